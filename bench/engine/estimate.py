@@ -1,0 +1,170 @@
+"""From paired blocks to a verdict: samples → placement differences → speed-up → verdict.
+
+Each step is a pure function of the one before. The standard library is all it needs, so that the
+reports and the command line can import it without torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import median
+
+CONFIDENCE = 0.99
+THRESHOLD = 0.02
+MIN_PLACEMENTS = 8
+
+VERDICTS = ("faster", "slower", "same", "unclear")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A point estimate with its confidence interval, ``low <= point <= high``."""
+
+    point: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval relative to the point (dimensionless)."""
+        return (self.high - self.low) / 2 / abs(self.point) if self.point else math.inf
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """How many times as fast a case is as what it is held against: reference time / case time."""
+
+    ratio: float
+    low: float
+    high: float
+    placements: int
+    confidence: float = CONFIDENCE
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width on the logarithmic scale: 0.01 reads as ±1 %. Infinite without one."""
+        if self.low <= 0 or math.isinf(self.high):
+            return math.inf
+        return (math.log(self.high) - math.log(self.low)) / 2
+
+    def verdict(self, threshold: float = THRESHOLD) -> str:
+        """``faster``/``slower``: the interval lies wholly beyond ±threshold; ``same``: wholly inside.
+
+        Otherwise, and with fewer than 8 placements (no 99 % interval exists then), ``unclear``.
+        """
+        if self.placements < MIN_PLACEMENTS:
+            return "unclear"
+        bound = math.log1p(threshold)
+        low, high = math.log(self.low), math.log(self.high)
+        if low > bound:
+            return "faster"
+        if high < -bound:
+            return "slower"
+        if low >= -bound and high <= bound:
+            return "same"
+        return "unclear"
+
+
+@lru_cache(maxsize=512)
+def signed_rank_counts(n: int) -> tuple[int, ...]:
+    """Number of subsets of {1..n} with each sum: the null distribution of Wilcoxon's W+ times 2**n."""
+    counts = [1]
+    for rank in range(1, n + 1):
+        grown = counts + [0] * rank
+        for total, count in enumerate(counts):
+            grown[total + rank] += count
+        counts = grown
+    return tuple(counts)
+
+
+@lru_cache(maxsize=512)
+def walsh_rank(n: int, confidence: float) -> int | None:
+    """How many Walsh averages to step in from each end for an interval of at least ``confidence``.
+
+    1 means the extremes themselves; None means that ``n`` values cannot carry that confidence.
+    Exact, from the null distribution of W+ (Hollander & Wolfe, *Nonparametric Statistical Methods*,
+    §3.3): the largest k with 2·P(W+ <= k − 1) <= 1 − confidence.
+    """
+    allowed = (1 - confidence) / 2 * 2**n
+    below, rank = 0, 0
+    for count in signed_rank_counts(n):
+        below += count
+        if below > allowed:
+            break
+        rank += 1
+    return rank or None
+
+
+def hodges_lehmann(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Hodges-Lehmann pseudo-median with the exact signed-rank interval.
+
+    The estimate is the median of the n(n+1)/2 Walsh averages (Hodges & Lehmann 1963). The interval
+    is exact when the values are independent and symmetric about their centre; ties make it
+    conservative. Too few values for the confidence (below 8 at 99 %) give an infinite interval.
+
+    Raises:
+        ValueError: no values, or one that is not finite.
+    """
+    n = len(values)
+    if not n or not all(math.isfinite(v) for v in values):
+        raise ValueError(f"hodges_lehmann needs finite values, got {list(values)[:5]}")
+    walsh = sorted((values[i] + values[j]) / 2 for i in range(n) for j in range(i, n))
+    rank = walsh_rank(n, confidence)
+    if rank is None:
+        return Interval(median(walsh), -math.inf, math.inf)
+    return Interval(median(walsh), walsh[rank - 1], walsh[-rank])
+
+
+def placement_differences(
+    reference: Sequence[Sequence[float]], case: Sequence[Sequence[float]]
+) -> list[float]:
+    """Per placement, the median over its rounds of log(reference time / case time).
+
+    Args:
+        reference, case: seconds per call, one list of rounds per placement, paired round by round.
+    """
+    return [
+        median(math.log(r / c) for r, c in zip(ref_rounds, case_rounds, strict=True))
+        for ref_rounds, case_rounds in zip(reference, case, strict=True)
+    ]
+
+
+def speedup(
+    reference: Sequence[Sequence[float]],
+    case: Sequence[Sequence[float]],
+    confidence: float = CONFIDENCE,
+) -> Speedup:
+    """Speed-up of ``case`` over ``reference`` from blocks taken in alternation (seconds per call)."""
+    differences = placement_differences(reference, case)
+    estimate = hodges_lehmann(differences, confidence)
+    return Speedup(
+        ratio=math.exp(estimate.point),
+        low=math.exp(estimate.low),
+        high=math.exp(estimate.high),
+        placements=len(differences),
+        confidence=confidence,
+    )
+
+
+def seconds_per_call(blocks: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
+    """Time of one call: Hodges-Lehmann over the placements' medians, in seconds, on the log scale.
+
+    Its interval says how the time varied over placements during this run. It does not cover the
+    machine's drift from one run to the next; only the paired speed-up is free of that.
+    """
+    logs = hodges_lehmann([math.log(median(rounds)) for rounds in blocks], confidence)
+    return Interval(math.exp(logs.point), math.exp(logs.low), math.exp(logs.high))
+
+
+def calls_to_pay_off(extra_first_call: float, reference_seconds: float, ratio: float) -> float | None:
+    """After how many calls a slower first call has paid for itself; None if it never does.
+
+    Solves F_ref + (N − 1)·t = F_case + (N − 1)·t/ratio for N, with ``extra_first_call`` = F_case − F_ref.
+    """
+    saved = reference_seconds * (1 - 1 / ratio) if ratio > 0 else -math.inf
+    if extra_first_call <= 0:
+        return 1.0 if saved >= 0 else None
+    return 1 + extra_first_call / saved if saved > 0 else None

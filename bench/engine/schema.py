@@ -1,0 +1,153 @@
+"""The record: what ``run.json`` holds beside pytest-benchmark's own fields, and its version.
+
+Every benchmark's ``extra_info["torchduet"]`` is a :class:`Record`; the file's top level has a
+``"torchduet"`` key with a :class:`RunRecord`. Times are seconds, sizes bytes, ratios dimensionless.
+Written by ``bench``, read by ``reports``; imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+KEY = "torchduet"
+SCHEMA = 1
+
+
+class CaseRecord(TypedDict):
+    """Which case this is."""
+
+    id: str  # "matmul.square[n=1024] cpu compile fp32", unique within a run
+    family: str  # "matmul.square[n=1024]": all cases timed together
+    suite: str
+    workload: str
+    about: str
+    size: dict[str, int | str]
+    size_label: str  # "n=1024", "" for a workload without axes
+    implementation: str
+    device: str
+    mode: str
+    precision: str
+    reference: bool  # the family's reference case
+
+
+class TimingRecord(TypedDict):
+    """How it was timed. ``blocks[placement][round]`` is seconds per call, in the order taken."""
+
+    clock: str  # "perf_counter" or "cuda_events"
+    calls_per_block: int
+    blocks: list[list[float]]
+    stop: str  # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements
+    seconds: float  # per call: Hodges-Lehmann over placements' medians
+    low: float | None  # its 99 % interval; None with fewer than 8 placements
+    high: float | None
+    host_seconds: NotRequired[float]  # CUDA: per call, until the launches returned
+    wall_seconds: NotRequired[float]  # CUDA: per call, until the device was done
+    launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
+
+
+class SpeedupRecord(TypedDict):
+    """This case held against another of its family, from blocks taken in alternation."""
+
+    knob: str  # "reference", or the one knob in which the two differ: "mode", "precision", …
+    value: str  # this case's setting of the knob
+    baseline: str  # the other's
+    against: str  # the other's case id
+    ratio: float  # other's time / this case's time: above 1 means that this case is faster
+    low: float | None  # None: too few placements for an interval
+    high: float | None
+    confidence: float
+    placements: int
+    threshold: float
+    verdict: str  # faster, slower, same, unclear
+
+
+class FirstCallRecord(TypedDict):
+    """The first call, apart from steady state."""
+
+    seconds: float  # all calls until nothing more was compiled or initialised
+    calls: int  # how many those were
+
+
+class GraphBreak(TypedDict):
+    """Why Dynamo split the graph, and how often."""
+
+    reason: str
+    count: int
+
+
+class CompileRecord(TypedDict):
+    """What torch.compile made of it."""
+
+    graphs: int
+    graph_breaks: list[GraphBreak]
+    cold: bool  # the inductor cache was empty
+
+
+class CheckRecord(TypedDict):
+    """The result held against the same function in float64 on the CPU."""
+
+    what: str  # "values", or "shapes" for random results
+    relative_error: float | None  # relative Frobenius error, the worst over the tensors checked
+    tolerance: float | None
+
+
+class CostRecord(TypedDict):
+    """What one call costs; a missing key is unknown."""
+
+    flops: NotRequired[float]
+    bytes: NotRequired[float]
+    samples: NotRequired[int]
+
+
+class Record(TypedDict):
+    """Everything about one case, under ``extra_info["torchduet"]``."""
+
+    schema: int
+    case: CaseRecord
+    timing: TimingRecord
+    speedups: list[SpeedupRecord]  # against the reference first, then one per knob that differs
+    first_call: FirstCallRecord
+    compile: CompileRecord | None
+    check: CheckRecord
+    cost: CostRecord
+    notes: list[str]
+
+
+class NotMeasured(TypedDict):
+    """A selected case without a record."""
+
+    case: CaseRecord
+    reason: str
+
+
+class Unavailable(TypedDict):
+    """A variant this machine cannot run, so that no case of it was selected by default."""
+
+    variant: str  # "cuda", "tf32"
+    reason: str
+
+
+class SecondsRecord(TypedDict):
+    """Where the run's time went, in seconds of wall clock."""
+
+    total: float
+    startup: float  # until the first worker was ready
+    compiling: float  # first calls of compiled cases
+    timed: float  # inside timed blocks
+    checking: float  # float64 references and comparisons
+    warming: float  # warm-up, calibration and untimed calls
+
+
+class RunRecord(TypedDict):
+    """The run as a whole, under the file's top-level ``"torchduet"``."""
+
+    schema: int
+    version: str  # of Torchduet
+    started: str  # ISO 8601, UTC
+    options: dict[str, str | int | float | None]  # tier, budget_seconds, threads, device, mode, precision, suite
+    machine: dict[str, str | int | float | bool | None]  # cpu, cores, memory_bytes, python, torch, gpu, …
+    seconds: SecondsRecord
+    skipped: list[NotMeasured]
+    failed: list[NotMeasured]
+    unavailable: list[Unavailable]
+    warnings: list[str]
