@@ -118,9 +118,7 @@ def hodges_lehmann(values: Sequence[float], confidence: float = CONFIDENCE) -> I
     return Interval(median(walsh), walsh[rank - 1], walsh[-rank])
 
 
-def placement_differences(
-    reference: Sequence[Sequence[float]], case: Sequence[Sequence[float]]
-) -> list[float]:
+def placement_differences(reference: Sequence[Sequence[float]], case: Sequence[Sequence[float]]) -> list[float]:
     """Per placement, the median over its rounds of log(reference time / case time).
 
     Args:

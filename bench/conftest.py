@@ -1,0 +1,279 @@
+"""The pytest side: options, one item per case, families kept together, records, the closing table.
+
+What is measured and how is decided in ``bench.engine``; this module only connects it to pytest and
+pytest-benchmark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.engine import options as option_parser
+from bench.engine import replay, summary
+from bench.engine.case import Case
+from bench.engine.conductor import Conductor
+from bench.engine.machine import Machine, busy_cores, cores
+from bench.engine.options import OptionError
+from bench.engine.progress import ProgressLine
+from bench.engine.schema import KEY
+from bench.engine.session import Session, Skip, samples
+from suites.registry import load, names
+from suites.workload import SuiteError
+
+SESSION = pytest.StashKey[Session]()
+CASE = pytest.StashKey[Case]()
+CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
+PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision")
+BUSY_SECONDS = 0.25
+
+
+class NotMeasuredError(Exception):
+    """Ends a case's pytest-benchmark entry without samples."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of ``pytest bench/``; values are parsed in :mod:`bench.engine.options`."""
+    group = parser.getgroup("torchduet")
+    for name, metavar, text in option_parser.HELP:
+        group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
+    group.addoption(
+        "--suite",
+        metavar="NAME|FILE",
+        action="append",
+        help=f"a suite ({', '.join(names())}) or a Python file of workloads, whose code is run; "
+        "may be given several times (default: all built-in suites)",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check everything that can be checked before an hour is spent, then start the fork server."""
+    if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
+        raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
+    try:
+        options = option_parser.parse(
+            **{
+                name: config.getoption(name)
+                for name in ("tier", "device", "mode", "precision", "suite", "threads", "budget")
+            }
+        )
+        for source in options.suites or ():
+            load(source)
+    except (OptionError, SuiteError) as error:
+        raise pytest.UsageError(str(error)) from None
+    _check_output(config.getoption("benchmark_json", None))
+    config.stash[CASES] = {}
+    selecting_only = config.option.collectonly
+    warnings = [] if selecting_only else _load_warnings(options.threads or cores())
+    conductor = Conductor()
+    config.add_cleanup(conductor.close)
+    if not selecting_only and options.suites is None and options.modes is None and not config.option.keyword:
+        conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
+    session = Session(
+        options,
+        conductor,
+        _machine(conductor),
+        check_only=config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
+        selecting_only=selecting_only,
+        warnings=warnings,
+    )
+    config.stash[SESSION] = session
+
+
+def _check_output(path: Path | None) -> None:
+    if path is None:
+        return
+    folder = path.parent
+    if path.is_dir():
+        problem = "is a folder; name a file"
+    elif not folder.is_dir():
+        problem = f"cannot be written: {folder} is not a folder; create it first"
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        problem = "cannot be written: permission denied"
+    else:
+        return
+    raise pytest.UsageError(f"--benchmark-json {path}: {problem}")
+
+
+def _machine(conductor: Conductor) -> Machine:
+    import torch
+
+    from bench.engine.machine import probe
+
+    # A CUDA build must be probed in a worker: this process never initialises CUDA.
+    return probe() if torch.version.cuda is None else conductor.machine()
+
+
+def _load_warnings(threads: int) -> list[str]:
+    busy = busy_cores(BUSY_SECONDS)
+    if busy is None:
+        return []
+    fit = max(1, round(cores() - busy))
+    if threads <= fit:
+        return []
+    return [
+        f"other processes keep about {busy:.1f} of {cores()} cores busy: {threads} threads will be preempted; "
+        f"use --threads {fit}, or close what else is running"
+    ]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What will be measured on what, before anything is."""
+    session = config.stash[SESSION]
+    machine, options = session.machine, session.options
+    where = f"{machine.cpu}, {machine.cores} cores"
+    where += "".join(f", {gpu.name}" for gpu in machine.gpus)
+    lines = [
+        f"torchduet: tier {options.tier}, {session.threads} threads, budget {options.budget_seconds:.0f} s "
+        f"· torch {machine.torch} · {where}"
+    ]
+    return lines + [f"torchduet: warning: {warning}" for warning in session.warnings]
+
+
+def _source(function: str, config: pytest.Config) -> list[str]:
+    """The suites that one of our test functions stands for."""
+    chosen = config.stash[SESSION].options.suites
+    name = function.removeprefix("test_")
+    if name in names():
+        return [name] if chosen is None or name in chosen else []
+    return [source for source in chosen or () if source not in names()]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the test files of suites that are not selected."""
+    if collection_path.parent == Path(__file__).parent and collection_path.name.startswith("test_"):
+        return True if not _source(collection_path.stem, config) else None
+    return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item per case."""
+    if "measured" not in metafunc.fixturenames:
+        return
+    session = metafunc.config.stash[SESSION]
+    several = metafunc.function.__name__ == "test_user"
+    values, ids = [], []
+    for source in _source(metafunc.function.__name__, metafunc.config):
+        for suite, case in session.cases(source):
+            params = (suite.name, *case.params().values())
+            metafunc.config.stash[CASES][params] = case
+            values.append(params)
+            ids.append(f"{suite.name}-{case.pytest_id}" if several else case.pytest_id)
+    metafunc.parametrize(PARAMS, values, ids=ids)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """After the selection: families kept together, in order of first appearance."""
+    families: dict[str, list[pytest.Item]] = {}
+    empty = []
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        params = tuple(callspec.params.get(name) for name in PARAMS) if callspec else ()
+        case = config.stash[CASES].get(params)
+        if case is not None:
+            item.stash[CASE] = case
+            replay.install(item)
+            families.setdefault(case.family, []).append(item)
+        elif "measured" in getattr(item, "fixturenames", ()):
+            empty.append(item)  # pytest's stand-in for a function without any case
+        else:
+            families.setdefault(item.nodeid, []).append(item)
+    items[:] = [item for members in families.values() for item in members]
+    if empty:
+        config.hook.pytest_deselected(items=empty)
+    config.stash[SESSION].plan([item.stash[CASE] for item in items if CASE in item.stash])
+
+
+@pytest.fixture
+def measured(
+    request: pytest.FixtureRequest,
+    benchmark: Any,
+    suite: str,
+    workload: str,
+    size: str,
+    implementation: str,
+    device: str,
+    mode: str,
+    precision: str,
+) -> Callable[[], None]:
+    """Measure this case, with its family if that has not been done, and hand over its samples."""
+    item, config = request.node, request.config
+    session = config.stash[SESSION]
+
+    def measure() -> None:
+        with _progress(config, session):
+            outcome = session.outcome(item.stash[CASE])
+        if isinstance(outcome, Skip):
+            pytest.skip(outcome.reason)
+        if isinstance(outcome, str):
+
+            def refuse() -> None:
+                raise NotMeasuredError(outcome)
+
+            with contextlib.suppress(NotMeasuredError):
+                replay.replay(item, benchmark, [0.0], refuse)
+            pytest.fail(outcome, pytrace=False)
+        benchmark.extra_info[KEY] = outcome
+        replay.replay(item, benchmark, samples(outcome))
+
+    return measure
+
+
+@contextlib.contextmanager
+def _progress(config: pytest.Config, session: Session) -> Iterator[None]:
+    writer = config.get_terminal_writer()
+    capture = config.pluginmanager.getplugin("capturemanager")
+    quiet = config.get_verbosity() < 0
+
+    @contextlib.contextmanager
+    def uncaptured() -> Iterator[None]:
+        if capture is None:
+            yield
+        else:
+            with capture.global_and_fixture_disabled():
+                yield
+
+    with uncaptured():
+        line = ProgressLine(sys.stderr, lambda: writer.width_of_current_line)
+
+    def show(text: str) -> None:
+        if not quiet:
+            with uncaptured():
+                line.show(text)
+
+    session.show = show
+    try:
+        yield
+    finally:
+        with uncaptured():
+            line.clear()
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Add the run's own record to the JSON."""
+    output_json[KEY] = config.stash[SESSION].run_record()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The speed-ups, and how to render the report."""
+    session = config.stash[SESSION]
+    lines = summary.table(session.records())
+    if lines:
+        terminalreporter.section("speed-ups (in alternation, on the same tensors)", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
+    path = config.getoption("benchmark_json", None)
+    if path is not None and path.exists() and session.outcomes:
+        report = path.with_suffix(".html")
+        terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")
+    elif session.records():
+        terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")

@@ -1,0 +1,215 @@
+"""Cases and families: what is selected, how it is named, and what each case is held against.
+
+A value here never learns its results. No torch: the pytest side builds thousands of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench.engine.schema import CaseRecord
+from suites.workload import TIERS, Suite, Value, Workload
+
+KNOBS = ("implementation", "device", "mode", "precision")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A workload at one size under one variant: one pytest item, one record in the JSON.
+
+    ``source`` is what the workload is loaded from: a built-in suite's name or a file. ``sole`` says
+    that the workload has one implementation, which ids then leave out. ``twin`` numbers identical
+    copies of a case, timed against each other to measure the false-alarm rate.
+    """
+
+    source: str
+    suite: str
+    workload: str
+    about: str
+    size: tuple[tuple[str, Value], ...]
+    implementation: str
+    sole: bool
+    device: str
+    mode: str
+    precision: str
+    twin: int = 0
+
+    @property
+    def size_label(self) -> str:
+        """``"n=1024"``; empty for a workload without axes."""
+        return ",".join(f"{axis}={value}" for axis, value in self.size)
+
+    @property
+    def family(self) -> str:
+        """Name of the family: all cases of one workload at one size, timed together."""
+        label = f"[{self.size_label}]" if self.size else ""
+        return f"{self.suite}.{self.workload}{label}"
+
+    @property
+    def variant(self) -> tuple[str, ...]:
+        """The settings that set it apart from its family."""
+        own = () if self.sole else (self.implementation,)
+        twin = (f"twin{self.twin}",) if self.twin else ()
+        return (*own, self.device, self.mode, self.precision, *twin)
+
+    @property
+    def id(self) -> str:
+        """Unique within a run, for people: ``matmul.mm[n=1024] cpu compile fp32``."""
+        return " ".join((self.family, *self.variant))
+
+    @property
+    def pytest_id(self) -> str:
+        """The part between pytest's brackets; ``-k`` takes any of its words."""
+        sizes = (f"{axis}{value}" for axis, value in self.size)
+        return "-".join((self.workload, *sizes, *self.variant)).replace(" ", "_")
+
+    def params(self) -> dict[str, str]:
+        """What pytest-benchmark groups by (``--benchmark-group-by=param:mode``)."""
+        return {
+            "workload": self.workload,
+            "size": self.size_label,
+            "implementation": self.implementation,
+            "device": self.device,
+            "mode": self.mode,
+            "precision": self.precision,
+        }
+
+    def record(self, *, reference: bool) -> CaseRecord:
+        """This case as it stands in the JSON."""
+        return CaseRecord(
+            id=self.id,
+            family=self.family,
+            suite=self.suite,
+            workload=self.workload,
+            about=self.about,
+            size=dict(self.size),
+            size_label=self.size_label,
+            implementation=self.implementation,
+            device=self.device,
+            mode=self.mode,
+            precision=self.precision,
+            reference=reference,
+        )
+
+
+@dataclass(frozen=True)
+class Family:
+    """Cases timed together, the reference first. ``reported`` are the selected ones.
+
+    The reference is measured even when it was not selected: without it there is no speed-up.
+    """
+
+    cases: tuple[Case, ...]
+    reported: tuple[Case, ...]
+
+    @property
+    def name(self) -> str:
+        """The family's name, ``suite.workload[size]``."""
+        return self.cases[0].family
+
+    @property
+    def reference(self) -> Case:
+        """The case that all others are held against."""
+        return self.cases[0]
+
+    def comparisons(self, case: Case) -> Iterator[tuple[str, Case]]:
+        """What ``case`` is held against: the reference, then each case that differs in one knob.
+
+        Yields (knob, other): ``("reference", …)`` first; then, for every knob that this case has
+        turned away from the reference's setting, the case with that one knob turned back, if it is
+        in the family.
+        """
+        if case == self.reference:
+            return
+        yield "reference", self.reference
+        if case.twin != self.reference.twin:
+            return
+        for knob in KNOBS:
+            baseline = getattr(self.reference, knob)
+            if getattr(case, knob) != baseline:
+                other = replace(case, **{knob: baseline})
+                if other in self.cases:
+                    yield knob, other
+
+
+def reference_of(workload: Workload, case: Case, devices: Sequence[str]) -> Case:
+    """The family's reference: the first implementation, on the CPU if it runs there, eager, fp32."""
+    usable = [device for device in devices if device.split(":")[0] in workload.devices]
+    device = "cpu" if "cpu" in usable else (usable or [case.device])[0]
+    return replace(
+        case,
+        implementation=next(iter(workload.implementations)),
+        device=device,
+        mode="eager",
+        precision="fp32",
+        twin=0,
+    )
+
+
+def cases_of(
+    source: str,
+    suite: Suite,
+    *,
+    tier: str,
+    devices: Sequence[str],
+    modes: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+) -> Iterator[tuple[Case, Case]]:
+    """Every case of a suite at a tier, each with its family's reference.
+
+    A mode or precision that was asked for by name is included at any tier, where the workload has
+    it at all; with None the tier decides.
+    """
+
+    def chosen(axis_values: Sequence[Value], by_tier: Sequence[Value], asked: Sequence[str] | None) -> list[str]:
+        if asked is None:
+            return [str(value) for value in by_tier]
+        return [value for value in asked if value in axis_values]
+
+    for workload in suite.workloads.values():
+        sole = len(workload.implementations) == 1
+        modes_here = chosen(workload.modes.up_to("full"), workload.modes.up_to(tier), modes)
+        precisions_here = chosen(workload.precisions.up_to("full"), workload.precisions.up_to(tier), precisions)
+        devices_here = [device for device in devices if device.split(":")[0] in workload.devices]
+        for size in workload.sizes(tier):
+            for device in devices_here:
+                for implementation in workload.implementations:
+                    for precision in precisions_here:
+                        for mode in modes_here:
+                            case = Case(
+                                source=source,
+                                suite=suite.name,
+                                workload=workload.name,
+                                about=workload.about,
+                                size=tuple(size.items()),
+                                implementation=implementation,
+                                sole=sole,
+                                device=device,
+                                mode=mode,
+                                precision=precision,
+                            )
+                            yield case, reference_of(workload, case, devices)
+
+
+def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:
+    """Families of the selected (case, reference) pairs, in order of first appearance."""
+    cases: dict[str, list[Case]] = {}
+    references: dict[str, Case] = {}
+    for case, reference in selected:
+        cases.setdefault(case.family, []).append(case)
+        references.setdefault(case.family, reference)
+    return [
+        Family(
+            cases=(references[name], *(case for case in members if case != references[name])),
+            reported=tuple(members),
+        )
+        for name, members in cases.items()
+    ]
+
+
+def tier_name(value: str) -> str:
+    """``value`` if it is a tier; used as an option's type."""
+    if value not in TIERS:
+        raise ValueError(f"{value!r} is not a tier; choose from {', '.join(TIERS)}")
+    return value

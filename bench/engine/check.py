@@ -1,0 +1,105 @@
+"""The check: a case's result against the same function in float64 on the CPU, before it is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.engine.inputs import to_reference
+from bench.engine.precision import TOLERANCE
+from bench.engine.schema import CheckRecord
+from suites.workload import Workload
+
+
+class CheckError(Exception):
+    """A result that must not be timed; the message says what is wrong with it."""
+
+
+def observed(workload: Workload, inputs: Sequence[Any], result: Any) -> list[Tensor]:
+    """What is checked of a call, as detached copies.
+
+    Raises:
+        CheckError: the result has no tensor or number in it.
+    """
+    value = workload.observe(inputs, result) if workload.observe else result
+    tensors = [tensor.detach().clone() for tensor in _flatten(value)]
+    if not tensors:
+        raise CheckError(
+            f"it returned {type(result).__name__}, which holds nothing to check; return a tensor, "
+            "or name what to check with observe="
+        )
+    return tensors
+
+
+def _flatten(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, np.ndarray):
+        yield torch.as_tensor(value)
+    elif isinstance(value, bool | int | float):
+        yield torch.tensor(value, dtype=torch.float64)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _flatten(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _flatten(item)
+
+
+def reference_result(workload: Workload, inputs: Sequence[Any], call: Callable[..., Any]) -> list[Tensor]:
+    """The result of ``call`` in float64 on the CPU, from a copy of ``inputs``.
+
+    Raises:
+        CheckError: the float64 result itself is not finite.
+    """
+    copied = to_reference(inputs)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        tensors = observed(workload, copied, call(*copied))
+    finally:
+        torch.set_default_dtype(default)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point()):
+        raise CheckError("the result is not finite even in float64; choose other inputs")
+    return tensors
+
+
+def relative_error(result: Tensor, reference: Tensor) -> float:
+    """Relative Frobenius error ‖result − reference‖ / ‖reference‖, both taken to float64 on the CPU.
+
+    The absolute error where the reference is zero; NaN where the result has a NaN.
+    """
+    got = result.to("cpu", torch.complex128 if result.is_complex() else torch.float64)
+    want = reference.to("cpu", got.dtype)
+    scale = float(torch.linalg.vector_norm(want))
+    error = float(torch.linalg.vector_norm(got - want))
+    return error / scale if scale else error
+
+
+def check(workload: Workload, precision: str, result: Sequence[Tensor], reference: Sequence[Tensor]) -> CheckRecord:
+    """Hold a case's tensors against the reference's.
+
+    Raises:
+        CheckError: NaN or infinity, another shape or number of tensors, or an error above the
+            tolerance of the precision.
+    """
+    if any(result_.is_floating_point() and bool(result_.isnan().any()) for result_ in result):
+        raise CheckError("it returned NaN where float64 does not; look for overflow in this precision")
+    shapes = [tuple(tensor.shape) for tensor in result]
+    expected = [tuple(tensor.shape) for tensor in reference]
+    if shapes != expected:
+        raise CheckError(f"it returned shapes {shapes}, the float64 reference {expected}")
+    if not workload.deterministic:
+        return CheckRecord(what="shapes", relative_error=None, tolerance=None)
+    tolerance = workload.tolerance.get(precision, TOLERANCE[precision])
+    worst = max(relative_error(got, want) for got, want in zip(result, reference, strict=True))
+    if not worst <= tolerance:
+        raise CheckError(
+            f"its result is wrong: relative error {worst:.2e} against float64, {tolerance:.0e} is allowed "
+            f"in {precision}"
+        )
+    return CheckRecord(what="values", relative_error=worst, tolerance=tolerance)

@@ -1,0 +1,100 @@
+"""Clocks: how long one block of consecutive calls takes on a device.
+
+Both have the same interface, so that the rounds need not know what they time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import torch
+
+
+@dataclass(frozen=True)
+class Block:
+    """Seconds per call of one block.
+
+    Attributes:
+        seconds: what counts: wall clock on the CPU, device time between two events on CUDA.
+        host: until the last call returned (CUDA: everything is launched).
+        wall: until the device had finished.
+    """
+
+    seconds: float
+    host: float
+    wall: float
+
+
+class Clock(Protocol):
+    """Times blocks on one kind of device."""
+
+    name: str
+
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+        """Time ``calls`` consecutive calls as one block."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished all that was launched."""
+
+
+class CpuClock:
+    """``time.perf_counter`` around the block; the CPU has finished when the call returns."""
+
+    name = "perf_counter"
+
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+        """Time ``calls`` consecutive calls as one block."""
+        repeat = itertools.repeat(None, calls)
+        start = perf_counter()
+        for _ in repeat:
+            call(*args)
+        seconds = (perf_counter() - start) / calls
+        return Block(seconds, seconds, seconds)
+
+    def synchronize(self) -> None:
+        """Nothing to wait for."""
+
+
+class CudaClock:
+    """CUDA events around the block and one synchronisation after it.
+
+    The device starts the block idle. When launching takes longer than computing, the time between the
+    events includes the gaps in which the device waits for the host, as it does for the user;
+    ``host`` close to ``seconds`` shows it.
+    """
+
+    name = "cuda_events"
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+        with torch.cuda.device(self.device):
+            self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+        """Time ``calls`` consecutive calls as one block."""
+        stream = torch.cuda.current_stream(self.device)
+        repeat = itertools.repeat(None, calls)
+        self.synchronize()
+        start = perf_counter()
+        self._start.record(stream)
+        for _ in repeat:
+            call(*args)
+        self._end.record(stream)
+        host = perf_counter() - start
+        self._end.synchronize()
+        wall = perf_counter() - start
+        return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls)
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished all that was launched."""
+        torch.cuda.synchronize(self.device)
+
+
+def clock_for(device: str) -> Clock:
+    """The clock of a device such as ``cpu``, ``cuda`` or ``cuda:1``."""
+    return CpuClock() if device == "cpu" else CudaClock(device)

@@ -1,0 +1,91 @@
+"""torch.compile for one case: code objects of its own, a cold cache, and what Dynamo says of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._dynamo.utils
+
+from bench.engine.schema import CompileRecord, GraphBreak
+
+
+def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a code object of its own.
+
+    Dynamo keeps compiled code per code object: without this, cases of one function would test each
+    other's guards on every call.
+    """
+    if not isinstance(function, types.FunctionType):
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return own_code(call)
+    clone = types.FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    clone.__kwdefaults__ = function.__kwdefaults__
+    return clone
+
+
+class CompiledModel:
+    """Stands in for a module: calling it runs the compiled forward, all else is the module's own."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        def forward(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+            return module(*args, **kwargs)
+
+        self._model = model
+        self._compiled = torch.compile(own_code(forward))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The module's output, by compiled code."""
+        return self._compiled(self._model, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def cold_cache(parent: Path) -> None:
+    """From now on this process compiles into a new, empty cache below ``parent``.
+
+    What was compiled before stays loaded. The probe of the CPU's vector instructions is done once per
+    run, before any worker starts, and is not repeated.
+    """
+    folder = tempfile.mkdtemp(prefix="inductor-", dir=parent)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+    os.environ["TRITON_CACHE_DIR"] = str(Path(folder) / "triton")
+    from torch._inductor.utils import clear_caches
+
+    clear_caches()
+
+
+class CompileWatch:
+    """What Dynamo compiled since the watch was made."""
+
+    def __init__(self) -> None:
+        torch._dynamo.utils.counters.clear()
+
+    def compiled(self) -> int:
+        """Number of frames and graphs compiled so far; grows whenever something is compiled."""
+        counters = torch._dynamo.utils.counters
+        return int(counters["stats"]["unique_graphs"]) + sum(counters["frames"].values())
+
+    def record(self) -> CompileRecord:
+        """Graphs, and graph breaks with Dynamo's reason for each."""
+        counters = torch._dynamo.utils.counters
+        breaks = [
+            GraphBreak(reason=str(reason).split("\n")[0].strip(), count=int(count))
+            for reason, count in counters["graph_break"].items()
+        ]
+        return CompileRecord(graphs=int(counters["stats"]["unique_graphs"]), graph_breaks=breaks, cold=True)

@@ -1,0 +1,174 @@
+"""The parent's side of the workers: starts them, listens, and outlives whatever becomes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from bench.engine import worker
+from bench.engine.case import Family
+from bench.engine.machine import Machine
+from bench.engine.task import FamilyResult, Task
+
+SILENT_SECONDS = 600.0
+POLL_SECONDS = 0.2
+
+Listen = Callable[[worker.Progress], None]
+
+
+class WorkerError(Exception):
+    """The worker gave no answer; the message says how it ended and what it printed last."""
+
+
+class Conductor:
+    """Starts a fork server that has imported torch, and one worker after the other from it.
+
+    A worker that dies, hangs or talks nonsense ends in a :class:`WorkerError`; the next one starts
+    as if nothing had happened.
+
+    Args:
+        silent_seconds: a worker that reports nothing for so long is killed with its children.
+    """
+
+    def __init__(self, *, silent_seconds: float = SILENT_SECONDS) -> None:
+        self._silent_seconds = silent_seconds
+        self._folder = tempfile.TemporaryDirectory(prefix="torchduet-", ignore_cleanup_errors=True)
+        self._workers = 0
+        self._running = False
+        self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
+
+    def start(self, *, compiler: bool) -> None:
+        """Let the fork server start importing, without waiting for it; a second call changes nothing.
+
+        Args:
+            compiler: whether cases will be compiled: the fork server then prepares for that, too.
+        """
+        if self._running or not self._fork_server:
+            return
+        self._running = True
+        from multiprocessing import forkserver
+
+        self._context.set_forkserver_preload(["bench.engine.preload"])
+        environment = {
+            "TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name) / "toolchain"),
+            "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
+            worker.PRELOAD_COMPILER: "1" if compiler else "0",
+        }
+        with _environment(environment):
+            forkserver.ensure_running()
+
+    def close(self) -> None:
+        """Remove the run's temporary folder."""
+        self._folder.cleanup()
+
+    def machine(self) -> Machine:
+        """What this machine has, seen from a worker; returns when workers can be started at once."""
+        answer = self._run(worker.describe_machine, None, lambda _: None)
+        assert isinstance(answer, Machine)
+        return answer
+
+    def measure(
+        self, family: Family, *, seconds: float, threads: int, check_only: bool, listen: Listen
+    ) -> FamilyResult:
+        """Measure one family in a new worker.
+
+        Raises:
+            WorkerError: the worker gave no answer.
+        """
+        with tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True) as folder:
+            task = Task(family, seconds, threads, folder, check_only)
+            answer = self._run(worker.measure_family, task, listen)
+        if not isinstance(answer, FamilyResult):
+            raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
+        return answer
+
+    def _run(self, job: Callable[..., Any], argument: Any, listen: Listen) -> Any:
+        self.start(compiler=False)
+        self._workers += 1
+        log = Path(self._folder.name) / f"worker-{self._workers}.log"
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=worker.main, args=(job, argument, theirs, str(log)), daemon=False
+        )
+        try:
+            process.start()
+            theirs.close()
+            answer = self._listen(process, ours, listen, log)
+        finally:
+            _end(process)
+            ours.close()
+        if answer.error is not None:
+            raise WorkerError(f"the worker failed: {answer.error}{_printed(log)}")
+        return answer.value
+
+    def _listen(self, process: BaseProcess, channel: Any, listen: Listen, log: Path) -> worker.Answer:
+        heard = monotonic()
+        while True:
+            if channel.poll(POLL_SECONDS):
+                heard = monotonic()
+                try:
+                    message = channel.recv()
+                except EOFError:
+                    process.join(5)
+                    raise WorkerError(f"the worker {_ending(process.exitcode)}{_printed(log)}") from None
+                if isinstance(message, worker.Answer):
+                    return message
+                listen(message)
+            elif monotonic() - heard > self._silent_seconds:
+                raise WorkerError(
+                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{_printed(log)}"
+                )
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _ending(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "closed its channel and went on running; it was killed"
+    if exitcode >= 0:
+        return f"ended with exit code {exitcode} and no answer"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
+def _printed(log: Path) -> str:
+    lines = worker.last_lines(log)
+    return f"\nIts last output:\n{lines}" if lines else ""
+
+
+def _end(process: BaseProcess) -> None:
+    """Kill the worker's process group, children included, and wait for it."""
+    if process.pid is None:
+        return
+    process.join(0.5)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.is_alive():
+        process.kill()
+    process.join(10)

@@ -1,0 +1,121 @@
+"""A workload's inputs in memory: finding their tensors, moving them to fresh memory, upcasting them.
+
+A *placement* is a fresh allocation of the inputs. Only their memory moves: the Python objects stay
+the same, so that a compiled step with its optimiser is not compiled again for each placement.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+BALLAST_BYTES = (64, 1 << 20)
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor reachable from ``value``: containers, modules, optimisers and gradients."""
+    if isinstance(value, Tensor):
+        yield value
+        if value.is_leaf and value.grad is not None:
+            yield value.grad
+    elif isinstance(value, torch.nn.Module):
+        for tensor in (*value.parameters(), *value.buffers()):
+            yield from tensors_in(tensor)
+    elif isinstance(value, Optimizer):
+        for state in value.state.values():
+            yield from tensors_in(state)
+        for group in value.param_groups:
+            yield from tensors_in(list(group.values()))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors_in(item)
+
+
+class Placements:
+    """Moves the memory of some inputs to fresh allocations, with their original values.
+
+    Tensors that share memory go on sharing it, with their strides and offsets. What did not exist at
+    the start (an optimiser's lazily created moments, gradients) starts again from zero, as it did.
+    """
+
+    def __init__(self, inputs: Sequence[Any], rng: random.Random) -> None:
+        self._inputs = inputs
+        self._rng = rng
+        # Where each storage lives now → its original values.
+        self._original = {pointer: _copy(tensors[0].untyped_storage()) for pointer, tensors in self._storages().items()}
+        self._ballast: list[Tensor] = []
+
+    def _storages(self) -> dict[int, list[Tensor]]:
+        by_storage: dict[int, list[Tensor]] = {}
+        for tensor in tensors_in(self._inputs):
+            if tensor.untyped_storage().nbytes():
+                by_storage.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
+        return by_storage
+
+    def fresh(self) -> None:
+        """Give every tensor of the inputs newly allocated memory holding its original values.
+
+        The new memory is taken while the old is still held, with blocks of random size in between,
+        so that no allocator can hand back the same addresses or the same distances.
+        """
+        moved = []
+        for pointer, tensors in self._storages().items():
+            storage = tensors[0].untyped_storage()
+            size = self._rng.randint(*BALLAST_BYTES)
+            ballast = torch.empty(size, dtype=torch.uint8, device=storage.device)
+            original = self._original.get(pointer)
+            if original is None:
+                new = torch.zeros(storage.nbytes(), dtype=torch.uint8, device=storage.device).untyped_storage()
+            else:
+                new = _copy(original)
+            moved.append((tensors, new, original, ballast))
+        for tensors, new, _, _ in moved:
+            for tensor in tensors:
+                fresh = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+                fresh.set_(new, tensor.storage_offset(), tensor.size(), tensor.stride())
+                tensor.data = fresh
+        self._original = {new.data_ptr(): original for _, new, original, _ in moved if original is not None}
+        self._ballast = [ballast for *_, ballast in moved]
+
+
+def _copy(storage: torch.UntypedStorage) -> torch.UntypedStorage:
+    return storage.clone()  # type: ignore[no-untyped-call,no-any-return]
+
+
+def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """A deep copy of ``inputs`` on the CPU with every floating-point tensor in float64.
+
+    Modules keep their parameter objects, so that a copied optimiser goes on referring to them.
+    """
+    copied = copy.deepcopy(tuple(inputs))
+    return tuple(_upcast(value) for value in copied)
+
+
+def _upcast(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        value.grad = None
+        value.data = value.data.to("cpu", torch.float64 if value.is_floating_point() else value.dtype)
+        return value
+    if isinstance(value, torch.nn.Module):
+        return value.to("cpu", torch.float64)
+    if isinstance(value, Optimizer):
+        _upcast(list(value.state.values()))
+        return value
+    if isinstance(value, torch.device):
+        return torch.device("cpu")
+    if isinstance(value, Mapping):
+        return {key: _upcast(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_upcast(item) for item in value]
+    if type(value) is tuple:
+        return tuple(_upcast(item) for item in value)
+    return value

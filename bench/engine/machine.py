@@ -1,0 +1,199 @@
+"""What the machine has: facts for the record, and which variants it cannot run and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.engine.case import Case
+
+TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
+NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
+BF16_NEEDS = "bf16 needs a CUDA GPU of compute capability 8.0 or newer"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One CUDA device as torch sees it."""
+
+    name: str
+    capability: tuple[int, int]
+    memory_bytes: int
+    triton: bool
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Facts about the machine, gathered in a worker.
+
+    Attributes:
+        no_cuda: why there is no CUDA device, "" where there is one.
+        no_cpu_compiler: why torch.compile cannot work on the CPU, "" where it can.
+    """
+
+    torch: str
+    cuda: str | None
+    gpus: tuple[Gpu, ...]
+    no_cuda: str
+    no_cpu_compiler: str
+    cpu: str
+    cpu_capability: str
+    cores: int
+    memory_bytes: int | None
+    governor: str | None
+
+    def unavailable(self, case: Case) -> tuple[str, str] | None:
+        """The knob whose setting this machine cannot run, and why; None if it can run ``case``."""
+        kind, _, index = case.device.partition(":")
+        gpu: Gpu | None = None
+        if kind == "cuda":
+            if self.no_cuda:
+                return "device", self.no_cuda
+            if int(index or 0) >= len(self.gpus):
+                return (
+                    "device",
+                    f"{case.device} does not exist: this machine has {len(self.gpus)} CUDA GPU(s)",
+                )
+            gpu = self.gpus[int(index or 0)]
+        found = "" if gpu is None else f"; this one has {gpu.capability[0]}.{gpu.capability[1]}"
+        if case.precision == "tf32" and (gpu is None or gpu.capability < (8, 0)):
+            return "precision", TF32_NEEDS + found
+        if case.precision == "bf16" and gpu is not None and gpu.capability < (8, 0):
+            return "precision", BF16_NEEDS + found
+        if case.mode != "eager":
+            if gpu is None and self.no_cpu_compiler:
+                return "mode", self.no_cpu_compiler
+            if gpu is not None and not gpu.triton:
+                return "mode", NO_TRITON
+        return None
+
+    def missing(self) -> list[tuple[str, str]]:
+        """(variant, reason) for what no case of this machine can use."""
+        lacking = []
+        if self.no_cuda:
+            lacking.append(("cuda", self.no_cuda))
+        if not any(gpu.capability >= (8, 0) for gpu in self.gpus):
+            lacking.append(("tf32", TF32_NEEDS))
+        if self.no_cpu_compiler:
+            lacking.append(("compile", self.no_cpu_compiler))
+        return lacking
+
+    def devices(self) -> list[str]:
+        """Devices to use when none is asked for."""
+        return ["cpu"] if self.no_cuda else ["cpu", "cuda"]
+
+    def facts(self) -> dict[str, str | int | float | bool | None]:
+        """The machine as it stands in the record."""
+        gpu = self.gpus[0] if self.gpus else None
+        return {
+            "cpu": self.cpu,
+            "cpu_capability": self.cpu_capability,
+            "cores": self.cores,
+            "memory_bytes": self.memory_bytes,
+            "governor": self.governor,
+            "gpu": gpu.name if gpu else None,
+            "gpus": len(self.gpus),
+            "gpu_memory_bytes": gpu.memory_bytes if gpu else None,
+            "gpu_capability": f"{gpu.capability[0]}.{gpu.capability[1]}" if gpu else None,
+            "cuda": self.cuda,
+            "torch": self.torch,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.release()}",
+        }
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def busy_cores(seconds: float, stat: Path = Path("/proc/stat")) -> float | None:
+    """How many cores others kept busy during the last ``seconds`` (blocks that long); None if unknown."""
+    import time
+
+    def ticks() -> tuple[int, int] | None:
+        try:
+            fields = [int(value) for value in stat.read_text().split("\n")[0].split()[1:9]]
+        except (OSError, ValueError):
+            return None
+        idle = fields[3] + fields[4]
+        return sum(fields), idle
+
+    before = ticks()
+    time.sleep(seconds)
+    after = ticks()
+    if before is None or after is None or after[0] == before[0]:
+        return None
+    return cores() * (1 - (after[1] - before[1]) / (after[0] - before[0]))
+
+
+def probe() -> Machine:
+    """Gather the facts. Initialises CUDA, so it must run in a worker."""
+    import torch
+
+    gpus: list[Gpu] = []
+    no_cuda = ""
+    if torch.version.cuda is None:
+        no_cuda = "CUDA needs a CUDA build of PyTorch; this is a CPU build"
+    elif not torch.cuda.is_available():
+        no_cuda = (
+            "CUDA needs an NVIDIA GPU and its driver; PyTorch finds none here (nvidia-smi shows the driver's view)"
+        )
+    else:
+        from torch.utils._triton import has_triton
+
+        triton = has_triton()
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            capability = (properties.major, properties.minor)
+            gpus.append(Gpu(properties.name, capability, properties.total_memory, triton and capability >= (7, 0)))
+    return Machine(
+        torch=torch.__version__,
+        cuda=torch.version.cuda,
+        gpus=tuple(gpus),
+        no_cuda=no_cuda,
+        no_cpu_compiler=_no_cpu_compiler(),
+        cpu=_cpu_name(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        cores=cores(),
+        memory_bytes=_memory_bytes(),
+        governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    )
+
+
+def _no_cpu_compiler(names: Sequence[str] = ("g++", "clang++")) -> str:
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else list(names)
+    if platform.system() == "Windows" or any(shutil.which(name.split()[0]) for name in candidates):
+        return ""
+    return "torch.compile on the CPU needs a C++ compiler: install g++ or clang++, or set CXX"
+
+
+def _cpu_name() -> str:
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int | None:
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _first_line(path: str) -> str | None:
+    return next(iter(_lines(path)), None)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(errors="replace").split("\n")
+    except OSError:
+        return []

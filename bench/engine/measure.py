@@ -1,0 +1,227 @@
+"""A family's stages in order: inputs, check and first call, warm-up, placements × rounds."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+import torch._dynamo.utils
+from suites.registry import load
+
+from bench.engine.case import Case
+from bench.engine.check import CheckError, check, observed, reference_result
+from bench.engine.clock import Clock, clock_for
+from bench.engine.compile import CompileWatch, cold_cache
+from bench.engine.inputs import Placements
+from bench.engine.precision import matmul_precision
+from bench.engine.prepare import Prepared, in_precision, prepare
+from bench.engine.rounds import Run, alternate, rounds_per_placement, undisturbed, warm_up
+from bench.engine.schema import FirstCallRecord
+from bench.engine.stopping import Stopping
+from bench.engine.task import CaseResult, FamilyResult, Task
+from suites.workload import Workload
+
+SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
+SETTLING_CALLS = 5
+WARM_UP_SHARE = 0.15
+Tell = Callable[[str, float], None]
+
+
+def find_workload(case: Case) -> Workload:
+    """The workload a case was made from."""
+    for suite in load(case.source):
+        if suite.name == case.suite and case.workload in suite.workloads:
+            return suite.workloads[case.workload]
+    raise LookupError(f"{case.id}: {case.source} no longer has this workload")
+
+
+def describe(error: BaseException, source: str) -> str:
+    """One line for people: what was raised and where in the workload's own file."""
+    message = " ".join(str(error).split("\n")[0].split()) or "no message"
+    if isinstance(error, CheckError):
+        return message
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return f"out of memory: {message}"
+    if "fail_on_recompile" in str(error):
+        cause = next((line.strip(" -") for line in str(error).split("\n") if line.strip().startswith("- ")), "")
+        return f"it was compiled again while being timed ({cause or message}); make its inputs' sizes constant"
+    frames = traceback.extract_tb(error.__traceback__)
+    stem = Path(source).stem
+    own = [frame for frame in frames if Path(frame.filename).stem == stem]
+    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"it raised {type(error).__name__}: {message}{where}"
+
+
+class _Stages:
+    """One family's measurement, from inputs to blocks."""
+
+    def __init__(self, task: Task, tell: Tell) -> None:
+        self.task, self.tell = task, tell
+        self.family = task.family
+        self.workload = find_workload(self.family.reference)
+        self.rng = random.Random(f"{SEED} {self.family.name}")
+        self.results = {case: CaseResult(case) for case in self.family.cases}
+        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
+        self.placements: list[Placements] = []
+        self.runs: list[Run] = []
+
+    def prepare_device(self, device: str, cases: Sequence[Case]) -> None:
+        """Make the inputs on one device; check every case there and take its first call."""
+        start = perf_counter()
+        torch.manual_seed(SEED)
+        stage = "its inputs could not be made: "
+        try:
+            inputs = tuple(self.workload.inputs(torch.device(device), **dict(self.family.reference.size)))
+            placements = Placements(inputs, self.rng)
+            stage = "in float64 on the CPU, for the check, "
+            first = next(iter(self.workload.implementations.values()))
+            reference = reference_result(self.workload, inputs, in_precision(first, "fp32", "cpu"))
+        except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
+            for case in cases:
+                self.results[case].error = stage + describe(error, case.source)
+            return
+        finally:
+            self.seconds["checking"] += perf_counter() - start
+        self.placements.append(placements)
+        clock = clock_for(device)
+        for case in cases:
+            result = self.results[case]
+            try:
+                prepared = self.first_call(result, inputs, placements, clock, reference)
+            except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                result.error = describe(error, case.source)
+                continue
+            result.clock = clock.name
+            self.runs.append(Run(prepared, clock))
+
+    def first_call(
+        self,
+        result: CaseResult,
+        inputs: Sequence[Any],
+        placements: Placements,
+        clock: Clock,
+        reference: list[torch.Tensor],
+    ) -> Prepared:
+        """Check the first result, and time the calls until nothing more is compiled."""
+        case = result.case
+        compiled = case.mode != "eager"
+        placements.fresh()
+        self.tell(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
+        if compiled:
+            cold_cache(Path(self.task.folder))
+        watch = CompileWatch()
+        prepared = prepare(self.workload, case, inputs)
+        with matmul_precision(case.precision):
+            start = perf_counter()
+            value = prepared.call(*prepared.args)
+            clock.synchronize()
+            seconds, calls = perf_counter() - start, 1
+            checking = perf_counter()
+            result.check = check(self.workload, case.precision, observed(self.workload, inputs, value), reference)
+            self.seconds["checking"] += perf_counter() - checking
+            while compiled and calls < SETTLING_CALLS:
+                before, start = watch.compiled(), perf_counter()
+                prepared.call(*prepared.args)
+                clock.synchronize()
+                if watch.compiled() == before:
+                    break
+                seconds, calls = seconds + perf_counter() - start, calls + 1
+        result.first_call = FirstCallRecord(seconds=seconds, calls=calls)
+        self.seconds["compiling" if compiled else "warming"] += seconds
+        if compiled:
+            result.compile = watch.record()
+        return prepared
+
+    def warm_up(self) -> None:
+        """Warm every run up and set its block length."""
+        start = perf_counter()
+        share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
+        for run in self.runs:
+            self.tell(f"warming up {run.prepared.case.id}", 0.0)
+            try:
+                warm_up(run, share)
+            except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                run.error = describe(error, run.prepared.case.source)
+        self.seconds["warming"] += perf_counter() - start
+
+    def time(self) -> str:
+        """Placements × rounds; returns why they stopped."""
+        runs = [run for run in self.runs if run.error is None]
+        if not runs:
+            return "failed"
+        index = {run.prepared.case: position for position, run in enumerate(runs)}
+        comparisons = [
+            (index[other], index[case])
+            for case in index
+            for _, other in self.family.comparisons(case)
+            if other in index
+        ]
+
+        def fresh() -> None:
+            for placements in self.placements:
+                placements.fresh()
+
+        estimates = {id(run): run.block().wall for run in runs}
+        rounds = rounds_per_placement(runs, self.task.seconds, lambda run: estimates[id(run)])
+        start = perf_counter()
+        begun, total = start, self.task.seconds
+        stop = alternate(
+            runs,
+            comparisons,
+            fresh,
+            Stopping(self.task.seconds),
+            rounds,
+            self.rng,
+            lambda run, error: describe(error, run.prepared.case.source),
+            lambda _: self.tell("timing", min(1.0, (perf_counter() - begun) / total)),
+        )
+        timed = sum(block.wall * run.calls for run in runs for placement in run.placements for block in placement)
+        self.seconds["timed"] += timed
+        self.seconds["warming"] += perf_counter() - start - timed
+        return stop
+
+    def still_finite(self) -> None:
+        """A result that turned NaN while it was timed must not stand as a measurement."""
+        for run in self.runs:
+            if run.error is None:
+                value = run.call()
+                tensors = observed(self.workload, run.prepared.args, value)
+                if any(tensor.is_floating_point() and bool(tensor.isnan().any()) for tensor in tensors):
+                    run.error = "its result turned NaN while it was being timed; keep its state bounded"
+
+    def finish(self) -> None:
+        """Copy the runs' blocks and errors to the results."""
+        for run in self.runs:
+            result = self.results[run.prepared.case]
+            result.error = run.error
+            result.calls = run.calls
+            result.blocks = run.blocks
+            if run.clock.name != "perf_counter":
+                result.host = [[block.host for block in placement] for placement in run.placements]
+                result.wall = [[block.wall for block in placement] for placement in run.placements]
+
+
+def measure(task: Task, tell: Tell) -> FamilyResult:
+    """Measure one family in this process.
+
+    ``tell(what, fraction)`` reports progress. An error in a case's own code ends in its result.
+    """
+    torch.set_num_threads(task.threads)
+    stages = _Stages(task, tell)
+    devices = dict.fromkeys(case.device for case in task.family.cases)
+    for device in devices:
+        stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
+    stop = "checked"
+    if not task.check_only:
+        # The stance is set before warm-up: a case that recompiles then has not settled.
+        with undisturbed():
+            stages.warm_up()
+            stop = stages.time()
+        stages.still_finite()
+    stages.finish()
+    return FamilyResult(list(stages.results.values()), stop, stages.seconds)

@@ -1,0 +1,141 @@
+"""The options of ``pytest bench/``: what they take, what they default to, and clear errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.engine.budget import TIER_BUDGET
+from suites.workload import MODES, PRECISIONS, TIERS
+
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class OptionError(ValueError):
+    """An option's value that cannot be used; the message names the option and what it takes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured and for how long. ``None`` means: as the tier and the machine have it."""
+
+    tier: str
+    devices: tuple[str, ...] | None
+    modes: tuple[str, ...] | None
+    precisions: tuple[str, ...] | None
+    suites: tuple[str, ...] | None
+    threads: int | None
+    budget_seconds: float
+
+
+HELP: tuple[tuple[str, str, str], ...] = (
+    (
+        "--tier",
+        "TIER",
+        "sizes and variants: quick (default), default (minutes) or full (the tutorials' largest sizes); "
+        "each includes the one before",
+    ),
+    ("--device", "LIST", "cpu, cuda, cuda:1 … (default: cpu, and cuda where there is one)"),
+    ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
+    ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
+    (
+        "--threads",
+        "N",
+        "intra-op threads of PyTorch, a whole number (default: all cores this process may use)",
+    ),
+    (
+        "--budget",
+        "TIME",
+        "time for the whole run after start-up, e.g. 90s, 10m, 1h (default: "
+        + ", ".join(f"{tier} {seconds:.0f}s" for tier, seconds in TIER_BUDGET.items())
+        + ")",
+    ),
+)
+
+
+def parse_list(option: str, text: str | None, known: Sequence[str]) -> tuple[str, ...] | None:
+    """``"eager,compile"`` → ``("eager", "compile")``; None stays None.
+
+    Raises:
+        OptionError: an empty list or an unknown value.
+    """
+    if text is None:
+        return None
+    values = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [value for value in values if value not in known]
+    if unknown or not values:
+        what = f"{', '.join(unknown)} is not known" if unknown else "the list is empty"
+        raise OptionError(f"{option} {text!r}: {what}; choose from {', '.join(known)}, separated by commas")
+    return values
+
+
+def parse_devices(text: str | None) -> tuple[str, ...] | None:
+    """``"cpu,cuda:1"`` → ``("cpu", "cuda:1")``.
+
+    Raises:
+        OptionError: something other than cpu, cuda or cuda:N.
+    """
+    if text is None or text.strip() == "auto":
+        return None
+    values = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    wrong = [value for value in values if not re.fullmatch(r"cpu|cuda(:\d+)?", value)]
+    if wrong or not values:
+        raise OptionError(f"--device {text!r}: use cpu, cuda or cuda:N, separated by commas")
+    return values
+
+
+def parse_duration(option: str, text: str) -> float:
+    """``"90s"``, ``"1.5m"``, ``"1h30m"`` or plain seconds → seconds.
+
+    Raises:
+        OptionError: not a duration, or not above zero.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)(min|[smh])?", text.strip())
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        raise OptionError(f"{option} {text!r}: use a time such as 90s, 10m or 1h30m")
+    seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+    if seconds <= 0:
+        raise OptionError(f"{option} {text!r}: must be longer than 0 s")
+    return seconds
+
+
+def parse_threads(text: str | None) -> int | None:
+    """A whole number of threads, at least 1.
+
+    Raises:
+        OptionError: anything else.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text.strip()):
+        raise OptionError(f"--threads {text!r}: use a whole number from 1 to 9999")
+    return int(text)
+
+
+def parse(
+    *,
+    tier: str,
+    device: str | None,
+    mode: str | None,
+    precision: str | None,
+    suite: Sequence[str] | None,
+    threads: str | None,
+    budget: str | None,
+) -> Options:
+    """All options together.
+
+    Raises:
+        OptionError: the first value that cannot be used.
+    """
+    if tier not in TIERS:
+        raise OptionError(f"--tier {tier!r}: choose from {', '.join(TIERS)}")
+    return Options(
+        tier=tier,
+        devices=parse_devices(device),
+        modes=parse_list("--mode", mode, MODES),
+        precisions=parse_list("--precision", precision, PRECISIONS),
+        suites=tuple(suite) if suite else None,
+        threads=parse_threads(threads),
+        budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
+    )

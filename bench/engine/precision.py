@@ -1,0 +1,59 @@
+"""Numerical precision as a state that is entered around a block and left again.
+
+``fp32`` is strictly fp32, ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions;
+both through the ``fp32_precision`` interface of torch 2.9. Reduced precision by autocast is part of
+the timed call, see :func:`autocast_factory`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+AUTOCAST_DTYPE = {"bf16": torch.bfloat16}
+
+TOLERANCE = {
+    # Relative Frobenius error against float64. Inputs rounded to p mantissa bits give an error near
+    # 2**-(p+1) for a well-conditioned product: 2**-24 (fp32, growing with the square root of the
+    # length), 2**-11 (TF32), 2**-8 (bf16). fp32's bound lies well under TF32's error, so that a
+    # product which silently used TF32 fails as fp32.
+    "fp32": 2e-5,
+    "tf32": 5e-3,
+    "bf16": 3e-2,
+}
+
+
+@contextlib.contextmanager
+def matmul_precision(precision: str) -> Iterator[None]:
+    """Set what fp32 means in matrix products and convolutions, and restore it afterwards.
+
+    Matrix products have two views of one setting. torch up to 2.11 reads the older one while it
+    compiles and refuses when they differ (pytorch/pytorch#166387); ``set_float32_matmul_precision``
+    sets both alike. ``allow_tf32`` is neither read nor written.
+    """
+    cudnn: Any = torch.backends.cudnn  # its submodules are attributes set at run time
+    backends = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
+    setting = "tf32" if precision == "tf32" else "ieee"
+    before = [backend.fp32_precision for backend in backends]
+    try:
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        for backend in backends:
+            backend.fp32_precision = setting
+        yield
+    finally:
+        torch.set_float32_matmul_precision("high" if before[0] == "tf32" else "highest")
+        for backend, value in zip(backends, before, strict=True):
+            backend.fp32_precision = value
+
+
+def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContextManager[object]]:
+    """A factory of the context manager that a user would put around the forward pass."""
+    dtype = AUTOCAST_DTYPE.get(precision)
+    if dtype is None:
+        return contextlib.nullcontext
+    return functools.partial(torch.autocast, device.split(":")[0], dtype=dtype)

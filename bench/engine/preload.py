@@ -1,0 +1,69 @@
+"""Imported once by the fork server, so that a worker starts in milliseconds and compiles at once.
+
+Imports only: no thread is started and no device touched, or the workers could not be forked. Modules
+that a torch version lacks are left out; they are then imported when first needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+
+import torch  # noqa: F401 - the point of this module
+
+import bench.engine.measure  # noqa: F401
+from bench.engine.worker import PRELOAD_COMPILER
+
+COMPILER_MODULES = (
+    "torch._dynamo",
+    "torch._dynamo.repro.after_dynamo",
+    "torch._dynamo.backends.inductor",
+    "torch._export.passes.add_runtime_assertions_for_constraints_pass",
+    "torch._functorch.aot_autograd",
+    "torch._functorch._aot_autograd.subclass_codegen",
+    "torch._inductor.async_compile",
+    "torch._inductor.codegen.cpp",
+    "torch._inductor.codegen.cpp_wrapper_cpu",
+    "torch._inductor.codegen.cpp_wrapper_cpu_array_ref",
+    "torch._inductor.codegen.cpp_wrapper_gpu",
+    "torch._inductor.codegen.cuda_combined_scheduling",
+    "torch._inductor.codegen.halide",
+    "torch._inductor.codegen.memory_planning",
+    "torch._inductor.codegen.mps",
+    "torch._inductor.codegen.pallas",
+    "torch._inductor.codegen.wrapper_fxir",
+    "torch._inductor.codegen.xpu.xpu_combined_scheduling",
+    "torch._inductor.compile_fx",
+    "torch._inductor.compiler_bisector",
+    "torch._inductor.fx_passes.fuse_attention",
+    "torch._inductor.fx_passes.joint_graph",
+    "torch._inductor.fx_passes.mkldnn_fusion",
+    "torch._inductor.fx_passes.pad_mm",
+    "torch._inductor.fx_passes.post_grad",
+    "torch._inductor.fx_passes.quantization",
+    "torch._inductor.runtime.caching",
+    "torch.export._trace",
+    "torch.utils.cpp_extension",
+)
+
+
+def compiler() -> None:
+    """Import what torch.compile imports lazily, and probe the CPU's vector instructions.
+
+    The probe compiles and runs a small C++ program (3 to 4 s); inductor would repeat it in every
+    worker whose cache is empty.
+    """
+    for name in COMPILER_MODULES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    try:
+        from torch._inductor.cpu_vec_isa import valid_vec_isa_list
+    except ImportError:
+        return
+    for isa in valid_vec_isa_list():
+        bool(isa)
+
+
+if os.environ.get(PRELOAD_COMPILER) == "1":
+    compiler()

@@ -1,0 +1,115 @@
+"""From what a worker measured to the records in the JSON: estimates, speed-ups, costs, notes."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from bench.engine.case import KNOBS, Case, Family
+from bench.engine.estimate import THRESHOLD, seconds_per_call, speedup
+from bench.engine.schema import SCHEMA, CostRecord, Record, SpeedupRecord, TimingRecord
+from bench.engine.task import CaseResult, FamilyResult
+from suites.workload import Workload
+
+SIGNIFICANT = 6
+LAUNCH_BOUND_SHARE = 0.9
+
+
+def rounded(value: float) -> float:
+    """Six significant digits: nanoseconds in a millisecond, and half the file."""
+    return float(f"{value:.{SIGNIFICANT}g}")
+
+
+def bound(value: float) -> float | None:
+    """An interval's end for JSON, which has no infinity."""
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def cost_record(workload: Workload, case: Case) -> CostRecord:
+    """What one call of the case costs, as far as its author says."""
+    record = CostRecord()
+    if workload.cost is not None:
+        cost = workload.cost(**dict(case.size))
+        if cost.flops is not None:
+            record["flops"] = cost.flops
+        if cost.bytes is not None:
+            record["bytes"] = cost.bytes
+        if cost.samples is not None:
+            record["samples"] = cost.samples
+    return record
+
+
+def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupRecord:
+    """``result`` held against ``other``, from the blocks they were timed with in alternation."""
+    estimate = speedup(other.blocks, result.blocks)
+    value, baseline = (
+        (getattr(result.case, knob), getattr(other.case, knob))
+        if knob in KNOBS
+        else (" ".join(result.case.variant), " ".join(other.case.variant))
+    )
+    return SpeedupRecord(
+        knob=knob,
+        value=value,
+        baseline=baseline,
+        against=other.case.id,
+        ratio=estimate.ratio,
+        low=bound(estimate.low),
+        high=bound(estimate.high),
+        confidence=estimate.confidence,
+        placements=estimate.placements,
+        threshold=THRESHOLD,
+        verdict=estimate.verdict(THRESHOLD),
+    )
+
+
+def timing_record(result: CaseResult, stop: str) -> TimingRecord:
+    """How the case was timed, and how long a call takes."""
+    seconds = seconds_per_call(result.blocks)
+    timing = TimingRecord(
+        clock=result.clock,
+        calls_per_block=result.calls,
+        blocks=[[rounded(value) for value in rounds] for rounds in result.blocks],
+        stop=stop,
+        seconds=seconds.point,
+        low=bound(seconds.low),
+        high=bound(seconds.high),
+    )
+    if result.host and result.wall:
+        host = median(value for rounds in result.host for value in rounds)
+        timing["host_seconds"] = host
+        timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
+        timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
+    return timing
+
+
+def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[Case, Record | str]:
+    """The record of every reported case, or the reason why it has none."""
+    results = {result.case: result for result in outcome.results}
+    reference = results[family.reference]
+    made: dict[Case, Record | str] = {}
+    for case in family.reported:
+        result = results[case]
+        if result.error is not None:
+            made[case] = result.error
+            continue
+        notes = []
+        if reference.error is not None:
+            notes.append(f"no speed-up: the reference {reference.case.id} failed: {reference.error}")
+        assert result.first_call is not None
+        assert result.check is not None
+        made[case] = Record(
+            schema=SCHEMA,
+            case=case.record(reference=case == family.reference),
+            timing=timing_record(result, outcome.stop),
+            speedups=[
+                speedup_record(knob, result, results[other])
+                for knob, other in family.comparisons(case)
+                if results[other].error is None
+            ],
+            first_call=result.first_call,
+            compile=result.compile,
+            check=result.check,
+            cost=cost_record(workload, case),
+            notes=notes,
+        )
+    return made

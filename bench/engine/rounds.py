@@ -1,0 +1,169 @@
+"""Placements × rounds: all cases of a family timed in alternation on the same tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import monotonic
+
+import torch
+
+from bench.engine.clock import Block, Clock
+from bench.engine.estimate import seconds_per_call, speedup
+from bench.engine.precision import matmul_precision
+from bench.engine.prepare import Prepared
+from bench.engine.stopping import Stopping
+
+BLOCK_SECONDS = 1e-3
+AIM_PLACEMENTS = 20
+LEAST_ROUNDS, MOST_ROUNDS = 5, 100
+WINDOW = 5
+STILL_FALLING = 0.98
+
+
+@dataclass
+class Run:
+    """One case while it is being timed: what to call, how often per block, and the blocks so far."""
+
+    prepared: Prepared
+    clock: Clock
+    calls: int = 1
+    placements: list[list[Block]] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def blocks(self) -> list[list[float]]:
+        """Seconds per call, per placement and round."""
+        return [[block.seconds for block in placement] for placement in self.placements]
+
+    def block(self) -> Block:
+        """Time one block, with the case's global state entered around it and left again."""
+        with matmul_precision(self.prepared.case.precision):
+            return self.clock.block(self.prepared.call, self.prepared.args, self.calls)
+
+    def call(self) -> object:
+        """One untimed call; waits for the device."""
+        with matmul_precision(self.prepared.case.precision):
+            result = self.prepared.call(*self.prepared.args)
+            self.clock.synchronize()
+            return result
+
+
+def warm_up(run: Run, seconds: float) -> None:
+    """Call until block times stop falling, for at most about ``seconds``, and set the block length.
+
+    A block is about 1 ms, or one call where that takes longer. Block times have stopped falling when
+    the median of five blocks is no longer 2 % under that of the five before.
+    """
+    deadline = monotonic() + seconds
+    windows: list[float] = []
+    while True:
+        blocks = []
+        for _ in range(WINDOW):
+            block = run.block()
+            blocks.append(block.seconds)
+            if block.wall * run.calls < BLOCK_SECONDS / 2:
+                run.calls = min(run.calls * 10, max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9))))
+                break
+            if monotonic() >= deadline:
+                break
+        else:
+            windows.append(median(blocks))
+            if len(windows) >= 2 and windows[-1] >= STILL_FALLING * windows[-2]:
+                break
+        if monotonic() >= deadline:
+            break
+    run.calls = max(1, round(BLOCK_SECONDS / max(min([*windows, *blocks]), 1e-9)))
+
+
+def rounds_per_placement(runs: Sequence[Run], seconds: float, estimate: Callable[[Run], float]) -> int:
+    """As many rounds as let about 20 placements fit into ``seconds``, between 5 and 100.
+
+    Fewer than 5 where even 8 placements of that many would not fit: long calls are averaged over
+    placements instead.
+    """
+    one_round = sum(estimate(run) * run.calls for run in runs)
+    fitting = int(seconds / AIM_PLACEMENTS / max(one_round, 1e-9))
+    return max(1 if one_round > seconds / AIM_PLACEMENTS else LEAST_ROUNDS, min(fitting, MOST_ROUNDS))
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """No garbage collection and no recompilation while blocks are timed."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        with torch.compiler.set_stance("fail_on_recompile"):
+            yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def alternate(
+    runs: Sequence[Run],
+    comparisons: Sequence[tuple[int, int]],
+    fresh: Callable[[], None],
+    stopping: Stopping,
+    rounds: int,
+    rng: random.Random,
+    on_error: Callable[[Run, Exception], str],
+    tell: Callable[[int], None],
+) -> str:
+    """Time the runs in alternation until the stopping rule says so; returns its reason.
+
+    Args:
+        runs: the cases; a run that raises is marked with its error and left out from then on.
+        comparisons: pairs (reference, case) of indices into ``runs``; their widths decide the stop.
+        fresh: moves the inputs of all runs to fresh memory; one call is a new placement.
+        rounds: blocks of each case per placement, each round in a new random order.
+        on_error: turns an exception of a run into the reason for the record.
+        tell: called after each placement with how many are done.
+    """
+    stopping.start()
+    placements = 0
+    while True:
+        fresh()
+        gc.collect()
+        live = [run for run in runs if run.error is None]
+        for run in live:
+            run.placements.append([])
+            _attempt(run, run.call, on_error)
+        for _ in range(rounds):
+            rng.shuffle(live)
+            for run in live:
+                if run.error is None:
+                    block = _attempt(run, run.block, on_error)
+                    if block is not None:
+                        run.placements[-1].append(block)
+        if all(run.error for run in runs):
+            return "failed"
+        placements += 1
+        stopping.add(_half_widths(runs, comparisons))
+        tell(placements)
+        reason = stopping.finished()
+        if reason:
+            return reason
+
+
+def _attempt(run: Run, action: Callable[[], Block | object], on_error: Callable[[Run, Exception], str]) -> Block | None:
+    try:
+        result = action()
+    except Exception as error:  # noqa: BLE001 - any error of the workload becomes this case's reason
+        run.error = on_error(run, error)
+        return None
+    return result if isinstance(result, Block) else None
+
+
+def _half_widths(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> list[float]:
+    widths = [
+        speedup(runs[reference].blocks, runs[case].blocks).half_width
+        for reference, case in comparisons
+        if runs[reference].error is None and runs[case].error is None
+    ]
+    return widths or [seconds_per_call(run.blocks).half_width for run in runs if run.error is None]

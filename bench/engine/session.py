@@ -1,0 +1,216 @@
+"""One run: which families are selected, their measurement on first demand, and the run's record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from statistics import median
+from time import monotonic
+
+from bench.engine.budget import Budget
+from bench.engine.case import Case, Family, cases_of, group
+from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.machine import Machine, cores
+from bench.engine.options import Options
+from bench.engine.progress import duration
+from bench.engine.record import records
+from bench.engine.schema import SCHEMA, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
+from bench.engine.worker import Progress
+from suites.registry import load
+from suites.workload import Suite, Workload
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why a case was not measured although nothing went wrong."""
+
+    reason: str
+
+
+Outcome = Record | Skip | str  # a record; a reason to skip; a reason to fail
+
+
+@dataclass
+class Session:
+    """The state of one ``pytest bench/``.
+
+    Args:
+        check_only: cases are checked and not timed (``--benchmark-disable``).
+        selecting_only: nothing will be measured (``--collect-only``).
+    """
+
+    options: Options
+    conductor: Conductor
+    machine: Machine
+    check_only: bool = False
+    selecting_only: bool = False
+    warnings: list[str] = field(default_factory=list)
+    show: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self.begun = monotonic()
+        self.startup = 0.0
+        self.threads = self.options.threads or cores()
+        self.outcomes: dict[Case, Outcome] = {}
+        self.families: list[Family] = []
+        self.budget: Budget | None = None
+        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
+        self._references: dict[Case, Case] = {}
+        self._measured = 0
+
+    def devices(self) -> Sequence[str]:
+        """The devices to use."""
+        return self.options.devices or self.machine.devices()
+
+    def cases(self, source: str) -> list[tuple[Suite, Case]]:
+        """Every case of a suite that the options select.
+
+        A variant that the machine cannot run is left out, unless it was asked for by name: then it
+        is there, and skipped with the reason.
+        """
+        found = []
+        for suite in load(source):
+            for case, reference in cases_of(
+                source,
+                suite,
+                tier=self.options.tier,
+                devices=self.devices(),
+                modes=self.options.modes,
+                precisions=self.options.precisions,
+            ):
+                obstacle = self.machine.unavailable(case)
+                if obstacle is None or self._asked_for(obstacle[0]):
+                    self._references[case] = reference
+                    found.append((suite, case))
+        return found
+
+    def _asked_for(self, knob: str) -> bool:
+        asked = {
+            "device": self.options.devices,
+            "mode": self.options.modes,
+            "precision": self.options.precisions,
+        }
+        return asked[knob] is not None
+
+    def plan(self, selected: Sequence[Case]) -> None:
+        """Fix the families: called once, when pytest has made its selection."""
+        runnable = [case for case in selected if self.machine.unavailable(case) is None]
+        self.families = group((case, self._references[case]) for case in runnable)
+        if self.families and not self.selecting_only:
+            compiled = any(case.mode != "eager" for family in self.families for case in family.cases)
+            self.conductor.start(compiler=compiled and not self.check_only)
+
+    def outcome(self, case: Case) -> Outcome:
+        """The case's record, measuring its whole family at the first of its cases."""
+        obstacle = self.machine.unavailable(case)
+        if obstacle is not None:
+            self.outcomes[case] = Skip(obstacle[1])
+        elif case not in self.outcomes:
+            family = next(family for family in self.families if case in family.reported)
+            self.outcomes.update(self._measure(family))
+        return self.outcomes[case]
+
+    def _measure(self, family: Family) -> dict[Case, Outcome]:
+        if self.budget is None:
+            self.show("starting: importing torch and its compiler once for all workers")
+            self.conductor.machine()
+            self.startup = monotonic() - self.begun
+            self.budget = Budget(self.options.budget_seconds, self.families)
+        self._measured += 1
+        seconds = self.budget.allot(family)
+        if seconds is None:
+            self.budget.done(family)
+            reason = (
+                f"the run's budget of {duration(self.options.budget_seconds)} was used up; "
+                "raise --budget or select fewer cases with -k"
+            )
+            return dict.fromkeys(family.reported, Skip(reason))
+
+        def listen(progress: Progress) -> None:
+            what = progress.what if family.name in progress.what else f"{family.name}: {progress.what}"
+            percent = f" {progress.fraction:.0%}" if progress.fraction else ""
+            self.show(f"[{self._measured}/{len(self.families)}] {what}{percent} · {self._left()}")
+
+        self.show(f"[{self._measured}/{len(self.families)}] {family.name} · {self._left()}")
+        started = monotonic()
+        try:
+            result = self.conductor.measure(
+                family, seconds=seconds, threads=self.threads, check_only=self.check_only, listen=listen
+            )
+        except WorkerError as error:
+            self.budget.done(family)
+            return dict.fromkeys(family.reported, f"{family.name}: {error}")
+        timing = result.seconds["timed"] + result.seconds["warming"]
+        self.budget.done(family, monotonic() - started - timing)
+        for stage, spent in result.seconds.items():
+            self.seconds[stage] += spent
+        if self.check_only:
+            reasons = {each.case: each.error for each in result.results}
+            return {
+                case: Skip("checked, not timed (--benchmark-disable)") if not reasons[case] else str(reasons[case])
+                for case in family.reported
+            }
+        made = records(family, result, self.workload(family.reference))
+        return {case: f"{case.id}: {value}" if isinstance(value, str) else value for case, value in made.items()}
+
+    def workload(self, case: Case) -> Workload:
+        """The workload a case was made from."""
+        return next(suite.workloads[case.workload] for suite in load(case.source) if suite.name == case.suite)
+
+    def _left(self) -> str:
+        assert self.budget is not None
+        done = sum(len(family.cases) for family in self.families[: self._measured - 1])
+        ahead = sum(len(family.cases) for family in self.families[self._measured - 1 :])
+        left = max(0.0, self.budget.seconds_left())
+        if done:
+            elapsed = monotonic() - self.begun - self.startup
+            left = min(left, elapsed / done * ahead)
+        return f"about {duration(left)} left"
+
+    def records(self) -> list[Record]:
+        """All records made so far."""
+        return [outcome for outcome in self.outcomes.values() if isinstance(outcome, dict)]
+
+    def run_record(self) -> RunRecord:
+        """The run as it stands in the JSON."""
+        options = self.options
+        listed = {"device": options.devices, "mode": options.modes, "precision": options.precisions}
+        failed, skipped = [], []
+        for case, outcome in self.outcomes.items():
+            if isinstance(outcome, str):
+                failed.append(NotMeasured(case=case.record(reference=False), reason=outcome))
+            elif isinstance(outcome, Skip):
+                skipped.append(NotMeasured(case=case.record(reference=False), reason=outcome.reason))
+        return RunRecord(
+            schema=SCHEMA,
+            version=metadata.version("torchduet"),
+            started=self.started.isoformat(timespec="seconds"),
+            options={
+                "tier": options.tier,
+                "budget_seconds": options.budget_seconds,
+                "threads": self.threads,
+                "suite": ",".join(options.suites) if options.suites else None,
+                **{name: ",".join(values) if values else None for name, values in listed.items()},
+            },
+            machine=self.machine.facts(),
+            seconds=SecondsRecord(
+                total=monotonic() - self.begun,
+                startup=self.startup,
+                compiling=self.seconds["compiling"],
+                timed=self.seconds["timed"],
+                checking=self.seconds["checking"],
+                warming=self.seconds["warming"],
+            ),
+            skipped=skipped,
+            failed=failed,
+            unavailable=[Unavailable(variant=name, reason=why) for name, why in self.machine.missing()],
+            warnings=self.warnings,
+        )
+
+
+def samples(record: Record) -> list[float]:
+    """What pytest-benchmark gets: the placements' block medians, seconds per call, in order."""
+    return [median(rounds) for rounds in record["timing"]["blocks"]]

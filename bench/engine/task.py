@@ -1,0 +1,51 @@
+"""What travels between the pytest process and a worker: the task, and what came out. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bench.engine.case import Case, Family
+from bench.engine.schema import CheckRecord, CompileRecord, FirstCallRecord
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is asked to measure.
+
+    Attributes:
+        seconds: time for placements × rounds; the stages before it take what they need.
+        threads: intra-op threads.
+        folder: for compile caches; the caller removes it.
+        check_only: stop after the check.
+    """
+
+    family: Family
+    seconds: float
+    threads: int
+    folder: str
+    check_only: bool = False
+
+
+@dataclass
+class CaseResult:
+    """What came out for one case: either ``error``, or everything else."""
+
+    case: Case
+    error: str | None = None
+    check: CheckRecord | None = None
+    first_call: FirstCallRecord | None = None
+    compile: CompileRecord | None = None
+    clock: str = ""
+    calls: int = 1
+    blocks: list[list[float]] = field(default_factory=list)
+    host: list[list[float]] = field(default_factory=list)
+    wall: list[list[float]] = field(default_factory=list)
+
+
+@dataclass
+class FamilyResult:
+    """The cases' results, why timing stopped, and where the time went (seconds)."""
+
+    results: list[CaseResult]
+    stop: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)

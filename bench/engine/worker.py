@@ -1,0 +1,100 @@
+"""The worker process: measures one family or describes the machine, and sends what came out.
+
+It runs in a process group of its own with its output in a file, so that whatever happens in it
+(an abort, a hang, megabytes of output) stays there.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the worker is doing, and how far timing has come (0 to 1)."""
+
+    what: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The job's result, or the one-line reason why there is none."""
+
+    value: Any = None
+    error: str | None = None
+
+
+def main(job: Callable[..., Any], argument: Any, channel: Connection, log: str) -> None:
+    """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    faulthandler.enable(file=sys.stderr, all_threads=False)
+    gc.freeze()
+
+    def tell(what: str, fraction: float) -> None:
+        channel.send(Progress(what, fraction))
+
+    try:
+        answer = Answer(job(argument, tell))
+    except Exception as error:  # noqa: BLE001 - sent to the parent as the reason
+        import traceback
+
+        traceback.print_exc()
+        answer = Answer(error=f"{type(error).__name__}: {error}".split("\n")[0])
+    channel.send(answer)
+    channel.close()
+    sys.stdout.flush()
+    os._exit(0)  # interpreter shutdown with CUDA and compiled libraries loaded only costs time
+
+
+def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
+    """Job: measure a :class:`bench.engine.measure.Task`."""
+    from bench.engine.measure import measure
+
+    return measure(task, tell)
+
+
+def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
+    """Job: what this machine has; initialises CUDA, which the parent never does."""
+    from bench.engine.machine import probe
+
+    return probe()
+
+
+def last_lines(log: Path, count: int = 6, most: int = 16_384) -> str:
+    """The last lines of a worker's output, at most ``most`` bytes of it.
+
+    Of a crash that faulthandler reports, the innermost two frames are kept.
+    """
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            lines = file.read().decode(errors="replace").split("\n")
+    except FileNotFoundError:
+        return ""
+    kept: list[str] = []
+    frames = 0
+    for line in filter(str.strip, lines):
+        frame = line.startswith("  File ")
+        frames = frames + 1 if frame else 0
+        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
+            kept.append(line)
+    return "\n".join(kept[-count:])

@@ -1,0 +1,8 @@
+"""The cases of the user's own workloads, from ``--suite FILE``."""
+
+from collections.abc import Callable
+
+
+def test_user(measured: Callable[[], None]) -> None:
+    """One case: checked against float64, timed with its family."""
+    measured()

@@ -1,0 +1,59 @@
+"""Sessions: the benchmark itself, the tests, and the linters. ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+
+def install(session: nox.Session, extras: str = "") -> None:
+    """This project with the versions it is tested with."""
+    session.install("-e", f".{extras}", "-c", "constraints.txt")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the quick tier on what the machine has and render the report.
+
+    Anything after ``--`` goes to pytest: ``nox -s bench -- --tier default --budget 20m``.
+    """
+    install(session)
+    RESULTS.mkdir(exist_ok=True)
+    run, report = RESULTS / "run.json", RESULTS / "report.html"
+    run.unlink(missing_ok=True)
+    session.run(
+        *("pytest", "bench/", "--benchmark-json", str(run), "--benchmark-quiet"),
+        *session.posargs,
+        success_codes=[0, 1],  # 1: some cases failed; the report says which and why
+    )
+    if not run.exists():
+        session.error("nothing was measured; the lines above say why")
+    session.run("python", "-m", "reports", "render", str(run), "-o", str(report))
+    session.log(f"Open {report.as_uri()}")
+    failed = json.loads(run.read_text())["torchduet"]["failed"]
+    if failed:
+        session.error(f"{len(failed)} case(s) failed; the report says why")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The project's own tests. Those in a browser need Chromium and are skipped without it."""
+    install(session, "[test]")
+    session.run("pytest", *(session.posargs or ["tests"]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format and types."""
+    install(session, "[lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")

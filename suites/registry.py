@@ -1,0 +1,69 @@
+"""Finding suites: the built-in ones by name, a user's file by path."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+
+from suites.workload import Suite, SuiteError
+
+BUILT_IN = ("tensor_ops", "matmul", "einsum", "mlp")
+
+
+def names() -> tuple[str, ...]:
+    """The built-in suites, in the order in which they run."""
+    return BUILT_IN
+
+
+def load(source: str) -> list[Suite]:
+    """The suites of a built-in name or of a Python file, whose code is run (once per process).
+
+    Raises:
+        SuiteError: an unknown name, or a file that cannot be used; the message says why.
+    """
+    if source in BUILT_IN:
+        return [importlib.import_module(f"suites.{source}").suite]
+    if not (source.endswith(".py") or "/" in source or "\\" in source):
+        raise SuiteError(
+            f"--suite {source}: no such suite; the built-in ones are {', '.join(BUILT_IN)}, "
+            "and a file's name ends in .py"
+        )
+    return list(_load_file(Path(source).resolve()))
+
+
+@functools.cache
+def _load_file(path: Path) -> tuple[Suite, ...]:
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise SuiteError(f"--suite {path}: {problem}; name a Python file of workloads")
+    name = f"torchduet_suite_{abs(hash(path))}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SuiteError(f"--suite {path}: is not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise SuiteError(f"--suite {path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+    found: dict[str, Suite] = {}
+    for suite in vars(module).values():
+        if isinstance(suite, Suite):
+            if found.get(suite.name, suite) is not suite:
+                raise SuiteError(f"--suite {path}: two suites are named {suite.name!r}; rename one")
+            found[suite.name] = suite
+    if not found:
+        raise SuiteError(f"--suite {path}: no Suite in it; start it with: suite = Suite('mine')")
+    return tuple(found.values())
+
+
+def _line(error: Exception, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""
