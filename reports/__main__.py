@@ -1,0 +1,74 @@
+"""The command line of the reports: ``python -m reports render run.json -o report.html``.
+
+Nothing heavy is imported until a file has been read and found good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+UNUSABLE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, or 2 for input or output that cannot be used."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports", description="Says what a run of Torchduet means.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    render = commands.add_parser(
+        "render",
+        help="make one self-contained HTML file of a run",
+        description="Makes one self-contained HTML file of a run: the answers first, the evidence below.",
+        epilog="Exit code 2: the run's file cannot be used, or the report cannot be written.",
+        allow_abbrev=False,
+    )
+    render.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`")
+    render.add_argument(
+        "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
+    )
+    render.set_defaults(command=_render)
+    return parser
+
+
+def _render(options: argparse.Namespace) -> int:
+    from reports.load import RunFileError, load
+
+    try:
+        run = load(options.run)
+    except RunFileError as error:
+        return _refuse(error)
+
+    from reports.output import OutputError, write
+    from reports.page import render
+
+    try:
+        write(render(run), options.output)
+    except OutputError as error:
+        return _refuse(error)
+    print(options.output)
+    return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Chooses what is drawn: which comparisons share a forest plot, which cases a scaling chart.
+
+How a chart looks is left to ``charts``; each comes with its text alternative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from reports import units
+from reports.advice import Answer
+from reports.charts import MAX_ROWS, Bar, Curve, forest, key_of_line, scaling
+from reports.frames import each
+
+MAX_CURVES = 6
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawn chart with what it says to those who cannot see it.
+
+    Attributes:
+        svg: the drawing, safe to put into the page.
+        title: what it shows.
+        alternative: the same in one or two sentences.
+        note: what was left out, if anything.
+        keys: for line charts, (drawn sample, name) of each line.
+    """
+
+    svg: Markup
+    title: str
+    alternative: str
+    note: str = ""
+    keys: tuple[tuple[Markup, str], ...] = ()
+
+
+def forests(answer: Answer) -> list[Chart]:
+    """An answer's comparisons as one forest plot, or one per suite where they are many."""
+    if len(answer.rows) <= MAX_ROWS:
+        return [_forest(answer, answer.rows, "", f"{answer.key}-f")]
+    return [
+        _forest(answer, rows, str(suite), f"{answer.key}-f{place}")
+        for place, (suite, rows) in enumerate(answer.rows.groupby("suite", sort=False))
+    ]
+
+
+def _forest(answer: Answer, rows: pd.DataFrame, suite: str, prefix: str) -> Chart:
+    note = ""
+    drawn = rows
+    if len(rows) > MAX_ROWS:
+        ordered = rows.sort_values("ratio", ascending=False)
+        drawn = pd.concat([ordered.head(MAX_ROWS // 2), ordered.tail(MAX_ROWS // 2)])
+        note = f"The {MAX_ROWS // 2} highest and the {MAX_ROWS // 2} lowest of {len(rows)}; all are in the table below."
+    by_workload = len(drawn) >= 2 * drawn["workload"].nunique()
+    drawn = drawn.sort_values("workload" if by_workload else "suite", kind="stable", key=_first_seen)
+    bars = [
+        Bar(
+            row.workload if by_workload else row.suite,
+            row.setting if by_workload else row.name.removeprefix(f"{row.suite}."),
+            row.ratio,
+            _number(row.low),
+            _number(row.high),
+            row.verdict,
+        )
+        for row in each(drawn)
+    ]
+    counted = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
+    least, *_, most = each(rows.sort_values("ratio")) if len(rows) > 1 else [next(each(rows))] * 2
+    spread = f"from {units.ratio(least.ratio)} ({least.name}) to {units.ratio(most.ratio)} ({most.name})"
+    what = answer.title.replace("`", "")
+    return Chart(
+        svg=Markup(forest(bars, float(rows["threshold"].max()), prefix)),
+        title=f"Speed-up by {what}" + (f", suite {suite}" if suite else ""),
+        alternative=f"Forest plot of {len(bars)} speed-ups by {what} over {answer.baseline}, {spread}"
+        + (f"; {counted}." if not suite else "."),
+        note=note,
+    )
+
+
+def scalings(cases: pd.DataFrame) -> list[Chart]:
+    """A chart per workload and numeric size axis that has at least two values, other axes held still."""
+    return [
+        _scaling(workload, axis, fixed, rows, f"scaling-{place}")
+        for place, (workload, axis, fixed, rows) in enumerate(_panels(cases))
+    ]
+
+
+def _panels(cases: pd.DataFrame) -> Iterator[tuple[str, str, str, list[tuple[float, Any]]]]:
+    """(workload, axis, the other axes' values, its (size, case) pairs)."""
+    panels: dict[tuple[str, str, str], list[tuple[float, Any]]] = {}
+    for case in each(cases):
+        for axis, value in case.sizes.items():
+            if isinstance(value, str) or value <= 0:
+                continue
+            fixed = ", ".join(f"{other}={one}" for other, one in case.sizes.items() if other != axis)
+            key = (f"{case.suite}.{case.workload}", axis, fixed)
+            panels.setdefault(key, []).append((float(value), case))
+    for (workload, axis, fixed), rows in panels.items():
+        if len({size for size, _ in rows}) >= 2:
+            yield workload, axis, fixed, rows
+
+
+def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]], prefix: str) -> Chart:
+    knobs = [
+        knob
+        for knob in ("implementation", "device", "mode", "precision")
+        if len({getattr(case, knob) for _, case in rows}) > 1
+    ]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for size, case in rows:
+        name = " ".join(getattr(case, knob) for knob in knobs) or case.mode
+        lines.setdefault(name, []).append((size, float(case.seconds)))
+    curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
+    shown, left = curves[:MAX_CURVES], len(curves) - MAX_CURVES
+    spoken = "; ".join(
+        f"{curve.label}: {units.seconds(curve.points[0][1])} at {curve.points[0][0]:g}, "
+        f"{units.seconds(curve.points[-1][1])} at {curve.points[-1][0]:g}"
+        for curve in shown
+    )
+    return Chart(
+        svg=Markup(scaling(shown, axis, prefix)),
+        title=f"{workload}" + (f" ({fixed})" if fixed else ""),
+        alternative=f"Time per call of {workload} over {axis}. {spoken}.",
+        note=f"{left} more variants are in the table." if left > 0 else "",
+        keys=tuple(
+            (Markup(key_of_line(place, f"{prefix}-k{place}")), curve.label) for place, curve in enumerate(shown)
+        ),
+    )
+
+
+def _first_seen(names: pd.Series[str]) -> pd.Series[int]:
+    """A sort key that groups equal names in the order of their first appearance."""
+    return pd.Series(pd.factorize(names)[0], index=names.index)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)

@@ -1,0 +1,196 @@
+"""Reads a run's JSON file and makes sure of it, so that nothing after it meets a malformed record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from bench.engine.estimate import VERDICTS, Speedup
+from bench.engine.schema import KEY, SCHEMA, Record, RunRecord, SpeedupRecord
+from reports.contract import ContractError, check, shown
+
+MAX_BYTES = 200 * 2**20
+MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
+
+
+class RunFileError(Exception):
+    """A file that cannot be reported on; the message is one line: the file, what is wrong, what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as it stands in its file, checked.
+
+    Attributes:
+        name: the file's name, without its folder.
+        about: the run as a whole.
+        records: one per measured case, in the order of the file.
+        others: how many benchmarks in the file are not Torchduet's.
+        commit: id of the commit that was checked out, with ``-dirty``; empty if there was none.
+    """
+
+    name: str
+    about: RunRecord
+    records: tuple[Record, ...]
+    others: int = 0
+    commit: str = ""
+
+
+def load(path: str | Path) -> Run:
+    """Read and check a run.
+
+    Raises:
+        RunFileError: whatever is wrong with the file, in one line.
+    """
+    path = Path(path)
+    try:
+        return from_json(_decode(_read(path)), path.name)
+    except ContractError as error:
+        raise RunFileError(f"{path}: {error}") from None
+
+
+def from_json(document: object, name: str = "run.json") -> Run:
+    """A run from its decoded JSON.
+
+    Raises:
+        ContractError: it is not a run of Torchduet's, or not well-formed; the message names the key.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        raise ContractError(f'has no "benchmarks" list, so another tool wrote it; {MAKE_ONE}')
+    benchmarks = document["benchmarks"]
+    found = {index: record for index, one in enumerate(benchmarks) if (record := _record_of(one)) is not None}
+    if KEY not in document:
+        if not found:
+            raise ContractError(
+                "was written by pytest-benchmark without Torchduet's records; run `pytest bench/ --benchmark-json FILE`"
+            )
+        raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
+    _check_version(document[KEY], KEY)
+    check(document[KEY], RunRecord, KEY)
+    seen: dict[str, str] = {}
+    for index, record in found.items():
+        where = f"benchmarks[{index}].extra_info.{KEY}"
+        _check_version(record, where)
+        check(record, Record, where)
+        _check_meaning(cast(Record, record), where)
+        before = seen.setdefault(record["case"]["id"], where)
+        if before != where:
+            raise ContractError(f"{where}.case.id: {shown(record['case']['id'])} is {before}'s id too")
+    return Run(
+        name=name,
+        about=cast(RunRecord, document[KEY]),
+        records=tuple(cast(Record, record) for record in found.values()),
+        others=len(benchmarks) - len(found),
+        commit=_commit(document.get("commit_info")),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ContractError(f"no such file; {MAKE_ONE}") from None
+    except IsADirectoryError:
+        raise ContractError("is a directory; name the run's JSON file in it") from None
+    except (OSError, ValueError) as error:
+        raise ContractError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > MAX_BYTES:
+        raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer suites at a time (`--suite`)")
+    if not content.strip():
+        raise ContractError(f"is empty, so its run was stopped before the end; {MAKE_ONE}")
+    return content
+
+
+def _decode(content: bytes) -> Any:
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ContractError(f"is not UTF-8 text (byte {error.start}); {MAKE_ONE}") from None
+    except RecursionError:
+        raise ContractError("is nested too deeply to be a run's file") from None
+    except json.JSONDecodeError as error:
+        if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+            raise ContractError(f"is not JSON; {MAKE_ONE}") from None
+        raise ContractError(
+            f"is broken or cut short JSON (line {error.lineno}, column {error.colno}: {error.msg}); run it again"
+        ) from None
+    except ValueError as error:
+        raise ContractError(f"is not a run's file: {error}") from None
+
+
+def _record_of(benchmark: object) -> Any:
+    extra = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
+    return extra.get(KEY) if isinstance(extra, dict) else None
+
+
+def _check_version(record: object, where: str) -> None:
+    version = record.get("schema") if isinstance(record, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise ContractError(f"{where}.schema: expected a whole number, got {shown(version)}")
+    if version > SCHEMA:
+        raise ContractError(
+            f"{where}.schema: version {version} needs a newer Torchduet than this (it reads up to {SCHEMA}): "
+            "pip install -U torchduet"
+        )
+    if version < SCHEMA:
+        raise ContractError(f"{where}.schema: version {version} is no longer read; run it again")
+
+
+def _check_meaning(record: Record, where: str) -> None:
+    """What types cannot say: times are positive, intervals hold their estimate, verdicts follow from them."""
+    timing = record["timing"]
+    if not timing["blocks"] or not all(timing["blocks"]):
+        raise ContractError(f"{where}.timing.blocks: expected placements with at least one block each")
+    for row, rounds in enumerate(timing["blocks"]):
+        for column, seconds in enumerate(rounds):
+            _positive(seconds, f"{where}.timing.blocks[{row}][{column}]")
+    _positive(timing["seconds"], f"{where}.timing.seconds")
+    _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
+    for index, one in enumerate(record["speedups"]):
+        _check_speedup(one, f"{where}.speedups[{index}]")
+
+
+def _check_speedup(one: SpeedupRecord, where: str) -> None:
+    _positive(one["ratio"], f"{where}.ratio")
+    _positive(one["threshold"], f"{where}.threshold")
+    _interval(one["low"], one["ratio"], one["high"], where)
+    if not 0 < one["confidence"] < 1:
+        raise ContractError(f"{where}.confidence: expected a number between 0 and 1, got {one['confidence']}")
+    if one["verdict"] not in VERDICTS:
+        raise ContractError(f"{where}.verdict: expected one of {', '.join(VERDICTS)}, got {shown(one['verdict'])}")
+    follows = verdict_of(one)
+    if one["verdict"] not in (follows, "unclear"):
+        raise ContractError(f"{where}.verdict: is {one['verdict']!r}, but its interval says {follows!r}")
+
+
+def verdict_of(one: SpeedupRecord) -> str:
+    """The verdict that follows from a recorded interval."""
+    if one["low"] is None or one["high"] is None:
+        return "unclear"
+    estimate = Speedup(one["ratio"], one["low"], one["high"], one["placements"], one["confidence"])
+    return estimate.verdict(one["threshold"])
+
+
+def _positive(value: float, where: str) -> None:
+    if value <= 0:
+        raise ContractError(f"{where}: expected a number above 0, got {value}")
+
+
+def _interval(low: float | None, point: float, high: float | None, where: str) -> None:
+    if (low is None) != (high is None):
+        raise ContractError(f"{where}: expected low and high to be numbers or null together")
+    if low is not None and high is not None:
+        _positive(low, f"{where}.low")
+        slack = 1e-9 * point
+        if not low - slack <= point <= high + slack:
+            raise ContractError(f"{where}: expected low <= {point} <= high, got {low} and {high}")
+
+
+def _commit(info: object) -> str:
+    if not isinstance(info, dict) or not isinstance(info.get("id"), str) or info["id"] == "unversioned":
+        return ""
+    name = ascii(info["id"][:12]).strip("'")
+    return f"{name}-dirty" if info.get("dirty") is True else name

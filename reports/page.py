@@ -1,0 +1,226 @@
+"""Puts a report together: a run, its answers and its charts into one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
+from bench.engine.schema import KEY, Record
+from reports import units
+from reports.advice import STANDINGS, Answer, answers
+from reports.figures import forests, scalings
+from reports.frames import Frames, anchor, each, frames
+from reports.load import Run
+
+TEMPLATES = Path(__file__).parent / "templates"
+SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "?"}
+FILTERS = ("suite", "device", "mode", "precision", "verdict")
+STOPS = {
+    "precise": "every interval was narrow enough",
+    "budget": "the time budget was used up",
+    "limit": "the limit of placements was reached",
+}
+PARTS = {
+    "startup": "Starting up",
+    "compiling": "Compiling (first calls)",
+    "checking": "Checking results against float64",
+    "warming": "Warming up and calibrating",
+    "timed": "Timed blocks",
+}
+
+
+def render(run: Run) -> str:
+    """The report on a run, as HTML."""
+    tables = frames(run)
+    found = answers(tables.comparisons)
+    script = (TEMPLATES / "report.js").read_text("utf-8")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            about=run.about,
+            csp=content_policy(script),
+            css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+            script=Markup(script),
+            started=_date(run.about["started"]),
+            machine=_machine(run.about["machine"]),
+            options=run.about["options"],
+            overview=_overview(found),
+            answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
+            scalings=scalings(tables.cases),
+            suites=_suites(tables),
+            details=[(anchor(index), record, _timing(record)) for index, record in enumerate(run.records)],
+            choices={name: _choices(tables.cases, name) for name in FILTERS},
+            devices=tables.cases["device"].nunique() > 1,
+            families=tables.cases["family"].nunique(),
+            parts=_parts(run),
+            confidence=units.percent(CONFIDENCE),
+            threshold=units.percent(_threshold(tables.comparisons)),
+            min_placements=MIN_PLACEMENTS,
+        )
+    )
+
+
+def content_policy(script: str) -> str:
+    """The Content-Security-Policy: nothing from anywhere, no script but this one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        prose=prose,
+        seconds=units.seconds,
+        duration=units.duration,
+        ratio=units.ratio,
+        percent=units.percent,
+        count=units.count,
+        digits=units.digits,
+        missing=lambda value: value is None or bool(pd.isna(value)),
+    )
+    environment.globals.update(
+        symbols=SYMBOLS,
+        verdicts=VERDICTS,
+        ratio_interval=lambda low, high: units.ratio_interval(_number(low), _number(high)),
+        seconds_interval=lambda low, high: units.seconds_interval(_number(low), _number(high)),
+        raw=_raw,
+        KEY=KEY,
+    )
+    return environment
+
+
+def prose(text: str) -> Markup:
+    """A sentence as HTML: what stands between backticks as code, numbers kept with their units."""
+    pieces = []
+    for place, piece in enumerate(text.split("`")):
+        if place % 2:
+            pieces.append(Markup("<code>{}</code>").format(piece))
+        else:
+            kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
+            pieces.append(escape(kept))
+    return Markup("").join(pieces)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _raw(value: Any) -> str:
+    """A number for sorting by; empty sorts last."""
+    number = _number(value)
+    return "" if number is None else repr(number)
+
+
+def _date(started: str) -> str:
+    try:
+        return datetime.fromisoformat(started).strftime("%-d %B %Y, %H:%M %Z").strip()
+    except ValueError:
+        return started
+
+
+def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
+    """Facts about the machine, in words."""
+    shown = {}
+    for key, value in machine.items():
+        name = key.removesuffix("_bytes").replace("_", " ")
+        if isinstance(value, bool) or value is None:
+            shown[name] = {True: "yes", False: "no", None: "none"}[value]
+        elif key.endswith("_bytes") and isinstance(value, int | float):
+            shown[name] = units.size(value)
+        else:
+            shown[name] = str(value)
+    return shown
+
+
+def _overview(found: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
+    """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``."""
+    return [
+        (standing, words, chosen)
+        for standing, words in STANDINGS.items()
+        if (chosen := [answer for answer in found if answer.standing == standing and answer.knob != "together"])
+    ]
+
+
+def _filter_link(answer: Answer) -> str:
+    """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
+    if answer.knob in FILTERS:
+        return urlencode({answer.knob: answer.value})
+    return urlencode({"q": answer.value}) if answer.knob == "implementation" else ""
+
+
+def _suites(tables: Frames) -> list[dict[str, Any]]:
+    suites = []
+    for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
+        several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
+        rates = [
+            (key, label, scale)
+            for key, label, scale in (
+                ("flops_per_second", "GFLOP/s", 1e9),
+                ("bytes_per_second", "GB/s", 1e9),
+                ("samples_per_second", "samples/s", 1.0),
+            )
+            if rows[key].notna().any()
+        ]
+        suites.append(
+            {
+                "name": name,
+                "anchor": f"suite-{place + 1}",
+                "rows": list(each(rows)),
+                "implementations": several,
+                "rates": rates,
+            }
+        )
+    return suites
+
+
+def _choices(cases: pd.DataFrame, name: str) -> list[str]:
+    present = [str(value) for value in dict.fromkeys(cases[name]) if value]
+    return [verdict for verdict in VERDICTS if verdict in present] if name == "verdict" else present
+
+
+def _timing(record: Record) -> dict[str, str]:
+    timing = record["timing"]
+    rounds = [len(one) for one in timing["blocks"]]
+    per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
+    return {
+        "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",
+        "stop": STOPS.get(timing["stop"], timing["stop"]),
+    }
+
+
+def _parts(run: Run) -> list[tuple[str, float, float]]:
+    """Where the time went: (what, seconds, share of the whole); what is left over last."""
+    seconds: Mapping[str, Any] = run.about["seconds"]
+    total = max(float(seconds["total"]), 1e-9)
+    parts = [(words, float(seconds[key])) for key, words in PARTS.items()]
+    rest = total - sum(part for _, part in parts)
+    if rest > 0:
+        parts.append(("Everything else", rest))
+    return [(words, part, min(1.0, part / total)) for words, part in parts]
+
+
+def _threshold(comparisons: pd.DataFrame) -> float:
+    """The threshold the verdicts were made with; the usual one where there are none."""
+    return float(comparisons["threshold"].max()) if len(comparisons) else THRESHOLD

@@ -1,0 +1,89 @@
+"""Numbers as people read them: three significant digits with a sensible unit."""
+
+from __future__ import annotations
+
+import math
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """``value`` with that many significant digits and thousands separated: 1234.5 → ``1,230``."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    places = significant - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, places)
+    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+        places -= 1  # 9.996 → 10.0, not 10.00
+    return f"{rounded:,.{max(places, 0)}f}"
+
+
+def seconds(value: float) -> str:
+    """A time of one call: ``0.00123`` → ``1.23 ms``."""
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= scale * 0.9995:
+            return f"{digits(value / scale)} {unit}"
+    return f"{digits(value / 1e-9)} ns"
+
+
+def seconds_interval(low: float | None, high: float | None) -> str:
+    """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty without one."""
+    if low is None or high is None:
+        return ""
+    scale, unit = next(
+        ((s, u) for s, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= s * 0.9995), (1e-9, "ns")
+    )
+    return f"{digits(low / scale)} to {digits(high / scale)} {unit}"
+
+
+def duration(value: float) -> str:
+    """A span of time that somebody waits: ``75`` → ``75 s``, ``5400`` → ``1.5 h``."""
+    for limit, scale, unit in ((100.0, 1.0, "s"), (100 * 60.0, 60.0, "min"), (72 * 3600.0, 3600.0, "h")):
+        if value < limit:
+            return f"{digits(value / scale, 2)} {unit}" if value >= 1e-3 or value == 0 else seconds(value)
+    days = value / 86400
+    return f"{digits(days, 2)} days" if days < 1000 else f"{digits(days / 365.25, 2)} years"
+
+
+def count(value: float) -> str:
+    """A number of calls: ``11432`` → ``11,400``; ``3.42e6`` → ``3.42 million``."""
+    for scale, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value >= scale * 0.9995:
+            return f"{digits(value / scale)} {word}"
+    return digits(math.ceil(value)) if value >= 100 else f"{math.ceil(value)}"
+
+
+def ratio(value: float) -> str:
+    """A speed-up: ``1.31×``."""
+    return f"{digits(value) if value < 0.1 or value >= 10 else f'{value:.2f}'}×"
+
+
+def ratio_interval(low: float | None, high: float | None) -> str:
+    """A speed-up's interval, with a third decimal where two would hide its width; empty without one."""
+    if low is None or high is None:
+        return ""
+    if low < 0.1 or high >= 10:
+        return f"{digits(low)} to {digits(high)}"
+    places = 2 if round(high - low, 4) >= 0.015 else 3
+    return f"{low:.{places}f} to {high:.{places}f}"
+
+
+def percent(fraction: float) -> str:
+    """``0.0215`` → ``2.2 %``."""
+    value = fraction * 100
+    text = digits(value, 2) if value < 100 else digits(value)
+    return f"{text.removesuffix('.0')} %"
+
+
+def rate(value: float, unit: str) -> str:
+    """A throughput: ``rate(3.2e9, "FLOP/s")`` → ``3.20 GFLOP/s``."""
+    scale, prefix = next(((s, p) for s, p in _PREFIXES if value >= s * 0.9995), (1.0, ""))
+    return f"{digits(value / scale)} {prefix}{unit}"
+
+
+def size(value: float) -> str:
+    """Bytes of memory: ``8589934592`` → ``8.00 GiB``."""
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if value >= 1024**power:
+            return f"{digits(value / 1024**power)} {unit}"
+    return f"{value:g} B"
