@@ -22,8 +22,9 @@ from bench.engine.conductor import Conductor
 from bench.engine.machine import Machine, busy_cores, cores
 from bench.engine.options import OptionError
 from bench.engine.progress import ProgressLine
+from bench.engine.record import Skip
 from bench.engine.schema import KEY
-from bench.engine.session import Session, Skip, samples
+from bench.engine.session import Session, samples
 from suites.registry import load, names
 from suites.workload import SuiteError
 

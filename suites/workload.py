@@ -60,9 +60,7 @@ class Axis:
         full: Sequence[Value] = (),
     ) -> None:
         for tier, values in zip(TIERS, (quick, default, full), strict=True):
-            if isinstance(values, str) or not all(
-                isinstance(v, int | str) and not isinstance(v, bool) for v in values
-            ):
+            if isinstance(values, str) or not all(isinstance(v, int | str) and not isinstance(v, bool) for v in values):
                 raise SuiteError(f"Axis: {tier}= takes a list of whole numbers or strings, not {values!r}")
             object.__setattr__(self, tier, tuple(values))
         every = self.quick + self.default + self.full

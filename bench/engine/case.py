@@ -118,13 +118,14 @@ class Family:
 
         Yields (knob, other): ``("reference", …)`` first; then, for every knob that this case has
         turned away from the reference's setting, the case with that one knob turned back, if it is
-        in the family.
+        in the family. A twin is held against the case that it is a copy of, and nothing else.
         """
         if case == self.reference:
             return
-        yield "reference", self.reference
-        if case.twin != self.reference.twin:
+        if case.twin:
+            yield "twin", replace(case, twin=0)
             return
+        yield "reference", self.reference
         for knob in KNOBS:
             baseline = getattr(self.reference, knob)
             if getattr(case, knob) != baseline:

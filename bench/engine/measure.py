@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 import torch._dynamo.utils
-from suites.registry import load
 
 from bench.engine.case import Case
 from bench.engine.check import CheckError, check, observed, reference_result
@@ -20,10 +19,11 @@ from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.inputs import Placements
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared, in_precision, prepare
-from bench.engine.rounds import Run, alternate, rounds_per_placement, undisturbed, warm_up
+from bench.engine.rounds import Run, alternate, leave_out_too_slow, rounds_per_placement, undisturbed, warm_up
 from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import CaseResult, FamilyResult, Task
+from suites.registry import load
 from suites.workload import Workload
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
@@ -151,7 +151,7 @@ class _Stages:
 
     def time(self) -> str:
         """Placements × rounds; returns why they stopped."""
-        runs = [run for run in self.runs if run.error is None]
+        runs = leave_out_too_slow([run for run in self.runs if run.error is None], self.task.seconds)
         if not runs:
             return "failed"
         index = {run.prepared.case: position for position, run in enumerate(runs)}
@@ -166,8 +166,7 @@ class _Stages:
             for placements in self.placements:
                 placements.fresh()
 
-        estimates = {id(run): run.block().wall for run in runs}
-        rounds = rounds_per_placement(runs, self.task.seconds, lambda run: estimates[id(run)])
+        rounds = rounds_per_placement(runs, self.task.seconds)
         start = perf_counter()
         begun, total = start, self.task.seconds
         stop = alternate(
@@ -188,7 +187,7 @@ class _Stages:
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""
         for run in self.runs:
-            if run.error is None:
+            if run.error is None and run.placements:
                 value = run.call()
                 tensors = observed(self.workload, run.prepared.args, value)
                 if any(tensor.is_floating_point() and bool(tensor.isnan().any()) for tensor in tensors):
@@ -198,7 +197,7 @@ class _Stages:
         """Copy the runs' blocks and errors to the results."""
         for run in self.runs:
             result = self.results[run.prepared.case]
-            result.error = run.error
+            result.error, result.skip = run.error, run.skip
             result.calls = run.calls
             result.blocks = run.blocks
             if run.clock.name != "perf_counter":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import median
 
 from bench.engine.case import KNOBS, Case, Family
@@ -82,19 +83,32 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
     return timing
 
 
-def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[Case, Record | str]:
+@dataclass(frozen=True)
+class Skip:
+    """Why a case was not measured although nothing went wrong."""
+
+    reason: str
+
+
+Outcome = Record | Skip | str  # a record; a reason to skip; a reason to fail
+
+
+def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[Case, Outcome]:
     """The record of every reported case, or the reason why it has none."""
     results = {result.case: result for result in outcome.results}
     reference = results[family.reference]
-    made: dict[Case, Record | str] = {}
+    made: dict[Case, Outcome] = {}
     for case in family.reported:
         result = results[case]
         if result.error is not None:
-            made[case] = result.error
+            made[case] = f"{case.id}: {result.error}"
+            continue
+        if result.skip is not None:
+            made[case] = Skip(result.skip)
             continue
         notes = []
-        if reference.error is not None:
-            notes.append(f"no speed-up: the reference {reference.case.id} failed: {reference.error}")
+        if not reference.blocks:
+            notes.append(f"no speed-up: the reference {reference.case.id}: {reference.error or reference.skip}")
         assert result.first_call is not None
         assert result.check is not None
         made[case] = Record(
@@ -104,7 +118,7 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             speedups=[
                 speedup_record(knob, result, results[other])
                 for knob, other in family.comparisons(case)
-                if results[other].error is None
+                if results[other].blocks and not results[other].error
             ],
             first_call=result.first_call,
             compile=result.compile,

@@ -13,7 +13,7 @@ from time import monotonic
 import torch
 
 from bench.engine.clock import Block, Clock
-from bench.engine.estimate import seconds_per_call, speedup
+from bench.engine.estimate import MIN_PLACEMENTS, seconds_per_call, speedup
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
 from bench.engine.stopping import Stopping
@@ -23,6 +23,8 @@ AIM_PLACEMENTS = 20
 LEAST_ROUNDS, MOST_ROUNDS = 5, 100
 WINDOW = 5
 STILL_FALLING = 0.98
+LONG_CALL_SECONDS = 0.05
+OVERDRAFT = 2.0
 
 
 @dataclass
@@ -32,8 +34,10 @@ class Run:
     prepared: Prepared
     clock: Clock
     calls: int = 1
+    seconds: float = 0.0  # per call, as of the warm-up
     placements: list[list[Block]] = field(default_factory=list)
     error: str | None = None
+    skip: str | None = None
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -77,18 +81,40 @@ def warm_up(run: Run, seconds: float) -> None:
                 break
         if monotonic() >= deadline:
             break
-    run.calls = max(1, round(BLOCK_SECONDS / max(min([*windows, *blocks]), 1e-9)))
+    run.seconds = min([*windows, *blocks])
+    run.calls = max(1, round(BLOCK_SECONDS / max(run.seconds, 1e-9)))
 
 
-def rounds_per_placement(runs: Sequence[Run], seconds: float, estimate: Callable[[Run], float]) -> int:
+def leave_out_too_slow(runs: Sequence[Run], seconds: float) -> list[Run]:
+    """The runs that can be timed in 8 placements within twice ``seconds``; the slowest are left out.
+
+    What is left out is marked with the reason, which says what one call took.
+    """
+    kept = list(runs)
+    while kept:
+        needed = MIN_PLACEMENTS * sum(run.seconds * run.calls for run in kept)
+        if needed <= OVERDRAFT * seconds:
+            break
+        slowest = max(kept, key=lambda run: run.seconds)
+        kept.remove(slowest)
+        slowest.skip = (
+            f"one call takes {slowest.seconds:.2g} s, so timing its family takes {needed:.0f} s and its share of "
+            f"the budget is {seconds:.1f} s; raise --budget or select fewer cases with -k"
+        )
+    return kept
+
+
+def rounds_per_placement(runs: Sequence[Run], seconds: float) -> int:
     """As many rounds as let about 20 placements fit into ``seconds``, between 5 and 100.
 
-    Fewer than 5 where even 8 placements of that many would not fit: long calls are averaged over
-    placements instead.
+    Fewer than 5 where so many would not fit: long calls are averaged over placements instead.
     """
-    one_round = sum(estimate(run) * run.calls for run in runs)
+    one_round = sum(run.seconds * run.calls for run in runs)
     fitting = int(seconds / AIM_PLACEMENTS / max(one_round, 1e-9))
-    return max(1 if one_round > seconds / AIM_PLACEMENTS else LEAST_ROUNDS, min(fitting, MOST_ROUNDS))
+    if fitting >= LEAST_ROUNDS:
+        return min(fitting, MOST_ROUNDS)
+    least = int(seconds / MIN_PLACEMENTS / max(one_round, 1e-9))
+    return max(1, min(least, LEAST_ROUNDS))
 
 
 @contextlib.contextmanager
@@ -133,7 +159,8 @@ def alternate(
         live = [run for run in runs if run.error is None]
         for run in live:
             run.placements.append([])
-            _attempt(run, run.call, on_error)
+            if run.seconds < LONG_CALL_SECONDS:
+                _attempt(run, run.call, on_error)
         for _ in range(rounds):
             rng.shuffle(live)
             for run in live:

@@ -15,21 +15,11 @@ from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.machine import Machine, cores
 from bench.engine.options import Options
 from bench.engine.progress import duration
-from bench.engine.record import records
+from bench.engine.record import Outcome, Skip, records
 from bench.engine.schema import SCHEMA, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
 from bench.engine.worker import Progress
 from suites.registry import load
 from suites.workload import Suite, Workload
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Why a case was not measured although nothing went wrong."""
-
-    reason: str
-
-
-Outcome = Record | Skip | str  # a record; a reason to skip; a reason to fail
 
 
 @dataclass
@@ -153,8 +143,7 @@ class Session:
                 case: Skip("checked, not timed (--benchmark-disable)") if not reasons[case] else str(reasons[case])
                 for case in family.reported
             }
-        made = records(family, result, self.workload(family.reference))
-        return {case: f"{case.id}: {value}" if isinstance(value, str) else value for case, value in made.items()}
+        return records(family, result, self.workload(family.reference))
 
     def workload(self, case: Case) -> Workload:
         """The workload a case was made from."""

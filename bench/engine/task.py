@@ -28,10 +28,11 @@ class Task:
 
 @dataclass
 class CaseResult:
-    """What came out for one case: either ``error``, or everything else."""
+    """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
 
     case: Case
     error: str | None = None
+    skip: str | None = None
     check: CheckRecord | None = None
     first_call: FirstCallRecord | None = None
     compile: CompileRecord | None = None

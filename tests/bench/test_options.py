@@ -1,0 +1,53 @@
+"""Options: what they take, and errors that say what to do."""
+
+import pytest
+
+from bench.engine.options import OptionError, parse, parse_devices, parse_duration, parse_list, parse_threads
+
+DEFAULTS: dict[str, None] = dict.fromkeys(("device", "mode", "precision", "suite", "threads", "budget"))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("90", 90), ("1.5m", 90), ("1h30m", 5400), ("2min", 120), ("0.5s", 0.5)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration("--budget", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "0s", "5 parsecs", "s", "1e3s", "90s;"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="--budget"):
+        parse_duration("--budget", text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "1_0", "٣"])
+def test_what_is_no_number_of_threads_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="--threads"):
+        parse_threads(text)
+
+
+def test_lists_name_what_is_unknown_and_what_is_known() -> None:
+    assert parse_list("--mode", "eager, compile,eager", ("eager", "compile")) == ("eager", "compile")
+    with pytest.raises(OptionError, match=r"--mode 'eager,jit': jit is not known; choose from eager, compile"):
+        parse_list("--mode", "eager,jit", ("eager", "compile"))
+    with pytest.raises(OptionError, match="empty"):
+        parse_list("--mode", ",", ("eager",))
+
+
+@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:x", "cpu:0", "", "cpu;cuda"])
+def test_unknown_devices_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="--device"):
+        parse_devices(text)
+
+
+def test_devices() -> None:
+    assert parse_devices("cpu,cuda:1") == ("cpu", "cuda:1")
+    assert parse_devices(None) is None
+    assert parse_devices("auto") is None
+
+
+def test_the_budget_follows_the_tier_unless_given() -> None:
+    assert parse(tier="full", **DEFAULTS).budget_seconds > parse(tier="quick", **DEFAULTS).budget_seconds
+    assert parse(tier="full", **(DEFAULTS | {"budget": "5s"})).budget_seconds == 5  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="--tier 'huge': choose from quick, default, full"):
+        parse(tier="huge", **DEFAULTS)
