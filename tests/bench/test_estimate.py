@@ -101,7 +101,7 @@ def test_speedup_of_the_inverse_is_the_inverse() -> None:
 
 
 def test_differences_are_paired_by_round() -> None:
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         placement_differences([[1.0, 1.0]], [[1.0]])
 
 

@@ -14,7 +14,7 @@ def vector(device: torch.device) -> tuple[torch.Tensor]:
 
 
 @suite.workload(inputs=vector, modes=["eager"])
-def raises(x: torch.Tensor) -> torch.Tensor:
+def raises(_: torch.Tensor) -> torch.Tensor:
     """Raises."""
     raise ValueError("no such thing")
 
@@ -48,7 +48,7 @@ def out_of_memory(x: torch.Tensor) -> torch.Tensor:
     return x.new_empty(1 << 60) if x.dtype == torch.float32 else x
 
 
-def no_inputs(device: torch.device) -> tuple[torch.Tensor]:
+def no_inputs(_: torch.device) -> tuple[torch.Tensor]:
     raise RuntimeError("the data is gone")
 
 
@@ -59,7 +59,7 @@ def without_inputs(x: torch.Tensor) -> torch.Tensor:
 
 
 @suite.workload(inputs=vector, modes=["eager"])
-def nothing(x: torch.Tensor) -> None:
+def nothing(_: torch.Tensor) -> None:
     """Returns nothing to check."""
 
 

@@ -1,0 +1,108 @@
+"""Compilation: own code objects, what Dynamo says, and no recompilation while being timed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.engine.case import Case, Family
+from bench.engine.compile import CompileWatch, own_code
+from bench.engine.measure import describe, measure
+from bench.engine.precision import autocast_factory
+from bench.engine.prepare import in_precision, wants_autocast
+from bench.engine.rounds import undisturbed
+from bench.engine.task import Task
+from suites.registry import load
+
+WORKLOADS = str(Path(__file__).parent / "workloads" / "compiled.py")
+
+
+@pytest.fixture(autouse=True)
+def fresh_dynamo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No compiled code or cache is left over from another test, or for one."""
+    torch._dynamo.reset()
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+
+def case(workload: str, mode: str = "compile", precision: str = "fp32") -> Case:
+    return Case(WORKLOADS, "compiled", workload, "", (), workload, True, "cpu", mode, precision)
+
+
+def run(tmp_path: Path, *cases: Case):  # type: ignore[no-untyped-def]
+    family = Family(cases=cases, reported=cases)
+    return measure(Task(family, 0.3, 1, str(tmp_path)), lambda *_: None)
+
+
+def test_cases_of_one_function_do_not_share_compiled_code() -> None:
+    def double(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    first, second = own_code(double), own_code(double)
+    assert first.__code__ is not second.__code__  # type: ignore[attr-defined]
+    assert first(torch.ones(1)) == second(torch.ones(1)) == 2
+    assert own_code(torch.mm)(torch.ones(1, 1), torch.ones(1, 1)) == 1  # a builtin has no code of its own
+
+
+def test_graph_breaks_are_counted_with_their_reasons() -> None:
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        torch._dynamo.graph_break()
+        return y + 1
+
+    watch = CompileWatch()
+    torch.compile(broken, backend="eager")(torch.ones(3))
+    record = watch.record()
+    assert record["graphs"] == 2
+    assert [entry["count"] for entry in record["graph_breaks"]] == [1]
+    assert "graph_break" in record["graph_breaks"][0]["reason"]
+
+
+def test_a_recompilation_while_timing_is_an_error_that_names_its_cause() -> None:
+    compiled = torch.compile(lambda x: x * 2, backend="eager", dynamic=False)
+    compiled(torch.ones(3))
+    with undisturbed(), pytest.raises(RuntimeError) as caught:
+        compiled(torch.ones(4))
+    assert "compiled again while being timed" in describe(caught.value, "x.py")
+    assert "size mismatch" in describe(caught.value, "x.py")
+    compiled(torch.ones(5))  # the prohibition ends with the timing
+
+
+def test_compiled_steps_are_checked_timed_and_not_recompiled(tmp_path: Path) -> None:
+    modes = [case("train", mode) for mode in ("eager", "compile-model", "compile")]
+    outcome = run(tmp_path, *modes)
+    assert [result.error for result in outcome.results] == [None] * 3
+    eager, model, step = outcome.results
+    assert eager.compile is None
+    assert model.compile is not None
+    assert step.compile is not None
+    assert model.compile["graphs"] >= 1
+    assert len(model.blocks) == len(eager.blocks) >= 8
+    assert model.first_call["seconds"] > eager.first_call["seconds"]  # type: ignore[index]
+    assert outcome.seconds["compiling"] > 0
+
+
+def test_a_workload_that_recompiles_fails_and_its_family_goes_on(tmp_path: Path) -> None:
+    outcome = run(tmp_path, case("restless", "eager"), case("restless"))
+    eager, compiled = outcome.results
+    assert eager.error is None
+    assert len(eager.blocks) >= 8
+    assert "compiled again while being timed" in str(compiled.error)
+
+
+def test_compile_model_without_a_model_says_so(tmp_path: Path) -> None:
+    outcome = run(tmp_path, case("restless", "eager"), case("restless", "compile-model"))
+    assert "needs an nn.Module among the inputs" in str(outcome.results[1].error)
+
+
+def test_autocast_is_placed_by_the_function_that_asks_for_it() -> None:
+    (suite,) = load(WORKLOADS)
+    train = suite.workloads["train"].implementations["train"]
+    assert wants_autocast(train)
+    assert not wants_autocast(torch.mm)
+    a = torch.randn(4, 4)
+    assert in_precision(torch.mm, "bf16", "cpu")(a, a).dtype == torch.bfloat16
+    assert in_precision(torch.mm, "fp32", "cpu") is torch.mm
+    seen = in_precision(lambda x, autocast: autocast, "bf16", "cpu")(a)  # noqa: ARG005
+    assert type(seen) is type(autocast_factory("bf16", "cpu"))
+

@@ -1,0 +1,173 @@
+"""``pytest bench/`` as a user runs it: in a process of its own, on real files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKLOADS = Path(__file__).parent / "workloads"
+SMALL, BROKEN = str(WORKLOADS / "small.py"), str(WORKLOADS / "broken.py")
+
+
+def pytest_bench(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """Run ``pytest bench/`` with what a terminal of 200 columns would show."""
+    environment = os.environ | {"COLUMNS": "200", "PYTHONWARNINGS": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "bench/", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """A run of a small suite: its JSON and its output."""
+    path = tmp_path_factory.mktemp("small") / "run.json"
+    done = pytest_bench("--suite", SMALL, "--budget", "3s", "--threads", "1", "--benchmark-json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(path.read_text()), done.stdout
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
+    """A run in which most families fail, each in its own way."""
+    path = tmp_path_factory.mktemp("broken") / "run.json"
+    done = pytest_bench("--suite", BROKEN, "--budget", "10s", "--benchmark-json", str(path))
+    return json.loads(path.read_text()), done
+
+
+def test_every_case_has_a_record_and_true_pytest_benchmark_statistics(small: tuple[dict[str, Any], str]) -> None:
+    run, _ = small
+    assert len(run["benchmarks"]) == 4
+    for benchmark in run["benchmarks"]:
+        record = benchmark["extra_info"]["torchduet"]
+        placements = record["timing"]["blocks"]
+        assert len(placements) == benchmark["stats"]["rounds"] >= 8
+        middles = sorted(sorted(rounds)[len(rounds) // 2] for rounds in placements)
+        assert middles[0] <= benchmark["stats"]["median"] <= middles[-1]
+        assert record["timing"]["low"] <= record["timing"]["seconds"] <= record["timing"]["high"]
+        assert record["check"]["relative_error"] <= record["check"]["tolerance"]
+        assert all(isinstance(value, str) for value in benchmark["params"].values())
+
+
+def test_a_case_is_held_against_its_reference(small: tuple[dict[str, Any], str]) -> None:
+    run, output = small
+    records = {b["params"]["implementation"]: b["extra_info"]["torchduet"] for b in run["benchmarks"]}
+    assert records["once"]["case"]["reference"]
+    assert records["once"]["speedups"] == []
+    against_reference, of_the_knob = records["twice"]["speedups"]
+    assert against_reference["knob"] == "reference"
+    assert (of_the_knob["knob"], of_the_knob["baseline"]) == ("implementation", "once")
+    # Two additions instead of one: slower by far more than any disturbance.
+    assert of_the_knob["verdict"] == "slower"
+    assert "slower" in output
+    assert "python -m reports render" in output
+
+
+def test_the_run_says_what_it_was(small: tuple[dict[str, Any], str]) -> None:
+    run, _ = small
+    record = run["torchduet"]
+    assert record["options"]["threads"] == 1
+    assert record["options"]["budget_seconds"] == 3
+    assert record["machine"]["cores"] >= 1
+    assert {entry["variant"] for entry in record["unavailable"]} <= {"cuda", "tf32", "compile"}
+    assert 0 < record["seconds"]["timed"] < record["seconds"]["total"]
+
+
+def test_pytest_benchmark_compares_the_file(small: tuple[dict[str, Any], str], tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(small[0]))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", "compare", str(path), "--group-by", "param:implementation"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "implementation=twice" in done.stdout
+
+
+def test_what_fails_fails_alone_and_says_why(
+    broken: tuple[dict[str, Any], subprocess.CompletedProcess[str]],
+) -> None:
+    run, done = broken
+    assert done.returncode == 1
+    measured = {b["params"]["workload"] for b in run["benchmarks"]}
+    assert measured == {"fine", "wrong"}  # of "wrong", the right implementation
+    reasons = {entry["case"]["workload"]: entry["reason"] for entry in run["torchduet"]["failed"]}
+    assert "ValueError: no such thing (broken.py:" in reasons["raises"]
+    assert "returned NaN" in reasons["not_a_number"]
+    assert "its result is wrong: relative error 5.00e-04" in reasons["wrong"]
+    assert "killed by SIGABRT" in reasons["aborts"]
+    assert "about to abort" in reasons["aborts"]
+    assert "out of memory" in reasons["out_of_memory"]
+    assert "its inputs could not be made: it raised RuntimeError: the data is gone" in reasons["without_inputs"]
+    assert "nothing to check" in reasons["nothing"]
+    assert "Traceback" not in done.stdout
+    assert "Benchmark fixture was not used" not in done.stdout + done.stderr
+
+
+def test_dash_k_collect_only_and_the_reference_that_was_not_selected(tmp_path: Path) -> None:
+    listed = pytest_bench("--suite", SMALL, "--collect-only", "-q", "-k", "sum and twice")
+    assert "test_user[small-sum-n2000-twice-cpu-eager-fp32]" in listed.stdout
+    assert "once" not in listed.stdout
+    path = tmp_path / "run.json"
+    done = pytest_bench(
+        *("--suite", SMALL, "-k", "twice", "--budget", "2s", "--benchmark-group-by", "param:implementation"),
+        *("--benchmark-json", str(path)),
+    )
+    assert "implementation=twice" in done.stdout
+    (benchmark,) = json.loads(path.read_text())["benchmarks"]
+    assert benchmark["extra_info"]["torchduet"]["speedups"][0]["against"].startswith("small.sum[n=2000] once")
+
+
+def test_benchmark_disable_checks_without_timing() -> None:
+    done = pytest_bench("--suite", SMALL, "--benchmark-disable", "-rs")
+    assert done.returncode == 0
+    assert "4 skipped" in done.stdout
+    assert "checked, not timed" in done.stdout
+
+
+def test_what_the_machine_cannot_run_is_skipped_with_the_reason() -> None:
+    done = pytest_bench("--suite", "matmul", "--precision", "tf32", "--device", "cpu", "-rs", "-k", "mm")
+    assert done.returncode == 0, done.stdout
+    assert "TF32 needs a CUDA GPU of compute capability 8.0 or newer" in done.stdout
+    assert "passed" not in done.stdout
+
+
+def test_a_used_up_budget_skips_the_rest_with_the_reason() -> None:
+    done = pytest_bench("--suite", SMALL, "--budget", "0.01s", "-rs")
+    assert done.returncode == 0
+    assert "budget of" in done.stdout
+    assert "was used up; raise --budget" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--tier", "huge"), "--tier 'huge': choose from quick, default, full"),
+        (("--mode", "jit"), "--mode 'jit': jit is not known; choose from eager, compile"),
+        (("--precision", "fp8"), "--precision 'fp8': fp8 is not known"),
+        (("--device", "gpu"), "--device 'gpu': use cpu, cuda or cuda:N"),
+        (("--threads", "0"), "--threads '0': use a whole number"),
+        (("--budget", "soon"), "--budget 'soon': use a time such as 90s"),
+        (("--suite", "nosuch"), "nosuch"),
+        (("--suite", "nosuch.py"), "nosuch.py"),
+        (("--benchmark-json", "/no/such/folder/run.json"), "--benchmark-json /no/such/folder/run.json: cannot be written"),
+        (("--benchmark-json", "tests"), "--benchmark-json tests: is a folder"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(arguments: tuple[str, ...], message: str) -> None:
+    done = pytest_bench(*arguments)
+    assert done.returncode == 4
+    assert message in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

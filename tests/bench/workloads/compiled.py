@@ -1,0 +1,60 @@
+"""Workloads for compiled cases."""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+
+from suites import Suite
+
+suite = Suite("compiled")
+counter = itertools.count()
+
+
+def model(device: torch.device):  # type: ignore[no-untyped-def]
+    net = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).to(device)
+    return net, torch.optim.SGD(net.parameters(), 0.01), torch.randn(16, 8), torch.randint(2, (16,))
+
+
+@suite.workload(
+    inputs=model,
+    modes=["eager", "compile", "compile-model"],
+    precisions=["fp32", "bf16"],
+    observe=lambda inputs, loss: (loss, [p.grad for p in inputs[0].parameters()], list(inputs[0].parameters())),
+)
+def train(net, optimizer, x, y, autocast):  # type: ignore[no-untyped-def]
+    """A training step."""
+    optimizer.zero_grad()
+    with autocast():
+        loss = F.cross_entropy(net(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def restless_inputs(device: torch.device):  # type: ignore[no-untyped-def]
+    return torch.ones(4, device=device), Restless()
+
+
+class Restless:
+    """Changes its kind after some calls, which compiled code must notice."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.kind: object = 1
+
+    def __deepcopy__(self, _: object) -> "Restless":
+        return self
+
+
+@torch.compiler.disable
+def tick(state: Restless) -> None:
+    state.calls += 1
+    state.kind = 1 if state.calls < 60 else 1.0
+
+
+@suite.workload(inputs=restless_inputs, modes=["eager", "compile"])
+def restless(x: torch.Tensor, state: Restless) -> torch.Tensor:
+    """Recompiles after a while."""
+    tick(state)
+    return x * state.kind  # type: ignore[operator]
