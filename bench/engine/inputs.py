@@ -88,7 +88,8 @@ class Placements:
 
 
 def _copy(storage: torch.UntypedStorage) -> torch.UntypedStorage:
-    return storage.clone()  # type: ignore[no-untyped-call,no-any-return]
+    copied = storage.clone()  # type: ignore[no-untyped-call]
+    return copied.pin_memory() if storage.is_pinned() else copied  # type: ignore[no-any-return]
 
 
 def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bench.engine.schema import Record, SpeedupRecord
 
+KNOBS = ("device", "mode", "precision", "implementation")  # the order in which people ask
 MOST_ROWS = 40
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
 
@@ -19,34 +20,37 @@ def factor(value: float | None) -> str:
     return f"{value:.{min(digits, 4)}f}×"
 
 
-def rows(records: Sequence[Record]) -> Iterator[tuple[str, SpeedupRecord]]:
-    """(case id, speed-up) for each knob turned, strongest effect first within a knob."""
+def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
+    """(case id, speed-up) for each knob turned: knob by knob, the fastest first."""
     found = [
         (record["case"]["id"], speedup)
         for record in records
         for speedup in record["speedups"]
         if speedup["knob"] != "reference"
     ]
-    found.sort(key=lambda row: (row[1]["knob"], row[1]["value"], -row[1]["ratio"]))
-    yield from found
+    return sorted(found, key=lambda row: (KNOBS.index(row[1]["knob"]), -row[1]["ratio"]))
 
 
 def table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:
-    """The table's lines; empty when nothing was compared."""
-    found = list(rows(records))
+    """The table's lines; empty when nothing was compared. The largest effects where not all fit."""
+    found = rows(records)
     if not found:
         return []
-    shown = found if len(found) <= most else sorted(found, key=lambda row: -abs(math.log(row[1]["ratio"])))[:most]
-    shown = [row for row in found if row in shown]
-    names = [case for case, _ in shown]
-    width = max(map(len, [*names, "case"]))
-    lines = [f"{'case':<{width}}  {'against':<12} {'speed-up':>9}  {'99 % interval':<17}  verdict"]
-    for case, speedup in shown:
+    largest = sorted(found, key=lambda row: -abs(math.log(row[1]["ratio"])))[:most]
+    width = max(len(case) for case, _ in largest)
+    against = max(len(speedup["baseline"]) for _, speedup in largest)
+    lines, knob = [], ""
+    for case, speedup in found:
+        if (case, speedup) not in largest:
+            continue
+        if speedup["knob"] != knob:
+            knob = speedup["knob"]
+            lines.append(f"{knob:<{width}}  {'against':<{against}}  {'speed-up':>8}  99 % interval      verdict")
         interval = f"{factor(speedup['low'])} to {factor(speedup['high'])}"
         lines.append(
-            f"{case:<{width}}  {speedup['baseline']:<12} {factor(speedup['ratio']):>9}  {interval:<17}  "
+            f"{case:<{width}}  {speedup['baseline']:<{against}}  {factor(speedup['ratio']):>8}  {interval:<17}  "
             f"{MARK[speedup['verdict']]} {speedup['verdict']}"
         )
-    if len(shown) < len(found):
-        lines.append(f"… and {len(found) - len(shown)} smaller effects; the report has them all")
+    if len(largest) < len(found):
+        lines.append(f"… and {len(found) - len(largest)} smaller effects; the report has them all")
     return lines

@@ -105,4 +105,3 @@ def test_autocast_is_placed_by_the_function_that_asks_for_it() -> None:
     assert in_precision(torch.mm, "fp32", "cpu") is torch.mm
     seen = in_precision(lambda x, autocast: autocast, "bf16", "cpu")(a)  # noqa: ARG005
     assert type(seen) is type(autocast_factory("bf16", "cpu"))
-

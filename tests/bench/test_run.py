@@ -162,7 +162,10 @@ def test_a_used_up_budget_skips_the_rest_with_the_reason() -> None:
         (("--budget", "soon"), "--budget 'soon': use a time such as 90s"),
         (("--suite", "nosuch"), "nosuch"),
         (("--suite", "nosuch.py"), "nosuch.py"),
-        (("--benchmark-json", "/no/such/folder/run.json"), "--benchmark-json /no/such/folder/run.json: cannot be written"),
+        (
+            ("--benchmark-json", "/no/such/folder/run.json"),
+            "--benchmark-json /no/such/folder/run.json: cannot be written",
+        ),
         (("--benchmark-json", "tests"), "--benchmark-json tests: is a folder"),
     ],
 )

@@ -1,0 +1,189 @@
+"""Einsum: each equation held against the dedicated operation it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from suites.matmul import product
+from suites.workload import Axis, Cost, Size, Suite
+
+suite = Suite("einsum", "Each einsum equation against the operation it stands for")
+
+FLOAT = 4  # bytes of a float32
+EAGER_FIRST = Axis(quick=["eager"], default=["compile"])
+BOTH = ("eager", "compile")
+EAGER = ("eager",)
+FP32_FIRST = Axis(quick=["fp32"], default=["bf16", "tf32"])
+
+
+def normal(*shapes: Sequence[str | int]) -> Callable[..., tuple[Tensor, ...]]:
+    """Inputs of random normal tensors; a string in a shape stands for the axis of that name."""
+
+    def inputs(device: torch.device, **size: Any) -> tuple[Tensor, ...]:
+        return tuple(
+            torch.randn([size[side] if isinstance(side, str) else side for side in shape], device=device)
+            for shape in shapes
+        )
+
+    return inputs
+
+
+def against_einsum(
+    name: str,
+    equation: str,
+    dedicated: Mapping[str, Callable[..., Any]],
+    inputs: Callable[..., Sequence[Any]],
+    axes: Mapping[str, Axis],
+    *,
+    modes: Axis | Sequence[str] = EAGER_FIRST,
+    precisions: Axis | Sequence[str] = ("fp32",),
+    cost: Callable[..., Cost] | None = None,
+) -> None:
+    """Add a workload: the dedicated operation first, then einsum with ``equation``."""
+
+    def einsum(*operands: Tensor) -> Tensor:
+        return torch.einsum(equation, *operands)
+
+    suite.compare(
+        name,
+        {**dedicated, "einsum": einsum},
+        about=equation,
+        inputs=inputs,
+        axes=axes,
+        modes=modes,
+        precisions=precisions,
+        cost=cost,
+    )
+
+
+def moved(elements: float, operations: float) -> Cost:
+    """Cost of moving ``elements`` float32 values, with as many operations as given."""
+    return Cost(flops=operations or None, bytes=float(FLOAT * elements))
+
+
+SQUARE = {"n": Axis(quick=[256], default=[1024], full=[4096])}
+LARGE = {"n": Axis(default=[1000], full=[10_000])}
+
+against_einsum(
+    "matrix_product",
+    "ij,jk->ik",
+    {"mm": torch.mm},
+    normal(("n", "n"), ("n", "n")),
+    SQUARE,
+    modes=BOTH,
+    precisions=FP32_FIRST,
+    cost=lambda n: product(n, n, n),
+)
+against_einsum("transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER)
+against_einsum(
+    "trace",
+    "ii->",
+    {"trace": torch.trace},
+    # Not centred on zero: a sum that cancels has no relative accuracy to hold it to.
+    lambda device, n: (torch.rand(n, n, device=device),),
+    {"n": Axis(quick=[1000], full=[10_000])},
+    cost=lambda n: moved(n, n),
+)
+against_einsum(
+    "batched_product",
+    "bij,bjk->bik",
+    {"bmm": torch.bmm},
+    normal(("batch", 64, 64), ("batch", 64, 64)),
+    {"batch": Axis(quick=[32], default=[256], full=[4096])},
+    precisions=FP32_FIRST,
+    cost=lambda batch: product(64, 64, 64, batch),
+)
+against_einsum(
+    "dot",
+    "i,i->",
+    {"dot": torch.dot},
+    lambda device, n: (torch.rand(n, device=device), torch.rand(n, device=device)),
+    {"n": Axis(quick=[100_000], default=[1_000_000], full=[100_000_000])},
+    cost=lambda n: product(1, n, 1),
+)
+against_einsum(
+    "outer",
+    "i,j->ij",
+    {"outer": torch.outer},
+    normal(("n",), ("n",)),
+    {"n": Axis(quick=[1000], default=[4000], full=[10_000])},
+    cost=lambda n: moved(n * n + 2 * n, n * n),
+)
+against_einsum(
+    "hadamard",
+    "ij,ij->ij",
+    {"mul": torch.mul},
+    normal(("n", "n"), ("n", "n")),
+    LARGE,
+    cost=lambda n: moved(3 * n * n, n * n),
+)
+against_einsum(
+    "sum_inner",
+    "ijk->i",
+    {"sum": lambda x: x.sum(dim=(1, 2))},
+    lambda device, n: (torch.rand(n, n, n, device=device),),
+    {"n": Axis(default=[100], full=[400])},
+    cost=lambda n: moved(n**3, n**3),
+)
+against_einsum(
+    "bilinear",
+    "i,ijk,j->k",
+    {"mv": lambda x, w, y: torch.mv(torch.mv(w.reshape(len(x), -1).T, x).reshape(len(y), -1).T, y)},
+    normal(("n",), ("n", "n", "n"), ("n",)),
+    {"n": Axis(default=[64], full=[400])},
+    cost=lambda n: Cost(flops=2.0 * (n**3 + n**2), bytes=float(FLOAT * (n**3 + 3 * n))),
+)
+against_einsum(
+    "batched_bilinear",
+    "bi,bj,ijk->bk",
+    {"bilinear": lambda x, y, w: torch.nn.functional.bilinear(x, y, w.permute(2, 0, 1))},
+    normal(("batch", 32), ("batch", 32), (32, 32, 32)),
+    {"batch": Axis(quick=[64], default=[1024], full=[16_384])},
+    precisions=FP32_FIRST,
+)
+against_einsum(
+    "sum_last",
+    "...ij->...i",
+    {"sum": lambda x: x.sum(dim=-1)},
+    lambda device, n: (torch.rand(8, n, n, device=device),),
+    {"n": Axis(default=[200], full=[2000])},
+    cost=lambda n: moved(8 * n * n, 8 * n * n),
+)
+against_einsum(
+    "attention_scores",
+    "bhqd,bhkd->bhqk",
+    {"matmul": lambda q, k: torch.matmul(q, k.transpose(-1, -2))},
+    normal((4, 8, "length", 64), (4, 8, "length", 64)),
+    {"length": Axis(quick=[64], default=[256], full=[2048])},
+    precisions=FP32_FIRST,
+    cost=lambda length: product(length, 64, length, 32),
+)
+
+
+def chain_inputs(device: torch.device, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.randn(n, n, device=device), torch.randn(n, n, device=device), torch.randn(n, 1, device=device)
+
+
+def chain_flops(size: Size) -> float:
+    """Of the best order: two products of a matrix with a column."""
+    return 4.0 * float(size["n"]) ** 2
+
+
+suite.compare(
+    "chain",
+    {
+        "best_order": lambda a, b, c: a @ (b @ c),
+        "left_to_right": lambda a, b, c: (a @ b) @ c,
+        "einsum": lambda a, b, c: torch.einsum("ij,jk,kl->il", a, b, c),
+        "multi_dot": lambda a, b, c: torch.linalg.multi_dot((a, b, c)),
+    },
+    about="ij,jk,kl->il with a column last: contraction order decides",
+    inputs=chain_inputs,
+    axes={"n": Axis(quick=[256], default=[1024], full=[4096])},
+    modes=EAGER,
+    cost=lambda **size: Cost(flops=chain_flops(size)),
+)

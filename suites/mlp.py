@@ -1,0 +1,179 @@
+"""Multi-layer perceptrons: full training steps and evaluation steps of widely taught models."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from suites.workload import Axis, Cost, Suite
+
+suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
+
+FLOAT = 4  # bytes of a float32
+Autocast = Callable[[], AbstractContextManager[object]]
+MODES = Axis(quick=["eager", "compile", "compile-model"])
+MODES_LATER = Axis(quick=["eager"], default=["compile", "compile-model"])
+PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"])
+PRECISIONS_LATER = Axis(quick=["fp32"], default=["bf16", "tf32"])
+
+# Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
+# the units, and so about the square root of it of a gradient's norm, per layer of ReLUs (bf16: 0.06,
+# TF32: 0.02). The bounds leave room for two layers and the rounding itself.
+GRADIENT_TOLERANCE = {"bf16": 0.15, "tf32": 0.05}
+
+
+def layers(*widths: int) -> nn.Sequential:
+    """Linear layers of these widths with ReLU between them."""
+    modules: list[nn.Module] = []
+    for fan_in, fan_out in itertools.pairwise(widths):
+        modules += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
+
+
+def cost(batch: int, *widths: int, training: bool = True) -> Cost:
+    """Two operations per weight and sample forward; backward needs twice that again (Kaplan et al. 2020, §2.1)."""
+    weights = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths))
+    return Cost(flops=2.0 * weights * batch * (3 if training else 1), samples=batch)
+
+
+def digits(batch: int, features: int = 784, classes: int = 10) -> tuple[Tensor, Tensor]:
+    """Images with pixels in [0, 1] whose labels a fixed random linear teacher gives: they can be learned."""
+    x = torch.rand(batch, features)
+    return x, ((x - 0.5) @ torch.randn(features, classes)).argmax(dim=1)
+
+
+def step_state(inputs: Sequence[Any], loss: Tensor) -> tuple[Any, ...]:
+    """What a training step is checked by: the loss, the gradients and the new parameters."""
+    parameters = list(inputs[0].parameters())
+    return loss, [parameter.grad for parameter in parameters], parameters
+
+
+def classify(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast) -> Tensor:
+    optimizer.zero_grad()
+    with autocast():
+        loss = F.cross_entropy(model(x), y)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach()
+
+
+def small_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
+    model = layers(784, 100, 10).to(device)
+    x, y = digits(batch)
+    return model, torch.optim.Adam(model.parameters()), x.to(device), y.to(device)
+
+
+@suite.workload(
+    inputs=small_inputs,
+    axes={"batch": Axis(quick=[100], default=[1000])},
+    modes=MODES,
+    precisions=PRECISIONS,
+    observe=step_state,
+    tolerance=GRADIENT_TOLERANCE,
+    cost=lambda batch: cost(batch, 784, 100, 10),
+)
+def train_784_100_10(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Training step: 784-100-10, ReLU, cross-entropy, Adam"""
+    return classify(model, optimizer, x, y, autocast)
+
+
+@suite.workload(
+    inputs=small_inputs,
+    axes={"batch": Axis(quick=[100], default=[1000])},
+    modes=MODES_LATER,
+    precisions=PRECISIONS_LATER,
+    cost=lambda batch: cost(batch, 784, 100, 10, training=False),
+)
+def evaluate_784_100_10(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step: 784-100-10, logits under no_grad"""
+    del optimizer, y
+    with torch.no_grad(), autocast():
+        return model(x)  # type: ignore[no-any-return]
+
+
+def wide_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
+    model = layers(784, 512, 512, 10).to(device)
+    x, y = digits(batch)
+    return model, torch.optim.SGD(model.parameters(), lr=1e-3), x.to(device), y.to(device)
+
+
+@suite.workload(
+    inputs=wide_inputs,
+    axes={"batch": Axis(quick=[32], default=[512])},
+    modes=MODES_LATER,
+    precisions=PRECISIONS_LATER,
+    observe=step_state,
+    tolerance=GRADIENT_TOLERANCE,
+    cost=lambda batch: cost(batch, 784, 512, 512, 10),
+)
+def train_784_512_512_10(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Training step: 784-512-512-10, ReLU, cross-entropy, SGD 1e-3"""
+    return classify(model, optimizer, x, y, autocast)
+
+
+def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
+    x, y = digits(rows)
+    weights = [torch.randn(784, 100) / 784**0.5, torch.zeros(100), torch.randn(100, 10) / 10.0, torch.zeros(10)]
+    return *(weight.to(device).requires_grad_() for weight in weights), x.to(device), y.to(device)
+
+
+@suite.workload(
+    inputs=by_hand_inputs,
+    axes={"rows": Axis(quick=[1000], default=[10_000], full=[60_000])},
+    modes=Axis(quick=["eager"], default=["compile"]),
+    precisions=PRECISIONS_LATER,
+    observe=lambda inputs, loss: (loss, inputs[:4]),
+    tolerance=GRADIENT_TOLERANCE,
+    cost=lambda rows: cost(rows, 784, 100, 10),
+)
+def train_by_hand(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: Tensor, autocast: Autocast) -> Tensor:
+    """Training step by hand: 784-100-10, full batch, learning rate 0.8, weights updated under no_grad"""
+    with autocast():
+        loss = F.cross_entropy(torch.relu(x @ w1 + b1) @ w2 + b2, y)
+    loss.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for weight in (w1, b1, w2, b2):
+            assert weight.grad is not None
+            weight -= 0.8 * weight.grad
+            weight.grad.zero_()
+    return loss.detach()
+
+
+def regression_inputs(device: torch.device, rows: int) -> tuple[Any, ...]:
+    model = layers(10, 100, 1).to(device)
+    x = torch.randn(rows, 10)
+    y = torch.sin(x @ torch.randn(10, 1))
+    return model, torch.optim.Adam(model.parameters(), lr=0.01), x.to(device), y.to(device)
+
+
+@suite.workload(
+    inputs=regression_inputs,
+    axes={"rows": Axis(quick=[10_000], default=[100_000], full=[2_000_000])},
+    modes=MODES_LATER,
+    precisions=PRECISIONS_LATER,
+    observe=step_state,
+    tolerance=GRADIENT_TOLERANCE,
+    cost=lambda rows: cost(rows, 10, 100, 1),
+)
+def train_10_100_1(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Training step: 10-100-1, ReLU, mean squared error, Adam 0.01, all rows at once"""
+    optimizer.zero_grad()
+    with autocast():
+        loss = F.mse_loss(model(x), y)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach()

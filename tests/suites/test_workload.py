@@ -1,0 +1,82 @@
+"""The workload type and the registry: what an author can write, and what they are told."""
+
+from pathlib import Path
+
+import pytest
+
+from suites import Axis, Suite, SuiteError
+from suites.registry import load
+
+
+def test_tiers_are_cumulative() -> None:
+    axis = Axis(quick=[256, 16], default=[64], full=[4096])
+    assert axis.up_to("quick") == (16, 256)
+    assert axis.up_to("full") == (16, 64, 256, 4096)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "no values"),
+        ({"quick": [1], "full": [1]}, "listed twice"),
+        ({"quick": "abc"}, "takes a list"),
+        ({"quick": [1.5]}, "takes a list"),
+    ],
+)
+def test_an_axis_that_cannot_be_used_says_why(values: dict, message: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(SuiteError, match=message):
+        Axis(**values)
+
+
+def test_a_workload_that_cannot_be_used_says_which_and_why() -> None:
+    suite = Suite("mine")
+    suite.workload(abs, inputs=lambda device: (device,))
+    with pytest.raises(SuiteError, match="suite 'mine', workload 'abs': the name is used twice"):
+        suite.workload(abs, inputs=lambda device: (device,))
+    with pytest.raises(SuiteError, match="modes has jit; known are eager"):
+        suite.workload(max, inputs=lambda device: (device,), modes=["jit"])
+    with pytest.raises(SuiteError, match="implementations must be"):
+        suite.compare("none", {}, inputs=lambda device: (device,))
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "my suite.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_file_is_run_once_and_may_have_spaces_in_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "from suites import Suite\nsuite = Suite('mine')\n")
+    assert load(path)[0] is load(path)[0]
+    assert load(path)[0].name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def broken(:\n", r"my suite\.py:1: SyntaxError"),
+        ("\n\nimport no_such_module\n", r"my suite\.py:3: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("x = 1\n", "no Suite in it; start it with: suite = Suite"),
+        ("from suites import Suite\na, b = Suite('x'), Suite('x')\n", "two suites are named 'x'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_where_and_why(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SuiteError, match=message):
+        load(write(tmp_path, text))
+
+
+def test_a_source_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="does not exist"):
+        load(str(tmp_path / "none.py"))
+    with pytest.raises(SuiteError, match="is a folder"):
+        load(str(tmp_path) + "/")
+    with pytest.raises(SuiteError, match="no such suite; the built-in ones are tensor_ops, matmul, einsum, mlp"):
+        load("nosuch")
+
+
+def test_importing_suites_needs_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, suites, suites.registry; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
