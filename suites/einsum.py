@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from suites.matmul import product
-from suites.workload import Axis, Cost, Size, Suite
+from suites.workload import Axis, Cost, Details, Size, Suite
 
 suite = Suite("einsum", "Each einsum equation against the operation it stands for")
 
@@ -37,27 +37,17 @@ def against_einsum(
     equation: str,
     dedicated: Mapping[str, Callable[..., Any]],
     inputs: Callable[..., Sequence[Any]],
-    axes: Mapping[str, Axis],
-    *,
-    modes: Axis | Sequence[str] = EAGER_FIRST,
-    precisions: Axis | Sequence[str] = ("fp32",),
-    cost: Callable[..., Cost] | None = None,
+    sizes: Mapping[str, Axis],
+    **details: Unpack[Details],
 ) -> None:
     """Add a workload: the dedicated operation first, then einsum with ``equation``."""
 
     def einsum(*operands: Tensor) -> Tensor:
         return torch.einsum(equation, *operands)
 
-    suite.compare(
-        name,
-        {**dedicated, "einsum": einsum},
-        about=equation,
-        inputs=inputs,
-        axes=axes,
-        modes=modes,
-        precisions=precisions,
-        cost=cost,
-    )
+    details.setdefault("modes", EAGER_FIRST)
+    details["about"], details["axes"] = equation, sizes
+    suite.compare(name, {**dedicated, "einsum": einsum}, inputs=inputs, **details)
 
 
 def moved(elements: float, operations: float) -> Cost:

@@ -9,7 +9,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 TIERS = ("quick", "default", "full")
 MODES = ("eager", "compile", "compile-model")
@@ -135,6 +135,20 @@ class Workload:
             yield dict(zip(names, values, strict=True))
 
 
+class Details(TypedDict, total=False):
+    """What may be said of a workload beside its name, functions and inputs; see :class:`Workload`."""
+
+    about: str
+    axes: Mapping[str, Axis | Sequence[Value]]  # default: none, one size
+    modes: Axis | Sequence[Value]  # default: eager and compile
+    precisions: Axis | Sequence[Value]  # default: fp32
+    devices: Sequence[str]  # default: cpu and cuda
+    cost: Callable[..., Cost] | None
+    deterministic: bool
+    observe: Callable[[Sequence[Any], Any], Any] | None
+    tolerance: Mapping[str, float]
+
+
 class Suite:
     """A named collection of workloads; a module of workloads has one, called ``suite``.
 
@@ -167,16 +181,11 @@ class Suite:
         /,
         *,
         inputs: Callable[..., Sequence[Any]],
-        axes: Mapping[str, Axis | Sequence[Value]] | None = None,
-        modes: Axis | Sequence[Value] = ("eager", "compile"),
-        precisions: Axis | Sequence[Value] = ("fp32",),
-        devices: Sequence[str] = DEVICES,
-        cost: Callable[..., Cost] | None = None,
-        deterministic: bool = True,
-        observe: Callable[[Sequence[Any], Any], Any] | None = None,
-        tolerance: Mapping[str, float] | None = None,
+        **details: Unpack[Details],
     ) -> Callable[..., Any]:
         """Register the decorated function as a workload of one implementation; see :class:`Workload`.
+
+        ``about`` is the first line of its docstring unless given.
 
         Raises:
             SuiteError: a name used twice, an unknown mode, precision or device.
@@ -184,20 +193,8 @@ class Suite:
 
         def register(fn: Callable[..., Any]) -> Callable[..., Any]:
             name = getattr(fn, "__name__", "")
-            self.compare(
-                name,
-                {name: fn},
-                about=(inspect.getdoc(fn) or "").split("\n")[0],
-                inputs=inputs,
-                axes=axes,
-                modes=modes,
-                precisions=precisions,
-                devices=devices,
-                cost=cost,
-                deterministic=deterministic,
-                observe=observe,
-                tolerance=tolerance,
-            )
+            details.setdefault("about", (inspect.getdoc(fn) or "").split("\n")[0])
+            self.compare(name, {name: fn}, inputs=inputs, **details)
             return fn
 
         return register if function is None else register(function)
@@ -208,15 +205,7 @@ class Suite:
         implementations: Mapping[str, Callable[..., Any]],
         *,
         inputs: Callable[..., Sequence[Any]],
-        about: str = "",
-        axes: Mapping[str, Axis | Sequence[Value]] | None = None,
-        modes: Axis | Sequence[Value] = ("eager", "compile"),
-        precisions: Axis | Sequence[Value] = ("fp32",),
-        devices: Sequence[str] = DEVICES,
-        cost: Callable[..., Cost] | None = None,
-        deterministic: bool = True,
-        observe: Callable[[Sequence[Any], Any], Any] | None = None,
-        tolerance: Mapping[str, float] | None = None,
+        **details: Unpack[Details],
     ) -> Workload:
         """Register several implementations of one result; the first is what the others are held against.
 
@@ -233,17 +222,17 @@ class Suite:
         workload = Workload(
             suite=self.name,
             name=name,
-            about=about,
+            about=details.get("about", ""),
             inputs=inputs,
             implementations=dict(implementations),
-            axes={axis: as_axis(values) for axis, values in (axes or {}).items()},
-            modes=as_axis(modes),
-            precisions=as_axis(precisions),
-            devices=tuple(devices),
-            cost=cost,
-            deterministic=deterministic,
-            observe=observe,
-            tolerance=dict(tolerance or {}),
+            axes={axis: as_axis(values) for axis, values in details.get("axes", {}).items()},
+            modes=as_axis(details.get("modes", ("eager", "compile"))),
+            precisions=as_axis(details.get("precisions", ("fp32",))),
+            devices=tuple(details.get("devices", DEVICES)),
+            cost=details.get("cost"),
+            deterministic=details.get("deterministic", True),
+            observe=details.get("observe"),
+            tolerance=dict(details.get("tolerance", {})),
         )
         for what, chosen, known in (
             ("modes", workload.modes.up_to("full"), MODES),
