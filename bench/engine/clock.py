@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -27,6 +28,11 @@ class Block:
     seconds: float
     host: float
     wall: float
+
+
+def median_block(blocks: Sequence[Block]) -> Block:
+    """The median of each time over some blocks."""
+    return Block(*(median(getattr(block, name) for block in blocks) for name in ("seconds", "host", "wall")))
 
 
 class Clock(Protocol):

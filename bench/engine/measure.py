@@ -19,7 +19,15 @@ from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.inputs import Placements
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared, in_precision, prepare
-from bench.engine.rounds import Run, alternate, leave_out_too_slow, rounds_per_placement, undisturbed, warm_up
+from bench.engine.rounds import (
+    Run,
+    alternate,
+    leave_out_too_slow,
+    rounds_per_placement,
+    set_repeats,
+    undisturbed,
+    warm_up,
+)
 from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import CaseResult, FamilyResult, Task
@@ -166,6 +174,7 @@ class _Stages:
             for placements in self.placements:
                 placements.fresh()
 
+        set_repeats(runs)
         rounds = rounds_per_placement(runs, self.task.seconds)
         start = perf_counter()
         begun, total = start, self.task.seconds

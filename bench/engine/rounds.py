@@ -12,7 +12,7 @@ from time import monotonic
 
 import torch
 
-from bench.engine.clock import Block, Clock
+from bench.engine.clock import Block, Clock, median_block
 from bench.engine.estimate import MIN_PLACEMENTS, seconds_per_call, speedup
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
@@ -23,6 +23,7 @@ AIM_PLACEMENTS = 20
 LEAST_ROUNDS, MOST_ROUNDS = 5, 100
 WINDOW = 5
 STILL_FALLING = 0.98
+MOST_REPEATS = 15
 LONG_CALL_SECONDS = 0.05
 OVERDRAFT = 2.0
 PLACEMENT_OVERDRAFT = 3.0
@@ -35,6 +36,7 @@ class Run:
     prepared: Prepared
     clock: Clock
     calls: int = 1
+    repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
     placements: list[list[Block]] = field(default_factory=list)
     error: str | None = None
@@ -49,6 +51,11 @@ class Run:
         """Time one block, with the case's global state entered around it and left again."""
         with matmul_precision(self.prepared.case.precision):
             return self.clock.block(self.prepared.call, self.prepared.args, self.calls)
+
+    @property
+    def round_seconds(self) -> float:
+        """What this case takes of a round, as of the warm-up."""
+        return self.seconds * self.calls * self.repeats
 
     def call(self) -> object:
         """One untimed call; waits for the device."""
@@ -86,6 +93,18 @@ def warm_up(run: Run, seconds: float) -> None:
     run.calls = max(1, round(BLOCK_SECONDS / max(run.seconds, 1e-9)))
 
 
+def set_repeats(runs: Sequence[Run]) -> None:
+    """Give short blocks several turns per round beside a long one.
+
+    A case of 200 ms per call lets few rounds fit, too few for its neighbours of 1 ms. These take up to
+    15 turns in each round, together about as long as the longest block.
+    """
+    longest = max(run.seconds * run.calls for run in runs)
+    for run in runs:
+        fitting = int(longest / max(len(runs) * run.seconds * run.calls, 1e-9))
+        run.repeats = max(1, min(fitting, MOST_REPEATS))
+
+
 def leave_out_too_slow(runs: Sequence[Run], seconds: float) -> list[Run]:
     """The runs that can be timed in 8 placements within twice ``seconds``; the slowest are left out.
 
@@ -110,7 +129,7 @@ def rounds_per_placement(runs: Sequence[Run], seconds: float) -> int:
 
     Fewer than 5 where so many would not fit: long calls are averaged over placements instead.
     """
-    one_round = sum(run.seconds * run.calls for run in runs)
+    one_round = sum(run.round_seconds for run in runs)
     fitting = int(seconds / AIM_PLACEMENTS / max(one_round, 1e-9))
     if fitting >= LEAST_ROUNDS:
         return min(fitting, MOST_ROUNDS)
@@ -162,16 +181,11 @@ def alternate(
             run.placements.append([])
             if run.seconds < LONG_CALL_SECONDS:
                 _attempt(run, run.call, on_error)
-        deadline = monotonic() + PLACEMENT_OVERDRAFT * rounds * sum(run.seconds * run.calls for run in live)
+        deadline = monotonic() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)
         for _ in range(rounds):
             if monotonic() > deadline and live[0].placements[-1]:
                 break  # others took the machine: fewer rounds, equally many of every case
-            rng.shuffle(live)
-            for run in live:
-                if run.error is None:
-                    block = _attempt(run, run.block, on_error)
-                    if block is not None:
-                        run.placements[-1].append(block)
+            _round(live, rng, on_error)
         if all(run.error for run in runs):
             return "failed"
         placements += 1
@@ -180,6 +194,21 @@ def alternate(
         reason = stopping.finished()
         if reason:
             return reason
+
+
+def _round(live: Sequence[Run], rng: random.Random, on_error: Callable[[Run, Exception], str]) -> None:
+    """One round: all turns in random order; each case adds the median of its blocks."""
+    turns = [run for run in live for _ in range(run.repeats)]
+    rng.shuffle(turns)
+    blocks: dict[int, list[Block]] = {id(run): [] for run in live}
+    for run in turns:
+        if run.error is None:
+            block = _attempt(run, run.block, on_error)
+            if block is not None:
+                blocks[id(run)].append(block)
+    for run in live:
+        if run.error is None:
+            run.placements[-1].append(median_block(blocks[id(run)]))
 
 
 def _attempt(run: Run, action: Callable[[], Block | object], on_error: Callable[[Run, Exception], str]) -> Block | None:
