@@ -1,31 +1,18 @@
 """The answers: for each knob that was turned, whether it is worth it, by how much and how surely.
 
-Text only: code names stand between backticks, and how that looks is left to the page.
+What they are put into words with is left to ``sentences``, how they look to the page.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from bench.engine.estimate import MIN_PLACEMENTS, VERDICTS
-from reports import units
-from reports.frames import KNOBS, TOGETHER, each
+from bench.engine.estimate import VERDICTS
+from reports import sentences
+from reports.frames import KNOBS, TOGETHER
 
-LONG_SECONDS = 3600.0
-NAMED = 3  # how many workloads a sentence names before it says "and N more"
-
-TITLES = {
-    ("mode", "compile"): "`torch.compile`",
-    ("mode", "compile-model"): "`torch.compile` of the model alone",
-    ("precision", "bf16"): "bf16 autocast",
-    ("precision", "tf32"): "TF32",
-    ("device", "cuda"): "The GPU",
-}
 STANDINGS = {
     "yes": "Worth it",
     "mostly": "Worth it for most",
@@ -80,10 +67,14 @@ def answers(comparisons: pd.DataFrame) -> list[Answer]:
 
 def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame) -> Answer:
     tally = {verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS}
-    title = title_of(knob, value, baseline)
-    sentences = [_effect(title, rows), _certainty(rows, tally)]
-    sentences += [_where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]]
-    sentences += [_pay_off(rows), _accuracy(rows) if knob == "precision" else "", _to_be_clear(rows)]
+    title = sentences.title_of(knob, value, baseline)
+    said = [sentences.effect(title, rows), sentences.certainty(rows, tally)]
+    said += [sentences.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]]
+    said += [
+        sentences.pay_off(rows),
+        sentences.accuracy(rows) if knob == "precision" else "",
+        sentences.to_be_clear(rows),
+    ]
     return Answer(
         key=key,
         knob=knob,
@@ -93,25 +84,9 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame) 
         standing=_standing(tally, rows),
         ratio=float(rows["ratio"].median()),
         tally=tally,
-        sentences=tuple(sentence for sentence in sentences if sentence),
+        sentences=tuple(sentence for sentence in said if sentence),
         rows=rows,
     )
-
-
-def title_of(knob: str, value: str, baseline: str) -> str:
-    """What a setting is called in a sentence."""
-    if (knob, value) in TITLES:
-        return TITLES[knob, value]
-    if knob == "implementation":
-        return f"{code(value)} instead of {code(baseline)}"
-    if knob == TOGETHER:
-        return f"{code(value)} together"
-    return f"{knob} {code(value)}"
-
-
-def code(name: str) -> str:
-    """A name set as code; a backtick within it would end it."""
-    return "`" + re.sub(r"\s+", " ", name.replace("`", "'")) + "`"
 
 
 def _mixed(tally: dict[str, int]) -> bool:
@@ -126,164 +101,9 @@ def _standing(tally: dict[str, int], rows: pd.DataFrame) -> str:
         return "depends"
     if tally["faster"]:
         waits = rows.loc[rows["pays_seconds"].notna(), "pays_seconds"]
-        if len(waits) and waits.min() > LONG_SECONDS:
+        if len(waits) and waits.min() > sentences.LONG_SECONDS:
             return "long"
         if tally["faster"] == len(rows):
             return "yes"
         return "mostly" if tally["faster"] > len(rows) / 2 else "depends"
     return "no" if tally["slower"] else "same"
-
-
-def _speed(row: Any) -> str:
-    """``1.31× (1.28 to 1.33)``."""
-    interval = units.ratio_interval(_number(row.low), _number(row.high))
-    return f"{units.ratio(row.ratio)} ({interval})" if interval else f"{units.ratio(row.ratio)} (no interval)"
-
-
-def _longer(value: float) -> str:
-    return f", i.e. {units.percent(1 / value - 1)} longer" if value < 0.995 else ""
-
-
-def _effect(title: str, rows: pd.DataFrame) -> str:
-    title = title[0].lower() + title[1:] if title.startswith("The ") else title
-    ordered = list(each(rows.sort_values("ratio")))
-    worst, best = ordered[0], ordered[-1]
-    if len(ordered) == 1:
-        return f"On this machine {title} makes {_case(best)} {_speed(best)} as fast{_longer(best.ratio)}."
-    middle = float(rows["ratio"].median())
-    return (
-        f"On this machine {title} makes the {len(ordered)} cases {units.ratio(middle)} as fast in the median"
-        f"{_longer(middle)}. Best: {_case(best)} with {_speed(best)}{_longer(best.ratio)}. "
-        f"Worst: {_case(worst)} with {_speed(worst)}{_longer(worst.ratio)}."
-    )
-
-
-def _case(row: Any) -> str:
-    return code(row.name)
-
-
-def _certainty(rows: pd.DataFrame, tally: dict[str, int]) -> str:
-    threshold = units.percent(float(rows["threshold"].max()))
-    confidence = units.percent(float(rows["confidence"].min()))
-    number = len(rows)
-    if number == 1:
-        verdict = str(rows["verdict"].iloc[0])
-        return {
-            "faster": f"Sure: the whole {confidence} interval lies beyond +{threshold}.",
-            "slower": f"Sure: the whole {confidence} interval lies beyond −{threshold}.",
-            "same": f"Sure: the whole {confidence} interval lies within ±{threshold}.",
-            "unclear": "Not sure: the interval does not settle it.",
-        }[verdict]
-    clear = number - tally["unclear"]
-    counted = ", ".join(f"{tally[verdict]} {verdict}" for verdict in VERDICTS if tally[verdict])
-    if not clear:
-        return f"Nothing is settled: each of the {number} intervals ({confidence}) crosses ±{threshold}."
-    if tally["faster"] == number or tally["slower"] == number:
-        side = "+" if tally["faster"] else "−"
-        return f"Sure of all {number}: each {confidence} interval lies beyond {side}{threshold}."
-    sure = f"all {number}" if clear == number else f"{clear} of {number}"
-    return f"Sure of {sure}, at {confidence} each: {counted} (beyond or within ±{threshold})."
-
-
-def _where(rows: pd.DataFrame, verdict: str) -> str:
-    """Which workloads a verdict holds for, the strongest first."""
-    spans = rows[rows["verdict"] == verdict].groupby("workload", sort=False)["ratio"].agg(["min", "max"])
-    spans = spans.sort_values("max", ascending=False) if verdict == "faster" else spans.sort_values("min")
-    named = [
-        f"{code(str(workload))} {_span(float(span['min']), float(span['max']))}"
-        for workload, span in spans.head(NAMED).iterrows()
-    ]
-    more = len(spans) - NAMED
-    return f"{verdict.capitalize()}: {', '.join(named)}{f' and {more} more' if more > 0 else ''}."
-
-
-def _span(low: float, high: float) -> str:
-    first, last = units.ratio(low), units.ratio(high)
-    return last if first == last else f"{first[:-1]} to {last}"
-
-
-def _pay_off(rows: pd.DataFrame) -> str:
-    """When compilation has paid for itself; nothing for knobs that compile nothing."""
-    if not rows["compiled"].any():
-        return ""
-    paying = rows[rows["pays_after"].notna()].sort_values("pays_seconds")
-    gaining = int((rows["verdict"] == "faster").sum())
-    if not gaining:
-        return "Nothing is gained, so the compilation never pays off."
-    if paying.empty:
-        return "When the compilation pays off cannot be said: its baseline has no record in this file."
-    first = next(each(paying))
-    if len(paying) == 1:
-        interval = ""
-        if _number(first.pays_after_low) is not None and _number(first.pays_after_high) is not None:
-            interval = f" ({units.count(first.pays_after_low)} to {units.count(first.pays_after_high)})"
-        subject = "Its" if len(rows) == 1 else f"For {_case(first)}, its"
-        return (
-            f"{subject} {units.duration(first.first_call)} of compilation pay off after "
-            f"{units.count(first.pays_after)} calls{interval}, {_after(first.pays_seconds)}."
-        )
-    last = list(each(paying))[-1]
-    late = int((paying["pays_seconds"] > LONG_SECONDS).sum())
-    text = (
-        f"Compilation takes {_durations(rows['first_call'])} and pays off where it helps: soonest after "
-        f"{units.count(first.pays_after)} calls of {_case(first)} ({_after(first.pays_seconds)}), latest after "
-        f"{units.count(last.pays_after)} of {_case(last)} ({_after(last.pays_seconds)})."
-    )
-    if late:
-        text += f" In {late} of {len(paying)} that takes more than an hour of nothing but this call."
-    return text
-
-
-def _after(seconds: float) -> str:
-    return f"{units.duration(seconds)} in"
-
-
-def _durations(values: pd.Series[float]) -> str:
-    first, last = units.duration(float(values.min())), units.duration(float(values.max()))
-    return first if first == last else f"{first} to {last}"
-
-
-def _accuracy(rows: pd.DataFrame) -> str:
-    worst = _number(rows["relative_error"].max())
-    return f"Results differ from float64 by at most {worst:.1e} (relative)." if worst is not None else ""
-
-
-def _to_be_clear(rows: pd.DataFrame) -> str:
-    """What would settle the unclear ones: how many more placements, as the width shrinks with their root."""
-    unclear = rows[rows["verdict"] == "unclear"]
-    if unclear.empty:
-        return ""
-    which = "it" if len(rows) == 1 else f"the {len(unclear)} unclear"
-    if (few := int((unclear["placements"] < MIN_PLACEMENTS).sum())) == len(unclear):
-        return (
-            f"To make {which} clear: at least {MIN_PLACEMENTS} placements are needed and there were "
-            f"{int(unclear['placements'].max())}; give the run a larger time budget."
-        )
-    needed = [factor for row in each(unclear) if (factor := _more_placements(row)) is not None]
-    widest = max(_half_width(row) for row in each(unclear) if _number(row.low) is not None)
-    if not needed or min(needed) > 100:
-        return f"To make {which} clear: the ratio lies at the threshold itself, so more measuring would not settle it."
-    largest = max(needed)
-    more = f"about {units.count(max(2, largest))} times" if largest <= 100 else "many times"
-    note = f" ({few} had fewer than {MIN_PLACEMENTS})" if few else ""
-    return (
-        f"To make {which} clear: {more} as many placements (a larger time budget) or a quieter machine; "
-        f"the widest interval is ±{units.percent(widest)}{note}."
-    )
-
-
-def _half_width(row: Any) -> float:
-    return (math.log(row.high) - math.log(row.low)) / 2
-
-
-def _more_placements(row: Any) -> float | None:
-    """How many times as many placements would bring the interval clear of the threshold, if any would."""
-    if _number(row.low) is None:
-        return None
-    distance = abs(abs(math.log(row.ratio)) - math.log1p(row.threshold))
-    return (_half_width(row) / distance) ** 2 if distance > 1e-6 else math.inf
-
-
-def _number(value: Any) -> float | None:
-    """A cell's number; None for an empty one."""
-    return None if value is None or pd.isna(value) else float(value)

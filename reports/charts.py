@@ -1,19 +1,17 @@
 """The charts: forest plots of speed-ups and scaling curves, as SVG that stands within the page.
 
-Each is drawn in sentinel colours that are then replaced by the page's CSS variables, so that a chart
-follows light, dark and print. Figures are drawn without pyplot and know nothing of runs or files.
+Figures are drawn without pyplot and know nothing of runs or files; how one becomes part of the page
+is left to ``svg``.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import logging
 import math
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from matplotlib import rc_context
@@ -22,25 +20,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from reports import units
+from reports.svg import BAND, INK, LINE_COLOURS, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 
-# sentinel drawn by matplotlib → the page's variable
-INK, MUTED, RULE, BAND = "#010203", "#020304", "#030405", "#040506"
-VERDICT_COLOURS = {"faster": "#050607", "slower": "#060708", "same": "#070809", "unclear": "#08090a"}
-LINE_COLOURS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
-PAPER = "#0b0c0d"
-VARIABLES = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    RULE: "var(--rule)",
-    BAND: "var(--band)",
-    PAPER: "var(--card)",
-    **{colour: f"var(--{verdict})" for verdict, colour in VERDICT_COLOURS.items()},
-    **{colour: f"var(--line-{place + 1})" for place, colour in enumerate(LINE_COLOURS)},
-}
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
 LINE_MARKERS = ("o", "s", "^", "D", "v", "P")
 LINE_STYLES = ("-", "--", "-.", ":")
-STYLE: Any = {"svg.fonttype": "none", "font.size": 11, "path.simplify": True, "axes.linewidth": 0.8}
 
 ROW_POINTS = 17.0
 WIDTH_POINTS = 660.0
@@ -97,25 +81,20 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str) -> str:
             _forest_row(axes, place, row, low, high)
         axes.spines[["left", "right", "top"]].set_visible(False)
         axes.spines["bottom"].set_color(RULE)
-        return _svg(figure, prefix)
+        return to_svg(figure, prefix)
 
 
 def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
     """Time per call over size, both logarithmic, a line each; returns SVG."""
     with rc_context(STYLE):
-        figure, axes = _figure(360, 250, (58, 40, 290, 200))
+        figure, axes = _figure(300, 205, (52, 38, 238, 162))
         axes.set_xscale("log")
         axes.set_yscale("log")
         for place, curve in enumerate(curves):
             axes.plot(
                 [size for size, _ in curve.points],
                 [seconds for _, seconds in curve.points],
-                color=LINE_COLOURS[place % len(LINE_COLOURS)],
-                marker=LINE_MARKERS[place % len(LINE_MARKERS)],
-                linestyle=LINE_STYLES[place % len(LINE_STYLES)],
-                markersize=5,
-                linewidth=1.5,
-                label=curve.label,
+                **_line(place),
             )
         sizes = sorted({size for curve in curves for size, _ in curve.points})
         _ticks(axes.xaxis, sizes[:: math.ceil(len(sizes) / 6)], None)
@@ -124,32 +103,39 @@ def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
         axes.xaxis.set_major_formatter(
             FixedFormatter([f"{tick:,g}" if tick < 1e6 else f"{tick / 1e6:.3g}M" for tick in axes.get_xticks()])
         )
-        axes.yaxis.set_major_formatter(FixedFormatter([units.seconds(tick) for tick in axes.get_yticks()]))
+        axes.yaxis.set_major_formatter(FixedFormatter([_round(tick) for tick in axes.get_yticks()]))
         _text_below(axes, axis)
         axes.grid(visible=True, color=RULE, linewidth=0.6)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        return _svg(figure, prefix)
+        return to_svg(figure, prefix)
 
 
 def key_of_line(place: int, prefix: str) -> str:
     """The short piece of a scaling chart's line that stands before its name in the legend; SVG."""
+    return _drawn_key(place % math.lcm(len(LINE_COLOURS), len(LINE_STYLES))).replace("any-chart-", f"{prefix}-")
+
+
+@lru_cache(maxsize=32)
+def _drawn_key(place: int) -> str:
     with rc_context(STYLE):
         figure, axes = _figure(34, 12, (0, 0, 34, 12))
         axes.set_axis_off()
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.plot(
-            [0.03, 0.5, 0.97],
-            [0.5] * 3,
-            color=LINE_COLOURS[place % len(LINE_COLOURS)],
-            marker=LINE_MARKERS[place % len(LINE_MARKERS)],
-            linestyle=LINE_STYLES[place % len(LINE_STYLES)],
-            markevery=[1],
-            markersize=5,
-            linewidth=1.5,
-        )
-        return _svg(figure, prefix)
+        axes.plot([0.03, 0.5, 0.97], [0.5] * 3, markevery=[1], **_line(place))
+        return to_svg(figure, "any-chart")
+
+
+def _line(place: int) -> dict[str, Any]:
+    """How the line at a place looks: told apart by colour, marker and dashes alike."""
+    return {
+        "color": LINE_COLOURS[place % len(LINE_COLOURS)],
+        "marker": LINE_MARKERS[place % len(LINE_MARKERS)],
+        "linestyle": LINE_STYLES[place % len(LINE_STYLES)],
+        "markersize": 5,
+        "linewidth": 1.5,
+    }
 
 
 def _figure(width: float, height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
@@ -247,6 +233,12 @@ def _thinned(ticks: list[float], low: float, high: float) -> list[float]:
     return sorted(kept)
 
 
+def _round(seconds: float) -> str:
+    """A round time without the zeros that a measured one would keep: ``1 ms``."""
+    number, unit = units.seconds(seconds).split(" ")
+    return f"{float(number.replace(',', '')):g} {unit}"
+
+
 def _decades(bottom: float, top: float) -> list[float]:
     """Round values between two limits: powers of ten, with 2 and 5 where there are few."""
     powers = range(math.floor(math.log10(bottom)), math.ceil(math.log10(top)) + 1)
@@ -263,33 +255,3 @@ def _ticks(axis: Any, places: Sequence[float], labels: Sequence[str] | None) -> 
     if labels is not None:
         axis.set_major_formatter(FixedFormatter(labels))
     axis.set_tick_params(color=RULE, labelcolor=MUTED, length=3, labelsize=10)
-
-
-def _svg(figure: Figure, prefix: str) -> str:
-    """The figure as an SVG element: no prolog, no styles of its own, ids of its own, the page's colours."""
-    buffer = io.StringIO()
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), rc_context({"svg.hashsalt": prefix}):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser's fonts draw the text
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].strip()
-    for useless in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<!--.*?-->", r"<defs>\s*</defs>"):
-        text = re.sub(useless, "", text, flags=re.DOTALL)
-    return _tags_only(text, prefix)
-
-
-def _tags_only(text: str, prefix: str) -> str:
-    """Rewrites the tags and leaves the text between them alone, whatever a name may look like."""
-
-    def rewritten(match: re.Match[str]) -> str:
-        tag = match.group()
-        tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
-        tag = re.sub(r"(url\(|href=\")#", rf"\g<1>#{prefix}-", tag)
-        tag = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number.group()):.2f}", tag)
-        tag = re.sub(r"font: (?:(\w+) )?([\d.]+px) [^;\"]*", r"font-weight: \1; font-size: \2", tag)  # before 3.10
-        tag = re.sub(r"font-family: [^;\"]*;? ?|font-weight: ; ", "", tag)
-        tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
-        return re.sub(r"#0[0-9a-f]{5}", lambda colour: VARIABLES.get(colour.group(), colour.group()), tag)
-
-    return re.sub(r"\n\s*", "\n", re.sub(r"<[^>]*>", rewritten, text))

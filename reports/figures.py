@@ -5,6 +5,7 @@ How a chart looks is left to ``charts``; each comes with its text alternative.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from reports.charts import MAX_ROWS, Bar, Curve, forest, key_of_line, scaling
 from reports.frames import each
 
 MAX_CURVES = 6
+MAX_PANELS = 36
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,13 @@ def _forest(answer: Answer, rows: pd.DataFrame, suite: str, prefix: str) -> Char
 
 
 def scalings(cases: pd.DataFrame) -> list[Chart]:
-    """A chart per workload and numeric size axis that has at least two values, other axes held still."""
+    """A chart per workload and numeric size axis that has at least two values, other axes held still.
+
+    At most ``MAX_PANELS``, the first in the file: beyond that a table is quicker to read.
+    """
     return [
         _scaling(workload, axis, fixed, rows, f"scaling-{place}")
-        for place, (workload, axis, fixed, rows) in enumerate(_panels(cases))
+        for place, (workload, axis, fixed, rows) in enumerate(itertools.islice(_panels(cases), MAX_PANELS))
     ]
 
 

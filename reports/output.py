@@ -14,31 +14,41 @@ class OutputError(Exception):
 def write(text: str, path: str | Path) -> None:
     """Write ``text`` as UTF-8 to ``path``, replacing what was there only once all of it is on disk.
 
+    A link is followed; a device or a pipe is written to, never replaced.
+
     Raises:
         OutputError: the folder is missing, the path is a directory, or writing failed.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / 'report.html'}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another with -o")
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+        target = path.resolve()
+        if target.is_dir():
+            raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / 'report.html'}")
+        if not target.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another with -o")
+        if target.exists() and not target.is_file():
+            target.write_text(text, "utf-8")
+        else:
+            _replace(text, target)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written: {reason}; choose another place with -o") from None
+
+
+def _replace(text: str, target: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".part")
+    temporary = Path(name)
+    try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(_usual_mode(path))
-        Path(temporary).replace(path)
-        temporary = None
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written: {error.strerror or error}; choose another place with -o"
-        ) from None
+        temporary.chmod(_usual_mode(target))
+        temporary.replace(target)
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _usual_mode(path: Path) -> int:

@@ -19,7 +19,7 @@ from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICT
 from bench.engine.schema import KEY, Record
 from reports import units
 from reports.advice import STANDINGS, Answer, answers
-from reports.figures import forests, scalings
+from reports.figures import MAX_PANELS, forests, scalings
 from reports.frames import Frames, anchor, each, frames
 from reports.load import Run
 
@@ -60,8 +60,9 @@ def render(run: Run) -> str:
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
             scalings=scalings(tables.cases),
+            max_panels=MAX_PANELS,
             suites=_suites(tables),
-            details=[(anchor(index), record, _timing(record)) for index, record in enumerate(run.records)],
+            details=_details(run),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),
@@ -198,6 +199,14 @@ def _suites(tables: Frames) -> list[dict[str, Any]]:
 def _choices(cases: pd.DataFrame, name: str) -> list[str]:
     present = [str(value) for value in dict.fromkeys(cases[name]) if value]
     return [verdict for verdict in VERDICTS if verdict in present] if name == "verdict" else present
+
+
+def _details(run: Run) -> list[tuple[str, list[tuple[str, Record, dict[str, str]]]]]:
+    """Per suite, each case's place in the page, its record and how it was timed."""
+    suites: dict[str, list[tuple[str, Record, dict[str, str]]]] = {}
+    for index, record in enumerate(run.records):
+        suites.setdefault(record["case"]["suite"], []).append((anchor(index), record, _timing(record)))
+    return list(suites.items())
 
 
 def _timing(record: Record) -> dict[str, str]:

@@ -1,0 +1,36 @@
+"""Fixtures of the reports' tests: a synthetic run, as JSON content, as a file and as a loaded Run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.load import Run, from_json
+from tests.reports.sample import make_run
+
+
+@pytest.fixture(scope="session")
+def shared_document() -> Any:
+    """The run that most tests look at; they must not change it."""
+    return make_run()
+
+
+@pytest.fixture(scope="session")
+def run(shared_document: Any) -> Run:
+    return from_json(shared_document)
+
+
+@pytest.fixture
+def document(shared_document: Any) -> Any:
+    """A copy of the run for a test to spoil."""
+    return json.loads(json.dumps(shared_document))
+
+
+@pytest.fixture
+def run_file(shared_document: Any, tmp_path: Path) -> Path:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(shared_document), "utf-8")
+    return path

@@ -1,0 +1,170 @@
+"""The answers say what the comparisons say: how much, how surely, and when compilation pays off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.engine.estimate import calls_to_pay_off
+from bench.engine.schema import KEY
+from reports.advice import Answer, answers
+from reports.frames import COMPARISON_COLUMNS, frames
+from reports.load import Run, from_json
+from tests.reports.sample import empty_run, make_run
+
+
+def by_value(run: Run) -> dict[tuple[str, str], Answer]:
+    return {(answer.knob, answer.value): answer for answer in answers(frames(run).comparisons)}
+
+
+def one_pair(document: Any, *, mode: str = "compile", **speedup: Any) -> Any:
+    """The document with nothing but one family's eager reference and one compiled case."""
+    kept = [
+        one
+        for one in document["benchmarks"]
+        if one["extra_info"][KEY]["case"]["family"] == "mlp.train_step[layers=784-100-10,batch=100]"
+        and one["extra_info"][KEY]["case"]["mode"] in ("eager", mode)
+        and one["extra_info"][KEY]["case"]["precision"] == "fp32"
+    ]
+    for held in kept[1]["extra_info"][KEY]["speedups"]:
+        held.update(speedup)
+    return {**document, "benchmarks": kept}
+
+
+def only(document: Any) -> Answer:
+    (answer,) = answers(frames(from_json(document)).comparisons)
+    return answer
+
+
+def test_every_knob_that_was_turned_has_an_answer(run: Run) -> None:
+    assert {("mode", "compile"), ("mode", "compile-model"), ("precision", "bf16"), ("implementation", "einsum")} <= set(
+        by_value(run)
+    )
+
+
+def test_an_answer_counts_every_comparison_once(run: Run) -> None:
+    for (knob, value), answer in by_value(run).items():
+        assert sum(answer.tally.values()) == len(answer.rows), (knob, value)
+    of_compile = [
+        one
+        for record in run.records
+        for one in record["speedups"]
+        if (one["knob"], one["value"]) == ("mode", "compile")
+    ]
+    assert by_value(run)["mode", "compile"].tally["faster"] == sum(one["verdict"] == "faster" for one in of_compile)
+
+
+def test_the_best_and_the_worst_are_named(run: Run) -> None:
+    effect = by_value(run)["mode", "compile"].sentences[0]
+    best = max(
+        (one["ratio"], record["case"]["workload"])
+        for record in run.records
+        for one in record["speedups"]
+        if one["value"] == "compile"
+    )
+    assert f"Best: `tensor_ops.{best[1]} " in effect
+    assert f"{best[0]:.2f}×" in effect
+    assert "Worst: " in effect
+
+
+def test_one_case_is_said_with_its_interval_and_pay_off(document: Any) -> None:
+    answer = only(one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="faster"))
+    assert answer.standing == "yes"
+    assert (
+        "On this machine `torch.compile` makes `mlp.train_step layers=784-100-10, batch=100` "
+        "1.31× (1.28 to 1.33) as fast." in answer.sentences
+    )
+    assert any("of compilation pay off after" in sentence for sentence in answer.sentences)
+
+
+def test_the_pay_off_is_the_engines_own_with_an_interval_from_the_speed_ups(document: Any) -> None:
+    pair = one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="faster")
+    eager, compiled = (one["extra_info"][KEY] for one in pair["benchmarks"])
+    eager["first_call"]["seconds"], compiled["first_call"]["seconds"] = 0.1, 6.3
+    eager["timing"].update(seconds=2e-3, low=1.9e-3, high=2.1e-3)
+    (row,) = frames(from_json(pair)).comparisons.itertuples()
+    assert row.pays_after == calls_to_pay_off(6.2, 2e-3, 1.31)
+    assert row.pays_after_low == calls_to_pay_off(6.2, 2e-3, 1.33)
+    assert row.pays_after_high == calls_to_pay_off(6.2, 2e-3, 1.28)
+    # Both have then spent the same time.
+    assert row.pays_seconds == pytest.approx(0.1 + (row.pays_after - 1) * 2e-3)
+
+
+def test_slower_is_said_in_time_too(document: Any) -> None:
+    answer = only(one_pair(document, ratio=0.82, low=0.81, high=0.83, verdict="slower"))
+    assert answer.standing == "no"
+    assert "0.82× (0.81 to 0.83) as fast, i.e. 22 % longer" in answer.sentences[0].replace(
+        "0.810 to 0.830", "0.81 to 0.83"
+    )
+    assert "Nothing is gained, so the compilation never pays off." in answer.sentences
+
+
+def test_a_pay_off_beyond_an_hour_is_not_called_worth_it(document: Any) -> None:
+    pair = one_pair(document, ratio=1.05, low=1.04, high=1.06, verdict="faster")
+    pair["benchmarks"][1]["extra_info"][KEY]["first_call"]["seconds"] = 3600.0
+    answer = only(pair)
+    assert answer.standing == "long"
+    assert any(" h in" in sentence for sentence in answer.sentences)
+
+
+def test_unclear_says_what_would_make_it_clear(document: Any) -> None:
+    answer = only(one_pair(document, ratio=1.06, low=0.98, high=1.146, verdict="unclear"))
+    assert answer.standing == "unclear"
+    # Half of the interval, ±7.8 %, has to shrink to the 3.8 % between 1.06 and 1.02: (7.8/3.8)² = 4.2.
+    assert "about 5 times as many placements" in answer.sentences[-1]
+    assert "±7.8 %" in answer.sentences[-1]
+
+
+def test_too_few_placements_are_named_as_the_reason() -> None:
+    found = answers(frames(from_json(make_run(placements=5))).comparisons)
+    assert {answer.standing for answer in found} == {"unclear"}
+    assert all("at least 8 placements are needed and there were 5" in answer.sentences[-1] for answer in found)
+    assert all("no interval" in answer.sentences[0] for answer in found)
+
+
+def test_a_ratio_at_the_threshold_is_not_promised_an_end(document: Any) -> None:
+    answer = only(one_pair(document, ratio=1.02, low=1.01, high=1.03, verdict="unclear"))
+    assert "would not settle it" in answer.sentences[-1]
+
+
+def test_a_baseline_without_a_record_leaves_the_pay_off_open(document: Any) -> None:
+    pair = one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="faster")
+    del pair["benchmarks"][0]
+    assert any("cannot be said" in sentence for sentence in only(pair).sentences)
+
+
+def test_knobs_turned_together_are_held_against_the_reference(run: Run) -> None:
+    answer = by_value(run)["together", "compile + bf16"]
+    assert answer.baseline == "eager + fp32"
+    records = {record["case"]["id"]: record for record in run.records}
+    for row in answer.rows.itertuples():
+        assert row.ratio == records[str(row.id)]["speedups"][0]["ratio"]
+
+
+def test_precision_says_how_far_results_are_off(run: Run) -> None:
+    assert any("differ from float64" in sentence for sentence in by_value(run)["precision", "bf16"].sentences)
+
+
+def test_a_backtick_in_a_name_cannot_end_the_code(document: Any) -> None:
+    text = json.dumps(document).replace("train_step", "train`step")
+    found = answers(frames(from_json(json.loads(text))).comparisons)
+    assert all(sentence.count("`") % 2 == 0 for answer in found for sentence in answer.sentences)
+    assert any("train'step" in sentence for answer in found for sentence in answer.sentences)
+
+
+def test_nothing_measured_has_no_answers() -> None:
+    tables = frames(from_json(empty_run()))
+    assert answers(tables.comparisons) == []
+    assert list(tables.comparisons.columns) == COMPARISON_COLUMNS
+
+
+def test_throughput_is_cost_over_time(run: Run) -> None:
+    cases = frames(run).cases
+    for record, row in zip(run.records, cases.itertuples(), strict=True):
+        if "flops" in record["cost"]:
+            assert row.flops_per_second == record["cost"]["flops"] / record["timing"]["seconds"]
+        else:
+            assert pd.isna(row.flops_per_second)

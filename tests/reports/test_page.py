@@ -1,0 +1,190 @@
+"""The page is one valid, self-contained file that says what the run says, whatever the names in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from bench.engine.schema import KEY
+from reports.load import Run, from_json
+from reports.page import prose, render
+from tests.reports.sample import empty_run, make_run
+
+HOSTILE = "<script>alert(1)</script>\"'&$x_1$ {{7*7}} \u202e🦆 --></style>"
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.source = text
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def attributes(self, name: str) -> list[str]:
+        return [attributes[name] for _, attributes in self.tags if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def page(run: Run) -> Page:
+    return Page(render(run))
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Page:
+    document = make_run()
+    text = json.dumps(document)
+    for name in ("square", "mlp", "784-100-10", "Unsupported"):
+        text = text.replace(name, json.dumps(HOSTILE)[1:-1])
+    return Page(render(from_json(json.loads(text))))
+
+
+def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
+    for name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
+        assert all(value.startswith(("#", "data:")) for value in page.attributes(name)), name
+    css = page.source[page.source.index("<style>") : page.source.index("</style>")]
+    assert "url(" not in css
+    assert "@import" not in css
+    assert {tag for tag, _ in page.tags}.isdisjoint({"iframe", "object", "embed", "img", "base"})
+
+
+def test_the_policy_lets_no_script_run_but_the_pages_own(page: Page) -> None:
+    (policy,) = [attributes["content"] for _, attributes in page.tags if "http-equiv" in attributes]
+    script = re.search(r"<script>(.*)</script>", page.source, re.DOTALL)
+    assert script
+    digest = base64.b64encode(hashlib.sha256(script.group(1).encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert page.source.count("<script") == 1
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+
+def test_ids_are_unique_and_every_link_within_the_page_has_a_target(page: Page) -> None:
+    ids = Counter(page.attributes("id"))
+    assert [name for name, number in ids.items() if number > 1] == []
+    links = [value[1:] for name in ("href", "xlink:href") for value in page.attributes(name) if value.startswith("#")]
+    assert [link for link in links if "=" not in link and link not in ids] == []
+    used = re.findall(r"url\(#([^)]*)\)", page.source)
+    assert set(used) <= set(ids)
+    for name in ("aria-labelledby",):
+        assert set(page.attributes(name)) <= set(ids)
+
+
+def test_headings_do_not_skip_a_level(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+
+def test_every_chart_has_a_text_alternative(page: Page) -> None:
+    drawings = [attributes for tag, attributes in page.tags if attributes.get("class") == "drawing"]
+    assert len(drawings) >= 10
+    assert all(one["role"] == "img" and len(one["aria-label"]) > 40 for one in drawings)
+
+
+def test_every_table_has_a_caption_and_scoped_headers(page: Page) -> None:
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("table") == tags.count("caption")
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+
+
+def test_every_case_has_a_row_and_details(page: Page, run: Run) -> None:
+    rows = [attributes for tag, attributes in page.tags if tag == "tr" and "data-verdict" in attributes]
+    assert len(rows) == len(run.records)
+    ids = set(page.attributes("id"))
+    assert {f"case-{place + 1}" for place in range(len(run.records))} <= ids
+
+
+def test_what_was_not_measured_is_said_with_its_reason(page: Page, run: Run) -> None:
+    for one in (*run.about["failed"], *run.about["skipped"], *run.about["unavailable"]):
+        assert one["reason"] in page.text
+    assert run.about["warnings"][0] in page.text
+
+
+def test_graph_breaks_are_shown_with_their_reason(page: Page) -> None:
+    assert "Unsupported: optimizer step hooks" in page.text
+
+
+def test_names_are_text_wherever_they_appear(hostile: Page) -> None:
+    assert hostile.source.count("<script") == 1
+    assert "alert(1)</script>" not in hostile.source.split("<script>")[0]
+    assert hostile.source.count("</style>") == 1
+    assert "<script>alert(1)</script>" in hostile.text
+    assert "$x_1$ 49" not in hostile.text
+    assert "{{7*7}}" in hostile.text
+
+
+def test_names_in_charts_are_text_and_no_formula(hostile: Page) -> None:
+    in_charts = re.findall(r"<text[^>]*>([^<]*)</text>", hostile.source)
+    assert any("$x_1$" in text for text in in_charts)
+
+
+def test_charts_take_their_colours_from_the_page(page: Page) -> None:
+    drawn = "".join(re.findall(r"<svg.*?</svg>", page.source, re.DOTALL))
+    assert "var(--ink)" in drawn
+    assert "var(--faster)" in drawn
+    assert re.findall(r"#[0-9a-f]{6}", drawn) == []
+    assert "<style" not in drawn
+    assert "<metadata" not in drawn
+
+
+def test_colours_in_names_are_left_alone() -> None:
+    text = json.dumps(make_run()).replace("square", "#010203")
+    assert "#010203" in Page(render(from_json(json.loads(text)))).text
+
+
+def test_a_run_in_which_nothing_was_measured_has_a_page() -> None:
+    page = Page(render(from_json(empty_run())))
+    assert "Nothing was measured: 1 failed, 1 skipped." in page.text
+    assert "wrong result" in page.text
+
+
+def test_a_run_with_nothing_to_compare_shows_its_times(document: Any) -> None:
+    document["benchmarks"] = document["benchmarks"][:1]
+    page = Page(render(from_json(document)))
+    assert "There is nothing to compare: 1 case measured" in page.text
+    assert "tensor_ops" in page.text
+
+
+@pytest.mark.parametrize("placements", [1, 7, 8])
+def test_few_placements_make_a_page(placements: int) -> None:
+    assert "unclear" in Page(render(from_json(make_run(placements=placements, noise=0.05)))).text
+
+
+def test_very_wide_intervals_stay_within_their_chart(document: Any) -> None:
+    for one in document["benchmarks"]:
+        for held in one["extra_info"][KEY]["speedups"]:
+            held.update(low=held["ratio"] / 1e6, high=held["ratio"] * 1e6, verdict="unclear")
+    assert "unclear" in Page(render(from_json(document))).text
+
+
+def test_many_cases_are_drawn_per_suite_and_bounded() -> None:
+    page = Page(render(from_json(make_run(copies=3))))
+    assert "suite mlp" in page.text or any("suite mlp" in label for label in page.attributes("aria-label"))
+
+
+def test_prose_keeps_numbers_with_their_units() -> None:
+    assert str(prose("±2 % of `a<b`")) == "±2\u00a0% of <code>a&lt;b</code>"
+    assert "6.2\u00a0s of" in prose("its 6.2 s of")
+    assert "3 same" in prose("3 same")
