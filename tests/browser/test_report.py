@@ -1,0 +1,262 @@
+"""The report in a real browser: it loads alone, sorts, filters, is shared by its address and read anywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reports.load import from_json
+from reports.page import render
+from tests.reports.sample import make_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&=#"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found (chromium, chromium-browser, google-chrome)")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render(from_json(make_run())), "utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    with_errors: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: with_errors.append(message.text))
+    page.on("pageerror", lambda error: with_errors.append(str(error)))
+    page.on(
+        "request", lambda request: with_errors.extend([request.url] * (not request.url.startswith(("file:", "data:"))))
+    )
+    page.goto(address)
+    yield page
+    page.close()
+    assert with_errors == []
+
+
+def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
+    """The visible rows of the tables of cases, top to bottom."""
+    return page.evaluate(
+        """suite => [...document.querySelectorAll("table.cases tbody tr")]
+            .filter(row => row.checkVisibility() && (!suite || row.dataset.suite === suite))
+            .map(row => ({...row.dataset, words: row.innerText,
+                          seconds: Number(row.cells[[...row.closest("table").tHead.rows[0].cells]
+                              .findIndex(cell => cell.dataset.key === "seconds")].dataset.v)}))""",
+        suite,
+    )
+
+
+def test_all_cases_are_there_before_anything_is_filtered(page: Page) -> None:
+    assert len(shown(page)) == len(make_run()["benchmarks"])
+
+
+def test_a_header_sorts_by_value_not_by_text(page: Page) -> None:
+    header = page.locator("table[data-suite=tensor_ops] th[data-key=seconds]")
+    header.get_by_role("button").click()
+    times = [row["seconds"] for row in shown(page, "tensor_ops")]
+    assert times == sorted(times)
+    assert len({str(time)[:1] for time in times}) > 1
+    assert header.get_attribute("aria-sort") == "ascending"
+    header.get_by_role("button").click()
+    assert [row["seconds"] for row in shown(page, "tensor_ops")] == times[::-1]
+    assert header.get_attribute("aria-sort") == "descending"
+
+
+def test_a_third_click_restores_the_order_of_the_file(page: Page) -> None:
+    before = shown(page, "mlp")
+    button = page.locator("table[data-suite=mlp] th[data-key=seconds] button")
+    for _ in range(3):
+        button.click()
+    assert shown(page, "mlp") == before
+
+
+def test_sorting_works_from_the_keyboard(page: Page) -> None:
+    page.locator("table[data-suite=mlp] th[data-key=ratio] button").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("table[data-suite=mlp] th[data-key=ratio]").get_attribute("aria-sort") == "descending"
+
+
+def test_words_and_choices_narrow_the_tables_together(page: Page) -> None:
+    page.get_by_role("search").get_by_label("Find").fill("MATMUL n=512")
+    page.get_by_role("search").get_by_label("Mode").select_option("compile")
+    rows = shown(page)
+    assert len(rows) == 2
+    assert all(row["mode"] == "compile" and "n=512" in row["words"] for row in rows)
+    assert page.get_by_role("status").inner_text() == f"2 of {len(make_run()['benchmarks'])} cases"
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function("!location.hash")
+    assert len(shown(page)) == len(make_run()["benchmarks"])
+
+
+def test_a_filter_that_matches_nothing_says_so(page: Page) -> None:
+    page.get_by_role("search").get_by_label("Find").fill("no such case")
+    assert shown(page) == []
+    assert page.get_by_text("No case of this suite matches.").first.is_visible()
+
+
+def test_a_view_is_shared_by_its_address(page: Page, browser: Browser) -> None:
+    page.get_by_role("search").get_by_label("Find").fill("n=1024 & more=#%")
+    page.get_by_role("search").get_by_label("Find").fill("n=1024")
+    page.get_by_role("search").get_by_label("Verdict").select_option("slower")
+    page.locator("table[data-suite=matmul] th[data-key=seconds] button").click()
+    other = browser.new_page()
+    other.goto(page.url)
+    assert shown(other) == shown(page)
+    assert other.get_by_role("search").get_by_label("Find").input_value() == "n=1024"
+    assert other.locator("table[data-suite=matmul] th[data-key=seconds]").get_attribute("aria-sort") == "ascending"
+    other.close()
+
+
+@pytest.mark.parametrize("fragment", ["#mode=nonsense&sort.mlp=nothing", "#%E0%A4%A=1", "#=&=&==", "#no-such-place"])
+def test_a_broken_address_shows_everything(page: Page, address: str, fragment: str) -> None:
+    page.goto("about:blank")
+    page.goto(address + fragment)
+    assert len(shown(page)) == len(make_run()["benchmarks"])
+
+
+def test_an_answer_leads_to_its_cases(page: Page) -> None:
+    page.get_by_role("link", name="Show these cases in the tables").first.click()
+    page.wait_for_function("location.hash === '#mode=compile'")
+    assert {row["mode"] for row in shown(page)} == {"compile"}
+
+
+def test_a_case_leads_to_its_details_without_losing_the_view(page: Page) -> None:
+    page.get_by_role("search").get_by_label("Mode").select_option("compile")
+    before = shown(page)
+    page.locator("table[data-suite=mlp] tbody th a >> visible=true").first.click()
+    page.wait_for_function("location.hash.startsWith('#case-')")
+    details = page.locator(page.evaluate("location.hash"))
+    assert details.is_visible()
+    assert "graph" in details.inner_text()
+    assert shown(page) == before
+
+
+def test_dark_mode_turns_page_and_charts(page: Page) -> None:
+    def colours() -> list[str]:
+        return page.evaluate(
+            """[getComputedStyle(document.body).backgroundColor,
+                getComputedStyle(document.querySelector(".drawing svg text")).fill]"""
+        )
+
+    light = colours()
+    page.emulate_media(color_scheme="dark")
+    assert all(before != after for before, after in zip(light, colours(), strict=True))
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_the_page_itself_never_scrolls_sideways(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_background(page: Page, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    ratios = page.evaluate(
+        """() => {
+            const channels = text => text.match(/[\\d.]+/g).map(Number);
+            const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+                .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+                .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+            const behind = node => {
+                for (; node; node = node.parentElement) {
+                    const colour = channels(getComputedStyle(node).backgroundColor);
+                    if (colour.length === 3 || colour[3] > 0) return colour;
+                }
+            };
+            return [...document.querySelectorAll(
+                "p, a, th, td, dt, dd, code, summary, .verdict, .standing, figcaption, label")]
+                .filter(node => node.checkVisibility() && node.textContent.trim())
+                .map(node => {
+                    const [a, b] = [light(channels(getComputedStyle(node).color)), light(behind(node))];
+                    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+                    return [ratio, node.className, node.textContent.slice(0, 30)];
+                });
+        }"""
+    )
+    assert len(ratios) > 200
+    assert [one for one in ratios if one[0] < 4.5] == []
+
+
+def test_without_javascript_everything_is_there_but_the_filter(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    assert page.locator("table.cases tbody tr").count() == len(make_run()["benchmarks"])
+    assert not page.locator("form.filters").is_visible()
+    context.close()
+
+
+def test_hostile_names_stay_text(browser: Browser, tmp_path: Path) -> None:
+    text = json.dumps(make_run())
+    for name in ("square", "mlp", "compile-model"):
+        text = text.replace(name, json.dumps(HOSTILE)[1:-1])
+    path = tmp_path / "report.html"
+    path.write_text(render(from_json(json.loads(text))), "utf-8")
+    page = browser.new_page()
+    heard: list[str] = []
+    page.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.goto(path.as_uri())
+    page.get_by_role("search").get_by_label("Suite").select_option(HOSTILE)
+    rows = shown(page)
+    assert {row["suite"] for row in rows} == {HOSTILE}
+    page.locator("table.cases >> visible=true").first.locator("th[data-key=seconds] button").click()
+    again = browser.new_page()
+    again.goto(page.url)
+    assert {row["suite"] for row in shown(again)} == {HOSTILE}
+    assert page.locator("img").count() == 0
+    assert heard == []
+    again.close()
+    page.close()
+
+
+def test_a_key_press_in_the_filter_touches_each_row_at_most_once(browser: Browser, tmp_path: Path) -> None:
+    """What keeps a thousand rows quick, counted in work because time would depend on the machine."""
+    document = make_run(copies=2)
+    path = tmp_path / "report.html"
+    path.write_text(render(from_json(document)), "utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    changes = page.evaluate(
+        """async () => {
+            let changes = 0;
+            new MutationObserver(list => changes += list.length)
+                .observe(document.body, {subtree: true, attributes: true, attributeFilter: ["hidden"]});
+            const field = document.querySelector("[data-filter=q]");
+            field.value = "eager";
+            field.dispatchEvent(new Event("input", {bubbles: true}));
+            await new Promise(requestAnimationFrame);
+            return changes;
+        }"""
+    )
+    assert 0 < changes <= len(document["benchmarks"]) + 20
+    page.close()
