@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.engine.estimate import VERDICTS
 from reports import sentences
-from reports.frames import KNOBS, TOGETHER
+from reports.frames import KNOBS, TOGETHER, each
 
 STANDINGS = {
     "yes": "Worth it",
@@ -21,6 +21,11 @@ STANDINGS = {
     "same": "Makes no difference",
     "no": "Not worth it",
     "unclear": "Not known yet",
+}
+# knob → what all of its settings are called, and what they are held against
+COLLECTED = {
+    "implementation": ("Another implementation", "the suite's first implementation"),
+    TOGETHER: ("Several knobs at once", "the reference"),
 }
 
 
@@ -55,18 +60,58 @@ class Answer:
 
 
 def answers(comparisons: pd.DataFrame) -> list[Answer]:
-    """An answer per knob, setting and baseline: the single knobs first, then several together."""
+    """An answer per knob, setting and baseline: the single knobs first, then several together.
+
+    Implementations and combinations differ from workload to workload; where there are several, one
+    answer collects them.
+    """
     order = [*KNOBS, TOGETHER]
-    groups = [
-        (str(knob), str(value), str(baseline), rows)
-        for (knob, value, baseline), rows in comparisons.groupby(["knob", "value", "baseline"], sort=False)
+    found: list[Answer] = []
+    knobs = sorted(comparisons["knob"].unique(), key=lambda knob: order.index(knob) if knob in order else len(KNOBS))
+    for knob in knobs:
+        rows = comparisons[comparisons["knob"] == knob]
+        settings = list(rows.groupby(["value", "baseline"], sort=False))
+        if knob in COLLECTED and len(settings) > 1:
+            found.append(_collection(f"answer-{len(found) + 1}", knob, rows))
+            continue
+        for (value, baseline), its_rows in settings:
+            found.append(_answer(f"answer-{len(found) + 1}", knob, str(value), str(baseline), its_rows))
+    return found
+
+
+def _collection(key: str, knob: str, rows: pd.DataFrame) -> Answer:
+    title, baseline = COLLECTED[knob]
+    tally = _tally(rows)
+    said = [
+        sentences.overall(rows, tally, baseline),
+        sentences.certainty(rows, tally),
+        sentences.alternatives(rows, "faster"),
+        sentences.alternatives(rows, "slower"),
+        sentences.pay_off(rows) if tally["faster"] else "",
+        sentences.to_be_clear(rows),
     ]
-    groups.sort(key=lambda group: order.index(group[0]) if group[0] in order else len(KNOBS))
-    return [_answer(f"answer-{place + 1}", *group) for place, group in enumerate(groups)]
+    spelled = [f"{one.value} instead of {one.baseline}" if knob != TOGETHER else one.value for one in each(rows)]
+    setting = [" · ".join(filter(None, pair)) for pair in zip(spelled, rows["setting"], strict=True)]
+    return Answer(
+        key=key,
+        knob=knob,
+        value="",
+        baseline=baseline,
+        title=title,
+        standing=_standing(tally, rows),
+        ratio=float(rows["ratio"].median()),
+        tally=tally,
+        sentences=tuple(sentence for sentence in said if sentence),
+        rows=rows.assign(setting=setting, name=rows["workload"] + " " + pd.Series(setting, index=rows.index)),
+    )
+
+
+def _tally(rows: pd.DataFrame) -> dict[str, int]:
+    return {verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS}
 
 
 def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame) -> Answer:
-    tally = {verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    tally = _tally(rows)
     title = sentences.title_of(knob, value, baseline)
     said = [sentences.effect(title, rows), sentences.certainty(rows, tally)]
     said += [sentences.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]]

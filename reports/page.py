@@ -168,7 +168,7 @@ def _filter_link(answer: Answer) -> str:
     """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
     if answer.knob in FILTERS:
         return urlencode({answer.knob: answer.value})
-    return urlencode({"q": answer.value}) if answer.knob == "implementation" else ""
+    return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
 
 
 def _suites(tables: Frames) -> list[dict[str, Any]]:

@@ -51,7 +51,11 @@ def _speed(row: Any) -> str:
 
 
 def _longer(value: float) -> str:
-    return f", i.e. {units.percent(1 / value - 1)} longer" if value < 0.995 else ""
+    if value >= 0.995:
+        return ""
+    if value > 0.5:
+        return f", i.e. {units.percent(1 / value - 1)} longer"
+    return f", i.e. {units.digits(1 / value, 2)} times as long"
 
 
 def effect(title: str, rows: pd.DataFrame) -> str:
@@ -105,6 +109,28 @@ def where(rows: pd.DataFrame, verdict: str) -> str:
     ]
     more = len(spans) - NAMED
     return f"{verdict.capitalize()}: {', '.join(named)}{f' and {more} more' if more > 0 else ''}."
+
+
+def overall(rows: pd.DataFrame, tally: dict[str, int], baseline: str) -> str:
+    """How many of several alternatives beat what they are alternatives to."""
+    if not tally["faster"]:
+        return f"On this machine none of {len(rows)} alternatives is shown to be faster than {baseline}."
+    are = "is" if tally["faster"] == 1 else "are"
+    return f"On this machine {tally['faster']} of {len(rows)} alternatives {are} faster than {baseline}."
+
+
+def alternatives(rows: pd.DataFrame, verdict: str) -> str:
+    """Which alternatives a verdict holds for, the strongest first, each with its case."""
+    chosen = rows[rows["verdict"] == verdict].sort_values("ratio", ascending=verdict != "faster")
+    if chosen.empty:
+        return ""
+    named = [
+        f"{title_of(row.knob, row.value, row.baseline).removesuffix(' together')} {_speed(row)} in {_case(row)}"
+        for row in each(chosen.head(NAMED))
+    ]
+    more = len(chosen) - NAMED
+    word = verdict if more <= 0 else {"faster": "fastest", "slower": "slowest"}[verdict]
+    return f"{word.capitalize()}: {'; '.join(named)}{f'; and {more} more' if more > 0 else ''}."
 
 
 def _span(low: float, high: float) -> str:
@@ -163,7 +189,7 @@ def to_be_clear(rows: pd.DataFrame) -> str:
     unclear = rows[rows["verdict"] == "unclear"]
     if unclear.empty:
         return ""
-    which = "it" if len(rows) == 1 else f"the {len(unclear)} unclear"
+    which = "it" if len(rows) == 1 else "the unclear one" if len(unclear) == 1 else f"the {len(unclear)} unclear"
     if (few := int((unclear["placements"] < MIN_PLACEMENTS).sum())) == len(unclear):
         return (
             f"To make {which} clear: at least {MIN_PLACEMENTS} placements are needed and there were "

@@ -55,14 +55,16 @@ def count(value: float) -> str:
 
 def ratio(value: float) -> str:
     """A speed-up: ``1.31×``."""
-    return f"{digits(value) if value < 0.1 or value >= 10 else f'{value:.2f}'}×"
+    return f"{digits(value, 2) if value < 0.1 else digits(value) if value >= 10 else f'{value:.2f}'}×"
 
 
 def ratio_interval(low: float | None, high: float | None) -> str:
     """A speed-up's interval, with a third decimal where two would hide its width; empty without one."""
     if low is None or high is None:
         return ""
-    if low < 0.1 or high >= 10:
+    if low < 0.1:
+        return f"{digits(low, 2)} to {digits(high, 2)}"
+    if high >= 10:
         return f"{digits(low)} to {digits(high)}"
     places = 2 if round(high - low, 4) >= 0.015 else 3
     return f"{low:.{places}f} to {high:.{places}f}"
