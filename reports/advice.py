@@ -24,7 +24,7 @@ STANDINGS = {
 }
 # knob → what all of its settings are called, and what they are held against
 COLLECTED = {
-    "implementation": ("Another implementation", "the suite's first implementation"),
+    "implementation": ("Another implementation", "the workload's first implementation"),
     TOGETHER: ("Several knobs at once", "the reference"),
 }
 

@@ -181,7 +181,7 @@ def _durations(values: pd.Series[float]) -> str:
 
 def accuracy(rows: pd.DataFrame) -> str:
     worst = _number(rows["relative_error"].max())
-    return f"Results differ from float64 by at most {worst:.1e} (relative)." if worst is not None else ""
+    return f"Results differ from float64 by at most {worst:.2g} (relative)." if worst is not None else ""
 
 
 def to_be_clear(rows: pd.DataFrame) -> str:

@@ -153,7 +153,8 @@ def test_many_implementations_share_one_answer_that_names_the_winners(document: 
                     held.update(value=value, baseline=baseline, ratio=2.0, low=1.9, high=2.1, verdict="faster")
     answer = by_value(from_json(document))["implementation", ""]
     assert (
-        answer.sentences[0] == "On this machine 4 of 4 alternatives are faster than the suite's first implementation."
+        answer.sentences[0]
+        == "On this machine 4 of 4 alternatives are faster than the workload's first implementation."
     )
     assert any("`outer` instead of `mm` 2.00× (1.90 to 2.10)" in sentence for sentence in answer.sentences)
 
