@@ -22,8 +22,10 @@ def test_an_example_is_measured_as_the_readme_says(name: str, tmp_path: Path) ->
     (tmp_path / name).write_text(EXAMPLES[name])
     run = tmp_path / "run.json"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "bench/", "--suite", str(tmp_path / name), "--budget", "4s"]
-        + ["--benchmark-json", str(run)],  # noqa: RUF005
+        [
+            *(sys.executable, "-m", "pytest", "bench/", "--suite", str(tmp_path / name)),
+            *("--budget", "4s", "--benchmark-json", str(run)),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

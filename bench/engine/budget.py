@@ -7,8 +7,8 @@ from time import monotonic
 
 from bench.engine.case import Family
 
-TIER_BUDGET = {"quick": 75.0, "default": 900.0, "full": 3600.0}  # seconds
-FIRST_GUESS = {"eager": 0.05, "compile": 3.0}  # seconds until a case can be timed
+TIER_BUDGET = {"quick": 90.0, "default": 900.0, "full": 3600.0}  # seconds
+LEAST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
 LEAST_SECONDS = 0.4
 
 
@@ -28,8 +28,9 @@ class Budget:
         return sum(self._cost(_kind(case.mode)) for case in family.cases)
 
     def _cost(self, kind: str) -> float:
-        seen = [FIRST_GUESS[kind], *self._seen[kind]]
-        return sum(seen) / len(seen)
+        # Never below the first guess: small graphs, which compile fast, may come before large ones.
+        seen = self._seen[kind]
+        return max(LEAST_GUESS[kind], sum(seen) / len(seen) if seen else 0.0)
 
     def seconds_left(self) -> float:
         """Until the budget is used up; negative when it is overdrawn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -162,6 +163,10 @@ class Session:
     def records(self) -> list[Record]:
         """All records made so far."""
         return [outcome for outcome in self.outcomes.values() if isinstance(outcome, dict)]
+
+    def skipped(self) -> dict[str, int]:
+        """Why cases were skipped, and how many for each reason."""
+        return dict(Counter(outcome.reason for outcome in self.outcomes.values() if isinstance(outcome, Skip)))
 
     def run_record(self) -> RunRecord:
         """The run as it stands in the JSON."""

@@ -1,0 +1,63 @@
+"""The budget is shared fairly, learns what first calls cost, and ends."""
+
+import pytest
+
+from bench.engine import budget as budgets
+from bench.engine.case import Case, Family
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that stands still until a test moves it."""
+    now = [1000.0]
+    monkeypatch.setattr(budgets, "monotonic", lambda: now[0])
+    return now
+
+
+def family(name: str, *modes: str) -> Family:
+    cases = tuple(Case("s", "s", name, "", (), name, True, "cpu", mode, "fp32") for mode in modes)
+    return Family(cases, cases)
+
+
+@pytest.mark.usefixtures("clock")
+def test_timing_time_goes_by_number_of_cases() -> None:
+    small, large = family("a", "eager"), family("b", "eager", "eager", "eager")
+    budget = budgets.Budget(41.0, [small, large])
+    shares = [budget.allot(each) for each in (small, large)]
+    assert shares[1] == pytest.approx(3 * shares[0])  # type: ignore[operator]
+    assert sum(shares) <= 41.0  # type: ignore[arg-type]
+
+
+def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> None:
+    first, second, third = (family(name, "eager", "compile") for name in "abc")
+    budget = budgets.Budget(100.0, [first, second, third])
+    before = budget.allot(first)
+    clock[0] += 30
+    budget.done(first, fixed_seconds=20.0)  # dearer than thought
+    after = budget.allot(second)
+    assert before is not None
+    assert after is not None
+    assert after == pytest.approx((70 - 2 * (20.0 - 0.05) - 2 * 0.05) / 2, rel=0.01)
+    assert after < before
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_one_leaves_over_goes_to_the_others() -> None:
+    first, second = family("a", "eager"), family("b", "eager")
+    budget = budgets.Budget(10.0, [first, second])
+    share = budget.allot(first)
+    budget.done(first, 0.0)  # took no time at all
+    assert budget.allot(second) > 1.9 * share  # type: ignore[operator]
+
+
+def test_a_used_up_budget_gives_nothing(clock: list[float]) -> None:
+    one = family("a", "eager")
+    budget = budgets.Budget(10.0, [one])
+    clock[0] += 11
+    assert budget.allot(one) is None
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_family_always_gets_enough_to_be_worth_starting() -> None:
+    dear = family("a", "eager", "compile", "compile", "compile")
+    assert budgets.Budget(5.0, [dear]).allot(dear) == budgets.LEAST_SECONDS

@@ -1,0 +1,123 @@
+"""What a machine can run: every obstacle is named with its knob and what it takes."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.engine.case import Case
+from bench.engine.machine import Gpu, Machine, busy_cores, probe
+from bench.engine.progress import ProgressLine, duration
+from bench.engine.summary import factor
+
+CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
+CPU_ONLY = Machine(
+    torch="2.13.0",
+    cuda=None,
+    gpus=(),
+    no_cuda="CUDA needs a CUDA build of PyTorch; this is a CPU build",
+    no_cpu_compiler="",
+    cpu="a CPU",
+    cpu_capability="AVX2",
+    cores=2,
+    memory_bytes=None,
+    governor=None,
+)
+HOPPER = Gpu("NVIDIA H200", (9, 0), 140 << 30, triton=True)
+TURING = Gpu("Tesla T4", (7, 5), 15 << 30, triton=True)
+
+
+def with_gpus(*gpus: Gpu) -> Machine:
+    return replace(CPU_ONLY, gpus=gpus, no_cuda="")
+
+
+@pytest.mark.parametrize(
+    ("machine", "changes", "obstacle"),
+    [
+        (CPU_ONLY, {}, None),
+        (CPU_ONLY, {"precision": "bf16"}, None),
+        (CPU_ONLY, {"device": "cuda"}, ("device", "CUDA needs a CUDA build")),
+        (CPU_ONLY, {"precision": "tf32"}, ("precision", "TF32 needs a CUDA GPU of compute capability 8.0 or newer")),
+        (with_gpus(HOPPER), {"precision": "tf32"}, ("precision", "TF32 needs a CUDA GPU")),  # on the CPU
+        (with_gpus(HOPPER), {"precision": "tf32", "device": "cuda"}, None),
+        (with_gpus(TURING), {"precision": "tf32", "device": "cuda"}, ("precision", "this one has 7.5")),
+        (with_gpus(TURING), {"precision": "bf16", "device": "cuda"}, ("precision", "this one has 7.5")),
+        (with_gpus(HOPPER), {"device": "cuda:1"}, ("device", "cuda:1 does not exist: this machine has 1 CUDA GPU")),
+        (with_gpus(replace(HOPPER, triton=False)), {"device": "cuda", "mode": "compile"}, ("mode", "Triton")),
+        (replace(CPU_ONLY, no_cpu_compiler="install g++"), {"mode": "compile"}, ("mode", "install g++")),
+    ],
+)
+def test_obstacles(machine: Machine, changes: dict[str, str], obstacle: tuple[str, str] | None) -> None:
+    found = machine.unavailable(replace(CASE, **changes))  # type: ignore[arg-type]
+    if obstacle is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found[0] == obstacle[0]
+        assert obstacle[1] in found[1]
+
+
+def test_what_no_case_can_use_is_said() -> None:
+    assert [variant for variant, _ in CPU_ONLY.missing()] == ["cuda", "tf32"]
+    assert with_gpus(HOPPER).missing() == []
+    assert with_gpus(HOPPER).devices() == ["cpu", "cuda"]
+
+
+def test_this_machine_is_described() -> None:
+    facts = probe().facts()
+    assert facts["cores"]
+    assert facts["cpu"]
+    assert facts["torch"]
+
+
+def test_a_system_without_proc_stat_is_not_called_busy(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    assert busy_cores(0.01, tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(8.4, "8 s"), (80, "1 min 20 s"), (120, "2 min"), (7500, "2 h 5 min"), (-1, "0 s")]
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.308, "1.31×"), (12.34, "12.3×"), (0.0812, "0.0812×"), (456.7, "457×"), (None, "?")]
+)
+def test_factors_have_three_digits(value: float | None, text: str) -> None:
+    assert factor(value) == text
+
+
+class Terminal:
+    """A terminal that keeps what is written to it."""
+
+    def __init__(self, *, tty: bool) -> None:
+        self.tty, self.written = tty, ""
+
+    def isatty(self) -> bool:
+        return self.tty
+
+    def write(self, text: str) -> None:
+        self.written += text
+
+    def flush(self) -> None: ...
+
+
+def test_the_progress_line_is_drawn_below_and_taken_away() -> None:
+    terminal = Terminal(tty=True)
+    line = ProgressLine(terminal, lambda: 7)  # type: ignore[arg-type]
+    line.show("[1/3] matmul")
+    line.show("too soon to be drawn")
+    line.clear()
+    assert "[1/3] matmul" in terminal.written
+    assert "too soon" not in terminal.written
+    assert terminal.written.endswith("\x1b[K\x1b[1A\x1b[8G")  # cleared, and back at pytest's column
+
+
+def test_a_log_file_gets_no_control_codes_and_no_flood() -> None:
+    log = Terminal(tty=False)
+    line = ProgressLine(log, lambda: 0)  # type: ignore[arg-type]
+    for _ in range(100):
+        line.show("[1/3] matmul")
+    line.clear()
+    assert "\x1b" not in log.written
+    assert log.written.count("matmul") <= 1

@@ -1,0 +1,82 @@
+"""The stopping rule looks at widths and the clock, never at which side is faster."""
+
+import random
+
+from bench.engine.rounds import Run, leave_out_too_slow, rounds_per_placement, set_repeats
+from bench.engine.stopping import Stopping
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_at_least_eight_placements_however_narrow_or_late() -> None:
+    clock = Clock()
+    stopping = Stopping(1.0, now=clock)
+    stopping.start()
+    clock.now = 100.0
+    for _ in range(7):
+        stopping.add([0.0001])
+        assert stopping.finished() is None
+    stopping.add([0.0001])
+    assert stopping.finished() == "precise"
+
+
+def test_every_interval_must_be_narrow() -> None:
+    stopping = Stopping(1.0, now=Clock())
+    stopping.start()
+    for _ in range(10):
+        stopping.add([0.001, 0.5])
+    assert stopping.finished() is None
+
+
+def test_it_ends_with_the_time_or_with_enough_placements() -> None:
+    clock = Clock()
+    stopping = Stopping(1.0, now=clock)
+    stopping.start()
+    for _ in range(8):
+        stopping.add([0.5])
+    assert stopping.finished() is None
+    clock.now = 1.0
+    assert stopping.finished() == "budget"
+    patient = Stopping(1e9, most=12, now=clock)
+    patient.start()
+    for _ in range(12):
+        patient.add([0.5])
+    assert patient.finished() == "limit"
+
+
+def run(seconds: float, calls: int = 1) -> Run:
+    return Run(prepared=None, clock=None, calls=calls, seconds=seconds)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_timed_in_the_budget_is_left_out_with_its_time() -> None:
+    fast, slow = run(1e-3), run(7.0)
+    assert leave_out_too_slow([fast, slow], seconds=2.0) == [fast]
+    assert fast.skip is None
+    assert slow.skip is not None
+    assert "one call takes 7 s" in slow.skip
+    assert "--budget" in slow.skip
+
+
+def test_short_blocks_take_several_turns_beside_a_long_one() -> None:
+    runs = [run(1e-3), run(1e-6, calls=1000), run(0.2)]
+    set_repeats(runs)
+    assert [each.repeats for each in runs] == [15, 15, 1]
+    alike = [run(1e-3), run(1.4e-3), run(1e-6, calls=1000)]
+    set_repeats(alike)
+    assert [each.repeats for each in alike] == [1, 1, 1]
+
+
+def test_rounds_leave_time_for_many_placements() -> None:
+    generator = random.Random(0)
+    for _ in range(100):
+        runs = [run(10 ** generator.uniform(-6, 0)) for _ in range(4)]
+        seconds = generator.uniform(0.5, 60)
+        rounds = rounds_per_placement(runs, seconds)
+        assert 1 <= rounds <= 100
+        if rounds > 1:
+            assert rounds * sum(each.round_seconds for each in runs) * 8 <= seconds * 1.01
