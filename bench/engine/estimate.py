@@ -6,6 +6,7 @@ reports and the command line can import it without torch.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from statistics import median
 CONFIDENCE = 0.99
 THRESHOLD = 0.02
 MIN_PLACEMENTS = 8
+MOST_CORRELATED = 0.9
 
 VERDICTS = ("faster", "slower", "same", "unclear")
 
@@ -118,6 +120,26 @@ def hodges_lehmann(values: Sequence[float], confidence: float = CONFIDENCE) -> I
     return Interval(median(walsh), walsh[rank - 1], walsh[-rank])
 
 
+def lag_one_correlation(values: Sequence[float]) -> float:
+    """Correlation of neighbouring values in the order taken; 0 for fewer than 3, or without variation."""
+    centre = sum(values) / len(values)
+    squares = sum((value - centre) ** 2 for value in values)
+    if len(values) < 3 or squares == 0:
+        return 0.0
+    return sum((a - centre) * (b - centre) for a, b in itertools.pairwise(values)) / squares
+
+
+def drift_factor(values: Sequence[float]) -> float:
+    """How much wider the interval of values that drift must be than that of independent ones, at least 1.
+
+    n values with lag-one correlation ρ tell as much as n(1 − ρ)/(1 + ρ) independent ones (Bartlett 1935;
+    von Storch & Zwiers 1999, §6.6.8), so that the width grows by the root of the inverse. Negative
+    estimates count as none.
+    """
+    correlation = min(max(lag_one_correlation(values), 0.0), MOST_CORRELATED)
+    return math.sqrt((1 + correlation) / (1 - correlation))
+
+
 def placement_differences(reference: Sequence[Sequence[float]], case: Sequence[Sequence[float]]) -> list[float]:
     """Per placement, the median over its rounds of log(reference time / case time).
 
@@ -135,13 +157,19 @@ def speedup(
     case: Sequence[Sequence[float]],
     confidence: float = CONFIDENCE,
 ) -> Speedup:
-    """Speed-up of ``case`` over ``reference`` from blocks taken in alternation (seconds per call)."""
+    """Speed-up of ``case`` over ``reference`` from blocks taken in alternation (seconds per call).
+
+    What both sides share cancels. What hits one side harder, as memory traffic of other machines on
+    the same host does, moves the ratio itself while it is being measured: neighbouring placements are
+    then alike, and the interval is widened by :func:`drift_factor`.
+    """
     differences = placement_differences(reference, case)
     estimate = hodges_lehmann(differences, confidence)
+    factor = drift_factor(differences)
     return Speedup(
         ratio=math.exp(estimate.point),
-        low=math.exp(estimate.low),
-        high=math.exp(estimate.high),
+        low=math.exp(estimate.point - factor * (estimate.point - estimate.low)),
+        high=math.exp(estimate.point + factor * (estimate.high - estimate.point)),
         placements=len(differences),
         confidence=confidence,
     )

@@ -7,7 +7,9 @@ the same, so that a compiled step with its optimiser is not compiled again for e
 from __future__ import annotations
 
 import copy
+import ctypes
 import random
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 BALLAST_BYTES = (64, 1 << 20)
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -85,6 +88,18 @@ class Placements:
                 tensor.data = fresh
         self._original = {new.data_ptr(): original for _, new, original, _ in moved if original is not None}
         self._ballast = [ballast for *_, ballast in moved]
+        release_free_memory()
+
+
+def release_free_memory() -> None:
+    """Give the pages that malloc holds free back to the kernel (glibc's malloc_trim).
+
+    The memory that results and intermediate values will be written to is then new, too: without this
+    they would keep the same physical pages for the life of the process. Does nothing where the C
+    library has no such call.
+    """
+    if _malloc_trim is not None:
+        _malloc_trim(0)
 
 
 def _copy(storage: torch.UntypedStorage) -> torch.UntypedStorage:
