@@ -17,9 +17,9 @@ import pytest
 
 from bench.engine import options as option_parser
 from bench.engine import replay, summary
-from bench.engine.case import Case
+from bench.engine.case import Case, cores
 from bench.engine.conductor import Conductor
-from bench.engine.machine import Machine, busy_cores, cores
+from bench.engine.machine import Machine, busy_cores
 from bench.engine.options import OptionError
 from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
@@ -31,7 +31,7 @@ from suites.workload import SuiteError
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
-PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision")
+PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision", "workers")
 BUSY_SECONDS = 0.25
 
 
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = option_parser.parse(
             **{
                 name: config.getoption(name)
-                for name in ("tier", "device", "mode", "precision", "suite", "threads", "budget")
+                for name in ("tier", "device", "mode", "precision", "workers", "suite", "threads", "budget")
             }
         )
         for source in options.suites or ():
@@ -204,6 +204,7 @@ def measured(
     device: str,
     mode: str,
     precision: str,
+    workers: str,
 ) -> Callable[[], None]:
     """Measure this case, with its family if that has not been done, and hand over its samples."""
     item, config = request.node, request.config

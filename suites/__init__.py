@@ -1,5 +1,6 @@
 """What is computed: workloads, their sizes, costs and references. Imports nothing else of ours."""
 
-from suites.workload import Axis, Cost, Suite, SuiteError, Workload
+from suites.suite import Suite
+from suites.workload import Axis, Cost, Implementation, Meter, SuiteError, Unavailable, Workload
 
-__all__ = ["Axis", "Cost", "Suite", "SuiteError", "Workload"]
+__all__ = ["Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable", "Workload"]

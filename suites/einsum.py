@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from suites.matmul import product
-from suites.workload import Axis, Cost, Details, Size, Suite
+from suites.suite import Details, Suite
+from suites.workload import Axis, Cost, Size
 
 suite = Suite("einsum", "Each einsum equation against the operation it stands for")
 

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.workload import Axis, Cost, Suite
+from suites.suite import Suite
+from suites.workload import Axis, Cost
 
 suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
 

@@ -9,9 +9,23 @@ import sys
 import traceback
 from pathlib import Path
 
-from suites.workload import Suite, SuiteError
+from suites.suite import Suite
+from suites.workload import SuiteError
 
-BUILT_IN = ("tensor_ops", "matmul", "einsum", "mlp")
+BUILT_IN = (
+    "tensor_ops",
+    "matmul",
+    "einsum",
+    "autograd",
+    "mlp",
+    "optim",
+    "dataloader",
+    "convnet",
+    "attention",
+    "export",
+    "training",
+    "logging",
+)
 
 
 def names() -> tuple[str, ...]:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from suites.workload import Axis, Cost, Suite
+from suites.suite import Suite
+from suites.workload import Axis, Cost
 
 suite = Suite("tensor_ops", "Creating, combining, reducing, indexing and copying tensors")
 

@@ -1,20 +1,20 @@
-"""What a workload is: the type its author fills in, and the suite that collects them.
+"""What a workload is: the types its author fills in.
 
 A workload says what is computed, never how it is timed, compiled or placed: the engine does that.
 """
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 TIERS = ("quick", "default", "full")
 MODES = ("eager", "compile", "compile-model")
 PRECISIONS = ("fp32", "tf32", "bf16")
 DEVICES = ("cpu", "cuda")
+CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
 Value = int | str
 Size = Mapping[str, Value]
@@ -22,6 +22,23 @@ Size = Mapping[str, Value]
 
 class SuiteError(ValueError):
     """A workload or a file of workloads that cannot be used; the message says which and what to do."""
+
+
+class Unavailable(Exception):
+    """Raised where something cannot run here; the message says what is missing and what mends it."""
+
+
+class Meter:
+    """What a function notes about its own call, handed to it as the parameter ``meter``.
+
+    This one keeps nothing; the engine's keeps a value per call.
+    """
+
+    def lap(self, name: str) -> None:
+        """A phase has ended: notes the seconds since the last lap, or since the call began."""
+
+    def value(self, name: str, number: float, unit: str = "") -> None:
+        """Note a number, such as the epochs that a training took or the bytes of a file."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +109,31 @@ def as_axis(values: Axis | Sequence[Value]) -> Axis:
 
 
 @dataclass(frozen=True)
+class Implementation:
+    """One way to compute a workload's result, where a plain function does not say enough.
+
+    Attributes:
+        function: what is timed; with ``setup``, makes what is timed.
+        setup: ``function(*inputs)`` is called once, apart from the timing, and returns the function of
+            the inputs that is timed: an exported program, a session, a logger.
+        modes, precisions, devices: the variants it has, where they are fewer than the workload's.
+    """
+
+    function: Callable[..., Any]
+    setup: bool = False
+    modes: tuple[str, ...] | None = None
+    precisions: tuple[str, ...] | None = None
+    devices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Workload:
     """A named computation with its sizes.
+
+    Its functions may ask, by parameters of these names, for: ``autocast``, a factory of context managers
+    (the function then decides itself which part runs in reduced precision; otherwise all of it does);
+    ``workers``, the case's number of DataLoader workers; ``seed``, a whole number that changes with
+    every placement and is the same for all cases; ``meter``, a :class:`Meter`.
 
     Attributes:
         suite: name of the suite it belongs to.
@@ -101,147 +141,41 @@ class Workload:
         about: one line that says what it computes.
         inputs: ``inputs(device, **size)`` returns the tuple of arguments, allocated on ``device``.
         implementations: name → function of those arguments, all computing the same result. The first
-            is the reference. A function with a parameter named ``autocast`` gets a factory of context
-            managers for it and decides itself which part runs in reduced precision; otherwise the
-            whole function does.
+            is the reference.
         axes: size axes; a combination's tier is the highest among its values.
         modes, precisions: the variants that make sense, with the tier of each.
         devices: where it can run.
+        workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None where
+            there is no such knob.
         cost: ``cost(**size)`` of one call, or None where it is unknown.
         deterministic: False for random results: then only shapes, dtypes and finiteness are checked.
         observe: ``observe(inputs, result)`` returns the tensors to check, when the result alone does
             not show the work (a training step's gradients and parameters).
         tolerance: relative Frobenius error allowed per precision, where it differs from the engine's.
+        call_seconds: roughly how long a call takes, for calls beyond some milliseconds: the budget sets
+            eight calls of each case aside.
+        memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
     """
 
     suite: str
     name: str
     about: str
     inputs: Callable[..., Sequence[Any]]
-    implementations: Mapping[str, Callable[..., Any]]
+    implementations: Mapping[str, Implementation]
     axes: Mapping[str, Axis]
     modes: Axis
     precisions: Axis
     devices: tuple[str, ...] = DEVICES
+    workers: Axis | None = None
     cost: Callable[..., Cost] | None = None
     deterministic: bool = True
     observe: Callable[[Sequence[Any], Any], Any] | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
+    call_seconds: float = 0.0
+    memory: bool = False
 
     def sizes(self, tier: str) -> Iterator[dict[str, Value]]:
         """Every combination of axis values that runs at ``tier``."""
         names = list(self.axes)
         for values in itertools.product(*(axis.up_to(tier) for axis in self.axes.values())):
             yield dict(zip(names, values, strict=True))
-
-
-class Details(TypedDict, total=False):
-    """What may be said of a workload beside its name, functions and inputs; see :class:`Workload`."""
-
-    about: str
-    axes: Mapping[str, Axis | Sequence[Value]]  # default: none, one size
-    modes: Axis | Sequence[Value]  # default: eager and compile
-    precisions: Axis | Sequence[Value]  # default: fp32
-    devices: Sequence[str]  # default: cpu and cuda
-    cost: Callable[..., Cost] | None
-    deterministic: bool
-    observe: Callable[[Sequence[Any], Any], Any] | None
-    tolerance: Mapping[str, float]
-
-
-class Suite:
-    """A named collection of workloads; a module of workloads has one, called ``suite``.
-
-    Example (a whole file for ``pytest bench/ --suite my_suite.py``)::
-
-        import torch
-        from suites import Axis, Cost, Suite
-
-        suite = Suite("mine", "What our model spends its time on")
-
-        def vectors(device, n):
-            return torch.randn(n, device=device), torch.randn(n, device=device)
-
-        @suite.workload(inputs=vectors, axes={"n": Axis(quick=[4096])}, cost=lambda n: Cost(flops=2 * n))
-        def scaled_sum(x, y):
-            "x + 2y"
-            return x + 2 * y
-    """
-
-    def __init__(self, name: str, about: str = "") -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise SuiteError("Suite: the first argument is its name, e.g. Suite('mine')")
-        self.name = name
-        self.about = about
-        self.workloads: dict[str, Workload] = {}
-
-    def workload(
-        self,
-        function: Callable[..., Any] | None = None,
-        /,
-        *,
-        inputs: Callable[..., Sequence[Any]],
-        **details: Unpack[Details],
-    ) -> Callable[..., Any]:
-        """Register the decorated function as a workload of one implementation; see :class:`Workload`.
-
-        ``about`` is the first line of its docstring unless given.
-
-        Raises:
-            SuiteError: a name used twice, an unknown mode, precision or device.
-        """
-
-        def register(fn: Callable[..., Any]) -> Callable[..., Any]:
-            name = getattr(fn, "__name__", "")
-            details.setdefault("about", (inspect.getdoc(fn) or "").split("\n")[0])
-            self.compare(name, {name: fn}, inputs=inputs, **details)
-            return fn
-
-        return register if function is None else register(function)
-
-    def compare(
-        self,
-        name: str,
-        implementations: Mapping[str, Callable[..., Any]],
-        *,
-        inputs: Callable[..., Sequence[Any]],
-        **details: Unpack[Details],
-    ) -> Workload:
-        """Register several implementations of one result; the first is what the others are held against.
-
-        Raises:
-            SuiteError: a name used twice, an unknown mode, precision or device.
-        """
-        where = f"suite {self.name!r}, workload {name!r}"
-        if not isinstance(name, str) or not name.strip():
-            raise SuiteError(f"suite {self.name!r}: a workload needs a name (a lambda has none)")
-        if name in self.workloads:
-            raise SuiteError(f"{where}: the name is used twice; rename one of them")
-        if not implementations or not all(callable(fn) for fn in implementations.values()):
-            raise SuiteError(f"{where}: implementations must be a non-empty mapping of name → function")
-        workload = Workload(
-            suite=self.name,
-            name=name,
-            about=details.get("about", ""),
-            inputs=inputs,
-            implementations=dict(implementations),
-            axes={axis: as_axis(values) for axis, values in details.get("axes", {}).items()},
-            modes=as_axis(details.get("modes", ("eager", "compile"))),
-            precisions=as_axis(details.get("precisions", ("fp32",))),
-            devices=tuple(details.get("devices", DEVICES)),
-            cost=details.get("cost"),
-            deterministic=details.get("deterministic", True),
-            observe=details.get("observe"),
-            tolerance=dict(details.get("tolerance", {})),
-        )
-        for what, chosen, known in (
-            ("modes", workload.modes.up_to("full"), MODES),
-            ("precisions", workload.precisions.up_to("full"), PRECISIONS),
-            ("devices", workload.devices, DEVICES),
-            ("tolerance", tuple(workload.tolerance), PRECISIONS),
-        ):
-            unknown = [str(value) for value in chosen if value not in known]
-            if unknown:
-                raise SuiteError(f"{where}: {what} has {', '.join(unknown)}; known are {', '.join(known)}")
-        self.workloads[name] = workload
-        return workload

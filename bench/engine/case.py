@@ -5,13 +5,16 @@ A value here never learns its results. No torch: the pytest side builds thousand
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench.engine.schema import CaseRecord
-from suites.workload import TIERS, Suite, Value, Workload
+from suites.suite import Suite
+from suites.workload import Implementation, Value, Workload
 
-KNOBS = ("implementation", "device", "mode", "precision")
+KNOBS = ("implementation", "device", "mode", "precision", "workers")
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Case:
     """A workload at one size under one variant: one pytest item, one record in the JSON.
 
     ``source`` is what the workload is loaded from: a built-in suite's name or a file. ``sole`` says
-    that the workload has one implementation, which ids then leave out. ``twin`` numbers identical
+    that the workload has one implementation, which ids then leave out. ``workers`` is the number of
+    DataLoader workers, None for a workload without that knob. ``twin`` numbers identical
     copies of a case, timed against each other to measure the false-alarm rate.
     """
 
@@ -33,6 +37,7 @@ class Case:
     device: str
     mode: str
     precision: str
+    workers: int | None = None
     twin: int = 0
 
     @property
@@ -50,8 +55,9 @@ class Case:
     def variant(self) -> tuple[str, ...]:
         """The settings that set it apart from its family."""
         own = () if self.sole else (self.implementation,)
+        workers = () if self.workers is None else (f"workers{self.workers}",)
         twin = (f"twin{self.twin}",) if self.twin else ()
-        return (*own, self.device, self.mode, self.precision, *twin)
+        return (*own, self.device, self.mode, self.precision, *workers, *twin)
 
     @property
     def id(self) -> str:
@@ -73,11 +79,12 @@ class Case:
             "device": self.device,
             "mode": self.mode,
             "precision": self.precision,
+            "workers": "" if self.workers is None else str(self.workers),
         }
 
     def record(self, *, reference: bool) -> CaseRecord:
         """This case as it stands in the JSON."""
-        return CaseRecord(
+        made = CaseRecord(
             id=self.id,
             family=self.family,
             suite=self.suite,
@@ -91,6 +98,9 @@ class Case:
             precision=self.precision,
             reference=reference,
         )
+        if self.workers is not None:
+            made["workers"] = self.workers
+        return made
 
 
 @dataclass(frozen=True)
@@ -144,8 +154,17 @@ def reference_of(workload: Workload, case: Case, devices: Sequence[str]) -> Case
         device=device,
         mode="eager",
         precision="fp32",
+        workers=None if workload.workers is None else min(worker_counts(workload, "full")),
         twin=0,
     )
+
+
+def worker_counts(workload: Workload, tier: str) -> list[int]:
+    """The workload's numbers of DataLoader workers on this machine at a tier, ascending."""
+    if workload.workers is None:
+        return []
+    here = {"cores": cores(), "2x cores": 2 * cores()}
+    return sorted({count if isinstance(count, int) else here[count] for count in workload.workers.up_to(tier)})
 
 
 def cases_of(
@@ -156,11 +175,12 @@ def cases_of(
     devices: Sequence[str],
     modes: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
+    workers: Sequence[int] | None = None,
 ) -> Iterator[tuple[Case, Case]]:
     """Every case of a suite at a tier, each with its family's reference.
 
     A mode or precision that was asked for by name is included at any tier, where the workload has
-    it at all; with None the tier decides.
+    it at all; with None the tier decides. Any number of workers may be asked for.
     """
 
     def chosen(axis_values: Sequence[Value], by_tier: Sequence[Value], asked: Sequence[str] | None) -> list[str]:
@@ -173,24 +193,39 @@ def cases_of(
         modes_here = chosen(workload.modes.up_to("full"), workload.modes.up_to(tier), modes)
         precisions_here = chosen(workload.precisions.up_to("full"), workload.precisions.up_to(tier), precisions)
         devices_here = [device for device in devices if device.split(":")[0] in workload.devices]
+        counts: Sequence[int | None] = [None]
+        if workload.workers is not None:
+            counts = workers or worker_counts(workload, tier)
         for size in workload.sizes(tier):
-            for device in devices_here:
-                for implementation in workload.implementations:
-                    for precision in precisions_here:
-                        for mode in modes_here:
-                            case = Case(
-                                source=source,
-                                suite=suite.name,
-                                workload=workload.name,
-                                about=workload.about,
-                                size=tuple(size.items()),
-                                implementation=implementation,
-                                sole=sole,
-                                device=device,
-                                mode=mode,
-                                precision=precision,
-                            )
-                            yield case, reference_of(workload, case, devices)
+            for device, (name, one), precision, mode, count in itertools.product(
+                devices_here, workload.implementations.items(), precisions_here, modes_here, counts
+            ):
+                if not _has(one, device, mode, precision):
+                    continue
+                case = Case(
+                    source=source,
+                    suite=suite.name,
+                    workload=workload.name,
+                    about=workload.about,
+                    size=tuple(size.items()),
+                    implementation=name,
+                    sole=sole,
+                    device=device,
+                    mode=mode,
+                    precision=precision,
+                    workers=count,
+                )
+                yield case, reference_of(workload, case, devices)
+
+
+def _has(implementation: Implementation, device: str, mode: str, precision: str) -> bool:
+    """Whether an implementation has a variant that its workload has."""
+    limits = (
+        (implementation.devices, device.split(":")[0]),
+        (implementation.modes, mode),
+        (implementation.precisions, precision),
+    )
+    return all(limit is None or value in limit for limit, value in limits)
 
 
 def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:
@@ -209,8 +244,8 @@ def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:
     ]
 
 
-def tier_name(value: str) -> str:
-    """``value`` if it is a tier; used as an option's type."""
-    if value not in TIERS:
-        raise ValueError(f"{value!r} is not a tier; choose from {', '.join(TIERS)}")
-    return value
+def cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine.case import Case
+from bench.engine.case import Case, cores
 
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
 NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
@@ -104,13 +104,6 @@ class Machine:
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.release()}",
         }
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def busy_cores(seconds: float, stat: Path = Path("/proc/stat")) -> float | None:

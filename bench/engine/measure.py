@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +20,7 @@ from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.inputs import Placements
 from bench.engine.precision import matmul_precision
-from bench.engine.prepare import Prepared, in_precision, prepare
+from bench.engine.prepare import Prepared, in_float64, prepare
 from bench.engine.rounds import (
     Run,
     alternate,
@@ -32,7 +34,7 @@ from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import CaseResult, FamilyResult, Task
 from suites.registry import load
-from suites.workload import Workload
+from suites.workload import Unavailable, Workload
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
 SETTLING_CALLS = 5
@@ -88,8 +90,11 @@ class _Stages:
             inputs = tuple(self.workload.inputs(torch.device(device), **dict(self.family.reference.size)))
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
-            first = next(iter(self.workload.implementations.values()))
-            reference = reference_result(self.workload, inputs, in_precision(first, "fp32", "cpu"))
+            reference = reference_result(self.workload, inputs, in_float64(self.workload))
+        except Unavailable as reason:
+            for case in cases:
+                self.results[case].skip = str(reason)
+            return
         except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
             for case in cases:
                 self.results[case].error = stage + describe(error, case.source)
@@ -102,6 +107,9 @@ class _Stages:
             result = self.results[case]
             try:
                 prepared = self.first_call(result, inputs, placements, clock, reference)
+            except Unavailable as reason:
+                result.skip = str(reason)
+                continue
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
                 continue
@@ -128,6 +136,7 @@ class _Stages:
         with matmul_precision(case.precision):
             start = perf_counter()
             value = prepared.call(*prepared.args)
+            returned = perf_counter() - start
             clock.synchronize()
             seconds, calls = perf_counter() - start, 1
             checking = perf_counter()
@@ -140,7 +149,9 @@ class _Stages:
                 if watch.compiled() == before:
                     break
                 seconds, calls = seconds + perf_counter() - start, calls + 1
-        result.first_call = FirstCallRecord(seconds=seconds, calls=calls)
+        result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
+        if prepared.setup_seconds is not None:
+            result.first_call["setup"] = prepared.setup_seconds
         self.seconds["compiling" if compiled else "warming"] += seconds
         if compiled:
             result.compile = watch.record()
@@ -174,6 +185,8 @@ class _Stages:
         def fresh() -> None:
             for placements in self.placements:
                 placements.fresh()
+            for run in runs:
+                run.prepared.context.next_placement()
 
         set_repeats(runs)
         rounds = rounds_per_placement(runs, self.task.seconds)
@@ -210,6 +223,11 @@ class _Stages:
             result.error, result.skip = run.error, run.skip
             result.calls = run.calls
             result.blocks = run.blocks
+            meter = run.prepared.context.meter
+            result.meters = {
+                name: (unit, [median(noted[name]) for noted in meter.placements if name in noted])
+                for name, unit in meter.units.items()
+            }
             if run.clock.name != "perf_counter":
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
@@ -233,6 +251,7 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
     ``tell(what, fraction)`` reports progress. An error in a case's own code ends in its result.
     """
     torch.set_num_threads(task.threads)
+    tempfile.tempdir = task.folder  # what workloads write goes where the conductor removes it
     settle_allocator()
     stages = _Stages(task, tell)
     devices = dict.fromkeys(case.device for case in task.family.cases)

@@ -24,6 +24,7 @@ class Options:
     devices: tuple[str, ...] | None
     modes: tuple[str, ...] | None
     precisions: tuple[str, ...] | None
+    workers: tuple[int, ...] | None
     suites: tuple[str, ...] | None
     threads: int | None
     budget_seconds: float
@@ -39,6 +40,7 @@ HELP: tuple[tuple[str, str, str], ...] = (
     ("--device", "LIST", "cpu, cuda, cuda:1 … (default: cpu, and cuda where there is one)"),
     ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
     ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
+    ("--workers", "LIST", "numbers of DataLoader workers, e.g. 0,2,8 (default: the tier's)"),
     (
         "--threads",
         "N",
@@ -100,6 +102,20 @@ def parse_duration(option: str, text: str) -> float:
     return seconds
 
 
+def parse_workers(text: str | None) -> tuple[int, ...] | None:
+    """``"0,2,8"`` → ``(0, 2, 8)``.
+
+    Raises:
+        OptionError: anything but whole numbers from 0 to 999.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(re.fullmatch(r"[0-9]{1,3}", part) for part in parts):
+        raise OptionError(f"--workers {text!r}: use whole numbers from 0 to 999, separated by commas, e.g. 0,2,8")
+    return tuple(sorted({int(part) for part in parts}))
+
+
 def parse_threads(text: str | None) -> int | None:
     """A whole number of threads, at least 1.
 
@@ -119,6 +135,7 @@ def parse(
     device: str | None,
     mode: str | None,
     precision: str | None,
+    workers: str | None,
     suite: Sequence[str] | None,
     threads: str | None,
     budget: str | None,
@@ -135,6 +152,7 @@ def parse(
         devices=parse_devices(device),
         modes=parse_list("--mode", mode, MODES),
         precisions=parse_list("--precision", precision, PRECISIONS),
+        workers=parse_workers(workers),
         suites=tuple(suite) if suite else None,
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),

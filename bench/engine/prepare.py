@@ -1,11 +1,12 @@
-"""From a case to what is called: mode, autocast and arguments put together around its function."""
+"""From a case to what is called: mode, autocast, special parameters and arguments put together."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -13,7 +14,52 @@ import torch
 from bench.engine.case import Case
 from bench.engine.compile import CompiledModel, own_code
 from bench.engine.precision import autocast_factory
-from suites.workload import SuiteError, Workload
+from suites.workload import Implementation, Meter, SuiteError, Workload
+
+SPECIAL = frozenset({"autocast", "workers", "seed", "meter"})
+
+
+class Recorder(Meter):
+    """Keeps what a case's calls note, placement by placement; nothing before the first placement."""
+
+    def __init__(self) -> None:
+        self.placements: list[dict[str, list[float]]] = []
+        self.units: dict[str, str] = {}
+        self.paused = False
+        self._since = 0.0
+
+    def begin(self) -> None:
+        """A call begins."""
+        self._since = perf_counter()
+
+    def lap(self, name: str) -> None:
+        """A phase has ended."""
+        now = perf_counter()
+        self._note(name, now - self._since, "s")
+        self._since = now
+
+    def value(self, name: str, number: float, unit: str = "") -> None:
+        """A number."""
+        self._note(name, float(number), unit)
+
+    def _note(self, name: str, number: float, unit: str) -> None:
+        if self.placements and not self.paused:
+            self.units.setdefault(name, unit)
+            self.placements[-1].setdefault(name, []).append(number)
+
+
+@dataclass
+class Context:
+    """What a case's function may ask for beside its inputs and autocast."""
+
+    workers: int | None = None
+    seed: int = 0
+    meter: Recorder = field(default_factory=Recorder)
+
+    def next_placement(self) -> None:
+        """Another placement begins: another seed, and another line in the meter's book."""
+        self.seed += 1
+        self.meter.placements.append({})
 
 
 @dataclass(frozen=True)
@@ -23,45 +69,90 @@ class Prepared:
     case: Case
     call: Callable[..., Any]
     args: tuple[Any, ...]
+    context: Context
+    setup_seconds: float | None = None
 
 
-def wants_autocast(function: Callable[..., Any]) -> bool:
-    """Whether the function places autocast itself, by a parameter of that name."""
+def asks_for(function: Callable[..., Any]) -> frozenset[str]:
+    """Which of the special parameters a function has."""
     try:
-        return "autocast" in inspect.signature(function).parameters
+        return SPECIAL & inspect.signature(function).parameters.keys()
     except (TypeError, ValueError):  # a builtin without a signature
-        return False
+        return frozenset()
 
 
-def in_precision(function: Callable[..., Any], precision: str, device: str) -> Callable[..., Any]:
-    """``function`` with autocast for ``precision``: where it asks for it, else around all of it.
+def assemble(
+    function: Callable[..., Any], precision: str, device: str, context: Context | None = None
+) -> Callable[..., Any]:
+    """``function`` with what it asks for, and with autocast around all of it where it does not ask for that.
 
     Autocast is entered anew in each call, as a user's loop does: its cache of cast weights must not
     outlive the step that changes them.
     """
+    context = context or Context()
+    asked = asks_for(function)
     factory = autocast_factory(precision, device)
-    if wants_autocast(function):
-        return functools.partial(function, autocast=factory)
-    if isinstance(factory, functools.partial):
-
-        def call(*args: Any) -> Any:
-            with factory():
-                return function(*args)
-
+    fixed: dict[str, Any] = {}
+    if "autocast" in asked:
+        fixed["autocast"] = factory
+    if "workers" in asked:
+        fixed["workers"] = context.workers or 0
+    call = functools.partial(function, **fixed) if fixed else function
+    if asked & {"seed", "meter"}:
+        call = _noting(call, context, asked)
+    if "autocast" in asked or not isinstance(factory, functools.partial):
         return call
-    return function
+    inner = call
+
+    def reduced(*args: Any) -> Any:
+        with factory():
+            return inner(*args)
+
+    return reduced
+
+
+def _noting(call: Callable[..., Any], context: Context, asked: frozenset[str]) -> Callable[..., Any]:
+    def noting(*args: Any) -> Any:
+        given = {name: getattr(context, name) for name in ("seed", "meter") if name in asked}
+        context.meter.begin()
+        return call(*args, **given)
+
+    return noting
+
+
+def made(implementation: Implementation, inputs: Sequence[Any]) -> Callable[..., Any]:
+    """The function of the inputs that is timed: the implementation's own, or what its setup makes."""
+    function = implementation.function
+    return function(*inputs) if implementation.setup else function
+
+
+def in_float64(workload: Workload) -> Callable[..., Any]:
+    """The workload's first implementation as the check calls it, on inputs that are float64 already."""
+    first = next(iter(workload.implementations.values()))
+
+    def call(*inputs: Any) -> Any:
+        return assemble(made(first, inputs), "fp32", "cpu")(*inputs)
+
+    return call
 
 
 def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     """Put the case together. Compilation itself happens at the first call.
 
     Raises:
-        SuiteError: ``compile-model`` for inputs without a module.
+        SuiteError: ``compile-model`` for inputs without a module; ``compile`` for a function that asks
+            for a seed or a meter.
     """
-    function = workload.implementations[case.implementation]
-    call = in_precision(function, case.precision, case.device)
+    implementation = workload.implementations[case.implementation]
+    context = Context(workers=case.workers)
+    start = perf_counter()
+    function = made(implementation, inputs)
+    setup_seconds = perf_counter() - start if implementation.setup else None
+    call = assemble(function, case.precision, case.device, context)
     args = tuple(inputs)
     if case.mode == "compile":
+        if changing := asks_for(function) & {"seed", "meter"}:
+            raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be compiled as a whole")
         if isinstance(call, functools.partial):
             call = functools.partial(torch.compile(own_code(call.func)), **call.keywords)
         else:
@@ -70,4 +161,4 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         if not any(isinstance(value, torch.nn.Module) for value in args):
             raise SuiteError(f"{case.id}: mode compile-model needs an nn.Module among the inputs")
         args = tuple(CompiledModel(value) if isinstance(value, torch.nn.Module) else value for value in args)
-    return Prepared(case, call, args)
+    return Prepared(case, call, args, context, setup_seconds)

@@ -8,7 +8,7 @@ from statistics import median
 
 from bench.engine.case import KNOBS, Case, Family
 from bench.engine.estimate import THRESHOLD, seconds_per_call, speedup
-from bench.engine.schema import SCHEMA, CostRecord, Record, SpeedupRecord, TimingRecord
+from bench.engine.schema import SCHEMA, CostRecord, MeterRecord, Record, SpeedupRecord, TimingRecord
 from bench.engine.task import CaseResult, FamilyResult
 from suites.workload import Workload
 
@@ -44,7 +44,7 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
     """``result`` held against ``other``, from the blocks they were timed with in alternation."""
     estimate = speedup(other.blocks, result.blocks)
     value, baseline = (
-        (getattr(result.case, knob), getattr(other.case, knob))
+        (str(getattr(result.case, knob)), str(getattr(other.case, knob)))
         if knob in KNOBS
         else (" ".join(result.case.variant), " ".join(other.case.variant))
     )
@@ -83,6 +83,28 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
     return timing
 
 
+def with_extras(record: Record, result: CaseResult) -> Record:
+    """The record with what not every case has: meters, operators, memory."""
+    meters = {
+        name: MeterRecord(
+            unit=unit,
+            values=[rounded(value) for value in values],
+            median=rounded(median(values)),
+            low=rounded(min(values)),
+            high=rounded(max(values)),
+        )
+        for name, (unit, values) in result.meters.items()
+        if values
+    }
+    if meters:
+        record["meters"] = meters
+    if result.operators is not None:
+        record["operators"] = result.operators
+    if result.peak_bytes is not None:
+        record["peak_bytes"] = result.peak_bytes
+    return record
+
+
 @dataclass(frozen=True)
 class Skip:
     """Why a case was not measured although nothing went wrong."""
@@ -111,7 +133,7 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             notes.append(f"no speed-up: the reference {reference.case.id}: {reference.error or reference.skip}")
         assert result.first_call is not None
         assert result.check is not None
-        made[case] = Record(
+        record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == family.reference),
             timing=timing_record(result, outcome.stop),
@@ -126,4 +148,5 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             cost=cost_record(workload, case),
             notes=notes,
         )
+        made[case] = with_extras(record, result)
     return made

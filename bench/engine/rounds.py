@@ -58,11 +58,16 @@ class Run:
         return self.seconds * self.calls * self.repeats
 
     def call(self) -> object:
-        """One untimed call; waits for the device."""
-        with matmul_precision(self.prepared.case.precision):
-            result = self.prepared.call(*self.prepared.args)
-            self.clock.synchronize()
-            return result
+        """One untimed call, of which the meter keeps nothing; waits for the device."""
+        meter = self.prepared.context.meter
+        meter.paused = True
+        try:
+            with matmul_precision(self.prepared.case.precision):
+                result = self.prepared.call(*self.prepared.args)
+                self.clock.synchronize()
+                return result
+        finally:
+            meter.paused = False
 
 
 def warm_up(run: Run, seconds: float) -> None:

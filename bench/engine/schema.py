@@ -28,6 +28,7 @@ class CaseRecord(TypedDict):
     mode: str
     precision: str
     reference: bool  # the family's reference case
+    workers: NotRequired[int]  # DataLoader workers, where that is a knob
 
 
 class TimingRecord(TypedDict):
@@ -66,6 +67,8 @@ class FirstCallRecord(TypedDict):
 
     seconds: float  # all calls until nothing more was compiled or initialised
     calls: int  # how many those were
+    returned: NotRequired[float]  # until the first of them returned, without waiting for the device
+    setup: NotRequired[float]  # making what is called: an export, a session
 
 
 class GraphBreak(TypedDict):
@@ -91,6 +94,25 @@ class CheckRecord(TypedDict):
     tolerance: float | None
 
 
+class MeterRecord(TypedDict):
+    """Something that a call notes about itself: a phase's seconds, or a number with its unit."""
+
+    unit: str  # "s" for phases
+    values: list[float]  # the median of each placement, in the order taken
+    median: float
+    low: float  # the least and the greatest of the placements
+    high: float
+
+
+class CeilingRecord(TypedDict):
+    """The best that this machine was seen to do, on one device; measured at the run's start and end."""
+
+    device: str
+    flops_per_second: dict[str, float]  # precision → matrix products
+    bytes_per_second: dict[str, float]  # working set in bytes → copying, read plus written
+    operator_seconds: float  # the cheapest operator on one value
+
+
 class CostRecord(TypedDict):
     """What one call costs; a missing key is unknown."""
 
@@ -111,6 +133,9 @@ class Record(TypedDict):
     check: CheckRecord
     cost: CostRecord
     notes: list[str]
+    meters: NotRequired[dict[str, MeterRecord]]
+    operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
+    peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
 
 
 class NotMeasured(TypedDict):
@@ -151,3 +176,4 @@ class RunRecord(TypedDict):
     failed: list[NotMeasured]
     unavailable: list[Unavailable]
     warnings: list[str]
+    ceilings: NotRequired[list[CeilingRecord]]

@@ -11,16 +11,17 @@ from statistics import median
 from time import monotonic
 
 from bench.engine.budget import Budget
-from bench.engine.case import Case, Family, cases_of, group
+from bench.engine.case import Case, Family, cases_of, cores, group
 from bench.engine.conductor import Conductor, WorkerError
-from bench.engine.machine import Machine, cores
+from bench.engine.machine import Machine
 from bench.engine.options import Options
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, records
 from bench.engine.schema import SCHEMA, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
 from bench.engine.worker import Progress
 from suites.registry import load
-from suites.workload import Suite, Workload
+from suites.suite import Suite
+from suites.workload import Workload
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Session:
                 devices=self.devices(),
                 modes=self.options.modes,
                 precisions=self.options.precisions,
+                workers=self.options.workers,
             ):
                 obstacle = self.machine.unavailable(case)
                 if obstacle is None or self._asked_for(obstacle[0]):
@@ -171,7 +173,12 @@ class Session:
     def run_record(self) -> RunRecord:
         """The run as it stands in the JSON."""
         options = self.options
-        listed = {"device": options.devices, "mode": options.modes, "precision": options.precisions}
+        listed = {
+            "device": options.devices,
+            "mode": options.modes,
+            "precision": options.precisions,
+            "workers": options.workers and [str(count) for count in options.workers],
+        }
         failed, skipped = [], []
         for case, outcome in self.outcomes.items():
             if isinstance(outcome, str):

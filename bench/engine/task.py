@@ -41,6 +41,9 @@ class CaseResult:
     blocks: list[list[float]] = field(default_factory=list)
     host: list[list[float]] = field(default_factory=list)
     wall: list[list[float]] = field(default_factory=list)
+    meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
+    operators: int | None = None
+    peak_bytes: int | None = None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from bench.engine.case import Case, Family
 from bench.engine.compile import CompileWatch, own_code
 from bench.engine.measure import describe, measure
 from bench.engine.precision import autocast_factory
-from bench.engine.prepare import in_precision, wants_autocast
+from bench.engine.prepare import asks_for, assemble
 from bench.engine.rounds import undisturbed
 from bench.engine.task import Task
 from suites.registry import load
@@ -97,11 +97,11 @@ def test_compile_model_without_a_model_says_so(tmp_path: Path) -> None:
 
 def test_autocast_is_placed_by_the_function_that_asks_for_it() -> None:
     (suite,) = load(WORKLOADS)
-    train = suite.workloads["train"].implementations["train"]
-    assert wants_autocast(train)
-    assert not wants_autocast(torch.mm)
+    train = suite.workloads["train"].implementations["train"].function
+    assert "autocast" in asks_for(train)
+    assert "autocast" not in asks_for(torch.mm)
     a = torch.randn(4, 4)
-    assert in_precision(torch.mm, "bf16", "cpu")(a, a).dtype == torch.bfloat16
-    assert in_precision(torch.mm, "fp32", "cpu") is torch.mm
-    seen = in_precision(lambda x, autocast: autocast, "bf16", "cpu")(a)  # noqa: ARG005
+    assert assemble(torch.mm, "bf16", "cpu")(a, a).dtype == torch.bfloat16
+    assert assemble(torch.mm, "fp32", "cpu") is torch.mm
+    seen = assemble(lambda x, autocast: autocast, "bf16", "cpu")(a)  # noqa: ARG005
     assert type(seen) is type(autocast_factory("bf16", "cpu"))

@@ -2,9 +2,17 @@
 
 import pytest
 
-from bench.engine.options import OptionError, parse, parse_devices, parse_duration, parse_list, parse_threads
+from bench.engine.options import (
+    OptionError,
+    parse,
+    parse_devices,
+    parse_duration,
+    parse_list,
+    parse_threads,
+    parse_workers,
+)
 
-DEFAULTS: dict[str, None] = dict.fromkeys(("device", "mode", "precision", "suite", "threads", "budget"))
+DEFAULTS: dict[str, None] = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "threads", "budget"))
 
 
 @pytest.mark.parametrize(
@@ -18,6 +26,17 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="--budget"):
         parse_duration("--budget", text)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "two", "1.5", ",", "1000", "٣"])
+def test_what_is_no_list_of_workers_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="--workers"):
+        parse_workers(text)
+
+
+def test_workers_are_sorted_and_listed_once() -> None:
+    assert parse_workers("4, 0,4") == (0, 4)
+    assert parse_workers(None) is None
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "1_0", "٣"])

@@ -70,7 +70,7 @@ def test_a_source_that_is_not_there_says_so(tmp_path: Path) -> None:
         load(str(tmp_path / "none.py"))
     with pytest.raises(SuiteError, match="is a folder"):
         load(str(tmp_path) + "/")
-    with pytest.raises(SuiteError, match="no such suite; the built-in ones are tensor_ops, matmul, einsum, mlp"):
+    with pytest.raises(SuiteError, match="no such suite; the built-in ones are tensor_ops, matmul, einsum, autograd"):
         load("nosuch")
 
 

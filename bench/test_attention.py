@@ -1,0 +1,8 @@
+"""The cases of the suite ``attention``; how they are measured is in conftest.py and engine/."""
+
+from collections.abc import Callable
+
+
+def test_attention(measured: Callable[[], None]) -> None:
+    """One case: checked against float64, timed with its family."""
+    measured()

@@ -1,0 +1,148 @@
+"""The suite that collects workloads, and the ways to register one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+
+from suites.workload import (
+    CORES,
+    DEVICES,
+    MODES,
+    PRECISIONS,
+    Axis,
+    Cost,
+    Implementation,
+    SuiteError,
+    Value,
+    Workload,
+    as_axis,
+)
+
+
+class Details(TypedDict, total=False):
+    """What may be said of a workload beside its name, functions and inputs; see :class:`Workload`."""
+
+    about: str
+    axes: Mapping[str, Axis | Sequence[Value]]  # default: none, one size
+    modes: Axis | Sequence[Value]  # default: eager and compile
+    precisions: Axis | Sequence[Value]  # default: fp32
+    devices: Sequence[str]  # default: cpu and cuda
+    workers: Axis | Sequence[Value] | None  # default: no such knob
+    cost: Callable[..., Cost] | None
+    deterministic: bool
+    observe: Callable[[Sequence[Any], Any], Any] | None
+    tolerance: Mapping[str, float]
+    call_seconds: float
+    memory: bool
+
+
+class Suite:
+    """A named collection of workloads; a module of workloads has one, called ``suite``.
+
+    Example (a whole file for ``pytest bench/ --suite my_suite.py``)::
+
+        import torch
+        from suites import Axis, Cost, Suite
+
+        suite = Suite("mine", "What our model spends its time on")
+
+        def vectors(device, n):
+            return torch.randn(n, device=device), torch.randn(n, device=device)
+
+        @suite.workload(inputs=vectors, axes={"n": Axis(quick=[4096])}, cost=lambda n: Cost(flops=2 * n))
+        def scaled_sum(x, y):
+            "x + 2y"
+            return x + 2 * y
+    """
+
+    def __init__(self, name: str, about: str = "") -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise SuiteError("Suite: the first argument is its name, e.g. Suite('mine')")
+        self.name = name
+        self.about = about
+        self.workloads: dict[str, Workload] = {}
+
+    def workload(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        inputs: Callable[..., Sequence[Any]],
+        **details: Unpack[Details],
+    ) -> Callable[..., Any]:
+        """Register the decorated function as a workload of one implementation; see :class:`Workload`.
+
+        ``about`` is the first line of its docstring unless given.
+
+        Raises:
+            SuiteError: a name used twice, an unknown mode, precision or device.
+        """
+
+        def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+            name = getattr(fn, "__name__", "")
+            details.setdefault("about", (inspect.getdoc(fn) or "").split("\n")[0])
+            self.compare(name, {name: fn}, inputs=inputs, **details)
+            return fn
+
+        return register if function is None else register(function)
+
+    def compare(
+        self,
+        name: str,
+        implementations: Mapping[str, Callable[..., Any] | Implementation],
+        *,
+        inputs: Callable[..., Sequence[Any]],
+        **details: Unpack[Details],
+    ) -> Workload:
+        """Register several implementations of one result; the first is what the others are held against.
+
+        Raises:
+            SuiteError: a name used twice, an unknown mode, precision or device.
+        """
+        where = f"suite {self.name!r}, workload {name!r}"
+        if not isinstance(name, str) or not name.strip():
+            raise SuiteError(f"suite {self.name!r}: a workload needs a name (a lambda has none)")
+        if name in self.workloads:
+            raise SuiteError(f"{where}: the name is used twice; rename one of them")
+        made = {
+            key: fn if isinstance(fn, Implementation) else Implementation(fn) for key, fn in implementations.items()
+        }
+        if not made or not all(callable(one.function) for one in made.values()):
+            raise SuiteError(f"{where}: implementations must be a non-empty mapping of name → function")
+        workload = Workload(
+            suite=self.name,
+            name=name,
+            about=details.get("about", ""),
+            inputs=inputs,
+            implementations=made,
+            axes={axis: as_axis(values) for axis, values in details.get("axes", {}).items()},
+            modes=as_axis(details.get("modes", ("eager", "compile"))),
+            precisions=as_axis(details.get("precisions", ("fp32",))),
+            devices=tuple(details.get("devices", DEVICES)),
+            workers=None if (workers := details.get("workers")) is None else as_axis(workers),
+            cost=details.get("cost"),
+            deterministic=details.get("deterministic", True),
+            observe=details.get("observe"),
+            tolerance=dict(details.get("tolerance", {})),
+            call_seconds=details.get("call_seconds", 0.0),
+            memory=details.get("memory", False),
+        )
+        for what, chosen, known in (
+            ("modes", workload.modes.up_to("full"), MODES),
+            ("precisions", workload.precisions.up_to("full"), PRECISIONS),
+            ("devices", workload.devices, DEVICES),
+            ("tolerance", tuple(workload.tolerance), PRECISIONS),
+            *(("modes", one.modes or (), MODES) for one in made.values()),
+            *(("precisions", one.precisions or (), PRECISIONS) for one in made.values()),
+            *(("devices", one.devices or (), DEVICES) for one in made.values()),
+        ):
+            unknown = [str(value) for value in chosen if value not in known]
+            if unknown:
+                raise SuiteError(f"{where}: {what} has {', '.join(unknown)}; known are {', '.join(known)}")
+        for count in workload.workers.up_to("full") if workload.workers else ():
+            if count not in CORES and not (isinstance(count, int) and count >= 0):
+                raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
+        self.workloads[name] = workload
+        return workload
