@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
@@ -16,7 +16,8 @@ from typing import Any
 from bench.engine import worker
 from bench.engine.case import Family
 from bench.engine.machine import Machine
-from bench.engine.task import FamilyResult, Task
+from bench.engine.schema import CeilingRecord
+from bench.engine.task import CeilingTask, FamilyResult, Task
 
 SILENT_SECONDS = 600.0
 POLL_SECONDS = 0.2
@@ -74,6 +75,17 @@ class Conductor:
         """What this machine has, seen from a worker; returns when workers can be started at once."""
         answer = self._run(worker.describe_machine, None, lambda _: None)
         assert isinstance(answer, Machine)
+        return answer
+
+    def ceilings(self, devices: Sequence[str], precisions: Sequence[str], threads: int) -> list[CeilingRecord]:
+        """The machine's own ceilings, measured in a new worker.
+
+        Raises:
+            WorkerError: the worker gave no answer.
+        """
+        task = CeilingTask(tuple(devices), tuple(precisions), threads)
+        answer = self._run(worker.measure_ceilings, task, lambda _: None)
+        assert isinstance(answer, list)
         return answer
 
     def measure(

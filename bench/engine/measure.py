@@ -19,9 +19,11 @@ from bench.engine.check import CheckError, check, observed, reference_result
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.inputs import Placements
+from bench.engine.passes import count_operators, peak_memory
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared, in_float64, prepare
 from bench.engine.rounds import (
+    LONG_CALL_SECONDS,
     Run,
     alternate,
     leave_out_too_slow,
@@ -207,6 +209,20 @@ class _Stages:
         self.seconds["warming"] += perf_counter() - start - timed
         return stop
 
+    def after(self) -> None:
+        """The passes after the timing: operators of eager cases whose cost is known, and peak memory."""
+        for run in self.runs:
+            case, result = run.prepared.case, self.results[run.prepared.case]
+            if run.error is not None or not run.placements:
+                continue
+            try:
+                if case.mode == "eager" and self.workload.cost is not None and run.seconds < LONG_CALL_SECONDS:
+                    result.operators = count_operators(run.call)
+                if self.workload.memory:
+                    result.peak_bytes = peak_memory(run.call, case.device)
+            except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                run.error = f"after its timing, {describe(error, case.source)}"
+
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""
         for run in self.runs:
@@ -263,6 +279,7 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
         with undisturbed():
             stages.warm_up()
             stop = stages.time()
+            stages.after()
         stages.still_finite()
     stages.finish()
     return FamilyResult(list(stages.results.values()), stop, stages.seconds)

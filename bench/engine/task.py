@@ -26,6 +26,15 @@ class Task:
     check_only: bool = False
 
 
+@dataclass(frozen=True)
+class CeilingTask:
+    """Which of the machine's ceilings a worker is asked to measure."""
+
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+    threads: int
+
+
 @dataclass
 class CaseResult:
     """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
