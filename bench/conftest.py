@@ -273,6 +273,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("speed-ups (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
+    for line in summary.unclear(session.records()):
+        terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
     path = config.getoption("benchmark_json", None)

@@ -174,3 +174,41 @@ def test_a_wrong_option_is_one_clear_line(arguments: tuple[str, ...], message: s
     assert done.returncode == 4
     assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_a_workload_asks_for_reaches_it_and_what_it_notes_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "bench/", "--suite", str(WORKLOADS / "asking.py")),
+            *("--budget", "10s", "--benchmark-json", str(path), "-rs"),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200", "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads(path.read_text())
+    records = {
+        one["extra_info"]["torchduet"]["case"]["id"]: one["extra_info"]["torchduet"] for one in run["benchmarks"]
+    }
+    two = records["asking.everything cpu eager fp32 workers2"]
+    assert two["case"]["workers"] == 2
+    assert two["meters"]["workers"]["median"] == 2
+    seeds = two["meters"]["seed"]["values"]
+    assert seeds == list(range(1, len(seeds) + 1))
+    assert two["meters"]["add"]["unit"] == "s"
+    assert [one["knob"] for one in two["speedups"]] == ["reference", "workers"]
+    assert records["asking.made setup cpu eager fp32"]["first_call"]["setup"] > 0
+    assert records["asking.made setup cpu eager fp32"]["peak_bytes"] >= 4000
+    (missing,) = run["torchduet"]["skipped"]
+    assert missing["reason"] == "nothing is not installed: pip install nothing"
+    (ceilings,) = run["torchduet"]["ceilings"]
+    assert ceilings["flops_per_second"]["fp32"] > 0
+    assert [entry.name for entry in temporary.iterdir() if entry.name.startswith("torchduet")] == []
+    assert list(temporary.rglob("left behind")) == []
