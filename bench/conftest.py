@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 for name in ("tier", "device", "mode", "precision", "workers", "suite", "threads", "budget")
             }
         )
-        for source in options.suites or ():
-            load(source)
+        _load(options.suites or ())
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     _check_output(config.getoption("benchmark_json", None))
@@ -86,6 +85,17 @@ def pytest_configure(config: pytest.Config) -> None:
         warnings=warnings,
     )
     config.stash[SESSION] = session
+
+
+def _load(sources: Sequence[str]) -> None:
+    found: dict[str, str] = {}
+    for source in sources:
+        for suite in load(source):
+            before = found.setdefault(suite.name, source)
+            if before != source:
+                raise SuiteError(
+                    f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
+                )
 
 
 def _check_output(path: Path | None) -> None:
@@ -109,7 +119,7 @@ def _machine(conductor: Conductor) -> Machine:
     from bench.engine.machine import probe
 
     # A CUDA build must be probed in a worker: this process never initialises CUDA.
-    return probe() if torch.version.cuda is None else conductor.machine()
+    return probe() if torch.version.cuda is None else conductor.machine(apart=True)
 
 
 def _load_warnings(threads: int) -> list[str]:
@@ -190,7 +200,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for members in families.values() for item in members]
     if empty:
         config.hook.pytest_deselected(items=empty)
-    config.stash[SESSION].plan([item.stash[CASE] for item in items if CASE in item.stash])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The selection is final: fix the families."""
+    session.config.stash[SESSION].plan([item.stash[CASE] for item in session.items if CASE in item.stash])
 
 
 @pytest.fixture
@@ -278,7 +292,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
     path = config.getoption("benchmark_json", None)
-    if path is not None and path.exists() and session.outcomes:
+    if path is not None and session.records() and path.exists():
         report = path.with_suffix(".html")
         terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")
     elif session.records():

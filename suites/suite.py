@@ -14,6 +14,7 @@ from suites.workload import (
     Axis,
     Cost,
     Implementation,
+    Size,
     SuiteError,
     Value,
     Workload,
@@ -184,5 +185,18 @@ class Suite:
         for count in workload.workers.up_to("full") if workload.workers else ():
             if count not in CORES and not (isinstance(count, int) and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
+        if workload.cost is not None:
+            for size in workload.sizes("full"):
+                _check_cost(workload, size, where)
         self.workloads[name] = workload
         return workload
+
+
+def _check_cost(workload: Workload, size: Size, where: str) -> None:
+    assert workload.cost is not None
+    try:
+        cost = workload.cost(**size)
+    except Exception as error:
+        raise SuiteError(f"{where}: cost= raised {type(error).__name__} for {dict(size)}: {error}") from error
+    if not isinstance(cost, Cost):
+        raise SuiteError(f"{where}: cost= returned {type(cost).__name__}; return a Cost(flops=…, bytes=…, samples=…)")

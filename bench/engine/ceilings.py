@@ -19,16 +19,18 @@ from bench.engine.schema import CeilingRecord
 from bench.engine.task import CeilingTask
 
 PATTERN_SECONDS = 0.03
+PATTERNS = 36  # roughly how many are timed on a device
 LONGEST_CALL = 0.1
 BLOCK_SECONDS = 1e-3
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
 LARGEST = {"cpu": 2048, "cuda": 8192}
-WORKING_SETS = {"cpu": [2**18, 2**20, 2**22, 2**24, 2**26, 2**28], "cuda": [2**24, 2**26, 2**28, 2**30]}
+WORKING_SETS = {"cpu": [2**18, 2**20, 2**22, 2**24, 2**26, 2**27], "cuda": [2**24, 2**26, 2**28, 2**30]}
+LARGE = 2**26  # working sets from here on take a second to fill alone
 CHAIN = 64
 FLOAT = 4  # bytes of a float32
 
 
-def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), seconds: float = PATTERN_SECONDS) -> float:
+def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), *, seconds: float) -> float:
     """Seconds per call of the fastest block within about ``seconds``."""
     call(*args)
     one = clock.block(call, args, 1).wall
@@ -41,14 +43,14 @@ def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), secon
             return fastest
 
 
-def matrix_product(device: str, precision: str) -> float:
-    """Operations per second of the fastest square product, 2·n³ each."""
+def matrix_product(device: str, precision: str, seconds: float = PATTERN_SECONDS) -> float:
+    """Operations per second of the fastest square product, 2·n³ each; ``seconds`` for each size."""
     clock = clock_for(device)
     dtype = AUTOCAST_DTYPE.get(precision, torch.float32)
     kind = device.split(":")[0]
     fastest, predicted = 0.0, 0.0
     for n in SIZES:
-        if n > LARGEST[kind] or predicted > LONGEST_CALL:
+        if n > LARGEST[kind] or predicted > min(LONGEST_CALL, 4 * seconds):
             break
         x, y = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
         out = torch.empty_like(x)
@@ -57,13 +59,13 @@ def matrix_product(device: str, precision: str) -> float:
             torch.mm(x, y, out=out)
 
         with matmul_precision(precision):
-            seconds = best(clock, product)
-        fastest = max(fastest, 2.0 * n**3 / seconds)
-        predicted = 8 * seconds
+            took = best(clock, product, seconds=seconds)
+        fastest = max(fastest, 2.0 * n**3 / took)
+        predicted = 8 * took
     return fastest
 
 
-def memory_traffic(device: str, working_set: int) -> float:
+def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECONDS) -> float:
     """Bytes per second of the fastest of copying, adding, reading and filling ``working_set`` bytes."""
     clock = clock_for(device)
     rates = []
@@ -74,11 +76,11 @@ def memory_traffic(device: str, working_set: int) -> float:
         (1, lambda parts: parts[0].zero_()),
     ):
         parts = torch.ones(operands, working_set // FLOAT // operands, device=device)
-        rates.append(parts.numel() * FLOAT / best(clock, call, (parts,)))
+        rates.append(parts.numel() * FLOAT / best(clock, call, (parts,), seconds=seconds))
     return max(rates)
 
 
-def operator(device: str) -> float:
+def operator(device: str, seconds: float = PATTERN_SECONDS) -> float:
     """Seconds of the cheapest operator: on one value, called from Python, or by autograd from C++."""
     clock = clock_for(device)
     x = torch.ones(1, device=device)
@@ -90,12 +92,13 @@ def operator(device: str) -> float:
     def backward() -> None:
         torch.autograd.grad(y, leaf, retain_graph=True)
 
-    return min(best(clock, x.neg_), best(clock, backward) / CHAIN)
+    return min(best(clock, x.neg_, seconds=seconds), best(clock, backward, seconds=seconds) / CHAIN)
 
 
 def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
-    """Every ceiling of the task, in this process."""
+    """Every ceiling of the task, in this process; with little time, without the large working sets."""
     torch.set_num_threads(task.threads)
+    each = task.seconds / PATTERNS / max(len(task.devices), 1)
     measured = []
     for device in task.devices:
         kind = device.split(":")[0]
@@ -103,12 +106,16 @@ def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
             CeilingRecord(
                 device=device,
                 flops_per_second={
-                    precision: matrix_product(device, precision)
+                    precision: matrix_product(device, precision, each)
                     for precision in task.precisions
                     if not (kind == "cpu" and precision == "tf32")
                 },
-                bytes_per_second={str(size): memory_traffic(device, size) for size in WORKING_SETS[kind]},
-                operator_seconds=operator(device),
+                bytes_per_second={
+                    str(size): memory_traffic(device, size, each)
+                    for size in WORKING_SETS[kind]
+                    if size < LARGE or kind != "cpu" or each >= PATTERN_SECONDS / 2
+                },
+                operator_seconds=operator(device, each),
             )
         )
     return measured

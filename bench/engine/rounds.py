@@ -180,7 +180,12 @@ def alternate(
     stopping.start()
     placements = 0
     while True:
-        fresh()
+        try:
+            fresh()
+        except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
+            for run in runs:
+                run.error = run.error or f"no room for fresh inputs: {on_error(run, error)}"
+            return "failed"
         gc.collect()
         live = [run for run in runs if run.error is None]
         for run in live:

@@ -10,7 +10,7 @@ from importlib import metadata
 from statistics import median
 from time import monotonic
 
-from bench.engine.budget import Budget
+from bench.engine.budget import LEAST_SECONDS, Budget
 from bench.engine.case import Case, Family, cases_of, cores, group
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.machine import Machine
@@ -22,6 +22,9 @@ from bench.engine.worker import Progress
 from suites.registry import load
 from suites.suite import Suite
 from suites.workload import Workload
+
+CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
+MOST_CEILING_SECONDS = 1.5
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Session:
         self.families = group((case, self._references[case]) for case in runnable)
         if self.families and not self.selecting_only:
             compiled = any(case.mode != "eager" for family in self.families for case in family.cases)
-            self.conductor.start(compiler=compiled and not self.check_only)
+            self.conductor.start(compiler=compiled)
 
     def outcome(self, case: Case) -> Outcome:
         """The case's record, measuring its whole family at the first of its cases."""
@@ -117,7 +120,7 @@ class Session:
             self._start_budget()
         assert self.budget is not None
         self._measured += 1
-        seconds = self.budget.allot(family)
+        seconds = LEAST_SECONDS if self.check_only else self.budget.allot(family)
         if seconds is None:
             self.budget.done(family)
             reason = (
@@ -145,9 +148,9 @@ class Session:
         for stage, spent in result.seconds.items():
             self.seconds[stage] += spent
         if self.check_only:
-            reasons = {each.case: each.error for each in result.results}
+            found = {each.case: each for each in result.results}
             return {
-                case: Skip("checked, not timed (--benchmark-disable)") if not reasons[case] else str(reasons[case])
+                case: found[case].error or Skip(found[case].skip or "checked, not timed (--benchmark-disable)")
                 for case in family.reported
             }
         return records(family, result, self.workload(family.reference))
@@ -165,10 +168,11 @@ class Session:
             return
         cases = [case for family in self.families for case in family.cases]
         self.show("measuring the machine's own ceilings")
+        devices = sorted({case.device for case in cases})
+        precisions = sorted({"fp32", *(case.precision for case in cases)})
+        seconds = min(MOST_CEILING_SECONDS * len(devices), CEILING_SHARE * self.options.budget_seconds)
         try:
-            measured = self.conductor.ceilings(
-                sorted({case.device for case in cases}), sorted({"fp32", *(c.precision for c in cases)}), self.threads
-            )
+            measured = self.conductor.ceilings(devices, precisions, self.threads, seconds)
         except WorkerError as error:
             self.warnings.append(f"the machine's ceilings are not known: {error}")
         else:

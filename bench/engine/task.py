@@ -33,6 +33,7 @@ class CeilingTask:
     devices: tuple[str, ...]
     precisions: tuple[str, ...]
     threads: int
+    seconds: float  # roughly, for all of them
 
 
 @dataclass

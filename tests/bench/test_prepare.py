@@ -104,7 +104,7 @@ def test_peak_memory_is_what_a_call_holds_at_once() -> None:
 def test_ceilings_are_measured_and_the_best_of_several_counts() -> None:
     threads = torch.get_num_threads()
     try:
-        (measured,) = measure_ceilings(CeilingTask(("cpu",), ("fp32", "tf32"), 1))
+        (measured,) = measure_ceilings(CeilingTask(("cpu",), ("fp32", "tf32"), 1, 0.1))
     finally:
         torch.set_num_threads(threads)
     assert set(measured["flops_per_second"]) == {"fp32"}
