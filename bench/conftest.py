@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _load(options.suites or ())
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
-    _check_output(config.getoption("benchmark_json", None))
+    _check_output(_json_path(config))
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else _load_warnings(options.threads or cores())
@@ -98,6 +98,14 @@ def _load(sources: Sequence[str]) -> None:
                 )
 
 
+def _json_path(config: pytest.Config) -> Path | None:
+    """Where the run will be written; pytest-benchmark before 5.3 has the file open already."""
+    given = config.getoption("benchmark_json", None)
+    if given is None or isinstance(given, str | Path):
+        return given and Path(given)
+    return Path(given.name)
+
+
 def _check_output(path: Path | None) -> None:
     if path is None:
         return
@@ -114,8 +122,13 @@ def _check_output(path: Path | None) -> None:
 
 
 def _machine(conductor: Conductor) -> Machine:
-    import torch
-
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise pytest.UsageError(
+            f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
+            "or use the one that nox made: . .nox/bench/bin/activate"
+        ) from None
     from bench.engine.machine import probe
 
     # A CUDA build must be probed in a worker: this process never initialises CUDA.
@@ -126,13 +139,11 @@ def _load_warnings(threads: int) -> list[str]:
     busy = busy_cores(BUSY_SECONDS)
     if busy is None:
         return []
-    fit = max(1, round(cores() - busy))
+    fit = round(cores() - busy)
     if threads <= fit:
         return []
-    return [
-        f"other processes keep about {busy:.1f} of {cores()} cores busy: {threads} threads will be preempted; "
-        f"use --threads {fit}, or close what else is running"
-    ]
+    remedy = f"use --threads {fit}, or close what else is running" if fit else "close what else is running"
+    return [f"other processes keep about {busy:.1f} of {cores()} cores busy: threads will be preempted; {remedy}"]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -145,6 +156,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"torchduet: tier {options.tier}, {session.threads} threads, budget {options.budget_seconds:.0f} s "
         f"· torch {machine.torch} · {where}"
     ]
+    if _json_path(config) is None and not session.selecting_only and not session.check_only:
+        lines.append("torchduet: there will be no report: it needs --benchmark-json run.json")
     return lines + [f"torchduet: warning: {warning}" for warning in session.warnings]
 
 
@@ -200,6 +213,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for members in families.values() for item in members]
     if empty:
         config.hook.pytest_deselected(items=empty)
+    session = config.stash[SESSION]
+    for option, values, detail in (
+        ("--mode", session.options.modes, "modes"),
+        ("--precision", session.options.precisions, "precisions"),
+    ):
+        here = {getattr(item.stash[CASE], detail.removesuffix("s")) for item in items if CASE in item.stash}
+        for value in values or ():
+            if value not in here:
+                session.hints.append(f"{option} {value}: no workload here has it; a workload lists its {detail}=")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -287,11 +309,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("speed-ups (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
-    for line in summary.unclear(session.records()):
+    for line in (*session.hints, *summary.unclear(session.records())):
         terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
-    path = config.getoption("benchmark_json", None)
+    path = _json_path(config)
     if path is not None and session.records() and path.exists():
         report = path.with_suffix(".html")
         terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")

@@ -63,6 +63,9 @@ def describe(error: BaseException, source: str) -> str:
     if "fail_on_recompile" in str(error):
         cause = next((line.strip(" -") for line in str(error).split("\n") if line.strip().startswith("- ")), "")
         return f"it was compiled again while being timed ({cause or message}); make its inputs' sizes constant"
+    origin = error.__cause__
+    if type(error).__module__.startswith("torch._dynamo") and origin is not None and str(origin):
+        message += f": {' '.join(str(origin).split())[:200]}"
     frames = traceback.extract_tb(error.__traceback__)
     stem = Path(source).stem
     own = [frame for frame in frames if Path(frame.filename).stem == stem]

@@ -49,7 +49,7 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
         if knob in KNOBS
         else (" ".join(result.case.variant), " ".join(other.case.variant))
     )
-    return SpeedupRecord(
+    record = SpeedupRecord(
         knob=knob,
         value=value,
         baseline=baseline,
@@ -61,7 +61,12 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
         placements=estimate.placements,
         threshold=THRESHOLD,
         verdict=estimate.verdict(THRESHOLD),
+        baseline_seconds=seconds_per_call(other.blocks).point,
+        baseline_compiled=other.compile is not None,
     )
+    if other.first_call is not None:
+        record["baseline_first_call"] = other.first_call["seconds"]
+    return record
 
 
 def timing_record(result: CaseResult, stop: str) -> TimingRecord:
@@ -132,6 +137,12 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
         notes = []
         if not reference.blocks:
             notes.append(f"no speed-up: the reference {reference.case.id}: {reference.error or reference.skip}")
+        compiled_before = [one.case.id for one in outcome.results if one.compile is not None]
+        if result.compile is not None and (place := compiled_before.index(case.id)):
+            notes.append(
+                f"compiled in one process after {place} other case{'s' if place > 1 else ''} of its family: what they "
+                f"share, such as an optimiser's step, was compiled with {compiled_before[0]}"
+            )
         assert result.first_call is not None
         assert result.check is not None
         record = Record(

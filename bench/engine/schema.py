@@ -59,6 +59,9 @@ class SpeedupRecord(TypedDict):
     confidence: float
     placements: int
     threshold: float
+    baseline_seconds: NotRequired[float]  # the other's time per call and first call: it may have no record
+    baseline_first_call: NotRequired[float]
+    baseline_compiled: NotRequired[bool]
     verdict: str  # faster, slower, same, unclear
 
 
@@ -176,4 +179,5 @@ class RunRecord(TypedDict):
     failed: list[NotMeasured]
     unavailable: list[Unavailable]
     warnings: list[str]
+    unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
     ceilings: NotRequired[list[CeilingRecord]]

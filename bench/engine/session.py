@@ -50,6 +50,7 @@ class Session:
         self.startup = 0.0
         self.threads = self.options.threads or cores()
         self.outcomes: dict[Case, Outcome] = {}
+        self.hints: list[str] = []  # about the selection; for the terminal
         self.families: list[Family] = []
         self.budget: Budget | None = None
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
@@ -215,6 +216,7 @@ class Session:
                 failed.append(NotMeasured(case=case.record(reference=False), reason=outcome))
             elif isinstance(outcome, Skip):
                 skipped.append(NotMeasured(case=case.record(reference=False), reason=outcome.reason))
+        reached = {case.id for case in self.outcomes}
         return RunRecord(
             schema=SCHEMA,
             version=metadata.version("torchduet"),
@@ -239,6 +241,7 @@ class Session:
             failed=failed,
             unavailable=[Unavailable(variant=name, reason=why) for name, why in self.machine.missing()],
             warnings=self.warnings,
+            unreached=[case.id for family in self.families for case in family.reported if case.id not in reached],
             ceilings=self.ceilings,
         )
 

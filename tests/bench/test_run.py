@@ -67,9 +67,9 @@ def test_a_case_is_held_against_its_reference(small: tuple[dict[str, Any], str])
     against_reference, of_the_knob = records["twice"]["speedups"]
     assert against_reference["knob"] == "reference"
     assert (of_the_knob["knob"], of_the_knob["baseline"]) == ("implementation", "once")
-    # Two additions instead of one: slower by far more than any disturbance.
-    assert of_the_knob["verdict"] == "slower"
-    assert "slower" in output
+    # Two additions and a Python loop instead of one: a third as fast on an idle machine.
+    assert of_the_knob["ratio"] < 0.8
+    assert of_the_knob["verdict"] in output
     assert "python -m reports render" in output
 
 
@@ -221,3 +221,8 @@ def test_two_files_with_one_suites_name_are_refused(tmp_path: Path) -> None:
     done = pytest_bench("--suite", SMALL, "--suite", str(copy), "--collect-only")
     assert done.returncode == 4
     assert "has the name of one in" in done.stderr
+
+
+def test_asking_for_what_no_workload_has_is_answered() -> None:
+    done = pytest_bench("--suite", SMALL, "--precision", "bf16", "--collect-only", "-q")
+    assert "--precision bf16: no workload here has it; a workload lists its precisions=" in done.stdout + done.stderr
