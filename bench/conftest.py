@@ -102,7 +102,7 @@ def _json_path(config: pytest.Config) -> Path | None:
     """Where the run will be written; pytest-benchmark before 5.3 has the file open already."""
     given = config.getoption("benchmark_json", None)
     if given is None or isinstance(given, str | Path):
-        return given and Path(given)
+        return Path(given) if given else None
     return Path(given.name)
 
 
