@@ -37,10 +37,29 @@ def layers(*widths: int) -> nn.Sequential:
     return nn.Sequential(*modules[:-1])
 
 
+def widths(model: str) -> tuple[int, ...]:
+    """``"784-100-10"`` as numbers."""
+    return tuple(int(width) for width in model.split("-"))
+
+
+def parameters(*widths: int) -> int:
+    """How many weights and biases ``layers`` of these widths have."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(widths))
+
+
 def cost(batch: int, *widths: int, training: bool = True) -> Cost:
-    """Two operations per weight and sample forward; backward needs twice that again (Kaplan et al. 2020, §2.1)."""
+    """Two operations per weight and sample forward; backward needs twice that again (Kaplan et al. 2020, §2.1).
+
+    Bytes: parameters and inputs are read, outputs are written; training reads its inputs and
+    parameters, and writes a gradient and a new value for each of these.
+    """
     weights = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths))
-    return Cost(flops=2.0 * weights * batch * (3 if training else 1), samples=batch)
+    moved = 3 * parameters(*widths) if training else parameters(*widths) + batch * widths[-1]
+    return Cost(
+        flops=2.0 * weights * batch * (3 if training else 1),
+        bytes=float(FLOAT * (moved + batch * widths[0])),
+        samples=batch,
+    )
 
 
 def digits(batch: int, features: int = 784, classes: int = 10) -> tuple[Tensor, Tensor]:
