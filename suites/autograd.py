@@ -146,7 +146,7 @@ suite.compare(
     {"backward": model_backward, "grad": model_grad, "func_grad": model_func_grad},
     about="Forward and backward pass of a multi-layer perceptron, batch 100",
     inputs=model_and_digits,
-    axes={"model": Axis(quick=["784-100-10"], default=["784-512-512-10"])},
+    axes={"model": Axis(default=["784-100-10", "784-512-512-10"])},
     modes=EAGER,
     precisions=FP32_FIRST,
     tolerance=GRADIENT_TOLERANCE,

@@ -173,7 +173,9 @@ def inference(name: str, about: str, network: Network, batch: Axis, modes: Axis)
 TWO_LAYER, LENET5 = "two convolutions and a linear layer", "LeNet-5"
 training("train_lenet5", LENET5, lenet5, Axis(quick=[32], default=[256]), FP32_FIRST)
 training("train_two_layer", TWO_LAYER, two_layer, Axis(default=[32], full=[256]), FP32_LONGER)
-inference("infer_lenet5", LENET5, lenet5, Axis(default=[32, 256]), Axis(quick=["eager"], default=["compile-model"]))
+inference(
+    "infer_lenet5", LENET5, lenet5, Axis(default=[256], full=[32]), Axis(quick=["eager"], default=["compile-model"])
+)
 inference(
     "infer_two_layer",
     TWO_LAYER,

@@ -18,10 +18,13 @@ suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
 
 FLOAT = 4  # bytes of a float32
 Autocast = Callable[[], AbstractContextManager[object]]
-MODES = Axis(quick=["eager", "compile", "compile-model"])
+MODES = Axis(quick=["eager", "compile"], default=["compile-model"])
 MODES_LATER = Axis(quick=["eager"], default=["compile", "compile-model"])
+LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
+EVALUATION_MODES = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"])
-PRECISIONS_LATER = Axis(quick=["fp32"], default=["bf16", "tf32"])
+PRECISIONS_SOON = Axis(quick=["fp32"], default=["bf16", "tf32"])
+PRECISIONS_LATER = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 # Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
 # the units, and so about the square root of it of a gradient's norm, per layer of ReLUs (bf16: 0.06,
@@ -83,6 +86,12 @@ def classify(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: T
     return loss.detach()
 
 
+def logits(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast) -> Tensor:
+    del optimizer, y
+    with torch.no_grad(), autocast():
+        return model(x)  # type: ignore[no-any-return]
+
+
 def small_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
     model = layers(784, 100, 10).to(device)
     x, y = digits(batch)
@@ -108,17 +117,15 @@ def train_784_100_10(
 @suite.workload(
     inputs=small_inputs,
     axes={"batch": Axis(quick=[100], default=[1000])},
-    modes=MODES_LATER,
-    precisions=PRECISIONS_LATER,
+    modes=EVALUATION_MODES,
+    precisions=PRECISIONS_SOON,
     cost=lambda batch: cost(batch, 784, 100, 10, training=False),
 )
 def evaluate_784_100_10(
     model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
 ) -> Tensor:
     """Evaluation step: 784-100-10, logits under no_grad"""
-    del optimizer, y
-    with torch.no_grad(), autocast():
-        return model(x)  # type: ignore[no-any-return]
+    return logits(model, optimizer, x, y, autocast)
 
 
 def wide_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
@@ -143,6 +150,20 @@ def train_784_512_512_10(
     return classify(model, optimizer, x, y, autocast)
 
 
+@suite.workload(
+    inputs=wide_inputs,
+    axes={"batch": Axis(default=[32], full=[512])},
+    modes=LAST,
+    precisions=PRECISIONS_LATER,
+    cost=lambda batch: cost(batch, 784, 512, 512, 10, training=False),
+)
+def evaluate_784_512_512_10(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step: 784-512-512-10, logits under no_grad"""
+    return logits(model, optimizer, x, y, autocast)
+
+
 def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
     x, y = digits(rows)
     weights = [torch.randn(784, 100) / 784**0.5, torch.zeros(100), torch.randn(100, 10) / 10.0, torch.zeros(10)]
@@ -151,7 +172,7 @@ def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
 
 @suite.workload(
     inputs=by_hand_inputs,
-    axes={"rows": Axis(quick=[1000], default=[10_000], full=[60_000])},
+    axes={"rows": Axis(default=[1000, 10_000], full=[60_000])},
     modes=Axis(quick=["eager"], default=["compile"]),
     precisions=PRECISIONS_LATER,
     observe=lambda inputs, loss: (loss, inputs[:4]),
@@ -169,6 +190,22 @@ def train_by_hand(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: 
             weight -= 0.8 * weight.grad
             weight.grad.zero_()
     return loss.detach()
+
+
+@suite.workload(
+    inputs=by_hand_inputs,
+    axes={"rows": Axis(default=[10_000], full=[60_000])},
+    modes=Axis(quick=["eager"], full=["compile"]),
+    precisions=PRECISIONS_LATER,
+    cost=lambda rows: cost(rows, 784, 100, 10, training=False),
+)
+def evaluate_by_hand(
+    w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step by hand: 784-100-10, logits under no_grad"""
+    del y
+    with torch.no_grad(), autocast():
+        return torch.relu(x @ w1 + b1) @ w2 + b2
 
 
 def regression_inputs(device: torch.device, rows: int) -> tuple[Any, ...]:
@@ -197,3 +234,17 @@ def train_10_100_1(
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
+
+
+@suite.workload(
+    inputs=regression_inputs,
+    axes={"rows": Axis(default=[10_000], full=[2_000_000])},
+    modes=LAST,
+    precisions=PRECISIONS_LATER,
+    cost=lambda rows: cost(rows, 10, 100, 1, training=False),
+)
+def evaluate_10_100_1(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step: 10-100-1, predictions under no_grad"""
+    return logits(model, optimizer, x, y, autocast)

@@ -116,7 +116,7 @@ against_each_other("sgd", "SGD with momentum 0.9", momentum, 1, Axis(default=[SM
 against_each_other(
     "adam", "Adam", Adam, 2, Axis(quick=[SMALL], default=[MLP]), Axis(quick=["eager"], default=["compile"])
 )
-against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[SMALL, MLP]), EAGER_FIRST)
+against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[MLP], full=[SMALL]), EAGER_FIRST)
 
 suite.compare(
     "step_lr",
@@ -126,7 +126,7 @@ suite.compare(
     },
     about="SGD with momentum 0.9, alone and followed by a step of StepLR",
     inputs=inputs_of(momentum, {"no_schedule": {}, "step_lr": {}}),
-    axes={"parameters": Axis(default=[SMALL, MLP])},
+    axes={"parameters": Axis(default=[SMALL], full=[MLP])},
     modes=("eager",),
     observe=new_parameters,
     cost=lambda parameters: traffic(parameters, 1),
