@@ -50,6 +50,7 @@ suite.compare(
     modes=MODES,
     precisions=PRECISIONS,
     cost=lambda length: cost(length * length, length),
+    call_seconds=0.05,
     memory=True,
 )
 

@@ -178,6 +178,7 @@ suite.compare(
     inputs=lambda device, batch: model_and_digits(device, "784-100-10", batch),
     axes={"batch": Axis(default=[32], full=[100])},
     modes=EAGER,
+    tolerance=GRADIENT_TOLERANCE,
     cost=lambda batch: cost(batch, 784, 100, 10),
 )
 

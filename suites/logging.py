@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from suites.mlp import classify, cost, small_inputs, step_state
+from suites.mlp import GRADIENT_TOLERANCE, classify, cost, small_inputs, step_state
 from suites.suite import Suite
 from suites.workload import Axis, Implementation, Unavailable
 
@@ -130,6 +130,7 @@ suite.compare(
     axes={"batch": Axis(default=[100])},
     modes=("eager",),
     observe=step_state,
+    tolerance=GRADIENT_TOLERANCE,
     cost=lambda batch: cost(batch, 784, 100, 10),
     call_seconds=0.02,  # between 1 ms (scalars) and 60 ms (graph)
 )

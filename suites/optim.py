@@ -94,7 +94,7 @@ def momentum(parameters: Any, **options: bool) -> Optimizer:
     return SGD(parameters, lr=0.01, momentum=0.9, **options)
 
 
-def against_each_other(name: str, about: str, make: Make, state: int, sizes: Axis, modes: Axis) -> None:
+def against_each_other(name: str, about: str, make: Make, state: int, sizes: Axis) -> None:
     """Add a workload: an optimizer in its three implementations, of which foreach is made for torch.compile."""
     suite.compare(
         name,
@@ -105,18 +105,15 @@ def against_each_other(name: str, about: str, make: Make, state: int, sizes: Axi
         about=f"{about}, one step with given gradients",
         inputs=inputs_of(make, OPTIONS),
         axes={"parameters": sizes},
-        modes=modes,
+        modes=Axis(quick=["eager"], full=["compile"]),
         observe=new_parameters,
         cost=lambda parameters: traffic(parameters, state),
     )
 
 
-EAGER_FIRST = Axis(quick=["eager"], full=["compile"])
-against_each_other("sgd", "SGD with momentum 0.9", momentum, 1, Axis(default=[SMALL, MLP]), EAGER_FIRST)
-against_each_other(
-    "adam", "Adam", Adam, 2, Axis(quick=[SMALL], default=[MLP]), Axis(quick=["eager"], default=["compile"])
-)
-against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[MLP], full=[SMALL]), EAGER_FIRST)
+against_each_other("sgd", "SGD with momentum 0.9", momentum, 1, Axis(default=[SMALL, MLP]))
+against_each_other("adam", "Adam", Adam, 2, Axis(quick=[SMALL], default=[MLP]))
+against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[MLP], full=[SMALL]))
 
 suite.compare(
     "step_lr",
