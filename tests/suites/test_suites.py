@@ -16,6 +16,9 @@ from bench.engine.prepare import Context, assemble, in_float64, made
 from suites.registry import load, names
 from suites.workload import Implementation, Size, Unavailable, Workload
 
+# TorchScript's deprecation is known: its cases are skipped where torch no longer has it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:`torch\.jit\.\w+` is deprecated:DeprecationWarning")
+
 CPU = torch.device("cpu")
 
 
@@ -52,8 +55,6 @@ def cases(tier: str) -> list[tuple[str, str]]:
     ]
 
 
-# TorchScript's deprecation is known: its cases are skipped where torch no longer has it.
-@pytest.mark.filterwarnings(r"ignore:`torch\.jit\.\w+` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize(("workload", "size"), EVERY)
 def test_every_implementation_agrees_with_float64(workload: Workload, size: Size) -> None:
     torch.manual_seed(0)
@@ -71,7 +72,7 @@ def test_every_implementation_agrees_with_float64(workload: Workload, size: Size
                 continue
             check(workload, "fp32", observed(workload, inputs, result), reference)
     if missing:
-        pytest.skip("; ".join(missing))
+        pytest.skip("; ".join(dict.fromkeys(missing)))
 
 
 @pytest.mark.parametrize(("workload", "size"), [p for p in EVERY if "bf16" in p.values[0].precisions.up_to("full")])
