@@ -1,7 +1,88 @@
-"""Scaled-dot-product attention against the same by hand."""
+"""Scaled-dot-product attention: PyTorch's own against the formula by hand and by einsum."""
 
 from __future__ import annotations
 
-from suites.suite import Suite
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-suite = Suite("attention", "Scaled-dot-product attention against the same by hand")
+from suites.suite import Suite
+from suites.workload import Axis, Cost
+
+suite = Suite("attention", "Scaled-dot-product attention, its time and its memory")
+
+FLOAT = 4  # bytes of a float32
+HEADS, DEPTH = 8, 64
+MODES = Axis(quick=["eager"], full=["compile"])
+PRECISIONS = Axis(quick=["fp32"], full=["bf16", "tf32"])
+
+
+def queries_keys_values(device: torch.device, length: int) -> tuple[Tensor, ...]:
+    """Three tensors (1, heads, length, depth)."""
+    return tuple(torch.randn(1, HEADS, length, DEPTH, device=device) for _ in range(3))
+
+
+def cost(pairs: float, length: int) -> Cost:
+    """Two products of depth multiply-adds for each pair of a query and a key that it sees (the softmax not counted)."""
+    return Cost(flops=4.0 * HEADS * DEPTH * pairs, bytes=4.0 * FLOAT * HEADS * DEPTH * length)
+
+
+def by_hand(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = q @ k.transpose(-1, -2) / DEPTH**0.5
+    return torch.matmul(scores.softmax(dim=-1), v)
+
+
+def by_einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = torch.einsum("bhqd,bhkd->bhqk", q, k) / DEPTH**0.5
+    return torch.einsum("bhqk,bhkd->bhqd", scores.softmax(dim=-1), v)
+
+
+suite.compare(
+    "attention",
+    {
+        "by_hand": by_hand,
+        "einsum": by_einsum,
+        "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
+    },
+    about="softmax(QKᵀ/√64)·V, 8 heads of depth 64",
+    inputs=queries_keys_values,
+    axes={"length": Axis(quick=[128], default=[256, 512, 1024], full=[4096])},
+    modes=MODES,
+    precisions=PRECISIONS,
+    cost=lambda length: cost(length * length, length),
+    call_seconds=0.05,
+    memory=True,
+)
+
+
+def with_mask(device: torch.device, length: int) -> tuple[Tensor, ...]:
+    """Queries, keys, values, and which keys lie after each query, (length, length)."""
+    later = torch.ones(length, length, dtype=torch.bool, device=device).triu(diagonal=1)
+    return *queries_keys_values(device, length), later
+
+
+def causal_by_hand(q: Tensor, k: Tensor, v: Tensor, later: Tensor) -> Tensor:
+    scores = (q @ k.transpose(-1, -2) / DEPTH**0.5).masked_fill(later, -torch.inf)
+    return torch.matmul(scores.softmax(dim=-1), v)
+
+
+def causal_by_einsum(q: Tensor, k: Tensor, v: Tensor, later: Tensor) -> Tensor:
+    scores = (torch.einsum("bhqd,bhkd->bhqk", q, k) / DEPTH**0.5).masked_fill(later, -torch.inf)
+    return torch.einsum("bhqk,bhkd->bhqd", scores.softmax(dim=-1), v)
+
+
+suite.compare(
+    "causal_attention",
+    {
+        "by_hand": causal_by_hand,
+        "einsum": causal_by_einsum,
+        "sdpa": lambda q, k, v, _: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+    },
+    about="The same, each query seeing only the keys up to its own place",
+    inputs=with_mask,
+    axes={"length": Axis(default=[512], full=[4096])},
+    modes=MODES,
+    precisions=PRECISIONS,
+    cost=lambda length: cost(length * (length + 1) / 2, length),
+    memory=True,
+)

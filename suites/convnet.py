@@ -1,7 +1,213 @@
-"""Training and inference steps of small convolutional networks."""
+"""Convolutional networks on 28×28 images: training and inference steps, memory format, training mode."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from suites.mlp import Autocast
 from suites.suite import Suite
+from suites.workload import Axis, Cost, Implementation
 
 suite = Suite("convnet", "Training and inference steps of small convolutional networks")
+
+Network = Callable[[], nn.Module]
+EAGER = ("eager",)
+FP32_FIRST = Axis(quick=["fp32"], default=["bf16", "tf32"])
+FP32_LONGER = Axis(quick=["fp32"], full=["bf16", "tf32"])
+
+# As in suites.mlp: rounding turns units on or off near zero, and here changes which of four is the greatest.
+GRADIENT_TOLERANCE = {"bf16": 0.2, "tf32": 0.1, "fp32": 1e-3}
+
+
+def two_layer() -> nn.Sequential:
+    """Two convolutions with ReLU and max-pooling, one linear layer: 1×28×28 to 10 classes."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(32 * 7 * 7, 10)),
+    )
+
+
+def lenet5() -> nn.Sequential:
+    """LeNet-5 (LeCun et al. 1998), with a linear last layer and a padding of 2 for 28×28 images."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2)),
+        *(nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten()),
+        *(nn.Linear(16 * 5 * 5, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
+    )
+
+
+def regularised() -> nn.Sequential:
+    """The two-layer network with batch normalisation and dropout, which training and evaluation compute differently."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 16, 5, padding=2), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 5, padding=2), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Dropout(0.5), nn.Linear(32 * 7 * 7, 10)),
+    )
+
+
+# Multiply-adds per image: output positions × output channels × values that each sums.
+MULTIPLY_ADDS: dict[Network, int] = {
+    two_layer: 28 * 28 * 16 * 25 + 14 * 14 * 32 * 16 * 25 + 32 * 7 * 7 * 10,
+    lenet5: 28 * 28 * 6 * 25 + 10 * 10 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 10,
+}
+
+
+def cost(network: Network, batch: int, training: bool) -> Cost:
+    """Of convolutions and linear layers; backward needs twice the forward pass again."""
+    return Cost(flops=2.0 * MULTIPLY_ADDS[network] * batch * (3 if training else 1), samples=batch)
+
+
+def images(batch: int) -> tuple[Tensor, Tensor]:
+    """Images (batch, 1, 28, 28) with pixels in [0, 1] and their classes, of ten."""
+    return torch.rand(batch, 1, 28, 28), torch.randint(10, (batch,))
+
+
+def inputs_of(network: Network) -> Callable[..., tuple[Any, ...]]:
+    """Inputs for both memory formats, with equal weights: model, optimizer and images of each, and the classes."""
+
+    def inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
+        x, y = images(batch)
+        made: list[Any] = []
+        contiguous = network().to(device)
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            model = copy.deepcopy(contiguous).to(memory_format=memory_format)  # type: ignore[call-overload]
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+            made += [model, optimizer, x.to(device, memory_format=memory_format)]
+        return *made, y.to(device)
+
+    return inputs
+
+
+def training_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> tuple[Tensor, nn.Module]:
+    optimizer.zero_grad()
+    with autocast():
+        loss = F.cross_entropy(model(x), y)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach(), model
+
+
+def train_contiguous(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    _model: nn.Module,
+    _optimizer: torch.optim.Optimizer,
+    _x: Tensor,
+    y: Tensor,
+    autocast: Autocast,
+) -> tuple[Tensor, nn.Module]:
+    return training_step(model, optimizer, x, y, autocast)
+
+
+def train_channels_last(
+    _model: nn.Module,
+    _optimizer: torch.optim.Optimizer,
+    _x: Tensor,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    autocast: Autocast,
+) -> tuple[Tensor, nn.Module]:
+    return training_step(model, optimizer, x, y, autocast)
+
+
+def step_state(inputs: Sequence[Any], result: tuple[Tensor, nn.Module]) -> tuple[Any, ...]:
+    """What a training step is checked by: the loss, the gradients and the new parameters of the model it trained."""
+    del inputs
+    loss, model = result
+    parameters = list(model.parameters())
+    return loss, [parameter.grad for parameter in parameters], parameters
+
+
+def infer_contiguous(model: nn.Module, _: object, x: Tensor, *rest: object) -> Tensor:
+    del rest
+    with torch.inference_mode():
+        return model(x)  # type: ignore[no-any-return]
+
+
+def infer_channels_last(*inputs: Any) -> Tensor:
+    return infer_contiguous(*inputs[3:])
+
+
+def training(name: str, about: str, network: Network, batch: Axis, precisions: Axis) -> None:
+    """Add training steps of a network in both memory formats."""
+    suite.compare(
+        name,
+        {"contiguous": train_contiguous, "channels_last": Implementation(train_channels_last, modes=EAGER)},
+        about=f"Training step of {about}: cross-entropy, SGD",
+        inputs=inputs_of(network),
+        axes={"batch": batch},
+        modes=Axis(quick=["eager"], default=["compile-model"]),
+        precisions=precisions,
+        observe=step_state,
+        tolerance=GRADIENT_TOLERANCE,
+        cost=lambda batch: cost(network, batch, training=True),
+        call_seconds=0.03,  # under bf16 autocast on a CPU; a third of that in fp32
+    )
+
+
+def inference(name: str, about: str, network: Network, batch: Axis, modes: Axis) -> None:
+    """Add inference steps of a network in both memory formats."""
+    suite.compare(
+        name,
+        {"contiguous": infer_contiguous, "channels_last": Implementation(infer_channels_last, modes=EAGER)},
+        about=f"Inference step of {about}: logits under inference_mode",
+        inputs=inputs_of(network),
+        axes={"batch": batch},
+        modes=modes,
+        precisions=FP32_LONGER,
+        cost=lambda batch: cost(network, batch, training=False),
+    )
+
+
+TWO_LAYER, LENET5 = "two convolutions and a linear layer", "LeNet-5"
+training("train_lenet5", LENET5, lenet5, Axis(quick=[32], full=[256]), FP32_FIRST)
+training("train_two_layer", TWO_LAYER, two_layer, Axis(default=[32], full=[256]), FP32_LONGER)
+inference(
+    "infer_lenet5", LENET5, lenet5, Axis(default=[32], full=[256]), Axis(quick=["eager"], default=["compile-model"])
+)
+inference(
+    "infer_two_layer",
+    TWO_LAYER,
+    two_layer,
+    Axis(default=[32], full=[256]),
+    Axis(quick=["eager"], full=["compile-model"]),
+)
+
+
+def both_modes(device: torch.device, batch: int) -> tuple[nn.Module, nn.Module, Tensor]:
+    """One network in training mode, a copy of it in evaluation mode, and images."""
+    model = regularised().to(device)
+    return model, copy.deepcopy(model).eval(), images(batch)[0].to(device)
+
+
+def evaluate_no_grad(_: nn.Module, model: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x)  # type: ignore[no-any-return]
+
+
+suite.compare(
+    "mode",
+    {
+        "train": lambda model, _, x: model(x),
+        "evaluate": lambda _, model, x: model(x),
+        "evaluate_no_grad": evaluate_no_grad,
+    },
+    about="Forward pass with batch normalisation and dropout: training mode, evaluation mode, and that under no_grad",
+    inputs=both_modes,
+    axes={"batch": Axis(default=[100], full=[1000])},
+    modes=Axis(quick=["eager"], full=["compile-model"]),
+    deterministic=False,  # dropout is random, and the two modes normalise by different statistics
+    cost=lambda batch: cost(two_layer, batch, training=False),
+)

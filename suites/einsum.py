@@ -10,15 +10,16 @@ from torch import Tensor
 
 from suites.matmul import product
 from suites.suite import Details, Suite
-from suites.workload import Axis, Cost, Size
+from suites.workload import Axis, Cost
 
 suite = Suite("einsum", "Each einsum equation against the operation it stands for")
 
 FLOAT = 4  # bytes of a float32
-EAGER_FIRST = Axis(quick=["eager"], default=["compile"])
+EAGER_FIRST = Axis(quick=["eager"], full=["compile"])
+COMPILE_SOON = Axis(quick=["eager"], default=["compile"])
 BOTH = ("eager", "compile")
 EAGER = ("eager",)
-FP32_FIRST = Axis(quick=["fp32"], default=["bf16", "tf32"])
+FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 
 def normal(*shapes: Sequence[str | int]) -> Callable[..., tuple[Tensor, ...]]:
@@ -69,14 +70,14 @@ against_einsum(
     precisions=FP32_FIRST,
     cost=lambda n: product(n, n, n),
 )
-against_einsum("transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER)
+against_einsum("transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER)  # both of them views
 against_einsum(
     "trace",
     "ii->",
     {"trace": torch.trace},
     # Not centred on zero: a sum that cancels has no relative accuracy to hold it to.
     lambda device, n: (torch.rand(n, n, device=device),),
-    {"n": Axis(quick=[1000], full=[10_000])},
+    LARGE,
     cost=lambda n: moved(n, n),
 )
 against_einsum(
@@ -84,7 +85,7 @@ against_einsum(
     "bij,bjk->bik",
     {"bmm": torch.bmm},
     normal(("batch", 64, 64), ("batch", 64, 64)),
-    {"batch": Axis(quick=[32], default=[256], full=[4096])},
+    {"batch": Axis(default=[256], full=[32, 4096])},
     precisions=FP32_FIRST,
     cost=lambda batch: product(64, 64, 64, batch),
 )
@@ -93,7 +94,7 @@ against_einsum(
     "i,i->",
     {"dot": torch.dot},
     lambda device, n: (torch.rand(n, device=device), torch.rand(n, device=device)),
-    {"n": Axis(quick=[100_000], default=[1_000_000], full=[100_000_000])},
+    {"n": Axis(default=[1_000_000], full=[100_000_000])},
     cost=lambda n: product(1, n, 1),
 )
 against_einsum(
@@ -101,7 +102,7 @@ against_einsum(
     "i,j->ij",
     {"outer": torch.outer},
     normal(("n",), ("n",)),
-    {"n": Axis(quick=[1000], default=[4000], full=[10_000])},
+    LARGE,
     cost=lambda n: moved(n * n + 2 * n, n * n),
 )
 against_einsum(
@@ -134,7 +135,9 @@ against_einsum(
     {"bilinear": lambda x, y, w: torch.nn.functional.bilinear(x, y, w.permute(2, 0, 1))},
     normal(("batch", 32), ("batch", 32), (32, 32, 32)),
     {"batch": Axis(quick=[64], default=[1024], full=[16_384])},
+    modes=COMPILE_SOON,
     precisions=FP32_FIRST,
+    cost=lambda batch: Cost(flops=2.0 * batch * (32**3 + 32**2), bytes=float(FLOAT * (3 * 32 * batch + 32**3))),
 )
 against_einsum(
     "sum_last",
@@ -150,6 +153,7 @@ against_einsum(
     {"matmul": lambda q, k: torch.matmul(q, k.transpose(-1, -2))},
     normal((4, 8, "length", 64), (4, 8, "length", 64)),
     {"length": Axis(quick=[64], default=[256], full=[2048])},
+    modes=COMPILE_SOON,
     precisions=FP32_FIRST,
     cost=lambda length: product(length, 64, length, 32),
 )
@@ -157,11 +161,6 @@ against_einsum(
 
 def chain_inputs(device: torch.device, n: int) -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(n, n, device=device), torch.randn(n, n, device=device), torch.randn(n, 1, device=device)
-
-
-def chain_flops(size: Size) -> float:
-    """Of the best order: two products of a matrix with a column."""
-    return 4.0 * float(size["n"]) ** 2
 
 
 suite.compare(
@@ -176,5 +175,6 @@ suite.compare(
     inputs=chain_inputs,
     axes={"n": Axis(quick=[256], default=[1024], full=[4096])},
     modes=EAGER,
-    cost=lambda **size: Cost(flops=chain_flops(size)),
+    # Of the best order: two products of a matrix with a column.
+    cost=lambda n: Cost(flops=4.0 * n * n, bytes=float(FLOAT * 2 * (n * n + n))),
 )

@@ -1,7 +1,204 @@
-"""Saving, loading and serving a model."""
+"""Export: one model served, saved, loaded and started by each of PyTorch's ways out of Python."""
 
 from __future__ import annotations
 
-from suites.suite import Suite
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-suite = Suite("export", "Saving, loading and serving a model")
+import torch
+from torch import Tensor, nn
+
+from suites.formats import (
+    EXPORTED,
+    ONNX,
+    SAFETENSORS,
+    STATE_DICT,
+    TORCHSCRIPT,
+    Format,
+    Served,
+    device_of,
+    load_safetensors,
+    load_state_dict,
+)
+from suites.mlp import cost, layers, parameters, widths
+from suites.suite import Suite
+from suites.workload import Axis, Cost, Implementation, Meter
+
+suite = Suite("export", "Serving a model, and saving, loading and starting it")
+
+FLOAT = 4  # bytes of a float32
+EAGER = ("eager",)
+MODEL = Axis(default=["784-512-512-10"], full=["784-4096-4096-10"])  # 2.7 and 80 MB
+BATCH = 32
+
+
+def model_and_images(device: torch.device, model: str, batch: int = BATCH) -> tuple[nn.Module, Tensor]:
+    made = layers(*widths(model)).to(device).eval()
+    return made, torch.rand(batch, widths(model)[0], device=device)
+
+
+def copied(model: str) -> Cost:
+    """Every parameter read once and written once."""
+    return Cost(bytes=2.0 * FLOAT * parameters(*widths(model)))
+
+
+def new_path(format: Format) -> Path:
+    return Path(tempfile.mkdtemp(prefix="export-")) / f"model{format.suffix}"
+
+
+def written(format: Format, model: nn.Module, x: Tensor) -> Path:
+    """The path of a new file of this format."""
+    path = new_path(format)
+    format.write(format.make(model, x), path)
+    return path
+
+
+# Inference
+
+
+def infer_eager(model: nn.Module, x: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return model(x)  # type: ignore[no-any-return]
+
+
+def serving(make: Callable[[nn.Module, Tensor], Served]) -> Implementation:
+    """``make(model, x)`` is the setup; what it returns is called under inference_mode as the model itself is."""
+
+    def setup(model: nn.Module, x: Tensor) -> Callable[[nn.Module, Tensor], Any]:
+        served = make(model, x)
+
+        def infer(model: nn.Module, x: Tensor) -> Any:
+            del model
+            with torch.inference_mode():
+                return served(x)
+
+        return infer
+
+    return Implementation(setup, setup=True, modes=EAGER)
+
+
+suite.compare(
+    "infer",
+    {
+        "eager": infer_eager,
+        "torchscript": serving(TORCHSCRIPT.make),
+        "torch_export": serving(lambda model, x: EXPORTED.make(model, x).module()),
+        "onnxruntime": serving(lambda model, x: ONNX.read(written(ONNX, model, x), model)),
+    },
+    about="Logits of a batch, by the model itself and by what it was exported to",
+    inputs=model_and_images,
+    axes={
+        "model": Axis(quick=["784-512-512-10"], full=["784-4096-4096-10"]),
+        "batch": Axis(quick=[1], default=[32, 256]),
+    },
+    modes=Axis(quick=["eager"], default=["compile"]),
+    cost=lambda model, batch: cost(batch, *widths(model), training=False),
+)
+
+# Files
+
+
+def saving(format: Format) -> Implementation:
+    """Writes what the setup made, again and again to one path, and notes the file's size."""
+
+    def setup(model: nn.Module, x: Tensor) -> Callable[..., Path]:
+        made, path = format.make(model, x), new_path(format)
+
+        def save(model: nn.Module, x: Tensor, meter: Meter) -> Path:
+            del model, x
+            format.write(made, path)
+            meter.value("size", path.stat().st_size, "bytes")
+            return path
+
+        return save
+
+    return Implementation(setup, setup=True)
+
+
+SAVED = {
+    "state_dict": STATE_DICT,
+    "safetensors": SAFETENSORS,
+    "torchscript": TORCHSCRIPT,
+    "torch_export": EXPORTED,
+    "onnx": ONNX,
+}
+
+
+def served_again(inputs: Sequence[Any], path: Path) -> Any:
+    """What a file is checked by: the logits of the model that it is read back to."""
+    model, x = inputs
+    (format,) = (format for format in SAVED.values() if format.suffix == path.suffix)
+    with torch.inference_mode():
+        return format.read(path, model)(x)
+
+
+suite.compare(
+    "save",
+    {name: saving(format) for name, format in SAVED.items()},
+    about="Writing a model to a file: its weights alone, and as a program",
+    inputs=model_and_images,
+    axes={"model": MODEL},
+    modes=EAGER,
+    observe=served_again,
+    cost=copied,
+)
+
+
+def loading(format: Format, load: Callable[[Path, torch.device], Mapping[str, Tensor]]) -> Implementation:
+    """Loads what the setup wrote."""
+
+    def setup(model: nn.Module, x: Tensor) -> Callable[..., Mapping[str, Tensor]]:
+        path, device = written(format, model, x), device_of(model)
+        return lambda *_: load(path, device)
+
+    return Implementation(setup, setup=True)
+
+
+suite.compare(
+    "load",
+    {
+        "torch_load": loading(STATE_DICT, load_state_dict),
+        "torch_load_mmap": loading(STATE_DICT, lambda path, device: load_state_dict(path, device, mmap=True)),
+        "safetensors": loading(SAFETENSORS, load_safetensors),
+    },
+    about="A model's weights from a file that the operating system has in memory (mmap: read when first used)",
+    inputs=model_and_images,
+    axes={"model": MODEL},
+    modes=EAGER,
+    observe=lambda _, weights: [weights[name] for name in sorted(weights)],
+    cost=copied,
+)
+
+
+def starting(format: Format) -> Implementation:
+    """Reads what the setup wrote and computes the first batch, noting how long each took."""
+
+    def setup(model: nn.Module, x: Tensor) -> Callable[..., Any]:
+        path = written(format, model, x)
+
+        def start(model: nn.Module, x: Tensor, meter: Meter) -> Any:
+            with torch.inference_mode():
+                served = format.read(path, model)
+                meter.lap("load")
+                logits = served(x)
+                if x.is_cuda:
+                    torch.cuda.synchronize(x.device)
+                meter.lap("first inference")
+            return logits
+
+        return start
+
+    return Implementation(setup, setup=True)
+
+
+suite.compare(
+    "start",
+    {("onnxruntime" if name == "onnx" else name): starting(format) for name, format in SAVED.items()},
+    about="From a file to the first batch's logits, in a process that has its libraries loaded",
+    inputs=model_and_images,
+    axes={"model": MODEL},
+    modes=EAGER,
+    call_seconds=0.05,
+)

@@ -11,9 +11,9 @@ from suites.workload import Axis, Cost
 suite = Suite("matmul", "Matrix products: square, tall and skinny, batched, forward and backward")
 
 FLOAT = 4  # bytes of a float32
-EAGER_FIRST = Axis(quick=["eager"], default=["compile"])
+EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one product leaves a compiler nothing to fuse
 EVERY_PRECISION = Axis(quick=["fp32", "bf16", "tf32"])
-FP32_FIRST = Axis(quick=["fp32"], default=["bf16", "tf32"])
+FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 
 def product(m: int, k: int, n: int, batch: int = 1, shared: bool = False) -> Cost:
@@ -31,7 +31,7 @@ def squares(device: torch.device, n: int) -> tuple[Tensor, Tensor]:
 
 @suite.workload(
     inputs=squares,
-    axes={"n": Axis(quick=[64, 256, 512], default=[1024, 2048], full=[4096, 10_000])},
+    axes={"n": Axis(quick=[64, 512], default=[256, 1024, 2048], full=[4096, 10_000])},
     modes=EAGER_FIRST,
     precisions=EVERY_PRECISION,
     cost=lambda n: product(n, n, n),
@@ -54,7 +54,7 @@ suite.compare(
 
 @suite.workload(
     inputs=lambda device, m: (torch.randn(m, 64, device=device), torch.randn(64, 64, device=device)),
-    axes={"m": Axis(quick=[4096], default=[65_536], full=[1_000_000])},
+    axes={"m": Axis(default=[4096, 65_536], full=[1_000_000])},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda m: product(m, 64, 64),
@@ -93,19 +93,33 @@ def batched(a: Tensor, b: Tensor) -> Tensor:
 
 
 suite.compare(
+    "batched_spelling",
+    {"bmm": torch.bmm, "matmul": torch.matmul, "operator": lambda a, b: a @ b},
+    about="bmm, matmul and @ on the same batch of (64, 64)",
+    inputs=batched_inputs,
+    axes={"batch": Axis(default=[32])},
+    modes=["eager"],
+    cost=lambda batch: product(64, 64, 64, batch),
+)
+
+suite.compare(
     "broadcast",
     {"matmul": torch.matmul, "bmm_of_expanded": lambda a, b: torch.bmm(a, b.expand(a.shape[0], -1, -1))},
     about="A batch of (64, 64) by one shared (64, 64)",
     inputs=lambda device, batch: (torch.randn(batch, 64, 64, device=device), torch.randn(64, 64, device=device)),
-    axes={"batch": Axis(quick=[32], default=[256], full=[4096])},
+    axes={"batch": Axis(default=[256], full=[32, 4096])},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda batch: product(64, 64, 64, batch, shared=True),
 )
 
 
+def matrix_and_vector(device: torch.device, n: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(n, n, device=device), torch.randn(n, device=device)
+
+
 @suite.workload(
-    inputs=lambda device, n: (torch.randn(n, n, device=device), torch.randn(n, device=device)),
+    inputs=matrix_and_vector,
     axes={"n": Axis(quick=[1024], default=[4096], full=[16_384])},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
@@ -116,10 +130,21 @@ def vector(a: Tensor, x: Tensor) -> Tensor:
     return torch.mv(a, x)
 
 
+suite.compare(
+    "vector_spelling",
+    {"mv": torch.mv, "matmul": torch.matmul, "column": lambda a, x: torch.mm(a, x[:, None])[:, 0]},
+    about="mv, matmul and mm with a column, on the same (n, n) matrix and vector",
+    inputs=matrix_and_vector,
+    axes={"n": Axis(default=[256])},
+    modes=["eager"],
+    cost=lambda n: product(n, n, 1),
+)
+
+
 @suite.workload(
     # Not centred on zero: a sum that cancels has no relative accuracy to hold it to.
     inputs=lambda device, n: (torch.rand(n, device=device), torch.rand(n, device=device)),
-    axes={"n": Axis(quick=[100_000], default=[1_000_000], full=[100_000_000])},
+    axes={"n": Axis(default=[100_000, 1_000_000], full=[100_000_000])},
     modes=EAGER_FIRST,
     cost=lambda n: product(1, n, 1),
 )

@@ -18,15 +18,18 @@ suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
 
 FLOAT = 4  # bytes of a float32
 Autocast = Callable[[], AbstractContextManager[object]]
-MODES = Axis(quick=["eager", "compile", "compile-model"])
+MODES = Axis(quick=["eager", "compile"], default=["compile-model"])
 MODES_LATER = Axis(quick=["eager"], default=["compile", "compile-model"])
+LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
+EVALUATION_MODES = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"])
-PRECISIONS_LATER = Axis(quick=["fp32"], default=["bf16", "tf32"])
+PRECISIONS_SOON = Axis(quick=["fp32"], default=["bf16", "tf32"])
+PRECISIONS_LATER = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 # Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
 # the units, and so about the square root of it of a gradient's norm, per layer of ReLUs (bf16: 0.06,
-# TF32: 0.02). The bounds leave room for two layers and the rounding itself.
-GRADIENT_TOLERANCE = {"bf16": 0.15, "tf32": 0.05}
+# TF32: 0.02, fp32: 0.0003). The bounds leave room for two layers and the rounding itself.
+GRADIENT_TOLERANCE = {"bf16": 0.15, "tf32": 0.05, "fp32": 1e-3}
 
 
 def layers(*widths: int) -> nn.Sequential:
@@ -37,10 +40,29 @@ def layers(*widths: int) -> nn.Sequential:
     return nn.Sequential(*modules[:-1])
 
 
+def widths(model: str) -> tuple[int, ...]:
+    """``"784-100-10"`` as numbers."""
+    return tuple(int(width) for width in model.split("-"))
+
+
+def parameters(*widths: int) -> int:
+    """How many weights and biases ``layers`` of these widths have."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(widths))
+
+
 def cost(batch: int, *widths: int, training: bool = True) -> Cost:
-    """Two operations per weight and sample forward; backward needs twice that again (Kaplan et al. 2020, §2.1)."""
+    """Two operations per weight and sample forward; backward needs twice that again (Kaplan et al. 2020, §2.1).
+
+    Bytes: parameters and inputs are read, outputs are written; training reads its inputs and
+    parameters, and writes a gradient and a new value for each of these.
+    """
     weights = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths))
-    return Cost(flops=2.0 * weights * batch * (3 if training else 1), samples=batch)
+    moved = 3 * parameters(*widths) if training else parameters(*widths) + batch * widths[-1]
+    return Cost(
+        flops=2.0 * weights * batch * (3 if training else 1),
+        bytes=float(FLOAT * (moved + batch * widths[0])),
+        samples=batch,
+    )
 
 
 def digits(batch: int, features: int = 784, classes: int = 10) -> tuple[Tensor, Tensor]:
@@ -62,6 +84,12 @@ def classify(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: T
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
+
+
+def logits(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast) -> Tensor:
+    del optimizer, y
+    with torch.no_grad(), autocast():
+        return model(x)  # type: ignore[no-any-return]
 
 
 def small_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
@@ -89,17 +117,15 @@ def train_784_100_10(
 @suite.workload(
     inputs=small_inputs,
     axes={"batch": Axis(quick=[100], default=[1000])},
-    modes=MODES_LATER,
-    precisions=PRECISIONS_LATER,
+    modes=EVALUATION_MODES,
+    precisions=PRECISIONS_SOON,
     cost=lambda batch: cost(batch, 784, 100, 10, training=False),
 )
 def evaluate_784_100_10(
     model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
 ) -> Tensor:
     """Evaluation step: 784-100-10, logits under no_grad"""
-    del optimizer, y
-    with torch.no_grad(), autocast():
-        return model(x)  # type: ignore[no-any-return]
+    return logits(model, optimizer, x, y, autocast)
 
 
 def wide_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
@@ -124,6 +150,20 @@ def train_784_512_512_10(
     return classify(model, optimizer, x, y, autocast)
 
 
+@suite.workload(
+    inputs=wide_inputs,
+    axes={"batch": Axis(default=[32], full=[512])},
+    modes=LAST,
+    precisions=PRECISIONS_LATER,
+    cost=lambda batch: cost(batch, 784, 512, 512, 10, training=False),
+)
+def evaluate_784_512_512_10(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step: 784-512-512-10, logits under no_grad"""
+    return logits(model, optimizer, x, y, autocast)
+
+
 def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
     x, y = digits(rows)
     weights = [torch.randn(784, 100) / 784**0.5, torch.zeros(100), torch.randn(100, 10) / 10.0, torch.zeros(10)]
@@ -132,7 +172,7 @@ def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
 
 @suite.workload(
     inputs=by_hand_inputs,
-    axes={"rows": Axis(quick=[1000], default=[10_000], full=[60_000])},
+    axes={"rows": Axis(default=[1000, 10_000], full=[60_000])},
     modes=Axis(quick=["eager"], default=["compile"]),
     precisions=PRECISIONS_LATER,
     observe=lambda inputs, loss: (loss, inputs[:4]),
@@ -150,6 +190,22 @@ def train_by_hand(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: 
             weight -= 0.8 * weight.grad
             weight.grad.zero_()
     return loss.detach()
+
+
+@suite.workload(
+    inputs=by_hand_inputs,
+    axes={"rows": Axis(default=[10_000], full=[60_000])},
+    modes=Axis(quick=["eager"], full=["compile"]),
+    precisions=PRECISIONS_LATER,
+    cost=lambda rows: cost(rows, 784, 100, 10, training=False),
+)
+def evaluate_by_hand(
+    w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step by hand: 784-100-10, logits under no_grad"""
+    del y
+    with torch.no_grad(), autocast():
+        return torch.relu(x @ w1 + b1) @ w2 + b2
 
 
 def regression_inputs(device: torch.device, rows: int) -> tuple[Any, ...]:
@@ -178,3 +234,17 @@ def train_10_100_1(
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
+
+
+@suite.workload(
+    inputs=regression_inputs,
+    axes={"rows": Axis(default=[10_000], full=[2_000_000])},
+    modes=LAST,
+    precisions=PRECISIONS_LATER,
+    cost=lambda rows: cost(rows, 10, 100, 1, training=False),
+)
+def evaluate_10_100_1(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+) -> Tensor:
+    """Evaluation step: 10-100-1, predictions under no_grad"""
+    return logits(model, optimizer, x, y, autocast)

@@ -1,7 +1,130 @@
-"""Optimiser steps: one tensor at a time, foreach, fused."""
+"""Optimizer steps: one parameter after the other, all at once, fused; and what a schedule adds."""
 
 from __future__ import annotations
 
-from suites.suite import Suite
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-suite = Suite("optim", "Optimiser steps: one tensor at a time, foreach, fused")
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import StepLR
+
+from suites import mlp
+from suites.suite import Suite
+from suites.workload import Axis, Cost, Implementation
+
+suite = Suite("optim", "Optimizer steps: for-loop, foreach and fused")
+
+FLOAT = 4  # bytes of a float32
+Make = Callable[..., Optimizer]
+OPTIONS: dict[str, dict[str, bool]] = {
+    "for_loop": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
+COUNT, VALUES = 50, 1000  # many small parameters
+WIDTHS = (784, 512, 512, 10)
+SMALL, MLP = f"{COUNT}x{VALUES}", "-".join(map(str, WIDTHS))
+
+
+def trainable(parameters: str) -> nn.Module:
+    """Many small parameters, or those of a multi-layer perceptron."""
+    if parameters == SMALL:
+        return nn.ParameterList(0.02 * torch.randn(VALUES) for _ in range(COUNT))
+    return mlp.layers(*WIDTHS)
+
+
+def number(parameters: str) -> int:
+    """How many values the parameters hold."""
+    return COUNT * VALUES if parameters == SMALL else mlp.parameters(*WIDTHS)
+
+
+def traffic(parameters: str, state: int) -> Cost:
+    """The gradient is read; the parameter and what is kept for it (``state`` values each) are read and written."""
+    return Cost(bytes=float(FLOAT * (3 + 2 * state) * number(parameters)))
+
+
+def inputs_of(make: Make, options: Mapping[str, Mapping[str, bool]]) -> Callable[..., tuple[Any, ...]]:
+    """Inputs: a model, a gradient for each of its parameters, and one optimizer per implementation."""
+
+    def inputs(device: torch.device, parameters: str) -> tuple[Any, ...]:
+        model = trainable(parameters).to(device)
+        gradients = [torch.randn_like(parameter) for parameter in model.parameters()]
+        return model, gradients, {name: make(model.parameters(), **chosen) for name, chosen in options.items()}
+
+    return inputs
+
+
+def stepping(name: str, schedule: bool = False) -> Callable[..., Callable[..., None]]:
+    """The setup of an implementation: gradients in place, so that a call is a step and nothing else."""
+
+    def setup(
+        model: nn.Module, gradients: Sequence[Tensor], optimizers: Mapping[str, Optimizer]
+    ) -> Callable[..., None]:
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+
+        def step(model: nn.Module, gradients: Sequence[Tensor], optimizers: Mapping[str, Optimizer]) -> None:
+            del model, gradients
+            optimizers[name].step()
+
+        if not schedule:
+            return step
+        # Never reached: a rate that fell with every call would make the last placements another computation.
+        scheduler = StepLR(optimizers[name], step_size=10**9)
+
+        def scheduled(model: nn.Module, gradients: Sequence[Tensor], optimizers: Mapping[str, Optimizer]) -> None:
+            del model, gradients
+            optimizers[name].step()
+            scheduler.step()
+
+        return scheduled
+
+    return setup
+
+
+def new_parameters(inputs: Sequence[Any], result: object) -> list[Tensor]:
+    """What a step is checked by."""
+    del result
+    return list(inputs[0].parameters())
+
+
+def momentum(parameters: Any, **options: bool) -> Optimizer:
+    return SGD(parameters, lr=0.01, momentum=0.9, **options)
+
+
+def against_each_other(name: str, about: str, make: Make, state: int, sizes: Axis) -> None:
+    """Add a workload: an optimizer in its three implementations, of which foreach is made for torch.compile."""
+    suite.compare(
+        name,
+        {
+            key: Implementation(stepping(key), setup=True, modes=None if key == "foreach" else ("eager",))
+            for key in OPTIONS
+        },
+        about=f"{about}, one step with given gradients",
+        inputs=inputs_of(make, OPTIONS),
+        axes={"parameters": sizes},
+        modes=Axis(quick=["eager"], full=["compile"]),
+        observe=new_parameters,
+        cost=lambda parameters: traffic(parameters, state),
+    )
+
+
+against_each_other("sgd", "SGD with momentum 0.9", momentum, 1, Axis(default=[SMALL, MLP]))
+against_each_other("adam", "Adam", Adam, 2, Axis(quick=[SMALL], default=[MLP]))
+against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[MLP], full=[SMALL]))
+
+suite.compare(
+    "step_lr",
+    {
+        "no_schedule": Implementation(stepping("no_schedule"), setup=True),
+        "step_lr": Implementation(stepping("step_lr", schedule=True), setup=True),
+    },
+    about="SGD with momentum 0.9, alone and followed by a step of StepLR",
+    inputs=inputs_of(momentum, {"no_schedule": {}, "step_lr": {}}),
+    axes={"parameters": Axis(default=[SMALL], full=[MLP])},
+    modes=("eager",),
+    observe=new_parameters,
+    cost=lambda parameters: traffic(parameters, 1),
+)

@@ -13,8 +13,10 @@ suite = Suite("tensor_ops", "Creating, combining, reducing, indexing and copying
 
 FLOAT = 4  # bytes of a float32
 EAGER = ("eager",)
-EAGER_FIRST = Axis(quick=["eager"], default=["compile"])
+EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one operation leaves a compiler nothing to fuse
 SQUARES = Axis(quick=[1000], default=[4000], full=[10_000])
+LARGER_LATER = Axis(quick=[1000], full=[4000, 10_000])
+LARGE = Axis(default=[1000], full=[10_000])
 
 
 def matrix(device: torch.device, n: int) -> tuple[Tensor]:
@@ -45,16 +47,22 @@ suite.compare(
     },
     about="An (n, n) tensor of one value",
     inputs=device_and_size,
-    axes={"n": Axis(default=[1000], full=[10_000])},
+    axes={"n": LARGE},
     modes=EAGER,
     cost=lambda n: moved(n * n),
 )
 
 
-@suite.workload(inputs=device_and_size, axes={"n": SQUARES}, modes=EAGER, cost=lambda n: moved(n * n))
+@suite.workload(inputs=device_and_size, axes={"n": LARGE}, modes=EAGER, cost=lambda n: moved(n * n))
 def zeros(device: torch.device, n: int) -> Tensor:
     """(n, n) zeros"""
     return torch.zeros(n, n, device=device)
+
+
+@suite.workload(inputs=device_and_size, axes={"n": LARGE}, modes=EAGER, cost=lambda n: moved(n * n))
+def ones(device: torch.device, n: int) -> Tensor:
+    """(n, n) ones"""
+    return torch.ones(n, n, device=device)
 
 
 @suite.workload(inputs=device_and_size, axes={"n": Axis(default=[1000])}, modes=EAGER, cost=lambda n: moved(n * n))
@@ -71,7 +79,7 @@ suite.compare(
     },
     about="(n, n) random numbers, uniform and normal",
     inputs=device_and_size,
-    axes={"n": Axis(default=[1000], full=[10_000])},
+    axes={"n": LARGE},
     modes=EAGER,
     deterministic=False,
     cost=lambda n: moved(n * n),
@@ -96,7 +104,7 @@ suite.compare(
 
 @suite.workload(
     inputs=lambda device, n: (torch.randn(n, device=device), torch.randn(n, device=device)),
-    axes={"n": Axis(quick=[1000, 30_000, 1_000_000], default=[100, 10_000_000])},
+    axes={"n": Axis(quick=[1000, 1_000_000], default=[100, 30_000, 10_000_000])},
     modes=EAGER_FIRST,
     cost=lambda n: moved(3 * n, n),
 )
@@ -113,7 +121,7 @@ def multiply(x: Tensor, y: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=two_matrices,
-    axes={"n": Axis(default=[1000], full=[10_000])},
+    axes={"n": LARGE},
     modes=EAGER_FIRST,
     cost=lambda n: moved(3 * n * n, n * n),
 )
@@ -124,7 +132,7 @@ def subtract(x: Tensor, y: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=matrix,
-    axes={"n": Axis(default=[1000], full=[10_000])},
+    axes={"n": LARGE},
     modes=EAGER_FIRST,
     cost=lambda n: moved(2 * n * n, n * n),
 )
@@ -146,7 +154,7 @@ def chain(x: Tensor, y: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=lambda device, n: (torch.randn(n, 1, device=device), torch.randn(1, n, device=device)),
-    axes={"n": SQUARES},
+    axes={"n": LARGE},
     modes=EAGER_FIRST,
     cost=lambda n: moved(n * n + 2 * n, n * n),
 )
@@ -166,7 +174,7 @@ def sum_rows(x: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=lambda device, n: (torch.rand(n, n, device=device),),  # not centred on zero: the sum must not cancel
-    axes={"n": Axis(default=[1000], full=[10_000])},
+    axes={"n": LARGE},
     modes=EAGER_FIRST,
     cost=lambda n: moved(n * n, n * n),
 )
@@ -177,7 +185,7 @@ def mean(x: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=matrix,
-    axes={"n": Axis(default=[1000], full=[10_000])},
+    axes={"n": LARGE},
     modes=EAGER_FIRST,
     cost=lambda n: moved(n * n, n * n),
 )
@@ -209,9 +217,23 @@ suite.compare(
     },
     about="n/2 random rows of an (n, n) matrix",
     inputs=rows_to_take,
-    axes={"n": SQUARES},
+    axes={"n": LARGER_LATER},
     modes=EAGER_FIRST,
     cost=lambda n: moved(n * n),
+)
+
+suite.compare(
+    "select_positive",
+    {
+        "mask": lambda x: x[x > 0],
+        "masked_select": lambda x: torch.masked_select(x, x > 0),
+        "nonzero": lambda x: x.view(-1)[(x.view(-1) > 0).nonzero().squeeze(1)],
+    },
+    about="The positive values of an (n, n) matrix, about half of them",
+    inputs=matrix,
+    axes={"n": LARGE},
+    modes=EAGER,
+    cost=lambda n: moved(1.5 * n * n),
 )
 
 suite.compare(
@@ -228,7 +250,7 @@ suite.compare(
     {"permute": lambda x: x.permute(1, 0), "contiguous": lambda x: x.permute(1, 0).contiguous()},
     about="A transposed (n, n) matrix: as a view, and made contiguous",
     inputs=matrix,
-    axes={"n": SQUARES},
+    axes={"n": LARGE},
     modes=EAGER,
 )
 
@@ -239,6 +261,20 @@ suite.compare(
     inputs=matrix,
     axes={"n": Axis(default=[1000])},
     modes=EAGER,
+)
+
+suite.compare(
+    "flatten_transposed",
+    {
+        "reshape": lambda x: x.t().reshape(-1),
+        "contiguous": lambda x: x.t().contiguous().view(-1),
+        "flatten_into": lambda x: torch.empty_like(x).copy_(x.t()).view(-1),
+    },
+    about="A transposed (n, n) matrix to n² values, which no view can be: reshape copies",
+    inputs=matrix,
+    axes={"n": Axis(default=[1000])},
+    modes=EAGER,
+    cost=lambda n: moved(2 * n * n),
 )
 
 # NumPy
@@ -254,7 +290,7 @@ suite.compare(
     {"from_numpy": torch.from_numpy, "tensor": torch.tensor, "Tensor": torch.Tensor},
     about="An (n, n) NumPy array as a tensor: shared memory against copies",
     inputs=array,
-    axes={"n": SQUARES},
+    axes={"n": LARGER_LATER},
     modes=EAGER,
     devices=("cpu",),
 )
@@ -293,9 +329,12 @@ suite.compare(
 
 suite.compare(
     "to_host",
-    {"cpu": lambda x: x.cpu()},
-    about="An (n, n) tensor from the device to the host",
-    inputs=matrix,
+    {
+        "pageable": lambda x, _: x.cpu(),
+        "pinned": lambda x, pinned: pinned.copy_(x, non_blocking=True),
+    },
+    about="An (n, n) tensor from the device to the host, to pageable and to pinned memory",
+    inputs=lambda device, n: (torch.randn(n, n, device=device), torch.zeros(n, n, pin_memory=True)),
     axes={"n": SQUARES},
     modes=EAGER,
     devices=("cuda",),

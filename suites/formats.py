@@ -1,0 +1,183 @@
+"""The formats that a model is served from: how each is made of a model, written, and read again."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from suites.mlp import layers
+from suites.workload import Unavailable
+
+Served = Callable[[Tensor], Any]  # images in, logits out
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        suffix: what its files' names end in.
+        make: a model and an input → what is written: for a program, the outcome of tracing it.
+        write: writes that to a path.
+        read: a path and a model of the same architecture and device → a function of the images.
+    """
+
+    suffix: str
+    make: Callable[[nn.Module, Tensor], Any]
+    write: Callable[[Any, Path], None]
+    read: Callable[[Path, nn.Module], Served]
+
+
+def needs(*packages: str) -> None:
+    """Raises:
+    Unavailable: one of the packages is not installed.
+    """
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise Unavailable(f"{package} is not installed: pip install 'torchduet[export]'") from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporters' notes on packages that no model of ours needs, and on their own deprecated parts."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated", DeprecationWarning)
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def with_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> Served:
+    """A new model of the architecture of ``model``, as a server makes it, with these weights."""
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    new = layers(linear[0].in_features, *(module.out_features for module in linear)).to(device_of(model)).eval()
+    new.load_state_dict(weights)
+    return new
+
+
+# State dicts
+
+
+def load_state_dict(path: Path, device: torch.device, mmap: bool = False) -> dict[str, Tensor]:
+    """The tensors that ``torch.save`` wrote."""
+    weights: dict[str, Tensor] = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    return weights
+
+
+def make_safetensors(model: nn.Module, x: Tensor) -> nn.Module:
+    del x
+    needs("safetensors")
+    return model
+
+
+def write_safetensors(model: nn.Module, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(model.state_dict(), path)
+
+
+def load_safetensors(path: Path, device: torch.device) -> dict[str, Tensor]:
+    """The tensors that safetensors wrote."""
+    from safetensors.torch import load_file
+
+    weights: dict[str, Tensor] = load_file(path, device=str(device))
+    return weights
+
+
+# Programs
+
+
+def make_torchscript(model: nn.Module, x: Tensor) -> Any:
+    if not hasattr(torch.jit, "trace"):
+        raise Unavailable(f"torch {torch.__version__} has no TorchScript (torch.jit.trace)")
+    with quiet():
+        return torch.jit.freeze(torch.jit.trace(model, x))  # type: ignore[no-untyped-call]
+
+
+def read_torchscript(path: Path, model: nn.Module) -> Served:
+    loaded: Served = torch.jit.load(path, map_location=device_of(model))  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def make_exported(model: nn.Module, x: Tensor) -> torch.export.ExportedProgram:
+    with quiet():
+        return torch.export.export(model, (x,))
+
+
+def make_onnx(model: nn.Module, x: Tensor) -> Any:
+    needs("onnx", "onnxscript", "onnxruntime")
+    with quiet():
+        return torch.onnx.export(model, (x,), dynamo=True, verbose=False)
+
+
+def read_onnx(path: Path, model: nn.Module) -> Served:
+    """A session of ONNX Runtime on the device of ``model``, with as many threads as PyTorch has.
+
+    Raises:
+        Unavailable: the device is CUDA, and this build of ONNX Runtime has no provider for it.
+    """
+    import onnxruntime
+
+    device = device_of(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    if device.type == "cpu":
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        (name,) = (value.name for value in session.get_inputs())
+        return lambda x: session.run(None, {name: x.numpy()})[0]
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise Unavailable("this ONNX Runtime has no CUDA: pip install onnxruntime-gpu instead of onnxruntime")
+    # On PyTorch's stream, so that input, inference and result are in order without waiting for the device.
+    stream = torch.cuda.current_stream(device).cuda_stream
+    settings = {"device_id": device.index or 0, "user_compute_stream": str(stream)}
+    session = onnxruntime.InferenceSession(path, options, providers=[("CUDAExecutionProvider", settings)])
+    return lambda x: run_on_cuda(session, x)
+
+
+def run_on_cuda(session: Any, x: Tensor) -> Tensor:
+    """The session's result for ``x``, both of them in the device's memory."""
+    (source,), (result,) = session.get_inputs(), session.get_outputs()
+    logits = torch.empty(result.shape, device=x.device)
+    binding = session.io_binding()
+    for bind, value, tensor in ((binding.bind_input, source, x), (binding.bind_output, result, logits)):
+        bind(value.name, "cuda", x.device.index or 0, np.float32, tuple(tensor.shape), tensor.data_ptr())
+    session.run_with_iobinding(binding)
+    return logits
+
+
+STATE_DICT = Format(
+    ".pt",
+    lambda model, _: model,
+    lambda model, path: torch.save(model.state_dict(), path),
+    lambda path, model: with_weights(model, load_state_dict(path, device_of(model))),
+)
+SAFETENSORS = Format(
+    ".safetensors",
+    make_safetensors,
+    write_safetensors,
+    lambda path, model: with_weights(model, load_safetensors(path, device_of(model))),
+)
+TORCHSCRIPT = Format(".ts", make_torchscript, lambda program, path: program.save(path), read_torchscript)
+EXPORTED = Format(".pt2", make_exported, torch.export.save, lambda path, _: torch.export.load(path).module())
+ONNX = Format(".onnx", make_onnx, lambda program, path: program.save(path), read_onnx)
