@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from reports import units
-from reports.svg import MUTED, RULE
+from reports.svg import MUTED, RULE, STYLE, to_svg
 
 LABEL_LETTERS = 42
 
@@ -91,3 +92,23 @@ def ticks_at(axis: Any, places: Sequence[float], labels: Sequence[str] | None) -
     if labels is not None:
         axis.set_major_formatter(FixedFormatter(labels))
     axis.set_tick_params(color=RULE, labelcolor=MUTED, length=3, labelsize=10)
+
+
+def key_of(colour: str, marker: str, style: str, prefix: str) -> str:
+    """The short piece of a chart's line or a mark of it that stands before its name in the legend; SVG."""
+    with rc_context(STYLE):
+        figure, axes = new_axes(34, 12, (0, 0, 34, 12))
+        axes.set_axis_off()
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.plot(
+            [0.03, 0.5, 0.97],
+            [0.5] * 3,
+            color=colour,
+            marker=marker,
+            linestyle=style,
+            markevery=[1],
+            markersize=5,
+            linewidth=1.5,
+        )
+        return to_svg(figure, prefix)

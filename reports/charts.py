@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, NullLocator
 
 from reports import units
-from reports.canvas import decades, label, new_axes, round_time, text_below, text_beside, ticks_at
+from reports.canvas import decades, key_of, label, new_axes, round_time, text_below, text_beside, ticks_at
 from reports.svg import BAND, INK, LINE_COLOURS, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
@@ -118,13 +118,8 @@ def key_of_line(place: int, prefix: str) -> str:
 
 @lru_cache(maxsize=32)
 def _drawn_key(place: int) -> str:
-    with rc_context(STYLE):
-        figure, axes = new_axes(34, 12, (0, 0, 34, 12))
-        axes.set_axis_off()
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
-        axes.plot([0.03, 0.5, 0.97], [0.5] * 3, markevery=[1], **_line(place))
-        return to_svg(figure, "any-chart")
+    look = _line(place)
+    return key_of(look["color"], look["marker"], look["linestyle"], "any-chart")
 
 
 def _line(place: int) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def title_of(knob: str, value: str, baseline: str) -> str:
         return TITLES[knob, value]
     if knob == "implementation":
         return f"{code(value)} instead of {code(baseline)}"
+    if knob == "workers":
+        return f"{value} DataLoader worker{'s' if value != '1' else ''}"
     if knob == TOGETHER:
         return f"{code(value)} together"
     return f"{knob} {code(value)}"
