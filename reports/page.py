@@ -17,15 +17,20 @@ from markupsafe import Markup, escape
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
 from bench.engine.schema import KEY, Record
-from reports import units
+from reports import ablation, claim_words, loaders, meters, roofline, units
 from reports.advice import STANDINGS, Answer, answers
-from reports.figures import MAX_PANELS, forests, scalings
+from reports.claims import judge
+from reports.figures import MAX_PANELS, forests, loader_panels, path_chart, scalings
 from reports.frames import Frames, anchor, each, frames
 from reports.load import Run
+from reports.roofchart import roofcharts
+from reports.sentences import code
+
+Detail = tuple[str, Record, dict[str, str], roofline.Bound | None]
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "?"}
-FILTERS = ("suite", "device", "mode", "precision", "verdict")
+FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
 STOPS = {
     "precise": "every interval was narrow enough",
     "budget": "the time budget was used up",
@@ -43,7 +48,8 @@ PARTS = {
 def render(run: Run) -> str:
     """The report on a run, as HTML."""
     tables = frames(run)
-    found = answers(tables.comparisons)
+    choices = loaders.choices(run)
+    found = answers(tables.comparisons, choices)
     script = (TEMPLATES / "report.js").read_text("utf-8")
     return (
         _environment()
@@ -59,9 +65,14 @@ def render(run: Run) -> str:
             options=run.about["options"],
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
+            claims=_claims(run),
+            paths=_paths(run),
+            loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
+            roofline=_roofline(run),
+            full=roofline.FULL,
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,
-            suites=_suites(tables),
+            suites=_suites(tables, {table.suite: table for table in meters.tables(run, tables)}),
             details=_details(run),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
@@ -99,6 +110,8 @@ def _environment() -> Environment:
         percent=units.percent,
         count=units.count,
         digits=units.digits,
+        size=units.size,
+        quantity=units.quantity,
         missing=lambda value: value is None or bool(pd.isna(value)),
     )
     environment.globals.update(
@@ -171,7 +184,7 @@ def _filter_link(answer: Answer) -> str:
     return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
 
 
-def _suites(tables: Frames) -> list[dict[str, Any]]:
+def _suites(tables: Frames, noted: Mapping[str, meters.Table]) -> list[dict[str, Any]]:
     suites = []
     for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
         several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
@@ -190,6 +203,9 @@ def _suites(tables: Frames) -> list[dict[str, Any]]:
                 "anchor": f"suite-{place + 1}",
                 "rows": list(each(rows)),
                 "implementations": several,
+                "workers": bool((rows["workers"] != "").any()),
+                "bounds": bool(rows["share_of_ceiling"].notna().any()),
+                "meters": noted.get(str(name)),
                 "rates": rates,
             }
         )
@@ -201,12 +217,52 @@ def _choices(cases: pd.DataFrame, name: str) -> list[str]:
     return [verdict for verdict in VERDICTS if verdict in present] if name == "verdict" else present
 
 
-def _details(run: Run) -> list[tuple[str, list[tuple[str, Record, dict[str, str]]]]]:
-    """Per suite, each case's place in the page, its record and how it was timed."""
-    suites: dict[str, list[tuple[str, Record, dict[str, str]]]] = {}
+def _details(run: Run) -> list[tuple[str, list[Detail]]]:
+    """Per suite, each case's place in the page, its record, how it was timed and what bounds it."""
+    suites: dict[str, list[Detail]] = {}
+    limits = roofline.bounds(run)
     for index, record in enumerate(run.records):
-        suites.setdefault(record["case"]["suite"], []).append((anchor(index), record, _timing(record)))
+        suites.setdefault(record["case"]["suite"], []).append(
+            (anchor(index), record, _timing(record), limits.get(record["case"]["id"]))
+        )
     return list(suites.items())
+
+
+def _claims(run: Run) -> dict[str, Any] | None:
+    """The claims in the order of their verdicts' weight; None where there is nothing to judge by."""
+    if not run.records:
+        return None
+    judged = judge(run)
+    return {
+        "judged": [one for one in judged if one.findings],
+        "unmeasured": [one for one in judged if not one.findings],
+        "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
+        "words": claim_words,
+    }
+
+
+def _paths(run: Run) -> list[dict[str, Any]]:
+    found = []
+    for path in ablation.paths(run):
+        rows = []
+        for place, step in enumerate(path.steps):
+            saved = path.steps[place - 1].seconds - step.seconds if step.before else None
+            rows.append((step, "" if saved is None else f"{'−' if saved > 0 else '+'}{units.seconds(abs(saved))}"))
+        found.append({"path": path, "sentences": ablation.sentences(path), "chart": path_chart(path), "rows": rows})
+    return found
+
+
+def _roofline(run: Run) -> dict[str, Any] | None:
+    """What the ceilings say; None where the file has none, or no case has a known cost."""
+    limits = roofline.bounds(run)
+    if not limits:
+        return None
+    plain = {record["case"]["id"]: record["case"]["id"] for record in run.records}
+    return {
+        "sentences": roofline.sentences(limits, {name: code(name) for name in plain}),
+        "charts": roofcharts(run, plain, limits),
+        "source": roofline.SOURCE,
+    }
 
 
 def _timing(record: Record) -> dict[str, str]:

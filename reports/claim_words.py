@@ -1,0 +1,72 @@
+"""Puts judgements of claims into words: verdict, effect, and what the tutorial's way of timing would have said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from reports import units
+from reports.claims import Finding, Judgement
+from suites.claim import MEMORY, TIME, Claim
+
+VERDICTS = {
+    "holds": "holds here",
+    "fails": "does not hold here",
+    "unclear": "unclear",
+    "unmeasured": "cannot be measured here",
+}
+OUTCOMES = {"holds": "agrees", "fails": "contradicts", "unclear": "unclear"}
+# verdict of a ratio → what it says of anything but a time
+LESS = {"faster": "less", "slower": "more", "same": "same", "unclear": "unclear"}
+DISAGREE = 1.5  # by so many times two ratios must differ to be called apart
+
+
+def word(one: Finding, claim: Claim) -> str:
+    """A comparison's own verdict: of a time, or of anything else."""
+    return one.held.verdict if claim.measure == TIME else LESS[one.held.verdict]
+
+
+def effect(judgement: Judgement) -> str:
+    """``1.31× (1.28 to 1.33) as fast``; over several comparisons their median, extremes and tally."""
+    findings, claim = judgement.findings, judgement.claim
+    if not findings:
+        return ""
+    if len(findings) == 1:
+        (one,) = findings
+        interval = units.ratio_interval(one.held.low, one.held.high)
+        shown = f" ({interval})" if interval else "" if claim.measure == MEMORY else " (no interval)"
+        return _said(claim, units.ratio(one.held.ratio) + shown)
+    ratios = [one.held.ratio for one in findings]
+    tally = ", ".join(
+        f"{number} {verb if number != 1 else verb + 's'}"
+        for outcome, verb in (("holds", "agree"), ("fails", "contradict"))
+        if (number := sum(one.outcome == outcome for one in findings))
+    )
+    unclear = sum(one.outcome == "unclear" for one in findings)
+    if unclear:
+        tally += f"{', ' if tally else ''}{unclear} {'are' if unclear != 1 else 'is'} unclear"
+    span = f"{units.ratio(min(ratios))} to {units.ratio(max(ratios))}"
+    return f"{_said(claim, units.ratio(median(ratios)))} in the median, {span}; of {len(findings)} comparisons {tally}"
+
+
+def _said(claim: Claim, ratio: str) -> str:
+    if claim.measure == TIME:
+        return f"{ratio} as fast"
+    what = "peak of memory" if claim.measure == MEMORY else claim.measure
+    return f"the baseline’s {what} is {ratio} as high"
+
+
+def naive(findings: Sequence[Finding]) -> str:
+    """What one unsynchronised call of each, first call included, would have said of the same cases."""
+    known = [(one, one.naive) for one in findings if one.naive is not None]
+    if not known:
+        return ""
+    ratios = [ratio for _, ratio in known]
+    said = units.ratio(ratios[0]) if len(known) == 1 else f"{units.ratio(min(ratios))} to {units.ratio(max(ratios))}"
+    opposite = sum(one.opposite for one, _ in known)
+    if opposite:
+        return f"{said}: another verdict" + (f" in {opposite} of {len(known)}" if len(known) > 1 else "")
+    apart = max(max(ratio / one.held.ratio, one.held.ratio / ratio) for one, ratio in known)
+    if apart > DISAGREE:
+        return f"{said}: no other verdict, but up to {units.digits(apart, 2)} times off"
+    return f"{said}: much the same"
