@@ -64,7 +64,12 @@ class Path:
     def meters(self) -> list[str]:
         """Everything that a step notes beside its phases: epochs, accuracy."""
         names = dict.fromkeys(name for step in self.steps for name in step.record.get("meters", {}))
-        return [name for name in names if any((one := step.meter(name)) and one["unit"] != "s" for step in self.steps)]
+        return [name for name in names if self._tells(name)]
+
+    def _tells(self, name: str) -> bool:
+        """Whether a meter is no phase, and not the same for every step."""
+        noted = [meter for step in self.steps if (meter := step.meter(name))]
+        return noted[0]["unit"] != "s" and len({(one["low"], one["median"], one["high"]) for one in noted}) > 1
 
 
 def paths(run: Run) -> list[Path]:
@@ -143,6 +148,9 @@ def sentences(path: Path) -> list[str]:
         for step in path.steps
         if step.beside and step.first
     ]
+    missed = [code(step.name) for step in path.steps if (one := step.meter("reached")) and one["low"] < 1]
+    if missed:
+        said.append(f"Not every seed reached the target with {', '.join(missed)}: its time is that until it gave up.")
     accuracy = [(step, meter) for step in path.steps if (meter := step.meter("accuracy"))]
     if len(accuracy) > 1:
         least = min(accuracy, key=lambda one: one[1]["median"])

@@ -37,23 +37,35 @@ def effect(judgement: Judgement) -> str:
         shown = f" ({interval})" if interval else "" if claim.measure == MEMORY else " (no interval)"
         return _said(claim, units.ratio(one.held.ratio) + shown)
     ratios = [one.held.ratio for one in findings]
-    tally = ", ".join(
-        f"{number} {verb if number != 1 else verb + 's'}"
-        for outcome, verb in (("holds", "agree"), ("fails", "contradict"))
-        if (number := sum(one.outcome == outcome for one in findings))
-    )
-    unclear = sum(one.outcome == "unclear" for one in findings)
-    if unclear:
-        tally += f"{', ' if tally else ''}{unclear} {'are' if unclear != 1 else 'is'} unclear"
-    span = f"{units.ratio(min(ratios))} to {units.ratio(max(ratios))}"
-    return f"{_said(claim, units.ratio(median(ratios)))} in the median, {span}; of {len(findings)} comparisons {tally}"
+    return f"{_said(claim, units.ratio(median(ratios)))} in the median{_span(ratios)}; {_tally(findings)}"
+
+
+def _span(ratios: Sequence[float]) -> str:
+    """``, 0.83× to 1.31×``; nothing where they read the same."""
+    low, high = units.ratio(min(ratios)), units.ratio(max(ratios))
+    return f", {low} to {high}" if low != high else ""
+
+
+def _tally(findings: Sequence[Finding]) -> str:
+    """``all 3 comparisons agree``, ``of 7 comparisons 1 agrees, 6 contradict``."""
+    counted = {
+        verb: sum(one.outcome == outcome for one in findings)
+        for outcome, verb in (("holds", "agree"), ("fails", "contradict"), ("unclear", "are unclear"))
+    }
+    for verb, number in counted.items():
+        if number == len(findings):
+            return f"all {number} comparisons {verb}"
+    singular = {"agree": "agrees", "contradict": "contradicts", "are unclear": "is unclear"}
+    said = [f"{number} {singular[verb] if number == 1 else verb}" for verb, number in counted.items() if number]
+    return f"of {len(findings)} comparisons {', '.join(said)}"
 
 
 def _said(claim: Claim, ratio: str) -> str:
     if claim.measure == TIME:
         return f"{ratio} as fast"
-    what = "peak of memory" if claim.measure == MEMORY else claim.measure
-    return f"the baseline’s {what} is {ratio} as high"
+    if claim.measure == MEMORY:
+        return f"the baseline’s peak of memory is {ratio} as high"
+    return f"{claim.measure} of the baseline: {ratio} as many"
 
 
 def naive(findings: Sequence[Finding]) -> str:
@@ -63,6 +75,8 @@ def naive(findings: Sequence[Finding]) -> str:
         return ""
     ratios = [ratio for _, ratio in known]
     said = units.ratio(ratios[0]) if len(known) == 1 else f"{units.ratio(min(ratios))} to {units.ratio(max(ratios))}"
+    if all(one.held.verdict == "unclear" for one, _ in known):
+        return f"{said}, where this run settles nothing"
     opposite = sum(one.opposite for one, _ in known)
     if opposite:
         return f"{said}: another verdict" + (f" in {opposite} of {len(known)}" if len(known) > 1 else "")

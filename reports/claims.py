@@ -24,14 +24,15 @@ class Finding:
     """One comparison that decides a claim, as it was measured.
 
     Attributes:
-        case, baseline: ids of the two sides; ``anchor`` is the case's place in the page.
+        case: its id; ``anchor`` is its place in the page.
+        against: the baseline's settings, within the same family.
         outcome: whether it agrees with the claim: "holds", "fails" or "unclear".
         naive: what one call of each, unsynchronised and first call included, would have shown; None
             where the file does not say, or where the claim is not about time.
     """
 
     case: str
-    baseline: str
+    against: str
     anchor: str
     held: Held
     outcome: str
@@ -75,7 +76,7 @@ def _judgement(claim: Claim, run: Run, cores: int) -> Judgement:
     unmeasured: list[Comparison] = []
     for comparison in claim.comparisons:
         found = _findings(claim, comparison, run, cores)
-        findings.update({(one.case, one.baseline): one for one in found})
+        findings.update({(one.case, one.against): one for one in found})
         if not found:
             unmeasured.append(comparison)
     return Judgement(
@@ -118,7 +119,7 @@ def _findings(claim: Claim, comparison: Comparison, run: Run, cores: int) -> lis
 def _finding(claim: Claim, index: int, record: Record, other: Record, one: Held) -> Finding:
     return Finding(
         case=record["case"]["id"],
-        baseline=other["case"]["id"],
+        against=other["case"]["id"].removeprefix(record["case"]["family"]).strip(),
         anchor=anchor(index),
         held=one,
         outcome=outcome(claim, one),
@@ -144,7 +145,7 @@ def outcome(claim: Claim, one: Held) -> str:
     if low is None or high is None:
         return "unclear"
     least = max(claim.threshold, 1 + THRESHOLD)
-    if claim.expects == "slower":
+    if claim.expects in ("slower", "more"):
         agrees, contradicts = high < 1 / least, low >= 1 / least
     elif claim.expects == "not slower":
         agrees, contradicts = low >= 1 / least, high < 1 / least

@@ -13,7 +13,7 @@ from reports.pairs import Held, held
 from reports.sentences import code
 
 KNOBS = ("implementation", "device", "mode", "precision")
-FIRST_BATCH = "first batch"  # the meter that says how long until the first batch was there
+FIRST = ("first batch", "first step")  # the meters that say how long until the first batch was there, or used
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Count:
     @property
     def first_batch(self) -> float | None:
         """Seconds until the first batch, where the workload notes them."""
-        meter = self.record.get("meters", {}).get(FIRST_BATCH)
-        return meter["median"] if meter and meter["unit"] == "s" else None
+        meters = self.record.get("meters", {})
+        return next((meters[name]["median"] for name in FIRST if name in meters and meters[name]["unit"] == "s"), None)
 
 
 @dataclass(frozen=True)

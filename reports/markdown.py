@@ -37,7 +37,7 @@ def claims_table(run: Run, judgements: Sequence[Judgement]) -> str:
 def verdict(one: Judgement) -> str:
     """The verdict, and what is missing to a whole one."""
     if one.verdict == "unmeasured":
-        return f"{VERDICTS[one.verdict]}: needs {'; '.join(one.missing)}"
+        return f"{VERDICTS[one.verdict]}: needs {'; and '.join(one.missing)}"
     return f"**{VERDICTS[one.verdict]}**"
 
 

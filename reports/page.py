@@ -16,26 +16,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
-from bench.engine.schema import KEY, Record
-from reports import ablation, claim_words, loaders, meters, roofline, units
+from bench.engine.schema import KEY
+from reports import loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
-from reports.claims import judge
-from reports.figures import MAX_PANELS, forests, loader_panels, path_chart, scalings
-from reports.frames import Frames, anchor, each, frames
+from reports.figures import MAX_PANELS, forests, loader_panels, scalings
+from reports.frames import frames
 from reports.load import Run
-from reports.roofchart import roofcharts
-from reports.sentences import code
-
-Detail = tuple[str, Record, dict[str, str], roofline.Bound | None]
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "?"}
 FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
-STOPS = {
-    "precise": "every interval was narrow enough",
-    "budget": "the time budget was used up",
-    "limit": "the limit of placements was reached",
-}
 PARTS = {
     "startup": "Starting up",
     "compiling": "Compiling (first calls)",
@@ -65,15 +55,15 @@ def render(run: Run) -> str:
             options=run.about["options"],
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
-            claims=_claims(run),
-            paths=_paths(run),
+            claims=sections.claims(run),
+            paths=sections.paths(run),
             loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
-            roofline=_roofline(run),
+            roofline=sections.ceilings(run),
             full=roofline.FULL,
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,
-            suites=_suites(tables, {table.suite: table for table in meters.tables(run, tables)}),
-            details=_details(run),
+            suites=sections.suites(run, tables),
+            details=sections.details(run),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),
@@ -184,95 +174,9 @@ def _filter_link(answer: Answer) -> str:
     return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
 
 
-def _suites(tables: Frames, noted: Mapping[str, meters.Table]) -> list[dict[str, Any]]:
-    suites = []
-    for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
-        several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
-        rates = [
-            (key, label, scale)
-            for key, label, scale in (
-                ("flops_per_second", "GFLOP/s", 1e9),
-                ("bytes_per_second", "GB/s", 1e9),
-                ("samples_per_second", "samples/s", 1.0),
-            )
-            if rows[key].notna().any()
-        ]
-        suites.append(
-            {
-                "name": name,
-                "anchor": f"suite-{place + 1}",
-                "rows": list(each(rows)),
-                "implementations": several,
-                "workers": bool((rows["workers"] != "").any()),
-                "bounds": bool(rows["share_of_ceiling"].notna().any()),
-                "meters": noted.get(str(name)),
-                "rates": rates,
-            }
-        )
-    return suites
-
-
 def _choices(cases: pd.DataFrame, name: str) -> list[str]:
     present = [str(value) for value in dict.fromkeys(cases[name]) if value]
     return [verdict for verdict in VERDICTS if verdict in present] if name == "verdict" else present
-
-
-def _details(run: Run) -> list[tuple[str, list[Detail]]]:
-    """Per suite, each case's place in the page, its record, how it was timed and what bounds it."""
-    suites: dict[str, list[Detail]] = {}
-    limits = roofline.bounds(run)
-    for index, record in enumerate(run.records):
-        suites.setdefault(record["case"]["suite"], []).append(
-            (anchor(index), record, _timing(record), limits.get(record["case"]["id"]))
-        )
-    return list(suites.items())
-
-
-def _claims(run: Run) -> dict[str, Any] | None:
-    """The claims in the order of their verdicts' weight; None where there is nothing to judge by."""
-    if not run.records:
-        return None
-    judged = judge(run)
-    return {
-        "judged": [one for one in judged if one.findings],
-        "unmeasured": [one for one in judged if not one.findings],
-        "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
-        "words": claim_words,
-    }
-
-
-def _paths(run: Run) -> list[dict[str, Any]]:
-    found = []
-    for path in ablation.paths(run):
-        rows = []
-        for place, step in enumerate(path.steps):
-            saved = path.steps[place - 1].seconds - step.seconds if step.before else None
-            rows.append((step, "" if saved is None else f"{'−' if saved > 0 else '+'}{units.seconds(abs(saved))}"))
-        found.append({"path": path, "sentences": ablation.sentences(path), "chart": path_chart(path), "rows": rows})
-    return found
-
-
-def _roofline(run: Run) -> dict[str, Any] | None:
-    """What the ceilings say; None where the file has none, or no case has a known cost."""
-    limits = roofline.bounds(run)
-    if not limits:
-        return None
-    plain = {record["case"]["id"]: record["case"]["id"] for record in run.records}
-    return {
-        "sentences": roofline.sentences(limits, {name: code(name) for name in plain}),
-        "charts": roofcharts(run, plain, limits),
-        "source": roofline.SOURCE,
-    }
-
-
-def _timing(record: Record) -> dict[str, str]:
-    timing = record["timing"]
-    rounds = [len(one) for one in timing["blocks"]]
-    per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
-    return {
-        "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",
-        "stop": STOPS.get(timing["stop"], timing["stop"]),
-    }
 
 
 def _parts(run: Run) -> list[tuple[str, float, float]]:

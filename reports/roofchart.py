@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter
 
 from bench.engine.schema import CeilingRecord
 from reports import units
-from reports.canvas import key_of, new_axes, text_below, ticks_at
+from reports.canvas import key_of, label, new_axes, text_below, ticks_at
 from reports.figures import Chart
 from reports.load import Run
 from reports.roofline import KINDS, Bound, Point, ceiling_of, points
@@ -41,21 +41,22 @@ def roofcharts(run: Run, names: Mapping[str, str], limits: Mapping[str, Bound]) 
 def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: str) -> Chart:
     """The chart of one device, with the same in words."""
     best, memory, cache = _roofs(ceiling)
+    lines = [(memory, "-"), (cache, "--")] if cache > 1.05 * memory else [(memory, "-")]
+    rates = sorted(ceiling["flops_per_second"].items(), key=lambda one: one[1])
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, (70, 44, WIDTH - 150, HEIGHT - 60))
         left, right = _limits([point.intensity for point in cases] + [best / memory], 3)
-        bottom, top = _limits([point.flops_per_second for point in cases] + [best], 2)
+        bottom, top = _limits([point.flops_per_second for point in cases] + [rate for _, rate in rates], 2)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(left, right)
         axes.set_ylim(bottom, top)
-        _roof(axes, "in memory", memory, best, left, right, "-")
-        if cache > memory * 1.05:
-            _roof(axes, "in cache", cache, best, left, right, "--")
-        for precision, rate in ceiling["flops_per_second"].items():
-            if rate >= bottom:
-                axes.plot([max(left, rate / max(cache, memory)), right], [rate, rate], color=INK, linewidth=1.2)
-                _note(axes, right, rate, f"{precision} {units.rate(rate, 'FLOP/s')}", 5, -2, "left")
+        for bandwidth, style in lines:
+            ridge = min(best / bandwidth, right)
+            axes.plot([left, ridge], [left * bandwidth, ridge * bandwidth], color=INK, linewidth=1.2, linestyle=style)
+        for _, rate in rates:
+            axes.plot([max(left, rate / max(cache, memory)), right], [rate, rate], color=INK, linewidth=1.2)
+        _names(axes, rates, right, (HEIGHT - 60) / math.log(top / bottom))
         for kind, (colour, marker) in LOOKS.items():
             chosen = [point for point in cases if point.bound.kind == kind]
             axes.plot(
@@ -74,7 +75,11 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
             title=f"Roofline of {device}",
             alternative=_spoken(device, ceiling, cases),
             keys=tuple(
-                (Markup(key_of(colour, marker, "none", f"{prefix}-k-{kind}")), f"bound by {KINDS[kind]}")
+                (Markup(key_of(INK, "", style, f"{prefix}-k{style}")), f"{name} {units.rate(bandwidth, 'B/s')}")
+                for (bandwidth, style), name in zip(lines, ("from memory", "from cache"), strict=False)
+            )
+            + tuple(
+                (Markup(key_of(colour, marker, "none", f"{prefix}-k-{kind}")), f"bound by {kind}")
                 for kind, (colour, marker) in LOOKS.items()
                 if any(point.bound.kind == kind for point in cases)
             ),
@@ -87,38 +92,22 @@ def _roofs(ceiling: CeilingRecord) -> tuple[float, float, float]:
     return max(ceiling["flops_per_second"].values()), rates[max(rates)], max(rates.values())
 
 
-def _roof(axes: Axes, name: str, bandwidth: float, best: float, left: float, right: float, style: str) -> None:
-    ridge = min(best / bandwidth, right)
-    axes.plot([left, ridge], [left * bandwidth, ridge * bandwidth], color=INK, linewidth=1.2, linestyle=style)
-    bottom, top = axes.get_ylim()
-    # Beside the line, where it is well within the axes.
-    start = max(left, bottom / bandwidth)
-    place = math.exp(math.log(start) * 0.6 + math.log(ridge) * 0.4)
-    if bottom < place * bandwidth < top:
-        above = style == "--"
-        _note(
-            axes,
-            place,
-            place * bandwidth,
-            f"{name} {units.rate(bandwidth, 'B/s')}",
-            -6 if above else 6,
-            9 if above else -12,
-            "right" if above else "left",
+def _names(axes: Axes, rates: list[tuple[str, float]], right: float, points_per_log: float) -> None:
+    """The ceilings' names at the right, none nearer to the next than a line of text."""
+    lowest = -math.inf
+    for precision, rate in rates:
+        place = math.log(rate) * points_per_log
+        lowest = max(place, lowest + 12)
+        axes.annotate(
+            label(f"{precision} {units.rate(rate, 'FLOP/s')}"),
+            (right, rate),
+            xytext=(5, lowest - place - 3),
+            textcoords="offset points",
+            color=MUTED,
+            annotation_clip=False,
+            parse_math=False,
+            fontsize=10,
         )
-
-
-def _note(axes: Axes, x: float, y: float, text: str, right: float, up: float, align: str) -> None:
-    axes.annotate(
-        text,
-        (x, y),
-        xytext=(right, up),
-        textcoords="offset points",
-        ha=align,
-        color=MUTED,
-        annotation_clip=False,
-        parse_math=False,
-        fontsize=10,
-    )
 
 
 def _limits(values: list[float], room: float) -> tuple[float, float]:
@@ -147,7 +136,7 @@ def _spoken(device: str, ceiling: CeilingRecord, cases: list[Point]) -> str:
     best, memory, cache = _roofs(ceiling)
     counted = Counter(point.bound.kind for point in cases)
     counted_cases = f"{len(cases)} case{'s' if len(cases) != 1 else ''}"
-    kinds = ", ".join(f"{counted[kind]} bound by {words}" for kind, words in KINDS.items() if counted[kind])
+    kinds = ", ".join(f"{counted[kind]} bound by {kind}" for kind in KINDS if counted[kind])
     lowest = min(cases, key=lambda point: point.bound.share)
     highest = max(cases, key=lambda point: point.bound.share)
     return (

@@ -20,7 +20,7 @@ SOURCE = (
     "S. Williams, A. Waterman, D. Patterson: Roofline: an insightful visual performance model for multicore "
     "architectures. Communications of the ACM 52(4), 2009"
 )
-KINDS = {"compute": "compute", "memory": "memory", "overhead": "overhead"}
+KINDS = ("compute", "memory", "overhead")
 LEAST = 3  # how many of the cases that reach least are named
 FULL = 1.005  # above this a share reads as more than 100 %
 
@@ -127,17 +127,16 @@ def points(run: Run, device: str, names: Mapping[str, str], limits: Mapping[str,
 
 def sentences(limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str]:
     """What most cases are bound by, which reach least, and which are above their ceiling."""
-    counted = {kind: [one for one in limits.values() if one.kind == kind] for kind in KINDS}
-    counts = ", ".join(f"{len(found)} by {KINDS[kind]}" for kind, found in counted.items() if found)
-    shares = "; ".join(
-        f"those bound by {KINDS[kind]} reach {units.percent(median(one.share for one in found))}"
-        for kind, found in counted.items()
-        if found
-    )
+    counted = {kind: [one.share for one in limits.values() if one.kind == kind] for kind in KINDS}
+    found = {kind: shares for kind, shares in counted.items() if shares}
     number = len(limits)
+    counts = " and ".join(
+        f"{len(shares)} {'are' if len(shares) != 1 else 'is'} bound by {kind}" for kind, shares in found.items()
+    )
+    medians = ", ".join(f"those bound by {kind} reach {units.percent(median(found[kind]))}" for kind in found)
     said = [
-        f"Of {number} case{'s' if number != 1 else ''} with a known cost, {counts}: that bound asks for the most time. "
-        f"In the median {shares} of their ceiling."
+        f"Of {number} case{'s' if number != 1 else ''} with a known cost, {counts}. "
+        f"In the median {medians} of their ceiling."
     ]
     lowest = sorted(limits, key=lambda one: limits[one].share)[:LEAST]
     said.append(f"Least is reached by {_named(lowest, limits, names)}.")

@@ -101,4 +101,4 @@ def quantity(value: float, unit: str) -> str:
         text = f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
     else:
         text = f"{value:.4g}" if abs(value) < 1 else digits(value)
-    return f"{text} {unit}".strip()
+    return f"{text}{unit[1:]}" if unit == "1/s" else f"{text} {unit}".strip()

@@ -15,7 +15,7 @@ ANY = "any"  # whatever the setting is, as long as both sides share it
 CORES, TWICE_CORES = "cores", "2x cores"  # numbers of workers that depend on the machine
 PLAIN: Mapping[str, Setting] = {"mode": "eager", "precision": "fp32"}  # unless a comparison says otherwise
 
-EXPECTATIONS = ("faster", "slower", "not slower", "less")
+EXPECTATIONS = ("faster", "slower", "not slower", "less", "more")
 TIME, MEMORY = "time", "peak_bytes"
 
 
@@ -93,7 +93,7 @@ class Claim:
         source: who says so, by its title.
         figure: the source's own figure, empty where it gives none.
         expects: what it says of the case against the baseline: "faster", "slower" or "not slower" in
-            time, "less" of anything else.
+            time, "less" or "more" of anything else.
         threshold: by how many times at least, where the claim means more than a difference that can be seen.
         measure: "time", "peak_bytes", or the name of a meter.
         any_of: one comparison that agrees is enough ("can be"); otherwise all must.

@@ -50,9 +50,15 @@ def compiled(suite: str, workloads: Iterable[str], mode: str, **settings: Settin
     )
 
 
-def loading(case: Setting, baseline: Setting, **size: Setting) -> tuple[Comparison, ...]:
+def loading(workload: str, case: Setting, baseline: Setting) -> tuple[Comparison, ...]:
     """One number of DataLoader workers against another, for an epoch of loading."""
-    return (Comparison("dataloader", "epoch", {"workers": case}, {"workers": baseline}, size),)
+    return (Comparison("dataloader", workload, {"workers": case}, {"workers": baseline}),)
+
+
+def tuned(workload: str) -> tuple[Comparison, ...]:
+    """The last step of the training's list of settings against the plain loop."""
+    last = {"implementation": "bf16", "mode": "compile-model", "precision": "bf16"}
+    return (Comparison("training", workload, last, {"implementation": "naive"}),)
 
 
 AGAINST_DEDICATED = tuple(
@@ -153,36 +159,35 @@ CLAIMS = (
         statement="Batch 1000 with workers, pinned memory, compile, TF32 and bf16 autocast trains faster "
         "than the plain loop at batch 100",
         source=A,
-        comparisons=implementations("training", "epoch", "bf16", "naive"),
+        comparisons=tuned("epoch"),
         notes="An epoch of each. The steps that need a GPU are left out without one.",
     ),
     Claim(
         key="tuned-accuracy",
         statement="The same list of settings is sooner at a stated accuracy than the plain loop",
         source=A,
-        figure="no time; 0.9664 after 5 epochs at batch 100 in fp32, 0.9358 at batch 1000 under bf16 autocast",
-        comparisons=implementations("training", "to_accuracy", "bf16", "naive"),
+        comparisons=tuned("to_accuracy"),
         notes="Faster per epoch is not sooner at the accuracy: larger batches take fewer steps per epoch.",
     ),
     Claim(
         key="workers-large",
         statement="More DataLoader workers help where data take work to load",
         source=D,
-        comparisons=loading(CORES, 0, dataset="decoded"),
+        comparisons=loading("epoch_images", CORES, 0),
     ),
     Claim(
         key="workers-small",
         statement="For a small dataset a single process is better",
         source=D,
         expects="slower",
-        comparisons=(*loading(CORES, 0, dataset="tensors"), *loading(TWICE_CORES, 0, dataset="tensors")),
+        comparisons=(*loading("epoch_tensors", CORES, 0), *loading("epoch_tensors", TWICE_CORES, 0)),
     ),
     Claim(
         key="workers-cores",
         statement="Good numbers of workers are the number of cores or twice that",
         source=D,
         expects="not slower",
-        comparisons=(*loading(CORES, 1, dataset="decoded"), *loading(TWICE_CORES, 1, dataset="decoded")),
+        comparisons=(*loading("epoch_images", CORES, 1), *loading("epoch_images", TWICE_CORES, 1)),
         notes="Held against a single worker.",
     ),
     Claim(
@@ -190,7 +195,7 @@ CLAIMS = (
         statement="Too many workers cost more than they bring",
         source=D,
         expects="slower",
-        comparisons=loading(TWICE_CORES, CORES, dataset="decoded"),
+        comparisons=loading("epoch_images", TWICE_CORES, CORES),
         notes="Twice as many as cores against as many as cores; the source calls both good.",
     ),
     Claim(
@@ -227,13 +232,15 @@ CLAIMS = (
     ),
     Claim(
         key="accuracy",
-        statement="Batch 1000 under bf16 autocast is less accurate after as many epochs than batch 100 in fp32",
-        source=A,
-        figure="0.9664 against 0.9358 after 5 epochs; B: 0.9364 after 100 full-batch epochs; "
-        "D: 0.80 on Fashion-MNIST after 5",
-        expects="less",
-        measure="accuracy",
-        comparisons=implementations("training", "epoch", "bf16", "naive"),
+        statement="Batch 1000 under bf16 autocast needs more epochs to the same accuracy than batch 100 in fp32",
+        source=f"{A}; {B}; {D}",
+        figure="A: 0.9664 after 5 epochs at batch 100 in fp32, 0.9358 at batch 1000 under bf16 autocast; "
+        "B: 0.9364 after 100 full-batch epochs; D: 0.80 on Fashion-MNIST after 5",
+        expects="more",
+        measure="epochs",
+        comparisons=tuned("to_accuracy"),
+        notes="Measured as epochs to a stated accuracy, with a learning rate that grows with the batch’s root; the "
+        "sources stop after so many epochs instead.",
     ),
 )
 
