@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from reports import units
 from reports.claims import Finding, Judgement
+from reports.pairs import Held
 from suites.claim import MEMORY, TIME, Claim
 
 VERDICTS = {
@@ -31,13 +33,21 @@ def effect(judgement: Judgement) -> str:
     findings, claim = judgement.findings, judgement.claim
     if not findings:
         return ""
-    if len(findings) == 1:
-        (one,) = findings
-        interval = units.ratio_interval(one.held.low, one.held.high)
+    held = [_turned(one.held, claim) for one in findings]
+    if len(held) == 1:
+        interval = units.ratio_interval(held[0].low, held[0].high)
         shown = f" ({interval})" if interval else "" if claim.measure == MEMORY else " (no interval)"
-        return _said(claim, units.ratio(one.held.ratio) + shown)
-    ratios = [one.held.ratio for one in findings]
+        return _said(claim, units.ratio(held[0].ratio) + shown)
+    ratios = [one.ratio for one in held]
     return f"{_said(claim, units.ratio(median(ratios)))} in the median{_span(ratios)}; {_tally(findings)}"
+
+
+def _turned(one: Held, claim: Claim) -> Held:
+    """Baseline / case, or case / baseline where the claim is that something is more."""
+    if claim.expects != "more":
+        return one
+    low, high = (1 / one.high if one.high else None), (1 / one.low if one.low else None)
+    return replace(one, ratio=1 / one.ratio, low=low, high=high)
 
 
 def _span(ratios: Sequence[float]) -> str:
@@ -63,9 +73,10 @@ def _tally(findings: Sequence[Finding]) -> str:
 def _said(claim: Claim, ratio: str) -> str:
     if claim.measure == TIME:
         return f"{ratio} as fast"
-    if claim.measure == MEMORY:
-        return f"the baseline’s peak of memory is {ratio} as high"
-    return f"{claim.measure} of the baseline: {ratio} as many"
+    if claim.expects == "more":
+        return f"{ratio} as many {claim.measure} as the baseline"
+    what = "peak of memory" if claim.measure == MEMORY else claim.measure
+    return f"the baseline’s {what} is {ratio} as high"
 
 
 def naive(findings: Sequence[Finding]) -> str:

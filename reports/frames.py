@@ -47,6 +47,7 @@ def frames(run: Run) -> Frames:
     """Both tables of a run, in the order of its file."""
     varied = _varied(run)
     limits = bounds(run)
+    tied = _tied(run)
     by_id = {record["case"]["id"]: record for record in run.records}
     cases = [
         _case_row(record, anchor(index), limits.get(record["case"]["id"])) for index, record in enumerate(run.records)
@@ -54,7 +55,7 @@ def frames(run: Run) -> Frames:
     comparisons = [
         _comparison_row(record, anchor(index), one, by_id, varied[_workload(record)])
         for index, record in enumerate(run.records)
-        for one in _single_knob(record, by_id)
+        for one in _single_knob(record, by_id, record["case"]["family"] in tied)
     ]
     return Frames(
         cases=pd.DataFrame(cases, columns=CASE_COLUMNS),
@@ -115,11 +116,25 @@ def _case_row(record: Record, its_anchor: str, limit: Bound | None) -> dict[str,
     }
 
 
-def _single_knob(record: Record, by_id: dict[str, Record]) -> list[SpeedupRecord]:
+def _tied(run: Run) -> set[str]:
+    """The families in which mode, precision and workers come with the implementation, as in a path of steps."""
+    settings: dict[str, dict[str, set[tuple[str, ...]]]] = {}
+    for record in run.records:
+        case = record["case"]
+        its = tuple(setting(record, knob) for knob in ("mode", "precision", "workers"))
+        settings.setdefault(case["family"], {}).setdefault(case["implementation"], set()).add(its)
+    return {
+        family
+        for family, found in settings.items()
+        if all(len(own) == 1 for own in found.values()) and len(set().union(*found.values())) > 1
+    }
+
+
+def _single_knob(record: Record, by_id: dict[str, Record], tied: bool) -> list[SpeedupRecord]:
     """A record's comparisons that an answer can rest on.
 
     Those of one knob as they stand; and the one against the reference where several knobs differ,
-    as the answer to "all of them together".
+    as the answer to "all of them together", or to the implementation that they are ``tied`` to.
     """
     single = [one for one in record["speedups"] if one["knob"] != "reference"]
     for one in record["speedups"]:
@@ -127,7 +142,10 @@ def _single_knob(record: Record, by_id: dict[str, Record]) -> list[SpeedupRecord
         if one["knob"] != "reference" or other is None:
             continue
         differing = [knob for knob in KNOBS if setting(record, knob) != setting(other, knob)]
-        if len(differing) > 1:
+        if tied and "implementation" in differing and len(differing) > 1:
+            value, baseline = setting(record, "implementation"), setting(other, "implementation")
+            single.append({**one, "knob": "implementation", "value": value, "baseline": baseline})
+        elif len(differing) > 1:
             value = " + ".join(spoken(record, knob) for knob in differing)
             baseline = " + ".join(spoken(other, knob) for knob in differing)
             single.append({**one, "knob": TOGETHER, "value": value, "baseline": baseline})

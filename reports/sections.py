@@ -80,7 +80,7 @@ def claims(run: Run) -> dict[str, Any] | None:
             "holds": "hold",
             "fails": "do not hold",
             "unclear": "unclear",
-            "unmeasured": "not measurable here",
+            "unmeasured": "cannot be measured",
         },
     }
 
