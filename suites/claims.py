@@ -222,7 +222,13 @@ CLAIMS = (
         key="onnxruntime",
         statement="ONNX Runtime is the efficient way to serve a model",
         source=A,
-        comparisons=implementations("export", "infer", "onnxruntime", "eager", "torchscript", "torch_export"),
+        comparisons=(
+            *implementations("export", "infer", "onnxruntime", "eager", "torchscript", "torch_export"),
+            Comparison(
+                "export", "infer", {"implementation": "onnxruntime"}, {"implementation": "eager", "mode": "compile"}
+            ),
+        ),
+        notes="Against the model itself, eager and compiled, and against TorchScript and torch.export.",
     ),
     Claim(
         key="gpu-training",

@@ -15,6 +15,7 @@ from reports.load import Run, from_json
 from reports.markdown import cell
 from reports.pairs import Held
 from suites.claim import Claim, Comparison
+from tests.reports.sample import make_run
 
 COMPARISON = Comparison("mlp", "train_step", {"mode": "compile"}, {"mode": "eager"})
 
@@ -38,16 +39,9 @@ def test_claims_are_judged_by_what_was_measured(rich: Run) -> None:
 
 
 def test_sides_share_everything_that_is_not_compared() -> None:
-    document = json.loads(json.dumps(_run()))
-    (judgement,) = judge(from_json(document), [claim()])
+    (judgement,) = judge(from_json(make_run()), [claim()])
     assert len(judgement.findings) == 4  # per size one pair, both fp32: never bf16 against fp32
     assert all(" compile fp32" in one.case and one.against == "cpu eager fp32" for one in judgement.findings)
-
-
-def _run() -> Any:
-    from tests.reports.sample import make_run
-
-    return make_run()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +76,7 @@ def test_without_an_interval_nothing_is_judged() -> None:
 
 
 def test_one_contradiction_is_enough_unless_one_agreement_is() -> None:
-    run = from_json(_run())
+    run = from_json(make_run())
     every = Comparison("tensor_ops", "add", {"mode": "compile"}, {"mode": "eager"})  # no gain
     gelu = Comparison("tensor_ops", "gelu_chain", {"mode": "compile"}, {"mode": "eager"})  # a gain
     (both, any_of) = judge(run, [claim(comparisons=(every, gelu)), claim(comparisons=(every, gelu), any_of=True)])
@@ -146,8 +140,8 @@ def test_the_command_prints_a_table_row_per_claim(
     path.write_text(json.dumps(rich_document))
     assert main(["claims", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    rows = [line for line in lines if line.startswith("| ")]
-    assert len(rows) == 1 + len(judge(from_json(rich_document)))
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 + len(judge(from_json(rich_document)))
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
     assert any("**does not hold here**" in row for row in rows)
 
