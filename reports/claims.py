@@ -68,14 +68,15 @@ def judge(run: Run, claims: Iterable[Claim] = CLAIMS) -> list[Judgement]:
     """A judgement of each claim, in the order given."""
     cores = run.about["machine"].get("cores")
     number = cores if isinstance(cores, int) and not isinstance(cores, bool) else 0
-    return [_judgement(claim, run, number) for claim in claims]
+    variants = [variant_of(record["case"]) for record in run.records]
+    return [_judgement(claim, run, variants, number) for claim in claims]
 
 
-def _judgement(claim: Claim, run: Run, cores: int) -> Judgement:
+def _judgement(claim: Claim, run: Run, variants: Sequence[Variant], cores: int) -> Judgement:
     findings: dict[tuple[str, str], Finding] = {}
     unmeasured: list[Comparison] = []
     for comparison in claim.comparisons:
-        found = _findings(claim, comparison, run, cores)
+        found = _findings(claim, comparison, run, variants, cores)
         findings.update({(one.case, one.against): one for one in found})
         if not found:
             unmeasured.append(comparison)
@@ -83,7 +84,7 @@ def _judgement(claim: Claim, run: Run, cores: int) -> Judgement:
         claim=claim,
         verdict=_verdict([one.outcome for one in findings.values()], claim.any_of),
         findings=tuple(findings.values()),
-        missing=_missing(claim, unmeasured, run, cores),
+        missing=_missing(unmeasured, run, cores),
         unmeasured=len(unmeasured),
     )
 
@@ -98,10 +99,9 @@ def _verdict(outcomes: Sequence[str], any_of: bool) -> str:
     return other if set(outcomes) == {other} else "unclear"
 
 
-def _findings(claim: Claim, comparison: Comparison, run: Run, cores: int) -> list[Finding]:
+def _findings(claim: Claim, comparison: Comparison, run: Run, variants: Sequence[Variant], cores: int) -> list[Finding]:
     families: dict[str, dict[str, list[tuple[int, Record, Variant]]]] = {}
-    for index, record in enumerate(run.records):
-        variant = variant_of(record["case"])
+    for index, (record, variant) in enumerate(zip(run.records, variants, strict=True)):
         side = comparison.side(variant, cores)
         if side:
             family = families.setdefault(record["case"]["family"], {"case": [], "baseline": []})
@@ -168,9 +168,9 @@ def variant_of(case: CaseRecord) -> Variant:
     )
 
 
-def _missing(claim: Claim, unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[str, ...]:
+def _missing(unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[str, ...]:
     """What it would take: a GPU, what was skipped or failed for a reason, a larger tier, or asking for it."""
-    needed: dict[str, None] = {claim.needs: None} if claim.needs and unmeasured else {}
+    needed: dict[str, None] = {}
     has_gpu = any(record["case"]["device"].startswith("cuda") for record in run.records)
     for comparison in unmeasured:
         tier = "full" if any(isinstance(value, int) for value in comparison.size.values()) else "default"

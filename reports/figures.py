@@ -21,7 +21,7 @@ from reports.bars import Step as Fall
 from reports.bars import spoken as in_words
 from reports.canvas import key_of
 from reports.charts import MAX_ROWS, Bar, Curve, forest, key_of_line, scaling
-from reports.frames import each
+from reports.frames import each, workers
 from reports.loaders import Choice
 
 MAX_CURVES = 6
@@ -119,12 +119,12 @@ def _panels(cases: pd.DataFrame) -> Iterator[tuple[str, str, str, list[tuple[flo
 def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]], prefix: str) -> Chart:
     knobs = [
         knob
-        for knob in ("implementation", "device", "mode", "precision")
+        for knob in ("implementation", "device", "mode", "precision", "workers")
         if len({getattr(case, knob) for _, case in rows}) > 1
     ]
     lines: dict[str, list[tuple[float, float]]] = {}
     for size, case in rows:
-        name = " ".join(getattr(case, knob) for knob in knobs) or case.mode
+        name = " ".join(_shown(case, knob) for knob in knobs) or case.mode
         lines.setdefault(name, []).append((size, float(case.seconds)))
     curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
     shown, left = curves[:MAX_CURVES], len(curves) - MAX_CURVES
@@ -142,6 +142,11 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
             (Markup(key_of_line(place, f"{prefix}-k{place}")), curve.label) for place, curve in enumerate(shown)
         ),
     )
+
+
+def _shown(case: Any, knob: str) -> str:
+    value = str(getattr(case, knob))
+    return workers(int(value)) if knob == "workers" and value else value
 
 
 def _first_seen(names: pd.Series[str]) -> pd.Series[int]:

@@ -169,7 +169,7 @@ def _overview(found: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
 
 def _filter_link(answer: Answer) -> str:
     """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
-    if answer.knob in FILTERS:
+    if answer.knob in FILTERS and answer.value:
         return urlencode({answer.knob: answer.value})
     return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
 

@@ -97,7 +97,6 @@ class Claim:
         threshold: by how many times at least, where the claim means more than a difference that can be seen.
         measure: "time", "peak_bytes", or the name of a meter.
         any_of: one comparison that agrees is enough ("can be"); otherwise all must.
-        needs: what it takes beside the cases, such as a data set.
         notes: what to bear in mind when reading the verdict.
     """
 
@@ -110,7 +109,6 @@ class Claim:
     threshold: float = 1.0
     measure: str = TIME
     any_of: bool = False
-    needs: str = ""
     notes: str = ""
 
     def __post_init__(self) -> None:

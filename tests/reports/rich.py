@@ -100,6 +100,13 @@ FAMILIES: list[tuple[Any, ...]] = [
         ],
     ),
     (
+        "tensor_ops",
+        "tiny",
+        {"n": 100},
+        {"flops": 100.0, "bytes": 1200.0},
+        [case(1.1e-6, "tiny", operators=1)],
+    ),
+    (
         "autograd",
         "forward",
         {"batch": 100},
