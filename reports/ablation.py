@@ -87,7 +87,9 @@ def paths(run: Run) -> list[Path]:
                 seen[knob].add(setting(record, knob))
     found: list[Path] = []
     for (family, *_), members in groups.items():
-        if len(members) >= 2:
+        suite, workload = members[0][1]["case"]["suite"], members[0][1]["case"]["workload"]
+        on_it = [one for _, one in members if one["case"]["implementation"] not in PATHS[suite, workload]]
+        if on_it and len(members) >= 2:
             telling = [knob for knob in KNOBS[:1] if len(varied[family][knob]) > 1]
             found.append(_path(f"path-{len(found) + 1}", members, telling))
     return found

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter
 
 from bench.engine.schema import CeilingRecord
 from reports import units
-from reports.canvas import key_of, label, new_axes, text_below, ticks_at
+from reports.canvas import decades, key_of, label, new_axes, text_below, ticks_at
 from reports.figures import Chart
 from reports.load import Run
 from reports.roofline import KINDS, Bound, Point, ceiling_of, points
@@ -68,7 +68,7 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
                 markersize=5.5,
                 alpha=0.85,
             )
-        _powers(axes)
+        _round_ticks(axes)
         text_below(axes, "arithmetic intensity in FLOP per byte")
         return Chart(
             svg=Markup(to_svg(figure, prefix)),
@@ -114,11 +114,11 @@ def _limits(values: list[float], room: float) -> tuple[float, float]:
     return min(values) / room, max(values) * room
 
 
-def _powers(axes: Axes) -> None:
-    """Ticks at powers of ten, every second or third where there are many."""
+def _round_ticks(axes: Axes) -> None:
+    """Round ticks, fewer where there would be many."""
     for axis, (low, high), unit in ((axes.xaxis, axes.get_xlim(), ""), (axes.yaxis, axes.get_ylim(), "FLOP/s")):
-        powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-        chosen = [10.0**power for power in powers][:: math.ceil(len(powers) / 8)]
+        found = decades(low, high)
+        chosen = found[:: max(1, math.ceil(len(found) / 8))]
         ticks_at(axis, chosen, None)
         axis.set_major_formatter(FixedFormatter([_rate(one) if unit else f"{one:g}" for one in chosen]))
     axes.grid(visible=True, color=RULE, linewidth=0.6)
