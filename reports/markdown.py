@@ -38,7 +38,8 @@ def verdict(one: Judgement) -> str:
     """The verdict, and what is missing to a whole one."""
     if one.verdict == "unmeasured":
         return f"{VERDICTS[one.verdict]}: needs {'; and '.join(one.missing)}"
-    return f"**{VERDICTS[one.verdict]}**"
+    rest = f"; {one.unmeasured} of {len(one.claim.comparisons)} comparisons not measured" if one.unmeasured else ""
+    return f"**{VERDICTS[one.verdict]}**{rest}"
 
 
 def cell(text: str) -> str:
