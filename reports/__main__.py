@@ -43,7 +43,31 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
     )
     render.set_defaults(command=_render)
+    claims = commands.add_parser(
+        "claims",
+        help="print what a run says about tutorials' claims, as a Markdown table",
+        description="Prints what tutorials claim and whether it holds in a run, as a Markdown table.",
+        epilog="Exit code 2: the run's file cannot be used.",
+        allow_abbrev=False,
+    )
+    claims.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ -m claims --benchmark-json RUN`")
+    claims.set_defaults(command=_claims)
     return parser
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from reports.load import RunFileError, load
+
+    try:
+        run = load(options.run)
+    except RunFileError as error:
+        return _refuse(error)
+
+    from reports.claims import judge
+    from reports.markdown import claims_table
+
+    print(claims_table(run, judge(run)), end="")
+    return 0
 
 
 def _render(options: argparse.Namespace) -> int:

@@ -5,13 +5,16 @@ What they are put into words with is left to ``sentences``, how they look to the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import pandas as pd
 
 from bench.engine.estimate import VERDICTS
 from reports import sentences
-from reports.frames import KNOBS, TOGETHER, each
+from reports.frames import KNOBS, TOGETHER, each, workers
+from reports.loaders import Choice, sentence
 
 STANDINGS = {
     "yes": "Worth it",
@@ -22,8 +25,10 @@ STANDINGS = {
     "no": "Not worth it",
     "unclear": "Not known yet",
 }
+NAMED_CHOICES = 6
 # knob → what all of its settings are called, and what they are held against
 COLLECTED = {
+    "workers": ("DataLoader workers", "the fewest workers"),
     "implementation": ("Another implementation", "the workload's first implementation"),
     TOGETHER: ("Several knobs at once", "the reference"),
 }
@@ -38,6 +43,7 @@ class Answer:
         standing: a key of ``STANDINGS``.
         ratio: the median of the ratios, above 1 means faster.
         tally: verdict → number of comparisons, in the order of ``VERDICTS``.
+        under: what the ratio is over, in words.
         sentences: effect first, then certainty, pay-off, accuracy and what would make it clear.
         rows: the comparisons behind it.
     """
@@ -50,6 +56,7 @@ class Answer:
     standing: str
     ratio: float
     tally: dict[str, int]
+    under: str
     sentences: tuple[str, ...]
     rows: pd.DataFrame
 
@@ -59,11 +66,11 @@ class Answer:
         return STANDINGS[self.standing]
 
 
-def answers(comparisons: pd.DataFrame) -> list[Answer]:
+def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = ()) -> list[Answer]:
     """An answer per knob, setting and baseline: the single knobs first, then several together.
 
     Implementations and combinations differ from workload to workload; where there are several, one
-    answer collects them.
+    answer collects them. So it is with DataLoader workers, of which ``choices`` are the best numbers.
     """
     order = [*KNOBS, TOGETHER]
     found: list[Answer] = []
@@ -71,6 +78,9 @@ def answers(comparisons: pd.DataFrame) -> list[Answer]:
     for knob in knobs:
         rows = comparisons[comparisons["knob"] == knob]
         settings = list(rows.groupby(["value", "baseline"], sort=False))
+        if knob == "workers" and choices:
+            found.append(_workers(f"answer-{len(found) + 1}", rows, choices))
+            continue
         if knob in COLLECTED and len(settings) > 1:
             found.append(_collection(f"answer-{len(found) + 1}", knob, rows))
             continue
@@ -91,7 +101,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame) -> Answer:
         sentences.to_be_clear(rows),
     ]
     spelled = [f"{one.value} instead of {one.baseline}" if knob != TOGETHER else one.value for one in each(rows)]
-    setting = [" · ".join(filter(None, pair)) for pair in zip(spelled, rows["setting"], strict=True)]
+    ratio = float(rows["ratio"].median())
     return Answer(
         key=key,
         knob=knob,
@@ -99,11 +109,54 @@ def _collection(key: str, knob: str, rows: pd.DataFrame) -> Answer:
         baseline=baseline,
         title=title,
         standing=_standing(tally, rows),
-        ratio=float(rows["ratio"].median()),
+        ratio=ratio,
         tally=tally,
+        under=_under(baseline, len(rows)),
         sentences=tuple(sentence for sentence in said if sentence),
-        rows=rows.assign(setting=setting, name=rows["workload"] + " " + pd.Series(setting, index=rows.index)),
+        rows=_spelled(rows, spelled),
     )
+
+
+def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice]) -> Answer:
+    """Which number of workers to use for what: the answer is a number, not a yes or a no."""
+    title, baseline = COLLECTED["workers"]
+    tally = _tally(rows)
+    gains = [choice.use.over_least.ratio for choice in choices if choice.use.over_least]
+    said = [sentence(choice) for choice in choices[:NAMED_CHOICES]]
+    if len(choices) > NAMED_CHOICES:
+        said.append(f"{len(choices) - NAMED_CHOICES} more are in the table of numbers of workers below.")
+    more = [choice for choice in choices if choice.use is not choice.least]
+    if not more:
+        standing = "no" if tally["slower"] else _standing(tally, rows)
+    elif any(not choice.sure for choice in more) or len(more) < len(choices):
+        standing = "depends" if any(choice.sure for choice in more) else "unclear"
+    else:
+        standing = "yes"
+    spelled = [workers(int(one.value)) for one in each(rows)]
+    return Answer(
+        key=key,
+        knob="workers",
+        value="",
+        baseline=baseline,
+        title=title,
+        standing=standing,
+        ratio=median(gains) if gains else 1.0,
+        tally=tally,
+        under=f"with the number to use, as fast as with {baseline}"
+        + (f", median of {len(choices)} settings" if len(choices) > 1 else ""),
+        sentences=(*said, sentences.certainty(rows, tally), *filter(None, [sentences.to_be_clear(rows)])),
+        rows=_spelled(rows, spelled),
+    )
+
+
+def _spelled(rows: pd.DataFrame, spelled: Sequence[str]) -> pd.DataFrame:
+    """The rows with their own setting of the knob said beside the others."""
+    setting = [" · ".join(filter(None, pair)) for pair in zip(spelled, rows["setting"], strict=True)]
+    return rows.assign(setting=setting, name=rows["workload"] + " " + pd.Series(setting, index=rows.index))
+
+
+def _under(baseline: str, number: int) -> str:
+    return f"as fast as {baseline}" + (f", median of {number} cases" if number > 1 else "")
 
 
 def _tally(rows: pd.DataFrame) -> dict[str, int]:
@@ -129,6 +182,7 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame) 
         standing=_standing(tally, rows),
         ratio=float(rows["ratio"].median()),
         tally=tally,
+        under=_under(baseline, len(rows)),
         sentences=tuple(sentence for sentence in said if sentence),
         rows=rows,
     )

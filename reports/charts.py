@@ -1,4 +1,4 @@
-"""The charts: forest plots of speed-ups and scaling curves, as SVG that stands within the page.
+"""Forest plots of speed-ups and scaling curves, as SVG that stands within the page.
 
 Figures are drawn without pyplot and know nothing of runs or files; how one becomes part of the page
 is left to ``svg``.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +15,10 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, NullLocator
 
 from reports import units
+from reports.canvas import decades, key_of, label, new_axes, round_time, text_below, text_beside, ticks_at
 from reports.svg import BAND, INK, LINE_COLOURS, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
@@ -29,7 +28,6 @@ LINE_STYLES = ("-", "--", "-.", ":")
 ROW_POINTS = 17.0
 WIDTH_POINTS = 660.0
 LABEL_POINTS = 250.0
-LABEL_LETTERS = 42
 MAX_ROWS = 60  # more than these would be a wall, not a chart
 RATIO_TICKS = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1),
@@ -64,7 +62,9 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str) -> str:
         rows += [group, *members]
     height = ROW_POINTS * (len(rows) + 0.5)
     with rc_context(STYLE):
-        figure, axes = _figure(WIDTH_POINTS, height + 30, (LABEL_POINTS, 30, WIDTH_POINTS - LABEL_POINTS - 125, height))
+        figure, axes = new_axes(
+            WIDTH_POINTS, height + 30, (LABEL_POINTS, 30, WIDTH_POINTS - LABEL_POINTS - 125, height)
+        )
         low, high = _range(bars)
         axes.set_xscale("log")
         axes.set_xlim(low, high)
@@ -72,11 +72,11 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str) -> str:
         axes.axvspan(1 / (1 + threshold), 1 + threshold, color=BAND, linewidth=0)
         axes.axvline(1, color=MUTED, linewidth=1)
         ticks = _thinned([tick for tick in RATIO_TICKS if low <= tick <= high], low, high)
-        _ticks(axes.xaxis, ticks, [f"{tick:g}×" for tick in ticks])
+        ticks_at(axes.xaxis, ticks, [f"{tick:g}×" for tick in ticks])
         axes.yaxis.set_major_locator(NullLocator())
         for place, row in enumerate(rows):
             if isinstance(row, str):
-                _text(axes, 0.0, place, _label(row), -6, "right", colour=MUTED, weight="bold")
+                text_beside(axes, 0.0, place, label(row), -6, "right", colour=MUTED, weight="bold")
                 continue
             _forest_row(axes, place, row, low, high)
         axes.spines[["left", "right", "top"]].set_visible(False)
@@ -87,7 +87,7 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str) -> str:
 def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
     """Time per call over size, both logarithmic, a line each; returns SVG."""
     with rc_context(STYLE):
-        figure, axes = _figure(300, 205, (52, 38, 238, 162))
+        figure, axes = new_axes(300, 205, (52, 38, 238, 162))
         axes.set_xscale("log")
         axes.set_yscale("log")
         for place, curve in enumerate(curves):
@@ -97,14 +97,14 @@ def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
                 **_line(place),
             )
         sizes = sorted({size for curve in curves for size, _ in curve.points})
-        _ticks(axes.xaxis, sizes[:: math.ceil(len(sizes) / 6)], None)
+        ticks_at(axes.xaxis, sizes[:: math.ceil(len(sizes) / 6)], None)
         bottom, top = axes.get_ylim()
-        _ticks(axes.yaxis, _decades(bottom, top), None)
+        ticks_at(axes.yaxis, decades(bottom, top), None)
         axes.xaxis.set_major_formatter(
             FixedFormatter([f"{tick:,g}" if tick < 1e6 else f"{tick / 1e6:.3g}M" for tick in axes.get_xticks()])
         )
-        axes.yaxis.set_major_formatter(FixedFormatter([_round(tick) for tick in axes.get_yticks()]))
-        _text_below(axes, axis)
+        axes.yaxis.set_major_formatter(FixedFormatter([round_time(tick) for tick in axes.get_yticks()]))
+        text_below(axes, axis)
         axes.grid(visible=True, color=RULE, linewidth=0.6)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -118,13 +118,8 @@ def key_of_line(place: int, prefix: str) -> str:
 
 @lru_cache(maxsize=32)
 def _drawn_key(place: int) -> str:
-    with rc_context(STYLE):
-        figure, axes = _figure(34, 12, (0, 0, 34, 12))
-        axes.set_axis_off()
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
-        axes.plot([0.03, 0.5, 0.97], [0.5] * 3, markevery=[1], **_line(place))
-        return to_svg(figure, "any-chart")
+    look = _line(place)
+    return key_of(look["color"], look["marker"], look["linestyle"], "any-chart")
 
 
 def _line(place: int) -> dict[str, Any]:
@@ -136,16 +131,6 @@ def _line(place: int) -> dict[str, Any]:
         "markersize": 5,
         "linewidth": 1.5,
     }
-
-
-def _figure(width: float, height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
-    """A transparent figure with one pair of axes; all in points (1/72 inch), ``box`` as left, bottom, width, height."""
-    figure = Figure(figsize=(width / 72, height / 72))
-    figure.patch.set_visible(False)
-    left, bottom, across, up = box
-    axes = figure.add_axes((left / width, bottom / height, across / width, up / height))
-    axes.patch.set_visible(False)
-    return figure, axes
 
 
 def _forest_row(axes: Axes, place: int, bar: Bar, low: float, high: float) -> None:
@@ -166,52 +151,10 @@ def _forest_row(axes: Axes, place: int, bar: Bar, low: float, high: float) -> No
         markerfacecolor=PAPER if hollow else colour,
         markeredgewidth=1.4 if hollow else 0,
     )
-    _text(axes, 0.0, place, _label(bar.label), -6, "right", colour=INK)
+    text_beside(axes, 0.0, place, label(bar.label), -6, "right", colour=INK)
     interval = units.ratio_interval(bar.low, bar.high)
-    _text(axes, 1.0, place, units.ratio(bar.ratio), 42, "right", colour=INK, weight="bold")
-    _text(axes, 1.0, place, interval, 48, "left", colour=MUTED)
-
-
-def _text(
-    axes: Axes, x: float, y: float, text: str, shift: float, align: str, *, colour: str, weight: str = "normal"
-) -> None:
-    """Text beside a row: ``x`` in the axes' width plus ``shift`` points; names are never read as formulae."""
-    axes.annotate(
-        text,
-        (x, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(shift, 0),
-        textcoords="offset points",
-        ha=align,
-        va="center_baseline",
-        color=colour,
-        fontweight=weight,
-        annotation_clip=False,
-        parse_math=False,
-    )
-
-
-def _text_below(axes: Axes, text: str) -> None:
-    axes.annotate(
-        _label(text),
-        (0.5, 0),
-        xycoords="axes fraction",
-        xytext=(0, -34),
-        textcoords="offset points",
-        ha="center",
-        color=MUTED,
-        annotation_clip=False,
-        parse_math=False,
-    )
-
-
-def _label(text: str) -> str:
-    """One line of bounded length, the end kept, because that is where names differ."""
-    text = re.sub(r"[\x00-\x1f\x7f\s]+", " ", text).strip()
-    if len(text) <= LABEL_LETTERS:
-        return text
-    kept = LABEL_LETTERS - 1
-    return text[: kept // 3] + "…" + text[-(kept - kept // 3) :]
+    text_beside(axes, 1.0, place, units.ratio(bar.ratio), 42, "right", colour=INK, weight="bold")
+    text_beside(axes, 1.0, place, interval, 48, "left", colour=MUTED)
 
 
 def _range(bars: Sequence[Bar]) -> tuple[float, float]:
@@ -231,27 +174,3 @@ def _thinned(ticks: list[float], low: float, high: float) -> list[float]:
         if all(abs(math.log(tick / other)) >= room for other in kept):
             kept.append(tick)
     return sorted(kept)
-
-
-def _round(seconds: float) -> str:
-    """A round time without the zeros that a measured one would keep: ``1 ms``."""
-    number, unit = units.seconds(seconds).split(" ")
-    return f"{float(number.replace(',', '')):g} {unit}"
-
-
-def _decades(bottom: float, top: float) -> list[float]:
-    """Round values between two limits: powers of ten, with 2 and 5 where there are few."""
-    powers = range(math.floor(math.log10(bottom)), math.ceil(math.log10(top)) + 1)
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        found = [step * 10.0**power for power in powers for step in steps if bottom <= step * 10.0**power <= top]
-        if len(found) >= 3:
-            break
-    return found
-
-
-def _ticks(axis: Any, places: Sequence[float], labels: Sequence[str] | None) -> None:
-    axis.set_major_locator(FixedLocator(places))
-    axis.set_minor_locator(NullLocator())
-    if labels is not None:
-        axis.set_major_formatter(FixedFormatter(labels))
-    axis.set_tick_params(color=RULE, labelcolor=MUTED, length=3, labelsize=10)

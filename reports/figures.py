@@ -6,7 +6,7 @@ How a chart looks is left to ``charts``; each comes with its text alternative.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,15 @@ import pandas as pd
 from markupsafe import Markup
 
 from reports import units
+from reports.ablation import Path
 from reports.advice import Answer
+from reports.bars import FOOT, REST, Column, columns, waterfall
+from reports.bars import Step as Fall
+from reports.bars import spoken as in_words
+from reports.canvas import key_of
 from reports.charts import MAX_ROWS, Bar, Curve, forest, key_of_line, scaling
-from reports.frames import each
+from reports.frames import each, workers
+from reports.loaders import Choice
 
 MAX_CURVES = 6
 MAX_PANELS = 36
@@ -113,12 +119,12 @@ def _panels(cases: pd.DataFrame) -> Iterator[tuple[str, str, str, list[tuple[flo
 def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]], prefix: str) -> Chart:
     knobs = [
         knob
-        for knob in ("implementation", "device", "mode", "precision")
+        for knob in ("implementation", "device", "mode", "precision", "workers")
         if len({getattr(case, knob) for _, case in rows}) > 1
     ]
     lines: dict[str, list[tuple[float, float]]] = {}
     for size, case in rows:
-        name = " ".join(getattr(case, knob) for knob in knobs) or case.mode
+        name = " ".join(_shown(case, knob) for knob in knobs) or case.mode
         lines.setdefault(name, []).append((size, float(case.seconds)))
     curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
     shown, left = curves[:MAX_CURVES], len(curves) - MAX_CURVES
@@ -138,6 +144,11 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
     )
 
 
+def _shown(case: Any, knob: str) -> str:
+    value = str(getattr(case, knob))
+    return workers(int(value)) if knob == "workers" and value else value
+
+
 def _first_seen(names: pd.Series[str]) -> pd.Series[int]:
     """A sort key that groups equal names in the order of their first appearance."""
     return pd.Series(pd.factorize(names)[0], index=names.index)
@@ -145,3 +156,55 @@ def _first_seen(names: pd.Series[str]) -> pd.Series[int]:
 
 def _number(value: Any) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
+
+
+def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
+    """A chart per choice: a bar per number of workers, with the wait for the first batch as its foot."""
+    charts = []
+    for place, choice in enumerate(choices[:MAX_PANELS]):
+        bars = [
+            Column(
+                label=str(count.workers),
+                seconds=count.record["timing"]["seconds"],
+                low=count.record["timing"]["low"],
+                high=count.record["timing"]["high"],
+                foot=count.first_batch,
+            )
+            for count in choice.counts
+        ]
+        prefix = f"loader-{place + 1}"
+        feet = any(bar.foot is not None for bar in bars)
+        keys = [(REST, "after the first batch" if feet else "a call")] + [(FOOT, "until the first batch")] * feet
+        charts.append(
+            Chart(
+                svg=Markup(columns(bars, "DataLoader workers", prefix)),
+                title=choice.name,
+                alternative=f"Time of {choice.name} by number of DataLoader workers. "
+                + "; ".join(in_words(bar) for bar in bars)
+                + ".",
+                keys=tuple(
+                    (Markup(key_of(colour, "s", "none", f"{prefix}-k{number}")), words)
+                    for number, (colour, words) in enumerate(keys)
+                ),
+            )
+        )
+    return charts
+
+
+def path_chart(path: Path) -> Chart:
+    """A path as a waterfall: each step's bar goes from the time before it to its own."""
+    steps: list[Fall] = []
+    for step in path.steps:
+        before = steps[-1].seconds if steps and not step.beside else 0.0
+        falls = step.before is not None
+        against = step.before if falls else step.first
+        said = units.seconds(step.seconds) + (f" ({units.ratio(against.ratio)})" if against else "")
+        verdict = step.before.verdict if step.before else ""
+        steps.append(Fall(step.name, before if falls else 0.0, step.seconds, verdict, said))
+    return Chart(
+        svg=Markup(waterfall(steps, path.key)),
+        title=f"Time of {path.name}, step by step",
+        alternative=f"Waterfall chart of {path.name}: "
+        + "; ".join(f"{fall.label} {fall.said}" for fall in steps)
+        + ". Each ratio is over the step before; beside the path, over the first.",
+    )

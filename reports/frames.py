@@ -11,12 +11,14 @@ import pandas as pd
 from bench.engine.estimate import calls_to_pay_off
 from bench.engine.schema import Record, SpeedupRecord
 from reports.load import Run
+from reports.roofline import Bound, bounds
 
-KNOBS = ("mode", "precision", "device", "implementation")
+KNOBS = ("mode", "precision", "device", "workers", "implementation")
 TOGETHER = "together"  # several knobs at once
 
 CASE_COLUMNS = [
     *("id", "anchor", "family", "suite", "workload", "size", "sizes", "implementation", "device", "mode", "precision"),
+    *("workers", "bound_by", "share_of_ceiling"),
     *("reference", "seconds", "low", "high", "flops_per_second", "bytes_per_second", "samples_per_second"),
     *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold"),
 ]
@@ -44,12 +46,16 @@ class Frames:
 def frames(run: Run) -> Frames:
     """Both tables of a run, in the order of its file."""
     varied = _varied(run)
+    limits = bounds(run)
+    tied = _tied(run)
     by_id = {record["case"]["id"]: record for record in run.records}
-    cases = [_case_row(record, anchor(index)) for index, record in enumerate(run.records)]
+    cases = [
+        _case_row(record, anchor(index), limits.get(record["case"]["id"])) for index, record in enumerate(run.records)
+    ]
     comparisons = [
         _comparison_row(record, anchor(index), one, by_id, varied[_workload(record)])
         for index, record in enumerate(run.records)
-        for one in _single_knob(record, by_id)
+        for one in _single_knob(record, by_id, record["case"]["family"] in tied)
     ]
     return Frames(
         cases=pd.DataFrame(cases, columns=CASE_COLUMNS),
@@ -73,7 +79,7 @@ def _varied(run: Run) -> dict[str, set[str]]:
     for record in run.records:
         knobs = found.setdefault(_workload(record), {knob: set() for knob in KNOBS})
         for knob, settings in knobs.items():
-            settings.add(_setting(record, knob))
+            settings.add(setting(record, knob))
     return {
         workload: {knob for knob, settings in knobs.items() if len(settings) > 1} for workload, knobs in found.items()
     }
@@ -83,7 +89,7 @@ def _workload(record: Record) -> str:
     return f"{record['case']['suite']}.{record['case']['workload']}"
 
 
-def _case_row(record: Record, its_anchor: str) -> dict[str, Any]:
+def _case_row(record: Record, its_anchor: str, limit: Bound | None) -> dict[str, Any]:
     case, timing, cost = record["case"], record["timing"], record["cost"]
     held = next((one for one in record["speedups"] if one["knob"] == "reference"), None)
     seconds = timing["seconds"]
@@ -92,6 +98,9 @@ def _case_row(record: Record, its_anchor: str) -> dict[str, Any]:
         "anchor": its_anchor,
         "size": case["size_label"],
         "sizes": case["size"],
+        "workers": setting(record, "workers"),
+        "bound_by": limit.kind if limit else "",
+        "share_of_ceiling": limit.share if limit else None,
         "seconds": seconds,
         "low": timing["low"],
         "high": timing["high"],
@@ -107,33 +116,63 @@ def _case_row(record: Record, its_anchor: str) -> dict[str, Any]:
     }
 
 
-def _single_knob(record: Record, by_id: dict[str, Record]) -> list[SpeedupRecord]:
+def _tied(run: Run) -> set[str]:
+    """The families in which mode, precision and workers come with the implementation, as in a path of steps."""
+    settings: dict[str, dict[str, set[tuple[str, ...]]]] = {}
+    for record in run.records:
+        case = record["case"]
+        its = tuple(setting(record, knob) for knob in ("mode", "precision", "workers"))
+        settings.setdefault(case["family"], {}).setdefault(case["implementation"], set()).add(its)
+    return {
+        family
+        for family, found in settings.items()
+        if all(len(own) == 1 for own in found.values()) and len(set().union(*found.values())) > 1
+    }
+
+
+def _single_knob(record: Record, by_id: dict[str, Record], tied: bool) -> list[SpeedupRecord]:
     """A record's comparisons that an answer can rest on.
 
     Those of one knob as they stand; and the one against the reference where several knobs differ,
-    as the answer to "all of them together".
+    as the answer to "all of them together", or to the implementation that they are ``tied`` to.
     """
     single = [one for one in record["speedups"] if one["knob"] != "reference"]
     for one in record["speedups"]:
         other = by_id.get(one["against"])
         if one["knob"] != "reference" or other is None:
             continue
-        differing = [knob for knob in KNOBS if _setting(record, knob) != _setting(other, knob)]
-        if len(differing) > 1:
-            value = " + ".join(_setting(record, knob) for knob in differing)
-            baseline = " + ".join(_setting(other, knob) for knob in differing)
+        differing = [knob for knob in KNOBS if setting(record, knob) != setting(other, knob)]
+        if tied and "implementation" in differing and len(differing) > 1:
+            value, baseline = setting(record, "implementation"), setting(other, "implementation")
+            single.append({**one, "knob": "implementation", "value": value, "baseline": baseline})
+        elif len(differing) > 1:
+            value = " + ".join(spoken(record, knob) for knob in differing)
+            baseline = " + ".join(spoken(other, knob) for knob in differing)
             single.append({**one, "knob": TOGETHER, "value": value, "baseline": baseline})
     return single
 
 
-def _setting(record: Record, knob: str) -> str:
+def setting(record: Record, knob: str) -> str:
+    """A record's setting of a knob; empty where its workload does not have that knob."""
     case = record["case"]
     return {
         "mode": case["mode"],
         "precision": case["precision"],
         "device": case["device"],
         "implementation": case["implementation"],
+        "workers": str(case.get("workers", "")),
     }[knob]
+
+
+def spoken(record: Record, knob: str) -> str:
+    """A setting as it stands among others: a bare number of workers would say nothing there."""
+    value = setting(record, knob)
+    return workers(int(value)) if knob == "workers" and value else value
+
+
+def workers(number: int) -> str:
+    """``1 worker``, ``2 workers``."""
+    return f"{number} worker{'s' if number != 1 else ''}"
 
 
 def _comparison_row(
@@ -143,20 +182,20 @@ def _comparison_row(
     said = (
         case["size_label"].replace(",", ", "),
         *(
-            _setting(record, knob)
-            for knob in ("implementation", "device", "mode", "precision")
+            spoken(record, knob)
+            for knob in ("implementation", "device", "mode", "precision", "workers")
             if knob in varied and one["knob"] not in (knob, TOGETHER)
         ),
     )
-    setting = " · ".join(part for part in said if part)
+    where = " · ".join(part for part in said if part)
     return {
         **one,
         "id": case["id"],
         "anchor": its_anchor,
         "suite": case["suite"],
         "workload": _workload(record),
-        "name": f"{_workload(record)} {setting}".strip(),
-        "setting": setting,
+        "name": f"{_workload(record)} {where}".strip(),
+        "setting": where,
         "relative_error": record["check"]["relative_error"],
         "compiled": _only_this_compiles(record, by_id.get(one["against"])),
         "first_call": record["first_call"]["seconds"],

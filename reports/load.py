@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.engine.estimate import VERDICTS, Speedup
-from bench.engine.schema import KEY, SCHEMA, Record, RunRecord, SpeedupRecord
+from bench.engine.schema import KEY, SCHEMA, CeilingRecord, Record, RunRecord, SpeedupRecord
 from reports.contract import ContractError, check, shown
 
 MAX_BYTES = 200 * 2**20
@@ -69,6 +69,8 @@ def from_json(document: object, name: str = "run.json") -> Run:
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
     _check_version(document[KEY], KEY)
     check(document[KEY], RunRecord, KEY)
+    for index, ceiling in enumerate(document[KEY].get("ceilings", [])):
+        _check_ceiling(ceiling, f"{KEY}.ceilings[{index}]")
     seen: dict[str, str] = {}
     for index, record in found.items():
         where = f"benchmarks[{index}].extra_info.{KEY}"
@@ -151,6 +153,22 @@ def _check_meaning(record: Record, where: str) -> None:
     _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
     for index, one in enumerate(record["speedups"]):
         _check_speedup(one, f"{where}.speedups[{index}]")
+    for name, meter in record.get("meters", {}).items():
+        if not meter["values"]:
+            raise ContractError(f"{where}.meters.{name}.values: expected at least one")
+    for key, number in (("workers", record["case"].get("workers")), ("peak_bytes", record.get("peak_bytes"))):
+        if number is not None and number < 0:
+            raise ContractError(f"{where}: expected {key} from 0, got {number}")
+
+
+def _check_ceiling(ceiling: CeilingRecord, where: str) -> None:
+    for precision, rate in ceiling["flops_per_second"].items():
+        _positive(rate, f"{where}.flops_per_second.{precision}")
+    for working_set, rate in ceiling["bytes_per_second"].items():
+        if not working_set.isascii() or not working_set.isdigit():
+            raise ContractError(f"{where}.bytes_per_second: expected whole bytes as keys, got {shown(working_set)}")
+        _positive(rate, f"{where}.bytes_per_second.{working_set}")
+    _positive(ceiling["operator_seconds"], f"{where}.operator_seconds")
 
 
 def _check_speedup(one: SpeedupRecord, where: str) -> None:

@@ -16,21 +16,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
-from bench.engine.schema import KEY, Record
-from reports import units
+from bench.engine.schema import KEY
+from reports import loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
-from reports.figures import MAX_PANELS, forests, scalings
-from reports.frames import Frames, anchor, each, frames
+from reports.figures import MAX_PANELS, forests, loader_panels, scalings
+from reports.frames import frames
 from reports.load import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "?"}
-FILTERS = ("suite", "device", "mode", "precision", "verdict")
-STOPS = {
-    "precise": "every interval was narrow enough",
-    "budget": "the time budget was used up",
-    "limit": "the limit of placements was reached",
-}
+FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
 PARTS = {
     "startup": "Starting up",
     "compiling": "Compiling (first calls)",
@@ -43,7 +38,8 @@ PARTS = {
 def render(run: Run) -> str:
     """The report on a run, as HTML."""
     tables = frames(run)
-    found = answers(tables.comparisons)
+    choices = loaders.choices(run)
+    found = answers(tables.comparisons, choices)
     script = (TEMPLATES / "report.js").read_text("utf-8")
     return (
         _environment()
@@ -59,10 +55,15 @@ def render(run: Run) -> str:
             options=run.about["options"],
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
+            claims=sections.claims(run),
+            paths=sections.paths(run),
+            loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
+            roofline=sections.ceilings(run),
+            full=roofline.FULL,
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,
-            suites=_suites(tables),
-            details=_details(run),
+            suites=sections.suites(run, tables),
+            details=sections.details(run),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),
@@ -99,6 +100,8 @@ def _environment() -> Environment:
         percent=units.percent,
         count=units.count,
         digits=units.digits,
+        size=units.size,
+        quantity=units.quantity,
         missing=lambda value: value is None or bool(pd.isna(value)),
     )
     environment.globals.update(
@@ -166,57 +169,14 @@ def _overview(found: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
 
 def _filter_link(answer: Answer) -> str:
     """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
-    if answer.knob in FILTERS:
+    if answer.knob in FILTERS and answer.value:
         return urlencode({answer.knob: answer.value})
     return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
-
-
-def _suites(tables: Frames) -> list[dict[str, Any]]:
-    suites = []
-    for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
-        several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
-        rates = [
-            (key, label, scale)
-            for key, label, scale in (
-                ("flops_per_second", "GFLOP/s", 1e9),
-                ("bytes_per_second", "GB/s", 1e9),
-                ("samples_per_second", "samples/s", 1.0),
-            )
-            if rows[key].notna().any()
-        ]
-        suites.append(
-            {
-                "name": name,
-                "anchor": f"suite-{place + 1}",
-                "rows": list(each(rows)),
-                "implementations": several,
-                "rates": rates,
-            }
-        )
-    return suites
 
 
 def _choices(cases: pd.DataFrame, name: str) -> list[str]:
     present = [str(value) for value in dict.fromkeys(cases[name]) if value]
     return [verdict for verdict in VERDICTS if verdict in present] if name == "verdict" else present
-
-
-def _details(run: Run) -> list[tuple[str, list[tuple[str, Record, dict[str, str]]]]]:
-    """Per suite, each case's place in the page, its record and how it was timed."""
-    suites: dict[str, list[tuple[str, Record, dict[str, str]]]] = {}
-    for index, record in enumerate(run.records):
-        suites.setdefault(record["case"]["suite"], []).append((anchor(index), record, _timing(record)))
-    return list(suites.items())
-
-
-def _timing(record: Record) -> dict[str, str]:
-    timing = record["timing"]
-    rounds = [len(one) for one in timing["blocks"]]
-    per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
-    return {
-        "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",
-        "stop": STOPS.get(timing["stop"], timing["stop"]),
-    }
 
 
 def _parts(run: Run) -> list[tuple[str, float, float]]:

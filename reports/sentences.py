@@ -34,6 +34,8 @@ def title_of(knob: str, value: str, baseline: str) -> str:
         return TITLES[knob, value]
     if knob == "implementation":
         return f"{code(value)} instead of {code(baseline)}"
+    if knob == "workers":
+        return f"{value} DataLoader worker{'s' if value != '1' else ''}"
     if knob == TOGETHER:
         return f"{code(value)} together"
     return f"{knob} {code(value)}"
@@ -156,18 +158,22 @@ def pay_off(rows: pd.DataFrame) -> str:
         subject = "Its" if len(rows) == 1 else f"For {_case(first)}, its"
         return (
             f"{subject} {units.duration(first.first_call)} of compilation pay off after "
-            f"{units.count(first.pays_after)} calls{interval}, {_after(first.pays_seconds)}."
+            f"{_calls(first.pays_after)}{interval}, {_after(first.pays_seconds)}."
         )
     last = list(each(paying))[-1]
     late = int((paying["pays_seconds"] > LONG_SECONDS).sum())
     text = (
         f"Compilation takes {_durations(rows['first_call'])} and pays off where it helps: soonest after "
-        f"{units.count(first.pays_after)} calls of {_case(first)} ({_after(first.pays_seconds)}), latest after "
+        f"{_calls(first.pays_after)} of {_case(first)} ({_after(first.pays_seconds)}), latest after "
         f"{units.count(last.pays_after)} of {_case(last)} ({_after(last.pays_seconds)})."
     )
     if late:
         text += f" In {late} of {len(paying)} that takes more than an hour of nothing but this call."
     return text
+
+
+def _calls(number: float) -> str:
+    return f"{units.count(number)} call{'s' if number > 1 else ''}"
 
 
 def _after(seconds: float) -> str:

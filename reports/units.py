@@ -89,3 +89,16 @@ def size(value: float) -> str:
         if value >= 1024**power:
             return f"{digits(value / 1024**power)} {unit}"
     return f"{value:g} B"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number that a case noted about itself, in its unit: seconds, bytes, any other, or none."""
+    if unit == "s":
+        return seconds(value)
+    if unit == "bytes":
+        return size(value)
+    if value == int(value):
+        text = f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    else:
+        text = f"{value:.4g}" if abs(value) < 1 else digits(value)
+    return f"{text}{unit[1:]}" if unit == "1/s" else f"{text} {unit}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from reports.load import from_json
 from reports.page import render
+from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 
 if TYPE_CHECKING:
@@ -45,8 +47,32 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def rich_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("rich") / "report.html"
+    path.write_text(render(from_json(make_rich_run())), "utf-8")
+    return path.as_uri()
+
+
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
+    yield from opened(browser, address)
+
+
+@pytest.fixture
+def rich_page(browser: Browser, rich_address: str) -> Iterator[Page]:
+    """The report of a run with workers, meters, claims that are judged, a path and a roofline."""
+    yield from opened(browser, rich_address)
+
+
+@pytest.fixture(params=["page", "rich_page"])
+def either(request: pytest.FixtureRequest) -> Page:
+    page: Page = request.getfixturevalue(request.param)
+    return page
+
+
+def opened(browser: Browser, address: str) -> Iterator[Page]:
+    """A page that must load nothing from elsewhere and say nothing to the console."""
     with_errors: list[str] = []
     page = browser.new_page()
     page.on("console", lambda message: with_errors.append(message.text))
@@ -157,6 +183,59 @@ def test_a_case_leads_to_its_details_without_losing_the_view(page: Page) -> None
     assert shown(page) == before
 
 
+def test_the_number_of_workers_narrows_the_tables(rich_page: Page) -> None:
+    rich_page.get_by_role("search").get_by_label("Workers").select_option("2")
+    rows = shown(rich_page)
+    assert {row["workers"] for row in rows} == {"2"}
+    assert {row["suite"] for row in rows} == {"dataloader"}
+    rich_page.locator("table[data-suite=dataloader] th[data-key=workers] button").click()
+    assert "sort.dataloader=-workers" in rich_page.url
+
+
+def test_a_claim_opens_its_comparisons_and_leads_to_their_cases(rich_page: Page) -> None:
+    rich_page.get_by_role("link", name="Claims, judged here").click()
+    claim = rich_page.locator("#claim-workers-large")
+    claim.locator("summary").focus()
+    rich_page.keyboard.press("Enter")
+    claim.get_by_role("link").click()
+    rich_page.wait_for_function("location.hash.startsWith('#case-')")
+    details = rich_page.locator(rich_page.evaluate("location.hash"))
+    assert details.is_visible()
+    assert "first batch" in details.inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_mark_of_a_chart_stands_out_from_the_card(rich_page: Page, scheme: Any) -> None:
+    rich_page.emulate_media(color_scheme=scheme)
+    colours = rich_page.evaluate(
+        """() => [...document.querySelectorAll("#roofline svg [style], #paths svg [style], #loaders svg [style]")]
+            .filter(node => !node.closest("defs"))
+            .filter(node => /var\\(--(line|faster|slower|ink)/.test(node.getAttribute("style")))
+            .flatMap(node => ["fill", "stroke"].map(name => getComputedStyle(node)[name]))
+            .filter(colour => colour.startsWith("rgb("))"""
+    )
+    card = rich_page.evaluate("getComputedStyle(document.querySelector('.panels .chart')).backgroundColor")
+    assert len(colours) > 20
+    assert min(_contrast(colour, card) for colour in set(colours)) >= 3  # WCAG 1.4.11: graphical objects
+
+
+def _contrast(first: str, second: str) -> float:
+    def light(colour: str) -> float:
+        parts = [float(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lower, higher = sorted((light(first), light(second)))
+    return (higher + 0.05) / (lower + 0.05)
+
+
+def test_print_shows_the_claims_and_hides_the_controls(rich_page: Page) -> None:
+    rich_page.emulate_media(media="print")
+    assert rich_page.locator("#claim-workers-large").is_visible()
+    assert rich_page.locator("#roofline svg").first.is_visible()
+    assert not rich_page.locator("form.filters").is_visible()
+
+
 def test_dark_mode_turns_page_and_charts(page: Page) -> None:
     def colours() -> list[str]:
         return page.evaluate(
@@ -170,14 +249,17 @@ def test_dark_mode_turns_page_and_charts(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_the_page_itself_never_scrolls_sideways(page: Page, width: int) -> None:
+def test_the_page_itself_never_scrolls_sideways(either: Page, width: int) -> None:
+    page = either
     page.set_viewport_size({"width": width, "height": 800})
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_background(page: Page, scheme: Any) -> None:
+def test_text_stands_out_from_its_background(either: Page, scheme: Any) -> None:
+    page = either
+    page.evaluate("document.querySelectorAll('#claims details, #loaders details').forEach(one => one.open = true)")
     page.emulate_media(color_scheme=scheme)
     ratios = page.evaluate(
         """() => {
@@ -192,7 +274,7 @@ def test_text_stands_out_from_its_background(page: Page, scheme: Any) -> None:
                 }
             };
             return [...document.querySelectorAll(
-                "p, a, th, td, dt, dd, code, summary, .verdict, .standing, figcaption, label")]
+                "p, a, th, td, dt, dd, li, code, summary, .verdict, .standing, figcaption, label")]
                 .filter(node => node.checkVisibility() && node.textContent.trim())
                 .map(node => {
                     const [a, b] = [light(channels(getComputedStyle(node).color)), light(behind(node))];

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reports.load import Run, from_json
+from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 
 
@@ -34,3 +35,14 @@ def run_file(shared_document: Any, tmp_path: Path) -> Path:
     path = tmp_path / "run.json"
     path.write_text(json.dumps(shared_document), "utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def rich_document() -> Any:
+    """A run with workers, meters, peaks of memory and ceilings; tests must not change it."""
+    return make_rich_run()
+
+
+@pytest.fixture(scope="session")
+def rich(rich_document: Any) -> Run:
+    return from_json(rich_document)

@@ -85,12 +85,12 @@ def make_run(seed: int = 1, *, placements: int = 12, rounds: int = 9, copies: in
             name = workload["workload"] + (f"_{copy}" if copy else "")
             for size in workload["sizes"]:
                 benchmarks += _family({**workload, "workload": name}, size, rng, placements, rounds, noise)
-    return _document(benchmarks)
+    return document_of(benchmarks)
 
 
 def empty_run() -> Any:
     """A run in which nothing could be measured."""
-    return _document([])
+    return document_of([])
 
 
 def _family(
@@ -132,7 +132,7 @@ def _family(
             if variant[knob] != variants[0][knob]:
                 held.append((knob, variants.index({**variant, knob: variants[0][knob]})))
         found.append(
-            _benchmark(
+            benchmark_of(
                 case,
                 blocks[index],
                 [
@@ -170,8 +170,8 @@ def speedup_record(knob: str, case: dict[str, Any], other: dict[str, Any], estim
     finite = math.isfinite(estimate.high)
     return {
         "knob": knob,
-        "value": " ".join(case[k] for k in KNOBS) if knob == "reference" else case[knob],
-        "baseline": " ".join(other[k] for k in KNOBS) if knob == "reference" else other[knob],
+        "value": " ".join(case[k] for k in KNOBS) if knob == "reference" else str(case[knob]),
+        "baseline": " ".join(other[k] for k in KNOBS) if knob == "reference" else str(other[knob]),
         "against": other["id"],
         "ratio": estimate.ratio,
         "low": estimate.low if finite else None,
@@ -183,7 +183,7 @@ def speedup_record(knob: str, case: dict[str, Any], other: dict[str, Any], estim
     }
 
 
-def _benchmark(case: Any, blocks: list[list[float]], speedups: list[Any], cost: Any, rng: random.Random) -> Any:
+def benchmark_of(case: Any, blocks: list[list[float]], speedups: list[Any], cost: Any, rng: random.Random) -> Any:
     estimate = seconds_per_call(blocks)
     finite = math.isfinite(estimate.high)
     compiled = case["mode"] != "eager"
@@ -260,7 +260,7 @@ def _stats(data: list[float]) -> dict[str, Any]:
     }
 
 
-def _document(benchmarks: list[Any]) -> dict[str, Any]:
+def document_of(benchmarks: list[Any]) -> dict[str, Any]:
     unmeasured = _case(
         {"suite": "matmul", "workload": "batched", "about": "a batch of products"},
         {"batch": 512, "n": 4096},

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from bench.engine.schema import KEY
+from reports.claims import judge
 from reports.load import Run, from_json
 from reports.page import prose, render
+from reports.roofline import bounds
+from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run
 
 HOSTILE = "<script>alert(1)</script>\"'&$x_1$ {{7*7}} \u202e🦆 --></style>"
@@ -45,16 +48,26 @@ class Page(HTMLParser):
         return [attributes[name] for _, attributes in self.tags if name in attributes]
 
 
+@pytest.fixture(scope="module", params=[make_run, make_rich_run], ids=["plain", "rich"])
+def measured(request: pytest.FixtureRequest) -> Run:
+    """A run of an older file, and one with everything that a file can have."""
+    return from_json(request.param())
+
+
 @pytest.fixture(scope="module")
-def page(run: Run) -> Page:
-    return Page(render(run))
+def page(measured: Run) -> Page:
+    return Page(render(measured))
+
+
+@pytest.fixture(scope="module")
+def rich_page(rich: Run) -> Page:
+    return Page(render(rich))
 
 
 @pytest.fixture(scope="module")
 def hostile() -> Page:
-    document = make_run()
-    text = json.dumps(document)
-    for name in ("square", "mlp", "784-100-10", "Unsupported"):
+    text = json.dumps(make_rich_run())
+    for name in ("square", "mlp", "784-100-10", "Unsupported", "batch_1000", "decoded", "epochs", "1/s"):
         text = text.replace(name, json.dumps(HOSTILE)[1:-1])
     return Page(render(from_json(json.loads(text))))
 
@@ -109,17 +122,17 @@ def test_every_table_has_a_caption_and_scoped_headers(page: Page) -> None:
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
 
 
-def test_every_case_has_a_row_and_details(page: Page, run: Run) -> None:
+def test_every_case_has_a_row_and_details(page: Page, measured: Run) -> None:
     rows = [attributes for tag, attributes in page.tags if tag == "tr" and "data-verdict" in attributes]
-    assert len(rows) == len(run.records)
+    assert len(rows) == len(measured.records)
     ids = set(page.attributes("id"))
-    assert {f"case-{place + 1}" for place in range(len(run.records))} <= ids
+    assert {f"case-{place + 1}" for place in range(len(measured.records))} <= ids
 
 
-def test_what_was_not_measured_is_said_with_its_reason(page: Page, run: Run) -> None:
-    for one in (*run.about["failed"], *run.about["skipped"], *run.about["unavailable"]):
+def test_what_was_not_measured_is_said_with_its_reason(page: Page, measured: Run) -> None:
+    for one in (*measured.about["failed"], *measured.about["skipped"], *measured.about["unavailable"]):
         assert one["reason"] in page.text
-    assert run.about["warnings"][0] in page.text
+    assert measured.about["warnings"][0] in page.text
 
 
 def test_graph_breaks_are_shown_with_their_reason(page: Page) -> None:
@@ -188,3 +201,49 @@ def test_prose_keeps_numbers_with_their_units() -> None:
     assert str(prose("±2 % of `a<b`")) == "±2\u00a0% of <code>a&lt;b</code>"
     assert "6.2\u00a0s of" in prose("its 6.2 s of")
     assert "3 same" in prose("3 same")
+
+
+def test_a_file_without_ceilings_says_why_there_is_no_roofline(run: Run) -> None:
+    page = Page(render(run))
+    assert "roofline" not in page.attributes("id")
+    assert "No roofline is drawn: this file holds no ceilings" in page.text
+
+
+def test_every_part_of_a_rich_run_has_its_section_and_a_link_from_the_top(rich_page: Page) -> None:
+    for name in ("claims", "paths", "loaders", "roofline"):
+        assert name in rich_page.attributes("id")
+        assert f"#{name}" in rich_page.attributes("href")
+    assert "No roofline" not in rich_page.text
+    assert "Williams" in rich_page.text
+
+
+def test_every_claim_is_on_the_page_judged_or_with_what_it_would_take(rich: Run, rich_page: Page) -> None:
+    for one in judge(rich):
+        if one.findings:
+            assert f"claim-{one.claim.key}" in rich_page.attributes("id")
+        else:
+            assert all(need.replace("`", "") in rich_page.text.replace("\u00a0", " ") for need in one.missing)
+        assert one.claim.statement.replace("`", "")[-20:] in rich_page.text
+
+
+def test_shares_above_the_ceiling_are_flagged(rich: Run, rich_page: Page) -> None:
+    flagged = [attributes for tag, attributes in rich_page.tags if tag == "abbr"]
+    assert len(flagged) == sum(bound.too_high for bound in bounds(rich).values()) > 0
+    assert all("above its ceiling" in attributes["title"] for attributes in flagged)
+    assert "which is above its ceiling: the cost or the ceiling is wrong" in rich_page.text
+
+
+def test_meters_stand_in_details_and_beside_the_table_in_their_units(rich_page: Page) -> None:
+    words = rich_page.text
+    assert "What 4 cases note beside their time" in words  # export: size, set-up, first call
+    assert "set up before in 610 ms" in words
+    assert "4.00 MiB at the most beyond the inputs" in words
+    assert re.search(r"samples per second: 4,\d\d0/s", words)
+
+
+def test_workers_are_a_column_and_a_filter_only_where_they_are_a_knob(run: Run, rich_page: Page) -> None:
+    assert "filter-workers" in rich_page.attributes("id")
+    assert rich_page.attributes("data-key").count("workers") == 1
+    plain = Page(render(run))
+    assert "filter-workers" not in plain.attributes("id")
+    assert "workers" not in plain.attributes("data-key")

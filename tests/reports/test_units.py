@@ -54,3 +54,19 @@ def test_units_of_rate_and_size() -> None:
     assert units.rate(3.2e9, "FLOP/s") == "3.20 GFLOP/s"
     assert units.size(8 * 2**30) == "8.00 GiB"
     assert units.percent(0.02) == "2 %"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.0123, "s", "12.3 ms"),
+        (319_000, "bytes", "312 KiB"),
+        (21.0, "", "21"),
+        (0.96643, "", "0.9664"),
+        (4039.7, "1/s", "4,040/s"),
+        (12.345, "samples", "12.3 samples"),
+        (0.0, "", "0"),
+    ],
+)
+def test_what_a_case_notes_has_its_unit(value: float, unit: str, shown: str) -> None:
+    assert units.quantity(value, unit) == shown

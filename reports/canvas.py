@@ -1,0 +1,114 @@
+"""What all charts are drawn with: axes measured in points, text that is never a formula, round ticks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from reports import units
+from reports.svg import MUTED, RULE, STYLE, to_svg
+
+LABEL_LETTERS = 42
+
+
+def new_axes(width: float, height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
+    """A transparent figure with one pair of axes; all in points (1/72 inch), ``box`` as left, bottom, width, height."""
+    figure = Figure(figsize=(width / 72, height / 72))
+    figure.patch.set_visible(False)
+    left, bottom, across, up = box
+    axes = figure.add_axes((left / width, bottom / height, across / width, up / height))
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def text_beside(
+    axes: Axes, x: float, y: float, text: str, shift: float, align: str, *, colour: str, weight: str = "normal"
+) -> None:
+    """Text beside a row: ``x`` in the axes' width plus ``shift`` points; names are never read as formulae."""
+    axes.annotate(
+        text,
+        (x, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(shift, 0),
+        textcoords="offset points",
+        ha=align,
+        va="center_baseline",
+        color=colour,
+        fontweight=weight,
+        annotation_clip=False,
+        parse_math=False,
+    )
+
+
+def text_below(axes: Axes, text: str) -> None:
+    axes.annotate(
+        label(text),
+        (0.5, 0),
+        xycoords="axes fraction",
+        xytext=(0, -34),
+        textcoords="offset points",
+        ha="center",
+        color=MUTED,
+        annotation_clip=False,
+        parse_math=False,
+    )
+
+
+def label(text: str) -> str:
+    """One line of bounded length, the end kept, because that is where names differ."""
+    text = re.sub(r"[\x00-\x1f\x7f\s]+", " ", text).strip()
+    if len(text) <= LABEL_LETTERS:
+        return text
+    kept = LABEL_LETTERS - 1
+    return text[: kept // 3] + "…" + text[-(kept - kept // 3) :]
+
+
+def round_time(seconds: float) -> str:
+    """A round time without the zeros that a measured one would keep: ``1 ms``."""
+    number, unit = units.seconds(seconds).split(" ")
+    return f"{float(number.replace(',', '')):g} {unit}"
+
+
+def decades(bottom: float, top: float) -> list[float]:
+    """Round values between two limits: powers of ten, with 2 and 5 where there are few."""
+    powers = range(math.floor(math.log10(bottom)), math.ceil(math.log10(top)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        found = [step * 10.0**power for power in powers for step in steps if bottom <= step * 10.0**power <= top]
+        if len(found) >= 3:
+            break
+    return found
+
+
+def ticks_at(axis: Any, places: Sequence[float], labels: Sequence[str] | None) -> None:
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    if labels is not None:
+        axis.set_major_formatter(FixedFormatter(labels))
+    axis.set_tick_params(color=RULE, labelcolor=MUTED, length=3, labelsize=10)
+
+
+def key_of(colour: str, marker: str, style: str, prefix: str) -> str:
+    """The short piece of a chart's line or a mark of it that stands before its name in the legend; SVG."""
+    with rc_context(STYLE):
+        figure, axes = new_axes(34, 12, (0, 0, 34, 12))
+        axes.set_axis_off()
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.plot(
+            [0.03, 0.5, 0.97],
+            [0.5] * 3,
+            color=colour,
+            marker=marker,
+            linestyle=style,
+            markevery=[1],
+            markersize=5,
+            linewidth=1.5,
+        )
+        return to_svg(figure, prefix)

@@ -1,0 +1,147 @@
+"""Draws a device's roofline: performance over arithmetic intensity, both logarithmic, with the ceilings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedFormatter
+
+from bench.engine.schema import CeilingRecord
+from reports import units
+from reports.canvas import decades, key_of, label, new_axes, text_below, ticks_at
+from reports.figures import Chart
+from reports.load import Run
+from reports.roofline import KINDS, Bound, Point, ceiling_of, points
+from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+
+LOOKS = {
+    "compute": (LINE_COLOURS[0], "s"),
+    "memory": (LINE_COLOURS[1], "^"),
+    "overhead": (LINE_COLOURS[3], "o"),
+}
+WIDTH, HEIGHT = 660.0, 380.0
+
+
+def roofcharts(run: Run, names: Mapping[str, str], limits: Mapping[str, Bound]) -> list[Chart]:
+    """A chart per device that has ceilings and cases of which operations and bytes are known."""
+    charts: list[Chart] = []
+    for device in dict.fromkeys(record["case"]["device"] for record in run.records):
+        ceiling = ceiling_of(run, device)
+        found = points(run, device, names, limits)
+        if found and ceiling and ceiling["flops_per_second"] and ceiling["bytes_per_second"]:
+            charts.append(roofchart(device, ceiling, found, f"roofline-{len(charts) + 1}"))
+    return charts
+
+
+def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: str) -> Chart:
+    """The chart of one device, with the same in words."""
+    best, memory, cache = _roofs(ceiling)
+    lines = [(memory, "-"), (cache, "--")] if cache > 1.05 * memory else [(memory, "-")]
+    rates = sorted(ceiling["flops_per_second"].items(), key=lambda one: one[1])
+    with rc_context(STYLE):
+        figure, axes = new_axes(WIDTH, HEIGHT, (70, 44, WIDTH - 150, HEIGHT - 60))
+        left, right = _limits([point.intensity for point in cases] + [best / memory], 3)
+        bottom, top = _limits([point.flops_per_second for point in cases] + [rate for _, rate in rates], 2)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(left, right)
+        axes.set_ylim(bottom, top)
+        for bandwidth, style in lines:
+            ridge = min(best / bandwidth, right)
+            axes.plot([left, ridge], [left * bandwidth, ridge * bandwidth], color=INK, linewidth=1.2, linestyle=style)
+        for _, rate in rates:
+            axes.plot([max(left, rate / max(cache, memory)), right], [rate, rate], color=INK, linewidth=1.2)
+        _names(axes, rates, right, (HEIGHT - 60) / math.log(top / bottom))
+        for kind, (colour, marker) in LOOKS.items():
+            chosen = [point for point in cases if point.bound.kind == kind]
+            axes.plot(
+                [point.intensity for point in chosen],
+                [point.flops_per_second for point in chosen],
+                color=colour,
+                marker=marker,
+                linestyle="none",
+                markersize=5.5,
+                alpha=0.85,
+            )
+        _round_ticks(axes)
+        text_below(axes, "arithmetic intensity in FLOP per byte")
+        return Chart(
+            svg=Markup(to_svg(figure, prefix)),
+            title=f"Roofline of {device}",
+            alternative=_spoken(device, ceiling, cases),
+            keys=tuple(
+                (Markup(key_of(INK, "", style, f"{prefix}-k{style}")), f"{name} {units.rate(bandwidth, 'B/s')}")
+                for (bandwidth, style), name in zip(lines, ("from memory", "from cache"), strict=False)
+            )
+            + tuple(
+                (Markup(key_of(colour, marker, "none", f"{prefix}-k-{kind}")), f"bound by {kind}")
+                for kind, (colour, marker) in LOOKS.items()
+                if any(point.bound.kind == kind for point in cases)
+            ),
+        )
+
+
+def _roofs(ceiling: CeilingRecord) -> tuple[float, float, float]:
+    """The best rate of operations, the bandwidth of the largest working set and the best of all."""
+    rates = {int(size): rate for size, rate in ceiling["bytes_per_second"].items()}
+    return max(ceiling["flops_per_second"].values()), rates[max(rates)], max(rates.values())
+
+
+def _names(axes: Axes, rates: list[tuple[str, float]], right: float, points_per_log: float) -> None:
+    """The ceilings' names at the right, none nearer to the next than a line of text."""
+    lowest = -math.inf
+    for precision, rate in rates:
+        place = math.log(rate) * points_per_log
+        lowest = max(place, lowest + 12)
+        axes.annotate(
+            label(f"{precision} {units.rate(rate, 'FLOP/s')}"),
+            (right, rate),
+            xytext=(5, lowest - place - 3),
+            textcoords="offset points",
+            color=MUTED,
+            annotation_clip=False,
+            parse_math=False,
+            fontsize=10,
+        )
+
+
+def _limits(values: list[float], room: float) -> tuple[float, float]:
+    return min(values) / room, max(values) * room
+
+
+def _round_ticks(axes: Axes) -> None:
+    """Round ticks, fewer where there would be many."""
+    for axis, (low, high), unit in ((axes.xaxis, axes.get_xlim(), ""), (axes.yaxis, axes.get_ylim(), "FLOP/s")):
+        found = decades(low, high)
+        chosen = found[:: max(1, math.ceil(len(found) / 8))]
+        ticks_at(axis, chosen, None)
+        axis.set_major_formatter(FixedFormatter([_rate(one) if unit else f"{one:g}" for one in chosen]))
+    axes.grid(visible=True, color=RULE, linewidth=0.6)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _rate(value: float) -> str:
+    """``1e9`` → ``1 GFLOP/s``."""
+    number, unit = units.rate(value, "FLOP/s").split(" ")
+    return f"{float(number.replace(',', '')):g} {unit}"
+
+
+def _spoken(device: str, ceiling: CeilingRecord, cases: list[Point]) -> str:
+    best, memory, cache = _roofs(ceiling)
+    counted = Counter(point.bound.kind for point in cases)
+    counted_cases = f"{len(cases)} case{'s' if len(cases) != 1 else ''}"
+    kinds = ", ".join(f"{counted[kind]} bound by {kind}" for kind in KINDS if counted[kind])
+    lowest = min(cases, key=lambda point: point.bound.share)
+    highest = max(cases, key=lambda point: point.bound.share)
+    return (
+        f"Roofline of {device}: {counted_cases} under ceilings of {units.rate(best, 'FLOP/s')} "
+        f"and {units.rate(memory, 'B/s')} from memory ({units.rate(cache, 'B/s')} from cache): {kinds}. "
+        f"Shares of the ceiling go from {units.percent(lowest.bound.share)} ({lowest.name}) "
+        f"to {units.percent(highest.bound.share)} ({highest.name})."
+    )

@@ -1,0 +1,120 @@
+"""Gathers what each section of the page needs; how it looks is left to the templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.engine.schema import Record
+from reports import ablation, claim_words, meters, units
+from reports.claims import judge
+from reports.figures import path_chart
+from reports.frames import Frames, anchor, each
+from reports.load import Run
+from reports.roofchart import roofcharts
+from reports.roofline import SOURCE, Bound, bounds
+from reports.roofline import sentences as bound_sentences
+from reports.sentences import code
+
+Detail = tuple[str, Record, dict[str, str], Bound | None]
+
+STOPS = {
+    "precise": "every interval was narrow enough",
+    "budget": "the time budget was used up",
+    "limit": "the limit of placements was reached",
+}
+
+
+def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
+    """Per suite: its rows, which columns they fill, and what its cases note beside their time."""
+    noted = {table.suite: table for table in meters.tables(run, tables)}
+    found = []
+    for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
+        several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
+        rates = [
+            (key, label, scale)
+            for key, label, scale in (
+                ("flops_per_second", "GFLOP/s", 1e9),
+                ("bytes_per_second", "GB/s", 1e9),
+                ("samples_per_second", "samples/s", 1.0),
+            )
+            if rows[key].notna().any()
+        ]
+        found.append(
+            {
+                "name": name,
+                "anchor": f"suite-{place + 1}",
+                "rows": list(each(rows)),
+                "implementations": several,
+                "workers": bool((rows["workers"] != "").any()),
+                "bounds": bool(rows["share_of_ceiling"].notna().any()),
+                "meters": noted.get(str(name)),
+                "rates": rates,
+            }
+        )
+    return found
+
+
+def details(run: Run) -> list[tuple[str, list[Detail]]]:
+    """Per suite, each case's place in the page, its record, how it was timed and what bounds it."""
+    suites: dict[str, list[Detail]] = {}
+    limits = bounds(run)
+    for index, record in enumerate(run.records):
+        suites.setdefault(record["case"]["suite"], []).append(
+            (anchor(index), record, _timing(record), limits.get(record["case"]["id"]))
+        )
+    return list(suites.items())
+
+
+def claims(run: Run) -> dict[str, Any] | None:
+    """The claims in the order of their verdicts' weight; None where there is nothing to judge by."""
+    if not run.records:
+        return None
+    judged = judge(run)
+    return {
+        "judged": [one for one in judged if one.findings],
+        "unmeasured": [one for one in judged if not one.findings],
+        "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
+        "words": claim_words,
+        "counted": {verdict: sum(one.verdict == verdict for one in judged) for verdict in claim_words.VERDICTS},
+        "counting": {
+            "holds": "hold",
+            "fails": "do not hold",
+            "unclear": "unclear",
+            "unmeasured": "cannot be measured",
+        },
+    }
+
+
+def paths(run: Run) -> list[dict[str, Any]]:
+    """Each path with its sentences, its chart and how much time each step saved."""
+    found = []
+    for path in ablation.paths(run):
+        rows = []
+        for place, step in enumerate(path.steps):
+            saved = path.steps[place - 1].seconds - step.seconds if step.before else None
+            rows.append((step, "" if saved is None else f"{'−' if saved > 0 else '+'}{units.seconds(abs(saved))}"))
+        found.append({"path": path, "sentences": ablation.sentences(path), "chart": path_chart(path), "rows": rows})
+    return found
+
+
+def ceilings(run: Run) -> dict[str, Any] | None:
+    """What the ceilings say; None where the file has none, or no case has a known cost."""
+    limits = bounds(run)
+    if not limits:
+        return None
+    plain = {record["case"]["id"]: record["case"]["id"] for record in run.records}
+    return {
+        "sentences": bound_sentences(limits, {name: code(name) for name in plain}),
+        "charts": roofcharts(run, plain, limits),
+        "source": SOURCE,
+    }
+
+
+def _timing(record: Record) -> dict[str, str]:
+    timing = record["timing"]
+    rounds = [len(one) for one in timing["blocks"]]
+    per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
+    return {
+        "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",
+        "stop": STOPS.get(timing["stop"], timing["stop"]),
+    }

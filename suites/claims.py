@@ -1,0 +1,267 @@
+"""What widely read tutorials claim about PyTorch, each claim tied to the cases that decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting, Variant, usable_cores
+
+A = 'A: "Pytorch 2.0", a long post'
+B = 'B: "Pytorch - Introducción"'
+C = 'C: "PyTorch 2.0: Innovaciones en el marco de trabajo de Machine Learning", an article'
+D = "D: a deep-learning book, chapter 3"
+E = 'E: "Fundamentos de PyTorch para modelos de machine learning", a course lesson'
+
+UNSYNCHRONISED = "timed once, without synchronisation, first call included"
+GPU, CPU = {"device": "cuda"}, {"device": "cpu"}
+
+# einsum workload → the dedicated operation
+DEDICATED = {
+    "matrix_product": "mm",
+    "transpose": "t",
+    "trace": "trace",
+    "batched_product": "bmm",
+    "dot": "dot",
+    "outer": "outer",
+    "hadamard": "mul",
+    "sum_inner": "sum",
+    "bilinear": "mv",
+    "batched_bilinear": "bilinear",
+    "sum_last": "sum",
+    "attention_scores": "matmul",
+}
+COMPILED_EINSUM = tuple(name for name in DEDICATED if name != "transpose")  # a view: nothing to compile
+
+
+def implementations(
+    suite: str, workload: str, case: str, *baselines: str, **settings: Setting
+) -> tuple[Comparison, ...]:
+    """One implementation against each of others, both under the same settings."""
+    return tuple(
+        Comparison(suite, workload, {"implementation": case, **settings}, {"implementation": baseline, **settings})
+        for baseline in baselines
+    )
+
+
+def compiled(suite: str, workloads: Iterable[str], mode: str, **settings: Setting) -> tuple[Comparison, ...]:
+    """A compiled mode against eager."""
+    return tuple(
+        Comparison(suite, workload, {"mode": mode, **settings}, {"mode": "eager", **settings}) for workload in workloads
+    )
+
+
+def loading(workload: str, case: Setting, baseline: Setting) -> tuple[Comparison, ...]:
+    """One number of DataLoader workers against another, for an epoch of loading."""
+    return (Comparison("dataloader", workload, {"workers": case}, {"workers": baseline}),)
+
+
+def tuned(workload: str) -> tuple[Comparison, ...]:
+    """The last step of the training's list of settings against the plain loop."""
+    last = {"implementation": "bf16", "mode": "compile-model", "precision": "bf16"}
+    return (Comparison("training", workload, last, {"implementation": "naive"}),)
+
+
+AGAINST_DEDICATED = tuple(
+    one for name, operation in DEDICATED.items() for one in implementations("einsum", name, "einsum", operation)
+)
+
+CLAIMS = (
+    Claim(
+        key="gpu-elementwise",
+        statement="The GPU multiplies two 10000×10000 matrices element by element faster than the CPU",
+        source=f"{A}; {B}",
+        figure=f"A: 27.9 ms against 17.6 ms; B: 37.9 ms against 14.4 ms; {UNSYNCHRONISED}",
+        comparisons=(Comparison("tensor_ops", "multiply", GPU, CPU, {"n": 10_000}),),
+    ),
+    Claim(
+        key="gpu-matmul",
+        statement="The GPU multiplies matrices of 10000×10000 faster than the CPU",
+        source=D,
+        figure="2.34 s against 0.14 s, “16.2 times”; first call included",
+        comparisons=(Comparison("matmul", "square", GPU, CPU, {"n": 10_000}),),
+    ),
+    Claim(
+        key="create-on-gpu",
+        statement="Creating a tensor on the GPU beats creating it on the CPU and moving it",
+        source=A,
+        comparisons=implementations("tensor_ops", "create_on_device", "create_there", "create_and_move", device="cuda"),
+    ),
+    Claim(
+        key="from-numpy",
+        statement="`from_numpy` copies nothing, `torch.tensor` copies",
+        source=D,
+        comparisons=implementations("tensor_ops", "from_array", "from_numpy", "tensor", "Tensor"),
+        notes="A copy takes time in proportion to the array; what shares its memory does not.",
+    ),
+    Claim(
+        key="einsum-as-fast",
+        statement="einsum is as fast as the dedicated operation",
+        source=D,
+        expects="not slower",
+        comparisons=AGAINST_DEDICATED,
+    ),
+    Claim(
+        key="einsum-faster",
+        statement="einsum can be faster than the dedicated operations",
+        source=D,
+        any_of=True,
+        comparisons=(
+            *implementations("einsum", "chain", "einsum", "left_to_right"),
+            *(
+                one
+                for name, operation in DEDICATED.items()
+                for one in implementations("einsum", name, "einsum", operation)
+            ),
+        ),
+        notes="One case that is faster is enough. The chain’s factors are multiplied from left to right, as written.",
+    ),
+    Claim(
+        key="einsum-compile",
+        statement="`torch.compile` speeds einsum up further",
+        source=D,
+        comparisons=compiled("einsum", COMPILED_EINSUM, "compile", implementation="einsum"),
+    ),
+    Claim(
+        key="compile-training",
+        statement="Compiling a model speeds its training up",
+        source=f"{A}; {C}",
+        comparisons=(
+            *compiled("mlp", ("train_784_100_10", "train_784_512_512_10", "train_10_100_1"), "compile-model"),
+            *compiled("convnet", ("train_lenet5", "train_two_layer"), "compile-model"),
+        ),
+        notes="Steady state: what the compilation itself costs is said with the answers.",
+    ),
+    Claim(
+        key="compile-inference",
+        statement="Compiling a model speeds its inference up",
+        source=C,
+        figure="“especially inference”",
+        comparisons=(
+            *compiled("mlp", ("evaluate_784_100_10",), "compile-model"),
+            *compiled("convnet", ("infer_lenet5", "infer_two_layer"), "compile-model"),
+        ),
+    ),
+    Claim(
+        key="no-grad",
+        statement="Forward under `no_grad` is faster",
+        source=f"{A}; {D}",
+        comparisons=implementations("autograd", "forward", "no_grad", "with_gradient"),
+    ),
+    Claim(
+        key="evaluation-mode",
+        statement="Evaluation mode is faster than training mode",
+        source=D,
+        comparisons=implementations("convnet", "mode", "evaluate", "train"),
+        notes="A model with dropout and batch normalisation; others do the same work in both modes.",
+    ),
+    Claim(
+        key="tuned-epoch",
+        statement="Batch 1000 with workers, pinned memory, compile, TF32 and bf16 autocast trains faster "
+        "than the plain loop at batch 100",
+        source=A,
+        comparisons=tuned("epoch"),
+        notes="An epoch of each. The steps that need a GPU are left out without one.",
+    ),
+    Claim(
+        key="tuned-accuracy",
+        statement="The same list of settings is sooner at a stated accuracy than the plain loop",
+        source=A,
+        comparisons=tuned("to_accuracy"),
+        notes="Faster per epoch is not sooner at the accuracy: larger batches take fewer steps per epoch.",
+    ),
+    Claim(
+        key="workers-large",
+        statement="More DataLoader workers help where data take work to load",
+        source=D,
+        comparisons=loading("epoch_images", CORES, 0),
+    ),
+    Claim(
+        key="workers-small",
+        statement="For a small dataset a single process is better",
+        source=D,
+        expects="slower",
+        comparisons=(*loading("epoch_tensors", CORES, 0), *loading("epoch_tensors", TWICE_CORES, 0)),
+    ),
+    Claim(
+        key="workers-cores",
+        statement="Good numbers of workers are the number of cores or twice that",
+        source=D,
+        expects="not slower",
+        comparisons=(*loading("epoch_images", CORES, 1), *loading("epoch_images", TWICE_CORES, 1)),
+        notes="Held against a single worker.",
+    ),
+    Claim(
+        key="workers-too-many",
+        statement="Too many workers cost more than they bring",
+        source=D,
+        expects="slower",
+        comparisons=loading("epoch_images", TWICE_CORES, CORES),
+        notes="Twice as many as cores against as many as cores; the source calls both good.",
+    ),
+    Claim(
+        key="attention-memory",
+        statement="Memory-efficient attention needs much less memory",
+        source=C,
+        expects="less",
+        threshold=2.0,
+        measure=MEMORY,
+        comparisons=(
+            *implementations("attention", "attention", "sdpa", "by_hand", "einsum"),
+            *implementations("attention", "causal_attention", "sdpa", "by_hand", "einsum"),
+        ),
+        notes="“Much” is taken as half or less of the peak, inputs not counted.",
+    ),
+    Claim(
+        key="safetensors",
+        statement="safetensors loads faster than pickle",
+        source=D,
+        comparisons=implementations("export", "load", "safetensors", "torch_load"),
+        notes="`torch.load` with `weights_only=True`, which is safe too.",
+    ),
+    Claim(
+        key="onnxruntime",
+        statement="ONNX Runtime is the efficient way to serve a model",
+        source=A,
+        comparisons=(
+            *implementations("export", "infer", "onnxruntime", "eager", "torchscript", "torch_export"),
+            Comparison(
+                "export", "infer", {"implementation": "onnxruntime"}, {"implementation": "eager", "mode": "compile"}
+            ),
+        ),
+        notes="Against the model itself, eager and compiled, and against TorchScript and torch.export.",
+    ),
+    Claim(
+        key="gpu-training",
+        statement="A GPU cuts the time of training on 2 000 000 × 10",
+        source=E,
+        comparisons=(Comparison("mlp", "train_10_100_1", GPU, CPU, {"rows": 2_000_000}),),
+    ),
+    Claim(
+        key="accuracy",
+        statement="Batch 1000 under bf16 autocast needs more epochs to the same accuracy than batch 100 in fp32",
+        source=f"{A}; {B}; {D}",
+        figure="A: 0.9664 after 5 epochs at batch 100 in fp32, 0.9358 at batch 1000 under bf16 autocast; "
+        "B: 0.9364 after 100 full-batch epochs; D: 0.80 on Fashion-MNIST after 5",
+        expects="more",
+        measure="epochs",
+        comparisons=tuned("to_accuracy"),
+        notes="Measured as epochs to a stated accuracy, with a learning rate that grows with the batch’s root; the "
+        "sources stop after so many epochs instead.",
+    ),
+)
+
+
+def deciding(variant: Variant) -> tuple[str, ...]:
+    """The keys of the claims that a case helps to decide; empty for a case that decides none."""
+    cores = usable_cores()
+    return tuple(claim.key for claim in CLAIMS if any(one.side(variant, cores) for one in claim.comparisons))
+
+
+def stated(variant: Variant) -> bool:
+    """Whether a claim names this very size (10000×10000), so that deciding it needs the case at any tier."""
+    cores = usable_cores()
+    return any(
+        one.side(variant, cores) and any(isinstance(value, int) for value in one.size.values())
+        for claim in CLAIMS
+        for one in claim.comparisons
+    )

@@ -1,0 +1,155 @@
+"""Claims are judged by whole intervals, with what is missing and what one naive call would have said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bench.engine.schema import KEY
+from reports.__main__ import main
+from reports.claim_words import effect, naive
+from reports.claims import Judgement, judge, outcome
+from reports.load import Run, from_json
+from reports.markdown import cell
+from reports.pairs import Held
+from suites.claim import Claim, Comparison
+from tests.reports.sample import make_run
+
+COMPARISON = Comparison("mlp", "train_step", {"mode": "compile"}, {"mode": "eager"})
+
+
+def by_key(run: Run) -> dict[str, Judgement]:
+    return {one.claim.key: one for one in judge(run)}
+
+
+def claim(**changes: Any) -> Claim:
+    return Claim(**{"key": "k", "statement": "s", "source": "x", "comparisons": (COMPARISON,), **changes})
+
+
+def test_claims_are_judged_by_what_was_measured(rich: Run) -> None:
+    found = by_key(rich)
+    assert found["workers-large"].verdict == "holds"
+    assert found["workers-small"].verdict == "holds"
+    assert found["attention-memory"].verdict == "holds"
+    assert found["accuracy"].verdict == "holds"
+    assert found["einsum-compile"].verdict == "fails"
+    assert found["gpu-matmul"].verdict == "unmeasured"
+
+
+def test_sides_share_everything_that_is_not_compared() -> None:
+    (judgement,) = judge(from_json(make_run()), [claim()])
+    assert len(judgement.findings) == 4  # per size one pair, both fp32: never bf16 against fp32
+    assert all(" compile fp32" in one.case and one.against == "cpu eager fp32" for one in judgement.findings)
+
+
+@pytest.mark.parametrize(
+    ("expects", "low", "high", "says"),
+    [
+        ("faster", 1.03, 1.5, "holds"),
+        ("faster", 0.99, 1.01, "fails"),
+        ("faster", 0.5, 0.6, "fails"),
+        ("faster", 1.01, 1.05, "unclear"),
+        ("slower", 0.5, 0.9, "holds"),
+        ("slower", 0.99, 1.2, "fails"),
+        ("not slower", 0.99, 1.01, "holds"),
+        ("not slower", 0.5, 0.9, "fails"),
+        ("not slower", 0.97, 1.0, "unclear"),
+        ("more", 0.5, 0.9, "holds"),
+        ("less", 1.5, 2.0, "holds"),
+    ],
+)
+def test_the_whole_interval_decides(expects: str, low: float, high: float, says: str) -> None:
+    held = Held((low * high) ** 0.5, low, high, "unclear", 12)
+    assert outcome(claim(expects=expects), held) == says
+
+
+def test_much_asks_for_more_than_a_difference() -> None:
+    held = Held(1.5, 1.4, 1.6, "faster", 12)
+    assert outcome(claim(threshold=2.0), held) == "fails"
+    assert outcome(claim(threshold=1.3), held) == "holds"
+
+
+def test_without_an_interval_nothing_is_judged() -> None:
+    assert outcome(claim(), Held(3.0, None, None, "unclear", 5)) == "unclear"
+
+
+def test_one_contradiction_is_enough_unless_one_agreement_is() -> None:
+    run = from_json(make_run())
+    every = Comparison("tensor_ops", "add", {"mode": "compile"}, {"mode": "eager"})  # no gain
+    gelu = Comparison("tensor_ops", "gelu_chain", {"mode": "compile"}, {"mode": "eager"})  # a gain
+    (both, any_of) = judge(run, [claim(comparisons=(every, gelu)), claim(comparisons=(every, gelu), any_of=True)])
+    assert (both.verdict, any_of.verdict) == ("fails", "holds")
+    assert "of 4 comparisons 2 agree, 2 contradict" in effect(both)
+
+
+def test_what_it_would_take_is_said(rich: Run) -> None:
+    found = by_key(rich)
+    assert found["gpu-matmul"].missing == ("a CUDA GPU", "`-m claims` or `--tier full`")
+    assert found["safetensors"].missing == ("`-m claims` or `--tier default`",)
+
+
+def test_the_reason_of_a_skipped_case_is_what_is_missing(rich_document: Any) -> None:
+    changed = json.loads(json.dumps(rich_document))
+    kept, gone = [], []
+    for one in changed["benchmarks"]:
+        case = one["extra_info"][KEY]["case"]
+        (gone if case["implementation"] == "onnxruntime" else kept).append(one)
+    reason = "ONNX Runtime is not installed: pip install 'torchduet[export]'"
+    changed["benchmarks"] = kept
+    changed[KEY]["skipped"].append({"case": gone[0]["extra_info"][KEY]["case"], "reason": reason})
+    judgement = by_key(from_json(changed))["onnxruntime"]
+    assert judgement.verdict == "unmeasured"
+    assert judgement.missing == (reason,)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [(1.0, 1.8, "another verdict"), (1.8, 1.0, "much the same"), (18.0, 1.0, "up to 10 times off")],
+)
+def test_the_naive_way_is_held_against_the_measured(first: float, second: float, says: str, rich_document: Any) -> None:
+    changed = json.loads(json.dumps(rich_document))
+    for one in changed["benchmarks"]:
+        record = one["extra_info"][KEY]
+        if record["case"]["workload"] == "epoch_images":
+            record["first_call"]["returned"] = {0: first}.get(record["case"]["workers"], second)
+    assert says in naive(by_key(from_json(changed))["workers-large"].findings)
+
+
+def test_files_without_first_calls_returned_have_no_naive_ratio(run: Run) -> None:
+    for judgement in judge(run):
+        assert naive(judgement.findings) == ""
+
+
+def test_memory_has_no_naive_ratio_and_says_what_is_less(rich: Run) -> None:
+    judgement = by_key(rich)["attention-memory"]
+    assert naive(judgement.findings) == ""
+    assert effect(judgement).startswith("the baseline’s peak of memory is 16.5× as high")
+
+
+def test_more_is_said_the_way_the_claim_goes(rich: Run) -> None:
+    assert "as many epochs as the baseline" in effect(by_key(rich)["accuracy"])
+    assert effect(by_key(rich)["accuracy"]).startswith("3.1")
+
+
+def test_the_command_prints_a_table_row_per_claim(
+    rich_document: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(rich_document))
+    assert main(["claims", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 + len(judge(from_json(rich_document)))
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
+    assert any("**does not hold here**" in row for row in rows)
+
+
+def test_the_command_refuses_what_is_no_run(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", str(tmp_path / "none.json")]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_cell_cannot_leave_its_row() -> None:
+    assert cell("a|b\n<img>\x1b[2J\u202e") == "a\\|b &lt;img> [2J"

@@ -1,0 +1,87 @@
+"""Every claim rests on cases that exist, and finding them needs no PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from bench.engine.case import Case, cases_of
+from suites.claim import Claim, Comparison, Variant, usable_cores
+from suites.claims import CLAIMS, deciding, stated
+from suites.registry import load
+
+ROOT = Path(__file__).parents[2]
+
+
+@lru_cache(maxsize=32)
+def variants(suite: str) -> tuple[Variant, ...]:
+    """Every case of a built-in suite at any tier, on a machine with a CPU and a GPU."""
+    return tuple(
+        variant(case) for one in load(suite) for case, _ in cases_of(suite, one, tier="full", devices=("cpu", "cuda"))
+    )
+
+
+def variant(case: Case) -> Variant:
+    return Variant(
+        suite=case.suite,
+        workload=case.workload,
+        size=dict(case.size),
+        implementation=case.implementation,
+        device=case.device,
+        mode=case.mode,
+        precision=case.precision,
+        workers=case.workers,
+    )
+
+
+def pairs(comparison: Comparison) -> int:
+    cores = usable_cores()
+    sides: dict[str, list[Variant]] = {"case": [], "baseline": [], "": []}
+    for one in variants(comparison.suite):
+        sides[comparison.side(one, cores)].append(one)
+    return sum(comparison.pairs(case, baseline) for case in sides["case"] for baseline in sides["baseline"])
+
+
+COMPARISONS = [(claim, comparison) for claim in CLAIMS for comparison in claim.comparisons]
+
+
+@pytest.mark.parametrize(
+    ("claim", "comparison"),
+    COMPARISONS,
+    ids=[f"{claim.key}-{one.suite}.{one.workload}-{place}" for place, (claim, one) in enumerate(COMPARISONS)],
+)
+def test_what_a_claim_compares_exists(claim: Claim, comparison: Comparison) -> None:
+    assert pairs(comparison), f"{claim.key}: no such pair of cases"
+
+
+def test_keys_are_unique_and_fit_an_address() -> None:
+    keys = [claim.key for claim in CLAIMS]
+    assert len(set(keys)) == len(keys)
+    assert all(key.replace("-", "").isalnum() for key in keys)
+
+
+def test_a_case_knows_which_claims_it_decides() -> None:
+    einsum = Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32")
+    assert deciding(einsum) == ("einsum-as-fast", "einsum-faster", "einsum-compile")
+    assert deciding(Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "bf16")) == ()
+    assert deciding(Variant("mine", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32")) == ()
+
+
+def test_a_size_that_a_claim_names_is_needed_at_any_tier() -> None:
+    assert stated(Variant("matmul", "square", {"n": 10_000}, "square", "cuda:1", "eager", "fp32"))
+    assert not stated(Variant("matmul", "square", {"n": 512}, "square", "cuda", "eager", "fp32"))
+    assert not stated(Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32"))
+
+
+def test_a_claim_expects_something_known() -> None:
+    with pytest.raises(ValueError, match="expects 'better'"):
+        Claim("k", "s", "x", (COMPARISONS[0][1],), expects="better")
+
+
+def test_claims_need_no_torch() -> None:
+    code = "import sys, suites.claims; assert not {'torch', 'numpy', 'bench'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
