@@ -25,7 +25,7 @@ def bench(session: nox.Session) -> None:
 
     Anything after ``--`` goes to pytest: ``nox -s bench -- --tier default --budget 20m``.
     """
-    install(session)
+    install(session, "[data]")
     RESULTS.mkdir(exist_ok=True)
     run, report = RESULTS / "run.json", RESULTS / "report.html"
     run.unlink(missing_ok=True)
@@ -46,7 +46,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The project's own tests. Those in a browser need Chromium and are skipped without it."""
-    install(session, "[test]")
+    install(session, "[data,test]")
     session.run("pytest", *(session.posargs or ["tests"]))
 
 
