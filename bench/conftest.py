@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 for name in ("tier", "device", "mode", "precision", "workers", "suite", "data", "threads", "budget")
             }
         )
-        for source in options.suites or ():
-            load(source)
+        _load(options.suites or ())
         data = _data(options.data)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -102,6 +101,17 @@ def _data(source: str | None) -> str | None:
         raise OptionError(str(error)) from None
 
 
+def _load(sources: Sequence[str]) -> None:
+    found: dict[str, str] = {}
+    for source in sources:
+        for suite in load(source):
+            before = found.setdefault(suite.name, source)
+            if before != source:
+                raise SuiteError(
+                    f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
+                )
+
+
 def _check_output(path: Path | None) -> None:
     if path is None:
         return
@@ -123,7 +133,7 @@ def _machine(conductor: Conductor) -> Machine:
     from bench.engine.machine import probe
 
     # A CUDA build must be probed in a worker: this process never initialises CUDA.
-    return probe() if torch.version.cuda is None else conductor.machine()
+    return probe() if torch.version.cuda is None else conductor.machine(apart=True)
 
 
 def _load_warnings(threads: int) -> list[str]:
@@ -204,7 +214,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for members in families.values() for item in members]
     if empty:
         config.hook.pytest_deselected(items=empty)
-    config.stash[SESSION].plan([item.stash[CASE] for item in items if CASE in item.stash])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The selection is final: fix the families."""
+    session.config.stash[SESSION].plan([item.stash[CASE] for item in session.items if CASE in item.stash])
 
 
 @pytest.fixture
@@ -287,10 +301,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("speed-ups (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
+    for line in summary.unclear(session.records()):
+        terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
     path = config.getoption("benchmark_json", None)
-    if path is not None and path.exists() and session.outcomes:
+    if path is not None and session.records() and path.exists():
         report = path.with_suffix(".html")
         terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")
     elif session.records():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ SIDE = 28
 CLASSES = 10
 SPLIT_SEED = 0
 TEST_SHARE = 0.2
+DIGITS = ("datasets", "data", "digits.csv.gz")  # below the package sklearn
 IDX_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw")
 IDX_PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -109,20 +111,35 @@ def _made(name: str, x: Tensor, y: Tensor, test_x: Tensor, test_y: Tensor) -> Im
 
 
 def _digits() -> Images:
-    """1797 images of 8×8 pixels (Alpaydin & Kaynak, UCI 1998), scaled bilinearly to 28×28."""
+    """1797 images of 8×8 pixels (Alpaydin & Kaynak, UCI 1998), scaled bilinearly to 28×28.
+
+    Read from scikit-learn's files without importing it: that takes seconds, and brings another OpenMP
+    runtime, environment variables and filters of warnings into the process that is timed.
+    """
+    package = importlib.util.find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise Unavailable(f"scikit-learn, whose digits are the default data, is not installed: {INSTALL}")
+    path = Path(package.submodule_search_locations[0], *DIGITS)
     try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-    except ImportError:
-        raise Unavailable(f"scikit-learn, whose digits are the default data, is not installed: {INSTALL}") from None
-    digits = load_digits()
-    pixels = torch.from_numpy(digits.images / 16.0).float().unsqueeze(1)
+        rows = np.loadtxt(path, delimiter=",")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error}); install scikit-learn again: {INSTALL}") from None
+    labels = torch.from_numpy(rows[:, -1]).long()
+    pixels = torch.from_numpy(rows[:, :-1] / 16.0).float().reshape(-1, 1, 8, 8)
     scaled = F.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-    labels = torch.from_numpy(digits.target)
-    training, testing = train_test_split(
-        np.arange(len(labels)), test_size=TEST_SHARE, random_state=SPLIT_SEED, stratify=digits.target
-    )
+    training, testing = _split(labels)
     return _made("digits", scaled[training], labels[training], scaled[testing], labels[testing])
+
+
+def _split(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Row numbers for training and for testing, a fifth of each class for testing, always the same."""
+    generator = torch.Generator().manual_seed(SPLIT_SEED)
+    order = torch.randperm(len(labels), generator=generator)
+    testing = torch.zeros(len(labels), dtype=torch.bool)
+    for digit in range(CLASSES):
+        members = order[labels[order] == digit]
+        testing[members[: round(TEST_SHARE * len(members))]] = True
+    return order[~testing[order]], order[testing[order]]
 
 
 def _read(source: str) -> _Raw:

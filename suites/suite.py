@@ -14,6 +14,7 @@ from suites.workload import (
     Axis,
     Cost,
     Implementation,
+    Size,
     SuiteError,
     Value,
     Workload,
@@ -88,6 +89,46 @@ class Suite:
 
         return register if function is None else register(function)
 
+    def model(
+        self,
+        name: str,
+        make: Callable[[], Any],
+        data: Callable[[int], Sequence[Any]],
+        *,
+        loss: Callable[[Any, Any], Any],
+        optimizer: Callable[[Any], Any] | None = None,
+        batch: Axis | Sequence[Value] = (32,),
+        **details: Unpack[Details],
+    ) -> None:
+        """Register a module of one's own under all knobs: workloads ``<name>_train`` and ``<name>_infer``.
+
+        Args:
+            make: returns a new ``torch.nn.Module``.
+            data: ``data(batch)`` returns CPU tensors: the module's inputs, then the target, each with
+                ``batch`` rows.
+            loss: ``loss(output, target)`` returns a scalar tensor.
+            optimizer: of the module's parameters; AdamW unless given.
+            batch: batch sizes.
+            details: what else is said of both workloads; ``deterministic=False`` for a module with dropout.
+
+        Raises:
+            SuiteError: as :meth:`compare`.
+        """
+        from torch.optim import AdamW
+
+        from suites import model as steps
+
+        details.setdefault("modes", ("eager", "compile-model", "compile"))
+        details.setdefault("precisions", PRECISIONS)
+        details.setdefault("axes", {"batch": batch})
+        details.setdefault("cost", lambda batch: Cost(samples=batch))
+        made = steps.inputs(make, data, optimizer or AdamW)
+        training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
+        training.setdefault("tolerance", steps.STATE_TOLERANCE)
+        inference: Details = {"about": f"Inference step of {name}", **details}
+        self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=made, **training)
+        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=made, **inference)
+
     def compare(
         self,
         name: str,
@@ -144,5 +185,18 @@ class Suite:
         for count in workload.workers.up_to("full") if workload.workers else ():
             if count not in CORES and not (isinstance(count, int) and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
+        if workload.cost is not None:
+            for size in workload.sizes("full"):
+                _check_cost(workload, size, where)
         self.workloads[name] = workload
         return workload
+
+
+def _check_cost(workload: Workload, size: Size, where: str) -> None:
+    assert workload.cost is not None
+    try:
+        cost = workload.cost(**size)
+    except Exception as error:
+        raise SuiteError(f"{where}: cost= raised {type(error).__name__} for {dict(size)}: {error}") from error
+    if not isinstance(cost, Cost):
+        raise SuiteError(f"{where}: cost= returned {type(cost).__name__}; return a Cost(flops=…, bytes=…, samples=…)")

@@ -83,7 +83,7 @@ class Axis:
         every = self.quick + self.default + self.full
         if not every:
             raise SuiteError("Axis: no values; give at least one, e.g. Axis(quick=[1024])")
-        if len(set(every)) != len(every):
+        if len({str(value) for value in every}) != len(every):
             raise SuiteError(f"Axis: a value is listed twice in {every}; tiers are cumulative, list each once")
 
     def up_to(self, tier: str) -> tuple[Value, ...]:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from bench.engine.case import Family
+from bench.engine.estimate import MIN_PLACEMENTS
 
-TIER_BUDGET = {"quick": 90.0, "default": 900.0, "full": 3600.0}  # seconds
+TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 LEAST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
 LEAST_SECONDS = 0.4
+CALLS_SET_ASIDE = 1.5 * MIN_PLACEMENTS  # the least, and what checking and warming up take
+MOST_STRETCH = 3.0
 
 
 class Budget:
     """Time for the run. What one family leaves over goes to those after it.
 
-    A family's first calls (compilation above all) cost what they cost; the budget learns from those
-    seen so far how much to set aside, and shares out the rest for timing by number of cases.
+    Set aside are a family's first calls (compilation above all), which cost what they cost and are
+    learned from those seen so far, and eight calls of each case that its author says is long. The rest
+    is shared out by number of cases, stretched by what families so far did not need: most are precise
+    long before their share is used up, and the time is for those that are not.
+
+    Args:
+        call_seconds: family name → roughly how long one call takes, where its author says so.
     """
 
-    def __init__(self, seconds: float, families: Sequence[Family]) -> None:
+    def __init__(
+        self, seconds: float, families: Sequence[Family], call_seconds: Mapping[str, float] | None = None
+    ) -> None:
         self._deadline = monotonic() + seconds
         self._left = list(families)
+        self._call_seconds = call_seconds or {}
         self._seen: dict[str, list[float]] = {"eager": [], "compile": []}
+        self._allotted = self._used = 0.0
+
+    def set_aside(self, seconds: float) -> None:
+        """Keep ``seconds`` back for what comes after the last family."""
+        self._deadline -= seconds
 
     def _fixed(self, family: Family) -> float:
         return sum(self._cost(_kind(case.mode)) for case in family.cases)
@@ -32,6 +48,9 @@ class Budget:
         seen = self._seen[kind]
         return max(LEAST_GUESS[kind], sum(seen) / len(seen) if seen else 0.0)
 
+    def _long_calls(self, family: Family) -> float:
+        return CALLS_SET_ASIDE * self._call_seconds.get(family.name, 0.0) * len(family.cases)
+
     def seconds_left(self) -> float:
         """Until the budget is used up; negative when it is overdrawn."""
         return self._deadline - monotonic()
@@ -40,21 +59,37 @@ class Budget:
         """Seconds for timing ``family``'s blocks; None when nothing is left of the budget."""
         if self.seconds_left() <= 0:
             return None
-        fixed = sum(self._fixed(other) for other in self._left)
+        needed = sum(self._fixed(other) + self._long_calls(other) for other in self._left)
         cases = sum(len(other.cases) for other in self._left)
-        share = (self.seconds_left() - fixed) * len(family.cases) / max(cases, 1)
-        return max(share, LEAST_SECONDS)
+        spare = max(0.0, self.seconds_left() - needed)
+        share = spare * min(1.0, self._stretch() * len(family.cases) / max(cases, 1))
+        return max(self._long_calls(family) + share, LEAST_SECONDS)
 
-    def done(self, family: Family, fixed_seconds: float | None = None) -> None:
-        """``family`` is finished; its stages before timing took ``fixed_seconds``, None if unknown."""
+    def _stretch(self) -> float:
+        if not self._used:
+            return 1.0
+        return min(MOST_STRETCH, max(1.0, self._allotted / self._used))
+
+    def done(
+        self, family: Family, fixed_seconds: float | None = None, timing: tuple[float, float] | None = None
+    ) -> None:
+        """``family`` is finished.
+
+        Args:
+            fixed_seconds: what its stages before timing took, None if unknown.
+            timing: seconds (allotted, used) for timing, None if it came to none.
+        """
         self._left = [other for other in self._left if other is not family]
+        if timing is not None:
+            self._allotted += timing[0]
+            self._used += timing[1]
         if fixed_seconds is None:
             return
         compiled = [case for case in family.cases if _kind(case.mode) == "compile"]
         if compiled:
             eager = (len(family.cases) - len(compiled)) * self._cost("eager")
             self._seen["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
-        elif family.cases:
+        elif family.cases and not self._long_calls(family):
             self._seen["eager"].append(fixed_seconds / len(family.cases))
 
 

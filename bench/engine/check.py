@@ -63,7 +63,7 @@ def reference_result(workload: Workload, inputs: Sequence[Any], call: Callable[.
         tensors = observed(workload, copied, call(*copied))
     finally:
         torch.set_default_dtype(default)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point()):
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
         raise CheckError("the result is not finite even in float64; choose other inputs")
     return tensors
 
@@ -80,6 +80,17 @@ def relative_error(result: Tensor, reference: Tensor) -> float:
     return error / scale if scale else error
 
 
+def has_nan(tensor: Tensor) -> bool:
+    """Whether a real or complex tensor has a NaN in it."""
+    return (tensor.is_floating_point() or tensor.is_complex()) and bool(tensor.isnan().any())
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.is_complex():
+        return "complex"
+    return "real" if tensor.is_floating_point() else "boolean" if tensor.dtype == torch.bool else "whole"
+
+
 def check(workload: Workload, precision: str, result: Sequence[Tensor], reference: Sequence[Tensor]) -> CheckRecord:
     """Hold a case's tensors against the reference's.
 
@@ -87,13 +98,19 @@ def check(workload: Workload, precision: str, result: Sequence[Tensor], referenc
         CheckError: NaN or infinity, another shape or number of tensors, or an error above the
             tolerance of the precision.
     """
-    if any(result_.is_floating_point() and bool(result_.isnan().any()) for result_ in result):
+    if any(has_nan(one) for one in result):
         raise CheckError("it returned NaN where float64 does not; look for overflow in this precision")
     shapes = [tuple(tensor.shape) for tensor in result]
     expected = [tuple(tensor.shape) for tensor in reference]
     if shapes != expected:
         raise CheckError(f"it returned shapes {shapes}, the float64 reference {expected}")
+    kinds = [_kind(tensor) for tensor in result]
+    wanted = [_kind(tensor) for tensor in reference]
+    if kinds != wanted:
+        raise CheckError(f"it returned {', '.join(kinds)} values, the float64 reference {', '.join(wanted)} values")
     if not workload.deterministic:
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in result):
+            raise CheckError("it returned infinity where float64 does not; look for overflow in this precision")
         return CheckRecord(what="shapes", relative_error=None, tolerance=None)
     tolerance = workload.tolerance.get(precision, TOLERANCE[precision])
     worst = max(relative_error(got, want) for got, want in zip(result, reference, strict=True))

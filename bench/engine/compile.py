@@ -53,7 +53,15 @@ class CompiledModel:
         return self._compiled(self._model, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
+        found = getattr(self._model, name)
+        if name not in ("train", "eval", "to", "requires_grad_"):
+            return found
+
+        def changed(*args: Any, **kwargs: Any) -> CompiledModel:
+            found(*args, **kwargs)
+            return self
+
+        return changed
 
 
 def cold_cache(parent: Path) -> None:

@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
@@ -16,7 +17,8 @@ from typing import Any
 from bench.engine import worker
 from bench.engine.case import Family
 from bench.engine.machine import Machine
-from bench.engine.task import FamilyResult, Task
+from bench.engine.schema import CeilingRecord
+from bench.engine.task import CeilingTask, FamilyResult, Task
 
 SILENT_SECONDS = 600.0
 POLL_SECONDS = 0.2
@@ -70,10 +72,29 @@ class Conductor:
         """Remove the run's temporary folder."""
         self._folder.cleanup()
 
-    def machine(self) -> Machine:
-        """What this machine has, seen from a worker; returns when workers can be started at once."""
-        answer = self._run(worker.describe_machine, None, lambda _: None)
+    def machine(self, *, apart: bool = False) -> Machine:
+        """What this machine has, seen from a worker; returns when workers can be started at once.
+
+        Args:
+            apart: in a process of its own, without starting the fork server: what that has to
+                prepare for is not known yet.
+        """
+        context = multiprocessing.get_context("spawn") if apart else self._context
+        answer = self._run(worker.describe_machine, None, lambda _: None, context)
         assert isinstance(answer, Machine)
+        return answer
+
+    def ceilings(
+        self, devices: Sequence[str], precisions: Sequence[str], threads: int, seconds: float
+    ) -> list[CeilingRecord]:
+        """The machine's own ceilings, measured in a new worker.
+
+        Raises:
+            WorkerError: the worker gave no answer.
+        """
+        task = CeilingTask(tuple(devices), tuple(precisions), threads, seconds)
+        answer = self._run(worker.measure_ceilings, task, lambda _: None)
+        assert isinstance(answer, list)
         return answer
 
     def measure(
@@ -98,12 +119,14 @@ class Conductor:
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
         return answer
 
-    def _run(self, job: Callable[..., Any], argument: Any, listen: Listen) -> Any:
-        self.start(compiler=False)
+    def _run(self, job: Callable[..., Any], argument: Any, listen: Listen, context: BaseContext | None = None) -> Any:
+        context = context or self._context
+        if context is self._context:
+            self.start(compiler=False)
         self._workers += 1
         log = Path(self._folder.name) / f"worker-{self._workers}.log"
-        ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(  # type: ignore[attr-defined]
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(  # type: ignore[attr-defined]
             target=worker.main, args=(job, argument, theirs, str(log)), daemon=False
         )
         try:
@@ -172,10 +195,12 @@ def _end(process: BaseProcess) -> None:
     """Kill the worker's process group, children included, and wait for it."""
     if process.pid is None:
         return
-    process.join(0.5)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-    if process.is_alive():
-        process.kill()
-    process.join(10)
+    try:
+        process.join(0.5)
+    finally:  # a second Ctrl-C must not leave it running
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+        if process.is_alive():
+            process.kill()
+        process.join(10)

@@ -10,21 +10,25 @@ import copy
 import ctypes
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 BALLAST_BYTES = (64, 1 << 20)
+# State that torch.optim creates in the first step with another value than zero: NAdam, ASGD, Rprop.
+FIRST_VALUE: dict[str, float | str] = {"mu_product": 1.0, "mu": 1.0, "eta": "lr", "step_size": "lr"}
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """Every tensor reachable from ``value``: containers, modules, optimisers and gradients."""
     if isinstance(value, Tensor):
-        yield value
+        if value.layout == torch.strided:  # a sparse tensor's memory stays where it is
+            yield value
         if value.is_leaf and value.grad is not None:
             yield value.grad
     elif isinstance(value, torch.nn.Module):
@@ -47,7 +51,9 @@ class Placements:
     """Moves the memory of some inputs to fresh allocations, with their original values.
 
     Tensors that share memory go on sharing it, with their strides and offsets. What did not exist at
-    the start (an optimiser's lazily created moments, gradients) starts again from zero, as it did.
+    the start starts again from what it began with: gradients and an optimiser's lazily created moments
+    from zero, the few that begin otherwise from there. NumPy arrays stay where they are, with their
+    original values.
     """
 
     def __init__(self, inputs: Sequence[Any], rng: random.Random) -> None:
@@ -55,6 +61,7 @@ class Placements:
         self._rng = rng
         # Where each storage lives now → its original values.
         self._original = {pointer: _copy(tensors[0].untyped_storage()) for pointer, tensors in self._storages().items()}
+        self._arrays = [(array, array.copy()) for array in inputs if isinstance(array, np.ndarray)]
         self._ballast: list[Tensor] = []
 
     def _storages(self) -> dict[int, list[Tensor]]:
@@ -88,7 +95,24 @@ class Placements:
                 tensor.data = fresh
         self._original = {new.data_ptr(): original for _, new, original, _ in moved if original is not None}
         self._ballast = [ballast for *_, ballast in moved]
+        for array, values in self._arrays:
+            array[...] = values
+        self._begin_again()
         release_free_memory()
+
+    def _begin_again(self) -> None:
+        """What an optimiser created since, and begins with another value than zero."""
+        for optimizer in self._inputs:
+            if not isinstance(optimizer, Optimizer):
+                continue
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    for name, tensor in optimizer.state.get(parameter, {}).items():
+                        first = FIRST_VALUE.get(name)
+                        if first is None or not isinstance(tensor, Tensor):
+                            continue
+                        if tensor.untyped_storage().data_ptr() not in self._original:
+                            tensor.fill_(float(group["lr"] if first == "lr" else first))
 
 
 def release_free_memory() -> None:
@@ -119,7 +143,8 @@ def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:
 def _upcast(value: Any) -> Any:
     if isinstance(value, Tensor):
         value.grad = None
-        value.data = value.data.to("cpu", torch.float64 if value.is_floating_point() else value.dtype)
+        wide = torch.complex128 if value.is_complex() else torch.float64 if value.is_floating_point() else value.dtype
+        value.data = value.data.to("cpu", wide)
         return value
     if isinstance(value, torch.nn.Module):
         return value.to("cpu", torch.float64)
@@ -128,10 +153,13 @@ def _upcast(value: Any) -> Any:
         return value
     if isinstance(value, torch.device):
         return torch.device("cpu")
-    if isinstance(value, Mapping):
-        return {key: _upcast(item) for key, item in value.items()}
+    if isinstance(value, MutableMapping):
+        for key, item in value.items():
+            value[key] = _upcast(item)
+        return value
     if isinstance(value, list):
         return [_upcast(item) for item in value]
-    if type(value) is tuple:
-        return tuple(_upcast(item) for item in value)
+    if isinstance(value, tuple):
+        items = [_upcast(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,9 +163,13 @@ def probe() -> Machine:
 
 def _no_cpu_compiler(names: Sequence[str] = ("g++", "clang++")) -> str:
     candidates = [os.environ["CXX"]] if os.environ.get("CXX") else list(names)
-    if platform.system() == "Windows" or any(shutil.which(name.split()[0]) for name in candidates):
+    if platform.system() == "Windows":
         return ""
-    return "torch.compile on the CPU needs a C++ compiler: install g++ or clang++, or set CXX"
+    if not any(shutil.which(name.split()[0]) for name in candidates):
+        return "torch.compile on the CPU needs a C++ compiler: install g++ or clang++, or set CXX"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "torch.compile on the CPU needs Python's headers: install them (Debian: python3-dev)"
+    return ""
 
 
 def _cpu_name() -> str:

@@ -15,13 +15,15 @@ import torch
 import torch._dynamo.utils
 
 from bench.engine.case import Case
-from bench.engine.check import CheckError, check, observed, reference_result
+from bench.engine.check import CheckError, check, has_nan, observed, reference_result
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.inputs import Placements
+from bench.engine.passes import count_operators, peak_memory
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared, in_float64, prepare
 from bench.engine.rounds import (
+    LONG_CALL_SECONDS,
     Run,
     alternate,
     leave_out_too_slow,
@@ -69,6 +71,12 @@ def describe(error: BaseException, source: str) -> str:
     return f"it raised {type(error).__name__}: {message}{where}"
 
 
+def free_device_memory(error: BaseException) -> None:
+    """After an out-of-memory on the GPU, give what the allocator holds back to the cases that follow."""
+    if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+
+
 class _Stages:
     """One family's measurement, from inputs to blocks."""
 
@@ -88,7 +96,10 @@ class _Stages:
         torch.manual_seed(SEED)
         stage = "its inputs could not be made: "
         try:
-            inputs = tuple(self.workload.inputs(torch.device(device), **dict(self.family.reference.size)))
+            inputs = self.workload.inputs(torch.device(device), **dict(self.family.reference.size))
+            if not isinstance(inputs, tuple | list):
+                raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, of one: (x,)")
+            inputs = tuple(inputs)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
             reference = reference_result(self.workload, inputs, in_float64(self.workload))
@@ -113,6 +124,7 @@ class _Stages:
                 continue
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
+                free_device_memory(error)
                 continue
             result.clock = clock.name
             self.runs.append(Run(prepared, clock))
@@ -156,6 +168,8 @@ class _Stages:
         self.seconds["compiling" if compiled else "warming"] += seconds
         if compiled:
             result.compile = watch.record()
+            if not result.compile["graphs"]:
+                raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
 
     def warm_up(self) -> None:
@@ -208,13 +222,30 @@ class _Stages:
         self.seconds["warming"] += perf_counter() - start - timed
         return stop
 
+    def after(self) -> None:
+        """The passes after the timing: operators of eager cases whose cost is known, and peak memory."""
+        for run in self.runs:
+            case, result = run.prepared.case, self.results[run.prepared.case]
+            if run.error is not None or not run.placements:
+                continue
+            try:
+                if case.mode == "eager" and self.workload.cost is not None and run.seconds < LONG_CALL_SECONDS:
+                    result.operators = count_operators(run.call)
+                if self.workload.memory:
+                    result.peak_bytes = peak_memory(run.call, case.device)
+            except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
+                traceback.print_exc()
+
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""
         for run in self.runs:
             if run.error is None and run.placements:
-                value = run.call()
-                tensors = observed(self.workload, run.prepared.args, value)
-                if any(tensor.is_floating_point() and bool(tensor.isnan().any()) for tensor in tensors):
+                try:
+                    tensors = observed(self.workload, run.prepared.inputs, run.call())
+                except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                    run.error = f"after its timing, {describe(error, run.prepared.case.source)}"
+                    continue
+                if any(has_nan(tensor) for tensor in tensors):
                     run.error = "its result turned NaN while it was being timed; keep its state bounded"
 
     def finish(self) -> None:
@@ -265,6 +296,7 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
         with undisturbed():
             stages.warm_up()
             stop = stages.time()
+            stages.after()
         stages.still_finite()
     stages.finish()
     return FamilyResult(list(stages.results.values()), stop, stages.seconds)

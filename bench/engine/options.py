@@ -161,7 +161,7 @@ def parse(
         modes=parse_list("--mode", mode, MODES),
         precisions=parse_list("--precision", precision, PRECISIONS),
         workers=parse_workers(workers),
-        suites=tuple(suite) if suite else None,
+        suites=tuple(dict.fromkeys(suite)) if suite else None,
         data=data,
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),

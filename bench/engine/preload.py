@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+from collections.abc import Iterator
 
-import torch  # noqa: F401 - the point of this module
+import torch
 
 import bench.engine.measure  # noqa: F401
 from bench.engine.worker import PRELOAD_COMPILER
@@ -54,15 +55,30 @@ def compiler() -> None:
     The probe compiles and runs a small C++ program (3 to 4 s); inductor would repeat it in every
     worker whose cache is empty.
     """
-    for name in COMPILER_MODULES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    with _without_cuda():
+        for name in COMPILER_MODULES:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        try:
+            from torch._inductor.cpu_vec_isa import valid_vec_isa_list
+        except ImportError:
+            return
+        for isa in valid_vec_isa_list():
+            bool(isa)
+
+
+@contextlib.contextmanager
+def _without_cuda() -> Iterator[None]:
+    """Nothing initialises CUDA meanwhile: a process that has cannot fork workers that use it.
+
+    ``torch.utils.cpp_extension`` asks ``torch.cuda.is_available()`` when it is imported and a CUDA
+    toolkit is installed, only to word a warning; the question initialises the driver.
+    """
+    asked, torch.cuda.is_available = torch.cuda.is_available, lambda: True
     try:
-        from torch._inductor.cpu_vec_isa import valid_vec_isa_list
-    except ImportError:
-        return
-    for isa in valid_vec_isa_list():
-        bool(isa)
+        yield
+    finally:
+        torch.cuda.is_available = asked
 
 
 if os.environ.get(PRELOAD_COMPILER) == "1":

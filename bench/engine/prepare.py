@@ -64,11 +64,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one case runs: ``call(*args)``, under the matrix-product precision of the case."""
+    """What one case runs: ``call(*args)``, under the matrix-product precision of the case.
+
+    ``args`` are the ``inputs``, with a stand-in for each module in mode ``compile-model``.
+    """
 
     case: Case
     call: Callable[..., Any]
     args: tuple[Any, ...]
+    inputs: tuple[Any, ...]
     context: Context
     setup_seconds: float | None = None
 
@@ -154,11 +158,11 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         if changing := asks_for(function) & {"seed", "meter"}:
             raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be compiled as a whole")
         if isinstance(call, functools.partial):
-            call = functools.partial(torch.compile(own_code(call.func)), **call.keywords)
+            call = functools.partial(torch.compile(own_code(call.func)), *call.args, **call.keywords)
         else:
             call = torch.compile(own_code(call))
     elif case.mode == "compile-model":
         if not any(isinstance(value, torch.nn.Module) for value in args):
             raise SuiteError(f"{case.id}: mode compile-model needs an nn.Module among the inputs")
         args = tuple(CompiledModel(value) if isinstance(value, torch.nn.Module) else value for value in args)
-    return Prepared(case, call, args, context, setup_seconds)
+    return Prepared(case, call, args, tuple(inputs), context, setup_seconds)

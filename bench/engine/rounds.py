@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -179,7 +180,12 @@ def alternate(
     stopping.start()
     placements = 0
     while True:
-        fresh()
+        try:
+            fresh()
+        except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
+            for run in runs:
+                run.error = run.error or f"no room for fresh inputs: {on_error(run, error)}"
+            return "failed"
         gc.collect()
         live = [run for run in runs if run.error is None]
         for run in live:
@@ -194,7 +200,7 @@ def alternate(
         if all(run.error for run in runs):
             return "failed"
         placements += 1
-        stopping.add(_half_widths(runs, comparisons))
+        stopping.add(_estimates(runs, comparisons))
         tell(placements)
         reason = stopping.finished()
         if reason:
@@ -225,10 +231,11 @@ def _attempt(run: Run, action: Callable[[], Block | object], on_error: Callable[
     return result if isinstance(result, Block) else None
 
 
-def _half_widths(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> list[float]:
-    widths = [
-        speedup(runs[reference].blocks, runs[case].blocks).half_width
-        for reference, case in comparisons
-        if runs[reference].error is None and runs[case].error is None
-    ]
-    return widths or [seconds_per_call(run.blocks).half_width for run in runs if run.error is None]
+def _estimates(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
+    """(half-width, effect) of each comparison on the log scale; of each time where nothing is compared."""
+    found = []
+    for reference, case in comparisons:
+        if runs[reference].error is None and runs[case].error is None:
+            estimate = speedup(runs[reference].blocks, runs[case].blocks)
+            found.append((estimate.half_width, math.log(estimate.ratio)))
+    return found or [(seconds_per_call(run.blocks).half_width, 0.0) for run in runs if run.error is None]

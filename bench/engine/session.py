@@ -10,18 +10,21 @@ from importlib import metadata
 from statistics import median
 from time import monotonic
 
-from bench.engine.budget import Budget
+from bench.engine.budget import LEAST_SECONDS, Budget
 from bench.engine.case import Case, Family, cases_of, cores, group
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.machine import Machine
 from bench.engine.options import Options
 from bench.engine.progress import duration
-from bench.engine.record import Outcome, Skip, records
-from bench.engine.schema import SCHEMA, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
+from bench.engine.record import Outcome, Skip, highest, records
+from bench.engine.schema import SCHEMA, CeilingRecord, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
 from bench.engine.worker import Progress
 from suites.registry import load
 from suites.suite import Suite
 from suites.workload import Workload
+
+CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
+MOST_CEILING_SECONDS = 1.5
 
 
 @dataclass
@@ -52,6 +55,7 @@ class Session:
         self.families: list[Family] = []
         self.budget: Budget | None = None
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
+        self.ceilings: list[CeilingRecord] = []
         self._references: dict[Case, Case] = {}
         self._measured = 0
 
@@ -96,7 +100,7 @@ class Session:
         self.families = group((case, self._references[case]) for case in runnable)
         if self.families and not self.selecting_only:
             compiled = any(case.mode != "eager" for family in self.families for case in family.cases)
-            self.conductor.start(compiler=compiled and not self.check_only)
+            self.conductor.start(compiler=compiled)
 
     def outcome(self, case: Case) -> Outcome:
         """The case's record, measuring its whole family at the first of its cases."""
@@ -106,6 +110,8 @@ class Session:
         elif case not in self.outcomes:
             family = next(family for family in self.families if case in family.reported)
             self.outcomes.update(self._measure(family))
+            if self._measured == len(self.families):
+                self._measure_ceilings()
         return self.outcomes[case]
 
     def _measure(self, family: Family) -> dict[Case, Outcome]:
@@ -113,9 +119,10 @@ class Session:
             self.show("starting: importing torch and its compiler once for all workers")
             self.conductor.machine()
             self.startup = monotonic() - self.begun
-            self.budget = Budget(self.options.budget_seconds, self.families)
+            self._start_budget()
+        assert self.budget is not None
         self._measured += 1
-        seconds = self.budget.allot(family)
+        seconds = LEAST_SECONDS if self.check_only else self.budget.allot(family)
         if seconds is None:
             self.budget.done(family)
             reason = (
@@ -144,16 +151,39 @@ class Session:
             self.budget.done(family)
             return dict.fromkeys(family.reported, f"{family.name}: {error}")
         timing = result.seconds["timed"] + result.seconds["warming"]
-        self.budget.done(family, monotonic() - started - timing)
+        self.budget.done(family, monotonic() - started - timing, (seconds, timing))
         for stage, spent in result.seconds.items():
             self.seconds[stage] += spent
         if self.check_only:
-            reasons = {each.case: each.error for each in result.results}
+            found = {each.case: each for each in result.results}
             return {
-                case: Skip("checked, not timed (--benchmark-disable)") if not reasons[case] else str(reasons[case])
+                case: found[case].error or Skip(found[case].skip or "checked, not timed (--benchmark-disable)")
                 for case in family.reported
             }
         return records(family, result, self.workload(family.reference))
+
+    def _start_budget(self) -> None:
+        long_calls = {family.name: self.workload(family.reference).call_seconds for family in self.families}
+        self.budget = Budget(self.options.budget_seconds, self.families, long_calls)
+        started = monotonic()
+        self._measure_ceilings()
+        self.budget.set_aside(monotonic() - started)  # they are measured once more at the end
+
+    def _measure_ceilings(self) -> None:
+        """What the machine can do at best, at the start and at the end: the load by others changes."""
+        if self.check_only:
+            return
+        cases = [case for family in self.families for case in family.cases]
+        self.show("measuring the machine's own ceilings")
+        devices = sorted({case.device for case in cases})
+        precisions = sorted({"fp32", *(case.precision for case in cases)})
+        seconds = min(MOST_CEILING_SECONDS * len(devices), CEILING_SHARE * self.options.budget_seconds)
+        try:
+            measured = self.conductor.ceilings(devices, precisions, self.threads, seconds)
+        except WorkerError as error:
+            self.warnings.append(f"the machine's ceilings are not known: {error}")
+        else:
+            self.ceilings = highest([self.ceilings, measured])
 
     def workload(self, case: Case) -> Workload:
         """The workload a case was made from."""
@@ -217,6 +247,7 @@ class Session:
             failed=failed,
             unavailable=[Unavailable(variant=name, reason=why) for name, why in self.machine.missing()],
             warnings=self.warnings,
+            ceilings=self.ceilings,
         )
 
 

@@ -1,6 +1,7 @@
 """When to stop timing a family: an object with three verbs, start, add and finished.
 
-It looks at the widths of intervals and at the clock, never at which side is faster.
+It looks at the widths of intervals, at the size of effects and at the clock, never at which side is
+faster.
 """
 
 from __future__ import annotations
@@ -11,11 +12,22 @@ from time import monotonic
 from bench.engine.estimate import MIN_PLACEMENTS
 
 TARGET_HALF_WIDTH = 0.01
+LARGE_EFFECT_HALF_WIDTH = 0.02
+SHARE_OF_EFFECT = 0.1
 MAX_PLACEMENTS = 64
 
 
+def wanted(effect: float, target: float = TARGET_HALF_WIDTH) -> float:
+    """The half-width that is narrow enough for an effect (both of log ratios).
+
+    A tenth of the effect, between ±1 % and ±2 %: whether something is 8.0 or 8.1 times as fast settles
+    nothing, and the time is better spent where the verdict is open.
+    """
+    return max(target, min(LARGE_EFFECT_HALF_WIDTH, SHARE_OF_EFFECT * abs(effect)))
+
+
 class Stopping:
-    """Stop as soon as every interval is narrower than the target, or the time is used up.
+    """Stop as soon as every interval is narrow enough for its effect, or the time is used up.
 
     At least 8 placements are always taken: with fewer there is no 99 % interval.
     """
@@ -31,22 +43,22 @@ class Stopping:
         self._seconds, self._target, self._least, self._most, self._now = seconds, target, least, most, now
         self._deadline = float("inf")
         self._placements = 0
-        self._widest = float("inf")
+        self._precise = False
 
     def start(self) -> None:
         """The first placement begins now."""
         self._deadline = self._now() + self._seconds
 
-    def add(self, half_widths: Iterable[float]) -> None:
-        """One more placement is done; the half-widths of all speed-ups so far (0.01 is ±1 %)."""
+    def add(self, estimates: Iterable[tuple[float, float]]) -> None:
+        """One more placement is done: (half-width, effect) of every comparison, on the log scale."""
         self._placements += 1
-        self._widest = max(half_widths, default=float("inf"))
+        self._precise = all(width <= wanted(effect, self._target) for width, effect in estimates)
 
     def finished(self) -> str | None:
         """Why to stop (``precise``, ``budget``, ``limit``), or None to go on."""
         if self._placements < self._least:
             return None
-        if self._widest <= self._target:
+        if self._precise:
             return "precise"
         if self._placements >= self._most:
             return "limit"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from bench.engine.schema import Record, SpeedupRecord
 
-KNOBS = ("device", "mode", "precision", "implementation")  # the order in which people ask
+KNOBS = ("device", "mode", "precision", "workers", "implementation", "reference")  # the order in which people ask
 MOST_ROWS = 40
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
 
@@ -26,9 +27,32 @@ def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
         (record["case"]["id"], speedup)
         for record in records
         for speedup in record["speedups"]
-        if speedup["knob"] != "reference"
+        if speedup["knob"] != "reference" or len(record["speedups"]) == 1
     ]
     return sorted(found, key=lambda row: (KNOBS.index(row[1]["knob"]), -row[1]["ratio"]))
+
+
+def unclear(records: Sequence[Record]) -> list[str]:
+    """One line on what stayed unclear, and what would make it clear; none where all is settled."""
+    found = rows(records)
+    open_ones = [(case, one) for case, one in found if one["verdict"] == "unclear"]
+    if not open_ones:
+        return []
+    case, widest = max(open_ones, key=lambda row: _half_width(row[1]))
+    stops = Counter(record["timing"]["stop"] for record in records)
+    remedy = "a longer --budget" if stops["budget"] else "a quieter machine, or fewer --threads"
+    width = _half_width(widest)
+    by = f"±{width:.0%}" if math.isfinite(width) else "too few placements for an interval"
+    return [
+        f"{len(open_ones)} of {len(found)} speed-ups stayed unclear (widest: {case}, {by}); "
+        f"{remedy} would settle more of them"
+    ]
+
+
+def _half_width(one: SpeedupRecord) -> float:
+    if one["low"] is None or one["high"] is None:
+        return math.inf
+    return (math.log(one["high"]) - math.log(one["low"])) / 2
 
 
 def table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:

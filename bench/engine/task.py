@@ -28,6 +28,16 @@ class Task:
     data: str | None = None
 
 
+@dataclass(frozen=True)
+class CeilingTask:
+    """Which of the machine's ceilings a worker is asked to measure."""
+
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+    threads: int
+    seconds: float  # roughly, for all of them
+
+
 @dataclass
 class CaseResult:
     """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""

@@ -76,6 +76,14 @@ def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
     return measure(task, tell)
 
 
+def measure_ceilings(task: Any, tell: Callable[[str, float], None]) -> Any:
+    """Job: the best that the machine does; takes a :class:`bench.engine.ceilings.CeilingTask`."""
+    from bench.engine import ceilings
+
+    del tell
+    return ceilings.measure_ceilings(task)
+
+
 def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
     """Job: what this machine has; initialises CUDA, which the parent never does."""
     from bench.engine.machine import probe

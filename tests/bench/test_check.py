@@ -70,3 +70,22 @@ def test_the_reference_leaves_the_inputs_and_the_default_dtype_alone() -> None:
     assert tensor.dtype == torch.float64
     assert torch.get_default_dtype() == torch.float32
     assert x.tolist() == [1, 1]
+
+
+def test_random_results_must_be_finite_and_of_the_same_kind() -> None:
+    random_result = workload(deterministic=False)
+    good = [torch.ones(3, dtype=torch.float64)]
+    assert check(random_result, "fp32", [torch.zeros(3)], good)["what"] == "shapes"
+    with pytest.raises(CheckError, match="infinity"):
+        check(random_result, "fp32", [torch.full((3,), math.inf)], good)
+    with pytest.raises(CheckError, match="whole values, the float64 reference real"):
+        check(random_result, "fp32", [torch.ones(3, dtype=torch.int64)], good)
+
+
+def test_complex_results_are_looked_into() -> None:
+    good = [torch.ones(1), torch.ones(3, dtype=torch.complex128)]
+    bad = [torch.ones(1), torch.full((3,), complex(math.nan, 0))]
+    with pytest.raises(CheckError, match="NaN"):
+        check(workload(), "fp32", bad, good)
+    with pytest.raises(CheckError, match="real, real values, the float64 reference real, complex"):
+        check(workload(), "fp32", [torch.ones(1), torch.ones(3)], good)

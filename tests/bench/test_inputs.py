@@ -1,7 +1,10 @@
 """Placements move memory and nothing else; references are float64 copies."""
 
 import random
+from typing import NamedTuple
 
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -73,3 +76,46 @@ def test_references_are_float64_copies_on_the_cpu() -> None:
     copied_weight.sum().backward()
     copied_optimizer.step()
     torch.testing.assert_close(copied_weight, weight.double() - 0.5)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "NAdam", "ASGD", "Rprop", "RMSprop", "Adagrad", "Adamax", "RAdam"])
+def test_every_optimiser_starts_again_where_it_began(kind: str) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 2)
+    optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.1)
+    inputs = (model, optimizer, torch.randn(8, 4), torch.randn(8, 2))
+    placements = Placements(inputs, random.Random(0))
+
+    def two_steps() -> torch.Tensor:
+        for _ in range(2):
+            optimizer.zero_grad()
+            F.mse_loss(model(inputs[2]), inputs[3]).backward()
+            optimizer.step()
+        return model.weight.detach().clone()
+
+    first = two_steps()
+    placements.fresh()
+    torch.testing.assert_close(two_steps(), first)
+
+
+def test_arrays_get_their_values_back_and_sparse_tensors_are_left_where_they_are() -> None:
+    array, sparse = np.ones(3), torch.eye(3).to_sparse()
+    placements = Placements((array, sparse), random.Random(0))
+    array += 1
+    placements.fresh()
+    assert array.tolist() == [1, 1, 1]
+    assert sparse.to_dense().equal(torch.eye(3))
+
+
+class Batch(NamedTuple):
+    x: torch.Tensor
+    names: dict[str, torch.Tensor]
+
+
+def test_references_keep_the_shape_of_what_they_copy() -> None:
+    given = (Batch(torch.ones(2), {"y": torch.ones(2, dtype=torch.complex64)}),)
+    (copied,) = to_reference(given)
+    assert type(copied) is Batch
+    assert copied.x.dtype == torch.float64
+    assert copied.names["y"].dtype == torch.complex128
+    assert given[0].x.dtype == torch.float32

@@ -102,7 +102,7 @@ def test_what_fails_fails_alone_and_says_why(
     run, done = broken
     assert done.returncode == 1
     measured = {b["params"]["workload"] for b in run["benchmarks"]}
-    assert measured == {"fine", "wrong"}  # of "wrong", the right implementation
+    assert measured == {"fine", "observed_by_index", "wrong"}  # of "wrong", the right implementation
     reasons = {entry["case"]["workload"]: entry["reason"] for entry in run["torchduet"]["failed"]}
     assert "ValueError: no such thing (broken.py:" in reasons["raises"]
     assert "returned NaN" in reasons["not_a_number"]
@@ -112,6 +112,7 @@ def test_what_fails_fails_alone_and_says_why(
     assert "out of memory" in reasons["out_of_memory"]
     assert "its inputs could not be made: it raised RuntimeError: the data is gone" in reasons["without_inputs"]
     assert "nothing to check" in reasons["nothing"]
+    assert "return a tuple, of one: (x,)" in reasons["without_a_tuple"]
     assert "Traceback" not in done.stdout
     assert "Benchmark fixture was not used" not in done.stdout + done.stderr
 
@@ -174,3 +175,49 @@ def test_a_wrong_option_is_one_clear_line(arguments: tuple[str, ...], message: s
     assert done.returncode == 4
     assert message in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_a_workload_asks_for_reaches_it_and_what_it_notes_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "bench/", "--suite", str(WORKLOADS / "asking.py")),
+            *("--budget", "10s", "--benchmark-json", str(path), "-rs"),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200", "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads(path.read_text())
+    records = {
+        one["extra_info"]["torchduet"]["case"]["id"]: one["extra_info"]["torchduet"] for one in run["benchmarks"]
+    }
+    two = records["asking.everything cpu eager fp32 workers2"]
+    assert two["case"]["workers"] == 2
+    assert two["meters"]["workers"]["median"] == 2
+    seeds = two["meters"]["seed"]["values"]
+    assert seeds == list(range(1, len(seeds) + 1))
+    assert two["meters"]["add"]["unit"] == "s"
+    assert [one["knob"] for one in two["speedups"]] == ["reference", "workers"]
+    assert records["asking.made setup cpu eager fp32"]["first_call"]["setup"] > 0
+    assert records["asking.made setup cpu eager fp32"]["peak_bytes"] >= 4000
+    (missing,) = run["torchduet"]["skipped"]
+    assert missing["reason"] == "nothing is not installed: pip install nothing"
+    (ceilings,) = run["torchduet"]["ceilings"]
+    assert ceilings["flops_per_second"]["fp32"] > 0
+    assert [entry.name for entry in temporary.iterdir() if entry.name.startswith("torchduet")] == []
+    assert list(temporary.rglob("left behind")) == []
+
+
+def test_two_files_with_one_suites_name_are_refused(tmp_path: Path) -> None:
+    copy = tmp_path / "small.py"
+    copy.write_text(Path(SMALL).read_text())
+    done = pytest_bench("--suite", SMALL, "--suite", str(copy), "--collect-only")
+    assert done.returncode == 4
+    assert "has the name of one in" in done.stderr

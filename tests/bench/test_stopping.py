@@ -2,8 +2,10 @@
 
 import random
 
+import pytest
+
 from bench.engine.rounds import Run, leave_out_too_slow, rounds_per_placement, set_repeats
-from bench.engine.stopping import Stopping
+from bench.engine.stopping import Stopping, wanted
 
 
 class Clock:
@@ -19,9 +21,9 @@ def test_at_least_eight_placements_however_narrow_or_late() -> None:
     stopping.start()
     clock.now = 100.0
     for _ in range(7):
-        stopping.add([0.0001])
+        stopping.add([(0.0001, 0.0)])
         assert stopping.finished() is None
-    stopping.add([0.0001])
+    stopping.add([(0.0001, 0.0)])
     assert stopping.finished() == "precise"
 
 
@@ -29,8 +31,14 @@ def test_every_interval_must_be_narrow() -> None:
     stopping = Stopping(1.0, now=Clock())
     stopping.start()
     for _ in range(10):
-        stopping.add([0.001, 0.5])
+        stopping.add([(0.001, 0.0), (0.5, 0.0)])
     assert stopping.finished() is None
+
+
+def test_a_large_effect_needs_less_precision_whichever_side_it_is_on() -> None:
+    assert wanted(0.0) == wanted(0.05) == 0.01
+    assert wanted(0.15) == wanted(-0.15) == pytest.approx(0.015)
+    assert wanted(5.0) == wanted(-5.0) == 0.02
 
 
 def test_it_ends_with_the_time_or_with_enough_placements() -> None:
@@ -38,14 +46,14 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
     stopping = Stopping(1.0, now=clock)
     stopping.start()
     for _ in range(8):
-        stopping.add([0.5])
+        stopping.add([(0.5, 0.0)])
     assert stopping.finished() is None
     clock.now = 1.0
     assert stopping.finished() == "budget"
     patient = Stopping(1e9, most=12, now=clock)
     patient.start()
     for _ in range(12):
-        patient.add([0.5])
+        patient.add([(0.5, 0.0)])
     assert patient.finished() == "limit"
 
 

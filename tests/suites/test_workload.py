@@ -80,3 +80,15 @@ def test_importing_suites_needs_no_torch() -> None:
 
     code = "import sys, suites, suites.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_cost_that_cannot_be_computed_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(SuiteError, match=r"workload 'w': cost= raised TypeError for \{'n': 5\}"):
+        Suite("s").compare("w", {"w": abs}, inputs=lambda _, n: (n,), axes={"n": [5]}, cost=lambda batch: batch)
+    with pytest.raises(SuiteError, match="cost= returned int"):
+        Suite("s").compare("w", {"w": abs}, inputs=lambda _, n: (n,), axes={"n": [5]}, cost=lambda n: n)
+
+
+def test_values_that_read_alike_are_refused() -> None:
+    with pytest.raises(SuiteError, match="listed twice"):
+        Axis(["1", 1])

@@ -63,6 +63,22 @@ def nothing(_: torch.Tensor) -> None:
     """Returns nothing to check."""
 
 
+@suite.workload(inputs=lambda device: torch.ones(2, 100, device=device), modes=["eager"])
+def without_a_tuple(x: torch.Tensor) -> torch.Tensor:
+    """Its inputs are a tensor, which would be taken apart."""
+    return x
+
+
+@suite.workload(
+    inputs=lambda device: (torch.nn.Sequential(torch.nn.Linear(3, 3)).to(device), torch.ones(3, device=device)),
+    modes=["eager", "compile-model"],
+    observe=lambda inputs, result: (result, inputs[0][0].weight),
+)
+def observed_by_index(model: torch.nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+    """Works, with the model compiled, too, although what is observed is the module itself."""
+    return model.eval()(x)
+
+
 @suite.workload(inputs=vector, modes=["eager"])
 def fine(x: torch.Tensor) -> torch.Tensor:
     """Works."""

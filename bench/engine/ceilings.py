@@ -1,0 +1,121 @@
+"""The machine's own ceilings: the fastest matrix products, memory traffic and operators seen here.
+
+The three bounds of the roofline model (Williams, Waterman & Patterson 2009, *Roofline: an insightful
+visual performance model for multicore architectures*), with a third roof for the cost of an operator.
+A ceiling is the best block, not the median: nothing may come out above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from bench.engine.clock import Clock, clock_for
+from bench.engine.precision import AUTOCAST_DTYPE, matmul_precision
+from bench.engine.schema import CeilingRecord
+from bench.engine.task import CeilingTask
+
+PATTERN_SECONDS = 0.03
+PATTERNS = 36  # roughly how many are timed on a device
+LONGEST_CALL = 0.1
+BLOCK_SECONDS = 1e-3
+SIZES = (256, 512, 1024, 2048, 4096, 8192)
+LARGEST = {"cpu": 2048, "cuda": 8192}
+WORKING_SETS = {"cpu": [2**18, 2**20, 2**22, 2**24, 2**26, 2**27], "cuda": [2**24, 2**26, 2**28, 2**30]}
+LARGE = 2**26  # working sets from here on take a second to fill alone
+CHAIN = 64
+FLOAT = 4  # bytes of a float32
+
+
+def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), *, seconds: float) -> float:
+    """Seconds per call of the fastest block within about ``seconds``."""
+    call(*args)
+    one = clock.block(call, args, 1).wall
+    calls = max(1, round(BLOCK_SECONDS / max(one, 1e-9)))
+    deadline = perf_counter() + seconds
+    fastest = one
+    while True:
+        fastest = min(fastest, clock.block(call, args, calls).seconds)
+        if perf_counter() >= deadline:
+            return fastest
+
+
+def matrix_product(device: str, precision: str, seconds: float = PATTERN_SECONDS) -> float:
+    """Operations per second of the fastest square product, 2·n³ each; ``seconds`` for each size."""
+    clock = clock_for(device)
+    dtype = AUTOCAST_DTYPE.get(precision, torch.float32)
+    kind = device.split(":")[0]
+    fastest, predicted = 0.0, 0.0
+    for n in SIZES:
+        if n > LARGEST[kind] or predicted > min(LONGEST_CALL, 4 * seconds):
+            break
+        x, y = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+        out = torch.empty_like(x)
+
+        def product(x: torch.Tensor = x, y: torch.Tensor = y, out: torch.Tensor = out) -> None:
+            torch.mm(x, y, out=out)
+
+        with matmul_precision(precision):
+            took = best(clock, product, seconds=seconds)
+        fastest = max(fastest, 2.0 * n**3 / took)
+        predicted = 8 * took
+    return fastest
+
+
+def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECONDS) -> float:
+    """Bytes per second of the fastest of copying, adding, reading and filling ``working_set`` bytes."""
+    clock = clock_for(device)
+    rates = []
+    for operands, call in (
+        (2, lambda parts: parts[1].copy_(parts[0])),
+        (3, lambda parts: torch.add(parts[0], parts[1], out=parts[2])),
+        (1, lambda parts: parts[0].amax()),
+        (1, lambda parts: parts[0].zero_()),
+    ):
+        parts = torch.ones(operands, working_set // FLOAT // operands, device=device)
+        rates.append(parts.numel() * FLOAT / best(clock, call, (parts,), seconds=seconds))
+    return max(rates)
+
+
+def operator(device: str, seconds: float = PATTERN_SECONDS) -> float:
+    """Seconds of the cheapest operator: on one value, called from Python, or by autograd from C++."""
+    clock = clock_for(device)
+    x = torch.ones(1, device=device)
+    leaf = torch.ones(1, device=device, requires_grad=True)
+    y = leaf
+    for _ in range(CHAIN):
+        y = y.neg()
+
+    def backward() -> None:
+        torch.autograd.grad(y, leaf, retain_graph=True)
+
+    return min(best(clock, x.neg_, seconds=seconds), best(clock, backward, seconds=seconds) / CHAIN)
+
+
+def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
+    """Every ceiling of the task, in this process; with little time, without the large working sets."""
+    torch.set_num_threads(task.threads)
+    each = task.seconds / PATTERNS / max(len(task.devices), 1)
+    measured = []
+    for device in task.devices:
+        kind = device.split(":")[0]
+        measured.append(
+            CeilingRecord(
+                device=device,
+                flops_per_second={
+                    precision: matrix_product(device, precision, each)
+                    for precision in task.precisions
+                    if not (kind == "cpu" and precision == "tf32")
+                },
+                bytes_per_second={
+                    str(size): memory_traffic(device, size, each)
+                    for size in WORKING_SETS[kind]
+                    if size < LARGE or kind != "cpu" or each >= PATTERN_SECONDS / 2
+                },
+                operator_seconds=operator(device, each),
+            )
+        )
+    return measured

@@ -1,0 +1,60 @@
+"""What is measured of a call after its timing, in passes of their own: operators and peak memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+
+NOT_WORK = ("profiler", "prim")  # namespaces of operators that compute nothing
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operators below autograd, backward included; views, which move no data, apart."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operators = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        if not func.is_view and func.namespace not in NOT_WORK:
+            self.operators += 1
+        return func(*args, **(kwargs or {}))
+
+
+def count_operators(call: Callable[[], object]) -> int:
+    """How many operators one call dispatches, views apart."""
+    counter = _Counter()
+    with counter:
+        call()
+    return counter.operators
+
+
+def peak_memory(call: Callable[[], object], device: str) -> int:
+    """The most bytes that one call holds at once beyond what was allocated before it.
+
+    On CUDA from the caching allocator's own peak; on the CPU from the profiler's record of every
+    allocation and release by PyTorch's allocator (memory taken by other libraries is not in it).
+    """
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        torch.cuda.synchronize(device)
+        return int(torch.cuda.max_memory_allocated(device) - before)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = call()
+    del result
+    assert profiler.profiler is not None
+    events = profiler.profiler.kineto_results.events()
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    held = peak = 0
+    for _, change in changes:
+        held += change
+        peak = max(peak, held)
+    return peak

@@ -1,0 +1,64 @@
+"""A user's own module as workloads: its training step and its inference step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+STATE_TOLERANCE = {"bf16": 0.15, "tf32": 0.05}  # of gradients: see suites.mlp.GRADIENT_TOLERANCE
+
+
+def inputs(
+    make: Callable[[], torch.nn.Module],
+    data: Callable[[int], Sequence[torch.Tensor]],
+    optimizer: Callable[[Any], torch.optim.Optimizer],
+) -> Callable[..., tuple[Any, ...]]:
+    """The inputs of both steps: (module, optimiser, target, *inputs of the module)."""
+
+    def made(device: torch.device, batch: int) -> tuple[Any, ...]:
+        module = make().to(device)
+        *arguments, target = (tensor.to(device) for tensor in data(batch))
+        return module, optimizer(module.parameters()), target, *arguments
+
+    return made
+
+
+def training_step(loss: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """zero_grad, forward and loss under autocast, backward, optimiser step."""
+
+    def step(
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        target: torch.Tensor,
+        *arguments: torch.Tensor,
+        autocast: Callable[[], Any],
+    ) -> torch.Tensor:
+        optimizer.zero_grad()
+        with autocast():
+            value = loss(module(*arguments), target)
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return value.detach()
+
+    return step
+
+
+def inference_step(
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    target: torch.Tensor,
+    *arguments: torch.Tensor,
+    autocast: Callable[[], Any],
+) -> Any:
+    """The module's output under no_grad."""
+    del optimizer, target
+    with torch.no_grad(), autocast():
+        return module(*arguments)
+
+
+def state(inputs: Sequence[Any], loss: torch.Tensor) -> tuple[Any, ...]:
+    """What a training step is checked by: the loss, the gradients and the new parameters."""
+    parameters = list(inputs[0].parameters())
+    return loss, [p.grad for p in parameters if p.grad is not None], parameters

@@ -1,0 +1,44 @@
+"""Whatever a workload does, it leaves the process as it found it."""
+
+import multiprocessing
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def state() -> dict[str, object]:
+    """Everything global that a workload could have changed and that would change what is timed next."""
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "default device": str(torch.get_default_device()),
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+        "inference mode": torch.is_inference_mode_enabled(),
+        "autocast": (torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")),
+        "autocast dtype": torch.get_autocast_dtype("cpu"),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "fp32 in matrix products": torch.backends.cuda.matmul.fp32_precision,
+        "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+        "working directory": str(Path.cwd()),
+        "temporary directory": tempfile.tempdir,
+        "warning filters": len(warnings.filters),
+        "child processes": sorted(child.pid or 0 for child in multiprocessing.active_children()),
+        "shared memory": sorted(entry.name for entry in SHARED_MEMORY.glob("torch_*")),
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_global_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Temporary files go to the test's own folder, as they go to the family's own in a run."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = state()
+    yield
+    after = state()
+    assert {name: (before[name], after[name]) for name in before if before[name] != after[name]} == {}
