@@ -25,7 +25,7 @@ def bench(session: nox.Session) -> None:
 
     Anything after ``--`` goes to pytest: ``nox -s bench -- --tier default --budget 20m``.
     """
-    install(session)
+    install(session, "[export,logging,data]")
     RESULTS.mkdir(exist_ok=True)
     run, report = RESULTS / "run.json", RESULTS / "report.html"
     run.unlink(missing_ok=True)

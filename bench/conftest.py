@@ -26,7 +26,7 @@ from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
 from suites.registry import load, names
-from suites.workload import SuiteError
+from suites.workload import SuiteError, Unavailable
 
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
@@ -62,10 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
         options = option_parser.parse(
             **{
                 name: config.getoption(name)
-                for name in ("tier", "device", "mode", "precision", "workers", "suite", "threads", "budget")
+                for name in ("tier", "device", "mode", "precision", "workers", "suite", "data", "threads", "budget")
             }
         )
         _load(options.suites or ())
+        data = _data(options.data)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     _check_output(_json_path(config))
@@ -83,8 +84,21 @@ def pytest_configure(config: pytest.Config) -> None:
         check_only=config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
         selecting_only=selecting_only,
         warnings=warnings,
+        data=data,
     )
     config.stash[SESSION] = session
+
+
+def _data(source: str | None) -> str | None:
+    """The name of the data set that was asked for, read through before anything is measured."""
+    if source is None:
+        return None
+    from suites import data
+
+    try:
+        return data.check(source)
+    except (data.DataError, Unavailable) as error:
+        raise OptionError(str(error)) from None
 
 
 def _load(sources: Sequence[str]) -> None:

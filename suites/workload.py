@@ -132,8 +132,8 @@ class Workload:
 
     Its functions may ask, by parameters of these names, for: ``autocast``, a factory of context managers
     (the function then decides itself which part runs in reduced precision; otherwise all of it does);
-    ``workers``, the case's number of DataLoader workers; ``seed``, a whole number that changes with
-    every placement and is the same for all cases; ``meter``, a :class:`Meter`.
+    ``workers``, the case's number of DataLoader workers; ``seed``, a whole number that is 0 for the
+    check, changes with every placement and is the same for all cases; ``meter``, a :class:`Meter`.
 
     Attributes:
         suite: name of the suite it belongs to.

@@ -98,7 +98,14 @@ class Conductor:
         return answer
 
     def measure(
-        self, family: Family, *, seconds: float, threads: int, check_only: bool, listen: Listen
+        self,
+        family: Family,
+        *,
+        seconds: float,
+        threads: int,
+        check_only: bool,
+        listen: Listen,
+        data: str | None = None,
     ) -> FamilyResult:
         """Measure one family in a new worker.
 
@@ -106,7 +113,7 @@ class Conductor:
             WorkerError: the worker gave no answer.
         """
         with tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True) as folder:
-            task = Task(family, seconds, threads, folder, check_only)
+            task = Task(family, seconds, threads, folder, check_only, data)
             answer = self._run(worker.measure_family, task, listen)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")

@@ -35,6 +35,7 @@ from bench.engine.rounds import (
 from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import CaseResult, FamilyResult, Task
+from suites import data
 from suites.registry import load
 from suites.workload import Unavailable, Workload
 
@@ -286,6 +287,7 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
     """
     torch.set_num_threads(task.threads)
     tempfile.tempdir = task.folder  # what workloads write goes where the conductor removes it
+    data.use(task.data)
     settle_allocator()
     stages = _Stages(task, tell)
     devices = dict.fromkeys(case.device for case in task.family.cases)

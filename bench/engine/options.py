@@ -26,6 +26,7 @@ class Options:
     precisions: tuple[str, ...] | None
     workers: tuple[int, ...] | None
     suites: tuple[str, ...] | None
+    data: str | None
     threads: int | None
     budget_seconds: float
 
@@ -41,6 +42,12 @@ HELP: tuple[tuple[str, str, str], ...] = (
     ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
     ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
     ("--workers", "LIST", "numbers of DataLoader workers, e.g. 0,2,8 (default: the tier's)"),
+    (
+        "--data",
+        "SOURCE",
+        "images for the suite training: an mnist.npz, a torchvision folder, openml:mnist_784 or openml:Fashion-MNIST "
+        "(default: scikit-learn's digits)",
+    ),
     (
         "--threads",
         "N",
@@ -137,6 +144,7 @@ def parse(
     precision: str | None,
     workers: str | None,
     suite: Sequence[str] | None,
+    data: str | None,
     threads: str | None,
     budget: str | None,
 ) -> Options:
@@ -154,6 +162,7 @@ def parse(
         precisions=parse_list("--precision", precision, PRECISIONS),
         workers=parse_workers(workers),
         suites=tuple(dict.fromkeys(suite)) if suite else None,
+        data=data,
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
     )

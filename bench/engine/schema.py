@@ -172,7 +172,7 @@ class RunRecord(TypedDict):
     schema: int
     version: str  # of Torchduet
     started: str  # ISO 8601, UTC
-    options: dict[str, str | int | float | None]  # tier, budget_seconds, threads, device, mode, precision, suite
+    options: dict[str, str | int | float | None]  # tier, budget_seconds, threads, device, mode, precision, suite, data
     machine: dict[str, str | int | float | bool | None]  # cpu, cores, memory_bytes, python, torch, gpu, …
     seconds: SecondsRecord
     skipped: list[NotMeasured]

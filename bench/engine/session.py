@@ -34,6 +34,7 @@ class Session:
     Args:
         check_only: cases are checked and not timed (``--benchmark-disable``).
         selecting_only: nothing will be measured (``--collect-only``).
+        data: the name of the data set that ``--data`` stands for.
     """
 
     options: Options
@@ -42,6 +43,7 @@ class Session:
     check_only: bool = False
     selecting_only: bool = False
     warnings: list[str] = field(default_factory=list)
+    data: str | None = None
     show: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -139,7 +141,12 @@ class Session:
         started = monotonic()
         try:
             result = self.conductor.measure(
-                family, seconds=seconds, threads=self.threads, check_only=self.check_only, listen=listen
+                family,
+                seconds=seconds,
+                threads=self.threads,
+                check_only=self.check_only,
+                data=self.options.data,
+                listen=listen,
             )
         except WorkerError as error:
             self.budget.done(family)
@@ -226,6 +233,7 @@ class Session:
                 "budget_seconds": options.budget_seconds,
                 "threads": self.threads,
                 "suite": ",".join(options.suites) if options.suites else None,
+                "data": self.data,
                 **{name: ",".join(values) if values else None for name, values in listed.items()},
             },
             machine=self.machine.facts(),

@@ -17,6 +17,7 @@ class Task:
         threads: intra-op threads.
         folder: for compile caches; the caller removes it.
         check_only: stop after the check.
+        data: where the images of the suite ``training`` come from; None: scikit-learn's digits.
     """
 
     family: Family
@@ -24,6 +25,7 @@ class Task:
     threads: int
     folder: str
     check_only: bool = False
+    data: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from bench.engine.options import (
     parse_workers,
 )
 
-DEFAULTS: dict[str, None] = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "threads", "budget"))
+DEFAULTS: dict[str, None] = dict.fromkeys(
+    ("device", "mode", "precision", "workers", "suite", "data", "threads", "budget")
+)
 
 
 @pytest.mark.parametrize(
