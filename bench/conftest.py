@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from bench.engine import claims, replay, summary
 from bench.engine import options as option_parser
-from bench.engine import replay, summary
-from bench.engine.case import Case, cores
+from bench.engine.case import Case
 from bench.engine.conductor import Conductor
 from bench.engine.machine import Machine, busy_cores
 from bench.engine.options import OptionError
@@ -26,7 +26,7 @@ from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
 from suites.registry import load, names
-from suites.workload import SuiteError, Unavailable
+from suites.workload import SuiteError, Unavailable, cores
 
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
@@ -59,6 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
     try:
+        claims_only = claims.wanted(config.option.markexpr)
+        if claims_only and config.getoption("tier") == "quick":
+            config.option.tier = "default"
         options = option_parser.parse(
             **{
                 name: config.getoption(name)
@@ -70,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     _check_output(_json_path(config))
+    config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else _load_warnings(options.threads or cores())
@@ -85,6 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
         selecting_only=selecting_only,
         warnings=warnings,
         data=data,
+        claims_only=claims_only,
     )
     config.stash[SESSION] = session
 
@@ -197,14 +202,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     session = metafunc.config.stash[SESSION]
     several = metafunc.function.__name__ == "test_user"
-    values, ids = [], []
+    values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
         for suite, case in session.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
-            values.append(params)
-            ids.append(f"{suite.name}-{case.pytest_id}" if several else case.pytest_id)
-    metafunc.parametrize(PARAMS, values, ids=ids)
+            marks = [pytest.mark.claims] if claims.decides(case) else []
+            name = f"{suite.name}-{case.pytest_id}" if several else case.pytest_id
+            values.append(pytest.param(*params, id=name, marks=marks))
+    metafunc.parametrize(PARAMS, values)
 
 
 @pytest.hookimpl(trylast=True)

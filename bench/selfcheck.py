@@ -16,13 +16,13 @@ from dataclasses import replace
 from statistics import median
 
 from bench.engine.budget import Budget
-from bench.engine.case import Case, Family, cases_of, cores, group
+from bench.engine.case import Case, Family, cases_of, group
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.estimate import Speedup, speedup
 from bench.engine.options import OptionError, parse_duration, parse_list, parse_threads
 from bench.engine.task import CaseResult
 from suites.registry import load, names
-from suites.workload import MODES, TIERS, SuiteError
+from suites.workload import MODES, TIERS, SuiteError, cores
 
 ROUNDS = 200
 BLOCK_CALLS = 1000

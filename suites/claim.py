@@ -5,7 +5,6 @@ Nothing here knows the engine, the reports or PyTorch; cases are matched by what
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -116,10 +115,3 @@ class Claim:
             raise ValueError(f"claim {self.key}: expects {self.expects!r}; known are {', '.join(EXPECTATIONS)}")
         if not self.comparisons:
             raise ValueError(f"claim {self.key}: no comparisons")
-
-
-def usable_cores() -> int:
-    """Cores this process may use: what ``"cores"`` stands for."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

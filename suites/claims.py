@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting, Variant, usable_cores
+from suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting, Variant
+from suites.workload import cores
 
 A = 'A: "Pytorch 2.0", a long post'
 B = 'B: "Pytorch - Introducción"'
@@ -253,15 +254,5 @@ CLAIMS = (
 
 def deciding(variant: Variant) -> tuple[str, ...]:
     """The keys of the claims that a case helps to decide; empty for a case that decides none."""
-    cores = usable_cores()
-    return tuple(claim.key for claim in CLAIMS if any(one.side(variant, cores) for one in claim.comparisons))
-
-
-def stated(variant: Variant) -> bool:
-    """Whether a claim names this very size (10000×10000), so that deciding it needs the case at any tier."""
-    cores = usable_cores()
-    return any(
-        one.side(variant, cores) and any(isinstance(value, int) for value in one.size.values())
-        for claim in CLAIMS
-        for one in claim.comparisons
-    )
+    here = cores()
+    return tuple(claim.key for claim in CLAIMS if any(one.side(variant, here) for one in claim.comparisons))

@@ -6,6 +6,7 @@ A workload says what is computed, never how it is timed, compiled or placed: the
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -179,3 +180,10 @@ class Workload:
         names = list(self.axes)
         for values in itertools.product(*(axis.up_to(tier) for axis in self.axes.values())):
             yield dict(zip(names, values, strict=True))
+
+
+def cores() -> int:
+    """Cores this process may use: what ``"cores"`` stands for among numbers of workers."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

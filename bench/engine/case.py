@@ -6,13 +6,12 @@ A value here never learns its results. No torch: the pytest side builds thousand
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench.engine.schema import CaseRecord
 from suites.suite import Suite
-from suites.workload import Implementation, Value, Workload
+from suites.workload import Implementation, Value, Workload, cores
 
 KNOBS = ("implementation", "device", "mode", "precision", "workers")
 
@@ -242,10 +241,3 @@ def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:
         )
         for name, members in cases.items()
     ]
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -11,7 +11,8 @@ from statistics import median
 from time import monotonic
 
 from bench.engine.budget import LEAST_SECONDS, Budget
-from bench.engine.case import Case, Family, cases_of, cores, group
+from bench.engine.case import Case, Family, cases_of, group
+from bench.engine.claims import needed
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.machine import Machine
 from bench.engine.options import Options
@@ -21,7 +22,7 @@ from bench.engine.schema import SCHEMA, CeilingRecord, NotMeasured, Record, RunR
 from bench.engine.worker import Progress
 from suites.registry import load
 from suites.suite import Suite
-from suites.workload import Workload
+from suites.workload import Workload, cores
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MOST_CEILING_SECONDS = 1.5
@@ -34,6 +35,7 @@ class Session:
     Args:
         check_only: cases are checked and not timed (``--benchmark-disable``).
         selecting_only: nothing will be measured (``--collect-only``).
+        claims_only: collect what claims need, of any tier (``-m claims``).
         data: the name of the data set that ``--data`` stands for.
     """
 
@@ -44,6 +46,7 @@ class Session:
     selecting_only: bool = False
     warnings: list[str] = field(default_factory=list)
     data: str | None = None
+    claims_only: bool = False
     show: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -72,20 +75,31 @@ class Session:
         """
         found = []
         for suite in load(source):
+            selected = self._of_tier(source, suite, self.options.tier)
+            if self.claims_only:
+                everything = self._of_tier(source, suite, "full")
+                wanted = needed(everything, selected)
+                selected = {case: reference for case, reference in everything.items() if case in wanted}
+            self._references.update(selected)
+            found += [(suite, case) for case in selected]
+        return found
+
+    def _of_tier(self, source: str, suite: Suite, tier: str) -> dict[Case, Case]:
+        """Case → its family's reference, of those that can run here or were asked for by name."""
+        options = self.options
+        return {
+            case: reference
             for case, reference in cases_of(
                 source,
                 suite,
-                tier=self.options.tier,
+                tier=tier,
                 devices=self.devices(),
-                modes=self.options.modes,
-                precisions=self.options.precisions,
-                workers=self.options.workers,
-            ):
-                obstacle = self.machine.unavailable(case)
-                if obstacle is None or self._asked_for(obstacle[0]):
-                    self._references[case] = reference
-                    found.append((suite, case))
-        return found
+                modes=options.modes,
+                precisions=options.precisions,
+                workers=options.workers,
+            )
+            if (obstacle := self.machine.unavailable(case)) is None or self._asked_for(obstacle[0])
+        }
 
     def _asked_for(self, knob: str) -> bool:
         asked = {

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.engine.case import Case, cases_of
-from suites.claim import Claim, Comparison, Variant, usable_cores
-from suites.claims import CLAIMS, deciding, stated
+from suites.claim import Claim, Comparison, Variant
+from suites.claims import CLAIMS, deciding
 from suites.registry import load
+from suites.workload import cores as usable_cores
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,12 +70,6 @@ def test_a_case_knows_which_claims_it_decides() -> None:
     assert deciding(einsum) == ("einsum-as-fast", "einsum-faster", "einsum-compile")
     assert deciding(Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "bf16")) == ()
     assert deciding(Variant("mine", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32")) == ()
-
-
-def test_a_size_that_a_claim_names_is_needed_at_any_tier() -> None:
-    assert stated(Variant("matmul", "square", {"n": 10_000}, "square", "cuda:1", "eager", "fp32"))
-    assert not stated(Variant("matmul", "square", {"n": 512}, "square", "cuda", "eager", "fp32"))
-    assert not stated(Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32"))
 
 
 def test_a_claim_expects_something_known() -> None:
