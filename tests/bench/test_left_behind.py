@@ -108,7 +108,7 @@ def start(traces: Traces, *arguments: str) -> subprocess.Popen[str]:
 
 def pytest_bench(traces: Traces, words: str) -> subprocess.Popen[str]:
     return start(
-        traces, "-m", "pytest", "bench/", "--suite", WORKLOADS, "-k", words, "--budget", "8s", "--threads", "1"
+        traces, "-m", "pytest", "bench/", "--suite", WORKLOADS, "-k", words, "--budget", "25s", "--threads", "1"
     )
 
 
