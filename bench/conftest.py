@@ -9,30 +9,29 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.engine import claims, replay, summary
+from bench.engine import claims, preflight, replay, summary
 from bench.engine import options as option_parser
 from bench.engine.case import Case
 from bench.engine.conductor import Conductor
-from bench.engine.machine import Machine, busy_cores
+from bench.engine.machine import Machine
 from bench.engine.options import OptionError
 from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
-from suites.registry import load, names
-from suites.workload import SuiteError, Unavailable, cores
+from suites.registry import names
+from suites.workload import SuiteError, cores
 
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
 PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision", "workers")
-BUSY_SECONDS = 0.25
 
 
 class NotMeasuredError(Exception):
@@ -68,15 +67,15 @@ def pytest_configure(config: pytest.Config) -> None:
                 for name in ("tier", "device", "mode", "precision", "workers", "suite", "data", "threads", "budget")
             }
         )
-        _load(options.suites or ())
-        data = _data(options.data)
+        preflight.check_suites(options.suites or ())
+        data = preflight.check_data(options.data)
+        preflight.check_output(_json_path(config))
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
-    _check_output(_json_path(config))
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
-    warnings = [] if selecting_only else _load_warnings(options.threads or cores())
+    warnings = [] if selecting_only else preflight.load_warnings(options.threads or cores())
     conductor = Conductor()
     config.add_cleanup(conductor.close)
     if not selecting_only and options.suites is None and options.modes is None and not config.option.keyword:
@@ -94,50 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = session
 
 
-def _data(source: str | None) -> str | None:
-    """The name of the data set that was asked for, read through before anything is measured."""
-    if source is None:
-        return None
-    from suites import data
-
-    try:
-        return data.check(source)
-    except (data.DataError, Unavailable) as error:
-        raise OptionError(str(error)) from None
-
-
-def _load(sources: Sequence[str]) -> None:
-    found: dict[str, str] = {}
-    for source in sources:
-        for suite in load(source):
-            before = found.setdefault(suite.name, source)
-            if before != source:
-                raise SuiteError(
-                    f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
-                )
-
-
 def _json_path(config: pytest.Config) -> Path | None:
-    """Where the run will be written; pytest-benchmark before 5.3 has the file open already."""
-    given = config.getoption("benchmark_json", None)
-    if given is None or isinstance(given, str | Path):
-        return Path(given) if given else None
-    return Path(given.name)
-
-
-def _check_output(path: Path | None) -> None:
-    if path is None:
-        return
-    folder = path.parent
-    if path.is_dir():
-        problem = "is a folder; name a file"
-    elif not folder.is_dir():
-        problem = f"cannot be written: {folder} is not a folder; create it first"
-    elif not os.access(path if path.exists() else folder, os.W_OK):
-        problem = "cannot be written: permission denied"
-    else:
-        return
-    raise pytest.UsageError(f"--benchmark-json {path}: {problem}")
+    return preflight.json_path(config.getoption("benchmark_json", None))
 
 
 def _machine(conductor: Conductor) -> Machine:
@@ -152,17 +109,6 @@ def _machine(conductor: Conductor) -> Machine:
 
     # A CUDA build must be probed in a worker: this process never initialises CUDA.
     return probe() if torch.version.cuda is None else conductor.machine(apart=True)
-
-
-def _load_warnings(threads: int) -> list[str]:
-    busy = busy_cores(BUSY_SECONDS)
-    if busy is None:
-        return []
-    fit = round(cores() - busy)
-    if threads <= fit:
-        return []
-    remedy = f"use --threads {fit}, or close what else is running" if fit else "close what else is running"
-    return [f"other processes keep about {busy:.1f} of {cores()} cores busy: threads will be preempted; {remedy}"]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

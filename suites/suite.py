@@ -35,7 +35,7 @@ class Details(TypedDict, total=False):
     deterministic: bool
     observe: Callable[[Sequence[Any], Any], Any] | None
     tolerance: Mapping[str, float]
-    call_seconds: float
+    call_seconds: float | Callable[..., float]
     memory: bool
 
 

@@ -153,8 +153,8 @@ class Workload:
         observe: ``observe(inputs, result)`` returns the tensors to check, when the result alone does
             not show the work (a training step's gradients and parameters).
         tolerance: relative Frobenius error allowed per precision, where it differs from the engine's.
-        call_seconds: roughly how long a call takes, for calls beyond some milliseconds: the budget sets
-            eight calls of each case aside.
+        call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
+            ``call_seconds(**size)``; the budget sets eight calls of each case aside.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
     """
 
@@ -172,8 +172,12 @@ class Workload:
     deterministic: bool = True
     observe: Callable[[Sequence[Any], Any], Any] | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
-    call_seconds: float = 0.0
+    call_seconds: float | Callable[..., float] = 0.0
     memory: bool = False
+
+    def seconds_of(self, size: Size) -> float:
+        """Roughly how long one call takes at a size; 0 where its author does not say."""
+        return self.call_seconds(**size) if callable(self.call_seconds) else self.call_seconds
 
     def sizes(self, tier: str) -> Iterator[dict[str, Value]]:
         """Every combination of axis values that runs at ``tier``."""

@@ -13,6 +13,8 @@ LEAST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be tim
 LEAST_SECONDS = 0.4
 CALLS_SET_ASIDE = 1.5 * MIN_PLACEMENTS  # the least, and what checking and warming up take
 MOST_STRETCH = 3.0
+MANY = 8
+MARGIN = 1.2
 
 
 class Budget:
@@ -44,9 +46,10 @@ class Budget:
         return sum(self._cost(_kind(case.mode)) for case in family.cases)
 
     def _cost(self, kind: str) -> float:
-        # Never below the first guess: small graphs, which compile fast, may come before large ones.
+        # Below the first guess only after many: small graphs, which compile fast, may come before large ones.
         seen = self._seen[kind]
-        return max(LEAST_GUESS[kind], sum(seen) / len(seen) if seen else 0.0)
+        mean = sum(seen) / len(seen) if seen else 0.0
+        return mean * MARGIN if len(seen) >= MANY else max(LEAST_GUESS[kind], mean)
 
     def _long_calls(self, family: Family) -> float:
         return CALLS_SET_ASIDE * self._call_seconds.get(family.name, 0.0) * len(family.cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import tempfile
 import traceback
@@ -18,17 +19,21 @@ from bench.engine.case import Case
 from bench.engine.check import CheckError, check, has_nan, observed, reference_result
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
-from bench.engine.inputs import Placements
+from bench.engine.errors import describe, free_device_memory
+from bench.engine.estimate import MIN_PLACEMENTS
+from bench.engine.inputs import Placements, settle_allocator
 from bench.engine.passes import count_operators, peak_memory
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared, in_float64, prepare
 from bench.engine.rounds import (
     LONG_CALL_SECONDS,
+    OVERDRAFT,
     Run,
     alternate,
     leave_out_too_slow,
     rounds_per_placement,
     set_repeats,
+    too_slow,
     undisturbed,
     warm_up,
 )
@@ -41,8 +46,8 @@ from suites.workload import Unavailable, Workload
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
 SETTLING_CALLS = 5
+HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
-MALLOC_CEILING = (32 << 20) - (64 << 10)  # just under DEFAULT_MMAP_THRESHOLD_MAX on 64-bit Linux
 Tell = Callable[[str, float], None]
 
 
@@ -52,32 +57,6 @@ def find_workload(case: Case) -> Workload:
         if suite.name == case.suite and case.workload in suite.workloads:
             return suite.workloads[case.workload]
     raise LookupError(f"{case.id}: {case.source} no longer has this workload")
-
-
-def describe(error: BaseException, source: str) -> str:
-    """One line for people: what was raised and where in the workload's own file."""
-    message = " ".join(str(error).split("\n")[0].split()) or "no message"
-    if isinstance(error, CheckError):
-        return message
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        return f"out of memory: {message}"
-    if "fail_on_recompile" in str(error):
-        cause = next((line.strip(" -") for line in str(error).split("\n") if line.strip().startswith("- ")), "")
-        return f"it was compiled again while being timed ({cause or message}); make its inputs' sizes constant"
-    origin = error.__cause__
-    if type(error).__module__.startswith("torch._dynamo") and origin is not None and str(origin):
-        message += f": {' '.join(str(origin).split())[:200]}"
-    frames = traceback.extract_tb(error.__traceback__)
-    stem = Path(source).stem
-    own = [frame for frame in frames if Path(frame.filename).stem == stem]
-    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"it raised {type(error).__name__}: {message}{where}"
-
-
-def free_device_memory(error: BaseException) -> None:
-    """After an out-of-memory on the GPU, give what the allocator holds back to the cases that follow."""
-    if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
 
 
 class _Stages:
@@ -128,6 +107,8 @@ class _Stages:
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
                 free_device_memory(error)
+                del error
+                gc.collect()  # what the failed call made, such as a loader's processes, ends now
                 continue
             result.clock = clock.name
             self.runs.append(Run(prepared, clock))
@@ -180,6 +161,12 @@ class _Stages:
         start = perf_counter()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
         for run in self.runs:
+            first = self.results[run.prepared.case].first_call
+            most = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
+            if first is not None and run.prepared.case.mode == "eager" and first["seconds"] > most:
+                run.seconds = first["seconds"]
+                run.skip = too_slow(run.seconds, MIN_PLACEMENTS * run.seconds, self.task.seconds)
+                continue
             self.tell(f"warming up {run.prepared.case.id}", 0.0)
             try:
                 warm_up(run, share)
@@ -189,7 +176,9 @@ class _Stages:
 
     def time(self) -> str:
         """Placements × rounds; returns why they stopped."""
-        runs = leave_out_too_slow([run for run in self.runs if run.error is None], self.task.seconds)
+        runs = leave_out_too_slow(
+            [run for run in self.runs if run.error is None and run.skip is None], self.task.seconds
+        )
         if not runs:
             return "failed"
         index = {run.prepared.case: position for position, run in enumerate(runs)}
@@ -256,6 +245,7 @@ class _Stages:
         for run in self.runs:
             result = self.results[run.prepared.case]
             result.error, result.skip = run.error, run.skip
+            result.too_slow = run.seconds if run.skip else None
             result.calls = run.calls
             result.blocks = run.blocks
             meter = run.prepared.context.meter
@@ -266,18 +256,6 @@ class _Stages:
             if run.clock.name != "perf_counter":
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
-
-
-def settle_allocator() -> None:
-    """Bring glibc's malloc to where a long-lived process has it.
-
-    Its threshold for taking memory from the kernel block by block rises to the largest block freed so
-    far, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Until then, whether results of some megabytes cost
-    page faults in every call depends on what the process happened to free before: a layer norm of
-    1000×1000 written out took 350, 810 and 1,920 faults per call in three fresh processes, and at most
-    20 in each of them after a block of 32 MiB had been freed (2-core VM, torch 2.13).
-    """
-    torch.empty(MALLOC_CEILING, dtype=torch.uint8)
 
 
 def measure(task: Task, tell: Tell) -> FamilyResult:

@@ -111,6 +111,14 @@ def set_repeats(runs: Sequence[Run]) -> None:
         run.repeats = max(1, min(fitting, MOST_REPEATS))
 
 
+def too_slow(seconds: float, family: float, share: float) -> str:
+    """Why a case is left out: what one call takes, what its family would, and what there is (seconds)."""
+    return (
+        f"one call takes {seconds:.2g} s, so timing its family takes {family:.0f} s and its share of "
+        f"the budget is {share:.1f} s; raise --budget or select fewer cases with -k"
+    )
+
+
 def leave_out_too_slow(runs: Sequence[Run], seconds: float) -> list[Run]:
     """The runs that can be timed in 8 placements within twice ``seconds``; the slowest are left out.
 
@@ -123,10 +131,7 @@ def leave_out_too_slow(runs: Sequence[Run], seconds: float) -> list[Run]:
             break
         slowest = max(kept, key=lambda run: run.seconds)
         kept.remove(slowest)
-        slowest.skip = (
-            f"one call takes {slowest.seconds:.2g} s, so timing its family takes {needed:.0f} s and its share of "
-            f"the budget is {seconds:.1f} s; raise --budget or select fewer cases with -k"
-        )
+        slowest.skip = too_slow(slowest.seconds, needed, seconds)
     return kept
 
 

@@ -19,6 +19,7 @@ from bench.engine.options import Options
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
 from bench.engine.schema import SCHEMA, CeilingRecord, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
+from bench.engine.slowness import Slowness
 from bench.engine.worker import Progress
 from suites.registry import load
 from suites.suite import Suite
@@ -58,6 +59,7 @@ class Session:
         self.hints: list[str] = []  # about the selection; for the terminal
         self.families: list[Family] = []
         self.budget: Budget | None = None
+        self.slowness = Slowness()
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.ceilings: list[CeilingRecord] = []
         self._references: dict[Case, Case] = {}
@@ -137,14 +139,20 @@ class Session:
             self._start_budget()
         assert self.budget is not None
         self._measured += 1
-        seconds = LEAST_SECONDS if self.check_only else self.budget.allot(family)
+        planned = family
+        family, hopeless = self.slowness.split(planned)
+        skips: dict[Case, Outcome] = {case: Skip(reason) for case, reason in hopeless.items()}
+        if not family.reported:
+            self.budget.done(planned)
+            return skips
+        seconds = LEAST_SECONDS if self.check_only else self.budget.allot(planned)
         if seconds is None:
-            self.budget.done(family)
+            self.budget.done(planned)
             reason = (
                 f"the run's budget of {duration(self.options.budget_seconds)} was used up; "
                 "raise --budget or select fewer cases with -k"
             )
-            return dict.fromkeys(family.reported, Skip(reason))
+            return skips | dict.fromkeys(family.reported, Skip(reason))
 
         def listen(progress: Progress) -> None:
             what = progress.what if family.name in progress.what else f"{family.name}: {progress.what}"
@@ -163,10 +171,11 @@ class Session:
                 listen=listen,
             )
         except WorkerError as error:
-            self.budget.done(family)
-            return dict.fromkeys(family.reported, f"{family.name}: {error}")
+            self.budget.done(planned)
+            return skips | dict.fromkeys(family.reported, f"{family.name}: {error}")
         timing = result.seconds["timed"] + result.seconds["warming"]
-        self.budget.done(family, monotonic() - started - timing, (seconds, timing))
+        self.slowness.note(result.results)
+        self.budget.done(planned, monotonic() - started - timing, (seconds, timing))
         for stage, spent in result.seconds.items():
             self.seconds[stage] += spent
         if self.check_only:
@@ -175,10 +184,13 @@ class Session:
                 case: found[case].error or Skip(found[case].skip or "checked, not timed (--benchmark-disable)")
                 for case in family.reported
             }
-        return records(family, result, self.workload(family.reference))
+        return skips | records(family, result, self.workload(family.reference))
 
     def _start_budget(self) -> None:
-        long_calls = {family.name: self.workload(family.reference).call_seconds for family in self.families}
+        long_calls = {
+            family.name: self.workload(family.reference).seconds_of(dict(family.reference.size))
+            for family in self.families
+        }
         self.budget = Budget(self.options.budget_seconds, self.families, long_calls)
         started = monotonic()
         self._measure_ceilings()

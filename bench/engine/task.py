@@ -45,6 +45,7 @@ class CaseResult:
     case: Case
     error: str | None = None
     skip: str | None = None
+    too_slow: float | None = None  # seconds that one call takes, where that is why it was skipped
     check: CheckRecord | None = None
     first_call: FirstCallRecord | None = None
     compile: CompileRecord | None = None

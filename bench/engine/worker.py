@@ -9,8 +9,11 @@ from __future__ import annotations
 import faulthandler
 import gc
 import multiprocessing
+import multiprocessing.connection
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -53,6 +56,8 @@ def main(job: Callable[..., Any], argument: Any, channel: Connection, log: str) 
     # slower, without what was loaded since, and outside this process group, so that they would outlive it.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
     def tell(what: str, fraction: float) -> None:
         channel.send(Progress(what, fraction))
 
@@ -67,6 +72,15 @@ def main(job: Callable[..., Any], argument: Any, channel: Connection, log: str) 
     channel.close()
     sys.stdout.flush()
     os._exit(0)  # interpreter shutdown with CUDA and compiled libraries loaded only costs time
+
+
+def _end_with_parent() -> None:
+    """When pytest is gone (SIGTERM, SIGKILL), so is this worker, with its children."""
+    parent = multiprocessing.parent_process()
+    if parent is None or not hasattr(os, "killpg"):
+        return
+    multiprocessing.connection.wait([parent.sentinel])
+    os.killpg(0, signal.SIGKILL)
 
 
 def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:

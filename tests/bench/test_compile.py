@@ -7,7 +7,8 @@ import torch
 
 from bench.engine.case import Case, Family
 from bench.engine.compile import CompileWatch, own_code
-from bench.engine.measure import describe, measure
+from bench.engine.errors import describe
+from bench.engine.measure import measure
 from bench.engine.precision import autocast_factory
 from bench.engine.prepare import asks_for, assemble
 from bench.engine.rounds import undisturbed

@@ -1,0 +1,36 @@
+"""What went wrong in a workload, in one line for people."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import torch
+
+from bench.engine.check import CheckError
+
+
+def describe(error: BaseException, source: str) -> str:
+    """One line for people: what was raised and where in the workload's own file."""
+    message = " ".join(str(error).split("\n")[0].split()) or "no message"
+    if isinstance(error, CheckError):
+        return message
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return f"out of memory: {message}"
+    if "fail_on_recompile" in str(error):
+        cause = next((line.strip(" -") for line in str(error).split("\n") if line.strip().startswith("- ")), "")
+        return f"it was compiled again while being timed ({cause or message}); make its inputs' sizes constant"
+    origin = error.__cause__
+    if type(error).__module__.startswith("torch._dynamo") and origin is not None and str(origin):
+        message += f": {' '.join(str(origin).split())[:200]}"
+    frames = traceback.extract_tb(error.__traceback__)
+    stem = Path(source).stem
+    own = [frame for frame in frames if Path(frame.filename).stem == stem]
+    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"it raised {type(error).__name__}: {message}{where}"
+
+
+def free_device_memory(error: BaseException) -> None:
+    """After an out-of-memory on the GPU, give what the allocator holds back to the cases that follow."""
+    if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()

@@ -1,0 +1,34 @@
+"""A case that was too slow is not tried at larger sizes; everything else is."""
+
+from bench.engine.case import Case, Family
+from bench.engine.slowness import Slowness
+from bench.engine.task import CaseResult
+
+
+def case(n: int, precision: str = "bf16", kind: str = "x") -> Case:
+    return Case("s", "s", "w", "", (("n", n), ("kind", kind)), "w", True, "cpu", "eager", precision)
+
+
+def family(n: int, kind: str = "x") -> Family:
+    cases = (case(n, "fp32", kind), case(n, "bf16", kind))
+    return Family(cases, cases)
+
+
+def test_only_larger_sizes_of_the_same_variant_are_left_out() -> None:
+    slowness = Slowness()
+    slowness.note([CaseResult(case(100), too_slow=2.2), CaseResult(case(100, "fp32"))])
+    smaller, nothing = slowness.split(family(50))
+    assert smaller == family(50)
+    assert nothing == {}
+    larger, left_out = slowness.split(family(200))
+    assert larger.cases == larger.reported == (case(200, "fp32"),)
+    (reason,) = left_out.values()
+    assert reason.startswith("not tried: one call takes 2.2 s at n=100,kind=x already")
+    other_kind, nothing = slowness.split(family(200, kind="y"))
+    assert len(other_kind.cases) == 2
+
+
+def test_the_reference_is_always_tried() -> None:
+    slowness = Slowness()
+    slowness.note([CaseResult(case(100, "fp32"), too_slow=9.0)])
+    assert slowness.split(family(200)) == (family(200), {})
