@@ -51,7 +51,8 @@ def parameters(*widths: int) -> int:
 
 
 def cost(batch: int, *widths: int, training: bool = True) -> Cost:
-    """Two operations per weight and sample forward; backward needs twice that again (Kaplan et al. 2020, §2.1).
+    """Two operations per weight and sample forward, and twice that again backward (Kaplan et al. 2020, §2.1),
+    but for the first layer, the gradient of whose input nobody needs: once.
 
     Bytes: parameters and inputs are read, outputs are written; training reads its inputs and
     parameters, and writes a gradient and a new value for each of these.
@@ -59,7 +60,7 @@ def cost(batch: int, *widths: int, training: bool = True) -> Cost:
     weights = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths))
     moved = 3 * parameters(*widths) if training else parameters(*widths) + batch * widths[-1]
     return Cost(
-        flops=2.0 * weights * batch * (3 if training else 1),
+        flops=2.0 * batch * (3 * weights - widths[0] * widths[1] if training else weights),
         bytes=float(FLOAT * (moved + batch * widths[0])),
         samples=batch,
     )

@@ -66,13 +66,14 @@ def matrix_product(device: str, precision: str, seconds: float = PATTERN_SECONDS
 
 
 def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECONDS) -> float:
-    """Bytes per second of the fastest of copying, adding, reading and filling ``working_set`` bytes."""
+    """Bytes per second of the fastest of copying, adding, reading (one, two) and filling ``working_set`` bytes."""
     clock = clock_for(device)
     rates = []
     for operands, call in (
         (2, lambda parts: parts[1].copy_(parts[0])),
         (3, lambda parts: torch.add(parts[0], parts[1], out=parts[2])),
         (1, lambda parts: parts[0].amax()),
+        (2, lambda parts: torch.dot(parts[0], parts[1])),
         (1, lambda parts: parts[0].zero_()),
     ):
         parts = torch.ones(operands, working_set // FLOAT // operands, device=device)

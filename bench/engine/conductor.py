@@ -68,6 +68,11 @@ class Conductor:
         with _environment(environment):
             forkserver.ensure_running()
 
+    def spawn_workers(self) -> None:
+        """From now on start each worker as a new interpreter: slower, and nothing is inherited."""
+        self._context = multiprocessing.get_context("spawn")
+        self._fork_server = False
+
     def close(self) -> None:
         """Remove the run's temporary folder."""
         self._folder.cleanup()

@@ -134,7 +134,7 @@ class Session:
     def _measure(self, family: Family) -> dict[Case, Outcome]:
         if self.budget is None:
             self.show("starting: importing torch and its compiler once for all workers")
-            self.conductor.machine()
+            self._await_workers()
             self.startup = monotonic() - self.begun
             self._start_budget()
         assert self.budget is not None
@@ -185,6 +185,14 @@ class Session:
                 for case in family.reported
             }
         return skips | records(family, result, self.workload(family.reference))
+
+    def _await_workers(self) -> None:
+        """Wait until workers can be started, and make sure that they see the GPUs."""
+        seen = self.conductor.machine()
+        if self.machine.gpus and not seen.gpus:
+            # Something that the fork server imported has initialised CUDA, which no fork of it can use then.
+            self.conductor.spawn_workers()
+            self.warnings.append("each worker imports torch anew, some seconds each: the fork server cannot use CUDA")
 
     def _start_budget(self) -> None:
         long_calls = {
