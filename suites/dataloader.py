@@ -74,7 +74,7 @@ for name, about, inputs, samples, batches in (
         "A whole epoch of tensors in memory, 784 floats each, workers started and ended",
         tensor_inputs,
         Axis(quick=[5000], full=[60_000]),
-        Axis(quick=[100], default=[1000], full=[32]),
+        Axis(quick=[100], full=[32, 1000]),
     ),
     (
         "epoch_images",

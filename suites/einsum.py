@@ -57,7 +57,7 @@ def moved(elements: float, operations: float) -> Cost:
     return Cost(flops=operations or None, bytes=float(FLOAT * elements))
 
 
-SQUARE = {"n": Axis(quick=[256], default=[1024], full=[4096])}
+SQUARE = {"n": Axis(quick=[256], full=[1024, 4096])}
 LARGE = {"n": Axis(default=[1000], full=[10_000])}
 
 against_einsum(
@@ -134,7 +134,7 @@ against_einsum(
     "bi,bj,ijk->bk",
     {"bilinear": lambda x, y, w: torch.nn.functional.bilinear(x, y, w.permute(2, 0, 1))},
     normal(("batch", 32), ("batch", 32), (32, 32, 32)),
-    {"batch": Axis(quick=[64], default=[1024], full=[16_384])},
+    {"batch": Axis(quick=[64], full=[1024, 16_384])},
     modes=COMPILE_SOON,
     precisions=FP32_FIRST,
     cost=lambda batch: Cost(flops=2.0 * batch * (32**3 + 32**2), bytes=float(FLOAT * (3 * 32 * batch + 32**3))),
@@ -152,7 +152,7 @@ against_einsum(
     "bhqd,bhkd->bhqk",
     {"matmul": lambda q, k: torch.matmul(q, k.transpose(-1, -2))},
     normal((4, 8, "length", 64), (4, 8, "length", 64)),
-    {"length": Axis(quick=[64], default=[256], full=[2048])},
+    {"length": Axis(quick=[64], full=[256, 2048])},
     modes=COMPILE_SOON,
     precisions=FP32_FIRST,
     cost=lambda length: product(length, 64, length, 32),

@@ -19,11 +19,9 @@ suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
 FLOAT = 4  # bytes of a float32
 Autocast = Callable[[], AbstractContextManager[object]]
 MODES = Axis(quick=["eager", "compile"], default=["compile-model"])
-MODES_LATER = Axis(quick=["eager"], default=["compile", "compile-model"])
+MODES_LATER = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
-EVALUATION_MODES = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"])
-PRECISIONS_SOON = Axis(quick=["fp32"], default=["bf16", "tf32"])
 PRECISIONS_LATER = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 # Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
@@ -118,8 +116,8 @@ def train_784_100_10(
 @suite.workload(
     inputs=small_inputs,
     axes={"batch": Axis(quick=[100], default=[1000])},
-    modes=EVALUATION_MODES,
-    precisions=PRECISIONS_SOON,
+    modes=MODES_LATER,
+    precisions=PRECISIONS_LATER,
     cost=lambda batch: cost(batch, 784, 100, 10, training=False),
 )
 def evaluate_784_100_10(

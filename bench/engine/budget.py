@@ -14,6 +14,7 @@ LEAST_SECONDS = 0.4
 CALLS_SET_ASIDE = 1.5 * MIN_PLACEMENTS  # the least, and what checking and warming up take
 MOST_STRETCH = 3.0
 MANY = 8
+ALONE = 0.3
 MARGIN = 1.2
 
 
@@ -63,9 +64,8 @@ class Budget:
         if self.seconds_left() <= 0:
             return None
         needed = sum(self._fixed(other) + self._long_calls(other) for other in self._left)
-        cases = sum(len(other.cases) for other in self._left)
         spare = max(0.0, self.seconds_left() - needed)
-        share = spare * min(1.0, self._stretch() * len(family.cases) / max(cases, 1))
+        share = spare * min(1.0, self._stretch() * _weight(family) / sum(_weight(other) for other in self._left))
         return max(self._long_calls(family) + share, LEAST_SECONDS)
 
     def _stretch(self) -> float:
@@ -94,6 +94,11 @@ class Budget:
             self._seen["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
             self._seen["eager"].append(fixed_seconds / len(family.cases))
+
+
+def _weight(family: Family) -> float:
+    """Its cases; little for one alone: nothing is compared, and a time per call is not what to rely on."""
+    return len(family.cases) if len(family.cases) > 1 else ALONE
 
 
 def _kind(mode: str) -> str:

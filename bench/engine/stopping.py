@@ -15,6 +15,7 @@ TARGET_HALF_WIDTH = 0.01
 LARGE_EFFECT_HALF_WIDTH = 0.02
 SHARE_OF_EFFECT = 0.1
 MAX_PLACEMENTS = 64
+OVERDRAWN = 2.0  # shares beyond the first
 
 
 def wanted(effect: float, target: float = TARGET_HALF_WIDTH) -> float:
@@ -29,7 +30,8 @@ def wanted(effect: float, target: float = TARGET_HALF_WIDTH) -> float:
 class Stopping:
     """Stop as soon as every interval is narrow enough for its effect, or the time is used up.
 
-    At least 8 placements are always taken: with fewer there is no 99 % interval.
+    At least 8 placements are taken, as with fewer there is no 99 % interval; unless calls have become
+    so slow that the time is overdrawn three times.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Stopping:
 
     def finished(self) -> str | None:
         """Why to stop (``precise``, ``budget``, ``limit``), or None to go on."""
+        if self._now() >= self._deadline + OVERDRAWN * self._seconds:
+            return "budget"
         if self._placements < self._least:
             return None
         if self._precise:

@@ -21,7 +21,7 @@ def family(name: str, *modes: str) -> Family:
 
 @pytest.mark.usefixtures("clock")
 def test_timing_time_goes_by_number_of_cases() -> None:
-    small, large = family("a", "eager"), family("b", "eager", "eager", "eager")
+    small, large = family("a", "eager", "eager"), family("b", *("eager",) * 6)
     budget = budgets.Budget(41.0, [small, large])
     shares = [budget.allot(each) for each in (small, large)]
     assert shares[1] == pytest.approx(3 * shares[0])  # type: ignore[operator]
@@ -39,6 +39,26 @@ def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> 
     assert after is not None
     assert after == pytest.approx((70 - 2 * (20.0 - 0.05) - 2 * 0.05) / 2, rel=0.01)
     assert after < before
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_case_alone_gets_little_and_long_calls_are_set_aside() -> None:
+    alone, pair, slow = family("a", "eager"), family("b", "eager", "eager"), family("c", "eager", "eager")
+    budget = budgets.Budget(60.0, [alone, pair, slow], {"s.c": 1.0})
+    shares = {each.name: budget.allot(each) or 0.0 for each in (alone, pair, slow)}
+    assert shares["s.a"] < 0.2 * shares["s.b"]
+    assert shares["s.c"] > 2 * 8
+    assert sum(shares.values()) <= 60.0
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_families_do_not_need_stretches_the_shares_of_those_after_them() -> None:
+    families = [family(name, "eager", "eager") for name in "abcdefgh"]
+    budget = budgets.Budget(80.0, families)
+    before = budget.allot(families[0])
+    budget.done(families[0], 0.0, timing=(before or 0.0, (before or 0.0) / 2))
+    after = budget.allot(families[1])
+    assert after == pytest.approx(2 * (before or 0.0) * 8 / 7, rel=0.05)
 
 
 @pytest.mark.usefixtures("clock")

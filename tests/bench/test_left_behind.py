@@ -135,3 +135,11 @@ def test_after_the_time_out_of_a_worker_that_hangs(traces: Traces) -> None:
     output, _ = start(traces, "-c", TIME_OUT, WORKLOADS).communicate(timeout=120)
     assert "the worker reported nothing for 2 s and was killed" in output
     assert until(traces.none, 10), traces
+
+
+def test_after_pytest_was_killed_while_a_worker_hangs(traces: Traces) -> None:
+    run = pytest_bench(traces, "hangs")
+    assert until(traces.hanging.exists, 120), run.communicate()[0]
+    run.kill()
+    run.communicate(timeout=30)
+    assert until(lambda: not traces.processes(), 20), traces

@@ -1,5 +1,6 @@
 """The stopping rule looks at widths and the clock, never at which side is faster."""
 
+import math
 import random
 
 import pytest
@@ -19,12 +20,22 @@ def test_at_least_eight_placements_however_narrow_or_late() -> None:
     clock = Clock()
     stopping = Stopping(1.0, now=clock)
     stopping.start()
-    clock.now = 100.0
+    clock.now = 2.9
     for _ in range(7):
         stopping.add([(0.0001, 0.0)])
         assert stopping.finished() is None
     stopping.add([(0.0001, 0.0)])
     assert stopping.finished() == "precise"
+
+
+def test_calls_that_became_far_slower_do_not_take_the_others_time() -> None:
+    clock = Clock()
+    stopping = Stopping(1.0, now=clock)
+    stopping.start()
+    stopping.add([(math.inf, 0.0)])
+    assert stopping.finished() is None
+    clock.now = 3.0
+    assert stopping.finished() == "budget"
 
 
 def test_every_interval_must_be_narrow() -> None:
