@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.mlp import GRADIENT_TOLERANCE, cost, digits, layers, widths
+from suites.mlp import GRADIENT_TOLERANCE, cost, digits, layers, parameters, widths
 from suites.suite import Suite
 from suites.workload import Axis, Cost
 
@@ -79,7 +80,9 @@ suite.compare(
     {
         "backward": lambda x, y, z: backward(product_of_sum, x, y, z),
         "grad": lambda x, y, z: torch.autograd.grad(product_of_sum(x, y, z), (x, y, z)),
-        "func_grad": lambda x, y, z: torch.func.grad(product_of_sum, argnums=(0, 1, 2))(x, y, z),
+        "func_grad": lambda x, y, z: torch.func.grad(product_of_sum, argnums=(0, 1, 2))(
+            x.detach(), y.detach(), z.detach()
+        ),
         "by_hand": product_of_sum_by_hand,
     },
     about="Gradients of (x + y)·z, summed over n values",
@@ -104,7 +107,7 @@ suite.compare(
     {
         "backward": lambda x: backward(mean_square, x),
         "grad": lambda x: torch.autograd.grad(mean_square(x), x),
-        "func_grad": lambda x: torch.func.grad(mean_square)(x),
+        "func_grad": lambda x: torch.func.grad(mean_square)(x.detach()),
         "by_hand": mean_square_by_hand,
     },
     about="Gradient of mean((x − 1)² + 4) over n values",
@@ -137,7 +140,8 @@ def model_grad(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
 
 
 def model_func_grad(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
-    gradients = torch.func.grad(loss_of)(dict(model.named_parameters()), model, x, y)
+    weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    gradients = torch.func.grad(loss_of)(weights, model, x, y)
     return list(gradients.values())
 
 
@@ -179,7 +183,9 @@ suite.compare(
     axes={"batch": Axis(default=[32], full=[100])},
     modes=EAGER,
     tolerance=GRADIENT_TOLERANCE,
-    cost=lambda batch: cost(batch, 784, 100, 10),
+    cost=lambda batch: replace(
+        cost(batch, 784, 100, 10), bytes=float(FLOAT * ((1 + batch) * parameters(784, 100, 10) + 784 * batch))
+    ),
 )
 
 # Second derivatives and forward mode

@@ -10,6 +10,16 @@ import torch
 STATE_TOLERANCE = {"bf16": 0.15, "tf32": 0.05}  # of gradients: see suites.mlp.GRADIENT_TOLERANCE
 
 
+def for_inference(made: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """The same inputs, with the module in evaluation mode."""
+
+    def evaluated(device: torch.device, **size: Any) -> tuple[Any, ...]:
+        module, *rest = made(device, **size)
+        return module.eval(), *rest
+
+    return evaluated
+
+
 def inputs(
     make: Callable[[], torch.nn.Module],
     data: Callable[[int], Sequence[torch.Tensor]],
@@ -52,7 +62,7 @@ def inference_step(
     *arguments: torch.Tensor,
     autocast: Callable[[], Any],
 ) -> Any:
-    """The module's output under no_grad."""
+    """The output of the module, in evaluation mode, under no_grad."""
     del optimizer, target
     with torch.no_grad(), autocast():
         return module(*arguments)

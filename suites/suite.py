@@ -127,7 +127,7 @@ class Suite:
         training.setdefault("tolerance", steps.STATE_TOLERANCE)
         inference: Details = {"about": f"Inference step of {name}", **details}
         self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=made, **training)
-        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=made, **inference)
+        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=steps.for_inference(made), **inference)
 
     def compare(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -210,11 +211,19 @@ def epoch(
         return train(model, optimizer, next(epochs), loop.learning_rate, autocast)
 
 
+def seen_and_learned(inputs: Sequence[Any], seen: Tensor) -> tuple[Tensor, bool]:
+    """What was trained on, and whether the loss on the test images is below that of guessing, ln 10."""
+    model, _, _, test_x, test_y, _ = inputs
+    with torch.no_grad():
+        return seen, bool(F.cross_entropy(model(test_x), test_y) < math.log(10))
+
+
 suite.compare(
     "epoch",
     cumulative(epoch),
     about="One training epoch from new weights, workers started and ended: 784-100-10, Adam",
     inputs=inputs,
+    observe=seen_and_learned,
     modes=MODES,
     precisions=PRECISIONS,
     call_seconds=0.1,

@@ -51,7 +51,8 @@ def needed(everything: Iterable[Case], within_tier: Collection[Case]) -> set[Cas
         pairs = _pairs(comparison, here)
         if not comparison.size:
             near = [pair for pair in pairs if pair[0] in within_tier and pair[1] in within_tier]
-            pairs = near or pairs[:1]  # of a comparison that has no size in the tier, the smallest
+            # Of a comparison that has no size in the tier, the smallest on each device.
+            pairs = near or list({(one.device, other.device): (one, other) for one, other in reversed(pairs)}.values())
         found.update(case for pair in pairs for case in pair)
     return found
 

@@ -44,6 +44,7 @@ class Conductor:
         self._silent_seconds = silent_seconds
         self._folder = tempfile.TemporaryDirectory(prefix="torchduet-", ignore_cleanup_errors=True)
         self._workers = 0
+        self._environment: dict[str, str] = {}
         self._running = False
         self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
@@ -60,18 +61,21 @@ class Conductor:
         from multiprocessing import forkserver
 
         self._context.set_forkserver_preload(["bench.engine.preload"])
-        environment = {
+        with _environment(self._for_workers(compiler=compiler)):
+            forkserver.ensure_running()
+
+    def _for_workers(self, *, compiler: bool) -> dict[str, str]:
+        return {
             "TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name) / "toolchain"),
             "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
             worker.PRELOAD_COMPILER: "1" if compiler else "0",
         }
-        with _environment(environment):
-            forkserver.ensure_running()
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter: slower, and nothing is inherited."""
         self._context = multiprocessing.get_context("spawn")
         self._fork_server = False
+        self._environment = self._for_workers(compiler=True)
 
     def close(self) -> None:
         """Remove the run's temporary folder."""
@@ -135,7 +139,8 @@ class Conductor:
             target=worker.main, args=(job, argument, theirs, str(log)), daemon=False
         )
         try:
-            process.start()
+            with _environment(self._environment):
+                process.start()
             theirs.close()
             answer = self._listen(process, ours, listen, log)
         finally:

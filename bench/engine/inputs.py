@@ -58,12 +58,20 @@ class Placements:
     """
 
     def __init__(self, inputs: Sequence[Any], rng: random.Random) -> None:
-        self._inputs = inputs
+        self._inputs = list(inputs)
         self._rng = rng
         # Where each storage lives now → its original values.
         self._original = {pointer: _copy(tensors[0].untyped_storage()) for pointer, tensors in self._storages().items()}
         self._arrays = [(array, array.copy()) for array in inputs if isinstance(array, np.ndarray)]
         self._ballast: list[Tensor] = []
+
+    def add(self, more: Sequence[Any]) -> None:
+        """Move what is reachable from ``more``, too, such as a case's own optimiser."""
+        known = self._storages()
+        self._inputs += [value for value in more if not any(value is one for one in self._inputs)]
+        for pointer, tensors in self._storages().items():
+            if pointer not in known:
+                self._original[pointer] = _copy(tensors[0].untyped_storage())
 
     def _storages(self) -> dict[int, list[Tensor]]:
         by_storage: dict[int, list[Tensor]] = {}

@@ -130,6 +130,7 @@ class _Stages:
             cold_cache(Path(self.task.folder))
         watch = CompileWatch()
         prepared = prepare(self.workload, case, inputs)
+        placements.add(prepared.args)
         with matmul_precision(case.precision):
             start = perf_counter()
             value = prepared.call(*prepared.args)
@@ -221,12 +222,19 @@ class _Stages:
             if run.error is not None or not run.placements:
                 continue
             try:
-                if case.mode == "eager" and self.workload.cost is not None and run.seconds < LONG_CALL_SECONDS:
+                if case.mode == "eager" and self.has_bounds() and run.seconds < LONG_CALL_SECONDS:
                     result.operators = count_operators(run.call)
                 if self.workload.memory:
                     result.peak_bytes = peak_memory(run.call, case.device)
             except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
                 traceback.print_exc()
+
+    def has_bounds(self) -> bool:
+        """Whether the operations or bytes of a call are known."""
+        if self.workload.cost is None:
+            return False
+        cost = self.workload.cost(**dict(self.family.reference.size))
+        return cost.flops is not None or cost.bytes is not None
 
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""

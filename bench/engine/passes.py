@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 NOT_WORK = ("profiler", "prim")  # namespaces of operators that compute nothing
+NO_KERNEL = ("_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "_local_scalar_dense", "detach")
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -21,7 +22,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
-        if not func.is_view and func.namespace not in NOT_WORK:
+        name = func.overloadpacket.__name__
+        if not func.is_view and func.namespace not in NOT_WORK and name not in NO_KERNEL:
             self.operators += 1
         return func(*args, **(kwargs or {}))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
 from bench.engine.case import Case
 from bench.engine.compile import CompiledModel, own_code
@@ -140,6 +143,28 @@ def in_float64(workload: Workload) -> Callable[..., Any]:
     return call
 
 
+def with_own_optimizers(value: Any) -> Any:
+    """``value`` with a copy of every optimiser in it: the same parameters, settings and values, its own state.
+
+    Compiling a step changes the optimiser that it finds: on CUDA its step counters move to the device,
+    and the eager step, were it the same optimiser, would wait for the device at each of them.
+    """
+    if isinstance(value, Optimizer):
+        own = copy.copy(value)
+        own.param_groups = [dict(group) for group in value.param_groups]
+        own.state = defaultdict(dict)
+        for parameter, state in value.state.items():
+            own.state[parameter] = {
+                name: item.clone() if isinstance(item, torch.Tensor) else item for name, item in state.items()
+            }
+        return own
+    if isinstance(value, dict):
+        return {key: with_own_optimizers(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(with_own_optimizers(item) for item in value)
+    return value
+
+
 def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     """Put the case together. Compilation itself happens at the first call.
 
@@ -161,6 +186,7 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
             call = functools.partial(torch.compile(own_code(call.func)), *call.args, **call.keywords)
         else:
             call = torch.compile(own_code(call))
+        args = tuple(with_own_optimizers(value) for value in args)
     elif case.mode == "compile-model":
         if not any(isinstance(value, torch.nn.Module) for value in args):
             raise SuiteError(f"{case.id}: mode compile-model needs an nn.Module among the inputs")

@@ -34,7 +34,7 @@ class Slowness:
 
     def _reason(self, case: Case) -> str | None:
         for slow, seconds in self.known:
-            if replace(slow, size=case.size) == case and _larger(case, slow):
+            if replace(slow, size=case.size) == case and _longer(case, slow):
                 return (
                     f"not tried: one call takes {seconds:.2g} s at {slow.size_label} already, too long for its share "
                     "of the budget; raise --budget or select fewer cases with -k"
@@ -42,9 +42,16 @@ class Slowness:
         return None
 
 
-def _larger(case: Case, other: Case) -> bool:
-    """Whether no axis is smaller: numbers at least as large, words the same."""
+def _longer(case: Case, other: Case) -> bool:
+    """Whether no axis is smaller: numbers at least as large, words the same.
+
+    Where data are loaded a larger batch makes an epoch shorter: there it must be the same.
+    """
     return all(
-        mine == theirs or (isinstance(mine, int) and isinstance(theirs, int) and mine >= theirs)
-        for (_, mine), (_, theirs) in zip(case.size, other.size, strict=True)
+        mine == theirs
+        or (
+            (isinstance(mine, int) and isinstance(theirs, int) and mine >= theirs)
+            and not (axis == "batch" and case.workers is not None)
+        )
+        for (axis, mine), (_, theirs) in zip(case.size, other.size, strict=True)
     )

@@ -85,6 +85,7 @@ def _end_with_parent() -> None:
 
 def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
     """Job: measure a :class:`bench.engine.measure.Task`."""
+    import bench.engine.preload  # noqa: F401 - done already, unless this worker was not forked
     from bench.engine.measure import measure
 
     return measure(task, tell)

@@ -119,3 +119,14 @@ def test_references_keep_the_shape_of_what_they_copy() -> None:
     assert copied.x.dtype == torch.float64
     assert copied.names["y"].dtype == torch.complex128
     assert given[0].x.dtype == torch.float32
+
+
+def test_what_is_added_later_moves_and_starts_again_too() -> None:
+    x, y = torch.ones(5), torch.full((7,), 2.0)
+    placements = Placements((x,), random.Random(0))
+    placements.add((x, y))
+    y += 1
+    before = y.data_ptr()
+    placements.fresh()
+    assert y.tolist() == [2.0] * 7
+    assert y.data_ptr() != before

@@ -5,7 +5,7 @@ import torch
 from bench.engine.case import cases_of, worker_counts
 from bench.engine.ceilings import measure_ceilings
 from bench.engine.passes import count_operators, peak_memory
-from bench.engine.prepare import Context, Recorder, assemble
+from bench.engine.prepare import Context, Recorder, assemble, with_own_optimizers
 from bench.engine.record import highest
 from bench.engine.task import CeilingTask
 from suites import Axis, Implementation, Meter, Suite
@@ -114,3 +114,23 @@ def test_ceilings_are_measured_and_the_best_of_several_counts() -> None:
     (best,) = highest([[measured], [better]])  # type: ignore[list-item]
     assert best["operator_seconds"] == better["operator_seconds"]
     assert best["bytes_per_second"] == measured["bytes_per_second"]
+
+
+def test_a_compiled_step_has_an_optimiser_of_its_own_over_the_same_parameters() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    shared = torch.optim.Adam([parameter], lr=0.1)
+    parameter.grad = torch.ones(3)
+    shared.step()
+    inputs = (parameter, {"adam": shared}, [shared], "else")
+    _, by_name, (listed,), rest = (with_own_optimizers(value) for value in inputs)
+    own = by_name["adam"]
+    assert own is not shared
+    assert listed is not shared
+    assert rest == "else"
+    assert own.param_groups[0]["params"][0] is parameter
+    before = shared.state[parameter]["step"].clone()
+    own.step()
+    own.param_groups[0]["lr"] = 0.5
+    assert shared.state[parameter]["step"].equal(before)
+    assert own.state[parameter]["step"] == before + 1
+    assert shared.param_groups[0]["lr"] == 0.1

@@ -92,3 +92,22 @@ def test_a_cost_that_cannot_be_computed_is_refused_before_anything_is_measured()
 def test_values_that_read_alike_are_refused() -> None:
     with pytest.raises(SuiteError, match="listed twice"):
         Axis(["1", 1])
+
+
+def test_a_module_of_ones_own_is_trained_and_served() -> None:
+    import torch
+
+    def module() -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Dropout(0.5))
+
+    def batch_of(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.randn(batch, 3), torch.randint(4, (batch,))
+
+    suite = Suite("own")
+    suite.model("net", module, batch_of, loss=torch.nn.functional.cross_entropy, batch=[8], deterministic=False)
+    assert set(suite.workloads) == {"net_train", "net_infer"}
+    train, infer = (suite.workloads[f"net_{name}"].inputs(torch.device("cpu"), batch=8) for name in ("train", "infer"))
+    assert train[0].training
+    assert not infer[0].training
+    assert isinstance(train[1], torch.optim.AdamW)
+    assert suite.workloads["net_train"].modes.up_to("quick") == ("eager", "compile-model", "compile")
