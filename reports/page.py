@@ -21,10 +21,13 @@ from reports import loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
+from reports.gaps import gaps, stopped, warnings
 from reports.load import Run
+from reports.remedy import budget_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "?"}
+SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
+FEW_CASES = 3  # so many are listed without unfolding
 FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
 PARTS = {
     "startup": "Starting up",
@@ -39,7 +42,7 @@ def render(run: Run) -> str:
     """The report on a run, as HTML."""
     tables = frames(run)
     choices = loaders.choices(run)
-    found = answers(tables.comparisons, choices)
+    found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
     script = (TEMPLATES / "report.js").read_text("utf-8")
     return (
         _environment()
@@ -53,6 +56,10 @@ def render(run: Run) -> str:
             started=_date(run.about["started"]),
             machine=_machine(run.about["machine"]),
             options=run.about["options"],
+            stopped=stopped(run),
+            gaps=gaps(run),
+            warnings=warnings(run),
+            few=FEW_CASES,
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
             claims=sections.claims(run),
@@ -99,7 +106,8 @@ def _environment() -> Environment:
         ratio=units.ratio,
         percent=units.percent,
         count=units.count,
-        digits=units.digits,
+        small=units.small,
+        breakable=breakable,
         size=units.size,
         quantity=units.quantity,
         missing=lambda value: value is None or bool(pd.isna(value)),
@@ -120,11 +128,17 @@ def prose(text: str) -> Markup:
     pieces = []
     for place, piece in enumerate(text.split("`")):
         if place % 2:
-            pieces.append(Markup("<code>{}</code>").format(piece))
+            whole = Markup(' class="option"') if piece.startswith("--") else ""
+            pieces.append(Markup("<code{}>{}</code>").format(whole, piece))
         else:
             kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
             pieces.append(escape(kept))
     return Markup("").join(pieces)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after an underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _number(value: Any) -> float | None:

@@ -43,7 +43,13 @@ def to_svg(figure: Figure, prefix: str) -> str:
     text = text[text.index("<svg") :].strip()
     for useless in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<!--.*?-->", r"<defs>\s*</defs>"):
         text = re.sub(useless, "", text, flags=re.DOTALL)
+    # The page's style sheet says how large a point is drawn.
+    text = re.sub(r' width="([\d.]+)pt"| height="[\d.]+pt"', _as_variable, text, count=2)
     return _tags_only(text, prefix)
+
+
+def _as_variable(size: re.Match[str]) -> str:
+    return f' style="--points: {float(size.group(1)):.0f}"' if size.group(1) else ""
 
 
 def _tags_only(text: str, prefix: str) -> str:
