@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 from reports import units
 from reports.canvas import new_axes, text_beside, ticks_at
 from reports.lettering import fitted, text_width, wrapped
-from reports.ratio_axis import limits, ticks
+from reports.ratio_axis import axis
 from reports.svg import BAND, INK, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 
 # As the symbols of verdicts in the page's text: ▲ ▼ ■ ○
@@ -80,15 +80,14 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str, *, narrow: bool =
     across = layout.plot - 8 if layout.labels else layout.plot - INSET - 4
     with rc_context(STYLE):
         figure, axes = new_axes(layout.width, height + FOOT, (left, FOOT, across, height))
-        low, high = limits(bars, across)
+        low, high, ticks = axis(bars, across)
         axes.set_xscale("log")
         axes.set_xlim(low, high)
         axes.set_ylim(height, 0)
         if layout.labels:
             axes.axvspan(1 / (1 + threshold), 1 + threshold, color=BAND, linewidth=0)
             axes.axvline(1, color=MUTED, linewidth=1)
-        places = ticks(bars, low, high, across)
-        ticks_at(axes.xaxis, places, [f"{place:g}×" for place in places])
+        ticks_at(axes.xaxis, ticks, [f"{tick:g}×" for tick in ticks])
         axes.yaxis.set_major_locator(NullLocator())
         for row in rows:
             if not layout.labels and row.bar is not None:

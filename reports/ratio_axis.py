@@ -9,6 +9,8 @@ from typing import Protocol
 LABEL_POINTS = 36.0  # room for ``0.002×``
 NEAR = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)
 FAR = tuple(float(f"{step}e{power}") for power in range(-12, 13) for step in (1, 2, 3, 5, 7))
+ROUNDS = 8
+MARGIN = 0.03  # of the axis, on either side
 ROUND = tuple(sorted({*NEAR, *(one for one in FAR if not 0.5 < one < 2)}))
 
 
@@ -28,55 +30,37 @@ class Ratio(Protocol):
         """Its interval, if it has one."""
 
 
-def limits(marks: Sequence[Ratio], points: float) -> tuple[float, float]:
-    """Every mark between two named ticks, and its interval as far as twice the marks' own reach; at least ±5 %.
+def axis(marks: Sequence[Ratio], points: float) -> tuple[float, float, list[float]]:
+    """From where to where it goes, and its ticks.
+
+    Every mark lies between two named ticks, and its interval is drawn as far as twice the marks' own reach;
+    at least it goes from -5 % to +5 %.
 
     Args:
         points: how long the axis is drawn.
     """
-    least, most = _reach(marks)
+    least, most = min(mark.ratio for mark in marks), max(mark.ratio for mark in marks)
     low = min(0.95, *(max(mark.low or least, least / 2) for mark in marks), least)
     high = max(1.05, *(min(mark.high or most, most * 2) for mark in marks), most)
-    first, last = _ends(marks, points)
+    first, last = low, high
+    for _ in range(ROUNDS):  # ticks need room of their own, which widens the axis, which takes more room
+        room = _span(min(low, first), max(high, last)) * LABEL_POINTS / points
+        first = next(tick for tick in reversed(ROUND) if tick <= least and _apart(1 / tick, room))
+        last = next(tick for tick in ROUND if tick >= most and _apart(tick, room))
     low, high = min(low, first), max(high, last)
-    margin = (high / low) ** 0.03
-    return low / margin, high * margin
-
-
-def ticks(marks: Sequence[Ratio], low: float, high: float, points: float) -> list[float]:
-    """Round values with room for their labels: 1, then those around the marks, then what fits between."""
-    room = math.log(high / low) * LABEL_POINTS / points
-    first, last = _ends(marks, points)
-    wanted = [
-        1.0,
-        first,
-        last,
-        *sorted((one for one in ROUND if low <= one <= high), key=lambda one: abs(math.log(one))),
-    ]
+    between = sorted((tick for tick in ROUND if low <= tick <= high), key=lambda tick: abs(math.log(tick)))
     kept: list[float] = []
-    for tick in wanted:
-        if all(abs(math.log(tick / other)) >= room for other in kept):
+    for tick in (1.0, first, last, *between):
+        if all(abs(math.log(tick / other)) >= 0.999 * room for other in kept):
             kept.append(tick)
-    return sorted(kept)
+    margin = (high / low) ** MARGIN
+    return low / margin, high * margin, sorted(kept)
 
 
-def _reach(marks: Sequence[Ratio]) -> tuple[float, float]:
-    return min(mark.ratio for mark in marks), max(mark.ratio for mark in marks)
+def _span(low: float, high: float) -> float:
+    return math.log(high / low) * (1 + 2 * MARGIN)
 
 
-def _ends(marks: Sequence[Ratio], points: float) -> tuple[float, float]:
-    """The ticks next to the outermost marks, on their outer side, far enough from 1 to be named beside it."""
-    least, most = _reach(marks)
-    first, last = min(least, 0.95), max(most, 1.05)
-    for _ in range(3):  # each end's room depends on the other's
-        first = _outside([one for one in reversed(ROUND) if one <= least], last, points, first)
-        last = _outside([one for one in ROUND if one >= most], first, points, last)
-    return first, last
-
-
-def _outside(candidates: Sequence[float], other: float, points: float, otherwise: float) -> float:
-    for tick in candidates:
-        room = 1.3 * abs(math.log(tick / other)) * LABEL_POINTS / points
-        if tick == 1 or abs(math.log(tick)) >= room:
-            return tick
-    return otherwise
+def _apart(times: float, room: float) -> bool:
+    """Whether a tick so many times beyond 1 is 1 itself, or far enough from it to be named beside it."""
+    return times == 1 or math.log(times) >= room

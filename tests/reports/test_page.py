@@ -203,6 +203,21 @@ def test_prose_keeps_numbers_with_their_units() -> None:
     assert "3 same" in prose("3 same")
 
 
+def test_a_view_of_the_tables_says_that_its_speed_up_is_another(page: Page) -> None:
+    assert "where the speed-up is another: against the family’s reference" in page.text
+    assert "Speed-up against reference" in page.text
+
+
+def test_an_option_is_not_broken_across_lines() -> None:
+    assert str(prose("(`--budget 8m`)")) == '(<code class="option">--budget 8m</code>)'
+
+
+def test_notes_of_a_case_stand_in_its_details(document: Any) -> None:
+    document["benchmarks"][0]["extra_info"][KEY]["notes"] = ["compiled after 1 other case"]
+    text = render(from_json(document))
+    assert text.index("compiled after 1 other case") > text.index('id="case-1"')
+
+
 def test_a_file_without_ceilings_says_why_there_is_no_roofline(run: Run) -> None:
     page = Page(render(run))
     assert "roofline" not in page.attributes("id")
