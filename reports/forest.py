@@ -156,12 +156,13 @@ def _mark(axes: Axes, y: float, bar: Bar, low: float, high: float) -> None:
         axes.plot(ends, (y, y), color=colour, linewidth=1.6, solid_capstyle="butt")
         for end, limit, marker in ((bar.low, low, "<"), (bar.high, high, ">")):
             if (end < limit) if marker == "<" else (end > limit):
-                axes.plot([limit], [y], color=colour, marker=marker, markersize=5, clip_on=False)
+                axes.plot([limit], [y], color=colour, linestyle="none", marker=marker, markersize=5, clip_on=False)
     hollow = bar.verdict == "unclear"
     axes.plot(
         [bar.ratio],
         [y],
         color=colour,
+        linestyle="none",
         marker=MARKERS[bar.verdict],
         markersize=5.5 if bar.verdict == "same" else 6.5,
         markerfacecolor=PAPER if hollow else colour,

@@ -27,7 +27,7 @@ from reports.remedy import budget_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
-FEW_CASES = 3  # so many are listed without unfolding
+FEW_CASES = 20  # so many are listed without unfolding
 FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
 PARTS = {
     "startup": "Starting up",

@@ -46,7 +46,8 @@ def to_be_clear(rows: pd.DataFrame, budget: float | None) -> str:
     if not within:
         times = f"about {units.count(needed[0])} times as many placements" + (" at least" if len(needed) > 1 else "")
         return f"To make {which} clear: {times}, out of reach by time alone; it takes {QUIETER}; {width}."
-    more = f"about {units.count(max(2.0, within[-1]))} times as many placements ({option(budget, within[-1])})"
+    factor = max(2.0, within[-1])
+    more = f"about {units.count(factor)} times as many placements ({option(budget, factor)})"
     if len(within) + len(few) == number:
         return f"To make {which} clear: {more}, or {QUIETER}; {width}."
     some = f"{len(within)} of {which}"

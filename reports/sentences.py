@@ -162,8 +162,9 @@ def pay_off(rows: pd.DataFrame) -> str:
         )
     last = list(each(paying))[-1]
     late = int((paying["pays_seconds"] > LONG_SECONDS).sum())
+    takes = _durations(rows.loc[rows["compiled"].astype(bool), "first_call"])
     text = (
-        f"Compilation takes {_durations(rows.loc[rows['compiled'].astype(bool), 'first_call'])} and pays off where it helps: soonest after "
+        f"Compilation takes {takes} and pays off where it helps: soonest after "
         f"{_calls(first.pays_after)} of {_case(first)} ({_after(first.pays_seconds)}), latest after "
         f"{units.count(last.pays_after)} of {_case(last)} ({_after(last.pays_seconds)})."
     )

@@ -55,8 +55,19 @@ def _as_variable(size: re.Match[str]) -> str:
 def _tags_only(text: str, prefix: str) -> str:
     """Rewrites the tags and leaves the text between them alone, whatever a name may look like."""
 
+    kept: list[bool] = []
+
     def rewritten(match: re.Match[str]) -> str:
         tag = match.group()
+        if re.match(r"</?g\b", tag):
+            # Groups that have a name and nothing else, as matplotlib makes one for everything, are left out.
+            if tag == "</g>":
+                return tag if kept.pop() else ""
+            bare = re.fullmatch(r'<g(?: id="[^"]*")?/?>', tag) is not None
+            if not tag.endswith("/>"):
+                kept.append(not bare)
+            if bare:
+                return ""
         tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
         tag = re.sub(r"(url\(|href=\")#", rf"\g<1>#{prefix}-", tag)
         tag = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number.group()):.2f}", tag)

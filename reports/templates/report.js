@@ -1,11 +1,11 @@
 // Unfolds the evidence for printing, and sorts and filters the tables of cases; the view is kept in the address's
 // fragment so that it can be shared.
 "use strict";
-// Paper cannot be unfolded: the evidence of every answer is opened for printing, and closed again after it.
+// Paper cannot be unfolded: evidence, and what was not measured, is opened for printing and closed again after it.
 (() => {
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details.evidence:not([open])")];
+    opened = [...document.querySelectorAll("details.evidence:not([open]), #gaps details:not([open])")];
     for (const one of opened) one.open = true;
   });
   window.addEventListener("afterprint", () => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -81,3 +82,9 @@ def test_marks_look_as_the_symbols_in_the_text() -> None:
     hollow = forest([bar(1.0, verdict="unclear")], 0.02, "f")
     assert "var(--card)" not in filled
     assert "var(--card)" in hollow
+
+
+def test_a_drawing_carries_nothing_but_what_is_drawn() -> None:
+    drawn = forest([bar(), bar(verdict="same")], 0.02, "f")
+    assert "<g" not in drawn.replace("<g clip-path", "")
+    ElementTree.fromstring(drawn)

@@ -47,6 +47,10 @@ def test_one_within_reach_gets_a_number() -> None:
     assert "about 5 times as many placements (`--budget 7m`)" in to_be_clear(rows(WITHIN), 90.0)
 
 
+def test_a_little_more_is_twice_the_budget() -> None:
+    assert "about 2 times as many placements (`--budget 3m`)" in to_be_clear(rows((1.06, 1.019, 1.1)), 90.0)
+
+
 def test_beyond_ten_times_time_alone_is_not_the_remedy() -> None:
     said = to_be_clear(rows(BEYOND), 90.0)
     assert "out of reach by time alone" in said
