@@ -22,6 +22,7 @@ from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
+from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.remedy import budget_of
 
@@ -173,11 +174,15 @@ def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _overview(found: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
-    """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``."""
+    """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``.
+
+    Several knobs at once say little beside the single ones, and are named only where there are none.
+    """
+    named = [answer for answer in found if answer.knob != TOGETHER] or found
     return [
         (standing, words, chosen)
         for standing, words in STANDINGS.items()
-        if (chosen := [answer for answer in found if answer.standing == standing and answer.knob != "together"])
+        if (chosen := [answer for answer in named if answer.standing == standing])
     ]
 
 
