@@ -72,13 +72,14 @@ def _claims(options: argparse.Namespace) -> int:
 
 def _render(options: argparse.Namespace) -> int:
     from reports.load import RunFileError, load
+    from reports.output import OutputError, keep_apart, write
 
     try:
+        keep_apart(options.output, options.run)
         run = load(options.run)
-    except RunFileError as error:
+    except (OutputError, RunFileError) as error:
         return _refuse(error)
 
-    from reports.output import OutputError, write
     from reports.page import render
 
     try:

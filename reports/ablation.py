@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from bench.engine.schema import MeterRecord, Record
 from reports import units
-from reports.frames import anchor, setting, spoken
+from reports.frames import anchor
+from reports.knobs import setting, spoken
 from reports.load import Run
 from reports.pairs import Held, held
 from reports.sentences import code

@@ -13,8 +13,10 @@ import pandas as pd
 
 from bench.engine.estimate import VERDICTS
 from reports import sentences
-from reports.frames import KNOBS, TOGETHER, each, workers
+from reports.frames import each
+from reports.knobs import KNOBS, TOGETHER, workers
 from reports.loaders import Choice, sentence
+from reports.remedy import to_be_clear
 
 STANDINGS = {
     "yes": "Worth it",
@@ -66,11 +68,12 @@ class Answer:
         return STANDINGS[self.standing]
 
 
-def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = ()) -> list[Answer]:
+def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: float | None = None) -> list[Answer]:
     """An answer per knob, setting and baseline: the single knobs first, then several together.
 
     Implementations and combinations differ from workload to workload; where there are several, one
     answer collects them. So it is with DataLoader workers, of which ``choices`` are the best numbers.
+    ``budget`` is how many seconds the run was given.
     """
     order = [*KNOBS, TOGETHER]
     found: list[Answer] = []
@@ -79,17 +82,17 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = ()) -> list[A
         rows = comparisons[comparisons["knob"] == knob]
         settings = list(rows.groupby(["value", "baseline"], sort=False))
         if knob == "workers" and choices:
-            found.append(_workers(f"answer-{len(found) + 1}", rows, choices))
+            found.append(_workers(f"answer-{len(found) + 1}", rows, choices, budget))
             continue
         if knob in COLLECTED and len(settings) > 1:
-            found.append(_collection(f"answer-{len(found) + 1}", knob, rows))
+            found.append(_collection(f"answer-{len(found) + 1}", knob, rows, budget))
             continue
         for (value, baseline), its_rows in settings:
-            found.append(_answer(f"answer-{len(found) + 1}", knob, str(value), str(baseline), its_rows))
+            found.append(_answer(f"answer-{len(found) + 1}", knob, str(value), str(baseline), its_rows, budget))
     return found
 
 
-def _collection(key: str, knob: str, rows: pd.DataFrame) -> Answer:
+def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     title, baseline = COLLECTED[knob]
     tally = _tally(rows)
     said = [
@@ -98,7 +101,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame) -> Answer:
         sentences.alternatives(rows, "faster"),
         sentences.alternatives(rows, "slower"),
         sentences.pay_off(rows) if tally["faster"] else "",
-        sentences.to_be_clear(rows),
+        to_be_clear(rows, budget),
     ]
     spelled = [f"{one.value} instead of {one.baseline}" if knob != TOGETHER else one.value for one in each(rows)]
     ratio = float(rows["ratio"].median())
@@ -117,7 +120,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame) -> Answer:
     )
 
 
-def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice]) -> Answer:
+def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: float | None) -> Answer:
     """Which number of workers to use for what: the answer is a number, not a yes or a no."""
     title, baseline = COLLECTED["workers"]
     tally = _tally(rows)
@@ -144,7 +147,7 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice]) -> Answer:
         tally=tally,
         under=f"with the number to use, as fast as with {baseline}"
         + (f", median of {len(choices)} settings" if len(choices) > 1 else ""),
-        sentences=(*said, sentences.certainty(rows, tally), *filter(None, [sentences.to_be_clear(rows)])),
+        sentences=(*said, sentences.certainty(rows, tally), *filter(None, [to_be_clear(rows, budget)])),
         rows=_spelled(rows, spelled),
     )
 
@@ -163,7 +166,7 @@ def _tally(rows: pd.DataFrame) -> dict[str, int]:
     return {verdict: int((rows["verdict"] == verdict).sum()) for verdict in VERDICTS}
 
 
-def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame) -> Answer:
+def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     tally = _tally(rows)
     title = sentences.title_of(knob, value, baseline)
     said = [sentences.effect(title, rows), sentences.certainty(rows, tally)]
@@ -171,7 +174,7 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame) 
     said += [
         sentences.pay_off(rows),
         sentences.accuracy(rows) if knob == "precision" else "",
-        sentences.to_be_clear(rows),
+        to_be_clear(rows, budget),
     ]
     return Answer(
         key=key,

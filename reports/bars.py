@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, MaxNLocator, NullLocator
 
 from reports import units
-from reports.canvas import label, new_axes, round_time, text_below, text_beside, ticks_at
+from reports.canvas import new_axes, round_time, text_below, text_beside, ticks_at
+from reports.lettering import fitted, text_width
 from reports.svg import BAND, INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
 
 ROW_POINTS = 24.0
-WIDTH_POINTS = 660.0
-LABEL_POINTS = 170.0
+PLOT_POINTS = 325.0
+MOST_LABEL_POINTS = 250.0
 FOOT, REST = LINE_COLOURS[3], LINE_COLOURS[0]
 
 
@@ -56,7 +57,7 @@ def columns(bars: Sequence[Column], axis: str, prefix: str) -> str:
                 axes.plot([place, place], [bar.low, bar.high], color=INK, linewidth=1.6, solid_capstyle="butt")
         tallest = max(bar.seconds for bar in bars)
         axes.set_ylim(0, 1.08 * max(tallest, *(min(bar.high or 0.0, 1.3 * tallest) for bar in bars)))
-        ticks_at(axes.xaxis, list(places), [label(bar.label) for bar in bars])
+        ticks_at(axes.xaxis, list(places), [fitted(bar.label, 40) for bar in bars])
         _times(axes, axes.yaxis, axes.get_ylim()[1])
         text_below(axes, axis)
         axes.grid(visible=True, axis="y", color=RULE, linewidth=0.6)
@@ -69,9 +70,10 @@ def columns(bars: Sequence[Column], axis: str, prefix: str) -> str:
 def waterfall(steps: Sequence[Step], prefix: str) -> str:
     """Lying bars, one per step, from the time before to the time after; returns SVG."""
     height = ROW_POINTS * len(steps)
-    across = WIDTH_POINTS - LABEL_POINTS - 165
+    labels = min(MOST_LABEL_POINTS, max(text_width(step.label) for step in steps)) + 14
+    said = max(text_width(step.said) for step in steps) + 14
     with rc_context(STYLE):
-        figure, axes = new_axes(WIDTH_POINTS, height + 30, (LABEL_POINTS, 30, across, height))
+        figure, axes = new_axes(labels + PLOT_POINTS + said, height + 30, (labels, 30, PLOT_POINTS, height))
         axes.set_xlim(0, max(max(step.before, step.seconds) for step in steps) * 1.02)
         axes.set_ylim(len(steps) - 0.5, -0.5)
         for place, step in enumerate(steps):
@@ -96,7 +98,7 @@ def _bar(axes: Axes, place: int, step: Step) -> None:
         axes.plot([step.seconds] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2, solid_capstyle="butt")
     else:
         axes.barh([place], [step.seconds], height=0.6, color=BAND, edgecolor=MUTED, linewidth=0.8)
-    text_beside(axes, 0.0, place, label(step.label), -6, "right", colour=INK)
+    text_beside(axes, 0.0, place, fitted(step.label, MOST_LABEL_POINTS), -6, "right", colour=INK)
     text_beside(axes, 1.0, place, step.said, 8, "left", colour=INK)
 
 

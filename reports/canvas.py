@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from reports import units
+from reports.lettering import fitted
 from reports.svg import MUTED, RULE, STYLE, to_svg
 
-LABEL_LETTERS = 42
+LABEL_POINTS = 220.0
 
 
 def new_axes(width: float, height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
@@ -49,7 +49,7 @@ def text_beside(
 
 def text_below(axes: Axes, text: str) -> None:
     axes.annotate(
-        label(text),
+        fitted(text, LABEL_POINTS),
         (0.5, 0),
         xycoords="axes fraction",
         xytext=(0, -34),
@@ -59,15 +59,6 @@ def text_below(axes: Axes, text: str) -> None:
         annotation_clip=False,
         parse_math=False,
     )
-
-
-def label(text: str) -> str:
-    """One line of bounded length, the end kept, because that is where names differ."""
-    text = re.sub(r"[\x00-\x1f\x7f\s]+", " ", text).strip()
-    if len(text) <= LABEL_LETTERS:
-        return text
-    kept = LABEL_LETTERS - 1
-    return text[: kept // 3] + "…" + text[-(kept - kept // 3) :]
 
 
 def round_time(seconds: float) -> str:

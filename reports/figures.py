@@ -20,8 +20,10 @@ from reports.bars import FOOT, REST, Column, columns, waterfall
 from reports.bars import Step as Fall
 from reports.bars import spoken as in_words
 from reports.canvas import key_of
-from reports.charts import MAX_ROWS, Bar, Curve, forest, key_of_line, scaling
-from reports.frames import each, workers
+from reports.charts import Curve, key_of_line, scaling
+from reports.forest import MAX_ROWS, Bar, forest
+from reports.frames import each
+from reports.knobs import said
 from reports.loaders import Choice
 
 MAX_CURVES = 6
@@ -38,6 +40,7 @@ class Chart:
         alternative: the same in one or two sentences.
         note: what was left out, if anything.
         keys: for line charts, (drawn sample, name) of each line.
+        narrow: the same drawn for a narrow window; None where there is no such drawing.
     """
 
     svg: Markup
@@ -45,6 +48,7 @@ class Chart:
     alternative: str
     note: str = ""
     keys: tuple[tuple[Markup, str], ...] = ()
+    narrow: Markup | None = None
 
 
 def forests(answer: Answer) -> list[Chart]:
@@ -81,8 +85,10 @@ def _forest(answer: Answer, rows: pd.DataFrame, suite: str, prefix: str) -> Char
     least, *_, most = each(rows.sort_values("ratio")) if len(rows) > 1 else [next(each(rows))] * 2
     spread = f"from {units.ratio(least.ratio)} ({least.name}) to {units.ratio(most.ratio)} ({most.name})"
     what = answer.title.replace("`", "")
+    threshold = float(rows["threshold"].max())
     return Chart(
-        svg=Markup(forest(bars, float(rows["threshold"].max()), prefix)),
+        svg=Markup(forest(bars, threshold, prefix)),
+        narrow=Markup(forest(bars, threshold, f"{prefix}-n", narrow=True)),
         title=f"Speed-up by {what}" + (f", suite {suite}" if suite else ""),
         alternative=f"Forest plot of {len(bars)} speed-ups by {what} over {answer.baseline}, {spread}"
         + (f"; {counted}." if not suite else "."),
@@ -124,7 +130,7 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
     ]
     lines: dict[str, list[tuple[float, float]]] = {}
     for size, case in rows:
-        name = " ".join(_shown(case, knob) for knob in knobs) or case.mode
+        name = " ".join(said(knob, str(getattr(case, knob))) for knob in knobs) or case.mode
         lines.setdefault(name, []).append((size, float(case.seconds)))
     curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
     shown, left = curves[:MAX_CURVES], len(curves) - MAX_CURVES
@@ -142,11 +148,6 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
             (Markup(key_of_line(place, f"{prefix}-k{place}")), curve.label) for place, curve in enumerate(shown)
         ),
     )
-
-
-def _shown(case: Any, knob: str) -> str:
-    value = str(getattr(case, knob))
-    return workers(int(value)) if knob == "workers" and value else value
 
 
 def _first_seen(names: pd.Series[str]) -> pd.Series[int]:

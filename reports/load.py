@@ -174,6 +174,8 @@ def _check_ceiling(ceiling: CeilingRecord, where: str) -> None:
 def _check_speedup(one: SpeedupRecord, where: str) -> None:
     _positive(one["ratio"], f"{where}.ratio")
     _positive(one["threshold"], f"{where}.threshold")
+    if "baseline_seconds" in one:
+        _positive(one["baseline_seconds"], f"{where}.baseline_seconds")
     _interval(one["low"], one["ratio"], one["high"], where)
     if not 0 < one["confidence"] < 1:
         raise ContractError(f"{where}.confidence: expected a number between 0 and 1, got {one['confidence']}")

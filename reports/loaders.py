@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.engine.schema import Record
 from reports import units
-from reports.frames import setting, spoken, workers
+from reports.knobs import setting, spoken, workers
 from reports.load import Run
 from reports.pairs import Held, held
 from reports.sentences import code

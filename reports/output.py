@@ -11,6 +11,20 @@ class OutputError(Exception):
     """A place that cannot be written to; the message is one line: where, why, what to do."""
 
 
+def keep_apart(output: str | Path, read: str | Path) -> None:
+    """Make sure that writing ``output`` would not replace a file that is read, however either is spelled.
+
+    Raises:
+        OutputError: both are the same file, be it through a link.
+    """
+    try:
+        same = Path(output).is_file() and Path(output).samefile(read)
+    except (OSError, ValueError):
+        same = False
+    if same:
+        raise OutputError(f"{output}: is the run itself, which would be lost; choose another file with -o")
+
+
 def write(text: str, path: str | Path) -> None:
     """Write ``text`` as UTF-8 to ``path``, replacing what was there only once all of it is on disk.
 

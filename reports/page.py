@@ -21,10 +21,14 @@ from reports import loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
+from reports.gaps import gaps, stopped, warnings
+from reports.knobs import TOGETHER
 from reports.load import Run
+from reports.remedy import budget_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "?"}
+SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
+FEW_CASES = 20  # so many are listed without unfolding
 FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
 PARTS = {
     "startup": "Starting up",
@@ -39,7 +43,7 @@ def render(run: Run) -> str:
     """The report on a run, as HTML."""
     tables = frames(run)
     choices = loaders.choices(run)
-    found = answers(tables.comparisons, choices)
+    found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
     script = (TEMPLATES / "report.js").read_text("utf-8")
     return (
         _environment()
@@ -53,6 +57,10 @@ def render(run: Run) -> str:
             started=_date(run.about["started"]),
             machine=_machine(run.about["machine"]),
             options=run.about["options"],
+            stopped=stopped(run),
+            gaps=gaps(run),
+            warnings=warnings(run),
+            few=FEW_CASES,
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
             claims=sections.claims(run),
@@ -99,7 +107,8 @@ def _environment() -> Environment:
         ratio=units.ratio,
         percent=units.percent,
         count=units.count,
-        digits=units.digits,
+        small=units.small,
+        breakable=breakable,
         size=units.size,
         quantity=units.quantity,
         missing=lambda value: value is None or bool(pd.isna(value)),
@@ -120,11 +129,17 @@ def prose(text: str) -> Markup:
     pieces = []
     for place, piece in enumerate(text.split("`")):
         if place % 2:
-            pieces.append(Markup("<code>{}</code>").format(piece))
+            whole = Markup(' class="option"') if piece.startswith("--") else ""
+            pieces.append(Markup("<code{}>{}</code>").format(whole, piece))
         else:
             kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
             pieces.append(escape(kept))
     return Markup("").join(pieces)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after an underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _number(value: Any) -> float | None:
@@ -159,11 +174,15 @@ def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _overview(found: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
-    """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``."""
+    """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``.
+
+    Several knobs at once say little beside the single ones, and are named only where there are none.
+    """
+    named = [answer for answer in found if answer.knob != TOGETHER] or found
     return [
         (standing, words, chosen)
         for standing, words in STANDINGS.items()
-        if (chosen := [answer for answer in found if answer.standing == standing and answer.knob != "together"])
+        if (chosen := [answer for answer in named if answer.standing == standing])
     ]
 
 

@@ -13,8 +13,9 @@ from matplotlib.ticker import FixedFormatter
 
 from bench.engine.schema import CeilingRecord
 from reports import units
-from reports.canvas import decades, key_of, label, new_axes, text_below, ticks_at
+from reports.canvas import decades, key_of, new_axes, text_below, ticks_at
 from reports.figures import Chart
+from reports.lettering import fitted, text_width
 from reports.load import Run
 from reports.roofline import KINDS, Bound, Point, ceiling_of, points
 from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
@@ -25,6 +26,7 @@ LOOKS = {
     "overhead": (LINE_COLOURS[3], "o"),
 }
 WIDTH, HEIGHT = 660.0, 380.0
+MOST_NAME = 150.0  # points
 
 
 def roofcharts(run: Run, names: Mapping[str, str], limits: Mapping[str, Bound]) -> list[Chart]:
@@ -44,7 +46,8 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
     lines = [(memory, "-"), (cache, "--")] if cache > 1.05 * memory else [(memory, "-")]
     rates = sorted(ceiling["flops_per_second"].items(), key=lambda one: one[1])
     with rc_context(STYLE):
-        figure, axes = new_axes(WIDTH, HEIGHT, (70, 44, WIDTH - 150, HEIGHT - 60))
+        named = max(text_width(_name(*rate)) for rate in rates)
+        figure, axes = new_axes(WIDTH, HEIGHT, (74, 44, WIDTH - 84 - named, HEIGHT - 60))
         left, right = _limits([point.intensity for point in cases] + [best / memory], 3)
         bottom, top = _limits([point.flops_per_second for point in cases] + [rate for _, rate in rates], 2)
         axes.set_xscale("log")
@@ -99,7 +102,7 @@ def _names(axes: Axes, rates: list[tuple[str, float]], right: float, points_per_
         place = math.log(rate) * points_per_log
         lowest = max(place, lowest + 12)
         axes.annotate(
-            label(f"{precision} {units.rate(rate, 'FLOP/s')}"),
+            _name(precision, rate),
             (right, rate),
             xytext=(5, lowest - place - 3),
             textcoords="offset points",
@@ -108,6 +111,10 @@ def _names(axes: Axes, rates: list[tuple[str, float]], right: float, points_per_
             parse_math=False,
             fontsize=10,
         )
+
+
+def _name(precision: str, rate: float) -> str:
+    return fitted(f"{precision} {units.rate(rate, 'FLOP/s')}", MOST_NAME)
 
 
 def _limits(values: list[float], room: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bench.engine.schema import Record
@@ -9,6 +10,7 @@ from reports import ablation, claim_words, meters, units
 from reports.claims import judge
 from reports.figures import path_chart
 from reports.frames import Frames, anchor, each
+from reports.knobs import said
 from reports.load import Run
 from reports.roofchart import roofcharts
 from reports.roofline import SOURCE, Bound, bounds
@@ -27,9 +29,11 @@ STOPS = {
 def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     """Per suite: its rows, which columns they fill, and what its cases note beside their time."""
     noted = {table.suite: table for table in meters.tables(run, tables)}
+    devices = bool(tables.cases["device"].nunique() > 1)
     found = []
     for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
         several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
+        telling = ["implementation"] * several + ["device"] * devices + ["mode", "precision", "workers"]
         rates = [
             (key, label, scale)
             for key, label, scale in (
@@ -44,6 +48,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
                 "name": name,
                 "anchor": f"suite-{place + 1}",
                 "rows": list(each(rows)),
+                "stacked": [_stacked(row, telling) for row in each(rows)],
                 "implementations": several,
                 "workers": bool((rows["workers"] != "").any()),
                 "bounds": bool(rows["share_of_ceiling"].notna().any()),
@@ -52,6 +57,13 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _stacked(row: Any, telling: Sequence[str]) -> str:
+    """What sets a case apart from others of its workload, for tables too narrow for a column each."""
+    named = [knob for knob in telling if knob != "implementation" or row.implementation != row.workload]
+    parts = (row.size.replace(",", ", "), *(said(knob, str(getattr(row, knob))) for knob in named))
+    return " · ".join(filter(None, parts))
 
 
 def details(run: Run) -> list[tuple[str, list[Detail]]]:

@@ -6,15 +6,15 @@ takes the comparisons of one setting (``frames.COMPARISON_COLUMNS``); an empty s
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 import pandas as pd
 
-from bench.engine.estimate import MIN_PLACEMENTS, VERDICTS
+from bench.engine.estimate import VERDICTS
 from reports import units
-from reports.frames import TOGETHER, each
+from reports.frames import each
+from reports.knobs import TOGETHER
 
 LONG_SECONDS = 3600.0
 NAMED = 3  # how many workloads a sentence names before it says "and N more"
@@ -162,8 +162,9 @@ def pay_off(rows: pd.DataFrame) -> str:
         )
     last = list(each(paying))[-1]
     late = int((paying["pays_seconds"] > LONG_SECONDS).sum())
+    takes = _durations(rows.loc[rows["compiled"].astype(bool), "first_call"])
     text = (
-        f"Compilation takes {_durations(rows['first_call'])} and pays off where it helps: soonest after "
+        f"Compilation takes {takes} and pays off where it helps: soonest after "
         f"{_calls(first.pays_after)} of {_case(first)} ({_after(first.pays_seconds)}), latest after "
         f"{units.count(last.pays_after)} of {_case(last)} ({_after(last.pays_seconds)})."
     )
@@ -188,42 +189,6 @@ def _durations(values: pd.Series[float]) -> str:
 def accuracy(rows: pd.DataFrame) -> str:
     worst = _number(rows["relative_error"].max())
     return f"Results differ from float64 by at most {worst:.2g} (relative)." if worst is not None else ""
-
-
-def to_be_clear(rows: pd.DataFrame) -> str:
-    """What would settle the unclear ones: how many more placements, as the width shrinks with their root."""
-    unclear = rows[rows["verdict"] == "unclear"]
-    if unclear.empty:
-        return ""
-    which = "it" if len(rows) == 1 else "the unclear one" if len(unclear) == 1 else f"the {len(unclear)} unclear"
-    if (few := int((unclear["placements"] < MIN_PLACEMENTS).sum())) == len(unclear):
-        return (
-            f"To make {which} clear: at least {MIN_PLACEMENTS} placements are needed and there were "
-            f"{int(unclear['placements'].max())}; give the run more time (`--budget`)."
-        )
-    needed = [factor for row in each(unclear) if (factor := _more_placements(row)) is not None]
-    widest = max(_half_width(row) for row in each(unclear) if _number(row.low) is not None)
-    if not needed or min(needed) > 100:
-        return f"To make {which} clear: the ratio lies at the threshold itself, so more measuring would not settle it."
-    largest = max(needed)
-    more = f"about {units.count(max(2, largest))} times" if largest <= 100 else "many times"
-    note = f" ({few} had fewer than {MIN_PLACEMENTS})" if few else ""
-    return (
-        f"To make {which} clear: {more} as many placements (`--budget`), or quieter ones, with fewer threads "
-        f"than free cores (`--threads`); the widest interval is ±{units.percent(widest)}{note}."
-    )
-
-
-def _half_width(row: Any) -> float:
-    return (math.log(row.high) - math.log(row.low)) / 2
-
-
-def _more_placements(row: Any) -> float | None:
-    """How many times as many placements would bring the interval clear of the threshold, if any would."""
-    if _number(row.low) is None:
-        return None
-    distance = abs(abs(math.log(row.ratio)) - math.log1p(row.threshold))
-    return (_half_width(row) / distance) ** 2 if distance > 1e-6 else math.inf
 
 
 def _number(value: Any) -> float | None:

@@ -43,14 +43,31 @@ def to_svg(figure: Figure, prefix: str) -> str:
     text = text[text.index("<svg") :].strip()
     for useless in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<!--.*?-->", r"<defs>\s*</defs>"):
         text = re.sub(useless, "", text, flags=re.DOTALL)
+    # The page's style sheet says how large a point is drawn.
+    text = re.sub(r' width="([\d.]+)pt"| height="[\d.]+pt"', _as_variable, text, count=2)
     return _tags_only(text, prefix)
+
+
+def _as_variable(size: re.Match[str]) -> str:
+    return f' style="--points: {float(size.group(1)):.0f}"' if size.group(1) else ""
 
 
 def _tags_only(text: str, prefix: str) -> str:
     """Rewrites the tags and leaves the text between them alone, whatever a name may look like."""
 
+    kept: list[bool] = []
+
     def rewritten(match: re.Match[str]) -> str:
         tag = match.group()
+        if re.match(r"</?g\b", tag):
+            # Groups that have a name and nothing else, as matplotlib makes one for everything, are left out.
+            if tag == "</g>":
+                return tag if kept.pop() else ""
+            bare = re.fullmatch(r'<g(?: id="[^"]*")?/?>', tag) is not None
+            if not tag.endswith("/>"):
+                kept.append(not bare)
+            if bare:
+                return ""
         tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
         tag = re.sub(r"(url\(|href=\")#", rf"\g<1>#{prefix}-", tag)
         tag = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number.group()):.2f}", tag)

@@ -18,6 +18,11 @@ def digits(value: float, significant: int = 3) -> str:
     return f"{rounded:,.{max(places, 0)}f}"
 
 
+def small(value: float) -> str:
+    """A rate in a column of one unit, where a tiny one would be all zeros: ``<0.001``."""
+    return digits(value) if value >= 1e-3 or value <= 0 else "<0.001"
+
+
 def seconds(value: float) -> str:
     """A time of one call: ``0.00123`` → ``1.23 ms``."""
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
@@ -37,10 +42,15 @@ def seconds_interval(low: float | None, high: float | None) -> str:
 
 
 def duration(value: float) -> str:
-    """A span of time that somebody waits: ``75`` → ``75 s``, ``5400`` → ``1.5 h``."""
-    for limit, scale, unit in ((100.0, 1.0, "s"), (100 * 60.0, 60.0, "min"), (72 * 3600.0, 3600.0, "h")):
+    """A span of time that somebody waits: ``0.0011`` → ``1.1 ms``, ``75`` → ``75 s``, ``9000`` → ``2.5 h``."""
+    if value == 0:
+        return "0 s"
+    for limit, scale, unit in (
+        *((1e-6, 1e-9, "ns"), (1e-3, 1e-6, "µs"), (0.0995, 1e-3, "ms")),
+        *((100.0, 1.0, "s"), (100 * 60.0, 60.0, "min"), (72 * 3600.0, 3600.0, "h")),
+    ):
         if value < limit:
-            return f"{digits(value / scale, 2)} {unit}" if value >= 1e-3 or value == 0 else seconds(value)
+            return f"{digits(value / scale, 2)} {unit}"
     days = value / 86400
     return f"{digits(days, 2)} days" if days < 1000 else f"{digits(days / 365.25, 2)} years"
 

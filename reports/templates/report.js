@@ -1,5 +1,18 @@
-// Sorts and filters the tables of cases; the view is kept in the address's fragment so that it can be shared.
+// Unfolds the evidence for printing, and sorts and filters the tables of cases; the view is kept in the address's
+// fragment so that it can be shared.
 "use strict";
+// Paper cannot be unfolded: evidence, and what was not measured, is opened for printing and closed again after it.
+(() => {
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details.evidence:not([open]), #gaps details:not([open])")];
+    for (const one of opened) one.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const one of opened) one.open = false;
+    opened = [];
+  });
+})();
 (() => {
   const form = document.querySelector("form.filters");
   if (!form) return;
@@ -43,7 +56,7 @@
   const valueOf = (row, column) => {
     const cell = row.cells[column];
     const raw = cell.dataset.v;
-    return raw === undefined ? cell.textContent.trim() : raw === "" ? null : Number(raw);
+    return raw === undefined ? (cell.querySelector("a") ?? cell).textContent.trim() : raw === "" ? null : Number(raw);
   };
   // Sort one table: "seconds" ascending, "-seconds" descending, "" as in the file. Empty cells stay last.
   const sort = (table, wanted) => {

@@ -229,6 +229,94 @@ def _contrast(first: str, second: str) -> float:
     return (higher + 0.05) / (lower + 0.05)
 
 
+def test_no_table_of_cases_scrolls_at_a_laptops_width(either: Page) -> None:
+    either.set_viewport_size({"width": 1280, "height": 800})
+    over = either.evaluate(
+        """() => [...document.querySelectorAll(".suite .scroll, .evidence .scroll")]
+            .filter(node => node.checkVisibility() && node.scrollWidth > node.clientWidth)
+            .map(node => [node.getAttribute("aria-labelledby"), node.scrollWidth, node.clientWidth])"""
+    )
+    assert over == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_of_a_forest_chart_is_cut_or_must_be_scrolled_to(either: Page, width: int) -> None:
+    page = either
+    page.set_viewport_size({"width": width, "height": 800})
+    page.evaluate("document.querySelectorAll('details.evidence').forEach(one => one.open = true)")
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll(".drawing.both svg")].filter(svg => svg.checkVisibility()).map(svg => {
+            const frame = svg.closest(".scroll").getBoundingClientRect();
+            const out = [...svg.querySelectorAll("text")].map(text => text.getBoundingClientRect())
+                .filter(box => box.left < frame.left - 1 || box.right > frame.right + 1).length;
+            return [svg.closest(".scroll").scrollWidth - Math.ceil(frame.width), out];
+        })"""
+    )
+    charts = page.locator(".drawing.both").count()
+    assert len(drawn) == charts > 3  # one drawing of the two
+    assert all(over <= 0 and out == 0 for over, out in drawn)
+
+
+def test_on_a_telephone_the_speed_up_stands_beside_the_name_that_stays(either: Page) -> None:
+    page = either
+    page.set_viewport_size({"width": 360, "height": 800})
+    first = page.locator("table[data-suite=mlp] tbody tr").first
+    name, ratio = first.locator("th").bounding_box(), first.locator("td:visible").first.bounding_box()
+    assert name
+    assert ratio
+    assert abs(name["x"] + name["width"] - ratio["x"]) <= 2
+    assert ratio["x"] + ratio["width"] <= 360
+    assert "batch=100 · eager · fp32" in first.locator("th").inner_text()
+    page.locator("table[data-suite=mlp]").evaluate("table => table.parentElement.scrollLeft = 150")
+    after = first.locator("th").bounding_box()
+    assert after
+    assert abs(after["x"] - name["x"]) <= 1
+
+
+def test_sorting_by_workload_ignores_what_stands_below_its_name(page: Page) -> None:
+    header = page.locator("table[data-suite=matmul] th[data-key=workload] button")
+    before = shown(page, "matmul")
+    header.click()
+    assert shown(page, "matmul") == before
+
+
+def test_printing_unfolds_the_evidence_and_folds_it_again(rich_page: Page) -> None:
+    evidence = "[...document.querySelectorAll('details.evidence')].map(one => one.open)"
+    before = rich_page.evaluate(evidence)
+    assert not all(before)
+    rich_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert all(rich_page.evaluate(evidence))
+    rich_page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert rich_page.evaluate(evidence) == before
+
+
+def test_everything_fits_on_a4(either: Page) -> None:
+    page = either
+    page.set_viewport_size({"width": 718, "height": 1000})  # 210 mm less margins of 10 mm
+    page.emulate_media(media="print")
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    over = page.evaluate(
+        """() => [...document.querySelectorAll("table, svg, text, p, code")].filter(node => node.checkVisibility())
+            .map(node => [node.getBoundingClientRect().right, node.tagName, node.textContent.trim().slice(0, 40)])
+            .filter(([right]) => right > 719)"""
+    )
+    assert over == []
+    sizes = page.evaluate(
+        """() => [...new Set([...document.querySelectorAll("table.cases :is(th, td)")]
+            .map(cell => getComputedStyle(cell).fontSize))]"""
+    )
+    assert len(sizes) == 1
+    assert page.get_by_text("Printed with the evidence of every answer").is_visible()
+
+
+def test_a_header_row_is_printed_without_its_buttons(page: Page) -> None:
+    """Browsers leave buttons out where they repeat a header row on the next page."""
+    page.emulate_media(media="print")
+    assert page.locator("table.cases thead button:visible").count() == 0
+    label = "getComputedStyle(document.querySelector('table.cases th[data-key=ratio]'), '::before').content"
+    assert page.evaluate(label) in ('"Speed-up against reference"', "attr(data-label)")
+
+
 def test_print_shows_the_claims_and_hides_the_controls(rich_page: Page) -> None:
     rich_page.emulate_media(media="print")
     assert rich_page.locator("#claim-workers-large").is_visible()

@@ -87,6 +87,21 @@ def test_a_link_is_followed(run_file: Path) -> None:
     assert (run_file.parent / "r.html").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("spelling", ["run.json", "./sub/../run.json", "link.json", "hard.json"])
+def test_a_run_is_never_written_over(
+    spelling: str, run_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run_file.parent
+    (folder / "sub").mkdir()
+    (folder / "link.json").symlink_to("run.json")
+    (folder / "hard.json").hardlink_to(run_file)
+    before = run_file.read_bytes()
+    monkeypatch.chdir(folder)
+    assert "is the run itself" in refused(capsys, "render", str(run_file), "-o", spelling)
+    assert "is the run itself" in refused(capsys, "render", spelling, "-o", "run.json")
+    assert run_file.read_bytes() == before
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, runpy; sys.argv = ['reports', '--help']\n"

@@ -111,7 +111,7 @@ def test_headings_do_not_skip_a_level(page: Page) -> None:
 
 
 def test_every_chart_has_a_text_alternative(page: Page) -> None:
-    drawings = [attributes for tag, attributes in page.tags if attributes.get("class") == "drawing"]
+    drawings = [attributes for tag, attributes in page.tags if "drawing" in attributes.get("class", "").split()]
     assert len(drawings) >= 10
     assert all(one["role"] == "img" and len(one["aria-label"]) > 40 for one in drawings)
 
@@ -201,6 +201,21 @@ def test_prose_keeps_numbers_with_their_units() -> None:
     assert str(prose("±2 % of `a<b`")) == "±2\u00a0% of <code>a&lt;b</code>"
     assert "6.2\u00a0s of" in prose("its 6.2 s of")
     assert "3 same" in prose("3 same")
+
+
+def test_a_view_of_the_tables_says_that_its_speed_up_is_another(page: Page) -> None:
+    assert "where the speed-up is another: against the family’s reference" in page.text
+    assert "Speed-up against reference" in page.text
+
+
+def test_an_option_is_not_broken_across_lines() -> None:
+    assert str(prose("(`--budget 8m`)")) == '(<code class="option">--budget 8m</code>)'
+
+
+def test_notes_of_a_case_stand_in_its_details(document: Any) -> None:
+    document["benchmarks"][0]["extra_info"][KEY]["notes"] = ["compiled after 1 other case"]
+    text = render(from_json(document))
+    assert text.index("compiled after 1 other case") > text.index('id="case-1"')
 
 
 def test_a_file_without_ceilings_says_why_there_is_no_roofline(run: Run) -> None:

@@ -23,6 +23,10 @@ def test_both_ends_of_an_interval_share_a_unit() -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
+        (0.0, "0 s"),
+        (0.00000123, "1.2 µs"),
+        (0.0011, "1.1 ms"),
+        (0.0996, "0.10 s"),
         (0.42, "0.42 s"),
         (6.2, "6.2 s"),
         (75, "75 s"),
@@ -48,6 +52,10 @@ def test_a_narrow_interval_gets_a_digit_more() -> None:
     assert units.ratio_interval(1.281, 1.334) == "1.28 to 1.33"
     assert units.ratio_interval(0.9981, 1.0032) == "0.998 to 1.003"
     assert units.ratio_interval(None, None) == ""
+
+
+def test_a_tiny_rate_is_not_spelled_out_in_zeros() -> None:
+    assert [units.small(value) for value in (0.0, 2.8e-6, 0.0123, 123.4)] == ["0", "<0.001", "0.0123", "123"]
 
 
 def test_units_of_rate_and_size() -> None:

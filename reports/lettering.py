@@ -1,0 +1,57 @@
+"""Makes names fit where they stand in a chart: one line each, measured, wrapped or shortened in the middle."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+from functools import lru_cache
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+FONT_POINTS = 11.0
+FONT = "DejaVu Sans"  # comes with matplotlib, and is wider than what browsers usually have
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters."""
+    return re.sub(r"[\x00-\x1f\x7f\s]+", " ", text).strip()
+
+
+@lru_cache(maxsize=8192)
+def text_width(text: str, *, bold: bool = False) -> float:
+    """How wide a line is drawn, in points; full-width letters, which the font lacks, count as an em."""
+    text = one_line(text)
+    narrow = "".join(letter for letter in text if unicodedata.east_asian_width(letter) not in "WF")
+    full = (len(text) - len(narrow)) * FONT_POINTS
+    properties = FontProperties(family=FONT, size=FONT_POINTS, weight="bold" if bold else "normal")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        width, _, _ = text_to_path.get_text_width_height_descent(narrow, properties, ismath=False)
+    return float(width) + full
+
+
+def fitted(text: str, points: float, *, bold: bool = False) -> str:
+    """One line of at most that width; the end is kept, because that is where names differ."""
+    text = one_line(text)
+    if text_width(text, bold=bold) <= points:
+        return text
+    kept = min(len(text) - 1, round(points / 4))  # no letter but i, j and l is narrower than 4 points
+    while kept > 1:
+        short = text[: kept // 3] + "…" + text[len(text) - (kept - kept // 3) :]
+        if text_width(short, bold=bold) <= points:
+            return short
+        kept -= 1
+    return "…"
+
+
+def wrapped(text: str, points: float) -> list[str]:
+    """At most two lines of that width, broken at a blank as late as fits; what is still too long is shortened."""
+    text = one_line(text)
+    if text_width(text) <= points:
+        return [text]
+    places = [place for place, letter in enumerate(text) if letter == " " and text_width(text[:place]) <= points]
+    if not places:
+        return [fitted(text, points)]
+    return [text[: places[-1]], fitted(text[places[-1] :], points)]

@@ -1,0 +1,61 @@
+"""What is missing is counted at the top, grouped by its reason below, and a stopped run says that it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.engine.schema import KEY
+from reports.gaps import gaps, stopped, warnings
+from reports.load import from_json
+from reports.page import render
+
+
+def test_only_what_there_is_is_counted(document: Any) -> None:
+    found = {gap.anchor: gap.number for gap in gaps(from_json(document))}
+    assert found == {"gaps-failed": 1, "gaps-skipped": 1}
+    document[KEY].update(failed=[], skipped=[], warnings=[])
+    assert gaps(from_json(document)) == []
+    assert 'class="gaps"' not in render(from_json(document))
+
+
+def test_the_line_under_the_title_leads_to_each_part(document: Any) -> None:
+    page = render(from_json(document))
+    line = page[page.index('<p class="gaps">') :].split("</p>")[0]
+    for anchor, words in (("failed", "1 failed"), ("skipped", "1 skipped"), ("warnings", "1 warning")):
+        assert f'<a href="#gaps-{anchor}">{words}</a>' in line
+        assert page.count(f'id="gaps-{anchor}"') == 1
+    assert page.index('<p class="gaps">') < page.index("<main>")
+
+
+def test_equal_reasons_are_said_once_with_all_their_cases(document: Any) -> None:
+    (one,) = document[KEY]["failed"]
+    several = [{"case": {**one["case"], "id": f"case {n}"}, "reason": f"case {n}: too slow"} for n in range(5)]
+    document[KEY]["failed"] = [one, *several]
+    (failed, _) = gaps(from_json(document))
+    assert [(reason.words, len(reason.cases)) for reason in failed.reasons] == [(one["reason"], 1), ("too slow", 5)]
+    page = render(from_json(document))
+    assert page.count("too slow") == 1
+    assert "<summary>5 cases</summary>" in page
+    assert all(f"<code>case {n}</code>" in page for n in range(5))
+
+
+def test_a_stopped_run_says_how_far_it_came_and_what_is_missing(document: Any) -> None:
+    document[KEY]["unreached"] = ["matmul.late[n=1] cpu eager fp32", "matmul.last[n=1] cpu eager fp32"]
+    run = from_json(document)
+    measured = len(run.records)
+    assert stopped(run) == f"This run was stopped: {measured} of {measured + 4} cases were measured"
+    page = render(run)
+    assert page.index("This run was stopped") < page.index("<main>")
+    assert "2 not reached" in page
+    assert page.index('id="gaps-unreached"') < page.index("matmul.last[n=1]")
+
+
+def test_a_whole_run_was_not_stopped(document: Any) -> None:
+    assert stopped(from_json(document)) == ""
+    document[KEY]["unreached"] = []
+    assert "was stopped" not in render(from_json(document))
+
+
+def test_benchmarks_of_others_are_a_warning(document: Any) -> None:
+    document["benchmarks"].append({"name": "test_mine", "extra_info": {}, "stats": {"mean": 1.0}})
+    assert warnings(from_json(document))[-1].startswith("1 other benchmark in the file is not Torchduet’s")

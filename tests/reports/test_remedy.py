@@ -1,0 +1,76 @@
+"""What would settle an unclear case is said as something to type, as long as time can do it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.engine.options import parse_duration
+from reports.remedy import budget_of, option, to_be_clear
+
+# Half of the interval over what lies between the ratio and the threshold, squared: times as many placements.
+WITHIN = (1.06, 0.98, 1.146)  # (7.8 % / 3.8 %)² = 4.2
+BEYOND = (1.03, 0.99, 1.072)  # (4.0 % / 1.0 %)² = 17
+
+
+def rows(*intervals: tuple[float, float | None, float | None], placements: int = 12) -> pd.DataFrame:
+    columns = ["ratio", "low", "high"]
+    return pd.DataFrame(intervals, columns=columns).assign(placements=placements, threshold=0.02, verdict="unclear")
+
+
+@pytest.mark.parametrize(
+    ("budget", "factor", "typed"),
+    [(2.0, 4.2, "10s"), (90.0, 1.0, "90s"), (90.0, 4.2, "7m"), (540.0, 9.7, "88m"), (3600.0, 2.0, "2h")],
+)
+def test_the_budget_is_the_runs_own_times_the_factor_rounded_up(budget: float, factor: float, typed: str) -> None:
+    assert option(budget, factor) == f"`--budget {typed}`"
+    assert parse_duration("--budget", typed) >= budget * factor
+
+
+def test_hours_and_minutes_are_what_the_option_takes() -> None:
+    assert option(3600.0, 2.7) == "`--budget 2h42m`"
+    assert parse_duration("--budget", "2h42m") == 2.7 * 3600
+
+
+def test_a_run_that_does_not_say_its_budget_names_the_option() -> None:
+    assert option(None, 4.0) == "`--budget`"
+
+
+@pytest.mark.parametrize(("recorded", "seconds"), [(90, 90.0), (None, None), (True, None), ("90s", None), (0, None)])
+def test_a_budget_is_a_number_of_seconds(recorded: Any, seconds: float | None) -> None:
+    assert budget_of({"budget_seconds": recorded}) == seconds
+
+
+def test_one_within_reach_gets_a_number() -> None:
+    assert "about 5 times as many placements (`--budget 7m`)" in to_be_clear(rows(WITHIN), 90.0)
+
+
+def test_a_little_more_is_twice_the_budget() -> None:
+    assert "about 2 times as many placements (`--budget 3m`)" in to_be_clear(rows((1.06, 1.019, 1.1)), 90.0)
+
+
+def test_beyond_ten_times_time_alone_is_not_the_remedy() -> None:
+    said = to_be_clear(rows(BEYOND), 90.0)
+    assert "out of reach by time alone" in said
+    assert "a quieter machine" in said
+    assert "--budget" not in said
+
+
+def test_of_several_those_within_reach_are_told_from_the_rest() -> None:
+    said = to_be_clear(rows(WITHIN, BEYOND), 90.0)
+    assert said.startswith("To make 1 of the 2 unclear clear: about 5 times")
+    assert "the rest is out of reach by time alone" in said
+
+
+def test_too_few_placements_need_as_many_times_the_time() -> None:
+    assert "`--budget 3m`" in to_be_clear(rows(WITHIN, placements=4), 90.0)
+
+
+def test_an_unclear_one_without_an_interval_needs_more_time() -> None:
+    assert "give the run more time" in to_be_clear(rows((1.0, None, None)), 90.0)
+
+
+def test_what_is_clear_needs_nothing() -> None:
+    assert to_be_clear(rows(WITHIN).assign(verdict="faster"), 90.0) == ""
