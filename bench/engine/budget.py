@@ -16,6 +16,7 @@ MOST_STRETCH = 3.0
 MANY = 8
 ALONE = 0.3
 MARGIN = 1.2
+TOLERANCE = 0.05  # of the budget: what it may be overdrawn by what a family needs at least
 
 
 class Budget:
@@ -34,6 +35,7 @@ class Budget:
         self, seconds: float, families: Sequence[Family], call_seconds: Mapping[str, float] | None = None
     ) -> None:
         self._deadline = monotonic() + seconds
+        self._tolerated = TOLERANCE * seconds
         self._left = list(families)
         self._call_seconds = call_seconds or {}
         self._seen: dict[str, list[float]] = {"eager": [], "compile": []}
@@ -60,8 +62,10 @@ class Budget:
         return self._deadline - monotonic()
 
     def allot(self, family: Family) -> float | None:
-        """Seconds for timing ``family``'s blocks; None when nothing is left of the budget."""
-        if self.seconds_left() <= 0:
+        """Seconds for timing ``family``'s blocks; None when what is left of the budget is too short for it."""
+        least = self._fixed(family) + self._long_calls(family) + LEAST_SECONDS
+        nothing_yet = not self._used
+        if self.seconds_left() <= 0 or (least > self.seconds_left() + self._tolerated and not nothing_yet):
             return None
         needed = sum(self._fixed(other) + self._long_calls(other) for other in self._left)
         spare = max(0.0, self.seconds_left() - needed)

@@ -149,7 +149,7 @@ class Session:
         if seconds is None:
             self.budget.done(planned)
             reason = (
-                f"the run's budget of {duration(self.options.budget_seconds)} was used up; "
+                f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
                 "raise --budget or select fewer cases with -k"
             )
             return skips | dict.fromkeys(family.reported, Skip(reason))

@@ -70,6 +70,22 @@ def test_what_one_leaves_over_goes_to_the_others() -> None:
     assert budget.allot(second) > 1.9 * share  # type: ignore[operator]
 
 
+def test_a_family_that_no_longer_fits_is_left_out_and_a_cheaper_one_after_it_is_not(clock: list[float]) -> None:
+    first, dear, cheap = family("a", "eager"), family("b", "eager", "compile"), family("c", "eager", "eager")
+    budget = budgets.Budget(20.0, [first, dear, cheap])
+    assert budget.allot(first) is not None
+    budget.done(first, 0.0, timing=(1.0, 1.0))
+    clock[0] += 18
+    assert budget.allot(dear) is None  # its compilation alone takes longer than what is left
+    budget.done(dear)
+    assert budget.allot(cheap) is not None
+
+
+def test_the_first_family_is_measured_however_short_the_budget() -> None:
+    dear = family("a", "eager", "compile")
+    assert budgets.Budget(1.0, [dear]).allot(dear) is not None
+
+
 def test_a_used_up_budget_gives_nothing(clock: list[float]) -> None:
     one = family("a", "eager")
     budget = budgets.Budget(10.0, [one])

@@ -149,7 +149,7 @@ def test_a_used_up_budget_skips_the_rest_with_the_reason() -> None:
     done = pytest_bench("--suite", SMALL, "--budget", "0.01s", "-rs")
     assert done.returncode == 0
     assert "budget of" in done.stdout
-    assert "was used up; raise --budget" in done.stdout
+    assert "was too short for it; raise --budget" in done.stdout
 
 
 @pytest.mark.parametrize(
