@@ -87,7 +87,7 @@ for name, about, inputs, per_sample, samples, batches in (
         "A whole epoch of JPEGs, each decoded, cropped, scaled and normalised, workers started and ended",
         image_inputs,
         3e-4,
-        Axis(quick=[500], default=[1500], full=[20_000]),
+        Axis(quick=[500], full=[1500, 20_000]),
         Axis(quick=[32], full=[100, 1000]),
     ),
 ):

@@ -14,7 +14,8 @@ LEAST_SECONDS = 0.4
 CALLS_SET_ASIDE = 1.5 * MIN_PLACEMENTS  # the least, and what checking and warming up take
 MOST_STRETCH = 3.0
 MANY = 8
-ALONE = 0.3
+LITTLE = 0.3  # the weight of a family that gets little of what is shared out
+LONG_SECONDS = 2.0
 MARGIN = 1.2
 TOLERANCE = 0.05  # of the budget: what it may be overdrawn by what a family needs at least
 
@@ -23,8 +24,8 @@ class Budget:
     """Time for the run. What one family leaves over goes to those after it.
 
     Set aside are a family's first calls (compilation above all), which cost what they cost and are
-    learned from those seen so far, and eight calls of each case that its author says is long. The rest
-    is shared out by number of cases, stretched by what families so far did not need: most are precise
+    learned from those seen so far, and the least number of calls of each case that its author says is
+    long. The rest is shared out by number of cases, stretched by what families so far did not need: most are precise
     long before their share is used up, and the time is for those that are not.
 
     Args:
@@ -69,8 +70,19 @@ class Budget:
             return None
         needed = sum(self._fixed(other) + self._long_calls(other) for other in self._left)
         spare = max(0.0, self.seconds_left() - needed)
-        share = spare * min(1.0, self._stretch() * _weight(family) / sum(_weight(other) for other in self._left))
+        weights = sum(self._weight(other) for other in self._left)
+        share = spare * min(1.0, self._stretch() * self._weight(family) / weights)
         return max(self._long_calls(family) + share, LEAST_SECONDS)
+
+    def _weight(self, family: Family) -> float:
+        """Its cases. Little for one alone: nothing is compared, and a time per call is not what to rely on.
+
+        Little, too, for long calls: those set aside are what it takes, and each further one costs what
+        settles several short cases.
+        """
+        if len(family.cases) == 1 or self._long_calls(family) > LONG_SECONDS:
+            return LITTLE
+        return len(family.cases)
 
     def _stretch(self) -> float:
         if not self._used:
@@ -98,11 +110,6 @@ class Budget:
             self._seen["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
             self._seen["eager"].append(fixed_seconds / len(family.cases))
-
-
-def _weight(family: Family) -> float:
-    """Its cases; little for one alone: nothing is compared, and a time per call is not what to rely on."""
-    return len(family.cases) if len(family.cases) > 1 else ALONE
 
 
 def _kind(mode: str) -> str:

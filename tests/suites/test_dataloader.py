@@ -130,6 +130,7 @@ def test_epochs_leave_no_file_open_while_no_garbage_is_collected() -> None:
             before = len(list(FILES.iterdir()))
             for _ in range(10):
                 assert len(list(next(epochs))) == 4
-            assert len(list(FILES.iterdir())) <= before
+            # One that leaks leaves at least one an epoch; a few of the last epoch's may be about to close.
+            assert len(list(FILES.iterdir())) < before + 10
     finally:
         gc.enable()
