@@ -22,8 +22,9 @@ suite = Suite("dataloader", "Loading data: workers, prefetching, decoding, whole
 
 PREFETCH = 2  # batches per worker: the DataLoader's own default
 WORKERS = Axis(quick=[0, 2], default=[1, 4, "cores", "2x cores"])
+TRAINING_WORKERS = Axis(default=[0, "cores", "2x cores"], full=[1, 2, 4])
 TRAINING_SAMPLES = {"tensors": 5000, "images": 500}
-OPTIONS_SAMPLES, OPTIONS_WORKERS, OPTIONS_EPOCHS = 320, 2, 3
+OPTIONS_SAMPLES, OPTIONS_WORKERS, OPTIONS_EPOCHS = 320, 2, 2
 LEARNING_RATE = 0.1
 # What is checked is which images were trained on, in which order. A ReLU that rounding turns on or off changes
 # the parameters by 2e-3 (one seed in five), another order of the batches by 5e-2 and more.
@@ -155,7 +156,7 @@ def training_inputs(device: torch.device, dataset: str, batch: int) -> tuple[Any
     inputs=training_inputs,
     axes={"dataset": Axis(default=["tensors", "images"]), "batch": Axis(default=[100])},
     modes=["eager"],
-    workers=WORKERS,
+    workers=TRAINING_WORKERS,
     observe=lambda inputs, _: list(inputs[0].parameters()),
     tolerance={"fp32": ORDER_TOLERANCE},
     cost=lambda dataset, **_: Cost(samples=TRAINING_SAMPLES[dataset]),

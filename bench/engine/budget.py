@@ -11,7 +11,7 @@ from bench.engine.estimate import MIN_PLACEMENTS
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 LEAST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
 LEAST_SECONDS = 0.4
-CALLS_SET_ASIDE = 1.5 * MIN_PLACEMENTS  # the least, and what checking and warming up take
+CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # the least, and what checking and warming up take
 MOST_STRETCH = 3.0
 MANY = 8
 LITTLE = 0.3  # the weight of a family that gets little of what is shared out
