@@ -275,7 +275,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("speed-ups (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
-    for line in (*session.hints, *summary.unclear(session.records())):
+    noise = session.watch.grade()
+    for line in (*session.hints, *summary.noise_of(noise), *summary.unclear(session.records(), noise)):
         terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, median_high
 from time import perf_counter
 from typing import Any, Protocol
 
 import torch
+
+from bench.engine.telemetry import interruptions
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,19 @@ class Block:
         seconds: what counts: wall clock on the CPU, device time between two events on CUDA.
         host: until the last call returned (CUDA: everything is launched).
         wall: until the device had finished.
+        switches: how often the process had to leave a core meanwhile; of the whole block, not per call.
     """
 
     seconds: float
     host: float
     wall: float
+    switches: int = 0
 
 
 def median_block(blocks: Sequence[Block]) -> Block:
-    """The median of each time over some blocks."""
-    return Block(*(median(getattr(block, name) for block in blocks) for name in ("seconds", "host", "wall")))
+    """The median of each time over some blocks; it was interrupted if half of them were."""
+    seconds, host, wall = (median(getattr(block, name) for block in blocks) for name in ("seconds", "host", "wall"))
+    return Block(seconds, host, wall, median_high(block.switches for block in blocks))
 
 
 class Clock(Protocol):
@@ -55,11 +60,12 @@ class CpuClock:
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         repeat = itertools.repeat(None, calls)
+        before = interruptions()
         start = perf_counter()
         for _ in repeat:
             call(*args)
         seconds = (perf_counter() - start) / calls
-        return Block(seconds, seconds, seconds)
+        return Block(seconds, seconds, seconds, interruptions() - before)
 
     def synchronize(self) -> None:
         """Nothing to wait for."""
@@ -86,6 +92,7 @@ class CudaClock:
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
         self.synchronize()
+        before = interruptions()
         start = perf_counter()
         self._start.record(stream)
         for _ in repeat:
@@ -94,7 +101,8 @@ class CudaClock:
         host = perf_counter() - start
         self._end.synchronize()
         wall = perf_counter() - start
-        return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls)
+        switches = interruptions() - before
+        return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls, switches)
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""

@@ -18,7 +18,7 @@ from bench.engine import worker
 from bench.engine.case import Family
 from bench.engine.machine import Machine
 from bench.engine.schema import CeilingRecord
-from bench.engine.task import CeilingTask, FamilyResult, Task
+from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Task
 
 SILENT_SECONDS = 600.0
 POLL_SECONDS = 0.2
@@ -104,6 +104,16 @@ class Conductor:
         task = CeilingTask(tuple(devices), tuple(precisions), threads, seconds)
         answer = self._run(worker.measure_ceilings, task, lambda _: None)
         assert isinstance(answer, list)
+        return answer
+
+    def pilots(self, threads: int, seconds: float) -> dict[str, float]:
+        """Seconds per unit of each pilot, timed in a new worker for about ``seconds`` altogether.
+
+        Raises:
+            WorkerError: the worker gave no answer.
+        """
+        answer = self._run(worker.measure_pilots, PilotTask(threads, seconds), lambda _: None)
+        assert isinstance(answer, dict)
         return answer
 
     def measure(

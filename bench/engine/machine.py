@@ -26,6 +26,7 @@ class Gpu:
     capability: tuple[int, int]
     memory_bytes: int
     triton: bool
+    uuid: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ def probe() -> Machine:
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
             capability = (properties.major, properties.minor)
-            gpus.append(Gpu(properties.name, capability, properties.total_memory, triton and capability >= (7, 0)))
+            uuid = str(getattr(properties, "uuid", ""))
+            compiles = triton and capability >= (7, 0)
+            gpus.append(Gpu(properties.name, capability, properties.total_memory, compiles, uuid))
     return Machine(
         torch=torch.__version__,
         cuda=torch.version.cuda,

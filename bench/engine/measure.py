@@ -40,6 +40,7 @@ from bench.engine.rounds import (
 from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import CaseResult, FamilyResult, Task
+from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
 from suites import data
 from suites.registry import load
 from suites.workload import Unavailable, Workload
@@ -71,6 +72,7 @@ class _Stages:
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.placements: list[Placements] = []
         self.runs: list[Run] = []
+        self.telemetry: Telemetry | None = None
 
     def prepare_device(self, device: str, cases: Sequence[Case]) -> None:
         """Make the inputs on one device; check every case there and take its first call."""
@@ -200,6 +202,12 @@ class _Stages:
         rounds = rounds_per_placement(runs, self.task.seconds)
         start = perf_counter()
         begun, total = start, self.task.seconds
+        gauge = Gauge()
+
+        def told(_: int) -> None:
+            gauge.sample()
+            self.tell("timing", min(1.0, (perf_counter() - begun) / total))
+
         stop = alternate(
             runs,
             comparisons,
@@ -208,8 +216,9 @@ class _Stages:
             rounds,
             self.rng,
             lambda run, error: describe(error, run.prepared.case.source),
-            lambda _: self.tell("timing", min(1.0, (perf_counter() - begun) / total)),
+            told,
         )
+        self.telemetry = gauge.finish()
         timed = sum(block.wall * run.calls for run in runs for placement in run.placements for block in placement)
         self.seconds["timed"] += timed
         self.seconds["warming"] += perf_counter() - start - timed
@@ -256,6 +265,8 @@ class _Stages:
             result.too_slow = run.seconds if run.skip else None
             result.calls = run.calls
             result.blocks = run.blocks
+            if COUNTS_INTERRUPTIONS:
+                result.switches = [[block.switches for block in placement] for placement in run.placements]
             meter = run.prepared.context.meter
             result.meters = {
                 name: (unit, [median(noted[name]) for noted in meter.placements if name in noted])
@@ -288,4 +299,4 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
             stages.after()
         stages.still_finite()
     stages.finish()
-    return FamilyResult(list(stages.results.values()), stop, stages.seconds)
+    return FamilyResult(list(stages.results.values()), stop, stages.seconds, stages.telemetry)

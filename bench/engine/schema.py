@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 KEY = "torchduet"
 SCHEMA = 1
+GRADES = ("quiet", "noisy", "disturbed")  # of the machine's noise
 
 
 class CaseRecord(TypedDict):
@@ -44,6 +45,7 @@ class TimingRecord(TypedDict):
     host_seconds: NotRequired[float]  # CUDA: per call, until the launches returned
     wall_seconds: NotRequired[float]  # CUDA: per call, until the device was done
     launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
+    disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
 
 
 class SpeedupRecord(TypedDict):
@@ -116,6 +118,23 @@ class CeilingRecord(TypedDict):
     operator_seconds: float  # the cheapest operator on one value
 
 
+class PilotRecord(TypedDict):
+    """Three fixed little workloads, timed between families: how fast the machine was just then."""
+
+    at: float  # seconds since the run began
+    before: str  # the family measured next, "" at the end
+    seconds: dict[str, float]  # "arithmetic", "memory", "calls" → per unit, the median of its blocks
+
+
+class NoiseRecord(TypedDict):
+    """How noisy the machine was while this was timed, and why."""
+
+    grade: str  # one of GRADES
+    causes: list[str]  # in words, with figures; the worst first
+    remedy: NotRequired[str]  # what would help; of a run that was not quiet
+    figures: NotRequired[dict[str, float]]  # what the grade follows from; what is not known here is missing
+
+
 class CostRecord(TypedDict):
     """What one call costs; a missing key is unknown."""
 
@@ -139,6 +158,7 @@ class Record(TypedDict):
     meters: NotRequired[dict[str, MeterRecord]]
     operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
     peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
+    noise: NotRequired[NoiseRecord]
 
 
 class NotMeasured(TypedDict):
@@ -181,3 +201,5 @@ class RunRecord(TypedDict):
     warnings: list[str]
     unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
     ceilings: NotRequired[list[CeilingRecord]]
+    pilots: NotRequired[list[PilotRecord]]
+    noise: NotRequired[NoiseRecord]

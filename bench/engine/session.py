@@ -14,12 +14,14 @@ from bench.engine.budget import LEAST_SECONDS, Budget
 from bench.engine.case import Case, Family, cases_of, group
 from bench.engine.claims import needed
 from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.gpus import Gpus
 from bench.engine.machine import Machine
 from bench.engine.options import Options
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
 from bench.engine.schema import SCHEMA, CeilingRecord, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
 from bench.engine.slowness import Slowness
+from bench.engine.watch import Watch
 from bench.engine.worker import Progress
 from suites.registry import load
 from suites.suite import Suite
@@ -62,6 +64,8 @@ class Session:
         self.slowness = Slowness()
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.ceilings: list[CeilingRecord] = []
+        gpus = Gpus([gpu.uuid for gpu in self.machine.gpus])
+        self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
         self._references: dict[Case, Case] = {}
         self._measured = 0
 
@@ -127,7 +131,8 @@ class Session:
         elif case not in self.outcomes:
             family = next(family for family in self.families if case in family.reported)
             self.outcomes.update(self._measure(family))
-            if self._measured == len(self.families):
+            if self._measured == len(self.families) and not self.check_only:
+                self.watch.pilots_before("", due=True)
                 self._measure_ceilings()
         return self.outcomes[case]
 
@@ -136,7 +141,7 @@ class Session:
             self.show("starting: importing torch and its compiler once for all workers")
             self._await_workers()
             self.startup = monotonic() - self.begun
-            self._start_budget()
+            self._start_budget(family)
         assert self.budget is not None
         self._measured += 1
         planned = family
@@ -155,11 +160,15 @@ class Session:
             return skips | dict.fromkeys(family.reported, Skip(reason))
 
         def listen(progress: Progress) -> None:
+            if progress.fraction:
+                self.watch.look()
             what = progress.what if family.name in progress.what else f"{family.name}: {progress.what}"
             percent = f" {progress.fraction:.0%}" if progress.fraction else ""
             self.show(f"[{self._measured}/{len(self.families)}] {what}{percent} · {self._left()}")
 
         self.show(f"[{self._measured}/{len(self.families)}] {family.name} · {self._left()}")
+        if not self.check_only:
+            self.watch.pilots_before(family.name)
         started = monotonic()
         try:
             result = self.conductor.measure(
@@ -184,7 +193,9 @@ class Session:
                 case: found[case].error or Skip(found[case].skip or "checked, not timed (--benchmark-disable)")
                 for case in family.reported
             }
-        return skips | records(family, result, self.workload(family.reference))
+        made = records(family, result, self.workload(family.reference))
+        self.watch.note(started, result, made)
+        return skips | made
 
     def _await_workers(self) -> None:
         """Wait until workers can be started, and make sure that they see the GPUs."""
@@ -194,20 +205,21 @@ class Session:
             self.conductor.spawn_workers()
             self.warnings.append("each worker imports torch anew, some seconds each: the fork server cannot use CUDA")
 
-    def _start_budget(self) -> None:
+    def _start_budget(self, first: Family) -> None:
         long_calls = {
             family.name: self.workload(family.reference).seconds_of(dict(family.reference.size))
             for family in self.families
         }
         self.budget = Budget(self.options.budget_seconds, self.families, long_calls)
+        if self.check_only:
+            return
         started = monotonic()
         self._measure_ceilings()
-        self.budget.set_aside(monotonic() - started)  # they are measured once more at the end
+        self.watch.pilots_before(first.name)
+        self.budget.set_aside(monotonic() - started)  # both are measured once more at the end
 
     def _measure_ceilings(self) -> None:
         """What the machine can do at best, at the start and at the end: the load by others changes."""
-        if self.check_only:
-            return
         cases = [case for family in self.families for case in family.cases]
         self.show("measuring the machine's own ceilings")
         devices = sorted({case.device for case in cases})
@@ -243,7 +255,7 @@ class Session:
         return dict(Counter(outcome.reason for outcome in self.outcomes.values() if isinstance(outcome, Skip)))
 
     def run_record(self) -> RunRecord:
-        """The run as it stands in the JSON."""
+        """The run as it stands in the JSON; its cases' records get their noise."""
         options = self.options
         listed = {
             "device": options.devices,
@@ -258,7 +270,7 @@ class Session:
             elif isinstance(outcome, Skip):
                 skipped.append(NotMeasured(case=case.record(reference=False), reason=outcome.reason))
         reached = {case.id for case in self.outcomes}
-        return RunRecord(
+        made = RunRecord(
             schema=SCHEMA,
             version=metadata.version("torchduet"),
             started=self.started.isoformat(timespec="seconds"),
@@ -285,7 +297,12 @@ class Session:
             warnings=self.warnings,
             unreached=[case.id for family in self.families for case in family.reported if case.id not in reached],
             ceilings=self.ceilings,
+            pilots=self.watch.pilots,
         )
+        noise = self.watch.grade()
+        if noise is not None:
+            made["noise"] = noise
+        return made
 
 
 def samples(record: Record) -> list[float]:

@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.engine.schema import Record, SpeedupRecord
+from bench.engine.schema import GRADES, NoiseRecord, Record, SpeedupRecord
 
+QUIET = GRADES[0]
 KNOBS = ("device", "mode", "precision", "workers", "implementation", "reference")  # the order in which people ask
 MOST_ROWS = 40
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
@@ -32,7 +33,16 @@ def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
     return sorted(found, key=lambda row: (KNOBS.index(row[1]["knob"]), -row[1]["ratio"]))
 
 
-def unclear(records: Sequence[Record]) -> list[str]:
+def noise_of(run: NoiseRecord | None) -> list[str]:
+    """How noisy the machine was, why and what would help; nothing of a quiet one."""
+    if run is None or run["grade"] == QUIET:
+        return []
+    lines = [f"the machine was {run['grade']}: {run['causes'][0] if run['causes'] else 'its pilots moved'}"]
+    lines += [f"  {cause}" for cause in run["causes"][1:]]
+    return [*lines, f"  what would help: {run['remedy']}"] if "remedy" in run else lines
+
+
+def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[str]:
     """One line on what stayed unclear, and what would make it clear; none where all is settled."""
     found = rows(records)
     open_ones = [(case, one) for case, one in found if one["verdict"] == "unclear"]
@@ -40,13 +50,17 @@ def unclear(records: Sequence[Record]) -> list[str]:
         return []
     case, widest = max(open_ones, key=lambda row: _half_width(row[1]))
     stops = Counter(record["timing"]["stop"] for record in records)
-    remedy = "a longer --budget" if stops["budget"] else "a quieter machine, or fewer --threads"
     width = _half_width(widest)
     by = f"±{width:.0%}" if math.isfinite(width) else "too few placements for an interval"
-    return [
-        f"{len(open_ones)} of {len(found)} speed-ups stayed unclear (widest: {case}, {by}); "
-        f"{remedy} would settle more of them"
-    ]
+    line = f"{len(open_ones)} of {len(found)} speed-ups stayed unclear (widest: {case}, {by}); "
+    remedy = "a longer --budget" if stops["budget"] or run is not None else "a quieter machine, or fewer --threads"
+    noisy = {record["case"]["id"] for record in records if record.get("noise", {}).get("grade", QUIET) != QUIET}
+    too_noisy = sum(case in noisy for case, _ in open_ones)
+    if too_noisy and noise_of(run):
+        which = "them" if too_noisy == len(open_ones) else f"{too_noisy} of them"
+        line += f"the machine was too noisy to settle {which} within this budget: what would help is said above"
+        return [line if which == "them" else f"{line}; {remedy} would settle more of the others"]
+    return [f"{line}{remedy} would settle more of them"]
 
 
 def _half_width(one: SpeedupRecord) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bench.engine.case import Case, Family
 from bench.engine.schema import CheckRecord, CompileRecord, FirstCallRecord
+from bench.engine.telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class CeilingTask:
     seconds: float  # roughly, for all of them
 
 
+@dataclass(frozen=True)
+class PilotTask:
+    """The pilots, as a worker is asked to time them."""
+
+    threads: int
+    seconds: float  # roughly, for all of them
+
+
 @dataclass
 class CaseResult:
     """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
@@ -54,6 +63,7 @@ class CaseResult:
     blocks: list[list[float]] = field(default_factory=list)
     host: list[list[float]] = field(default_factory=list)
     wall: list[list[float]] = field(default_factory=list)
+    switches: list[list[int]] | None = None  # per block, involuntary context switches; None: not counted here
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
     operators: int | None = None
     peak_bytes: int | None = None
@@ -66,3 +76,4 @@ class FamilyResult:
     results: list[CaseResult]
     stop: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    telemetry: Telemetry | None = None  # of the time from the first placement to the last

@@ -92,11 +92,19 @@ def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
 
 
 def measure_ceilings(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: the best that the machine does; takes a :class:`bench.engine.ceilings.CeilingTask`."""
+    """Job: the best that the machine does; takes a :class:`bench.engine.task.CeilingTask`."""
     from bench.engine import ceilings
 
     del tell
     return ceilings.measure_ceilings(task)
+
+
+def measure_pilots(task: Any, tell: Callable[[str, float], None]) -> Any:
+    """Job: how fast the machine is just now; takes a :class:`bench.engine.task.PilotTask`."""
+    from bench.engine import pilots
+
+    del tell
+    return pilots.measure_pilots(task)
 
 
 def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:

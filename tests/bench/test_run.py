@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from bench.engine.schema import GRADES
+from bench.engine.telemetry import COUNTS_INTERRUPTIONS
+
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
 SMALL, BROKEN = str(WORKLOADS / "small.py"), str(WORKLOADS / "broken.py")
@@ -81,6 +84,28 @@ def test_the_run_says_what_it_was(small: tuple[dict[str, Any], str]) -> None:
     assert record["machine"]["cores"] >= 1
     assert {entry["variant"] for entry in record["unavailable"]} <= {"cuda", "tf32", "compile"}
     assert 0 < record["seconds"]["timed"] < record["seconds"]["total"]
+
+
+def test_noise_is_named_and_no_block_is_dropped(small: tuple[dict[str, Any], str]) -> None:
+    run, output = small
+    whole = run["torchduet"]
+    first, *_, last = whole["pilots"]
+    assert first["before"].startswith("small.")
+    assert last["before"] == ""
+    assert first["at"] < last["at"] < whole["seconds"]["total"]
+    for pilot in whole["pilots"]:
+        assert list(pilot["seconds"]) == ["arithmetic", "memory", "calls"]
+        assert all(seconds > 0 for seconds in pilot["seconds"].values())
+    assert whole["noise"]["grade"] in GRADES
+    assert (whole["noise"]["grade"] == "quiet") == ("what would help" not in output)
+    for benchmark in run["benchmarks"]:
+        record = benchmark["extra_info"]["torchduet"]
+        assert record["noise"]["grade"] in GRADES
+        assert bool(record["noise"]["causes"]) == (record["noise"]["grade"] != "quiet")
+        timing = record["timing"]
+        if COUNTS_INTERRUPTIONS:
+            assert len(timing["disturbed"]) == len(timing["blocks"])
+            assert all(0 <= n <= len(rounds) for n, rounds in zip(timing["disturbed"], timing["blocks"], strict=True))
 
 
 def test_pytest_benchmark_compares_the_file(small: tuple[dict[str, Any], str], tmp_path: Path) -> None:

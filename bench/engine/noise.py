@@ -1,0 +1,275 @@
+"""From what was measured of the machine to the causes of its noise, in words, each with a grade and what would help.
+
+Pure functions of figures. *Noisy* is what alternation cancels: speed-ups stand, times per call are not to
+be held against those of another run. *Disturbed* is what may hit one side harder than the other: intervals
+are wider, and verdicts stay open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bench.engine.schema import GRADES
+from bench.engine.telemetry import Telemetry
+
+QUIET, NOISY, DISTURBED = GRADES
+
+# Each threshold is (noisy, disturbed).
+INTERRUPTED = (0.05, 0.25)  # share of the blocks; a quiet machine's own housekeeping interrupts 1 % to 2 %
+INTERRUPTIONS = (40.0, 150.0)  # per second: long blocks are all interrupted, which takes µs out of seconds there
+OTHERS = (0.2, 0.5)  # cores; a desktop's idle services take 0.05, and ticks of 10 ms err by as much in half a second
+STEAL = (0.01, 0.1)  # share of the cores' time
+STOPPED = (0.01, 0.1)  # share of the time
+MOVED = (0.1, 0.3)  # of times whose work is fixed; pilots of a quiet machine differ by 2 % to 5 %
+CLOCKS = 0.1  # fastest over slowest, less one: both sides of a comparison run at the same clock
+LOWERED = 0.05  # share of the looks; the hotter case pays for it as much as the others of its family
+SWAPPED = (256, 25_600)  # pages of 4 KiB: 1 MiB is felt, 100 MiB are seconds of a disk
+SLACK = 0.25  # cores: load by others that fits beside the threads although their sum says otherwise
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is known of the machine while something was timed; None: not known here.
+
+    Attributes:
+        threads, cores: of the run, and those that it may use.
+        interrupted: share of the timed blocks in which the process had to leave a core.
+        interruptions: how often it had to, per second of timed blocks.
+        loaders: it has DataLoader workers of its own beside its threads.
+        pilots: how much slower the slowest pilots around it were than the fastest, of the kind that moved
+            most (0.35: 35 %).
+        drift: the same of its own times from placement to placement.
+        gpu: reason for lowered clocks → share of the looks at which it held.
+    """
+
+    threads: int
+    cores: int
+    telemetry: Telemetry
+    interrupted: float | None = None
+    interruptions: float | None = None
+    loaders: bool = False
+    pilots: float | None = None
+    drift: float | None = None
+    gpu: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there were more threads than cores that others left free."""
+        return self.threads > self.cores - (self.telemetry.others or 0.0) + SLACK
+
+    @property
+    def loaded(self) -> bool:
+        """Whether anything on this machine explains that it became slower."""
+        seen = self.telemetry
+        return any(
+            value is not None and value >= threshold
+            for value, threshold in ((seen.others, OTHERS[0]), (seen.steal, STEAL[0]), (seen.stopped, STOPPED[0]))
+        )
+
+    def known(self) -> dict[str, float]:
+        """The figures that are known, for the record."""
+        seen = self.telemetry
+        found = {
+            "interrupted": self.interrupted,
+            "interruptions_per_second": self.interruptions,
+            "others": seen.others,
+            "steal": seen.steal,
+            "stopped": seen.stopped,
+            "swapped": seen.swapped,
+            "throttled": seen.throttled,
+            "slowest_hz": seen.slowest,
+            "fastest_hz": seen.fastest,
+            "pilots": self.pilots,
+            "drift": self.drift,
+            **{f"gpu {reason}": share for reason, share in self.gpu.items()},
+        }
+        return {name: float(f"{value:.3g}") for name, value in found.items() if value is not None}
+
+
+class Remedy(NamedTuple):
+    """What would help, and against what: of several against one thing, a run names the first."""
+
+    against: str
+    words: str
+
+
+ELSEWHERE = Remedy("the host", "a quieter hour, a longer --budget, or a machine without other tenants")
+STEADY_CLOCKS = Remedy(
+    "clocks", "steady clocks (cpupower frequency-set -g performance, no turbo), or a longer --budget"
+)
+GPU_CLOCKS = {
+    "power cap": "fixed GPU clocks below the power cap (nvidia-smi -lgc)",
+    "temperature": "better cooling of the GPU, or fixed clocks (nvidia-smi -lgc)",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason why the machine was not quiet.
+
+    Attributes:
+        kind: what it is told apart by.
+        size: how many times its threshold for *noisy* it reaches.
+        words: it in plain words, with its figure.
+    """
+
+    kind: str
+    grade: str
+    size: float
+    words: str
+    remedy: Remedy
+
+
+def percent(share: float) -> str:
+    """``0.124`` → ``12 %``; ``0.042`` → ``4.2 %``."""
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %".replace(".0 %", " %")
+
+
+def times(change: float) -> str:
+    """``0.35`` → ``35 %``; ``1.9`` → ``a factor of 2.9``."""
+    return percent(change) if change < 1 else f"a factor of {1 + change:.2g}"
+
+
+def graded(value: float, thresholds: tuple[float, float]) -> str:
+    """The grade of a figure that is noise from a threshold on."""
+    noisy, disturbed = thresholds
+    return DISTURBED if value >= disturbed else NOISY if value >= noisy else QUIET
+
+
+def causes(figures: Figures) -> list[Cause]:
+    """Every cause of noise that the figures show, the worst first."""
+    rules = (_interrupted, _others, _steal, _stopped, _moved, _clocks, _throttled, _swapped, _gpu)
+    found = [cause for rule in rules if (cause := rule(figures)) is not None]
+    return sorted(found, key=lambda cause: (-GRADES.index(cause.grade), -cause.size))
+
+
+def room(figures: Figures) -> Remedy:
+    """How to make room: as many threads as there are cores free, or fewer neighbours."""
+    free = math.floor(figures.cores - (figures.telemetry.others or 0.0) + SLACK)
+    close = "close what else is running"
+    return Remedy("load", f"use --threads {free}, or {close}" if 1 <= free < figures.threads else close)
+
+
+def _interrupted(figures: Figures) -> Cause | None:
+    share, rate = figures.interrupted, figures.interruptions
+    if share is None or rate is None or figures.loaders:  # loaders' own processes take turns with it: that is the case
+        return None
+    grade = min(graded(share, INTERRUPTED), graded(rate, INTERRUPTIONS), key=GRADES.index)
+    if grade == QUIET:
+        return None
+    others = figures.telemetry.others
+    if figures.crowded:
+        why = ": more threads than free cores"
+    elif others is not None and others >= OTHERS[0]:
+        why = ": other processes ran on its cores"
+    elif figures.threads >= figures.cores:
+        why = ": there are as many threads as cores, and none is left for anything else"
+    else:
+        why = ""
+    words = f"{percent(share)} of the blocks were interrupted{why}"
+    remedy = room(figures)
+    if not figures.crowded and 1 < figures.threads >= figures.cores:
+        remedy = Remedy("load", f"use --threads {figures.threads - 1}, which leaves a core to others")
+    return Cause("interrupted", grade, rate / INTERRUPTIONS[0], words, remedy)
+
+
+def _others(figures: Figures) -> Cause | None:
+    others = figures.telemetry.others
+    if others is None or others < OTHERS[0]:
+        return None
+    grade = DISTURBED if figures.crowded and others >= OTHERS[1] else NOISY
+    words = f"others kept {others:.1f} of {figures.cores} cores busy"
+    return Cause("others", grade, others / OTHERS[0], words, room(figures))
+
+
+def _steal(figures: Figures) -> Cause | None:
+    steal = figures.telemetry.steal
+    if steal is None or steal < STEAL[0]:
+        return None
+    words = f"steal {percent(steal)}: the host gave that share of the cores' time to other virtual machines"
+    return Cause("steal", graded(steal, STEAL), steal / STEAL[0], words, ELSEWHERE)
+
+
+def _stopped(figures: Figures) -> Cause | None:
+    stopped, quota = figures.telemetry.stopped, figures.telemetry.quota
+    if stopped is None or stopped < STOPPED[0]:
+        return None
+    words = f"the container's quota of CPU time stopped it for {percent(stopped)} of the time"
+    remedy = Remedy("quota", "a larger quota of CPU time for the container")
+    if quota is not None and 1 <= quota < figures.threads:
+        remedy = Remedy("quota", f"use --threads {math.floor(quota)}, as many as the container's quota allows")
+    return Cause("stopped", graded(stopped, STOPPED), stopped / STOPPED[0], words, remedy)
+
+
+def _moved(figures: Figures) -> Cause | None:
+    """Times of fixed work that changed, and what that comes from as far as anything here shows it."""
+    moved = max(figures.pilots or 0.0, figures.drift or 0.0)
+    if moved < MOVED[0]:
+        return None
+    what = []
+    if figures.pilots is not None and figures.pilots >= MOVED[0]:
+        what.append(f"the pilots before and after it differ by {times(figures.pilots)}")
+    if figures.drift is not None and figures.drift >= MOVED[0]:
+        what.append(f"its own times drifted by {times(figures.drift)} while it was timed")
+    words, remedy = " and ".join(what), ELSEWHERE
+    clocks = _clocks(figures)
+    if figures.loaded:
+        words, remedy = f"{words}, under load", _explained(figures)
+    elif clocks is not None or figures.telemetry.throttled:
+        words, remedy = f"{words}, with the CPU's clocks", STEADY_CLOCKS
+    elif figures.telemetry.others is None:
+        words = f"{words}; what that comes from is not known on this system"
+    elif figures.telemetry.virtual:
+        words = f"{words}, without any load on this machine: other tenants of the host"
+    else:
+        words = (
+            f"{words}, without any load on this machine: its clocks, its temperature, or a host that it is a guest of"
+        )
+    # Steady times of its own say that the change came before or after: both sides had the same machine.
+    steady = figures.drift is not None and figures.drift < MOVED[0]
+    return Cause("moved", NOISY if steady else graded(moved, MOVED), moved / MOVED[0], words, remedy)
+
+
+def _explained(figures: Figures) -> Remedy:
+    """The remedy against the load that explains a change of speed."""
+    others = figures.telemetry.others or 0.0
+    return room(figures) if others >= OTHERS[0] else ELSEWHERE
+
+
+def _clocks(figures: Figures) -> Cause | None:
+    slowest, fastest = figures.telemetry.slowest, figures.telemetry.fastest
+    if not slowest or fastest is None or fastest / slowest - 1 < CLOCKS:
+        return None
+    by = f" (governor {figures.telemetry.governor})" if figures.telemetry.governor else ""
+    words = f"the CPU's clocks ran between {slowest / 1e9:.2f} and {fastest / 1e9:.2f} GHz{by}"
+    return Cause("clocks", NOISY, (fastest / slowest - 1) / CLOCKS, words, STEADY_CLOCKS)
+
+
+def _throttled(figures: Figures) -> Cause | None:
+    times = figures.telemetry.throttled
+    if not times:
+        return None
+    words = f"the CPU was slowed down for its temperature {times} time{'s' if times > 1 else ''}"
+    return Cause("throttled", NOISY, 1.0, words, Remedy("heat", "better cooling, or fewer --threads"))
+
+
+def _swapped(figures: Figures) -> Cause | None:
+    pages = figures.telemetry.swapped
+    if pages is None or pages < SWAPPED[0]:
+        return None
+    words = f"{pages * 4096 / 2**20:.0f} MiB were swapped"
+    return Cause(
+        "swapped", graded(pages, SWAPPED), pages / SWAPPED[0], words, Remedy("memory", "close what holds memory")
+    )
+
+
+def _gpu(figures: Figures) -> Cause | None:
+    reason, share = max(figures.gpu.items(), key=lambda one: one[1], default=("", 0.0))
+    if share < LOWERED:
+        return None
+    words = f"the GPU lowered its clocks: {reason}, at {percent(share)} of the looks"
+    remedy = Remedy("gpu", GPU_CLOCKS.get(reason, "a look at the GPU's power supply"))
+    return Cause("gpu", NOISY, share / LOWERED, words, remedy)

@@ -1,0 +1,70 @@
+"""Three fixed little workloads whose times say how fast the machine is just now, whatever its counters say.
+
+A shared machine may run at half speed for seconds without any load or steal time of its own; only work
+whose amount is known shows that. They are the same in every run: what two runs' pilots differ by is the
+machine. Timed in a worker of their own; when they are is left to ``watch``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+
+import torch
+
+from bench.engine.clock import CpuClock
+from bench.engine.task import PilotTask
+
+SIDE = 128  # 3 · 128² float32 are 192 KiB: within the L2 of one core
+COPIED = 2**24  # bytes read and as many written: beyond any L2, and beyond most shares of an L3
+OPERATORS = 100
+BLOCK_SECONDS = 1e-3
+LEAST_BLOCKS, MOST_BLOCKS = 5, 25
+
+
+def arithmetic() -> Callable[[], object]:
+    """One matrix product of 128 × 128: 4 million operations on what the cache holds."""
+    x, y = (torch.full((SIDE, SIDE), value) for value in (0.5, 2.0))
+    out = torch.empty(SIDE, SIDE)
+    return lambda: torch.mm(x, y, out=out)
+
+
+def memory() -> Callable[[], object]:
+    """Copying 16 MiB."""
+    source = torch.ones(COPIED // 4)
+    target = torch.zeros_like(source)
+    return lambda: target.copy_(source)
+
+
+def calls() -> Callable[[], object]:
+    """A hundred operators on one value: the interpreter and PyTorch's dispatcher."""
+    x = torch.zeros(1)
+
+    def many() -> None:
+        for _ in range(OPERATORS):
+            x.add_(1.0)
+
+    return many
+
+
+PILOTS: dict[str, Callable[[], Callable[[], object]]] = {"arithmetic": arithmetic, "memory": memory, "calls": calls}
+
+
+def measure_pilots(task: PilotTask) -> dict[str, float]:
+    """Seconds per unit of each pilot: the median of short blocks, taken in turns until the time is up."""
+    torch.set_num_threads(task.threads)
+    clock = CpuClock()
+    deadline = perf_counter() + task.seconds
+    units = {name: make() for name, make in PILOTS.items()}
+    length: dict[str, int] = {}
+    for name, unit in units.items():
+        unit()
+        length[name] = max(1, round(BLOCK_SECONDS / max(clock.block(unit, (), 1).seconds, 1e-9)))
+    blocks: dict[str, list[float]] = {name: [] for name in units}
+    for taken in range(MOST_BLOCKS):
+        if taken >= LEAST_BLOCKS and perf_counter() >= deadline:
+            break
+        for name, unit in units.items():
+            blocks[name].append(clock.block(unit, (), length[name]).seconds)
+    return {name: median(times) for name, times in blocks.items()}

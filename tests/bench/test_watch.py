@@ -1,0 +1,247 @@
+"""Pilots are taken now and then, for a small share of the run; every timed case gets its noise."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.engine import pilots
+from bench.engine.case import Case
+from bench.engine.conductor import WorkerError
+from bench.engine.gpus import REASONS, Gpus
+from bench.engine.schema import NoiseRecord
+from bench.engine.summary import noise_of, unclear
+from bench.engine.task import CaseResult, FamilyResult, PilotTask
+from bench.engine.telemetry import Telemetry
+from bench.engine.watch import PILOT_SHARE, Watch, interrupted
+
+CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
+STEADY = [[1e-3] * 10] * 12
+IDLE = Telemetry(seconds=2.0, others=0.02, steal=0.0, virtual=True)
+
+
+class Clock:
+    """A clock that stands still unless it is told to go on."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class Pilots:
+    """A conductor whose pilots take a while and are as fast as it is told."""
+
+    def __init__(self, clock: Clock, took: float = 0.15) -> None:
+        self.clock, self.took, self.scale, self.fails = clock, took, 1.0, False
+        self.asked: list[tuple[int, float]] = []
+
+    def pilots(self, threads: int, seconds: float) -> dict[str, float]:
+        self.asked.append((threads, seconds))
+        self.clock.time += self.took
+        if self.fails:
+            raise WorkerError("it was killed")
+        return {"arithmetic": 1e-4 * self.scale, "memory": 3e-3 * self.scale, "calls": 5e-5}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def result(**changes: Any) -> CaseResult:
+    return CaseResult(CASE, blocks=STEADY, calls=1, switches=[[0] * 10] * 12, **changes)
+
+
+def timed(watch: Watch, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> dict[str, Any]:
+    """A family of two seconds passes; returns its case's record."""
+    record: dict[str, Any] = {}
+    began = clock.time
+    clock.time += 2.0
+    watch.note(began, FamilyResult(cases or [result()], telemetry=telemetry), {CASE: record})  # type: ignore[dict-item]
+    return record
+
+
+@pytest.mark.parametrize(("budget", "took"), [(90.0, 0.15), (540.0, 0.15), (3600.0, 0.4), (90.0, 0.4)])
+def test_pilots_keep_to_their_share_of_the_budget(clock: Clock, budget: float, took: float) -> None:
+    conductor = Pilots(clock, took)
+    watch = Watch(conductor, 2, budget, print, now=clock)
+    end = clock.time + budget
+    while clock.time < end:
+        watch.pilots_before("s.w")
+        clock.time += 1.5
+    watch.pilots_before("", due=True)
+    spent = took * len(conductor.asked)
+    assert spent <= PILOT_SHARE * budget + 2 * took  # the first and the last are always taken
+    assert watch.pilots[0]["before"] == "s.w"
+    assert watch.pilots[-1]["before"] == ""
+    assert all(later["at"] - one["at"] >= 10 for one, later in zip(watch.pilots[:-2], watch.pilots[1:-1], strict=True))
+
+
+def test_a_pilot_that_fails_is_one_warning_and_no_more_are_tried(clock: Clock) -> None:
+    conductor, warnings = Pilots(clock), list[str]()
+    conductor.fails = True
+    watch = Watch(conductor, 2, 90.0, warnings.append, now=clock)
+    watch.pilots_before("s.w", due=True)
+    watch.pilots_before("s.x", due=True)
+    assert len(conductor.asked) == 1
+    (warning,) = warnings
+    assert "its pilots could not be timed: it was killed" in warning
+    record = timed(watch, clock)
+    grade = watch.grade()
+    assert grade is not None
+    assert grade["grade"] == "quiet"
+    assert record["noise"]["grade"] == "quiet"
+
+
+def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
+    conductor = Pilots(clock)
+    watch = Watch(conductor, 2, 90.0, print, now=clock)
+    watch.pilots_before("s.w")
+    record = timed(watch, clock)
+    watch.grade()
+    assert record["noise"]["grade"] == "quiet"
+    conductor.scale = 2.0
+    watch.pilots_before("", due=True)
+    whole = watch.grade()
+    assert record["noise"]["grade"] == "noisy"  # its own times were steady
+    assert record["noise"]["causes"] == [
+        "the pilots before and after it differ by a factor of 2, without any load on this machine: "
+        "other tenants of the host"
+    ]
+    assert whole is not None
+    assert whole["grade"] == "noisy"
+    assert whole["remedy"].startswith("a quieter hour")
+
+
+def test_what_was_only_checked_has_no_noise(clock: Clock) -> None:
+    watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
+    watch.note(clock.time, FamilyResult([result()]), {CASE: {}})  # type: ignore[dict-item]
+    assert watch.grade() is None
+
+
+def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock) -> None:
+    watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
+    uneven = [[1e-3 * (1 + place // 6)] * 10 for place in range(12)]
+    case = replace(result(), blocks=uneven)
+    assert timed(watch, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})]) == {}
+    drifting = timed(watch, clock, cases=[case])
+    watch.grade()
+    assert drifting["noise"]["causes"][0].startswith("its own times drifted by a factor of 2")
+    first = watch._timed[0].outcomes[CASE]
+    assert first["noise"]["grade"] == "quiet"  # type: ignore[index, call-overload]
+
+
+def test_interruptions_are_counted_per_block_and_per_second() -> None:
+    one = replace(result(), switches=[[2, 0] * 5] * 12, calls=2)
+    share, rate = interrupted([one])
+    assert share == 0.5
+    assert rate == pytest.approx(1 / 2e-3)
+    assert interrupted([CaseResult(CASE, blocks=STEADY)]) == (None, None)
+
+
+def test_the_pilots_are_three_kinds_of_work_in_seconds() -> None:
+    found = pilots.measure_pilots(PilotTask(threads=1, seconds=0.01))
+    assert list(found) == ["arithmetic", "memory", "calls"]
+    assert all(0 < seconds < 1 for seconds in found.values())
+
+
+def open_record(name: str, grade: str, *, stop: str = "budget") -> Any:
+    one = {"knob": "mode", "verdict": "unclear", "low": 0.9, "high": 1.2, "ratio": 1.05}
+    return {
+        "case": {"id": name},
+        "speedups": [one],
+        "timing": {"stop": stop},
+        "noise": {"grade": grade, "causes": []},
+    }
+
+
+NOISY = NoiseRecord(
+    grade="disturbed", causes=["others kept 0.9 of 2 cores busy", "steal 4 %"], remedy="use --threads 1"
+)
+
+
+def test_the_terminal_names_the_noise_and_what_would_help() -> None:
+    assert noise_of(NOISY) == [
+        "the machine was disturbed: others kept 0.9 of 2 cores busy",
+        "  steal 4 %",
+        "  what would help: use --threads 1",
+    ]
+    assert noise_of(NoiseRecord(grade="quiet", causes=["steal 4 % (at worst; in 1 of 9 families)"])) == []
+    assert noise_of(None) == []
+
+
+@pytest.mark.parametrize(
+    ("grades", "run", "says"),
+    [
+        (("disturbed", "noisy"), NOISY, "the machine was too noisy to settle them within this budget"),
+        (("disturbed", "quiet"), NOISY, "settle 1 of them within this budget: what would help is said above; a longer"),
+        (("quiet", "quiet"), NOISY, "a longer --budget would settle more of them"),
+        (("noisy", "quiet"), NoiseRecord(grade="quiet", causes=[]), "a longer --budget would settle more of them"),
+    ],
+)
+def test_what_stayed_unclear_for_noise_is_said(grades: tuple[str, str], run: NoiseRecord, says: str) -> None:
+    records = [open_record(str(place), grade) for place, grade in enumerate(grades)]
+    (line,) = unclear(records, run)
+    assert says in line
+
+
+class Nvml:
+    """NVML's functions as ``pynvml`` has them; ``reasons`` are the bits of each look."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, reasons: list[int], *, driver: bool = True) -> None:
+        self.reasons, self.driver = reasons, driver
+
+    def nvmlInit(self) -> None:
+        if not self.driver:
+            raise self.NVMLError("Driver Not Loaded")
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+        assert uuid == "GPU-1234"
+        return uuid
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: str) -> int:
+        assert handle == "GPU-1234"
+        if not self.reasons:
+            raise self.NVMLError("Not Supported")
+        return self.reasons.pop(0)
+
+
+def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
+    gpus = Gpus(["1234"], Nvml([0x4, 0x4 | 0x1, 0x1, 0x20]))
+    watch = Watch(Pilots(clock), 2, 90.0, print, gpus, now=clock)
+    for _ in range(4):
+        watch.look()
+    cuda = replace(CASE, device="cuda")
+    record = timed(watch, clock, cases=[result(), CaseResult(cuda, blocks=STEADY)])
+    watch.grade()
+    assert record["noise"]["grade"] == "noisy"
+    assert record["noise"]["causes"] == ["the GPU lowered its clocks: power cap, at 50 % of the looks"]
+    assert record["noise"]["figures"]["gpu temperature"] == 0.25
+    on_cpu = timed(watch, clock)
+    watch.grade()
+    assert on_cpu["noise"]["grade"] == "quiet"
+
+
+@pytest.mark.parametrize("nvml", [Nvml([], driver=False), Nvml([])])
+def test_without_nvml_nothing_is_known_of_gpus(nvml: Nvml) -> None:
+    gpus = Gpus(["1234"], nvml)
+    gpus.look()
+    gpus.look()
+    assert gpus.shares() == {}
+
+
+def test_nvmls_bits_are_those_of_its_own_module() -> None:
+    pynvml = pytest.importorskip("pynvml")
+    assert {
+        "power cap": pynvml.nvmlClocksEventReasonSwPowerCap,
+        "temperature": pynvml.nvmlClocksEventReasonSwThermalSlowdown | pynvml.nvmlClocksEventReasonHwThermalSlowdown,
+        "power brake": pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
+        "hardware slowdown": pynvml.nvmlClocksEventReasonHwSlowdown,
+    } == REASONS
+    for name in ("nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetCurrentClocksEventReasons", "NVMLError"):
+        assert hasattr(pynvml, name)
