@@ -40,7 +40,7 @@ def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
             axes.plot(
                 [size for size, _ in curve.points],
                 [seconds for _, seconds in curve.points],
-                **_line(place),
+                **line_look(place),
             )
         sizes = sorted({size for curve in curves for size, _ in curve.points})
         ticks_at(axes.xaxis, sizes[:: math.ceil(len(sizes) / 6)], None)
@@ -64,11 +64,11 @@ def key_of_line(place: int, prefix: str) -> str:
 
 @lru_cache(maxsize=32)
 def _drawn_key(place: int) -> str:
-    look = _line(place)
+    look = line_look(place)
     return key_of(look["color"], look["marker"], look["linestyle"], "any-chart")
 
 
-def _line(place: int) -> dict[str, Any]:
+def line_look(place: int) -> dict[str, Any]:
     """How the line at a place looks: told apart by colour, marker and dashes alike."""
     return {
         "color": LINE_COLOURS[place % len(LINE_COLOURS)],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.engine.estimate import VERDICTS, Speedup
-from bench.engine.schema import KEY, SCHEMA, CeilingRecord, Record, RunRecord, SpeedupRecord
+from bench.engine.schema import GRADES, KEY, SCHEMA, CeilingRecord, NoiseRecord, Record, RunRecord, SpeedupRecord
 from reports.contract import ContractError, check, shown
 
 MAX_BYTES = 200 * 2**20
@@ -71,6 +71,10 @@ def from_json(document: object, name: str = "run.json") -> Run:
     check(document[KEY], RunRecord, KEY)
     for index, ceiling in enumerate(document[KEY].get("ceilings", [])):
         _check_ceiling(ceiling, f"{KEY}.ceilings[{index}]")
+    _check_noise(document[KEY].get("noise"), f"{KEY}.noise")
+    for index, pilot in enumerate(document[KEY].get("pilots", [])):
+        for kind, seconds in pilot["seconds"].items():
+            _positive(seconds, f"{KEY}.pilots[{index}].seconds.{kind}")
     seen: dict[str, str] = {}
     for index, record in found.items():
         where = f"benchmarks[{index}].extra_info.{KEY}"
@@ -153,12 +157,24 @@ def _check_meaning(record: Record, where: str) -> None:
     _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
     for index, one in enumerate(record["speedups"]):
         _check_speedup(one, f"{where}.speedups[{index}]")
+    _check_noise(record.get("noise"), f"{where}.noise")
+    disturbed = timing.get("disturbed")
+    if disturbed is not None and (
+        len(disturbed) != len(timing["blocks"])
+        or not all(0 <= count <= len(rounds) for count, rounds in zip(disturbed, timing["blocks"], strict=True))
+    ):
+        raise ContractError(f"{where}.timing.disturbed: expected a number per placement, of its blocks at most")
     for name, meter in record.get("meters", {}).items():
         if not meter["values"]:
             raise ContractError(f"{where}.meters.{name}.values: expected at least one")
     for key, number in (("workers", record["case"].get("workers")), ("peak_bytes", record.get("peak_bytes"))):
         if number is not None and number < 0:
             raise ContractError(f"{where}: expected {key} from 0, got {number}")
+
+
+def _check_noise(noise: NoiseRecord | None, where: str) -> None:
+    if noise is not None and noise["grade"] not in GRADES:
+        raise ContractError(f"{where}.grade: expected one of {', '.join(GRADES)}, got {shown(noise['grade'])}")
 
 
 def _check_ceiling(ceiling: CeilingRecord, where: str) -> None:

@@ -24,6 +24,7 @@ from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
 from reports.knobs import TOGETHER
 from reports.load import Run
+from reports.noise import QUIET, noise
 from reports.remedy import budget_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -68,6 +69,8 @@ def render(run: Run) -> str:
             loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
             roofline=sections.ceilings(run),
             full=roofline.FULL,
+            noise=noise(run),
+            quiet=QUIET,
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,
             suites=sections.suites(run, tables),

@@ -12,6 +12,7 @@ from reports.figures import path_chart
 from reports.frames import Frames, anchor, each
 from reports.knobs import said
 from reports.load import Run
+from reports.noise import of_case
 from reports.roofchart import roofcharts
 from reports.roofline import SOURCE, Bound, bounds
 from reports.roofline import sentences as bound_sentences
@@ -129,4 +130,5 @@ def _timing(record: Record) -> dict[str, str]:
     return {
         "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",
         "stop": STOPS.get(timing["stop"], timing["stop"]),
+        "noise": of_case(record),
     }
