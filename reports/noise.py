@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bench.engine.schema import GRADES, NoiseRecord, Record
@@ -28,6 +29,7 @@ class Noise:
         grade: of the run; empty where its file does not say.
         meaning: what follows from that.
         marks: of the cases that were not quiet, their place in the page → grade and causes.
+        remedy: what would help, with options between backticks.
         unclear: in words, what stayed unclear in them; empty if nothing did.
         chart: the pilots over the run; None for fewer than two.
     """
@@ -58,7 +60,7 @@ def noise(run: Run) -> Noise | None:
         grade=whole["grade"] if whole else "",
         meaning=MEANING[whole["grade"]] if whole else "",
         causes=tuple(whole["causes"]) if whole else (),
-        remedy=whole.get("remedy", "") if whole else "",
+        remedy=re.sub(r"--\w+(?: \d+)?", r"`\g<0>`", whole.get("remedy", "")) if whole else "",
         marks=marks,
         counted=", ".join(f"{graded.count(grade)} {grade}" for grade in GRADES if grade in graded),
         unclear=_unclear(run),

@@ -30,7 +30,8 @@ def pilot_chart(pilots: Sequence[PilotRecord], prefix: str) -> Chart:
     for kind in kinds:
         times = [one["seconds"][kind] for one in pilots]
         lines[kind] = [time / min(times) for time in times]
-    top = max(LEAST, *(max(line) for line in lines.values()))
+    slowest = max(max(line) for line in lines.values())
+    top = next((step for step in STEPS if step >= max(slowest, LEAST)), slowest)
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, (52, 40, WIDTH - 64, HEIGHT - 52))
         axes.set_yscale("log")
@@ -63,7 +64,7 @@ def _steps(top: float) -> list[float]:
     """Named steps from 1 up to the top, none too near to the one below."""
     chosen = [1.0]
     for step in STEPS[1:]:
-        if step <= top and step / chosen[-1] >= top**ROOM:
+        if step <= top and step / chosen[-1] >= top**ROOM and (step == top or top / step >= top**ROOM):
             chosen.append(step)
     return chosen
 

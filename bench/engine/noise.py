@@ -19,7 +19,7 @@ QUIET, NOISY, DISTURBED = GRADES
 
 # Each threshold is (noisy, disturbed).
 INTERRUPTED = (0.05, 0.25)  # share of the blocks; a quiet machine's own housekeeping interrupts 1 % to 2 %
-INTERRUPTIONS = (40.0, 150.0)  # per second: long blocks are all interrupted, which takes µs out of seconds there
+INTERRUPTIONS = (30.0, 80.0)  # per second: long blocks are all interrupted, by housekeeping that takes µs out of them
 OTHERS = (0.2, 0.5)  # cores; a desktop's idle services take 0.05, and ticks of 10 ms err by as much in half a second
 STEAL = (0.01, 0.1)  # share of the cores' time
 STOPPED = (0.01, 0.1)  # share of the time
@@ -211,9 +211,9 @@ def _moved(figures: Figures) -> Cause | None:
         return None
     what = []
     if figures.pilots is not None and figures.pilots >= MOVED[0]:
-        what.append(f"the pilots before and after it differ by {times(figures.pilots)}")
+        what.append(f"the pilots before and after differ by {times(figures.pilots)}")
     if figures.drift is not None and figures.drift >= MOVED[0]:
-        what.append(f"its own times drifted by {times(figures.drift)} while it was timed")
+        what.append(f"times drifted by {times(figures.drift)} from placement to placement")
     words, remedy = " and ".join(what), ELSEWHERE
     clocks = _clocks(figures)
     if figures.loaded:

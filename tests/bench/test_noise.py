@@ -74,11 +74,11 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
         (
             {"pilots": 0.15, "drift": 0.2, "virtual": None},
             "noisy",
-            "differ by 15 % and its own times drifted by 20 % while it was timed, without any load",
+            "differ by 15 % and times drifted by 20 % from placement to placement, without any load",
             "a longer --budget",
         ),
-        ({"pilots": 0.35}, "noisy", "the pilots before and after it differ by 35 %", "a quieter hour"),
-        ({"drift": 0.35}, "disturbed", "its own times drifted by 35 % while it was timed", "a quieter hour"),
+        ({"pilots": 0.35}, "noisy", "the pilots before and after differ by 35 %", "a quieter hour"),
+        ({"drift": 0.35}, "disturbed", "times drifted by 35 % from placement to placement", "a quieter hour"),
         ({"drift": 0.15, "others": None}, "noisy", "what that comes from is not known on this system", "--budget"),
         (
             {"slowest": 2.1e9, "fastest": 3.4e9, "governor": "schedutil"},

@@ -107,7 +107,7 @@ def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
     whole = watch.grade()
     assert record["noise"]["grade"] == "noisy"  # its own times were steady
     assert record["noise"]["causes"] == [
-        "the pilots before and after it differ by a factor of 2, without any load on this machine: "
+        "the pilots before and after differ by a factor of 2, without any load on this machine: "
         "other tenants of the host"
     ]
     assert whole is not None
@@ -128,7 +128,7 @@ def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock)
     assert timed(watch, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})]) == {}
     drifting = timed(watch, clock, cases=[case])
     watch.grade()
-    assert drifting["noise"]["causes"][0].startswith("its own times drifted by a factor of 2")
+    assert drifting["noise"]["causes"][0].startswith("times drifted by a factor of 2")
     first = watch._timed[0].outcomes[CASE]
     assert first["noise"]["grade"] == "quiet"  # type: ignore[index, call-overload]
 
