@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.engine.noise import DISTURBED, ELSEWHERE, MOVED, NOISY, QUIET, Cause, Figures, graded, times
+from bench.engine.noise import DISTURBED, MOVED, NOISY, QUIET, Cause, Figures, graded, times, worst_first
+from bench.engine.remedies import ELSEWHERE
 from bench.engine.schema import GRADES, NoiseRecord
 
 AMONG = 0.2  # share of the families from which on the run as a whole is called so
@@ -35,7 +36,7 @@ def run_record(families: Sequence[Sequence[Cause]], moved: float | None) -> Nois
     worst: dict[str, Cause] = {}
     for cause in sorted((cause for each in families for cause in each), key=lambda cause: -cause.size):
         worst.setdefault(cause.kind, cause)
-    ordered = sorted(worst.values(), key=lambda cause: (-GRADES.index(cause.grade), -cause.size))
+    ordered = worst_first(worst.values())
     words = [cause.words + _where(families, cause.kind) for cause in ordered]
     if moved is not None and moved >= MOVED[0]:
         words.append(f"the pilots moved by {times(moved)} over the run")

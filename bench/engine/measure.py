@@ -266,7 +266,8 @@ class _Stages:
             result.calls = run.calls
             result.blocks = run.blocks
             if COUNTS_INTERRUPTIONS:
-                result.switches = [[block.switches for block in placement] for placement in run.placements]
+                result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
+                result.interruptions = run.interruptions
             meter = run.prepared.context.meter
             result.meters = {
                 name: (unit, [median(noted[name]) for noted in meter.placements if name in noted])

@@ -8,14 +8,15 @@ are wider, and verdicts stay open.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, Remedy, room
 from bench.engine.schema import GRADES
 from bench.engine.telemetry import Telemetry
 
 QUIET, NOISY, DISTURBED = GRADES
+KINDS = ("interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
 
 # Each threshold is (noisy, disturbed).
 INTERRUPTED = (0.05, 0.25)  # share of the blocks; a quiet machine's own housekeeping interrupts 1 % to 2 %
@@ -27,7 +28,6 @@ MOVED = (0.1, 0.3)  # of times whose work is fixed; pilots of a quiet machine di
 CLOCKS = 0.1  # fastest over slowest, less one: both sides of a comparison run at the same clock
 LOWERED = 0.05  # share of the looks; the hotter case pays for it as much as the others of its family
 SWAPPED = (256, 25_600)  # pages of 4 KiB: 1 MiB is felt, 100 MiB are seconds of a disk
-SLACK = 0.25  # cores: load by others that fits beside the threads although their sum says otherwise
 
 
 @dataclass(frozen=True)
@@ -89,29 +89,12 @@ class Figures:
         return {name: float(f"{value:.3g}") for name, value in found.items() if value is not None}
 
 
-class Remedy(NamedTuple):
-    """What would help, and against what: of several against one thing, a run names the first."""
-
-    against: str
-    words: str
-
-
-ELSEWHERE = Remedy("the host", "a quieter hour, a longer --budget, or a machine without other tenants")
-STEADY_CLOCKS = Remedy(
-    "clocks", "steady clocks (cpupower frequency-set -g performance, no turbo), or a longer --budget"
-)
-GPU_CLOCKS = {
-    "power cap": "fixed GPU clocks below the power cap (nvidia-smi -lgc)",
-    "temperature": "better cooling of the GPU, or fixed clocks (nvidia-smi -lgc)",
-}
-
-
 @dataclass(frozen=True)
 class Cause:
     """One reason why the machine was not quiet.
 
     Attributes:
-        kind: what it is told apart by.
+        kind: one of ``KINDS``.
         size: how many times its threshold for *noisy* it reaches.
         words: it in plain words, with its figure.
     """
@@ -130,7 +113,9 @@ def percent(share: float) -> str:
 
 def times(change: float) -> str:
     """``0.35`` → ``35 %``; ``1.9`` → ``a factor of 2.9``."""
-    return percent(change) if change < 1 else f"a factor of {1 + change:.2g}"
+    if change < 1:
+        return percent(change)
+    return f"a factor of {1 + change:.2g}" if change < 9 else f"a factor of {1 + change:,.0f}"
 
 
 def graded(value: float, thresholds: tuple[float, float]) -> str:
@@ -141,16 +126,13 @@ def graded(value: float, thresholds: tuple[float, float]) -> str:
 
 def causes(figures: Figures) -> list[Cause]:
     """Every cause of noise that the figures show, the worst first."""
-    rules = (_interrupted, _others, _steal, _stopped, _moved, _clocks, _throttled, _swapped, _gpu)
-    found = [cause for rule in rules if (cause := rule(figures)) is not None]
-    return sorted(found, key=lambda cause: (-GRADES.index(cause.grade), -cause.size))
+    rules = (_interrupted, _others, _steal, _stopped, _clocks, _throttled, _swapped, _gpu, _moved)
+    return worst_first(cause for rule in rules if (cause := rule(figures)) is not None)
 
 
-def room(figures: Figures) -> Remedy:
-    """How to make room: as many threads as there are cores free, or fewer neighbours."""
-    free = math.floor(figures.cores - (figures.telemetry.others or 0.0) + SLACK)
-    close = "close what else is running"
-    return Remedy("load", f"use --threads {free}, or {close}" if 1 <= free < figures.threads else close)
+def worst_first(found: Iterable[Cause]) -> list[Cause]:
+    """By grade; of one grade what explains comes before what is explained."""
+    return sorted(found, key=lambda cause: (-GRADES.index(cause.grade), KINDS.index(cause.kind)))
 
 
 def _interrupted(figures: Figures) -> Cause | None:
@@ -170,7 +152,7 @@ def _interrupted(figures: Figures) -> Cause | None:
     else:
         why = ""
     words = f"{percent(share)} of the blocks were interrupted{why}"
-    remedy = room(figures)
+    remedy = room(figures.threads, figures.cores, others)
     if not figures.crowded and 1 < figures.threads >= figures.cores:
         remedy = Remedy("load", f"use --threads {figures.threads - 1}, which leaves a core to others")
     return Cause("interrupted", grade, rate / INTERRUPTIONS[0], words, remedy)
@@ -182,7 +164,7 @@ def _others(figures: Figures) -> Cause | None:
         return None
     grade = DISTURBED if figures.crowded and others >= OTHERS[1] else NOISY
     words = f"others kept {others:.1f} of {figures.cores} cores busy"
-    return Cause("others", grade, others / OTHERS[0], words, room(figures))
+    return Cause("others", grade, others / OTHERS[0], words, room(figures.threads, figures.cores, others))
 
 
 def _steal(figures: Figures) -> Cause | None:
@@ -215,12 +197,14 @@ def _moved(figures: Figures) -> Cause | None:
     if figures.drift is not None and figures.drift >= MOVED[0]:
         what.append(f"times drifted by {times(figures.drift)} from placement to placement")
     words, remedy = " and ".join(what), ELSEWHERE
-    clocks = _clocks(figures)
+    clocks, others = _clocks(figures), figures.telemetry.others
     if figures.loaded:
-        words, remedy = f"{words}, under load", _explained(figures)
+        words = f"{words}, under load"
+        if others is not None and others >= OTHERS[0]:
+            remedy = room(figures.threads, figures.cores, others)
     elif clocks is not None or figures.telemetry.throttled:
         words, remedy = f"{words}, with the CPU's clocks", STEADY_CLOCKS
-    elif figures.telemetry.others is None:
+    elif others is None:
         words = f"{words}; what that comes from is not known on this system"
     elif figures.telemetry.virtual:
         words = f"{words}, without any load on this machine: other tenants of the host"
@@ -233,12 +217,6 @@ def _moved(figures: Figures) -> Cause | None:
     return Cause("moved", NOISY if steady else graded(moved, MOVED), moved / MOVED[0], words, remedy)
 
 
-def _explained(figures: Figures) -> Remedy:
-    """The remedy against the load that explains a change of speed."""
-    others = figures.telemetry.others or 0.0
-    return room(figures) if others >= OTHERS[0] else ELSEWHERE
-
-
 def _clocks(figures: Figures) -> Cause | None:
     slowest, fastest = figures.telemetry.slowest, figures.telemetry.fastest
     if not slowest or fastest is None or fastest / slowest - 1 < CLOCKS:
@@ -249,10 +227,10 @@ def _clocks(figures: Figures) -> Cause | None:
 
 
 def _throttled(figures: Figures) -> Cause | None:
-    times = figures.telemetry.throttled
-    if not times:
+    number = figures.telemetry.throttled
+    if not number:
         return None
-    words = f"the CPU was slowed down for its temperature {times} time{'s' if times > 1 else ''}"
+    words = f"the CPU was slowed down for its temperature {number} time{'s' if number > 1 else ''}"
     return Cause("throttled", NOISY, 1.0, words, Remedy("heat", "better cooling, or fewer --threads"))
 
 
@@ -261,9 +239,8 @@ def _swapped(figures: Figures) -> Cause | None:
     if pages is None or pages < SWAPPED[0]:
         return None
     words = f"{pages * 4096 / 2**20:.0f} MiB were swapped"
-    return Cause(
-        "swapped", graded(pages, SWAPPED), pages / SWAPPED[0], words, Remedy("memory", "close what holds memory")
-    )
+    remedy = Remedy("memory", "close what holds memory")
+    return Cause("swapped", graded(pages, SWAPPED), pages / SWAPPED[0], words, remedy)
 
 
 def _gpu(figures: Figures) -> Cause | None:

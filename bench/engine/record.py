@@ -86,8 +86,8 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
         timing["host_seconds"] = host
         timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
         timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
-    if result.switches is not None:
-        timing["disturbed"] = [sum(count > 0 for count in placement) for placement in result.switches]
+    if result.disturbed is not None:
+        timing["disturbed"] = result.disturbed
     return timing
 
 

@@ -18,6 +18,7 @@ from bench.engine.estimate import MIN_PLACEMENTS, seconds_per_call, speedup
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
 from bench.engine.stopping import Stopping
+from bench.engine.task import Interruptions
 
 BLOCK_SECONDS = 1e-3
 AIM_PLACEMENTS = 20
@@ -40,6 +41,7 @@ class Run:
     repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
     placements: list[list[Block]] = field(default_factory=list)
+    interruptions: Interruptions = field(default_factory=Interruptions)
     error: str | None = None
     skip: str | None = None
 
@@ -224,6 +226,7 @@ def _round(live: Sequence[Run], rng: random.Random, on_error: Callable[[Run, Exc
             block = _attempt(run, run.block, on_error)
             if block is not None:
                 blocks[id(run)].append(block)
+                run.interruptions.add(block.switches, block.wall * run.calls)
     for run in live:
         if run.error is None:
             run.placements[-1].append(median_block(blocks[id(run)]))

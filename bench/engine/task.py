@@ -48,6 +48,23 @@ class PilotTask:
 
 
 @dataclass
+class Interruptions:
+    """How often the process had to leave a core during a case's blocks, those too of which rounds took the median."""
+
+    blocks: int = 0
+    interrupted: int = 0
+    switches: int = 0
+    seconds: float = 0.0
+
+    def add(self, switches: int, seconds: float) -> None:
+        """One more block, of so many seconds."""
+        self.blocks += 1
+        self.interrupted += switches > 0
+        self.switches += switches
+        self.seconds += seconds
+
+
+@dataclass
 class CaseResult:
     """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
 
@@ -63,7 +80,8 @@ class CaseResult:
     blocks: list[list[float]] = field(default_factory=list)
     host: list[list[float]] = field(default_factory=list)
     wall: list[list[float]] = field(default_factory=list)
-    switches: list[list[int]] | None = None  # per block, involuntary context switches; None: not counted here
+    disturbed: list[int] | None = None  # per placement, blocks that were interrupted; None: not counted here
+    interruptions: Interruptions = field(default_factory=Interruptions)
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
     operators: int | None = None
     peak_bytes: int | None = None

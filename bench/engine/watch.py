@@ -139,12 +139,11 @@ def with_interruptions(figures: Figures, results: Sequence[CaseResult]) -> Figur
 
 def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:
     """Share of the blocks that were interrupted, and interruptions per second of blocks; None if not counted."""
-    switches = [count for one in results for placement in one.switches or () for count in placement]
-    if not switches:
+    counted = [one.interruptions for one in results if one.disturbed is not None and one.interruptions.blocks]
+    if not counted:
         return None, None
-    blocks = ((one.wall or one.blocks, one.calls) for one in results if one.switches)
-    seconds = sum(value * calls for placements, calls in blocks for rounds in placements for value in rounds)
-    return sum(count > 0 for count in switches) / len(switches), sum(switches) / max(seconds, 1e-9)
+    share = sum(one.interrupted for one in counted) / sum(one.blocks for one in counted)
+    return share, sum(one.switches for one in counted) / max(sum(one.seconds for one in counted), 1e-9)
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

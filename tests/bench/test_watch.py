@@ -11,7 +11,7 @@ from bench.engine.conductor import WorkerError
 from bench.engine.gpus import REASONS, Gpus
 from bench.engine.schema import NoiseRecord
 from bench.engine.summary import noise_of, unclear
-from bench.engine.task import CaseResult, FamilyResult, PilotTask
+from bench.engine.task import CaseResult, FamilyResult, Interruptions, PilotTask
 from bench.engine.telemetry import Telemetry
 from bench.engine.watch import PILOT_SHARE, Watch, interrupted
 
@@ -51,7 +51,7 @@ def clock() -> Clock:
 
 
 def result(**changes: Any) -> CaseResult:
-    return CaseResult(CASE, blocks=STEADY, calls=1, switches=[[0] * 10] * 12, **changes)
+    return CaseResult(CASE, blocks=STEADY, disturbed=[0] * 12, interruptions=Interruptions(120, 0, 0, 0.12), **changes)
 
 
 def timed(watch: Watch, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> dict[str, Any]:
@@ -134,10 +134,12 @@ def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock)
 
 
 def test_interruptions_are_counted_per_block_and_per_second() -> None:
-    one = replace(result(), switches=[[2, 0] * 5] * 12, calls=2)
-    share, rate = interrupted([one])
-    assert share == 0.5
-    assert rate == pytest.approx(1 / 2e-3)
+    one = replace(result(), interruptions=Interruptions())
+    for switches in (2, 0) * 30:
+        one.interruptions.add(switches, 0.002)
+    share, rate = interrupted([one, result()])
+    assert share == 30 / 180
+    assert rate == pytest.approx(60 / 0.24)
     assert interrupted([CaseResult(CASE, blocks=STEADY)]) == (None, None)
 
 
