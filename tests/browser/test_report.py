@@ -208,7 +208,8 @@ def test_a_claim_opens_its_comparisons_and_leads_to_their_cases(rich_page: Page)
 def test_every_mark_of_a_chart_stands_out_from_the_card(rich_page: Page, scheme: Any) -> None:
     rich_page.emulate_media(color_scheme=scheme)
     colours = rich_page.evaluate(
-        """() => [...document.querySelectorAll("#roofline svg [style], #paths svg [style], #loaders svg [style]")]
+        """() => ["#roofline", "#noise", "#paths", "#loaders"]
+            .flatMap(part => [...document.querySelectorAll(`${part} svg [style]`)])
             .filter(node => !node.closest("defs"))
             .filter(node => /var\\(--(line|faster|slower|ink)/.test(node.getAttribute("style")))
             .flatMap(node => ["fill", "stroke"].map(name => getComputedStyle(node)[name]))
@@ -362,7 +363,7 @@ def test_text_stands_out_from_its_background(either: Page, scheme: Any) -> None:
                 }
             };
             return [...document.querySelectorAll(
-                "p, a, th, td, dt, dd, li, code, summary, .verdict, .standing, figcaption, label")]
+                "p, a, abbr, th, td, dt, dd, li, code, summary, .verdict, .standing, figcaption, label")]
                 .filter(node => node.checkVisibility() && node.textContent.trim())
                 .map(node => {
                     const [a, b] = [light(channels(getComputedStyle(node).color)), light(behind(node))];
