@@ -12,11 +12,16 @@ WINDOW = 3  # placements
 
 
 def pilots_moved(pilots: Iterable[PilotRecord]) -> float | None:
-    """Slowest over fastest, less one, of the kind that moved most; None for fewer than two pilots."""
+    """Slowest over fastest, less one, of the kind that moved most; None for fewer than two pilots.
+
+    Of ten and more, a tenth at either end is left out.
+    """
     taken = [pilot["seconds"] for pilot in pilots]
     if len(taken) < 2:
         return None
-    return max(max(one[kind] for one in taken) / min(one[kind] for one in taken) - 1 for kind in taken[0])
+    trimmed = len(taken) // 10
+    ordered = (sorted(one[kind] for one in taken) for kind in taken[0])
+    return max(times[-1 - trimmed] / times[trimmed] for times in ordered) - 1
 
 
 def around(pilots: Sequence[PilotRecord], begun: float, ended: float) -> list[PilotRecord]:

@@ -57,9 +57,10 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
     noisy = {record["case"]["id"] for record in records if record.get("noise", {}).get("grade", QUIET) != QUIET}
     too_noisy = sum(case in noisy for case, _ in open_ones)
     if too_noisy and noise_of(run):
-        which = "them" if too_noisy == len(open_ones) else f"{too_noisy} of them"
+        all_of_them = "it" if len(open_ones) == 1 else "them"
+        which = all_of_them if too_noisy == len(open_ones) else f"{too_noisy} of them"
         line += f"the machine was too noisy to settle {which} within this budget: what would help is said above"
-        return [line if which == "them" else f"{line}; {remedy} would settle more of the others"]
+        return [line if which == all_of_them else f"{line}; {remedy} would settle more of the others"]
     return [f"{line}{remedy} would settle more of them"]
 
 

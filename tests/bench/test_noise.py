@@ -13,7 +13,7 @@ from bench.engine.telemetry import Telemetry
 IDLE = Telemetry(
     seconds=2.0, others=0.03, steal=0.0, stopped=0.0, swapped=0, throttled=0, slowest=3e9, fastest=3.05e9, virtual=True
 )
-QUIET = Figures(threads=2, cores=2, telemetry=IDLE, interrupted=0.015, interruptions=12.0, pilots=0.03, drift=0.02)
+QUIET = Figures(threads=2, cores=2, telemetry=IDLE, interrupted=0.045, interruptions=46.0, pilots=0.15, drift=0.02)
 
 
 def seen(**changes: object) -> Figures:
@@ -66,20 +66,20 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
             "use --threads 1, as many as the container's quota allows",
         ),
         (
-            {"pilots": 0.35, "drift": None},
+            {"pilots": 0.75, "drift": None},
             "disturbed",
-            "differ by 35 %, without any load on this machine: other tenants of the host",
+            "differ by 75 %, without any load on this machine: other tenants of the host",
             "a quieter hour, a longer --budget",
         ),
         (
-            {"pilots": 0.15, "drift": 0.2, "virtual": None},
+            {"pilots": 0.3, "drift": 0.4, "virtual": None},
             "noisy",
-            "differ by 15 % and times drifted by 20 % from placement to placement, without any load",
+            "differ by 30 % and times drifted by 40 % from placement to placement, without any load",
             "a longer --budget",
         ),
         ({"pilots": 0.35}, "noisy", "the pilots before and after differ by 35 %", "a quieter hour"),
-        ({"drift": 0.35}, "disturbed", "times drifted by 35 % from placement to placement", "a quieter hour"),
-        ({"drift": 0.15, "others": None}, "noisy", "what that comes from is not known on this system", "--budget"),
+        ({"drift": 0.65}, "disturbed", "times drifted by 65 % from placement to placement", "a quieter hour"),
+        ({"drift": 0.35, "others": None}, "noisy", "what that comes from is not known on this system", "--budget"),
         (
             {"slowest": 2.1e9, "fastest": 3.4e9, "governor": "schedutil"},
             "noisy",
@@ -166,6 +166,8 @@ def test_the_pilots_around_a_family_count() -> None:
     assert around(taken, 12.0, 22.0) == taken[1:]
     assert around(taken, 31.0, 40.0) == taken[3:]
     assert pilots_moved(taken[:1]) is None
+    assert pilots_moved([*[pilot(0.0)] * 9, pilot(1.0, 4.0)]) == pytest.approx(0.0)
+    assert pilots_moved([*[pilot(0.0)] * 8, *[pilot(1.0, 4.0)] * 2]) == pytest.approx(3.0)
     assert around([], 1.0, 2.0) == []
 
 
