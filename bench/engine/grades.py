@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.engine.noise import DISTURBED, MOVED, NOISY, QUIET, Cause, Figures, graded, times, worst_first
 from bench.engine.remedies import ELSEWHERE
@@ -17,12 +17,15 @@ def case_record(found: Sequence[Cause], figures: Figures) -> NoiseRecord:
     return NoiseRecord(grade=grade, causes=[cause.words for cause in found], figures=figures.known())
 
 
-def run_record(families: Sequence[Sequence[Cause]], moved: float | None) -> NoiseRecord:
+def run_record(
+    families: Sequence[Sequence[Cause]], moved: float | None, means: Mapping[str, float] | None = None
+) -> NoiseRecord:
     """The noise of a run: the grade that a fifth of its families reach, each cause at its worst, and what would help.
 
     Args:
         families: the causes of each family that was timed.
         moved: how much slower the run's slowest pilots were than its fastest.
+        means: figures of the machine over all families.
     """
     grades = [each[0].grade if each else QUIET for each in families]
     grade = QUIET
@@ -41,8 +44,9 @@ def run_record(families: Sequence[Sequence[Cause]], moved: float | None) -> Nois
     if moved is not None and moved >= MOVED[0]:
         words.append(f"the pilots moved by {times(moved)} over the run")
     record = NoiseRecord(grade=grade, causes=words)
-    if moved is not None:
-        record["figures"] = {"pilots": float(f"{moved:.3g}")}
+    figures = {**(means or {}), **({} if moved is None else {"pilots": moved})}
+    if figures:
+        record["figures"] = {name: float(f"{value:.3g}") for name, value in figures.items()}
     if grade != QUIET:
         remedies: dict[str, str] = {}
         for cause in ordered:

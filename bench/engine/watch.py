@@ -19,6 +19,7 @@ from bench.engine.noise import Cause, Figures, causes
 from bench.engine.record import Outcome
 from bench.engine.schema import NoiseRecord, PilotRecord
 from bench.engine.task import CaseResult, FamilyResult
+from bench.engine.telemetry import Telemetry
 from suites.workload import cores
 
 PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
@@ -113,7 +114,8 @@ class Watch:
         """
         if not self._timed:
             return None
-        return run_record([self._grade_family(timed) for timed in self._timed], pilots_moved(self.pilots))
+        seen = [timed.result.telemetry for timed in self._timed if timed.result.telemetry is not None]
+        return run_record([self._grade_family(timed) for timed in self._timed], pilots_moved(self.pilots), means(seen))
 
     def _grade_family(self, timed: _Timed) -> list[Cause]:
         results = {one.case: one for one in timed.result.results}
@@ -144,6 +146,16 @@ def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | No
         return None, None
     share = sum(one.interrupted for one in counted) / sum(one.blocks for one in counted)
     return share, sum(one.switches for one in counted) / max(sum(one.seconds for one in counted), 1e-9)
+
+
+def means(seen: Sequence[Telemetry]) -> dict[str, float]:
+    """Load by others (cores), steal and quota (shares), each the mean over the time for which it is known."""
+    found = {}
+    for name in ("others", "steal", "stopped"):
+        known = [(value, one.seconds) for one in seen if (value := getattr(one, name)) is not None]
+        if known:
+            found[name] = sum(value * seconds for value, seconds in known) / sum(seconds for _, seconds in known)
+    return found
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

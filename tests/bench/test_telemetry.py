@@ -1,6 +1,7 @@
 """The machine's counters: read from Linux' files as they are, and "not known here" without them."""
 
 import os
+import random
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from bench.engine import telemetry
 from bench.engine.clock import Block, CpuClock, median_block
+from bench.engine.rounds import Run, alternate
+from bench.engine.stopping import Stopping
 from bench.engine.telemetry import Gauge, Telemetry, interruptions
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -119,6 +122,48 @@ def test_a_rounds_blocks_were_interrupted_if_half_of_them_were() -> None:
     assert median_block(blocks(0, 0, 2)).switches == 0
     assert median_block(blocks(0, 2)).switches == 2
     assert median_block(blocks(1, 0, 2)).switches == 1
+
+
+class Interrupted:
+    """A clock of which every fifth block was interrupted twice."""
+
+    name = "perf_counter"
+
+    def __init__(self) -> None:
+        self.blocks = 0
+
+    def block(self, *_: object) -> Block:
+        self.blocks += 1
+        return Block(1e-3, 1e-3, 1e-3, 2 * (self.blocks % 5 == 0))
+
+    def synchronize(self) -> None: ...
+
+
+class Idle:
+    """What a run calls, as far as timing it goes."""
+
+    class case:
+        precision = "fp32"
+
+    class context:
+        class meter:
+            paused = False
+
+    args = ()
+
+    @staticmethod
+    def call() -> None: ...
+
+
+def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> None:
+    run = Run(prepared=Idle, clock=Interrupted(), calls=4, repeats=3, seconds=1e-3)  # type: ignore[arg-type]
+    one_placement = Stopping(0.0)
+    alternate([run], [], lambda: None, one_placement, 5, random.Random(0), lambda _, error: str(error), lambda _: None)
+    (placement,) = run.placements
+    assert [block.switches for block in placement] == [0] * 5
+    found = run.interruptions
+    assert (found.blocks, found.interrupted, found.switches) == (15, 3, 6)
+    assert found.seconds == pytest.approx(15 * 4e-3)
 
 
 def test_interruptions_only_grow() -> None:

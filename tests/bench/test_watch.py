@@ -115,6 +115,15 @@ def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
     assert whole["remedy"].startswith("a quieter hour")
 
 
+def test_the_runs_figures_are_means_over_its_families(clock: Clock) -> None:
+    watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
+    timed(watch, clock, telemetry=Telemetry(seconds=1.0, others=0.8))
+    timed(watch, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01))
+    whole = watch.grade()
+    assert whole is not None
+    assert whole["figures"] == {"others": 0.2, "steal": 0.01}
+
+
 def test_what_was_only_checked_has_no_noise(clock: Clock) -> None:
     watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
     watch.note(clock.time, FamilyResult([result()]), {CASE: {}})  # type: ignore[dict-item]
