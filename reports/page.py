@@ -25,6 +25,7 @@ from reports.gaps import gaps, stopped, warnings
 from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.remedy import budget_of
+from reports.trust import trust
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
@@ -67,6 +68,7 @@ def render(run: Run) -> str:
             paths=sections.paths(run),
             loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
             roofline=sections.ceilings(run),
+            trust=trust(run),
             full=roofline.FULL,
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import torch
 
+Work = Callable[[], None]
+
 
 @dataclass(frozen=True)
 class Block:
@@ -40,8 +42,8 @@ class Clock(Protocol):
 
     name: str
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
-        """Time ``calls`` consecutive calls as one block."""
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block."""
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""
@@ -52,12 +54,14 @@ class CpuClock:
 
     name = "perf_counter"
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         repeat = itertools.repeat(None, calls)
         start = perf_counter()
         for _ in repeat:
             call(*args)
+        if after is not None:
+            after()
         seconds = (perf_counter() - start) / calls
         return Block(seconds, seconds, seconds)
 
@@ -81,7 +85,7 @@ class CudaClock:
             self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
@@ -90,6 +94,8 @@ class CudaClock:
         self._start.record(stream)
         for _ in repeat:
             call(*args)
+        if after is not None:
+            after()
         self._end.record(stream)
         host = perf_counter() - start
         self._end.synchronize()

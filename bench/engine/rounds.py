@@ -17,6 +17,7 @@ from bench.engine.clock import Block, Clock, median_block
 from bench.engine.estimate import MIN_PLACEMENTS, seconds_per_call, speedup
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
+from bench.engine.slowdown import extra_work
 from bench.engine.stopping import Stopping
 
 BLOCK_SECONDS = 1e-3
@@ -42,6 +43,7 @@ class Run:
     placements: list[list[Block]] = field(default_factory=list)
     error: str | None = None
     skip: str | None = None
+    extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -51,7 +53,7 @@ class Run:
     def block(self) -> Block:
         """Time one block, with the case's global state entered around it and left again."""
         with matmul_precision(self.prepared.case.precision):
-            return self.clock.block(self.prepared.call, self.prepared.args, self.calls)
+            return self.clock.block(self.prepared.call, self.prepared.args, self.calls, self.extra)
 
     @property
     def round_seconds(self) -> float:
@@ -69,6 +71,14 @@ class Run:
                 return result
         finally:
             meter.paused = False
+
+
+def slow_down(run: Run, original: Run) -> None:
+    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
+    case = run.prepared.case
+    run.calls, run.seconds = original.calls, original.seconds
+    typical = median(original.block().seconds for _ in range(WINDOW))
+    run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
 
 
 def warm_up(run: Run, seconds: float) -> None:
