@@ -74,7 +74,7 @@ def record(*found: dict[str, Any]) -> dict[str, Any]:
     return {"trials": list(found)}
 
 
-def a_trial(slowdown: float, verdict: str, low: float | None = 0.99, high: float | None = 1.01) -> dict[str, Any]:
+def a_trial(slowdown: float, verdict: str, low: float | None = 0.995, high: float | None = 1.005) -> dict[str, Any]:
     return {
         "slowdown": slowdown,
         "ratio": 1.0,
