@@ -98,7 +98,7 @@ def test_the_summary_counts_false_alarms_and_what_was_found() -> None:
     assert (found["false_alarms"]["count"], found["false_alarms"]["trials"]) == (1, 3)
     assert found["outside"] == 1
     assert [(one["slowdown"], one["count"], one["trials"]) for one in found["found"]] == [(1.05, 1, 2)]
-    assert found["narrow"]["count"] == 1
+    assert found["narrow"]["count"] == 2
     assert found["half_width_after_1s"] == pytest.approx(2 * (found["half_width"] or 0))
     said = "\n".join(self_check.lines(found))
     assert "1 of 3 comparisons of identical code" in said
