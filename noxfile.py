@@ -25,12 +25,18 @@ def bench(session: nox.Session) -> None:
 
     Anything after ``--`` goes to pytest: ``nox -s bench -- --tier default --budget 20m``.
     """
+    measure(session, "run")
+
+
+def measure(session: nox.Session, name: str, *options: str) -> None:
+    """Run the benchmark with these options and render its report."""
     install(session, "[export,logging,data]")
     RESULTS.mkdir(exist_ok=True)
-    run, report = RESULTS / "run.json", RESULTS / "report.html"
+    run = RESULTS / f"{name}.json"
+    report = RESULTS / ("report.html" if name == "run" else f"{name}.html")
     run.unlink(missing_ok=True)
     session.run(
-        *("pytest", "bench/", "--benchmark-json", str(run), "--benchmark-quiet"),
+        *("pytest", "bench/", "--benchmark-json", str(run), "--benchmark-quiet", *options),
         *session.posargs,
         success_codes=[0, 1],  # 1: some cases failed; the report says which and why
     )
@@ -41,6 +47,15 @@ def bench(session: nox.Session) -> None:
     failed = json.loads(run.read_text())["torchduet"]["failed"]
     if failed:
         session.error(f"{len(failed)} case(s) failed; the report says why")
+
+
+@nox.session
+def aa(session: nox.Session) -> None:
+    """Measure the suite itself: every case of the quick tier against copies of itself; about 15 minutes.
+
+    Anything after ``--`` goes to pytest: ``nox -s aa -- -k matmul --threads 1``.
+    """
+    measure(session, "aa", "--aa")
 
 
 @nox.session

@@ -25,6 +25,7 @@ from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
+from bench.engine.twins import SLOWDOWNS
 from suites.registry import names
 from suites.workload import SuiteError, cores
 
@@ -50,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"a suite ({', '.join(names())}) or a Python file of workloads, whose code is run; "
         "may be given several times (default: all built-in suites)",
     )
+    group.addoption(
+        "--aa",
+        action="store_true",
+        help="measure the suite itself: each case against an identical copy, and against copies slowed down by "
+        f"{', '.join(f'{factor - 1:.0%}' for factor in SLOWDOWNS)}",
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -64,7 +71,18 @@ def pytest_configure(config: pytest.Config) -> None:
         options = option_parser.parse(
             **{
                 name: config.getoption(name)
-                for name in ("tier", "device", "mode", "precision", "workers", "suite", "data", "threads", "budget")
+                for name in (
+                    "tier",
+                    "device",
+                    "mode",
+                    "precision",
+                    "workers",
+                    "suite",
+                    "data",
+                    "threads",
+                    "budget",
+                    "aa",
+                )
             }
         )
         preflight.check_suites(options.suites or ())
@@ -270,9 +288,10 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The speed-ups, and how to render the report."""
     session = config.stash[SESSION]
-    lines = summary.table(session.records())
+    lines = session.check_itself() if session.options.self_check else summary.table(session.records())
     if lines:
-        terminalreporter.section("speed-ups (in alternation, on the same tensors)", sep="-")
+        what = "the suite against itself" if session.options.self_check else "speed-ups"
+        terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
     noise = session.watch.grade()

@@ -26,6 +26,7 @@ from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.noise import QUIET, noise
 from reports.remedy import budget_of
+from reports.trust import trust
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
@@ -68,6 +69,7 @@ def render(run: Run) -> str:
             paths=sections.paths(run),
             loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
             roofline=sections.ceilings(run),
+            trust=trust(run),
             full=roofline.FULL,
             noise=noise(run),
             quiet=QUIET,

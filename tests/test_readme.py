@@ -24,7 +24,7 @@ def test_an_example_is_measured_as_the_readme_says(name: str, tmp_path: Path) ->
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "bench/", "--suite", str(tmp_path / name)),
-            *("--budget", "4s", "--benchmark-json", str(run)),
+            *("--budget", "10s", "--threads", "1", "--benchmark-json", str(run)),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -43,6 +43,6 @@ def test_every_option_is_in_the_readmes_table() -> None:
     ours = re.search(r"\ntorchduet:\n(.*?)\n\n", shown, re.S)
     assert ours is not None
     options = re.findall(r"^  (--[a-z]+)", ours.group(1), re.M)
-    assert len(options) == 9
+    assert len(options) == 10
     for option in options:
-        assert f"`{option} " in README
+        assert re.search(rf"`{option}[ `]", README)

@@ -9,14 +9,14 @@ from bench.engine.case import Family
 from bench.engine.estimate import MIN_PLACEMENTS
 
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
-LEAST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
+FIRST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
 LEAST_SECONDS = 0.4
+SECONDS_PER_CASE = 2.0
 CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # the least, and what checking and warming up take
 MOST_STRETCH = 3.0
-MANY = 8
+GUESS_COUNTS = 5  # the first guess weighs as much as so many families
 LITTLE = 0.3  # the weight of a family that gets little of what is shared out
 LONG_SECONDS = 2.0
-MARGIN = 1.2
 TOLERANCE = 0.05  # of the budget: what it may be overdrawn by what a family needs at least
 
 
@@ -47,13 +47,12 @@ class Budget:
         self._deadline -= seconds
 
     def _fixed(self, family: Family) -> float:
-        return sum(self._cost(_kind(case.mode)) for case in family.cases)
+        return sum(self._cost(_kind(case.mode)) for case in family.cases if case.slowdown == 1)
 
     def _cost(self, kind: str) -> float:
-        # Below the first guess only after many: small graphs, which compile fast, may come before large ones.
+        # One family that compiles for long must not take the time of all those after it.
         seen = self._seen[kind]
-        mean = sum(seen) / len(seen) if seen else 0.0
-        return mean * MARGIN if len(seen) >= MANY else max(LEAST_GUESS[kind], mean)
+        return (GUESS_COUNTS * FIRST_GUESS[kind] + sum(seen)) / (GUESS_COUNTS + len(seen))
 
     def _long_calls(self, family: Family) -> float:
         return CALLS_SET_ASIDE * self._call_seconds.get(family.name, 0.0) * len(family.cases)
@@ -104,12 +103,18 @@ class Budget:
             self._used += timing[1]
         if fixed_seconds is None:
             return
-        compiled = [case for case in family.cases if _kind(case.mode) == "compile"]
+        compiled = [case for case in family.cases if _kind(case.mode) == "compile" and case.slowdown == 1]
         if compiled:
             eager = (len(family.cases) - len(compiled)) * self._cost("eager")
             self._seen["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
             self._seen["eager"].append(fixed_seconds / len(family.cases))
+
+
+def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:
+    """A budget (seconds) that gives each case so much time, beside what its first call may take."""
+    cases = [case for family in families for case in family.cases]
+    return sum(seconds_per_case + (FIRST_GUESS[_kind(case.mode)] if case.slowdown == 1 else 0.0) for case in cases)
 
 
 def _kind(mode: str) -> str:

@@ -22,8 +22,9 @@ class Case:
 
     ``source`` is what the workload is loaded from: a built-in suite's name or a file. ``sole`` says
     that the workload has one implementation, which ids then leave out. ``workers`` is the number of
-    DataLoader workers, None for a workload without that knob. ``twin`` numbers identical
-    copies of a case, timed against each other to measure the false-alarm rate.
+    DataLoader workers, None for a workload without that knob. ``twin`` numbers
+    copies of a case, timed against it to measure the false-alarm rate, and ``slowdown`` is the factor by
+    which a copy takes longer, to measure what is found.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Case:
     precision: str
     workers: int | None = None
     twin: int = 0
+    slowdown: float = 1.0
 
     @property
     def size_label(self) -> str:
@@ -56,7 +58,8 @@ class Case:
         own = () if self.sole else (self.implementation,)
         workers = () if self.workers is None else (f"workers{self.workers}",)
         twin = (f"twin{self.twin}",) if self.twin else ()
-        return (*own, self.device, self.mode, self.precision, *workers, *twin)
+        slowed = (f"slowed{self.slowdown:g}",) if self.slowdown != 1 else ()
+        return (*own, self.device, self.mode, self.precision, *workers, *twin, *slowed)
 
     @property
     def id(self) -> str:
@@ -132,7 +135,7 @@ class Family:
         if case == self.reference:
             return
         if case.twin:
-            yield "twin", replace(case, twin=0)
+            yield "twin", replace(case, twin=0, slowdown=1.0)
             return
         yield "reference", self.reference
         for knob in KNOBS:
@@ -155,6 +158,7 @@ def reference_of(workload: Workload, case: Case, devices: Sequence[str]) -> Case
         precision="fp32",
         workers=None if workload.workers is None else min(worker_counts(workload, "full")),
         twin=0,
+        slowdown=1.0,
     )
 
 

@@ -16,6 +16,8 @@ import torch
 
 from bench.engine.telemetry import interruptions
 
+Work = Callable[[], None]
+
 
 @dataclass(frozen=True)
 class Block:
@@ -45,8 +47,8 @@ class Clock(Protocol):
 
     name: str
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
-        """Time ``calls`` consecutive calls as one block."""
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block."""
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""
@@ -57,13 +59,15 @@ class CpuClock:
 
     name = "perf_counter"
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         repeat = itertools.repeat(None, calls)
         before = interruptions()
         start = perf_counter()
         for _ in repeat:
             call(*args)
+        if after is not None:
+            after()
         seconds = (perf_counter() - start) / calls
         return Block(seconds, seconds, seconds, interruptions() - before)
 
@@ -87,7 +91,7 @@ class CudaClock:
             self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int) -> Block:
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
@@ -97,6 +101,8 @@ class CudaClock:
         self._start.record(stream)
         for _ in repeat:
             call(*args)
+        if after is not None:
+            after()
         self._end.record(stream)
         host = perf_counter() - start
         self._end.synchronize()

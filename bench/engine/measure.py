@@ -7,6 +7,7 @@ import random
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -33,6 +34,7 @@ from bench.engine.rounds import (
     leave_out_too_slow,
     rounds_per_placement,
     set_repeats,
+    slow_down,
     too_slow,
     undisturbed,
     warm_up,
@@ -41,6 +43,7 @@ from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import CaseResult, FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
+from bench.engine.twins import original
 from suites import data
 from suites.registry import load
 from suites.workload import Unavailable, Workload
@@ -99,7 +102,7 @@ class _Stages:
             self.seconds["checking"] += perf_counter() - start
         self.placements.append(placements)
         clock = clock_for(device)
-        for case in cases:
+        for case in (one for one in cases if one.slowdown == 1):
             result = self.results[case]
             try:
                 prepared = self.first_call(result, inputs, placements, clock, reference)
@@ -114,6 +117,18 @@ class _Stages:
                 continue
             result.clock = clock.name
             self.runs.append(Run(prepared, clock))
+        self.slowed(cases, clock)
+
+    def slowed(self, cases: Sequence[Case], clock: Clock) -> None:
+        """Add the copies that are slowed down: the same calls, so that nothing is compiled or checked anew."""
+        originals = {run.prepared.case: run.prepared for run in self.runs}
+        for case in (one for one in cases if one.slowdown > 1):
+            whole = originals.get(original(case))
+            if whole is None:
+                self.results[case].skip = "what it is a copy of could not be timed"
+                continue
+            self.results[case].clock = clock.name
+            self.runs.append(Run(replace(whole, case=case), clock))
 
     def first_call(
         self,
@@ -163,19 +178,35 @@ class _Stages:
         """Warm every run up and set its block length."""
         start = perf_counter()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
+        warm: dict[Case, Run] = {}
         for run in self.runs:
-            first = self.results[run.prepared.case].first_call
+            case = run.prepared.case
+            if case.slowdown > 1:
+                self.warm_slowed(run, warm.get(original(case)))
+                continue
+            first = self.results[case].first_call
             most = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
-            if first is not None and run.prepared.case.mode == "eager" and first["seconds"] > most:
+            if first is not None and case.mode == "eager" and first["seconds"] > most:
                 run.seconds = first["seconds"]
                 run.skip = too_slow(run.seconds, MIN_PLACEMENTS * run.seconds, self.task.seconds)
                 continue
-            self.tell(f"warming up {run.prepared.case.id}", 0.0)
+            self.tell(f"warming up {case.id}", 0.0)
             try:
                 warm_up(run, share)
+                warm[case] = run
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                run.error = describe(error, run.prepared.case.source)
+                run.error = describe(error, case.source)
         self.seconds["warming"] += perf_counter() - start
+
+    def warm_slowed(self, run: Run, whole: Run | None) -> None:
+        """Set a slowed copy's extra work by what the case itself takes now."""
+        if whole is None:
+            run.skip = "what it is a copy of could not be timed"
+            return
+        try:
+            slow_down(run, whole)
+        except Exception as error:  # noqa: BLE001 - becomes this case's reason
+            run.error = describe(error, run.prepared.case.source)
 
     def time(self) -> str:
         """Placements × rounds; returns why they stopped."""
@@ -195,8 +226,8 @@ class _Stages:
         def fresh() -> None:
             for placements in self.placements:
                 placements.fresh()
-            for run in runs:
-                run.prepared.context.next_placement()
+            for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
+                context.next_placement()
 
         set_repeats(runs)
         rounds = rounds_per_placement(runs, self.task.seconds)
@@ -228,7 +259,7 @@ class _Stages:
         """The passes after the timing: operators of eager cases whose cost is known, and peak memory."""
         for run in self.runs:
             case, result = run.prepared.case, self.results[run.prepared.case]
-            if run.error is not None or not run.placements:
+            if run.error is not None or not run.placements or case.slowdown > 1:
                 continue
             try:
                 if case.mode == "eager" and self.has_bounds() and run.seconds < LONG_CALL_SECONDS:
@@ -248,7 +279,7 @@ class _Stages:
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""
         for run in self.runs:
-            if run.error is None and run.placements:
+            if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 try:
                     tensors = observed(self.workload, run.prepared.inputs, run.call())
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason

@@ -29,6 +29,8 @@ class Options:
     data: str | None
     threads: int | None
     budget_seconds: float
+    budget_given: bool = False
+    self_check: bool = False
 
 
 HELP: tuple[tuple[str, str, str], ...] = (
@@ -147,6 +149,7 @@ def parse(
     data: str | None,
     threads: str | None,
     budget: str | None,
+    aa: bool = False,
 ) -> Options:
     """All options together.
 
@@ -165,4 +168,6 @@ def parse(
         data=data,
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
+        budget_given=budget is not None,
+        self_check=aa,
     )

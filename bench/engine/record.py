@@ -7,10 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.engine import self_check
 from bench.engine.case import KNOBS, Case, Family
 from bench.engine.estimate import THRESHOLD, seconds_per_call, speedup
-from bench.engine.schema import SCHEMA, CeilingRecord, CostRecord, MeterRecord, Record, SpeedupRecord, TimingRecord
+from bench.engine.schema import (
+    SCHEMA,
+    CeilingRecord,
+    CostRecord,
+    MeterRecord,
+    Record,
+    SpeedupRecord,
+    TimingRecord,
+    TrialRecord,
+)
 from bench.engine.task import CaseResult, FamilyResult
+from bench.engine.twins import original
 from suites.workload import Workload
 
 SIGNIFICANT = 6
@@ -113,6 +124,15 @@ def with_extras(record: Record, result: CaseResult) -> Record:
     return record
 
 
+def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[TrialRecord]:
+    """What the copies of a case came to, where there are any."""
+    return [
+        self_check.trial(twin, results[case], results[twin])
+        for twin in family.cases
+        if twin.twin and original(twin) == case and results[twin].blocks and not results[twin].error
+    ]
+
+
 @dataclass(frozen=True)
 class Skip:
     """Why a case was not measured although nothing went wrong."""
@@ -162,6 +182,8 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             cost=cost_record(workload, case),
             notes=notes,
         )
+        if found := trials(family, case, results):
+            record["trials"] = found
         made[case] = with_extras(record, result)
     return made
 

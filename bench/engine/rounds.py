@@ -17,6 +17,7 @@ from bench.engine.clock import Block, Clock, median_block
 from bench.engine.estimate import MIN_PLACEMENTS, seconds_per_call, speedup
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
+from bench.engine.slowdown import extra_work
 from bench.engine.stopping import Stopping
 from bench.engine.task import Interruptions
 
@@ -44,6 +45,7 @@ class Run:
     interruptions: Interruptions = field(default_factory=Interruptions)
     error: str | None = None
     skip: str | None = None
+    extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -53,7 +55,7 @@ class Run:
     def block(self) -> Block:
         """Time one block, with the case's global state entered around it and left again."""
         with matmul_precision(self.prepared.case.precision):
-            return self.clock.block(self.prepared.call, self.prepared.args, self.calls)
+            return self.clock.block(self.prepared.call, self.prepared.args, self.calls, self.extra)
 
     @property
     def round_seconds(self) -> float:
@@ -71,6 +73,14 @@ class Run:
                 return result
         finally:
             meter.paused = False
+
+
+def slow_down(run: Run, original: Run) -> None:
+    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
+    case = run.prepared.case
+    run.calls, run.seconds = original.calls, original.seconds
+    typical = median(original.block().seconds for _ in range(WINDOW))
+    run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
 
 
 def warm_up(run: Run, seconds: float) -> None:

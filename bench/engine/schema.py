@@ -156,9 +156,55 @@ class Record(TypedDict):
     cost: CostRecord
     notes: list[str]
     meters: NotRequired[dict[str, MeterRecord]]
+    trials: NotRequired[list[TrialRecord]]
     operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
     peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
     noise: NotRequired[NoiseRecord]
+
+
+class TrialRecord(TypedDict):
+    """``--aa``: a copy of a case held against it: an identical one, or one slowed down by a known factor."""
+
+    slowdown: float  # 1: identical; 1.05: it takes 1.05 times as long
+    ratio: float  # the case's time / the copy's
+    low: float | None
+    high: float | None
+    placements: int
+    verdict: str  # at the self-check's own threshold
+    seconds: float  # of the case's timed blocks
+    minimum_effect: float | None  # the least slow-down that would be found in 95 of 100, as a share
+
+
+class RateRecord(TypedDict):
+    """How often something happened, with its Clopper-Pearson bounds."""
+
+    slowdown: float
+    count: int
+    trials: int
+    low: float
+    high: float
+
+
+class SelfCheckRecord(TypedDict):
+    """What ``--aa`` found on a machine; medians over the cases' identical twins."""
+
+    measured: str  # ISO 8601, UTC
+    cpu: str | None
+    cores: int | None
+    torch: str | None
+    gpu: str | None
+    threads: int
+    threshold: float
+    confidence: float  # of the intervals
+    bounds_confidence: float  # of the rates' bounds
+    false_alarms: RateRecord  # identical code called faster or slower
+    outside: int  # intervals of identical code that do not hold 1
+    found: list[RateRecord]  # slow-downs called slower, factor by factor
+    narrow: RateRecord  # half-widths within ±1 %
+    half_width: float | None  # of log ratios
+    seconds: float | None  # spent on a case
+    half_width_after_1s: float | None  # half-width × √seconds
+    minimum_effect: float | None
 
 
 class NotMeasured(TypedDict):
@@ -203,3 +249,4 @@ class RunRecord(TypedDict):
     ceilings: NotRequired[list[CeilingRecord]]
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]
+    self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last one on this machine

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from statistics import median
 from time import monotonic
 
-from bench.engine.budget import LEAST_SECONDS, Budget
+from bench.engine import self_check
+from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
 from bench.engine.case import Case, Family, cases_of, group
 from bench.engine.claims import needed
 from bench.engine.conductor import Conductor, WorkerError
@@ -19,8 +20,18 @@ from bench.engine.machine import Machine
 from bench.engine.options import Options
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
-from bench.engine.schema import SCHEMA, CeilingRecord, NotMeasured, Record, RunRecord, SecondsRecord, Unavailable
+from bench.engine.schema import (
+    SCHEMA,
+    CeilingRecord,
+    NotMeasured,
+    Record,
+    RunRecord,
+    SecondsRecord,
+    SelfCheckRecord,
+    Unavailable,
+)
 from bench.engine.slowness import Slowness
+from bench.engine.twins import with_twins
 from bench.engine.watch import Watch
 from bench.engine.worker import Progress
 from suites.registry import load
@@ -119,6 +130,10 @@ class Session:
         """Fix the families: called once, when pytest has made its selection."""
         runnable = [case for case in selected if self.machine.unavailable(case) is None]
         self.families = group((case, self._references[case]) for case in runnable)
+        if self.options.self_check:
+            self.families = [with_twins(family) for family in self.families]
+            if not self.options.budget_given:
+                self.options = replace(self.options, budget_seconds=enough_for(self.families))
         if self.families and not self.selecting_only:
             compiled = any(case.mode != "eager" for family in self.families for case in family.cases)
             self.conductor.start(compiler=compiled)
@@ -254,6 +269,27 @@ class Session:
         """Why cases were skipped, and how many for each reason."""
         return dict(Counter(outcome.reason for outcome in self.outcomes.values() if isinstance(outcome, Skip)))
 
+    def check_itself(self) -> list[str]:
+        """``--aa``: keep the figures for later runs, and say them."""
+        try:
+            self_check.keep(self._self_check())
+        except OSError as error:
+            self.warnings.append(f"the figures of --aa are not kept for later runs: {error}")
+        return self_check.lines(self._self_check())
+
+    def _self_check(self) -> SelfCheckRecord:
+        started = self.started.isoformat(timespec="seconds")
+        return self_check.summary(self.records(), measured=started, machine=self.machine.facts(), threads=self.threads)
+
+    def _last_self_check(self) -> SelfCheckRecord | None:
+        if self.options.self_check:
+            return self._self_check()
+        try:
+            return self_check.last(self.machine.facts(), self.threads)
+        except ValueError as error:
+            self.warnings.append(str(error))
+            return None
+
     def run_record(self) -> RunRecord:
         """The run as it stands in the JSON; its cases' records get their noise."""
         options = self.options
@@ -302,6 +338,9 @@ class Session:
         noise = self.watch.grade()
         if noise is not None:
             made["noise"] = noise
+        checked = self._last_self_check()
+        if checked is not None:
+            made["self_check"] = checked
         return made
 
 

@@ -37,8 +37,19 @@ def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> 
     after = budget.allot(second)
     assert before is not None
     assert after is not None
-    assert after == pytest.approx((70 - 2 * (20.0 - 0.05) - 2 * 0.05) / 2, rel=0.01)
+    learned = (5 * 4.0 + (20.0 - 0.05)) / 6  # one that took 20 s does not mean that the others do
+    assert after == pytest.approx((70 - 2 * learned - 2 * 0.05) / 2, rel=0.01)
     assert after < before
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_machine_that_compiles_slowly_is_known_after_some_families() -> None:
+    families = [family(f"f{place}", "eager", "compile") for place in range(42)]
+    budget = budgets.Budget(1000.0, families)
+    for one in families[:40]:
+        budget.done(one, fixed_seconds=20.05)
+    learned = (5 * 4.0 + 40 * 20.0) / 45
+    assert budget.allot(families[40]) == pytest.approx((1000 - 2 * learned - 2 * 0.05) / 2, rel=0.01)
 
 
 @pytest.mark.usefixtures("clock")

@@ -1,0 +1,188 @@
+"""What a run against its own twins found: rates, widths, and where they are kept for later runs.
+
+``pytest bench/ --aa`` writes the figures below the user's cache folder; every run on the same machine
+with the same PyTorch and number of threads carries the last ones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+from bench.engine.case import Case
+from bench.engine.estimate import CONFIDENCE, speedup
+from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
+from bench.engine.schema import RateRecord, Record, SelfCheckRecord, TrialRecord
+from bench.engine.task import CaseResult
+
+THRESHOLD = 0.01
+NARROW = 0.01
+FILE = "self_check.json"
+SAME = ("cpu", "cores", "torch", "gpu")  # facts that make it the same machine
+
+
+def trial(case: Case, whole: CaseResult, twin: CaseResult) -> TrialRecord:
+    """A copy held against the case that it is a copy of; ``case`` is the copy."""
+    estimate = speedup(whole.blocks, twin.blocks)
+    width = estimate.half_width
+    finite = math.isfinite(width)
+    return TrialRecord(
+        slowdown=case.slowdown,
+        ratio=estimate.ratio,
+        low=estimate.low if finite else None,
+        high=estimate.high if finite else None,
+        placements=estimate.placements,
+        verdict=estimate.verdict(THRESHOLD),
+        seconds=sum(sum(rounds) for rounds in whole.blocks) * whole.calls,
+        minimum_effect=minimum_effect(width, THRESHOLD) if finite else None,
+    )
+
+
+def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, Any], threads: int) -> SelfCheckRecord:
+    """The figures of a run with ``--aa``.
+
+    A false alarm is a verdict of faster or slower on identical code; a slow-down is found where the
+    verdict is slower.
+    """
+    trials = [one for record in records for one in record.get("trials", [])]
+    identical = [one for one in trials if one["slowdown"] == 1]
+    widths = [_width(one) for one in identical]
+    seconds = [one["seconds"] for one in identical]
+    effects = [one["minimum_effect"] for one in identical]
+    return SelfCheckRecord(
+        measured=measured,
+        cpu=machine.get("cpu"),
+        cores=machine.get("cores"),
+        torch=machine.get("torch"),
+        gpu=machine.get("gpu"),
+        threads=threads,
+        threshold=THRESHOLD,
+        confidence=CONFIDENCE,
+        bounds_confidence=BOUNDS_CONFIDENCE,
+        false_alarms=_rate([one["verdict"] in ("faster", "slower") for one in identical], 1.0),
+        outside=sum(one["low"] is not None and not one["low"] <= 1 <= (one["high"] or 1) for one in identical),
+        found=[
+            _rate([one["verdict"] == "slower" for one in trials if one["slowdown"] == factor], factor)
+            for factor in sorted({one["slowdown"] for one in trials} - {1.0})
+        ],
+        narrow=_rate([width <= NARROW for width in widths], 1.0),
+        half_width=_middle(widths),
+        seconds=_middle(seconds),
+        half_width_after_1s=_middle([width * math.sqrt(spent) for width, spent in zip(widths, seconds, strict=True)]),
+        minimum_effect=_middle([math.inf if effect is None else effect for effect in effects]),
+    )
+
+
+def _width(one: TrialRecord) -> float:
+    if one["low"] is None or one["high"] is None:
+        return math.inf
+    return (math.log(one["high"]) - math.log(one["low"])) / 2
+
+
+def _middle(values: Sequence[float]) -> float | None:
+    """The median; None where there is none, or it is infinite."""
+    found = median(values) if values else math.inf
+    return found if math.isfinite(found) else None
+
+
+def _rate(happened: Sequence[bool], slowdown: float) -> RateRecord:
+    count, trials = sum(happened), len(happened)
+    low, high = clopper_pearson(count, trials) if trials else (0.0, 1.0)
+    return RateRecord(slowdown=slowdown, count=count, trials=trials, low=low, high=high)
+
+
+def lines(found: SelfCheckRecord) -> list[str]:
+    """The figures for the terminal."""
+    if not found["false_alarms"]["trials"]:
+        return []
+    said = [f"{_said(found['false_alarms'], 'comparisons of identical code called faster or slower')}"]
+    said += [
+        _said(rate, f"slow-downs by {rate['slowdown'] - 1:.0%} found") for rate in found["found"] if rate["trials"]
+    ]
+    said.append(_said(found["narrow"], f"intervals within ±{NARROW:.0%}"))
+    width, seconds, effect = found["half_width"], found["seconds"], found["minimum_effect"]
+    if width is not None and seconds is not None:
+        said.append(f"half an interval: ±{width:.2%} in the median, after {seconds:.1f} s of the case")
+    if effect is not None:
+        said.append(f"least slow-down found in 95 of 100: {effect:.1%} in the median")
+    return said
+
+
+def _said(rate: RateRecord, what: str) -> str:
+    share = rate["count"] / rate["trials"]
+    return (
+        f"{rate['count']} of {rate['trials']} {what}: {share:.1%} "
+        f"({rate['low']:.1%} to {rate['high']:.1%} at {BOUNDS_CONFIDENCE:.0%})"
+    )
+
+
+def cache_folder() -> Path:
+    """Where this user's programs keep what can be made again."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torchduet"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "torchduet"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet"
+
+
+def _same(one: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:
+    return one.get("threads") == threads and all(one.get(name) == machine.get(name) for name in SAME)
+
+
+def _kept(path: Path) -> list[SelfCheckRecord]:
+    """What the file holds.
+
+    Raises:
+        ValueError: it is not what this module writes.
+    """
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    if not isinstance(kept, list) or not all(isinstance(one, dict) and "false_alarms" in one for one in kept):
+        raise ValueError("not a list of self-checks")
+    return cast("list[SelfCheckRecord]", kept)
+
+
+def last(machine: Mapping[str, Any], threads: int, folder: Path | None = None) -> SelfCheckRecord | None:
+    """The figures last measured on this machine with this PyTorch and number of threads.
+
+    Raises:
+        ValueError: the file that should hold them cannot be read; the message names it.
+    """
+    path = (folder or cache_folder()) / FILE
+    try:
+        return next((one for one in _kept(path) if _same(one, machine, threads)), None)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}; remove it, and measure it anew with --aa") from None
+
+
+def keep(found: SelfCheckRecord, folder: Path | None = None) -> Path:
+    """Keep the figures instead of those before, whole or not at all; returns the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = folder or cache_folder()
+    path = folder / FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        others = [one for one in _kept(path) if not _same(one, found, found["threads"])]
+    except ValueError:
+        others = []  # not ours any more; what replaces it is
+    handle, name = tempfile.mkstemp(dir=folder, prefix=FILE)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump([found, *others], file, indent=1)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path

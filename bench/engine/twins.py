@@ -1,0 +1,31 @@
+"""Cases made to be told apart, or not: an identical copy of each, and copies slowed down by a known factor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bench.engine.case import Case, Family
+
+SLOWDOWNS = (1.02, 1.03, 1.05, 1.10)
+
+
+def with_twins(family: Family) -> Family:
+    """The family with copies of each reported case.
+
+    The identical twin is compiled, checked and timed like any other case. The slowed ones are calls of
+    the case itself with extra work in each block (:mod:`bench.engine.slowdown`).
+    """
+    copies = [twin for case in family.reported for twin in twins_of(case)]
+    return Family(cases=(*family.cases, *copies), reported=family.reported)
+
+
+def twins_of(case: Case) -> Iterator[Case]:
+    """The identical twin, then the slowed ones."""
+    for factor in (1.0, *SLOWDOWNS):
+        yield replace(case, twin=1, slowdown=factor)
+
+
+def original(twin: Case) -> Case:
+    """The case that a twin is a copy of; a case that is no twin stands for itself."""
+    return replace(twin, twin=0, slowdown=1.0)

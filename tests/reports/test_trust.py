@@ -1,0 +1,53 @@
+"""What a report says of the suite's own false alarms, with figures and without."""
+
+from typing import Any
+
+from reports.load import Run
+from reports.trust import WORST, trust
+from tests.bench.test_self_check import MACHINE, a_trial
+
+
+def run(about: dict[str, Any], *records: dict[str, Any]) -> Any:
+    return Run(name="run.json", about=about, records=records)  # type: ignore[arg-type]
+
+
+def figures(alarms: int, trials: int) -> dict[str, Any]:
+    from bench.engine import self_check
+
+    verdicts = ["faster"] * alarms + ["same"] * (trials - alarms)
+    records: Any = [{"trials": [a_trial(1.0, verdict), a_trial(1.05, "slower")]} for verdict in verdicts]
+    found = self_check.summary(records, measured="2026-01-02T03:04:05+00:00", machine=MACHINE, threads=2)
+    return {"self_check": found}
+
+
+def test_without_figures_it_says_so_and_how_to_get_them() -> None:
+    found = trust(run({}))
+    assert "Not measured on this machine" in found.sentences[0]
+    assert "pytest bench/ --aa" in found.sentences[0]
+    assert found.rows == found.twins == []
+
+
+def test_figures_of_an_earlier_run_come_with_bounds_and_their_date() -> None:
+    found = trust(run(figures(0, 60)))
+    assert "no false alarms" in found.sentences[0]
+    assert "2026-01-02" in found.sentences[0]
+    assert not found.own
+    assert [(row.count, row.trials) for row in found.rows] == [(0, 60), (60, 60), (60, 60)]
+    assert found.rows[0].bounds == "0 % to 6 %"
+
+
+def test_a_run_against_itself_lists_the_least_sensitive_cases_first() -> None:
+    records = [
+        {"case": {"id": f"case {place}"}, "trials": [a_trial(1.0, "same") | {"minimum_effect": 0.01 * place}]}
+        for place in range(1, WORST + 4)
+    ]
+    records.append(
+        {"case": {"id": "hopeless"}, "trials": [a_trial(1.0, "unclear", None, None), a_trial(1.1, "slower")]}
+    )
+    found = trust(run(figures(1, 24), *records))
+    assert found.own
+    assert (found.twins[0].name, found.twins[0].found) == ("hopeless", "10 %")
+    assert found.twins[1].name == f"case {WORST + 3}"
+    assert len(found.twins) == WORST
+    assert found.omitted == 4
+    assert "1 false alarm:" in found.sentences[0]
