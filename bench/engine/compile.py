@@ -70,9 +70,13 @@ def cold_cache(parent: Path) -> None:
     What was compiled before stays loaded. The probe of the CPU's vector instructions is done once per
     run, before any worker starts, and is not repeated.
     """
-    folder = tempfile.mkdtemp(prefix="inductor-", dir=parent)
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
-    os.environ["TRITON_CACHE_DIR"] = str(Path(folder) / "triton")
+    compile_into(Path(tempfile.mkdtemp(prefix="inductor-", dir=parent)))
+
+
+def compile_into(folder: Path) -> None:
+    """From now on this process compiles into this cache, and uses what is in it."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    os.environ["TRITON_CACHE_DIR"] = str(folder / "triton")
     from torch._inductor.utils import clear_caches
 
     clear_caches()

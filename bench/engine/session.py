@@ -128,7 +128,7 @@ class Session:
             family = next(family for family in self.families if case in family.reported)
             self.outcomes.update(self._measure(family))
             if self._measured == len(self.families):
-                self._measure_ceilings()
+                self._finish()
         return self.outcomes[case]
 
     def _measure(self, family: Family) -> dict[Case, Outcome]:
@@ -203,6 +203,10 @@ class Session:
         started = monotonic()
         self._measure_ceilings()
         self.budget.set_aside(monotonic() - started)  # they are measured once more at the end
+
+    def _finish(self) -> None:
+        """After the last family."""
+        self._measure_ceilings()
 
     def _measure_ceilings(self) -> None:
         """What the machine can do at best, at the start and at the end: the load by others changes."""

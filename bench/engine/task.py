@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from bench.engine.case import Case, Family
 from bench.engine.schema import CheckRecord, CompileRecord, FirstCallRecord
 
+SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
+
 
 @dataclass(frozen=True)
 class Task:
