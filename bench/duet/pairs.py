@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -60,6 +60,7 @@ class Ledger:
     done: set[Case] = field(default_factory=set)  # known precisely enough
     seconds: float = 0.0  # what its pairs have taken, all in all
     pairs: int = 0
+    cores: Collection[int] = ()  # of which both sides use the same one in each turn; empty: they use all
 
     def live(self) -> list[Case]:
         """The cases that are still timed."""
@@ -204,12 +205,17 @@ def _turn(
 ) -> None:
     message = {"do": "block", "case": place, "calls": ledger.paces[case].calls}
     seconds = [0.0, 0.0]
+    cores = ledger.cores
     for side in rng.sample((BASE, AGAINST), 2):
+        if cores:
+            pair[side].keep_to(cores)
         with _named(side):
             answer = pair[side].turn(message)
         if "error" in answer:
             ledger.fail(case, Failure(side, answer["error"]))
             return
         seconds[side] = answer["seconds"]
+        if cores and answer["cpu"] is not None:
+            cores = {answer["cpu"]}  # the other side on the same core: what disturbs one disturbs both
     for side in (BASE, AGAINST):
         taken[side].append(seconds[side])

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,6 +197,11 @@ class Worker:
     def pause(self) -> None:
         """Stand still until the next turn, with all threads and children."""
         self._signal(signal.SIGSTOP)
+
+    def keep_to(self, cores: Collection[int]) -> None:
+        """Let its first thread run on these cores alone."""
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(self.pid, cores)
 
     def _signal(self, which: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -94,7 +94,7 @@ class DuetSession(Session):
         self._facts = self.duet.facts()
 
     def _begin(self) -> None:
-        self.duet.ready()
+        self.duet.await_servers()
         self.startup = monotonic() - self.begun
         total = self.options.budget_seconds
         self._deadline = monotonic() + total

@@ -36,6 +36,7 @@ from suites.workload import SuiteError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
+_libc = ctypes.CDLL(None)
 LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the other process displaced
 
 
@@ -58,7 +59,7 @@ def main(channel: Channel, log: str) -> None:
 def _end_with_server() -> None:
     """When the server is killed, so is this worker: it may be stopped and would stay so for ever."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _serve(channel: Channel) -> None:
@@ -71,6 +72,11 @@ def _serve(channel: Channel) -> None:
         channel.send({"cases": side.warm_up()})
         while (message := channel.receive()) is not None:
             channel.send(side.answer(message))
+
+
+def _cpu() -> int | None:
+    """The core that this thread has just run on; None where that is not known."""
+    return _libc.sched_getcpu() if sys.platform == "linux" else None
 
 
 class _SideStages(Stages):
@@ -183,7 +189,8 @@ class Timed:
         try:
             if run.seconds < LEAD_IN_SECONDS:
                 run.call()  # the other process ran meanwhile: its data are in the caches
-            return {"seconds": run.block().seconds}
+            seconds = run.block().seconds
+            return {"seconds": seconds, "cpu": _cpu()}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 
