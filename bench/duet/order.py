@@ -9,6 +9,8 @@ from bench.duet.protocol import Message
 from bench.duet.sides import Side
 from bench.engine.case import Case
 
+COMPILER = "torch._dynamo"  # which optimisers import, too, when they are made
+
 
 def order(
     side: Side, cases: Sequence[Case], *, threads: int, folder: str, data: str | None, seed: str, first: bool

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
+from bench.duet.order import COMPILER
 from bench.duet.processes import Server, Worker
 from bench.duet.protocol import Message
 from bench.engine.case import Case
@@ -60,6 +61,7 @@ class Ledger:
     done: set[Case] = field(default_factory=set)  # known precisely enough
     seconds: float = 0.0  # what its pairs have taken, all in all
     pairs: int = 0
+    compiler: bool = False  # whether its workers import the compiler
     cores: Collection[int] = ()  # of which both sides use the same one in each turn; empty: they use all
 
     def live(self) -> list[Case]:
@@ -101,12 +103,18 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
 
 
 @contextlib.contextmanager
-def workers(servers: tuple[Server, Server]) -> Iterator[tuple[Worker, Worker]]:
-    """A fresh worker on each side; both are ended afterwards, whatever happens."""
+def workers(servers: tuple[Server, Server], *, compiler: bool = False) -> Iterator[tuple[Worker, Worker]]:
+    """A fresh worker on each side; both are ended afterwards, whatever happens.
+
+    Args:
+        compiler: they will import the compiler: that is done once, by the server.
+    """
     made: list[Worker] = []
     try:
         for side, server in enumerate(servers):
             with _named(side):
+                if compiler:
+                    server.load(COMPILER)
                 made.append(server.fork())
         yield made[BASE], made[AGAINST]
     finally:
@@ -145,6 +153,7 @@ def prepare(
                 worker.send(orders[side])
             answers.append((worker.receive(), worker.receive()))
             worker.pause()
+    ledger.compiler = any(warm["compiler"] for _, warm in answers)
     for side, (prepared, warm) in enumerate(answers):
         for case, one, speed in zip(cases, prepared["cases"], warm["cases"], strict=True):
             if one["skip"] is not None:

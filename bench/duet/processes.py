@@ -61,6 +61,7 @@ class Server:
         self._side, self._log = side, log
         self._workers = 0
         self._facts: Facts | None = None
+        self._loaded: set[str] = set()
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours)
         try:
@@ -122,15 +123,25 @@ class Server:
             theirs.close()
         return Worker(self, answer["pid"], Channel(ours), log)
 
+    def load(self, module: str) -> None:
+        """Let it import a module, once: workers forked from now on have it.
+
+        Raises:
+            WorkerError: the server is gone.
+        """
+        if module not in self._loaded:
+            self._loaded.add(module)
+            self._ask({"do": "import", "module": module}, seconds=READY_SECONDS)
+
     def reap(self, pid: int, grace: float) -> int:
         """End a worker with all its children; its exit code, negative for a signal."""
         exit_code: int = self._ask({"do": "reap", "pid": pid, "grace": grace})["exit"]
         return exit_code
 
-    def _ask(self, message: Message, descriptors: Sequence[int] = ()) -> Message:
+    def _ask(self, message: Message, descriptors: Sequence[int] = (), seconds: float = ANSWER_SECONDS) -> Message:
         try:
             self._channel.send(message, descriptors)
-            answer = self._channel.receive(ANSWER_SECONDS)
+            answer = self._channel.receive(seconds)
         except (OSError, SilentError):
             answer = None
         if answer is None:

@@ -8,6 +8,7 @@ conductor does, whatever becomes of that: then its end of the connection is clos
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import platform
 import signal
@@ -16,6 +17,7 @@ import sys
 from time import monotonic, sleep
 
 from bench.duet.protocol import VERSION, Channel, Message
+from bench.engine.worker import PRELOAD_COMPILER
 
 OLDEST_TORCH = (2, 9)  # the first with fp32_precision, by which the engine sets TF32
 GRACE_SECONDS = 1.0
@@ -27,6 +29,7 @@ def main(descriptor: int) -> None:
     control = Channel(socket.socket(fileno=descriptor))
     control.send(describe())
     serve(control)
+    os._exit(0)  # interpreter shutdown with torch loaded only costs time
 
 
 def describe() -> Message:
@@ -43,7 +46,10 @@ def describe() -> Message:
         oldest = ".".join(map(str, OLDEST_TORCH))
         return {"error": f"has torch {torch.__version__}, which is too old: {oldest} or newer is needed"}
     try:
-        import bench.engine.preload  # noqa: F401
+        import bench.duet.worker
+
+        if os.environ.get(PRELOAD_COMPILER) == "1":
+            import bench.engine.preload  # noqa: F401
     except ModuleNotFoundError as error:
         return {"error": f"lacks the package {error.name}"}
     except ImportError as error:
@@ -62,7 +68,10 @@ def _one_line(error: BaseException) -> str:
 
 
 def serve(control: Channel) -> None:
-    """Fork a worker for each ``fork``, end one for each ``reap``; when the conductor is gone, end all."""
+    """Fork a worker for each ``fork``, end one for each ``reap``; when the conductor is gone, end all.
+
+    ``import`` lets it import a module that its workers turned out to need, once instead of in each.
+    """
     workers: set[int] = set()
     try:
         while (message := control.receive()) is not None:
@@ -70,6 +79,9 @@ def serve(control: Channel) -> None:
                 pid = _fork(control, message["log"])
                 workers.add(pid)
                 control.send({"pid": pid})
+            elif message["do"] == "import":
+                importlib.import_module(message["module"])
+                control.send({})
             elif message["do"] == "reap":
                 control.send({"exit": reap(message["pid"], message["grace"])})
                 workers.discard(message["pid"])

@@ -180,7 +180,7 @@ class DuetSession(Session):
         found: dict[int, Ledger] = {}
         for case in chosen:
             before = self.ledgers[case]
-            ledger = found.setdefault(id(before), Ledger((), placements=before.placements))
+            ledger = found.setdefault(id(before), Ledger((), placements=before.placements, compiler=before.compiler))
             ledger.cases += (case,)
             ledger.paces[case] = before.paces[case]
         return found

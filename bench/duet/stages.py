@@ -164,7 +164,7 @@ class Duet:
         try:
             for server in servers:
                 server.ready()
-            with workers(servers) as pair:
+            with workers(servers, compiler=ledger.compiler) as pair:
                 ledger.cores = self._one_core(cases)
                 orders = self._order(BASE, cases, folder, number), self._order(AGAINST, cases, folder, number)
                 seconds = prepare(pair, orders, ledger, first=first)

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from bench.duet.order import restored
+from bench.duet.order import COMPILER, restored
 from bench.duet.protocol import Channel, Message
 from bench.engine.case import Case, Family
 from bench.engine.compile import compile_into
@@ -69,7 +69,7 @@ def _serve(channel: Channel) -> None:
     side = Timed(order)
     channel.send({"cases": side.prepare()})
     with undisturbed():
-        channel.send({"cases": side.warm_up()})
+        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules})
         while (message := channel.receive()) is not None:
             channel.send(side.answer(message))
 

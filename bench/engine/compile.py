@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import types
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo.utils
 
 from bench.engine.schema import CompileRecord, GraphBreak
 
@@ -82,20 +82,27 @@ def compile_into(folder: Path) -> None:
     clear_caches()
 
 
+def _counters() -> Any:
+    from torch._dynamo.utils import counters
+
+    return counters
+
+
 class CompileWatch:
     """What Dynamo compiled since the watch was made."""
 
     def __init__(self) -> None:
-        torch._dynamo.utils.counters.clear()
+        if "torch._dynamo.utils" in sys.modules:  # else nothing has been compiled yet
+            _counters().clear()
 
     def compiled(self) -> int:
         """Number of frames and graphs compiled so far; grows whenever something is compiled."""
-        counters = torch._dynamo.utils.counters
-        return int(counters["stats"]["unique_graphs"]) + sum(counters["frames"].values())
+        counters = _counters()
+        return int(counters["stats"]["unique_graphs"]) + int(sum(counters["frames"].values()))
 
     def record(self) -> CompileRecord:
         """Graphs, and graph breaks with Dynamo's reason for each."""
-        counters = torch._dynamo.utils.counters
+        counters = _counters()
         breaks = [
             GraphBreak(reason=str(reason).split("\n")[0].strip(), count=int(count))
             for reason, count in counters["graph_break"].items()

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-import torch._dynamo.utils
 
 from bench.engine.case import Case
 from bench.engine.check import CheckError, check, has_nan, observed, reference_result

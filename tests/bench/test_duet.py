@@ -156,7 +156,7 @@ def test_a_revision_is_timed_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="needs --suite FILE"):
         sides(None, None, "HEAD", ["mlp"], tmp_path / "again")
     with pytest.raises(OptionError, match=r"--against-rev HEAD: .*not a git repository"):
-        sides(None, None, "HEAD", [SMALL.replace(str(ROOT), "/")], tmp_path / "again")
+        sides(None, None, "HEAD", [str(tmp_path / "mine.py")], tmp_path / "again")
 
 
 @pytest.mark.parametrize(
