@@ -15,8 +15,8 @@ from bench.engine.case import Case
 from bench.engine.conductor import WorkerError
 from bench.engine.rounds import BLOCK_SECONDS, OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
 
-PLACEMENTS = 3
-MOST_TURNS = 12  # per placement: more say how precise the pair is, not how right
+PLACEMENTS = 6  # fresh allocations in a pair: the sides cannot share theirs, so that it does not cancel
+MOST_TURNS = 6  # per placement: more say how precise the pair is, not how right
 SWITCH_SECONDS = 3e-4  # from one process's block to the other's
 CALLS_BESIDE = 1.5  # per pair and side: the first call and the one on fresh inputs, of long calls
 BASE, AGAINST = 0, 1
@@ -82,6 +82,7 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
         share: seconds for the family's blocks in one pair.
         pairs: how many pairs there will be.
     """
+    fastest = {case: max(min(both), 1e-9) for case, both in zip(ledger.live(), seconds, strict=True)}
     times = {case: max(*both, 1e-9) for case, both in zip(ledger.live(), seconds, strict=True)}
     while times:
         needed = sum(2 * (1 + CALLS_BESIDE) * one for one in times.values() if one > BLOCK_SECONDS)
@@ -92,8 +93,8 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
         ledger.fail(slowest, Failure(None, reason, skip=True))
     fitting = []
     for case, one in times.items():
-        calls = max(1, round(BLOCK_SECONDS / one))
-        turn = 2 * (calls * one + SWITCH_SECONDS)
+        calls = max(1, round(BLOCK_SECONDS / fastest[case]))
+        turn = 2 * (calls * fastest[case] + SWITCH_SECONDS)
         fitting.append(int(share / len(times) / turn))
         ledger.paces[case] = Pace(calls, 1, turn)
     ledger.placements = max(1, min(PLACEMENTS, *fitting)) if fitting else 1
