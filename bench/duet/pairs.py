@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from bench.duet.order import COMPILER
@@ -64,6 +64,23 @@ class Ledger:
     compiler: bool = False  # whether its workers import the compiler
     cores: Collection[int] = ()  # of which both sides use the same one in each turn; empty: they use all
 
+    def timed(self, case: Case) -> float:
+        """Seconds that a case's blocks take in one pair."""
+        pace = self.paces[case]
+        return self.placements * pace.turns * pace.seconds
+
+    def confirming(self, cases: Sequence[Case]) -> Ledger:
+        """A new ledger for some of the cases, in whose pairs they are timed four times as long.
+
+        Starting a fresh pair of interpreters takes far longer than timing a case: each should tell its utmost.
+        """
+        return Ledger(
+            tuple(cases),
+            placements=2 * self.placements,
+            paces={case: replace(self.paces[case], turns=2 * self.paces[case].turns) for case in cases},
+            compiler=self.compiler,
+        )
+
     def live(self) -> list[Case]:
         """The cases that are still timed."""
         return [case for case in self.cases if case not in self.failures and case not in self.done]
@@ -92,7 +109,7 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
         reason = too_slow(times.pop(slowest), needed * pairs, share * pairs)
         ledger.fail(slowest, Failure(None, reason, skip=True))
     fitting = []
-    for case, one in times.items():
+    for case in times:
         calls = max(1, round(BLOCK_SECONDS / fastest[case]))
         turn = 2 * (calls * fastest[case] + SWITCH_SECONDS)
         fitting.append(int(share / len(times) / turn))

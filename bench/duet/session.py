@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -146,8 +146,7 @@ class DuetSession(Session):
         """The second stage: what looks different is timed anew and judged by that alone."""
         if self.check_only:
             return
-        chosen = self._chosen()
-        ledgers = list(chosen.values())
+        ledgers = self._chosen()
         if ledgers:
             self.duet.confirm(
                 ledgers,
@@ -161,7 +160,7 @@ class DuetSession(Session):
         self.duet.close_servers()
         self._judge(ledgers)
 
-    def _chosen(self) -> dict[int, Ledger]:
+    def _chosen(self) -> list[Ledger]:
         """New ledgers for the cases to confirm, as many as the time is enough for, the largest effects first."""
         effects = {
             case: abs(math.log(outcome["against"]["ratio"]))
@@ -177,18 +176,18 @@ class DuetSession(Session):
             outcome = self.outcomes[case]
             assert isinstance(outcome, dict)
             outcome["against"]["note"] = f"it looks different, but {self._too_short()}"
-        found: dict[int, Ledger] = {}
-        for case in chosen:
-            before = self.ledgers[case]
-            ledger = found.setdefault(id(before), Ledger((), placements=before.placements, compiler=before.compiler))
-            ledger.cases += (case,)
-            ledger.paces[case] = before.paces[case]
-        return found
+        return list(self._confirming(chosen))
+
+    def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:
+        ledgers = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
+        for ledger in ledgers.values():
+            yield ledger.confirming([case for case in cases if self.ledgers[case] is ledger])
 
     def _cost(self, cases: Sequence[Case]) -> float:
         """Seconds that confirming takes at the least."""
-        ledgers = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
-        pair = sum(ledger.seconds / max(ledger.pairs, 1) for ledger in ledgers.values())
+        before = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
+        preparing = sum(ledger.seconds / max(ledger.pairs, 1) for ledger in before.values())
+        pair = preparing + sum(ledger.timed(case) for ledger in self._confirming(cases) for case in ledger.cases)
         return pairs_needed(len(cases)) * (pair + self.duet.start_seconds)
 
     def _judge(self, ledgers: Sequence[Ledger]) -> None:
