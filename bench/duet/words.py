@@ -73,6 +73,6 @@ def stages(duet: DuetRecord) -> str:
         "none looked different"
         if not confirmed
         else f"{confirmed} that looked different {'was' if confirmed == 1 else 'were'} measured again in fresh "
-        f"processes and judged by that alone, at {duet['confidence']:.0%} for all together"
+        f"processes and judged by that alone, at {duet['confidence'] * 100:.0f} % for all together"
     )
     return f"{screened} case{'s were' if screened != 1 else ' was'} screened; {second}."
