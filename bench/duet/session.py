@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from bench.duet import record as to_record
-from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_needed
+from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_needed, screened
 from bench.duet.pairs import BASE, Failure, Ledger
 from bench.duet.processes import Facts
 from bench.duet.stages import Duet, differences
@@ -161,12 +161,12 @@ class DuetSession(Session):
         self._judge(ledgers)
 
     def _chosen(self) -> list[Ledger]:
-        """New ledgers for the cases to confirm, as many as the time is enough for, the largest effects first."""
-        effects = {
-            case: abs(math.log(outcome["against"]["ratio"]))
-            for case, outcome in self.outcomes.items()
-            if isinstance(outcome, dict) and looks_different(differences(self.ledgers[case], case))
-        }
+        """New ledgers for the cases to confirm, as many as the time is enough for, the surest first."""
+        effects = {}
+        for case, outcome in self.outcomes.items():
+            if isinstance(outcome, dict) and looks_different(found := differences(self.ledgers[case], case)):
+                estimate = screened(found).estimate
+                effects[case] = abs(math.log(estimate.ratio)) / max(estimate.half_width, 1e-6)
         wanted = sorted(effects, key=lambda case: -effects[case])
         chosen = list(wanted)
         left = self._deadline - monotonic()
@@ -175,7 +175,7 @@ class DuetSession(Session):
         for case in wanted[len(chosen) :]:
             outcome = self.outcomes[case]
             assert isinstance(outcome, dict)
-            outcome["against"]["note"] = f"it looks different, but {self._too_short()}"
+            outcome["against"]["note"] = f"looked different, but {self._too_short()}"
         return list(self._confirming(chosen))
 
     def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:
@@ -209,7 +209,7 @@ class DuetSession(Session):
                     outcome["against"]["screening"] = to_record.screening_record(before)
                 elif case in ledger.failures:
                     before["note"] = (
-                        f"it looks different, but failed when measured again: {self._words(ledger.failures[case])}"
+                        f"looked different, but failed when measured again: {self._words(ledger.failures[case])}"
                     )
 
     def sides(self) -> DuetRecord:

@@ -59,18 +59,17 @@ def factor_table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:
             f"{record['case']['id']:<{width}}  {factor(one['ratio']):>8}  {interval:<17}  {one['pairs']:>5}  "
             f"{MARK[one['verdict']]} {one['verdict']}{', confirmed' if one['stage'] == 'confirmed' else ''}"
         )
-        if "note" in one:
-            lines.append(f"  {one['note']}")
     if len(shown) < len(rows):
         lines.append(f"… and {len(rows) - len(shown)} more; the report has them all")
-    return lines
+    notes = Counter(record["against"]["note"] for record in rows if "note" in record["against"])
+    return lines + [f"{number} case{'s' if number > 1 else ''}: {note}" for note, number in notes.items()]
 
 
 def stages(duet: DuetRecord) -> str:
     """How the verdicts came about."""
     confirmed, screened = duet["confirmed"], duet["screened"]
     second = (
-        "none looked different"
+        "none was measured a second time"
         if not confirmed
         else f"{confirmed} that looked different {'was' if confirmed == 1 else 'were'} measured again in fresh "
         f"processes and judged by that alone, at {duet['confidence'] * 100:.0f} % for all together"
