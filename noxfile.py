@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -47,6 +49,46 @@ def measure(session: nox.Session, name: str, *options: str) -> None:
     failed = json.loads(run.read_text())["torchduet"]["failed"]
     if failed:
         session.error(f"{len(failed)} case(s) failed; the report says why")
+
+
+@nox.session(venv_backend="none")
+def duet(session: nox.Session) -> None:
+    """Is B faster than A? ``nox -s duet -- "torch==2.12.0" "torch==2.13.0"`` times every case in both.
+
+    The first two arguments are what pip installs for A and for B (several packages in one argument are
+    separated by blanks); what follows goes to pytest: ``--suite my_model.py --budget 10m``.
+    """
+    if len(session.posargs) < 2 or any(one.startswith("-") for one in session.posargs[:2]):
+        session.error('name both sides: nox -s duet -- "torch==2.12.0" "torch==2.13.0"')
+    a, b, *rest = session.posargs
+    interpreters = [environment(session, name, wanted) for name, wanted in (("a", a), ("b", b))]
+    RESULTS.mkdir(exist_ok=True)
+    run, report = RESULTS / "duet.json", RESULTS / "duet.html"
+    run.unlink(missing_ok=True)
+    session.run(
+        *(interpreters[0], "-m", "pytest", "bench/", "--against", interpreters[1]),
+        *("--benchmark-json", str(run), "--benchmark-quiet"),
+        *rest,
+        success_codes=[0, 1],  # 1: some cases failed; the report says which and why
+        external=True,
+    )
+    if not run.exists():
+        session.error("nothing was measured; the lines above say why")
+    session.run(interpreters[0], "-m", "reports", "render", str(run), "-o", str(report), external=True)
+    session.log(f"Open {report.as_uri()}")
+
+
+def environment(session: nox.Session, name: str, wanted: str) -> str:
+    """The interpreter of a virtual environment that has this project and, instead of its torch, ``wanted``."""
+    folder = HERE / ".nox" / f"duet-{name}"
+    python = str(folder / "bin" / "python")
+    uv = shutil.which("uv")
+    if not Path(python).exists():
+        session.run(*((uv, "venv", "--seed") if uv else (sys.executable, "-m", "venv")), str(folder), external=True)
+    install = (uv, "pip", "install", "--python", python) if uv else (python, "-m", "pip", "install", "-q")
+    # What B needs: torch and numpy. Side A runs pytest, too; both get the whole, so that they differ in `wanted` alone.
+    session.run(*install, "-e", ".[export,logging,data]", *wanted.split(), external=True)
+    return python
 
 
 @nox.session

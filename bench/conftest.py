@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bench.duet import against
 from bench.engine import claims, preflight, replay, summary
 from bench.engine import options as option_parser
 from bench.engine.case import Case
@@ -57,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="measure the suite itself: each case against an identical copy, and against copies slowed down by "
         f"{', '.join(f'{factor - 1:.0%}' for factor in SLOWDOWNS)}",
     )
+    against.add_options(group)
 
 
 @pytest.hookimpl(trylast=True)
@@ -68,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         claims_only = claims.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
+        both = against.both_sides(config)
         options = option_parser.parse(
             **{
                 name: config.getoption(name)
@@ -85,6 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 )
             }
         )
+        if both is not None:
+            options = against.adapted(options, config.getoption("budget"))
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))
@@ -96,19 +101,24 @@ def pytest_configure(config: pytest.Config) -> None:
     warnings = [] if selecting_only else preflight.load_warnings(options.threads or cores())
     conductor = Conductor()
     config.add_cleanup(conductor.close)
-    if not selecting_only and options.suites is None and options.modes is None and not config.option.keyword:
+    everything = options.suites is None and options.modes is None and not config.option.keyword
+    if everything and not selecting_only:
         conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
-    session = Session(
-        options,
-        conductor,
-        _machine(conductor),
-        check_only=config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
-        selecting_only=selecting_only,
-        warnings=warnings,
-        data=data,
-        claims_only=claims_only,
-    )
-    config.stash[SESSION] = session
+    details: dict[str, Any] = {
+        "check_only": config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
+        "selecting_only": selecting_only,
+        "warnings": warnings,
+        "data": data,
+        "claims_only": claims_only,
+    }
+    machine = _machine(conductor)
+    if both is None:
+        config.stash[SESSION] = Session(options, conductor, machine, **details)
+        return
+    try:
+        config.stash[SESSION] = against.make_session(config, options, conductor, machine, both, details)
+    except OptionError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _json_path(config: pytest.Config) -> Path | None:
@@ -141,6 +151,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if _json_path(config) is None and not session.selecting_only and not session.check_only:
         lines.append("torchduet: there will be no report: it needs --benchmark-json run.json")
+    lines += against.header(session)
     return lines + [f"torchduet: warning: {warning}" for warning in session.warnings]
 
 
@@ -288,6 +299,11 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The speed-ups, and how to render the report."""
     session = config.stash[SESSION]
+    answer = against.closing(session)
+    if answer:
+        terminalreporter.section("B against A", sep="-")
+        for line in answer:
+            terminalreporter.write_line(line)
     lines = session.check_itself() if session.options.self_check else summary.table(session.records())
     if lines:
         what = "the suite against itself" if session.options.self_check else "speed-ups"

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.engine.estimate import VERDICTS, Speedup
-from bench.engine.schema import GRADES, KEY, SCHEMA, CeilingRecord, NoiseRecord, Record, RunRecord, SpeedupRecord
+from bench.engine.schema import (
+    GRADES,
+    KEY,
+    SCHEMA,
+    AgainstRecord,
+    CeilingRecord,
+    NoiseRecord,
+    Record,
+    RunRecord,
+    SpeedupRecord,
+)
 from reports.contract import ContractError, check, shown
 
 MAX_BYTES = 200 * 2**20
@@ -160,6 +170,8 @@ def _check_meaning(record: Record, where: str) -> None:
     _check_noise(record.get("noise"), f"{where}.noise")
     if any(number < 0 for number in timing.get("disturbed", [])):
         raise ContractError(f"{where}.timing.disturbed: expected numbers of blocks, from 0")
+    if "against" in record:
+        _check_against(record["against"], f"{where}.against")
     for name, meter in record.get("meters", {}).items():
         if not meter["values"]:
             raise ContractError(f"{where}.meters.{name}.values: expected at least one")
@@ -196,6 +208,14 @@ def _check_speedup(one: SpeedupRecord, where: str) -> None:
     follows = verdict_of(one)
     if one["verdict"] not in (follows, "unclear"):
         raise ContractError(f"{where}.verdict: is {one['verdict']!r}, but its interval says {follows!r}")
+
+
+def _check_against(one: AgainstRecord, where: str) -> None:
+    for name in ("ratio", "threshold", "base_seconds", "seconds"):
+        _positive(one[name], f"{where}.{name}")
+    _interval(one["low"], one["ratio"], one["high"], where)
+    if one["verdict"] not in VERDICTS:
+        raise ContractError(f"{where}.verdict: expected one of {', '.join(VERDICTS)}, got {shown(one['verdict'])}")
 
 
 def verdict_of(one: SpeedupRecord) -> str:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
 from bench.engine.schema import KEY
-from reports import loaders, roofline, sections, units
+from reports import duet, loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
@@ -65,6 +65,7 @@ def render(run: Run) -> str:
             few=FEW_CASES,
             overview=_overview(found),
             answers=[{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in found],
+            duet=duet.section(run),
             claims=sections.claims(run),
             paths=sections.paths(run),
             loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,

@@ -79,8 +79,11 @@ def details(run: Run) -> list[tuple[str, list[Detail]]]:
 
 
 def claims(run: Run) -> dict[str, Any] | None:
-    """The claims in the order of their verdicts' weight; None where there is nothing to judge by."""
-    if not run.records:
+    """The claims in the order of their verdicts' weight; None where there is nothing to judge by.
+
+    A duet holds each case against itself on the other side, and none against another case.
+    """
+    if not run.records or "against" in run.about:
         return None
     judged = judge(run)
     return {

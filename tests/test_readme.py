@@ -42,7 +42,7 @@ def test_every_option_is_in_the_readmes_table() -> None:
     ).stdout
     ours = re.search(r"\ntorchduet:\n(.*?)\n\n", shown, re.S)
     assert ours is not None
-    options = re.findall(r"^  (--[a-z]+)", ours.group(1), re.M)
-    assert len(options) == 10
+    options = re.findall(r"^  (--[a-z-]+)", ours.group(1), re.M)
+    assert len(options) == 13
     for option in options:
         assert re.search(rf"`{option}[ `]", README)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import types
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo.utils
 
 from bench.engine.schema import CompileRecord, GraphBreak
 
@@ -70,28 +70,39 @@ def cold_cache(parent: Path) -> None:
     What was compiled before stays loaded. The probe of the CPU's vector instructions is done once per
     run, before any worker starts, and is not repeated.
     """
-    folder = tempfile.mkdtemp(prefix="inductor-", dir=parent)
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
-    os.environ["TRITON_CACHE_DIR"] = str(Path(folder) / "triton")
+    compile_into(Path(tempfile.mkdtemp(prefix="inductor-", dir=parent)))
+
+
+def compile_into(folder: Path) -> None:
+    """From now on this process compiles into this cache, and uses what is in it."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    os.environ["TRITON_CACHE_DIR"] = str(folder / "triton")
     from torch._inductor.utils import clear_caches
 
     clear_caches()
+
+
+def _counters() -> Any:
+    from torch._dynamo.utils import counters
+
+    return counters
 
 
 class CompileWatch:
     """What Dynamo compiled since the watch was made."""
 
     def __init__(self) -> None:
-        torch._dynamo.utils.counters.clear()
+        if "torch._dynamo.utils" in sys.modules:  # else nothing has been compiled yet
+            _counters().clear()
 
     def compiled(self) -> int:
         """Number of frames and graphs compiled so far; grows whenever something is compiled."""
-        counters = torch._dynamo.utils.counters
-        return int(counters["stats"]["unique_graphs"]) + sum(counters["frames"].values())
+        counters = _counters()
+        return int(counters["stats"]["unique_graphs"]) + int(sum(counters["frames"].values()))
 
     def record(self) -> CompileRecord:
         """Graphs, and graph breaks with Dynamo's reason for each."""
-        counters = torch._dynamo.utils.counters
+        counters = _counters()
         breaks = [
             GraphBreak(reason=str(reason).split("\n")[0].strip(), count=int(count))
             for reason, count in counters["graph_break"].items()

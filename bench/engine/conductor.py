@@ -169,7 +169,7 @@ class Conductor:
                     message = channel.recv()
                 except EOFError:
                     process.join(5)
-                    raise WorkerError(f"the worker {_ending(process.exitcode)}{_printed(log)}") from None
+                    raise WorkerError(f"the worker {ending(process.exitcode)}{_printed(log)}") from None
                 if isinstance(message, worker.Answer):
                     return message
                 listen(message)
@@ -193,7 +193,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _ending(exitcode: int | None) -> str:
+def ending(exitcode: int | None) -> str:
+    """How a process ended, in words that follow its name."""
     if exitcode is None:
         return "closed its channel and went on running; it was killed"
     if exitcode >= 0:

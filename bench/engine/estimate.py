@@ -163,7 +163,11 @@ def speedup(
     the same host does, moves the ratio itself while it is being measured: neighbouring placements are
     then alike, and the interval is widened by :func:`drift_factor`.
     """
-    differences = placement_differences(reference, case)
+    return speedup_of(placement_differences(reference, case), confidence)
+
+
+def speedup_of(differences: Sequence[float], confidence: float = CONFIDENCE) -> Speedup:
+    """Speed-up from independent log ratios (reference time / case time), in the order taken."""
     estimate = hodges_lehmann(differences, confidence)
     factor = drift_factor(differences)
     return Speedup(

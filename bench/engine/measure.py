@@ -14,7 +14,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-import torch._dynamo.utils
 
 from bench.engine.case import Case
 from bench.engine.check import CheckError, check, has_nan, observed, reference_result
@@ -41,14 +40,13 @@ from bench.engine.rounds import (
 )
 from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
-from bench.engine.task import CaseResult, FamilyResult, Task
+from bench.engine.task import SEED, CaseResult, FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
 from bench.engine.twins import original
 from suites import data
 from suites.registry import load
 from suites.workload import Unavailable, Workload
 
-SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
 SETTLING_CALLS = 5
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
@@ -63,7 +61,7 @@ def find_workload(case: Case) -> Workload:
     raise LookupError(f"{case.id}: {case.source} no longer has this workload")
 
 
-class _Stages:
+class Stages:
     """One family's measurement, from inputs to blocks."""
 
     def __init__(self, task: Task, tell: Tell) -> None:
@@ -89,7 +87,7 @@ class _Stages:
             inputs = tuple(inputs)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
-            reference = reference_result(self.workload, inputs, in_float64(self.workload))
+            reference = self.reference(inputs)
         except Unavailable as reason:
             for case in cases:
                 self.results[case].skip = str(reason)
@@ -144,7 +142,7 @@ class _Stages:
         placements.fresh()
         self.tell(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
         if compiled:
-            cold_cache(Path(self.task.folder))
+            self.empty_cache(case)
         watch = CompileWatch()
         prepared = prepare(self.workload, case, inputs)
         placements.add(prepared.args)
@@ -155,7 +153,7 @@ class _Stages:
             clock.synchronize()
             seconds, calls = perf_counter() - start, 1
             checking = perf_counter()
-            result.check = check(self.workload, case.precision, observed(self.workload, inputs, value), reference)
+            self.check(result, inputs, value, reference)
             self.seconds["checking"] += perf_counter() - checking
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
@@ -173,6 +171,20 @@ class _Stages:
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
+
+    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
+        """What the results are checked against: in float64 on the CPU."""
+        return reference_result(self.workload, inputs, in_float64(self.workload))
+
+    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
+        """Hold a first call's value against the reference."""
+        tensors = observed(self.workload, inputs, value)
+        result.check = check(self.workload, result.case.precision, tensors, reference)
+
+    def empty_cache(self, case: Case) -> None:
+        """Before a case is compiled: nothing compiled earlier is found."""
+        del case
+        cold_cache(Path(self.task.folder))
 
     def warm_up(self) -> None:
         """Warm every run up and set its block length."""
@@ -318,7 +330,7 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
     tempfile.tempdir = task.folder  # what workloads write goes where the conductor removes it
     data.use(task.data)
     settle_allocator()
-    stages = _Stages(task, tell)
+    stages = Stages(task, tell)
     devices = dict.fromkeys(case.device for case in task.family.cases)
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 
 import torch
+import torch._dynamo.utils
 
 import bench.engine.measure  # noqa: F401
 from bench.engine.worker import PRELOAD_COMPILER

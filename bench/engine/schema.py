@@ -143,6 +143,35 @@ class CostRecord(TypedDict):
     samples: NotRequired[int]
 
 
+class ScreeningRecord(TypedDict):
+    """What the first stage of a duet said of a case that was then confirmed on fresh data."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    confidence: float
+    pairs: int
+
+
+class AgainstRecord(TypedDict):
+    """Side B of a duet held against side A in this case; ``blocks[pair][turn]``, the two paired turn by turn."""
+
+    stage: str  # "screened": by the first stage alone; "confirmed": judged by fresh pairs alone
+    verdict: str  # faster, slower: B than A; same, unclear
+    ratio: float  # A's time / B's time: above 1 means that B is faster
+    low: float | None  # None: too few pairs for an interval
+    high: float | None
+    confidence: float  # the level that it was judged by, after Holm's procedure
+    threshold: float
+    pairs: int
+    base_seconds: float  # per call: A
+    seconds: float  # per call: B
+    base_blocks: list[list[float]]
+    blocks: list[list[float]]
+    screening: NotRequired[ScreeningRecord]
+    note: NotRequired[str]
+
+
 class Record(TypedDict):
     """Everything about one case, under ``extra_info["torchduet"]``."""
 
@@ -160,6 +189,7 @@ class Record(TypedDict):
     operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
     peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
     noise: NotRequired[NoiseRecord]
+    against: NotRequired[AgainstRecord]  # of a duet; the record itself is side A's
 
 
 class TrialRecord(TypedDict):
@@ -232,6 +262,29 @@ class SecondsRecord(TypedDict):
     warming: float  # warm-up, calibration and untimed calls
 
 
+class SideRecord(TypedDict):
+    """One side of a duet."""
+
+    label: str  # what sets it apart from the other: "torch 2.12.0", "OMP_NUM_THREADS=1"
+    python: str  # the interpreter's path
+    python_version: str
+    torch: str
+    cuda: str | None
+    env: dict[str, str]  # set on this side alone
+    rev: str | None  # git revision of the user's suites; None: the files as they are
+
+
+class DuetRecord(TypedDict):
+    """A run of two sides: A is the interpreter that ran pytest, B what ``--against…`` named."""
+
+    base: SideRecord  # A
+    against: SideRecord  # B
+    screened: int  # cases
+    confirmed: int
+    confidence: float
+    threshold: float
+
+
 class RunRecord(TypedDict):
     """The run as a whole, under the file's top-level ``"torchduet"``."""
 
@@ -250,3 +303,4 @@ class RunRecord(TypedDict):
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]
     self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last one on this machine
+    against: NotRequired[DuetRecord]

@@ -146,9 +146,8 @@ class Session:
         elif case not in self.outcomes:
             family = next(family for family in self.families if case in family.reported)
             self.outcomes.update(self._measure(family))
-            if self._measured == len(self.families) and not self.check_only:
-                self.watch.pilots_before("", due=True)
-                self._measure_ceilings()
+            if self._measured == len(self.families):
+                self._finish()
         return self.outcomes[case]
 
     def _measure(self, family: Family) -> dict[Case, Outcome]:
@@ -232,6 +231,12 @@ class Session:
         self._measure_ceilings()
         self.watch.pilots_before(first.name)
         self.budget.set_aside(monotonic() - started)  # both are measured once more at the end
+
+    def _finish(self) -> None:
+        """After the last family."""
+        if not self.check_only:
+            self.watch.pilots_before("", due=True)
+            self._measure_ceilings()
 
     def _measure_ceilings(self) -> None:
         """What the machine can do at best, at the start and at the end: the load by others changes."""

@@ -8,6 +8,8 @@ from bench.engine.case import Case, Family
 from bench.engine.schema import CheckRecord, CompileRecord, FirstCallRecord
 from bench.engine.telemetry import Telemetry
 
+SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
+
 
 @dataclass(frozen=True)
 class Task:

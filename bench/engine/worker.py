@@ -41,21 +41,7 @@ class Answer:
 
 def main(job: Callable[..., Any], argument: Any, channel: Connection, log: str) -> None:
     """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
-    if hasattr(os, "setsid"):
-        os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    faulthandler.enable(file=sys.stderr, all_threads=False)
-    gc.freeze()
-    # As in a user's own process. Left alone, a workload's processes would come from the run's fork server:
-    # slower, without what was loaded since, and outside this process group, so that they would outlive it.
-    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
-
+    apart(log)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def tell(what: str, fraction: float) -> None:
@@ -72,6 +58,24 @@ def main(job: Callable[..., Any], argument: Any, channel: Connection, log: str) 
     channel.close()
     sys.stdout.flush()
     os._exit(0)  # interpreter shutdown with CUDA and compiled libraries loaded only costs time
+
+
+def apart(log: str) -> None:
+    """Give this process a group of its own and its output a file, and set it up as a user's own process is."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    faulthandler.enable(file=sys.stderr, all_threads=False)
+    gc.freeze()
+    # As in a user's own process. Left alone, a workload's processes would come from the run's fork server:
+    # slower, without what was loaded since, and outside this process group, so that they would outlive it.
+    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
 
 
 def _end_with_parent() -> None:

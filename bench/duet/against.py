@@ -1,0 +1,119 @@
+"""The pytest side of a duet: its options, its session, what it says in the terminal."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.duet.processes import SideError
+from bench.duet.session import BUDGET, MODES, DuetSession
+from bench.duet.sides import Side, sides
+from bench.duet.stages import Duet
+from bench.duet.words import factor_table, headline, stages
+from bench.engine.conductor import Conductor
+from bench.engine.machine import Machine
+from bench.engine.options import OptionError, Options
+from bench.engine.session import Session
+
+OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+    (
+        "--against",
+        "PYTHON",
+        {},
+        "another interpreter, e.g. ../other/.venv/bin/python: every case is timed in both, block by block in "
+        "alternation (default: none; it needs torch and numpy, nothing of ours)",
+    ),
+    (
+        "--against-env",
+        "NAME=VALUE",
+        {"action": "append"},
+        "hold this interpreter against itself with that environment variable; may be repeated (default: none)",
+    ),
+    (
+        "--against-rev",
+        "REV",
+        {},
+        "hold the files of --suite FILE against themselves as of that git revision (default: none)",
+    ),
+)
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """The options of a duet; any of them makes the run one."""
+    for name, metavar, details, text in OPTIONS:
+        group.addoption(name, metavar=metavar, help=text, default=None, **details)
+
+
+def both_sides(config: pytest.Config) -> tuple[Side, Side] | None:
+    """What is held against what; None where this run is no duet.
+
+    Raises:
+        OptionError: a side that cannot be used.
+    """
+    python, env, rev = (config.getoption(name) for name in ("against", "against_env", "against_rev"))
+    if not (python or env or rev):
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="torchduet-rev-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    return sides(python, env, rev, config.getoption("suite"), Path(folder.name))
+
+
+def adapted(options: Options, budget: str | None) -> Options:
+    """The options with a duet's own defaults: eager cases, and twice the time."""
+    return replace(
+        options,
+        modes=options.modes or MODES,
+        budget_seconds=BUDGET[options.tier] if budget is None else options.budget_seconds,
+    )
+
+
+def make_session(
+    config: pytest.Config,
+    options: Options,
+    conductor: Conductor,
+    machine: Machine,
+    both: tuple[Side, Side],
+    details: Mapping[str, Any],
+) -> DuetSession:
+    """The session of a duet; both interpreters have answered when this returns.
+
+    Raises:
+        OptionError: one of them cannot be a side.
+    """
+    compiler = any(mode != "eager" for mode in options.modes or ())
+    duet = Duet(both, compiler=compiler, data=options.data)
+    config.add_cleanup(duet.close)
+    session = DuetSession(options, conductor, machine, **details, duet=duet)
+    duet.threads = session.threads
+    if not session.selecting_only:
+        try:
+            duet.start()
+            session.meet()
+        except SideError as error:
+            raise OptionError(f"--against: {error}") from None
+    return session
+
+
+def header(session: Session) -> list[str]:
+    """What the two sides are."""
+    if not isinstance(session, DuetSession) or session.selecting_only:
+        return []
+    found = session.sides()
+    return [
+        f"torchduet: {letter} = {side['label']} ({side['python']}, Python {side['python_version']}, "
+        f"torch {side['torch']})"
+        for letter, side in (("A", found["base"]), ("B", found["against"]))
+    ]
+
+
+def closing(session: Session) -> Sequence[str]:
+    """The answer, the table and how it came about."""
+    if not isinstance(session, DuetSession) or not session.records():
+        return []
+    found = session.sides()
+    return [headline(found, session.records()), *factor_table(session.records()), stages(found)]

@@ -1,0 +1,39 @@
+"""What a worker is told to prepare: a family's cases in plain values. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from bench.duet.protocol import Message
+from bench.duet.sides import Side
+from bench.engine.case import Case
+
+COMPILER = "torch._dynamo"  # which optimisers import, too, when they are made
+
+
+def order(
+    side: Side, cases: Sequence[Case], *, threads: int, folder: str, data: str | None, seed: str, first: bool
+) -> Message:
+    """The first message to a worker.
+
+    Args:
+        threads: intra-op threads, where the side's environment does not say otherwise.
+        folder: where it may write, compile caches included.
+        seed: of the memory's random layout.
+        first: check the results against float64, and compile into an empty cache.
+    """
+    there = [replace(case, source=side.sources.get(case.source, case.source)) for case in cases]
+    return {
+        "cases": [asdict(case) for case in there],
+        "threads": side.threads(threads),
+        "folder": folder,
+        "data": data,
+        "seed": seed,
+        "first": first,
+    }
+
+
+def restored(message: Message) -> Case:
+    """A case from its plain values."""
+    return Case(**{**message, "size": tuple((axis, value) for axis, value in message["size"])})

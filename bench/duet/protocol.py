@@ -1,0 +1,79 @@
+"""What the conductor and the two sides say to each other: JSON objects, a line each, over a socket.
+
+Plain values only, so that the sides may have any Python and any torch. The standard library is all
+that is needed.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import select
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+VERSION = 1
+MOST_BYTES = 1 << 16  # read at once
+MOST_DESCRIPTORS = 4
+
+Message = dict[str, Any]
+
+
+class SilentError(Exception):
+    """Nothing was heard within the time allowed."""
+
+
+class Channel:
+    """One end of a connection: sends and receives messages, and open files along with them."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._read = b""
+        self.descriptors: list[int] = []  # received with the messages so far
+
+    def send(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """Send a message, and these open files with it.
+
+        Raises:
+            OSError: nobody listens any more.
+        """
+        line = json.dumps(message).encode() + b"\n"
+        if descriptors:
+            sent = socket.send_fds(self._socket, [line], descriptors)
+            line = line[sent:]
+        self._socket.sendall(line)
+
+    def receive(self, seconds: float | None = None) -> Message | None:
+        """The next message; None when the other end is closed.
+
+        Raises:
+            SilentError: nothing came within ``seconds``.
+        """
+        while b"\n" not in self._read:
+            if seconds is not None and not select.select([self._socket], [], [], seconds)[0]:
+                raise SilentError
+            try:
+                data = self._receive()
+            except ConnectionError:
+                return None
+            if not data:
+                return None
+            self._read += data
+        line, self._read = self._read.split(b"\n", 1)
+        message: Message = json.loads(line)
+        return message
+
+    def _receive(self) -> bytes:
+        room = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
+        data, ancillary, _, _ = self._socket.recvmsg(MOST_BYTES, room)
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                received = array.array("i")
+                received.frombytes(content[: len(content) - len(content) % received.itemsize])
+                self.descriptors += received
+        return data
+
+    def close(self) -> None:
+        """Close this end; the other one is told by what it receives."""
+        self._socket.close()

@@ -1,0 +1,94 @@
+"""From what both sides measured to the records in the JSON: side A's times, and B held against A."""
+
+from __future__ import annotations
+
+from bench.duet.judge import Judgement, screened
+from bench.duet.pairs import AGAINST, BASE, Ledger
+from bench.duet.processes import Facts
+from bench.duet.sides import Side
+from bench.duet.stages import differences
+from bench.engine.case import Case
+from bench.engine.estimate import CONFIDENCE, THRESHOLD, seconds_per_call
+from bench.engine.record import bound, cost_record, rounded, timing_record
+from bench.engine.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord
+from bench.engine.task import CaseResult
+from suites.workload import Workload
+
+
+def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
+    """One side as it stands in the run's record."""
+    return SideRecord(
+        label=label,
+        python=side.python,
+        python_version=facts.python,
+        torch=facts.torch,
+        cuda=facts.cuda,
+        env=dict(side.env),
+        rev=side.rev,
+    )
+
+
+def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], screened: int, confirmed: int) -> DuetRecord:
+    """What the two sides are, and how many cases came to which stage."""
+    labels = (
+        sides[BASE].words(facts[BASE].torch, sides[AGAINST], facts[AGAINST].torch),
+        sides[AGAINST].words(facts[AGAINST].torch, sides[BASE], facts[BASE].torch),
+    )
+    return DuetRecord(
+        base=side_record(sides[BASE], facts[BASE], labels[BASE]),
+        against=side_record(sides[AGAINST], facts[AGAINST], labels[AGAINST]),
+        screened=screened,
+        confirmed=confirmed,
+        confidence=CONFIDENCE,
+        threshold=THRESHOLD,
+    )
+
+
+def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: str) -> AgainstRecord:
+    """B held against A, by the pairs of one stage."""
+    sides = [[pair[side] for pair in ledger.blocks[case]] for side in (BASE, AGAINST)]
+    estimate = judgement.estimate
+    return AgainstRecord(
+        stage=stage,
+        verdict=judgement.verdict,
+        ratio=estimate.ratio,
+        low=bound(estimate.low),
+        high=bound(estimate.high),
+        confidence=estimate.confidence,
+        threshold=THRESHOLD,
+        pairs=estimate.placements,
+        base_seconds=seconds_per_call(sides[BASE]).point,
+        seconds=seconds_per_call(sides[AGAINST]).point,
+        base_blocks=[[rounded(value) for value in turns] for turns in sides[BASE]],
+        blocks=[[rounded(value) for value in turns] for turns in sides[AGAINST]],
+    )
+
+
+def screening_record(record: AgainstRecord) -> ScreeningRecord:
+    """What the first stage said, without its blocks: A's stand as the case's own timing."""
+    return ScreeningRecord(
+        ratio=record["ratio"],
+        low=record["low"],
+        high=record["high"],
+        confidence=record["confidence"],
+        pairs=record["pairs"],
+    )
+
+
+def screened_record(ledger: Ledger, case: Case, workload: Workload, *, reference: bool) -> Record:
+    """A case after the first stage: A's own record, with B held against it."""
+    first = ledger.first[case]
+    blocks = [pair[BASE] for pair in ledger.blocks[case]]
+    result = CaseResult(case, clock=first["clock"], calls=ledger.paces[case].calls, blocks=blocks)
+    return Record(
+        schema=SCHEMA,
+        case=case.record(reference=reference),
+        timing=timing_record(result, "limit"),
+        speedups=[],
+        first_call=first["first_call"],
+        compile=first["compile"],
+        check=first["check"],
+        cost=cost_record(workload, case),
+        notes=[],
+        against=against_record(ledger, case, screened(differences(ledger, case)), "screened"),
+    )

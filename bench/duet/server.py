@@ -1,0 +1,125 @@
+"""The process that a side starts with: its interpreter has imported torch and forks that side's workers.
+
+Run by the side's own interpreter, which needs torch and numpy and neither pytest nor an installation
+of ours. It computes nothing and touches no device, so that forking it is sound. It ends when the
+conductor does, whatever becomes of that: then its end of the connection is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import signal
+import socket
+import sys
+from time import monotonic, sleep
+
+from bench.duet.protocol import VERSION, Channel, Message
+from bench.engine.worker import PRELOAD_COMPILER
+
+OLDEST_TORCH = (2, 9)  # the first with fp32_precision, by which the engine sets TF32
+GRACE_SECONDS = 1.0
+POLL_SECONDS = 0.002
+
+
+def main(descriptor: int) -> None:
+    """Say what this side is, then fork workers until the conductor is gone."""
+    control = Channel(socket.socket(fileno=descriptor))
+    control.send(describe())
+    serve(control)
+    os._exit(0)  # interpreter shutdown with torch loaded only costs time
+
+
+def describe() -> Message:
+    """What this interpreter has: ``torch``, ``python``, …; or ``error``, why it cannot be a side."""
+    try:
+        import numpy  # noqa: F401
+        import torch
+    except ModuleNotFoundError as error:
+        return {"error": f"has no {error.name}: {sys.executable} -m pip install {error.name}"}
+    except (ImportError, OSError) as error:
+        return {"error": f"cannot import torch: {_one_line(error)}"}
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST_TORCH:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        return {"error": f"has torch {torch.__version__}, which is too old: {oldest} or newer is needed"}
+    try:
+        import bench.duet.worker
+
+        if os.environ.get(PRELOAD_COMPILER) == "1":
+            import bench.engine.preload  # noqa: F401
+    except ModuleNotFoundError as error:
+        return {"error": f"lacks the package {error.name}"}
+    except ImportError as error:
+        return {"error": f"cannot import the engine: {_one_line(error)}"}
+    return {
+        "protocol": VERSION,
+        "executable": sys.executable,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+    }
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def serve(control: Channel) -> None:
+    """Fork a worker for each ``fork``, end one for each ``reap``; when the conductor is gone, end all.
+
+    ``import`` lets it import a module that its workers turned out to need, once instead of in each.
+    """
+    workers: set[int] = set()
+    try:
+        while (message := control.receive()) is not None:
+            if message["do"] == "fork":
+                pid = _fork(control, message["log"])
+                workers.add(pid)
+                control.send({"pid": pid})
+            elif message["do"] == "import":
+                importlib.import_module(message["module"])
+                control.send({})
+            elif message["do"] == "reap":
+                control.send({"exit": reap(message["pid"], message["grace"])})
+                workers.discard(message["pid"])
+    finally:
+        for pid in workers:
+            reap(pid, 0.0)
+
+
+def _fork(control: Channel, log: str) -> int:
+    connection = socket.socket(fileno=control.descriptors.pop())
+    pid = os.fork()
+    if pid:
+        connection.close()
+        return pid
+    try:
+        control.close()
+        from bench.duet.worker import main as work
+
+        work(Channel(connection), log)
+    finally:
+        os._exit(1)  # never back into the server's loop
+
+
+def reap(pid: int, grace: float = GRACE_SECONDS) -> int:
+    """Let a worker end by itself for ``grace`` seconds, then kill its process group; its exit code.
+
+    Negative for a signal, as subprocess has it.
+    """
+    deadline = monotonic() + grace
+    ended, status = 0, 0
+    while not ended and monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            sleep(POLL_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)  # its own children, too
+    if not ended:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # it may not have had a group of its own yet
+        _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)

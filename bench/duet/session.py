@@ -1,0 +1,225 @@
+"""A run of two sides: families screened one after the other, the suspicious confirmed at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from bench.duet import record as to_record
+from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_needed, screened
+from bench.duet.pairs import BASE, Failure, Ledger
+from bench.duet.processes import Facts
+from bench.duet.stages import Duet, differences
+from bench.engine.budget import TIER_BUDGET, Budget
+from bench.engine.case import Case, Family, group
+from bench.engine.estimate import MIN_PLACEMENTS
+from bench.engine.progress import duration
+from bench.engine.record import Outcome, Skip
+from bench.engine.schema import DuetRecord, RunRecord
+from bench.engine.session import Session
+
+BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
+MODES = ("eager",)  # unless asked for: every pair of processes has to compile or load what was compiled
+SCREENING_SHARE = 0.6  # of the budget; what it leaves over goes to the second stage
+LONG_CALLS = 4.0  # so many times as many as when one process measures
+MOST_SCREENING_SECONDS = 1.5  # for a case's blocks, on both sides together
+LETTERS = ("A", "B")
+
+
+@dataclass
+class DuetSession(Session):
+    """The state of one ``pytest bench/ --against…``; its records are side A's, with B held against it.
+
+    Args:
+        duet: both sides' processes.
+    """
+
+    duet: Duet = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.ledgers: dict[Case, Ledger] = {}
+        self.confirmed = 0
+        self._facts: tuple[Facts, Facts] | None = None
+        self._deadline = math.inf
+
+    def plan(self, selected: Sequence[Case]) -> None:
+        """Fix the families, of the selected cases alone, and start the interpreters of the first stage."""
+        runnable = [case for case in selected if self.machine.unavailable(case) is None]
+        groups = group((case, self._references[case]) for case in runnable)
+        self.families = [Family(cases=family.reported, reported=family.reported) for family in groups]
+        if self.families and not self.selecting_only and not self.check_only:
+            self.duet.start(SCREENING_PAIRS - 1)
+
+    def _measure(self, family: Family) -> dict[Case, Outcome]:
+        if self.budget is None:
+            self.show("starting: both sides import torch")
+            self._begin()
+        assert self.budget is not None
+        self._measured += 1
+        self.show(f"{self._place()} {family.name} · {self._left()}")
+        if self.check_only:
+            ledger = self.duet.check(family.cases)
+            self.budget.done(family)
+            unchecked = Skip("checked on both sides, not timed (--benchmark-disable)")
+            return {case: self._failure(ledger, case) or unchecked for case in family.cases}
+        seconds = self.budget.allot(family)
+        if seconds is None:
+            self.budget.done(family)
+            return dict.fromkeys(family.cases, Skip(self._too_short()))
+        seconds = min(seconds, MOST_SCREENING_SECONDS * len(family.cases))
+        ledger = self.duet.screen(
+            family.cases,
+            seconds,
+            lambda pair: self.show(f"{self._place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self._left()}"),
+        )
+        timed = self._note(ledger)
+        self.budget.done(family, ledger.seconds - timed, (seconds, timed))
+        self.ledgers.update(dict.fromkeys(family.cases, ledger))
+        workload = self.workload(family.reference)
+        return {
+            case: self._failure(ledger, case)
+            or to_record.screened_record(ledger, case, workload, reference=case == self._references[case])
+            for case in family.cases
+        }
+
+    def meet(self) -> None:
+        """Wait until both interpreters have said what they are.
+
+        Raises:
+            SideError: one of them cannot be a side.
+        """
+        self._facts = self.duet.facts()
+
+    def _begin(self) -> None:
+        self.duet.await_servers()
+        self.startup = monotonic() - self.begun
+        total = self.options.budget_seconds
+        self._deadline = monotonic() + total
+        self.budget = Budget(
+            total * SCREENING_SHARE,
+            self.families,
+            {
+                family.name: LONG_CALLS * self.workload(family.reference).seconds_of(dict(family.reference.size))
+                for family in self.families
+            },
+        )
+
+    def _note(self, ledger: Ledger) -> float:
+        """Add up where a ledger's time went; the seconds inside its blocks."""
+        timed = sum(
+            sum(turns) * ledger.paces[case].calls
+            for case, pairs in ledger.blocks.items()
+            for pair in pairs
+            for turns in pair
+        )
+        self.seconds["timed"] += timed
+        self.seconds["warming"] += ledger.seconds - timed
+        return timed
+
+    def _place(self) -> str:
+        return f"[{self._measured}/{len(self.families)}]"
+
+    def _too_short(self) -> str:
+        return (
+            f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
+            "raise --budget or select fewer cases with -k"
+        )
+
+    def _failure(self, ledger: Ledger, case: Case) -> Outcome | None:
+        failure = ledger.failures.get(case)
+        if failure is None:
+            return None
+        reason = self._words(failure)
+        return Skip(reason) if failure.skip else f"{case.id}: {reason}"
+
+    def _words(self, failure: Failure) -> str:
+        if failure.side is None:
+            return failure.reason
+        record = self.sides()
+        side = record["base" if failure.side == BASE else "against"]
+        return f"on side {LETTERS[failure.side]} ({side['label']}): {failure.reason}"
+
+    def _finish(self) -> None:
+        """The second stage: what looks different is timed anew and judged by that alone."""
+        if self.check_only:
+            return
+        ledgers = self._chosen()
+        if ledgers:
+            self.duet.confirm(
+                ledgers,
+                self._deadline,
+                lambda family, pair, pairs: self.show(
+                    f"confirming what looks different: pair {pair + 1} of {pairs} or more, {family}"
+                ),
+            )
+        for ledger in ledgers:
+            self._note(ledger)
+        self.duet.close_servers()
+        self._judge(ledgers)
+
+    def _chosen(self) -> list[Ledger]:
+        """New ledgers for the cases to confirm, as many as the time is enough for, the surest first."""
+        effects = {}
+        for case, outcome in self.outcomes.items():
+            if isinstance(outcome, dict) and looks_different(found := differences(self.ledgers[case], case)):
+                estimate = screened(found).estimate
+                effects[case] = abs(math.log(estimate.ratio)) / max(estimate.half_width, 1e-6)
+        wanted = sorted(effects, key=lambda case: -effects[case])
+        chosen = list(wanted)
+        left = self._deadline - monotonic()
+        while len(chosen) > 1 and self._cost(chosen) > left:
+            chosen.pop()
+        for case in wanted[len(chosen) :]:
+            outcome = self.outcomes[case]
+            assert isinstance(outcome, dict)
+            outcome["against"]["note"] = f"looked different, but {self._too_short()}"
+        return list(self._confirming(chosen))
+
+    def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:
+        ledgers = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
+        for ledger in ledgers.values():
+            yield ledger.confirming([case for case in cases if self.ledgers[case] is ledger])
+
+    def _cost(self, cases: Sequence[Case]) -> float:
+        """Seconds that confirming takes at the least."""
+        before = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
+        preparing = sum(ledger.seconds / max(ledger.pairs, 1) for ledger in before.values())
+        pair = preparing + sum(ledger.timed(case) for ledger in self._confirming(cases) for case in ledger.cases)
+        return pairs_needed(len(cases)) * (pair + self.duet.start_seconds)
+
+    def _judge(self, ledgers: Sequence[Ledger]) -> None:
+        fresh = {
+            case: differences(ledger, case)
+            for ledger in ledgers
+            for case in ledger.cases
+            if len(ledger.blocks.get(case, [])) >= MIN_PLACEMENTS
+        }
+        judged = confirmed(fresh)
+        self.confirmed = len(judged)
+        for ledger in ledgers:
+            for case in ledger.cases:
+                outcome = self.outcomes[case]
+                assert isinstance(outcome, dict)
+                before = outcome["against"]
+                if case in judged:
+                    outcome["against"] = to_record.against_record(ledger, case, judged[case], "confirmed")
+                    outcome["against"]["screening"] = to_record.screening_record(before)
+                elif case in ledger.failures:
+                    before["note"] = (
+                        f"looked different, but failed when measured again: {self._words(ledger.failures[case])}"
+                    )
+
+    def sides(self) -> DuetRecord:
+        """What the two sides are."""
+        assert self._facts is not None
+        return to_record.duet_record(self.duet.sides, self._facts, len(self.records()), self.confirmed)
+
+    def run_record(self) -> RunRecord:
+        """The run as it stands in the JSON, with what the two sides are."""
+        made = super().run_record()
+        if self._facts is not None:
+            made["against"] = self.sides()
+        return made

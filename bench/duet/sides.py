@@ -1,0 +1,155 @@
+"""The two sides of a duet: which interpreter, environment and revision each is; from options to clear errors."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from bench.engine.options import OptionError
+from suites.registry import BUILT_IN
+
+THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: what runs the cases, and where its workloads come from.
+
+    Attributes:
+        python: the interpreter's path.
+        env: environment variables set on this side alone.
+        rev: the git revision of the user's suites; None: the files as they are.
+        sources: source of a suite → the file that stands for it on this side, where that is another.
+        folder: the working directory; None: this process's.
+    """
+
+    python: str
+    env: tuple[tuple[str, str], ...] = ()
+    rev: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+    folder: str | None = None
+
+    def environment(self, common: Mapping[str, str]) -> dict[str, str]:
+        """The environment of this side's processes."""
+        return {**os.environ, **common, **dict(self.env)}
+
+    def threads(self, default: int) -> int:
+        """Intra-op threads: what its own environment says, else ``default``."""
+        return int(dict(self.env).get(THREADS, default))
+
+    def words(self, torch: str, other: Side, other_torch: str) -> str:
+        """What sets it apart from the other side, in a few words: ``torch 2.12.0``."""
+        parts = [f"torch {torch}"] if torch != other_torch else []
+        parts += [f"{name}={value}" for name, value in self.env]
+        if other.env and not self.env:
+            parts.append("without " + " ".join(name for name, _ in other.env))
+        if self.rev or other.rev:
+            parts.append(self.rev or "the files as they are")
+        if not parts and self.python != other.python:
+            parts.append(self.python)
+        return ", ".join(parts) or "the same interpreter"
+
+
+def sides(
+    python: str | None, env: Sequence[str] | None, rev: str | None, suites: Sequence[str] | None, folder: Path
+) -> tuple[Side, Side]:
+    """Both sides: this interpreter as it is, and what it is held against.
+
+    Args:
+        folder: where a revision's files are put.
+
+    Raises:
+        OptionError: the interpreter, the variable or the revision cannot be used.
+    """
+    if not hasattr(os, "fork"):
+        raise OptionError("--against: needs fork, which this system does not have")
+    base = Side(sys.executable)
+    other = interpreter(python) if python else sys.executable
+    variables = tuple(variable(text) for text in env or ())
+    if rev is None:
+        return base, Side(other, variables)
+    sources, top = revision(rev, suites or (), folder)
+    return base, Side(other, variables, rev, sources, top)
+
+
+def interpreter(python: str) -> str:
+    """The path of an interpreter given as a path or as a command.
+
+    Raises:
+        OptionError: there is none.
+    """
+    path = Path(python).expanduser()
+    if path.is_dir():
+        raise OptionError(
+            f"--against {python}: is a folder; name the interpreter in it, e.g. {path / 'bin' / 'python'}"
+        )
+    found = shutil.which(str(path))
+    if found is None:
+        problem = "is not executable" if path.is_file() else "there is no such interpreter"
+        raise OptionError(f"--against {python}: {problem}; give the path of a Python that has torch")
+    return str(Path(found).absolute())  # not resolved: a virtual environment's python is a link
+
+
+def variable(text: str) -> tuple[str, str]:
+    """``NAME=VALUE`` taken apart.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise OptionError(f"--against-env {text!r}: use NAME=VALUE, e.g. OMP_NUM_THREADS=1")
+    if name == THREADS and not re.fullmatch(r"[1-9]\d{0,3}", value):
+        raise OptionError(f"--against-env {text!r}: use a whole number from 1 to 9999")
+    return name, value
+
+
+def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, str], str]:
+    """Put the repository as of ``rev`` below ``folder``: (source → its file there, the working directory there).
+
+    Nothing is checked out: the user's files and index stay as they are.
+
+    Raises:
+        OptionError: no suite of the user's, no repository, no such revision, or no such file in it.
+    """
+    option = f"--against-rev {rev}"
+    files = [source for source in suites if source not in BUILT_IN]
+    if not files:
+        raise OptionError(f"{option}: needs --suite FILE, a file of workloads in a git repository")
+    top = Path(_git(option, Path(files[0]).resolve().parent, "rev-parse", "--show-toplevel").strip())
+    commit = _git(option, top, "rev-parse", "--verify", "--end-of-options", f"{rev}^{{commit}}").strip()
+    with tarfile.open(fileobj=BytesIO(_git_bytes(option, top, "archive", "--format=tar", commit))) as archive:
+        archive.extractall(folder, filter="data")
+    found = {}
+    for source in files:
+        path = Path(source).resolve()
+        if not path.is_relative_to(top):
+            raise OptionError(f"{option}: {source} is not in the repository {top}")
+        there = folder / path.relative_to(top)
+        if not there.is_file():
+            raise OptionError(f"{option}: {path.relative_to(top)} is not in that revision")
+        found[source] = str(there)
+    here = Path.cwd()
+    return found, str(folder / here.relative_to(top) if here.is_relative_to(top) else here)
+
+
+def _git(option: str, folder: Path, *arguments: str) -> str:
+    return _git_bytes(option, folder, *arguments).decode(errors="replace")
+
+
+def _git_bytes(option: str, folder: Path, *arguments: str) -> bytes:
+    try:
+        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        raise OptionError(f"{option}: git is not installed") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        raise OptionError(f"{option}: {lines[-1] if lines else 'git failed'}") from None

@@ -1,0 +1,223 @@
+"""One side of a pair: a freshly forked process that prepares a family's cases and times a block when told.
+
+It runs in the side's own interpreter. Each message from the conductor is answered by one message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import random
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.duet.order import COMPILER, restored
+from bench.duet.protocol import Channel, Message
+from bench.engine.case import Case, Family
+from bench.engine.compile import compile_into
+from bench.engine.errors import describe
+from bench.engine.inputs import settle_allocator
+from bench.engine.measure import Stages
+from bench.engine.rounds import LONG_CALL_SECONDS, Run, undisturbed, warm_up
+from bench.engine.task import SEED, CaseResult, Task
+from bench.engine.worker import apart
+from suites import data
+from suites.registry import load
+from suites.workload import SuiteError
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+WARM_UP_SECONDS = 0.05
+_libc = ctypes.CDLL(None)
+LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the other process displaced
+
+
+def main(channel: Channel, log: str) -> None:
+    """The whole life of a worker."""
+    apart(log)
+    _end_with_server()
+    try:
+        _serve(channel)
+    except (BrokenPipeError, ConnectionError):
+        pass  # the conductor is gone, and the server is about to end this process
+    except Exception as error:  # noqa: BLE001 - sent to the conductor as the reason
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            channel.send({"fatal": f"{type(error).__name__}: {error}".split("\n")[0]})
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _end_with_server() -> None:
+    """When the server is killed, so is this worker: it may be stopped and would stay so for ever."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _serve(channel: Channel) -> None:
+    order = channel.receive()
+    if order is None:
+        return
+    side = Timed(order)
+    channel.send({"cases": side.prepare()})
+    with undisturbed():
+        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules})
+        while (message := channel.receive()) is not None:
+            channel.send(side.answer(message))
+
+
+def _cpu() -> int | None:
+    """The core that this thread has just run on; None where that is not known."""
+    return _libc.sched_getcpu() if sys.platform == "linux" else None
+
+
+class _SideStages(Stages):
+    """A family's stages on one side. What a former pair has checked and compiled is not done again."""
+
+    def __init__(self, task: Task, *, first: bool) -> None:
+        super().__init__(task, lambda _what, _fraction: None)
+        self.first = first
+
+    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
+        return super().reference(inputs) if self.first else []
+
+    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
+        if self.first:
+            super().check(result, inputs, value, reference)
+
+    def empty_cache(self, case: Case) -> None:
+        """A cache for each case and side: cold in the first pair, warm in those after it."""
+        folder = Path(self.task.folder) / f"inductor-{self.task.family.cases.index(case)}"
+        folder.mkdir(exist_ok=True)
+        compile_into(folder)
+
+
+class Timed:
+    """The cases of one family in this process, from the conductor's order."""
+
+    def __init__(self, order: Message) -> None:
+        self.cases = [restored(one) for one in order["cases"]]
+        self.results = {case: CaseResult(case) for case in self.cases}
+        self._runs: dict[int, Run] = {}
+        self._stages: _SideStages | None = None
+        torch.set_num_threads(order["threads"])
+        tempfile.tempdir = order["folder"]
+        data.use(order["data"])
+        settle_allocator()
+        try:
+            self._leave_out_what_is_not_here()
+        except SuiteError as error:
+            for result in self.results.values():
+                result.error = str(error)
+        here = [case for case in self.cases if self._is_open(case)]
+        if here:
+            family = Family(cases=tuple(self.cases), reported=tuple(here))
+            task = Task(family, 0.0, order["threads"], order["folder"])
+            self._stages = _SideStages(task, first=order["first"])
+            self._stages.results = self.results
+            self._stages.rng = random.Random(f"{SEED} {order['seed']}")
+
+    def _is_open(self, case: Case) -> bool:
+        return self.results[case].error is None and self.results[case].skip is None
+
+    def _leave_out_what_is_not_here(self) -> None:
+        for case in self.cases:
+            suite = next((one for one in load(case.source) if one.name == case.suite), None)
+            workload = suite.workloads.get(case.workload) if suite else None
+            if workload is None:
+                self.results[case].skip = f"there is no workload {case.suite}.{case.workload} there"
+            elif case.implementation not in workload.implementations:
+                self.results[case].skip = f"{case.suite}.{case.workload} has no {case.implementation!r} there"
+            elif set(workload.axes) != {axis for axis, _ in case.size}:
+                self.results[case].skip = f"{case.suite}.{case.workload} has other sizes there"
+
+    def prepare(self) -> list[Message]:
+        """Inputs, first calls and checks; what came of each case."""
+        here = [case for case in self.cases if self._is_open(case)]
+        for device in dict.fromkeys(case.device for case in here):
+            assert self._stages is not None
+            self._stages.prepare_device(device, [case for case in here if case.device == device])
+        return [
+            {
+                "error": result.error,
+                "skip": result.skip,
+                "clock": result.clock,
+                "check": result.check,
+                "first_call": result.first_call,
+                "compile": result.compile,
+            }
+            for result in self.results.values()
+        ]
+
+    def warm_up(self) -> list[Message]:
+        """Of each case the seconds per call, or the error."""
+        found: list[Message] = [{"seconds": 0.0, "error": None} for _ in self.cases]
+        for run in self._stages.runs if self._stages else ():
+            case = run.prepared.case
+            place = self.cases.index(case)
+            self._runs[place] = run
+            first = self.results[case].first_call
+            try:
+                if first is not None and case.mode == "eager" and first["seconds"] >= LONG_CALL_SECONDS:
+                    run.seconds = first["seconds"]
+                else:
+                    warm_up(run, WARM_UP_SECONDS)
+            except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                found[place]["error"] = describe(error, case.source)
+            found[place]["seconds"] = run.seconds
+        return found
+
+    def answer(self, message: Message) -> Message:
+        """Do what the conductor asks for: ``fresh`` inputs, a ``block``, or the last look (``finite``)."""
+        if message["do"] == "block":
+            return self._block(message["case"], message["calls"])
+        if message["do"] == "fresh":
+            return self._fresh(message["cases"])
+        return self._finite()
+
+    def _block(self, place: int, calls: int) -> Message:
+        run = self._runs[place]
+        run.calls = calls
+        try:
+            if run.seconds < LEAD_IN_SECONDS:
+                run.call()  # the other process ran meanwhile: its data are in the caches
+            seconds = run.block().seconds
+            return {"seconds": seconds, "cpu": _cpu()}
+        except Exception as error:  # noqa: BLE001 - becomes this case's reason
+            return {"error": describe(error, run.prepared.case.source)}
+
+    def _fresh(self, places: Sequence[int]) -> Message:
+        """Move the inputs to fresh memory and call each case once; the errors by case."""
+        assert self._stages is not None
+        errors: dict[str, str] = {}
+        for placements in self._stages.placements:
+            try:
+                placements.fresh()
+            except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
+                reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
+                return {"errors": {str(place): reason for place in places}}
+        gc.collect()
+        for place in places:
+            run = self._runs[place]
+            run.prepared.context.next_placement()
+            run.placements.append([])
+            try:
+                if run.seconds < LONG_CALL_SECONDS:
+                    run.call()
+            except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                errors[str(place)] = describe(error, run.prepared.case.source)
+        return {"errors": errors}
+
+    def _finite(self) -> Message:
+        """Which results turned NaN while they were timed."""
+        assert self._stages is not None
+        self._stages.still_finite()
+        return {"errors": {str(place): run.error for place, run in self._runs.items() if run.error}}

@@ -1,0 +1,84 @@
+"""Is B faster than A: what a run of two sides found, for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from bench.duet.words import headline, ordered, stages
+from bench.engine.schema import Record, SideRecord
+from reports import units
+from reports.figures import Chart
+from reports.forest import MAX_ROWS, Bar, forest
+from reports.frames import anchor
+from reports.load import Run
+
+
+def section(run: Run) -> dict[str, Any] | None:
+    """The headline, both sides, a row per case and its chart; None for a run of one side."""
+    duet = run.about.get("against")
+    if duet is None:
+        return None
+    places = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
+    rows = ordered(run.records)
+    return {
+        "headline": headline(duet, run.records),
+        "stages": stages(duet),
+        "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
+        "rows": [(places[record["case"]["id"]], record, record["against"]) for record in rows],
+        "chart": chart(rows, duet["threshold"]) if rows else None,
+        "standing": standing(rows),
+        "tally": {
+            verdict: sum(record["against"]["verdict"] == verdict for record in rows)
+            for verdict in ("slower", "faster", "same", "unclear")
+        },
+    }
+
+
+def chart(records: Sequence[Record], threshold: float) -> Chart:
+    """B's speed-up over A, a row per case; the first where they are too many."""
+    drawn = sorted(records[:MAX_ROWS], key=lambda record: record["case"]["suite"])
+    bars = [
+        Bar(
+            record["case"]["suite"],
+            record["case"]["id"].removeprefix(f"{record['case']['suite']}."),
+            record["against"]["ratio"],
+            record["against"]["low"],
+            record["against"]["high"],
+            record["against"]["verdict"],
+        )
+        for record in drawn
+    ]
+    ratios = sorted(record["against"]["ratio"] for record in records)
+    rest = len(records) - len(drawn)
+    return Chart(
+        svg=Markup(forest(bars, threshold, "duet")),
+        narrow=Markup(forest(bars, threshold, "duet-n", narrow=True)),
+        title="B’s speed-up over A",
+        alternative=f"Forest plot of {len(bars)} speed-ups of B over A, from {units.ratio(ratios[0])} to "
+        f"{units.ratio(ratios[-1])}.",
+        note=f"{rest} more, the least telling, are in the table below." if rest else "",
+    )
+
+
+def standing(records: Sequence[Record]) -> tuple[str, str]:
+    """The tone and the words of the answer."""
+    found = {record["against"]["verdict"] for record in records}
+    if {"slower", "faster"} <= found:
+        return "depends", "It depends"
+    if "slower" in found:
+        return "no", "B is slower"
+    if "faster" in found:
+        return "yes", "B is faster"
+    return ("same", "No difference") if found == {"same"} else ("unclear", "No difference found")
+
+
+def facts(side: SideRecord) -> str:
+    """A side in one line."""
+    parts = [f"torch {side['torch']}", f"Python {side['python_version']}", side["python"]]
+    parts += [f"{name}={value}" for name, value in side["env"].items()]
+    if side["rev"]:
+        parts.append(f"suites as of {side['rev']}")
+    return " · ".join(parts)

@@ -1,0 +1,278 @@
+"""Two live interpreters: what reaches whom, what each failure costs, and that nothing is left behind."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from bench.duet.pairs import Ledger
+from bench.duet.processes import Server, SideError, link_packages
+from bench.duet.sides import Side, sides
+from bench.duet.stages import Duet, differences
+from bench.engine.case import Case, cases_of, group
+from bench.engine.options import OptionError
+from suites.registry import load
+
+ROOT = Path(__file__).parents[2]
+WORKLOADS = Path(__file__).parent / "workloads"
+SIDED, SMALL = str(WORKLOADS / "sided.py"), str(WORKLOADS / "small.py")
+MARK = "TORCHDUET_DUET_MARK"
+
+
+def family(source: str, words: str) -> list[Case]:
+    """The cases of the one family with these words in its name."""
+    (suite,) = load(source)
+    (found,) = [one for one in group(cases_of(source, suite, tier="quick", devices=["cpu"])) if words in one.name]
+    return list(found.reported)
+
+
+def processes(mark: str) -> list[str]:
+    """Command lines of the live processes that have a mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def duet() -> Iterator[Duet]:
+    """This interpreter against itself with SIDED=1, one pair of servers."""
+    made = Duet((Side(sys.executable), Side(sys.executable, (("SIDED", "1"), (MARK, "live")))), compiler=False)
+    made.start()
+    made.await_servers()
+    yield made
+    made.close()
+    assert processes("live") == []
+
+
+def pair(duet: Duet, cases: list[Case]) -> Ledger:
+    """One pair of workers, timed for a quarter of a second."""
+    return duet.screen(cases, 1.25, lambda _: None)
+
+
+def test_both_sides_time_the_same_turns(duet: Duet) -> None:
+    (case,) = family(SIDED, "equal")
+    ledger = pair(duet, [case])
+    assert not ledger.failures
+    ((base, against),) = ledger.blocks[case]
+    assert len(base) == len(against) == ledger.placements * ledger.paces[case].turns
+    assert min(base + against) > 0
+    assert ledger.first[case]["check"]["relative_error"] <= ledger.first[case]["check"]["tolerance"]
+    assert len(processes("live")) == 1  # the server; its worker has ended
+
+
+def test_a_side_that_does_more_is_slower(duet: Duet) -> None:
+    (case,) = family(SIDED, "more")
+    (found,) = differences(pair(duet, [case]), case)
+    assert -0.9 < found < -0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "skip", "reason"),
+    [
+        ("raises", False, "it raised ValueError: not on this side (sided.py:"),
+        ("lacking", True, "something is not installed: pip install something"),
+        ("aborts", False, "was killed by SIGABRT"),
+    ],
+)
+def test_what_fails_on_one_side_says_which_and_why(duet: Duet, words: str, skip: bool, reason: str) -> None:
+    (case,) = family(SIDED, words)
+    ledger = pair(duet, [case])
+    assert ledger.failures[case].side == 1
+    assert ledger.failures[case].skip is skip
+    assert reason in ledger.failures[case].reason
+    assert case not in ledger.blocks
+
+
+def test_after_a_crash_the_next_family_is_timed(duet: Duet) -> None:
+    pair(duet, family(SIDED, "aborts"))
+    assert not pair(duet, family(SIDED, "equal")).failures
+
+
+def test_a_worker_stands_still_between_its_turns(duet: Duet) -> None:
+    base, _ = duet._servers[0]
+    worker = base.fork()
+    try:
+        worker.pause()
+        deadline = monotonic() + 5
+        while state(worker.pid) != "T" and monotonic() < deadline:
+            worker.pause()  # it may not have had a group of its own before
+            sleep(0.01)
+        assert state(worker.pid) == "T"
+    finally:
+        worker.end()
+    assert not Path(f"/proc/{worker.pid}").exists()
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_a_revision_is_timed_as_it_was(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        subprocess.run(["git", "-C", str(repository), *identity, *arguments], check=True, capture_output=True)
+
+    file = repository / "mine.py"
+    before = Path(SMALL).read_text().replace('"small"', '"mine"').replace("return x + y\n", "return x + y + y - y\n")
+    file.write_text(before)
+    git("init")
+    git("add", "mine.py")
+    git("commit", "-m", "before")
+    file.write_text(
+        before.replace("x + y + y - y", "x + y")
+        + '\nsuite.compare("new", {"f": add}, inputs=vectors, axes={"n": [9]})\n'
+    )
+    both = sides(None, None, "HEAD", [str(file)], tmp_path / "there")
+    assert (tmp_path / "there" / "mine.py").read_text() == before
+    assert "x + y + y" not in file.read_text()
+    made = Duet(both, compiler=False)
+    try:
+        made.start()
+        old = pair(made, family(str(file), "add[n=4000]"))
+        (case,) = old.cases
+        assert differences(old, case)[0] < -0.1
+        new = pair(made, family(str(file), "new")[:1])
+        (failure,) = new.failures.values()
+        assert failure.skip
+        assert failure.reason == "there is no workload mine.new there"
+    finally:
+        made.close()
+    with pytest.raises(OptionError, match="--against-rev nosuch: fatal: "):
+        sides(None, None, "nosuch", [str(file)], tmp_path / "again")
+    with pytest.raises(OptionError, match="needs --suite FILE"):
+        sides(None, None, "HEAD", ["mlp"], tmp_path / "again")
+    with pytest.raises(OptionError, match=r"--against-rev HEAD: .*not a git repository"):
+        sides(None, None, "HEAD", [str(tmp_path / "mine.py")], tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("python", "env", "message"),
+    [
+        ("/no/such/python", None, "--against /no/such/python: there is no such interpreter"),
+        ("/tmp", None, "--against /tmp: is a folder; name the interpreter in it, e.g. /tmp/bin/python"),
+        (__file__, None, "is not executable"),
+        (None, ["OMP_NUM_THREADS"], "--against-env 'OMP_NUM_THREADS': use NAME=VALUE"),
+        (None, ["OMP_NUM_THREADS=many"], "use a whole number"),
+    ],
+)
+def test_a_wrong_side_is_one_clear_line(
+    python: str | None, env: list[str] | None, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(OptionError) as raised:
+        sides(python, env, None, None, tmp_path)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 3", "did not start: it ended with exit code 3"),
+        ("echo broken linker >&2; exit 1", "did not start: broken linker"),
+        (f'exec {sys.executable} -S -E "$@"', "has no numpy"),
+        (
+            f'PYTHONPATH={{folder}} exec {sys.executable} "$@"',
+            "has torch 2.4.1, which is too old: 2.9 or newer is needed",
+        ),
+    ],
+)
+def test_an_interpreter_that_cannot_be_a_side_says_why(script: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("__version__ = '2.4.1'")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script.format(folder=tmp_path)}\n")
+    python.chmod(0o755)
+    server = Server(Side(str(python)), link_packages(tmp_path / "packages"), tmp_path / "server.log", {})
+    try:
+        with pytest.raises(SideError) as raised:
+            server.ready()
+    finally:
+        server.close()
+    assert message in str(raised.value)
+
+
+def test_threads_of_a_side_are_what_its_environment_says() -> None:
+    assert Side("python", (("OMP_NUM_THREADS", "3"),)).threads(8) == 3
+    assert Side("python").threads(8) == 8
+
+
+def test_sides_are_named_by_what_sets_them_apart() -> None:
+    a, b = Side("/a/python"), Side("/b/python")
+    assert a.words("2.12.0", b, "2.13.0") == "torch 2.12.0"
+    assert a.words("2.13.0", b, "2.13.0") == "/a/python"
+    threads = Side("/a/python", (("OMP_NUM_THREADS", "1"),))
+    assert threads.words("2.13.0", a, "2.13.0") == "OMP_NUM_THREADS=1"
+    assert a.words("2.13.0", threads, "2.13.0") == "without OMP_NUM_THREADS"
+    assert Side("/a/python", rev="HEAD~1").words("2.13.0", a, "2.13.0") == "HEAD~1"
+
+
+def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "bench/", "--suite", SIDED, "-k", "more or equal or raises"),
+            *("--against-env", "SIDED=1", "--against-env", f"{MARK}=run", "--threads", "1", "--budget", "20s"),
+            *("--benchmark-json", str(path)),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    run: dict[str, Any] = json.loads(path.read_text())
+    assert "1 is slower in B (SIDED=1, " in done.stdout
+    assert "on side B (SIDED=1, " in done.stdout
+    against = run["torchduet"]["against"]
+    assert (against["screened"], against["against"]["env"]["SIDED"]) == (2, "1")
+    records = {one["params"]["workload"]: one["extra_info"]["torchduet"] for one in run["benchmarks"]}
+    found = records["more"]["against"]
+    assert (found["stage"], found["verdict"]) == ("confirmed", "slower")
+    assert found["screening"]["pairs"] == 5
+    assert len(found["blocks"]) == len(found["base_blocks"]) == found["pairs"] >= 10
+    assert records["equal"]["against"]["verdict"] in ("same", "unclear")
+    assert len(records["more"]["timing"]["blocks"]) == 5
+    assert processes("run") == []
+    page = tmp_path / "report.html"
+    rendered = subprocess.run(
+        [sys.executable, "-m", "reports", "render", str(path), "-o", str(page)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert rendered.returncode == 0, rendered.stderr
+    assert "B is slower" in page.read_text()
+
+
+def test_when_pytest_is_killed_both_sides_end() -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "bench/", "--suite", SMALL, "--against-env", f"{MARK}=killed"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    deadline = monotonic() + 120
+    while len(processes("killed")) < 6 and monotonic() < deadline:  # five servers and a worker
+        sleep(0.05)
+    assert len(processes("killed")) >= 6
+    run.kill()
+    run.communicate(timeout=30)
+    while processes("killed") and monotonic() < deadline:
+        sleep(0.05)
+    assert processes("killed") == []
