@@ -71,6 +71,9 @@ def from_json(document: object, name: str = "run.json") -> Run:
     check(document[KEY], RunRecord, KEY)
     for index, ceiling in enumerate(document[KEY].get("ceilings", [])):
         _check_ceiling(ceiling, f"{KEY}.ceilings[{index}]")
+    for index, pilot in enumerate(document[KEY].get("pilots", [])):
+        for kind, seconds in pilot["seconds"].items():
+            _positive(seconds, f"{KEY}.pilots[{index}].seconds.{kind}")
     seen: dict[str, str] = {}
     for index, record in found.items():
         where = f"benchmarks[{index}].extra_info.{KEY}"

@@ -116,6 +116,14 @@ class CeilingRecord(TypedDict):
     operator_seconds: float  # the cheapest operator on one value
 
 
+class PilotRecord(TypedDict):
+    """Three fixed little workloads, timed between families: how fast the machine was just then."""
+
+    at: float  # seconds since the run began
+    before: str  # the family measured next, "" at the end
+    seconds: dict[str, float]  # "arithmetic", "memory", "calls" → per unit, the median of its blocks
+
+
 class CostRecord(TypedDict):
     """What one call costs; a missing key is unknown."""
 
@@ -181,3 +189,4 @@ class RunRecord(TypedDict):
     warnings: list[str]
     unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
     ceilings: NotRequired[list[CeilingRecord]]
+    pilots: NotRequired[list[PilotRecord]]
