@@ -22,7 +22,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "compare",
         help="hold finished runs against a base: what became slower, what faster",
-        description="Holds finished runs against the first, the base: what became slower or faster, and how sure it is.",
+        description="Holds finished runs against the first, the base: what became slower or faster, and how surely.",
         epilog=EPILOG,
         allow_abbrev=False,
     )

@@ -53,9 +53,9 @@ def why_unclear(one: Comparison) -> list[str]:
 def expectation(one: Comparison) -> str:
     """How many false alarms to expect."""
     return (
-        f"{one.asked} times and speed-ups are judged together (Holm’s procedure): where nothing changed, the chance that "
-        f"any of them is called faster or slower is held to {units.percent(FAMILY_WISE)}, so expect {FAMILY_WISE:g} false "
-        f"alarms. Judged one by one at 99 % it would be {one.asked * 0.01:.1f}."
+        f"{one.asked} times and speed-ups are judged together (Holm’s procedure): where nothing changed, the chance "
+        f"that any of them is called faster or slower is held to {units.percent(FAMILY_WISE)}, so expect "
+        f"{FAMILY_WISE:g} false alarms. Judged one by one at 99 % it would be {one.asked * 0.01:.1f}."
     )
 
 
