@@ -173,10 +173,18 @@ class _Sides:
     def _unmatched(self) -> list[Change]:
         """What only one run measured: failed or missing in the new one, or new in it."""
         failed = {one["case"]["id"]: one for one in self.new.about["failed"]}
+        before = {one["case"]["id"] for one in self.base.about["failed"]}
         reasons = {one["case"]["id"]: one["reason"] for one in self.new.about["skipped"]}
         reasons |= dict.fromkeys(self.new.about.get("unreached", []), "the run was stopped before its turn")
         found = [
-            Change(one["case"], "failed", self.thresholds.of(case), why=one["reason"].removeprefix(f"{case}: "))
+            Change(
+                one["case"],
+                "failed",
+                self.thresholds.of(case),
+                base=self.first.get(case),
+                why=one["reason"].removeprefix(f"{case}: ")
+                + (f" (in {self.base.name}, too)" if case in before else ""),
+            )
             for case, one in failed.items()
         ]
         for case, record in self.first.items():

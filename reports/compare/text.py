@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from reports import units
 from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
-from reports.markdown import cell
+from reports.harmless import cell, plain
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Why")
 LISTED = ("slower", "faster", "failed", "missing", "new")
@@ -17,21 +17,15 @@ LEGEND = "Base / new: how many times as fast (above 1× is faster), with its 99 
 
 
 def headline(one: Comparison) -> str:
-    """The answer in one sentence: ``2 of 61 cases are slower, 1 is faster``."""
+    """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``."""
     if not one.judged:
         return "No case was measured in both runs"
     slower, faster = len(one.of("slower")), len(one.of("faster"))
     if not slower and not faster:
         return f"None of {one.judged} cases is shown to be slower or faster"
-    parts = [
-        f"{number}{f' of {one.judged} cases' if place == 0 else ''} {'is' if number == 1 else 'are'} {word}"
-        for place, (word, number) in enumerate((("slower", slower), ("faster", faster)))
-    ]
-    return (
-        ", ".join(parts)
-        if slower
-        else f"No case is slower, {faster} of {one.judged} {'is' if faster == 1 else 'are'} faster"
-    )
+    if not slower:
+        return f"No case is slower, {faster} of {one.judged} {'is' if faster == 1 else 'are'} faster"
+    return f"{slower} of {one.judged} cases {'is' if slower == 1 else 'are'} slower, {faster or 'none'} faster"
 
 
 def tally(one: Comparison) -> str:
@@ -126,7 +120,7 @@ def _section(verdict: str, found: Sequence[Change]) -> Iterator[str]:
 def title_of(verdict: str) -> str:
     """The heading over cases of one verdict."""
     if verdict == "speed-up alone":
-        return "Only the speed-up over the reference is shown to have changed"
+        return "Only the speed-up is shown to have changed, by the case or by its reference"
     return TITLES.get(verdict, verdict.capitalize())
 
 
@@ -187,8 +181,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for row in rows:
         yield "| " + " | ".join(cell(text) for text in row) + " |"
     yield ""
-
-
-def plain(text: str) -> str:
-    """A line that cannot steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
