@@ -63,7 +63,7 @@ def _entry(one: Comparison, place: int, threshold: float) -> dict[str, Any]:
         "slower": counted["slower"],
         "counts": [(verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict]],
         "headline": headline(one),
-        "unclear": [f"Unclear: {reason}." for reason in why_unclear(one)],
+        "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(one)) else "",
         "guard": guard(one),
         "expectation": expectation(one),
         "moved": [(name, rows) for name, rows in moved.items() if rows],
