@@ -87,6 +87,7 @@ class _Sides:
         self.first, self.second = _by_id(base), _by_id(new)
         self.both = [case for case in self.first if case in self.second]
         self.differences = differences(base, new)
+        self.another_machine = any(one.kind in (MACHINE, SETTING) for one in self.differences)
         self.times = {
             case: self._question(case, _log_times(self.first[case]), _log_times(self.second[case]))
             for case in self.both
@@ -94,10 +95,10 @@ class _Sides:
         common = centre(list(self.times.values()))
         guards = self._guards()
         self.guarded = bool(guards)
-        for case, question in self.times.items():
-            movement = guards.get(question.unit) or self._stand_in(case, common)
-            self.times[case] = replace(question, movement=movement)
-        still = Movement(0.0, 0.0, "", guarded=True)
+        moved = {case: guards.get(one.unit) or self._stand_in(case, common) for case, one in self.times.items()}
+        moved = {case: self._with_its_device(case, one) if one else None for case, one in moved.items()}
+        self.times = {case: replace(one, movement=moved[case]) for case, one in self.times.items()}
+        still = Movement(0.0, 0.0, "")
         self.speedups = {
             case: replace(self._question(case, second, first), movement=still)
             for case in self.both
@@ -147,14 +148,25 @@ class _Sides:
         about it may still be the machine's.
         """
         base, new = self.base.about.get("pilots", []), self.new.about.get("pilots", [])
-        question = any(one.kind in (MACHINE, SETTING) for one in self.differences)
-        level = levels(base, new) if question else {}
+        level = levels(base, new) if self.another_machine else {}
         found = {}
         for family in dict.fromkeys(self.first[case]["case"]["family"] for case in self.both):
             movement = by_pilots(beside(family, base), beside(family, new), level)
             if movement is not None:
                 found[family] = movement
         return found
+
+    def _with_its_device(self, case: str, movement: Movement) -> Movement:
+        """The pilots run on the CPU. What moved all other families of a GPU may be its clocks."""
+        device = self.first[case]["case"]["device"]
+        others = [
+            one
+            for other, one in self.times.items()
+            if one.unit != self.times[case].unit and self.first[other]["case"]["device"] == device
+        ]
+        if device == "cpu" or not others or self.another_machine:
+            return movement
+        return movement.reaching(centre(others), f"all other families on {device} in the median")
 
     def _stand_in(self, case: str, common: float) -> Movement | None:
         record = self.first[case]["case"]

@@ -20,14 +20,12 @@ class Movement:
     """The movements that are possible, ``low <= 0 <= high``: that the machine did not move always is.
 
     Attributes:
-        source: what moved furthest, for a sentence: "its memory pilot".
-        guarded: whether pilots say so; else it is a stand-in.
+        source: what moved furthest, for a sentence: "the memory pilot beside it".
     """
 
     low: float
     high: float
     source: str
-    guarded: bool
 
     @property
     def furthest(self) -> float:
@@ -36,8 +34,13 @@ class Movement:
 
     @property
     def said(self) -> str:
-        """``its memory pilot took 4.1 % longer``."""
+        """``the memory pilot beside it took 4.1 % longer``."""
         return f"{self.source} took {longer(self.furthest)}"
+
+    def reaching(self, shift: float, source: str) -> Movement:
+        """The same with another possible movement."""
+        named = source if abs(shift) > abs(self.furthest) else self.source
+        return Movement(min(self.low, shift), max(self.high, shift), named)
 
 
 def longer(shift: float) -> str:
@@ -87,7 +90,7 @@ def by_pilots(
         if max(-least, most) > max(-low, high) or not source:
             source = f"the {kind} pilot beside it"
         low, high = min(low, least), max(high, most)
-    return Movement(low, high, source, guarded=True) if source else None
+    return Movement(low, high, source) if source else None
 
 
 def _kinds(base: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]) -> list[str]:
@@ -110,4 +113,4 @@ def stand_in(own: float | None, common: float, source: str) -> Movement | None:
     if own is None:
         return None
     named = source if abs(own) >= abs(common) else "all families in the median"
-    return Movement(min(0.0, own, common), max(0.0, own, common), named, guarded=False)
+    return Movement(min(0.0, own, common), max(0.0, own, common), named)

@@ -13,10 +13,12 @@ MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting",
 
 # What a key of ``machine`` or ``options`` says of a run. Others are shown, and nothing is made of them.
 KINDS = {
-    **dict.fromkeys(("cpu", "cpu_capability", "cores", "memory_bytes"), MACHINE),
+    **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
     **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
     **dict.fromkeys(("torch", "cuda", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
-    **dict.fromkeys(("threads", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING),
+    **dict.fromkeys(
+        ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
+    ),
     "data": SETTING,
     **dict.fromkeys(("tier", "budget_seconds", "device", "mode", "precision", "workers", "suite"), SELECTION),
 }
@@ -73,11 +75,6 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
     if _before(new, base):
         said.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
     return said
-
-
-def other_machine(found: list[Difference]) -> bool:
-    """Whether the runs were made on different hardware."""
-    return any(one.kind == MACHINE for one in found)
 
 
 def _facts(run: Run) -> dict[str, str | int | float | bool | None]:

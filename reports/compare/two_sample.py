@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import NormalDist, median
+from statistics import median
 
 from bench.engine.estimate import CONFIDENCE, Interval, drift_factor
 
@@ -68,8 +68,3 @@ def shift(first: Sequence[float], second: Sequence[float], confidence: float = C
     factor = max(drift_factor(first), drift_factor(second))
     low, high = differences[rank - 1], differences[-rank]
     return Interval(point, point - factor * (point - low), point + factor * (high - point))
-
-
-def standard_error(interval: Interval, confidence: float = CONFIDENCE) -> float:
-    """The shift's standard error as its interval has it: half its width over the normal quantile (Lehmann 1963)."""
-    return (interval.high - interval.low) / 2 / NormalDist().inv_cdf((1 + confidence) / 2)
