@@ -244,17 +244,10 @@ def test_what_moved_everything_on_a_gpu_is_not_held_against_the_code(
 ) -> None:
     new = remeasured(shared_document, 17)
     two = [json.loads(json.dumps(base).replace(" cpu ", " cuda ").replace('"cpu"', '"cuda"')) for base in (base, new)]
-    slower = {
-        case["family"] for case in map(case_of, two[1]["benchmarks"]) if families == "all" or "[n=512]" in case["id"]
-    }
     for one in two[1]["benchmarks"]:
-        if case_of(one)["family"] in slower:
-            timing = one["extra_info"][KEY]["timing"]
-            timing["blocks"] = [[1.12 * seconds for seconds in rounds] for rounds in timing["blocks"]]
+        record = one["extra_info"][KEY]
+        if families == "all" or "[n=512]" in record["case"]["family"]:
+            record["timing"]["blocks"] = [[1.12 * one for one in rounds] for rounds in record["timing"]["blocks"]]
     found = called(held(*two))
     assert bool(found) == (families == "one")
     assert all("[n=512]" in case for case in found)
-
-
-def case_of(benchmark: Any) -> Any:
-    return benchmark["extra_info"][KEY]["case"]
