@@ -17,13 +17,13 @@ from reports.refusal import refuse
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for input or output that cannot be used, or what the command says."""
     options = _parser().parse_args(arguments)
+    code = 0
     try:
-        code: int = options.command(options)
+        code = options.command(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code
 
 

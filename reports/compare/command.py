@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
-    from reports.compare.match import compare, unique_names
+    from reports.compare.match import compare
     from reports.compare.text import markdown, terminal
     from reports.load import RunFileError, load
     from reports.output import OutputError, keep_apart, write
@@ -84,3 +85,13 @@ def _threshold(text: str) -> float:
         return fraction(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def unique_names(paths: Sequence[str]) -> list[str]:
+    """What runs are called: their files' names, with as many folders as tell them apart."""
+    parts = [Path(path).parts for path in paths]
+    for depth in range(1, max(map(len, parts))):
+        names = ["/".join(one[-depth:]) for one in parts]
+        if len(set(names)) == len(set(paths)):
+            return names
+    return list(paths)

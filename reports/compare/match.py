@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from statistics import median, stdev
+from statistics import median
 
-from bench.engine.estimate import placement_differences
 from bench.engine.schema import CaseRecord, Record
 from reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
+from reports.compare.samples import log_speedups, log_times, question
 from reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
-from reports.compare.spread import Residual
 from reports.compare.thresholds import Thresholds
-from reports.compare.two_sample import shift
-from reports.compare.verdicts import Finding, Question, centre, findings
+from reports.compare.verdicts import Finding, centre, findings
 from reports.load import Run
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
@@ -89,8 +86,9 @@ class _Sides:
         self.differences = differences(base, new)
         self.another_machine = any(one.kind in (MACHINE, SETTING) for one in self.differences)
         self.times = {
-            case: self._question(case, _log_times(self.first[case]), _log_times(self.second[case]))
-            for case in self.both
+            case: question(self._family(case), log_times(record), log_times(self.second[case]), thresholds.of(case))
+            for case, record in self.first.items()
+            if case in self.second
         }
         common = centre(list(self.times.values()))
         guards = self._guards()
@@ -100,9 +98,9 @@ class _Sides:
         self.times = {case: replace(one, movement=moved[case]) for case, one in self.times.items()}
         still = Movement(0.0, 0.0, "")
         self.speedups = {
-            case: replace(self._question(case, second, first), movement=still)
+            case: replace(question(self._family(case), second, first, thresholds.of(case)), movement=still)
             for case in self.both
-            if (first := _log_speedups(case, self.first)) and (second := _log_speedups(case, self.second))
+            if (first := log_speedups(case, self.first)) and (second := log_speedups(case, self.second))
         }
 
     def comparison(self, times: Mapping[str, Finding], speedups: Mapping[str, Finding], asked: int) -> Comparison:
@@ -129,17 +127,8 @@ class _Sides:
             asked,
         )
 
-    def _question(self, case: str, above: list[float], below: list[float]) -> Question:
-        unit = self.first[case]["case"]["family"]
-        return Question(
-            unit=unit,
-            shift=shift(above, below),
-            placements=min(len(above), len(below)),
-            noise=math.hypot(*map(_noise, (above, below))),
-            halves=tuple(_halves(unit, side) for side in (above, below)),
-            movement=None,
-            threshold=self.thresholds.of(case),
-        )
+    def _family(self, case: str) -> str:
+        return self.first[case]["case"]["family"]
 
     def _guards(self) -> dict[str, Movement]:
         """What the pilots beside each family say; nothing where a run has none.
@@ -150,7 +139,7 @@ class _Sides:
         base, new = self.base.about.get("pilots", []), self.new.about.get("pilots", [])
         level = levels(base, new) if self.another_machine else {}
         found = {}
-        for family in dict.fromkeys(self.first[case]["case"]["family"] for case in self.both):
+        for family in dict.fromkeys(map(self._family, self.both)):
             movement = by_pilots(beside(family, base), beside(family, new), level)
             if movement is not None:
                 found[family] = movement
@@ -177,7 +166,7 @@ class _Sides:
             self.times[other].shift.point
             for other in self.both
             if other != case
-            and self.first[other]["case"]["family"] == record["family"]
+            and self._family(other) == record["family"]
             and self.first[other]["case"]["device"] == record["device"]
         ]
         return stand_in(median(beside_it) if beside_it else None, common, OTHERS)
@@ -220,40 +209,3 @@ class _Sides:
 
 def _by_id(run: Run) -> dict[str, Record]:
     return {record["case"]["id"]: record for record in run.records}
-
-
-def _log_times(record: Record) -> list[float]:
-    """Per placement, the log of its median block."""
-    return [math.log(median(rounds)) for rounds in record["timing"]["blocks"]]
-
-
-def _log_speedups(case: str, records: Mapping[str, Record]) -> list[float]:
-    """Per placement, the log speed-up over the reference; empty without a reference timed in alternation."""
-    held = [one["against"] for one in records[case]["speedups"] if one["knob"] == "reference"]
-    if not held or held[0] not in records:
-        return []
-    reference, own = (records[one]["timing"]["blocks"] for one in (held[0], case))
-    if [len(rounds) for rounds in reference] != [len(rounds) for rounds in own]:
-        return []
-    return placement_differences(reference, own)
-
-
-def _noise(values: Sequence[float]) -> float:
-    return stdev(values) if len(values) > 1 else 0.0
-
-
-def _halves(unit: str, values: Sequence[float]) -> Residual:
-    """The second half of a run held against its first, as if they were two runs."""
-    middle = len(values) // 2
-    apart = median(values[middle:]) - median(values[:middle]) if middle else 0.0
-    return Residual(unit, apart, math.sqrt(2) * _noise(values))
-
-
-def unique_names(paths: Sequence[str]) -> list[str]:
-    """What runs are called: their files' names, with as many folders as tell them apart."""
-    parts = [Path(path).parts for path in paths]
-    for depth in range(1, max(map(len, parts))):
-        names = ["/".join(one[-depth:]) for one in parts]
-        if len(set(names)) == len(set(paths)):
-            return names
-    return list(paths)

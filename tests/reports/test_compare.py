@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.engine.schema import KEY
-from reports.compare.match import Change, Comparison, compare, unique_names
+from reports.compare.command import unique_names
+from reports.compare.match import Change, Comparison, compare
 from reports.compare.thresholds import Thresholds
 from reports.load import from_json
 from tests.reports.remeasured import ids, remeasured
