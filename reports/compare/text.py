@@ -22,7 +22,9 @@ def headline(one: Comparison) -> str:
         return "No case was measured in both runs"
     slower, faster = len(one.of("slower")), len(one.of("faster"))
     if not slower and not faster:
-        return f"None of {one.judged} cases is shown to be slower or faster"
+        open_ones = len(one.of("unclear"))
+        are = f"; {open_ones} {'is' if open_ones == 1 else 'are'} unclear" if open_ones else ""
+        return f"None of {one.judged} cases is shown to be slower or faster{are}"
     if not slower:
         return f"No case is slower, {faster} of {one.judged} {'is' if faster == 1 else 'are'} faster"
     return f"{slower} of {one.judged} cases {'is' if slower == 1 else 'are'} slower, {faster or 'none'} faster"
