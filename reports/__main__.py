@@ -10,19 +10,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-UNUSABLE = 2
+from reports.compare.command import add_to as add_compare
+from reports.refusal import refuse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, or 2 for input or output that cannot be used."""
+    """Run a command; returns the exit code: 0, 2 for input or output that cannot be used, or what the command says."""
     options = _parser().parse_args(arguments)
+    code = 0
     try:
-        code: int = options.command(options)
+        code = options.command(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code
 
 
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     claims.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ -m claims --benchmark-json RUN`")
     claims.set_defaults(command=_claims)
+    add_compare(commands)
     return parser
 
 
@@ -61,7 +63,7 @@ def _claims(options: argparse.Namespace) -> int:
     try:
         run = load(options.run)
     except RunFileError as error:
-        return _refuse(error)
+        return refuse(error)
 
     from reports.claims import judge
     from reports.markdown import claims_table
@@ -78,21 +80,16 @@ def _render(options: argparse.Namespace) -> int:
         keep_apart(options.output, options.run)
         run = load(options.run)
     except (OutputError, RunFileError) as error:
-        return _refuse(error)
+        return refuse(error)
 
     from reports.page import render
 
     try:
         write(render(run), options.output)
     except OutputError as error:
-        return _refuse(error)
+        return refuse(error)
     print(options.output)
     return 0
-
-
-def _refuse(error: Exception) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return UNUSABLE
 
 
 if __name__ == "__main__":

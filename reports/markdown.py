@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from reports.claim_words import VERDICTS, effect, naive
 from reports.claims import Judgement
+from reports.harmless import cell
 from reports.load import Run
 
 HEAD = ("Claim", "Source and its figure", "Verdict", "Effect (99 % interval)", "One call, first call included")
@@ -40,9 +40,3 @@ def verdict(one: Judgement) -> str:
         return f"{VERDICTS[one.verdict]}: needs {'; and '.join(one.missing)}"
     rest = f"; {one.unmeasured} of {len(one.claim.comparisons)} comparisons not measured" if one.unmeasured else ""
     return f"**{VERDICTS[one.verdict]}**{rest}"
-
-
-def cell(text: str) -> str:
-    """Text that cannot end its cell, start HTML or steer a terminal."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\s]+", " ", text).strip()
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

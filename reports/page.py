@@ -48,7 +48,7 @@ def render(run: Run) -> str:
     found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
     script = (TEMPLATES / "report.js").read_text("utf-8")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             run=run,
@@ -56,7 +56,7 @@ def render(run: Run) -> str:
             csp=content_policy(script),
             css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
             script=Markup(script),
-            started=_date(run.about["started"]),
+            started=date(run.about["started"]),
             machine=_machine(run.about["machine"]),
             options=run.about["options"],
             stopped=stopped(run),
@@ -98,7 +98,8 @@ def content_policy(script: str) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates come from, and how they write numbers."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -158,7 +159,8 @@ def _raw(value: Any) -> str:
     return "" if number is None else repr(number)
 
 
-def _date(started: str) -> str:
+def date(started: str) -> str:
+    """When a run began, in words; as it stands in the file if that is no date."""
     try:
         return datetime.fromisoformat(started).strftime("%-d %B %Y, %H:%M %Z").strip()
     except ValueError:

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reports.compare.match import compare
+from reports.compare.page import render as render_comparison
+from reports.compare.thresholds import Thresholds
 from reports.load import from_json
 from reports.page import render
+from tests.reports.remeasured import remeasured
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 
@@ -65,7 +69,27 @@ def rich_page(browser: Browser, rich_address: str) -> Iterator[Page]:
     yield from opened(browser, rich_address)
 
 
-@pytest.fixture(params=["page", "rich_page"])
+@pytest.fixture(scope="module")
+def compared_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("compared") / "compare.html"
+    slower = {"matmul.square[n=512] cpu eager fp32": 1.3}
+    base, *others = [
+        from_json(remeasured(make_run(), seed, slower=changed, machine=machine), name)
+        for seed, (name, changed, machine) in enumerate(
+            (("base.json", {}, 1.0), ("slower.json", slower, 1.0), ("restless.json", {}, 1.1))
+        )
+    ]
+    path.write_text(render_comparison(compare(base, others, Thresholds()), 0.05), "utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def compared_page(browser: Browser, compared_address: str) -> Iterator[Page]:
+    """Two runs held against a base: one with a slower case, one on a machine that moved."""
+    yield from opened(browser, compared_address)
+
+
+@pytest.fixture(params=["page", "rich_page", "compared_page"])
 def either(request: pytest.FixtureRequest) -> Page:
     page: Page = request.getfixturevalue(request.param)
     return page
@@ -254,21 +278,22 @@ def test_nothing_of_a_forest_chart_is_cut_or_must_be_scrolled_to(either: Page, w
         })"""
     )
     charts = page.locator(".drawing.both").count()
-    assert len(drawn) == charts > 3  # one drawing of the two
+    assert len(drawn) == charts > 1  # one drawing of the two
     assert all(over <= 0 and out == 0 for over, out in drawn)
 
 
 def test_on_a_telephone_the_speed_up_stands_beside_the_name_that_stays(either: Page) -> None:
     page = either
     page.set_viewport_size({"width": 360, "height": 800})
-    first = page.locator("table[data-suite=mlp] tbody tr").first
+    first = page.locator("table.cases tbody tr[data-suite=mlp]").first
     name, ratio = first.locator("th").bounding_box(), first.locator("td:visible").first.bounding_box()
     assert name
     assert ratio
     assert abs(name["x"] + name["width"] - ratio["x"]) <= 2
     assert ratio["x"] + ratio["width"] <= 360
-    assert "batch=100 · eager · fp32" in first.locator("th").inner_text()
-    page.locator("table[data-suite=mlp]").evaluate("table => table.parentElement.scrollLeft = 150")
+    settings = first.evaluate("row => [row.dataset.mode, row.dataset.precision]")
+    assert all(word in first.locator("th").inner_text() for word in ("batch=100", *settings))
+    first.evaluate("row => row.closest('.scroll').scrollLeft = 150")
     after = first.locator("th").bounding_box()
     assert after
     assert abs(after["x"] - name["x"]) <= 1
@@ -431,3 +456,19 @@ def test_a_key_press_in_the_filter_touches_each_row_at_most_once(browser: Browse
     )
     assert 0 < changes <= len(document["benchmarks"]) + 20
     page.close()
+
+
+def test_a_comparison_shows_what_is_slower_first_and_is_filtered_by_verdict(compared_page: Page) -> None:
+    rows = shown(compared_page)
+    assert len(rows) == 2 * len(make_run()["benchmarks"])
+    assert rows[0]["verdict"] == "slower"
+    compared_page.get_by_role("search").get_by_label("Verdict").select_option("slower")
+    (row,) = shown(compared_page)
+    assert "matmul.square[n=512] cpu eager fp32" in row["words"]
+    assert compared_page.get_by_role("heading", level=1).inner_text() == "2 runs against base.json"
+
+
+def test_a_comparison_says_beside_an_open_verdict_what_keeps_it_open(compared_page: Page) -> None:
+    compared_page.get_by_role("search").get_by_label("Verdict").select_option("unclear")
+    assert all("pilot beside it took" in row["words"] or "apart" in row["words"] for row in shown(compared_page))
+    assert len(shown(compared_page)) > 40

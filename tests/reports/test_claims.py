@@ -11,8 +11,8 @@ from bench.engine.schema import KEY
 from reports.__main__ import main
 from reports.claim_words import effect, naive
 from reports.claims import Judgement, judge, outcome
+from reports.harmless import cell
 from reports.load import Run, from_json
-from reports.markdown import cell
 from reports.pairs import Held
 from suites.claim import Claim, Comparison
 from tests.reports.sample import make_run

@@ -1,0 +1,110 @@
+"""The comparison as one self-contained HTML page in the look of the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from bench.engine.estimate import CONFIDENCE
+from reports import units
+from reports.compare.match import VERDICTS, Change, Comparison
+from reports.compare.settings import common_facts
+from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
+from reports.figures import Chart
+from reports.forest import MAX_ROWS, Bar, forest
+from reports.page import SYMBOLS, TEMPLATES, content_policy, date, environment
+
+FILTERS = ("suite", "device", "mode", "precision", "verdict")
+MORE_SYMBOLS = {"failed": "✕", "missing": "−", "new": "+"}
+TONES = {"slower": "no", "faster": "yes"}
+
+
+def render(comparisons: Sequence[Comparison], threshold: float) -> str:
+    """The page on all comparisons with one base, as HTML.
+
+    Args:
+        threshold: the one that cases have unless set otherwise.
+    """
+    base = comparisons[0].base
+    script = (TEMPLATES / "report.js").read_text("utf-8")
+    templates = environment()
+    templates.globals.update(symbols={**SYMBOLS, **MORE_SYMBOLS})
+    facts = common_facts(base)
+    return templates.get_template("compare.html.j2").render(
+        base=base,
+        title=headline(comparisons[0]) if len(comparisons) == 1 else f"{len(comparisons)} runs against {base.name}",
+        csp=content_policy(script),
+        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        script=Markup(script),
+        started=date(base.about["started"]),
+        machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
+        entries=[_entry(one, place, threshold) for place, one in enumerate(comparisons)],
+        choices=_choices(comparisons),
+        confidence=units.percent(CONFIDENCE),
+        threshold=units.percent(threshold),
+    )
+
+
+def _entry(one: Comparison, place: int, threshold: float) -> dict[str, Any]:
+    counted = Counter(change.verdict for change in one.changes)
+    moved = {verdict.capitalize(): one.of(verdict) for verdict in ("slower", "faster")}
+    moved[title_of("speed-up alone")] = speedups_moved(one)
+    drawn = _drawn(one)
+    return {
+        "comparison": one,
+        "anchor": f"run-{place + 1}",
+        "tone": next(
+            (tone for verdict, tone in TONES.items() if counted[verdict]), "same" if counted["same"] else "unclear"
+        ),
+        "started": date(one.new.about["started"]),
+        "slower": counted["slower"],
+        "counts": [(verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict]],
+        "headline": headline(one),
+        "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(one)) else "",
+        "guard": guard(one),
+        "expectation": expectation(one),
+        "moved": [(name, rows) for name, rows in moved.items() if rows],
+        "chart": _chart(one, drawn, threshold, f"run-{place + 1}") if drawn else None,
+        "drawn": len(drawn),
+        "rows": [change for verdict in VERDICTS for change in one.of(verdict) if change.time],
+        "gaps": [(title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := one.of(verdict))],
+    }
+
+
+def _drawn(one: Comparison) -> list[Change]:
+    """What the forest shows: all, or where they are many those that changed, and the furthest of the others."""
+    ordered = [change for verdict in ("slower", "faster", "unclear", "same") for change in one.of(verdict)]
+    return ordered[:MAX_ROWS]
+
+
+def _chart(one: Comparison, drawn: Sequence[Change], threshold: float, prefix: str) -> Chart:
+    bars = [
+        Bar(change.verdict, change.case["id"], change.time.ratio, change.time.low, change.time.high, change.verdict)
+        for change in drawn
+        if change.time
+    ]
+    least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))
+    left = one.judged - len(bars)
+    return Chart(
+        svg=Markup(forest(bars, threshold, prefix)),
+        narrow=Markup(forest(bars, threshold, f"{prefix}-n", narrow=True)),
+        title=f"Base over new, {one.new.name}",
+        alternative=f"Forest plot of {len(bars)} cases, from {units.ratio(least.ratio)} ({least.label}) "
+        f"to {units.ratio(most.ratio)} ({most.label}).",
+        note=f"{left} others that moved less are in the table." if left else "",
+    )
+
+
+def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
+    """What the tables can be filtered by; empty without a case in any."""
+    judged = [change for one in comparisons for change in one.changes if change.time]
+    found = {name: list(dict.fromkeys(_said(change, name) for change in judged)) for name in FILTERS}
+    found["verdict"] = [verdict for verdict in VERDICTS if verdict in found["verdict"]]
+    return found if judged else {}
+
+
+def _said(change: Change, name: str) -> str:
+    return change.verdict if name == "verdict" else str(dict(change.case)[name])

@@ -1,0 +1,111 @@
+"""What differs between the machines and settings of two runs, and what therefore cannot be concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reports import units
+from reports.load import Run
+
+MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
+
+# What a key of ``machine`` or ``options`` says of a run. Others are shown, and nothing is made of them.
+KINDS = {
+    **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
+    **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
+    **dict.fromkeys(("torch", "cuda", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
+    **dict.fromkeys(
+        ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
+    ),
+    "data": SETTING,
+    **dict.fromkeys(("tier", "budget_seconds", "device", "mode", "precision", "workers", "suite"), SELECTION),
+}
+ORDER = (MACHINE, SOFTWARE, SETTING, SELECTION, OTHER)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact in which two runs differ, with both sides in words."""
+
+    kind: str
+    name: str
+    base: str
+    new: str
+
+
+def differences(base: Run, new: Run) -> list[Difference]:
+    """Every fact of machine, versions and options that is not the same in both, the weightiest first."""
+    first, second = _facts(base), _facts(new)
+    found = [
+        Difference(KINDS.get(key, OTHER), _name(key), _said(key, first.get(key)), _said(key, second.get(key)))
+        for key in {**first, **second}
+    ]
+    return sorted((one for one in found if one.base != one.new), key=lambda one: ORDER.index(one.kind))
+
+
+def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
+    """What cannot be concluded because of these differences, a sentence each."""
+
+    def named(kind: str) -> str:
+        return ", ".join(one.name for one in found if one.kind == kind)
+
+    said = []
+    if machines := named(MACHINE):
+        said.append(
+            f"These are different machines ({machines}): the verdicts compare the machines, not the code. "
+            "What part the code has in a difference cannot be said."
+        )
+    if software := named(SOFTWARE):
+        said.append(
+            f"Versions differ ({software}): a change may come from them as well as from your code. "
+            "Which of them it comes from cannot be said."
+        )
+    if settings := named(SETTING):
+        said.append(
+            f"The runs were made under different settings ({settings}): what is compared is the code together "
+            "with these settings."
+        )
+    if selected := named(SELECTION):
+        said.append(
+            f"Different cases or times were asked for ({selected}): what only one run selected is listed as "
+            "missing or new, and is no regression."
+        )
+    if _before(new, base):
+        said.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
+    return said
+
+
+def _facts(run: Run) -> dict[str, str | int | float | bool | None]:
+    return {**run.about["machine"], **run.about["options"], "Torchduet": run.about["version"]}
+
+
+def _name(key: str) -> str:
+    return {"torch": "PyTorch", "python": "Python", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "cuda": "CUDA"}.get(
+        key, key.removesuffix("_bytes").replace("_", " ").replace("gpu ", "GPU ").replace("cpu ", "CPU ")
+    )
+
+
+def _said(key: str, value: str | int | float | bool | None) -> str:
+    if value is None:
+        return "none" if KINDS.get(key) == MACHINE else "default" if key in ("threads", "device") else "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return units.size(value) if key.endswith("_bytes") else f"{value:g}" if value < 1e6 else f"{value:,}"
+    return value
+
+
+def _before(one: Run, other: Run) -> bool:
+    try:
+        return datetime.fromisoformat(one.about["started"]) < datetime.fromisoformat(other.about["started"])
+    except (ValueError, TypeError):
+        return False
+
+
+def common_facts(base: Run) -> Mapping[str, str]:
+    """The base's machine in a few words: what stands under the title."""
+    machine = base.about["machine"]
+    shown = {"GPU": machine.get("gpu"), "CPU": machine.get("cpu"), "PyTorch": machine.get("torch")}
+    return {name: str(value) for name, value in shown.items() if value}

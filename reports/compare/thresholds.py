@@ -1,0 +1,89 @@
+"""How much a case must change to matter: ``--threshold``, and globs over case ids in ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT = 0.05
+TABLE = "tool.torchduet.compare.thresholds"
+EXPECTED = "expected a share of the time such as 3% or 0.03, from 0 to below 100 %"
+
+
+class ThresholdError(Exception):
+    """A threshold that cannot be used; the message is one line: where it stands, what was expected."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The threshold of every case: of the last glob that matches its id, else the default.
+
+    Attributes:
+        globs: (pattern, share of the time) in the order of the file.
+    """
+
+    default: float = DEFAULT
+    globs: tuple[tuple[str, float], ...] = ()
+
+    def of(self, case: str) -> float:
+        """The threshold of a case by its id. ``*`` and ``?`` are wild; brackets stand for themselves, as in ids."""
+        chosen = self.default
+        for pattern, value in self.globs:
+            if fnmatch.fnmatchcase(case, pattern.replace("[", "[[]")):
+                chosen = value
+        return chosen
+
+
+def fraction(value: object) -> float:
+    """``3%``, ``"3 %"``, ``"0.03"`` or ``0.03`` as 0.03.
+
+    Raises:
+        ValueError: it is none of these, or not from 0 to below 1; the message says what was expected.
+    """
+    number = math.nan
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(%?)\s*", value)
+        number = float(match[1]) / (100 if match[2] else 1) if match else math.nan
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{EXPECTED}, got {ascii(value) if not isinstance(value, Mapping) else 'a table'}")
+    return number
+
+
+def nearest_pyproject(folder: Path) -> Path | None:
+    """The ``pyproject.toml`` of a folder, or of the nearest one above it."""
+    return next((path for one in (folder, *folder.parents) if (path := one / "pyproject.toml").is_file()), None)
+
+
+def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
+    """The thresholds by glob in a ``pyproject.toml``; none where it has no such table.
+
+    Raises:
+        ThresholdError: the file is no TOML, or a key or value in the table is wrong.
+    """
+    try:
+        content: Any = tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ThresholdError(f"{path}: cannot be read as TOML: {error}") from None
+    above = ""
+    for key in TABLE.split("."):
+        content = content.get(key, {})
+        above = f"{above}.{key}".lstrip(".")
+        if not isinstance(content, dict):
+            raise ThresholdError(f"{path}: {above}: expected a table, got {content!a}")
+        if above == TABLE.rpartition(".")[0] and (unknown := sorted(set(content) - {"thresholds"})):
+            raise ThresholdError(f"{path}: {above}.{unknown[0]}: is not known; there is only {TABLE}")
+    found = []
+    for pattern, value in content.items():
+        try:
+            found.append((pattern, fraction(value)))
+        except ValueError as error:
+            raise ThresholdError(f'{path}: {TABLE}."{pattern}": {error}') from None
+    return tuple(found)
