@@ -56,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--aa",
         action="store_true",
         help="measure the suite itself: each case against an identical copy, and against copies slowed down by "
-        f"{', '.join(f'{factor - 1:.0%}' for factor in SLOWDOWNS)}",
+        f"{', '.join(f'{100 * (factor - 1):.0f}' for factor in SLOWDOWNS)} per cent",
     )
     against.add_options(group)
 
@@ -88,6 +88,10 @@ def pytest_configure(config: pytest.Config) -> None:
                 )
             }
         )
+        if both is not None and options.self_check:
+            raise OptionError(
+                "--aa measures the suite against itself, --against one interpreter against another: give one"
+            )
         if both is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_suites(options.suites or ())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
+from bench.engine.abstain import leave_open, preempted
 from bench.engine.case import Case
 from bench.engine.conductor import WorkerError
 from bench.engine.drift import around, drift, pilots_moved
@@ -100,10 +101,16 @@ class Watch:
         self._gpus.look()
 
     def note(self, began: float, result: FamilyResult, outcomes: Mapping[Case, Outcome]) -> None:
-        """A family was timed, from ``began`` (of the clock ``now``) until now."""
+        """A family was timed, from ``began`` (of the clock ``now``) until now.
+
+        Where its threads did not fit on the free cores its verdicts are left open.
+        """
         gpu = self._gpus.shares()
         if result.telemetry is not None:
             on_gpu = any(one.case.device != "cpu" for one in result.results)
+            figures = Figures(self._threads, cores(), result.telemetry)
+            if (cause := preempted(with_interruptions(figures, result.results))) is not None:
+                leave_open(outcomes, cause)
             times = began - self._begun, self._now() - self._begun
             self._timed.append(_Timed(*times, result, outcomes, gpu if on_gpu else {}))
 

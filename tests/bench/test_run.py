@@ -193,6 +193,7 @@ def test_a_used_up_budget_skips_the_rest_with_the_reason() -> None:
             "--benchmark-json /no/such/folder/run.json: cannot be written",
         ),
         (("--benchmark-json", "tests"), "--benchmark-json tests: is a folder"),
+        (("--aa", "--against-env", "A=1"), "--aa measures the suite against itself"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(arguments: tuple[str, ...], message: str) -> None:

@@ -1,0 +1,32 @@
+"""Verdicts that are left open: more threads than free cores, so that blocks wait for a core and not for the code.
+
+Which side waits longer is then chance, and stays so for the life of a process: neighbouring placements agree
+on it, and an interval over them is narrow around the wrong value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.engine.case import Case
+from bench.engine.noise import DISTURBED, Cause, Figures, causes
+from bench.engine.record import Outcome
+
+
+def preempted(figures: Figures) -> Cause | None:
+    """Why no verdict can be given, None where one can: blocks were interrupted, and the threads did not fit."""
+    if not figures.crowded:
+        return None
+    return next((one for one in causes(figures) if one.kind == "interrupted" and one.grade == DISTURBED), None)
+
+
+def leave_open(outcomes: Mapping[Case, Outcome], cause: Cause) -> None:
+    """Make every verdict of these records ``unclear``, with a note that says why and what would help."""
+    for outcome in outcomes.values():
+        if not isinstance(outcome, dict):
+            continue
+        for speedup in outcome["speedups"]:
+            speedup["verdict"] = "unclear"
+        for trial in outcome.get("trials", []):
+            trial["verdict"] = "unclear"
+        outcome["notes"].append(f"no verdict: {cause.words}; {cause.remedy.words}")

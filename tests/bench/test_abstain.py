@@ -1,0 +1,39 @@
+"""Where threads did not fit on the free cores no verdict is given, and the note says what would help."""
+
+from typing import Any
+
+import pytest
+
+from bench.engine.abstain import leave_open, preempted
+from tests.bench.test_noise import QUIET, seen
+from tests.bench.test_self_check import case
+
+
+def test_a_quiet_machine_gives_verdicts() -> None:
+    assert preempted(QUIET) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"interrupted": 0.49, "interruptions": 60.0, "others": 1.4},  # few a second: long blocks are always hit
+        {"interrupted": 0.49, "interruptions": 290.0, "threads": 1, "others": 0.1},  # the threads fit
+        {"interrupted": 0.05, "interruptions": 290.0, "others": 1.4},  # few blocks were hit
+    ],
+)
+def test_load_alone_is_no_reason_to_abstain(changes: dict[str, Any]) -> None:
+    assert preempted(seen(**changes)) is None
+
+
+def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:
+    cause = preempted(seen(interrupted=0.49, interruptions=290.0, others=1.4))
+    assert cause is not None
+    record: Any = {"speedups": [{"verdict": "faster", "ratio": 154.0}], "trials": [{"verdict": "slower"}], "notes": []}
+    plain: Any = {"speedups": [{"verdict": "same"}], "notes": []}
+    cases = [case(name) for name in "abc"]
+    leave_open({cases[0]: record, cases[1]: "it failed", cases[2]: plain}, cause)
+    assert [one["speedups"][0]["verdict"] for one in (record, plain)] == ["unclear", "unclear"]
+    assert record["trials"][0]["verdict"] == "unclear"
+    assert record["speedups"][0]["ratio"] == 154.0
+    assert "more threads than free cores" in record["notes"][0]
+    assert "--threads 1" in record["notes"][0]
