@@ -41,12 +41,7 @@ def difference(base: Sequence[float], against: Sequence[float]) -> float:
 def screened(differences: Sequence[float]) -> Judgement:
     """What screening alone says: ``same`` where its interval lies within ±2 %, else ``unclear``."""
     estimate = speedup_of(differences, SCREENING_CONFIDENCE)
-    return Judgement(estimate, "same" if _within(estimate) else "unclear")
-
-
-def _within(estimate: Speedup) -> bool:
-    bound = math.log1p(THRESHOLD)
-    return estimate.low > 0 and math.log(estimate.low) >= -bound and math.log(estimate.high) <= bound
+    return Judgement(estimate, "same" if estimate.side() == "same" else "unclear")
 
 
 def looks_different(differences: Sequence[float]) -> bool:
@@ -75,16 +70,9 @@ def p_value(differences: Sequence[float]) -> float:
         error = 2 * sum(counts[:steps]) / 2.0**n
         if error >= 1:
             break
-        if _beyond(speedup_of(differences, 1 - error)):
+        if speedup_of(differences, 1 - error).side() in ("faster", "slower"):
             return error
     return 1.0
-
-
-def _beyond(estimate: Speedup) -> bool:
-    if estimate.low <= 0:
-        return False
-    bound = math.log1p(THRESHOLD)
-    return math.log(estimate.low) > bound or math.log(estimate.high) < -bound
 
 
 def confirmed(found: Mapping[Name, Sequence[float]], confidence: float = CONFIDENCE) -> dict[Name, Judgement]:

@@ -15,7 +15,6 @@ from bench.duet.stages import Duet, differences
 from bench.engine.budget import TIER_BUDGET, Budget
 from bench.engine.case import Case, Family, group
 from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip
 from bench.engine.schema import DuetRecord, RunRecord
 from bench.engine.session import Session
@@ -118,15 +117,6 @@ class DuetSession(Session):
         self.seconds["timed"] += timed
         self.seconds["warming"] += ledger.seconds - timed
         return timed
-
-    def _place(self) -> str:
-        return f"[{self._measured}/{len(self.families)}]"
-
-    def _too_short(self) -> str:
-        return (
-            f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
-            "raise --budget or select fewer cases with -k"
-        )
 
     def _failure(self, ledger: Ledger, case: Case) -> Outcome | None:
         failure = ledger.failures.get(case)

@@ -42,6 +42,11 @@ class Case:
     slowdown: float = 1.0
 
     @property
+    def original(self) -> Case:
+        """The case that a twin is a copy of; a case that is no twin stands for itself."""
+        return replace(self, twin=0, slowdown=1.0)
+
+    @property
     def size_label(self) -> str:
         """``"n=1024"``; empty for a workload without axes."""
         return ",".join(f"{axis}={value}" for axis, value in self.size)
@@ -135,7 +140,7 @@ class Family:
         if case == self.reference:
             return
         if case.twin:
-            yield "twin", replace(case, twin=0, slowdown=1.0)
+            yield "twin", case.original
             return
         yield "reference", self.reference
         for knob in KNOBS:
@@ -151,14 +156,12 @@ def reference_of(workload: Workload, case: Case, devices: Sequence[str]) -> Case
     usable = [device for device in devices if device.split(":")[0] in workload.devices]
     device = "cpu" if "cpu" in usable else (usable or [case.device])[0]
     return replace(
-        case,
+        case.original,
         implementation=next(iter(workload.implementations)),
         device=device,
         mode="eager",
         precision="fp32",
         workers=None if workload.workers is None else min(worker_counts(workload, "full")),
-        twin=0,
-        slowdown=1.0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -57,17 +57,23 @@ class Speedup:
 
         Otherwise, and with fewer than 8 placements (no 99 % interval exists then), ``unclear``.
         """
-        if self.placements < MIN_PLACEMENTS:
+        return "unclear" if self.placements < MIN_PLACEMENTS else self.side(threshold)
+
+    def side(self, threshold: float = THRESHOLD) -> str:
+        """The same by the interval alone, of however few placements; ``unclear`` without one."""
+        if self.low <= 0:
             return "unclear"
-        bound = math.log1p(threshold)
-        low, high = math.log(self.low), math.log(self.high)
-        if low > bound:
-            return "faster"
-        if high < -bound:
-            return "slower"
-        if low >= -bound and high <= bound:
-            return "same"
-        return "unclear"
+        return side_of(math.log(self.low), math.log(self.high), threshold)
+
+
+def side_of(low: float, high: float, threshold: float) -> str:
+    """Where an interval of log ratios lies: wholly beyond ±threshold, wholly inside (``same``), or ``unclear``."""
+    bound = math.log1p(threshold)
+    if low > bound:
+        return "faster"
+    if high < -bound:
+        return "slower"
+    return "same" if low >= -bound and high <= bound else "unclear"
 
 
 @lru_cache(maxsize=512)
@@ -90,9 +96,18 @@ def walsh_rank(n: int, confidence: float) -> int | None:
     Exact, from the null distribution of W+ (Hollander & Wolfe, *Nonparametric Statistical Methods*,
     §3.3): the largest k with 2·P(W+ <= k − 1) <= 1 − confidence.
     """
-    allowed = (1 - confidence) / 2 * 2**n
+    return steps_in(signed_rank_counts(n), 2**n, confidence)
+
+
+def steps_in(counts: Iterable[int], total: int, confidence: float) -> int | None:
+    """The largest k with 2·P(statistic <= k − 1) <= 1 − confidence; None if there is none above 0.
+
+    Args:
+        counts: how many of ``total`` equally likely arrangements have each value 0, 1, … of the statistic.
+    """
+    allowed = (1 - confidence) / 2 * total
     below, rank = 0, 0
-    for count in signed_rank_counts(n):
+    for count in counts:
         below += count
         if below > allowed:
             break

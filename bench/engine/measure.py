@@ -42,7 +42,6 @@ from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import SEED, CaseResult, FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
-from bench.engine.twins import original
 from suites import data
 from suites.registry import load
 from suites.workload import Unavailable, Workload
@@ -50,6 +49,7 @@ from suites.workload import Unavailable, Workload
 SETTLING_CALLS = 5
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
+NO_ORIGINAL = "what it is a copy of could not be timed"
 Tell = Callable[[str, float], None]
 
 
@@ -121,9 +121,9 @@ class Stages:
         """Add the copies that are slowed down: the same calls, so that nothing is compiled or checked anew."""
         originals = {run.prepared.case: run.prepared for run in self.runs}
         for case in (one for one in cases if one.slowdown > 1):
-            whole = originals.get(original(case))
+            whole = originals.get(case.original)
             if whole is None:
-                self.results[case].skip = "what it is a copy of could not be timed"
+                self.results[case].skip = NO_ORIGINAL
                 continue
             self.results[case].clock = clock.name
             self.runs.append(Run(replace(whole, case=case), clock))
@@ -194,7 +194,7 @@ class Stages:
         for run in self.runs:
             case = run.prepared.case
             if case.slowdown > 1:
-                self.warm_slowed(run, warm.get(original(case)))
+                self.warm_slowed(run, warm.get(case.original))
                 continue
             first = self.results[case].first_call
             most = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
@@ -213,7 +213,7 @@ class Stages:
     def warm_slowed(self, run: Run, whole: Run | None) -> None:
         """Set a slowed copy's extra work by what the case itself takes now."""
         if whole is None:
-            run.skip = "what it is a copy of could not be timed"
+            run.skip = NO_ORIGINAL
             return
         try:
             slow_down(run, whole)
@@ -244,12 +244,11 @@ class Stages:
         set_repeats(runs)
         rounds = rounds_per_placement(runs, self.task.seconds)
         start = perf_counter()
-        begun, total = start, self.task.seconds
         gauge = Gauge()
 
         def told(_: int) -> None:
             gauge.sample()
-            self.tell("timing", min(1.0, (perf_counter() - begun) / total))
+            self.tell("timing", min(1.0, (perf_counter() - start) / self.task.seconds))
 
         stop = alternate(
             runs,

@@ -21,7 +21,6 @@ from bench.engine.schema import (
     TrialRecord,
 )
 from bench.engine.task import CaseResult, FamilyResult
-from bench.engine.twins import original
 from suites.workload import Workload
 
 SIGNIFICANT = 6
@@ -129,7 +128,7 @@ def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[
     return [
         self_check.trial(twin, results[case], results[twin])
         for twin in family.cases
-        if twin.twin and original(twin) == case and results[twin].blocks and not results[twin].error
+        if twin.twin and twin.original == case and results[twin].blocks and not results[twin].error
     ]
 
 

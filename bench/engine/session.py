@@ -167,20 +167,16 @@ class Session:
         seconds = LEAST_SECONDS if self.check_only else self.budget.allot(planned)
         if seconds is None:
             self.budget.done(planned)
-            reason = (
-                f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
-                "raise --budget or select fewer cases with -k"
-            )
-            return skips | dict.fromkeys(family.reported, Skip(reason))
+            return skips | dict.fromkeys(family.reported, Skip(self._too_short()))
 
         def listen(progress: Progress) -> None:
             if progress.fraction:
                 self.watch.look()
             what = progress.what if family.name in progress.what else f"{family.name}: {progress.what}"
             percent = f" {progress.fraction:.0%}" if progress.fraction else ""
-            self.show(f"[{self._measured}/{len(self.families)}] {what}{percent} · {self._left()}")
+            self.show(f"{self._place()} {what}{percent} · {self._left()}")
 
-        self.show(f"[{self._measured}/{len(self.families)}] {family.name} · {self._left()}")
+        self.show(f"{self._place()} {family.name} · {self._left()}")
         if not self.check_only:
             self.watch.pilots_before(family.name)
         started = monotonic()
@@ -256,6 +252,15 @@ class Session:
         """The workload a case was made from."""
         return next(suite.workloads[case.workload] for suite in load(case.source) if suite.name == case.suite)
 
+    def _place(self) -> str:
+        return f"[{self._measured}/{len(self.families)}]"
+
+    def _too_short(self) -> str:
+        return (
+            f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
+            "raise --budget or select fewer cases with -k"
+        )
+
     def _left(self) -> str:
         assert self.budget is not None
         done = sum(len(family.cases) for family in self.families[: self._measured - 1])
@@ -276,11 +281,13 @@ class Session:
 
     def check_itself(self) -> list[str]:
         """``--aa``: keep the figures for later runs, and say them."""
+        found = self._self_check()
+        said = self_check.lines(found)
         try:
-            self_check.keep(self._self_check())
+            self_check.keep(found)
         except OSError as error:
-            self.warnings.append(f"the figures of --aa are not kept for later runs: {error}")
-        return self_check.lines(self._self_check())
+            said.append(f"warning: these figures are not kept for later runs: {error}")
+        return said
 
     def _self_check(self) -> SelfCheckRecord:
         started = self.started.isoformat(timespec="seconds")

@@ -24,8 +24,3 @@ def twins_of(case: Case) -> Iterator[Case]:
     """The identical twin, then the slowed ones."""
     for factor in (1.0, *SLOWDOWNS):
         yield replace(case, twin=1, slowdown=factor)
-
-
-def original(twin: Case) -> Case:
-    """The case that a twin is a copy of; a case that is no twin stands for itself."""
-    return replace(twin, twin=0, slowdown=1.0)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import median
 
-from bench.engine.estimate import CONFIDENCE, Interval, drift_factor
+from bench.engine.estimate import CONFIDENCE, Interval, drift_factor, steps_in
 
 
 @lru_cache(maxsize=512)
@@ -37,14 +37,7 @@ def difference_rank(m: int, n: int, confidence: float) -> int | None:
     fewer than 5 and 5). Exact, from the null distribution of U (Hollander & Wolfe, *Nonparametric
     Statistical Methods*, §4.3): the largest k with 2·P(U <= k − 1) <= 1 − confidence.
     """
-    allowed = (1 - confidence) / 2 * math.comb(m + n, m)
-    below, rank = 0, 0
-    for count in rank_sum_counts(m, n):
-        below += count
-        if below > allowed:
-            break
-        rank += 1
-    return rank or None
+    return steps_in(rank_sum_counts(m, n), math.comb(m + n, m), confidence)
 
 
 def shift(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, Interval
+from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, Interval, side_of
 from reports import units
 from reports.compare.movement import Movement
 from reports.compare.spread import Residual, Spread, spread_of
@@ -78,16 +78,6 @@ class _Bounds:
     def side(self) -> str:
         """The verdict that the interval gives."""
         return side_of(self.low, self.high, self.question.threshold)
-
-
-def side_of(low: float, high: float, threshold: float) -> str:
-    """``faster``/``slower``: wholly beyond the threshold; ``same``: wholly within; else ``unclear``."""
-    margin = math.log1p(threshold)
-    if low > margin:
-        return "faster"
-    if high < -margin:
-        return "slower"
-    return "same" if low >= -margin and high <= margin else "unclear"
 
 
 def findings(groups: Sequence[Sequence[Question]]) -> list[list[Finding]]:

@@ -15,7 +15,7 @@ from bench.engine.case import Case, Family
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.record import trials
 from bench.engine.task import CaseResult
-from bench.engine.twins import SLOWDOWNS, original, with_twins
+from bench.engine.twins import SLOWDOWNS, with_twins
 from tests.bench.test_run import SMALL, pytest_bench
 
 MACHINE = {"cpu": "some CPU", "cores": 2, "torch": "2.13.0", "gpu": None}
@@ -35,7 +35,7 @@ def test_each_reported_case_gets_an_identical_twin_and_slowed_ones() -> None:
     family = with_twins(Family((reference, compiled), (compiled,)))
     copies = family.cases[2:]
     assert [copy.slowdown for copy in copies] == [1.0, *SLOWDOWNS]
-    assert {original(copy) for copy in copies} == {compiled}
+    assert {copy.original for copy in copies} == {compiled}
     assert len({copy.id for copy in family.cases}) == len(family.cases)
     assert family.reported == (compiled,)
     assert [list(family.comparisons(copy)) for copy in copies] == [[("twin", compiled)]] * 5

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.case import Case, cases_of
+from bench.engine.case import cases_of
+from bench.engine.claims import variant
 from suites.claim import Claim, Comparison, Variant
 from suites.claims import CLAIMS, deciding
 from suites.registry import load
@@ -23,19 +24,6 @@ def variants(suite: str) -> tuple[Variant, ...]:
     """Every case of a built-in suite at any tier, on a machine with a CPU and a GPU."""
     return tuple(
         variant(case) for one in load(suite) for case, _ in cases_of(suite, one, tier="full", devices=("cpu", "cuda"))
-    )
-
-
-def variant(case: Case) -> Variant:
-    return Variant(
-        suite=case.suite,
-        workload=case.workload,
-        size=dict(case.size),
-        implementation=case.implementation,
-        device=case.device,
-        mode=case.mode,
-        precision=case.precision,
-        workers=case.workers,
     )
 
 
