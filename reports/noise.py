@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bench.engine.schema import GRADES, NoiseRecord, Record
+from bench.engine.summary import counted
 from reports.figures import Chart
 from reports.frames import anchor
 from reports.load import Run
@@ -88,8 +89,8 @@ def _unclear(run: Run) -> str:
     found = [
         record.get("noise", {}).get("grade", QUIET) != QUIET
         for record in run.records
-        for one in record["speedups"]
-        if one["verdict"] == "unclear" and (one["knob"] != "reference" or len(record["speedups"]) == 1)
+        for one in counted(record)
+        if one["verdict"] == "unclear"
     ]
     if not any(found):
         return ""

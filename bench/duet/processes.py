@@ -16,7 +16,7 @@ import suites
 from bench.duet.protocol import VERSION, Channel, Message, SilentError
 from bench.duet.server import GRACE_SECONDS
 from bench.duet.sides import Side
-from bench.engine.conductor import SILENT_SECONDS, WorkerError, ending
+from bench.engine.conductor import SILENT_SECONDS, WorkerError, ending, printed
 from bench.engine.worker import last_lines
 
 READY_SECONDS = 180.0
@@ -191,11 +191,11 @@ class Worker:
         try:
             answer = self._channel.receive(seconds)
         except SilentError:
-            raise WorkerError(f"reported nothing for {seconds:.0f} s and was killed{self._printed()}") from None
+            raise WorkerError(f"reported nothing for {seconds:.0f} s and was killed{printed(self._log)}") from None
         if answer is None:
             raise WorkerError(self._ending())
         if "fatal" in answer:
-            raise WorkerError(f"failed: {answer['fatal']}{self._printed()}")
+            raise WorkerError(f"failed: {answer['fatal']}{printed(self._log)}")
         return answer
 
     def turn(self, message: Message, seconds: float = SILENT_SECONDS) -> Message:
@@ -219,11 +219,7 @@ class Worker:
             os.killpg(self.pid, which)
 
     def _ending(self) -> str:
-        return f"{ending(self._reap(GRACE_SECONDS))}{self._printed()}"
-
-    def _printed(self) -> str:
-        lines = last_lines(self._log)
-        return f"\nIts last output:\n{lines}" if lines else ""
+        return f"{ending(self._reap(GRACE_SECONDS))}{printed(self._log)}"
 
     def _reap(self, grace: float) -> int:
         self._ended = True

@@ -18,10 +18,10 @@ from bench.duet.processes import Facts, Server, SideError, link_packages
 from bench.duet.protocol import Message
 from bench.duet.sides import Side
 from bench.engine.case import Case
+from bench.engine.conductor import for_workers
 from bench.engine.estimate import CONFIDENCE, speedup_of
 from bench.engine.stopping import wanted
 from bench.engine.task import SEED
-from bench.engine.worker import PRELOAD_COMPILER
 
 MOST_PAIRS = 32
 
@@ -64,11 +64,7 @@ class Duet:
         made: list[Server] = []
         try:
             for letter, side in zip("ab", self.sides, strict=True):
-                common = {
-                    "TORCHINDUCTOR_CACHE_DIR": str(self._folder / f"toolchain-{letter}"),
-                    "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
-                    PRELOAD_COMPILER: "1" if self._compiler else "0",
-                }
+                common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler)
                 log = self._folder / f"server-{self._started}{letter}.log"
                 made.append(Server(side, self._packages, log, common))
         except BaseException:

@@ -65,11 +65,7 @@ class Conductor:
             forkserver.ensure_running()
 
     def _for_workers(self, *, compiler: bool) -> dict[str, str]:
-        return {
-            "TORCHINDUCTOR_CACHE_DIR": str(Path(self._folder.name) / "toolchain"),
-            "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
-            worker.PRELOAD_COMPILER: "1" if compiler else "0",
-        }
+        return for_workers(Path(self._folder.name) / "toolchain", compiler=compiler)
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter: slower, and nothing is inherited."""
@@ -157,7 +153,7 @@ class Conductor:
             _end(process)
             ours.close()
         if answer.error is not None:
-            raise WorkerError(f"the worker failed: {answer.error}{_printed(log)}")
+            raise WorkerError(f"the worker failed: {answer.error}{printed(log)}")
         return answer.value
 
     def _listen(self, process: BaseProcess, channel: Any, listen: Listen, log: Path) -> worker.Answer:
@@ -169,14 +165,28 @@ class Conductor:
                     message = channel.recv()
                 except EOFError:
                     process.join(5)
-                    raise WorkerError(f"the worker {ending(process.exitcode)}{_printed(log)}") from None
+                    raise WorkerError(f"the worker {ending(process.exitcode)}{printed(log)}") from None
                 if isinstance(message, worker.Answer):
                     return message
                 listen(message)
             elif monotonic() - heard > self._silent_seconds:
                 raise WorkerError(
-                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{_printed(log)}"
+                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{printed(log)}"
                 )
+
+
+def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
+    """The environment of a process that forks workers.
+
+    Args:
+        toolchain: where what inductor builds once, for all workers, is kept.
+        compiler: whether it prepares for compiled cases.
+    """
+    return {
+        "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
+        "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
+        worker.PRELOAD_COMPILER: "1" if compiler else "0",
+    }
 
 
 @contextlib.contextmanager
@@ -207,7 +217,8 @@ def ending(exitcode: int | None) -> str:
     return f"was killed by {name}{hint}"
 
 
-def _printed(log: Path) -> str:
+def printed(log: Path) -> str:
+    """A worker's last output behind the reason why it ended; empty if it printed nothing."""
     lines = worker.last_lines(log)
     return f"\nIts last output:\n{lines}" if lines else ""
 

@@ -48,9 +48,7 @@ class Speedup:
     @property
     def half_width(self) -> float:
         """Half the interval's width on the logarithmic scale: 0.01 reads as ±1 %. Infinite without one."""
-        if self.low <= 0 or math.isinf(self.high):
-            return math.inf
-        return (math.log(self.high) - math.log(self.low)) / 2
+        return half_width(self.low, self.high)
 
     def verdict(self, threshold: float = THRESHOLD) -> str:
         """``faster``/``slower``: the interval lies wholly beyond ±threshold; ``same``: wholly inside.
@@ -64,6 +62,13 @@ class Speedup:
         if self.low <= 0:
             return "unclear"
         return side_of(math.log(self.low), math.log(self.high), threshold)
+
+
+def half_width(low: float | None, high: float | None) -> float:
+    """Half the width of a ratio's interval on the logarithmic scale; infinite without one."""
+    if low is None or high is None or low <= 0 or math.isinf(high):
+        return math.inf
+    return (math.log(high) - math.log(low)) / 2
 
 
 def side_of(low: float, high: float, threshold: float) -> str:

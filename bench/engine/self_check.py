@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, cast
 
 from bench.engine.case import Case
-from bench.engine.estimate import CONFIDENCE, speedup
+from bench.engine.estimate import CONFIDENCE, half_width, speedup
 from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
 from bench.engine.schema import RateRecord, Record, SelfCheckRecord, TrialRecord
 from bench.engine.task import CaseResult
@@ -53,7 +53,7 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
     """
     trials = [one for record in records for one in record.get("trials", [])]
     identical = [one for one in trials if one["slowdown"] == 1]
-    widths = [_width(one) for one in identical]
+    widths = [half_width(one["low"], one["high"]) for one in identical]
     seconds = [one["seconds"] for one in identical]
     effects = [one["minimum_effect"] for one in identical]
     return SelfCheckRecord(
@@ -78,12 +78,6 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
         half_width_after_1s=_middle([width * math.sqrt(spent) for width, spent in zip(widths, seconds, strict=True)]),
         minimum_effect=_middle([math.inf if effect is None else effect for effect in effects]),
     )
-
-
-def _width(one: TrialRecord) -> float:
-    if one["low"] is None or one["high"] is None:
-        return math.inf
-    return (math.log(one["high"]) - math.log(one["low"])) / 2
 
 
 def _middle(values: Sequence[float]) -> float | None:

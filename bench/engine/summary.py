@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.engine.estimate import half_width
 from bench.engine.schema import GRADES, NoiseRecord, Record, SpeedupRecord
 
 QUIET = GRADES[0]
@@ -22,14 +23,15 @@ def factor(value: float | None) -> str:
     return f"{value:.{min(digits, 4)}f}×"
 
 
+def counted(record: Record) -> list[SpeedupRecord]:
+    """A case's speed-ups knob by knob; against the family's reference where it has no other."""
+    found = record["speedups"]
+    return [one for one in found if one["knob"] != "reference" or len(found) == 1]
+
+
 def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
     """(case id, speed-up) for each knob turned: knob by knob, the fastest first."""
-    found = [
-        (record["case"]["id"], speedup)
-        for record in records
-        for speedup in record["speedups"]
-        if speedup["knob"] != "reference" or len(record["speedups"]) == 1
-    ]
+    found = [(record["case"]["id"], speedup) for record in records for speedup in counted(record)]
     return sorted(found, key=lambda row: (KNOBS.index(row[1]["knob"]), -row[1]["ratio"]))
 
 
@@ -48,9 +50,9 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
     open_ones = [(case, one) for case, one in found if one["verdict"] == "unclear"]
     if not open_ones:
         return []
-    case, widest = max(open_ones, key=lambda row: _half_width(row[1]))
+    case, widest = max(open_ones, key=lambda row: half_width(row[1]["low"], row[1]["high"]))
     stops = Counter(record["timing"]["stop"] for record in records)
-    width = _half_width(widest)
+    width = half_width(widest["low"], widest["high"])
     by = f"±{width:.0%}" if math.isfinite(width) else "too few placements for an interval"
     line = f"{len(open_ones)} of {len(found)} speed-ups stayed unclear (widest: {case}, {by}); "
     remedy = "a longer --budget" if stops["budget"] or run is not None else "a quieter machine, or fewer --threads"
@@ -62,12 +64,6 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
         line += f"the machine was too noisy to settle {which} within this budget: what would help is said above"
         return [line if which == all_of_them else f"{line}; {remedy} would settle more of the others"]
     return [f"{line}{remedy} would settle more of them"]
-
-
-def _half_width(one: SpeedupRecord) -> float:
-    if one["low"] is None or one["high"] is None:
-        return math.inf
-    return (math.log(one["high"]) - math.log(one["low"])) / 2
 
 
 def table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:
