@@ -55,8 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--aa",
         action="store_true",
-        help="measure the suite itself: each case against an identical copy, and against copies slowed down by "
-        f"{', '.join(f'{100 * (factor - 1):.0f}' for factor in SLOWDOWNS)} per cent",
+        help="measure the suite itself: each case against an identical copy, and against copies that are slowed down",
+    )
+    group.addoption(
+        "--slowdowns",
+        metavar="LIST",
+        help="what --aa slows the copies down by, e.g. 3%%,10%%, or none "
+        f"(default: {','.join(f'{100 * (factor - 1):.0f}%%' for factor in SLOWDOWNS)})",
     )
     against.add_options(group)
 
@@ -85,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
                     "threads",
                     "budget",
                     "aa",
+                    "slowdowns",
                 )
             }
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.engine.budget import TIER_BUDGET
+from bench.engine.twins import SLOWDOWNS
 from suites.workload import MODES, PRECISIONS, TIERS
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -31,6 +32,7 @@ class Options:
     budget_seconds: float
     budget_given: bool = False
     self_check: bool = False
+    slowdowns: tuple[float, ...] = SLOWDOWNS
 
 
 HELP: tuple[tuple[str, str, str], ...] = (
@@ -138,6 +140,22 @@ def parse_threads(text: str | None) -> int | None:
     return int(text)
 
 
+def parse_slowdowns(text: str | None) -> tuple[float, ...]:
+    """``"3%,5%"`` → ``(1.03, 1.05)``; ``none`` → no slowed copies.
+
+    Raises:
+        OptionError: anything but percentages above 0 and up to 100.
+    """
+    if text is None:
+        return SLOWDOWNS
+    parts = [part.strip().removesuffix("%") for part in text.split(",") if part.strip()]
+    if parts == ["none"]:
+        return ()
+    if not parts or not all(re.fullmatch(r"\d{1,3}(\.\d+)?", part) and 0 < float(part) <= 100 for part in parts):
+        raise OptionError(f"--slowdowns {text!r}: use percentages above 0 and up to 100, e.g. 2%,5%, or none")
+    return tuple(sorted({round(1 + float(part) / 100, 6) for part in parts}))
+
+
 def parse(
     *,
     tier: str,
@@ -150,6 +168,7 @@ def parse(
     threads: str | None,
     budget: str | None,
     aa: bool = False,
+    slowdowns: str | None = None,
 ) -> Options:
     """All options together.
 
@@ -158,6 +177,8 @@ def parse(
     """
     if tier not in TIERS:
         raise OptionError(f"--tier {tier!r}: choose from {', '.join(TIERS)}")
+    if slowdowns is not None and not aa:
+        raise OptionError("--slowdowns says how much the copies that --aa makes are slowed down: give --aa, too")
     return Options(
         tier=tier,
         devices=parse_devices(device),
@@ -170,4 +191,5 @@ def parse(
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
         budget_given=budget is not None,
         self_check=aa,
+        slowdowns=parse_slowdowns(slowdowns),
     )

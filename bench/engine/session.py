@@ -131,7 +131,7 @@ class Session:
         runnable = [case for case in selected if self.machine.unavailable(case) is None]
         self.families = group((case, self._references[case]) for case in runnable)
         if self.options.self_check:
-            self.families = [with_twins(family) for family in self.families]
+            self.families = [with_twins(family, self.options.slowdowns) for family in self.families]
             if not self.options.budget_given:
                 self.options = replace(self.options, budget_seconds=enough_for(self.families))
         if self.families and not self.selecting_only:

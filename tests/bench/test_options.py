@@ -8,9 +8,11 @@ from bench.engine.options import (
     parse_devices,
     parse_duration,
     parse_list,
+    parse_slowdowns,
     parse_threads,
     parse_workers,
 )
+from bench.engine.twins import SLOWDOWNS
 
 DEFAULTS: dict[str, None] = dict.fromkeys(
     ("device", "mode", "precision", "workers", "suite", "data", "threads", "budget")
@@ -72,3 +74,14 @@ def test_the_budget_follows_the_tier_unless_given() -> None:
     assert parse(tier="full", **(DEFAULTS | {"budget": "5s"})).budget_seconds == 5  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="--tier 'huge': choose from quick, default, full"):
         parse(tier="huge", **DEFAULTS)
+
+
+def test_slowdowns_are_percentages_for_aa() -> None:
+    assert parse_slowdowns(None) == SLOWDOWNS
+    assert parse_slowdowns("5%, 3") == (1.03, 1.05)
+    assert parse_slowdowns("none") == ()
+    for wrong in ("", "0%", "101%", "fast", "-3%", "none,3%"):
+        with pytest.raises(OptionError, match="--slowdowns"):
+            parse_slowdowns(wrong)
+    with pytest.raises(OptionError, match="give --aa, too"):
+        parse(tier="quick", **DEFAULTS, slowdowns="3%")

@@ -41,6 +41,11 @@ def test_each_reported_case_gets_an_identical_twin_and_slowed_ones() -> None:
     assert [list(family.comparisons(copy)) for copy in copies] == [[("twin", compiled)]] * 5
 
 
+def test_the_slow_downs_can_be_chosen() -> None:
+    family = with_twins(Family((case("a"),), (case("a"),)), (1.2,))
+    assert [copy.slowdown for copy in family.cases[1:]] == [1.0, 1.2]
+
+
 def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
 
