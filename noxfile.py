@@ -101,6 +101,14 @@ def aa(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Other benchmarking tools on the same identical and slowed copies; some hours, see ``-- --help``."""
+    install(session, "[peers]")
+    RESULTS.mkdir(exist_ok=True)
+    session.run("python", "-m", "bench.peers", "run", "-o", str(RESULTS / "peers.json"), *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """The project's own tests. Those in a browser need Chromium and are skipped without it."""
     install(session, "[test]")

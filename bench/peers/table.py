@@ -1,0 +1,86 @@
+"""The table that says how often each tool is wrong, and what it finds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import quantiles
+from typing import Any
+
+from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson
+from bench.peers.trials import TOOLS, answers_of
+
+ABOUT = """\
+Every tool held the same functions against an identical copy and against copies with extra work of 3 % and 5 %,
+calibrated once for all of them; trials of all tools were interleaved. Each tool ran as its documentation says, with
+its defaults and a threshold of 1 %. In brackets: Clopper-Pearson bounds at {bounds}."""
+HEAD = (
+    "| tool and its rule | identical code called different | 3 % found | 5 % found | error of the ratio: half within, "
+    "95 % within | s per comparison |\n| --- | --- | --- | --- | --- | --- |"
+)
+
+
+def markdown(kept: Mapping[str, Any]) -> str:
+    """The whole page: a table for each condition, what was measured where, and how the tools were used."""
+    return "\n".join(_lines(kept)) + "\n"
+
+
+def _lines(kept: Mapping[str, Any]) -> Iterator[str]:
+    yield from ABOUT.format(bounds=f"{BOUNDS_CONFIDENCE:.0%}").splitlines()
+    yield ""
+    versions = ", ".join(f"{name} {version}" for name, version in kept["versions"].items())
+    yield f"Measured on {kept['measured'][:10]}: {kept['cpu']}, {kept['cores']} cores; {versions}."
+    yield ""
+    trials = kept["trials"]
+    for name in dict.fromkeys(trial["condition"] for trial in trials):
+        threads = next(trial["threads"] for trial in trials if trial["condition"] == name)
+        yield f"**{_condition(name)}, {threads} thread{'' if threads == 1 else 's'}**"
+        yield ""
+        yield HEAD
+        for tool in TOOLS:
+            if any(trial["tool"] == tool.name and trial["condition"] == name for trial in trials):
+                yield row(trials, tool.name, name)
+        yield ""
+        yield from _failures(trials, name)
+
+
+def _condition(name: str) -> str:
+    return {"idle": "Nothing else running", "busy": "Another process keeps one core busy"}.get(name, name)
+
+
+def row(trials: Sequence[Mapping[str, Any]], tool: str, condition: str) -> str:
+    """One tool under one condition."""
+    mine = [trial for trial in trials if trial["tool"] == tool and trial["condition"] == condition]
+    answers = list(answers_of(trials, tool, condition))
+    title = f"{tool}: {mine[0]['rule']}" if mine else tool
+    if not answers:
+        return f"| {title} | | | | | |"
+    cells = [
+        _rate([one["verdict"] != "none" for one in answers if one["injected"] == 1]),
+        *(_rate([one["verdict"] == "slower" for one in answers if one["injected"] == by]) for by in (1.03, 1.05)),
+        _errors([abs(math.log(one["ratio"] / one["injected"])) for one in answers]),
+        f"{sum(trial['seconds'] for trial in mine if trial['answers']) / len(answers):.1f}",
+    ]
+    return f"| {title} | {' | '.join(cells)} |"
+
+
+def _rate(happened: Sequence[bool]) -> str:
+    if not happened:
+        return ""
+    low, high = clopper_pearson(sum(happened), len(happened))
+    return f"{sum(happened)} of {len(happened)} ({low:.0%} to {high:.0%})"
+
+
+def _errors(errors: Sequence[float]) -> str:
+    if len(errors) < 2:
+        return ""
+    cuts = quantiles(errors, n=20, method="inclusive")
+    return f"±{cuts[9]:.1%}, ±{cuts[18]:.1%}"
+
+
+def _failures(trials: Sequence[Mapping[str, Any]], condition: str) -> Iterator[str]:
+    failed = [trial for trial in trials if trial["condition"] == condition and trial["error"]]
+    if failed:
+        reasons = (f"{trial['tool']} ({trial['error'].splitlines()[0]})" for trial in failed)
+        yield f"Trials that failed: {', '.join(reasons)}."
+        yield ""

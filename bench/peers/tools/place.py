@@ -1,0 +1,93 @@
+"""What a tool is given for a trial, what it answers, and how it starts programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.peers.cases import CHOSEN, SETTING, SIDES
+
+ROOT = Path(__file__).resolve().parents[3]
+THRESHOLD = 0.01
+LAST_LINES = 15
+
+
+class ToolError(RuntimeError):
+    """A tool did not do what it should; the message has the last lines of its output."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool says of one side held against the base.
+
+    Attributes:
+        ratio: time of the side / time of the base, by the figure that the tool itself compares.
+        verdict: ``slower``, ``faster`` or ``none``, by the tool's own rule with a threshold of 1 %.
+    """
+
+    case: str
+    side: str
+    ratio: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a trial may write, what it times, and for how long.
+
+    Attributes:
+        folder: an empty one, removed afterwards.
+        setting: the file that :func:`bench.peers.cases.setting` reads.
+        seconds: of timing for each side of each comparison, as far as the tool lets one choose.
+    """
+
+    folder: Path
+    setting: Path
+    threads: int
+    seconds: float
+    cases: Sequence[str] = tuple(CHOSEN)
+    sides: Sequence[str] = tuple(SIDES)
+
+    def comparisons(self) -> Iterator[tuple[str, str]]:
+        """(case, side) in the order in which they are taken."""
+        for side in self.sides:
+            for case in self.cases:
+                yield case, side
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The variables of a program that times the cases."""
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        return {**os.environ, SETTING: str(self.setting), "PYTHONPATH": path, **threads, **(more or {})}
+
+    def python(
+        self, *arguments: str, more: Mapping[str, str] | None = None, accepted: Sequence[int] = (0,)
+    ) -> subprocess.CompletedProcess[str]:
+        """Run this interpreter in the folder.
+
+        Raises:
+            ToolError: an exit code that is not among the accepted ones.
+        """
+        ran = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment(more),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode not in accepted:
+            lines = (ran.stdout + ran.stderr).splitlines()[-LAST_LINES:]
+            raise ToolError(f"{' '.join(arguments[:4])} … ended with {ran.returncode}:\n" + "\n".join(lines))
+        return ran
+
+
+def beyond(ratio: float, threshold: float = THRESHOLD) -> str:
+    """The verdict of a tool that compares two numbers: by how much the second is above the first."""
+    if ratio > 1 + threshold:
+        return "slower"
+    return "faster" if 1 / ratio > 1 + threshold else "none"

@@ -1,0 +1,204 @@
+"""The benchmark of other tools: what they are given, how their answers are read, and the table."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.peers import cases, trials
+from bench.peers.__main__ import main
+from bench.peers.calibration import turns_for
+from bench.peers.table import markdown, row
+from bench.peers.tools import asv, pyperf, torch_timer
+from bench.peers.tools.place import Answer, Place, ToolError, beyond
+from suites.workload import SuiteError
+
+FEW = ("chain",)
+
+
+@pytest.fixture
+def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "setting.json"
+    turns = {name: {side: (0 if side == "twin" else 20_000) for side in cases.SIDES} for name in cases.CHOSEN}
+    path.write_text(json.dumps({"threads": 1, "turns": turns, "seconds": {}}), "utf-8")
+    monkeypatch.setenv(cases.SETTING, str(path))
+    return path
+
+
+def place(tmp_path: Path, setting: Path, sides: tuple[str, ...] = ("twin",)) -> Place:
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    return Place(folder, setting, threads=1, seconds=0.02, cases=FEW, sides=sides)
+
+
+def test_every_case_is_a_built_in_workload_with_a_value() -> None:
+    for name in cases.CHOSEN:
+        assert cases.base_of(name)(*cases.inputs_of(name)) is not None
+
+
+@pytest.mark.usefixtures("setting")
+def test_sides_are_the_base_with_more_turns() -> None:
+    inputs = cases.inputs_of("chain")
+    assert cases.call("chain", cases.BASE, inputs)().equal(cases.call("chain", "slower_5", inputs)())
+    suite = cases.make_suite()
+    assert list(suite.workloads) == list(cases.CHOSEN)
+    assert all(list(one.implementations) == [cases.BASE, *cases.SIDES] for one in suite.workloads.values())
+
+
+def test_without_the_command_the_cases_say_what_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(cases.SETTING, raising=False)
+    with pytest.raises(SuiteError, match=r"python -m bench\.peers"):
+        cases.setting()
+
+
+def test_turns_make_up_the_factor() -> None:
+    assert turns_for(1e-3, 1e-8, 1.05) == 5000
+    assert turns_for(1e-3, 1e-8, 1.0) == 0
+
+
+def test_a_difference_counts_beyond_the_threshold_either_way() -> None:
+    assert [beyond(ratio) for ratio in (1.011, 1.009, 1.0, 0.995, 0.98)] == ["slower", "none", "none", "none", "faster"]
+
+
+def test_torch_timer_finds_much_more_work(tmp_path: Path, setting: Path) -> None:
+    answers = torch_timer.trial(place(tmp_path, setting, ("slower_5",)), "blocked")
+    assert [(one.case, one.side, one.verdict) for one in answers] == [(name, "slower_5", "slower") for name in FEW]
+
+
+def test_a_program_that_fails_is_quoted(tmp_path: Path, setting: Path) -> None:
+    with pytest.raises(ToolError, match=r"ended with 3:\n.*\n?oh no"):
+        place(tmp_path, setting).python("-c", "import sys; print('oh no'); sys.exit(3)")
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("Mean +- std dev: [a] 1.00 ms +- 0.01 ms -> [b] 1.05 ms +- 0.01 ms: 1.05x slower\n", "slower"),
+        ("Mean +- std dev: [a] 1.05 ms +- 0.01 ms -> [b] 1.00 ms +- 0.01 ms: 1.05x faster\n", "faster"),
+        ("Benchmark hidden because not significant (1): add\n", "none"),
+    ],
+)
+def test_what_pyperf_says(
+    tmp_path: Path, setting: Path, said: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = place(tmp_path, setting)
+    (there.folder / "said.py").write_text(f"print({said!r})", "utf-8")
+    real = Place.python
+    monkeypatch.setattr(Place, "python", lambda self, *_, **__: real(self, "said.py"))
+    assert pyperf._verdict(there, Path("a"), Path("b")) == verdict
+
+
+def test_rows_of_asv_compare() -> None:
+    found = asv.ROW.match("| +        | 1.02±0.01ms          | 1.20±0.02ms |    1.18 | cases.time_train |")
+    assert found is not None
+    assert (found["change"], found["case"]) == ("+", "train")
+    assert asv.ROW.match("| Change   | Before [a]    | After [b]    |   Ratio | Benchmark (Parameter) |") is None
+
+
+def tool(name: str, trial: Any, at_once: int | None = None) -> trials.Tool:
+    return trials.Tool(name, "rule", trial, at_once)
+
+
+def test_conditions_alternate_and_slow_tools_run_less_often() -> None:
+    tools = [tool("a", None), tool("b", None), tool("slow", None, at_once=2)]
+    idle, busy = trials.conditions(4).values()
+    assert (idle.threads, idle.busy, busy.threads, busy.busy) == (4, 0, 3, 1)
+    plan = trials.order(tools, [idle, busy], repeats=2, slow_repeats=1)
+    assert [condition.name for condition, _ in plan] == ["idle"] * 3 + ["busy"] * 3 + ["idle"] * 2 + ["busy"] * 2
+    assert sum(one.slow for _, one in plan) == 2
+
+
+def test_each_trial_is_kept_at_once_and_a_failing_tool_costs_its_own(tmp_path: Path) -> None:
+    out = tmp_path / "peers.json"
+    folders: list[Path] = []
+    given: list[Sequence[str]] = []
+
+    def good(place: Place) -> list[Answer]:
+        folders.append(place.folder)
+        given.append(place.cases)
+        return [Answer("add", "slower_3", 1.04, "slower")]
+
+    def bad(place: Place) -> list[Answer]:
+        folders.append(place.folder)
+        raise ToolError("it broke")
+
+    kept = trials.Kept(out, {"cpu": "some CPU"})
+    alone = trials.Condition("idle", 1)
+    told: list[str] = []
+    plan = [(alone, tool("good", good, 3)), (alone, tool("bad", bad)), (alone, tool("good", good, 3))]
+    trials.run(plan, {"idle": tmp_path / "setting.json"}, 1.0, kept, told.append)
+    found = json.loads(out.read_text("utf-8"))
+    assert found["cpu"] == "some CPU"
+    assert [(one["tool"], one["error"]) for one in found["trials"]] == [
+        ("good", None),
+        ("bad", "it broke"),
+        ("good", None),
+    ]
+    assert found["trials"][0]["answers"][0]["injected"] == 1.03
+    assert given == [tuple(cases.CHOSEN)[:3], tuple(cases.CHOSEN)[3:6]]
+    assert not any(folder.exists() for folder in folders)
+    assert list(tmp_path.glob("peers.json?*")) == []
+    assert "about 0 min left" in told[-1]
+
+
+def answer(injected: float, ratio: float, verdict: str) -> dict[str, Any]:
+    return {"case": "add", "side": "?", "injected": injected, "ratio": ratio, "verdict": verdict}
+
+
+def test_a_row_counts_false_alarms_and_what_is_found() -> None:
+    name = trials.TOOLS[0].name
+    answers = [
+        *(answer(1.0, 1.0, "none") for _ in range(18)),
+        answer(1.0, 0.9, "faster"),
+        answer(1.0, math.exp(0.2), "slower"),
+        answer(1.03, 1.03, "slower"),
+        answer(1.03, 1.0, "none"),
+        answer(1.05, 0.9, "faster"),
+    ]
+    found = {"tool": name, "rule": "a rule", "condition": "idle", "threads": 2, "seconds": 46.0, "error": None}
+    assert row([{**found, "answers": answers}], name, "idle") == (
+        f"| {name}: a rule | 2 of 20 (1% to 32%) | 1 of 2 (1% to 99%) | 0 of 1 (0% to 97%) | ±0.0%, ±14.9% | 2.0 |"
+    )
+
+
+def test_the_page_names_machine_versions_and_failures() -> None:
+    name = trials.TOOLS[1].name
+    kept = {
+        "measured": "2026-11-21T12:00:00+00:00",
+        "cpu": "some CPU",
+        "cores": 2,
+        "versions": {"torch": "2.13.0"},
+        "trials": [
+            {
+                **{"tool": name, "rule": "a rule", "condition": "busy", "threads": 1, "seconds": 1.0},
+                **{"error": "it broke\nat length", "answers": []},
+            }
+        ],
+    }
+    page = markdown(kept)
+    assert "2026-11-21: some CPU, 2 cores; torch 2.13.0." in page
+    assert "**Another process keeps one core busy, 1 thread**" in page
+    assert f"Trials that failed: {name} (it broke)." in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("table", "missing.json"), "missing.json: not a file that `run` wrote"),
+        (("run", "-o", "p.json", "--tools", "stopwatch"), "'stopwatch' is none of torchduet"),
+        (("run", "-o", "no/p.json"), "no is not a folder"),
+    ],
+)
+def test_wrong_arguments_are_said(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["bench.peers.__main__"], "_version", lambda _: "1")
+    monkeypatch.setattr("suites.workload.cores", lambda: 2)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
