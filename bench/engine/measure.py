@@ -29,6 +29,7 @@ from bench.engine.rounds import (
     LONG_CALL_SECONDS,
     OVERDRAFT,
     Run,
+    align_blocks,
     alternate,
     leave_out_too_slow,
     rounds_per_placement,
@@ -190,12 +191,9 @@ class Stages:
         """Warm every run up and set its block length."""
         start = perf_counter()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
-        warm: dict[Case, Run] = {}
-        for run in self.runs:
+        warm: list[Run] = []
+        for run in (one for one in self.runs if one.prepared.case.slowdown == 1):
             case = run.prepared.case
-            if case.slowdown > 1:
-                self.warm_slowed(run, warm.get(case.original))
-                continue
             first = self.results[case].first_call
             most = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
             if first is not None and case.mode == "eager" and first["seconds"] > most:
@@ -205,10 +203,24 @@ class Stages:
             self.tell(f"warming up {case.id}", 0.0)
             try:
                 warm_up(run, share)
-                warm[case] = run
+                warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = describe(error, case.source)
+        align_blocks(warm, self.comparisons(warm))
+        originals = {run.prepared.case: run for run in warm}
+        for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
+            self.warm_slowed(run, originals.get(run.prepared.case.original))
         self.seconds["warming"] += perf_counter() - start
+
+    def comparisons(self, runs: Sequence[Run]) -> list[tuple[int, int]]:
+        """Indices into ``runs``: (what a case is held against, the case)."""
+        index = {run.prepared.case: position for position, run in enumerate(runs)}
+        return [
+            (index[other], index[case])
+            for case in index
+            for _, other in self.family.comparisons(case)
+            if other in index
+        ]
 
     def warm_slowed(self, run: Run, whole: Run | None) -> None:
         """Set a slowed copy's extra work by what the case itself takes now."""
@@ -227,13 +239,6 @@ class Stages:
         )
         if not runs:
             return "failed"
-        index = {run.prepared.case: position for position, run in enumerate(runs)}
-        comparisons = [
-            (index[other], index[case])
-            for case in index
-            for _, other in self.family.comparisons(case)
-            if other in index
-        ]
 
         def fresh() -> None:
             for placements in self.placements:
@@ -252,7 +257,7 @@ class Stages:
 
         stop = alternate(
             runs,
-            comparisons,
+            self.comparisons(runs),
             fresh,
             Stopping(self.task.seconds),
             rounds,

@@ -22,7 +22,9 @@ from bench.engine.slowdown import extra_work
 from bench.engine.stopping import Stopping
 from bench.engine.task import Interruptions
 
-BLOCK_SECONDS = 1e-3
+BLOCK_SECONDS = 2e-4
+LEAD_IN_SECONDS = 5e-4
+SIMILAR = 1.25
 AIM_PLACEMENTS = 20
 LEAST_ROUNDS, MOST_ROUNDS = 5, 100
 WINDOW = 5
@@ -42,6 +44,7 @@ class Run:
     calls: int = 1
     repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
+    lead_in: bool = False  # whether an untimed call comes before each block
     placements: list[list[Block]] = field(default_factory=list)
     interruptions: Interruptions = field(default_factory=Interruptions)
     error: str | None = None
@@ -54,23 +57,30 @@ class Run:
         return [[block.seconds for block in placement] for placement in self.placements]
 
     def block(self) -> Block:
-        """Time one block, with the case's global state entered around it and left again."""
+        """Time one block, with the case's global state entered around it and left again.
+
+        The first call after another case's finds that one's data in the caches. Of short calls it goes
+        untimed: otherwise those of which fewer fit into a block would seem slower.
+        """
+        if self.lead_in:
+            self.call(wait=False)
         with matmul_precision(self.prepared.case.precision):
             return self.clock.block(self.prepared.call, self.prepared.args, self.calls, self.extra)
 
     @property
     def round_seconds(self) -> float:
         """What this case takes of a round, as of the warm-up."""
-        return self.seconds * self.calls * self.repeats
+        return self.seconds * (self.calls + self.lead_in) * self.repeats
 
-    def call(self) -> object:
-        """One untimed call, of which the meter keeps nothing; waits for the device."""
+    def call(self, *, wait: bool = True) -> object:
+        """One untimed call, of which the meter keeps nothing; waits for the device unless told not to."""
         meter = self.prepared.context.meter
         meter.paused = True
         try:
             with matmul_precision(self.prepared.case.precision):
                 result = self.prepared.call(*self.prepared.args)
-                self.clock.synchronize()
+                if wait:
+                    self.clock.synchronize()
                 return result
         finally:
             meter.paused = False
@@ -79,7 +89,7 @@ class Run:
 def slow_down(run: Run, original: Run) -> None:
     """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
     case = run.prepared.case
-    run.calls, run.seconds = original.calls, original.seconds
+    run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
     typical = median(original.block().seconds for _ in range(WINDOW))
     run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
 
@@ -87,7 +97,7 @@ def slow_down(run: Run, original: Run) -> None:
 def warm_up(run: Run, seconds: float) -> None:
     """Call until block times stop falling, for at most about ``seconds``, and set the block length.
 
-    A block is about 1 ms, or one call where that takes longer. Block times have stopped falling when
+    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
     the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
     one is enough: the check has made another before.
     """
@@ -111,7 +121,32 @@ def warm_up(run: Run, seconds: float) -> None:
         if monotonic() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
-    run.calls = max(1, round(BLOCK_SECONDS / max(run.seconds, 1e-9)))
+    set_block(run, run.seconds)
+
+
+def set_block(run: Run, seconds: float) -> None:
+    """As many calls of so many seconds as make a block, and a lead-in before it where they are short."""
+    run.calls = max(1, round(BLOCK_SECONDS / max(seconds, 1e-9)))
+    run.lead_in = seconds < LEAD_IN_SECONDS
+
+
+def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> None:
+    """Give cases that are compared and take about as long the same number of calls per block.
+
+    What a block adds to its calls, the reading of the clock and the first call's last cold caches, then
+    is the same share of both, and cancels where a small difference counts.
+
+    Args:
+        comparisons: pairs of indices into ``runs``.
+    """
+    alike = {index: {index} for index in range(len(runs))}
+    for one, other in comparisons:
+        low, high = sorted((runs[one].seconds, runs[other].seconds))
+        if high <= SIMILAR * low:
+            joined = alike[one] | alike[other]
+            alike |= dict.fromkeys(joined, joined)
+    for index, group in alike.items():
+        set_block(runs[index], min(runs[member].seconds for member in group))
 
 
 def set_repeats(runs: Sequence[Run]) -> None:

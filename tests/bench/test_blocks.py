@@ -1,0 +1,98 @@
+"""What a block consists of: how many calls, and what comes before them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.engine.case import Case
+from bench.engine.clock import Block
+from bench.engine.rounds import BLOCK_SECONDS, LEAD_IN_SECONDS, Run, align_blocks, set_block, slow_down
+from suites.workload import Meter
+
+
+class LoggingMeter(Meter):
+    """Says whether it was paused in each call."""
+
+    def __init__(self) -> None:
+        self.paused = False
+
+
+def a_run(seconds: float, log: list[str] | None = None) -> Run:
+    """A run whose calls and blocks are logged."""
+    said = [] if log is None else log
+    meter = LoggingMeter()
+
+    class Clock:
+        name = "fake"
+
+        def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
+            del args, after
+            said.append(f"block of {calls}")
+            for _ in range(calls):
+                call()
+            return Block(seconds, seconds, seconds)
+
+        def synchronize(self) -> None:
+            said.append("wait")
+
+    case = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
+    prepared = SimpleNamespace(
+        case=case,
+        args=(),
+        call=lambda: said.append("paused call" if meter.paused else "call"),
+        context=SimpleNamespace(meter=meter),
+    )
+    made = Run(prepared, Clock(), seconds=seconds)  # type: ignore[arg-type]
+    set_block(made, seconds)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls", "lead_in"),
+    [
+        (BLOCK_SECONDS / 1000, 1000, True),
+        (BLOCK_SECONDS, 1, True),
+        (0.9 * LEAD_IN_SECONDS, 1, True),
+        (1.1 * LEAD_IN_SECONDS, 1, False),
+        (3.0, 1, False),
+    ],
+)
+def test_short_calls_fill_a_block_and_are_led_in(seconds: float, calls: int, lead_in: bool) -> None:
+    run = a_run(seconds)
+    assert (run.calls, run.lead_in) == (calls, lead_in)
+    assert run.round_seconds == pytest.approx(seconds * (calls + lead_in))
+
+
+def test_the_lead_in_is_neither_timed_nor_metered_nor_waited_for() -> None:
+    log: list[str] = []
+    run = a_run(BLOCK_SECONDS / 2, log)
+    run.block()
+    assert log == ["paused call", "block of 2", "call", "call"]
+    log.clear()
+    run.call()
+    assert log == ["paused call", "wait"]
+
+
+def test_long_calls_are_not_led_in() -> None:
+    log: list[str] = []
+    a_run(1.0, log).block()
+    assert log == ["block of 1", "call"]
+
+
+def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
+    seconds = (BLOCK_SECONDS / 10, BLOCK_SECONDS / 9, BLOCK_SECONDS / 3, BLOCK_SECONDS / 9)
+    runs = [a_run(one) for one in seconds]
+    align_blocks(runs, [(0, 1), (0, 2)])
+    assert [run.calls for run in runs] == [10, 10, 3, 9]
+    align_blocks(runs, [(1, 0), (1, 3), (1, 2)])
+    assert [run.calls for run in runs] == [10, 10, 3, 10]
+
+
+def test_a_slowed_copy_takes_its_originals_blocks() -> None:
+    original = a_run(BLOCK_SECONDS / 10)
+    original.calls = 12
+    copy = a_run(1.0)
+    slow_down(copy, original)
+    assert (copy.calls, copy.lead_in, copy.seconds) == (12, True, original.seconds)
+    assert copy.extra is not None
