@@ -189,7 +189,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     several = metafunc.function.__name__ == "test_user"
     values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
-        for suite, case in session.cases(source):
+        for suite, case in session.selection.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
             marks = [pytest.mark.claims] if claims.decides(case) else []

@@ -13,10 +13,11 @@ from bench.duet.pairs import BASE, Failure, Ledger
 from bench.duet.processes import Facts
 from bench.duet.stages import Duet, differences
 from bench.engine.budget import TIER_BUDGET, Budget
-from bench.engine.case import Case, Family, group
+from bench.engine.case import Case, Family
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.record import Outcome, Skip
 from bench.engine.schema import DuetRecord, RunRecord
+from bench.engine.selection import workload_of
 from bench.engine.session import Session
 
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
@@ -46,9 +47,9 @@ class DuetSession(Session):
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Fix the families, of the selected cases alone, and start the interpreters of the first stage."""
-        runnable = [case for case in selected if self.machine.unavailable(case) is None]
-        groups = group((case, self._references[case]) for case in runnable)
-        self.families = [Family(cases=family.reported, reported=family.reported) for family in groups]
+        self.families = [
+            Family(cases=family.reported, reported=family.reported) for family in self.selection.families(selected)
+        ]
         if self.families and not self.selecting_only and not self.check_only:
             self.duet.start(SCREENING_PAIRS - 1)
 
@@ -77,10 +78,10 @@ class DuetSession(Session):
         timed = self._note(ledger)
         self.budget.done(family, ledger.seconds - timed, (seconds, timed))
         self.ledgers.update(dict.fromkeys(family.cases, ledger))
-        workload = self.workload(family.reference)
+        workload = workload_of(family.reference)
         return {
             case: self._failure(ledger, case)
-            or to_record.screened_record(ledger, case, workload, reference=case == self._references[case])
+            or to_record.screened_record(ledger, case, workload, reference=case == self.selection.references[case])
             for case in family.cases
         }
 
@@ -101,7 +102,7 @@ class DuetSession(Session):
             total * SCREENING_SHARE,
             self.families,
             {
-                family.name: LONG_CALLS * self.workload(family.reference).seconds_of(dict(family.reference.size))
+                family.name: LONG_CALLS * workload_of(family.reference).seconds_of(dict(family.reference.size))
                 for family in self.families
             },
         )

@@ -171,7 +171,7 @@ class Timed:
                 else:
                     warm_up(run, WARM_UP_SECONDS)
                 # Before each block the other process ran: its data are in the caches.
-                run.lead_in = run.seconds < LEAD_IN_SECONDS
+                run.lead_in = max(run.lead_in, 1) if run.seconds < LEAD_IN_SECONDS else 0
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 found[place]["error"] = describe(error, case.source)
             found[place]["seconds"] = run.seconds

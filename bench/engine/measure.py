@@ -40,12 +40,12 @@ from bench.engine.rounds import (
     warm_up,
 )
 from bench.engine.schema import FirstCallRecord
+from bench.engine.selection import workload_of
 from bench.engine.stopping import Stopping
 from bench.engine.task import SEED, CaseResult, FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
 from suites import data
-from suites.registry import load
-from suites.workload import Unavailable, Workload
+from suites.workload import Unavailable
 
 SETTLING_CALLS = 5
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
@@ -54,21 +54,13 @@ NO_ORIGINAL = "what it is a copy of could not be timed"
 Tell = Callable[[str, float], None]
 
 
-def find_workload(case: Case) -> Workload:
-    """The workload a case was made from."""
-    for suite in load(case.source):
-        if suite.name == case.suite and case.workload in suite.workloads:
-            return suite.workloads[case.workload]
-    raise LookupError(f"{case.id}: {case.source} no longer has this workload")
-
-
 class Stages:
     """One family's measurement, from inputs to blocks."""
 
     def __init__(self, task: Task, tell: Tell) -> None:
         self.task, self.tell = task, tell
         self.family = task.family
-        self.workload = find_workload(self.family.reference)
+        self.workload = workload_of(self.family.reference)
         self.rng = random.Random(f"{SEED} {self.family.name}")
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
@@ -206,11 +198,16 @@ class Stages:
                 warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = describe(error, case.source)
-        align_blocks(warm, self.comparisons(warm))
+        align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
         for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
             self.warm_slowed(run, originals.get(run.prepared.case.original))
         self.seconds["warming"] += perf_counter() - start
+
+    @staticmethod
+    def reason(run: Run, error: Exception) -> str:
+        """Why a run failed."""
+        return describe(error, run.prepared.case.source)
 
     def comparisons(self, runs: Sequence[Run]) -> list[tuple[int, int]]:
         """Indices into ``runs``: (what a case is held against, the case)."""
@@ -262,7 +259,7 @@ class Stages:
             Stopping(self.task.seconds),
             rounds,
             self.rng,
-            lambda run, error: describe(error, run.prepared.case.source),
+            self.reason,
             told,
         )
         self.telemetry = gauge.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import math
 import random
 import sys
@@ -23,13 +24,14 @@ from bench.engine.stopping import Stopping
 from bench.engine.task import Interruptions
 
 BLOCK_SECONDS = 2e-4
-LEAD_IN_SECONDS = 5e-4
+LEAD_IN_SECONDS = 5e-5
+LED_IN_BELOW = 5e-4  # seconds per call: of longer ones a lead-in takes more than it mends
 SIMILAR = 1.25
 AIM_PLACEMENTS = 20
 LEAST_ROUNDS, MOST_ROUNDS = 5, 100
 WINDOW = 5
 STILL_FALLING = 0.98
-MOST_REPEATS = 15
+MOST_REPEATS = 50
 LONG_CALL_SECONDS = 0.2
 OVERDRAFT = 2.0
 PLACEMENT_OVERDRAFT = 3.0
@@ -44,7 +46,7 @@ class Run:
     calls: int = 1
     repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
-    lead_in: bool = False  # whether an untimed call comes before each block
+    lead_in: int = 0  # untimed calls before each block
     placements: list[list[Block]] = field(default_factory=list)
     interruptions: Interruptions = field(default_factory=Interruptions)
     error: str | None = None
@@ -59,31 +61,39 @@ class Run:
     def block(self) -> Block:
         """Time one block, with the case's global state entered around it and left again.
 
-        The first call after another case's finds that one's data in the caches. Of short calls it goes
-        untimed: otherwise those of which fewer fit into a block would seem slower.
+        The first calls after another case's find that one's data and code in the caches. Of short calls
+        they go untimed: otherwise those of which fewer fit into a block would seem slower.
         """
-        if self.lead_in:
-            self.call(wait=False)
+        lead_in = self._lead_in if self.lead_in else None
         with matmul_precision(self.prepared.case.precision):
-            return self.clock.block(self.prepared.call, self.prepared.args, self.calls, self.extra)
+            return self.clock.block(self.prepared.call, self.prepared.args, self.calls, self.extra, lead_in)
+
+    def _lead_in(self) -> None:
+        call, args, meter = self.prepared.call, self.prepared.args, self.prepared.context.meter
+        meter.paused = True
+        for _ in itertools.repeat(None, self.lead_in):
+            call(*args)
+        meter.paused = False
 
     @property
     def round_seconds(self) -> float:
         """What this case takes of a round, as of the warm-up."""
         return self.seconds * (self.calls + self.lead_in) * self.repeats
 
-    def call(self, *, wait: bool = True) -> object:
-        """One untimed call, of which the meter keeps nothing; waits for the device unless told not to."""
+    def call(self) -> object:
+        """One untimed call, of which the meter keeps nothing; waits for the device."""
         meter = self.prepared.context.meter
         meter.paused = True
         try:
             with matmul_precision(self.prepared.case.precision):
                 result = self.prepared.call(*self.prepared.args)
-                if wait:
-                    self.clock.synchronize()
+                self.clock.synchronize()
                 return result
         finally:
             meter.paused = False
+
+
+OnError = Callable[[Run, Exception], str]
 
 
 def slow_down(run: Run, original: Run) -> None:
@@ -125,12 +135,12 @@ def warm_up(run: Run, seconds: float) -> None:
 
 
 def set_block(run: Run, seconds: float) -> None:
-    """As many calls of so many seconds as make a block, and a lead-in before it where they are short."""
+    """As many calls of so many seconds as make a block, and as a lead-in before it where they are short."""
     run.calls = max(1, round(BLOCK_SECONDS / max(seconds, 1e-9)))
-    run.lead_in = seconds < LEAD_IN_SECONDS
+    run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if seconds < LED_IN_BELOW else 0
 
 
-def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> None:
+def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
     """Give cases that are compared and take about as long the same number of calls per block.
 
     What a block adds to its calls, the reading of the clock and the first call's last cold caches, then
@@ -138,7 +148,9 @@ def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) ->
 
     Args:
         comparisons: pairs of indices into ``runs``.
+        on_error: turns an exception of a run into the reason for the record.
     """
+    _time_in_turns([run for run in runs if run.seconds < LED_IN_BELOW], on_error)
     alike = {index: {index} for index in range(len(runs))}
     for one, other in comparisons:
         low, high = sorted((runs[one].seconds, runs[other].seconds))
@@ -149,11 +161,22 @@ def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) ->
         set_block(runs[index], min(runs[member].seconds for member in group))
 
 
+def _time_in_turns(runs: Sequence[Run], on_error: OnError) -> None:
+    """Replace the warm-ups' times, between which the machine may have changed, by some taken in alternation."""
+    times: dict[int, list[float]] = {id(run): [] for run in runs}
+    for run in (one for _ in range(WINDOW) for one in runs if one.error is None):
+        block = _attempt(run, run.block, on_error)
+        if block is not None:
+            times[id(run)].append(block.seconds)
+    for run in runs:
+        run.seconds = min(times[id(run)], default=run.seconds)
+
+
 def set_repeats(runs: Sequence[Run]) -> None:
     """Give short blocks several turns per round beside a long one.
 
     A case of 200 ms per call lets few rounds fit, too few for its neighbours of 1 ms. These take up to
-    15 turns in each round, together about as long as the longest block.
+    50 turns in each round, together about as long as the longest block.
     """
     longest = max(run.seconds * run.calls for run in runs)
     for run in runs:
@@ -221,7 +244,7 @@ def alternate(
     stopping: Stopping,
     rounds: int,
     rng: random.Random,
-    on_error: Callable[[Run, Exception], str],
+    on_error: OnError,
     tell: Callable[[int], None],
 ) -> str:
     """Time the runs in alternation until the stopping rule says so; returns its reason.
@@ -264,7 +287,7 @@ def alternate(
             return reason
 
 
-def _round(live: Sequence[Run], rng: random.Random, on_error: Callable[[Run, Exception], str]) -> None:
+def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:
     """One round: all turns in random order; each case adds the median of its blocks."""
     turns = [run for run in live for _ in range(run.repeats)]
     rng.shuffle(turns)
@@ -280,7 +303,7 @@ def _round(live: Sequence[Run], rng: random.Random, on_error: Callable[[Run, Exc
             run.placements[-1].append(median_block(blocks[id(run)]))
 
 
-def _attempt(run: Run, action: Callable[[], Block | object], on_error: Callable[[Run, Exception], str]) -> Block | None:
+def _attempt(run: Run, action: Callable[[], Block | object], on_error: OnError) -> Block | None:
     try:
         result = action()
     except Exception as error:  # noqa: BLE001 - any error of the workload becomes this case's reason

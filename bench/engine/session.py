@@ -6,37 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from statistics import median
 from time import monotonic
 
 from bench.engine import self_check
 from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
-from bench.engine.case import Case, Family, cases_of, group
-from bench.engine.claims import needed
+from bench.engine.case import Case, Family
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.gpus import Gpus
 from bench.engine.machine import Machine
 from bench.engine.options import Options
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
-from bench.engine.schema import (
-    SCHEMA,
-    CeilingRecord,
-    NotMeasured,
-    Record,
-    RunRecord,
-    SecondsRecord,
-    SelfCheckRecord,
-    Unavailable,
-)
+from bench.engine.run_record import run_record
+from bench.engine.schema import CeilingRecord, Record, RunRecord, SelfCheckRecord
+from bench.engine.selection import Selection, workload_of
 from bench.engine.slowness import Slowness
 from bench.engine.twins import with_twins
 from bench.engine.watch import Watch
 from bench.engine.worker import Progress
-from suites.registry import load
-from suites.suite import Suite
-from suites.workload import Workload, cores
+from suites.workload import cores
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MOST_CEILING_SECONDS = 1.5
@@ -77,59 +66,12 @@ class Session:
         self.ceilings: list[CeilingRecord] = []
         gpus = Gpus([gpu.uuid for gpu in self.machine.gpus])
         self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
-        self._references: dict[Case, Case] = {}
+        self.selection = Selection(self.options, self.machine, self.claims_only)
         self._measured = 0
-
-    def devices(self) -> Sequence[str]:
-        """The devices to use."""
-        return self.options.devices or self.machine.devices()
-
-    def cases(self, source: str) -> list[tuple[Suite, Case]]:
-        """Every case of a suite that the options select.
-
-        A variant that the machine cannot run is left out, unless it was asked for by name: then it
-        is there, and skipped with the reason.
-        """
-        found = []
-        for suite in load(source):
-            selected = self._of_tier(source, suite, self.options.tier)
-            if self.claims_only:
-                everything = self._of_tier(source, suite, "full")
-                wanted = needed(everything, selected)
-                selected = {case: reference for case, reference in everything.items() if case in wanted}
-            self._references.update(selected)
-            found += [(suite, case) for case in selected]
-        return found
-
-    def _of_tier(self, source: str, suite: Suite, tier: str) -> dict[Case, Case]:
-        """Case → its family's reference, of those that can run here or were asked for by name."""
-        options = self.options
-        return {
-            case: reference
-            for case, reference in cases_of(
-                source,
-                suite,
-                tier=tier,
-                devices=self.devices(),
-                modes=options.modes,
-                precisions=options.precisions,
-                workers=options.workers,
-            )
-            if (obstacle := self.machine.unavailable(case)) is None or self._asked_for(obstacle[0])
-        }
-
-    def _asked_for(self, knob: str) -> bool:
-        asked = {
-            "device": self.options.devices,
-            "mode": self.options.modes,
-            "precision": self.options.precisions,
-        }
-        return asked[knob] is not None
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Fix the families: called once, when pytest has made its selection."""
-        runnable = [case for case in selected if self.machine.unavailable(case) is None]
-        self.families = group((case, self._references[case]) for case in runnable)
+        self.families = self.selection.families(selected)
         if self.options.self_check:
             self.families = [with_twins(family, self.options.slowdowns) for family in self.families]
             if not self.options.budget_given:
@@ -203,7 +145,7 @@ class Session:
                 case: found[case].error or Skip(found[case].skip or "checked, not timed (--benchmark-disable)")
                 for case in family.reported
             }
-        made = records(family, result, self.workload(family.reference))
+        made = records(family, result, workload_of(family.reference))
         self.watch.note(started, result, made)
         return skips | made
 
@@ -217,7 +159,7 @@ class Session:
 
     def _start_budget(self, first: Family) -> None:
         long_calls = {
-            family.name: self.workload(family.reference).seconds_of(dict(family.reference.size))
+            family.name: workload_of(family.reference).seconds_of(dict(family.reference.size))
             for family in self.families
         }
         self.budget = Budget(self.options.budget_seconds, self.families, long_calls)
@@ -247,10 +189,6 @@ class Session:
             self.warnings.append(f"the machine's ceilings are not known: {error}")
         else:
             self.ceilings = highest([self.ceilings, measured])
-
-    def workload(self, case: Case) -> Workload:
-        """The workload a case was made from."""
-        return next(suite.workloads[case.workload] for suite in load(case.source) if suite.name == case.suite)
 
     def _place(self) -> str:
         return f"[{self._measured}/{len(self.families)}]"
@@ -304,52 +242,7 @@ class Session:
 
     def run_record(self) -> RunRecord:
         """The run as it stands in the JSON; its cases' records get their noise."""
-        options = self.options
-        listed = {
-            "device": options.devices,
-            "mode": options.modes,
-            "precision": options.precisions,
-            "workers": options.workers and [str(count) for count in options.workers],
-        }
-        failed, skipped = [], []
-        for case, outcome in self.outcomes.items():
-            if isinstance(outcome, str):
-                failed.append(NotMeasured(case=case.record(reference=False), reason=outcome))
-            elif isinstance(outcome, Skip):
-                skipped.append(NotMeasured(case=case.record(reference=False), reason=outcome.reason))
-        reached = {case.id for case in self.outcomes}
-        made = RunRecord(
-            schema=SCHEMA,
-            version=metadata.version("torchduet"),
-            started=self.started.isoformat(timespec="seconds"),
-            options={
-                "tier": options.tier,
-                "budget_seconds": options.budget_seconds,
-                "threads": self.threads,
-                "suite": ",".join(options.suites) if options.suites else None,
-                "data": self.data,
-                **{name: ",".join(values) if values else None for name, values in listed.items()},
-            },
-            machine=self.machine.facts(),
-            seconds=SecondsRecord(
-                total=monotonic() - self.begun,
-                startup=self.startup,
-                compiling=self.seconds["compiling"],
-                timed=self.seconds["timed"],
-                checking=self.seconds["checking"],
-                warming=self.seconds["warming"],
-            ),
-            skipped=skipped,
-            failed=failed,
-            unavailable=[Unavailable(variant=name, reason=why) for name, why in self.machine.missing()],
-            warnings=self.warnings,
-            unreached=[case.id for family in self.families for case in family.reported if case.id not in reached],
-            ceilings=self.ceilings,
-            pilots=self.watch.pilots,
-        )
-        noise = self.watch.grade()
-        if noise is not None:
-            made["noise"] = noise
+        made = run_record(self)
         checked = self._last_self_check()
         if checked is not None:
             made["self_check"] = checked

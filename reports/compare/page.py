@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
+from reports.compare import quietness
 from reports.compare.match import VERDICTS, Change, Comparison
 from reports.compare.settings import common_facts
 from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
@@ -31,7 +32,7 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
     base = comparisons[0].base
     script = (TEMPLATES / "report.js").read_text("utf-8")
     templates = environment()
-    templates.globals.update(symbols={**SYMBOLS, **MORE_SYMBOLS})
+    templates.globals.update(symbols={**SYMBOLS, **MORE_SYMBOLS}, noise_of=quietness.of_case)
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
         base=base,
@@ -64,6 +65,7 @@ def _entry(one: Comparison, place: int, threshold: float) -> dict[str, Any]:
         "counts": [(verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict]],
         "headline": headline(one),
         "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(one)) else "",
+        "noise": " ".join(quietness.of_runs(one)),
         "guard": guard(one),
         "expectation": expectation(one),
         "moved": [(name, rows) for name, rows in moved.items() if rows],

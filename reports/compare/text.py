@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from reports import units
+from reports.compare import quietness
 from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
 from reports.harmless import cell, plain
 
-HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Why")
+HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 LISTED = ("slower", "faster", "failed", "missing", "new")
 TITLES = {"failed": "Failed in the new run", "missing": "Missing from the new run", "new": "New"}
 LEGEND = "Base / new: how many times as fast (above 1× is faster), with its 99 % interval. Speed-up: what became of it."
@@ -100,6 +101,8 @@ def _terminal(one: Comparison) -> Iterator[str]:
     yield plain(f"{tally(one)}.")
     for reason in why_unclear(one):
         yield f"  unclear: {reason}"
+    for sentence in quietness.of_runs(one):
+        yield plain(sentence)
     yield guard(one)
     yield expectation(one)
 
@@ -110,12 +113,12 @@ def _section(verdict: str, found: Sequence[Change]) -> Iterator[str]:
         for change in found:
             yield plain(f"  {change.case['id']}: {change.why}")
     else:
-        rows = [tuple(map(plain, row_of(change)[:5])) for change in found]
+        rows = [tuple(map(plain, row_of(change))) for change in found]
         widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=False)]
-        for row in (HEAD[:5], *rows):
-            first, *rest = row
+        for row in (HEAD, *rows):
+            first, *rest, noise = row
             cells = [text.rjust(width) for text, width in zip(rest, widths[1:], strict=False)]
-            yield "  ".join(["", first.ljust(widths[0]), *cells]).rstrip()
+            yield "  ".join(["", first.ljust(widths[0]), *cells, noise]).rstrip()
     yield ""
 
 
@@ -129,8 +132,14 @@ def title_of(verdict: str) -> str:
 def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
     """A case's cells as in ``HEAD``; empty where there is nothing."""
     base, new = (units.seconds(one["timing"]["seconds"]) if one else "" for one in (change.base, change.new))
-    why = change.why or (change.time.why if change.time else "")
-    return change.case["id"], base, new, ratio_of(change.time), speedup_of(change.speedup), why
+    return (
+        change.case["id"],
+        base,
+        new,
+        ratio_of(change.time),
+        speedup_of(change.speedup),
+        quietness.of_case(change),
+    )
 
 
 def ratio_of(finding: Finding | None) -> str:
@@ -162,15 +171,16 @@ def _markdown(one: Comparison) -> Iterator[str]:
     if one.differences:
         yield from _table(("Differs", "Base", "New"), [(two.name, two.base, two.new) for two in one.differences])
     if moved := [*one.of("slower"), *one.of("faster"), *speedups_moved(one)]:
-        rows = [(change.verdict, *row_of(change)[:5]) for change in moved]
-        yield from _table(("Verdict", *HEAD[:5]), rows)
+        rows = [(change.verdict, *row_of(change)) for change in moved]
+        yield from _table(("Verdict", *HEAD), rows)
     if others := [change for verdict in ("failed", "missing", "new") for change in one.of(verdict)]:
         yield from _table(
             ("Verdict", "Case", "Why"), [(change.verdict, change.case["id"], change.why) for change in others]
         )
     yield "<details><summary>How this was judged</summary>"
     yield ""
-    for line in (*(f"Unclear: {reason}." for reason in why_unclear(one)), LEGEND, guard(one), expectation(one)):
+    unclear = [f"Unclear: {reason}." for reason in why_unclear(one)]
+    for line in (*unclear, LEGEND, *quietness.of_runs(one), guard(one), expectation(one)):
         yield f"- {cell(line)}"
     yield ""
     yield "</details>"

@@ -7,7 +7,15 @@ import pytest
 
 from bench.engine.case import Case
 from bench.engine.clock import Block
-from bench.engine.rounds import BLOCK_SECONDS, LEAD_IN_SECONDS, Run, align_blocks, set_block, slow_down
+from bench.engine.rounds import (
+    BLOCK_SECONDS,
+    LEAD_IN_SECONDS,
+    LED_IN_BELOW,
+    Run,
+    align_blocks,
+    set_block,
+    slow_down,
+)
 from suites.workload import Meter
 
 
@@ -26,8 +34,10 @@ def a_run(seconds: float, log: list[str] | None = None) -> Run:
     class Clock:
         name = "fake"
 
-        def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
+        def block(self, call: Any, args: Any, calls: int, after: Any = None, lead_in: Any = None) -> Block:
             del args, after
+            if lead_in:
+                lead_in()
             said.append(f"block of {calls}")
             for _ in range(calls):
                 call()
@@ -51,20 +61,21 @@ def a_run(seconds: float, log: list[str] | None = None) -> Run:
 @pytest.mark.parametrize(
     ("seconds", "calls", "lead_in"),
     [
-        (BLOCK_SECONDS / 1000, 1000, True),
-        (BLOCK_SECONDS, 1, True),
-        (0.9 * LEAD_IN_SECONDS, 1, True),
-        (1.1 * LEAD_IN_SECONDS, 1, False),
-        (3.0, 1, False),
+        (BLOCK_SECONDS / 1000, 1000, 250),
+        (0.3 * LEAD_IN_SECONDS, 13, 4),
+        (BLOCK_SECONDS, 1, 1),
+        (0.9 * LED_IN_BELOW, 1, 1),
+        (1.1 * LED_IN_BELOW, 1, 0),
+        (3.0, 1, 0),
     ],
 )
-def test_short_calls_fill_a_block_and_are_led_in(seconds: float, calls: int, lead_in: bool) -> None:
+def test_short_calls_fill_a_block_and_are_led_in(seconds: float, calls: int, lead_in: int) -> None:
     run = a_run(seconds)
     assert (run.calls, run.lead_in) == (calls, lead_in)
     assert run.round_seconds == pytest.approx(seconds * (calls + lead_in))
 
 
-def test_the_lead_in_is_neither_timed_nor_metered_nor_waited_for() -> None:
+def test_the_lead_in_is_neither_timed_nor_metered() -> None:
     log: list[str] = []
     run = a_run(BLOCK_SECONDS / 2, log)
     run.block()
@@ -80,12 +91,28 @@ def test_long_calls_are_not_led_in() -> None:
     assert log == ["block of 1", "call"]
 
 
+def reason(run: Run, error: Exception) -> str:
+    del run
+    return str(error)
+
+
+def test_a_case_that_fails_now_costs_itself_alone() -> None:
+    good, bad = a_run(BLOCK_SECONDS / 10), a_run(BLOCK_SECONDS / 9)
+
+    def fail() -> None:
+        raise RuntimeError("no more")
+
+    bad.prepared.call = fail  # type: ignore[misc]
+    align_blocks([good, bad], [(0, 1)], reason)
+    assert (good.error, bad.error) == (None, "no more")
+
+
 def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
     seconds = (BLOCK_SECONDS / 10, BLOCK_SECONDS / 9, BLOCK_SECONDS / 3, BLOCK_SECONDS / 9)
     runs = [a_run(one) for one in seconds]
-    align_blocks(runs, [(0, 1), (0, 2)])
+    align_blocks(runs, [(0, 1), (0, 2)], reason)
     assert [run.calls for run in runs] == [10, 10, 3, 9]
-    align_blocks(runs, [(1, 0), (1, 3), (1, 2)])
+    align_blocks(runs, [(1, 0), (1, 3), (1, 2)], reason)
     assert [run.calls for run in runs] == [10, 10, 3, 10]
 
 
@@ -94,5 +121,5 @@ def test_a_slowed_copy_takes_its_originals_blocks() -> None:
     original.calls = 12
     copy = a_run(1.0)
     slow_down(copy, original)
-    assert (copy.calls, copy.lead_in, copy.seconds) == (12, True, original.seconds)
+    assert (copy.calls, copy.lead_in, copy.seconds) == (12, original.lead_in, original.seconds)
     assert copy.extra is not None

@@ -1,0 +1,63 @@
+"""The run as it stands in the JSON."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from bench.engine.record import Skip
+from bench.engine.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
+
+if TYPE_CHECKING:
+    from bench.engine.session import Session
+
+
+def run_record(session: Session) -> RunRecord:
+    """What a session was asked for, measured and left out; its cases' records get their noise."""
+    options = session.options
+    listed = {
+        "device": options.devices,
+        "mode": options.modes,
+        "precision": options.precisions,
+        "workers": options.workers and [str(count) for count in options.workers],
+    }
+    failed, skipped = [], []
+    for case, outcome in session.outcomes.items():
+        if isinstance(outcome, str):
+            failed.append(NotMeasured(case=case.record(reference=False), reason=outcome))
+        elif isinstance(outcome, Skip):
+            skipped.append(NotMeasured(case=case.record(reference=False), reason=outcome.reason))
+    made = RunRecord(
+        schema=SCHEMA,
+        version=metadata.version("torchduet"),
+        started=session.started.isoformat(timespec="seconds"),
+        options={
+            "tier": options.tier,
+            "budget_seconds": options.budget_seconds,
+            "threads": session.threads,
+            "suite": ",".join(options.suites) if options.suites else None,
+            "data": session.data,
+            **{name: ",".join(values) if values else None for name, values in listed.items()},
+        },
+        machine=session.machine.facts(),
+        seconds=SecondsRecord(
+            total=monotonic() - session.begun,
+            startup=session.startup,
+            compiling=session.seconds["compiling"],
+            timed=session.seconds["timed"],
+            checking=session.seconds["checking"],
+            warming=session.seconds["warming"],
+        ),
+        skipped=skipped,
+        failed=failed,
+        unavailable=[Unavailable(variant=name, reason=why) for name, why in session.machine.missing()],
+        warnings=session.warnings,
+        unreached=[case.id for family in session.families for case in family.reported if case not in session.outcomes],
+        ceilings=session.ceilings,
+        pilots=session.watch.pilots,
+    )
+    noise = session.watch.grade()
+    if noise is not None:
+        made["noise"] = noise
+    return made

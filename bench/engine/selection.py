@@ -1,0 +1,88 @@
+"""Which cases the options select on this machine, and what each is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.engine.case import Case, Family, cases_of, group
+from bench.engine.claims import needed
+from bench.engine.machine import Machine
+from bench.engine.options import Options
+from suites.registry import load
+from suites.suite import Suite
+from suites.workload import Workload
+
+
+def workload_of(case: Case) -> Workload:
+    """The workload a case was made from.
+
+    Raises:
+        LookupError: its suite has no such workload any more.
+    """
+    for suite in load(case.source):
+        if suite.name == case.suite and case.workload in suite.workloads:
+            return suite.workloads[case.workload]
+    raise LookupError(f"{case.id}: {case.source} no longer has this workload")
+
+
+class Selection:
+    """The cases of a run.
+
+    Args:
+        claims_only: what claims need, of any tier (``-m claims``).
+    """
+
+    def __init__(self, options: Options, machine: Machine, claims_only: bool) -> None:
+        self.options, self.machine, self.claims_only = options, machine, claims_only
+        self.references: dict[Case, Case] = {}
+
+    def devices(self) -> Sequence[str]:
+        """The devices to use."""
+        return self.options.devices or self.machine.devices()
+
+    def cases(self, source: str) -> list[tuple[Suite, Case]]:
+        """Every case of a suite that the options select.
+
+        A variant that the machine cannot run is left out, unless it was asked for by name: then it
+        is there, and skipped with the reason.
+        """
+        found = []
+        for suite in load(source):
+            selected = self._of_tier(source, suite, self.options.tier)
+            if self.claims_only:
+                everything = self._of_tier(source, suite, "full")
+                wanted = needed(everything, selected)
+                selected = {case: reference for case, reference in everything.items() if case in wanted}
+            self.references.update(selected)
+            found += [(suite, case) for case in selected]
+        return found
+
+    def families(self, selected: Sequence[Case]) -> list[Family]:
+        """Those of the cases that can run, by family, with what each is held against."""
+        runnable = [case for case in selected if self.machine.unavailable(case) is None]
+        return group((case, self.references[case]) for case in runnable)
+
+    def _of_tier(self, source: str, suite: Suite, tier: str) -> dict[Case, Case]:
+        """Case → its family's reference, of those that can run here or were asked for by name."""
+        options = self.options
+        return {
+            case: reference
+            for case, reference in cases_of(
+                source,
+                suite,
+                tier=tier,
+                devices=self.devices(),
+                modes=options.modes,
+                precisions=options.precisions,
+                workers=options.workers,
+            )
+            if (obstacle := self.machine.unavailable(case)) is None or self._asked_for(obstacle[0])
+        }
+
+    def _asked_for(self, knob: str) -> bool:
+        asked = {
+            "device": self.options.devices,
+            "mode": self.options.modes,
+            "precision": self.options.precisions,
+        }
+        return asked[knob] is not None
