@@ -6,53 +6,57 @@ import itertools
 import json
 import sys
 from collections.abc import Callable
-from statistics import median, quantiles
+from statistics import median
 from time import perf_counter
 from typing import Any
 
-import torch
+from bench.peers.cases import BASE, CHOSEN, SIDES, base_of, begin, inputs_of, with_turns
 
-from bench.peers.cases import BASE, CHOSEN, SIDES, base_of, inputs_of, with_turns
-
-ROUNDS = 300
-CHECK_ROUNDS = 600
-PROBE_TURNS = 20_000
+ROUNDS = 400
+PROBE_TURNS = 10_000
 
 
-def turns_for(seconds_per_call: float, seconds_per_turn: float, factor: float) -> int:
-    """Turns that make a call ``factor`` times as long."""
-    return round((factor - 1) * seconds_per_call / seconds_per_turn)
+def turns_for(calls_per_turn: float, factor: float) -> int:
+    """Turns that make a call ``factor`` times as long.
+
+    Args:
+        calls_per_turn: what one turn takes, as a share of a call.
+    """
+    return round((factor - 1) / calls_per_turn)
 
 
 def calibrate(threads: int) -> dict[str, Any]:
-    """Turns per case and side, and what they make of a call as measured in alternation.
+    """Turns per case and side, and what they make of a call; call and loop are timed in alternation.
 
-    The lower quartile of many calls is taken, of calls and turns alike: what other programs add
-    comes on top of both.
+    What slows the machine down for a while slows both down: their ratio, of which the median is taken,
+    hardly changes.
     """
-    torch.set_num_threads(threads)
+    begin(threads)
     turns: dict[str, dict[str, int]] = {}
     measured: dict[str, dict[str, float]] = {}
     seconds: dict[str, float] = {}
     for name in CHOSEN:
         base, inputs = with_turns(base_of(name), 0), inputs_of(name)
-        calls = [_timed(lambda: base(*inputs)) for _ in range(ROUNDS)]  # noqa: B023 - called at once
-        seconds[name] = _quiet(calls)
-        one_turn = _quiet([_timed(_loop) / PROBE_TURNS for _ in range(ROUNDS // 10)])
-        turns[name] = {side: turns_for(seconds[name], one_turn, factor) for side, factor in SIDES.items()}
+        calls, loops = [], []
+        for _ in range(ROUNDS):
+            base(*inputs)
+            calls.append(_timed(base, *inputs))
+            loops.append(_timed(_loop) / PROBE_TURNS)
+        share = median(loop / call for loop, call in zip(loops, calls, strict=True))
+        seconds[name] = median(calls)
+        turns[name] = {side: turns_for(share, factor) for side, factor in SIDES.items()}
         measured[name] = _check(name, inputs, turns[name])
     return {"threads": threads, "turns": turns, "seconds": seconds, "measured": measured}
 
 
 def _check(name: str, inputs: tuple[Any, ...], turns: dict[str, int]) -> dict[str, float]:
-    """Each side's time over the base's, from single calls taken in turns."""
-    sides: dict[str, Callable[..., Any]] = {
-        side: with_turns(base_of(name), turns.get(side, 0)) for side in (BASE, *turns)
-    }
+    """Each side's time over the base's, from single calls taken in turns, each after one that is not timed."""
+    sides = {side: with_turns(base_of(name), turns.get(side, 0)) for side in (BASE, *turns)}
     times: dict[str, list[float]] = {side: [] for side in sides}
-    for _ in range(CHECK_ROUNDS):
+    for _ in range(ROUNDS):
         for side, function in sides.items():
-            times[side].append(_timed(lambda: function(*inputs)))  # noqa: B023 - called at once
+            function(*inputs)
+            times[side].append(_timed(function, *inputs))
     return {side: median(slow / whole for slow, whole in zip(times[side], times[BASE], strict=True)) for side in turns}
 
 
@@ -61,14 +65,10 @@ def _loop() -> None:
         pass
 
 
-def _timed(call: Callable[[], Any]) -> float:
+def _timed(call: Callable[..., Any], *inputs: Any) -> float:
     start = perf_counter()
-    call()
+    call(*inputs)
     return perf_counter() - start
-
-
-def _quiet(times: list[float]) -> float:
-    return quantiles(times, n=4)[0]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from bench.engine.inputs import settle_allocator
 from suites import Suite
 from suites.registry import load
 from suites.workload import Size, SuiteError, Workload
@@ -62,6 +63,16 @@ def setting() -> Setting:
     return Setting(found["threads"], found["turns"])
 
 
+def begin(threads: int) -> None:
+    """Bring this process to where the tools can be compared: its threads, and its allocator as in a long-lived one.
+
+    How long results of some megabytes take would otherwise depend on what each process happened to
+    free before, and the same extra work would be another share of them in each tool.
+    """
+    torch.set_num_threads(threads)
+    settle_allocator()
+
+
 def workload_of(name: str) -> Workload:
     """The built-in workload behind a case."""
     suite, workload = CHOSEN[name][0].split(".")
@@ -96,7 +107,7 @@ def inputs_of(name: str) -> tuple[Any, ...]:
 def call(name: str, side: str, inputs: tuple[Any, ...] | None = None) -> Callable[[], Any]:
     """A side of a case as other tools take it: a function without arguments, with the threads set."""
     now = setting()
-    torch.set_num_threads(now.threads)
+    begin(now.threads)
     turns = now.turns[name].get(side, 0)
     given = inputs_of(name) if inputs is None else inputs
     function = with_turns(base_of(name), turns)

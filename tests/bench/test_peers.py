@@ -56,8 +56,8 @@ def test_without_the_command_the_cases_say_what_makes_them(monkeypatch: pytest.M
 
 
 def test_turns_make_up_the_factor() -> None:
-    assert turns_for(1e-3, 1e-8, 1.05) == 5000
-    assert turns_for(1e-3, 1e-8, 1.0) == 0
+    assert turns_for(1e-5, 1.05) == 5000
+    assert turns_for(1e-5, 1.0) == 0
 
 
 def test_a_difference_counts_beyond_the_threshold_either_way() -> None:
@@ -161,7 +161,7 @@ def test_a_row_counts_false_alarms_and_what_is_found() -> None:
     ]
     found = {"tool": name, "rule": "a rule", "condition": "idle", "threads": 2, "seconds": 46.0, "error": None}
     assert row([{**found, "answers": answers}], name, "idle") == (
-        f"| {name}: a rule | 2 of 20 (1% to 32%) | 1 of 2 (1% to 99%) | 0 of 1 (0% to 97%) | ±0.0%, ±14.9% | 2.0 |"
+        f"| {name}: a rule | 2 of 20 (1% to 32%) | ±0.0%, ±11.0% | 1 of 2 (1% to 99%) | 0 of 1 (0% to 97%) | 2.0 |"
     )
 
 
@@ -172,6 +172,7 @@ def test_the_page_names_machine_versions_and_failures() -> None:
         "cpu": "some CPU",
         "cores": 2,
         "versions": {"torch": "2.13.0"},
+        "calibration": {"busy": {"measured": {"add": {"slower_3": 1.031, "slower_5": 1.052}}}},
         "trials": [
             {
                 **{"tool": name, "rule": "a rule", "condition": "busy", "threads": 1, "seconds": 1.0},
@@ -180,6 +181,7 @@ def test_the_page_names_machine_versions_and_failures() -> None:
         ],
     }
     page = markdown(kept)
+    assert "extra work of 3% came out as 3.1% to 3.1% and of 5% came out as 5.2% to 5.2%" in page
     assert "2026-11-21: some CPU, 2 cores; torch 2.13.0." in page
     assert "**Another process keeps one core busy, 1 thread**" in page
     assert f"Trials that failed: {name} (it broke)." in page
