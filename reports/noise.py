@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bench.engine.schema import GRADES, NoiseRecord, Record
+from bench.engine.schema import GRADES, QUIET, NoiseRecord, Record
 from bench.engine.summary import counted
 from reports.figures import Chart
 from reports.frames import anchor
 from reports.load import Run
 from reports.pilotchart import pilot_chart
 
-QUIET = GRADES[0]
 MEANING = {
     "quiet": "Nothing stood out",
     "noisy": "Both sides of each comparison were hit alike, so speed-ups stand; the times per call are not to be held "

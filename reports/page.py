@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
-from bench.engine.schema import KEY
+from bench.engine.schema import KEY, QUIET
 from reports import duet, loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
@@ -24,7 +24,7 @@ from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
 from reports.knobs import TOGETHER
 from reports.load import Run
-from reports.noise import QUIET, noise
+from reports.noise import noise
 from reports.remedy import budget_of
 from reports.trust import trust
 

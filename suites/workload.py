@@ -186,8 +186,11 @@ class Workload:
             yield dict(zip(names, values, strict=True))
 
 
+def usable_cpus() -> set[int]:
+    """The numbers of the cores that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 def cores() -> int:
     """Cores this process may use: what ``"cores"`` stands for among numbers of workers."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(usable_cpus())

@@ -13,11 +13,10 @@ from bench.duet.pairs import BASE, Failure, Ledger
 from bench.duet.processes import Facts
 from bench.duet.stages import Duet, differences
 from bench.engine.budget import TIER_BUDGET, Budget
-from bench.engine.case import Case, Family
+from bench.engine.case import Case, Family, workload_of
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.record import Outcome, Skip
 from bench.engine.schema import DuetRecord, RunRecord
-from bench.engine.selection import workload_of
 from bench.engine.session import Session
 
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
@@ -98,14 +97,8 @@ class DuetSession(Session):
         self.startup = monotonic() - self.begun
         total = self.options.budget_seconds
         self._deadline = monotonic() + total
-        self.budget = Budget(
-            total * SCREENING_SHARE,
-            self.families,
-            {
-                family.name: LONG_CALLS * workload_of(family.reference).seconds_of(dict(family.reference.size))
-                for family in self.families
-            },
-        )
+        long_calls = {name: LONG_CALLS * seconds for name, seconds in self.call_seconds().items()}
+        self.budget = Budget(total * SCREENING_SHARE, self.families, long_calls)
 
     def _note(self, ledger: Ledger) -> float:
         """Add up where a ledger's time went; the seconds inside its blocks."""

@@ -22,7 +22,7 @@ import torch
 
 from bench.duet.order import COMPILER, restored
 from bench.duet.protocol import Channel, Message
-from bench.engine.case import Case, Family
+from bench.engine.case import Case, Family, workload_of
 from bench.engine.compile import compile_into
 from bench.engine.errors import describe
 from bench.engine.inputs import settle_allocator
@@ -31,7 +31,6 @@ from bench.engine.rounds import LONG_CALL_SECONDS, Run, undisturbed, warm_up
 from bench.engine.task import SEED, CaseResult, Task
 from bench.engine.worker import apart
 from suites import data
-from suites.registry import load
 from suites.workload import SuiteError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -130,11 +129,12 @@ class Timed:
 
     def _leave_out_what_is_not_here(self) -> None:
         for case in self.cases:
-            suite = next((one for one in load(case.source) if one.name == case.suite), None)
-            workload = suite.workloads.get(case.workload) if suite else None
-            if workload is None:
+            try:
+                workload = workload_of(case)
+            except LookupError:
                 self.results[case].skip = f"there is no workload {case.suite}.{case.workload} there"
-            elif case.implementation not in workload.implementations:
+                continue
+            if case.implementation not in workload.implementations:
                 self.results[case].skip = f"{case.suite}.{case.workload} has no {case.implementation!r} there"
             elif set(workload.axes) != {axis for axis, _ in case.size}:
                 self.results[case].skip = f"{case.suite}.{case.workload} has other sizes there"

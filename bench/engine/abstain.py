@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.engine.case import Case
-from bench.engine.noise import DISTURBED, Cause, Figures, causes
+from bench.engine.noise import Cause, Figures, causes
 from bench.engine.record import Outcome
+from bench.engine.schema import DISTURBED
 
 
 def preempted(figures: Figures) -> Cause | None:

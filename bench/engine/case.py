@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench.engine.schema import CaseRecord
+from suites.registry import load
 from suites.suite import Suite
 from suites.workload import Implementation, Value, Workload, cores
 
@@ -248,3 +249,15 @@ def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:
         )
         for name, members in cases.items()
     ]
+
+
+def workload_of(case: Case) -> Workload:
+    """The workload a case was made from.
+
+    Raises:
+        LookupError: its suite has no such workload any more.
+    """
+    for suite in load(case.source):
+        if suite.name == case.suite and case.workload in suite.workloads:
+            return suite.workloads[case.workload]
+    raise LookupError(f"{case.id}: {case.source} no longer has this workload")

@@ -47,18 +47,8 @@ class Clock(Protocol):
 
     name: str
 
-    def block(
-        self,
-        call: Callable[..., Any],
-        args: Sequence[Any],
-        calls: int,
-        after: Work | None = None,
-        lead_in: Work | None = None,
-    ) -> Block:
-        """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block.
-
-        ``lead_in`` comes right before it and is not timed.
-        """
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block."""
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""
@@ -69,19 +59,10 @@ class CpuClock:
 
     name = "perf_counter"
 
-    def block(
-        self,
-        call: Callable[..., Any],
-        args: Sequence[Any],
-        calls: int,
-        after: Work | None = None,
-        lead_in: Work | None = None,
-    ) -> Block:
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         repeat = itertools.repeat(None, calls)
         before = interruptions()
-        if lead_in is not None:
-            lead_in()
         start = perf_counter()
         for _ in repeat:
             call(*args)
@@ -110,19 +91,10 @@ class CudaClock:
             self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
-    def block(
-        self,
-        call: Callable[..., Any],
-        args: Sequence[Any],
-        calls: int,
-        after: Work | None = None,
-        lead_in: Work | None = None,
-    ) -> Block:
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
-        if lead_in is not None:
-            lead_in()
         self.synchronize()
         before = interruptions()
         start = perf_counter()

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from bench.engine.case import Case
+from bench.engine.case import Case, workload_of
 from bench.engine.check import CheckError, check, has_nan, observed, reference_result
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
@@ -40,7 +40,6 @@ from bench.engine.rounds import (
     warm_up,
 )
 from bench.engine.schema import FirstCallRecord
-from bench.engine.selection import workload_of
 from bench.engine.stopping import Stopping
 from bench.engine.task import SEED, CaseResult, FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry

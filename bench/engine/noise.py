@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, Remedy, room
-from bench.engine.schema import GRADES
+from bench.engine.schema import DISTURBED, GRADES, NOISY, QUIET
 from bench.engine.telemetry import Telemetry
 
-QUIET, NOISY, DISTURBED = GRADES
 KINDS = ("interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
 
 # Each threshold is (noisy, disturbed). "Undisturbed" and "loaded" are what was measured on a VM of two cores while

@@ -64,16 +64,12 @@ class Run:
         The first calls after another case's find that one's data and code in the caches. Of short calls
         they go untimed: otherwise those of which fewer fit into a block would seem slower.
         """
-        lead_in = self._lead_in if self.lead_in else None
+        call, args = self.prepared.call, self.prepared.args
         with matmul_precision(self.prepared.case.precision):
-            return self.clock.block(self.prepared.call, self.prepared.args, self.calls, self.extra, lead_in)
-
-    def _lead_in(self) -> None:
-        call, args, meter = self.prepared.call, self.prepared.args, self.prepared.context.meter
-        meter.paused = True
-        for _ in itertools.repeat(None, self.lead_in):
-            call(*args)
-        meter.paused = False
+            with self._unmetered():
+                for _ in itertools.repeat(None, self.lead_in):
+                    call(*args)
+            return self.clock.block(call, args, self.calls, self.extra)
 
     @property
     def round_seconds(self) -> float:
@@ -82,13 +78,17 @@ class Run:
 
     def call(self) -> object:
         """One untimed call, of which the meter keeps nothing; waits for the device."""
+        with self._unmetered(), matmul_precision(self.prepared.case.precision):
+            result = self.prepared.call(*self.prepared.args)
+            self.clock.synchronize()
+            return result
+
+    @contextlib.contextmanager
+    def _unmetered(self) -> Iterator[None]:
         meter = self.prepared.context.meter
         meter.paused = True
         try:
-            with matmul_precision(self.prepared.case.precision):
-                result = self.prepared.call(*self.prepared.args)
-                self.clock.synchronize()
-                return result
+            yield
         finally:
             meter.paused = False
 

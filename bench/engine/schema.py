@@ -11,7 +11,7 @@ from typing import NotRequired, TypedDict
 
 KEY = "torchduet"
 SCHEMA = 1
-GRADES = ("quiet", "noisy", "disturbed")  # of the machine's noise
+GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
 
 
 class CaseRecord(TypedDict):

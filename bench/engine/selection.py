@@ -10,19 +10,6 @@ from bench.engine.machine import Machine
 from bench.engine.options import Options
 from suites.registry import load
 from suites.suite import Suite
-from suites.workload import Workload
-
-
-def workload_of(case: Case) -> Workload:
-    """The workload a case was made from.
-
-    Raises:
-        LookupError: its suite has no such workload any more.
-    """
-    for suite in load(case.source):
-        if suite.name == case.suite and case.workload in suite.workloads:
-            return suite.workloads[case.workload]
-    raise LookupError(f"{case.id}: {case.source} no longer has this workload")
 
 
 class Selection:

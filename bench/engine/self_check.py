@@ -10,7 +10,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -18,6 +17,7 @@ from typing import Any, cast
 
 from bench.engine.case import Case
 from bench.engine.estimate import CONFIDENCE, half_width, speedup
+from bench.engine.files import write_json
 from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
 from bench.engine.schema import RateRecord, Record, SelfCheckRecord, TrialRecord
 from bench.engine.task import CaseResult
@@ -171,12 +171,5 @@ def keep(found: SelfCheckRecord, folder: Path | None = None) -> Path:
         others = [one for one in _kept(path) if not _same(one, found, found["threads"])]
     except ValueError:
         others = []  # not ours any more; what replaces it is
-    handle, name = tempfile.mkstemp(dir=folder, prefix=FILE)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump([found, *others], file, indent=1)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_json([found, *others], path)
     return path

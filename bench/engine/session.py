@@ -11,7 +11,7 @@ from time import monotonic
 
 from bench.engine import self_check
 from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
-from bench.engine.case import Case, Family
+from bench.engine.case import Case, Family, workload_of
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.gpus import Gpus
 from bench.engine.machine import Machine
@@ -20,7 +20,7 @@ from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
 from bench.engine.run_record import run_record
 from bench.engine.schema import CeilingRecord, Record, RunRecord, SelfCheckRecord
-from bench.engine.selection import Selection, workload_of
+from bench.engine.selection import Selection
 from bench.engine.slowness import Slowness
 from bench.engine.twins import with_twins
 from bench.engine.watch import Watch
@@ -157,12 +157,15 @@ class Session:
             self.conductor.spawn_workers()
             self.warnings.append("each worker imports torch anew, some seconds each: the fork server cannot use CUDA")
 
-    def _start_budget(self, first: Family) -> None:
-        long_calls = {
+    def call_seconds(self) -> dict[str, float]:
+        """Family's name → about how long one call takes, in seconds, of workloads that say so; else 0."""
+        return {
             family.name: workload_of(family.reference).seconds_of(dict(family.reference.size))
             for family in self.families
         }
-        self.budget = Budget(self.options.budget_seconds, self.families, long_calls)
+
+    def _start_budget(self, first: Family) -> None:
+        self.budget = Budget(self.options.budget_seconds, self.families, self.call_seconds())
         if self.check_only:
             return
         started = monotonic()

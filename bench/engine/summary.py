@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.engine.estimate import half_width
-from bench.engine.schema import GRADES, NoiseRecord, Record, SpeedupRecord
+from bench.engine.schema import QUIET, NoiseRecord, Record, SpeedupRecord
 
-QUIET = GRADES[0]
 KNOBS = ("device", "mode", "precision", "workers", "implementation", "reference")  # the order in which people ask
 MOST_ROWS = 40
 MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}

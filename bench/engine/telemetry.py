@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from suites.workload import usable_cpus
+
 try:
     import resource
 except ModuleNotFoundError:  # Windows
@@ -90,11 +92,6 @@ class Telemetry:
     fastest: float | None = None
     governor: str | None = None
     virtual: bool | None = None
-
-
-def usable_cpus() -> set[int]:
-    """The numbers of the cores that this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 class Gauge:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from bench.engine.files import write_json
 from bench.peers.cases import CHOSEN, SIDES
 from bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet
 from bench.peers.tools.place import Answer, Place
@@ -96,14 +95,7 @@ class Kept:
             OSError: the file cannot be written; what it held before stands.
         """
         self.trials.append(trial)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({**self.about, "trials": self.trials}, file, indent=1)
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_json({**self.about, "trials": self.trials}, self.path)
 
 
 def order(tools: Sequence[Tool], chosen: Sequence[Condition], repeats: int, slow_repeats: int) -> Plan:
@@ -175,10 +167,3 @@ def _seconds_left(plan: Plan, spent: Mapping[str, list[float]]) -> float | None:
     if any(tool.name not in spent for _, tool in plan):
         return None
     return sum(sum(spent[tool.name]) / len(spent[tool.name]) for _, tool in plan)
-
-
-def answers_of(trials: Sequence[Mapping[str, Any]], tool: str, condition: str) -> Iterator[Mapping[str, Any]]:
-    """Every answer of a tool under a condition."""
-    for trial in trials:
-        if trial["tool"] == tool and trial["condition"] == condition:
-            yield from trial["answers"]

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from bench.engine.schema import GRADES, NoiseRecord, Record
+from bench.engine.schema import QUIET, NoiseRecord, Record
 from reports.compare.match import Change, Comparison
 from reports.load import Run
-
-QUIET = GRADES[0]
 
 
 def of_runs(one: Comparison) -> list[str]:
     """A sentence for each run that says how noisy it was, with what caused it."""
-    return list(_of_runs(one.base, one.new))
+    return [_of_run(run) for run in (one.base, one.new)]
 
 
-def _of_runs(*runs: Run) -> Iterator[str]:
-    for run in runs:
-        noise = run.about.get("noise")
-        if noise is None:
-            yield f"{run.name} does not say how noisy its machine was."
-        elif noise["grade"] == QUIET or not noise["causes"]:
-            yield f"{run.name} was {noise['grade']}."
-        else:
-            yield f"{run.name} was {noise['grade']}: {noise['causes'][0]}."
+def _of_run(run: Run) -> str:
+    noise = run.about.get("noise")
+    if noise is None:
+        return f"{run.name} does not say how noisy its machine was."
+    if noise["grade"] == QUIET or not noise["causes"]:
+        return f"{run.name} was {noise['grade']}."
+    return f"{run.name} was {noise['grade']}: {noise['causes'][0]}."
 
 
 def of_case(change: Change) -> str:

@@ -34,10 +34,8 @@ def a_run(seconds: float, log: list[str] | None = None) -> Run:
     class Clock:
         name = "fake"
 
-        def block(self, call: Any, args: Any, calls: int, after: Any = None, lead_in: Any = None) -> Block:
+        def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
             del args, after
-            if lead_in:
-                lead_in()
             said.append(f"block of {calls}")
             for _ in range(calls):
                 call()

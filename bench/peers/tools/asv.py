@@ -12,8 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.engine.self_check import THRESHOLD
 from bench.peers.cases import BASE
-from bench.peers.tools.place import THRESHOLD, Answer, Place, ToolError
+from bench.peers.tools.place import Answer, Place, ToolError
 
 NAME = "asv"
 RULE = "Mann-Whitney's U at p < 0.002, and medians differ by more than 1 % (`asv compare --factor 1.01`)"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.engine.self_check import THRESHOLD
 from bench.peers.cases import CHOSEN, SETTING, SIDES
 
 ROOT = Path(__file__).resolve().parents[3]
-THRESHOLD = 0.01
 LAST_LINES = 15
 
 
@@ -52,25 +52,17 @@ class Place:
     cases: Sequence[str] = tuple(CHOSEN)
     sides: Sequence[str] = tuple(SIDES)
 
-    def comparisons(self) -> Iterator[tuple[str, str]]:
-        """(case, side) in the order in which they are taken."""
-        for side in self.sides:
-            for case in self.cases:
-                yield case, side
-
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables of a program that times the cases."""
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         return {**os.environ, SETTING: str(self.setting), "PYTHONPATH": path, **threads, **(more or {})}
 
-    def python(
-        self, *arguments: str, more: Mapping[str, str] | None = None, accepted: Sequence[int] = (0,)
-    ) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run this interpreter in the folder.
 
         Raises:
-            ToolError: an exit code that is not among the accepted ones.
+            ToolError: it ended with another exit code than 0.
         """
         ran = subprocess.run(
             [sys.executable, *arguments],
@@ -80,14 +72,14 @@ class Place:
             text=True,
             check=False,
         )
-        if ran.returncode not in accepted:
+        if ran.returncode:
             lines = (ran.stdout + ran.stderr).splitlines()[-LAST_LINES:]
             raise ToolError(f"{' '.join(arguments[:4])} … ended with {ran.returncode}:\n" + "\n".join(lines))
         return ran
 
 
-def beyond(ratio: float, threshold: float = THRESHOLD) -> str:
+def beyond(ratio: float) -> str:
     """The verdict of a tool that compares two numbers: by how much the second is above the first."""
-    if ratio > 1 + threshold:
+    if ratio > 1 + THRESHOLD:
         return "slower"
-    return "faster" if 1 / ratio > 1 + threshold else "none"
+    return "faster" if 1 / ratio > 1 + THRESHOLD else "none"

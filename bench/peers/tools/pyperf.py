@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bench.engine.self_check import THRESHOLD
 from bench.peers.cases import BASE, SETTING
-from bench.peers.tools.place import THRESHOLD, Answer, Place, ToolError
+from bench.peers.tools.place import Answer, Place, ToolError
 
 NAME = "pyperf"
 RULE = "t-test at 95 %, and means differ by at least 1 % (`compare_to --min-speed=1`)"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from bench.engine.estimate import Speedup
+from bench.engine.self_check import THRESHOLD
 from bench.peers import cases
-from bench.peers.tools.place import ROOT, THRESHOLD, Answer, Place, ToolError
+from bench.peers.tools.place import ROOT, Answer, Place, ToolError
 
 NAME = "torchduet"
 RULE = "99 % interval wholly beyond ±1 %"
