@@ -13,7 +13,7 @@ from bench.duet.processes import Server, Worker
 from bench.duet.protocol import Message
 from bench.engine.case import Case
 from bench.engine.conductor import WorkerError
-from bench.engine.rounds import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
+from bench.engine.pace import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
 
 BLOCK_SECONDS = 1e-3  # longer than within one process: each turn costs a switch
 PLACEMENTS = 6  # fresh allocations in a pair: the sides cannot share theirs, so that it does not cancel

@@ -27,7 +27,9 @@ from bench.engine.compile import compile_into
 from bench.engine.errors import describe
 from bench.engine.inputs import settle_allocator
 from bench.engine.measure import Stages
-from bench.engine.rounds import LONG_CALL_SECONDS, Run, undisturbed, warm_up
+from bench.engine.pace import LONG_CALL_SECONDS
+from bench.engine.rounds import undisturbed
+from bench.engine.run import Run, warm_up
 from bench.engine.task import SEED, CaseResult, Task
 from bench.engine.worker import apart
 from suites import data

@@ -22,23 +22,20 @@ from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.errors import describe, free_device_memory
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.inputs import Placements, settle_allocator
-from bench.engine.passes import count_operators, peak_memory
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import Prepared, in_float64, prepare
-from bench.engine.rounds import (
+from bench.engine.pace import (
     LONG_CALL_SECONDS,
     OVERDRAFT,
-    Run,
-    align_blocks,
-    alternate,
     leave_out_too_slow,
     rounds_per_placement,
     set_repeats,
-    slow_down,
+    stretch,
     too_slow,
-    undisturbed,
-    warm_up,
 )
+from bench.engine.passes import count_operators, peak_memory
+from bench.engine.precision import matmul_precision
+from bench.engine.prepare import Prepared, in_float64, prepare
+from bench.engine.rounds import align_blocks, alternate, undisturbed
+from bench.engine.run import Run, slow_down, warm_up
 from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
 from bench.engine.task import SEED, CaseResult, FamilyResult, Task
@@ -244,6 +241,7 @@ class Stages:
 
         set_repeats(runs)
         rounds = rounds_per_placement(runs, self.task.seconds)
+        stretch(runs, rounds, self.task.seconds)
         start = perf_counter()
         gauge = Gauge()
 

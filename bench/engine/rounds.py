@@ -4,140 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
 import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from statistics import median
 from time import monotonic
 
 import torch
 
-from bench.engine.clock import Block, Clock, median_block
-from bench.engine.estimate import MIN_PLACEMENTS, seconds_per_call, speedup
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import Prepared
-from bench.engine.slowdown import extra_work
+from bench.engine.clock import Block, median_block
+from bench.engine.estimate import seconds_per_call, speedup
+from bench.engine.pace import LED_IN_BELOW, LONG_CALL_SECONDS, PLACEMENT_OVERDRAFT, set_block
+from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
-from bench.engine.task import Interruptions
 
-BLOCK_SECONDS = 2e-4
-LEAD_IN_SECONDS = 5e-5
-LED_IN_BELOW = 5e-3  # seconds per call; a layer norm of 0.6 ms took a fifth longer without
 SIMILAR = 1.25
-AIM_PLACEMENTS = 20
-LEAST_ROUNDS, MOST_ROUNDS = 5, 100
-WINDOW = 5
-STILL_FALLING = 0.98
-MOST_REPEATS = 50
-LONG_CALL_SECONDS = 0.2
-OVERDRAFT = 2.0
-PLACEMENT_OVERDRAFT = 3.0
-
-
-@dataclass
-class Run:
-    """One case while it is being timed: what to call, how often per block, and the blocks so far."""
-
-    prepared: Prepared
-    clock: Clock
-    calls: int = 1
-    repeats: int = 1  # blocks per round; the round counts as their median
-    seconds: float = 0.0  # per call, as of the warm-up
-    lead_in: int = 0  # untimed calls before each block
-    placements: list[list[Block]] = field(default_factory=list)
-    interruptions: Interruptions = field(default_factory=Interruptions)
-    error: str | None = None
-    skip: str | None = None
-    extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
-
-    @property
-    def blocks(self) -> list[list[float]]:
-        """Seconds per call, per placement and round."""
-        return [[block.seconds for block in placement] for placement in self.placements]
-
-    def block(self) -> Block:
-        """Time one block, with the case's global state entered around it and left again.
-
-        The first calls after another case's find that one's data and code in the caches. Of short calls
-        they go untimed: otherwise those of which fewer fit into a block would seem slower.
-        """
-        call, args = self.prepared.call, self.prepared.args
-        with matmul_precision(self.prepared.case.precision):
-            with self._unmetered():
-                for _ in itertools.repeat(None, self.lead_in):
-                    call(*args)
-            return self.clock.block(call, args, self.calls, self.extra)
-
-    @property
-    def round_seconds(self) -> float:
-        """What this case takes of a round, as of the warm-up."""
-        return self.seconds * (self.calls + self.lead_in) * self.repeats
-
-    def call(self) -> object:
-        """One untimed call, of which the meter keeps nothing; waits for the device."""
-        with self._unmetered(), matmul_precision(self.prepared.case.precision):
-            result = self.prepared.call(*self.prepared.args)
-            self.clock.synchronize()
-            return result
-
-    @contextlib.contextmanager
-    def _unmetered(self) -> Iterator[None]:
-        meter = self.prepared.context.meter
-        meter.paused = True
-        try:
-            yield
-        finally:
-            meter.paused = False
-
 
 OnError = Callable[[Run, Exception], str]
-
-
-def slow_down(run: Run, original: Run) -> None:
-    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
-    case = run.prepared.case
-    run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
-    typical = median(original.block().seconds for _ in range(WINDOW))
-    run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
-
-
-def warm_up(run: Run, seconds: float) -> None:
-    """Call until block times stop falling, for at most about ``seconds``, and set the block length.
-
-    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
-    the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
-    one is enough: the check has made another before.
-    """
-    deadline = monotonic() + seconds
-    windows: list[float] = []
-    while True:
-        blocks = []
-        for _ in range(WINDOW):
-            block = run.block()
-            blocks.append(block.seconds)
-            if block.wall * run.calls < BLOCK_SECONDS / 2:
-                run.calls = min(run.calls * 10, max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9))))
-                break
-            if block.wall >= LONG_CALL_SECONDS or monotonic() >= deadline:
-                deadline = monotonic()
-                break
-        else:
-            windows.append(median(blocks))
-            if len(windows) >= 2 and windows[-1] >= STILL_FALLING * windows[-2]:
-                break
-        if monotonic() >= deadline:
-            break
-    run.seconds = min([*windows, *blocks])
-    set_block(run, run.seconds)
-
-
-def set_block(run: Run, seconds: float) -> None:
-    """As many calls of so many seconds as make a block, and as a lead-in before it where they are short."""
-    run.calls = max(1, round(BLOCK_SECONDS / max(seconds, 1e-9)))
-    run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if seconds < LED_IN_BELOW else 0
 
 
 def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
@@ -170,55 +53,6 @@ def _time_in_turns(runs: Sequence[Run], on_error: OnError) -> None:
             times[id(run)].append(block.seconds)
     for run in runs:
         run.seconds = min(times[id(run)], default=run.seconds)
-
-
-def set_repeats(runs: Sequence[Run]) -> None:
-    """Give short blocks several turns per round beside a long one.
-
-    A case of 200 ms per call lets few rounds fit, too few for its neighbours of 1 ms. These take up to
-    50 turns in each round, together about as long as the longest block.
-    """
-    longest = max(run.seconds * run.calls for run in runs)
-    for run in runs:
-        fitting = int(longest / max(len(runs) * run.seconds * run.calls, 1e-9))
-        run.repeats = max(1, min(fitting, MOST_REPEATS))
-
-
-def too_slow(seconds: float, family: float, share: float) -> str:
-    """Why a case is left out: what one call takes, what its family would, and what there is (seconds)."""
-    return (
-        f"one call takes {seconds:.2g} s, so timing its family takes {family:.0f} s and its share of "
-        f"the budget is {share:.1f} s; raise --budget or select fewer cases with -k"
-    )
-
-
-def leave_out_too_slow(runs: Sequence[Run], seconds: float) -> list[Run]:
-    """The runs that can be timed in 8 placements within twice ``seconds``; the slowest are left out.
-
-    What is left out is marked with the reason, which says what one call took.
-    """
-    kept = list(runs)
-    while kept:
-        needed = MIN_PLACEMENTS * sum(run.seconds * run.calls for run in kept)
-        if needed <= OVERDRAFT * seconds:
-            break
-        slowest = max(kept, key=lambda run: run.seconds)
-        kept.remove(slowest)
-        slowest.skip = too_slow(slowest.seconds, needed, seconds)
-    return kept
-
-
-def rounds_per_placement(runs: Sequence[Run], seconds: float) -> int:
-    """As many rounds as let about 20 placements fit into ``seconds``, between 5 and 100.
-
-    Fewer than 5 where so many would not fit: long calls are averaged over placements instead.
-    """
-    one_round = sum(run.round_seconds for run in runs)
-    fitting = int(seconds / AIM_PLACEMENTS / max(one_round, 1e-9))
-    if fitting >= LEAST_ROUNDS:
-        return min(fitting, MOST_ROUNDS)
-    least = int(seconds / MIN_PLACEMENTS / max(one_round, 1e-9))
-    return max(1, min(least, LEAST_ROUNDS))
 
 
 @contextlib.contextmanager
@@ -312,11 +146,14 @@ def _attempt(run: Run, action: Callable[[], Block | object], on_error: OnError) 
     return result if isinstance(result, Block) else None
 
 
-def _estimates(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-    """(half-width, effect) of each comparison on the log scale; of each time where nothing is compared."""
-    found = []
-    for reference, case in comparisons:
-        if runs[reference].error is None and runs[case].error is None:
-            estimate = speedup(runs[reference].blocks, runs[case].blocks)
-            found.append((estimate.half_width, math.log(estimate.ratio)))
-    return found or [(seconds_per_call(run.blocks).half_width, 0.0) for run in runs if run.error is None]
+def _estimates(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> Iterator[tuple[float, float]]:
+    """(half-width, effect) of each comparison on the log scale; of each time where nothing is compared.
+
+    One by one: the first that is too wide spares the rest.
+    """
+    live = [(one, other) for one, other in comparisons if runs[one].error is None and runs[other].error is None]
+    for reference, case in live:
+        estimate = speedup(runs[reference].blocks, runs[case].blocks)
+        yield estimate.half_width, math.log(estimate.ratio)
+    if not live:
+        yield from ((seconds_per_call(run.blocks).half_width, 0.0) for run in runs if run.error is None)

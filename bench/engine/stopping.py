@@ -14,7 +14,7 @@ from bench.engine.estimate import MIN_PLACEMENTS
 TARGET_HALF_WIDTH = 0.01
 LARGE_EFFECT_HALF_WIDTH = 0.02
 SHARE_OF_EFFECT = 0.1
-MAX_PLACEMENTS = 64
+MAX_PLACEMENTS = 128
 OVERDRAWN = 2.0  # shares beyond the first
 
 

@@ -7,15 +7,9 @@ import pytest
 
 from bench.engine.case import Case
 from bench.engine.clock import Block
-from bench.engine.rounds import (
-    BLOCK_SECONDS,
-    LEAD_IN_SECONDS,
-    LED_IN_BELOW,
-    Run,
-    align_blocks,
-    set_block,
-    slow_down,
-)
+from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
+from bench.engine.rounds import align_blocks
+from bench.engine.run import Run, slow_down
 from suites.workload import Meter
 
 

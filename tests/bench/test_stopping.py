@@ -5,8 +5,9 @@ import random
 
 import pytest
 
-from bench.engine.rounds import Run, leave_out_too_slow, rounds_per_placement, set_repeats
-from bench.engine.stopping import Stopping, wanted
+from bench.engine.pace import leave_out_too_slow, rounds_per_placement, set_repeats, stretch
+from bench.engine.run import Run
+from bench.engine.stopping import MAX_PLACEMENTS, Stopping, wanted
 
 
 class Clock:
@@ -88,6 +89,19 @@ def test_short_blocks_take_several_turns_beside_a_long_one() -> None:
     alike = [run(1e-3), run(1.4e-3), run(1e-6, calls=1000)]
     set_repeats(alike)
     assert [each.repeats for each in alike] == [1, 1, 1]
+
+
+def test_time_beyond_the_most_placements_goes_into_more_turns() -> None:
+    runs = [run(1e-5, calls=20), run(2e-5, calls=10)]
+    set_repeats(runs)
+    rounds = rounds_per_placement(runs, 30.0)
+    stretch(runs, rounds, 30.0)
+    assert runs[0].repeats == runs[1].repeats > 1
+    whole = MAX_PLACEMENTS * rounds * sum(each.round_seconds for each in runs)
+    assert 30.0 <= whole < 60.0
+    few = [run(1e-5, calls=20), run(2e-5, calls=10)]
+    stretch(few, rounds, 1.0)
+    assert [each.repeats for each in few] == [1, 1]
 
 
 def test_rounds_leave_time_for_many_placements() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from bench.engine import telemetry
 from bench.engine.clock import Block, CpuClock, median_block
-from bench.engine.rounds import Run, alternate
+from bench.engine.rounds import alternate
+from bench.engine.run import Run
 from bench.engine.stopping import Stopping
 from bench.engine.telemetry import Gauge, Telemetry, interruptions
 

@@ -1,0 +1,114 @@
+"""One case while it is being timed: its blocks, its warm-up, and a copy of it that is slowed down."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from time import monotonic
+
+from bench.engine.clock import Block, Clock
+from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
+from bench.engine.precision import matmul_precision
+from bench.engine.prepare import Prepared
+from bench.engine.slowdown import extra_work
+from bench.engine.task import Interruptions
+
+WINDOW = 5
+STILL_FALLING = 0.98
+
+
+@dataclass
+class Run:
+    """One case while it is being timed: what to call, how often per block, and the blocks so far."""
+
+    prepared: Prepared
+    clock: Clock
+    calls: int = 1
+    repeats: int = 1  # blocks per round; the round counts as their median
+    seconds: float = 0.0  # per call, as of the warm-up
+    lead_in: int = 0  # untimed calls before each block
+    placements: list[list[Block]] = field(default_factory=list)
+    interruptions: Interruptions = field(default_factory=Interruptions)
+    error: str | None = None
+    skip: str | None = None
+    extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
+
+    @property
+    def blocks(self) -> list[list[float]]:
+        """Seconds per call, per placement and round."""
+        return [[block.seconds for block in placement] for placement in self.placements]
+
+    def block(self) -> Block:
+        """Time one block, with the case's global state entered around it and left again.
+
+        The first calls after another case's find that one's data and code in the caches. Of short calls
+        they go untimed: otherwise those of which fewer fit into a block would seem slower.
+        """
+        call, args = self.prepared.call, self.prepared.args
+        with matmul_precision(self.prepared.case.precision):
+            with self._unmetered():
+                for _ in itertools.repeat(None, self.lead_in):
+                    call(*args)
+            return self.clock.block(call, args, self.calls, self.extra)
+
+    @property
+    def round_seconds(self) -> float:
+        """What this case takes of a round, as of the warm-up."""
+        return self.seconds * (self.calls + self.lead_in) * self.repeats
+
+    def call(self) -> object:
+        """One untimed call, of which the meter keeps nothing; waits for the device."""
+        with self._unmetered(), matmul_precision(self.prepared.case.precision):
+            result = self.prepared.call(*self.prepared.args)
+            self.clock.synchronize()
+            return result
+
+    @contextlib.contextmanager
+    def _unmetered(self) -> Iterator[None]:
+        meter = self.prepared.context.meter
+        meter.paused = True
+        try:
+            yield
+        finally:
+            meter.paused = False
+
+
+def slow_down(run: Run, original: Run) -> None:
+    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
+    case = run.prepared.case
+    run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
+    typical = median(original.block().seconds for _ in range(WINDOW))
+    run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
+
+
+def warm_up(run: Run, seconds: float) -> None:
+    """Call until block times stop falling, for at most about ``seconds``, and set the block length.
+
+    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
+    the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
+    one is enough: the check has made another before.
+    """
+    deadline = monotonic() + seconds
+    windows: list[float] = []
+    while True:
+        blocks = []
+        for _ in range(WINDOW):
+            block = run.block()
+            blocks.append(block.seconds)
+            if block.wall * run.calls < BLOCK_SECONDS / 2:
+                run.calls = min(run.calls * 10, max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9))))
+                break
+            if block.wall >= LONG_CALL_SECONDS or monotonic() >= deadline:
+                deadline = monotonic()
+                break
+        else:
+            windows.append(median(blocks))
+            if len(windows) >= 2 and windows[-1] >= STILL_FALLING * windows[-2]:
+                break
+        if monotonic() >= deadline:
+            break
+    run.seconds = min([*windows, *blocks])
+    set_block(run, run.seconds)
