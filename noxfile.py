@@ -12,6 +12,15 @@ import nox
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
+IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # more would disturb what is timed
+
+NEEDS_GPU = """
+import sys, torch
+if torch.version.cuda is None:
+    sys.exit(f"torch {torch.__version__} is a CPU build: install one for CUDA, see pytorch.org/get-started")
+if not torch.cuda.is_available():
+    sys.exit("PyTorch finds no CUDA GPU here; nvidia-smi shows what the driver sees")
+"""
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 
@@ -49,6 +58,25 @@ def measure(session: nox.Session, name: str, *options: str) -> None:
     failed = json.loads(run.read_text())["torchduet"]["failed"]
     if failed:
         session.error(f"{len(failed)} case(s) failed; the report says why")
+
+
+@nox.session(name="bench-cuda")
+def bench_cuda(session: nox.Session) -> None:
+    """The default tier on CPU and GPU; fails at once without a GPU.
+
+    Anything after ``--`` goes to pytest: ``nox -s bench-cuda -- --energy -k matmul``.
+    """
+    install(session, "[export,logging,data]")
+    session.run("python", "-c", NEEDS_GPU)
+    measure(session, "cuda", "--tier", "default", "--budget", "8m")
+
+
+@nox.session(name="check-cuda")
+def check_cuda(session: nox.Session) -> None:
+    """The tests that need a GPU; fails at once without one."""
+    install(session, "[test]")
+    session.run("python", "-c", NEEDS_GPU)
+    session.run("pytest", "tests", "-m", "cuda", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -112,7 +140,7 @@ def peers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The project's own tests. Those in a browser need Chromium and are skipped without it."""
     install(session, "[test]")
-    session.run("pytest", *(session.posargs or ["tests"]))
+    session.run("pytest", *IN_PARALLEL, *(session.posargs or ["tests"]))
 
 
 @nox.session

@@ -53,6 +53,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "may be given several times (default: all built-in suites)",
     )
     group.addoption(
+        "--energy",
+        action="store_true",
+        help="joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more for each case",
+    )
+    group.addoption(
+        "--headroom",
+        action="store_true",
+        help="the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; "
+        "up to 60 s for each",
+    )
+    group.addoption(
         "--aa",
         action="store_true",
         help="measure the suite itself: each case against an identical copy, and against copies that are slowed down",
@@ -89,6 +100,9 @@ def pytest_configure(config: pytest.Config) -> None:
                     "data",
                     "threads",
                     "budget",
+                    "cache",
+                    "energy",
+                    "headroom",
                     "aa",
                     "slowdowns",
                 )

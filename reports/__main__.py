@@ -41,7 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     render.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`")
     render.add_argument(
-        "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
+        "-o", "--output", metavar="FILE", help="where to write (default: report.html, unless --markdown is given)"
+    )
+    render.add_argument(
+        "--markdown", metavar="FILE", help="write the report in brief as Markdown, at most 60 lines; - for stdout"
     )
     render.set_defaults(command=_render)
     claims = commands.add_parser(
@@ -76,19 +79,29 @@ def _render(options: argparse.Namespace) -> int:
     from reports.load import RunFileError, load
     from reports.output import OutputError, keep_apart, write
 
+    output = options.output or (None if options.markdown else "report.html")
     try:
-        keep_apart(options.output, options.run)
+        for path in filter(None, (output, options.markdown)):
+            keep_apart(path, options.run)
         run = load(options.run)
     except (OutputError, RunFileError) as error:
         return refuse(error)
-
-    from reports.page import render
-
     try:
-        write(render(run), options.output)
+        if output:
+            from reports.page import render
+
+            write(render(run), output)
+        if options.markdown:
+            from reports.brief import markdown
+
+            if options.markdown == "-":
+                print(markdown(run), end="")
+                return 0
+            write(markdown(run), options.markdown)
     except OutputError as error:
         return refuse(error)
-    print(options.output)
+    for path in filter(None, (output, options.markdown)):
+        print(path)
     return 0
 
 

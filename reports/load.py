@@ -14,6 +14,7 @@ from bench.engine.schema import (
     SCHEMA,
     AgainstRecord,
     CeilingRecord,
+    GpuRecord,
     NoiseRecord,
     Record,
     RunRecord,
@@ -82,6 +83,8 @@ def from_json(document: object, name: str = "run.json") -> Run:
     for index, ceiling in enumerate(document[KEY].get("ceilings", [])):
         _check_ceiling(ceiling, f"{KEY}.ceilings[{index}]")
     _check_noise(document[KEY].get("noise"), f"{KEY}.noise")
+    for index, gpu in enumerate(document[KEY].get("gpus", [])):
+        _check_gpu(gpu, f"{KEY}.gpus[{index}]")
     for index, pilot in enumerate(document[KEY].get("pilots", [])):
         for kind, seconds in pilot["seconds"].items():
             _positive(seconds, f"{KEY}.pilots[{index}].seconds.{kind}")
@@ -175,7 +178,13 @@ def _check_meaning(record: Record, where: str) -> None:
     for name, meter in record.get("meters", {}).items():
         if not meter["values"]:
             raise ContractError(f"{where}.meters.{name}.values: expected at least one")
-    for key, number in (("workers", record["case"].get("workers")), ("peak_bytes", record.get("peak_bytes"))):
+    for key, number in (
+        ("workers", record["case"].get("workers")),
+        ("peak_bytes", record.get("peak_bytes")),
+        ("reserved_bytes", record.get("reserved_bytes")),
+        ("joules", record.get("energy", {}).get("joules")),
+        ("device_seconds", timing.get("device_seconds")),
+    ):
         if number is not None and number < 0:
             raise ContractError(f"{where}: expected {key} from 0, got {number}")
 
@@ -193,6 +202,12 @@ def _check_ceiling(ceiling: CeilingRecord, where: str) -> None:
             raise ContractError(f"{where}.bytes_per_second: expected whole bytes as keys, got {shown(working_set)}")
         _positive(rate, f"{where}.bytes_per_second.{working_set}")
     _positive(ceiling["operator_seconds"], f"{where}.operator_seconds")
+
+
+def _check_gpu(gpu: GpuRecord, where: str) -> None:
+    for name, column in gpu["samples"].items():
+        if len(column) != len(gpu["at"]):
+            raise ContractError(f"{where}.samples.{name}: expected {len(gpu['at'])} samples, got {len(column)}")
 
 
 def _check_speedup(one: SpeedupRecord, where: str) -> None:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
 from bench.engine.schema import KEY, QUIET
-from reports import duet, loaders, roofline, sections, units
+from reports import duet, gpu, loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
@@ -69,6 +69,7 @@ def render(run: Run) -> str:
             claims=sections.claims(run),
             paths=sections.paths(run),
             loaders={"choices": choices, "charts": loader_panels(choices)} if choices else None,
+            gpu=gpu.section(run),
             roofline=sections.ceilings(run),
             trust=trust(run),
             full=roofline.FULL,

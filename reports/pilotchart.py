@@ -41,7 +41,7 @@ def pilot_chart(pilots: Sequence[PilotRecord], prefix: str) -> Chart:
             axes.plot(at, line, **line_look(place))
         ticks = _steps(top)
         ticks_at(axes.yaxis, ticks, [f"{tick:g}×" for tick in ticks])
-        seconds = _round_seconds(min(at), max(at))
+        seconds = round_seconds(min(at), max(at))
         ticks_at(axes.xaxis, seconds, [f"{one:g}" for one in seconds])
         text_below(axes, "seconds into the run")
         axes.grid(visible=True, color=RULE, linewidth=0.6)
@@ -69,7 +69,7 @@ def _steps(top: float) -> list[float]:
     return chosen
 
 
-def _round_seconds(first: float, last: float) -> list[float]:
+def round_seconds(first: float, last: float) -> list[float]:
     """Round numbers of seconds between two, at most eight."""
     span = max(last - first, 1e-9)
     step = next(size * 10.0**power for power in range(-3, 7) for size in (1, 2, 5) if span / (size * 10.0**power) <= 7)

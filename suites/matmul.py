@@ -12,7 +12,7 @@ suite = Suite("matmul", "Matrix products: square, tall and skinny, batched, forw
 
 FLOAT = 4  # bytes of a float32
 EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one product leaves a compiler nothing to fuse
-EVERY_PRECISION = Axis(quick=["fp32", "bf16", "tf32"])
+EVERY_PRECISION = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16"])
 FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suites.steps import backward_and_step
 from suites.suite import Suite
 from suites.workload import Axis, Cost
 
@@ -18,16 +19,18 @@ suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
 
 FLOAT = 4  # bytes of a float32
 Autocast = Callable[[], AbstractContextManager[object]]
-MODES = Axis(quick=["eager", "compile"], default=["compile-model"])
+Scaler = torch.amp.GradScaler | None
+MODES = Axis(quick=["eager", "compile"], default=["compile-model", "reduce-overhead", "graph"])
 MODES_LATER = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
-PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"])
+PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16"])
+EVALUATED = Axis(quick=["fp32"], default=["tf32"], full=["bf16", "fp16"])
 PRECISIONS_LATER = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 # Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
 # the units, and so about the square root of it of a gradient's norm, per layer of ReLUs (bf16: 0.06,
-# TF32: 0.02, fp32: 0.0003). The bounds leave room for two layers and the rounding itself.
-GRADIENT_TOLERANCE = {"bf16": 0.15, "tf32": 0.05, "fp32": 1e-3}
+# TF32 and fp16: 0.02, fp32: 0.0003). The bounds leave room for two layers and the rounding itself.
+GRADIENT_TOLERANCE = {"bf16": 0.15, "tf32": 0.05, "fp16": 0.05, "fp32": 1e-3}
 
 
 def layers(*widths: int) -> nn.Sequential:
@@ -76,12 +79,13 @@ def step_state(inputs: Sequence[Any], loss: Tensor) -> tuple[Any, ...]:
     return loss, [parameter.grad for parameter in parameters], parameters
 
 
-def classify(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast) -> Tensor:
+def classify(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast, scaler: Scaler = None
+) -> Tensor:
     optimizer.zero_grad()
     with autocast():
         loss = F.cross_entropy(model(x), y)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    backward_and_step(loss, optimizer, scaler)
     return loss.detach()
 
 
@@ -107,17 +111,17 @@ def small_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
     cost=lambda batch: cost(batch, 784, 100, 10),
 )
 def train_784_100_10(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast, scaler: Scaler = None
 ) -> Tensor:
     """Training step: 784-100-10, ReLU, cross-entropy, Adam"""
-    return classify(model, optimizer, x, y, autocast)
+    return classify(model, optimizer, x, y, autocast, scaler)
 
 
 @suite.workload(
     inputs=small_inputs,
     axes={"batch": Axis(quick=[100], default=[1000])},
-    modes=MODES_LATER,
-    precisions=PRECISIONS_LATER,
+    modes=Axis(quick=["eager"], default=["compile-model", "graph"], full=["compile"]),
+    precisions=EVALUATED,
     cost=lambda batch: cost(batch, 784, 100, 10, training=False),
 )
 def evaluate_784_100_10(
@@ -143,10 +147,10 @@ def wide_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
     cost=lambda batch: cost(batch, 784, 512, 512, 10),
 )
 def train_784_512_512_10(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast, scaler: Scaler = None
 ) -> Tensor:
     """Training step: 784-512-512-10, ReLU, cross-entropy, SGD 1e-3"""
-    return classify(model, optimizer, x, y, autocast)
+    return classify(model, optimizer, x, y, autocast, scaler)
 
 
 @suite.workload(

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-STATE_TOLERANCE = {"bf16": 0.15, "tf32": 0.05}  # of gradients: see suites.mlp.GRADIENT_TOLERANCE
+from suites.steps import backward_and_step
+
+STATE_TOLERANCE = {"bf16": 0.15, "tf32": 0.05, "fp16": 0.05}  # of gradients: see suites.mlp.GRADIENT_TOLERANCE
 
 
 def for_inference(made: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
@@ -36,7 +38,7 @@ def inputs(
 
 
 def training_step(loss: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """zero_grad, forward and loss under autocast, backward, optimiser step."""
+    """zero_grad, forward and loss under autocast, backward, optimiser step; with fp16 of a scaled loss."""
 
     def step(
         module: torch.nn.Module,
@@ -44,12 +46,12 @@ def training_step(loss: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable
         target: torch.Tensor,
         *arguments: torch.Tensor,
         autocast: Callable[[], Any],
+        scaler: torch.amp.GradScaler | None = None,
     ) -> torch.Tensor:
         optimizer.zero_grad()
         with autocast():
             value = loss(module(*arguments), target)
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        backward_and_step(value, optimizer, scaler)
         return value.detach()
 
     return step

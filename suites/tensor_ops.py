@@ -144,7 +144,7 @@ def relu(x: Tensor) -> Tensor:
 @suite.workload(
     inputs=two_matrices,
     axes={"n": Axis(quick=[100, 1000], default=[4000], full=[10_000])},
-    modes=("eager", "compile"),
+    modes=Axis(quick=["eager", "compile"], default=["reduce-overhead", "graph"]),
     cost=lambda n: moved(3 * n * n, 5 * n * n),
 )
 def chain(x: Tensor, y: Tensor) -> Tensor:

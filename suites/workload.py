@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TIERS = ("quick", "default", "full")
-MODES = ("eager", "compile", "compile-model")
-PRECISIONS = ("fp32", "tf32", "bf16")
+COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
+MODES = ("eager", *COMPILED, "graph")
+IMPLIED = ("reduce-overhead", "max-autotune")  # modes that whatever can be compiled has, where they are asked for
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 DEVICES = ("cpu", "cuda")
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 

@@ -19,6 +19,7 @@ from bench.engine.conductor import Conductor
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError, Options
 from bench.engine.session import Session
+from suites.workload import COMPILED
 
 OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     (
@@ -85,7 +86,7 @@ def make_session(
     Raises:
         OptionError: one of them cannot be a side.
     """
-    compiler = any(mode != "eager" for mode in options.modes or ())
+    compiler = any(mode in COMPILED for mode in options.modes or ())
     duet = Duet(both, compiler=compiler, data=options.data)
     config.add_cleanup(duet.close)
     session = DuetSession(options, conductor, machine, **details, duet=duet)

@@ -33,7 +33,7 @@ from bench.engine.run import Run, warm_up
 from bench.engine.task import SEED, CaseResult, Task
 from bench.engine.worker import apart
 from suites import data
-from suites.workload import SuiteError
+from suites.workload import COMPILED, SuiteError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
@@ -168,9 +168,11 @@ class Timed:
             self._runs[place] = run
             first = self.results[case].first_call
             try:
-                if first is not None and case.mode == "eager" and first["seconds"] >= LONG_CALL_SECONDS:
+                if first is not None and case.mode not in COMPILED and first["seconds"] >= LONG_CALL_SECONDS:
                     run.seconds = first["seconds"]
                 else:
+                    if run.prepared.graph is not None:
+                        run.settle()
                     warm_up(run, WARM_UP_SECONDS)
                 # Before each block the other process ran: its data are in the caches.
                 run.lead_in = max(run.lead_in, 1) if run.seconds < LEAD_IN_SECONDS else 0
@@ -212,8 +214,7 @@ class Timed:
             run.prepared.context.next_placement()
             run.placements.append([])
             try:
-                if run.seconds < LONG_CALL_SECONDS:
-                    run.call()
+                run.settle()
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 errors[str(place)] = describe(error, run.prepared.case.source)
         return {"errors": errors}

@@ -7,6 +7,7 @@ from time import monotonic
 
 from bench.engine.case import Family
 from bench.engine.estimate import MIN_PLACEMENTS
+from suites.workload import COMPILED
 
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
@@ -30,11 +31,17 @@ class Budget:
 
     Args:
         call_seconds: family name → roughly how long one call takes, where its author says so.
+        extra: seconds that every case takes beside that, such as for its energy.
     """
 
     def __init__(
-        self, seconds: float, families: Sequence[Family], call_seconds: Mapping[str, float] | None = None
+        self,
+        seconds: float,
+        families: Sequence[Family],
+        call_seconds: Mapping[str, float] | None = None,
+        extra: float = 0.0,
     ) -> None:
+        self._extra = extra
         self._deadline = monotonic() + seconds
         self._tolerated = TOLERANCE * seconds
         self._left = list(families)
@@ -47,7 +54,7 @@ class Budget:
         self._deadline -= seconds
 
     def _fixed(self, family: Family) -> float:
-        return sum(self._cost(_kind(case.mode)) for case in family.cases if case.slowdown == 1)
+        return sum(self._cost(_kind(case.mode)) + self._extra for case in family.cases if case.slowdown == 1)
 
     def _cost(self, kind: str) -> float:
         # One family that compiles for long must not take the time of all those after it.
@@ -103,6 +110,7 @@ class Budget:
             self._used += timing[1]
         if fixed_seconds is None:
             return
+        fixed_seconds -= self._extra * sum(case.slowdown == 1 for case in family.cases)
         compiled = [case for case in family.cases if _kind(case.mode) == "compile" and case.slowdown == 1]
         if compiled:
             eager = (len(family.cases) - len(compiled)) * self._cost("eager")
@@ -118,4 +126,4 @@ def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER
 
 
 def _kind(mode: str) -> str:
-    return "eager" if mode == "eager" else "compile"
+    return "compile" if mode in COMPILED else "eager"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bench.engine.schema import CaseRecord
 from suites.registry import load
 from suites.suite import Suite
-from suites.workload import Implementation, Value, Workload, cores
+from suites.workload import IMPLIED, Implementation, Value, Workload, cores
 
 KNOBS = ("implementation", "device", "mode", "precision", "workers")
 
@@ -197,7 +197,10 @@ def cases_of(
 
     for workload in suite.workloads.values():
         sole = len(workload.implementations) == 1
-        modes_here = chosen(workload.modes.up_to("full"), workload.modes.up_to(tier), modes)
+        every_mode = [*map(str, workload.modes.up_to("full"))]
+        if "compile" in every_mode:
+            every_mode += [mode for mode in IMPLIED if mode not in every_mode]
+        modes_here = chosen(every_mode, workload.modes.up_to(tier), modes)
         precisions_here = chosen(workload.precisions.up_to("full"), workload.precisions.up_to(tier), precisions)
         devices_here = [device for device in devices if device.split(":")[0] in workload.devices]
         counts: Sequence[int | None] = [None]
@@ -229,7 +232,7 @@ def _has(implementation: Implementation, device: str, mode: str, precision: str)
     """Whether an implementation has a variant that its workload has."""
     limits = (
         (implementation.devices, device.split(":")[0]),
-        (implementation.modes, mode),
+        (implementation.modes, "compile" if mode in IMPLIED and mode not in (implementation.modes or ()) else mode),
         (implementation.precisions, precision),
     )
     return all(limit is None or value in limit for limit, value in limits)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.engine.inputs import to_reference
+from bench.engine.inputs import tensors_in, to_reference
 from bench.engine.precision import TOLERANCE
 from bench.engine.schema import CheckRecord
 from suites.workload import Workload
@@ -66,6 +66,23 @@ def reference_result(workload: Workload, inputs: Sequence[Any], call: Callable[.
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
         raise CheckError("the result is not finite even in float64; choose other inputs")
     return tensors
+
+
+def poison(reference: Sequence[Tensor], device: str, held: Any, inputs: Sequence[Any]) -> None:
+    """Make sure that a result which is not written by the next call is not right by chance.
+
+    Memory of the size that the result will have is filled with NaN and given back, for the allocator to
+    hand it out again; and so is the memory that a CUDA graph's result is always written to.
+
+    Args:
+        held: a CUDA graph's result; what it shares with the inputs is left alone.
+    """
+    shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
+    for tensor in _flatten(held):
+        if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
+            tensor.detach().fill_(torch.nan)
+    filled = [torch.full(one.shape, torch.nan, device=device) for one in reference if one.is_floating_point()]
+    del filled
 
 
 def relative_error(result: Tensor, reference: Tensor) -> float:

@@ -14,7 +14,12 @@ from typing import Any, Protocol
 
 import torch
 
+from bench.engine.caches import last_level_bytes
+from bench.engine.slowdown import seconds_per_cycle, sleep
 from bench.engine.telemetry import interruptions
+
+DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
+LEAST_DELAY = 20e-6
 
 Work = Callable[[], None]
 
@@ -50,6 +55,12 @@ class Clock(Protocol):
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block."""
 
+    def cold(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time ``calls`` calls, each after the cache was filled with something else, untimed.
+
+        ``after`` is timed with the last of them.
+        """
+
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""
 
@@ -58,6 +69,9 @@ class CpuClock:
     """``time.perf_counter`` around the block; the CPU has finished when the call returns."""
 
     name = "perf_counter"
+
+    def __init__(self) -> None:
+        self._other: torch.Tensor | None = None
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
@@ -71,6 +85,21 @@ class CpuClock:
         seconds = (perf_counter() - start) / calls
         return Block(seconds, seconds, seconds, interruptions() - before)
 
+    def cold(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time calls one by one, each after as much memory as the last-level cache holds was written."""
+        if self._other is None:
+            self._other = torch.zeros(last_level_bytes(), dtype=torch.uint8)
+        before = interruptions()
+        total = 0.0
+        for left in reversed(range(calls)):
+            self._other.add_(1)
+            start = perf_counter()
+            call(*args)
+            if after is not None and not left:
+                after()
+            total += perf_counter() - start
+        return Block(total / calls, total / calls, total / calls, interruptions() - before)
+
     def synchronize(self) -> None:
         """Nothing to wait for."""
 
@@ -80,22 +109,48 @@ class CudaClock:
 
     The device starts the block idle. When launching takes longer than computing, the time between the
     events includes the gaps in which the device waits for the host, as it does for the user;
-    ``host`` close to ``seconds`` shows it.
+    ``host`` close to ``seconds`` shows it, and :meth:`behind_delay` times the device's work alone.
     """
 
     name = "cuda_events"
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
+        self._other: torch.Tensor | None = None
+        self._cycle = 0.0
+        self._pairs: list[tuple[Any, Any]] = []
+        self._start, self._end = self._pair(0)
+
+    def _pair(self, place: int) -> tuple[Any, Any]:
+        """Two events; made once, as making them takes time."""
         with torch.cuda.device(self.device):
-            self._start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-            self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            while len(self._pairs) <= place:
+                self._pairs.append(
+                    (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
+                )
+        return self._pairs[place]
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
+        self.synchronize()
+        return self._timed(call, args, calls, after)
+
+    def behind_delay(self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float) -> Block:
+        """Time what the device does for ``calls`` calls, all launched while it was kept busy.
+
+        The device first waits in a kernel that does nothing for somewhat longer than launching takes, so
+        that no gap between two launches counts. A call that waits for the device waits for this, too.
+
+        Args:
+            launch_seconds: what launching one call takes on the host, see ``Block.host``.
+        """
+        self.synchronize()
+        self._delay(calls * launch_seconds)
+        return self._timed(call, args, calls, None)
+
+    def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
-        self.synchronize()
         before = interruptions()
         start = perf_counter()
         self._start.record(stream)
@@ -109,6 +164,36 @@ class CudaClock:
         wall = perf_counter() - start
         switches = interruptions() - before
         return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls, switches)
+
+    def cold(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time calls one by one, each after as many bytes as the L2 holds were written to other memory."""
+        if self._other is None:
+            size = torch.cuda.get_device_properties(self.device).L2_cache_size
+            self._other = torch.empty(size, dtype=torch.uint8, device=self.device)
+        stream = torch.cuda.current_stream(self.device)
+        pairs = [self._pair(place) for place in range(calls)]
+        self.synchronize()
+        before = interruptions()
+        start = perf_counter()
+        self._delay(0.0)
+        for place, (begin, end) in enumerate(pairs):
+            self._other.zero_()
+            begin.record(stream)
+            call(*args)
+            if after is not None and place == calls - 1:
+                after()
+            end.record(stream)
+        host = perf_counter() - start
+        pairs[-1][1].synchronize()
+        wall = perf_counter() - start
+        switches = interruptions() - before
+        seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3
+        return Block(seconds / calls, host / calls, wall / calls, switches)
+
+    def _delay(self, seconds: float) -> None:
+        if not self._cycle:
+            self._cycle = seconds_per_cycle(self.device)
+        sleep(self.device, round(max(LEAST_DELAY, DELAY_FACTOR * seconds) / self._cycle))
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""

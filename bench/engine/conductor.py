@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -15,7 +16,6 @@ from time import monotonic
 from typing import Any
 
 from bench.engine import worker
-from bench.engine.case import Family
 from bench.engine.machine import Machine
 from bench.engine.schema import CeilingRecord
 from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Task
@@ -114,22 +114,16 @@ class Conductor:
 
     def measure(
         self,
-        family: Family,
-        *,
-        seconds: float,
-        threads: int,
-        check_only: bool,
+        task: Task,
         listen: Listen,
-        data: str | None = None,
     ) -> FamilyResult:
-        """Measure one family in a new worker.
+        """Measure one family in a new worker, which gets a folder of its own.
 
         Raises:
             WorkerError: the worker gave no answer.
         """
         with tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True) as folder:
-            task = Task(family, seconds, threads, folder, check_only, data)
-            answer = self._run(worker.measure_family, task, listen)
+            answer = self._run(worker.measure_family, replace(task, folder=folder), listen)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
         return answer

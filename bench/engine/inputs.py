@@ -109,6 +109,18 @@ class Placements:
         self._begin_again()
         release_free_memory()
 
+    def restore(self) -> None:
+        """Give every tensor its original values where it is."""
+        for pointer, tensors in self._storages().items():
+            original = self._original.get(pointer)
+            if original is None:
+                _bytes(tensors[0].untyped_storage()).zero_()
+            else:
+                _bytes(tensors[0].untyped_storage()).copy_(_bytes(original))
+        for array, values in self._arrays:
+            array[...] = values
+        self._begin_again()
+
     def _begin_again(self) -> None:
         """What an optimiser created since, and begins with another value than zero."""
         for optimizer in self._inputs:
@@ -145,6 +157,11 @@ def release_free_memory() -> None:
     """
     if _malloc_trim is not None:
         _malloc_trim(0)
+
+
+def _bytes(storage: torch.UntypedStorage) -> Tensor:
+    """All of a storage as a tensor of bytes."""
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
 
 
 def _copy(storage: torch.UntypedStorage) -> torch.UntypedStorage:

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.engine.case import Case
-from suites.workload import cores
+from suites.workload import COMPILED, cores
 
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
 NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
+FP16_NEEDS = "fp16 with a scaled loss needs a CUDA GPU"
+GRAPH_NEEDS = "CUDA graphs need a CUDA GPU"
+CUDA_GRAPHS = ("reduce-overhead", "graph")  # modes
 BF16_NEEDS = "bf16 needs a CUDA GPU of compute capability 8.0 or newer"
 
 
@@ -65,9 +68,13 @@ class Machine:
         found = "" if gpu is None else f"; this one has {gpu.capability[0]}.{gpu.capability[1]}"
         if case.precision == "tf32" and (gpu is None or gpu.capability < (8, 0)):
             return "precision", TF32_NEEDS + found
+        if case.precision == "fp16" and gpu is None:
+            return "precision", FP16_NEEDS
         if case.precision == "bf16" and gpu is not None and gpu.capability < (8, 0):
             return "precision", BF16_NEEDS + found
-        if case.mode != "eager":
+        if case.mode in CUDA_GRAPHS and gpu is None:
+            return "mode", GRAPH_NEEDS
+        if case.mode in COMPILED:
             if gpu is None and self.no_cpu_compiler:
                 return "mode", self.no_cpu_compiler
             if gpu is not None and not gpu.triton:
@@ -88,6 +95,16 @@ class Machine:
     def devices(self) -> list[str]:
         """Devices to use when none is asked for."""
         return ["cpu"] if self.no_cuda else ["cpu", "cuda"]
+
+    def uuids(self) -> dict[str, str]:
+        """CUDA device, under each of its names → its UUID."""
+        found = {f"cuda:{index}": gpu.uuid for index, gpu in enumerate(self.gpus)}
+        return found | ({"cuda": self.gpus[0].uuid} if self.gpus else {})
+
+    def gpus_of(self, devices: Sequence[str]) -> dict[str, str]:
+        """``cuda:N`` → UUID of the GPUs that are among these devices; ``cuda`` is the first."""
+        numbers = [int(device.partition(":")[2] or 0) for device in devices if device != "cpu"]
+        return {f"cuda:{number}": self.gpus[number].uuid for number in numbers if number < len(self.gpus)}
 
     def facts(self) -> dict[str, str | int | float | bool | None]:
         """The machine as it stands in the record."""

@@ -1,29 +1,20 @@
-"""A family's stages in order: inputs, check and first call, warm-up, placements × rounds."""
+"""A family's measurement: its preparation, warm-up, placements × rounds, and the passes after them."""
 
 from __future__ import annotations
 
-import gc
-import random
 import tempfile
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import torch
 
-from bench.engine.case import Case, workload_of
-from bench.engine.check import CheckError, check, has_nan, observed, reference_result
-from bench.engine.clock import Clock, clock_for
-from bench.engine.compile import CompileWatch, cold_cache
-from bench.engine.errors import describe, free_device_memory
+from bench.engine.afterwards import passes
+from bench.engine.check import has_nan, observed
+from bench.engine.errors import describe
 from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.inputs import Placements, settle_allocator
+from bench.engine.inputs import settle_allocator
 from bench.engine.pace import (
-    LONG_CALL_SECONDS,
     OVERDRAFT,
     leave_out_too_slow,
     rounds_per_placement,
@@ -31,149 +22,23 @@ from bench.engine.pace import (
     stretch,
     too_slow,
 )
-from bench.engine.passes import count_operators, peak_memory
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import Prepared, in_float64, prepare
+from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
 from bench.engine.rounds import align_blocks, alternate, undisturbed
 from bench.engine.run import Run, slow_down, warm_up
-from bench.engine.schema import FirstCallRecord
 from bench.engine.stopping import Stopping
-from bench.engine.task import SEED, CaseResult, FamilyResult, Task
+from bench.engine.task import FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
 from suites import data
-from suites.workload import Unavailable
+from suites.workload import COMPILED
 
-SETTLING_CALLS = 5
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
-NO_ORIGINAL = "what it is a copy of could not be timed"
-Tell = Callable[[str, float], None]
 
 
-class Stages:
+class Stages(Preparation):
     """One family's measurement, from inputs to blocks."""
 
-    def __init__(self, task: Task, tell: Tell) -> None:
-        self.task, self.tell = task, tell
-        self.family = task.family
-        self.workload = workload_of(self.family.reference)
-        self.rng = random.Random(f"{SEED} {self.family.name}")
-        self.results = {case: CaseResult(case) for case in self.family.cases}
-        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
-        self.placements: list[Placements] = []
-        self.runs: list[Run] = []
-        self.telemetry: Telemetry | None = None
-
-    def prepare_device(self, device: str, cases: Sequence[Case]) -> None:
-        """Make the inputs on one device; check every case there and take its first call."""
-        start = perf_counter()
-        torch.manual_seed(SEED)
-        stage = "its inputs could not be made: "
-        try:
-            inputs = self.workload.inputs(torch.device(device), **dict(self.family.reference.size))
-            if not isinstance(inputs, tuple | list):
-                raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, of one: (x,)")
-            inputs = tuple(inputs)
-            placements = Placements(inputs, self.rng)
-            stage = "in float64 on the CPU, for the check, "
-            reference = self.reference(inputs)
-        except Unavailable as reason:
-            for case in cases:
-                self.results[case].skip = str(reason)
-            return
-        except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
-            for case in cases:
-                self.results[case].error = stage + describe(error, case.source)
-            return
-        finally:
-            self.seconds["checking"] += perf_counter() - start
-        self.placements.append(placements)
-        clock = clock_for(device)
-        for case in (one for one in cases if one.slowdown == 1):
-            result = self.results[case]
-            try:
-                prepared = self.first_call(result, inputs, placements, clock, reference)
-            except Unavailable as reason:
-                result.skip = str(reason)
-                continue
-            except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                result.error = describe(error, case.source)
-                free_device_memory(error)
-                del error
-                gc.collect()  # what the failed call made, such as a loader's processes, ends now
-                continue
-            result.clock = clock.name
-            self.runs.append(Run(prepared, clock))
-        self.slowed(cases, clock)
-
-    def slowed(self, cases: Sequence[Case], clock: Clock) -> None:
-        """Add the copies that are slowed down: the same calls, so that nothing is compiled or checked anew."""
-        originals = {run.prepared.case: run.prepared for run in self.runs}
-        for case in (one for one in cases if one.slowdown > 1):
-            whole = originals.get(case.original)
-            if whole is None:
-                self.results[case].skip = NO_ORIGINAL
-                continue
-            self.results[case].clock = clock.name
-            self.runs.append(Run(replace(whole, case=case), clock))
-
-    def first_call(
-        self,
-        result: CaseResult,
-        inputs: Sequence[Any],
-        placements: Placements,
-        clock: Clock,
-        reference: list[torch.Tensor],
-    ) -> Prepared:
-        """Check the first result, and time the calls until nothing more is compiled."""
-        case = result.case
-        compiled = case.mode != "eager"
-        placements.fresh()
-        self.tell(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
-        if compiled:
-            self.empty_cache(case)
-        watch = CompileWatch()
-        prepared = prepare(self.workload, case, inputs)
-        placements.add(prepared.args)
-        with matmul_precision(case.precision):
-            start = perf_counter()
-            value = prepared.call(*prepared.args)
-            returned = perf_counter() - start
-            clock.synchronize()
-            seconds, calls = perf_counter() - start, 1
-            checking = perf_counter()
-            self.check(result, inputs, value, reference)
-            self.seconds["checking"] += perf_counter() - checking
-            while compiled and calls < SETTLING_CALLS:
-                before, start = watch.compiled(), perf_counter()
-                prepared.call(*prepared.args)
-                clock.synchronize()
-                if watch.compiled() == before:
-                    break
-                seconds, calls = seconds + perf_counter() - start, calls + 1
-        result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
-        if prepared.setup_seconds is not None:
-            result.first_call["setup"] = prepared.setup_seconds
-        self.seconds["compiling" if compiled else "warming"] += seconds
-        if compiled:
-            result.compile = watch.record()
-            if not result.compile["graphs"]:
-                raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
-        return prepared
-
-    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
-        """What the results are checked against: in float64 on the CPU."""
-        return reference_result(self.workload, inputs, in_float64(self.workload))
-
-    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
-        """Hold a first call's value against the reference."""
-        tensors = observed(self.workload, inputs, value)
-        result.check = check(self.workload, result.case.precision, tensors, reference)
-
-    def empty_cache(self, case: Case) -> None:
-        """Before a case is compiled: nothing compiled earlier is found."""
-        del case
-        cold_cache(Path(self.task.folder))
+    telemetry: Telemetry | None = None
 
     def warm_up(self) -> None:
         """Warm every run up and set its block length."""
@@ -184,12 +49,14 @@ class Stages:
             case = run.prepared.case
             first = self.results[case].first_call
             most = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
-            if first is not None and case.mode == "eager" and first["seconds"] > most:
+            if first is not None and case.mode not in COMPILED and first["seconds"] > most:
                 run.seconds = first["seconds"]
                 run.skip = too_slow(run.seconds, MIN_PLACEMENTS * run.seconds, self.task.seconds)
                 continue
             self.tell(f"warming up {case.id}", 0.0)
             try:
+                if run.prepared.graph is not None:
+                    run.settle()  # other cases' first calls have moved the inputs since
                 warm_up(run, share)
                 warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
@@ -260,31 +127,18 @@ class Stages:
             told,
         )
         self.telemetry = gauge.finish()
-        timed = sum(block.wall * run.calls for run in runs for placement in run.placements for block in placement)
+        timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed
         self.seconds["warming"] += perf_counter() - start - timed
         return stop
 
     def after(self) -> None:
-        """The passes after the timing: operators of eager cases whose cost is known, and peak memory."""
+        """The passes after the timing."""
         for run in self.runs:
-            case, result = run.prepared.case, self.results[run.prepared.case]
-            if run.error is not None or not run.placements or case.slowdown > 1:
-                continue
-            try:
-                if case.mode == "eager" and self.has_bounds() and run.seconds < LONG_CALL_SECONDS:
-                    result.operators = count_operators(run.call)
-                if self.workload.memory:
-                    result.peak_bytes = peak_memory(run.call, case.device)
-            except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
-                traceback.print_exc()
-
-    def has_bounds(self) -> bool:
-        """Whether the operations or bytes of a call are known."""
-        if self.workload.cost is None:
-            return False
-        cost = self.workload.cost(**dict(self.family.reference.size))
-        return cost.flops is not None or cost.bytes is not None
+            if run.error is None and run.placements and run.prepared.case.slowdown == 1:
+                if self.task.energy:
+                    self.tell(f"measuring the energy of {run.prepared.case.id}", 0.0)
+                passes(run, self.results[run.prepared.case], self.workload, self.task)
 
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""
@@ -304,7 +158,7 @@ class Stages:
             result = self.results[run.prepared.case]
             result.error, result.skip = run.error, run.skip
             result.too_slow = run.seconds if run.skip else None
-            result.calls = run.calls
+            result.calls, result.cold = run.calls, run.cold
             result.blocks = run.blocks
             if COUNTS_INTERRUPTIONS:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]

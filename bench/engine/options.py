@@ -31,6 +31,9 @@ class Options:
     threads: int | None
     budget_seconds: float
     budget_given: bool = False
+    cold: bool = False
+    energy: bool = False
+    headroom: bool = False
     self_check: bool = False
     slowdowns: tuple[float, ...] = SLOWDOWNS
 
@@ -56,6 +59,12 @@ HELP: tuple[tuple[str, str, str], ...] = (
         "--threads",
         "N",
         "intra-op threads of PyTorch, a whole number (default: all cores this process may use)",
+    ),
+    (
+        "--cache",
+        "STATE",
+        "hot (default), or cold: before each call the GPU's L2 or the CPU's last-level cache is filled with "
+        "something else, untimed",
     ),
     (
         "--budget",
@@ -140,6 +149,17 @@ def parse_threads(text: str | None) -> int | None:
     return int(text)
 
 
+def parse_cache(text: str | None) -> bool:
+    """Whether caches are to be cold.
+
+    Raises:
+        OptionError: neither hot nor cold.
+    """
+    if text not in (None, "hot", "cold"):
+        raise OptionError(f"--cache {text!r}: choose hot or cold")
+    return text == "cold"
+
+
 def parse_slowdowns(text: str | None) -> tuple[float, ...]:
     """``"3%,5%"`` → ``(1.03, 1.05)``; ``none`` → no slowed copies.
 
@@ -167,6 +187,9 @@ def parse(
     data: str | None,
     threads: str | None,
     budget: str | None,
+    cache: str | None = None,
+    energy: bool = False,
+    headroom: bool = False,
     aa: bool = False,
     slowdowns: str | None = None,
 ) -> Options:
@@ -190,6 +213,9 @@ def parse(
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
         budget_given=budget is not None,
+        cold=parse_cache(cache),
+        energy=energy,
+        headroom=headroom,
         self_check=aa,
         slowdowns=parse_slowdowns(slowdowns),
     )

@@ -25,10 +25,15 @@ class Paced(Protocol):
     """What is timed in blocks; :class:`bench.engine.run.Run` is."""
 
     calls: int  # per block
+    cold: bool  # each call finds the cache full of something else
     lead_in: int  # untimed calls before each block
     repeats: int  # blocks per round
     seconds: float  # per call, as of the warm-up
     skip: str | None
+
+    @property
+    def most_calls(self) -> int:
+        """Per block."""
 
     @property
     def round_seconds(self) -> float:
@@ -40,8 +45,9 @@ P = TypeVar("P", bound=Paced)
 
 def set_block(run: Paced, seconds: float) -> None:
     """As many calls of so many seconds as make a block, and as a lead-in before it where they are short."""
-    run.calls = max(1, round(BLOCK_SECONDS / max(seconds, 1e-9)))
-    run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if seconds < LED_IN_BELOW else 0
+    run.calls = max(1, min(round(BLOCK_SECONDS / max(seconds, 1e-9)), run.most_calls))
+    short = seconds < LED_IN_BELOW and not run.cold
+    run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if short else 0
 
 
 def set_repeats(runs: Sequence[Paced]) -> None:

@@ -2,7 +2,7 @@
 
 ``fp32`` is strictly fp32, ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions;
 both through the ``fp32_precision`` interface of torch 2.9. Reduced precision by autocast is part of
-the timed call, see :func:`autocast_factory`.
+the timed call, see :func:`autocast_factory`; with fp16 so is the scaling of the loss.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any
 
 import torch
 
-AUTOCAST_DTYPE = {"bf16": torch.bfloat16}
+AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 TOLERANCE = {
     # Relative Frobenius error against float64. Inputs rounded to p mantissa bits give an error near
     # 2**-(p+1) for a well-conditioned product: 2**-24 (fp32, growing with the square root of the
-    # length), 2**-11 (TF32), 2**-8 (bf16). fp32's bound lies well under TF32's error, so that a
+    # length), 2**-11 (TF32, fp16), 2**-8 (bf16). fp32's bound lies well under TF32's error, so that a
     # product which silently used TF32 fails as fp32.
     "fp32": 2e-5,
     "tf32": 5e-3,
     "bf16": 3e-2,
+    "fp16": 5e-3,
 }
 
 
@@ -57,3 +58,8 @@ def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContex
     if dtype is None:
         return contextlib.nullcontext
     return functools.partial(torch.autocast, device.split(":")[0], dtype=dtype)
+
+
+def scaler_for(precision: str, device: str) -> torch.amp.GradScaler | None:
+    """With fp16 a scaler of the loss, whose small gradients would otherwise be zero; else None."""
+    return torch.amp.GradScaler(device.split(":")[0]) if precision == "fp16" else None

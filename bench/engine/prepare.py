@@ -16,10 +16,12 @@ from torch.optim import Optimizer
 
 from bench.engine.case import Case
 from bench.engine.compile import CompiledModel, own_code
-from bench.engine.precision import autocast_factory
-from suites.workload import Implementation, Meter, SuiteError, Workload
+from bench.engine.graph import Captured, step_by_step
+from bench.engine.precision import autocast_factory, scaler_for
+from suites.workload import Implementation, Meter, SuiteError, Unavailable, Workload
 
-SPECIAL = frozenset({"autocast", "workers", "seed", "meter"})
+SPECIAL = frozenset({"autocast", "scaler", "workers", "seed", "meter"})
+NOT_COMPILED = frozenset({"seed", "meter"})  # they change with every call
 
 
 class Recorder(Meter):
@@ -78,6 +80,7 @@ class Prepared:
     inputs: tuple[Any, ...]
     context: Context
     setup_seconds: float | None = None
+    graph: Captured | None = None  # to be captured before the first call, and whenever the inputs have moved
 
 
 def asks_for(function: Callable[..., Any]) -> frozenset[str]:
@@ -102,6 +105,8 @@ def assemble(
     fixed: dict[str, Any] = {}
     if "autocast" in asked:
         fixed["autocast"] = factory
+    if "scaler" in asked:
+        fixed["scaler"] = scaler_for(precision, device)
     if "workers" in asked:
         fixed["workers"] = context.workers or 0
     call = functools.partial(function, **fixed) if fixed else function
@@ -143,11 +148,14 @@ def in_float64(workload: Workload) -> Callable[..., Any]:
     return call
 
 
-def with_own_optimizers(value: Any) -> Any:
+def with_own_optimizers(value: Any, *, capturable: bool = False) -> Any:
     """``value`` with a copy of every optimiser in it: the same parameters, settings and values, its own state.
 
     Compiling a step changes the optimiser that it finds: on CUDA its step counters move to the device,
     and the eager step, were it the same optimiser, would wait for the device at each of them.
+
+    Args:
+        capturable: set it up so that its steps can be captured in a CUDA graph.
     """
     if isinstance(value, Optimizer):
         own = copy.copy(value)
@@ -155,13 +163,19 @@ def with_own_optimizers(value: Any) -> Any:
         own.state = defaultdict(dict)
         for parameter, state in value.state.items():
             own.state[parameter] = {
-                name: item.clone() if isinstance(item, torch.Tensor) else item for name, item in state.items()
+                name: item.to(parameter.device if capturable else item.device, copy=True)
+                if isinstance(item, torch.Tensor)
+                else item
+                for name, item in state.items()
             }
+        for group in own.param_groups if capturable else ():
+            if "capturable" in group:
+                group["capturable"] = True
         return own
     if isinstance(value, dict):
-        return {key: with_own_optimizers(item) for key, item in value.items()}
+        return {key: with_own_optimizers(item, capturable=capturable) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(with_own_optimizers(item) for item in value)
+        return type(value)(with_own_optimizers(item, capturable=capturable) for item in value)
     return value
 
 
@@ -169,8 +183,9 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     """Put the case together. Compilation itself happens at the first call.
 
     Raises:
-        SuiteError: ``compile-model`` for inputs without a module; ``compile`` for a function that asks
-            for a seed or a meter.
+        SuiteError: ``compile-model`` for inputs without a module; another mode than that and eager for a
+            function that asks for a seed or a meter.
+        Unavailable: a CUDA graph of a step whose scaler waits for the device.
     """
     implementation = workload.implementations[case.implementation]
     context = Context(workers=case.workers)
@@ -179,16 +194,31 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     setup_seconds = perf_counter() - start if implementation.setup else None
     call = assemble(function, case.precision, case.device, context)
     args = tuple(inputs)
-    if case.mode == "compile":
-        if changing := asks_for(function) & {"seed", "meter"}:
-            raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be compiled as a whole")
-        if isinstance(call, functools.partial):
-            call = functools.partial(torch.compile(own_code(call.func)), *call.args, **call.keywords)
-        else:
-            call = torch.compile(own_code(call))
-        args = tuple(with_own_optimizers(value) for value in args)
+    graph = None
+    if case.mode not in ("eager", "compile-model") and (changing := asks_for(function) & NOT_COMPILED):
+        what = "captured in a CUDA graph" if case.mode == "graph" else "compiled as a whole"
+        raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be {what}")
+    if case.mode == "graph":
+        if "scaler" in asks_for(function) and case.precision == "fp16":
+            raise Unavailable("a GradScaler waits for the device in each step, which no CUDA graph can hold")
+        args = tuple(with_own_optimizers(value, capturable=True) for value in args)
+        call = graph = Captured(call, args, case.device)
     elif case.mode == "compile-model":
         if not any(isinstance(value, torch.nn.Module) for value in args):
             raise SuiteError(f"{case.id}: mode compile-model needs an nn.Module among the inputs")
         args = tuple(CompiledModel(value) if isinstance(value, torch.nn.Module) else value for value in args)
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds)
+    elif case.mode != "eager":
+        call = compiled(call, case.mode)
+        args = tuple(with_own_optimizers(value) for value in args)
+    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, graph)
+
+
+def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:
+    """``call`` compiled as a whole; mode ``compile`` is torch.compile's default mode."""
+    option = None if mode == "compile" else mode
+    made: Callable[..., Any]
+    if isinstance(call, functools.partial):
+        made = functools.partial(torch.compile(own_code(call.func), mode=option), *call.args, **call.keywords)
+    else:
+        made = torch.compile(own_code(call), mode=option)
+    return made if option is None else step_by_step(made)

@@ -96,6 +96,10 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
         timing["host_seconds"] = host
         timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
         timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
+    if result.device_seconds is not None:
+        timing["device_seconds"] = result.device_seconds
+    if result.cold:
+        timing["cache"] = "cold"
     if result.disturbed is not None:
         timing["disturbed"] = result.disturbed
     return timing
@@ -120,6 +124,14 @@ def with_extras(record: Record, result: CaseResult) -> Record:
         record["operators"] = result.operators
     if result.peak_bytes is not None:
         record["peak_bytes"] = result.peak_bytes
+    if result.reserved_bytes is not None:
+        record["reserved_bytes"] = result.reserved_bytes
+    if result.context_bytes is not None:
+        record["context_bytes"] = result.context_bytes
+    if result.headroom is not None:
+        record["headroom"] = result.headroom
+    if result.energy is not None:
+        record["energy"] = result.energy
     return record
 
 

@@ -14,7 +14,7 @@ import torch
 
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
-from bench.engine.pace import LED_IN_BELOW, LONG_CALL_SECONDS, PLACEMENT_OVERDRAFT, set_block
+from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, set_block
 from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
 
@@ -104,8 +104,7 @@ def alternate(
         live = [run for run in runs if run.error is None]
         for run in live:
             run.placements.append([])
-            if run.seconds < LONG_CALL_SECONDS:
-                _attempt(run, run.call, on_error)
+            _attempt(run, run.settle, on_error)
         deadline = monotonic() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)
         for _ in range(rounds):
             if monotonic() > deadline and live[0].placements[-1]:

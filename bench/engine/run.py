@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
-from time import monotonic
+from time import monotonic, perf_counter
 
 from bench.engine.clock import Block, Clock
 from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
@@ -17,6 +18,8 @@ from bench.engine.slowdown import extra_work
 from bench.engine.task import Interruptions
 
 WINDOW = 5
+MOST_COLD_CALLS = 10
+RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew for the new memory
 STILL_FALLING = 0.98
 
 
@@ -35,6 +38,8 @@ class Run:
     error: str | None = None
     skip: str | None = None
     extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
+    cold: bool = False  # each call finds the cache full of something else
+    flushing: float = 0.0  # seconds that this took in the last block
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -49,7 +54,12 @@ class Run:
         """
         call, args = self.prepared.call, self.prepared.args
         with matmul_precision(self.prepared.case.precision):
-            with self._unmetered():
+            if self.cold:
+                start = perf_counter()
+                block = self.clock.cold(call, args, self.calls, self.extra)
+                self.flushing = max(0.0, perf_counter() - start - block.seconds * self.calls)
+                return block
+            with self.unmetered():
                 for _ in itertools.repeat(None, self.lead_in):
                     call(*args)
             return self.clock.block(call, args, self.calls, self.extra)
@@ -57,17 +67,38 @@ class Run:
     @property
     def round_seconds(self) -> float:
         """What this case takes of a round, as of the warm-up."""
-        return self.seconds * (self.calls + self.lead_in) * self.repeats
+        return (self.seconds * (self.calls + self.lead_in) + self.flushing) * self.repeats
+
+    @property
+    def most_calls(self) -> int:
+        """Per block. On the CPU a cold call's cache takes longer to fill than most calls take."""
+        if not self.cold:
+            return sys.maxsize
+        return 1 if self.prepared.case.device == "cpu" else MOST_COLD_CALLS
 
     def call(self) -> object:
         """One untimed call, of which the meter keeps nothing; waits for the device."""
-        with self._unmetered(), matmul_precision(self.prepared.case.precision):
+        with self.unmetered(), matmul_precision(self.prepared.case.precision):
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
             return result
 
+    def settle(self) -> None:
+        """After its inputs have moved: capture its graph anew, and make the first calls, untimed.
+
+        A long call is not made for nothing.
+        """
+        graph = self.prepared.graph
+        if graph is not None:
+            with matmul_precision(self.prepared.case.precision):
+                graph.capture()
+        if self.seconds < LONG_CALL_SECONDS:
+            for _ in range(RECORDING_CALLS if self.prepared.case.mode == "reduce-overhead" else 1):
+                self.call()
+
     @contextlib.contextmanager
-    def _unmetered(self) -> Iterator[None]:
+    def unmetered(self) -> Iterator[None]:
+        """Calls meanwhile note nothing."""
         meter = self.prepared.context.meter
         meter.paused = True
         try:
@@ -98,8 +129,9 @@ def warm_up(run: Run, seconds: float) -> None:
         for _ in range(WINDOW):
             block = run.block()
             blocks.append(block.seconds)
-            if block.wall * run.calls < BLOCK_SECONDS / 2:
-                run.calls = min(run.calls * 10, max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9))))
+            if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.most_calls:
+                fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
+                run.calls = min(run.calls * 10, fitting, run.most_calls)
                 break
             if block.wall >= LONG_CALL_SECONDS or monotonic() >= deadline:
                 deadline = monotonic()

@@ -38,6 +38,7 @@ def run_record(session: Session) -> RunRecord:
             "threads": session.threads,
             "suite": ",".join(options.suites) if options.suites else None,
             "data": session.data,
+            "cache": "cold" if options.cold else None,
             **{name: ",".join(values) if values else None for name, values in listed.items()},
         },
         machine=session.machine.facts(),
@@ -57,6 +58,9 @@ def run_record(session: Session) -> RunRecord:
         ceilings=session.ceilings,
         pilots=session.watch.pilots,
     )
+    session.timeline.stop()
+    if gpus := session.timeline.records():
+        made["gpus"] = gpus
     noise = session.watch.grade()
     if noise is not None:
         made["noise"] = noise

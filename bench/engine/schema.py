@@ -13,6 +13,13 @@ KEY = "torchduet"
 SCHEMA = 1
 GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
 
+CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)
+    "power cap": 0x04,  # SwPowerCap
+    "temperature": 0x20 | 0x40,  # SwThermalSlowdown, HwThermalSlowdown
+    "power brake": 0x80,  # HwPowerBrakeSlowdown: the supply asked for it
+    "hardware slowdown": 0x08,  # HwSlowdown
+}
+
 
 class CaseRecord(TypedDict):
     """Which case this is."""
@@ -45,6 +52,8 @@ class TimingRecord(TypedDict):
     host_seconds: NotRequired[float]  # CUDA: per call, until the launches returned
     wall_seconds: NotRequired[float]  # CUDA: per call, until the device was done
     launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
+    device_seconds: NotRequired[float]  # CUDA: per call, without the gaps in which the device waited for launches
+    cache: NotRequired[str]  # "cold": each call found the cache full of something else; else it was hot
     disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
 
 
@@ -89,6 +98,7 @@ class CompileRecord(TypedDict):
     graphs: int
     graph_breaks: list[GraphBreak]
     cold: bool  # the inductor cache was empty
+    graph_skips: NotRequired[list[str]]  # why inductor made no CUDA graph of some of it
 
 
 class CheckRecord(TypedDict):
@@ -107,6 +117,37 @@ class MeterRecord(TypedDict):
     median: float
     low: float  # the least and the greatest of the placements
     high: float
+
+
+class EnergyRecord(TypedDict):
+    """Energy per call of the whole device, idle power included; or ``why`` it is not known."""
+
+    joules: NotRequired[float]  # per call
+    seconds: NotRequired[float]  # of the window
+    changes: NotRequired[int]  # of the counter in it
+    source: NotRequired[str]  # "nvml", "rapl"
+    why: NotRequired[str]
+
+
+class HeadroomRecord(TypedDict):
+    """The largest batch that was seen to fit, to within a sixteenth."""
+
+    batch: int
+    bytes: int  # that the allocator had then taken from the device
+    limit: str  # what ended the search: "memory" (of the GPU), "host" (inputs are made there), "time"
+
+
+class GpuRecord(TypedDict):
+    """One GPU from the run's start to its end, as NVML sees it; ``samples[name]`` goes with ``at``."""
+
+    device: str  # "cuda:0"
+    facts: dict[str, float | int | str]  # name, uuid, driver, power_limit_w, most_sm_mhz, ecc, …
+    slice: bool  # a part of a GPU (MIG): power and clocks are the whole's
+    update_seconds: dict[str, float]  # "power", "energy" → how often the counter takes a new value, measured
+    missing: dict[str, str]  # field → why it cannot be read
+    at: list[float]  # seconds since the run began
+    samples: dict[str, list[float | None]]  # power_w, sm_mhz, memory_mhz, temperature_c, utilisation, …
+    lost: NotRequired[str]  # why nothing can be read, or could not from then on
 
 
 class CeilingRecord(TypedDict):
@@ -188,6 +229,10 @@ class Record(TypedDict):
     trials: NotRequired[list[TrialRecord]]
     operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
     peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
+    reserved_bytes: NotRequired[int]  # CUDA: the most that the allocator had taken from the device meanwhile
+    context_bytes: NotRequired[int]  # CUDA: what it takes itself in a process, beside that
+    energy: NotRequired[EnergyRecord]
+    headroom: NotRequired[HeadroomRecord]
     noise: NotRequired[NoiseRecord]
     against: NotRequired[AgainstRecord]  # of a duet; the record itself is side A's
 
@@ -304,3 +349,4 @@ class RunRecord(TypedDict):
     noise: NotRequired[NoiseRecord]
     self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last one on this machine
     against: NotRequired[DuetRecord]
+    gpus: NotRequired[list[GpuRecord]]

@@ -13,6 +13,7 @@ from bench.engine import self_check
 from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.energy import ENERGY_SECONDS
 from bench.engine.gpus import Gpus
 from bench.engine.machine import Machine
 from bench.engine.options import Options
@@ -22,10 +23,12 @@ from bench.engine.run_record import run_record
 from bench.engine.schema import CeilingRecord, Record, RunRecord, SelfCheckRecord
 from bench.engine.selection import Selection
 from bench.engine.slowness import Slowness
+from bench.engine.task import Task
+from bench.engine.timeline import Timeline
 from bench.engine.twins import with_twins
 from bench.engine.watch import Watch
 from bench.engine.worker import Progress
-from suites.workload import cores
+from suites.workload import COMPILED, cores
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MOST_CEILING_SECONDS = 1.5
@@ -64,9 +67,11 @@ class Session:
         self.slowness = Slowness()
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.ceilings: list[CeilingRecord] = []
-        gpus = Gpus([gpu.uuid for gpu in self.machine.gpus])
-        self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
         self.selection = Selection(self.options, self.machine, self.claims_only)
+        used = self.machine.gpus_of(self.selection.devices())
+        gpus = Gpus(list(used.values()))
+        self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
+        self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
         self._measured = 0
 
     def plan(self, selected: Sequence[Case]) -> None:
@@ -76,8 +81,11 @@ class Session:
             self.families = [with_twins(family, self.options.slowdowns) for family in self.families]
             if not self.options.budget_given:
                 self.options = replace(self.options, budget_seconds=enough_for(self.families))
+        if self.options.energy and not self.options.budget_given:
+            cases = sum(len(family.cases) for family in self.families)
+            self.options = replace(self.options, budget_seconds=self.options.budget_seconds + ENERGY_SECONDS * cases)
         if self.families and not self.selecting_only:
-            compiled = any(case.mode != "eager" for family in self.families for case in family.cases)
+            compiled = any(case.mode in COMPILED for family in self.families for case in family.cases)
             self.conductor.start(compiler=compiled)
 
     def outcome(self, case: Case) -> Outcome:
@@ -123,14 +131,7 @@ class Session:
             self.watch.pilots_before(family.name)
         started = monotonic()
         try:
-            result = self.conductor.measure(
-                family,
-                seconds=seconds,
-                threads=self.threads,
-                check_only=self.check_only,
-                data=self.options.data,
-                listen=listen,
-            )
+            result = self.conductor.measure(self._task(family, seconds), listen)
         except WorkerError as error:
             self.budget.done(planned)
             return skips | dict.fromkeys(family.reported, f"{family.name}: {error}")
@@ -149,6 +150,19 @@ class Session:
         self.watch.note(started, result, made)
         return skips | made
 
+    def _task(self, family: Family, seconds: float) -> Task:
+        return Task(
+            family,
+            seconds,
+            self.threads,
+            check_only=self.check_only,
+            data=self.options.data,
+            cold=self.options.cold,
+            energy=self.options.energy,
+            headroom=self.options.headroom,
+            uuids=self.machine.uuids(),
+        )
+
     def _await_workers(self) -> None:
         """Wait until workers can be started, and make sure that they see the GPUs."""
         seen = self.conductor.machine()
@@ -165,10 +179,12 @@ class Session:
         }
 
     def _start_budget(self, first: Family) -> None:
-        self.budget = Budget(self.options.budget_seconds, self.families, self.call_seconds())
+        extra = ENERGY_SECONDS if self.options.energy else 0.0
+        self.budget = Budget(self.options.budget_seconds, self.families, self.call_seconds(), extra)
         if self.check_only:
             return
         started = monotonic()
+        self.timeline.start()
         self._measure_ceilings()
         self.watch.pilots_before(first.name)
         self.budget.set_aside(monotonic() - started)  # both are measured once more at the end

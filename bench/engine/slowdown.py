@@ -29,19 +29,16 @@ def extra_work(device: str, seconds: float) -> Callable[[], None]:
                 pass
 
         return spin
-    cycles = round(seconds / _seconds_per_cycle(device))
     index = torch.device(device)
-
-    def wait() -> None:
-        with torch.cuda.device(index):
-            _sleep(cycles)
-
-    return wait
+    cycles = round(seconds / seconds_per_cycle(index))
+    return lambda: sleep(index, cycles)
 
 
-def _sleep(cycles: int) -> None:
-    # What PyTorch's own tests of streams use; there is no public one.
-    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
+def sleep(device: torch.device, cycles: int) -> None:
+    """Keep a GPU's current stream busy for so many of its clock's cycles; returns at once."""
+    with torch.cuda.device(device):
+        # What PyTorch's own tests of streams use; there is no public one.
+        torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
 
 
 def _seconds_per_turn() -> float:
@@ -54,13 +51,14 @@ def _seconds_per_turn() -> float:
     return median(found)
 
 
-def _seconds_per_cycle(device: str) -> float:
+def seconds_per_cycle(device: torch.device) -> float:
+    """What one of :func:`sleep`'s cycles takes on a GPU just now."""
     found: list[float] = []
-    with torch.cuda.device(torch.device(device)):
+    with torch.cuda.device(device):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         for _ in range(PROBES):
             start.record()
-            _sleep(PROBE_CYCLES)
+            sleep(device, PROBE_CYCLES)
             end.record()
             end.synchronize()
             found.append(start.elapsed_time(end) * 1e-3 / PROBE_CYCLES)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.engine.case import Case, Family
-from bench.engine.schema import CheckRecord, CompileRecord, FirstCallRecord
+from bench.engine.schema import CheckRecord, CompileRecord, EnergyRecord, FirstCallRecord, HeadroomRecord
 from bench.engine.telemetry import Telemetry
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
@@ -21,14 +22,22 @@ class Task:
         folder: for compile caches; the caller removes it.
         check_only: stop after the check.
         data: where the images of the suite ``training`` come from; None: scikit-learn's digits.
+        cold: each call is to find the cache full of something else.
+        energy: whether joules per call are measured, in some seconds for each case.
+        headroom: whether the largest batch that fits into a GPU's memory is searched for.
+        uuids: CUDA device → its UUID.
     """
 
     family: Family
     seconds: float
     threads: int
-    folder: str
+    folder: str = ""
     check_only: bool = False
     data: str | None = None
+    cold: bool = False
+    energy: bool = False
+    headroom: bool = False
+    uuids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,12 @@ class CaseResult:
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
     operators: int | None = None
     peak_bytes: int | None = None
+    reserved_bytes: int | None = None  # CUDA
+    context_bytes: int | None = None  # CUDA: what it takes itself, beside that
+    device_seconds: float | None = None  # CUDA: per call, without the gaps between launches
+    energy: EnergyRecord | None = None
+    headroom: HeadroomRecord | None = None
+    cold: bool = False
 
 
 @dataclass

@@ -19,8 +19,16 @@ KINDS = {
     **dict.fromkeys(
         ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
     ),
-    "data": SETTING,
+    **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig"), SETTING),
+    **dict.fromkeys(("data", "cache"), SETTING),
     **dict.fromkeys(("tier", "budget_seconds", "device", "mode", "precision", "workers", "suite"), SELECTION),
+}
+GPU_FACTS = {
+    "driver": "gpu_driver",
+    "power_limit_w": "gpu_power_limit_watts",
+    "most_sm_mhz": "gpu_most_sm_mhz",
+    "ecc": "gpu_ecc",
+    "mig": "gpu_mig",
 }
 ORDER = (MACHINE, SOFTWARE, SETTING, SELECTION, OTHER)
 
@@ -78,7 +86,13 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
 
 
 def _facts(run: Run) -> dict[str, str | int | float | bool | None]:
-    return {**run.about["machine"], **run.about["options"], "Torchduet": run.about["version"]}
+    return {**run.about["machine"], **_gpu_facts(run), **run.about["options"], "Torchduet": run.about["version"]}
+
+
+def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
+    """What NVML said of the first GPU of the run."""
+    facts = next((gpu["facts"] for gpu in run.about.get("gpus", [])), {})
+    return {name: facts[key] for key, name in GPU_FACTS.items() if key in facts}
 
 
 def _name(key: str) -> str:

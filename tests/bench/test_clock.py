@@ -1,11 +1,14 @@
 """Clocks: per call, and on CUDA by events with one synchronisation after the block."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from bench.engine import clock as clocks
+from bench.engine.caches import UNKNOWN, last_level_bytes
 
 
 def test_the_cpu_clock_counts_every_call() -> None:
@@ -15,25 +18,56 @@ def test_the_cpu_clock_counts_every_call() -> None:
     assert block.seconds == block.host == block.wall > 0
 
 
+def test_each_cold_call_finds_other_data_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clocks, "last_level_bytes", lambda: 1000)
+    clock, flushed = clocks.CpuClock(), []
+
+    def call() -> None:
+        assert clock._other is not None
+        flushed.append(int(clock._other[0]))
+
+    block = clock.cold(call, (), 3, lambda: flushed.append(-1))
+    assert flushed == [1, 2, 3, -1]
+    assert block.seconds > 0
+
+
+def test_the_last_level_cache_is_the_largest(tmp_path: Path) -> None:
+    for index, size in enumerate(("32K", "32K", "1024K", "32M")):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
+    assert last_level_bytes(tmp_path) == 32 * 2**20
+    assert last_level_bytes(tmp_path / "none") == UNKNOWN
+
+
 class FakeEvent:
     """torch.cuda.Event as the clock uses it; the device needs 3 ms per recorded call."""
 
     log: list[str]
-    device_time_ms = 3.0
 
     def __init__(self, enable_timing: bool = False) -> None:
         assert enable_timing
+        self.at = 0.0
 
-    def record(self, stream: object) -> None:
+    def record(self, stream: object = "stream of cuda:1") -> None:
         assert stream == "stream of cuda:1"
+        self.at = 3.0 * self.log.count("call") + 5.0 * self.log.count("sleep") + 7.0 * self.log.count("flush")
         self.log.append("record")
 
     def synchronize(self) -> None:
         self.log.append("synchronize event")
 
     def elapsed_time(self, end: "FakeEvent") -> float:
-        assert isinstance(end, FakeEvent)
-        return self.device_time_ms * self.log.count("call")
+        return end.at - self.at
+
+
+class FakeMemory:
+    """What is written to flush the L2."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+
+    def zero_(self) -> None:
+        self.log.append("flush")
 
 
 @pytest.fixture
@@ -49,10 +83,17 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def __enter__(self) -> None: ...
         def __exit__(self, *_: Any) -> None: ...
 
+    def empty(size: int, *, dtype: torch.dtype, device: torch.device) -> FakeMemory:
+        assert (size, dtype, device) == (50 * 2**20, torch.uint8, torch.device("cuda:1"))
+        return FakeMemory(events)
+
     monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
     monkeypatch.setattr(torch.cuda, "device", Device)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: events.append("synchronize"))
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda _: events.append("sleep"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(L2_cache_size=50 * 2**20))
+    monkeypatch.setattr(torch, "empty", empty)
     return events
 
 
@@ -62,6 +103,39 @@ def test_the_cuda_clock_synchronises_once_after_the_block(log: list[str]) -> Non
     assert log == ["synchronize", "record", "call", "call", "call", "call", "record", "synchronize event"]
     assert block.seconds == pytest.approx(3e-3)  # per call, from milliseconds
     assert 0 < block.host <= block.wall
+
+
+def test_launches_are_hidden_behind_a_delay_that_is_not_timed(log: list[str]) -> None:
+    clock = clocks.CudaClock("cuda:1")
+    clock.behind_delay(lambda: None, (), 1, 1e-3)  # calibrates the delay
+    log.clear()
+    block = clock.behind_delay(lambda: log.append("call"), (), 2, 1e-3)
+    assert log == ["synchronize", "sleep", "record", "call", "call", "record", "synchronize event"]
+    assert block.seconds == pytest.approx(3e-3)
+
+
+def test_the_delay_lasts_longer_than_launching(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    cycles: list[int] = []
+    clock = clocks.CudaClock("cuda:1")
+    monkeypatch.setattr(clocks, "seconds_per_cycle", lambda _: 1e-9)
+    monkeypatch.setattr(clocks, "sleep", lambda _, number: cycles.append(number))
+    clock.behind_delay(lambda: None, (), 10, 1e-4)
+    clock.behind_delay(lambda: None, (), 1, 1e-9)
+    assert cycles[0] >= 1e6
+    assert cycles[1] >= 1e4  # never nothing at all
+    assert "sleep" not in log
+
+
+def test_cold_calls_on_cuda_each_come_after_an_untimed_flush_of_the_l2(log: list[str]) -> None:
+    clock = clocks.CudaClock("cuda:1")
+    clock.cold(lambda: None, (), 1)
+    log.clear()
+    block = clock.cold(lambda: log.append("call"), (), 2, lambda: log.append("after"))
+    assert log == [
+        *("synchronize", "sleep", "flush", "record", "call", "record", "flush", "record", "call", "after", "record"),
+        "synchronize event",
+    ]
+    assert block.seconds == pytest.approx(3e-3)
 
 
 @pytest.mark.cuda

@@ -24,12 +24,13 @@ TIME_OUT = """
 import sys
 from bench.engine.case import cases_of, group
 from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.task import Task
 from suites.registry import load
 (suite,) = load(sys.argv[1])
 (family,) = [f for f in group(cases_of(sys.argv[1], suite, tier="quick", devices=["cpu"])) if "hangs" in f.name]
 conductor = Conductor(silent_seconds=2)
 try:
-    conductor.measure(family, seconds=1, threads=1, check_only=False, listen=lambda _: None)
+    conductor.measure(Task(family, 1.0, 1), lambda _: None)
 except WorkerError as error:
     print(error)
 finally:

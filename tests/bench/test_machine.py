@@ -39,6 +39,12 @@ def with_gpus(*gpus: Gpu) -> Machine:
         (CPU_ONLY, {"precision": "tf32"}, ("precision", "TF32 needs a CUDA GPU of compute capability 8.0 or newer")),
         (with_gpus(HOPPER), {"precision": "tf32"}, ("precision", "TF32 needs a CUDA GPU")),  # on the CPU
         (with_gpus(HOPPER), {"precision": "tf32", "device": "cuda"}, None),
+        (with_gpus(HOPPER), {"precision": "fp16", "device": "cuda"}, None),
+        (with_gpus(HOPPER), {"precision": "fp16"}, ("precision", "fp16 with a scaled loss needs a CUDA GPU")),
+        (with_gpus(HOPPER), {"mode": "graph", "device": "cuda"}, None),
+        (with_gpus(HOPPER), {"mode": "reduce-overhead"}, ("mode", "CUDA graphs need a CUDA GPU")),
+        (CPU_ONLY, {"mode": "graph"}, ("mode", "CUDA graphs need a CUDA GPU")),
+        (CPU_ONLY, {"mode": "max-autotune"}, None),
         (with_gpus(TURING), {"precision": "tf32", "device": "cuda"}, ("precision", "this one has 7.5")),
         (with_gpus(TURING), {"precision": "bf16", "device": "cuda"}, ("precision", "this one has 7.5")),
         (with_gpus(HOPPER), {"device": "cuda:1"}, ("device", "cuda:1 does not exist: this machine has 1 CUDA GPU")),
@@ -60,6 +66,14 @@ def test_what_no_case_can_use_is_said() -> None:
     assert [variant for variant, _ in CPU_ONLY.missing()] == ["cuda", "tf32"]
     assert with_gpus(HOPPER).missing() == []
     assert with_gpus(HOPPER).devices() == ["cpu", "cuda"]
+
+
+def test_gpus_are_named_by_number_and_told_apart_by_uuid() -> None:
+    both = with_gpus(replace(HOPPER, uuid="aaaa"), replace(TURING, uuid="bbbb"))
+    assert both.uuids() == {"cuda": "aaaa", "cuda:0": "aaaa", "cuda:1": "bbbb"}
+    assert both.gpus_of(["cpu", "cuda", "cuda:0"]) == {"cuda:0": "aaaa"}
+    assert both.gpus_of(["cuda:1", "cuda:7"]) == {"cuda:1": "bbbb"}
+    assert CPU_ONLY.gpus_of(["cpu"]) == CPU_ONLY.uuids() == {}
 
 
 def test_this_machine_is_described() -> None:

@@ -96,7 +96,8 @@ def test_peak_memory_is_what_a_call_holds_at_once() -> None:
     def at_once() -> float:
         return float(((x + 1) * (x + 2)).sum())
 
-    low, high = peak_memory(one_after_the_other, "cpu"), peak_memory(at_once, "cpu")
+    (low, _), (high, reserved) = peak_memory(one_after_the_other, "cpu"), peak_memory(at_once, "cpu")
+    assert reserved is None
     assert 1_000_000 <= low < 1_100_000
     assert 2_000_000 <= high <= 3_100_000
 

@@ -144,7 +144,9 @@ class Idle:
     """What a run calls, as far as timing it goes."""
 
     class case:
-        precision = "fp32"
+        precision, mode = "fp32", "eager"
+
+    graph = None
 
     class context:
         class meter:

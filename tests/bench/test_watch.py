@@ -3,17 +3,19 @@
 from dataclasses import replace
 from typing import Any
 
+import pynvml
 import pytest
 
 from bench.engine import pilots
 from bench.engine.case import Case
 from bench.engine.conductor import WorkerError
-from bench.engine.gpus import REASONS, Gpus
-from bench.engine.schema import NoiseRecord
+from bench.engine.gpus import Gpus
+from bench.engine.schema import CLOCK_REASONS, NoiseRecord
 from bench.engine.summary import noise_of, unclear
 from bench.engine.task import CaseResult, FamilyResult, Interruptions, PilotTask
 from bench.engine.telemetry import Telemetry
 from bench.engine.watch import PILOT_SHARE, Watch, interrupted
+from tests.bench.nvml_fake import Nvml, error
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 STEADY = [[1e-3] * 10] * 12
@@ -198,32 +200,9 @@ def test_what_stayed_unclear_for_noise_is_said(grades: tuple[str, str], run: Noi
     assert says in line
 
 
-class Nvml:
-    """NVML's functions as ``pynvml`` has them; ``reasons`` are the bits of each look."""
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self, reasons: list[int], *, driver: bool = True) -> None:
-        self.reasons, self.driver = reasons, driver
-
-    def nvmlInit(self) -> None:
-        if not self.driver:
-            raise self.NVMLError("Driver Not Loaded")
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
-        assert uuid == "GPU-1234"
-        return uuid
-
-    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: str) -> int:
-        assert handle == "GPU-1234"
-        if not self.reasons:
-            raise self.NVMLError("Not Supported")
-        return self.reasons.pop(0)
-
-
 def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
-    gpus = Gpus(["1234"], Nvml([0x4, 0x4 | 0x1, 0x1, 0x20]))
+    reasons = iter([0x4, 0x4 | 0x1, 0x1, 0x20])
+    gpus = Gpus(["aaaa"], Nvml(nvmlDeviceGetCurrentClocksEventReasons=lambda _: next(reasons)))
     watch = Watch(Pilots(clock), 2, 90.0, print, gpus, now=clock)
     for _ in range(4):
         watch.look()
@@ -238,21 +217,24 @@ def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
     assert on_cpu["noise"]["grade"] == "quiet"
 
 
-@pytest.mark.parametrize("nvml", [Nvml([], driver=False), Nvml([])])
+@pytest.mark.parametrize(
+    "nvml",
+    [
+        Nvml(nvmlInit=error(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)),
+        Nvml(nvmlDeviceGetCurrentClocksEventReasons=error(pynvml.NVML_ERROR_NOT_SUPPORTED)),
+    ],
+)
 def test_without_nvml_nothing_is_known_of_gpus(nvml: Nvml) -> None:
-    gpus = Gpus(["1234"], nvml)
+    gpus = Gpus(["aaaa"], nvml)
     gpus.look()
     gpus.look()
     assert gpus.shares() == {}
 
 
 def test_nvmls_bits_are_those_of_its_own_module() -> None:
-    pynvml = pytest.importorskip("pynvml")
     assert {
         "power cap": pynvml.nvmlClocksEventReasonSwPowerCap,
         "temperature": pynvml.nvmlClocksEventReasonSwThermalSlowdown | pynvml.nvmlClocksEventReasonHwThermalSlowdown,
         "power brake": pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
         "hardware slowdown": pynvml.nvmlClocksEventReasonHwSlowdown,
-    } == REASONS
-    for name in ("nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetCurrentClocksEventReasons", "NVMLError"):
-        assert hasattr(pynvml, name)
+    } == CLOCK_REASONS

@@ -1,5 +1,7 @@
 """Whatever a workload does, it leaves the process as it found it."""
 
+import contextlib
+import importlib
 import multiprocessing
 import os
 import tempfile
@@ -32,6 +34,17 @@ def state() -> dict[str, object]:
         "child processes": sorted(child.pid or 0 for child in multiprocessing.active_children()),
         "shared memory": sorted(entry.name for entry in SHARED_MEMORY.glob("torch_*")),
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _used_before() -> None:
+    """What PyTorch and TensorBoard change when they are first used (an optimiser's first step imports the compiler,
+    which sets an environment variable) they change once per process."""
+    parameter = torch.zeros(1, requires_grad=True)
+    parameter.grad = torch.zeros(1)
+    torch.optim.Adam([parameter]).step()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch.utils.tensorboard")
 
 
 @pytest.fixture(autouse=True)

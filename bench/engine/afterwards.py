@@ -1,0 +1,93 @@
+"""What is found out about a case after its timing, so that it does not disturb it: each in a pass of its own."""
+
+from __future__ import annotations
+
+import traceback
+from statistics import median
+
+from bench.engine.clock import CudaClock
+from bench.engine.energy import EnergyCounter, counter_for, joules_per_call
+from bench.engine.headroom import largest_batch
+from bench.engine.pace import LONG_CALL_SECONDS
+from bench.engine.passes import count_operators, peak_memory
+from bench.engine.precision import matmul_precision
+from bench.engine.run import Run
+from bench.engine.schema import EnergyRecord
+from bench.engine.task import CaseResult, Task
+from suites.workload import Workload
+
+DELAYED_BLOCKS = 15
+MOST_LAUNCH_SECONDS = 5e-3  # of a block; the device would have to wait for longer
+
+
+def passes(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+    """All that apply to a case that was timed. What one of them cannot find out is missing from the result."""
+    for find in (_operators, _memory, _device_time, _energy, _headroom):
+        try:
+            find(run, result, workload, task)
+        except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
+            traceback.print_exc()
+
+
+def _operators(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+    """Operators of eager cases whose cost is known."""
+    if result.case.mode == "eager" and _has_bounds(workload, task) and run.seconds < LONG_CALL_SECONDS:
+        result.operators = count_operators(run.call)
+
+
+def _has_bounds(workload: Workload, task: Task) -> bool:
+    if workload.cost is None:
+        return False
+    cost = workload.cost(**dict(task.family.reference.size))
+    return cost.flops is not None or cost.bytes is not None
+
+
+def _memory(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+    """On CUDA of every case, on the CPU, where it takes a profiler, of workloads that ask for it."""
+    del task
+    if workload.memory or result.case.device != "cpu":
+        result.peak_bytes, result.reserved_bytes = peak_memory(run.call, result.case.device)
+
+
+def _device_time(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+    """What the device works, without the gaps in which it waits for launches."""
+    del workload, task
+    clock = run.clock
+    if not isinstance(clock, CudaClock) or run.cold or not run.placements:
+        return
+    launch = median(block.host for placement in run.placements for block in placement)
+    if launch * run.calls > MOST_LAUNCH_SECONDS:
+        return
+    prepared = run.prepared
+    with run.unmetered(), matmul_precision(prepared.case.precision):
+        blocks = [clock.behind_delay(prepared.call, prepared.args, run.calls, launch) for _ in range(DELAYED_BLOCKS)]
+    result.device_seconds = median(block.seconds for block in blocks)
+
+
+def _energy(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+    """Joules per call, where ``--energy`` asks for them."""
+    del workload
+    if not task.energy:
+        return
+    counter = counter_for(result.case.device, task.uuids)
+    result.energy = _measured(run, counter) if isinstance(counter, EnergyCounter) else EnergyRecord(why=counter)
+
+
+def _headroom(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+    """The largest batch that fits, where ``--headroom`` asks for it."""
+    del run
+    if task.headroom:
+        result.headroom = largest_batch(workload, result.case)
+
+
+def _measured(run: Run, counter: EnergyCounter) -> EnergyRecord:
+    calls = max(1, run.calls)
+
+    def some() -> int:
+        for _ in range(calls):
+            run.prepared.call(*run.prepared.args)
+        run.clock.synchronize()
+        return calls
+
+    with run.unmetered(), matmul_precision(run.prepared.case.precision):
+        return joules_per_call(some, counter)

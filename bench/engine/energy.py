@@ -1,0 +1,145 @@
+"""Joules per call, from the counters that the hardware keeps.
+
+A counter takes a new value every few milliseconds to tenths of a second, so that short windows tell
+nothing: a window lasts 5 s at the least, begins and ends where the counter changes, and has to see ten
+changes. What is counted is the whole GPU, or the CPU's packages: idle power and what others do is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol, runtime_checkable
+
+from bench.engine.nvml import COUNTERS, devices
+from bench.engine.schema import EnergyRecord
+
+WINDOW_SECONDS = 5.0
+LEAST_CHANGES = 10
+PATIENCE_SECONDS = 1.0  # for the first change
+ENERGY_SECONDS = WINDOW_SECONDS + PATIENCE_SECONDS / 2  # about what a case takes
+RAPL = Path("/sys/class/powercap")
+
+
+@runtime_checkable
+class EnergyCounter(Protocol):
+    """Counts joules."""
+
+    source: str
+
+    def joules(self) -> float:
+        """Joules since some moment."""
+
+
+@dataclass
+class GpuCounter:
+    """A GPU's total energy (NVML, nvmlDeviceGetTotalEnergyConsumption; Volta and newer)."""
+
+    device: Any
+    source: str = "nvml"
+
+    def joules(self) -> float:
+        """Joules since the driver was loaded.
+
+        Raises:
+            OSError: it cannot be read any more.
+        """
+        found = self.device.read({"energy": COUNTERS["energy"]})
+        if not found:
+            raise OSError(self.device.lost or self.device.missing["energy"])
+        return float(found["energy"])
+
+
+@dataclass
+class CpuCounter:
+    """The CPU packages' energy (Linux' powercap, Intel's RAPL and its AMD equivalent).
+
+    A package's counter begins anew at ``max_energy_range_uj``.
+    """
+
+    packages: list[Path]
+    source: str = "rapl"
+    _last: dict[Path, int] = field(default_factory=dict)
+    _total: float = 0.0
+
+    def joules(self) -> float:
+        """Joules since the first reading.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        for package in self.packages:
+            now = int((package / "energy_uj").read_text())
+            passed = now - self._last.get(package, now)
+            if passed < 0:
+                passed += int((package / "max_energy_range_uj").read_text())
+            self._last[package] = now
+            self._total += passed * 1e-6
+        return self._total
+
+
+def counter_for(device: str, uuids: Mapping[str, str], rapl: Path = RAPL, nvml: Any = None) -> EnergyCounter | str:
+    """The counter of a device, or why there is none.
+
+    Args:
+        uuids: CUDA device → its UUID.
+    """
+    if device != "cpu":
+        (found,), why = devices([uuids.get(device, "")], nvml)
+        if found is None:
+            return why or "its UUID is not known"
+        if found.is_slice:
+            return "a slice of a GPU (MIG) has no energy counter of its own"
+        found.read({"energy": COUNTERS["energy"]})
+        return found.lost or found.missing.get("energy") or GpuCounter(found)
+    packages = sorted(path for path in rapl.glob("intel-rapl:*") if path.name.count(":") == 1)
+    if not packages:
+        return "this system has no energy counter of the CPU (RAPL)"
+    counter = CpuCounter(packages)
+    try:
+        counter.joules()
+    except PermissionError:
+        return f"{packages[0] / 'energy_uj'} can be read by root alone"
+    except (OSError, ValueError) as error:
+        return f"{packages[0]}: {error}"
+    return counter
+
+
+def joules_per_call(
+    some: Callable[[], int],
+    counter: EnergyCounter,
+    seconds: float = WINDOW_SECONDS,
+    now: Callable[[], float] = perf_counter,
+) -> EnergyRecord:
+    """Call until ``seconds`` are over and the counter has just changed.
+
+    Args:
+        some: makes some calls, waits until they are done, and returns how many they were.
+
+    Raises:
+        OSError: the counter cannot be read any more.
+    """
+    begun = now()
+    before = value = counter.joules()
+    while (value := counter.joules()) == before and now() - begun < PATIENCE_SECONDS:
+        some()
+    first, since = value, now()
+    last, until = first, since
+    calls = counted = changes = 0
+    while True:
+        calls += some()
+        at, value = now(), counter.joules()
+        if value != last:
+            last, until, counted = value, at, calls
+            changes += 1
+        over = at - since - seconds
+        if over >= PATIENCE_SECONDS or (over >= 0 and until == at):
+            break
+    if changes < LEAST_CHANGES:
+        return EnergyRecord(
+            why=f"not measurable: its counter changed {changes} times in {now() - since:.0f} s, "
+            f"and {LEAST_CHANGES} are needed"
+        )
+    return EnergyRecord(joules=(last - first) / counted, seconds=until - since, changes=changes, source=counter.source)

@@ -1,0 +1,177 @@
+"""A family's stages before its timing: inputs, graph capture, check and first call of each case."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from bench.engine.case import Case, workload_of
+from bench.engine.check import CheckError, check, observed, poison, reference_result
+from bench.engine.clock import Clock, clock_for
+from bench.engine.compile import CompileWatch, cold_cache
+from bench.engine.errors import describe, free_device_memory
+from bench.engine.graph import skipped_graphs
+from bench.engine.inputs import Placements
+from bench.engine.passes import context_bytes
+from bench.engine.precision import matmul_precision
+from bench.engine.prepare import Prepared, in_float64, prepare
+from bench.engine.run import Run
+from bench.engine.schema import FirstCallRecord
+from bench.engine.task import SEED, CaseResult, Task
+from suites.workload import COMPILED, IMPLIED, Unavailable
+
+SETTLING_CALLS = 5
+NO_ORIGINAL = "what it is a copy of could not be timed"
+Tell = Callable[[str, float], None]
+
+
+class Preparation:
+    """One family's inputs, checks and first calls; what came of them is in ``results`` and ``runs``."""
+
+    def __init__(self, task: Task, tell: Tell) -> None:
+        self.task, self.tell = task, tell
+        self.family = task.family
+        self.workload = workload_of(self.family.reference)
+        self.rng = random.Random(f"{SEED} {self.family.name}")
+        self.results = {case: CaseResult(case) for case in self.family.cases}
+        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
+        self.placements: list[Placements] = []
+        self.runs: list[Run] = []
+
+    def prepare_device(self, device: str, cases: Sequence[Case]) -> None:
+        """Make the inputs on one device; check every case there and take its first call."""
+        start = perf_counter()
+        torch.manual_seed(SEED)
+        stage = "its inputs could not be made: "
+        try:
+            if device != "cpu":
+                context = context_bytes(device, self.task.uuids.get(device, ""))
+                for case in cases:
+                    self.results[case].context_bytes = context
+            inputs = self.workload.inputs(torch.device(device), **dict(self.family.reference.size))
+            if not isinstance(inputs, tuple | list):
+                raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, of one: (x,)")
+            inputs = tuple(inputs)
+            placements = Placements(inputs, self.rng)
+            stage = "in float64 on the CPU, for the check, "
+            reference = self.reference(inputs)
+        except Unavailable as reason:
+            for case in cases:
+                self.results[case].skip = str(reason)
+            return
+        except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
+            for case in cases:
+                self.results[case].error = stage + describe(error, case.source)
+            return
+        finally:
+            self.seconds["checking"] += perf_counter() - start
+        self.placements.append(placements)
+        clock = clock_for(device)
+        for case in (one for one in cases if one.slowdown == 1):
+            result = self.results[case]
+            try:
+                prepared = self.first_call(result, inputs, placements, clock, reference)
+            except Unavailable as reason:
+                result.skip = str(reason)
+                continue
+            except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                result.error = describe(error, case.source)
+                free_device_memory(error)
+                del error
+                gc.collect()  # what the failed call made, such as a loader's processes, ends now
+                continue
+            result.clock = clock.name
+            self.runs.append(Run(prepared, clock, cold=self.task.cold))
+        self.slowed(cases, clock)
+
+    def slowed(self, cases: Sequence[Case], clock: Clock) -> None:
+        """Add the copies that are slowed down: the same calls, so that nothing is compiled or checked anew."""
+        originals = {run.prepared.case: run.prepared for run in self.runs}
+        for case in (one for one in cases if one.slowdown > 1):
+            whole = originals.get(case.original)
+            if whole is None:
+                self.results[case].skip = NO_ORIGINAL
+                continue
+            self.results[case].clock = clock.name
+            self.runs.append(Run(replace(whole, case=case), clock, cold=self.task.cold))
+
+    def first_call(
+        self,
+        result: CaseResult,
+        inputs: Sequence[Any],
+        placements: Placements,
+        clock: Clock,
+        reference: list[torch.Tensor],
+    ) -> Prepared:
+        """Check the first result, and time the calls until nothing more is compiled."""
+        case = result.case
+        compiled = case.mode in COMPILED
+        placements.fresh()
+        self.tell(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
+        if compiled:
+            self.empty_cache(case)
+        watch = CompileWatch()
+        prepared = prepare(self.workload, case, inputs)
+        placements.add(prepared.args)
+        graphed = case.mode in IMPLIED
+        with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
+            before_it = self.capture(prepared, placements)
+            poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
+            start = perf_counter()
+            value = prepared.call(*prepared.args)
+            returned = perf_counter() - start
+            clock.synchronize()
+            seconds, calls = before_it + perf_counter() - start, 1
+            checking = perf_counter()
+            self.check(result, inputs, value, reference)
+            self.seconds["checking"] += perf_counter() - checking
+            while compiled and calls < SETTLING_CALLS:
+                before, start = watch.compiled(), perf_counter()
+                prepared.call(*prepared.args)
+                clock.synchronize()
+                if watch.compiled() == before:
+                    break
+                seconds, calls = seconds + perf_counter() - start, calls + 1
+        result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
+        if prepared.setup_seconds is not None:
+            result.first_call["setup"] = prepared.setup_seconds
+        self.seconds["compiling" if compiled else "warming"] += seconds
+        if compiled:
+            result.compile = watch.record()
+            if graphed:
+                result.compile["graph_skips"] = list(dict.fromkeys(skips))
+            if not result.compile["graphs"]:
+                raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
+        return prepared
+
+    @staticmethod
+    def capture(prepared: Prepared, placements: Placements) -> float:
+        """Capture the graph of a case that has one, and undo what its calls did; the seconds it took."""
+        if prepared.graph is None:
+            return 0.0
+        start = perf_counter()
+        prepared.graph.capture()
+        took = perf_counter() - start
+        placements.restore()
+        return took
+
+    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
+        """What the results are checked against: in float64 on the CPU."""
+        return reference_result(self.workload, inputs, in_float64(self.workload))
+
+    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
+        """Hold a first call's value against the reference."""
+        tensors = observed(self.workload, inputs, value)
+        result.check = check(self.workload, result.case.precision, tensors, reference)
+
+    def empty_cache(self, case: Case) -> None:
+        """Before a case is compiled: nothing compiled earlier is found."""
+        del case
+        cold_cache(Path(self.task.folder))

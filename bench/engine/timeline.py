@@ -1,0 +1,154 @@
+"""Each GPU's power, clocks, temperature and load from the run's start to its end, sampled beside the measurements."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+from time import monotonic
+
+from bench.engine.nvml import COUNTERS, FACTS, READINGS, Device
+from bench.engine.schema import GpuRecord
+
+INTERVAL = 0.1  # seconds between samples
+MOST_SAMPLES = 4000  # then every second one is dropped, and the interval doubled
+POLL_SECONDS = 0.002  # while the counters' update periods are measured
+POLLING_SECONDS = 20.0  # at the most: an idle GPU's readings may never change
+CHANGES = 21  # of a counter; the median time between them is its period
+
+
+class Periods:
+    """How often a GPU's counters take a new value, from polling them.
+
+    Yang, Adamek & Armour (2024), *Part-time power measurements: nvidia-smi's lack of attention*: the period
+    differs from model to model and is documented for none.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, float | int | str] = {}
+        self._changes: dict[str, list[float]] = {name: [] for name in COUNTERS}
+
+    def add(self, at: float, values: Mapping[str, float | int | str]) -> None:
+        """The counters as they were ``at`` (seconds)."""
+        for name, value in values.items():
+            if name in self._last and self._last[name] != value:
+                self._changes[name].append(at)
+            self._last[name] = value
+
+    def known(self, missing: Mapping[str, str]) -> bool:
+        """Whether every counter that can be read has changed often enough."""
+        return all(name in missing or len(changes) >= CHANGES for name, changes in self._changes.items())
+
+    def seconds(self) -> dict[str, float]:
+        """Counter → the median time between two of its values; without those that hardly changed."""
+        return {
+            name: median(later - one for one, later in pairwise(changes))
+            for name, changes in self._changes.items()
+            if len(changes) >= CHANGES
+        }
+
+
+class _Gpu:
+    """One GPU's samples."""
+
+    def __init__(self, name: str, device: Device | None, why: str) -> None:
+        self.name, self.device = name, device
+        self.why = "" if device else why
+        self.facts = device.read(FACTS) if device else {}
+        self.columns: dict[str, list[float | None]] = {name: [] for name in READINGS}
+        self.periods = Periods()
+
+    def polling(self) -> bool:
+        """Whether the periods of its counters are not known yet."""
+        return self.device is not None and not self.device.lost and not self.periods.known(self.device.missing)
+
+    def poll(self, at: float) -> None:
+        if self.device:
+            self.periods.add(at, self.device.read(COUNTERS))
+
+    def sample(self) -> None:
+        values = self.device.read(READINGS) if self.device else {}
+        for name, column in self.columns.items():
+            value = values.get(name)
+            column.append(None if value is None else float(value))
+
+    def thin(self) -> None:
+        for name, column in self.columns.items():
+            self.columns[name] = column[::2]
+
+    def record(self, at: Sequence[float]) -> GpuRecord:
+        missing = dict(self.device.missing) if self.device else {}
+        lost = self.device.lost if self.device else self.why
+        columns = {name: column for name, column in self.columns.items() if any(one is not None for one in column)}
+        made = GpuRecord(
+            device=self.name,
+            facts=dict(self.facts),
+            slice=bool(self.device and self.device.is_slice),
+            update_seconds={name: float(f"{value:.3g}") for name, value in self.periods.seconds().items()},
+            missing=missing,
+            at=[round(one, 3) for one in at] if columns else [],
+            samples=columns,
+        )
+        if lost:
+            made["lost"] = lost
+        return made
+
+
+class Timeline:
+    """Samples the GPUs in a thread of its own, from :meth:`start` to :meth:`stop`.
+
+    Args:
+        devices: name → NVML's device; None where it has none, because of ``why``.
+        now: seconds of a clock; samples count from the first.
+    """
+
+    def __init__(
+        self, devices: Mapping[str, Device | None], why: str = "", now: Callable[[], float] = monotonic
+    ) -> None:
+        self._gpus = [_Gpu(name, device, why) for name, device in devices.items()]
+        self._now = now
+        self._begun = now()
+        self._interval = INTERVAL
+        self._at: list[float] = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin, where there is a GPU that NVML knows."""
+        if any(gpu.device for gpu in self._gpus):
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the sample that is being taken."""
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        due = 0.0
+        while not self._end.is_set():
+            at = self._now() - self._begun
+            if at >= due:
+                self.sample(at)
+                due = at + self._interval
+            polling = at < POLLING_SECONDS and any(gpu.polling() for gpu in self._gpus)
+            if polling:
+                for gpu in self._gpus:
+                    gpu.poll(self._now() - self._begun)
+            self._end.wait(POLL_SECONDS if polling else max(0.0, due - (self._now() - self._begun)))
+
+    def sample(self, at: float) -> None:
+        """Take a sample of every GPU, ``at`` seconds into the run."""
+        self._at.append(at)
+        for gpu in self._gpus:
+            gpu.sample()
+        if len(self._at) >= MOST_SAMPLES:
+            self._at = self._at[::2]
+            for gpu in self._gpus:
+                gpu.thin()
+            self._interval *= 2
+
+    def records(self) -> list[GpuRecord]:
+        """What each GPU is and how it fared; to be asked for after :meth:`stop`, or for what there is so far."""
+        return [gpu.record(self._at) for gpu in self._gpus]

@@ -1,0 +1,79 @@
+"""The report in brief, as Markdown for a pull request or a CI job's summary page: at most 60 lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from reports import duet, gpu, loaders, units
+from reports.advice import Answer, answers
+from reports.frames import frames
+from reports.gaps import gaps, stopped, warnings
+from reports.harmless import cell
+from reports.load import Run
+from reports.noise import noise
+from reports.remedy import budget_of
+
+MOST_LINES = 60
+MOST_ANSWERS, MOST_REASONS = 24, 6
+
+
+def markdown(run: Run) -> str:
+    """Answers first, then GPUs, noise and what was not measured."""
+    found = list(islice(_lines(run), MOST_LINES + 1))
+    if len(found) > MOST_LINES:
+        found = [*found[: MOST_LINES - 2], "", "… the rest is in the report."]
+    return "\n".join(found) + "\n"
+
+
+def _lines(run: Run) -> Iterator[str]:
+    machine = run.about["machine"]
+    facts = [str(machine[key]) for key in ("gpu", "cpu") if machine.get(key)] + [f"torch {machine.get('torch', '?')}"]
+    yield f"## Torchduet: {cell(run.name)}"
+    yield ""
+    yield f"{cell(', '.join(facts))}; {len(run.records)} cases in {units.duration(run.about['seconds']['total'])}."
+    if stop := stopped(run):
+        yield f"**{stop}.**"
+    yield ""
+    if "against" in run.about:
+        section = duet.section(run)
+        yield f"**{cell(section['headline'])}**" if section else ""
+        yield ""
+    tables = frames(run)
+    choices = loaders.choices(run)
+    found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
+    yield from _table(found)
+    section_gpu = gpu.section(run)
+    for sentence in section_gpu.crossings[:MOST_REASONS] if section_gpu else ():
+        yield f"- {cell(sentence)}"
+    yield from _rest(run)
+
+
+def _table(found: Sequence[Answer]) -> Iterator[str]:
+    if not found:
+        yield "Nothing was compared."
+        return
+    yield "| knob | worth it? | median speed-up | verdicts | in words |"
+    yield "| --- | --- | --- | --- | --- |"
+    for answer in found[:MOST_ANSWERS]:
+        tally = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
+        row = (answer.title, answer.words, units.ratio(answer.ratio), tally, answer.sentences[0])
+        yield "| " + " | ".join(cell(text) for text in row) + " |"
+    if len(found) > MOST_ANSWERS:
+        yield ""
+        yield f"{len(found) - MOST_ANSWERS} more answers are in the report."
+    yield ""
+
+
+def _rest(run: Run) -> Iterator[str]:
+    seen = noise(run)
+    if seen is not None and seen.grade:
+        causes = f": {seen.causes[0]}" if seen.causes else ""
+        yield f"- The machine was {seen.grade}{cell(causes)}."
+    for gap in gaps(run):
+        for reason in gap.reasons[:MOST_REASONS]:
+            yield f"- {len(reason.cases)} {gap.noun}: {cell(reason.words)}"
+        if len(gap.reasons) > MOST_REASONS:
+            yield f"- {gap.noun} for {len(gap.reasons) - MOST_REASONS} more reasons, see the report"
+    for warning in warnings(run)[:MOST_REASONS]:
+        yield f"- Warning: {cell(warning)}"

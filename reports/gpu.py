@@ -1,0 +1,224 @@
+"""What a run says of its GPUs: what they are, how they fared, and of each case what is only known on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.engine.schema import CLOCK_REASONS, GpuRecord, Record
+from reports import units
+from reports.figures import Chart
+from reports.frames import anchor
+from reports.gpuchart import Panel, timeline
+from reports.knobs import setting, spoken
+from reports.load import Run
+
+FACTS = {  # fact → its words and unit
+    "name": ("model", ""),
+    "uuid": ("UUID", ""),
+    "driver": ("driver", ""),
+    "power_limit_w": ("power limit", "W"),
+    "default_power_limit_w": ("default power limit", "W"),
+    "most_sm_mhz": ("highest SM clock", "MHz"),
+    "most_memory_mhz": ("highest memory clock", "MHz"),
+    "memory_bytes": ("memory", "B"),
+    "ecc": ("ECC", ""),
+    "mig": ("MIG", ""),
+    "persistence": ("persistence mode", ""),
+    "pcie_generation": ("PCIe generation", ""),
+    "pcie_width": ("PCIe lanes", ""),
+    "pcie_width_now": ("PCIe lanes in use", ""),
+}
+PANELS = (("power_w", "Power", "W", "power_limit_w"), ("sm_mhz", "SM clock", "MHz", "most_sm_mhz"))
+SET_CLOCKS = 0x02  # NVML's clocks event reason "applications clocks setting": no fault
+FEW_GAPS = 1.1  # the time is at most so many times the device's work: no gaps to speak of
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: facts and notes in words, and its timeline (None for fewer than two samples)."""
+
+    name: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    chart: Chart | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case on a GPU, with what is known of it; empty cells are not known."""
+
+    anchor: str
+    name: str
+    seconds: str
+    device: str
+    host: str
+    limit: str  # what limits it, in words
+    memory: str
+    reserved: str
+    energy: str
+    samples: str  # per joule
+    headroom: str  # the largest batch that fits
+
+
+@dataclass(frozen=True)
+class Section:
+    """The part on GPUs of a run's report."""
+
+    gpus: tuple[Gpu, ...]
+    context_bytes: int | None  # of a process; None where it is not known
+    rows: tuple[Row, ...]
+    crossings: tuple[str, ...]
+    energy: bool
+    headroom: bool
+    no_energy: str  # why there is none, where it was asked for
+
+
+def section(run: Run) -> Section | None:
+    """What there is to say; None for a run without a GPU and without energies."""
+    records = [
+        (anchor(index), record)
+        for index, record in enumerate(run.records)
+        if record["case"]["device"] != "cpu" or "joules" in record.get("energy", {})
+    ]
+    gpus = run.about.get("gpus", [])
+    if not gpus and not records:
+        return None
+    whys = [why for record in run.records if (why := record.get("energy", {}).get("why"))]
+    return Section(
+        tuple(_gpu(gpu, f"gpu-{place}") for place, gpu in enumerate(gpus)),
+        max((record["context_bytes"] for _, record in records if "context_bytes" in record), default=None),
+        tuple(_row(place, record) for place, record in records),
+        tuple(crossings(run)),
+        energy=any("joules" in record.get("energy", {}) for _, record in records),
+        headroom=any("headroom" in record for _, record in records),
+        no_energy=max(set(whys), key=whys.count) if whys else "",
+    )
+
+
+def _gpu(gpu: GpuRecord, prefix: str) -> Gpu:
+    facts = gpu["facts"]
+    shown = tuple((words, _fact(facts[key], unit)) for key, (words, unit) in FACTS.items() if key in facts)
+    shown += tuple(
+        (f"{name} reading", f"a new value every {units.seconds(seconds)}, measured")
+        for name, seconds in gpu["update_seconds"].items()
+    )
+    chart = None
+    held = [_held_back(bits) for bits in gpu["samples"].get("reasons", [None] * len(gpu["at"]))]
+    if len(gpu["at"]) >= 2:
+        chart = _chart(gpu, [bool(one) for one in held], prefix)
+    return Gpu(f"{gpu['device']} {facts.get('name', '')}".strip(), shown, tuple(_notes(gpu, held)), chart)
+
+
+def _fact(value: float | int | str, unit: str) -> str:
+    if isinstance(value, str):
+        return value
+    return units.size(value) if unit == "B" else f"{value:g}\u00a0{unit}".strip()
+
+
+def _held_back(bits: float | None) -> list[str]:
+    return [] if bits is None else [words for words, mask in CLOCK_REASONS.items() if int(bits) & mask]
+
+
+def _notes(gpu: GpuRecord, held: list[list[str]]) -> Iterator[str]:
+    if "lost" in gpu:
+        yield f"Its readings are not known, or end early: {gpu['lost']}."
+    if gpu["slice"]:
+        yield "It is a slice of a GPU (MIG): clocks, power and temperature are those of the whole GPU."
+    for words in CLOCK_REASONS:
+        share = sum(words in one for one in held) / len(held) if held else 0.0
+        if share:
+            yield f"It lowered its clocks for {words} in {units.percent(share)} of the samples (shaded)."
+    if any(bits is not None and int(bits) & SET_CLOCKS for bits in gpu["samples"].get("reasons", [])):
+        yield "Somebody has set its clocks (application clocks): that is no fault, and steadies times."
+    if gpu["missing"]:
+        reasons = "; ".join(f"{name} ({why})" for name, why in gpu["missing"].items())
+        yield f"Not available here: {reasons}."
+
+
+def _chart(gpu: GpuRecord, held: list[bool], prefix: str) -> Chart | None:
+    panels = []
+    for key, title, unit, limit in PANELS:
+        column = gpu["samples"].get(key)
+        if column is not None:
+            top = gpu["facts"].get(limit)
+            panels.append(Panel(title, unit, column, float(top) if isinstance(top, int | float) else None))
+    if "temperature_c" in gpu["samples"]:
+        panels.append(Panel("Temperature", "°C", gpu["samples"]["temperature_c"]))
+    if not panels:
+        return None
+    name = str(gpu["facts"].get("name", gpu["device"]))
+    return timeline(gpu["at"], panels, held, prefix, name)
+
+
+def _row(place: str, record: Record) -> Row:
+    timing, energy = record["timing"], record.get("energy", {})
+    device, host = timing.get("device_seconds"), timing.get("host_seconds")
+    joules, samples = energy.get("joules"), record["cost"].get("samples")
+    return Row(
+        anchor=place,
+        name=record["case"]["id"],
+        seconds=units.seconds(timing["seconds"]),
+        device=units.seconds(device) if device is not None else "",
+        host=units.seconds(host) if host is not None else "",
+        limit=_limit(record),
+        memory=units.size(record["peak_bytes"]) if "peak_bytes" in record else "",
+        reserved=units.size(record["reserved_bytes"]) if "reserved_bytes" in record else "",
+        energy=units.quantity(joules, "J") if joules is not None else "",
+        samples=f"{samples / joules:,.0f}" if joules and samples else "",
+        headroom=_headroom(record),
+    )
+
+
+def _headroom(record: Record) -> str:
+    found = record.get("headroom")
+    if found is None:
+        return ""
+    return f"{found['batch']:,}" if found["limit"] == "memory" else f"at least {found['batch']:,}"
+
+
+def _limit(record: Record) -> str:
+    """What a call on a GPU waits for."""
+    timing = record["timing"]
+    if record["case"]["device"] == "cpu":
+        return ""
+    if timing.get("launch_bound"):
+        return "launching: launch-bound"
+    device = timing.get("device_seconds")
+    if device is not None and timing["seconds"] > FEW_GAPS * device:
+        return "gaps between launches"
+    return "the device’s work" if device is not None else ""
+
+
+def crossings(run: Run) -> Iterator[str]:
+    """From which size on the GPU is faster than the CPU: a sentence per workload and setting with several sizes."""
+    groups: dict[tuple[str, ...], list[tuple[float, str, str, Record]]] = {}
+    for record in run.records:
+        for one in record["speedups"]:
+            numbers = {axis: value for axis, value in record["case"]["size"].items() if not isinstance(value, str)}
+            if one["knob"] == "device" and one["baseline"] == "cpu" and len(numbers) == 1:
+                ((axis, size),) = numbers.items()
+                case = record["case"]
+                others = tuple(f"{key}={value}" for key, value in case["size"].items() if key != axis)
+                key = (f"{case['suite']}.{case['workload']}", axis, *others)
+                key += tuple(setting(record, knob) for knob in ("implementation", "device", "mode", "precision"))
+                groups.setdefault(key, []).append((float(size), axis, one["verdict"], record))
+    for (workload, axis, *_), found in groups.items():
+        if len(found) < 2:
+            continue
+        ordered = sorted(found, key=lambda one: one[0])
+        record = ordered[0][3]
+        words = ", ".join(part for knob in ("mode", "precision") if (part := spoken(record, knob)))
+        name = f"`{workload}` ({words})" if words else f"`{workload}`"
+        wins = [size for size, _, verdict, _ in ordered if verdict == "faster"]
+        begin = next((size for size in wins if all(one in wins for one, *_ in ordered if one >= size)), None)
+        if begin is None:
+            yield f"{name}: the GPU is not clearly faster at the largest size measured, {axis}={ordered[-1][0]:,.0f}."
+        elif begin == ordered[0][0]:
+            yield f"{name}: the GPU is faster at every size measured, from {axis}={begin:,.0f} on."
+        else:
+            yield f"{name}: the GPU begins to win between {axis}={_below(ordered, begin):,.0f} and {begin:,.0f}."
+
+
+def _below(ordered: list[tuple[float, str, str, Record]], size: float) -> float:
+    return max(one for one, *_ in ordered if one < size)

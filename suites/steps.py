@@ -1,0 +1,19 @@
+"""What follows the loss in a training step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def backward_and_step(
+    loss: Tensor, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None = None
+) -> None:
+    """Gradients and an optimiser step; with a scaler of a loss scaled up, as fp16 needs it."""
+    if scaler is None:
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.step(optimizer)
+    scaler.update()

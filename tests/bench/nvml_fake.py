@@ -1,0 +1,72 @@
+"""NVML as ``pynvml`` has it, for GPUs that are not there: the same names, units and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+
+WHOLE, SLICE = "GPU-aaaa", "MIG-bbbb"
+
+
+class Nvml:
+    """The module's functions; ``answers`` replaces what one of them gives, by a value, a function or an error."""
+
+    NVMLError = pynvml.NVMLError
+    NVMLError_GpuIsLost = pynvml.NVMLError_GpuIsLost
+    NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
+    NVML_CLOCK_MEM = pynvml.NVML_CLOCK_MEM
+    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
+
+    def __init__(self, **answers: Any) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.answers: dict[str, Any] = {
+            "nvmlInit": None,
+            "nvmlDeviceGetHandleByUUID": self._handle,
+            "nvmlDeviceGetDeviceHandleFromMigDeviceHandle": WHOLE,
+            "nvmlSystemGetDriverVersion": "580.65.06",
+            "nvmlDeviceGetName": "NVIDIA H200",
+            "nvmlDeviceGetUUID": WHOLE,
+            "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+            "nvmlDeviceGetPowerManagementDefaultLimit": 700_000,
+            "nvmlDeviceGetMaxClockInfo": 1980,
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=2**37, used=2**30, free=2**36),
+            "nvmlDeviceGetEccMode": [1, 1],
+            "nvmlDeviceGetMigMode": [0, 0],
+            "nvmlDeviceGetPersistenceMode": 1,
+            "nvmlDeviceGetMaxPcieLinkGeneration": 5,
+            "nvmlDeviceGetMaxPcieLinkWidth": 16,
+            "nvmlDeviceGetCurrPcieLinkWidth": 16,
+            "nvmlDeviceGetPowerUsage": 345_600,
+            "nvmlDeviceGetClockInfo": 1755,
+            "nvmlDeviceGetTemperature": 61,
+            "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=98, memory=40),
+            "nvmlDeviceGetCurrentClocksEventReasons": 0,
+            "nvmlDeviceGetTotalEnergyConsumption": 5_000_000,
+        } | answers
+
+    @staticmethod
+    def _handle(uuid: str) -> str:
+        if uuid not in (WHOLE, SLICE):
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return uuid
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if not hasattr(pynvml, name) or name not in self.answers:
+            raise AttributeError(name)
+
+        def function(*arguments: Any) -> Any:
+            self.asked.append((name, arguments))
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer(*arguments) if callable(answer) else answer
+
+        return function
+
+
+def error(number: int) -> pynvml.NVMLError:
+    """One of NVML's own errors, by its number."""
+    return pynvml.NVMLError(number)

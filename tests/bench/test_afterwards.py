@@ -1,0 +1,128 @@
+"""The passes after the timing on a GPU: the device's work, memory and energy; one that fails leaves the others."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from bench.engine import afterwards
+from bench.engine.afterwards import DELAYED_BLOCKS, passes
+from bench.engine.case import Case, Family
+from bench.engine.clock import Block, CpuClock, CudaClock
+from bench.engine.passes import context_bytes
+from bench.engine.prepare import prepare
+from bench.engine.run import Run
+from bench.engine.task import CaseResult, Task
+from suites import Suite
+from tests.bench.nvml_fake import Nvml
+
+SUITE = Suite("s")
+WORKLOAD = SUITE.compare("w", {"w": lambda x: x + 1}, inputs=lambda device: (torch.ones(4, device=device),))
+CASE = Case("s", "s", "w", "", (), "w", True, "cuda", "eager", "fp32")
+
+
+class Clock(CudaClock):
+    """Times nothing: a call takes 100 µs with its launch of 90 µs, of which the device works 7 µs."""
+
+    def __init__(self) -> None:
+        self.delayed: list[tuple[int, float]] = []
+
+    def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
+        del call, args, calls, after
+        return Block(1e-4, 9e-5, 1e-4)
+
+    def behind_delay(self, call: Any, args: Any, calls: int, launch_seconds: float) -> Block:
+        del call, args
+        self.delayed.append((calls, launch_seconds))
+        return Block(7e-6, 9e-5, 2e-4)
+
+    def synchronize(self) -> None: ...
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An allocator that goes from 1,000 bytes to 5,000, and has taken 1 MiB."""
+    for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1000)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5000)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 2**20)
+
+
+def run_on(clock: Any, case: Case = CASE, **changes: Any) -> Run:
+    run = Run(prepare(WORKLOAD, case, (torch.ones(4),)), clock, calls=10, seconds=1e-4, **changes)
+    run.placements = [[clock.block(None, (), 10) for _ in range(3)]] if isinstance(clock, Clock) else [[Block(1, 1, 1)]]
+    return run
+
+
+def found_of(run: Run, **options: Any) -> CaseResult:
+    result = CaseResult(run.prepared.case)
+    family = Family((run.prepared.case,), (run.prepared.case,))
+    passes(run, result, WORKLOAD, Task(family, 1.0, 1, **options))
+    return result
+
+
+@pytest.mark.usefixtures("memory")
+def test_the_devices_work_is_timed_behind_a_delay_as_long_as_launching() -> None:
+    clock = Clock()
+    result = found_of(run_on(clock))
+    assert result.device_seconds == 7e-6
+    assert clock.delayed == [(10, pytest.approx(9e-5))] * DELAYED_BLOCKS
+    assert (result.peak_bytes, result.reserved_bytes) == (4000, 2**20)
+    assert result.energy is None
+
+
+@pytest.mark.usefixtures("memory")
+def test_it_is_not_timed_cold_nor_behind_delays_that_would_last_too_long() -> None:
+    assert found_of(run_on(Clock(), cold=True)).device_seconds is None
+    run = run_on(Clock())
+    run.calls = 1000
+    assert found_of(run).device_seconds is None
+    assert (
+        found_of(run_on(CpuClock(), Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32"))).device_seconds
+        is None
+    )
+
+
+@pytest.mark.usefixtures("memory")
+def test_energy_is_measured_where_it_is_asked_for_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    def counter_for(device: str, uuids: dict[str, str]) -> Any:
+        asked.append((device, uuids))
+        return SimpleNamespace(source="fake", joules=lambda: 0.0) if uuids else "its UUID is not known"
+
+    monkeypatch.setattr(afterwards, "counter_for", counter_for)
+    monkeypatch.setattr(
+        afterwards, "joules_per_call", lambda some, counter: {"joules": some(), "source": counter.source}
+    )
+    assert found_of(run_on(Clock()), energy=True).energy == {"why": "its UUID is not known"}
+    assert found_of(run_on(Clock()), energy=True, uuids={"cuda": "a"}).energy == {"joules": 10, "source": "fake"}
+    assert asked == [("cuda", {}), ("cuda", {"cuda": "a"})]
+
+
+def test_cudas_own_memory_is_what_initialising_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = iter([SimpleNamespace(used=10 * 2**20), SimpleNamespace(used=512 * 2**20)])
+    nvml = Nvml(nvmlDeviceGetMemoryInfo=lambda _: next(used))
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: device)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 2 * 2**20)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    assert context_bytes("cuda", "aaaa", nvml) == 500 * 2**20
+    assert context_bytes("cuda", "cccc", nvml) is None
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert context_bytes("cuda", "aaaa", nvml) is None
+
+
+def test_a_pass_that_fails_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("CUDA is gone")
+
+    monkeypatch.setattr(afterwards, "peak_memory", fail)
+    result = found_of(run_on(Clock()))
+    assert result.peak_bytes is None
+    assert result.device_seconds == 7e-6
+    assert "CUDA is gone" in capsys.readouterr().err

@@ -1,0 +1,271 @@
+"""Modes with CUDA graphs: captured anew where the inputs moved, poisoned before they are checked, reasons kept."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+
+from bench.engine.case import Case, Family, cases_of
+from bench.engine.check import CheckError, check, observed, poison
+from bench.engine.clock import CpuClock
+from bench.engine.graph import WARM_UP_CALLS, Captured, skipped_graphs, step_by_step
+from bench.engine.inputs import Placements
+from bench.engine.measure import measure
+from bench.engine.prepare import Context, assemble, prepare
+from bench.engine.run import Run
+from bench.engine.task import Task
+from suites import Suite
+from suites.workload import SuiteError, Unavailable, Workload
+
+FILE = """
+import torch
+from suites import Suite
+
+suite = Suite("graphs")
+
+
+def step(model, optimizer, x):
+    optimizer.zero_grad()
+    loss = model(x).square().mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def inputs(device):
+    model = torch.nn.Linear(8, 4)
+    return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9), torch.randn(16, 8)
+
+
+suite.compare(
+    "train", {"step": step}, inputs=inputs, modes=["eager", "graph"], devices=["cpu"],
+    observe=lambda inputs, loss: (loss, list(inputs[0].parameters())), tolerance={"fp32": 1e-3},
+)
+"""
+
+
+class FakeGraph:
+    """torch.cuda.CUDAGraph; what it does when it is replayed is left to the test."""
+
+    made: list["FakeGraph"]
+
+    def __init__(self) -> None:
+        self.replayed = 0
+        self.work: Callable[[], None] = lambda: None
+        self.made.append(self)
+
+    def replay(self) -> None:
+        self.replayed += 1
+        self.work()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is called in which surroundings, on a CUDA that is faked at torch's own interface."""
+    events: list[str] = []
+    FakeGraph.made = []
+
+    class Stream:
+        def wait_stream(self, other: object) -> None:
+            assert other is not None
+
+    @contextmanager
+    def surrounded(name: str) -> Iterator[None]:
+        events.append(f"in {name}")
+        yield
+        events.append(f"out {name}")
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: surrounded("device"))
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: surrounded("stream"))
+    monkeypatch.setattr(torch.cuda, "graph", lambda _: surrounded("graph"))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    return events
+
+
+@pytest.fixture
+def working(log: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Graphs that do when replayed what was captured, and write it to the same memory."""
+    capture = Captured.capture
+
+    def captured(self: Captured) -> None:
+        capture(self)
+        assert isinstance(self._graph, FakeGraph)
+        self._graph.work = lambda: self.result.copy_(self._call(*self._args))
+
+    monkeypatch.setattr(Captured, "capture", captured)
+    return log
+
+
+def test_a_graph_is_captured_after_calls_on_a_stream_of_its_own_and_replayed(log: list[str]) -> None:
+    graph = Captured(lambda x: log.append(f"call {x}"), (7,), "cuda:0")
+    graph.capture()
+    calls = ["call 7"] * WARM_UP_CALLS
+    assert log == ["in device", "in stream", *calls, "out stream", "in graph", "call 7", "out graph", "out device"]
+    log.clear()
+    graph(7)
+    graph(7)
+    assert log == []
+    assert [one.replayed for one in FakeGraph.made] == [2]
+    graph.capture()
+    graph(7)
+    assert [one.replayed for one in FakeGraph.made] == [2, 1]
+
+
+def a_case(workload: Workload, mode: str, precision: str = "fp32", device: str = "cpu") -> Case:
+    name = next(iter(workload.implementations))
+    return Case(workload.suite, workload.suite, workload.name, "", (), name, True, device, mode, precision)
+
+
+def of(function: Callable[..., Any]) -> Workload:
+    return Suite("s").compare("w", {"w": function}, inputs=lambda device: (device,))
+
+
+@pytest.mark.usefixtures("working")
+def test_a_family_with_a_graph_is_measured_and_its_graph_follows_the_inputs(tmp_path: Any) -> None:
+    path = tmp_path / "graphs.py"
+    path.write_text(FILE)
+    from suites.registry import load
+
+    (suite,) = load(str(path))
+    found = [case for case, _ in cases_of(str(path), suite, tier="quick", devices=["cpu"])]
+    assert [case.mode for case in found] == ["eager", "graph"]
+    result = measure(Task(Family(tuple(found), tuple(found)), 0.3, 1, str(tmp_path)), lambda *_: None)
+    for one in result.results:
+        assert one.error is None
+        assert one.check is not None
+        assert one.check["relative_error"] is not None
+        assert len(one.blocks) >= 8
+    assert len(FakeGraph.made) > len(result.results[1].blocks)  # once per placement, and for the check
+
+
+@pytest.mark.usefixtures("log")
+def test_a_replay_that_writes_nothing_is_found_out() -> None:
+    workload = of(lambda x: x + 1)
+    inputs = (torch.ones(4),)
+    prepared = prepare(workload, a_case(workload, "graph"), inputs)
+    assert prepared.graph is not None
+    prepared.graph.capture()  # the fake computes it meanwhile, and never again
+    reference = [torch.full((4,), 2.0, dtype=torch.float64)]
+    poison(reference, "cpu", prepared.graph.result, inputs)
+    value = prepared.call(*prepared.args)
+    with pytest.raises(CheckError, match="NaN"):
+        check(workload, "fp32", observed(workload, inputs, value), reference)
+
+
+def test_poison_leaves_the_inputs_alone() -> None:
+    x = torch.ones(4)
+    poison([x.double()], "cpu", [x[:2], {"y": x.view(2, 2)}], (x,))
+    assert x.tolist() == [1, 1, 1, 1]
+
+
+def test_a_graph_gets_an_optimiser_of_its_own_that_can_be_captured() -> None:
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.Adam(model.parameters())
+    workload = of(lambda *_: None)
+    _, own = prepare(workload, a_case(workload, "graph"), (model, optimizer)).args
+    assert own is not optimizer
+    assert own.param_groups[0]["capturable"]
+    assert own.param_groups[0]["params"] is optimizer.param_groups[0]["params"]
+    assert not optimizer.param_groups[0]["capturable"]
+
+
+def test_what_a_graph_cannot_hold_is_said() -> None:
+    seeded = of(lambda seed: seed)
+    with pytest.raises(SuiteError, match="seed cannot be captured in a CUDA graph"):
+        prepare(seeded, a_case(seeded, "graph"), (1,))
+
+    def scaled(x: Any, scaler: Any = None) -> Any:
+        return x if scaler is None else scaler
+
+    workload = of(scaled)
+    with pytest.raises(Unavailable, match="GradScaler waits for the device"):
+        prepare(workload, a_case(workload, "graph", "fp16"), (1,))
+    assert prepare(workload, a_case(workload, "graph"), (1,)).graph is not None
+
+
+def test_fp16_alone_scales_the_loss() -> None:
+    def scaled(scaler: Any = None) -> Any:
+        return scaler
+
+    assert assemble(scaled, "fp32", "cpu", Context())() is None
+    assert assemble(scaled, "bf16", "cpu", Context())() is None
+    scaler = assemble(scaled, "fp16", "cpu", Context())()
+    assert isinstance(scaler, torch.amp.GradScaler)
+    assert scaler.is_enabled()
+
+
+def test_restoring_gives_back_the_values_where_they_are() -> None:
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    x = torch.randn(5, 3)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    placements = Placements((model, optimizer, x), random.Random(0))
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+    addresses = [parameter.data_ptr() for parameter in model.parameters()]
+    placements.restore()
+    assert [parameter.data_ptr() for parameter in model.parameters()] == addresses
+    for parameter, value in zip(model.parameters(), before, strict=True):
+        assert torch.equal(parameter, value)
+        assert parameter.grad is not None
+        assert not parameter.grad.any()
+    assert all(not state["exp_avg"].any() and float(state["step"]) == 0 for state in optimizer.state.values())
+
+
+def test_each_call_of_a_compiled_graph_is_a_step_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: log.append("step"))
+    call = step_by_step(lambda: log.append("call"))
+    call()
+    call()
+    assert log == ["step", "call", "step", "call"]
+
+
+@pytest.mark.parametrize("mode", ["reduce-overhead", "max-autotune", "compile"])
+def test_torch_compile_is_told_the_mode(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(torch, "compile", lambda function, mode: asked.append(mode) or function)
+    workload = of(lambda x: x)
+    prepare(workload, a_case(workload, mode), (1,))
+    assert asked == [None if mode == "compile" else mode]
+
+
+def test_the_reasons_for_skipped_graphs_are_heard() -> None:
+    from torch._inductor.cudagraph_utils import log_cudagraph_skip_and_bump_counter
+
+    with skipped_graphs(True) as reasons:
+        log_cudagraph_skip_and_bump_counter("skipping cudagraphs due to mutated inputs (1 instances)")
+    log_cudagraph_skip_and_bump_counter("skipping cudagraphs due to something later")
+    assert reasons == ["skipping cudagraphs due to mutated inputs (1 instances)"]
+    with skipped_graphs(False) as none:
+        assert none == []
+
+
+def test_inductor_gets_the_calls_in_which_it_records_its_graphs_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    calls: list[int] = []
+    workload = of(lambda x: calls.append(x))
+    Run(prepare(workload, a_case(workload, "reduce-overhead"), (1,)), CpuClock()).settle()
+    assert len(calls) == 3
+    Run(prepare(workload, a_case(workload, "eager"), (1,)), CpuClock()).settle()
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("mode", ["reduce-overhead", "max-autotune"])
+def test_what_can_be_compiled_has_its_other_modes_where_they_are_asked_for(mode: str) -> None:
+    suite = Suite("s")
+    suite.compare("w", {"w": lambda x: x}, inputs=lambda device: (device,))
+    suite.compare("plain", {"w": lambda x: x}, inputs=lambda device: (device,), modes=["eager"])
+
+    def modes(asked: list[str] | None) -> list[str]:
+        return [case.mode for case, _ in cases_of("s", suite, tier="full", devices=["cuda"], modes=asked)]
+
+    assert modes([mode]) == [mode]
+    assert mode not in modes(None)

@@ -1,0 +1,193 @@
+"""What only a real GPU can show; the same paths are tested with fakes elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any
+
+import pytest
+import torch
+
+from bench.engine.ceilings import matrix_product, memory_traffic
+from bench.engine.clock import CudaClock
+from bench.engine.energy import EnergyCounter, counter_for, joules_per_call
+from bench.engine.nvml import devices
+from bench.engine.precision import matmul_precision
+from bench.engine.schema import KEY
+from bench.engine.slowdown import seconds_per_cycle
+from bench.engine.slowdown import sleep as busy
+from bench.engine.timeline import Timeline
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU"),
+]
+
+ROOT = Path(__file__).parents[2]
+WORKLOADS = Path(__file__).parent / "workloads" / "on_gpu.py"
+DEVICE = "cuda:0"
+
+
+def seconds(call: Callable[..., Any], *args: Any, calls: int = 20, blocks: int = 25) -> float:
+    """Per call, by our clock: warm, the median of some blocks."""
+    clock = CudaClock(DEVICE)
+    for _ in range(3):
+        clock.block(call, args, calls)
+    return median(clock.block(call, args, calls).seconds for _ in range(blocks))
+
+
+def pytest_bench(path: Path, *arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "bench/", "--benchmark-json", str(path), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert path.exists(), done.stdout + done.stderr
+    return json.loads(path.read_text())
+
+
+def test_a_kernel_of_known_length_takes_as_long_by_events_as_by_the_wall_clock() -> None:
+    device = torch.device(DEVICE)
+    cycles = round(20e-3 / seconds_per_cycle(device))
+    walls = []
+    for _ in range(9):
+        torch.cuda.synchronize()
+        start = perf_counter()
+        busy(device, cycles)
+        torch.cuda.synchronize()
+        walls.append(perf_counter() - start)
+    assert seconds(busy, device, cycles, calls=1) == pytest.approx(median(walls), rel=0.03)
+
+
+@pytest.mark.parametrize("n", [2048, 4096])
+def test_times_agree_with_tritons(n: int) -> None:
+    testing = pytest.importorskip("triton.testing")
+    a, b = (torch.randn(n, n, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+    theirs = testing.do_bench(lambda: torch.mm(a, b), warmup=100, rep=500, return_mode="median") * 1e-3
+    assert theirs > 50e-6
+    assert seconds(torch.mm, a, b) == pytest.approx(theirs, rel=0.03)
+
+
+def test_the_largest_product_and_copy_agree_with_tritons() -> None:
+    testing = pytest.importorskip("triton.testing")
+    a, b = (torch.randn(8192, 8192, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+    theirs = testing.do_bench(lambda: torch.mm(a, b), warmup=200, rep=1000, return_mode="median") * 1e-3
+    assert seconds(torch.mm, a, b) == pytest.approx(theirs, rel=0.03)
+    assert matrix_product(DEVICE, "bf16", 0.3) >= 0.97 * 2 * 8192**3 / theirs
+    source = torch.empty(2**29, dtype=torch.uint8, device=DEVICE)
+    target = torch.empty_like(source)
+    copied = testing.do_bench(lambda: target.copy_(source), warmup=100, rep=500, return_mode="median") * 1e-3
+    assert seconds(target.copy_, source) == pytest.approx(copied, rel=0.03)
+    assert memory_traffic(DEVICE, 2**30, 0.3) >= 0.97 * 2 * 2**29 / copied
+
+
+def test_tf32_does_not_leak_into_fp32() -> None:
+    a, b = (torch.randn(1024, 1024, device=DEVICE) for _ in range(2))
+    exact = (a.double() @ b.double()).float()
+
+    def error() -> float:
+        return float((a @ b - exact).norm() / exact.norm())
+
+    with matmul_precision("tf32"):
+        tf32 = error()
+    with matmul_precision("fp32"):
+        fp32 = error()
+    assert fp32 < 2e-6
+    assert tf32 > 20 * fp32
+    with matmul_precision("bf16"):
+        assert error() < 2e-6
+
+
+def test_a_cold_l2_is_slower_than_a_hot_one() -> None:
+    size = torch.cuda.get_device_properties(DEVICE).L2_cache_size
+    x = torch.ones(size // 2 // 4, device=DEVICE)
+    clock = CudaClock(DEVICE)
+    hot = median(clock.block(x.sum, (), 10).seconds for _ in range(25))
+    cold = median(clock.cold(x.sum, (), 10).seconds for _ in range(25))
+    assert cold > 1.1 * hot
+
+
+def test_the_devices_work_is_less_than_a_launch_bound_calls_time() -> None:
+    clock = CudaClock(DEVICE)
+    x = torch.ones(64, device=DEVICE)
+    whole = [clock.block(x.add_, (1,), 50) for _ in range(25)]
+    launch = median(block.host for block in whole)
+    alone = median(clock.behind_delay(x.add_, (1,), 50, launch).seconds for _ in range(25))
+    assert alone < 0.8 * median(block.seconds for block in whole)
+
+
+def test_nvml_finds_this_gpu_and_its_counters_have_periods() -> None:
+    uuid = str(torch.cuda.get_device_properties(DEVICE).uuid)
+    found, why = devices([uuid])
+    assert found[0] is not None, why
+    line = Timeline({DEVICE: found[0]})
+    line.start()
+    a = torch.randn(4096, 4096, device=DEVICE)
+    until = perf_counter() + 6
+    while perf_counter() < until:
+        for _ in range(10):
+            torch.mm(a, a)
+        torch.cuda.synchronize()
+        sleep(0.02)  # so that the power changes
+    line.stop()
+    (record,) = line.records()
+    assert record["facts"]["name"] == torch.cuda.get_device_name(DEVICE)
+    assert all(1e-3 < period < 2 for period in record["update_seconds"].values())
+    assert record["update_seconds"] or record["missing"]
+
+
+def test_energy_is_that_of_a_busy_gpu() -> None:
+    uuid = str(torch.cuda.get_device_properties(DEVICE).uuid)
+    counter = counter_for(DEVICE, {DEVICE: uuid})
+    if not isinstance(counter, EnergyCounter):
+        pytest.skip(counter)
+    a = torch.randn(4096, 4096, device=DEVICE, dtype=torch.bfloat16)
+    each = seconds(torch.mm, a, a)
+
+    def some() -> int:
+        for _ in range(100):
+            torch.mm(a, a)
+        torch.cuda.synchronize()
+        return 100
+
+    record = joules_per_call(some, counter)
+    assert "why" not in record
+    assert 50 < record["joules"] / each < 2000  # watts
+
+
+def test_running_out_of_memory_and_a_broken_context_cost_their_own_cases_only(tmp_path: Path) -> None:
+    document = pytest_bench(tmp_path / "run.json", "--suite", str(WORKLOADS), "--budget", "40s")
+    failed = {one["case"]["workload"]: one["reason"] for one in document[KEY]["failed"]}
+    assert failed.keys() == {"memory", "out_of_bounds"}
+    assert "out of memory" in failed["memory"]
+    measured = [one["extra_info"][KEY]["case"] for one in document["benchmarks"] if KEY in one["extra_info"]]
+    assert [(case["workload"], case["implementation"]) for case in measured] == [
+        ("sound_before", "sound_before"),
+        ("memory", "fits"),
+        ("sound_after", "sound_after"),
+    ]
+
+
+def test_every_mode_and_precision_of_a_training_step_is_right(tmp_path: Path) -> None:
+    document = pytest_bench(
+        tmp_path / "run.json",
+        *("--suite", "mlp", "-k", "train_784_100_10", "--device", "cuda", "--budget", "4m", "--tier", "default"),
+        *("--mode", "eager,compile,compile-model,reduce-overhead,max-autotune,graph"),
+    )
+    assert document[KEY]["failed"] == []
+    modes = {one["extra_info"][KEY]["case"]["mode"] for one in document["benchmarks"]}
+    assert modes == {"eager", "compile", "compile-model", "reduce-overhead", "max-autotune", "graph"}
+    precisions = {one["extra_info"][KEY]["case"]["precision"] for one in document["benchmarks"]}
+    assert precisions == {"fp32", "tf32", "bf16", "fp16"}
+    assert all("device_seconds" in one["extra_info"][KEY]["timing"] for one in document["benchmarks"])

@@ -1,0 +1,13 @@
+"""What holds for all tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runs_started_by_tests_are_alone() -> Iterator[None]:
+    """``pytest bench/`` refuses to run beside others of its kind, which it tells by this variable of pytest-xdist."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        yield

@@ -1,0 +1,62 @@
+"""The report in brief: answers first, at most 60 lines, nothing in a name can leave its cell."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.engine.schema import KEY
+from reports.__main__ import main
+from reports.brief import MOST_LINES, markdown
+from reports.load import from_json
+from tests.reports.rich import make_rich_run
+from tests.reports.sample import empty_run, make_run
+from tests.reports.with_gpu import make_gpu_run
+
+
+def test_answers_come_first_as_a_table() -> None:
+    lines = markdown(from_json(make_run())).splitlines()
+    assert lines[0] == "## Torchduet: run.json"
+    head = lines.index("| knob | worth it? | median speed-up | verdicts | in words |")
+    assert head < 6
+    assert lines[head + 2].startswith("| `torch.compile` | ")
+    assert all(line.count(" | ") == 4 for line in lines[head:] if line.startswith("| "))
+
+
+@pytest.mark.parametrize("document", [make_run(copies=20), make_rich_run(), empty_run(), make_gpu_run()])
+def test_it_is_short_whatever_the_run(document: object) -> None:
+    text = markdown(from_json(document))
+    assert len(text.splitlines()) <= MOST_LINES
+
+
+def test_very_many_reasons_are_cut_off_with_a_word() -> None:
+    document = make_run()
+    case = document["benchmarks"][0]["extra_info"][KEY]["case"]
+    document[KEY]["failed"] = [{"case": case | {"id": f"c{n}"}, "reason": f"reason {n}"} for n in range(200)]
+    document[KEY]["warnings"] = [f"warning {n}" for n in range(200)]
+    text = markdown(from_json(document))
+    assert len(text.splitlines()) <= MOST_LINES
+    assert "failed for 194 more reasons, see the report" in text
+
+
+def test_the_gpus_crossing_is_said_and_hostile_names_are_text() -> None:
+    assert "the GPU begins to win between n=256 and 1,024" in markdown(from_json(make_gpu_run()))
+    document = make_run()
+    document[KEY]["warnings"] = ["a|b <script>\n# heading"]
+    assert "- Warning: a\\|b &lt;script> # heading" in markdown(from_json(document))
+
+
+def test_it_goes_to_a_file_to_stdout_or_beside_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps(make_run()))
+    assert main(["render", str(run), "--markdown", "-"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == markdown(from_json(make_run()))
+    assert main(["render", str(run), "--markdown", str(tmp_path / "brief.md")]) == 0
+    assert (tmp_path / "brief.md").read_text() == printed
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "brief.md"}
+    assert main(["render", str(run), "-o", str(tmp_path / "r.html"), "--markdown", str(tmp_path / "b.md")]) == 0
+    assert (tmp_path / "r.html").exists()
+    assert (tmp_path / "b.md").exists()
+    assert main(["render", str(run), "--markdown", str(run)]) == 2
+    assert "is the run itself" in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""The part on GPUs: from which size on it wins, what a call waits for, its timeline, and what is not known."""
+
+import re
+
+import pytest
+
+from bench.engine.schema import KEY
+from reports.compare.settings import cautions, differences
+from reports.contract import ContractError
+from reports.gpu import Section, section
+from reports.gpuchart import stretches
+from reports.load import from_json
+from reports.page import render
+from tests.reports.sample import make_run
+from tests.reports.with_gpu import gpu_record, make_gpu_run
+
+
+def of(document: object) -> Section:
+    found = section(from_json(document))
+    assert found is not None
+    return found
+
+
+def test_it_says_from_which_size_on_the_gpu_wins() -> None:
+    assert of(make_gpu_run()).crossings == (
+        "`matmul.square` (eager, fp32): the GPU begins to win between n=256 and 1,024.",
+    )
+
+
+def test_a_run_without_a_gpu_has_no_such_part() -> None:
+    assert section(from_json(make_run())) is None
+    assert 'id="gpu"' not in render(from_json(make_run()))
+
+
+def test_what_a_call_waits_for_is_named() -> None:
+    small, _, large = of(make_gpu_run()).rows
+    assert small.limit == "launching: launch-bound"
+    assert (small.host, small.device) == ("390 µs", "5.00 µs")
+    assert large.limit == "the device’s work"
+    assert large.samples == "2"
+    assert "J" in large.energy
+    assert small.energy == ""
+
+
+def test_cudas_own_memory_is_apart() -> None:
+    assert "CUDA itself takes 640 MiB in each process" in render(from_json(make_gpu_run()))
+
+
+def test_gaps_between_launches_are_told_from_launch_bound() -> None:
+    document = make_gpu_run()
+    timing = document["benchmarks"][3]["extra_info"][KEY]["timing"]
+    timing["device_seconds"] = 0.5 * timing["seconds"]
+    assert of(document).rows[1].limit == "gaps between launches"
+
+
+def test_faults_are_named_with_their_share_and_application_clocks_are_none() -> None:
+    (gpu,) = of(make_gpu_run()).gpus
+    assert any("lowered its clocks for power cap in" in note for note in gpu.notes)
+    assert not any("temperature in" in note for note in gpu.notes)
+    set_clocks = make_gpu_run(gpus=[gpu_record(4, samples={"reasons": [2.0] * 4})])
+    (note, *_) = of(set_clocks).gpus[0].notes
+    assert "no fault" in note
+
+
+def test_what_is_not_known_says_why() -> None:
+    lost = gpu_record(lost="the GPU was lost: GPU is lost", at=[], samples={}, slice=True)
+    (gpu,) = of(make_gpu_run(gpus=[lost])).gpus
+    assert "the GPU was lost" in gpu.notes[0]
+    assert any("slice" in note for note in gpu.notes)
+    assert any("pcie_width (Not Supported)" in note for note in gpu.notes)
+    assert gpu.chart is None
+    document = make_gpu_run()
+    for benchmark in document["benchmarks"]:
+        benchmark["extra_info"][KEY].pop("energy", None)
+    document["benchmarks"][1]["extra_info"][KEY]["energy"] = {"why": "no counter"}
+    found = of(document)
+    assert (found.energy, found.no_energy) == (False, "no counter")
+
+
+def test_the_timeline_is_drawn_with_its_stretches_and_told_in_words() -> None:
+    (gpu,) = of(make_gpu_run()).gpus
+    assert gpu.chart is not None
+    assert "Power 120 to 690 W, limit 700" in gpu.chart.alternative
+    assert re.search(r"Held back in \d+ of 400 samples", gpu.chart.alternative)
+    assert stretches([0, 1, 2, 3, 4], [False, True, True, False, True]) == [(1, 3), (4, 4)]
+    page = render(from_json(make_gpu_run()))
+    assert 'href="#gpu"' in page
+    assert gpu.chart.title in page
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"at": [0.0]}, "expected 1 samples, got 400"),
+        ({"update_seconds": 3}, "update_seconds"),
+        ({"samples": {"power_w": ["hot"]}}, "samples"),
+    ],
+)
+def test_a_malformed_timeline_is_refused(change: dict[str, object], says: str) -> None:
+    with pytest.raises(ContractError, match=says):
+        from_json(make_gpu_run(gpus=[gpu_record(**change)]))  # type: ignore[arg-type]
+
+
+def test_another_driver_or_power_limit_stands_beside_the_verdicts() -> None:
+    other = gpu_record()
+    other["facts"] |= {"driver": "570.1", "power_limit_w": 350.0}
+    base, new = from_json(make_gpu_run()), from_json(make_gpu_run(gpus=[other]))
+    found = differences(base, new)
+    assert {(one.name, one.base, one.new) for one in found} >= {
+        ("GPU driver", "580.65.06", "570.1"),
+        ("GPU power limit watts", "700", "350"),
+    }
+    assert any("settings" in one for one in cautions(base, new, found))

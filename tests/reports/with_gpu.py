@@ -1,0 +1,83 @@
+"""A run on a machine with a GPU, as ``bench`` would write it; nothing in it was measured."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+from bench.engine.estimate import seconds_per_call, speedup
+from bench.engine.schema import KEY
+from tests.reports.sample import benchmark_of, document_of, speedup_record
+
+CPU_SECONDS = {256: 2e-4, 1024: 9e-3, 4096: 0.5}
+CUDA_SECONDS = {256: 4e-4, 1024: 1e-4, 4096: 3e-3}
+
+
+def gpu_record(number: int = 400, **changes: Any) -> dict[str, Any]:
+    """A GPU of 700 W that is held back by its power limit for a while."""
+    busy = [math.sin(place / 30) > 0 for place in range(number)]
+    return {
+        "device": "cuda:0",
+        "facts": {
+            **{"name": "NVIDIA H200", "uuid": "GPU-aaaa", "driver": "580.65.06", "power_limit_w": 700.0},
+            **{"most_sm_mhz": 1980, "memory_bytes": 2**37, "ecc": "on", "mig": "off", "persistence": "on"},
+        },
+        "slice": False,
+        "update_seconds": {"power": 0.1, "energy": 0.02},
+        "missing": {"pcie_width": "Not Supported"},
+        "at": [0.1 * place for place in range(number)],
+        "samples": {
+            "power_w": [690.0 if one else 120.0 for one in busy],
+            "sm_mhz": [1650.0 if one else 1980.0 for one in busy],
+            "temperature_c": [None, *(50.0 + place / 40 for place in range(1, number))],
+            "reasons": [4.0 if one and place > number / 2 else 1.0 for place, one in enumerate(busy)],
+        },
+    } | changes
+
+
+def make_gpu_run(**changes: Any) -> Any:
+    """Square products of three sizes on CPU and GPU, of which the GPU wins from the second on; with energies."""
+    rng = random.Random(1)
+    benchmarks = []
+    for size in CPU_SECONDS:
+        blocks = {
+            device: [[seconds * math.exp(rng.gauss(0, 0.002)) for _ in range(9)] for _ in range(12)]
+            for device, seconds in (("cpu", CPU_SECONDS[size]), ("cuda", CUDA_SECONDS[size]))
+        }
+        cases = {
+            device: {
+                **{"id": f"matmul.square[n={size}] {device} eager fp32", "family": f"matmul.square[n={size}]"},
+                **{"suite": "matmul", "workload": "square", "about": "A @ B", "size": {"n": size}},
+                **{"size_label": f"n={size}", "implementation": "square", "device": device, "mode": "eager"},
+                **{"precision": "fp32", "reference": device == "cpu"},
+            }
+            for device in blocks
+        }
+        found = speedup(blocks["cpu"], blocks["cuda"])
+        held = [speedup_record(knob, cases["cuda"], cases["cpu"], found) for knob in ("reference", "device")]
+        cost = {"flops": 2.0 * size**3, "samples": 1}
+        benchmarks.append(benchmark_of(cases["cpu"], blocks["cpu"], [], cost, rng))
+        made = benchmark_of(cases["cuda"], blocks["cuda"], held, cost, rng)
+        record = made["extra_info"][KEY]
+        seconds = seconds_per_call(blocks["cuda"]).point
+        record["timing"] |= {
+            "clock": "cuda_events",
+            "host_seconds": 3.9e-4 if size == 256 else 2e-5,
+            "wall_seconds": seconds,
+            "device_seconds": 5e-6 if size == 256 else 0.99 * seconds,
+            "launch_bound": size == 256,
+        }
+        record |= {
+            "peak_bytes": 4 * size**2,
+            "reserved_bytes": 2**21,
+            "context_bytes": 5 * 2**27,
+            "energy": {"joules": 0.5, "seconds": 5.1, "changes": 51, "source": "nvml"}
+            if size == 4096
+            else {"why": "not measurable: its counter changed 3 times in 6 s, and 10 are needed"},
+        }
+        benchmarks.append(made)
+    document = document_of(benchmarks)
+    document[KEY]["gpus"] = [gpu_record()]
+    document[KEY] |= changes
+    return document
