@@ -1,0 +1,160 @@
+"""CUDA's branches that no other test reaches, on a GPU that is faked at torch's own interface."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from bench.engine import ceilings, errors, machine
+from bench.engine.case import Case
+from bench.engine.clock import Block, CpuClock
+from bench.engine.inputs import Placements
+from bench.engine.precision import autocast_factory
+from bench.engine.record import timing_record
+from bench.engine.run import Run, slow_down
+from bench.engine.slowdown import PROBE_CYCLES, extra_work, seconds_per_cycle
+from bench.engine.task import CaseResult, CeilingTask
+
+CASE = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
+
+
+class OnTheCpu:
+    """The module torch, whose tensors for ``cuda`` are made on the CPU, at most so many elements of them."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self.most = most
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(torch, name)
+        if name not in ("randn", "ones"):
+            return found
+
+        def made(*size: int, device: str, **options: Any) -> torch.Tensor:
+            assert device in ("cpu", "cuda", "cuda:1")
+            return found(*(min(one, self.most) for one in size), **options)  # type: ignore[no-any-return]
+
+        return made
+
+
+def test_a_gpus_ceilings_are_measured_per_precision_and_working_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceilings, "torch", OnTheCpu(64))
+    monkeypatch.setattr(ceilings, "clock_for", lambda _: CpuClock())
+    (record,) = ceilings.measure_ceilings(CeilingTask(("cuda:1",), ("fp32", "tf32", "bf16"), 1, 0.02))
+    assert record["device"] == "cuda:1"
+    assert record["flops_per_second"].keys() == {"fp32", "tf32", "bf16"}
+    assert record["bytes_per_second"].keys() == {str(size) for size in ceilings.WORKING_SETS["cuda"]}
+    assert record["operator_seconds"] > 0
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A device of 2 ns per cycle; what it is asked for, in order."""
+    log: list[Any] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+            self.at = 0.0
+
+        def record(self) -> None:
+            self.at = sum(one for one in log if isinstance(one, int)) * 2e-6  # ms
+
+        def synchronize(self) -> None: ...
+
+        def elapsed_time(self, end: Event) -> float:
+            return end.at - self.at
+
+    @contextmanager
+    def device(one: torch.device) -> Iterator[None]:
+        log.append(str(one))
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "_sleep", log.append)
+    return log
+
+
+def test_a_slowed_copy_waits_on_its_own_device_for_as_long_as_calibrated(gpu: list[Any]) -> None:
+    assert seconds_per_cycle(torch.device("cuda:1")) == pytest.approx(2e-9)
+    assert PROBE_CYCLES in gpu
+    wait = extra_work("cuda:1", 1e-3)
+    gpu.clear()
+    wait()
+    assert gpu == ["cuda:1", 500_000]
+
+
+def test_a_copys_slow_down_is_a_share_of_what_its_original_takes(gpu: list[Any]) -> None:
+    clock: Any = SimpleNamespace(block=lambda *_: Block(2e-3, 1e-4, 2e-3))
+    context = SimpleNamespace(meter=SimpleNamespace(paused=False))
+    prepared: Any = SimpleNamespace(case=CASE, call=lambda: None, args=(), context=context)
+    original = Run(prepared, clock, calls=3, seconds=2e-3)
+    slowed = Case(**{**vars(CASE), "slowdown": 1.05, "twin": 2})
+    copy = Run(SimpleNamespace(**{**vars(prepared), "case": slowed}), clock)  # type: ignore[arg-type]
+    slow_down(copy, original)
+    assert copy.extra is not None
+    gpu.clear()
+    copy.extra()
+    assert gpu[-1] == pytest.approx(0.05 * 2e-3 * 3 / 2e-9, rel=1e-6)
+
+
+def test_the_gpus_of_a_machine_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    def properties(index: int) -> Any:
+        return SimpleNamespace(name=f"GPU {index}", major=9, minor=index, total_memory=2**37, uuid=f"uuid-{index}")
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    found = machine.probe()
+    assert [(gpu.name, gpu.capability, gpu.triton, gpu.uuid) for gpu in found.gpus] == [
+        ("GPU 0", (9, 0), True, "uuid-0"),
+        ("GPU 1", (9, 1), True, "uuid-1"),
+    ]
+    assert found.no_cuda == ""
+    assert found.facts()["gpu"] == "GPU 0"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "nvidia-smi" in machine.probe().no_cuda
+
+
+def test_after_running_out_of_memory_the_allocator_gives_back_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    errors.free_device_memory(ValueError("no"))
+    assert emptied == []
+    errors.free_device_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"))
+    assert emptied == [True]
+    said = errors.describe(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "x.py")
+    assert said == "out of memory: CUDA out of memory. Tried to allocate 20 GiB"
+
+
+def test_autocast_is_the_devices_own() -> None:
+    factory: Any = autocast_factory("fp16", "cuda:1")  # entering it without a GPU only warns
+    assert (factory.func, factory.args, factory.keywords) == (torch.autocast, ("cuda",), {"dtype": torch.float16})
+
+
+def test_a_record_from_a_gpu_says_what_host_and_device_took() -> None:
+    result = CaseResult(CASE, clock="cuda_events", blocks=[[1e-4] * 3] * 8, device_seconds=2e-5, cold=True)
+    result.host, result.wall = [[9.5e-5] * 3] * 8, [[1.1e-4] * 3] * 8
+    timing = timing_record(result, "precise")
+    assert timing["launch_bound"]
+    assert (timing["host_seconds"], timing["wall_seconds"], timing["device_seconds"]) == (9.5e-5, 1.1e-4, 2e-5)
+    assert timing["cache"] == "cold"
+
+
+def test_pinned_memory_stays_pinned_when_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[int] = []
+    monkeypatch.setattr(torch.UntypedStorage, "is_pinned", lambda *_: True)
+    monkeypatch.setattr(torch.UntypedStorage, "pin_memory", lambda self, *_: pinned.append(self.nbytes()) or self)
+    x = torch.ones(10)
+    Placements((x,), random.Random(0)).fresh()
+    assert pinned == [40, 40]
+    assert x.tolist() == [1.0] * 10
