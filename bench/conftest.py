@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from bench.duet import against
-from bench.engine import claims, preflight, replay, summary
-from bench.engine import options as option_parser
+from bench.engine import claims, command_line, preflight, replay, summary
 from bench.engine.case import Case
 from bench.engine.conductor import Conductor
 from bench.engine.machine import Machine
@@ -26,7 +25,6 @@ from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
-from bench.engine.twins import SLOWDOWNS
 from suites.registry import names
 from suites.workload import SuiteError, cores
 
@@ -43,37 +41,7 @@ class NotMeasuredError(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of ``pytest bench/``; values are parsed in :mod:`bench.engine.options`."""
     group = parser.getgroup("torchduet")
-    for name, metavar, text in option_parser.HELP:
-        group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
-    group.addoption(
-        "--suite",
-        metavar="NAME|FILE",
-        action="append",
-        help=f"a suite ({', '.join(names())}) or a Python file of workloads, whose code is run; "
-        "may be given several times (default: all built-in suites)",
-    )
-    group.addoption(
-        "--energy",
-        action="store_true",
-        help="joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more for each case",
-    )
-    group.addoption(
-        "--headroom",
-        action="store_true",
-        help="the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; "
-        "up to 60 s for each",
-    )
-    group.addoption(
-        "--aa",
-        action="store_true",
-        help="measure the suite itself: each case against an identical copy, and against copies that are slowed down",
-    )
-    group.addoption(
-        "--slowdowns",
-        metavar="LIST",
-        help="what --aa slows the copies down by, e.g. 3%%,10%%, or none "
-        f"(default: {','.join(f'{100 * (factor - 1):.0f}%%' for factor in SLOWDOWNS)})",
-    )
+    command_line.add_to(group)
     against.add_options(group)
 
 
@@ -87,31 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
         both = against.both_sides(config)
-        options = option_parser.parse(
-            **{
-                name: config.getoption(name)
-                for name in (
-                    "tier",
-                    "device",
-                    "mode",
-                    "precision",
-                    "workers",
-                    "suite",
-                    "data",
-                    "threads",
-                    "budget",
-                    "cache",
-                    "energy",
-                    "headroom",
-                    "aa",
-                    "slowdowns",
-                )
-            }
-        )
-        if both is not None and options.self_check:
-            raise OptionError(
-                "--aa measures the suite against itself, --against one interpreter against another: give one"
-            )
+        options = command_line.read(config)
         if both is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_suites(options.suites or ())

@@ -65,7 +65,16 @@ def both_sides(config: pytest.Config) -> tuple[Side, Side] | None:
 
 
 def adapted(options: Options, budget: str | None) -> Options:
-    """The options with a duet's own defaults: eager cases, and twice the time."""
+    """The options with a duet's own defaults: eager cases, and twice the time.
+
+    Raises:
+        OptionError: one that a duet does not have.
+    """
+    if options.self_check:
+        raise OptionError("--aa measures the suite against itself, --against one interpreter against another: give one")
+    for option, given in (("--energy", options.energy), ("--headroom", options.headroom), ("--cache", options.cold)):
+        if given:
+            raise OptionError(f"{option} is not for comparing two sides: leave it out, or --against")
     return replace(
         options,
         modes=options.modes or MODES,

@@ -38,44 +38,6 @@ class Options:
     slowdowns: tuple[float, ...] = SLOWDOWNS
 
 
-HELP: tuple[tuple[str, str, str], ...] = (
-    (
-        "--tier",
-        "TIER",
-        "sizes and variants: quick (default), default (minutes) or full (the tutorials' largest sizes); "
-        "each includes the one before",
-    ),
-    ("--device", "LIST", "cpu, cuda, cuda:1 … (default: cpu, and cuda where there is one)"),
-    ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
-    ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
-    ("--workers", "LIST", "numbers of DataLoader workers, e.g. 0,2,8 (default: the tier's)"),
-    (
-        "--data",
-        "SOURCE",
-        "images for the suite training: an mnist.npz, a torchvision folder, openml:mnist_784 or openml:Fashion-MNIST "
-        "(default: scikit-learn's digits)",
-    ),
-    (
-        "--threads",
-        "N",
-        "intra-op threads of PyTorch, a whole number (default: all cores this process may use)",
-    ),
-    (
-        "--cache",
-        "STATE",
-        "hot (default), or cold: before each call the GPU's L2 or the CPU's last-level cache is filled with "
-        "something else, untimed",
-    ),
-    (
-        "--budget",
-        "TIME",
-        "time for the whole run after start-up, e.g. 90s, 10m, 1h (default: "
-        + ", ".join(f"{tier} {seconds:.0f}s" for tier, seconds in TIER_BUDGET.items())
-        + ")",
-    ),
-)
-
-
 def parse_list(option: str, text: str | None, known: Sequence[str]) -> tuple[str, ...] | None:
     """``"eager,compile"`` → ``("eager", "compile")``; None stays None.
 

@@ -147,8 +147,16 @@ class Session:
                 for case in family.reported
             }
         made = records(family, result, workload_of(family.reference))
+        self._hint_at_energy(made)
         self.watch.note(started, result, made)
         return skips | made
+
+    def _hint_at_energy(self, made: dict[Case, Outcome]) -> None:
+        """Say once for each reason why energies that were asked for are not known."""
+        for record in (one for one in made.values() if isinstance(one, dict)):
+            hint = f"energy on {record['case']['device']}: {record.get('energy', {}).get('why', '')}"
+            if "why" in record.get("energy", {}) and hint not in self.hints:
+                self.hints.append(hint)
 
     def _task(self, family: Family, seconds: float) -> Task:
         return Task(

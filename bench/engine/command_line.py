@@ -1,0 +1,88 @@
+"""The options of ``pytest bench/`` as its command line has them; what their values mean is ``options``'s business."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.engine.budget import TIER_BUDGET
+from bench.engine.options import Options, parse
+from bench.engine.twins import SLOWDOWNS
+from suites.registry import names
+from suites.workload import MODES, PRECISIONS
+
+VALUES: tuple[tuple[str, str, str], ...] = (
+    (
+        "--tier",
+        "TIER",
+        "sizes and variants: quick (default), default (minutes) or full (the tutorials' largest sizes); "
+        "each includes the one before",
+    ),
+    ("--device", "LIST", "cpu, cuda, cuda:1 … (default: cpu, and cuda where there is one)"),
+    ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
+    ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
+    ("--workers", "LIST", "numbers of DataLoader workers, e.g. 0,2,8 (default: the tier's)"),
+    (
+        "--data",
+        "SOURCE",
+        "images for the suite training: an mnist.npz, a torchvision folder, openml:mnist_784 or openml:Fashion-MNIST "
+        "(default: scikit-learn's digits)",
+    ),
+    (
+        "--threads",
+        "N",
+        "intra-op threads of PyTorch, a whole number (default: all cores this process may use)",
+    ),
+    (
+        "--cache",
+        "STATE",
+        "hot (default), or cold: before each call the GPU's L2 or the CPU's last-level cache is filled with "
+        "something else, untimed",
+    ),
+    (
+        "--budget",
+        "TIME",
+        "time for the whole run after start-up, e.g. 90s, 10m, 1h (default: "
+        + ", ".join(f"{tier} {seconds:.0f}s" for tier, seconds in TIER_BUDGET.items())
+        + ")",
+    ),
+    (
+        "--slowdowns",
+        "LIST",
+        "what --aa slows the copies down by, e.g. 3%%,10%%, or none "
+        f"(default: {','.join(f'{100 * (factor - 1):.0f}%%' for factor in SLOWDOWNS)})",
+    ),
+)
+
+FLAGS: tuple[tuple[str, str], ...] = (
+    ("--energy", "joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more for each case"),
+    (
+        "--headroom",
+        "the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; up to 60 s for each",
+    ),
+    ("--aa", "measure the suite itself: each case against an identical copy, and against copies that are slowed down"),
+)
+
+
+def add_to(group: Any) -> None:
+    """Declare them all in a group of pytest's options."""
+    for name, metavar, text in VALUES:
+        group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
+    group.addoption(
+        "--suite",
+        metavar="NAME|FILE",
+        action="append",
+        help=f"a suite ({', '.join(names())}) or a Python file of workloads, whose code is run; "
+        "may be given several times (default: all built-in suites)",
+    )
+    for name, text in FLAGS:
+        group.addoption(name, action="store_true", help=text)
+
+
+def read(config: Any) -> Options:
+    """The options that were given.
+
+    Raises:
+        OptionError: a value that cannot be used.
+    """
+    given = [*(name for name, *_ in VALUES), "--suite", *(name for name, _ in FLAGS)]
+    return parse(**{name.removeprefix("--"): config.getoption(name) for name in given})
