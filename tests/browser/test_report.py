@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +105,15 @@ def opened(browser: Browser, address: str) -> Iterator[Page]:
         "request", lambda request: with_errors.extend([request.url] * (not request.url.startswith(("file:", "data:"))))
     )
     page.goto(address)
+    lay_out(page)
     yield page
     page.close()
     assert with_errors == []
+
+
+def lay_out(page: Page, how: str = "visible") -> None:
+    """Text that is not laid out, as it is far from the window, is none for the driver; it is for the page's readers."""
+    page.evaluate("how => document.querySelectorAll('.suite').forEach(one => one.style.contentVisibility = how)", how)
 
 
 def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
@@ -177,6 +183,7 @@ def test_a_view_is_shared_by_its_address(page: Page, browser: Browser) -> None:
     page.locator("table[data-suite=matmul] th[data-key=seconds] button").click()
     other = browser.new_page()
     other.goto(page.url)
+    lay_out(other)
     assert shown(other) == shown(page)
     assert other.get_by_role("search").get_by_label("Find").input_value() == "n=1024"
     assert other.locator("table[data-suite=matmul] th[data-key=seconds]").get_attribute("aria-sort") == "ascending"
@@ -252,6 +259,24 @@ def _contrast(first: str, second: str) -> float:
 
     lower, higher = sorted((light(first), light(second)))
     return (higher + 0.05) / (lower + 0.05)
+
+
+def test_suites_far_from_the_window_are_not_laid_out_until_they_come_near(page: Page) -> None:
+    def laid_out() -> list[bool]:
+        return page.evaluate(
+            """() => [...document.querySelectorAll(".suite")]
+                .map(one => one.querySelector("td").checkVisibility({contentVisibilityAuto: true}))"""
+        )
+
+    def until(condition: Callable[[], bool]) -> bool:
+        return any(condition() or page.wait_for_timeout(50) for _ in range(200))
+
+    lay_out(page, "")
+    page.set_viewport_size({"width": 1280, "height": 300})
+    page.evaluate("scrollTo(0, 0)")
+    assert until(lambda: not all(laid_out()))
+    page.evaluate("[...document.querySelectorAll('.suite')].at(-1).scrollIntoView()")
+    assert until(lambda: laid_out()[-1])
 
 
 def test_no_table_of_cases_scrolls_at_a_laptops_width(either: Page) -> None:
