@@ -7,18 +7,29 @@ on it, and an interval over them is narrow around the wrong value.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bench.engine.case import Case
 from bench.engine.noise import Cause, Figures, causes
 from bench.engine.record import Outcome
+from bench.engine.remedies import one_less
 from bench.engine.schema import DISTURBED
 
 
 def preempted(figures: Figures) -> Cause | None:
-    """Why no verdict can be given, None where one can: blocks were interrupted, and the threads did not fit."""
+    """Why no verdict can be given, None where one can.
+
+    Either blocks were interrupted, and the threads did not fit on the free cores; or fixed work took more
+    than four times as long at times: two threads that spin for each other on one core for its time slices
+    (8 ms instead of 0.1 ms), be it before or after the others' load was seen.
+    """
+    found = causes(figures)
+    if figures.stalled:
+        cause = next(one for one in found if one.kind == "moved")
+        return replace(cause, remedy=one_less(figures.threads))
     if not figures.crowded:
         return None
-    return next((one for one in causes(figures) if one.kind == "interrupted" and one.grade == DISTURBED), None)
+    return next((one for one in found if one.kind == "interrupted" and one.grade == DISTURBED), None)
 
 
 def leave_open(outcomes: Mapping[Case, Outcome], cause: Cause) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, Remedy, room
+from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, Remedy, one_less, room
 from bench.engine.schema import DISTURBED, GRADES, NOISY, QUIET
 from bench.engine.telemetry import Telemetry
 
@@ -19,14 +19,12 @@ KINDS = ("interrupted", "others", "steal", "stopped", "clocks", "throttled", "sw
 
 # Each threshold is (noisy, disturbed). "Undisturbed" and "loaded" are what was measured on a VM of two cores while
 # nothing else ran, and while others kept 1.4 of its cores busy.
-INTERRUPTED = (
-    0.1,
-    0.25,
-)  # share of the blocks. Undisturbed 0.2 % to 4.5 % (as many threads as cores), loaded 14 % to 49 %
-INTERRUPTIONS = (
-    40.0,
-    80.0,
-)  # per second and thread; long blocks are all interrupted. Undisturbed 0 to 28, loaded 65 to 145
+# Share of the blocks, of 0.2 ms where calls are short. Undisturbed up to 1.1 %, loaded 4 % in the median, at most 19 %.
+INTERRUPTED = (0.02, 0.04)
+# Per second and thread, beside the share: long blocks are all interrupted. Undisturbed up to 22 (58 where blocks of
+# 30 ms use all cores), loaded 72 in the median.
+INTERRUPTIONS = (40.0, 60.0)
+STALLED = 3.0  # of times of fixed work: no host slows down to a quarter; threads that wait for each other's turn do
 OTHERS = (0.2, 0.5)  # cores. Undisturbed 0.0 to 0.1: ticks of 10 ms err by that much in half a second
 STEAL = (0.02, 0.1)  # share of the cores' time. Undisturbed up to 1.4 % in half a second, which is one tick
 STOPPED = (0.01, 0.1)  # share of the time
@@ -65,6 +63,12 @@ class Figures:
     def crowded(self) -> bool:
         """Whether there were more threads than cores that others left free."""
         return self.threads > self.cores - (self.telemetry.others or 0.0) + SLACK
+
+    @property
+    def stalled(self) -> bool:
+        """Whether its threads, as many as cores, had to wait for each other's time slices."""
+        slower = max(self.pilots or 0.0, self.drift or 0.0)
+        return 1 < self.threads >= self.cores and slower >= STALLED
 
     @property
     def loaded(self) -> bool:
@@ -161,7 +165,7 @@ def _interrupted(figures: Figures) -> Cause | None:
     words = f"{percent(share)} of the blocks were interrupted{why}"
     remedy = room(figures.threads, figures.cores, others)
     if not figures.crowded and 1 < figures.threads >= figures.cores:
-        remedy = Remedy("load", f"use --threads {figures.threads - 1}, which leaves a core to others")
+        remedy = one_less(figures.threads)
     return Cause("interrupted", grade, rate / INTERRUPTIONS[0], words, remedy)
 
 

@@ -36,3 +36,8 @@ def room(threads: int, cores: int, others: float | None) -> Remedy:
         return Remedy("load", "close what else is running")
     also = "or" if free >= 1 else "and"
     return Remedy("load", f"use --threads {max(free, 1)}, {also} close what else is running")
+
+
+def one_less(threads: int) -> Remedy:
+    """Where there are as many threads as cores."""
+    return Remedy("load", f"use --threads {threads - 1}, which leaves a core to others")

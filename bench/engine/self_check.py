@@ -40,7 +40,7 @@ def trial(case: Case, whole: CaseResult, twin: CaseResult) -> TrialRecord:
         high=estimate.high if finite else None,
         placements=estimate.placements,
         verdict=estimate.verdict(THRESHOLD),
-        seconds=sum(sum(rounds) for rounds in whole.blocks) * whole.calls,
+        seconds=whole.interruptions.seconds,
         minimum_effect=minimum_effect(width, THRESHOLD) if finite else None,
     )
 

@@ -45,6 +45,7 @@ class _Timed:
     result: FamilyResult
     outcomes: Mapping[Case, Outcome]
     gpu: Mapping[str, float]
+    left_open: bool = False
 
 
 class Watch:
@@ -109,10 +110,9 @@ class Watch:
         if result.telemetry is not None:
             on_gpu = any(one.case.device != "cpu" for one in result.results)
             figures = Figures(self._threads, cores(), result.telemetry)
-            if (cause := preempted(with_interruptions(figures, result.results))) is not None:
-                leave_open(outcomes, cause)
             times = began - self._begun, self._now() - self._begun
             self._timed.append(_Timed(*times, result, outcomes, gpu if on_gpu else {}))
+            _abstain(self._timed[-1], with_interruptions(figures, result.results))
 
     def grade(self) -> NoiseRecord | None:
         """Put its noise into the record of each case; returns that of the run, None if nothing was timed.
@@ -136,7 +136,16 @@ class Watch:
             if isinstance(outcome, dict):
                 its_own = with_interruptions(figures, [results[case]])
                 outcome["noise"] = case_record(causes(its_own), its_own)
-        return causes(with_interruptions(figures, list(results.values())))
+        figures = with_interruptions(figures, list(results.values()))
+        _abstain(timed, figures)
+        return causes(figures)
+
+
+def _abstain(timed: _Timed, figures: Figures) -> None:
+    """Leave the verdicts open, once, where the figures say that none can be given."""
+    if not timed.left_open and (cause := preempted(figures)) is not None:
+        leave_open(timed.outcomes, cause)
+        timed.left_open = True
 
 
 def with_interruptions(figures: Figures, results: Sequence[CaseResult]) -> Figures:

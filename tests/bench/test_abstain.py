@@ -18,11 +18,21 @@ def test_a_quiet_machine_gives_verdicts() -> None:
     [
         {"interrupted": 0.49, "interruptions": 60.0, "others": 1.4},  # few a second: long blocks are always hit
         {"interrupted": 0.49, "interruptions": 290.0, "threads": 1, "others": 0.1},  # the threads fit
-        {"interrupted": 0.05, "interruptions": 290.0, "others": 1.4},  # few blocks were hit
+        {"interrupted": 0.01, "interruptions": 290.0, "others": 1.4},  # few blocks were hit
+        {"pilots": 2.2, "drift": 1.4},  # a host at half speed and less
+        {"pilots": 140.0, "threads": 1},  # one thread waits for nobody
     ],
 )
 def test_load_alone_is_no_reason_to_abstain(changes: dict[str, Any]) -> None:
     assert preempted(seen(**changes)) is None
+
+
+@pytest.mark.parametrize("changes", [{"pilots": 140.0, "drift": 0.02}, {"pilots": 0.1, "drift": 44.0}])
+def test_threads_that_waited_for_each_others_time_slices_allow_no_verdict(changes: dict[str, Any]) -> None:
+    cause = preempted(seen(**changes))
+    assert cause is not None
+    assert "a factor of" in cause.words
+    assert "--threads 1" in cause.remedy.words
 
 
 def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:

@@ -38,9 +38,9 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
     ("changes", "grade", "words", "remedy"),
     [
         (
-            {"interrupted": 0.12, "interruptions": 130.0, "others": 0.9},
+            {"interrupted": 0.03, "interruptions": 130.0, "others": 0.4},
             "noisy",
-            "12 % of the blocks were interrupted: more threads than free cores",
+            "3 % of the blocks were interrupted: more threads than free cores",
             "use --threads 1, or close what else is running",
         ),
         (
