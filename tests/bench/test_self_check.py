@@ -14,7 +14,7 @@ from bench.engine import self_check, slowdown
 from bench.engine.case import Case, Family
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.record import trials
-from bench.engine.task import CaseResult
+from bench.engine.task import CaseResult, Interruptions
 from bench.engine.twins import SLOWDOWNS, with_twins
 from tests.bench.test_run import SMALL, pytest_bench
 
@@ -63,7 +63,10 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
 def test_trials_say_what_became_of_each_copy() -> None:
     whole = case("a")
     family = with_twins(Family((whole,), (whole,)))
-    results = {one: CaseResult(one, blocks=blocks(1e-3 * one.slowdown), calls=2) for one in family.cases}
+    spent = Interruptions(seconds=0.1)
+    results = {
+        one: CaseResult(one, blocks=blocks(1e-3 * one.slowdown), calls=2, interruptions=spent) for one in family.cases
+    }
     results[family.cases[2]].error = "it broke"
     found = trials(family, whole, results)
     assert [one["slowdown"] for one in found] == [1.0, *SLOWDOWNS[1:]]
