@@ -73,6 +73,13 @@ class Section:
     headroom: bool
     no_energy: str  # why there is none, where it was asked for
 
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        if not self.gpus and not any(row.limit for row in self.rows):
+            return "Energy"
+        return ("GPU" if len(self.gpus) < 2 else "GPUs") + (" and energy" if self.energy else "")
+
 
 def section(run: Run) -> Section | None:
     """What there is to say; None for a run without a GPU and without energies."""
@@ -82,7 +89,7 @@ def section(run: Run) -> Section | None:
         if record["case"]["device"] != "cpu" or "joules" in record.get("energy", {})
     ]
     gpus = run.about.get("gpus", [])
-    if not gpus and not records:
+    if not gpus and not records and not any("energy" in record for record in run.records):
         return None
     whys = [why for record in run.records if (why := record.get("energy", {}).get("why"))]
     return Section(
@@ -130,7 +137,7 @@ def _notes(gpu: GpuRecord, held: list[list[str]]) -> Iterator[str]:
         if share:
             yield f"It lowered its clocks for {words} in {units.percent(share)} of the samples (shaded)."
     if any(bits is not None and int(bits) & SET_CLOCKS for bits in gpu["samples"].get("reasons", [])):
-        yield "Somebody has set its clocks (application clocks): that is no fault, and steadies times."
+        yield "Application clocks limit it: that is no fault, and steadies times."
     if gpu["missing"]:
         reasons = "; ".join(f"{name} ({why})" for name, why in gpu["missing"].items())
         yield f"Not available here: {reasons}."
@@ -182,6 +189,8 @@ def _limit(record: Record) -> str:
     timing = record["timing"]
     if record["case"]["device"] == "cpu":
         return ""
+    if timing.get("waits"):
+        return "the device, within each call"
     if timing.get("launch_bound"):
         return "launching: launch-bound"
     device = timing.get("device_seconds")
@@ -208,7 +217,13 @@ def crossings(run: Run) -> Iterator[str]:
             continue
         ordered = sorted(found, key=lambda one: one[0])
         record = ordered[0][3]
-        words = ", ".join(part for knob in ("mode", "precision") if (part := spoken(record, knob)))
+        case = record["case"]
+        several = len({other["case"]["implementation"] for other in run.records if _same_workload(other, record)}) > 1
+        knobs = (*(("implementation",) if several else ()), "mode", "precision")
+        said = [*(f"{key}={value}" for key, value in case["size"].items() if key != ordered[0][1])]
+        if case["device"] != "cuda":
+            said.append(case["device"])
+        words = ", ".join([*(spoken(record, knob) for knob in knobs), *said])
         name = f"`{workload}` ({words})" if words else f"`{workload}`"
         wins = [size for size, _, verdict, _ in ordered if verdict == "faster"]
         begin = next((size for size in wins if all(one in wins for one, *_ in ordered if one >= size)), None)
@@ -218,6 +233,10 @@ def crossings(run: Run) -> Iterator[str]:
             yield f"{name}: the GPU is faster at every size measured, from {axis}={begin:,.0f} on."
         else:
             yield f"{name}: the GPU begins to win between {axis}={_below(ordered, begin):,.0f} and {begin:,.0f}."
+
+
+def _same_workload(one: Record, other: Record) -> bool:
+    return (one["case"]["suite"], one["case"]["workload"]) == (other["case"]["suite"], other["case"]["workload"])
 
 
 def _below(ordered: list[tuple[float, str, str, Record]], size: float) -> float:

@@ -202,7 +202,7 @@ class Timed:
         """Move the inputs to fresh memory and call each case once; the errors by case."""
         assert self._stages is not None
         errors: dict[str, str] = {}
-        for placements in self._stages.placements:
+        for placements in self._stages.placements.values():
             try:
                 placements.fresh()
             except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case

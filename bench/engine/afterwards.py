@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from statistics import median
 
@@ -14,9 +15,10 @@ from bench.engine.precision import matmul_precision
 from bench.engine.run import Run
 from bench.engine.schema import EnergyRecord
 from bench.engine.task import CaseResult, Task
-from suites.workload import Workload
+from suites.workload import IMPLIED, Workload
 
 DELAYED_BLOCKS = 15
+BUSY_SECONDS = 0.03  # between two looks at the energy counter: looking takes a fraction of a millisecond
 MOST_LAUNCH_SECONDS = 5e-3  # of a block; the device would have to wait for longer
 
 
@@ -46,7 +48,9 @@ def _memory(run: Run, result: CaseResult, workload: Workload, task: Task) -> Non
     """On CUDA of every case, on the CPU, where it takes a profiler, of workloads that ask for it."""
     del task
     if workload.memory or result.case.device != "cpu":
-        result.peak_bytes, result.reserved_bytes = peak_memory(run.call, result.case.device)
+        held, result.reserved_bytes = peak_memory(run.call, result.case.device)
+        if result.case.mode not in (*IMPLIED, "graph"):  # their memory was taken when they were captured
+            result.peak_bytes = held
 
 
 def _device_time(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
@@ -60,8 +64,14 @@ def _device_time(run: Run, result: CaseResult, workload: Workload, task: Task) -
         return
     prepared = run.prepared
     with run.unmetered(), matmul_precision(prepared.case.precision):
-        blocks = [clock.behind_delay(prepared.call, prepared.args, run.calls, launch) for _ in range(DELAYED_BLOCKS)]
-    result.device_seconds = median(block.seconds for block in blocks)
+        blocks = [
+            block
+            for _ in range(DELAYED_BLOCKS)
+            if (block := clock.behind_delay(prepared.call, prepared.args, run.calls, launch)) is not None
+        ]
+    result.waits = len(blocks) < DELAYED_BLOCKS / 2
+    if not result.waits:
+        result.device_seconds = median(block.seconds for block in blocks)
 
 
 def _energy(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
@@ -81,7 +91,7 @@ def _headroom(run: Run, result: CaseResult, workload: Workload, task: Task) -> N
 
 
 def _measured(run: Run, counter: EnergyCounter) -> EnergyRecord:
-    calls = max(1, run.calls)
+    calls = max(run.calls, math.ceil(BUSY_SECONDS / max(run.seconds, 1e-9)))
 
     def some() -> int:
         for _ in range(calls):

@@ -80,7 +80,8 @@ def poison(reference: Sequence[Tensor], device: str, held: Any, inputs: Sequence
     shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
     for tensor in _flatten(held):
         if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
-            tensor.detach().fill_(torch.nan)
+            with torch.inference_mode():  # the result may be of that kind
+                tensor.detach().fill_(torch.nan)
     filled = [torch.full(one.shape, torch.nan, device=device) for one in reference if one.is_floating_point()]
     del filled
 

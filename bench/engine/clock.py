@@ -19,7 +19,7 @@ from bench.engine.slowdown import seconds_per_cycle, sleep
 from bench.engine.telemetry import interruptions
 
 DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
-LEAST_DELAY = 20e-6
+LEAST_DELAY, MOST_DELAY = 20e-6, 10e-3
 
 Work = Callable[[], None]
 
@@ -118,6 +118,7 @@ class CudaClock:
         self.device = torch.device(device)
         self._other: torch.Tensor | None = None
         self._cycle = 0.0
+        self._launching = 0.0  # what launching took in the last cold block
         self._pairs: list[tuple[Any, Any]] = []
         self._start, self._end = self._pair(0)
 
@@ -135,18 +136,22 @@ class CudaClock:
         self.synchronize()
         return self._timed(call, args, calls, after)
 
-    def behind_delay(self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float) -> Block:
+    def behind_delay(
+        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
+    ) -> Block | None:
         """Time what the device does for ``calls`` calls, all launched while it was kept busy.
 
         The device first waits in a kernel that does nothing for somewhat longer than launching takes, so
-        that no gap between two launches counts. A call that waits for the device waits for this, too.
+        that no gap between two launches counts. None where launching took as long as that: a call waits
+        for the device, and so for this, too, or more was launched than can be pending.
 
         Args:
             launch_seconds: what launching one call takes on the host, see ``Block.host``.
         """
         self.synchronize()
-        self._delay(calls * launch_seconds)
-        return self._timed(call, args, calls, None)
+        delay = self._delay(calls * launch_seconds)
+        block = self._timed(call, args, calls, None)
+        return block if block.host * calls < delay else None
 
     def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
         stream = torch.cuda.current_stream(self.device)
@@ -174,8 +179,8 @@ class CudaClock:
         pairs = [self._pair(place) for place in range(calls)]
         self.synchronize()
         before = interruptions()
+        self._delay(self._launching)
         start = perf_counter()
-        self._delay(0.0)
         for place, (begin, end) in enumerate(pairs):
             self._other.zero_()
             begin.record(stream)
@@ -183,17 +188,19 @@ class CudaClock:
             if after is not None and place == calls - 1:
                 after()
             end.record(stream)
-        host = perf_counter() - start
+        self._launching = host = perf_counter() - start
         pairs[-1][1].synchronize()
         wall = perf_counter() - start
         switches = interruptions() - before
         seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3
         return Block(seconds / calls, host / calls, wall / calls, switches)
 
-    def _delay(self, seconds: float) -> None:
+    def _delay(self, seconds: float) -> float:
         if not self._cycle:
             self._cycle = seconds_per_cycle(self.device)
-        sleep(self.device, round(max(LEAST_DELAY, DELAY_FACTOR * seconds) / self._cycle))
+        delay = max(LEAST_DELAY, min(DELAY_FACTOR * seconds, MOST_DELAY))
+        sleep(self.device, round(delay / self._cycle))
+        return delay
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""

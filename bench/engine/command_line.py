@@ -57,7 +57,7 @@ FLAGS: tuple[tuple[str, str], ...] = (
     ("--energy", "joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more for each case"),
     (
         "--headroom",
-        "the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; up to 60 s for each",
+        "the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; up to 20 s for each",
     ),
     ("--aa", "measure the suite itself: each case against an identical copy, and against copies that are slowed down"),
 )

@@ -117,11 +117,24 @@ class Conductor:
         task: Task,
         listen: Listen,
     ) -> FamilyResult:
-        """Measure one family in a new worker, which gets a folder of its own.
+        """Measure one family in a new worker, which gets a folder of its own; and once more without a case
+        that left that worker unfit to measure the others.
 
         Raises:
             WorkerError: the worker gave no answer.
         """
+        answer = self._measure(task, listen)
+        if answer.broken is None:
+            return answer
+        left = tuple(case for case in task.family.cases if case != answer.broken)
+        failed = [result for result in answer.results if result.case == answer.broken]
+        if not left:
+            return replace(answer, results=failed)
+        whole = self.measure(replace(task, family=replace(task.family, cases=left)), listen)
+        seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in whole.seconds.items()}
+        return replace(whole, results=[*whole.results, *failed], seconds=seconds)
+
+    def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True) as folder:
             answer = self._run(worker.measure_family, replace(task, folder=folder), listen)
         if not isinstance(answer, FamilyResult):

@@ -88,6 +88,8 @@ class Machine:
             lacking.append(("cuda", self.no_cuda))
         if not any(gpu.capability >= (8, 0) for gpu in self.gpus):
             lacking.append(("tf32", TF32_NEEDS))
+        elif not any(gpu.triton for gpu in self.gpus):
+            lacking.append(("compile on cuda", NO_TRITON))
         if self.no_cpu_compiler:
             lacking.append(("compile", self.no_cpu_compiler))
         return lacking

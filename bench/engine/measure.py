@@ -101,8 +101,7 @@ class Stages(Preparation):
             return "failed"
 
         def fresh() -> None:
-            for placements in self.placements:
-                placements.fresh()
+            self.move(runs)
             for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
                 context.next_placement()
 
@@ -131,6 +130,15 @@ class Stages(Preparation):
         self.seconds["timed"] += timed
         self.seconds["warming"] += perf_counter() - start - timed
         return stop
+
+    def move(self, runs: Sequence[Run]) -> None:
+        """Move the inputs to fresh memory; where that fails it costs the cases of that device."""
+        for device, placements in self.placements.items():
+            try:
+                placements.fresh()
+            except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
+                for run in (one for one in runs if one.prepared.case.device == device and one.error is None):
+                    run.error = f"no room for fresh inputs: {self.reason(run, error)}"
 
     def after(self) -> None:
         """The passes after the timing."""
@@ -186,6 +194,8 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
     devices = dict.fromkeys(case.device for case in task.family.cases)
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
+        if stages.broken is not None:
+            return FamilyResult(list(stages.results.values()), "failed", stages.seconds, broken=stages.broken)
     stop = "checked"
     if not task.check_only:
         # The stance is set before warm-up: a case that recompiles then has not settled.

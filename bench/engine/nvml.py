@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PREFIXES = ("GPU-", "MIG-")  # NVML's names are CUDA's UUIDs with one of these before them
+FOR_GOOD = ("NotSupported", "NoPermission", "FunctionNotFound", "InvalidArgument")  # others, such as a time-out, pass
 ON_OFF = ("off", "on")
 
 Field = Callable[[Any, Any], float | int | str]
@@ -81,7 +82,7 @@ class Device:
             except self.nvml.NVMLError as error:
                 if isinstance(error, self.nvml.NVMLError_GpuIsLost):
                     self.lost = f"the GPU was lost: {error}"
-                else:
+                elif isinstance(error, tuple(getattr(self.nvml, f"NVMLError_{kind}") for kind in FOR_GOOD)):
                     self.missing[name] = str(error)
         return found
 

@@ -60,8 +60,9 @@ def context_bytes(device: str, uuid: str, nvml: Any = None) -> int | None:
 
 
 def peak_memory(call: Callable[[], object], device: str) -> tuple[int, int | None]:
-    """The most bytes that one call holds at once beyond what was allocated before it, and on CUDA the most
-    that the allocator had taken from the device meanwhile (what nvidia-smi shows, without CUDA's own context).
+    """The most bytes that one call holds at once beyond what was allocated before it, and on CUDA the most that
+    the allocator had taken from the device meanwhile beyond what it could not give back before: what fragmentation
+    and rounding add to the first.
 
     On CUDA from the caching allocator's own peaks; on the CPU from the profiler's record of every
     allocation and release by PyTorch's allocator (memory taken by other libraries is not in it).
@@ -69,12 +70,12 @@ def peak_memory(call: Callable[[], object], device: str) -> tuple[int, int | Non
     if device != "cpu":
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()  # what other cases left there
-        before = torch.cuda.memory_allocated(device)
+        before, kept = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
         torch.cuda.reset_peak_memory_stats(device)
         call()
         torch.cuda.synchronize(device)
         held = int(torch.cuda.max_memory_allocated(device) - before)
-        return held, int(torch.cuda.max_memory_reserved(device))
+        return held, int(torch.cuda.max_memory_reserved(device) - kept)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = call()
     del result

@@ -17,7 +17,7 @@ from bench.engine.check import CheckError, check, observed, poison, reference_re
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
 from bench.engine.errors import describe, free_device_memory
-from bench.engine.graph import skipped_graphs
+from bench.engine.graph import CaptureError, skipped_graphs
 from bench.engine.inputs import Placements
 from bench.engine.passes import context_bytes
 from bench.engine.precision import matmul_precision
@@ -28,6 +28,7 @@ from bench.engine.task import SEED, CaseResult, Task
 from suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
+SCALING_CALLS = 10  # each halves the factor
 NO_ORIGINAL = "what it is a copy of could not be timed"
 Tell = Callable[[str, float], None]
 
@@ -42,7 +43,8 @@ class Preparation:
         self.rng = random.Random(f"{SEED} {self.family.name}")
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
-        self.placements: list[Placements] = []
+        self.placements: dict[str, Placements] = {}  # per device
+        self.broken: Case | None = None  # after which nothing more can be measured in this process
         self.runs: list[Run] = []
 
     def prepare_device(self, device: str, cases: Sequence[Case]) -> None:
@@ -72,7 +74,7 @@ class Preparation:
             return
         finally:
             self.seconds["checking"] += perf_counter() - start
-        self.placements.append(placements)
+        self.placements[device] = placements
         clock = clock_for(device)
         for case in (one for one in cases if one.slowdown == 1):
             result = self.results[case]
@@ -81,6 +83,10 @@ class Preparation:
             except Unavailable as reason:
                 result.skip = str(reason)
                 continue
+            except CaptureError as error:
+                result.error = str(error)
+                self.broken = case
+                return
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
                 free_device_memory(error)
@@ -125,7 +131,7 @@ class Preparation:
             before_it = self.capture(prepared, placements)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
-            value = prepared.call(*prepared.args)
+            value = self.called(prepared, placements)
             returned = perf_counter() - start
             clock.synchronize()
             seconds, calls = before_it + perf_counter() - start, 1
@@ -136,9 +142,14 @@ class Preparation:
                 before, start = watch.compiled(), perf_counter()
                 prepared.call(*prepared.args)
                 clock.synchronize()
-                if watch.compiled() == before:
+                recorded = graphed and calls == 1  # by the second call, of what the first compiled
+                if watch.compiled() == before and not recorded:
                     break
                 seconds, calls = seconds + perf_counter() - start, calls + 1
+            if graphed:
+                placements.restore()
+                poison(reference, case.device, None, prepared.inputs)
+                self.check(result, inputs, prepared.call(*prepared.args), reference)
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
         if prepared.setup_seconds is not None:
             result.first_call["setup"] = prepared.setup_seconds
@@ -150,6 +161,18 @@ class Preparation:
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
+
+    @staticmethod
+    def called(prepared: Prepared, placements: Placements) -> Any:
+        """The first result. A scaler that finds its first factors too large skips the step and tries smaller ones."""
+        scaler = prepared.context.scaler
+        for _ in range(SCALING_CALLS if scaler else 1):
+            before = scaler.get_scale() if scaler else 0.0
+            value = prepared.call(*prepared.args)
+            if scaler is None or scaler.get_scale() >= before:
+                break
+            placements.restore()
+        return value
 
     @staticmethod
     def capture(prepared: Prepared, placements: Placements) -> float:

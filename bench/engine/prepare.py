@@ -60,6 +60,7 @@ class Context:
     workers: int | None = None
     seed: int = 0
     meter: Recorder = field(default_factory=Recorder)
+    scaler: torch.amp.GradScaler | None = None
 
     def next_placement(self) -> None:
         """Another placement begins: another seed, and another line in the meter's book."""
@@ -106,7 +107,7 @@ def assemble(
     if "autocast" in asked:
         fixed["autocast"] = factory
     if "scaler" in asked:
-        fixed["scaler"] = scaler_for(precision, device)
+        fixed["scaler"] = context.scaler = scaler_for(precision, device)
     if "workers" in asked:
         fixed["workers"] = context.workers or 0
     call = functools.partial(function, **fixed) if fixed else function

@@ -95,7 +95,10 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
         host = median(value for rounds in result.host for value in rounds)
         timing["host_seconds"] = host
         timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
-        timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
+        if result.waits:
+            timing["waits"] = True
+        else:
+            timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
     if result.device_seconds is not None:
         timing["device_seconds"] = result.device_seconds
     if result.cold:

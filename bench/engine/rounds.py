@@ -102,7 +102,8 @@ def alternate(
             return "failed"
         gc.collect()
         live = [run for run in runs if run.error is None]
-        for run in live:
+        # Graphs first: capturing one empties the allocator's cache.
+        for run in sorted(live, key=lambda run: run.prepared.graph is None):
             run.placements.append([])
             _attempt(run, run.settle, on_error)
         deadline = monotonic() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)

@@ -11,11 +11,13 @@ from statistics import median
 from time import monotonic, perf_counter
 
 from bench.engine.clock import Block, Clock
+from bench.engine.graph import newest_first
 from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
 from bench.engine.slowdown import extra_work
 from bench.engine.task import Interruptions
+from suites.workload import IMPLIED
 
 WINDOW = 5
 MOST_COLD_CALLS = 10
@@ -92,9 +94,14 @@ class Run:
         if graph is not None:
             with matmul_precision(self.prepared.case.precision):
                 graph.capture()
-        if self.seconds < LONG_CALL_SECONDS:
-            for _ in range(RECORDING_CALLS if self.prepared.case.mode == "reduce-overhead" else 1):
+        case = self.prepared.case
+        if case.mode in IMPLIED:
+            for _ in range(RECORDING_CALLS):
                 self.call()
+            if case.device != "cpu":
+                newest_first(case.device)
+        elif self.seconds < LONG_CALL_SECONDS:
+            self.call()
 
     @contextlib.contextmanager
     def unmetered(self) -> Iterator[None]:

@@ -53,6 +53,7 @@ class TimingRecord(TypedDict):
     wall_seconds: NotRequired[float]  # CUDA: per call, until the device was done
     launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
     device_seconds: NotRequired[float]  # CUDA: per call, without the gaps in which the device waited for launches
+    waits: NotRequired[bool]  # CUDA: a call waits for the device, so that its work alone is not known
     cache: NotRequired[str]  # "cold": each call found the cache full of something else; else it was hot
     disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
 
@@ -229,7 +230,7 @@ class Record(TypedDict):
     trials: NotRequired[list[TrialRecord]]
     operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
     peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
-    reserved_bytes: NotRequired[int]  # CUDA: the most that the allocator had taken from the device meanwhile
+    reserved_bytes: NotRequired[int]  # CUDA: the most that the allocator took from the device for it
     context_bytes: NotRequired[int]  # CUDA: what it takes itself in a process, beside that
     energy: NotRequired[EnergyRecord]
     headroom: NotRequired[HeadroomRecord]

@@ -99,6 +99,7 @@ class CaseResult:
     reserved_bytes: int | None = None  # CUDA
     context_bytes: int | None = None  # CUDA: what it takes itself, beside that
     device_seconds: float | None = None  # CUDA: per call, without the gaps between launches
+    waits: bool = False  # CUDA: a call waits for the device
     energy: EnergyRecord | None = None
     headroom: HeadroomRecord | None = None
     cold: bool = False
@@ -112,3 +113,4 @@ class FamilyResult:
     stop: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     telemetry: Telemetry | None = None  # of the time from the first placement to the last
+    broken: Case | None = None  # it failed in a way that left the process unfit to measure the others

@@ -16,6 +16,10 @@ class Nvml:
 
     NVMLError = pynvml.NVMLError
     NVMLError_GpuIsLost = pynvml.NVMLError_GpuIsLost
+    NVMLError_NotSupported = pynvml.NVMLError_NotSupported
+    NVMLError_NoPermission = pynvml.NVMLError_NoPermission
+    NVMLError_FunctionNotFound = pynvml.NVMLError_FunctionNotFound
+    NVMLError_InvalidArgument = pynvml.NVMLError_InvalidArgument
     NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
     NVML_CLOCK_MEM = pynvml.NVML_CLOCK_MEM
     NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU

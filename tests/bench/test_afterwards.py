@@ -1,5 +1,6 @@
 """The passes after the timing on a GPU: the device's work, memory and energy; one that fails leaves the others."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,17 +26,18 @@ CASE = Case("s", "s", "w", "", (), "w", True, "cuda", "eager", "fp32")
 class Clock(CudaClock):
     """Times nothing: a call takes 100 µs with its launch of 90 µs, of which the device works 7 µs."""
 
-    def __init__(self) -> None:
+    def __init__(self, waits: bool = False) -> None:
+        self.waits = waits
         self.delayed: list[tuple[int, float]] = []
 
     def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
         del call, args, calls, after
         return Block(1e-4, 9e-5, 1e-4)
 
-    def behind_delay(self, call: Any, args: Any, calls: int, launch_seconds: float) -> Block:
+    def behind_delay(self, call: Any, args: Any, calls: int, launch_seconds: float) -> Block | None:
         del call, args
         self.delayed.append((calls, launch_seconds))
-        return Block(7e-6, 9e-5, 2e-4)
+        return None if self.waits else Block(7e-6, 9e-5, 2e-4)
 
     def synchronize(self) -> None: ...
 
@@ -47,7 +49,8 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, name, lambda *_: None)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1000)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5000)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 2**20)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 3 * 2**20)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 2 * 2**20)
 
 
 def run_on(clock: Any, case: Case = CASE, **changes: Any) -> Run:
@@ -71,6 +74,20 @@ def test_the_devices_work_is_timed_behind_a_delay_as_long_as_launching() -> None
     assert clock.delayed == [(10, pytest.approx(9e-5))] * DELAYED_BLOCKS
     assert (result.peak_bytes, result.reserved_bytes) == (4000, 2**20)
     assert result.energy is None
+
+
+@pytest.mark.usefixtures("memory")
+def test_of_a_call_that_waits_for_the_device_its_work_is_not_known() -> None:
+    result = found_of(run_on(Clock(waits=True)))
+    assert result.waits
+    assert result.device_seconds is None
+
+
+@pytest.mark.usefixtures("memory")
+def test_a_graphs_memory_was_taken_when_it_was_captured() -> None:
+    run = run_on(Clock())
+    run = replace(run, prepared=replace(run.prepared, case=replace(CASE, mode="graph")))
+    assert found_of(run).peak_bytes is None
 
 
 @pytest.mark.usefixtures("memory")
@@ -98,7 +115,7 @@ def test_energy_is_measured_where_it_is_asked_for_or_says_why_not(monkeypatch: p
         afterwards, "joules_per_call", lambda some, counter: {"joules": some(), "source": counter.source}
     )
     assert found_of(run_on(Clock()), energy=True).energy == {"why": "its UUID is not known"}
-    assert found_of(run_on(Clock()), energy=True, uuids={"cuda": "a"}).energy == {"joules": 10, "source": "fake"}
+    assert found_of(run_on(Clock()), energy=True, uuids={"cuda": "a"}).energy == {"joules": 300, "source": "fake"}
     assert asked == [("cuda", {}), ("cuda", {"cuda": "a"})]
 
 

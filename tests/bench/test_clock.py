@@ -1,5 +1,6 @@
 """Clocks: per call, and on CUDA by events with one synchronisation after the block."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,9 +110,16 @@ def test_launches_are_hidden_behind_a_delay_that_is_not_timed(log: list[str]) ->
     clock = clocks.CudaClock("cuda:1")
     clock.behind_delay(lambda: None, (), 1, 1e-3)  # calibrates the delay
     log.clear()
-    block = clock.behind_delay(lambda: log.append("call"), (), 2, 1e-3)
+    block = clock.behind_delay(lambda: log.append("call"), (), 2, 1.0)
     assert log == ["synchronize", "sleep", "record", "call", "call", "record", "synchronize event"]
+    assert block is not None
     assert block.seconds == pytest.approx(3e-3)
+
+
+def test_a_call_that_takes_as_long_to_launch_as_the_delay_waits_for_the_device(log: list[str]) -> None:
+    clock = clocks.CudaClock("cuda:1")
+    assert clock.behind_delay(lambda: time.sleep(0.02), (), 1, 1e-4) is None
+    assert "sleep" in log
 
 
 def test_the_delay_lasts_longer_than_launching(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +129,10 @@ def test_the_delay_lasts_longer_than_launching(log: list[str], monkeypatch: pyte
     monkeypatch.setattr(clocks, "sleep", lambda _, number: cycles.append(number))
     clock.behind_delay(lambda: None, (), 10, 1e-4)
     clock.behind_delay(lambda: None, (), 1, 1e-9)
+    clock.behind_delay(lambda: None, (), 1, 9.0)
     assert cycles[0] >= 1e6
     assert cycles[1] >= 1e4  # never nothing at all
+    assert cycles[2] == pytest.approx(1e9 * clocks.MOST_DELAY)  # nor for ever
     assert "sleep" not in log
 
 

@@ -1,8 +1,10 @@
 """Modes with CUDA graphs: captured anew where the inputs moved, poisoned before they are checked, reasons kept."""
 
+import inspect
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,18 +13,22 @@ import torch
 from bench.engine.case import Case, Family, cases_of
 from bench.engine.check import CheckError, check, observed, poison
 from bench.engine.clock import CpuClock
-from bench.engine.graph import WARM_UP_CALLS, Captured, skipped_graphs, step_by_step
+from bench.engine.conductor import Conductor
+from bench.engine.graph import WARM_UP_CALLS, Captured, CaptureError, newest_first, skipped_graphs, step_by_step
 from bench.engine.inputs import Placements
 from bench.engine.measure import measure
+from bench.engine.preparation import Preparation
 from bench.engine.prepare import Context, assemble, prepare
 from bench.engine.run import Run
-from bench.engine.task import Task
+from bench.engine.task import CaseResult, FamilyResult, Task
 from suites import Suite
+from suites.registry import load
 from suites.workload import SuiteError, Unavailable, Workload
 
 FILE = """
 import torch
 from suites import Suite
+from suites.registry import load
 
 suite = Suite("graphs")
 
@@ -73,16 +79,23 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             assert other is not None
 
     @contextmanager
-    def surrounded(name: str) -> Iterator[None]:
+    def surrounded(name: str, stream: object = None) -> Iterator[None]:
+        """As torch.cuda.graph does, it goes on to its end whatever happens within, and may fail there, too."""
+        assert stream is None or isinstance(stream, Stream)
         events.append(f"in {name}")
-        yield
+        try:
+            yield
+        except RuntimeError as error:
+            again = "CUDA error: operation failed due to a previous error during capture"
+            raise (RuntimeError(again) if stream else error) from None
         events.append(f"out {name}")
 
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "device", lambda _: surrounded("device"))
     monkeypatch.setattr(torch.cuda, "stream", lambda _: surrounded("stream"))
-    monkeypatch.setattr(torch.cuda, "graph", lambda _: surrounded("graph"))
+    monkeypatch.setattr(torch.cuda, "graph", lambda _, stream: surrounded("graph", stream))
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda _: events.append("stream restored"))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     return events
 
@@ -129,8 +142,6 @@ def of(function: Callable[..., Any]) -> Workload:
 def test_a_family_with_a_graph_is_measured_and_its_graph_follows_the_inputs(tmp_path: Any) -> None:
     path = tmp_path / "graphs.py"
     path.write_text(FILE)
-    from suites.registry import load
-
     (suite,) = load(str(path))
     found = [case for case, _ in cases_of(str(path), suite, tier="quick", devices=["cpu"])]
     assert [case.mode for case in found] == ["eager", "graph"]
@@ -141,6 +152,91 @@ def test_a_family_with_a_graph_is_measured_and_its_graph_follows_the_inputs(tmp_
         assert one.check["relative_error"] is not None
         assert len(one.blocks) >= 8
     assert len(FakeGraph.made) > len(result.results[1].blocks)  # once per placement, and for the check
+
+
+def test_what_cannot_be_captured_says_why_and_leaves_the_stream_as_it_was(log: list[str]) -> None:
+    def waits(x: int) -> None:
+        if "in graph" in log:
+            raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({x})")
+
+    with pytest.raises(CaptureError, match=r"RuntimeError: CUDA error: operation not permitted .* \(7\)"):
+        Captured(waits, (7,), "cuda:0").capture()
+    assert "stream restored" in log
+
+
+def test_a_family_goes_on_in_a_new_worker_without_what_could_not_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = of(lambda x: x)
+    eager, graph = a_case(workload, "eager"), a_case(workload, "graph")
+    asked: list[tuple[Case, ...]] = []
+
+    def once(_: Conductor, task: Task, listen: Any) -> FamilyResult:
+        del listen
+        asked.append(task.family.cases)
+        results = [CaseResult(case, error="it cannot" if case == graph else None) for case in task.family.cases]
+        broken = graph if graph in task.family.cases else None
+        return FamilyResult(results, "failed" if broken else "precise", {"checking": 1.0}, broken=broken)
+
+    monkeypatch.setattr(Conductor, "_measure", once)
+    conductor = Conductor()
+    found = conductor.measure(Task(Family((eager, graph), (eager, graph)), 1.0, 1), lambda _: None)
+    conductor.close()
+    assert asked == [(eager, graph), (eager,)]
+    assert [(one.case, one.error) for one in found.results] == [(eager, None), (graph, "it cannot")]
+    assert (found.stop, found.seconds, found.broken) == ("precise", {"checking": 2.0}, None)
+
+
+def test_a_worker_stops_at_what_could_not_be_captured(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Captured) -> None:
+        raise CaptureError("it cannot be captured in a CUDA graph: no")
+
+    monkeypatch.setattr(Captured, "capture", fail)
+    path = tmp_path / "graphs.py"
+    path.write_text(FILE)
+    (suite,) = load(str(path))
+    found = [case for case, _ in cases_of(str(path), suite, tier="quick", devices=["cpu"])]
+    result = measure(Task(Family(tuple(found), tuple(found)), 0.3, 1, str(tmp_path)), lambda *_: None)
+    assert result.broken == found[1]
+    assert result.results[1].error == "it cannot be captured in a CUDA graph: no"
+    assert not result.results[0].blocks
+
+
+def test_inductors_newest_recordings_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor import cudagraph_trees
+
+    nodes = [SimpleNamespace(id=cudagraph_trees.GraphID(number)) for number in (3, 7, 5)]
+    asked: list[Any] = []
+
+    def get_manager(index: int, create_if_none_exists: bool = True) -> Any:
+        asked.append((index, create_if_none_exists))
+        return SimpleNamespace(roots={"f": nodes}) if index else None
+
+    assert inspect.signature(cudagraph_trees.get_manager).parameters.keys() >= {"create_if_none_exists"}
+    monkeypatch.setattr(cudagraph_trees, "get_manager", get_manager)
+    newest_first("cuda:1")
+    newest_first("cuda")
+    assert [node.id.id for node in nodes] == [7, 5, 3]
+    assert asked == [(1, False), (0, False)]
+
+
+def test_a_scaler_that_finds_its_first_factor_too_large_tries_smaller_ones() -> None:
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    placements = Placements((model, optimizer), random.Random(0))
+    scaler: Any = SimpleNamespace(scale=4.0, get_scale=lambda: scaler.scale)
+    before = model.weight.detach().clone()
+    seen: list[float] = []
+
+    def step() -> str:
+        seen.append(scaler.scale)
+        assert torch.equal(model.weight, before)
+        if scaler.scale > 1:
+            scaler.scale /= 2
+            model.weight.data.fill_(torch.inf)  # whatever a skipped step leaves behind
+        return "done"
+
+    prepared: Any = SimpleNamespace(context=SimpleNamespace(scaler=scaler), call=step, args=())
+    assert Preparation.called(prepared, placements) == "done"
+    assert seen == [4.0, 2.0, 1.0]
 
 
 @pytest.mark.usefixtures("log")

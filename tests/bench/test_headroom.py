@@ -63,7 +63,8 @@ def test_a_step_is_tried_with_growing_inputs_until_the_gpu_refuses(monkeypatch: 
 
     for name in ("empty_cache", "reset_peak_memory_stats", "synchronize"):
         monkeypatch.setattr(torch.cuda, name, lambda *_: None)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 4 * seen[-1])
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 1000 + 4 * seen[-1])
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 1000)  # by the family's own tensors
 
     def inputs(device: torch.device, batch: int) -> tuple[torch.Tensor]:
         assert device.type == "cuda"

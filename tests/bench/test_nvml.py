@@ -80,6 +80,16 @@ def test_a_field_that_this_gpu_lacks_is_missing_and_not_asked_for_again() -> Non
     assert "nvmlDeviceGetTemperature" not in dict(nvml.asked)
 
 
+def test_what_fails_once_is_asked_for_again() -> None:
+    nvml = Nvml()
+    gpu = device(nvml)
+    nvml.answers["nvmlDeviceGetPowerUsage"] = error(pynvml.NVML_ERROR_TIMEOUT)
+    assert "power_w" not in gpu.read(READINGS)
+    nvml.answers["nvmlDeviceGetPowerUsage"] = 100_000
+    assert gpu.read(READINGS)["power_w"] == 100
+    assert gpu.missing == {}
+
+
 def test_a_gpu_that_falls_off_the_bus_ends_its_readings() -> None:
     nvml = Nvml()
     gpu = device(nvml)

@@ -42,6 +42,26 @@ def test_what_a_call_waits_for_is_named() -> None:
     assert small.energy == ""
 
 
+def test_a_call_that_waits_for_the_device_is_not_called_launch_bound() -> None:
+    document = make_gpu_run()
+    timing = document["benchmarks"][1]["extra_info"][KEY]["timing"]
+    del timing["launch_bound"], timing["device_seconds"]
+    timing["waits"] = True
+    assert of(document).rows[0].limit == "the device, within each call"
+
+
+def test_energies_without_a_gpu_have_a_part_of_their_own_and_so_has_why_there_are_none() -> None:
+    document = make_run()
+    record = document["benchmarks"][0]["extra_info"][KEY]
+    record["energy"] = {"why": "this system has no energy counter of the CPU (RAPL)"}
+    found = of(document)
+    assert (found.title, found.rows) == ("Energy", ())
+    assert "this system has no energy counter" in render(from_json(document))
+    record["energy"] = {"joules": 0.1, "seconds": 5.0, "changes": 50, "source": "rapl"}
+    assert of(document).title == "Energy"
+    assert of(make_gpu_run()).title == "GPU and energy"
+
+
 def test_cudas_own_memory_is_apart() -> None:
     assert "CUDA itself takes 640 MiB in each process" in render(from_json(make_gpu_run()))
 
