@@ -63,18 +63,28 @@ def infer_eager(model: nn.Module, x: Tensor) -> Tensor:
         return model(x)  # type: ignore[no-any-return]
 
 
-def serving(make: Callable[[nn.Module, Tensor], Served]) -> Implementation:
-    """``make(model, x)`` is the setup; what it returns is called under inference_mode as the model itself is."""
+class Serving:
+    """Calls a program under inference_mode as the model itself is; ``read`` makes it, with weights of its own."""
 
-    def setup(model: nn.Module, x: Tensor) -> Callable[[nn.Module, Tensor], Any]:
-        served = make(model, x)
+    def __init__(self, read: Callable[[], Served]) -> None:
+        self._read, self._served = read, read()
 
-        def infer(model: nn.Module, x: Tensor) -> Any:
-            del model
-            with torch.inference_mode():
-                return served(x)
+    def __call__(self, model: nn.Module, x: Tensor) -> Any:
+        del model
+        with torch.inference_mode():
+            return self._served(x)
 
-        return infer
+    def renew(self) -> Serving:
+        """The same with its weights in other memory."""
+        return Serving(self._read)
+
+
+def serving(format: Format) -> Implementation:
+    """The setup exports the model into a file, from which it is served."""
+
+    def setup(model: nn.Module, x: Tensor) -> Serving:
+        path = written(format, model, x)
+        return Serving(lambda: format.read(path, model))
 
     return Implementation(setup, setup=True, modes=EAGER)
 
@@ -83,9 +93,9 @@ suite.compare(
     "infer",
     {
         "eager": infer_eager,
-        "torchscript": serving(TORCHSCRIPT.make),
-        "torch_export": serving(lambda model, x: EXPORTED.make(model, x).module()),
-        "onnxruntime": serving(lambda model, x: ONNX.read(written(ONNX, model, x), model)),
+        "torchscript": serving(TORCHSCRIPT),
+        "torch_export": serving(EXPORTED),
+        "onnxruntime": serving(ONNX),
     },
     about="Logits of a batch, by the model itself and by what it was exported to",
     inputs=model_and_images,

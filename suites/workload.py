@@ -118,7 +118,8 @@ class Implementation:
     Attributes:
         function: what is timed; with ``setup``, makes what is timed.
         setup: ``function(*inputs)`` is called once, apart from the timing, and returns the function of
-            the inputs that is timed: an exported program, a session, a logger.
+            the inputs that is timed: an exported program, a session, a logger. If that holds memory of its own
+            it should have a method ``renew()``, which returns the same with other memory, for each placement.
         modes, precisions, devices: the variants it has, where they are fewer than the workload's.
     """
 

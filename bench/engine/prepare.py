@@ -81,6 +81,7 @@ class Prepared:
     inputs: tuple[Any, ...]
     context: Context
     setup_seconds: float | None = None
+    renew: Callable[[], Callable[..., Any]] | None = None  # makes the call anew, with its own memory elsewhere
     graph: Captured | None = None  # to be captured before the first call, and whenever the inputs have moved
 
 
@@ -211,7 +212,14 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     elif case.mode != "eager":
         call = compiled(call, case.mode)
         args = tuple(with_own_optimizers(value) for value in args)
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, graph)
+    renew = getattr(function, "renew", None) if implementation.setup and case.mode == "eager" else None
+    if renew is not None:
+
+        def anew() -> Callable[..., Any]:
+            return assemble(renew(), case.precision, case.device, context)
+
+        return Prepared(case, call, args, tuple(inputs), context, setup_seconds, anew)
+    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, graph=graph)
 
 
 def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:

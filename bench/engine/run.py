@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from time import monotonic, perf_counter
 
@@ -21,7 +21,7 @@ from suites.workload import IMPLIED
 
 WINDOW = 5
 MOST_COLD_CALLS = 10
-RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew for the new memory
+RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
 STILL_FALLING = 0.98
 
 
@@ -86,7 +86,7 @@ class Run:
             return result
 
     def settle(self) -> None:
-        """After its inputs have moved: capture its graph anew, and make the first calls, untimed.
+        """After its inputs have moved: make anew what it holds itself, and make the first calls, untimed.
 
         A long call is not made for nothing.
         """
@@ -95,10 +95,12 @@ class Run:
             with matmul_precision(self.prepared.case.precision):
                 graph.capture()
         case = self.prepared.case
-        if case.mode in IMPLIED:
+        if self.prepared.renew is not None:
+            self.prepared = replace(self.prepared, call=self.prepared.renew())
+        if case.mode in IMPLIED or self.prepared.renew is not None:
             for _ in range(RECORDING_CALLS):
                 self.call()
-            if case.device != "cpu":
+            if case.mode in IMPLIED and case.device != "cpu":
                 newest_first(case.device)
         elif self.seconds < LONG_CALL_SECONDS:
             self.call()

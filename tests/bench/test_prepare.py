@@ -4,9 +4,11 @@ import torch
 
 from bench.engine.case import cases_of, worker_counts
 from bench.engine.ceilings import measure_ceilings
+from bench.engine.clock import CpuClock
 from bench.engine.passes import count_operators, peak_memory
-from bench.engine.prepare import Context, Recorder, assemble, with_own_optimizers
+from bench.engine.prepare import Context, Recorder, assemble, prepare, with_own_optimizers
 from bench.engine.record import highest
+from bench.engine.run import Run
 from bench.engine.task import CeilingTask
 from suites import Axis, Implementation, Meter, Suite
 
@@ -85,6 +87,32 @@ def test_operators_are_counted_below_autograd_and_views_are_not() -> None:
     assert count_operators(lambda: (x.detach() * 2).view(2, 2) + 1) == 2
     forward = count_operators(lambda: (x * 2).sum())
     assert count_operators(lambda: (x * 2).sum().backward()) > forward
+
+
+def test_what_holds_memory_of_its_own_is_made_anew_for_each_placement() -> None:
+    class Served:
+        made: list[int] = []
+
+        def __init__(self) -> None:
+            self.number = len(self.made)
+            self.made.append(self.number)
+
+        def __call__(self, x: int, workers: int) -> tuple[int, int, int]:
+            return self.number, x, workers
+
+        def renew(self) -> "Served":
+            return Served()
+
+    suite = Suite("s")
+    served = Implementation(lambda _: Served(), setup=True)
+    workload = suite.compare("w", {"w": served}, inputs=lambda _: (7,), modes=["eager"], workers=[3])
+    ((case, _),) = cases_of("s", suite, tier="quick", devices=["cpu"])
+    run = Run(prepare(workload, case, (7,)), CpuClock())
+    assert run.call() == (0, 7, 3)
+    run.settle()
+    assert run.call() == (1, 7, 3)
+    run.settle()
+    assert run.call() == (2, 7, 3)
 
 
 def test_peak_memory_is_what_a_call_holds_at_once() -> None:
