@@ -90,12 +90,12 @@ def test_operators_are_counted_below_autograd_and_views_are_not() -> None:
 
 
 def test_what_holds_memory_of_its_own_is_made_anew_for_each_placement() -> None:
-    class Served:
-        made: list[int] = []
+    made: list[int] = []
 
+    class Served:
         def __init__(self) -> None:
-            self.number = len(self.made)
-            self.made.append(self.number)
+            self.number = len(made)
+            made.append(self.number)
 
         def __call__(self, x: int, workers: int) -> tuple[int, int, int]:
             return self.number, x, workers
