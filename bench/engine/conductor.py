@@ -22,6 +22,7 @@ from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Task
 
 SILENT_SECONDS = 600.0
 POLL_SECONDS = 0.2
+LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
 
 Listen = Callable[[worker.Progress], None]
 
@@ -48,6 +49,8 @@ class Conductor:
         self._running = False
         self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
+        if not room_for_sockets():
+            self.spawn_workers()
 
     def start(self, *, compiler: bool) -> None:
         """Let the fork server start importing, without waiting for it; a second call changes nothing.
@@ -180,6 +183,11 @@ class Conductor:
                 raise WorkerError(
                     f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{printed(log)}"
                 )
+
+
+def room_for_sockets() -> bool:
+    """Whether the path of a socket below the temporary folder, as the fork server needs one, is short enough."""
+    return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
 
 
 def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:

@@ -33,6 +33,7 @@ from suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
+LONE_SECONDS = 2.0  # for a case that is compared with none
 
 
 class Stages(Preparation):
@@ -105,26 +106,20 @@ class Stages(Preparation):
             for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
                 context.next_placement()
 
+        comparisons = self.comparisons(runs)
+        # Where nothing is left to compare more time settles nothing.
+        share = self.task.seconds if comparisons else min(self.task.seconds, LONE_SECONDS * len(runs))
         set_repeats(runs)
-        rounds = rounds_per_placement(runs, self.task.seconds)
-        stretch(runs, rounds, self.task.seconds)
+        rounds = rounds_per_placement(runs, share)
+        stretch(runs, rounds, share)
         start = perf_counter()
         gauge = Gauge()
 
         def told(_: int) -> None:
             gauge.sample()
-            self.tell("timing", min(1.0, (perf_counter() - start) / self.task.seconds))
+            self.tell("timing", min(1.0, (perf_counter() - start) / share))
 
-        stop = alternate(
-            runs,
-            self.comparisons(runs),
-            fresh,
-            Stopping(self.task.seconds),
-            rounds,
-            self.rng,
-            self.reason,
-            told,
-        )
+        stop = alternate(runs, comparisons, fresh, Stopping(share), rounds, self.rng, self.reason, told)
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed

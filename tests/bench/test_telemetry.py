@@ -146,7 +146,7 @@ class Idle:
     class case:
         precision, mode = "fp32", "eager"
 
-    graph = None
+    graph = renew = None
 
     class context:
         class meter:
