@@ -60,12 +60,19 @@ def measure(session: nox.Session, name: str, *options: str) -> None:
         session.error(f"{len(failed)} case(s) failed; the report says why")
 
 
+def needs_driver(session: nox.Session) -> None:
+    """Fail before anything is installed where there is no NVIDIA driver."""
+    if shutil.which("nvidia-smi") is None and not Path("/proc/driver/nvidia/version").exists():
+        session.error("there is no NVIDIA driver on this machine (no nvidia-smi), and so no GPU to measure")
+
+
 @nox.session(name="bench-cuda")
 def bench_cuda(session: nox.Session) -> None:
     """The default tier on CPU and GPU; fails at once without a GPU.
 
     Anything after ``--`` goes to pytest: ``nox -s bench-cuda -- --energy -k matmul``.
     """
+    needs_driver(session)
     install(session, "[export,logging,data]")
     session.run("python", "-c", NEEDS_GPU)
     measure(session, "cuda", "--tier", "default", "--budget", "8m")
@@ -74,6 +81,7 @@ def bench_cuda(session: nox.Session) -> None:
 @nox.session(name="check-cuda")
 def check_cuda(session: nox.Session) -> None:
     """The tests that need a GPU; fails at once without one."""
+    needs_driver(session)
     install(session, "[test]")
     session.run("python", "-c", NEEDS_GPU)
     session.run("pytest", "tests", "-m", "cuda", *session.posargs)

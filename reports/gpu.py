@@ -20,6 +20,7 @@ FACTS = {  # fact → its words and unit
     "power_limit_w": ("power limit", "W"),
     "default_power_limit_w": ("default power limit", "W"),
     "most_sm_mhz": ("highest SM clock", "MHz"),
+    "set_sm_mhz": ("SM clock as set", "MHz"),
     "most_memory_mhz": ("highest memory clock", "MHz"),
     "memory_bytes": ("memory", "B"),
     "ecc": ("ECC", ""),

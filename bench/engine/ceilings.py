@@ -23,6 +23,7 @@ PATTERNS = 36  # roughly how many are timed on a device
 LONGEST_CALL = 0.1
 BLOCK_SECONDS = 1e-3
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
+CUDA_ONLY = ("tf32", "fp16")
 LARGEST = {"cpu": 2048, "cuda": 8192}
 WORKING_SETS = {"cpu": [2**18, 2**20, 2**22, 2**24, 2**26, 2**27], "cuda": [2**24, 2**26, 2**28, 2**30]}
 LARGE = 2**26  # working sets from here on take a second to fill alone
@@ -109,7 +110,7 @@ def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
                 flops_per_second={
                     precision: matrix_product(device, precision, each)
                     for precision in task.precisions
-                    if not (kind == "cpu" and precision == "tf32")
+                    if kind != "cpu" or precision not in CUDA_ONLY
                 },
                 bytes_per_second={
                     str(size): memory_traffic(device, size, each)

@@ -26,6 +26,7 @@ FACTS: Mapping[str, Field] = {
     "default_power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerManagementDefaultLimit(gpu) / 1000,
     "most_sm_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
     "most_memory_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+    "set_sm_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetApplicationsClock(gpu, nvml.NVML_CLOCK_SM),
     "memory_bytes": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).total,
     "ecc": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetEccMode(gpu)[0]],
     "mig": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetMigMode(gpu)[0]],

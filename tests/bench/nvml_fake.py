@@ -36,6 +36,7 @@ class Nvml:
             "nvmlDeviceGetEnforcedPowerLimit": 700_000,
             "nvmlDeviceGetPowerManagementDefaultLimit": 700_000,
             "nvmlDeviceGetMaxClockInfo": 1980,
+            "nvmlDeviceGetApplicationsClock": 1980,
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=2**37, used=2**30, free=2**36),
             "nvmlDeviceGetEccMode": [1, 1],
             "nvmlDeviceGetMigMode": [0, 0],
