@@ -69,6 +69,12 @@ def without_a_tuple(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
+@suite.workload(inputs=vector, modes=["eager"])
+def fine(x: torch.Tensor) -> torch.Tensor:
+    """Works."""
+    return x + 1
+
+
 @suite.workload(
     inputs=lambda device: (torch.nn.Sequential(torch.nn.Linear(3, 3)).to(device), torch.ones(3, device=device)),
     modes=["eager", "compile-model"],
@@ -77,9 +83,3 @@ def without_a_tuple(x: torch.Tensor) -> torch.Tensor:
 def observed_by_index(model: torch.nn.Sequential, x: torch.Tensor) -> torch.Tensor:
     """Works, with the model compiled, too, although what is observed is the module itself."""
     return model.eval()(x)
-
-
-@suite.workload(inputs=vector, modes=["eager"])
-def fine(x: torch.Tensor) -> torch.Tensor:
-    """Works."""
-    return x + 1
