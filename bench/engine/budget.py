@@ -10,7 +10,7 @@ from bench.engine.estimate import MIN_PLACEMENTS
 from suites.workload import COMPILED
 
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
-FIRST_GUESS = {"eager": 0.05, "compile": 4.0}  # seconds until a case can be timed
+FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed
 LEAST_SECONDS = 0.4
 SECONDS_PER_CASE = 2.0
 CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # the least, and what checking and warming up take

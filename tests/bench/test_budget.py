@@ -37,7 +37,9 @@ def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> 
     after = budget.allot(second)
     assert before is not None
     assert after is not None
-    learned = (5 * 4.0 + (20.0 - 0.05)) / 6  # one that took 20 s does not mean that the others do
+    learned = (
+        5 * budgets.FIRST_GUESS["compile"] + (20.0 - 0.05)
+    ) / 6  # one that took 20 s does not mean that the others do
     assert after == pytest.approx((70 - 2 * learned - 2 * 0.05) / 2, rel=0.01)
     assert after < before
 
