@@ -20,6 +20,7 @@ WINDOW_SECONDS = 5.0
 LEAST_CHANGES = 10
 PATIENCE_SECONDS = 1.0  # for the first change
 ENERGY_SECONDS = WINDOW_SECONDS + PATIENCE_SECONDS / 2  # about what a case takes
+ENERGY = {"energy": COUNTERS["energy"]}
 RAPL = Path("/sys/class/powercap")
 
 
@@ -46,7 +47,7 @@ class GpuCounter:
         Raises:
             OSError: it cannot be read any more.
         """
-        found = self.device.read({"energy": COUNTERS["energy"]})
+        found = self.device.read(ENERGY)
         if not found:
             raise OSError(self.device.lost or self.device.missing["energy"])
         return float(found["energy"])
@@ -92,7 +93,7 @@ def counter_for(device: str, uuids: Mapping[str, str], rapl: Path = RAPL, nvml: 
             return why or "its UUID is not known"
         if found.is_slice:
             return "a slice of a GPU (MIG) has no energy counter of its own"
-        found.read({"energy": COUNTERS["energy"]})
+        found.read(ENERGY)
         return found.lost or found.missing.get("energy") or GpuCounter(found)
     packages = sorted(path for path in rapl.glob("intel-rapl:*") if path.name.count(":") == 1)
     if not packages:

@@ -213,13 +213,8 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         call = compiled(call, case.mode)
         args = tuple(with_own_optimizers(value) for value in args)
     renew = getattr(function, "renew", None) if implementation.setup and case.mode == "eager" else None
-    if renew is not None:
-
-        def anew() -> Callable[..., Any]:
-            return assemble(renew(), case.precision, case.device, context)
-
-        return Prepared(case, call, args, tuple(inputs), context, setup_seconds, anew)
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, graph=graph)
+    anew = None if renew is None else lambda: assemble(renew(), case.precision, case.device, context)
+    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, anew, graph)
 
 
 def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:

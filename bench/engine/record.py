@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any, cast
 
 from bench.engine import self_check
 from bench.engine.case import KNOBS, Case, Family
@@ -37,18 +38,16 @@ def bound(value: float) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
+def known(source: object, *names: str) -> dict[str, Any]:
+    """Those of the attributes that are not None, by their names."""
+    return {name: value for name in names if (value := getattr(source, name)) is not None}
+
+
 def cost_record(workload: Workload, case: Case) -> CostRecord:
     """What one call of the case costs, as far as its author says."""
-    record = CostRecord()
-    if workload.cost is not None:
-        cost = workload.cost(**dict(case.size))
-        if cost.flops is not None:
-            record["flops"] = cost.flops
-        if cost.bytes is not None:
-            record["bytes"] = cost.bytes
-        if cost.samples is not None:
-            record["samples"] = cost.samples
-    return record
+    if workload.cost is None:
+        return CostRecord()
+    return cast(CostRecord, known(workload.cost(**dict(case.size)), "flops", "bytes", "samples"))
 
 
 def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupRecord:
@@ -123,19 +122,8 @@ def with_extras(record: Record, result: CaseResult) -> Record:
     }
     if meters:
         record["meters"] = meters
-    if result.operators is not None:
-        record["operators"] = result.operators
-    if result.peak_bytes is not None:
-        record["peak_bytes"] = result.peak_bytes
-    if result.reserved_bytes is not None:
-        record["reserved_bytes"] = result.reserved_bytes
-    if result.context_bytes is not None:
-        record["context_bytes"] = result.context_bytes
-    if result.headroom is not None:
-        record["headroom"] = result.headroom
-    if result.energy is not None:
-        record["energy"] = result.energy
-    return record
+    found = known(result, "operators", "peak_bytes", "reserved_bytes", "context_bytes", "headroom", "energy")
+    return cast(Record, {**record, **found})
 
 
 def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[TrialRecord]:
