@@ -18,7 +18,8 @@ MOST_STRETCH = 3.0
 GUESS_COUNTS = 5  # the first guess weighs as much as so many families
 LITTLE = 0.3  # the weight of a family that gets little of what is shared out
 LONG_SECONDS = 2.0
-TOLERANCE = 0.05  # of the budget: what it may be overdrawn by what a family needs at least
+TOLERANCE = 0.05  # of a budget that was asked for: what families may overdraw it by for the least they need
+TOLERATED_SECONDS = 60.0  # the same for a tier's own budget
 
 
 class Budget:
@@ -32,6 +33,8 @@ class Budget:
     Args:
         call_seconds: family name → roughly how long one call takes, where its author says so.
         extra: seconds that every case takes beside that, such as for its energy.
+        asked_for: the user has set it, so that it is kept to; a tier's own may be overdrawn by a minute rather
+            than leave families out.
     """
 
     def __init__(
@@ -40,10 +43,12 @@ class Budget:
         families: Sequence[Family],
         call_seconds: Mapping[str, float] | None = None,
         extra: float = 0.0,
+        *,
+        asked_for: bool = True,
     ) -> None:
         self._extra = extra
         self._deadline = monotonic() + seconds
-        self._tolerated = TOLERANCE * seconds
+        self._tolerated = TOLERANCE * seconds if asked_for else TOLERATED_SECONDS
         self._left = list(families)
         self._call_seconds = call_seconds or {}
         self._seen: dict[str, list[float]] = {"eager": [], "compile": []}
@@ -70,15 +75,17 @@ class Budget:
 
     def allot(self, family: Family) -> float | None:
         """Seconds for timing ``family``'s blocks; None when what is left of the budget is too short for it."""
-        least = self._fixed(family) + self._long_calls(family) + LEAST_SECONDS
+        there_is = self.seconds_left() + self._tolerated
         nothing_yet = not self._used
-        if self.seconds_left() <= 0 or (least > self.seconds_left() + self._tolerated and not nothing_yet):
+        if there_is <= 0 or (self._least(family) > there_is and not nothing_yet):
             return None
-        needed = sum(self._fixed(other) + self._long_calls(other) for other in self._left)
-        spare = max(0.0, self.seconds_left() - needed)
+        spare = max(0.0, self.seconds_left() - sum(self._least(other) for other in self._left))
         weights = sum(self._weight(other) for other in self._left)
         share = spare * min(1.0, self._stretch() * self._weight(family) / weights)
-        return max(self._long_calls(family) + share, LEAST_SECONDS)
+        return self._long_calls(family) + LEAST_SECONDS + share
+
+    def _least(self, family: Family) -> float:
+        return self._fixed(family) + self._long_calls(family) + LEAST_SECONDS
 
     def _weight(self, family: Family) -> float:
         """Its cases. Little for one alone: nothing is compared, and a time per call is not what to rely on.

@@ -188,7 +188,9 @@ class Session:
 
     def _start_budget(self, first: Family) -> None:
         extra = ENERGY_SECONDS if self.options.energy else 0.0
-        self.budget = Budget(self.options.budget_seconds, self.families, self.call_seconds(), extra)
+        self.budget = Budget(
+            self.options.budget_seconds, self.families, self.call_seconds(), extra, asked_for=self.options.budget_given
+        )
         if self.check_only:
             return
         started = monotonic()

@@ -24,8 +24,9 @@ def test_timing_time_goes_by_number_of_cases() -> None:
     small, large = family("a", "eager", "eager"), family("b", *("eager",) * 6)
     budget = budgets.Budget(41.0, [small, large])
     shares = [budget.allot(each) for each in (small, large)]
-    assert shares[1] == pytest.approx(3 * shares[0])  # type: ignore[operator]
-    assert sum(shares) <= 41.0  # type: ignore[arg-type]
+    beyond = [share - budgets.LEAST_SECONDS for share in shares if share is not None]
+    assert beyond[1] == pytest.approx(3 * beyond[0])
+    assert sum(beyond) + 2 * budgets.LEAST_SECONDS <= 41.0
 
 
 def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> None:
@@ -71,7 +72,7 @@ def test_what_families_do_not_need_stretches_the_shares_of_those_after_them() ->
     before = budget.allot(families[0])
     budget.done(families[0], 0.0, timing=(before or 0.0, (before or 0.0) / 2))
     after = budget.allot(families[1])
-    assert after == pytest.approx(2 * (before or 0.0) * 8 / 7, rel=0.05)
+    assert after == pytest.approx(2 * (before or 0.0) * 8 / 7, rel=0.1)
 
 
 @pytest.mark.usefixtures("clock")
@@ -104,6 +105,29 @@ def test_a_used_up_budget_gives_nothing(clock: list[float]) -> None:
     budget = budgets.Budget(10.0, [one])
     clock[0] += 11
     assert budget.allot(one) is None
+
+
+def test_every_family_keeps_its_least_share_however_much_the_first_ones_could_use(clock: list[float]) -> None:
+    families = [family(f"f{place}", "eager", "eager") for place in range(30)]
+    budget = budgets.Budget(30 * 2 * budgets.LEAST_SECONDS, families)
+    for one in families:
+        share = budget.allot(one)
+        assert share is not None
+        assert share >= budgets.LEAST_SECONDS
+        clock[0] += share
+        budget.done(one, 0.0, timing=(share, share / 10))  # so that the shares of those that follow are stretched
+
+
+def test_only_a_budget_that_nobody_asked_for_may_be_overdrawn_rather_than_leave_families_out(
+    clock: list[float],
+) -> None:
+    first, second = family("a", "eager"), family("b", "eager", "compile")
+    for asked_for in (True, False):
+        budget = budgets.Budget(90.0, [first, second], asked_for=asked_for)
+        budget.allot(first)
+        budget.done(first, 0.0, timing=(1.0, 1.0))
+        clock[0] += 100
+        assert (budget.allot(second) is None) is asked_for
 
 
 @pytest.mark.usefixtures("clock")
