@@ -22,6 +22,7 @@ from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
+from reports.heatmap import heatmap
 from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.noise import noise
@@ -77,6 +78,7 @@ def render(run: Run) -> str:
             quiet=QUIET,
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,
+            heatmap=heatmap(run),
             suites=sections.suites(run, tables),
             details=sections.details(run),
             choices={name: _choices(tables.cases, name) for name in FILTERS},

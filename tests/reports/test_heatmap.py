@@ -1,0 +1,64 @@
+"""The table of case × knob holds every speed-up over the reference's settings once, where it belongs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from reports.heatmap import HeatMap, heatmap
+from reports.load import from_json
+from reports.page import render
+from tests.reports.sample import make_run
+
+
+@pytest.fixture(scope="module")
+def drawn() -> HeatMap:
+    found = heatmap(from_json(make_run()))
+    assert found is not None
+    return found
+
+
+def records(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one["extra_info"]["torchduet"] for one in document["benchmarks"]]
+
+
+def test_every_cell_is_a_speed_up_of_the_case_that_it_leads_to(drawn: HeatMap) -> None:
+    by_anchor = {f"case-{place + 1}": record for place, record in enumerate(records(make_run()))}
+    cells = [cell for _, rows in drawn.suites for row in rows for cell in row.cells if cell]
+    assert len(cells) == len({cell.anchor for cell in cells}) > 3
+    for cell in cells:
+        assert cell.ratio in [one["ratio"] for one in by_anchor[cell.anchor]["speedups"]]
+
+
+def test_a_column_says_what_differs_and_from_what(drawn: HeatMap) -> None:
+    assert ("compile", "eager") in drawn.columns
+    assert all(len(row.cells) == len(drawn.columns) for _, rows in drawn.suites for row in rows)
+
+
+def test_single_knobs_stand_before_several_at_once(drawn: HeatMap) -> None:
+    together = [" + " in title for title, _ in drawn.columns]
+    assert together == sorted(together)
+
+
+def test_what_is_not_settled_has_no_shade(drawn: HeatMap) -> None:
+    for cell in (cell for _, rows in drawn.suites for row in rows for cell in row.cells if cell):
+        assert (cell.shade > 0) == (cell.verdict in ("faster", "slower"))
+        assert 0 <= cell.shade <= 1
+
+
+def test_a_family_without_its_reference_is_left_out_and_few_cells_make_no_table() -> None:
+    document = make_run()
+    for record in records(document):
+        record["case"]["reference"] = False
+    assert heatmap(from_json(document)) is None
+
+
+def test_the_page_shows_the_verdict_of_each_cell_in_words_and_signs() -> None:
+    page = render(from_json(make_run()))
+    section = page[page.index('id="heatmap"') : page.index('id="cases"')]
+    cells = re.findall(r'<td class="num (\w+)(?: less)?" style="--shade: ([\d.]+)">(.*?)</td>', section)
+    assert cells
+    for verdict, _, inner in cells:
+        assert f'<span class="hidden">{verdict}</span>' in inner
