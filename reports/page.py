@@ -19,6 +19,7 @@ from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICT
 from bench.engine.schema import KEY, QUIET
 from reports import duet, gpu, loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
+from reports.download import downloads
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
@@ -81,6 +82,7 @@ def render(run: Run) -> str:
             heatmap=heatmap(run),
             suites=sections.suites(run, tables),
             details=sections.details(run),
+            downloads=downloads(tables),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),

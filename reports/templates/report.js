@@ -1,4 +1,4 @@
-// Unfolds the evidence for printing, and sorts and filters the tables of cases; the view is kept in the address's
+// Unfolds the evidence for printing, writes tables out as CSV, and sorts and filters the tables of cases; the view is kept in the address's
 // fragment so that it can be shared.
 "use strict";
 // Paper cannot be unfolded: evidence, and what was not measured, is opened for printing and closed again after it.
@@ -12,6 +12,22 @@
     for (const one of opened) one.open = false;
     opened = [];
   });
+})();
+// Tables as files: unpacked from the page itself, nothing is loaded.
+(() => {
+  const unpacked = (packed) => {
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).blob();
+  };
+  for (const button of document.querySelectorAll("button.download")) {
+    button.addEventListener("click", async () => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([await unpacked(button.dataset.csv)], { type: "text/csv" }));
+      link.download = button.dataset.file;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    });
+  }
 })();
 (() => {
   const form = document.querySelector("form.filters");

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
-from reports.compare.match import compare
-from reports.compare.page import render as render_comparison
-from reports.compare.thresholds import Thresholds
+from reports.frames import frames
 from reports.load import from_json
 from reports.page import render
-from tests.reports.remeasured import remeasured
-from tests.reports.rich import make_rich_run
+from tests.browser.pages import lay_out
 from tests.reports.sample import make_run
 
 if TYPE_CHECKING:
@@ -25,95 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&=#"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found (chromium, chromium-browser, google-chrome)")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render(from_json(make_run())), "utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def rich_address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("rich") / "report.html"
-    path.write_text(render(from_json(make_rich_run())), "utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:
-    yield from opened(browser, address)
-
-
-@pytest.fixture
-def rich_page(browser: Browser, rich_address: str) -> Iterator[Page]:
-    """The report of a run with workers, meters, claims that are judged, a path and a roofline."""
-    yield from opened(browser, rich_address)
-
-
-@pytest.fixture(scope="module")
-def compared_address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("compared") / "compare.html"
-    slower = {"matmul.square[n=512] cpu eager fp32": 1.3}
-    base, *others = [
-        from_json(remeasured(make_run(), seed, slower=changed, machine=machine), name)
-        for seed, (name, changed, machine) in enumerate(
-            (("base.json", {}, 1.0), ("slower.json", slower, 1.0), ("restless.json", {}, 1.1))
-        )
-    ]
-    path.write_text(render_comparison(compare(base, others, Thresholds()), 0.05), "utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture
-def compared_page(browser: Browser, compared_address: str) -> Iterator[Page]:
-    """Two runs held against a base: one with a slower case, one on a machine that moved."""
-    yield from opened(browser, compared_address)
-
-
-@pytest.fixture(params=["page", "rich_page", "compared_page"])
-def either(request: pytest.FixtureRequest) -> Page:
-    page: Page = request.getfixturevalue(request.param)
-    return page
-
-
-def opened(browser: Browser, address: str) -> Iterator[Page]:
-    """A page that must load nothing from elsewhere and say nothing to the console."""
-    with_errors: list[str] = []
-    page = browser.new_page()
-    page.on("console", lambda message: with_errors.append(message.text))
-    page.on("pageerror", lambda error: with_errors.append(str(error)))
-    page.on(
-        "request", lambda request: with_errors.extend([request.url] * (not request.url.startswith(("file:", "data:"))))
-    )
-    page.goto(address)
-    lay_out(page)
-    yield page
-    page.close()
-    assert with_errors == []
-
-
-def lay_out(page: Page, how: str = "visible") -> None:
-    """Text that is not laid out, as it is far from the window, is none for the driver; it is for the page's readers."""
-    page.evaluate("how => document.querySelectorAll('.suite').forEach(one => one.style.contentVisibility = how)", how)
 
 
 def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
@@ -497,3 +406,16 @@ def test_a_comparison_says_beside_an_open_verdict_what_keeps_it_open(compared_pa
     compared_page.get_by_role("search").get_by_label("Verdict").select_option("unclear")
     assert all("pilot beside it took" in row["words"] or "apart" in row["words"] for row in shown(compared_page))
     assert len(shown(compared_page)) > 40
+
+
+@pytest.mark.parametrize("name", ["cases.csv", "comparisons.csv"])
+def test_the_tables_are_downloaded_as_csv_with_all_their_digits(page: Page, name: str) -> None:
+    tables = frames(from_json(make_run()))
+    wanted = {"cases.csv": tables.cases, "comparisons.csv": tables.comparisons}[name]
+    with page.expect_download() as started:
+        page.locator(f"button[data-file='{name}']").click()
+    assert started.value.suggested_filename == name
+    read = pd.read_csv(started.value.path())
+    assert list(read["id"]) == list(wanted["id"])
+    column = "seconds" if name == "cases.csv" else "ratio"
+    assert list(read[column]) == list(wanted[column])

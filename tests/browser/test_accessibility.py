@@ -1,0 +1,28 @@
+"""axe-core finds nothing to object to in any page, wide or narrow, light or dark, folded or unfolded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_axe_finds_no_violation(either: Page, scheme: Any, width: int) -> None:
+    either.emulate_media(color_scheme=scheme)
+    either.set_viewport_size({"width": width, "height": 900})
+    either.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    found = axe.Axe().run(either)
+    said = [
+        f"{one['id']}: {one['help']}: {node['html'][:200]}"
+        for one in found.response["violations"]
+        for node in one["nodes"][:3]
+    ]
+    assert said == []
