@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
@@ -72,6 +73,10 @@ class Budget:
     def seconds_left(self) -> float:
         """Until the budget is used up; negative when it is overdrawn."""
         return self._deadline - monotonic()
+
+    def most(self) -> float:
+        """Seconds that a family may take in all; the first one what it needs."""
+        return self.seconds_left() + self._tolerated if self._used else math.inf
 
     def allot(self, family: Family) -> float | None:
         """Seconds for timing ``family``'s blocks; None when what is left of the budget is too short for it."""

@@ -96,7 +96,9 @@ class Stages(Preparation):
     def time(self) -> str:
         """Placements × rounds; returns why they stopped."""
         runs = leave_out_too_slow(
-            [run for run in self.runs if run.error is None and run.skip is None], self.task.seconds
+            [run for run in self.runs if run.error is None and run.skip is None],
+            self.task.seconds,
+            max(0.0, self.task.most - (perf_counter() - self.begun)),
         )
         if not runs:
             return "failed"

@@ -71,15 +71,16 @@ def too_slow(seconds: float, family: float, share: float) -> str:
     )
 
 
-def leave_out_too_slow(runs: Sequence[P], seconds: float) -> list[P]:
-    """The runs that can be timed in 8 placements within twice ``seconds``; the slowest are left out.
+def leave_out_too_slow(runs: Sequence[P], seconds: float, most: float = math.inf) -> list[P]:
+    """The runs that can be timed in 8 placements within twice ``seconds``, and ``most``; the slowest are left out.
 
     What is left out is marked with the reason, which says what one call took.
     """
     kept = list(runs)
+    seconds, most = min(seconds, most), min(OVERDRAFT * seconds, most)
     while kept:
         needed = MIN_PLACEMENTS * sum(run.seconds * run.calls for run in kept)
-        if needed <= OVERDRAFT * seconds:
+        if needed <= most:
             break
         slowest = max(kept, key=lambda run: run.seconds)
         kept.remove(slowest)

@@ -38,6 +38,7 @@ class Preparation:
 
     def __init__(self, task: Task, tell: Tell) -> None:
         self.task, self.tell = task, tell
+        self.begun = perf_counter()
         self.family = task.family
         self.workload = workload_of(self.family.reference)
         self.rng = random.Random(f"{SEED} {self.family.name}")

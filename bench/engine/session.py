@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -163,6 +164,7 @@ class Session:
             family,
             seconds,
             self.threads,
+            most=math.inf if self.budget is None else self.budget.most(),
             check_only=self.check_only,
             data=self.options.data,
             cold=self.options.cold,

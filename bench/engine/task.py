@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ class Task:
     Attributes:
         seconds: time for placements × rounds; the stages before it take what they need.
         threads: intra-op threads.
+        most: seconds for everything, preparation included; what does not fit is left out for being too slow.
         folder: for compile caches; the caller removes it.
         check_only: stop after the check.
         data: where the images of the suite ``training`` come from; None: scikit-learn's digits.
@@ -31,6 +33,7 @@ class Task:
     family: Family
     seconds: float
     threads: int
+    most: float = math.inf
     folder: str = ""
     check_only: bool = False
     data: str | None = None

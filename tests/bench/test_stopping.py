@@ -73,6 +73,14 @@ def run(seconds: float, calls: int = 1) -> Run:
     return Run(prepared=None, clock=None, calls=calls, seconds=seconds)  # type: ignore[arg-type]
 
 
+def test_nothing_is_begun_that_would_outlast_the_run() -> None:
+    one, other = run(0.1), run(0.2)
+    assert leave_out_too_slow([one, other], seconds=2.0) == [one, other]
+    assert leave_out_too_slow([one, other], seconds=2.0, most=1.0) == [one]
+    assert other.skip is not None
+    assert leave_out_too_slow([one], seconds=2.0, most=0.5) == []
+
+
 def test_what_cannot_be_timed_in_the_budget_is_left_out_with_its_time() -> None:
     fast, slow = run(1e-3), run(7.0)
     assert leave_out_too_slow([fast, slow], seconds=2.0) == [fast]
