@@ -21,6 +21,7 @@ from bench.engine.case import Case
 from bench.engine.conductor import Conductor
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError
+from bench.engine.profile_pass import profiling_of
 from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))
+        profiling = None if config.option.collectonly else profiling_of(options, _json_path(config))
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
@@ -78,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "warnings": warnings,
         "data": data,
         "claims_only": claims_only,
+        "profiling": profiling,
     }
     machine = _machine(conductor)
     if both is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +40,7 @@ class Run:
         records: one per measured case, in the order of the file.
         others: how many benchmarks in the file are not Torchduet's.
         commit: id of the commit that was checked out, with ``-dirty``; empty if there was none.
+        folder: where the file lies; traces are named from there.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Run:
     records: tuple[Record, ...]
     others: int = 0
     commit: str = ""
+    folder: Path = Path()
 
 
 def load(path: str | Path) -> Run:
@@ -57,7 +59,7 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        return from_json(_decode(_read(path)), path.name)
+        return replace(from_json(_decode(_read(path)), path.name), folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 
@@ -175,6 +177,9 @@ def _check_meaning(record: Record, where: str) -> None:
         raise ContractError(f"{where}.timing.disturbed: expected numbers of blocks, from 0")
     if "against" in record:
         _check_against(record["against"], f"{where}.against")
+    if "profile" in record:
+        for key in ("seconds", "plain_seconds"):
+            _positive(record["profile"][key], f"{where}.profile.{key}")
     for name, meter in record.get("meters", {}).items():
         if not meter["values"]:
             raise ContractError(f"{where}.meters.{name}.values: expected at least one")

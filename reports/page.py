@@ -27,6 +27,7 @@ from reports.heatmap import heatmap
 from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.noise import noise
+from reports.profile.section import section as profiles
 from reports.remedy import budget_of
 from reports.trust import trust
 
@@ -80,6 +81,7 @@ def render(run: Run) -> str:
             scalings=scalings(tables.cases),
             max_panels=MAX_PANELS,
             heatmap=heatmap(run),
+            profiling=profiles(run),
             suites=sections.suites(run, tables),
             details=sections.details(run),
             downloads=downloads(tables),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.engine.budget import TIER_BUDGET
-from bench.engine.options import Options, parse
+from bench.engine.options import PROFILE_EXTRAS, Options, parse
 from bench.engine.twins import SLOWDOWNS
 from suites.registry import names
 from suites.workload import MODES, PRECISIONS
@@ -46,11 +46,28 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         + ")",
     ),
     (
+        "--profile-with",
+        "LIST",
+        f"what --profile records beside operators, shapes and memory: {', '.join(PROFILE_EXTRAS)}",
+    ),
+    (
+        "--trace-dir",
+        "DIR",
+        "where --profile writes traces, a folder for each case (default: beside the run's file, RUN-traces)",
+    ),
+    (
         "--slowdowns",
         "LIST",
         "what --aa slows the copies down by, e.g. 3%%,10%%, or none "
         f"(default: {','.join(f'{100 * (factor - 1):.0f}%%' for factor in SLOWDOWNS)})",
     ),
+)
+
+PROFILE = (
+    "--profile",
+    "WHAT",
+    "after all timing, call cases again under torch.profiler: all (default), slowest:N, or a glob over case ids "
+    "such as 'mlp.*'; takes time beyond the budget",
 )
 
 FLAGS: tuple[tuple[str, str], ...] = (
@@ -74,6 +91,8 @@ def add_to(group: Any) -> None:
         help=f"a suite ({', '.join(names())}) or a Python file of workloads, whose code is run; "
         "may be given several times (default: all built-in suites)",
     )
+    name, metavar, text = PROFILE
+    group.addoption(name, metavar=metavar, nargs="?", const="all", help=text)
     for name, text in FLAGS:
         group.addoption(name, action="store_true", help=text)
 
@@ -84,5 +103,5 @@ def read(config: Any) -> Options:
     Raises:
         OptionError: a value that cannot be used.
     """
-    given = [*(name for name, *_ in VALUES), "--suite", *(name for name, _ in FLAGS)]
-    return parse(**{name.removeprefix("--"): config.getoption(name) for name in given})
+    given = [*(name for name, *_ in VALUES), "--suite", PROFILE[0], *(name for name, _ in FLAGS)]
+    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given})

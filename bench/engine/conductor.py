@@ -18,7 +18,7 @@ from typing import Any
 from bench.engine import worker
 from bench.engine.machine import Machine
 from bench.engine.schema import CeilingRecord
-from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Task
+from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
 
 SILENT_SECONDS = 600.0
 POLL_SECONDS = 0.2
@@ -137,8 +137,22 @@ class Conductor:
         seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in whole.seconds.items()}
         return replace(whole, results=[*whole.results, *failed], seconds=seconds)
 
+    def profile(self, job: ProfileTask, listen: Listen) -> Profiled:
+        """Profile cases of one family in a new worker.
+
+        Raises:
+            WorkerError: the worker gave no answer.
+        """
+        with self._scratch() as folder:
+            answer = self._run(worker.profile_family, replace(job, task=replace(job.task, folder=folder)), listen)
+        assert isinstance(answer, Profiled)
+        return answer
+
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True)
+
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
-        with tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True) as folder:
+        with self._scratch() as folder:
             answer = self._run(worker.measure_family, replace(task, folder=folder), listen)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")

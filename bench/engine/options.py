@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.engine.budget import TIER_BUDGET
 from bench.engine.twins import SLOWDOWNS
 from suites.workload import MODES, PRECISIONS, TIERS
 
+PROFILE_EXTRAS = ("stacks", "flops")
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -34,6 +36,9 @@ class Options:
     cold: bool = False
     energy: bool = False
     headroom: bool = False
+    profile: str | None = None
+    profile_with: tuple[str, ...] = ()
+    trace_dir: str | None = None
     self_check: bool = False
     slowdowns: tuple[float, ...] = SLOWDOWNS
 
@@ -138,6 +143,21 @@ def parse_slowdowns(text: str | None) -> tuple[float, ...]:
     return tuple(sorted({round(1 + float(part) / 100, 6) for part in parts}))
 
 
+def parse_profile(text: str | None) -> str | None:
+    """``all``, ``slowest:N`` or a glob over case ids.
+
+    Raises:
+        OptionError: a number of cases that is none; or what follows is a path, taken for the option's value.
+    """
+    if text is None:
+        return None
+    if text != "all" and Path(text).exists():
+        raise OptionError(f"--profile {text}: that is a path, not what to profile: write --profile=all, or put it last")
+    if text.startswith("slowest:") and not re.fullmatch(r"slowest:[1-9]\d{0,5}", text):
+        raise OptionError(f"--profile={text}: use slowest:N with a whole number from 1, e.g. slowest:10")
+    return text
+
+
 def parse(
     *,
     tier: str,
@@ -150,6 +170,9 @@ def parse(
     threads: str | None,
     budget: str | None,
     cache: str | None = None,
+    profile: str | None = None,
+    profile_with: str | None = None,
+    trace_dir: str | None = None,
     energy: bool = False,
     headroom: bool = False,
     aa: bool = False,
@@ -164,6 +187,9 @@ def parse(
         raise OptionError(f"--tier {tier!r}: choose from {', '.join(TIERS)}")
     if slowdowns is not None and not aa:
         raise OptionError("--slowdowns says how much the copies that --aa makes are slowed down: give --aa, too")
+    for name, given in (("--profile-with", profile_with), ("--trace-dir", trace_dir)):
+        if given is not None and profile is None:
+            raise OptionError(f"{name} concerns profiles: give --profile, too")
     return Options(
         tier=tier,
         devices=parse_devices(device),
@@ -176,6 +202,9 @@ def parse(
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
         budget_given=budget is not None,
         cold=parse_cache(cache),
+        profile=parse_profile(profile),
+        profile_with=parse_list("--profile-with", profile_with, PROFILE_EXTRAS) or (),
+        trace_dir=trace_dir,
         energy=energy,
         headroom=headroom,
         self_check=aa,

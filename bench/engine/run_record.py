@@ -58,6 +58,8 @@ def run_record(session: Session) -> RunRecord:
         ceilings=session.ceilings,
         pilots=session.watch.pilots,
     )
+    if session.profiling is not None:
+        made["seconds"]["profiling"] = session.seconds.get("profiling", 0.0)
     session.timeline.stop()
     if gpus := session.timeline.records():
         made["gpus"] = gpus

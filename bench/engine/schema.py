@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 KEY = "torchduet"
 SCHEMA = 1
+PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
 GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
 
 CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)
@@ -214,6 +215,16 @@ class AgainstRecord(TypedDict):
     note: NotRequired[str]
 
 
+class ProfileRecord(TypedDict):
+    """``--profile``: what torch.profiler wrote of a case, in a pass of its own after all timing."""
+
+    trace: str  # path of the trace, relative to the run's file
+    calls: int  # in the trace, each within an annotation named PROFILED_CALL
+    seconds: float  # per call, under the profiler
+    plain_seconds: float  # per call, in the same process right before, without it
+    stacks: bool  # whether it holds Python's stacks, which slow it down many times
+
+
 class Record(TypedDict):
     """Everything about one case, under ``extra_info["torchduet"]``."""
 
@@ -234,6 +245,7 @@ class Record(TypedDict):
     context_bytes: NotRequired[int]  # CUDA: what it takes itself in a process, beside that
     energy: NotRequired[EnergyRecord]
     headroom: NotRequired[HeadroomRecord]
+    profile: NotRequired[ProfileRecord]
     noise: NotRequired[NoiseRecord]
     against: NotRequired[AgainstRecord]  # of a duet; the record itself is side A's
 
@@ -306,6 +318,7 @@ class SecondsRecord(TypedDict):
     timed: float  # inside timed blocks
     checking: float  # float64 references and comparisons
     warming: float  # warm-up, calibration and untimed calls
+    profiling: NotRequired[float]  # --profile: after all timing, beyond the budget
 
 
 class SideRecord(TypedDict):

@@ -18,6 +18,7 @@ from bench.engine.energy import ENERGY_SECONDS
 from bench.engine.gpus import Gpus
 from bench.engine.machine import Machine
 from bench.engine.options import Options
+from bench.engine.profile_pass import Profiling, profile_all
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
 from bench.engine.run_record import run_record
@@ -54,6 +55,7 @@ class Session:
     warnings: list[str] = field(default_factory=list)
     data: str | None = None
     claims_only: bool = False
+    profiling: Profiling | None = None
     show: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -206,6 +208,17 @@ class Session:
         if not self.check_only:
             self.watch.pilots_before("", due=True)
             self._measure_ceilings()
+            if self.profiling is not None:
+                self._profile(self.profiling)
+
+    def _profile(self, profiling: Profiling) -> None:
+        """After all timing, so that it disturbs none."""
+        made = {case: outcome for case, outcome in self.outcomes.items() if isinstance(outcome, dict)}
+        begun = monotonic()
+        self.warnings += profile_all(
+            profiling, self.families, made, self.conductor, lambda family: self._task(family, LEAST_SECONDS), self.show
+        )
+        self.seconds["profiling"] = monotonic() - begun
 
     def _measure_ceilings(self) -> None:
         """What the machine can do at best, at the start and at the end: the load by others changes."""

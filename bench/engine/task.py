@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.engine.case import Case, Family
-from bench.engine.schema import CheckRecord, CompileRecord, EnergyRecord, FirstCallRecord, HeadroomRecord
+from bench.engine.schema import CheckRecord, CompileRecord, EnergyRecord, FirstCallRecord, HeadroomRecord, ProfileRecord
 from bench.engine.telemetry import Telemetry
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
@@ -41,6 +41,29 @@ class Task:
     energy: bool = False
     headroom: bool = False
     uuids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProfileTask:
+    """What is to be profiled: cases of one family, each with the folder for its trace.
+
+    Attributes:
+        stacks: Python's stacks, too; slows the profiled calls down many times.
+        flops: the operators' estimated operations, too.
+    """
+
+    task: Task
+    folders: Mapping[Case, str]
+    stacks: bool = False
+    flops: bool = False
+
+
+@dataclass
+class Profiled:
+    """What came of it: a record per case that was profiled, and why there is none of the others."""
+
+    records: dict[Case, ProfileRecord] = field(default_factory=dict)
+    errors: dict[Case, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

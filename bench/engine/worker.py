@@ -95,6 +95,14 @@ def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
     return measure(task, tell)
 
 
+def profile_family(job: Any, tell: Callable[[str, float], None]) -> Any:
+    """Job: profile what a :class:`bench.engine.task.ProfileTask` names."""
+    import bench.engine.preload  # noqa: F401 - done already, unless this worker was not forked
+    from bench.engine import profiling
+
+    return profiling.profile_family(job, tell)
+
+
 def measure_ceilings(task: Any, tell: Callable[[str, float], None]) -> Any:
     """Job: the best that the machine does; takes a :class:`bench.engine.task.CeilingTask`."""
     from bench.engine import ceilings

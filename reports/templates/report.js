@@ -29,6 +29,56 @@
     });
   }
 })();
+// Flame graphs: a bar is widened to the whole, the arrow keys follow what called what.
+(() => {
+  for (const graph of document.querySelectorAll(".flame")) {
+    const bars = [...graph.children].map((bar) => ({
+      bar,
+      left: Number(bar.style.getPropertyValue("--x")),
+      width: Number(bar.style.getPropertyValue("--w")),
+      depth: Number(bar.style.getPropertyValue("--d")),
+    }));
+    const chosen = graph.parentElement.querySelector(".chosen");
+    const slack = 0.011; // places are rounded to a hundredth
+    const within = (inner, outer) =>
+      inner.left >= outer.left - slack && inner.left + inner.width <= outer.left + outer.width + slack;
+    const widen = (one) => {
+      graph.style.setProperty("--from", one.left);
+      graph.style.setProperty("--span", Math.max(one.width, 0.01));
+      for (const other of bars) {
+        other.bar.classList.toggle("above", other.depth < one.depth && within(one, other));
+        other.bar.hidden = !within(other, one) && !(other.depth < one.depth && within(one, other));
+      }
+      chosen.textContent = one.bar.title;
+    };
+    const move = (to) => {
+      if (!to) return;
+      for (const { bar } of bars) bar.tabIndex = bar === to.bar ? 0 : -1;
+      to.bar.focus();
+      chosen.textContent = to.bar.title;
+    };
+    graph.addEventListener("click", (event) => {
+      const one = bars.find(({ bar }) => bar === event.target);
+      if (one) { widen(one); move(one); }
+    });
+    graph.addEventListener("keydown", (event) => {
+      const one = bars.find(({ bar }) => bar === event.target);
+      if (!one) return;
+      const shown = bars.filter(({ bar }) => !bar.hidden);
+      const level = shown.filter(({ depth }) => depth === one.depth).sort((a, b) => a.left - b.left);
+      const to = {
+        ArrowDown: () => shown.find((other) => other.depth === one.depth + 1 && within(other, one)),
+        ArrowUp: () => shown.find((other) => other.depth === one.depth - 1 && within(one, other)),
+        ArrowRight: () => level[level.indexOf(one) + 1],
+        ArrowLeft: () => level[level.indexOf(one) - 1],
+        Escape: () => { widen(bars[0]); return bars[0]; },
+      }[event.key];
+      if (!to) return;
+      event.preventDefault();
+      move(to());
+    });
+  }
+})();
 (() => {
   const form = document.querySelector("form.filters");
   if (!form) return;

@@ -1,0 +1,129 @@
+"""Chooses the cases to profile once all timing is done, and has them profiled family by family in new workers."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.engine.case import Case, Family
+from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.options import OptionError, Options
+from bench.engine.schema import Record
+from bench.engine.task import Profiled, ProfileTask, Task
+
+ALL, SLOWEST = "all", "slowest:"
+
+
+@dataclass(frozen=True)
+class Profiling:
+    """What ``--profile`` asks for.
+
+    Attributes:
+        what: ``all``, ``slowest:N`` or a glob over case ids.
+        folder: where traces go, a folder for each case.
+        beside: the folder of the run's file, from which its record names them.
+        stacks, flops: recorded, too.
+    """
+
+    what: str
+    folder: Path
+    beside: Path
+    stacks: bool = False
+    flops: bool = False
+
+
+def profiling_of(options: Options, run: Path | None) -> Profiling | None:
+    """What the options ask for, with the folder for traces made; None without ``--profile``.
+
+    Args:
+        run: where the run's own file will be.
+
+    Raises:
+        OptionError: the folder cannot be made or written to.
+    """
+    if options.profile is None:
+        return None
+    beside = run.parent if run else Path()
+    folder = Path(options.trace_dir) if options.trace_dir else beside / f"{run.stem if run else 'profile'}-traces"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise OptionError(f"--trace-dir {folder}: cannot be made: {error.strerror}") from None
+    if not writable:
+        raise OptionError(f"--trace-dir {folder}: cannot be written: permission denied")
+    return Profiling(
+        options.profile, folder, beside.resolve(), "stacks" in options.profile_with, "flops" in options.profile_with
+    )
+
+
+def chosen(what: str, records: Mapping[Case, Record]) -> list[Case]:
+    """The cases that were measured and that ``what`` names, in the order of the run."""
+    if what == ALL:
+        return list(records)
+    if what.startswith(SLOWEST):
+        slowest = sorted(records, key=lambda case: -records[case]["timing"]["seconds"])
+        kept = set(slowest[: int(what.removeprefix(SLOWEST))])
+        return [case for case in records if case in kept]
+    pattern = what.replace("[", "[[]")  # brackets stand for themselves, as in ids
+    return [case for case in records if fnmatch.fnmatchcase(case.id, pattern)]
+
+
+def profile_all(
+    profiling: Profiling,
+    families: Sequence[Family],
+    records: Mapping[Case, Record],
+    conductor: Conductor,
+    task_of: Callable[[Family], Task],
+    show: Callable[[str], None],
+) -> list[str]:
+    """Profile what was chosen and put it into the records; returns warnings about what could not be."""
+    cases = chosen(profiling.what, records)
+    if not cases:
+        return [f"--profile {profiling.what}: no measured case is called so; nothing was profiled"]
+    warnings: list[str] = []
+    done = 0
+    for family in families:
+        own = [case for case in cases if case in family.reported]
+        if not own:
+            continue
+
+        def told(what: str, done: int = done) -> None:
+            show(f"[profile {done + 1}/{len(cases)}] {what}")
+
+        told(f"preparing {family.name}")
+        try:
+            found = _profile(profiling, task_of(family), own, conductor, told)
+        except WorkerError as error:
+            warnings.append(f"{family.name} has no profile: {error}")
+            done += len(own)
+            continue
+        done += len(own)
+        for case, record in found.records.items():
+            record["trace"] = Path(os.path.relpath(record["trace"], profiling.beside)).as_posix()
+            records[case]["profile"] = record
+        warnings += [f"{case.id} has no profile: {why}" for case, why in found.errors.items()]
+    return warnings
+
+
+def _profile(
+    profiling: Profiling, task: Task, cases: Sequence[Case], conductor: Conductor, told: Callable[[str], None]
+) -> Profiled:
+    job = ProfileTask(
+        task,
+        {case: str(profiling.folder.resolve() / folder_name(case.id)) for case in cases},
+        stacks=profiling.stacks,
+        flops=profiling.flops,
+    )
+    return conductor.profile(job, lambda progress: told(progress.what))
+
+
+def folder_name(case: str) -> str:
+    """A case's id as the name of a folder on any file system, never the same for two cases."""
+    plain = re.sub(r"[^A-Za-z0-9._=+-]+", "_", case).strip("._")[:100]
+    return f"{plain}-{hashlib.sha256(case.encode()).hexdigest()[:8]}"

@@ -1,0 +1,65 @@
+"""Draws the memory of one profiled call over its time."""
+
+from __future__ import annotations
+
+import math
+
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.ticker import MaxNLocator
+
+from reports import units
+from reports.canvas import new_axes, text_below, ticks_at
+from reports.figures import Chart
+from reports.profile.memory import Memory
+from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+
+WIDTH, HEIGHT = 520.0, 200.0
+MOST_POINTS = 400
+
+
+def memory_chart(held: Memory, prefix: str) -> Chart:
+    """Bytes held beyond those before the call, as a line of steps; both axes start at 0."""
+    points = thinned(held.points)
+    with rc_context(STYLE):
+        figure, axes = new_axes(WIDTH, HEIGHT, (80, 44, WIDTH - 96, HEIGHT - 60))
+        end = max(points[-1][0], 1e-9)
+        times = [0.0, *(at for at, _ in points)]
+        sizes = [0, *(size for _, size in points)]
+        axes.step(times, sizes, where="post", color=LINE_COLOURS[0], linewidth=1.4)
+        axes.plot([held.at], [held.peak], marker="v", color=INK, markersize=6, linestyle="none", clip_on=False)
+        low, high = min(0, *sizes), max(1, held.peak)
+        axes.set_xlim(0, end)
+        axes.set_ylim(low - 0.02 * (high - low), high * 1.08)
+        axes.axhline(0, color=RULE, linewidth=0.8)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_color(RULE)
+        step = 2 ** math.ceil(math.log2(max((high - low) / 4, 1)))
+        places = [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        ticks_at(axes.yaxis, places, [f"−{units.size(-place)}" if place < 0 else units.size(place) for place in places])
+        moments = [place for place in MaxNLocator(5).tick_values(0, end) if 0 <= place <= end]
+        ticks_at(axes.xaxis, moments, [units.seconds(place) if place else "0" for place in moments])
+        axes.tick_params(labelcolor=MUTED)
+        text_below(axes, "time within a call, from 0")
+        svg = to_svg(figure, prefix)
+    return Chart(
+        svg=Markup(svg),
+        title="Memory within a call",
+        alternative=f"Memory held beyond that before the call, over its {units.seconds(end)}: the peak of "
+        f"{units.size(held.peak)} is reached after {units.seconds(held.at)}.",
+    )
+
+
+def thinned(points: tuple[tuple[float, int], ...]) -> list[tuple[float, int]]:
+    """Few enough points to draw; of each stretch the lowest and the highest stay."""
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    size = 2 * len(points) / MOST_POINTS
+    kept: list[tuple[float, int]] = []
+    for place in range(MOST_POINTS // 2):
+        stretch = points[round(place * size) : round((place + 1) * size)]
+        if stretch:
+            kept += sorted({min(stretch, key=lambda one: one[1]), max(stretch, key=lambda one: one[1])})
+    return kept

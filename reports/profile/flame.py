@@ -1,0 +1,56 @@
+"""A flame graph's frames: what ran within what, as wide as it took. How they look is left to the template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reports import units
+from reports.profile.categories import CATEGORIES, OPTIMIZER, PYTHON, category, is_optimizer
+from reports.profile.tree import Node
+
+NARROWEST = 0.004  # of the whole; narrower ones cannot be seen, nor chosen
+MOST = 160
+DEEPEST = 40
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One name within those above it; left and width in per cent of a call, depth from 0.
+
+    Attributes:
+        tone: its category's place.
+        said: the whole of it in words.
+    """
+
+    name: str
+    left: float
+    width: float
+    depth: int
+    tone: int
+    said: str
+
+
+def frames(root: Node) -> list[Frame]:
+    """The frames of a tree, each parent before its children, at most 160: the widest."""
+    found = list(_frames(root, root, 0.0, 0, optimizer=False))
+    if len(found) > MOST:
+        narrowest = sorted((frame.width for frame in found), reverse=True)[MOST - 1]
+        found = [frame for frame in found if frame.width >= narrowest][:MOST]
+    return found
+
+
+def _frames(node: Node, root: Node, left: float, depth: int, *, optimizer: bool) -> Iterator[Frame]:
+    share = node.total / root.total if root.total else 0.0
+    if share < NARROWEST or depth > DEEPEST:
+        return
+    optimizer = optimizer or is_optimizer(node.name)
+    kind = PYTHON if node is root or node.kind == "python" else OPTIMIZER if optimizer else category(node.name)
+    per_call = node.total / root.calls
+    said = f"{node.name}: {units.seconds(per_call)}, {units.percent(share)} of a call"
+    if node is not root and node.calls != root.calls:
+        said += f", {node.calls / root.calls:.3g} times"
+    yield Frame(node.name, left, 100 * share, depth, CATEGORIES.index(kind), said)
+    for child in sorted(node.children.values(), key=lambda one: -one.total):
+        yield from _frames(child, root, left, depth + 1, optimizer=optimizer)
+        left += 100 * child.total / root.total

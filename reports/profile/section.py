@@ -1,0 +1,131 @@
+"""Gathers the report's section on profiles: for each profiled case what its trace says, or why it says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bench.engine.schema import Record
+from reports import units
+from reports.frames import anchor
+from reports.load import Run
+from reports.profile.categories import CATEGORIES, DATA, PYTHON
+from reports.profile.charts import memory_chart
+from reports.profile.difference import partner, sentences
+from reports.profile.flame import Frame, frames
+from reports.profile.summary import Operator, Summary, summarise
+from reports.profile.trace import TraceError, read
+
+MOST_OPERATORS = 12
+SLOWED = 1.1  # times as slow under the profiler: worth saying
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One case's profile as the page shows it.
+
+    Attributes:
+        says: sentences, the first one the answer.
+        parts: (category, seconds per call, share of the call, its tone), the longest first.
+        operators: those with the most time of their own; ``others`` of them are left out.
+    """
+
+    anchor: str
+    case: str
+    details: str
+    summary: Summary
+    says: tuple[str, ...]
+    compared: tuple[str, ...]
+    parts: tuple[tuple[str, float, float, int], ...]
+    operators: tuple[Operator, ...]
+    others: int
+    flame: tuple[Frame, ...]
+    memory: Any
+    trace: str
+
+
+def section(run: Run) -> dict[str, Any] | None:
+    """The profiles of a run, and the traces that cannot be read; None where nothing was profiled."""
+    wanted = [(place, record) for place, record in enumerate(run.records) if "profile" in record]
+    if not wanted:
+        return None
+    summaries: dict[str, Summary] = {}
+    unreadable: list[tuple[str, str]] = []
+    for _, record in wanted:
+        case, trace = record["case"], record["profile"]["trace"]
+        try:
+            summaries[case["id"]] = summarise(read(run.folder / trace), case["id"], case["device"])
+        except TraceError as error:
+            unreadable.append((case["id"], f"{trace} {error}"))
+    cases = {record["case"]["id"]: record["case"] for _, record in wanted if record["case"]["id"] in summaries}
+    profiles = []
+    for number, (place, record) in enumerate((one for one in wanted if one[1]["case"]["id"] in summaries), 1):
+        other = partner(record["case"], cases)
+        compared = (
+            tuple(sentences(summaries[other], summaries[record["case"]["id"]], "eager", f"`{record['case']['mode']}`"))
+            if other
+            else ()
+        )
+        profiles.append(_profile(record, summaries[record["case"]["id"]], compared, place, number))
+    return {"profiles": profiles, "unreadable": unreadable, "categories": CATEGORIES}
+
+
+def _profile(record: Record, summary: Summary, compared: tuple[str, ...], place: int, number: int) -> Profile:
+    parts = sorted(summary.categories.items(), key=lambda item: -item[1])
+    return Profile(
+        anchor=f"profile-{number}",
+        case=record["case"]["id"],
+        details=anchor(place),
+        summary=summary,
+        says=tuple(_says(record, summary)),
+        compared=compared,
+        parts=tuple(
+            (name, seconds, seconds / summary.seconds if summary.seconds else 0.0, CATEGORIES.index(name))
+            for name, seconds in parts
+            if seconds > 0
+        ),
+        operators=summary.operators[:MOST_OPERATORS],
+        others=max(0, len(summary.operators) - MOST_OPERATORS),
+        flame=tuple(frames(summary.root)),
+        memory=memory_chart(summary.memory, f"memory-{number}") if summary.memory else None,
+        trace=record["profile"]["trace"],
+    )
+
+
+def _says(record: Record, summary: Summary) -> Iterator[str]:
+    """The answer first: what takes the most; then how far the profiler is to be believed."""
+    first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
+    also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
+    longest = summary.operators[0] if summary.operators else None
+    yield (
+        f"{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
+        + (f"; the longest operator is `{longest.name}` with {units.seconds(longest.own)}" if longest else "")
+        + "."
+    )
+    waits = summary.share(DATA)
+    if waits:
+        yield f"A call waits {units.percent(waits)} of its time for data."
+    device = summary.device
+    if device is not None:
+        bound = record["timing"].get("launch_bound")
+        yield f"The GPU idles {units.percent(device.idle_share)} of the time" + (
+            "; launching is what limits it." if bound else "."
+        )
+    profile, timed = record["profile"], record["timing"]["seconds"]
+    slower = profile["seconds"] / profile["plain_seconds"]
+    yield (
+        f"Under the profiler a call took {units.seconds(summary.seconds)}, right before without it "
+        f"{units.seconds(profile['plain_seconds'])} ({units.ratio(slower)}), and when it was timed, "
+        f"{units.seconds(timed)}. Shares are of the call under the profiler"
+        + (", which makes many short operators seem longer than they are." if slower > SLOWED else ".")
+    )
+    if summary.share(PYTHON) > 0.5 and record["case"]["device"] == "cpu":
+        yield "More than half of a call passes without any operator: what runs then is Python itself."
+    held = summary.memory
+    if held is not None and held.peak > 0:
+        holders = ", ".join(f"`{name}` {units.size(size)}" for name, size in held.holders[:3])
+        freed = f", having released {units.size(held.released)} of what was held then" if held.released else ""
+        yield f"At its peak a call holds {units.size(held.peak)} more than before it{freed}" + (
+            f": {holders}." if holders else "."
+        )
