@@ -145,6 +145,16 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def tensorboard(session: nox.Session) -> None:
+    """Open traces of ``--profile`` in TensorBoard: ``nox -s tensorboard -- results/run-traces``."""
+    if not session.posargs or not Path(session.posargs[0]).is_dir():
+        session.error("name the folder of the traces: nox -s tensorboard -- results/run-traces")
+    install(session, "[profile]")
+    folder, *rest = session.posargs
+    session.run("python", "-m", "tensorboard.main", "--logdir", folder, "--load_fast", "false", *rest)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """The project's own tests. Those in a browser need Chromium and are skipped without it."""
     install(session, "[test]")

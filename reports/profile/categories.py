@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 GEMM = "matrix products and convolutions"
@@ -72,6 +73,14 @@ def category(name: str) -> str:
         if re.fullmatch(pattern, plain):
             return found
     return OTHER
+
+
+def category_within(name: str, above: Iterable[str]) -> str:
+    """The category of what ran within other names: all that an optimizer or a loader does is theirs."""
+    around = [*above, name]
+    if any(map(is_optimizer, around)):
+        return OPTIMIZER
+    return DATA if any(category(one) == DATA for one in around) else category(name)
 
 
 def is_optimizer(name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reports import units
-from reports.profile.categories import CATEGORIES, OPTIMIZER, PYTHON, category, is_optimizer
+from reports.profile.categories import CATEGORIES, PYTHON, category_within
 from reports.profile.tree import Node
 
 NARROWEST = 0.004  # of the whole; narrower ones cannot be seen, nor chosen
@@ -33,24 +33,24 @@ class Frame:
 
 def frames(root: Node) -> list[Frame]:
     """The frames of a tree, each parent before its children, at most 160: the widest."""
-    found = list(_frames(root, root, 0.0, 0, optimizer=False))
+    found = list(_frames(root, root, 0.0, ()))
     if len(found) > MOST:
         narrowest = sorted((frame.width for frame in found), reverse=True)[MOST - 1]
         found = [frame for frame in found if frame.width >= narrowest][:MOST]
     return found
 
 
-def _frames(node: Node, root: Node, left: float, depth: int, *, optimizer: bool) -> Iterator[Frame]:
+def _frames(node: Node, root: Node, left: float, above: tuple[str, ...]) -> Iterator[Frame]:
+    depth = len(above)
     share = node.total / root.total if root.total else 0.0
     if share < NARROWEST or depth > DEEPEST:
         return
-    optimizer = optimizer or is_optimizer(node.name)
-    kind = PYTHON if node is root or node.kind == "python" else OPTIMIZER if optimizer else category(node.name)
+    kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, above[1:])
     per_call = node.total / root.calls
     said = f"{node.name}: {units.seconds(per_call)}, {units.percent(share)} of a call"
     if node is not root and node.calls != root.calls:
         said += f", {node.calls / root.calls:.3g} times"
     yield Frame(node.name, left, 100 * share, depth, CATEGORIES.index(kind), said)
     for child in sorted(node.children.values(), key=lambda one: -one.total):
-        yield from _frames(child, root, left, depth + 1, optimizer=optimizer)
+        yield from _frames(child, root, left, (*above, node.name))
         left += 100 * child.total / root.total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.profile.categories import FUSED, OPTIMIZER, PYTHON, category, is_optimizer
+from reports.profile.categories import FUSED, PYTHON, category, category_within
 from reports.profile.memory import Memory, memory
 from reports.profile.trace import Span, Trace
 from reports.profile.tree import Node, tree, typical
@@ -84,9 +84,8 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
     kinds: dict[str, str] = {}
     dispatched = fused = 0
     for node, above in root.walk():
-        kind = PYTHON if node is root or node.kind == "python" else category(node.name)
-        if any(is_optimizer(one.name) for one in (*above, node)):
-            kind = OPTIMIZER
+        within = (one.name for one in above[1:])
+        kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, within)
         categories[kind] = categories.get(kind, 0.0) + node.own / number
         if node is root:
             continue
