@@ -14,6 +14,9 @@ import torch
 
 from bench.engine.schema import CompileRecord, GraphBreak
 
+TORCH = str(Path(torch.__file__).parent)
+ENGINE = str(Path(__file__).parent)
+
 
 def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with a code object of its own.
@@ -88,12 +91,31 @@ def _counters() -> Any:
     return counters
 
 
+def _reasons() -> list[Any]:
+    from torch._dynamo.utils import graph_break_reasons
+
+    return graph_break_reasons
+
+
+def _places(reason: str) -> list[str]:
+    """Where in a user's code Dynamo broke the graph for a reason: the innermost line outside PyTorch, once each."""
+    found: dict[str, None] = {}
+    for one in _reasons():
+        if str(one.reason).split("\n")[0].strip() != reason:
+            continue
+        frames = [frame for frame in one.user_stack if not frame.filename.startswith((TORCH, ENGINE))]
+        if frames:
+            found[f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line or ''}".rstrip(": ")] = None
+    return list(found)
+
+
 class CompileWatch:
     """What Dynamo compiled since the watch was made."""
 
     def __init__(self) -> None:
         if "torch._dynamo.utils" in sys.modules:  # else nothing has been compiled yet
             _counters().clear()
+            _reasons().clear()
 
     def compiled(self) -> int:
         """Number of frames and graphs compiled so far; grows whenever something is compiled."""
@@ -103,8 +125,10 @@ class CompileWatch:
     def record(self) -> CompileRecord:
         """Graphs, and graph breaks with Dynamo's reason for each."""
         counters = _counters()
-        breaks = [
-            GraphBreak(reason=str(reason).split("\n")[0].strip(), count=int(count))
-            for reason, count in counters["graph_break"].items()
-        ]
+        breaks = []
+        for reason, count in counters["graph_break"].items():
+            found = GraphBreak(reason=str(reason).split("\n")[0].strip(), count=int(count))
+            if places := _places(found["reason"]):
+                found["places"] = places
+            breaks.append(found)
         return CompileRecord(graphs=int(counters["stats"]["unique_graphs"]), graph_breaks=breaks, cold=True)

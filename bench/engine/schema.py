@@ -92,6 +92,7 @@ class GraphBreak(TypedDict):
 
     reason: str
     count: int
+    places: NotRequired[list[str]]  # in the workload: "model.py:23: print(x)"
 
 
 class CompileRecord(TypedDict):

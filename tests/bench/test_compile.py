@@ -57,6 +57,9 @@ def test_graph_breaks_are_counted_with_their_reasons() -> None:
     assert record["graphs"] == 2
     assert [entry["count"] for entry in record["graph_breaks"]] == [1]
     assert "graph_break" in record["graph_breaks"][0]["reason"]
+    (place,) = record["graph_breaks"][0]["places"]
+    assert place.startswith("test_compile.py:")
+    assert place.endswith("torch._dynamo.graph_break()")
 
 
 def test_a_recompilation_while_timing_is_an_error_that_names_its_cause() -> None:
