@@ -76,6 +76,7 @@ FLAGS: tuple[tuple[str, str], ...] = (
         "--headroom",
         "the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; up to 20 s for each",
     ),
+    ("--profile-python", "with --profile: sample Python's own stack, too, for a second per case (needs pyinstrument)"),
     ("--aa", "measure the suite itself: each case against an identical copy, and against copies that are slowed down"),
 )
 

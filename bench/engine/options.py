@@ -39,6 +39,7 @@ class Options:
     profile: str | None = None
     profile_with: tuple[str, ...] = ()
     trace_dir: str | None = None
+    profile_python: bool = False
     self_check: bool = False
     slowdowns: tuple[float, ...] = SLOWDOWNS
 
@@ -173,6 +174,7 @@ def parse(
     profile: str | None = None,
     profile_with: str | None = None,
     trace_dir: str | None = None,
+    profile_python: bool = False,
     energy: bool = False,
     headroom: bool = False,
     aa: bool = False,
@@ -187,7 +189,11 @@ def parse(
         raise OptionError(f"--tier {tier!r}: choose from {', '.join(TIERS)}")
     if slowdowns is not None and not aa:
         raise OptionError("--slowdowns says how much the copies that --aa makes are slowed down: give --aa, too")
-    for name, given in (("--profile-with", profile_with), ("--trace-dir", trace_dir)):
+    for name, given in (
+        ("--profile-with", profile_with),
+        ("--trace-dir", trace_dir),
+        ("--profile-python", profile_python or None),
+    ):
         if given is not None and profile is None:
             raise OptionError(f"{name} concerns profiles: give --profile, too")
     return Options(
@@ -205,6 +211,7 @@ def parse(
         profile=parse_profile(profile),
         profile_with=parse_list("--profile-with", profile_with, PROFILE_EXTRAS) or (),
         trace_dir=trace_dir,
+        profile_python=profile_python,
         energy=energy,
         headroom=headroom,
         self_check=aa,

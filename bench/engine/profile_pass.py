@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.engine import python_profile
 from bench.engine.case import Case, Family
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.options import OptionError, Options
@@ -28,6 +29,7 @@ class Profiling:
         folder: where traces go, a folder for each case.
         beside: the folder of the run's file, from which its record names them.
         stacks, flops: recorded, too.
+        python: Python's stack is sampled, too.
     """
 
     what: str
@@ -35,6 +37,7 @@ class Profiling:
     beside: Path
     stacks: bool = False
     flops: bool = False
+    python: bool = False
 
 
 def profiling_of(options: Options, run: Path | None) -> Profiling | None:
@@ -48,6 +51,8 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
     """
     if options.profile is None:
         return None
+    if options.profile_python and not python_profile.available():
+        raise OptionError(python_profile.NEEDS)
     beside = run.parent if run else Path()
     folder = Path(options.trace_dir) if options.trace_dir else beside / f"{run.stem if run else 'profile'}-traces"
     try:
@@ -57,8 +62,9 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
         raise OptionError(f"--trace-dir {folder}: cannot be made: {error.strerror}") from None
     if not writable:
         raise OptionError(f"--trace-dir {folder}: cannot be written: permission denied")
+    extras = options.profile_with
     return Profiling(
-        options.profile, folder, beside.resolve(), "stacks" in options.profile_with, "flops" in options.profile_with
+        options.profile, folder, beside.resolve(), "stacks" in extras, "flops" in extras, options.profile_python
     )
 
 
@@ -105,10 +111,16 @@ def profile_all(
             continue
         done += len(own)
         for case, record in found.records.items():
-            record["trace"] = Path(os.path.relpath(record["trace"], profiling.beside)).as_posix()
+            record["trace"] = _from(profiling.beside, record["trace"])
+            if "python" in record:
+                record["python"]["file"] = _from(profiling.beside, record["python"]["file"])
             records[case]["profile"] = record
         warnings += [f"{case.id} has no profile: {why}" for case, why in found.errors.items()]
     return warnings
+
+
+def _from(folder: Path, path: str) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _profile(
@@ -119,6 +131,7 @@ def _profile(
         {case: str(profiling.folder.resolve() / folder_name(case.id)) for case in cases},
         stacks=profiling.stacks,
         flops=profiling.flops,
+        python=profiling.python,
     )
     return conductor.profile(job, lambda progress: told(progress.what))
 

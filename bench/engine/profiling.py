@@ -15,6 +15,7 @@ from torch.profiler import ProfilerActivity, profile, record_function, schedule,
 from bench.engine.errors import describe
 from bench.engine.precision import matmul_precision
 from bench.engine.preparation import Preparation, Tell
+from bench.engine.python_profile import sample
 from bench.engine.run import Run
 from bench.engine.schema import PROFILED_CALL, ProfileRecord
 from bench.engine.task import Profiled, ProfileTask
@@ -88,9 +89,12 @@ def _profile(run: Run, folder: Path, job: ProfileTask) -> ProfileRecord:
                 profiler.step()
     gc.collect()
     (trace,) = set(folder.iterdir()) - before
-    return ProfileRecord(
+    made = ProfileRecord(
         trace=str(trace), calls=steps, seconds=median(times[-steps:]), plain_seconds=plain, stacks=job.stacks
     )
+    if job.python:
+        made["python"] = sample(run.call, folder)
+    return made
 
 
 def _seconds(run: Run, calls: int) -> float:

@@ -216,6 +216,22 @@ class AgainstRecord(TypedDict):
     note: NotRequired[str]
 
 
+class PythonFunction(TypedDict):
+    """A Python function while the case was called; ``share`` of the time in which it was the innermost one."""
+
+    name: str
+    place: str  # file and line
+    share: float
+
+
+class PythonRecord(TypedDict):
+    """``--profile-python``: what pyinstrument saw."""
+
+    file: str  # path of its page, relative to the run's file
+    seconds: float  # sampled
+    functions: list[PythonFunction]  # the first dozen
+
+
 class ProfileRecord(TypedDict):
     """``--profile``: what torch.profiler wrote of a case, in a pass of its own after all timing."""
 
@@ -223,6 +239,7 @@ class ProfileRecord(TypedDict):
     calls: int  # in the trace, each within an annotation named PROFILED_CALL
     seconds: float  # per call, under the profiler
     plain_seconds: float  # per call, in the same process right before, without it
+    python: NotRequired[PythonRecord]
     stacks: bool  # whether it holds Python's stacks, which slow it down many times
 
 

@@ -50,12 +50,14 @@ class ProfileTask:
     Attributes:
         stacks: Python's stacks, too; slows the profiled calls down many times.
         flops: the operators' estimated operations, too.
+        python: whether pyinstrument samples Python's stack, too.
     """
 
     task: Task
     folders: Mapping[Case, str]
     stacks: bool = False
     flops: bool = False
+    python: bool = False
 
 
 @dataclass

@@ -42,6 +42,7 @@ class Profile:
     others: int
     flame: tuple[Frame, ...]
     memory: Any
+    python: Any
     trace: str
 
 
@@ -89,6 +90,7 @@ def _profile(record: Record, summary: Summary, compared: tuple[str, ...], place:
         others=max(0, len(summary.operators) - MOST_OPERATORS),
         flame=tuple(frames(summary.root)),
         memory=memory_chart(summary.memory, f"memory-{number}") if summary.memory else None,
+        python=record["profile"].get("python"),
         trace=record["profile"]["trace"],
     )
 

@@ -71,7 +71,9 @@ def test_folders_of_different_cases_differ_on_every_file_system() -> None:
 
 def test_a_folder_for_traces_that_cannot_be_made_is_refused_before_anything_is_timed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    options = SimpleNamespace(profile="all", profile_with=(), trace_dir=str(tmp_path / "file" / "traces"))
+    options = SimpleNamespace(
+        profile="all", profile_python=False, profile_with=(), trace_dir=str(tmp_path / "file" / "traces")
+    )
     with pytest.raises(OptionError, match="--trace-dir"):
         profiling_of(options, tmp_path / "run.json")  # type: ignore[arg-type]
 
@@ -83,7 +85,7 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "bench/", "--suite", SMALL, "--budget", "3s", "--threads", "1"),
-            *("--benchmark-json", str(path), "--profile=slowest:2"),
+            *("--benchmark-json", str(path), "--profile=slowest:2", "--profile-python"),
         ],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "200"},
@@ -111,6 +113,9 @@ def test_the_slowest_are_called_under_the_profiler_after_all_timing(profiled: Pa
         trace = json.loads(gzip.decompress((profiled.parent / profile["trace"]).read_bytes()))
         calls = [event for event in trace["traceEvents"] if event.get("name") == PROFILED_CALL]
         assert len(calls) == profile["calls"]
+        functions = profile["python"]["functions"]
+        assert sum(one["share"] for one in functions) == pytest.approx(1, abs=0.5)
+        assert (profiled.parent / profile["python"]["file"]).exists()
     assert json.loads(profiled.read_text("utf-8"))["torchduet"]["seconds"]["profiling"] > 0
 
 
