@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -93,7 +94,9 @@ def _profile(run: Run, folder: Path, job: ProfileTask) -> ProfileRecord:
         trace=str(trace), calls=steps, seconds=median(times[-steps:]), plain_seconds=plain, stacks=job.stacks
     )
     if job.python:
-        made["python"] = sample(run.call, folder)
+        with run.unmetered(), matmul_precision(case.precision):
+            made["python"] = sample(partial(call, *args), plain, folder)
+            run.clock.synchronize()
     return made
 
 

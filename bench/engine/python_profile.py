@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 from bench.engine.schema import PythonFunction, PythonRecord
 
@@ -21,28 +20,27 @@ def available() -> bool:
     return importlib.util.find_spec("pyinstrument") is not None
 
 
-def sample(call: Callable[[], object], folder: Path) -> PythonRecord:
-    """Call for a second and look at the stack every half a millisecond.
+def sample(call: Callable[[], object], seconds: float, folder: Path) -> PythonRecord:
+    """Call for a second, a call taking about ``seconds``, and look at the stack every half a millisecond.
 
     What runs below Python, such as PyTorch's operators, counts for the function that called it.
     """
     from pyinstrument import Profiler
 
     profiler = Profiler(interval=INTERVAL, async_mode="disabled")
-    until = perf_counter() + SECONDS
     with profiler:
-        while perf_counter() < until:
+        for _ in range(max(1, round(SECONDS / max(seconds, 1e-9)))):
             call()
     session = profiler.last_session
     assert session is not None
     page = folder / "python.html"
     page.write_text(profiler.output_html(), "utf-8")
     times: dict[tuple[str, str], float] = {}
-    for stack, seconds in session.frame_records:
+    for stack, lasted in session.frame_records:
         named = [entry for entry in stack if not entry.startswith("[")]
-        if named:
+        if named and __file__ not in named[-1]:
             function = _function(named[-1])
-            times[function] = times.get(function, 0.0) + seconds
+            times[function] = times.get(function, 0.0) + lasted
     total = sum(times.values())
     longest = sorted(times.items(), key=lambda item: -item[1])[:MOST_FUNCTIONS]
     return PythonRecord(
