@@ -41,6 +41,7 @@ PARTS = {
     "checking": "Checking results against float64",
     "warming": "Warming up and calibrating",
     "timed": "Timed blocks",
+    "profiling": "Profiling",
 }
 
 
@@ -217,7 +218,7 @@ def _parts(run: Run) -> list[tuple[str, float, float]]:
     """Where the time went: (what, seconds, share of the whole); what is left over last."""
     seconds: Mapping[str, Any] = run.about["seconds"]
     total = max(float(seconds["total"]), 1e-9)
-    parts = [(words, float(seconds[key])) for key, words in PARTS.items()]
+    parts = [(words, float(seconds[key])) for key, words in PARTS.items() if key in seconds]
     rest = total - sum(part for _, part in parts)
     if rest > 0:
         parts.append(("Everything else", rest))
