@@ -132,7 +132,7 @@ def _is_text(value: Any) -> bool:
 QUICK: dict[Any, Callable[[Any], bool]] = {
     str: _is_text,
     int: lambda value: type(value) is int and -LARGEST_WHOLE_NUMBER < value < LARGEST_WHOLE_NUMBER,
-    float: lambda value: type(value) is float and math.isfinite(value) or QUICK[int](value),
+    float: lambda value: (type(value) is float and math.isfinite(value)) or QUICK[int](value),
     bool: lambda value: type(value) is bool,
     type(None): lambda value: value is None,
 }

@@ -10,13 +10,13 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
+from reports.chart import Chart
 from reports.compare import quietness
 from reports.compare.match import VERDICTS, Change, Comparison
 from reports.compare.settings import common_facts
 from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
-from reports.figures import Chart
 from reports.forest import MAX_ROWS, Bar, forest
-from reports.page import SYMBOLS, TEMPLATES, content_policy, date, environment
+from reports.html import SYMBOLS, TEMPLATES, content_policy, date, environment
 
 FILTERS = ("suite", "device", "mode", "precision", "verdict")
 MORE_SYMBOLS = {"failed": "✕", "missing": "−", "new": "+"}
