@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 SLOWER = 1
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
-    "in both runs, two files are the same run, or the page cannot be written. Thresholds by case stand in the nearest pyproject.toml under "
-    '[tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a case\'s id counts.'
+    "in both runs, two files are the same run, or the page cannot be written. Thresholds by case stand in the nearest "
+    'pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a '
+    "case's id counts."
 )
 
 

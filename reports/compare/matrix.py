@@ -43,9 +43,15 @@ class Line:
         return any(verdict in MOVED for verdict in self.verdicts)
 
     @property
+    def measured(self) -> bool:
+        """Whether the base and any other run have a time for it."""
+        return any(one and one.time for one in self.changes)
+
+    @property
     def furthest(self) -> int:
-        """Which run says most of it: the place of the most urgent verdict, of these the largest shift."""
-        return min(range(len(self.changes)), key=lambda place: _urgency(self.changes[place]))
+        """Which of the runs that measured it says most: the place of the most urgent verdict, the largest shift."""
+        timed = [place for place, one in enumerate(self.changes) if one and one.time]
+        return min(timed or range(len(self.changes)), key=lambda place: _urgency(self.changes[place]))
 
 
 def matrix(comparisons: Sequence[Comparison]) -> list[Line]:
