@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 LARGEST_WHOLE_NUMBER = 2**63
@@ -87,7 +88,9 @@ def fits(expected: Any) -> Callable[[Any], bool]:
         return _fits_record(expected)
     if origin is list:
         if arguments[0] is float:
-            return lambda value: type(value) is list and _all_floats(value)
+            return lambda value: type(value) is list and _finite(value, value)
+        if arguments[0] == list[float]:
+            return _rows_of_floats
         inner = fits(arguments[0])
         return lambda value: type(value) is list and all(map(inner, value))
     if origin is dict:
@@ -120,9 +123,16 @@ def _fits_record(expected: Any) -> Callable[[Any], bool]:
     return test
 
 
-def _all_floats(values: list[Any]) -> bool:
-    """Whether a list is of finite floats; most of a file are block times."""
-    return set(map(type, values)) <= {float} and all(map(math.isfinite, values))
+def _rows_of_floats(value: Any) -> bool:
+    """Whether a list of lists is of finite floats; most of a file are block times."""
+    if type(value) is not list or not all(type(row) is list for row in value):
+        return False
+    return _finite(chain.from_iterable(value), chain.from_iterable(value))
+
+
+def _finite(values: Iterable[Any], again: Iterable[Any]) -> bool:
+    """Whether all are floats, and finite: a sum is finite only if all its parts are."""
+    return set(map(type, values)) <= {float} and math.isfinite(sum(again))
 
 
 def _is_text(value: Any) -> bool:

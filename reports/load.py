@@ -173,10 +173,10 @@ def _check_meaning(record: Record, where: str) -> None:
     timing = record["timing"]
     if not timing["blocks"] or not all(timing["blocks"]):
         raise ContractError(f"{where}.timing.blocks: expected placements with at least one block each")
-    for row, rounds in enumerate(timing["blocks"]):
-        if min(rounds) <= 0:
-            column = next(column for column, seconds in enumerate(rounds) if seconds <= 0)
-            _positive(rounds[column], f"{where}.timing.blocks[{row}][{column}]")
+    if min(map(min, timing["blocks"])) <= 0:
+        for row, rounds in enumerate(timing["blocks"]):
+            for column, seconds in enumerate(rounds):
+                _positive(seconds, f"{where}.timing.blocks[{row}][{column}]")
     _positive(timing["seconds"], f"{where}.timing.seconds")
     _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
     for index, one in enumerate(record["speedups"]):

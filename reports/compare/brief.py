@@ -28,12 +28,23 @@ ELSEWHERE = "the page says all (`-o compare.html`)"
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
     """The answer, what changed, and folded what else there is to know; tables as long as 60 lines allow."""
-    lines: list[str] = []
-    for most in ROWS:
-        lines = list(_lines(comparisons, most))
-        if len(lines) <= MOST_LINES:
-            return "\n".join(lines) + "\n"
+    for tier in (_lines, _matrix_and_answers):
+        for most in ROWS:
+            lines = list(tier(comparisons, most))
+            if len(lines) <= MOST_LINES:
+                return "\n".join(lines) + "\n"
     return "\n".join(_answers(comparisons)) + "\n"
+
+
+def _matrix_and_answers(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
+    """For several runs that differ in much: the matrix, and a line for each."""
+    yield from _side_by_side(comparisons, most)
+    for one in comparisons:
+        yield f"- {cell(one.new.name)}: {cell(headline(one))} ({tally(one)})"
+        yield from (f"  - {cell(caution)}" for caution in one.cautions)
+    yield ""
+    yield f"- {cell(LEGEND)}"
+    yield f"- {cell(expectation(comparisons[0]))}"
 
 
 def _lines(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:

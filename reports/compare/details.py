@@ -6,20 +6,19 @@ that ten thousand cases with their placements fit into a page that a browser ope
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 from markupsafe import Markup
 
-from bench.engine.schema import QUIET, Record, SpeedupRecord
+from bench.engine.schema import QUIET, Record
 from reports import units
 from reports.compare import quietness
 from reports.compare.leave_out import Array
 from reports.compare.match import Change, Comparison
 from reports.compare.matrix import Line, matrix
-from reports.compare.samples import log_times
 from reports.compare.verdicts import Finding
 
 STEPS = 10_000  # parts of the base's time per call in which samples are given
@@ -54,25 +53,33 @@ def numbered(comparisons: Sequence[Comparison]) -> dict[str, int]:
 
 def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     texts, numbers = _Texts(), numbered(comparisons)
-    bases = {change.case["id"]: change.base for one in comparisons for change in one.changes if change.time}
-    measured = [record for case in numbers if (record := bases[case]) is not None]
-    sides = [[one.new for one in changes if one.new] for changes in map(ordered, comparisons)]
-    blocks = sum(len(rounds) for side in (measured, *sides) for one in side for rounds in one["timing"]["blocks"])
-    give = blocks <= MOST_BLOCKS
-    scales = [record["timing"]["seconds"] for record in measured]
+    first = {change.case["id"]: (change, one) for one in comparisons[::-1] for change in one.changes if change.time}
+    measured = [(record, one) for change, one in map(first.__getitem__, numbers) if (record := change.base)]
+    changes = [ordered(one) for one in comparisons]
+    sides = [record for record, _ in measured] + [one.new for some in changes for one in some if one.new]
+    give = sum(len(rounds) for record in sides for rounds in record["timing"]["blocks"]) <= MOST_BLOCKS
+    scales = [record["timing"]["seconds"] for record, _ in measured]
     cases = [
-        [case, *(texts(str(dict(record["case"])[name])) for name in ("suite", "device", "mode", "precision")), *side]
-        for case, record, side in zip(numbers, measured, _sides(measured, scales, texts, give), strict=True)
-    ]
-    runs = []
-    for one, records in zip(comparisons, sides, strict=True):
-        places = [numbers[change.case["id"]] for change in ordered(one)]
-        found = _sides(records, [scales[place] for place in places], texts, give)
-        rows = [
-            [place, *_row(change, texts), *side]
-            for place, change, side in zip(places, ordered(one), found, strict=True)
+        [
+            case,
+            *(texts(str(dict(record["case"])[name])) for name in ("suite", "device", "mode", "precision")),
+            *_side(record, one.before[case], scale, texts, give),
         ]
-        runs.append({"name": one.new.name, "rows": rows})
+        for case, (record, one), scale in zip(numbers, measured, scales, strict=True)
+    ]
+    runs = [
+        {
+            "name": one.new.name,
+            "rows": [
+                [place, *_row(change, texts), *_side(change.new, one.after[case], scales[place], texts, give)]
+                for change in some
+                for case in (change.case["id"],)
+                for place in (numbers[case],)
+                if change.new
+            ],
+        }
+        for one, some in zip(comparisons, changes, strict=True)
+    ]
     lines = [_line(line, numbers, texts) for line in matrix(comparisons) if line.measured] if len(runs) > 1 else []
     base = comparisons[0].base.name
     return {"base": base, "texts": list(texts.numbers), "cases": cases, "runs": runs, "lines": lines}
@@ -100,7 +107,7 @@ def width(finding: Finding | None) -> float | None:
 
 
 def _row(change: Change, texts: _Texts) -> Iterator[Any]:
-    """Verdict, ratio, interval, threshold, speed-up, its verdict and interval, why: as texts, and numbers to sort by."""
+    """Verdict, ratio, interval, threshold, speed-up, its verdict and interval, why: texts, and numbers to sort by."""
     time, speedup = change.time, change.speedup
     assert time is not None
     yield texts(change.verdict)
@@ -115,13 +122,11 @@ def _row(change: Change, texts: _Texts) -> Iterator[Any]:
     yield texts(last_cell(change))
 
 
-def _sides(records: Sequence[Record], scales: Sequence[float], texts: _Texts, give: bool) -> Iterator[list[Any]]:
-    """For each record: its time as text and in seconds, placements, blocks (0: not given), and facts in words."""
-    for record, logs, scale in zip(records, log_times(records), scales, strict=True):
-        seconds = record["timing"]["seconds"]
-        blocks = [_steps(np.array(rounds), scale) for rounds in record["timing"]["blocks"]] if give else 0
-        facts = [texts(text) for pair in facts_of(record) for text in pair]
-        yield [texts(units.seconds(seconds)), _short(seconds), _steps(np.exp(logs), scale), blocks, facts]
+def _side(record: Record, logs: Array, scale: float, texts: _Texts, give: bool) -> list[Any]:
+    """A record's time as text and in seconds, its placements, its blocks (0: not given), and what else it says."""
+    seconds = record["timing"]["seconds"]
+    blocks = [_steps(np.array(rounds), scale) for rounds in record["timing"]["blocks"]] if give else 0
+    return [texts(units.seconds(seconds)), _short(seconds), _steps(np.exp(logs), scale), blocks, _facts(record, texts)]
 
 
 def _steps(seconds: Array, scale: float) -> list[int]:
@@ -133,60 +138,39 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
-def facts_of(record: Record) -> Iterator[tuple[str, str]]:
-    """What a record says of its case beside the samples, as far as it does: (what, in words)."""
-    timing = record["timing"]
-    interval = units.seconds_interval(timing["low"], timing["high"])
-    yield "Time per call", f"{units.seconds(timing['seconds'])}{f' ({interval})' if interval else ''}"
+def _facts(record: Record, texts: _Texts) -> dict[str, Any]:
+    """What a record says of its case beside the samples, as far as it does; the script puts it into words."""
+    timing, noise, compiled = record["timing"], record.get("noise"), record["compile"]
+    calls = [sum(map(len, timing["blocks"])), timing["calls_per_block"]]
+    found: dict[str, Any] = {
+        "calls": calls,
+        "stop": texts(timing["stop"]),
+        "first": _short(record["first_call"]["seconds"]),
+    }
+    if timing["low"] is not None:
+        found["time"] = [_short(timing["low"]), _short(timing["high"])]
     for one in record["speedups"]:
         if one["knob"] == "reference":
-            yield "Speed-up over its reference", _speedup(one)
-    number, rounds = len(timing["blocks"]), sum(map(len, timing["blocks"]))
-    stop = {"precise": "precise enough", "budget": "time was up", "limit": "enough placements"}.get(timing["stop"], "")
-    yield "Samples", f"{number} placements, {rounds} blocks of {timing['calls_per_block']:,} calls; ended: {stop}"
-    yield from _noise(record)
-    yield from _device(record)
-    first = record["first_call"]
-    yield "First call", units.seconds(first["seconds"])
-    if compiled := record["compile"]:
-        breaks = sum(one["count"] for one in compiled["graph_breaks"])
-        yield "Compiled to", f"{compiled['graphs']} graphs, {breaks} graph breaks"
-    for name, key in (("Peak memory", "peak_bytes"), ("Reserved on the device", "reserved_bytes")):
-        if (size := dict(record).get(key)) is not None:
-            yield name, units.size(float(str(size)))
-    if (joules := record.get("energy", {}).get("joules")) is not None:
-        yield "Energy per call", f"{units.digits(joules)} J"
-
-
-def _speedup(one: SpeedupRecord) -> str:
-    interval = units.ratio_interval(one["low"], one["high"])
-    return f"{units.ratio(one['ratio'])}{f' ({interval})' if interval else ''}, {one['verdict']}"
-
-
-def _noise(record: Record) -> Iterator[tuple[str, str]]:
-    noise, timing = record.get("noise"), record["timing"]
+            found["speedup"] = [*map(_short, (one["ratio"], one["low"], one["high"])), texts(one["verdict"])]
     if noise:
-        yield "Noise", f"{noise['grade']}: {'; '.join(noise['causes'])}" if noise["causes"] else noise["grade"]
-        if noise["grade"] != QUIET:
-            yield "Its figures", _figures(noise.get("figures", {}).items())
-        elif clocks := [(name, value) for name, value in noise.get("figures", {}).items() if name.startswith("gpu ")]:
-            yield "GPU clocks lowered", _figures(clocks)
-    if number := sum(timing.get("disturbed", [])):
-        yield "Interrupted blocks", f"{number:,}"
-
-
-def _figures(figures: Iterable[tuple[str, float]]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in figures)
-
-
-def _device(record: Record) -> Iterator[tuple[str, str]]:
-    timing = record["timing"]
+        found["noise"] = texts("; ".join((noise["grade"], *noise["causes"])))
+        figures = noise.get("figures", {}).items()
+        if shown := [(name, value) for name, value in figures if noise["grade"] != QUIET or name.startswith("gpu ")]:
+            found["figures"] = texts(", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in shown))
+    if number := sum(timing.get("disturbed", ())):
+        found["interrupted"] = number
+    if compiled:
+        found["graphs"] = [compiled["graphs"], sum(one["count"] for one in compiled["graph_breaks"])]
     if timing["clock"] != "perf_counter":
-        yield "Clock", timing["clock"].replace("_", " ")
-    for name, key in (("Until launched", "host_seconds"), ("Device work alone", "device_seconds")):
-        if (seconds := dict(timing).get(key)) is not None:
-            yield name, units.seconds(float(str(seconds)))
-    if timing.get("launch_bound"):
-        yield "Bound by", "launching"
-    if "cache" in timing:
-        yield "Cache", timing["cache"]
+        found["clock"] = texts(timing["clock"].replace("_", " "))
+    for name, value in (
+        ("peak", record.get("peak_bytes")),
+        ("reserved", record.get("reserved_bytes")),
+        ("joules", _short(record.get("energy", {}).get("joules"))),
+        ("launched", _short(timing.get("host_seconds"))),
+        ("device", _short(timing.get("device_seconds"))),
+        ("cache", texts(timing["cache"]) if "cache" in timing else None),
+    ):
+        if value is not None:
+            found[name] = value
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from statistics import median
 
@@ -13,7 +13,7 @@ import numpy as np
 from bench.engine.schema import CaseRecord, Record
 from reports.compare.leave_out import Array, ranked
 from reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
-from reports.compare.samples import log_speedups, log_times, questions
+from reports.compare.samples import Samples, questions
 from reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
 from reports.compare.thresholds import Thresholds
 from reports.compare.verdicts import Finding, Question, centre, findings
@@ -55,6 +55,8 @@ class Comparison:
     cautions: tuple[str, ...]
     guarded: bool  # both runs have pilots
     asked: int  # how many verdicts were sought, over all runs compared
+    before: Mapping[str, Array] = field(repr=False, compare=False)  # case → logs of its placements' medians
+    after: Mapping[str, Array] = field(repr=False, compare=False)
 
     def of(self, verdict: str) -> list[Change]:
         """The changes of that verdict; those of times with the largest first."""
@@ -89,8 +91,9 @@ class _Sides:
         self.both = [case for case in self.first if case in self.second]
         self.differences = differences(base, new)
         self.another_machine = any(one.kind in (MACHINE, SETTING) for one in self.differences)
-        before, after = (log_times([side[case] for case in self.both]) for side in (self.first, self.second))
-        self.times = self._questions(self.both, before, after)
+        samples = [Samples(side) for side in (self.first, self.second)]
+        self.before, self.after = (side.log_times(self.both) for side in samples)
+        self.times = self._questions(self.both, list(self.before.values()), list(self.after.values()))
         guards = self._guards()
         self.guarded = bool(guards)
         moved = {case: guards.get(one.unit) for case, one in self.times.items()}
@@ -99,7 +102,7 @@ class _Sides:
         moved |= self._with_their_devices({case: one for case, one in moved.items() if one})
         self.times = {case: replace(one, movement=moved[case]) for case, one in self.times.items()}
         still = Movement(0.0, 0.0, "")
-        first, second = (log_speedups(self.both, side) for side in (self.first, self.second))
+        first, second = (side.log_speedups(self.both) for side in samples)
         held = [case for case in self.both if case in first and case in second]
         speedups = self._questions(held, [second[case] for case in held], [first[case] for case in held])
         self.speedups = {case: replace(one, movement=still) for case, one in speedups.items()}
@@ -130,6 +133,8 @@ class _Sides:
             tuple(cautions(self.base, self.new, self.differences)),
             self.guarded,
             asked,
+            self.before,
+            self.after,
         )
 
     def _family(self, case: str) -> str:

@@ -74,7 +74,7 @@ def what_differs(one: Comparison) -> list[str]:
     )
     shown = [f"{two.name} {two.new}" for two in named[:MOST_DIFFERENCES]]
     left = len(named) - len(shown)
-    return [*shown, *([f"{left} more"] if left else [])] or ["same machine and versions"]
+    return [*shown, *([f"{left} more"] if left else [])] or ["same machine, versions and settings"]
 
 
 def cell_of(change: Change | None) -> str:

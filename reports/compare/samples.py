@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from statistics import median
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from reports.compare.spread import Residual
 from reports.compare.two_sample import shifts
 from reports.compare.verdicts import Question
 
-Blocks = Sequence[Sequence[float]]
+Shape: TypeAlias = tuple[int, int] | None  # placements and rounds; None where rounds differ in number
 Key = TypeVar("Key")
 
 
@@ -58,45 +58,74 @@ def questions(
     return [one for one in found if one is not None]
 
 
-def log_times(records: Sequence[Record]) -> list[Array]:
-    """For each record, per placement the log of its median block."""
-    blocks = [record["timing"]["blocks"] for record in records]
-    found: list[Array] = [np.empty(0)] * len(blocks)
-    for shape, places in _by_shape(blocks):
-        if shape is None:
-            for place in places:
-                found[place] = np.array([math.log(median(rounds)) for rounds in blocks[place]])
-        else:
-            for place, values in zip(places, np.log(_medians(_stacked(blocks, places, shape))), strict=True):
-                found[place] = values
-    return found
+class Samples:
+    """The block times of a run's cases, as one array.
+
+    Attributes:
+        records: case → its record.
+    """
+
+    def __init__(self, records: Mapping[str, Record]) -> None:
+        self.records = records
+        blocks = [record["timing"]["blocks"] for record in records.values()]
+        self._shapes = dict(zip(records, map(_shape, blocks), strict=True))
+        numbers = [sum(map(len, one)) for one in blocks]
+        self._starts = dict(zip(records, accumulate(numbers, initial=0), strict=False))
+        flat = chain.from_iterable(chain.from_iterable(blocks))
+        self._seconds: Array = np.fromiter(flat, np.float64, sum(numbers))
+
+    def log_times(self, cases: Sequence[str]) -> dict[str, Array]:
+        """For each case, per placement the log of its median block."""
+        found: dict[str, Array] = {}
+        for shape, places in self._by_shape(cases):
+            some = [cases[place] for place in places]
+            if shape is None:
+                for case in some:
+                    blocks = self.records[case]["timing"]["blocks"]
+                    found[case] = np.array([math.log(median(rounds)) for rounds in blocks])
+            else:
+                found.update(zip(some, np.log(_medians(self._stacked(some, shape))), strict=True))
+        return {case: found[case] for case in cases}
+
+    def log_speedups(self, cases: Sequence[str]) -> dict[str, Array]:
+        """For each case, per placement the log speed-up over its reference; none without one timed in alternation."""
+        held = {case: against for case in cases if (against := self._against(case))}
+        found: dict[str, Array] = {}
+        for shape, places in self._by_shape(own := list(held)):
+            some = [own[place] for place in places]
+            reference = [held[case] for case in some]
+            if shape is None:
+                for pair in zip(reference, some, strict=True):
+                    found[pair[1]] = np.array(
+                        placement_differences(*(self.records[case]["timing"]["blocks"] for case in pair))
+                    )
+            else:
+                quotients = self._stacked(reference, shape) / self._stacked(some, shape)
+                found.update(zip(some, _medians(np.log(quotients)), strict=True))
+        return found
+
+    def _against(self, case: str) -> str:
+        """The case's reference, if its blocks pair with the case's own."""
+        held = [one["against"] for one in self.records[case]["speedups"] if one["knob"] == "reference"]
+        if not held or held[0] not in self.records:
+            return ""
+        reference, own = (self.records[one]["timing"]["blocks"] for one in (held[0], case))
+        return held[0] if list(map(len, reference)) == list(map(len, own)) else ""
+
+    def _by_shape(self, cases: Sequence[str]) -> Iterator[tuple[Shape, list[int]]]:
+        """(placements, rounds) with the places of those that have them; None where rounds differ in number."""
+        shapes = [self._shapes[case] for case in cases]
+        return ((shapes[places[0]], places) for places in _alike(shapes))
+
+    def _stacked(self, cases: Sequence[str], shape: tuple[int, int]) -> Array:
+        """The blocks of these cases as an array of their own: cases × placements × rounds."""
+        starts = np.array([self._starts[case] for case in cases])
+        found: Array = self._seconds[starts[:, None] + np.arange(shape[0] * shape[1])]
+        return found.reshape(-1, *shape)
 
 
-def log_speedups(cases: Sequence[str], records: Mapping[str, Record]) -> dict[str, Array]:
-    """For each case, per placement the log speed-up over its reference; none without one timed in alternation."""
-    held = [(case, against) for case in cases if (against := _against(case, records))]
-    own, reference = (
-        [records[one]["timing"]["blocks"] for one in side] for side in list(zip(*held, strict=True)) or ((), ())
-    )
-    found: dict[str, Array] = {}
-    for shape, places in _by_shape(own):
-        if shape is None:
-            for place in places:
-                found[held[place][0]] = np.array(placement_differences(reference[place], own[place]))
-        else:
-            quotients = _stacked(reference, places, shape) / _stacked(own, places, shape)
-            for place, values in zip(places, _medians(np.log(quotients)), strict=True):
-                found[held[place][0]] = values
-    return found
-
-
-def _against(case: str, records: Mapping[str, Record]) -> str:
-    """The case's reference, if its blocks pair with the case's own."""
-    held = [one["against"] for one in records[case]["speedups"] if one["knob"] == "reference"]
-    if not held or held[0] not in records:
-        return ""
-    reference, own = (records[one]["timing"]["blocks"] for one in (held[0], case))
-    return held[0] if list(map(len, reference)) == list(map(len, own)) else ""
+def _shape(blocks: Sequence[Sequence[float]]) -> Shape:
+    return (len(blocks), len(blocks[0])) if len(set(map(len, blocks))) == 1 else None
 
 
 def _alike(keys: Iterable[Key]) -> Iterable[list[int]]:
@@ -105,18 +134,6 @@ def _alike(keys: Iterable[Key]) -> Iterable[list[int]]:
     for place, key in enumerate(keys):
         groups.setdefault(key, []).append(place)
     return groups.values()
-
-
-def _by_shape(blocks: Sequence[Blocks]) -> Iterator[tuple[tuple[int, int] | None, list[int]]]:
-    """(placements, rounds) with the places of those that have them; None where rounds differ in number."""
-    shapes = [(len(one), len(one[0])) if len(set(map(len, one))) == 1 else None for one in blocks]
-    return ((shapes[places[0]], places) for places in _alike(shapes))
-
-
-def _stacked(blocks: Sequence[Blocks], places: Sequence[int], shape: tuple[int, int]) -> Array:
-    """The blocks at these places as one array: cases × placements × rounds."""
-    flat = chain.from_iterable(rounds for place in places for rounds in blocks[place])
-    return np.fromiter(flat, np.float64, len(places) * shape[0] * shape[1]).reshape(len(places), *shape)
 
 
 def _medians(values: Array) -> Array:
@@ -136,5 +153,5 @@ def _apart(values: Array) -> list[float]:
     middle = values.shape[1] // 2
     if not middle:
         return [0.0] * len(values)
-    halves: Array = _medians(values[:, middle:].copy()) - _medians(values[:, :middle].copy())
-    return halves.tolist()
+    apart: list[float] = (_medians(values[:, middle:].copy()) - _medians(values[:, :middle].copy())).tolist()
+    return apart
