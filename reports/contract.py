@@ -91,6 +91,8 @@ def fits(expected: Any) -> Callable[[Any], bool]:
             return lambda value: type(value) is list and _finite(value, value)
         if arguments[0] == list[float]:
             return _rows_of_floats
+        if arguments[0] is int:
+            return lambda value: type(value) is list and _whole(value)
         inner = fits(arguments[0])
         return lambda value: type(value) is list and all(map(inner, value))
     if origin is dict:
@@ -133,6 +135,10 @@ def _rows_of_floats(value: Any) -> bool:
 def _finite(values: Iterable[Any], again: Iterable[Any]) -> bool:
     """Whether all are floats, and finite: a sum is finite only if all its parts are."""
     return set(map(type, values)) <= {float} and math.isfinite(sum(again))
+
+
+def _whole(values: list[Any]) -> bool:
+    return set(map(type, values)) <= {int} and max(map(abs, values), default=0) < LARGEST_WHOLE_NUMBER
 
 
 def _is_text(value: Any) -> bool:

@@ -7,6 +7,8 @@ that ten thousand cases with their placements fit into a page that a browser ope
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -57,28 +59,29 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     measured = [(record, one) for change, one in map(first.__getitem__, numbers) if (record := change.base)]
     changes = [ordered(one) for one in comparisons]
     sides = [record for record, _ in measured] + [one.new for some in changes for one in some if one.new]
-    give = sum(len(rounds) for record in sides for rounds in record["timing"]["blocks"]) <= MOST_BLOCKS
-    scales = [record["timing"]["seconds"] for record, _ in measured]
+    give = sum(sum(map(len, record["timing"]["blocks"])) for record in sides) <= MOST_BLOCKS
+    scales = {case: record["timing"]["seconds"] for case, (record, _) in zip(numbers, measured, strict=True)}
+    before = _in_steps({case: one.before[case] for case, (_, one) in zip(numbers, measured, strict=True)}, scales)
     cases = [
         [
             case,
             *(texts(str(dict(record["case"])[name])) for name in ("suite", "device", "mode", "precision")),
-            *_side(record, one.before[case], scale, texts, give),
+            *_side(record, before[case], scales[case], texts, give),
         ]
-        for case, (record, one), scale in zip(numbers, measured, scales, strict=True)
+        for case, (record, _) in zip(numbers, measured, strict=True)
     ]
     runs = [
         {
             "name": one.new.name,
             "rows": [
-                [place, *_row(change, texts), *_side(change.new, one.after[case], scales[place], texts, give)]
+                [numbers[case], *_row(change, texts), *_side(change.new, after[case], scales[case], texts, give)]
                 for change in some
                 for case in (change.case["id"],)
-                for place in (numbers[case],)
                 if change.new
             ],
         }
         for one, some in zip(comparisons, changes, strict=True)
+        for after in (_in_steps(one.after, scales),)
     ]
     lines = [_line(line, numbers, texts) for line in matrix(comparisons) if line.measured] if len(runs) > 1 else []
     base = comparisons[0].base.name
@@ -113,7 +116,7 @@ def _row(change: Change, texts: _Texts) -> Iterator[Any]:
     yield texts(change.verdict)
     yield from (texts(units.ratio(time.ratio)), _short(time.ratio))
     yield from (texts(units.ratio_interval(time.low, time.high)), _short(width(time)))
-    yield from (texts(f"±{units.percent(change.threshold)}"), change.threshold)
+    yield from (texts(_threshold(change.threshold)), change.threshold)
     if speedup:
         yield from (texts(units.ratio(speedup.ratio)), _short(speedup.ratio), texts(speedup.verdict))
         yield texts(units.ratio_interval(speedup.low, speedup.high))
@@ -122,16 +125,29 @@ def _row(change: Change, texts: _Texts) -> Iterator[Any]:
     yield texts(last_cell(change))
 
 
-def _side(record: Record, logs: Array, scale: float, texts: _Texts, give: bool) -> list[Any]:
+@lru_cache(maxsize=1024)
+def _threshold(share: float) -> str:
+    return f"±{units.percent(share)}"
+
+
+def _side(record: Record, samples: list[int], scale: float, texts: _Texts, give: bool) -> list[Any]:
     """A record's time as text and in seconds, its placements, its blocks (0: not given), and what else it says."""
-    seconds = record["timing"]["seconds"]
-    blocks = [_steps(np.array(rounds), scale) for rounds in record["timing"]["blocks"]] if give else 0
-    return [texts(units.seconds(seconds)), _short(seconds), _steps(np.exp(logs), scale), blocks, _facts(record, texts)]
+    seconds, blocks = record["timing"]["seconds"], record["timing"]["blocks"]
+    drawn = [_steps(np.array(rounds), scale) for rounds in blocks] if give else 0
+    return [texts(units.seconds(seconds)), _short(seconds), samples, drawn, _facts(record, texts)]
 
 
-def _steps(seconds: Array, scale: float) -> list[int]:
-    found: list[int] = np.rint((seconds / scale - 1) * STEPS).astype(np.int64).tolist()
-    return found
+def _in_steps(logs: Mapping[str, Array], scales: Mapping[str, float]) -> dict[str, Any]:
+    """Every case's placements in steps of its base; all in one go, as cases are many and samples few."""
+    if not logs:
+        return {}
+    scale = np.repeat([scales[case] for case in logs], [len(values) for values in logs.values()])
+    steps = iter(_steps(np.exp(np.concatenate(list(logs.values()))), scale))
+    return {case: list(islice(steps, len(values))) for case, values in logs.items()}
+
+
+def _steps(seconds: Array, scale: float | Array) -> Any:
+    return np.rint((seconds / scale - 1) * STEPS).astype(np.int64).tolist()
 
 
 def _short(value: float | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from statistics import median
 
@@ -100,12 +100,12 @@ class _Sides:
         for case, found in self._stand_ins([case for case, one in moved.items() if one is None]):
             moved[case] = found
         moved |= self._with_their_devices({case: one for case, one in moved.items() if one})
-        self.times = {case: replace(one, movement=moved[case]) for case, one in self.times.items()}
+        self.times = {case: one.beside(moved[case]) for case, one in self.times.items()}
         still = Movement(0.0, 0.0, "")
         first, second = (side.log_speedups(self.both) for side in samples)
         held = [case for case in self.both if case in first and case in second]
         speedups = self._questions(held, [second[case] for case in held], [first[case] for case in held])
-        self.speedups = {case: replace(one, movement=still) for case, one in speedups.items()}
+        self.speedups = {case: one.beside(still) for case, one in speedups.items()}
 
     def _questions(self, cases: Sequence[str], above: Sequence[Array], below: Sequence[Array]) -> dict[str, Question]:
         units, thresholds = list(map(self._family, cases)), list(map(self.threshold, cases))

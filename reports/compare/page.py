@@ -20,11 +20,11 @@ from reports.compare.text import expectation, guard, headline, speedups_moved, t
 from reports.forest import MAX_ROWS, Bar, forest
 from reports.html import TEMPLATES, content_policy, date, environment
 
-MOST_ROWS = 1000  # of all tables together that are written out; of more, the script makes those that are looked at
-FIRST_ROWS = 200
+MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
+FIRST_ROWS = 100
 MOST_LISTED = 60  # in an answer
 MOST_GAPS = 200
-FEW_DRAWN = 24  # where there are more cases than a chart can hold
+FEW_DRAWN, MANY_DRAWN = 16, 24  # where there are more cases than a chart can hold
 FILTERS = ("suite", "device", "mode", "precision", "verdict")
 TONES = {"slower": "no", "faster": "yes"}
 
@@ -97,7 +97,7 @@ def _drawn(one: Comparison) -> list[Change]:
     """What the forest shows: all, or where they are many those that changed, and the furthest of the others."""
     found = ordered(one)
     changed = sum(change.verdict in TONES for change in found)
-    return found[: MAX_ROWS if len(found) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MAX_ROWS // 2)]
+    return found[: MAX_ROWS if len(found) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
 
 
 def _chart(one: Comparison, drawn: Sequence[Change], threshold: float, prefix: str) -> Chart:

@@ -46,6 +46,10 @@ class Question:
     movement: Movement | None
     threshold: float
 
+    def beside(self, movement: Movement | None) -> Question:
+        """The same, with what the machine may account for."""
+        return Question(self.unit, self.shift, self.placements, self.noise, self.halves, movement, self.threshold)
+
 
 @dataclass(frozen=True)
 class Finding:

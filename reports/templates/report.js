@@ -57,6 +57,7 @@
   // Where one table has every case of all runs, the others are not counted again.
   const counted = tables.some((table) => table.counted) ? tables.filter((table) => table.counted) : tables;
   const total = counted.reduce((sum, table) => sum + table.rows.length, 0);
+  const MORE = 3; // times as many as there are: a few presses show all
   const number = (value) => value.toLocaleString("en");
 
   const filter = () => {
@@ -79,10 +80,11 @@
   // A large table holds only the first of its matching rows, and more of them when asked.
   const draw = (table) => {
     const left = table.matching.length - table.limit;
-    table.body.replaceChildren(...table.matching.slice(0, table.limit).map((one) => one.row()));
+    const rows = table.matching.slice(0, table.limit).map((one) => one.row());
+    if (rows.length !== table.body.rows.length || rows.some((row, place) => row !== table.body.rows[place])) table.body.replaceChildren(...rows);
     table.said.textContent = left > 0 ? `The first ${number(table.limit)} of ${number(table.matching.length)} cases.` : "";
     table.more.hidden = left <= 0;
-    table.more.textContent = `Show ${number(Math.min(left, table.step))} more`;
+    table.more.textContent = `Show ${number(Math.min(left, MORE * table.limit))} more`;
   };
 
   // Sort one table: "seconds" ascending, "-seconds" descending, "" as in the file. Empty cells stay last.
@@ -152,7 +154,7 @@
     }
     if (table.more) table.more.addEventListener("click", () => {
       const next = table.matching[table.limit];
-      table.limit += table.step;
+      table.limit *= 1 + MORE;
       draw(table);
       next.row().querySelector("button").focus();
     });

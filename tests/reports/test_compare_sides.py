@@ -206,7 +206,7 @@ def test_nothing_in_the_data_ends_its_element(shared_document: Any) -> None:
 
 
 def test_a_large_page_holds_the_rows_that_moved_and_is_compact() -> None:
-    cases = MOST_ROWS + 200
+    cases = MOST_ROWS + 800
     runs = [make_many(cases, seed, changed=seed > 1, placements=8) for seed in (1, 2)]
     for one in runs:
         one["benchmarks"] = random.Random(1).sample(one["benchmarks"], cases)
