@@ -33,14 +33,12 @@ def embedded(comparisons: Sequence[Comparison]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))  # a less-than sign stands in texts only
 
 
-class _Texts:
-    """Texts with a number each, in the order in which they are first met."""
+class _Texts(dict[str, int]):
+    """Text → its number, in the order in which they are first met."""
 
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-
-    def __call__(self, text: str) -> int:
-        return self.numbers.setdefault(text, len(self.numbers))
+    def __missing__(self, text: str) -> int:
+        self[text] = len(self)
+        return self[text]
 
 
 def numbered(comparisons: Sequence[Comparison]) -> dict[str, int]:
@@ -65,7 +63,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     cases = [
         [
             case,
-            *(texts(str(dict(record["case"])[name])) for name in ("suite", "device", "mode", "precision")),
+            *(texts[str(dict(record["case"])[name])] for name in ("suite", "device", "mode", "precision")),
             *_side(record, before[case], scales[case], texts, give),
         ]
         for case, (record, _) in zip(numbers, measured, strict=True)
@@ -85,12 +83,12 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     ]
     lines = [_line(line, numbers, texts) for line in matrix(comparisons) if line.measured] if len(runs) > 1 else []
     base = comparisons[0].base.name
-    return {"base": base, "texts": list(texts.numbers), "cases": cases, "runs": runs, "lines": lines}
+    return {"base": base, "texts": list(texts), "cases": cases, "runs": runs, "lines": lines}
 
 
 def _line(line: Line, numbers: Mapping[str, int], texts: _Texts) -> list[Any]:
     """A line of the matrix: the case, the run that says most of it, and every run's verdict (-1: none)."""
-    verdicts = [texts(one.verdict) if one else -1 for one in line.changes]
+    verdicts = [texts[one.verdict] if one else -1 for one in line.changes]
     return [numbers[line.case["id"]], line.furthest, *verdicts]
 
 
@@ -113,16 +111,16 @@ def _row(change: Change, texts: _Texts) -> Iterator[Any]:
     """Verdict, ratio, interval, threshold, speed-up, its verdict and interval, why: texts, and numbers to sort by."""
     time, speedup = change.time, change.speedup
     assert time is not None
-    yield texts(change.verdict)
-    yield from (texts(units.ratio(time.ratio)), _short(time.ratio))
-    yield from (texts(units.ratio_interval(time.low, time.high)), _short(width(time)))
-    yield from (texts(_threshold(change.threshold)), change.threshold)
+    yield texts[change.verdict]
+    yield from (texts[units.ratio(time.ratio)], _short(time.ratio))
+    yield from (texts[units.ratio_interval(time.low, time.high)], _short(width(time)))
+    yield from (texts[_threshold(change.threshold)], change.threshold)
     if speedup:
-        yield from (texts(units.ratio(speedup.ratio)), _short(speedup.ratio), texts(speedup.verdict))
-        yield texts(units.ratio_interval(speedup.low, speedup.high))
+        yield from (texts[units.ratio(speedup.ratio)], _short(speedup.ratio), texts[speedup.verdict])
+        yield texts[units.ratio_interval(speedup.low, speedup.high)]
     else:
-        yield from (texts(""), None, texts("reference" if change.case["reference"] else ""), texts(""))
-    yield texts(last_cell(change))
+        yield from (texts[""], None, texts["reference" if change.case["reference"] else ""], texts[""])
+    yield texts[last_cell(change)]
 
 
 @lru_cache(maxsize=1024)
@@ -134,7 +132,7 @@ def _side(record: Record, samples: list[int], scale: float, texts: _Texts, give:
     """A record's time as text and in seconds, its placements, its blocks (0: not given), and what else it says."""
     seconds, blocks = record["timing"]["seconds"], record["timing"]["blocks"]
     drawn = [_steps(np.array(rounds), scale) for rounds in blocks] if give else 0
-    return [texts(units.seconds(seconds)), _short(seconds), samples, drawn, _facts(record, texts)]
+    return [texts[units.seconds(seconds)], _short(seconds), samples, drawn, _facts(record, texts)]
 
 
 def _in_steps(logs: Mapping[str, Array], scales: Mapping[str, float]) -> dict[str, Any]:
@@ -160,33 +158,34 @@ def _facts(record: Record, texts: _Texts) -> dict[str, Any]:
     calls = [sum(map(len, timing["blocks"])), timing["calls_per_block"]]
     found: dict[str, Any] = {
         "calls": calls,
-        "stop": texts(timing["stop"]),
+        "stop": texts[timing["stop"]],
         "first": _short(record["first_call"]["seconds"]),
     }
     if timing["low"] is not None:
         found["time"] = [_short(timing["low"]), _short(timing["high"])]
     for one in record["speedups"]:
         if one["knob"] == "reference":
-            found["speedup"] = [*map(_short, (one["ratio"], one["low"], one["high"])), texts(one["verdict"])]
+            found["speedup"] = [*map(_short, (one["ratio"], one["low"], one["high"])), texts[one["verdict"]]]
     if noise:
-        found["noise"] = texts("; ".join((noise["grade"], *noise["causes"])))
+        found["noise"] = texts["; ".join((noise["grade"], *noise["causes"]))]
         figures = noise.get("figures", {}).items()
         if shown := [(name, value) for name, value in figures if noise["grade"] != QUIET or name.startswith("gpu ")]:
-            found["figures"] = texts(", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in shown))
+            found["figures"] = texts[", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in shown)]
     if number := sum(timing.get("disturbed", ())):
         found["interrupted"] = number
     if compiled:
         found["graphs"] = [compiled["graphs"], sum(one["count"] for one in compiled["graph_breaks"])]
     if timing["clock"] != "perf_counter":
-        found["clock"] = texts(timing["clock"].replace("_", " "))
-    for name, value in (
-        ("peak", record.get("peak_bytes")),
-        ("reserved", record.get("reserved_bytes")),
-        ("joules", _short(record.get("energy", {}).get("joules"))),
-        ("launched", _short(timing.get("host_seconds"))),
-        ("device", _short(timing.get("device_seconds"))),
-        ("cache", texts(timing["cache"]) if "cache" in timing else None),
-    ):
-        if value is not None:
-            found[name] = value
+        found["clock"] = texts[timing["clock"].replace("_", " ")]
+    for name, key in (("peak", "peak_bytes"), ("reserved", "reserved_bytes")):
+        if key in record:
+            found[name] = dict(record)[key]
+    if "energy" in record and "joules" in record["energy"]:
+        found["joules"] = _short(record["energy"]["joules"])
+    if "host_seconds" in timing:
+        found["launched"] = _short(timing["host_seconds"])
+    if "device_seconds" in timing:
+        found["device"] = _short(timing["device_seconds"])
+    if "cache" in timing:
+        found["cache"] = texts[timing["cache"]]
     return found
