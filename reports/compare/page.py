@@ -121,10 +121,8 @@ def _chart(one: Comparison, drawn: Sequence[Change], threshold: float, prefix: s
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
     """What the tables can be filtered by; empty without a case in any."""
     judged = [change for one in comparisons for change in one.changes if change.time]
-    found = {name: list(dict.fromkeys(_said(change, name) for change in judged)) for name in FILTERS}
-    found["verdict"] = [verdict for verdict in VERDICTS if verdict in found["verdict"]]
+    cases = [dict(change.case) for change in judged]
+    found = {name: list(dict.fromkeys(str(case[name]) for case in cases)) for name in FILTERS if name != "verdict"}
+    verdicts = {change.verdict for change in judged}
+    found["verdict"] = [verdict for verdict in VERDICTS if verdict in verdicts]
     return found if judged else {}
-
-
-def _said(change: Change, name: str) -> str:
-    return change.verdict if name == "verdict" else str(dict(change.case)[name])

@@ -97,7 +97,7 @@ const inWords = ({ seconds, samples, facts }) => {
     "Until launched": facts.launched && time(facts.launched),
     "Device work alone": facts.device && time(facts.device),
     Cache: texts[facts.cache],
-    "First call": time(facts.first),
+    "First call": facts.first && time(facts.first),
     "Compiled to": graphs && `${plural(graphs[0], "graph")}, ${plural(graphs[1], "graph break")}`,
     "Peak memory": facts.peak === undefined ? undefined : bytes(facts.peak),
     "Reserved on the device": facts.reserved === undefined ? undefined : bytes(facts.reserved),

@@ -25,7 +25,7 @@
     row: () => row,
     place,
     text: `${row.dataset.suite}.${[...row.cells].map((cell) => cell.textContent.trim()).join(" ")}`.toLowerCase(),
-    has: (name, value) => row.dataset[name] === value || (name === "verdict" && row.dataset.verdict.split(" ").includes(value)),
+    has: (name, value) => row.dataset[name] === value || (name === "verdict" && (row.dataset.verdict ?? "").split(" ").includes(value)),
     value: (column) => valueOf(row, column),
   }));
   const valueOf = (row, column) => {
