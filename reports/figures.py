@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -20,6 +19,7 @@ from reports.bars import FOOT, REST, Column, columns, waterfall
 from reports.bars import Step as Fall
 from reports.bars import spoken as in_words
 from reports.canvas import key_of
+from reports.chart import Chart
 from reports.charts import Curve, key_of_line, scaling
 from reports.forest import MAX_ROWS, Bar, forest
 from reports.frames import each
@@ -28,27 +28,6 @@ from reports.loaders import Choice
 
 MAX_CURVES = 6
 MAX_PANELS = 36
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A drawn chart with what it says to those who cannot see it.
-
-    Attributes:
-        svg: the drawing, safe to put into the page.
-        title: what it shows.
-        alternative: the same in one or two sentences.
-        note: what was left out, if anything.
-        keys: for line charts, (drawn sample, name) of each line.
-        narrow: the same drawn for a narrow window; None where there is no such drawing.
-    """
-
-    svg: Markup
-    title: str
-    alternative: str
-    note: str = ""
-    keys: tuple[tuple[Markup, str], ...] = ()
-    narrow: Markup | None = None
 
 
 def forests(answer: Answer) -> list[Chart]:

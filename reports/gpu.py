@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.engine.schema import CLOCK_REASONS, GpuRecord, Record
 from reports import units
-from reports.figures import Chart
+from reports.chart import Chart
 from reports.frames import anchor
 from reports.gpuchart import Panel, timeline
 from reports.knobs import setting, spoken

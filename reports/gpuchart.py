@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from reports.canvas import text_below, ticks_at
-from reports.figures import Chart
+from reports.chart import Chart
 from reports.pilotchart import round_seconds
 from reports.svg import BAND, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.engine.schema import GRADES, QUIET, NoiseRecord, Record
 from bench.engine.summary import counted
-from reports.figures import Chart
+from reports.chart import Chart
 from reports.frames import anchor
 from reports.load import Run
 from reports.pilotchart import pilot_chart

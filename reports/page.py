@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
-from bench.engine.schema import KEY, QUIET
+from bench.engine.schema import QUIET
 from reports import duet, gpu, loaders, roofline, sections, units
 from reports.advice import STANDINGS, Answer, answers
 from reports.download import downloads
@@ -24,6 +18,7 @@ from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
 from reports.heatmap import heatmap
+from reports.html import TEMPLATES, content_policy, date, environment
 from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.noise import noise
@@ -31,8 +26,6 @@ from reports.profile.section import section as profiles
 from reports.remedy import budget_of
 from reports.trust import trust
 
-TEMPLATES = Path(__file__).parent / "templates"
-SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
 FEW_CASES = 20  # so many are listed without unfolding
 FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
 PARTS = {
@@ -95,84 +88,6 @@ def render(run: Run) -> str:
             min_placements=MIN_PLACEMENTS,
         )
     )
-
-
-def content_policy(script: str) -> str:
-    """The Content-Security-Policy: nothing from anywhere, no script but this one."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def environment() -> Environment:
-    """Where templates come from, and how they write numbers."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        prose=prose,
-        seconds=units.seconds,
-        duration=units.duration,
-        ratio=units.ratio,
-        percent=units.percent,
-        count=units.count,
-        small=units.small,
-        breakable=breakable,
-        size=units.size,
-        quantity=units.quantity,
-        missing=lambda value: value is None or bool(pd.isna(value)),
-    )
-    environment.globals.update(
-        symbols=SYMBOLS,
-        verdicts=VERDICTS,
-        ratio_interval=lambda low, high: units.ratio_interval(_number(low), _number(high)),
-        seconds_interval=lambda low, high: units.seconds_interval(_number(low), _number(high)),
-        raw=_raw,
-        KEY=KEY,
-    )
-    return environment
-
-
-def prose(text: str) -> Markup:
-    """A sentence as HTML: what stands between backticks as code, numbers kept with their units."""
-    pieces = []
-    for place, piece in enumerate(text.split("`")):
-        if place % 2:
-            whole = Markup(' class="option"') if piece.startswith("--") else ""
-            pieces.append(Markup("<code{}>{}</code>").format(whole, piece))
-        else:
-            kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
-            pieces.append(escape(kept))
-    return Markup("").join(pieces)
-
-
-def breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore."""
-    return Markup("_<wbr>").join(name.split("_"))
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)
-
-
-def _raw(value: Any) -> str:
-    """A number for sorting by; empty sorts last."""
-    number = _number(value)
-    return "" if number is None else repr(number)
-
-
-def date(started: str) -> str:
-    """When a run began, in words; as it stands in the file if that is no date."""
-    try:
-        return datetime.fromisoformat(started).strftime("%-d %B %Y, %H:%M %Z").strip()
-    except ValueError:
-        return started
 
 
 def _machine(machine: Mapping[str, Any]) -> dict[str, str]:

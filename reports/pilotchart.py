@@ -10,8 +10,8 @@ from matplotlib import rc_context
 from bench.engine.schema import PilotRecord
 from reports import units
 from reports.canvas import new_axes, text_below, ticks_at
+from reports.chart import Chart
 from reports.charts import key_of_line, line_look
-from reports.figures import Chart
 from reports.svg import RULE, STYLE, to_svg
 
 WIDTH, HEIGHT = 660.0, 190.0

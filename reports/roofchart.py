@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedFormatter
 from bench.engine.schema import CeilingRecord
 from reports import units
 from reports.canvas import decades, key_of, new_axes, text_below, ticks_at
-from reports.figures import Chart
+from reports.chart import Chart
 from reports.lettering import fitted, text_width
 from reports.load import Run
 from reports.roofline import KINDS, Bound, Point, ceiling_of, points

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import gc
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reports.compare.thresholds import DEFAULT, ThresholdError, Thresholds, fraction, globs_of, nearest_pyproject
 from reports.refusal import refuse
 
+if TYPE_CHECKING:
+    from reports.load import Run
+
 SLOWER = 1
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
-    "in both runs, or the page cannot be written. Thresholds by case stand in the nearest pyproject.toml under "
-    '[tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a case\'s id counts.'
+    "in both runs, two files are the same run, or the page cannot be written. Thresholds by case stand in the nearest "
+    'pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a '
+    "case's id counts."
 )
+
+
+class NothingToCompare(Exception):
+    """Files that are good, and yet no comparison; the message is one line: which, why, what to do."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,6 +46,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--format", choices=("text", "markdown"), default="text", help="what is printed (default: text)"
     )
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        help="write the comparison in brief as Markdown, at most 60 lines; - for stdout, in place of the text",
+    )
     parser.add_argument("--fail-on", choices=("slower",), help="exit with 1 if any case is slower (default: never)")
     parser.add_argument(
         "--threshold",
@@ -48,34 +64,54 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
-    from reports.compare.match import compare
-    from reports.compare.text import markdown, terminal
     from reports.load import RunFileError, load
-    from reports.output import OutputError, keep_apart, write
+    from reports.output import OutputError, keep_apart
 
     paths = [options.base, *options.new]
+    written = [path for path in (options.output, options.markdown) if path not in (None, "-")]
+    # Reading makes millions of objects, hardly any of them in cycles: looking for those takes longer than reading.
+    gc.disable()
     try:
-        for path in paths if options.output is not None else ():
-            keep_apart(options.output, path)
+        for output, path in itertools.product(written, paths):
+            keep_apart(output, path)
+        if len({Path(path).absolute() for path in written}) < len(written):
+            raise OutputError(f"{options.output}: is named for the page and for the Markdown; choose two files")
         pyproject = nearest_pyproject(Path.cwd())
         thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
-        base, *others = [replace(load(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
-    except (OutputError, RunFileError, ThresholdError) as error:
+        runs = [replace(load(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
+        return _compare(options, runs, thresholds)
+    except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
         return refuse(error)
-    comparisons = compare(base, others, thresholds)
+    finally:
+        gc.enable()
+
+
+def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds) -> int:
+    from reports.compare.brief import markdown
+    from reports.compare.identity import sameness
+    from reports.compare.match import compare
+    from reports.compare.text import terminal
+    from reports.output import write
+
+    paths = [options.base, *options.new]
+    if same := sameness(list(zip(paths, runs, strict=True))):
+        raise NothingToCompare(f"{same}, so that this is no comparison; leave one of them out, or measure again")
+    comparisons = compare(runs[0], runs[1:], thresholds)
     for one, path in zip(comparisons, options.new, strict=True):
         if not one.judged:
-            return refuse(
+            raise NothingToCompare(
                 f"{path}: has no case that {options.base} measured, too; run the same suites and tier in both"
             )
     if options.output is not None:
         from reports.compare.page import render
 
-        try:
-            write(render(comparisons, thresholds.default), options.output)
-        except OutputError as error:
-            return refuse(error)
-    print({"text": terminal, "markdown": markdown}[options.format](comparisons))
+        write(render(comparisons, thresholds.default), options.output)
+    if options.markdown not in (None, "-"):
+        write(markdown(comparisons), options.markdown)
+    if options.format == "markdown" or options.markdown == "-":
+        print(markdown(comparisons), end="")
+    else:
+        print(terminal(comparisons))
     slower = any(one.of("slower") for one in comparisons)
     return SLOWER if options.fail_on and slower else 0
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from statistics import median
 
+import numpy as np
+
 from bench.engine.schema import CaseRecord, Record
+from reports.compare.leave_out import Array, ranked
 from reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
-from reports.compare.samples import log_speedups, log_times, question
+from reports.compare.samples import Samples, questions
 from reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
 from reports.compare.thresholds import Thresholds
-from reports.compare.verdicts import Finding, centre, findings
+from reports.compare.verdicts import Finding, Question, centre, findings
 from reports.load import Run
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
@@ -51,6 +55,8 @@ class Comparison:
     cautions: tuple[str, ...]
     guarded: bool  # both runs have pilots
     asked: int  # how many verdicts were sought, over all runs compared
+    before: Mapping[str, Array] = field(repr=False, compare=False)  # case → logs of its placements' medians
+    after: Mapping[str, Array] = field(repr=False, compare=False)
 
     def of(self, verdict: str) -> list[Change]:
         """The changes of that verdict; those of times with the largest first."""
@@ -80,28 +86,30 @@ class _Sides:
     """Two runs with what is asked about the cases that both measured."""
 
     def __init__(self, base: Run, new: Run, thresholds: Thresholds) -> None:
-        self.base, self.new, self.thresholds = base, new, thresholds
+        self.base, self.new, self.threshold = base, new, cache(thresholds.of)
         self.first, self.second = _by_id(base), _by_id(new)
         self.both = [case for case in self.first if case in self.second]
         self.differences = differences(base, new)
         self.another_machine = any(one.kind in (MACHINE, SETTING) for one in self.differences)
-        self.times = {
-            case: question(self._family(case), log_times(record), log_times(self.second[case]), thresholds.of(case))
-            for case, record in self.first.items()
-            if case in self.second
-        }
-        common = centre(list(self.times.values()))
+        samples = [Samples(side) for side in (self.first, self.second)]
+        self.before, self.after = (side.log_times(self.both) for side in samples)
+        self.times = self._questions(self.both, list(self.before.values()), list(self.after.values()))
         guards = self._guards()
         self.guarded = bool(guards)
-        moved = {case: guards.get(one.unit) or self._stand_in(case, common) for case, one in self.times.items()}
-        moved = {case: self._with_its_device(case, one) if one else None for case, one in moved.items()}
-        self.times = {case: replace(one, movement=moved[case]) for case, one in self.times.items()}
+        moved = {case: guards.get(one.unit) for case, one in self.times.items()}
+        for case, found in self._stand_ins([case for case, one in moved.items() if one is None]):
+            moved[case] = found
+        moved |= self._with_their_devices({case: one for case, one in moved.items() if one})
+        self.times = {case: one.beside(moved[case]) for case, one in self.times.items()}
         still = Movement(0.0, 0.0, "")
-        self.speedups = {
-            case: replace(question(self._family(case), second, first, thresholds.of(case)), movement=still)
-            for case in self.both
-            if (first := log_speedups(case, self.first)) and (second := log_speedups(case, self.second))
-        }
+        first, second = (side.log_speedups(self.both) for side in samples)
+        held = [case for case in self.both if case in first and case in second]
+        speedups = self._questions(held, [second[case] for case in held], [first[case] for case in held])
+        self.speedups = {case: one.beside(still) for case, one in speedups.items()}
+
+    def _questions(self, cases: Sequence[str], above: Sequence[Array], below: Sequence[Array]) -> dict[str, Question]:
+        units, thresholds = list(map(self._family, cases)), list(map(self.threshold, cases))
+        return dict(zip(cases, questions(units, above, below, thresholds), strict=True))
 
     def comparison(self, times: Mapping[str, Finding], speedups: Mapping[str, Finding], asked: int) -> Comparison:
         """All that there is to say of both."""
@@ -109,7 +117,7 @@ class _Sides:
             Change(
                 self.second[case]["case"],
                 times[case].verdict,
-                self.thresholds.of(case),
+                self.threshold(case),
                 self.first[case],
                 self.second[case],
                 times[case],
@@ -125,10 +133,15 @@ class _Sides:
             tuple(cautions(self.base, self.new, self.differences)),
             self.guarded,
             asked,
+            self.before,
+            self.after,
         )
 
     def _family(self, case: str) -> str:
         return self.first[case]["case"]["family"]
+
+    def _device(self, case: str) -> str:
+        return self.first[case]["case"]["device"]
 
     def _guards(self) -> dict[str, Movement]:
         """What the pilots beside each family say; nothing where a run has none.
@@ -136,40 +149,52 @@ class _Sides:
         Between machines and settings, the level of the pilots is part of the question; only what moves
         about it may still be the machine's.
         """
-        base, new = self.base.about.get("pilots", []), self.new.about.get("pilots", [])
+        base, new = (beside(run.about.get("pilots", [])) for run in (self.base, self.new))
         level = levels(base, new) if self.another_machine else {}
         found = {}
         for family in dict.fromkeys(map(self._family, self.both)):
-            movement = by_pilots(beside(family, base), beside(family, new), level)
+            movement = by_pilots(base.get(family, ()), new.get(family, ()), level)
             if movement is not None:
                 found[family] = movement
         return found
 
-    def _with_its_device(self, case: str, movement: Movement) -> Movement:
+    def _with_their_devices(self, moved: Mapping[str, Movement]) -> dict[str, Movement]:
         """The pilots run on the CPU. What moved all other families of a GPU may be its clocks."""
-        device = self.first[case]["case"]["device"]
-        others = [
-            one
-            for other, one in self.times.items()
-            if one.unit != self.times[case].unit and self.first[other]["case"]["device"] == device
-        ]
-        if device == "cpu" or not others or self.another_machine:
-            return movement
-        return movement.reaching(centre(others), f"all other families on {device} in the median")
+        if self.another_machine:
+            return {}
+        families: dict[str, dict[str, list[float]]] = {}
+        for case, one in self.times.items():
+            if (device := self._device(case)) != "cpu":
+                families.setdefault(device, {}).setdefault(one.unit, []).append(one.shift.point)
+        found = {}
+        for device, shifts in families.items():
+            units = {unit: place for place, unit in enumerate(shifts)}
+            middles = ranked(np.array([median(values) for values in shifts.values()]))
+            for case, movement in moved.items():
+                if self._device(case) == device and len(units) > 1:
+                    common = middles.without([units[self.times[case].unit]]).median()
+                    found[case] = movement.reaching(common, f"all other families on {device} in the median")
+        return found
 
-    def _stand_in(self, case: str, common: float) -> Movement | None:
-        record = self.first[case]["case"]
-        held = [one["against"] for one in self.first[case]["speedups"] if one["knob"] == "reference"]
-        if held and held[0] in self.times and self.first[held[0]]["case"]["device"] == record["device"]:
-            return stand_in(self.times[held[0]].shift.point, common, REFERENCE)
-        beside_it = [
-            self.times[other].shift.point
-            for other in self.both
-            if other != case
-            and self._family(other) == record["family"]
-            and self.first[other]["case"]["device"] == record["device"]
-        ]
-        return stand_in(median(beside_it) if beside_it else None, common, OTHERS)
+    def _stand_ins(self, cases: Sequence[str]) -> Iterator[tuple[str, Movement | None]]:
+        """What stands in for pilots, for each of these cases."""
+        common = centre(list(self.times.values()))
+        together: dict[tuple[str, str], dict[str, int]] = {}
+        for case in self.both if cases else ():
+            members = together.setdefault((self._family(case), self._device(case)), {})
+            members[case] = len(members)
+        shifts = {
+            key: ranked(np.array([self.times[case].shift.point for case in members]))
+            for key, members in together.items()
+        }
+        for case in cases:
+            held = [one["against"] for one in self.first[case]["speedups"] if one["knob"] == "reference"]
+            if held and held[0] in self.times and self._device(held[0]) == self._device(case):
+                yield case, stand_in(self.times[held[0]].shift.point, common, REFERENCE)
+                continue
+            key = self._family(case), self._device(case)
+            others = shifts[key].without([together[key][case]])
+            yield case, stand_in(others.median() if len(others) else None, common, OTHERS)
 
     def _unmatched(self) -> list[Change]:
         """What only one run measured: failed or missing in the new one, or new in it."""
@@ -181,7 +206,7 @@ class _Sides:
             Change(
                 one["case"],
                 "failed",
-                self.thresholds.of(case),
+                self.threshold(case),
                 base=self.first.get(case),
                 why=one["reason"].removeprefix(f"{case}: ")
                 + (f" (in {self.base.name}, too)" if case in before else ""),
@@ -191,20 +216,21 @@ class _Sides:
         for case, record in self.first.items():
             if case not in self.second and case not in failed:
                 why = reasons.get(case, "not selected in this run")
-                found.append(Change(record["case"], "missing", self.thresholds.of(case), base=record, why=why))
+                found.append(Change(record["case"], "missing", self.threshold(case), base=record, why=why))
+        known = self._reasons_before()
         for case, record in self.second.items():
             if case not in self.first:
-                found.append(
-                    Change(record["case"], "new", self.thresholds.of(case), new=record, why=self._before(case))
-                )
+                why = known.get(case, f"not measured in {self.base.name}")
+                found.append(Change(record["case"], "new", self.threshold(case), new=record, why=why))
         return found
 
-    def _before(self, case: str) -> str:
-        for words, cases in (("failed", self.base.about["failed"]), ("skipped", self.base.about["skipped"])):
-            for one in cases:
-                if one["case"]["id"] == case:
-                    return f"{words} in {self.base.name}: {one['reason'].removeprefix(f'{case}: ')}"
-        return f"not measured in {self.base.name}"
+    def _reasons_before(self) -> dict[str, str]:
+        """What the base says of cases that it did not measure."""
+        return {
+            one["case"]["id"]: f"{words} in {self.base.name}: {one['reason'].removeprefix(one['case']['id'] + ': ')}"
+            for words, cases in (("skipped", self.base.about["skipped"]), ("failed", self.base.about["failed"]))
+            for one in cases
+        }
 
 
 def _by_id(run: Run) -> dict[str, Record]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeAlias
 
 from bench.engine.schema import PilotRecord
 from reports import units
@@ -49,22 +50,24 @@ def longer(shift: float) -> str:
     return f"{units.percent(abs(change))} {'longer' if change > 0 else 'less'}"
 
 
-def beside(family: str, pilots: Sequence[PilotRecord]) -> list[Mapping[str, float]]:
-    """The pilots right before and right after each time that a family was measured, in seconds per unit."""
+Beside: TypeAlias = Mapping[str, Sequence[Mapping[str, float]]]
+
+
+def beside(pilots: Sequence[PilotRecord]) -> Beside:
+    """Family → the pilots right before and right after each time that it was measured, in seconds per unit."""
+    found: dict[str, list[Mapping[str, float]]] = {}
     ordered = sorted(pilots, key=lambda pilot: pilot["at"])
-    return [
-        one["seconds"]
-        for before, after in itertools.zip_longest(ordered, ordered[1:])
-        if before["before"] == family
-        for one in ((before, after) if after else (before,))
-    ]
+    for before, after in itertools.zip_longest(ordered, ordered[1:]):
+        both = (before, after) if after else (before,)
+        found.setdefault(before["before"], []).extend(one["seconds"] for one in both)
+    return found
 
 
-def levels(base: Sequence[PilotRecord], new: Sequence[PilotRecord]) -> dict[str, float]:
+def levels(base: Beside, new: Beside) -> dict[str, float]:
     """Per kind of pilot, its median movement over the families that both runs measured."""
     found: dict[str, list[float]] = {}
-    for family in dict.fromkeys(pilot["before"] for pilot in base):
-        first, second = beside(family, base), beside(family, new)
+    for family, first in base.items():
+        second = new.get(family, ())
         for kind in _kinds(first, second):
             found.setdefault(kind, []).append(median(_logs(first, kind)) - median(_logs(second, kind)))
     return {kind: median(values) for kind, values in found.items()}

@@ -10,16 +10,22 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
+from reports.chart import Chart
 from reports.compare import quietness
+from reports.compare.details import embedded, last_cell, numbered, ordered, width
 from reports.compare.match import VERDICTS, Change, Comparison
+from reports.compare.matrix import SYMBOLS, matrix, what_differs
 from reports.compare.settings import common_facts
 from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
-from reports.figures import Chart
 from reports.forest import MAX_ROWS, Bar, forest
-from reports.page import SYMBOLS, TEMPLATES, content_policy, date, environment
+from reports.html import TEMPLATES, content_policy, date, environment
 
+MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
+FIRST_ROWS = 100
+MOST_LISTED = 60  # in an answer
+MOST_GAPS = 200
+FEW_DRAWN, MANY_DRAWN = 16, 24  # where there are more cases than a chart can hold
 FILTERS = ("suite", "device", "mode", "precision", "verdict")
-MORE_SYMBOLS = {"failed": "✕", "missing": "−", "new": "+"}
 TONES = {"slower": "no", "faster": "yes"}
 
 
@@ -30,9 +36,12 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
         threshold: the one that cases have unless set otherwise.
     """
     base = comparisons[0].base
-    script = (TEMPLATES / "report.js").read_text("utf-8")
+    script = "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("compare.js", "case.js", "report.js"))
+    lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
+    rows = len(lines) + sum(one.judged for one in comparisons)
+    window = FIRST_ROWS if rows > MOST_ROWS else 0
     templates = environment()
-    templates.globals.update(symbols={**SYMBOLS, **MORE_SYMBOLS}, noise_of=quietness.of_case)
+    templates.globals.update(symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width)
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
         base=base,
@@ -42,14 +51,21 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
         script=Markup(script),
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
-        entries=[_entry(one, place, threshold) for place, one in enumerate(comparisons)],
+        entries=[_entry(one, place, threshold, window) for place, one in enumerate(comparisons)],
+        lines=lines[:window] if window else lines,
+        number_of_lines=len(lines),
+        window=window,
+        numbers=numbered(comparisons),
+        data=embedded(comparisons),
+        most_listed=MOST_LISTED,
+        most_gaps=MOST_GAPS,
         choices=_choices(comparisons),
         confidence=units.percent(CONFIDENCE),
         threshold=units.percent(threshold),
     )
 
 
-def _entry(one: Comparison, place: int, threshold: float) -> dict[str, Any]:
+def _entry(one: Comparison, place: int, threshold: float, window: int) -> dict[str, Any]:
     counted = Counter(change.verdict for change in one.changes)
     moved = {verdict.capitalize(): one.of(verdict) for verdict in ("slower", "faster")}
     moved[title_of("speed-up alone")] = speedups_moved(one)
@@ -71,15 +87,17 @@ def _entry(one: Comparison, place: int, threshold: float) -> dict[str, Any]:
         "moved": [(name, rows) for name, rows in moved.items() if rows],
         "chart": _chart(one, drawn, threshold, f"run-{place + 1}") if drawn else None,
         "drawn": len(drawn),
-        "rows": [change for verdict in VERDICTS for change in one.of(verdict) if change.time],
+        "rows": ordered(one)[: window or None],
+        "differs": what_differs(one),
         "gaps": [(title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := one.of(verdict))],
     }
 
 
 def _drawn(one: Comparison) -> list[Change]:
     """What the forest shows: all, or where they are many those that changed, and the furthest of the others."""
-    ordered = [change for verdict in ("slower", "faster", "unclear", "same") for change in one.of(verdict)]
-    return ordered[:MAX_ROWS]
+    found = ordered(one)
+    changed = sum(change.verdict in TONES for change in found)
+    return found[: MAX_ROWS if len(found) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
 
 
 def _chart(one: Comparison, drawn: Sequence[Change], threshold: float, prefix: str) -> Chart:
@@ -103,10 +121,8 @@ def _chart(one: Comparison, drawn: Sequence[Change], threshold: float, prefix: s
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
     """What the tables can be filtered by; empty without a case in any."""
     judged = [change for one in comparisons for change in one.changes if change.time]
-    found = {name: list(dict.fromkeys(_said(change, name) for change in judged)) for name in FILTERS}
-    found["verdict"] = [verdict for verdict in VERDICTS if verdict in found["verdict"]]
+    cases = [dict(change.case) for change in judged]
+    found = {name: list(dict.fromkeys(str(case[name]) for case in cases)) for name in FILTERS if name != "verdict"}
+    verdicts = {change.verdict for change in judged}
+    found["verdict"] = [verdict for verdict in VERDICTS if verdict in verdicts]
     return found if judged else {}
-
-
-def _said(change: Change, name: str) -> str:
-    return change.verdict if name == "verdict" else str(dict(change.case)[name])

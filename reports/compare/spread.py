@@ -12,6 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
+from reports.compare.leave_out import Array, Ordered, ranked
+
 LEAST_UNITS, LEAST_HALVES = 8, 4
 FEW = 2.0  # medians of runs on a shared machine: times 1.7 to 2.1 times as far apart as halves, speed-ups 1.1 to 1.4
 NEAR, FAR = 0.8, 0.95  # quantiles that tell, beside the median, how heavy the tail is: between runs, within one
@@ -70,16 +74,43 @@ def spread_of(residuals: Sequence[Residual], halves: Sequence[Residual]) -> Spre
 
     Residuals of fewer than 8 families tell too little; then runs are taken to lie twice as far apart as halves.
     """
+    return spreads_without([None], residuals, halves)[0]
+
+
+def spreads_without(
+    units: Sequence[str | None], residuals: Sequence[Residual], halves: Sequence[Residual]
+) -> list[Spread | None]:
+    """For each unit, ``spread_of`` all residuals but its own; all of them for None.
+
+    Leaving a few values out moves a median by a few places at most, so that only few different scales are asked
+    for: the cost grows with the residuals, not with their square.
+    """
     if len(halves) < LEAST_HALVES:
-        return None
+        return [None] * len(units)
     apart = _typical(halves)
     within = _ratios(halves, apart)
-    tail = _shape(within, FAR)
-    if len({one.unit for one in residuals}) < LEAST_UNITS:
-        return Spread(apart, FEW * median(within), tail)
-    between = _typical(residuals)
-    ratios = _ratios(residuals, between)
-    return Spread(between, max(median(ratios), median(within)), min(tail, _shape(ratios, NEAR)))
+    tail, middle = _shape(median(within), within, FAR), median(within)
+    few = Spread(apart, FEW * middle, tail)
+    places: dict[str | None, list[int]] = {}
+    for place, one in enumerate(residuals):
+        places.setdefault(one.unit, []).append(place)
+    values = np.array([abs(one.value) for one in residuals])
+    noise = np.array([one.noise for one in residuals])
+    ordered = ranked(values)
+    scaled: dict[float, Ordered] = {}
+    found: list[Spread | None] = []
+    for unit in units:
+        own = places.get(unit, [])
+        if len(places) - bool(own) < LEAST_UNITS:
+            found.append(few)
+            continue
+        between = ordered.without(own).median()
+        if between not in scaled:
+            scaled[between] = ranked(_over(values, np.hypot(noise, between)))
+        ratios = scaled[between].without(own)
+        typical = ratios.median()
+        found.append(Spread(between, max(typical, middle), min(tail, _shape(typical, ratios, NEAR))))
+    return found
 
 
 def _typical(residuals: Sequence[Residual]) -> float:
@@ -88,18 +119,19 @@ def _typical(residuals: Sequence[Residual]) -> float:
 
 def _ratios(residuals: Sequence[Residual], between: float) -> list[float]:
     """The residuals over their scales, sorted."""
-    return sorted(_ratio(one, between) for one in residuals)
+    noise = np.hypot(np.array([one.noise for one in residuals]), between)
+    return sorted(_over(np.array([abs(one.value) for one in residuals]), noise).tolist())
 
 
-def _shape(ratios: Sequence[float], far: float) -> float:
-    """The shape of the Weibull law with these ratios' median and their quantile at ``far``, within limits."""
-    middle, end = median(ratios), ratios[min(math.ceil(far * (len(ratios) + 1)), len(ratios)) - 1]
+def _over(values: Array, scales: Array) -> Array:
+    """Quotients; 0 where the scale is."""
+    return np.divide(values, scales, out=np.zeros_like(values), where=scales != 0)
+
+
+def _shape(middle: float, ratios: Sequence[float], far: float) -> float:
+    """The shape of the Weibull law with that median and these sorted ratios' quantile at ``far``, within limits."""
+    end = ratios[min(math.ceil(far * (len(ratios) + 1)), len(ratios)) - 1]
     if not 0 < middle < end:
         return LIGHTEST
     shape = math.log(math.log2(1 / (1 - far))) / math.log(end / middle)
     return min(max(shape, HEAVIEST), LIGHTEST)
-
-
-def _ratio(one: Residual, between: float) -> float:
-    scale = math.hypot(one.noise, between)
-    return abs(one.value) / scale if scale else 0.0

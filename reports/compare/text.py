@@ -1,4 +1,4 @@
-"""A comparison in words: for the terminal, and as Markdown for a comment on a change."""
+"""A comparison in words, and for the terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from reports import units
 from reports.compare import quietness
 from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
+from reports.compare.matrix import Line, cell_of, matrix, what_differs
 from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
-from reports.harmless import cell, plain
+from reports.harmless import plain
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 LISTED = ("slower", "faster", "failed", "missing", "new")
 TITLES = {"failed": "Failed in the new run", "missing": "Missing from the new run", "new": "New"}
-LEGEND = "Base / new: how many times as fast (above 1× is faster), with its 99 % interval. Speed-up: what became of it."
 
 
 def headline(one: Comparison) -> str:
@@ -79,8 +79,43 @@ def speedups_moved(one: Comparison) -> list[Change]:
 
 
 def terminal(comparisons: Sequence[Comparison]) -> str:
-    """All comparisons as plain text, a section each."""
-    return "\n".join("\n".join(_terminal(one)) for one in comparisons)
+    """All comparisons as plain text, a section each; of several, first what moved in any of them."""
+    sections = ["\n".join(_terminal(one)) for one in comparisons]
+    if len(comparisons) > 1:
+        sections.insert(0, "\n".join(_side_by_side(comparisons)))
+    return "\n".join(sections)
+
+
+def _side_by_side(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    lines = matrix(comparisons)
+    moved = [line for line in lines if line.moved]
+    yield plain(f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(moved, lines)}")
+    yield ""
+    for one in comparisons:
+        yield plain(f"  {one.new.name}: {', '.join(what_differs(one))}")
+    yield ""
+    if moved:
+        head = ("Case", *(one.new.name for one in comparisons))
+        rows = [tuple(map(plain, (line.case["id"], *map(cell_of, line.changes)))) for line in moved]
+        yield from _aligned(tuple(map(plain, head)), rows)
+        yield ""
+
+
+def moved_anywhere(moved: Sequence[Line], lines: Sequence[Line]) -> str:
+    """``3 of 61 cases moved in any of them``."""
+    are = "case" if len(lines) == 1 else "cases"
+    return f"{len(moved) or 'none'} of {len(lines)} {are} moved in any of them"
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Iterator[str]:
+    """Rows under their head, numbers to the right; the columns named to the left."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [
+            text.ljust(width) if place in left else text.rjust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(["", *cells]).rstrip()
 
 
 def _terminal(one: Comparison) -> Iterator[str]:
@@ -113,12 +148,7 @@ def _section(verdict: str, found: Sequence[Change]) -> Iterator[str]:
         for change in found:
             yield plain(f"  {change.case['id']}: {change.why}")
     else:
-        rows = [tuple(map(plain, row_of(change))) for change in found]
-        widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=False)]
-        for row in (HEAD, *rows):
-            first, *rest, noise = row
-            cells = [text.rjust(width) for text, width in zip(rest, widths[1:], strict=False)]
-            yield "  ".join(["", first.ljust(widths[0]), *cells, noise]).rstrip()
+        yield from _aligned(HEAD, [tuple(map(plain, row_of(change))) for change in found], (0, len(HEAD) - 1))
     yield ""
 
 
@@ -153,43 +183,3 @@ def ratio_of(finding: Finding | None) -> str:
 def speedup_of(finding: Finding | None) -> str:
     """``0.89× slower``."""
     return f"{units.ratio(finding.ratio)} {finding.verdict}" if finding else ""
-
-
-def markdown(comparisons: Sequence[Comparison]) -> str:
-    """All comparisons as Markdown: the answer, what changed, and folded what else there is to know."""
-    return "\n".join("\n".join(_markdown(one)) for one in comparisons)
-
-
-def _markdown(one: Comparison) -> Iterator[str]:
-    yield f"### {cell(headline(one))}"
-    yield ""
-    yield f"{cell(one.new.name)} against {cell(one.base.name)}: {tally(one)}."
-    yield ""
-    for caution in one.cautions:
-        yield f"> **Note:** {cell(caution)}"
-        yield ""
-    if one.differences:
-        yield from _table(("Differs", "Base", "New"), [(two.name, two.base, two.new) for two in one.differences])
-    if moved := [*one.of("slower"), *one.of("faster"), *speedups_moved(one)]:
-        rows = [(change.verdict, *row_of(change)) for change in moved]
-        yield from _table(("Verdict", *HEAD), rows)
-    if others := [change for verdict in ("failed", "missing", "new") for change in one.of(verdict)]:
-        yield from _table(
-            ("Verdict", "Case", "Why"), [(change.verdict, change.case["id"], change.why) for change in others]
-        )
-    yield "<details><summary>How this was judged</summary>"
-    yield ""
-    unclear = [f"Unclear: {reason}." for reason in why_unclear(one)]
-    for line in (*unclear, LEGEND, *quietness.of_runs(one), guard(one), expectation(one)):
-        yield f"- {cell(line)}"
-    yield ""
-    yield "</details>"
-    yield ""
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + " --- |" * len(head)
-    for row in rows:
-        yield "| " + " | ".join(cell(text) for text in row) + " |"
-    yield ""

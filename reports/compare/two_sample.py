@@ -1,6 +1,7 @@
 """From two independent samples of log times to their shift with an exact interval: Mann-Whitney, Hodges-Lehmann.
 
-Pure functions of numbers; the standard library is all they need. What a shift means is left to ``verdicts``.
+Pure functions of numbers, for one pair of samples (``shift``) and for many at once (``shifts``). What a shift means is
+left to ``verdicts``.
 """
 
 from __future__ import annotations
@@ -10,26 +11,33 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import median
 
-from bench.engine.estimate import CONFIDENCE, Interval, drift_factor, steps_in
+import numpy as np
+
+from bench.engine.estimate import CONFIDENCE, MOST_CORRELATED, Interval, drift_factor, steps_in
+from reports.compare.leave_out import Array
+
+AT_ONCE = 2_000_000  # differences that are sorted together: 16 MB
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def rank_sum_counts(m: int, n: int) -> tuple[int, ...]:
     """Number of arrangements with each value 0..mn of Mann and Whitney's U: its null distribution times C(m+n, m).
 
     The coefficients of the Gaussian binomial ∏ (1 − q^(n+i)) / (1 − q^i), i = 1..m (Mann & Whitney 1947;
     Andrews, *The Theory of Partitions*, §3.2), multiplied and divided factor by factor.
     """
-    counts = [1] + [0] * (m * n)
+    m, n = min(m, n), max(m, n)
+    half = m * n // 2  # the coefficients read the same from either end
+    counts = [1] + [0] * half
     for i in range(1, m + 1):
-        for u in range(m * n, n + i - 1, -1):
+        for u in range(half, n + i - 1, -1):
             counts[u] -= counts[u - n - i]
-        for u in range(i, m * n + 1):
+        for u in range(i, half + 1):
             counts[u] += counts[u - i]
-    return tuple(counts)
+    return (*counts, *counts[m * n - half - 1 :: -1])
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=8192)
 def difference_rank(m: int, n: int, confidence: float) -> int | None:
     """How many of the mn sorted differences to step in from each end for an interval of at least ``confidence``.
 
@@ -61,3 +69,42 @@ def shift(first: Sequence[float], second: Sequence[float], confidence: float = C
     factor = max(drift_factor(first), drift_factor(second))
     low, high = differences[rank - 1], differences[-rank]
     return Interval(point, point - factor * (point - low), point + factor * (high - point))
+
+
+def shifts(first: Array, second: Array, confidence: float = CONFIDENCE) -> list[Interval]:
+    """``shift`` of every row of ``first`` (k × m) against the same row of ``second`` (k × n).
+
+    Raises:
+        ValueError: no values on a side, or one that is not finite.
+    """
+    (rows, m), (_, n) = first.shape, second.shape
+    if not m or not n or not np.isfinite(first).all() or not np.isfinite(second).all():
+        raise ValueError(f"shifts need finite values on both sides, got {m} and {n} in a row")
+    rank = difference_rank(m, n, confidence)
+    middle, odd = divmod(m * n, 2)
+    factors = np.maximum(drift_factors(first), drift_factors(second))
+    found: list[Interval] = []
+    step = max(1, AT_ONCE // (m * n))
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        differences = (first[part, :, None] - second[part, None, :]).reshape(-1, m * n)
+        differences.sort(axis=1)
+        points = differences[:, middle] if odd else (differences[:, middle - 1] + differences[:, middle]) / 2
+        if rank is None:
+            found += [Interval(point, -math.inf, math.inf) for point in points.tolist()]
+            continue
+        low = points - factors[part] * (points - differences[:, rank - 1])
+        high = points + factors[part] * (differences[:, -rank] - points)
+        found += map(Interval, points.tolist(), low.tolist(), high.tolist())
+    return found
+
+
+def drift_factors(values: Array) -> Array:
+    """``bench.engine.estimate.drift_factor`` of every row."""
+    about = values - values.mean(axis=1, keepdims=True)
+    squares = (about**2).sum(axis=1)
+    together = (about[:, 1:] * about[:, :-1]).sum(axis=1)
+    known = (squares > 0) & (values.shape[1] >= 3)
+    correlation = np.divide(together, squares, out=np.zeros_like(squares), where=known).clip(0.0, MOST_CORRELATED)
+    factors: Array = np.sqrt((1 + correlation) / (1 - correlation))
+    return factors

@@ -10,7 +10,7 @@ from statistics import median
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, Interval, side_of
 from reports import units
 from reports.compare.movement import Movement
-from reports.compare.spread import Residual, Spread, spread_of
+from reports.compare.spread import Residual, Spread, spreads_without
 
 FAMILY_WISE = 0.05  # the chance that any verdict of all is false where nothing changed
 CAUSES = {
@@ -45,6 +45,10 @@ class Question:
     halves: tuple[Residual, ...]
     movement: Movement | None
     threshold: float
+
+    def beside(self, movement: Movement | None) -> Question:
+        """The same, with what the machine may account for."""
+        return Question(self.unit, self.shift, self.placements, self.noise, self.halves, movement, self.threshold)
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,8 @@ def _bounds_of(group: Sequence[Question]) -> list[_Bounds | None]:
     left = residuals(group)
     halves = [half for one in group if one.placements >= MIN_PLACEMENTS for half in one.halves]
     # A case is never judged by a spread that its own change is part of.
-    others = {
-        unit: spread_of([one for one in left if one.unit != unit], halves) for unit in {one.unit for one in group}
-    }
+    units_of_all = list(dict.fromkeys(one.unit for one in group))
+    others = dict(zip(units_of_all, spreads_without(units_of_all, left, halves), strict=True))
     return [_bounds(question, others[question.unit]) for question in group]
 
 

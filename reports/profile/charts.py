@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from reports import units
 from reports.canvas import new_axes, text_below, ticks_at
-from reports.figures import Chart
+from reports.chart import Chart
 from reports.profile.memory import Memory
 from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
 

@@ -86,44 +86,73 @@
   const controls = [...form.querySelectorAll("[data-filter]")];
   const collator = new Intl.Collator("en", { numeric: true });
 
-  const tables = [...document.querySelectorAll("table.cases")].map((table) => ({
-    suite: table.dataset.suite,
-    body: table.tBodies[0],
-    frame: table.parentElement,
-    empty: table.closest("section").querySelector(".empty"),
-    headers: [...table.tHead.rows[0].cells],
-    sort: "",
-    rows: [...table.tBodies[0].rows].map((row, place) => ({
-      row,
-      place,
-      text: `${row.dataset.suite}.${[...row.cells].map((cell) => cell.textContent.trim()).join(" ")}`.toLowerCase(),
-    })),
+  // A table's rows as they stand in it, or, of a large one, as ``rowsOf`` of the page's data makes them when seen.
+  const written = (table) => [...table.tBodies[0].rows].map((row, place) => ({
+    row: () => row,
+    place,
+    text: `${row.dataset.suite}.${[...row.cells].map((cell) => cell.textContent.trim()).join(" ")}`.toLowerCase(),
+    has: (name, value) => row.dataset[name] === value || (name === "verdict" && (row.dataset.verdict ?? "").split(" ").includes(value)),
+    value: (column) => valueOf(row, column),
   }));
-  const total = tables.reduce((sum, table) => sum + table.rows.length, 0);
+  const valueOf = (row, column) => {
+    const cell = row.cells[column];
+    const raw = cell.dataset.v;
+    return raw === undefined ? (cell.querySelector("a, button") ?? cell).textContent.trim() : raw === "" ? null : Number(raw);
+  };
+  const tables = [...document.querySelectorAll("table.cases")].map((table) => {
+    const rows = table.dataset.source ? rowsOf(table) : written(table);
+    const section = table.closest("section");
+    const step = Number(table.dataset.window ?? Infinity);
+    return {
+      suite: table.dataset.suite,
+      counted: "counted" in table.dataset,
+      body: table.tBodies[0],
+      frame: table.parentElement,
+      empty: section.querySelector(".empty"),
+      more: section.querySelector(".more"),
+      said: section.querySelector(".said"),
+      headers: [...table.tHead.rows[0].cells],
+      sort: "",
+      step,
+      limit: step,
+      rows,
+      order: rows,
+      matching: rows,
+    };
+  });
+  // Where one table has every case of all runs, the others are not counted again.
+  const counted = tables.some((table) => table.counted) ? tables.filter((table) => table.counted) : tables;
+  const total = counted.reduce((sum, table) => sum + table.rows.length, 0);
+  const MORE = 3; // times as many as there are: a few presses show all
+  const number = (value) => value.toLocaleString("en");
 
   const filter = () => {
     const wanted = controls.filter((c) => c.dataset.filter !== "q" && c.value).map((c) => [c.dataset.filter, c.value]);
     const words = form.querySelector("[data-filter=q]").value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
     for (const table of tables) {
-      let here = 0;
-      for (const { row, text } of table.rows) {
-        const matches = wanted.every(([name, value]) => row.dataset[name] === value) && words.every((w) => text.includes(w));
-        if (row.hidden === matches) row.hidden = !matches;
-        here += matches;
-      }
-      table.empty.hidden = here > 0;
-      table.frame.hidden = here === 0;
-      shown += here;
+      const all = table.step === Infinity;
+      table.matching = table.order.filter((one) => {
+        const matches = wanted.every(([name, value]) => one.has(name, value)) && words.every((w) => one.text.includes(w));
+        if (all && one.row().hidden === matches) one.row().hidden = !matches;
+        return matches;
+      });
+      table.empty.hidden = table.matching.length > 0;
+      table.frame.hidden = table.matching.length === 0;
+      if (!all) { table.limit = table.step; draw(table); }
     }
-    status.textContent = shown === total ? `${total} cases` : `${shown} of ${total} cases`;
+    const shown = counted.reduce((sum, table) => sum + table.matching.length, 0);
+    status.textContent = shown === total ? `${number(total)} cases` : `${number(shown)} of ${number(total)} cases`;
+  };
+  // A large table holds only the first of its matching rows, and more of them when asked.
+  const draw = (table) => {
+    const left = table.matching.length - table.limit;
+    const rows = table.matching.slice(0, table.limit).map((one) => one.row());
+    if (rows.length !== table.body.rows.length || rows.some((row, place) => row !== table.body.rows[place])) table.body.replaceChildren(...rows);
+    table.said.textContent = left > 0 ? `The first ${number(table.limit)} of ${number(table.matching.length)} cases.` : "";
+    table.more.hidden = left <= 0;
+    table.more.textContent = `Show ${number(Math.min(left, MORE * table.limit))} more`;
   };
 
-  const valueOf = (row, column) => {
-    const cell = row.cells[column];
-    const raw = cell.dataset.v;
-    return raw === undefined ? (cell.querySelector("a") ?? cell).textContent.trim() : raw === "" ? null : Number(raw);
-  };
   // Sort one table: "seconds" ascending, "-seconds" descending, "" as in the file. Empty cells stay last.
   const sort = (table, wanted) => {
     const key = wanted.replace(/^-/, "");
@@ -133,7 +162,7 @@
     table.headers.forEach((header, place) => {
       header.setAttribute("aria-sort", place !== column ? "none" : sign > 0 ? "ascending" : "descending");
     });
-    const keyed = table.rows.map((one) => ({ ...one, value: column < 0 ? null : valueOf(one.row, column) }));
+    const keyed = table.rows.map((one) => ({ one, place: one.place, value: column < 0 ? null : one.value(column) }));
     keyed.sort((a, b) => {
       if (a.value === b.value) return a.place - b.place;
       if (a.value === null || a.value === "") return 1;
@@ -141,23 +170,28 @@
       const order = typeof a.value === "number" ? a.value - b.value : collator.compare(a.value, b.value);
       return sign * order || a.place - b.place;
     });
-    const fragment = document.createDocumentFragment();
-    for (const { row } of keyed) fragment.append(row);
-    table.body.append(fragment);
+    table.order = keyed.map(({ one }) => one);
+    if (table.step === Infinity) table.body.append(...table.order.map((one) => one.row()));
   };
 
+  let kept = null; // the view that the tables show
   const save = () => {
     const view = new URLSearchParams();
     for (const control of controls) if (control.value) view.set(control.dataset.filter, control.value);
     for (const table of tables) if (table.sort) view.set(`sort.${table.suite}`, table.sort);
-    const text = view.toString();
-    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    kept = view.toString();
+    history.replaceState(null, "", kept ? `#${kept}` : location.pathname + location.search);
   };
   // A fragment with "=" is a view; any other names a place in the page and leaves the view alone.
-  const restore = () => {
+  const restore = (event) => {
     const text = location.hash.slice(1);
     if (text && !text.includes("=")) return open(text);
     const view = new URLSearchParams(text);
+    // A case that is opened beside the view is no part of it: opening and closing one leaves the tables as they are.
+    const cases = [view, new URLSearchParams(event ? new URL(event.oldURL).hash.slice(1) : "")].some((one) => one.has("case"));
+    view.delete("case");
+    if (cases && view.toString() === kept) return;
+    kept = view.toString();
     for (const control of controls) {
       const value = view.get(control.dataset.filter) ?? "";
       control.value = value;
@@ -165,7 +199,7 @@
     }
     for (const table of tables) sort(table, view.get(`sort.${table.suite}`) ?? "");
     filter();
-    if (text) document.getElementById("cases").scrollIntoView();
+    if (kept) form.closest("section").scrollIntoView();
   };
   const open = (id) => {
     const target = document.getElementById(id);
@@ -180,9 +214,16 @@
         const first = header.classList.contains("num") && key !== "seconds" ? `-${key}` : key;
         const second = first === key ? `-${key}` : key;
         sort(table, table.sort === first ? second : table.sort === second ? "" : first);
+        if (table.step !== Infinity) filter();
         save();
       });
     }
+    if (table.more) table.more.addEventListener("click", () => {
+      const next = table.matching[table.limit];
+      table.limit *= 1 + MORE;
+      draw(table);
+      next.row().querySelector("button").focus();
+    });
   }
   form.addEventListener("input", () => { filter(); save(); });
   form.addEventListener("reset", () => {

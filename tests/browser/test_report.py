@@ -28,7 +28,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&=#"
 def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
     """The visible rows of the tables of cases, top to bottom."""
     return page.evaluate(
-        """suite => [...document.querySelectorAll("table.cases tbody tr")]
+        """suite => [...document.querySelectorAll("table.cases:not(.matrix) tbody tr")]
             .filter(row => row.checkVisibility() && (!suite || row.dataset.suite === suite))
             .map(row => ({...row.dataset, words: row.innerText,
                           seconds: Number(row.cells[[...row.closest("table").tHead.rows[0].cells]

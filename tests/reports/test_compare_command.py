@@ -67,6 +67,7 @@ def test_a_file_that_cannot_be_used_is_named(folder: Path, capsys: pytest.Captur
     document = json.loads((folder / "base.json").read_text())
     document[KEY]["pilots"][3]["seconds"]["calls"] = 0
     (folder / "still.json").write_text(json.dumps(document))
+    document[KEY]["started"] = "2026-04-01T00:00:00+00:00"
     document["benchmarks"] = []
     document[KEY]["pilots"] = []
     (folder / "empty.json").write_text(json.dumps(document))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.forest import Bar, forest
+from reports.html import SYMBOLS
 from reports.lettering import fitted, text_width, wrapped
-from reports.page import SYMBOLS
 from reports.ratio_axis import axis
 
 LONG = "matrix_product batch=1000 · einsum instead of mm · channels_last · compile-model · 2 workers"

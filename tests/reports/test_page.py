@@ -15,8 +15,9 @@ import pytest
 
 from bench.engine.schema import KEY
 from reports.claims import judge
+from reports.html import prose
 from reports.load import Run, from_json
-from reports.page import prose, render
+from reports.page import render
 from reports.roofline import bounds
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run

@@ -1,0 +1,91 @@
+// Reads the page's data, and makes of it the rows of tables that are too large to be written out.
+"use strict";
+const data = JSON.parse(document.getElementById("comparison").textContent);
+const SYMBOLS = { faster: "▲", slower: "▼", same: "■", unclear: "○", failed: "✕", missing: "−", new: "+" };
+const ofCase = ([id, suite, device, mode, precision, text, seconds, samples, blocks, facts]) => ({
+  id,
+  ...Object.fromEntries(Object.entries({ suite, device, mode, precision, text }).map(([name, at]) => [name, data.texts[at]])),
+  side: { text: data.texts[text], seconds, scale: seconds, samples, blocks, facts },
+});
+const cases = data.cases.map(ofCase);
+const runs = data.runs.map(({ name, rows }) => ({
+  name,
+  rows: rows.map(([at, verdict, ratio, ratioRaw, interval, widthRaw, threshold, thresholdRaw, speedup, speedupRaw, its, itsInterval, why,
+    text, seconds, samples, blocks, facts]) => ({
+    at,
+    case: cases[at],
+    verdict: data.texts[verdict],
+    ratio: data.texts[ratio],
+    interval: data.texts[interval],
+    threshold: data.texts[threshold],
+    speedup: data.texts[speedup],
+    its: data.texts[its],
+    itsInterval: data.texts[itsInterval],
+    why: data.texts[why],
+    raw: { ratio: ratioRaw, width: widthRaw, threshold: thresholdRaw, speedup: speedupRaw },
+    side: { text: data.texts[text], seconds, scale: cases[at].side.seconds, samples, blocks, facts },
+  })),
+}));
+const found = runs.map(({ rows }) => new Map(rows.map((row) => [row.at, row])));
+
+// An element with its classes, its attributes and what is in it; texts stay texts.
+const make = (tag, { svg, ...attributes } = {}, ...inside) => {
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
+  node.append(...inside);
+  return node;
+};
+const drawn = (tag, attributes, ...inside) => make(tag, { svg: true, ...attributes }, ...inside);
+const breakable = (name) => name.split("_").flatMap((part, place) => (place ? ["_", make("wbr"), part] : [part]));
+const pill = (verdict, text = "") => make("span", { class: `verdict ${verdict}` },
+  make("span", { "aria-hidden": "true" }, SYMBOLS[verdict]), ` ${text || verdict}`,
+  ...(text ? [make("span", { class: "hidden" }, ` ${verdict}`)] : []));
+const button = (run, at, { id }) => make("button", { type: "button", class: "open", "data-case": `${run}:${at}` }, ...breakable(id));
+
+// The rows of a table that is too large to be written out: what a filter asks them, and the row once it is seen.
+const rowsOf = (table) => (table.dataset.source === "lines" ? linesOf() : changesOf(Number(table.dataset.source)));
+const lazily = (one) => {
+  let text, row;
+  return {
+    ...one,
+    get text() { return (text ??= one.words().toLowerCase()); },
+    row: () => (row ??= one.built()),
+  };
+};
+const changesOf = (run) => runs[run].rows.map((row, place) => {
+  const { at, case: its, side } = row;
+  const values = [its.id, row.verdict, row.raw.ratio, row.raw.width, its.side.seconds, side.seconds, row.raw.threshold, row.raw.speedup, row.its, row.why];
+  const rowText = () => [its.id, row.verdict, row.ratio, row.interval, its.side.text, side.text, row.threshold, row.speedup, row.its, row.why];
+  return lazily({
+    place,
+    has: (name, value) => (name === "verdict" ? row.verdict : its[name]) === value,
+    value: (column) => values[column],
+    words: () => `${its.suite}.${rowText().join(" ")}`,
+    built: () => {
+      const [, , ...texts] = rowText();
+      const quiet = (text) => (text ? [text] : [make("span", { class: "faint" }, "none")]);
+      return make("tr", { "data-suite": its.suite, "data-device": its.device, "data-mode": its.mode, "data-precision": its.precision, "data-verdict": row.verdict },
+        make("th", { scope: "row" }, button(run, at, its), make("span", { class: "stacked" }, ` ${its.side.text} → ${side.text}, ${row.threshold}`)),
+        make("td", {}, pill(row.verdict)),
+        ...["num strong", "num quiet", "num which", "num which", "num which", "num"].map((classes, place) =>
+          make("td", { class: classes, "data-v": values[place + 2] ?? "" }, ...(place === 1 ? quiet(texts[1]) : [texts[place]]))),
+        row.speedup ? make("td", {}, pill(row.its)) : make("td", { class: "quiet" }, row.its),
+        make("td", { class: "size quiet" }, row.why));
+    },
+  });
+});
+const linesOf = () => data.lines.map(([at, furthest, ...verdicts], place) => {
+  const its = cases[at];
+  const names = verdicts.map((verdict) => (verdict < 0 ? "" : data.texts[verdict]));
+  const rows = found.map((rows) => rows.get(at));
+  return lazily({
+    place,
+    has: (name, value) => (name === "verdict" ? names.includes(value) : its[name] === value),
+    value: (column) => (column ? rows[column - 1]?.raw.ratio ?? null : its.id),
+    words: () => `${its.suite}.${its.id} ${rows.map((row, run) => `${row?.ratio ?? ""} ${names[run]}`).join(" ")}`,
+    built: () => make("tr", { "data-suite": its.suite, "data-device": its.device, "data-mode": its.mode, "data-precision": its.precision, "data-verdict": names.join(" ") },
+      make("th", { scope: "row" }, button(furthest, at, its)),
+      ...rows.map((row, run) => make("td", { class: "num", "data-v": row?.raw.ratio ?? "" },
+        ...(row ? [pill(names[run], row.ratio)] : names[run] ? [pill(names[run])] : [])))),
+  });
+});
