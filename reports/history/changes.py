@@ -6,6 +6,7 @@ from the series itself. Measured false-alarm and detection rates: see ``reports.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,8 +134,8 @@ def steps(values: Numbers, noise: Noise, threshold: float) -> list[Step]:
 def _high_enough(values: Numbers, places: list[int], threshold: float) -> list[int]:
     """Without the steps below the threshold: the lowest is given up, then the lowest of what is left."""
     while len(places) > 2:
-        levels = [float(np.median(values[a:b])) for a, b in zip(places, places[1:], strict=False)]
-        heights = [abs(b - a) for a, b in zip(levels, levels[1:], strict=False)]
+        levels = [float(np.median(values[a:b])) for a, b in itertools.pairwise(places)]
+        heights = [abs(b - a) for a, b in itertools.pairwise(levels)]
         lowest = min(range(len(heights)), key=heights.__getitem__)
         if heights[lowest] >= threshold:
             break

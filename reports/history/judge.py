@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.engine.estimate import Interval
 from reports.compare.verdicts import percent
 from reports.history import changes
 from reports.history.changes import AFTER, LEAST_RUNS, NEAR, Noise, Step
 from reports.history.creep import Creep, creep
-from reports.history.series import CaseName, History, Numbers, common_movement, median_of
+from reports.history.series import CaseName, History, Numbers, common_movement, pilots_together
 
+Places = NDArray[np.intp]
 VERDICTS = ("slower", "faster", "same", "unclear")
 STRAYING = 4.0  # deviations from its level at which a latest run is named
 TIME, SPEEDUP = "time", "speed-up"
@@ -104,7 +106,9 @@ def judge(history: History, threshold: float) -> Judged:
     """
     others, everyone = common_movement(history)
     logs = np.log(history.seconds)
-    guarded = [bool(np.any(others[place])) or bool(_pilots_of(history, case)) for place, case in enumerate(history.cases)]
+    guarded = [
+        bool(np.any(others[place])) or bool(_pilots_of(history, case)) for place, case in enumerate(history.cases)
+    ]
     judge_of = _Judge(history, math.log1p(threshold))
     times = judge_of.lines(TIME, list(logs - others), raw=list(logs), guarded=guarded)
     ratios = [row if np.isfinite(row).any() else None for row in np.log(history.speedup)]
@@ -179,7 +183,7 @@ class _Judge:
         return Line(logs, noise, found, level, creep(values[since:], noise, self.threshold), verdict, why)
 
     def _change(
-        self, case: CaseName, what: str, step: Step, at: Numbers, raw: Numbers | None, runs: int, following: int | None
+        self, case: CaseName, what: str, step: Step, at: Places, raw: Numbers | None, runs: int, following: int | None
     ) -> Change:
         before, after = int(at[step.place - 1]), int(at[step.place])
         pilots: Mapping[str, float] = {}
@@ -193,7 +197,7 @@ class _Judge:
             case, what, before, after, step.height, step.reach, (following or runs) - step.place, pilots, verdict
         )
 
-    def _pilots(self, case: CaseName, before: Numbers, after: Numbers) -> Mapping[str, float]:
+    def _pilots(self, case: CaseName, before: Places, after: Places) -> Mapping[str, float]:
         found = {}
         for kind, logs in _pilots_of(self.history, case).items():
             rise = _rise(logs, before, after)
@@ -208,19 +212,10 @@ def _pilots_of(history: History, case: CaseName) -> Mapping[str, Numbers]:
         return {}
     if case.family:
         return history.pilots.get(case.family, {})
-    kinds = dict.fromkeys(kind for pilots in history.pilots.values() for kind in pilots)
-    return {
-        kind: np.asarray(_middle(np.array([one[kind] for one in history.pilots.values() if kind in one])))
-        for kind in kinds
-    }
+    return pilots_together(history)
 
 
-def _middle(logs: Numbers) -> Numbers:
-    """By run, the median over families after each one's own level is taken off."""
-    return median_of(logs - median_of(logs, axis=1)[:, None], axis=0)
-
-
-def _rise(logs: Numbers, before: Numbers, after: Numbers) -> float:
+def _rise(logs: Numbers, before: Places, after: Places) -> float:
     """The median after less the median before; NaN where either has no run."""
     first, second = (logs[at][np.isfinite(logs[at])] for at in (before, after))
     return float(np.median(second) - np.median(first)) if len(first) and len(second) else math.nan
@@ -245,7 +240,7 @@ def _straying(values: Numbers, level: float, noise: Noise, threshold: float) -> 
     away = float(values[-1]) - level
     if abs(away) < max(STRAYING * noise.deviation, threshold):
         return ""
-    return f"the latest run is {percent(-away)} off its level; {AFTER} runs in a row tell a change from an outlier"
+    return f"the latest run is {percent(away)} off its level; {AFTER} runs in a row tell a change from an outlier"
 
 
 def _pairs(steps: Sequence[Step]) -> list[tuple[Step, int | None]]:

@@ -98,7 +98,7 @@ def read(folder: Path, path: str) -> Entry | None:
         status = file.stat()
     except OSError:
         return None
-    stamp = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
+    stamp: dict[str, Any] = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
     try:
         run = _checked(file)
     except ContractError as error:

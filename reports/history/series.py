@@ -96,15 +96,30 @@ def _history(machine: Machine, table: pa.Table, facts: Mapping[str, Any]) -> His
     names = ids.dictionary.to_pylist()
     about = dict(zip(cell[0].tolist(), _flat(table, "about").to_pylist(), strict=True))  # as in the latest run
     reference = dict(zip(cell[0].tolist(), _flat(table, "reference").to_pylist(), strict=True))
-    cases = tuple(CaseName(name, *json.loads(about[place]), reference[place]) for place, name in enumerate(names))
+    cases = tuple(CaseName(name, *_five(about[place]), reference[place]) for place, name in enumerate(names))
 
     def grid(column: str) -> Numbers:
         values = np.full((len(names), len(table)), np.nan)
         values[cell] = _flat(table, column).to_numpy(zero_copy_only=False)
         return values
 
-    columns = ("seconds", "low", "high", "speedup", "speedup_low", "speedup_high")
-    return History(machine, _marks(table, facts), cases, *map(grid, columns), _pilots(table))
+    return History(
+        machine=machine,
+        runs=_marks(table, facts),
+        cases=cases,
+        seconds=grid("seconds"),
+        low=grid("low"),
+        high=grid("high"),
+        speedup=grid("speedup"),
+        speedup_low=grid("speedup_low"),
+        speedup_high=grid("speedup_high"),
+        pilots=_pilots(table),
+    )
+
+
+def _five(about: str) -> tuple[str, str, str, str, str]:
+    family, suite, device, mode, precision = json.loads(about)
+    return family, suite, device, mode, precision
 
 
 def _marks(table: pa.Table, facts: Mapping[str, Any]) -> tuple[RunMark, ...]:
@@ -175,6 +190,16 @@ def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numb
         seen = np.isfinite(rest).sum(axis=0)
         others[rows] = np.where(seen >= LEAST_OTHERS, median_of(rest, axis=0), np.nan)
     return others, np.broadcast_to(common, logs.shape)
+
+
+def pilots_together(history: History) -> dict[str, Numbers]:
+    """Kind of pilot → by run, the median over families of its log time, after each family's own level is taken off."""
+    kinds = dict.fromkeys(kind for pilots in history.pilots.values() for kind in pilots)
+    found = {}
+    for kind in kinds:
+        logs = np.array([pilots[kind] for pilots in history.pilots.values() if kind in pilots])
+        found[kind] = median_of(logs - median_of(logs, axis=1)[:, None], axis=0)
+    return found
 
 
 def median_of(values: Numbers, axis: int) -> Numbers:

@@ -41,7 +41,12 @@ def make_history(
     for place in range(begin, begin + runs):
         changed = slower(place)
         made = remeasured(
-            document, 1000 + place, slower=changed, machine=machine(place), quiet=quiet, outliers=outliers,
+            document,
+            1000 + place,
+            slower=changed,
+            machine=machine(place),
+            quiet=quiet,
+            outliers=outliers,
             pilots=pilots,
         )
         _speedups(made, changed, random.Random(place), quiet)
