@@ -113,10 +113,8 @@ def judge(history: History, threshold: float) -> Judged:
     times = judge_of.lines(TIME, list(logs - others), raw=list(logs), guarded=guarded)
     ratios = [row if np.isfinite(row).any() else None for row in np.log(history.speedup)]
     speedups = judge_of.lines(SPEEDUP, ratios)
-    together = {
-        case.device: judge_of.together(case.device, everyone[place])
-        for place, case in reversed(list(enumerate(history.cases)))
-    }
+    a_case_of = {case.device: place for place, case in enumerate(history.cases)}
+    together = {device: judge_of.together(device, everyone[place]) for device, place in a_case_of.items()}
     return Judged(history, tuple(one for one in times if one), tuple(speedups), others, together, all(guarded))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,6 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
-from reports.compare.verdicts import percent
 from reports.figures import Chart
 from reports.history import words
 from reports.history.changes import LEAST_RUNS
@@ -62,9 +60,7 @@ def render(collection: Collection, judged: Sequence[Judged], threshold: float) -
         budget -= len(charts)
         entries.append(_entry(one, its, charts, f"machine-{place + 1}", machines))
     templates = environment()
-    templates.globals.update(
-        words=words, percent_of=percent, level=_level, exp=math.exp, chart_of=_chart_of, TIME=TIME, SPEEDUP=SPEEDUP
-    )
+    templates.globals.update(words=words, chart_of=_chart_of, TIME=TIME, SPEEDUP=SPEEDUP)
     return templates.get_template("history.html.j2").render(
         title=words.headline(judged[0], found[0]) if len(judged) == 1 else f"{len(judged)} machines over time",
         csp=content_policy(script),
@@ -105,6 +101,7 @@ def _entry(
         "unlisted": max(len(found) - len(recent) - MOST_EVENTS, 0),
         "charts": charts,
         "rows": _rows(judged),
+        "days": [short_date(run.when) or run.path for run in history.runs],
         "pilots": pilot_history(history, f"{anchor}-p"),
         "versions": [
             (number, history.runs[place], short_date(history.runs[place].when))
@@ -179,10 +176,6 @@ def _chart_of(entry: dict[str, Any], event: Event) -> list[Chart]:
 def _latest_event(entry: dict[str, Any], key: tuple[str, str]) -> Event | None:
     every: list[Event] = [*entry["recent"], *entry["older"]]
     return next((event for event in every if any((one.case.id, one.what) == key for one in event.changes)), None)
-
-
-def _level(line: Line | None) -> float | None:
-    return math.exp(line.level) if line and math.isfinite(line.level) else None
 
 
 def _choices(entries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:

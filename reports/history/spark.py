@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from reports.history.judge import Line
-from reports.history.series import Numbers
+from reports.history.series import Numbers, median_of
 
 WIDTH, HEIGHT, MARGIN = 110.0, 22.0, 2.0
 MOST_POINTS = 90
@@ -50,8 +50,11 @@ def binned(x: Numbers, y: Numbers, most: int = MOST_POINTS) -> tuple[Numbers, Nu
     """At most so many points: each the median of neighbours."""
     if len(x) <= most:
         return x, y
-    pieces = np.array_split(np.arange(len(x)), most)
-    return np.array([x[one].mean() for one in pieces]), np.array([np.median(y[one]) for one in pieces])
+    each = -(-len(x) // most)
+    room = np.full(-len(x) % each, np.nan)
+    by_bin = (np.append(values, room).reshape(-1, each) for values in (x, y))
+    across, up = (median_of(one, axis=1) for one in by_bin)
+    return across, up
 
 
 def _span(logs: Numbers) -> tuple[float, float]:
