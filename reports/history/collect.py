@@ -127,7 +127,7 @@ def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
             with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
                 return list(pool.map(one, paths, chunksize=AT_A_TIME))
         except (OSError, NotImplementedError, BrokenProcessPool):
-            pass  # no semaphores or no memory for processes here: one is enough, only slower
+            pass  # without semaphores or memory for more, this process reads them, only slower
     return [one(path) for path in paths]
 
 

@@ -53,12 +53,13 @@ class Machine:
 def identity(facts: Mapping[str, Fact]) -> dict[str, Fact]:
     """The facts of a run that make its machine what it is; those it does not know are left out.
 
+    An option that was not given, or that there was none of in an older version, stands at its default.
     Memory is rounded to whole GiB: kernels keep more or less of it to themselves.
     """
-    found: dict[str, Fact] = {}
+    found: dict[str, Fact] = {name: facts.get(name) for name in ASKED_FOR}
     for name, value in facts.items():
         kind = KINDS.get(name)
-        if kind == MACHINE or (kind == SETTING and (value is not None or name in ASKED_FOR)):
+        if kind == MACHINE or (kind == SETTING and value is not None):
             rounded = isinstance(value, int | float) and name.endswith("_bytes")
             found[name] = round(float(value) / GIB) if rounded and value is not None else value
     return dict(sorted(found.items()))

@@ -90,7 +90,7 @@ def _entry(
     return {
         "judged": judged,
         "machine": history.machine,
-        "label": ", ".join(filter(None, (history.machine.label, history.machine.detail(machines)))),
+        "label": words.label(history.machine, machines),
         "anchor": anchor,
         "tone": "no" if slower else "yes" if faster else "same" if len(history.runs) >= LEAST_RUNS else "unclear",
         "slower": len(slower),

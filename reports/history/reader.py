@@ -118,13 +118,19 @@ def _checked(file: Path) -> Run:
 
 
 def _kind_of(file: Path) -> str:
-    """Whether an unusable file is another tool's: JSON that says nothing of Torchduet."""
+    """Whether an unusable file is another tool's: sound JSON without a record of Torchduet's where they stand."""
     try:
-        content = file.read_bytes()
-        json.loads(content)
+        document = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return BAD
-    return BAD if f'"{KEY}"'.encode() in content else OTHER
+    if not isinstance(document, dict):
+        return OTHER
+    benchmarks = document.get("benchmarks")
+    for one in benchmarks if isinstance(benchmarks, list) else ():
+        extra = one.get("extra_info") if isinstance(one, dict) else None
+        if isinstance(extra, dict) and KEY in extra:
+            return BAD
+    return BAD if KEY in document and "benchmarks" in document else OTHER
 
 
 def _kept(run: Run) -> dict[str, Any]:

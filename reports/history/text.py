@@ -15,7 +15,8 @@ MOST_FILES = 5
 
 def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
     """All histories as plain text, a section each, and the files that none rests on."""
-    lines = [line for one in judged for line in _machine(one)]
+    machines = [one.history.machine for one in judged]
+    lines = [line for one in judged for line in _machine(one, words.label(one.history.machine, machines))]
     for note in collection.notes:
         lines.append(f"! {note}")
     for name, rows in words.left_out(collection):
@@ -26,10 +27,10 @@ def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
     return "\n".join(map(plain, lines)).rstrip()
 
 
-def _machine(judged: Judged) -> Iterator[str]:
+def _machine(judged: Judged, label: str) -> Iterator[str]:
     found = events(judged.found())
     history = judged.history
-    yield f"{history.machine.label} [{history.machine.key}]: {words.headline(judged, found)}"
+    yield f"{label} [{history.machine.key}]: {words.headline(judged, found)}"
     yield f"  {words.span(history)}, {len(history.cases)} cases"
     yield from (f"  {sentence}" for sentence in words.together(judged)[:1])
     recent = words.lately(judged, found)

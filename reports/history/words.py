@@ -11,6 +11,7 @@ from reports.compare.verdicts import percent
 from reports.history.changes import AFTER, LEAST_RUNS
 from reports.history.collect import Collection
 from reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Event, Judged
+from reports.history.key import Machine
 from reports.history.series import History, RunMark
 from reports.page import date
 
@@ -27,6 +28,8 @@ def headline(judged: Judged, found: Sequence[Event]) -> str:
     runs = len(judged.history.runs)
     if runs < LEAST_RUNS:
         return f"{_many(runs, 'run')} so far; changes are sought from {LEAST_RUNS} on"
+    if not any(line and line.noise for line in (*judged.times, *judged.speedups)):
+        return f"{_many(runs, 'run')}, but no case is in {LEAST_RUNS} of them yet; changes are sought from there on"
     if not judged.guarded and not any(judged.speedups):
         return "Nothing says how far the machine moved, so that no change can be told from drift"
     span = f"In the last {LATELY} runs" if runs > LATELY else f"In {runs} runs"
@@ -104,6 +107,19 @@ def pilots(one: Change) -> str:
         return ""
     low, high = (_tenths(pick(one.pilots.values())) for pick in (min, max))
     return f"pilots {low} to {high}" if low != high else f"pilots {low}"
+
+
+def meanwhile(event: Event, one: Change) -> str:
+    """What else moved: the pilots beside a time, the reference of a speed-up."""
+    if one.what == TIME:
+        return pilots(one)
+    held = [two for two in event.changes if two.what == TIME and two.case.reference]
+    return "".join(f"its reference {change(two)}" for two in held if two.case.family == one.case.family)
+
+
+def label(machine: Machine, others: Sequence[Machine]) -> str:
+    """A machine's name, with what sets it apart from others of that name."""
+    return ", ".join(filter(None, (machine.label, machine.detail(others))))
 
 
 def _tenths(shift: float) -> str:
