@@ -26,6 +26,7 @@ from reports.page import TEMPLATES, content_policy, environment
 FILTERS = ("suite", "device", "mode", "precision", "verdict")
 MOST_CHARTS = 40  # series that are drawn in full
 MOST_EVENTS = 60  # runs with changes that are listed
+SHOWN_BEFORE = 2  # of them, where nothing changed lately
 MOST_NAMED = 200  # files
 
 
@@ -84,6 +85,7 @@ def _entry(
     judged: Judged, found: Sequence[Event], charts: dict[tuple[str, str], Chart], anchor: str, machines: list[Machine]
 ) -> dict[str, Any]:
     recent = words.lately(judged, found)
+    shown = recent or list(found[:SHOWN_BEFORE])
     slower = {one.case.id for event in recent for one in event.of(TIME, "slower")}
     faster = {one.case.id for event in recent for one in event.of(TIME, "faster")}
     history = judged.history
@@ -96,9 +98,11 @@ def _entry(
         "slower": len(slower),
         "span": words.span(history),
         "headline": words.headline(judged, found),
-        "recent": recent,
-        "older": [one for one in found if one not in recent][:MOST_EVENTS],
-        "unlisted": max(len(found) - len(recent) - MOST_EVENTS, 0),
+        "quiet": not recent,
+        "recent": shown,
+        "older": list(found[len(shown) : MOST_EVENTS]),
+        "unlisted": max(len(found) - MOST_EVENTS, 0),
+        "together": words.together(judged),
         "charts": charts,
         "rows": _rows(judged),
         "days": [short_date(run.when) or run.path for run in history.runs],

@@ -15,6 +15,7 @@ from reports.history.key import Machine, identity, machines, versions
 
 Numbers = NDArray[np.float64]
 LEAST_OTHERS = 4  # families beside a family whose median says how far the machine moved
+USUAL = 0.5  # the share of a family's runs that measured so many, for the others to be left out
 ROUNDS = 2  # of median polish
 
 
@@ -160,8 +161,8 @@ def common_movement(history: History) -> tuple[Numbers, Numbers]:
 
     The first is the median over all *other* families on the same device of the median over their cases, after each
     case's own level is taken off (median polish, Tukey 1977, two rounds): a family's own change is no part of it.
-    It is 0 throughout on a device with fewer than four other families, where nothing can be told apart, and NaN in
-    a run that measured fewer than usual. The second is the median over all families.
+    It is 0 throughout for a family beside which fewer than four others are usually measured, as nothing can be told
+    apart there, and NaN in a run that measured fewer than usual. The second is the median over all families.
     """
     logs = np.log(history.seconds)
     others, everyone = np.zeros_like(logs), np.zeros_like(logs)
@@ -188,7 +189,10 @@ def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numb
     for place, rows in enumerate(members):
         rest = np.delete(by_family, place, axis=0)
         seen = np.isfinite(rest).sum(axis=0)
-        others[rows] = np.where(seen >= LEAST_OTHERS, median_of(rest, axis=0), np.nan)
+        enough = seen >= LEAST_OTHERS
+        measured = np.isfinite(by_family[place])
+        if enough[measured].mean() >= USUAL:
+            others[rows] = np.where(enough, median_of(rest, axis=0), np.nan)
     return others, np.broadcast_to(common, logs.shape)
 
 
