@@ -245,38 +245,3 @@ def _pairs(steps: Sequence[Step]) -> list[tuple[Step, int | None]]:
     """Every step with where the next one lies."""
     following = [one.place for one in steps[1:]]
     return list(zip(steps, [*following, None], strict=True)) if steps else []
-
-
-@dataclass(frozen=True)
-class Event:
-    """All changes that came with the same run.
-
-    Attributes:
-        after: the first run with them.
-        before: the latest run that any of them holds against it.
-    """
-
-    before: int
-    after: int
-    changes: tuple[Change, ...]
-
-    def of(self, what: str, verdict: str) -> list[Change]:
-        """Its changes of that kind, the largest first."""
-        found = [one for one in self.changes if (one.what, one.verdict) == (what, verdict)]
-        return sorted(found, key=lambda one: -abs(one.height.point))
-
-
-def events(found: Sequence[Change]) -> list[Event]:
-    """Changes by the run that they came with, the latest first.
-
-    One that may lie a few runs earlier or later is taken to have come with surer ones nearby.
-    """
-    places: dict[int, list[Change]] = {}
-    for one in sorted(found, key=lambda one: (one.reach, -abs(one.height.point))):
-        near = [place for place in places if abs(place - one.after) <= one.reach]
-        place = min(near, key=lambda place: abs(place - one.after), default=one.after)
-        places.setdefault(place, []).append(one)
-    return [
-        Event(max((one.before for one in together if one.before < place), default=place - 1), place, tuple(together))
-        for place, together in sorted(places.items(), reverse=True)
-    ]

@@ -16,7 +16,8 @@ from reports.history import words
 from reports.history.changes import LEAST_RUNS
 from reports.history.chart import Drawn, new_versions, pilot_history, series_chart, short_date
 from reports.history.collect import Collection
-from reports.history.judge import SPEEDUP, TIME, Change, Event, Judged, Line, events
+from reports.history.events import Event, events
+from reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
 from reports.history.key import Machine
 from reports.history.rates import MEASURED, SETTING
 from reports.history.series import CaseName, Numbers

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from reports.harmless import plain
 from reports.history import words
 from reports.history.collect import Collection
-from reports.history.judge import SPEEDUP, TIME, Event, Judged, events
+from reports.history.events import Event, events
+from reports.history.judge import SPEEDUP, TIME, Judged
 
 MOST_ROWS = 12  # changes that are listed per machine
 MOST_FILES = 5

@@ -10,7 +10,8 @@ from reports import units
 from reports.compare.verdicts import percent
 from reports.history.changes import AFTER, LEAST_RUNS
 from reports.history.collect import Collection
-from reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Event, Judged
+from reports.history.events import Event
+from reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
 from reports.history.key import Machine
 from reports.history.series import History, RunMark
 from reports.page import date
@@ -36,12 +37,20 @@ def headline(judged: Judged, found: Sequence[Event]) -> str:
     recent = lately(judged, found)
     slower, faster = (_cases(recent, TIME, verdict) for verdict in ("slower", "faster"))
     by_speedup = len({one.case.id for event in recent for one in event.changes if one.what == SPEEDUP})
+    shared = "".join(f"; all on {one.case.device} together {change(one)}" for one in _shared(judged))
     if not slower and not faster:
         more = f"; {_many(by_speedup, 'speed-up')} changed" if by_speedup else ""
-        return f"{span} no case became slower or faster{more}"
+        return f"{span} no case became slower or faster{' than the others' if shared else ''}{more}{shared}"
     if not slower:
-        return f"{span} {_many(faster, 'case')} became faster, none slower"
-    return f"{span} {_many(slower, 'case')} became slower, {faster or 'none'} faster"
+        return f"{span} {_many(faster, 'case')} became faster, none slower{shared}"
+    return f"{span} {_many(slower, 'case')} became slower, {faster or 'none'} faster{shared}"
+
+
+def _shared(judged: Judged) -> list[Change]:
+    """What lately became of all cases of a device in common that the pilots do not account for."""
+    first = len(judged.history.runs) - LATELY
+    changes = [one for line in judged.together.values() for one in line.changes]
+    return [one for one in changes if one.after >= first and one.pilots and one.verdict != "machine"]
 
 
 def _cases(found: Sequence[Event], what: str, verdict: str) -> int:
@@ -140,9 +149,11 @@ def together(judged: Judged) -> list[str]:
                 why = f"{moved}: not the machine alone, but what all cases share, as a new version may be"
             else:
                 why = "no pilot says whether the machine did that"
+            run = judged.history.runs[one.after]
+            new = f" ({news(run)})" if run.changed else ""
             said.append(
-                f"Times of {one.case.id} together changed by {change(one)} with "
-                f"{judged.history.runs[one.after].path}; {why}. It is taken off every case."
+                f"Times of {one.case.id} together changed by {change(one)} with {run.path}{new}; {why}. "
+                "It is taken off every case."
             )
     return said
 

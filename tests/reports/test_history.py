@@ -12,13 +12,16 @@ import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
+from bench.engine.estimate import Interval
 from reports.history.changes import Noise, calmed, noise_of, steps
 from reports.history.collect import collect
 from reports.history.creep import creep
-from reports.history.judge import SPEEDUP, TIME, Judged, events, judge
+from reports.history.events import events
+from reports.history.judge import SPEEDUP, TIME, Change, Judged, judge
 from reports.history.key import identity, machines
 from reports.history.rates import MEASURED
-from reports.history.series import histories
+from reports.history.series import CaseName, histories
+from reports.history.words import headline
 from tests.reports.history_rates import drifting, false_alarms_of_pages, measure
 from tests.reports.made_history import make_history
 from tests.reports.with_gpu import make_gpu_run
@@ -59,6 +62,21 @@ def test_what_is_faster_again_is_two_changes_the_latest_first(shared_document: A
     assert [event.after for event in events(one.found())] == [20, 10]
 
 
+def test_a_change_that_may_lie_elsewhere_comes_with_a_surer_one_nearby() -> None:
+    def change(name: str, after: int, height: float, reach: int) -> Change:
+        case = CaseName(name, "a.f", "a", "cpu", "eager", "fp32", False)
+        return Change(case, TIME, after - 1, after, Interval(height, height, height), reach, 9, {}, "slower")
+
+    found = events(
+        [change("a", 20, 0.3, 0), change("b", 22, 0.05, 3), change("c", 40, 0.2, 0), change("a", 22, 0.04, 5)]
+    )
+    assert [(one.before, one.after, [two.case.id for two in one.of(TIME, "slower")]) for one in found] == [
+        (39, 40, ["c"]),
+        (21, 22, ["a"]),
+        (19, 20, ["a", "b"]),
+    ]
+
+
 def test_a_machine_that_drifts_is_no_change(shared_document: Any, tmp_path: Path) -> None:
     make_history(tmp_path, shared_document, 24, machine=lambda run: 1.0 if run < 12 else 1.15)
     one = judged(tmp_path)
@@ -75,6 +93,9 @@ def test_what_all_cases_share_and_no_pilot_does_is_said_to_be_no_machines(shared
     one = judged(tmp_path)
     assert changed(one) == {}
     assert [(two.after, two.verdict) for two in one.together["cpu"].changes] == [(12, "slower")]
+    assert headline(one, []).startswith(
+        "In the last 20 runs no case became slower or faster than the others; all on cpu"
+    )
 
 
 def test_a_family_that_moves_with_the_pilots_beside_it_is_the_machines(shared_document: Any, tmp_path: Path) -> None:
