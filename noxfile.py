@@ -41,7 +41,7 @@ def bench(session: nox.Session) -> None:
 
 def measure(session: nox.Session, name: str, *options: str) -> None:
     """Run the benchmark with these options and render its report."""
-    install(session, "[export,logging,data]")
+    install(session, "[export,logging,data,history]")
     RESULTS.mkdir(exist_ok=True)
     run = RESULTS / f"{name}.json"
     report = RESULTS / ("report.html" if name == "run" else f"{name}.html")
@@ -73,7 +73,7 @@ def bench_cuda(session: nox.Session) -> None:
     Anything after ``--`` goes to pytest: ``nox -s bench-cuda -- --energy -k matmul``.
     """
     needs_driver(session)
-    install(session, "[export,logging,data]")
+    install(session, "[export,logging,data,history]")
     session.run("python", "-c", NEEDS_GPU)
     measure(session, "cuda", "--tier", "default", "--budget", "8m")
 
@@ -123,7 +123,7 @@ def environment(session: nox.Session, name: str, wanted: str) -> str:
         session.run(*((uv, "venv", "--seed") if uv else (sys.executable, "-m", "venv")), str(folder), external=True)
     install = (uv, "pip", "install", "--python", python) if uv else (python, "-m", "pip", "install", "-q")
     # What B needs: torch and numpy. Side A runs pytest, too; both get the whole, so that they differ in `wanted` alone.
-    session.run(*install, "-e", ".[export,logging,data]", *wanted.split(), external=True)
+    session.run(*install, "-e", ".[export,logging,data,history]", *wanted.split(), external=True)
     return python
 
 

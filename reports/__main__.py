@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from reports.compare.command import add_to as add_compare
+from reports.history.command import add_to as add_history
 from reports.refusal import refuse
 
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ -m claims --benchmark-json RUN`")
     claims.set_defaults(command=_claims)
     add_compare(commands)
+    add_history(commands)
     return parser
 
 

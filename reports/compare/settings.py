@@ -45,9 +45,9 @@ class Difference:
 
 def differences(base: Run, new: Run) -> list[Difference]:
     """Every fact of machine, versions and options that is not the same in both, the weightiest first."""
-    first, second = _facts(base), _facts(new)
+    first, second = facts(base), facts(new)
     found = [
-        Difference(KINDS.get(key, OTHER), _name(key), _said(key, first.get(key)), _said(key, second.get(key)))
+        Difference(KINDS.get(key, OTHER), name_of(key), said(key, first.get(key)), said(key, second.get(key)))
         for key in {**first, **second}
     ]
     return sorted((one for one in found if one.base != one.new), key=lambda one: ORDER.index(one.kind))
@@ -85,7 +85,8 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
     return said
 
 
-def _facts(run: Run) -> dict[str, str | int | float | bool | None]:
+def facts(run: Run) -> dict[str, str | int | float | bool | None]:
+    """What a run says of its machine, options and versions."""
     return {**run.about["machine"], **_gpu_facts(run), **run.about["options"], "Torchduet": run.about["version"]}
 
 
@@ -95,13 +96,15 @@ def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
     return {name: facts[key] for key, name in GPU_FACTS.items() if key in facts}
 
 
-def _name(key: str) -> str:
+def name_of(key: str) -> str:
+    """A fact's key in words."""
     return {"torch": "PyTorch", "python": "Python", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "cuda": "CUDA"}.get(
         key, key.removesuffix("_bytes").replace("_", " ").replace("gpu ", "GPU ").replace("cpu ", "CPU ")
     )
 
 
-def _said(key: str, value: str | int | float | bool | None) -> str:
+def said(key: str, value: str | int | float | bool | None) -> str:
+    """A fact's value in words."""
     if value is None:
         return "none" if KINDS.get(key) == MACHINE else "default" if key in ("threads", "device") else "not given"
     if isinstance(value, bool):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&=#"
 
 
 def opened(browser: Browser, address: str) -> Iterator[Page]:
@@ -28,3 +30,15 @@ def opened(browser: Browser, address: str) -> Iterator[Page]:
 def lay_out(page: Page, how: str = "visible") -> None:
     """Text that is not laid out, as it is far from the window, is none for the driver; it is for the page's readers."""
     page.evaluate("how => document.querySelectorAll('.suite').forEach(one => one.style.contentVisibility = how)", how)
+
+
+def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
+    """The visible rows of the tables of cases, top to bottom."""
+    return page.evaluate(
+        """suite => [...document.querySelectorAll("table.cases:not(.matrix) tbody tr")]
+            .filter(row => row.checkVisibility() && (!suite || row.dataset.suite === suite))
+            .map(row => ({...row.dataset, words: row.innerText,
+                          seconds: Number(row.cells[[...row.closest("table").tHead.rows[0].cells]
+                              .findIndex(cell => cell.dataset.key === "seconds")].dataset.v)}))""",
+        suite,
+    )

@@ -14,7 +14,7 @@ from reports.compare.match import Comparison, compare
 from reports.compare.page import FIRST_ROWS, MOST_ROWS, render
 from reports.compare.thresholds import Thresholds
 from reports.load import from_json
-from tests.browser.test_report import CHROMIUM, FLAGS, HOSTILE, lay_out, opened, shown
+from tests.browser.pages import HOSTILE, lay_out, opened, shown
 from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
@@ -27,17 +27,6 @@ pytestmark = pytest.mark.browser
 CASES = MOST_ROWS + 600  # a thousand
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 ADD = "tensor_ops.add[n=65536] cpu eager fp32"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found (chromium, chromium-browser, google-chrome)")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def compared(base: Any, *others: Any) -> list[Comparison]:

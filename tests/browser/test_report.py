@@ -14,27 +14,13 @@ import pytest
 from reports.frames import frames
 from reports.load import from_json
 from reports.page import render
-from tests.browser.pages import lay_out
+from tests.browser.pages import HOSTILE, lay_out, shown
 from tests.reports.sample import make_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-
-HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&=#"
-
-
-def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
-    """The visible rows of the tables of cases, top to bottom."""
-    return page.evaluate(
-        """suite => [...document.querySelectorAll("table.cases:not(.matrix) tbody tr")]
-            .filter(row => row.checkVisibility() && (!suite || row.dataset.suite === suite))
-            .map(row => ({...row.dataset, words: row.innerText,
-                          seconds: Number(row.cells[[...row.closest("table").tHead.rows[0].cells]
-                              .findIndex(cell => cell.dataset.key === "seconds")].dataset.v)}))""",
-        suite,
-    )
 
 
 def test_all_cases_are_there_before_anything_is_filtered(page: Page) -> None:

@@ -1,0 +1,206 @@
+"""Draws a series in full: runs with their intervals, levels, change points and new versions; and the pilots."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from reports import units
+from reports.canvas import new_axes, text_below, ticks_at
+from reports.chart import Chart
+from reports.charts import key_of_line, line_look
+from reports.history.judge import SPEEDUP, Change, Line
+from reports.history.series import History, Numbers, pilots_together
+from reports.history.spark import binned, levels
+from reports.html import SYMBOLS
+from reports.pilotchart import WORDS
+from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
+
+WIDTH, HEIGHT = 660.0, 210.0
+BOX = (64.0, 42.0, WIDTH - 76.0, HEIGHT - 62.0)
+WITH_MARKS = 150  # runs; more are a line without marks
+MOST_POINTS = 400
+DATES = 6
+LABEL_APART = 30.0  # points between the numbers of new versions
+PART = (0.02, 0.98)  # of the runs, which the axis shows in any case
+ROOM = 0.15
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A series to be drawn: logs by run, with the logs of its interval."""
+
+    line: Line
+    low: Numbers
+    high: Numbers
+
+
+def series_chart(drawn: Drawn, name: str, what: str, history: History, prefix: str) -> Chart:
+    """One series over the runs of a machine."""
+    line = drawn.line
+    at = np.flatnonzero(np.isfinite(line.logs))
+    low, high = _limits(line)
+    unit = 1.0 if what == SPEEDUP else _unit(math.exp(high))
+    with rc_context(STYLE):
+        figure, axes = new_axes(WIDTH, HEIGHT, BOX)
+        axes.set_xlim(-0.02 * len(line.logs) - 0.5, 1.02 * len(line.logs) - 0.5)
+        axes.set_ylim(math.exp(low) / unit, math.exp(high) / unit)
+        if len(at) <= MOST_POINTS:  # a single path for all: an element per run would make the page large
+            x = np.repeat(at.astype(float), 3)
+            y = np.stack([drawn.low[at], drawn.high[at], np.full(len(at), np.nan)], axis=1).ravel()
+            axes.plot(x, np.exp(y) / unit, color=MUTED, linewidth=0.7)
+        x, y = binned(at.astype(float), line.logs[at], MOST_POINTS)
+        few = len(at) <= WITH_MARKS
+        axes.plot(
+            x,
+            np.exp(y) / unit,
+            color=LINE_COLOURS[0],
+            linewidth=0 if few else 0.9,
+            marker="o" if few else "",
+            markersize=2.6,
+        )
+        for begin, end, level in levels(line):
+            axes.plot([begin - 0.4, end + 0.4], [math.exp(level) / unit] * 2, color=INK, linewidth=1.6)
+        for one in line.changes:
+            _mark_change(axes, one)
+        _mark_versions(axes, history)
+        _dates(axes, history)
+        ticks = [tick for tick in MaxNLocator(4).tick_values(*axes.get_ylim()) if _within(tick, axes.get_ylim())]
+        ticks_at(axes.yaxis, ticks, [_tick(tick, unit, what) for tick in ticks])
+        axes.grid(visible=True, axis="y", color=RULE, linewidth=0.6)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        svg = to_svg(figure, prefix)
+    outside = int(((line.logs[at] < low) | (line.logs[at] > high)).sum())
+    return Chart(
+        svg=Markup(svg),
+        title=f"{name}: {'speed-up' if what == SPEEDUP else 'time per call'}",
+        alternative=_in_words(line, name, what, len(at)),
+        note=f"{outside} run{'s lie' if outside != 1 else ' lies'} outside of what is drawn." if outside else "",
+    )
+
+
+def pilot_history(history: History, prefix: str) -> Chart | None:
+    """The machine's pilots over its runs, each over its own median; None without any."""
+    found = {kind: logs for kind, logs in pilots_together(history).items() if np.isfinite(logs).any()}
+    if not found:
+        return None
+    every = np.concatenate([logs[np.isfinite(logs)] for logs in found.values()])
+    low, high = (float(one) for one in np.quantile(every, (0.005, 0.995)))
+    low, high = min(low, -0.05) - 0.01, max(high, 0.05) + 0.01
+    with rc_context(STYLE):
+        figure, axes = new_axes(WIDTH, HEIGHT, BOX)
+        axes.set_xlim(-0.02 * len(history.runs) - 0.5, 1.02 * len(history.runs) - 0.5)
+        axes.set_ylim(math.exp(low), math.exp(high))
+        for place, logs in enumerate(found.values()):
+            at = np.flatnonzero(np.isfinite(logs))
+            x, y = binned(at.astype(float), logs[at], MOST_POINTS // 2)
+            look = line_look(place) | {"markersize": 3 if len(x) <= 60 else 0, "linewidth": 1.1}
+            axes.plot(x, np.exp(y), **look)
+        _mark_versions(axes, history)
+        _dates(axes, history)
+        ticks = [tick for tick in MaxNLocator(4).tick_values(*axes.get_ylim()) if _within(tick, axes.get_ylim())]
+        ticks_at(axes.yaxis, ticks, [f"{tick:.4g}×" for tick in ticks])
+        axes.grid(visible=True, axis="y", color=RULE, linewidth=0.6)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        svg = to_svg(figure, prefix)
+    ends = {kind: (math.exp(float(pick(logs))) for pick in (np.nanmin, np.nanmax)) for kind, logs in found.items()}
+    spoken = "; ".join(f"{kind} from {' to '.join(map(units.ratio, both))}" for kind, both in ends.items())
+    return Chart(
+        svg=Markup(svg),
+        title="Pilots over the runs",
+        alternative=f"Times of the pilots in {len(history.runs)} runs over the median of each: {spoken}.",
+        keys=tuple(
+            (Markup(key_of_line(place, f"{prefix}-k{place}")), WORDS.get(kind, kind))
+            for place, kind in enumerate(found)
+        ),
+    )
+
+
+def _limits(line: Line) -> tuple[float, float]:
+    """From where to where the axis goes, in logs: all levels and nearly all runs."""
+    finite = line.logs[np.isfinite(line.logs)]
+    shown = [*np.quantile(finite, PART).tolist(), *(level for _, _, level in levels(line))]
+    room = ROOM * max(max(shown) - min(shown), 0.05)
+    return min(shown) - room, max(shown) + room
+
+
+def _unit(seconds: float) -> float:
+    return next((scale for scale in (1.0, 1e-3, 1e-6) if seconds >= scale), 1e-9)
+
+
+def _tick(value: float, unit: float, what: str) -> str:
+    if what == SPEEDUP:
+        return f"{value:.4g}×"
+    return f"{value:.4g} {({1.0: 's', 1e-3: 'ms', 1e-6: 'µs', 1e-9: 'ns'})[unit]}"
+
+
+def _within(tick: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= tick <= limits[1]
+
+
+def _mark_change(axes: Axes, one: Change) -> None:
+    """A line where it lies, with the symbol of its verdict on top; one that is the machine's has none."""
+    colour = VERDICT_COLOURS.get(one.verdict, MUTED)
+    axes.axvline(one.after - 0.5, color=colour, linewidth=1.2, dashes=(4, 2))
+    _on_top(axes, one.after - 0.5, SYMBOLS.get(one.verdict, "machine"), colour, 3)
+
+
+def _mark_versions(axes: Axes, history: History) -> None:
+    """A dotted line at every run with a new version, numbered as in the page's table where there is room."""
+    per_run = BOX[2] / (1.04 * len(history.runs))
+    last = -math.inf
+    for number, place in enumerate(new_versions(history), start=1):
+        axes.axvline(place - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
+        if (place - last) * per_run >= LABEL_APART:
+            _on_top(axes, place - 0.5, f"v{number}", MUTED, 14)
+            last = place
+
+
+def new_versions(history: History) -> list[int]:
+    """The runs whose versions are not those of the run before."""
+    return [place for place, run in enumerate(history.runs) if run.changed]
+
+
+def _on_top(axes: Axes, x: float, text: str, colour: str, points: float) -> None:
+    axes.annotate(
+        text,
+        (x, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, points),
+        textcoords="offset points",
+        ha="center",
+        color=colour,
+        fontsize=9,
+        annotation_clip=False,
+        parse_math=False,
+    )
+
+
+def _dates(axes: Axes, history: History) -> None:
+    runs = len(history.runs)
+    places = sorted({round(one) for one in np.linspace(0, runs - 1, min(DATES, runs))})
+    ticks_at(axes.xaxis, places, [short_date(history.runs[place].when) or f"run {place + 1}" for place in places])
+    text_below(axes, "runs in the order of time")
+
+
+def short_date(when: float) -> str:
+    """``2026-01-05``; empty where it is not known."""
+    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d}" if math.isfinite(when) else ""
+
+
+def _in_words(line: Line, name: str, what: str, runs: int) -> str:
+    said = [
+        units.ratio(math.exp(level)) if what == SPEEDUP else units.seconds(math.exp(level))
+        for *_, level in levels(line)
+    ]
+    word = "Speed-up" if what == SPEEDUP else "Time per call"
+    return f"{word} of {name} over {runs} runs: {', then '.join(said)}."

@@ -1,0 +1,101 @@
+"""``python -m reports history``: reads a folder of runs, judges every machine's, prints what changed and writes it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.compare.thresholds import fraction
+from reports.refusal import refuse
+
+if TYPE_CHECKING:
+    from reports.history.key import Machine
+
+THRESHOLD = 0.03
+EPILOG = (
+    "The folder is searched with all folders in it. What was read is kept in torchduet-history.parquet there (in the "
+    "user's cache where the folder cannot be written to), so that next time only new runs are read; delete it at any "
+    "time. Needs pip install 'torchduet[history]'. Exit code: 0; 2 if the folder cannot be read, holds no run, or the "
+    "page cannot be written."
+)
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "history",
+        help="show what changed over many runs of a machine, and when",
+        description="Shows what changed over many runs of one machine, and between which runs.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", metavar="DIR", help="folder with JSON files of `pytest bench/ --benchmark-json`")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="history.html", help="where to write (default: history.html)"
+    )
+    parser.add_argument(
+        "--machine", metavar="KEY", help="only this machine, by its key or a part of its name (default: all)"
+    )
+    parser.add_argument(
+        "--threshold",
+        metavar="SHARE",
+        type=_threshold,
+        default=THRESHOLD,
+        help="what a change must exceed to matter, e.g. 5%% or 0.05 (default: 3%%)",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the report; returns the exit code."""
+    from reports.history.extra import ExtraMissing, require
+    from reports.output import OutputError, keep_apart, write
+
+    try:
+        require()
+    except ExtraMissing as error:
+        return refuse(error)
+
+    from reports.history.collect import FolderError, collect
+    from reports.history.series import histories
+
+    folder = Path(options.folder)
+    try:
+        collection = collect(folder)
+        for path in collection.runs["path"].to_pylist() if Path(options.output).is_file() else ():
+            keep_apart(options.output, folder / path)
+    except (FolderError, OutputError) as error:
+        return refuse(error)
+    found = histories(collection.runs)
+    chosen = [one for one in found if _is(one.machine, options.machine)]
+    if not chosen:
+        known = "; ".join(f"{one.machine.key} ({one.machine.label})" for one in found)
+        return refuse(f"--machine {options.machine}: no run in {folder} is of such a machine; there are {known}")
+
+    from reports.history.judge import judge
+    from reports.history.page import render
+    from reports.history.text import terminal
+
+    judged = [judge(one, options.threshold) for one in chosen]
+    try:
+        write(render(collection, judged, options.threshold), options.output)
+    except OutputError as error:
+        return refuse(error)
+    print(terminal(collection, judged))
+    print(options.output)
+    return 0
+
+
+def _is(machine: Machine, wanted: str | None) -> bool:
+    return not wanted or machine.key == wanted.lower() or wanted.lower() in machine.label.lower()
+
+
+def _threshold(text: str) -> float:
+    try:
+        value = fraction(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if value < 0.001:
+        raise argparse.ArgumentTypeError("expected at least 0.1 %: smaller changes cannot be told from rounding")
+    return value

@@ -1,0 +1,43 @@
+"""Says whether a series creeps: a slope since its last step that noise does not explain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import theilslopes
+
+from bench.engine.estimate import CONFIDENCE
+from reports.history.changes import LEAST_RUNS, Noise
+from reports.history.series import Numbers
+
+MOST_RUNS = 60
+
+
+@dataclass(frozen=True)
+class Creep:
+    """By how much a series moved over its latest runs, log(end / begin), with its interval."""
+
+    runs: int
+    total: float
+    low: float
+    high: float
+
+
+def creep(values: Numbers, noise: Noise, threshold: float) -> Creep | None:
+    """The creep of the latest runs, at most 60; None unless it is significant and exceeds the threshold (a log).
+
+    The median of the slopes between all pairs of runs with its 99 % interval (Theil 1950; Sen 1968), widened by
+    √((1 + ρ) / (1 − ρ)) because neighbouring runs are alike.
+    """
+    latest = values[-MOST_RUNS:]
+    if len(latest) < LEAST_RUNS:
+        return None
+    slope, _, low, high = theilslopes(latest, alpha=CONFIDENCE)
+    span = len(latest) - 1
+    wider = math.sqrt((1 + noise.correlation) / (1 - noise.correlation))
+    total, least, most = (span * (slope + wider * (one - slope)) for one in (slope, low, high))
+    if least * most <= 0 or abs(total) < threshold or not np.isfinite(total):
+        return None
+    return Creep(len(latest), float(total), float(least), float(most))

@@ -1,0 +1,25 @@
+"""Makes sure that what only the history needs is installed, before anything is read."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+PACKAGES = ("msgspec", "pyarrow", "ruptures", "scipy")  # the extra ``history`` in pyproject.toml
+
+
+class ExtraMissing(Exception):
+    """Packages that are not installed; the message is one line: which, and how to get them."""
+
+
+def require() -> None:
+    """Return if all packages of the extra ``history`` are there.
+
+    Raises:
+        ExtraMissing: one is not.
+    """
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ExtraMissing(
+            f"history: needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed; "
+            "pip install 'torchduet[history]'"
+        )

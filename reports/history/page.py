@@ -1,0 +1,191 @@
+"""The history of one machine or several as one self-contained HTML page in the look of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from bench.engine.estimate import CONFIDENCE
+from reports import units
+from reports.chart import Chart
+from reports.history import words
+from reports.history.changes import LEAST_RUNS
+from reports.history.chart import Drawn, new_versions, pilot_history, series_chart, short_date
+from reports.history.collect import Collection
+from reports.history.events import Event, events
+from reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
+from reports.history.key import Machine
+from reports.history.rates import MEASURED, SETTING
+from reports.history.series import CaseName, Numbers
+from reports.history.spark import sparkline
+from reports.html import TEMPLATES, content_policy, environment
+
+FILTERS = ("suite", "device", "mode", "precision", "verdict")
+MOST_CHARTS = 40  # series that are drawn in full
+MOST_EVENTS = 60  # runs with changes that are listed
+SHOWN_BEFORE = 2  # of them, where nothing changed lately
+MOST_NAMED = 200  # files
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case in the table of all cases."""
+
+    case: CaseName
+    time: Line
+    speedup: Line | None
+    latest: float | None
+    ratio: float | None
+    changed: Change | None
+    time_spark: Markup
+    speedup_spark: Markup
+
+
+def render(collection: Collection, judged: Sequence[Judged], threshold: float) -> str:
+    """The page on the histories of these machines.
+
+    Args:
+        judged: a history per machine, the one with the latest run first.
+        threshold: the share of the time that a change has to exceed to matter.
+    """
+    script = (TEMPLATES / "report.js").read_text("utf-8")
+    machines = [one.history.machine for one in judged]
+    found = [events(one.found()) for one in judged]
+    budget = MOST_CHARTS
+    entries = []
+    for place, (one, its) in enumerate(zip(judged, found, strict=True)):
+        charts = _charts(one, its, budget, f"machine-{place + 1}")
+        budget -= len(charts)
+        entries.append(_entry(one, its, charts, f"machine-{place + 1}", machines))
+    templates = environment()
+    templates.globals.update(words=words, chart_of=_chart_of, TIME=TIME, SPEEDUP=SPEEDUP)
+    return templates.get_template("history.html.j2").render(
+        title=words.headline(judged[0], found[0]) if len(judged) == 1 else f"{len(judged)} machines over time",
+        csp=content_policy(script),
+        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+        script=Markup(script),
+        entries=entries,
+        choices=_choices(entries),
+        confidence=units.percent(CONFIDENCE),
+        threshold=words.share(threshold),
+        lately=words.LATELY,
+        least=LEAST_RUNS,
+        rates=MEASURED,
+        setting=SETTING,
+        left_out=[(name, rows[:MOST_NAMED], len(rows)) for name, rows in words.left_out(collection)],
+        notes=collection.notes,
+        runs=len(collection.runs),
+    )
+
+
+def _entry(
+    judged: Judged, found: Sequence[Event], charts: dict[tuple[str, str], Chart], anchor: str, machines: list[Machine]
+) -> dict[str, Any]:
+    recent = words.lately(judged, found)
+    shown = recent or list(found[:SHOWN_BEFORE])
+    slower = {one.case.id for event in recent for one in event.of(TIME, "slower")}
+    faster = {one.case.id for event in recent for one in event.of(TIME, "faster")}
+    history = judged.history
+    return {
+        "judged": judged,
+        "machine": history.machine,
+        "label": words.label(history.machine, machines),
+        "anchor": anchor,
+        "tone": "no" if slower else "yes" if faster else "same" if len(history.runs) >= LEAST_RUNS else "unclear",
+        "slower": len(slower),
+        "span": words.span(history),
+        "headline": words.headline(judged, found),
+        "quiet": not recent,
+        "recent": shown,
+        "older": list(found[len(shown) : MOST_EVENTS]),
+        "unlisted": max(len(found) - MOST_EVENTS, 0),
+        "together": words.together(judged),
+        "charts": charts,
+        "rows": _rows(judged),
+        "days": [short_date(run.when) or run.path for run in history.runs],
+        "pilots": pilot_history(history, f"{anchor}-p"),
+        "versions": [
+            (number, history.runs[place], short_date(history.runs[place].when))
+            for number, place in enumerate(new_versions(history), start=1)
+        ],
+    }
+
+
+def _rows(judged: Judged) -> list[Row]:
+    """A row per case: first those that changed, the latest first; then the others as in the files."""
+    rows = []
+    for place, (case, time, speedup) in enumerate(
+        zip(judged.history.cases, judged.times, judged.speedups, strict=True)
+    ):
+        changed = [one for one in time.changes if one.verdict != "machine"]
+        rows.append(
+            Row(
+                case,
+                time,
+                speedup,
+                _latest(judged.history.seconds[place]),
+                _latest(judged.history.speedup[place]),
+                changed[-1] if changed else None,
+                sparkline(time),
+                sparkline(speedup) if speedup else Markup(""),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.changed.after, -abs(row.changed.height.point)) if row.changed else (1, 0))
+
+
+def _latest(values: Numbers) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite[-1]) if len(finite) else None
+
+
+def _charts(judged: Judged, found: Sequence[Event], most: int, anchor: str) -> dict[tuple[str, str], Chart]:
+    """Every changed series in full, the latest changes first, as far as there is room: (case, what) → chart."""
+    history = judged.history
+    places = {case.id: place for place, case in enumerate(history.cases)}
+    wanted = dict.fromkeys(
+        (one.case.id, what)
+        for event in found
+        for what in (TIME, SPEEDUP)
+        for one in sorted(event.changes, key=lambda one: -abs(one.height.point))
+        if one.what == what
+    )
+    charts = {}
+    for number, (case, what) in enumerate(list(wanted)[: max(most, 0)]):
+        place = places[case]
+        if what == TIME:
+            low, high = (np.log(side[place]) - judged.removed[place] for side in (history.low, history.high))
+            drawn = Drawn(judged.times[place], low, high)
+        else:
+            line = judged.speedups[place]
+            assert line is not None  # it has a change
+            drawn = Drawn(line, np.log(history.speedup_low[place]), np.log(history.speedup_high[place]))
+        charts[case, what] = series_chart(drawn, case, what, history, f"{anchor}-{number}")
+    return charts
+
+
+def _chart_of(entry: dict[str, Any], event: Event) -> list[Chart]:
+    """The charts of an event's series that stand under it: a series is drawn once, with its latest change."""
+    charts = []
+    for one in event.changes:
+        key = (one.case.id, one.what)
+        chart = entry["charts"].get(key)
+        if chart is not None and _latest_event(entry, key) is event:
+            charts.append(chart)
+    return charts
+
+
+def _latest_event(entry: dict[str, Any], key: tuple[str, str]) -> Event | None:
+    every: list[Event] = [*entry["recent"], *entry["older"]]
+    return next((event for event in every if any((one.case.id, one.what) == key for one in event.changes)), None)
+
+
+def _choices(entries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """What the tables can be filtered by."""
+    rows = [row for entry in entries for row in entry["rows"]]
+    found = {name: list(dict.fromkeys(str(getattr(row.case, name)) for row in rows)) for name in FILTERS[:-1]}
+    present = {row.time.verdict for row in rows}
+    return {**found, "verdict": [verdict for verdict in ("slower", "faster", "same", "unclear") if verdict in present]}

@@ -1,0 +1,193 @@
+"""Reads one run's file and keeps of it what a history needs: a number or three per case.
+
+The types are checked while the JSON is decoded (msgspec, from the schema's own annotations), which takes a tenth of
+the time that ``reports.load`` takes. Whatever that decoder refuses is read by ``reports.load``, so that both accept
+the same files and a bad one is refused in the same words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, NotRequired, TypedDict
+
+import msgspec
+
+from bench.engine.schema import KEY, Record, RunRecord, SpeedupRecord
+from reports.compare.movement import beside
+from reports.compare.settings import facts
+from reports.contract import ContractError
+from reports.load import Run, RunFileError, content_of, from_json, load
+
+RUN, BAD, OTHER = "run", "bad", "other"
+
+
+class _Extra(TypedDict):
+    torchduet: NotRequired[Record]
+
+
+class _Benchmark(TypedDict):
+    extra_info: NotRequired[_Extra]
+
+
+class _Document(TypedDict):
+    benchmarks: list[_Benchmark]
+    torchduet: RunRecord
+    commit_info: NotRequired[Any]
+
+
+_DECODER = msgspec.json.Decoder(_Document)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file and what it holds; lists go together, one item per case or per pilot.
+
+    Attributes:
+        path: below the folder of the history, with forward slashes.
+        size: in bytes; with ``modified``, nanoseconds, it tells whether the file is the one that was read.
+        kind: ``RUN``; ``BAD``, a run that cannot be used; ``OTHER``, another tool's file.
+        why: what is wrong with it, unless it is a run.
+        content: digest of what was measured, the same for every copy of a run.
+        when: seconds since 1970 at which the run began; None where the file does not say.
+        facts: machine, settings and versions, as JSON.
+        about: family, suite, device, mode, precision of each case, as JSON lists.
+        seconds: per call, with ``low`` and ``high``, its 99 % interval; NaN without one.
+        speedup: over the family's reference, with its interval; NaN without one.
+        pilot_seconds: the median of the pilots of ``pilot_kind`` beside ``pilot_family``, seconds per unit.
+    """
+
+    path: str
+    size: int
+    modified: int
+    kind: str
+    why: str = ""
+    content: str = ""
+    started: str = ""
+    when: float | None = None
+    commit: str = ""
+    grade: str = ""
+    facts: str = "{}"
+    case: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+    reference: tuple[bool, ...] = ()
+    seconds: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    speedup: tuple[float, ...] = ()
+    speedup_low: tuple[float, ...] = ()
+    speedup_high: tuple[float, ...] = ()
+    pilot_family: tuple[str, ...] = ()
+    pilot_kind: tuple[str, ...] = ()
+    pilot_seconds: tuple[float, ...] = ()
+
+
+FIELDS = tuple(field.name for field in fields(Entry))
+NONE = float("nan")
+
+
+def read(folder: Path, path: str) -> Entry | None:
+    """The entry of a file below ``folder``; None where it is gone by now."""
+    file = folder / path
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    stamp: dict[str, Any] = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
+    try:
+        run = _checked(file)
+    except ContractError as error:
+        return Entry(**stamp, kind=BAD, why=str(error))
+    except RunFileError as error:
+        why = str(error).removeprefix(f"{file}: ")
+        return Entry(**stamp, kind=_kind_of(file), why=why)
+    return Entry(**stamp, kind=RUN, **_kept(run))
+
+
+def _checked(file: Path) -> Run:
+    content = content_of(file)
+    try:
+        return from_json(_DECODER.decode(content), file.name, typed=True)
+    except (msgspec.MsgspecError, ContractError, UnicodeDecodeError, RecursionError):
+        return load(file)
+
+
+def _kind_of(file: Path) -> str:
+    """Whether an unusable file is another tool's: sound JSON without a record of Torchduet's where they stand."""
+    try:
+        document = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return BAD
+    if not isinstance(document, dict):
+        return OTHER
+    benchmarks = document.get("benchmarks")
+    for one in benchmarks if isinstance(benchmarks, list) else ():
+        extra = one.get("extra_info") if isinstance(one, dict) else None
+        if isinstance(extra, dict) and KEY in extra:
+            return BAD
+    return BAD if KEY in document and "benchmarks" in document else OTHER
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    known = json.dumps(facts(run), sort_keys=True)
+    held = [_against_reference(record) for record in run.records]
+    cases = tuple(record["case"]["id"] for record in run.records)
+    seconds = tuple(float(record["timing"]["seconds"]) for record in run.records)
+    measured = json.dumps([run.about["started"], known, cases, seconds])
+    return {
+        "content": hashlib.sha256(measured.encode()).hexdigest()[:24],
+        "started": run.about["started"],
+        "when": _when(run.about["started"]),
+        "commit": run.commit,
+        "grade": run.about["noise"]["grade"] if "noise" in run.about else "",
+        "facts": known,
+        "case": cases,
+        "about": tuple(_about(record) for record in run.records),
+        "reference": tuple(record["case"]["reference"] for record in run.records),
+        "seconds": seconds,
+        "low": tuple(_number(record["timing"]["low"]) for record in run.records),
+        "high": tuple(_number(record["timing"]["high"]) for record in run.records),
+        "speedup": tuple(_number(one["ratio"] if one else None) for one in held),
+        "speedup_low": tuple(_number(one["low"] if one else None) for one in held),
+        "speedup_high": tuple(_number(one["high"] if one else None) for one in held),
+        **_pilots(run),
+    }
+
+
+def _about(record: Record) -> str:
+    case = record["case"]
+    return json.dumps([case["family"], case["suite"], case["device"], case["mode"], case["precision"]])
+
+
+def _against_reference(record: Record) -> SpeedupRecord | None:
+    return next((one for one in record["speedups"] if one["knob"] == "reference"), None)
+
+
+def _number(value: float | None) -> float:
+    return NONE if value is None else float(value)
+
+
+def _pilots(run: Run) -> Mapping[str, tuple[Any, ...]]:
+    pilots = beside(run.about.get("pilots", []))
+    found = [
+        (family, kind, median(one[kind] for one in around))
+        for family in dict.fromkeys(record["case"]["family"] for record in run.records)
+        if (around := pilots.get(family, ()))
+        for kind in around[0]
+        if all(kind in one for one in around)
+    ]
+    columns = tuple(zip(*found, strict=True)) or ((), (), ())
+    return dict(zip(("pilot_family", "pilot_kind", "pilot_seconds"), columns, strict=True))
+
+
+def _when(started: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(started)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,140 @@
+"""Measures how often a history errs; ``python -m tests.reports.history_rates`` prints what ``rates`` publishes.
+
+Series are drawn with a known noise and, if at all, one step at a random run (at least five runs from the begin, four
+from the end). What all series have in common is known to the judge as it is in a page: from a hundred of them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator, default_rng
+
+from reports.history.changes import noise_of, pooled, steadied, steps
+from reports.history.judge import judge
+from reports.history.key import Machine
+from reports.history.rates import Rates
+from reports.history.series import CaseName, History, Numbers, RunMark
+
+THRESHOLD = math.log1p(0.03)
+OFF = 2  # runs
+
+
+def independent(deviation: float) -> Callable[[Generator, int], Numbers]:
+    return lambda rng, runs: rng.normal(0, deviation, runs)
+
+
+def heavy(deviation: float) -> Callable[[Generator, int], Numbers]:
+    """Student's t with three degrees of freedom."""
+    return lambda rng, runs: rng.standard_t(3, runs) * deviation / math.sqrt(3)
+
+
+def with_outliers(deviation: float) -> Callable[[Generator, int], Numbers]:
+    """Every twentieth run takes up to twice as long."""
+
+    def drawn(rng: Generator, runs: int) -> Numbers:
+        return rng.normal(0, deviation, runs) + np.where(rng.random(runs) < 0.05, rng.uniform(0.05, 0.7, runs), 0.0)
+
+    return drawn
+
+
+def alike(deviation: float, correlation: float = 0.5) -> Callable[[Generator, int], Numbers]:
+    """Neighbouring runs are correlated: autoregressive of the first order."""
+
+    def drawn(rng: Generator, runs: int) -> Numbers:
+        values = rng.normal(0, deviation, runs)
+        for place in range(1, runs):
+            values[place] = correlation * values[place - 1] + math.sqrt(1 - correlation**2) * values[place]
+        return values
+
+    return drawn
+
+
+NOISES = {
+    "1 %": independent(0.01),
+    "3 %": independent(0.03),
+    "1 %, heavy tails": heavy(0.01),
+    "1 %, every 20th run up to twice as slow": with_outliers(0.01),
+    "1 %, neighbouring runs alike (ρ = 0.5)": alike(0.01),
+    "3 %, neighbouring runs alike (ρ = 0.5)": alike(0.03),
+}
+
+
+def measure(name: str, runs: int, trials: int, seed: int = 1) -> Rates:
+    """The rates at a noise."""
+    rng, draw = default_rng(seed), NOISES[name]
+    common = pooled([noise_of(draw(rng, runs)) for _ in range(100)])
+
+    def found(step: float, at: int) -> list[tuple[int, int]]:
+        values = draw(rng, runs)
+        values[at:] += math.log1p(step)
+        return [(one.place, one.reach) for one in steps(values, steadied(noise_of(values), runs, common), THRESHOLD)]
+
+    alarms = sum(bool(found(0.0, runs)) for _ in range(trials)) / trials
+    shares, within, seen = [], 0, 0
+    for step in (0.05, 0.10):
+        hits = 0
+        for _ in range(trials):
+            at = int(rng.integers(5, runs - 3))
+            off = [(abs(place - at), reach) for place, reach in found(step, at)]
+            near = [one for one in off if one[0] <= max(OFF, one[1])]
+            hits += bool(near)
+            if near and step == 0.10:
+                seen += 1
+                within += any(distance <= reach for distance, reach in near)
+        shares.append(hits / trials)
+    return Rates(name, runs, alarms, *shares, located=within / seen if seen else math.nan)
+
+
+def drifting(runs: int, seed: int, *, families: int = 50, drift: float = 0.05, pilots: bool = True) -> History:
+    """A page of four cases per family in which nothing changes, on a machine that drifts by 5 % from run to run."""
+    rng = default_rng(seed)
+    moved = rng.normal(0, drift, runs)
+    cases = tuple(
+        CaseName(f"a.f{family} {place}", f"a.f{family}", "a", "cpu", "eager", "fp32", place == 0)
+        for family in range(families)
+        for place in range(4)
+    )
+    shape = (len(cases), runs)
+    process = np.repeat(rng.normal(0, 0.005, (families, runs)), 4, axis=0)
+    seconds = 1e-3 * np.exp(moved + process + rng.normal(0, 0.01, shape))
+    nothing = np.full(shape, np.nan)
+    beside = {
+        f"a.f{family}": {kind: moved + rng.normal(0, 0.005, runs) for kind in ("arithmetic", "memory", "calls")}
+        for family in range(families)
+    }
+    marks = tuple(RunMark(f"{place:04}.json", "", math.nan, "", "", {}) for place in range(runs))
+    return History(
+        Machine("0" * 8, {}),
+        marks,
+        cases,
+        seconds,
+        seconds * 0.99,
+        seconds * 1.01,
+        nothing,
+        nothing,
+        nothing,
+        beside if pilots else {},
+    )
+
+
+def false_alarms_of_pages(runs: int, pages: int) -> float:
+    """The share of series in which a change of time is seen, of pages in which nothing changes."""
+    found = [
+        any(one.verdict != "machine" for one in line.changes)
+        for seed in range(pages)
+        for line in judge(drifting(runs, seed), 0.03).times
+    ]
+    return sum(found) / len(found)
+
+
+if __name__ == "__main__":
+    trials = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    for name in NOISES:
+        for runs in (30, 100, 1000):
+            print(f"    {measure(name, runs, trials)!r},", flush=True)
+    for runs in (30, 100, 1000):
+        print(f"pages of 200 cases, 5 % drift, {runs} runs: {false_alarms_of_pages(runs, max(trials // 200, 1))}")

@@ -1,0 +1,198 @@
+"""``python -m reports history``: what is written, what is printed, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
+
+from bench.engine.schema import KEY
+from reports.__main__ import main
+from reports.history import extra
+from reports.history.index import NAME
+from tests.reports.made_history import make_history
+
+ROOT = Path(__file__).parents[2]
+SQUARE = "matmul.square[n=512] cpu eager fp32"
+HOSTILE = "<img src=x onerror=alert(1)>|\u202e\x1b[2J'\"&"
+
+
+@pytest.fixture
+def folder(shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which a case takes a fifth longer with the run that brought a new PyTorch."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "runs").mkdir()
+    make_history(
+        tmp_path / "runs",
+        shared_document,
+        25,
+        slower=lambda run: {SQUARE: 1.2} if run >= 12 else {},
+        facts=lambda run: {"torch": "2.9.1" if run < 12 else "2.10.0"},
+    )
+    return tmp_path / "runs"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["history", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_page_answers_first_and_stands_alone() -> None:
+    assert main(["history", "runs"]) == 0
+    page = Path("history.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.index("1 case became slower") < page.index('id="cases"') < page.index('id="machine"')
+    assert page.index("New: PyTorch 2.9.1 → 2.10.0.") < page.index('id="cases"')
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    row = page[page.index('<table class="cases"') :]
+    assert re.search(r'data-verdict="slower">\s*<th scope="row">matmul.square\[n=512\] cpu eager fp32<', row)
+    assert row.count('<svg class="spark"') > 56
+    assert page.count("Dashed: a change") == 1
+    assert "3 log n times the long-run variance" in page
+    assert "False alarms</th>" in page
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_terminal_says_what_changed_with_which_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", "runs", "-o", "h.html"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"Example CPU @ 2.40 GHz · 2 cores · 1 thread \[[0-9a-f]{8}\]: In the last 20 runs 1 case became slower, none "
+        "faster",
+        lines[0],
+    )
+    place = lines.index(
+        "  1 slower, 3 speed-ups changed with 0012.json (17 January 2026, 03:00 UTC, commit 000000c00000)"
+    )
+    assert lines[place + 1] == "  New: PyTorch 2.9.1 → 2.10.0"
+    assert re.match(
+        rf"    {re.escape(SQUARE)} +time +\+(19|20|21) %  \+\d+ % to \+\d+ %; 13 runs since", lines[place + 2]
+    )
+    assert lines[-1] == "h.html"
+
+
+def test_files_that_are_no_runs_are_named_beside_the_good_ones(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "broken.json").write_text("{")
+    (folder / "package.json").write_text("{}")
+    (folder / "copy.json").write_bytes((folder / "0003.json").read_bytes())
+    assert main(["history", "runs"]) == 0
+    out = capsys.readouterr().out
+    assert "  broken.json: is broken or cut short JSON" in out
+    assert "  copy.json: holds the same as 0003.json" in out
+    assert "  package.json: has no" in out
+    page = Path("history.html").read_text("utf-8")
+    assert all(name in page for name in ("broken.json", "copy.json", "package.json", "Cannot be used (1)"))
+
+
+def test_a_machine_is_chosen_by_its_key_or_a_part_of_its_name(
+    folder: Path, shared_document: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_history(folder, shared_document, 3, begin=25, facts=lambda _: {"cpu": "Another CPU"})
+    assert main(["history", "runs"]) == 0
+    out = capsys.readouterr().out
+    keys = re.findall(r"^(.*) · 2 cores · 1 thread \[([0-9a-f]{8})\]", out, re.MULTILINE)
+    assert [name for name, _ in keys] == ["Another CPU", "Example CPU @ 2.40 GHz"]
+    page = Path("history.html").read_text("utf-8")
+    assert page.count('<table class="cases"') == 2
+    assert f"--machine {keys[0][1]}" in page
+    for wanted in (keys[1][1], "example cpu"):
+        assert main(["history", "runs", "--machine", wanted]) == 0
+        assert "Another CPU" not in capsys.readouterr().out
+        assert Path("history.html").read_text("utf-8").count('<table class="cases"') == 1
+    says = refused(capsys, "runs", "--machine", "Cray")
+    assert "no run in runs is of such a machine; there are " in says
+    assert keys[0][1] in says
+
+
+def test_what_cannot_be_used_is_refused_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.parent / "empty").mkdir()
+    assert "empty: holds no JSON file" in refused(capsys, "empty")
+    assert "none: no such folder" in refused(capsys, "none")
+    assert "is the run itself" in refused(capsys, "runs", "-o", "runs/0003.json")
+    assert "there is no folder" in refused(capsys, "runs", "-o", "nowhere/h.html")
+    assert json.loads((folder / "0003.json").read_text())[KEY]
+    assert not Path("history.html").exists()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("share", ["0", "120%", "much"])
+def test_a_threshold_that_is_none_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["history", "runs", f"--threshold={share}"])
+    assert end.value.code == 2
+    assert "argument --threshold: expected" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_threshold_above_a_change_hides_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", "runs", "--threshold", "30%"]) == 0
+    assert "no case became slower or faster" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_missing_package_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(extra, "PACKAGES", ("msgspec", "no_such_package"))
+    says = refused(capsys, "runs")
+    assert "needs no_such_package, which is not installed; pip install 'torchduet[history]'" in says
+
+
+def test_the_extra_of_the_project_is_what_is_asked_for() -> None:
+    import tomllib
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert sorted(re.split("[>=]", one)[0] for one in extras["history"]) == sorted(extra.PACKAGES)
+
+
+def test_names_cannot_steer_the_terminal_nor_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = json.dumps(HOSTILE)[1:-1]
+    for path in sorted(folder.glob("*.json")):
+        text = path.read_text().replace("square", hostile).replace("Example CPU", hostile).replace("2.10.0", hostile)
+        path.write_text(text)
+    assert main(["history", "runs"]) == 0
+    out = capsys.readouterr().out
+    assert "became slower" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    page = Path("history.html").read_text("utf-8")
+    assert "<img" not in page
+    assert "&lt;img" in page
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_history_imports_no_torch_and_help_nothing_heavy() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from reports.__main__ import main\n"
+        "assert not {'torch', 'pandas', 'matplotlib', 'pyarrow', 'ruptures', 'scipy'} & set(sys.modules)\n"
+        "assert main(['history', 'runs']) == 0\n"
+        "print('torch' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "False"
+
+
+def test_a_page_of_another_run_rests_on_the_index_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", "runs"]) == 0
+    first = capsys.readouterr().out
+    assert (folder / NAME).is_file()
+    page = Path("history.html").read_text("utf-8")
+    assert main(["history", "runs"]) == 0
+    assert capsys.readouterr().out == first
+    assert Path("history.html").read_text("utf-8") == page
