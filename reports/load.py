@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,9 +20,7 @@ from bench.engine.schema import (
     SpeedupRecord,
 )
 from reports.contract import ContractError, check, shown
-
-MAX_BYTES = 200 * 2**20
-MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
+from reports.jsonfile import MAKE_ONE, read_json
 
 
 class RunFileError(Exception):
@@ -50,14 +47,14 @@ class Run:
 
 
 def load(path: str | Path) -> Run:
-    """Read and check a run.
+    """Read and check a run of Torchduet's; ``reports.plain.load_any`` reads those of plain pytest-benchmark, too.
 
     Raises:
         RunFileError: whatever is wrong with the file, in one line.
     """
     path = Path(path)
     try:
-        return from_json(_decode(_read(path)), path.name)
+        return from_json(read_json(path), path.name)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 
@@ -71,11 +68,12 @@ def from_json(document: object, name: str = "run.json") -> Run:
     if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
         raise ContractError(f'has no "benchmarks" list, so another tool wrote it; {MAKE_ONE}')
     benchmarks = document["benchmarks"]
-    found = {index: record for index, one in enumerate(benchmarks) if (record := _record_of(one)) is not None}
+    found = {index: record for index, one in enumerate(benchmarks) if (record := record_of(one)) is not None}
     if KEY not in document:
         if not found:
             raise ContractError(
-                "was written by pytest-benchmark without Torchduet's records; run `pytest bench/ --benchmark-json FILE`"
+                "was written by pytest-benchmark without Torchduet's records, which this needs; run "
+                "`pytest bench/ --benchmark-json FILE` (`render`, `compare` and `export` read the plain ones, too)"
             )
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
     _check_version(document[KEY], KEY)
@@ -102,45 +100,12 @@ def from_json(document: object, name: str = "run.json") -> Run:
         about=cast(RunRecord, document[KEY]),
         records=tuple(cast(Record, record) for record in found.values()),
         others=len(benchmarks) - len(found),
-        commit=_commit(document.get("commit_info")),
+        commit=commit_of(document.get("commit_info")),
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ContractError(f"no such file; {MAKE_ONE}") from None
-    except IsADirectoryError:
-        raise ContractError("is a directory; name the run's JSON file in it") from None
-    except (OSError, ValueError) as error:
-        raise ContractError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > MAX_BYTES:
-        raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer suites at a time (`--suite`)")
-    if not content.strip():
-        raise ContractError(f"is empty, so its run was stopped before the end; {MAKE_ONE}")
-    return content
-
-
-def _decode(content: bytes) -> Any:
-    try:
-        return json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ContractError(f"is not UTF-8 text (byte {error.start}); {MAKE_ONE}") from None
-    except RecursionError:
-        raise ContractError("is nested too deeply to be a run's file") from None
-    except json.JSONDecodeError as error:
-        if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-            raise ContractError(f"is not JSON; {MAKE_ONE}") from None
-        raise ContractError(
-            f"is broken or cut short JSON (line {error.lineno}, column {error.colno}: {error.msg}); run it again"
-        ) from None
-    except ValueError as error:
-        raise ContractError(f"is not a run's file: {error}") from None
-
-
-def _record_of(benchmark: object) -> Any:
+def record_of(benchmark: object) -> Any:
+    """What a benchmark's ``extra_info`` holds of Torchduet; None if nothing."""
     extra = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
     return extra.get(KEY) if isinstance(extra, dict) else None
 
@@ -256,7 +221,8 @@ def _interval(low: float | None, point: float, high: float | None, where: str) -
             raise ContractError(f"{where}: expected low <= {point} <= high, got {low} and {high}")
 
 
-def _commit(info: object) -> str:
+def commit_of(info: object) -> str:
+    """The commit's id from ``commit_info``, shortened, with ``-dirty``; empty if there is none."""
     if not isinstance(info, dict) or not isinstance(info.get("id"), str) or info["id"] == "unversioned":
         return ""
     name = ascii(info["id"][:12]).strip("'")

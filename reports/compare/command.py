@@ -11,6 +11,10 @@ from reports.compare.thresholds import DEFAULT, ThresholdError, Thresholds, frac
 from reports.refusal import refuse
 
 SLOWER = 1
+NOT_ALIKE = (
+    "one of it and {} is plain pytest-benchmark's, the other Torchduet's; they time differently (rounds in one stretch, "
+    "blocks in alternation), so that a difference may be the method's alone: compare two of a kind"
+)
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
     "in both runs, or the page cannot be written. Thresholds by case stand in the nearest pyproject.toml under "
@@ -27,8 +31,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("base", metavar="BASE", help="JSON file of `pytest bench/ --benchmark-json BASE`")
-    parser.add_argument("new", metavar="NEW", nargs="+", help="JSON files of the runs to hold against it")
+    parser.add_argument(
+        "base", metavar="BASE", help="JSON file of `pytest bench/ --benchmark-json BASE`, or of plain pytest-benchmark"
+    )
+    parser.add_argument(
+        "new", metavar="NEW", nargs="+", help="JSON files of the runs to hold against it, of the same kind"
+    )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write one self-contained HTML page, too (default: none)"
     )
@@ -50,8 +58,9 @@ def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
     from reports.compare.match import compare
     from reports.compare.text import markdown, terminal
-    from reports.load import RunFileError, load
+    from reports.load import RunFileError
     from reports.output import OutputError, keep_apart, write
+    from reports.plain import PlainRun, load_any
 
     paths = [options.base, *options.new]
     try:
@@ -59,9 +68,14 @@ def run(options: argparse.Namespace) -> int:
             keep_apart(options.output, path)
         pyproject = nearest_pyproject(Path.cwd())
         thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
-        base, *others = [replace(load(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
+        base, *others = [
+            replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)
+        ]
     except (OutputError, RunFileError, ThresholdError) as error:
         return refuse(error)
+    for one, path in zip(others, options.new, strict=True):
+        if isinstance(one, PlainRun) != isinstance(base, PlainRun):
+            return refuse(f"{path}: {NOT_ALIKE.format(options.base)}")
     comparisons = compare(base, others, thresholds)
     for one, path in zip(comparisons, options.new, strict=True):
         if not one.judged:

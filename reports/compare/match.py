@@ -9,11 +9,13 @@ from statistics import median
 
 from bench.engine.schema import CaseRecord, Record
 from reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
+from reports.compare.neighbours import NEIGHBOURS, beside_in_time, without_halves
 from reports.compare.samples import log_speedups, log_times, question
 from reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
 from reports.compare.thresholds import Thresholds
 from reports.compare.verdicts import Finding, centre, findings
 from reports.load import Run
+from reports.plain import PlainRun
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]
@@ -62,6 +64,11 @@ class Comparison:
         """How many cases both runs measured."""
         return sum(one.time is not None for one in self.changes)
 
+    @property
+    def plain(self) -> bool:
+        """Both are runs of plain pytest-benchmark: nothing was timed in alternation, there are no placements."""
+        return isinstance(self.base, PlainRun)
+
 
 def compare(base: Run, others: Sequence[Run], thresholds: Thresholds) -> list[Comparison]:
     """Every other run held against the base; all verdicts are corrected for their number together."""
@@ -90,6 +97,10 @@ class _Sides:
             for case, record in self.first.items()
             if case in self.second
         }
+        self.neighbours: Mapping[str, float] | None = None
+        if isinstance(base, PlainRun):
+            self.times = without_halves(self.times)
+            self.neighbours = beside_in_time(self.times)
         common = centre(list(self.times.values()))
         guards = self._guards()
         self.guarded = bool(guards)
@@ -153,11 +164,13 @@ class _Sides:
             for other, one in self.times.items()
             if one.unit != self.times[case].unit and self.first[other]["case"]["device"] == device
         ]
-        if device == "cpu" or not others or self.another_machine:
+        if device in ("cpu", "") or not others or self.another_machine:
             return movement
         return movement.reaching(centre(others), f"all other families on {device} in the median")
 
     def _stand_in(self, case: str, common: float) -> Movement | None:
+        if self.neighbours is not None:
+            return stand_in(self.neighbours.get(case), common, NEIGHBOURS)
         record = self.first[case]["case"]
         held = [one["against"] for one in self.first[case]["speedups"] if one["knob"] == "reference"]
         if held and held[0] in self.times and self.first[held[0]]["case"]["device"] == record["device"]:

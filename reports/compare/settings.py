@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reports import units
 from reports.load import Run
+from reports.plain_words import plain_cautions
 
 MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
 
@@ -16,11 +17,13 @@ KINDS = {
     **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
     **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
     **dict.fromkeys(("torch", "cuda", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
+    **dict.fromkeys(("implementation", "pytest-benchmark"), SOFTWARE),
     **dict.fromkeys(
         ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
     ),
     **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig"), SETTING),
-    **dict.fromkeys(("data", "cache"), SETTING),
+    **dict.fromkeys(("data", "cache", "timer", "disable_gc", "warmup"), SETTING),
+    "architecture": MACHINE,
     **dict.fromkeys(("tier", "budget_seconds", "device", "mode", "precision", "workers", "suite"), SELECTION),
 }
 GPU_FACTS = {
@@ -59,7 +62,7 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
     def named(kind: str) -> str:
         return ", ".join(one.name for one in found if one.kind == kind)
 
-    said = []
+    said = plain_cautions(base, new)
     if machines := named(MACHINE):
         said.append(
             f"These are different machines ({machines}): the verdicts compare the machines, not the code. "

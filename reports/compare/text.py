@@ -10,6 +10,7 @@ from reports.compare import quietness
 from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
 from reports.harmless import cell, plain
+from reports.plain_words import PLAIN_GUARD
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 LISTED = ("slower", "faster", "failed", "missing", "new")
@@ -58,6 +59,8 @@ def expectation(one: Comparison) -> str:
 
 def guard(one: Comparison) -> str:
     """What guards the absolute times."""
+    if one.plain:
+        return PLAIN_GUARD
     if one.guarded:
         return "How far the machine itself moved is taken from the pilots beside each family; no verdict rests on less."
     return (
