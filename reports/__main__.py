@@ -9,9 +9,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reports.compare.command import add_to as add_compare
 from reports.refusal import refuse
+
+if TYPE_CHECKING:
+    from reports.load import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit code 2: the run's file cannot be used, or the report cannot be written.",
         allow_abbrev=False,
     )
-    render.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`")
+    render.add_argument(
+        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of any pytest-benchmark"
+    )
     render.add_argument(
         "-o", "--output", metavar="FILE", help="where to write (default: report.html, unless --markdown is given)"
     )
@@ -76,33 +82,54 @@ def _claims(options: argparse.Namespace) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from reports.load import RunFileError, load
+    from reports.load import RunFileError
     from reports.output import OutputError, keep_apart, write
+    from reports.plain import load_any
 
     output = options.output or (None if options.markdown else "report.html")
     try:
         for path in filter(None, (output, options.markdown)):
             keep_apart(path, options.run)
-        run = load(options.run)
+        run = load_any(options.run)
     except (OutputError, RunFileError) as error:
         return refuse(error)
     try:
         if output:
-            from reports.page import render
-
-            write(render(run), output)
+            write(_page(run), output)
+        if options.markdown == "-":
+            print(_brief(run), end="")
+            return 0
         if options.markdown:
-            from reports.brief import markdown
-
-            if options.markdown == "-":
-                print(markdown(run), end="")
-                return 0
-            write(markdown(run), options.markdown)
+            write(_brief(run), options.markdown)
     except OutputError as error:
         return refuse(error)
     for path in filter(None, (output, options.markdown)):
         print(path)
     return 0
+
+
+def _page(run: Run) -> str:
+    from reports.plain import PlainRun
+
+    if isinstance(run, PlainRun):
+        from reports import plain_page
+
+        return plain_page.render(run)
+    from reports import page
+
+    return page.render(run)
+
+
+def _brief(run: Run) -> str:
+    from reports.plain import PlainRun
+
+    if isinstance(run, PlainRun):
+        from reports import plain_brief
+
+        return plain_brief.markdown(run)
+    from reports import brief
+
+    return brief.markdown(run)
 
 
 if __name__ == "__main__":

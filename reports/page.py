@@ -22,6 +22,7 @@ from reports.advice import STANDINGS, Answer, answers
 from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
+from reports.harmless import short, visible
 from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.noise import noise
@@ -107,6 +108,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
     environment.filters.update(
         prose=prose,
@@ -132,10 +134,15 @@ def environment() -> Environment:
     return environment
 
 
+def _visible(value: Any) -> Any:
+    """What is written into the page, its control characters as escapes: no name can steer how the page reads."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def prose(text: str) -> Markup:
     """A sentence as HTML: what stands between backticks as code, numbers kept with their units."""
     pieces = []
-    for place, piece in enumerate(text.split("`")):
+    for place, piece in enumerate(visible(text).split("`")):
         if place % 2:
             whole = Markup(' class="option"') if piece.startswith("--") else ""
             pieces.append(Markup("<code{}>{}</code>").format(whole, piece))
@@ -146,8 +153,14 @@ def prose(text: str) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore."""
-    return Markup("_<wbr>").join(name.split("_"))
+    """A name that may go on in the next line after an underscore; one of over 300 letters is shortened in its middle.
+
+    It stands apart from the direction of what surrounds it.
+    """
+    whole = visible(name, spaces=False)
+    shown = short(whole)
+    title = Markup(' title="{}"').format(whole) if shown != whole else ""
+    return Markup("<bdi{}>{}</bdi>").format(title, Markup("_<wbr>").join(shown.split("_")))
 
 
 def _number(value: Any) -> float | None:

@@ -6,6 +6,7 @@ independent measurements: medians of consecutive batches, in the order taken, st
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,16 +119,9 @@ def from_plain(document: Mapping[str, Any], name: str = "run.json") -> PlainRun:
         if one["stats"]["median"] <= 0 or any(median(batch) <= 0 for batch in batches):
             failed.append(NotMeasured(case=case, reason="took 0 s by its timer, which is too coarse for it"))
             continue
-        sampled = bool(one["stats"].get("data"))
         records.append(_record(case, one, batches))
-        timed.append(
-            Timed(
-                one.get("group") or "",
-                one["stats"],
-                sampled,
-                as_json(one["extra_info"]) if one.get("extra_info") else "",
-            )
-        )
+        extra = as_json(one["extra_info"]) if one.get("extra_info") else ""
+        timed.append(Timed(one.get("group") or "", one["stats"], bool(one["stats"].get("data")), extra))
     return PlainRun(
         name=name,
         about=about(document, failed, warnings),
@@ -181,7 +175,7 @@ def _batches(stats: StatsRecord) -> list[list[float]]:
         return [[stats["median"]]]
     many = min(len(data), BATCHES)
     ends = [place * len(data) // many for place in range(many + 1)]
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _case(case_id: str, one: Mapping[str, Any]) -> CaseRecord:

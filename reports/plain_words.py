@@ -11,7 +11,7 @@ MISSING = {
     "Placements": "All rounds ran on the same allocations in one process, right after each other. They are no "
     "independent measurements, so that no confidence interval is shown; quartiles say how rounds vary, not how sure "
     "the median is. Another process may well give another median.",
-    "Check against float64": "Nobody held the results against a reference: a benchmark may be fast because it is wrong.",
+    "Check against float64": "No result was held against a reference: a benchmark may be fast because it is wrong.",
     "Pilots": "No fixed workload was timed between the benchmarks, so that nothing says how fast the machine just was.",
     "First call": "Warm-up and compilation are not apart: they are in the first rounds, or were not timed at all.",
 }
@@ -31,7 +31,7 @@ def plain_cautions(base: Run, new: Run) -> list[str]:
         if isinstance(run, PlainRun) and (bare := sum(not one.sampled for one in run.timed)):
             which = "no rounds" if bare == len(run.timed) else f"no rounds of {bare} benchmark{'s' if bare > 1 else ''}"
             said.append(
-                f"{run.name} holds {which}, only their summary: such times are listed, not judged. Both --benchmark-json "
-                "and --benchmark-save-data keep every round."
+                f"{run.name} holds {which}, only their summary: such times are listed, not judged. "
+                "Both --benchmark-json and --benchmark-save-data keep every round."
             )
     return said

@@ -11,9 +11,10 @@ from reports.compare.thresholds import DEFAULT, ThresholdError, Thresholds, frac
 from reports.refusal import refuse
 
 SLOWER = 1
+BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or of plain pytest-benchmark if all are"
 NOT_ALIKE = (
-    "one of it and {} is plain pytest-benchmark's, the other Torchduet's; they time differently (rounds in one stretch, "
-    "blocks in alternation), so that a difference may be the method's alone: compare two of a kind"
+    "one of it and {} is plain pytest-benchmark's, the other Torchduet's; these time differently (rounds in one "
+    "stretch, blocks in alternation), so that a difference may be the method's alone: compare two of a kind"
 )
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
@@ -31,12 +32,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "base", metavar="BASE", help="JSON file of `pytest bench/ --benchmark-json BASE`, or of plain pytest-benchmark"
-    )
-    parser.add_argument(
-        "new", metavar="NEW", nargs="+", help="JSON files of the runs to hold against it, of the same kind"
-    )
+    parser.add_argument("base", metavar="BASE", help=BASE_HELP)
+    parser.add_argument("new", metavar="NEW", nargs="+", help="JSON files of the runs to hold against it")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write one self-contained HTML page, too (default: none)"
     )
@@ -73,8 +70,8 @@ def run(options: argparse.Namespace) -> int:
         ]
     except (OutputError, RunFileError, ThresholdError) as error:
         return refuse(error)
-    for one, path in zip(others, options.new, strict=True):
-        if isinstance(one, PlainRun) != isinstance(base, PlainRun):
+    for other, path in zip(others, options.new, strict=True):
+        if isinstance(other, PlainRun) != isinstance(base, PlainRun):
             return refuse(f"{path}: {NOT_ALIKE.format(options.base)}")
     comparisons = compare(base, others, thresholds)
     for one, path in zip(comparisons, options.new, strict=True):

@@ -9,7 +9,7 @@ from reports import units
 from reports.compare import quietness
 from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
-from reports.harmless import cell, plain
+from reports.harmless import cell, plain, short
 from reports.plain_words import PLAIN_GUARD
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
@@ -114,7 +114,7 @@ def _section(verdict: str, found: Sequence[Change]) -> Iterator[str]:
     yield f"{title_of(verdict)} ({len(found)})"
     if verdict in ("failed", "missing", "new"):
         for change in found:
-            yield plain(f"  {change.case['id']}: {change.why}")
+            yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
         rows = [tuple(map(plain, row_of(change))) for change in found]
         widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=False)]
@@ -136,7 +136,7 @@ def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
     """A case's cells as in ``HEAD``; empty where there is nothing."""
     base, new = (units.seconds(one["timing"]["seconds"]) if one else "" for one in (change.base, change.new))
     return (
-        change.case["id"],
+        short(change.case["id"]),
         base,
         new,
         ratio_of(change.time),
@@ -178,7 +178,7 @@ def _markdown(one: Comparison) -> Iterator[str]:
         yield from _table(("Verdict", *HEAD), rows)
     if others := [change for verdict in ("failed", "missing", "new") for change in one.of(verdict)]:
         yield from _table(
-            ("Verdict", "Case", "Why"), [(change.verdict, change.case["id"], change.why) for change in others]
+            ("Verdict", "Case", "Why"), [(change.verdict, short(change.case["id"]), change.why) for change in others]
         )
     yield "<details><summary>How this was judged</summary>"
     yield ""
