@@ -6,12 +6,14 @@ Nothing heavy is imported until a file has been read and found good.
 from __future__ import annotations
 
 import argparse
-import os
+import io
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reports.compare.command import add_to as add_compare
+from reports.export import add_to as add_export
+from reports.output import OutputError, abandon_stdout, say
 from reports.refusal import refuse
 
 if TYPE_CHECKING:
@@ -20,14 +22,17 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for input or output that cannot be used, or what the command says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
     options = _parser().parse_args(arguments)
     code = 0
     try:
         code = options.command(options)
-        sys.stdout.flush()
+        say("")  # what is still buffered
+    except OutputError as error:
+        return refuse(error)
     except BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()  # whoever read our output has gone
     return code
 
 
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ -m claims --benchmark-json RUN`")
     claims.set_defaults(command=_claims)
     add_compare(commands)
+    add_export(commands)
     return parser
 
 
@@ -77,13 +83,13 @@ def _claims(options: argparse.Namespace) -> int:
     from reports.claims import judge
     from reports.markdown import claims_table
 
-    print(claims_table(run, judge(run)), end="")
+    say(claims_table(run, judge(run)))
     return 0
 
 
 def _render(options: argparse.Namespace) -> int:
     from reports.load import RunFileError
-    from reports.output import OutputError, keep_apart, write
+    from reports.output import keep_apart, write
     from reports.plain import load_any
 
     output = options.output or (None if options.markdown else "report.html")
@@ -97,7 +103,7 @@ def _render(options: argparse.Namespace) -> int:
         if output:
             write(_page(run), output)
         if options.markdown == "-":
-            print(_brief(run), end="")
+            say(_brief(run))
             return 0
         if options.markdown:
             write(_brief(run), options.markdown)

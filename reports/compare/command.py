@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from reports.compare.match import compare
     from reports.compare.text import markdown, terminal
     from reports.load import RunFileError
-    from reports.output import OutputError, keep_apart, write
+    from reports.output import OutputError, keep_apart, say, write
     from reports.plain import PlainRun, load_any
 
     paths = [options.base, *options.new]
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
             write(render(comparisons, thresholds.default), options.output)
         except OutputError as error:
             return refuse(error)
-    print({"text": terminal, "markdown": markdown}[options.format](comparisons))
+    say({"text": terminal, "markdown": markdown}[options.format](comparisons) + "\n")
     slower = any(one.of("slower") for one in comparisons)
     return SLOWER if options.fail_on and slower else 0
 
