@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 LARGEST_WHOLE_NUMBER = 2**63
+LARGEST = 1e100  # beyond it, products and powers of what a record may hold are no numbers any more
 
 WORDS = {
     str: "text",
@@ -40,7 +41,7 @@ def check(value: object, expected: Any, path: str) -> None:
         if not isinstance(value, list):
             raise ContractError(f"{path}: expected a list, got {shown(value)}")
         (inner,) = get_args(expected)
-        if inner is float and all(type(item) is float and math.isfinite(item) for item in value):
+        if inner is float and all(type(item) is float and -LARGEST < item < LARGEST for item in value):
             return  # the bulk of a file: block times
         for index, item in enumerate(value):
             check(item, inner, f"{path}[{index}]")
@@ -90,7 +91,7 @@ def _is(value: object, kind: Any) -> bool:
     if isinstance(value, int):
         return kind in (int, float) and abs(value) < LARGEST_WHOLE_NUMBER
     if isinstance(value, float):
-        return kind is float and math.isfinite(value)
+        return kind is float and -LARGEST < value < LARGEST
     if isinstance(value, str):
         return kind is str and not any("\ud800" <= character <= "\udfff" for character in value)
     return value is None and kind is type(None)
@@ -104,5 +105,7 @@ def shown(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and abs(value) >= LARGEST_WHOLE_NUMBER:
         return "a number beyond 64 bits"
+    if isinstance(value, float) and LARGEST <= abs(value) < math.inf:
+        return f"a number beyond {LARGEST:g}"
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."

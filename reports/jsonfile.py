@@ -9,6 +9,7 @@ from typing import Any
 from reports.contract import ContractError
 
 MAX_BYTES = 200 * 2**20
+TOO_DEEP = "is nested too deeply to be a run's file"
 MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
 
 
@@ -44,7 +45,9 @@ def _decode(content: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ContractError(f"is not UTF-8 text (byte {error.start}); {MAKE_ONE}") from None
     except RecursionError:
-        raise ContractError("is nested too deeply to be a run's file") from None
+        raise ContractError(TOO_DEEP) from None
+    except MemoryError:
+        raise ContractError("needs more memory than there is; run fewer suites at a time (`--suite`)") from None
     except json.JSONDecodeError as error:
         if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
             raise ContractError(f"is not JSON; {MAKE_ONE}") from None

@@ -22,6 +22,9 @@ from bench.engine.schema import (
 from reports.contract import ContractError, check, shown
 from reports.jsonfile import MAKE_ONE, read_json
 
+LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
+MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
+
 
 class RunFileError(Exception):
     """A file that cannot be reported on; the message is one line: the file, what is wrong, what to do."""
@@ -70,6 +73,8 @@ def from_json(document: object, name: str = "run.json") -> Run:
     benchmarks = document["benchmarks"]
     found = {index: record for index, one in enumerate(benchmarks) if (record := record_of(one)) is not None}
     if KEY not in document:
+        if not benchmarks:
+            raise ContractError(f"holds no benchmark; {MAKE_ONE}")
         if not found:
             raise ContractError(
                 "was written by pytest-benchmark without Torchduet's records, which this needs; run "
@@ -128,9 +133,14 @@ def _check_meaning(record: Record, where: str) -> None:
     timing = record["timing"]
     if not timing["blocks"] or not all(timing["blocks"]):
         raise ContractError(f"{where}.timing.blocks: expected placements with at least one block each")
+    if len(timing["blocks"]) > MOST_PLACEMENTS:
+        raise ContractError(
+            f"{where}.timing.blocks: expected at most {MOST_PLACEMENTS} placements, got {len(timing['blocks'])}"
+        )
     for row, rounds in enumerate(timing["blocks"]):
-        for column, seconds in enumerate(rounds):
-            _positive(seconds, f"{where}.timing.blocks[{row}][{column}]")
+        for extreme in (min(rounds), max(rounds)):
+            if not LEAST <= extreme <= 1 / LEAST:
+                _positive(extreme, f"{where}.timing.blocks[{row}][{rounds.index(extreme)}]")
     _positive(timing["seconds"], f"{where}.timing.seconds")
     _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
     for index, one in enumerate(record["speedups"]):
@@ -209,6 +219,8 @@ def verdict_of(one: SpeedupRecord) -> str:
 def _positive(value: float, where: str) -> None:
     if value <= 0:
         raise ContractError(f"{where}: expected a number above 0, got {value}")
+    if not LEAST <= value <= 1 / LEAST:
+        raise ContractError(f"{where}: expected a number from {LEAST:g} to {1 / LEAST:g}, got {value}")
 
 
 def _interval(low: float | None, point: float, high: float | None, where: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.engine.schema import SCHEMA, NotMeasured, RunRecord
+from reports.contract import ContractError
+from reports.jsonfile import TOO_DEEP
 
 COMMON_OPTIONS = ("timer", "disable_gc", "min_rounds", "max_time", "min_time", "warmup")
 
@@ -74,5 +76,13 @@ def as_text(value: object) -> str:
 
 
 def as_json(value: object) -> str:
-    """A value as JSON that can be encoded."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    """A value as JSON that can be encoded.
+
+    Raises:
+        ContractError: it is nested too deeply.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise ContractError(TOO_DEEP) from None
+    return text.encode("utf-8", "backslashreplace").decode()

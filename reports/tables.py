@@ -155,6 +155,8 @@ def _blocks(run: Run, place: int, record: Record) -> Iterator[tuple[int, int, An
 
 def _constant(text: str, rows: int) -> Any:
     """One text in every row, stored once."""
+    if not rows:
+        return pd.Series([], dtype="str")
     return pd.Categorical.from_codes(np.zeros(rows, np.int8), categories=pd.Index([text], dtype="str"))
 
 
