@@ -33,7 +33,7 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise ContractError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
-        raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer suites at a time (`--suite`)")
+        raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer at a time (`--suite`, `-k`)")
     if not content.strip():
         raise ContractError(f"is empty, so its run was stopped before the end; {MAKE_ONE}")
     return content
@@ -47,7 +47,7 @@ def _decode(content: bytes) -> Any:
     except RecursionError:
         raise ContractError(TOO_DEEP) from None
     except MemoryError:
-        raise ContractError("needs more memory than there is; run fewer suites at a time (`--suite`)") from None
+        raise ContractError("needs more memory than there is; run fewer at a time (`--suite`, `-k`)") from None
     except json.JSONDecodeError as error:
         if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
             raise ContractError(f"is not JSON; {MAKE_ONE}") from None

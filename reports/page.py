@@ -145,7 +145,7 @@ def prose(text: str) -> Markup:
     for place, piece in enumerate(visible(text).split("`")):
         if place % 2:
             whole = Markup(' class="option"') if piece.startswith("--") else ""
-            pieces.append(Markup("<code{}>{}</code>").format(whole, piece))
+            pieces.append(Markup("<code{}>{}</code>").format(whole, short(piece)))
         else:
             kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
             pieces.append(escape(kept))

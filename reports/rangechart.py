@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from reports import units
 from reports.canvas import decades, new_axes, round_time, text_beside, ticks_at
 from reports.lettering import fitted, text_width
-from reports.svg import INK, LINE_COLOURS, PAPER, RULE, STYLE, to_svg
+from reports.svg import INK, LINE_COLOURS, RULE, STYLE, to_svg
 
 ROW, LINE, FOOT, GAP = 19.0, 15.0, 30.0, 10.0
 PLOT, MOST_LABEL, NARROW = 330.0, 300.0, 270.0
@@ -51,10 +51,10 @@ def ranges(rows: Sequence[Range], prefix: str, *, narrow: bool = False) -> str:
         for place, row in enumerate(rows):
             y = step * place + (LINE + ROW / 2 if narrow else ROW / 2)
             if row.low and row.high:
-                axes.plot([row.low, row.high], [y, y], color=MARK, linewidth=5, solid_capstyle="butt", alpha=0.35)
+                axes.plot([row.low, row.high], [y, y], color=MARK, linewidth=9, solid_capstyle="butt", alpha=0.35)
             if row.least:
                 axes.plot([row.least] * 2, [y - 4, y + 4], color=MARK, linewidth=1.4)
-            axes.plot([row.median], [y], color=MARK, marker="o", markersize=5, markeredgecolor=PAPER, linestyle="none")
+            axes.plot([row.median], [y], color=MARK, marker="o", markersize=5, markeredgewidth=0, linestyle="none")
             if narrow:
                 text_beside(axes, 0.0, y - ROW / 2 - 3, fitted(row.label, NARROW - 4), -inset, "left", colour=INK)
             else:

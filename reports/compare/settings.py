@@ -83,7 +83,7 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
             f"Different cases or times were asked for ({selected}): what only one run selected is listed as "
             "missing or new, and is no regression."
         )
-    if _same_run(base, new):
+    if not found and _same_run(base, new):
         said.append(f"{new.name} and {base.name} hold one and the same run: nothing is compared here.")
     if _before(new, base):
         said.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
