@@ -9,6 +9,7 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.compare.command import add_to as add_compare
@@ -96,6 +97,8 @@ def _render(options: argparse.Namespace) -> int:
     try:
         for path in filter(None, (output, options.markdown)):
             keep_apart(path, options.run)
+        if output and options.markdown and Path(output).absolute() == Path(options.markdown).absolute():
+            raise OutputError(f"{output}: both -o and --markdown name it; choose another file for one of them")
         run = load_any(options.run)
     except (OutputError, RunFileError) as error:
         return refuse(error)
