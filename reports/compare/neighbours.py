@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median
 
+from bench.engine.estimate import MIN_PLACEMENTS
 from reports.compare.spread import LEAST_UNITS
 from reports.compare.verdicts import Question
 
@@ -41,6 +42,6 @@ def without_halves(questions: Mapping[str, Question]) -> dict[str, Question]:
     How much further two runs lie apart than the halves of one is known of placements that are spread over a run. Halves
     of one second say less, so that with so few functions nothing is judged.
     """
-    if len({one.unit for one in questions.values()}) > LEAST_UNITS:
+    if len({one.unit for one in questions.values() if one.placements >= MIN_PLACEMENTS}) > LEAST_UNITS:
         return dict(questions)
     return {case: replace(one, halves=()) for case, one in questions.items()}

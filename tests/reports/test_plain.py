@@ -192,6 +192,16 @@ def test_few_functions_tell_nothing_of_how_far_two_processes_lie_apart() -> None
     assert [change.case["workload"] for change in enough.of("slower")] == ["test_sum"]
 
 
+def test_functions_of_few_rounds_do_not_count_among_those_that_tell() -> None:
+    documents = [make_plain(1, functions=FUNCTIONS), make_plain(2, functions=FUNCTIONS, slower={"test_sum": 2.0})]
+    for document in documents:
+        for one in document["benchmarks"][4:6]:
+            del one["stats"]["data"][5:]
+    found = compared(*documents)
+    assert {change.verdict for change in found.changes} == {"unclear"}
+    assert {change.time.cause for change in found.changes if change.time} == {"families", "placements"}
+
+
 def test_neighbours_are_other_functions_right_before_and_after() -> None:
     shifts = {"a": 0.0, "b": 0.1, "c1": 9.0, "c2": 9.0, "d": 0.3, "e": 0.4, "f": 5.0}
     questions = {name: question(name[0], [shift] * 8, [0.0] * 8, 0.05) for name, shift in shifts.items()}
