@@ -6,25 +6,35 @@ Nothing heavy is imported until a file has been read and found good.
 from __future__ import annotations
 
 import argparse
-import os
+import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reports.compare.command import add_to as add_compare
+from reports.export import add_to as add_export
 from reports.history.command import add_to as add_history
+from reports.output import OutputError, abandon_stdout, say
 from reports.refusal import refuse
+
+if TYPE_CHECKING:
+    from reports.load import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for input or output that cannot be used, or what the command says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
     options = _parser().parse_args(arguments)
     code = 0
     try:
         code = options.command(options)
-        sys.stdout.flush()
+        say("")  # what is still buffered
+    except OutputError as error:
+        return refuse(error)
     except BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()  # whoever read our output has gone
     return code
 
 
@@ -40,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit code 2: the run's file cannot be used, or the report cannot be written.",
         allow_abbrev=False,
     )
-    render.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`")
+    render.add_argument(
+        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of any pytest-benchmark"
+    )
     render.add_argument(
         "-o", "--output", metavar="FILE", help="where to write (default: report.html, unless --markdown is given)"
     )
@@ -59,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.set_defaults(command=_claims)
     add_compare(commands)
     add_history(commands)
+    add_export(commands)
     return parser
 
 
@@ -73,38 +86,61 @@ def _claims(options: argparse.Namespace) -> int:
     from reports.claims import judge
     from reports.markdown import claims_table
 
-    print(claims_table(run, judge(run)), end="")
+    say(claims_table(run, judge(run)))
     return 0
 
 
 def _render(options: argparse.Namespace) -> int:
-    from reports.load import RunFileError, load
-    from reports.output import OutputError, keep_apart, write
+    from reports.load import RunFileError
+    from reports.output import keep_apart, write
+    from reports.plain import load_any
 
     output = options.output or (None if options.markdown else "report.html")
     try:
         for path in filter(None, (output, options.markdown)):
             keep_apart(path, options.run)
-        run = load(options.run)
+        if output and options.markdown and Path(output).absolute() == Path(options.markdown).absolute():
+            raise OutputError(f"{output}: both -o and --markdown name it; choose another file for one of them")
+        run = load_any(options.run)
     except (OutputError, RunFileError) as error:
         return refuse(error)
     try:
         if output:
-            from reports.page import render
-
-            write(render(run), output)
+            write(_page(run), output)
+        if options.markdown == "-":
+            say(_brief(run))
+            return 0
         if options.markdown:
-            from reports.brief import markdown
-
-            if options.markdown == "-":
-                print(markdown(run), end="")
-                return 0
-            write(markdown(run), options.markdown)
+            write(_brief(run), options.markdown)
     except OutputError as error:
         return refuse(error)
     for path in filter(None, (output, options.markdown)):
         print(path)
     return 0
+
+
+def _page(run: Run) -> str:
+    from reports.plain import PlainRun
+
+    if isinstance(run, PlainRun):
+        from reports import plain_page
+
+        return plain_page.render(run)
+    from reports import page
+
+    return page.render(run)
+
+
+def _brief(run: Run) -> str:
+    from reports.plain import PlainRun
+
+    if isinstance(run, PlainRun):
+        from reports import plain_brief
+
+        return plain_brief.markdown(run)
+    from reports import brief
+
+    return brief.markdown(run)
 
 
 if __name__ == "__main__":

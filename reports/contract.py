@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 LARGEST_WHOLE_NUMBER = 2**63
+LARGEST = 1e100  # beyond it, products and powers of what a record may hold are no numbers any more
 
 WORDS = {
     str: "text",
@@ -88,7 +89,7 @@ def fits(expected: Any) -> Callable[[Any], bool]:
         return _fits_record(expected)
     if origin is list:
         if arguments[0] is float:
-            return lambda value: type(value) is list and _finite(value, value)
+            return lambda value: type(value) is list and _small(value, value)
         if arguments[0] == list[float]:
             return _rows_of_floats
         if arguments[0] is int:
@@ -126,15 +127,15 @@ def _fits_record(expected: Any) -> Callable[[Any], bool]:
 
 
 def _rows_of_floats(value: Any) -> bool:
-    """Whether a list of lists is of finite floats; most of a file are block times."""
+    """Whether a list of lists is of floats within bounds; most of a file are block times."""
     if type(value) is not list or not all(type(row) is list for row in value):
         return False
-    return _finite(chain.from_iterable(value), chain.from_iterable(value))
+    return _small(chain.from_iterable(value), chain.from_iterable(value))
 
 
-def _finite(values: Iterable[Any], again: Iterable[Any]) -> bool:
-    """Whether all are floats, and finite: a sum is finite only if all its parts are."""
-    return set(map(type, values)) <= {float} and math.isfinite(sum(again))
+def _small(values: Iterable[Any], again: Iterable[Any]) -> bool:
+    """Whether all are floats, and within bounds: the sum of their sizes is only if all its parts are."""
+    return set(map(type, values)) <= {float} and sum(map(abs, again)) < LARGEST
 
 
 def _whole(values: list[Any]) -> bool:
@@ -148,7 +149,7 @@ def _is_text(value: Any) -> bool:
 QUICK: dict[Any, Callable[[Any], bool]] = {
     str: _is_text,
     int: lambda value: type(value) is int and -LARGEST_WHOLE_NUMBER < value < LARGEST_WHOLE_NUMBER,
-    float: lambda value: (type(value) is float and math.isfinite(value)) or QUICK[int](value),
+    float: lambda value: (type(value) is float and -LARGEST < value < LARGEST) or QUICK[int](value),
     bool: lambda value: type(value) is bool,
     type(None): lambda value: value is None,
 }
@@ -173,7 +174,7 @@ def _is(value: object, kind: Any) -> bool:
     if isinstance(value, int):
         return kind in (int, float) and abs(value) < LARGEST_WHOLE_NUMBER
     if isinstance(value, float):
-        return kind is float and math.isfinite(value)
+        return kind is float and -LARGEST < value < LARGEST
     if isinstance(value, str):
         return kind is str and not any("\ud800" <= character <= "\udfff" for character in value)
     return value is None and kind is type(None)
@@ -187,5 +188,7 @@ def shown(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and abs(value) >= LARGEST_WHOLE_NUMBER:
         return "a number beyond 64 bits"
+    if isinstance(value, float) and LARGEST <= abs(value) < math.inf:
+        return f"a number beyond {LARGEST:g}"
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import re
 
+MOST_LETTERS = 300  # of a name where others stand beside it
+
+# C0 and C1 controls, marks and overrides of direction, line and paragraph separators, and what is not seen at all.
+_UNSEEN = (
+    r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+)
+HIDDEN = re.compile(f"[{_UNSEEN}]")
+HIDDEN_OR_BREAKING = re.compile(f"[{_UNSEEN}\\n\\r\\t]")
+
 
 def cell(text: str) -> str:
     """Text that cannot end its cell of a Markdown table, start HTML or steer a terminal."""
@@ -14,3 +23,19 @@ def cell(text: str) -> str:
 def plain(text: str) -> str:
     """A line that cannot steer a terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def short(name: str) -> str:
+    """A name of at most 300 letters: of a longer one, both ends."""
+    half = MOST_LETTERS // 2
+    return name if len(name) <= MOST_LETTERS else f"{name[:half]}…{name[-half:]}"
+
+
+def visible(text: str, *, spaces: bool = True) -> str:
+    """Text whose control characters and marks of direction are seen as escapes: ``\\x1b``, ``\\u202e``.
+
+    Args:
+        spaces: line breaks and tabs stay as they are, which HTML shows as blanks.
+    """
+    pattern = HIDDEN if spaces else HIDDEN_OR_BREAKING
+    return pattern.sub(lambda match: ascii(match.group())[1:-1], text)

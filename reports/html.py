@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from bench.engine.estimate import VERDICTS
 from bench.engine.schema import KEY
 from reports import units
+from reports.harmless import short, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
@@ -37,6 +38,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
     environment.filters.update(
         prose=prose,
@@ -62,13 +64,18 @@ def environment() -> Environment:
     return environment
 
 
+def _visible(value: Any) -> Any:
+    """What is written into the page, its control characters as escapes: no name can steer how the page reads."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def prose(text: str) -> Markup:
     """A sentence as HTML: what stands between backticks as code, numbers kept with their units."""
     pieces = []
-    for place, piece in enumerate(text.split("`")):
+    for place, piece in enumerate(visible(text).split("`")):
         if place % 2:
             whole = Markup(' class="option"') if piece.startswith("--") else ""
-            pieces.append(Markup("<code{}>{}</code>").format(whole, piece))
+            pieces.append(Markup("<code{}>{}</code>").format(whole, short(piece)))
         else:
             kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
             pieces.append(escape(kept))
@@ -76,8 +83,14 @@ def prose(text: str) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore."""
-    return Markup("_<wbr>").join(name.split("_"))
+    """A name that may go on in the next line after an underscore; one of over 300 letters is shortened in its middle.
+
+    It stands apart from the direction of what surrounds it.
+    """
+    whole = visible(name, spaces=False)
+    shown = short(whole)
+    title = Markup(' title="{}"').format(whole) if shown != whole else ""
+    return Markup("<bdi{}>{}</bdi>").format(title, Markup("_<wbr>").join(shown.split("_")))
 
 
 def _number(value: Any) -> float | None:

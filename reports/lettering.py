@@ -10,13 +10,15 @@ from functools import lru_cache
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from reports.harmless import visible
+
 FONT_POINTS = 11.0
 FONT = "DejaVu Sans"  # comes with matplotlib, and is wider than what browsers usually have
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and control characters."""
-    return re.sub(r"[\x00-\x1f\x7f\s]+", " ", text).strip()
+    """The text without line breaks, its control characters as escapes."""
+    return visible(re.sub(r"\s+", " ", text).strip())
 
 
 @lru_cache(maxsize=8192)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
-
-import orjson
 
 from bench.engine.estimate import VERDICTS, Speedup
 from bench.engine.schema import (
@@ -23,9 +20,10 @@ from bench.engine.schema import (
     SpeedupRecord,
 )
 from reports.contract import ContractError, check, shown
+from reports.jsonfile import MAKE_ONE, read_json
 
-MAX_BYTES = 200 * 2**20
-MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
+LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
+MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
 
 
 class RunFileError(Exception):
@@ -54,14 +52,14 @@ class Run:
 
 
 def load(path: str | Path) -> Run:
-    """Read and check a run.
+    """Read and check a run of Torchduet's; ``reports.plain.load_any`` reads those of plain pytest-benchmark, too.
 
     Raises:
         RunFileError: whatever is wrong with the file, in one line.
     """
     path = Path(path)
     try:
-        return replace(from_json(_decode(content_of(path)), path.name), folder=path.parent)
+        return replace(from_json(read_json(path), path.name), folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 
@@ -78,11 +76,14 @@ def from_json(document: object, name: str = "run.json", *, typed: bool = False) 
     if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
         raise ContractError(f'has no "benchmarks" list, so another tool wrote it; {MAKE_ONE}')
     benchmarks = document["benchmarks"]
-    found = {index: record for index, one in enumerate(benchmarks) if (record := _record_of(one)) is not None}
+    found = {index: record for index, one in enumerate(benchmarks) if (record := record_of(one)) is not None}
     if KEY not in document:
+        if not benchmarks:
+            raise ContractError(f"holds no benchmark; {MAKE_ONE}")
         if not found:
             raise ContractError(
-                "was written by pytest-benchmark without Torchduet's records; run `pytest bench/ --benchmark-json FILE`"
+                "was written by pytest-benchmark without Torchduet's records, which this needs; run "
+                "`pytest bench/ --benchmark-json FILE` (`render`, `compare` and `export` read the plain ones, too)"
             )
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
     _check_version(document[KEY], KEY)
@@ -111,58 +112,12 @@ def from_json(document: object, name: str = "run.json", *, typed: bool = False) 
         about=cast(RunRecord, document[KEY]),
         records=tuple(cast(Record, record) for record in found.values()),
         others=len(benchmarks) - len(found),
-        commit=_commit(document.get("commit_info")),
+        commit=commit_of(document.get("commit_info")),
     )
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a run's file.
-
-    Raises:
-        ContractError: it cannot be read, is empty, or too large to be one.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ContractError(f"no such file; {MAKE_ONE}") from None
-    except IsADirectoryError:
-        raise ContractError("is a directory; name the run's JSON file in it") from None
-    except (OSError, ValueError) as error:
-        raise ContractError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > MAX_BYTES:
-        raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer suites at a time (`--suite`)")
-    if not content.strip():
-        raise ContractError(f"is empty, so its run was stopped before the end; {MAKE_ONE}")
-    return content
-
-
-def _decode(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return _decode_by_the_letter(content)
-
-
-def _decode_by_the_letter(content: bytes) -> Any:
-    """What the quick decoder refuses: a mark of UTF-8 before the text, NaN, whose key is named later, or an error."""
-    try:
-        return json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ContractError(f"is not UTF-8 text (byte {error.start}); {MAKE_ONE}") from None
-    except RecursionError:
-        raise ContractError("is nested too deeply to be a run's file") from None
-    except json.JSONDecodeError as error:
-        if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-            raise ContractError(f"is not JSON; {MAKE_ONE}") from None
-        raise ContractError(
-            f"is broken or cut short JSON (line {error.lineno}, column {error.colno}: {error.msg}); run it again"
-        ) from None
-    except ValueError as error:
-        raise ContractError(f"is not a run's file: {error}") from None
-
-
-def _record_of(benchmark: object) -> Any:
+def record_of(benchmark: object) -> Any:
+    """What a benchmark's ``extra_info`` holds of Torchduet; None if nothing."""
     extra = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
     return extra.get(KEY) if isinstance(extra, dict) else None
 
@@ -185,10 +140,14 @@ def _check_meaning(record: Record, where: str) -> None:
     timing = record["timing"]
     if not timing["blocks"] or not all(timing["blocks"]):
         raise ContractError(f"{where}.timing.blocks: expected placements with at least one block each")
+    if len(timing["blocks"]) > MOST_PLACEMENTS:
+        raise ContractError(
+            f"{where}.timing.blocks: expected at most {MOST_PLACEMENTS} placements, got {len(timing['blocks'])}"
+        )
     for row, rounds in enumerate(timing["blocks"]):
-        if min(rounds) <= 0:
-            column = next(place for place, seconds in enumerate(rounds) if seconds <= 0)
-            _positive(rounds[column], f"{where}.timing.blocks[{row}][{column}]")
+        for extreme in (min(rounds), max(rounds)):
+            if not LEAST <= extreme <= 1 / LEAST:
+                _positive(extreme, f"{where}.timing.blocks[{row}][{rounds.index(extreme)}]")
     _positive(timing["seconds"], f"{where}.timing.seconds")
     _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
     for index, one in enumerate(record["speedups"]):
@@ -270,6 +229,8 @@ def verdict_of(one: SpeedupRecord) -> str:
 def _positive(value: float, where: str) -> None:
     if value <= 0:
         raise ContractError(f"{where}: expected a number above 0, got {value}")
+    if not LEAST <= value <= 1 / LEAST:
+        raise ContractError(f"{where}: expected a number from {LEAST:g} to {1 / LEAST:g}, got {value}")
 
 
 def _interval(low: float | None, point: float, high: float | None, where: str) -> None:
@@ -282,7 +243,8 @@ def _interval(low: float | None, point: float, high: float | None, where: str) -
             raise ContractError(f"{where}: expected low <= {point} <= high, got {low} and {high}")
 
 
-def _commit(info: object) -> str:
+def commit_of(info: object) -> str:
+    """The commit's id from ``commit_info``, shortened, with ``-dirty``; empty if there is none."""
     if not isinstance(info, dict) or not isinstance(info.get("id"), str) or info["id"] == "unversioned":
         return ""
     name = ascii(info["id"][:12]).strip("'")

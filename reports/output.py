@@ -1,8 +1,10 @@
-"""Writes a finished report: whole or not at all."""
+"""Writes what a command made: whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,8 +27,8 @@ def keep_apart(output: str | Path, read: str | Path) -> None:
         raise OutputError(f"{output}: is the run itself, which would be lost; choose another file with -o")
 
 
-def write(text: str, path: str | Path) -> None:
-    """Write ``text`` as UTF-8 to ``path``, replacing what was there only once all of it is on disk.
+def write(content: str | bytes, path: str | Path, example: str = "report.html") -> None:
+    """Write bytes, or text as UTF-8, to ``path``, replacing what was there only once all of it is on disk.
 
     A link is followed; a device or a pipe is written to, never replaced.
 
@@ -35,15 +37,16 @@ def write(text: str, path: str | Path) -> None:
     """
     path = Path(path)
     try:
+        data = content.encode() if isinstance(content, str) else content
         target = path.resolve()
         if target.is_dir():
-            raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / 'report.html'}")
+            raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / example}")
         if not target.parent.is_dir():
             raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another with -o")
         if target.exists() and not target.is_file():
-            target.write_text(text, "utf-8")
+            target.write_bytes(data)
         else:
-            _replace(text, target)
+            _replace(data, target)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
@@ -51,12 +54,35 @@ def write(text: str, path: str | Path) -> None:
         raise OutputError(f"{path}: cannot be written: {reason}; choose another place with -o") from None
 
 
-def _replace(text: str, target: Path) -> None:
+def say(text: str) -> None:
+    """Print text as it is; its end is the caller's.
+
+    Raises:
+        OutputError: standard output cannot take it, e.g. because the disk it goes to is full.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        abandon_stdout()
+        raise OutputError(f"standard output cannot be written: {reason}") from None
+
+
+def abandon_stdout() -> None:
+    """What is still buffered must not raise again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _replace(data: bytes, target: Path) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".part")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(_usual_mode(target))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from reports.harmless import visible
+
 UNUSABLE = 2
 
 
 def refuse(error: Exception | str) -> int:
     """Say in one line what cannot be used; returns the exit code."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"error: {visible(' '.join(str(error).split()))}", file=sys.stderr)
     return UNUSABLE

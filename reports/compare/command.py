@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from reports.load import Run
 
 SLOWER = 1
+BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or of plain pytest-benchmark if all are"
+NOT_ALIKE = (
+    "one of it and {} is plain pytest-benchmark's, the other Torchduet's; these time differently (rounds in one "
+    "stretch, blocks in alternation), so that a difference may be the method's alone: compare two of a kind"
+)
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
     "in both runs, two files are the same run, or the page cannot be written. Thresholds by case stand in the nearest "
@@ -38,7 +43,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("base", metavar="BASE", help="JSON file of `pytest bench/ --benchmark-json BASE`")
+    parser.add_argument("base", metavar="BASE", help=BASE_HELP)
     parser.add_argument("new", metavar="NEW", nargs="+", help="JSON files of the runs to hold against it")
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write one self-contained HTML page, too (default: none)"
@@ -64,8 +69,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
-    from reports.load import RunFileError, load
+    from reports.load import RunFileError
     from reports.output import OutputError, keep_apart
+    from reports.plain import load_any
 
     paths = [options.base, *options.new]
     written = [path for path in (options.output, options.markdown) if path not in (None, "-")]
@@ -78,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             raise OutputError(f"{options.output}: is named for the page and for the Markdown; choose two files")
         pyproject = nearest_pyproject(Path.cwd())
         thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
-        runs = [replace(load(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
+        runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
         return _compare(options, runs, thresholds)
     except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
         return refuse(error)
@@ -91,9 +97,13 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     from reports.compare.identity import sameness
     from reports.compare.match import compare
     from reports.compare.text import terminal
-    from reports.output import write
+    from reports.output import say, write
+    from reports.plain import PlainRun
 
     paths = [options.base, *options.new]
+    for run, path in zip(runs, paths, strict=True):
+        if isinstance(run, PlainRun) != isinstance(runs[0], PlainRun):
+            raise NothingToCompare(f"{path}: {NOT_ALIKE.format(options.base)}")
     if same := sameness(list(zip(paths, runs, strict=True))):
         raise NothingToCompare(f"{same}, so that this is no comparison; leave one of them out, or measure again")
     comparisons = compare(runs[0], runs[1:], thresholds)
@@ -109,9 +119,9 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     if options.markdown not in (None, "-"):
         write(markdown(comparisons), options.markdown)
     if options.format == "markdown" or options.markdown == "-":
-        print(markdown(comparisons), end="")
+        say(markdown(comparisons))
     else:
-        print(terminal(comparisons))
+        say(terminal(comparisons) + "\n")
     slower = any(one.of("slower") for one in comparisons)
     return SLOWER if options.fail_on and slower else 0
 

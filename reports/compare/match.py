@@ -13,11 +13,13 @@ import numpy as np
 from bench.engine.schema import CaseRecord, Record
 from reports.compare.leave_out import Array, ranked
 from reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
+from reports.compare.neighbours import NEIGHBOURS, beside_in_time, without_halves
 from reports.compare.samples import Samples, questions
 from reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
 from reports.compare.thresholds import Thresholds
 from reports.compare.verdicts import Finding, Question, centre, findings
 from reports.load import Run
+from reports.plain import PlainRun
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]
@@ -68,6 +70,11 @@ class Comparison:
         """How many cases both runs measured."""
         return sum(one.time is not None for one in self.changes)
 
+    @property
+    def plain(self) -> bool:
+        """Both are runs of plain pytest-benchmark: nothing was timed in alternation, there are no placements."""
+        return isinstance(self.base, PlainRun)
+
 
 def compare(base: Run, others: Sequence[Run], thresholds: Thresholds) -> list[Comparison]:
     """Every other run held against the base; all verdicts are corrected for their number together."""
@@ -94,6 +101,10 @@ class _Sides:
         samples = [Samples(side) for side in (self.first, self.second)]
         self.before, self.after = (side.log_times(self.both) for side in samples)
         self.times = self._questions(self.both, list(self.before.values()), list(self.after.values()))
+        self.neighbours: Mapping[str, float] | None = None
+        if isinstance(base, PlainRun):
+            self.times = without_halves(self.times)
+            self.neighbours = beside_in_time(self.times)
         guards = self._guards()
         self.guarded = bool(guards)
         moved = {case: guards.get(one.unit) for case, one in self.times.items()}
@@ -164,7 +175,7 @@ class _Sides:
             return {}
         families: dict[str, dict[str, list[float]]] = {}
         for case, one in self.times.items():
-            if (device := self._device(case)) != "cpu":
+            if (device := self._device(case)) not in ("cpu", ""):
                 families.setdefault(device, {}).setdefault(one.unit, []).append(one.shift.point)
         found = {}
         for device, shifts in families.items():
@@ -179,6 +190,10 @@ class _Sides:
     def _stand_ins(self, cases: Sequence[str]) -> Iterator[tuple[str, Movement | None]]:
         """What stands in for pilots, for each of these cases."""
         common = centre(list(self.times.values()))
+        if self.neighbours is not None:
+            for case in cases:
+                yield case, stand_in(self.neighbours.get(case), common, NEIGHBOURS)
+            return
         together: dict[tuple[str, str], dict[str, int]] = {}
         for case in self.both if cases else ():
             members = together.setdefault((self._family(case), self._device(case)), {})

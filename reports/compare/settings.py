@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reports import units
 from reports.load import Run
+from reports.plain_words import plain_cautions
 
 MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
 
@@ -16,11 +17,13 @@ KINDS = {
     **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
     **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
     **dict.fromkeys(("torch", "cuda", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
+    **dict.fromkeys(("implementation", "pytest-benchmark"), SOFTWARE),
     **dict.fromkeys(
         ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
     ),
     **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig"), SETTING),
-    **dict.fromkeys(("data", "cache"), SETTING),
+    **dict.fromkeys(("data", "cache", "timer", "disable_gc", "warmup"), SETTING),
+    "architecture": MACHINE,
     **dict.fromkeys(("tier", "budget_seconds", "device", "mode", "precision", "workers", "suite"), SELECTION),
 }
 GPU_FACTS = {
@@ -59,7 +62,7 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
     def named(kind: str) -> str:
         return ", ".join(one.name for one in found if one.kind == kind)
 
-    said = []
+    said = plain_cautions(base, new)
     if machines := named(MACHINE):
         said.append(
             f"These are different machines ({machines}): the verdicts compare the machines, not the code. "
@@ -80,6 +83,8 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
             f"Different cases or times were asked for ({selected}): what only one run selected is listed as "
             "missing or new, and is no regression."
         )
+    if not found and _same_run(base, new):
+        said.append(f"{new.name} and {base.name} hold one and the same run: nothing is compared here.")
     if _before(new, base):
         said.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
     return said
@@ -112,6 +117,16 @@ def said(key: str, value: str | int | float | bool | None) -> str:
     if isinstance(value, int | float):
         return units.size(value) if key.endswith("_bytes") else f"{value:g}" if value < 1e6 else f"{value:,}"
     return value
+
+
+def _same_run(one: Run, other: Run) -> bool:
+    """Whether both were measured at one time, and have the same times to the last digit."""
+    return (
+        one.about["started"] == other.about["started"]
+        and bool(one.records)
+        and [record["timing"]["blocks"] for record in one.records]
+        == [record["timing"]["blocks"] for record in other.records]
+    )
 
 
 def _before(one: Run, other: Run) -> bool:

@@ -10,7 +10,8 @@ from reports.compare import quietness
 from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from reports.compare.matrix import Line, cell_of, matrix, what_differs
 from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
-from reports.harmless import plain
+from reports.harmless import plain, short
+from reports.plain_words import PLAIN_GUARD
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 LISTED = ("slower", "faster", "failed", "missing", "new")
@@ -58,6 +59,8 @@ def expectation(one: Comparison) -> str:
 
 def guard(one: Comparison) -> str:
     """What guards the absolute times."""
+    if one.plain:
+        return PLAIN_GUARD
     if one.guarded:
         return "How far the machine itself moved is taken from the pilots beside each family; no verdict rests on less."
     return (
@@ -146,7 +149,7 @@ def _section(verdict: str, found: Sequence[Change]) -> Iterator[str]:
     yield f"{title_of(verdict)} ({len(found)})"
     if verdict in ("failed", "missing", "new"):
         for change in found:
-            yield plain(f"  {change.case['id']}: {change.why}")
+            yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
         yield from _aligned(HEAD, [tuple(map(plain, row_of(change))) for change in found], (0, len(HEAD) - 1))
     yield ""
@@ -163,7 +166,7 @@ def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
     """A case's cells as in ``HEAD``; empty where there is nothing."""
     base, new = (units.seconds(one["timing"]["seconds"]) if one else "" for one in (change.base, change.new))
     return (
-        change.case["id"],
+        short(change.case["id"]),
         base,
         new,
         ratio_of(change.time),

@@ -186,7 +186,8 @@ def percent(shift: float) -> str:
 def _open(question: Question) -> Finding:
     """Where there is nothing to judge by."""
     if question.placements < MIN_PLACEMENTS:
-        cause, why = "placements", f"{question.placements} placements in one of the runs; {MIN_PLACEMENTS} are needed"
+        few = f"{question.placements} placement{'s' if question.placements != 1 else ''}"
+        cause, why = "placements", f"{few} in one of the runs; {MIN_PLACEMENTS} are needed"
     elif question.movement is None:
         cause, why = "unguarded", "no pilots in one of the runs, and nothing measured beside it to stand in for them"
     else:

@@ -22,7 +22,8 @@ from bench.engine.schema import KEY, Record, RunRecord, SpeedupRecord
 from reports.compare.movement import beside
 from reports.compare.settings import facts
 from reports.contract import ContractError
-from reports.load import Run, RunFileError, content_of, from_json, load
+from reports.jsonfile import content_of
+from reports.load import Run, RunFileError, from_json, load
 
 RUN, BAD, OTHER = "run", "bad", "other"
 

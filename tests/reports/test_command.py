@@ -102,6 +102,12 @@ def test_a_run_is_never_written_over(
     assert run_file.read_bytes() == before
 
 
+def test_a_page_and_its_brief_never_replace_each_other(run_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = str(run_file.parent / "r.html")
+    assert "both -o and --markdown" in refused(capsys, "render", str(run_file), "-o", one, "--markdown", one)
+    assert left_in(run_file.parent) == {"run.json"}
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, runpy; sys.argv = ['reports', '--help']\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.engine.schema import KEY
-from reports import load as load_module
+from reports import jsonfile
 from reports.load import RunFileError, load
 from tests.reports.sample import empty_run
 
@@ -92,7 +92,7 @@ def test_a_truncated_run_is_refused_wherever_it_ends(run_file: Path) -> None:
 def test_a_file_beyond_the_limit_is_refused_before_it_is_decoded(
     run_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_module, "MAX_BYTES", 1000)
+    monkeypatch.setattr(jsonfile, "MAX_BYTES", 1000)
     assert "larger than" in refusal(run_file)
 
 

@@ -1,0 +1,110 @@
+"""What the columns of exported tables mean, with their units; in the order in which they are written."""
+
+from __future__ import annotations
+
+_RUN = {
+    "run": "name of the run's file",
+    "started": "when the run began, ISO 8601; of plain pytest-benchmark: when it was saved",
+}
+_COMPARED = {
+    "ratio": "baseline's time / this case's time: above 1 means that this case is faster",
+    "low": "lower end of the ratio's interval; empty with too few placements",
+    "high": "upper end of the ratio's interval",
+}
+COLUMNS: dict[str, dict[str, str]] = {
+    "cases": {
+        **_RUN,
+        "id": "the case, unique within a run",
+        "family": "all cases timed together",
+        "suite": "the suite; of plain pytest-benchmark: the file",
+        "workload": "what is computed; of plain pytest-benchmark: the test function",
+        "size": "the size in words; of plain pytest-benchmark: the parameters' id",
+        "size_*": "one column per axis of any workload, e.g. size_n; empty where a workload lacks it",
+        "implementation": "which way it is computed",
+        "device": "cpu, cuda:0, …",
+        "mode": "eager, compile, …",
+        "precision": "fp32, bf16, …",
+        "workers": "DataLoader workers, where that is a knob",
+        "reference": "whether it is its family's reference",
+        "seconds": "seconds per call; of plain pytest-benchmark: the median of its rounds",
+        "seconds_low": "lower end of its interval, seconds; says nothing of another run",
+        "seconds_high": "upper end of its interval, seconds",
+        "against": "id of the reference that ratio, low, high and verdict hold it against",
+        **_COMPARED,
+        "verdict": "faster, slower, same or unclear",
+        "threshold": "what the interval has to exceed, as a share",
+        "flops_per_second": "floating-point operations per second",
+        "bytes_per_second": "bytes moved per second",
+        "samples_per_second": "samples per second",
+        "bound_by": "what bounds it on this machine: compute, memory, dispatch",
+        "share_of_ceiling": "the least time possible by that bound / its time",
+        "first_call_seconds": "seconds until the first result, compilation included",
+        "relative_error": "relative Frobenius error against float64",
+        "peak_bytes": "the most memory that a call held beyond its inputs, bytes",
+        "joules": "energy per call, joules",
+        "placements": "how often it was measured on fresh allocations",
+        "blocks": "timed blocks in all; of plain pytest-benchmark: rounds",
+        "calls_per_block": "calls per timed block (iterations of a round)",
+        "clock": "what it was timed with",
+        "noise": "quiet, noisy or disturbed: the machine while it was timed",
+        "group": "pytest-benchmark's group (plain runs only, as those below)",
+        "min_seconds": "the least round, seconds per call",
+        "q1_seconds": "first quartile of the rounds, seconds per call",
+        "q3_seconds": "third quartile of the rounds, seconds per call",
+        "mean_seconds": "mean of the rounds, seconds per call",
+        "stddev_seconds": "standard deviation of the rounds, seconds per call",
+        "steadiness": "how steady the rounds were: steady, drifting, scattering, few rounds, no rounds kept",
+        "drift": "how much longer the second half of the rounds took than the first, as a share",
+        "commit": "id of the commit that was checked out",
+        "cpu": "the processor",
+        "gpu": "the GPU",
+        "torch": "version of PyTorch",
+        "python": "version of Python",
+    },
+    "comparisons": {
+        **_RUN,
+        "id": "the case that is held against another",
+        "suite": "its suite",
+        "workload": "its workload",
+        "name": "it in words",
+        "setting": "the part of the name that sets it apart from others of its workload",
+        "knob": "the one knob in which both differ; together: several; side: the sides A and B of a duet",
+        "value": "this case's setting of the knob",
+        "baseline": "the other's setting",
+        **_COMPARED,
+        "verdict": "faster, slower, same or unclear",
+        "confidence": "of the interval",
+        "placements": "paired measurements behind it",
+        "threshold": "what the interval has to exceed, as a share",
+        "relative_error": "of this case against float64",
+        "compiled": "whether this side alone compiles",
+        "first_call_seconds": "seconds until this case's first result",
+        "pays_after": "calls after which a compilation has paid off",
+        "pays_after_low": "the same, at the upper end of the ratio's interval",
+        "pays_after_high": "the same, at the lower end of the ratio's interval",
+        "pays_seconds": "how long the workload has then been running, seconds",
+    },
+    "samples": {
+        **_RUN,
+        "id": "the case",
+        "side": "of a duet, A or B in the pairs that were judged; empty: the case itself",
+        "placement": "which placement (of a duet: pair of processes), from 1 in the order taken",
+        "round": "which block in it, from 1 in the order taken",
+        "seconds": "seconds per call in this block",
+    },
+    "unmeasured": {
+        **_RUN,
+        "id": "the case",
+        "status": "failed, skipped or unreached",
+        "reason": "why it has no time",
+    },
+}
+
+
+def described() -> str:
+    """All columns of all tables with their meanings, as text."""
+    width = max(len(name) for columns in COLUMNS.values() for name in columns)
+    lines = []
+    for table, columns in COLUMNS.items():
+        lines += [f"{table}:", *(f"  {name:{width}}  {meaning}" for name, meaning in columns.items()), ""]
+    return "\n".join(lines)

@@ -1,0 +1,155 @@
+"""``python -m reports export``: a run's tables as CSV or Parquet, for a notebook, a database or a spreadsheet."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.columns import COLUMNS, described
+from reports.harmless import visible
+from reports.refusal import refuse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reports.load import Run
+
+FORMATS = ("csv", "parquet")
+EPILOG = (
+    "Times are seconds, sizes bytes, ratios above 1 mean faster; --columns says what each column holds. In CSV, text "
+    "that a spreadsheet would run as a formula (it begins with = + - @ or a tab) gets a ' before it; Parquet has it as "
+    "it is. Exit code 2: the run's file cannot be used, or the table cannot be written."
+)
+# What Excel, LibreOffice and Google Sheets take for the beginning of a formula (OWASP, CSV Injection). A quote that
+# stands before one already gets another, so that taking one away always gives the name back.
+FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "export",
+        help="write a run's tables as CSV or Parquet",
+        description="Writes a run as a table: its cases, comparisons, every timed block, or what was not measured.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of plain ones"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="-", help="FILE.csv or FILE.parquet; - for CSV to stdout (default: -)"
+    )
+    parser.add_argument("--table", choices=tuple(COLUMNS), default="cases", help="which table (default: cases)")
+    parser.add_argument("--columns", action=_Columns, nargs=0, help="say what the columns hold, and exit")
+    parser.set_defaults(command=run)
+
+
+class _Columns(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(described(), end="")
+        parser.exit()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export; returns the exit code."""
+    from reports.load import RunFileError
+    from reports.output import OutputError, keep_apart, say, write
+    from reports.plain import load_any
+
+    to_stdout = options.output == "-"
+    try:
+        kind = "csv" if to_stdout else _format(options.output)
+        if not to_stdout:
+            keep_apart(options.output, options.run)
+        found = load_any(options.run)
+        _check(found, options)
+    except (OutputError, RunFileError, ExportError) as error:
+        return refuse(error)
+
+    from reports.tables import table_of
+
+    table = table_of(found, options.table)
+    try:
+        if to_stdout:
+            text = as_csv(table)
+            say(visible(text) if sys.stdout.isatty() else text)
+        else:
+            write(as_csv(table) if kind == "csv" else as_parquet(table), options.output, f"{options.table}.csv")
+            print(options.output)
+    except OutputError as error:
+        return refuse(error)
+    for line in _left_out(found, options.table):
+        print(f"note: {line}", file=sys.stderr)
+    return 0
+
+
+class ExportError(Exception):
+    """What cannot be exported; the message is one line: what, why, what to do."""
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """The table as CSV: a line of names, then the rows; text that a spreadsheet would run is made harmless."""
+    made = table.copy(deep=False)
+    for name in made:
+        if made[name].dtype.name == "category":
+            made[name] = made[name].cat.rename_categories(harmless_text)
+        elif made[name].dtype.name in ("str", "object"):
+            made[name] = made[name].map(harmless_text, na_action="ignore")
+    return made.rename(columns=harmless_text).to_csv(index=False, lineterminator="\n")
+
+
+def harmless_text(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: with a quote before it where one would."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def as_parquet(table: pd.DataFrame) -> bytes:
+    """The table as a Parquet file."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, engine="pyarrow", index=False)
+    return buffer.getvalue()
+
+
+def _format(output: str) -> str:
+    """``csv`` or ``parquet``, by the file's name.
+
+    Raises:
+        ExportError: by its name it is neither, or what is needed for it is not installed.
+    """
+    kind = Path(output).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ExportError(f"{output}: its name says neither CSV nor Parquet; name it FILE.csv or FILE.parquet with -o")
+    if kind == "parquet" and find_spec("pyarrow") is None:
+        raise ExportError(f"{output}: Parquet needs pyarrow: pip install 'torchduet[parquet]', or name it FILE.csv")
+    return kind
+
+
+def _check(found: Run, options: argparse.Namespace) -> None:
+    from reports.plain import PlainRun
+
+    if isinstance(found, PlainRun) and options.table == "comparisons":
+        raise ExportError(
+            f"{options.run}: plain pytest-benchmark compares nothing; there are --table cases, samples and unmeasured"
+        )
+    if isinstance(found, PlainRun) and options.table == "samples" and not any(one.sampled for one in found.timed):
+        raise ExportError(
+            f"{options.run}: holds no rounds, only their summary (--benchmark-save-data keeps them); take --table cases"
+        )
+
+
+def _left_out(found: Run, table: str) -> list[str]:
+    """What of the run is not in the table, a line each."""
+    from reports.plain import PlainRun
+
+    said = []
+    if isinstance(found, PlainRun) and table == "samples" and (bare := sum(not one.sampled for one in found.timed)):
+        said.append(f"{bare} of {len(found.timed)} benchmarks hold no rounds and are not in this table")
+    if found.others:
+        said.append(f"{found.others} benchmarks in the file are not Torchduet's and are not in this table")
+    return said

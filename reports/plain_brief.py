@@ -1,0 +1,52 @@
+"""A run of plain pytest-benchmark in brief, as Markdown: at most 60 lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reports import units
+from reports.brief import MOST_LINES
+from reports.harmless import cell
+from reports.plain import PlainRun
+from reports.plain_page import headline, rows_of
+from reports.plain_words import MISSING
+from reports.steadiness import signed
+
+MOST_ROWS = 40
+
+
+def markdown(run: PlainRun) -> str:
+    """The longest times first, then what the file cannot say."""
+    return "\n".join(list(_lines(run))[:MOST_LINES]) + "\n"
+
+
+def _lines(run: PlainRun) -> Iterator[str]:
+    rows = rows_of(run)
+    yield f"## pytest-benchmark: {cell(run.name)}"
+    yield ""
+    yield f"{headline(run, rows)}. Times are listed, none is judged."
+    yield ""
+    if rows:
+        yield "| benchmark | median | least | scatter | drift | its rounds |"
+        yield "| --- | --- | --- | --- | --- | --- |"
+        for row in sorted(rows, key=lambda row: -row.record["timing"]["seconds"])[:MOST_ROWS]:
+            least = row.timed.stats.get("min")
+            cells = (
+                row.record["case"]["id"],
+                units.seconds(row.record["timing"]["seconds"]),
+                "" if least is None else units.seconds(least),
+                "" if row.steady.scatter is None else units.percent(row.steady.scatter),
+                "" if row.steady.drift is None else signed(row.steady.drift),
+                row.steady.grade,
+            )
+            yield "| " + " | ".join(cell(text) for text in cells) + " |"
+        yield ""
+    if len(rows) > MOST_ROWS:
+        yield f"{len(rows) - MOST_ROWS} faster ones are in the page."
+        yield ""
+    missing = ", ".join(name[0].lower() + name[1:] for name in MISSING)
+    yield f"- The file has no {missing}; what it cannot say therefore is in the page."
+    if run.about["failed"]:
+        yield f"- {len(run.about['failed'])} without a usable time."
+    for warning in run.about["warnings"][:3]:
+        yield f"- Warning: {cell(warning)}"
