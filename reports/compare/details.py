@@ -22,6 +22,7 @@ from reports.compare.leave_out import Array
 from reports.compare.match import Change, Comparison
 from reports.compare.matrix import Line, matrix
 from reports.compare.verdicts import Finding
+from reports.harmless import visible
 
 STEPS = 10_000  # parts of the base's time per call in which samples are given
 MOST_BLOCKS = 200_000  # numbers of all cases together, up to which single blocks are drawn as well
@@ -62,7 +63,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     before = _in_steps({case: one.before[case] for case, (_, one) in zip(numbers, measured, strict=True)}, scales)
     cases = [
         [
-            case,
+            visible(case, spaces=False),
             *(texts[str(dict(record["case"])[name])] for name in ("suite", "device", "mode", "precision")),
             *_side(record, before[case], scales[case], texts, give),
         ]
@@ -70,7 +71,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     ]
     runs = [
         {
-            "name": one.new.name,
+            "name": visible(one.new.name),
             "rows": [
                 [numbers[case], *_row(change, texts), *_side(change.new, after[case], scales[case], texts, give)]
                 for change in some
@@ -83,7 +84,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     ]
     lines = [_line(line, numbers, texts) for line in matrix(comparisons) if line.measured] if len(runs) > 1 else []
     base = comparisons[0].base.name
-    return {"base": base, "texts": list(texts), "cases": cases, "runs": runs, "lines": lines}
+    return {"base": visible(base), "texts": list(map(visible, texts)), "cases": cases, "runs": runs, "lines": lines}
 
 
 def _line(line: Line, numbers: Mapping[str, int], texts: _Texts) -> list[Any]:

@@ -83,8 +83,6 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
             f"Different cases or times were asked for ({selected}): what only one run selected is listed as "
             "missing or new, and is no regression."
         )
-    if not found and _same_run(base, new):
-        said.append(f"{new.name} and {base.name} hold one and the same run: nothing is compared here.")
     if _before(new, base):
         said.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
     return said
@@ -117,16 +115,6 @@ def said(key: str, value: str | int | float | bool | None) -> str:
     if isinstance(value, int | float):
         return units.size(value) if key.endswith("_bytes") else f"{value:g}" if value < 1e6 else f"{value:,}"
     return value
-
-
-def _same_run(one: Run, other: Run) -> bool:
-    """Whether both were measured at one time, and have the same times to the last digit."""
-    return (
-        one.about["started"] == other.about["started"]
-        and bool(one.records)
-        and [record["timing"]["blocks"] for record in one.records]
-        == [record["timing"]["blocks"] for record in other.records]
-    )
 
 
 def _before(one: Run, other: Run) -> bool:

@@ -36,7 +36,18 @@ const make = (tag, { svg, ...attributes } = {}, ...inside) => {
   return node;
 };
 const drawn = (tag, attributes, ...inside) => make(tag, { svg: true, ...attributes }, ...inside);
-const breakable = (name) => name.split("_").flatMap((part, place) => (place ? ["_", make("wbr"), part] : [part]));
+// As the page writes names: apart from the direction around them, long ones shortened, to be broken after underscores.
+const MOST_LETTERS = 300;
+const shortened = (name) => {
+  const letters = [...name];
+  if (letters.length <= MOST_LETTERS) return name;
+  return `${letters.slice(0, MOST_LETTERS / 2).join("")}…${letters.slice(-MOST_LETTERS / 2).join("")}`;
+};
+const breakable = (name) => {
+  const text = shortened(name);
+  const parts = text.split("_").flatMap((part, place) => (place ? ["_", make("wbr"), part] : [part]));
+  return [make("bdi", { title: text === name ? null : name }, ...parts)];
+};
 const pill = (verdict, text = "") => make("span", { class: `verdict ${verdict}` },
   make("span", { "aria-hidden": "true" }, SYMBOLS[verdict]), ` ${text || verdict}`,
   ...(text ? [make("span", { class: "hidden" }, ` ${verdict}`)] : []));

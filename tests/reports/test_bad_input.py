@@ -16,8 +16,9 @@ from bench.engine.schema import KEY
 from reports import brief, plain_brief
 from reports.__main__ import main
 from reports.columns import COLUMNS
+from reports.compare.brief import markdown
 from reports.compare.match import compare
-from reports.compare.text import markdown, terminal
+from reports.compare.text import terminal
 from reports.compare.thresholds import Thresholds
 from reports.export import as_csv
 from reports.harmless import HIDDEN, short, visible

@@ -59,7 +59,7 @@ def test_the_page_answers_first_and_stands_alone() -> None:
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
     row = page[page.index('<table class="cases"') :]
-    assert re.search(r'data-verdict="slower">\s*<th scope="row">matmul.square\[n=512\] cpu eager fp32<', row)
+    assert re.search(r'data-verdict="slower">\s*<th scope="row"><bdi>matmul.square\[n=512\] cpu eager fp32<', row)
     assert row.count('<svg class="spark"') > 56
     assert page.count("Dashed: a change") == 1
     assert "3 log n times the long-run variance" in page

@@ -7,12 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reports.__main__ import main
 from reports.compare.match import Comparison, compare
 from reports.compare.neighbours import beside_in_time
-from reports.compare.samples import question
+from reports.compare.samples import questions
 from reports.compare.thresholds import Thresholds
 from reports.load import RunFileError, load
 from reports.plain import BATCHES, PlainRun, from_plain, load_any
@@ -204,11 +205,13 @@ def test_functions_of_few_rounds_do_not_count_among_those_that_tell() -> None:
 
 def test_neighbours_are_other_functions_right_before_and_after() -> None:
     shifts = {"a": 0.0, "b": 0.1, "c1": 9.0, "c2": 9.0, "d": 0.3, "e": 0.4, "f": 5.0}
-    questions = {name: question(name[0], [shift] * 8, [0.0] * 8, 0.05) for name, shift in shifts.items()}
-    found = beside_in_time(questions)
+    units, still = [name[0] for name in shifts], [np.zeros(8) for _ in shifts]
+    asked = questions(units, [np.full(8, shift) for shift in shifts.values()], still, [0.05] * len(shifts))
+    by_name = dict(zip(shifts, asked, strict=True))
+    found = beside_in_time(by_name)
     assert found["c1"] == found["c2"] == pytest.approx(0.2)  # of a, b, d, e: not of itself
     assert found["a"] == pytest.approx((0.1 + 9.0) / 2)
-    assert beside_in_time({name: questions[name] for name in ("c1", "c2")}) == {}
+    assert beside_in_time({name: by_name[name] for name in ("c1", "c2")}) == {}
 
 
 def test_a_plain_run_is_not_held_against_one_of_torchduet(
@@ -223,12 +226,12 @@ def test_a_plain_run_is_not_held_against_one_of_torchduet(
         assert err.count("\n") == 1
 
 
-def test_a_file_held_against_itself_says_that_nothing_is_compared(
+def test_a_file_held_against_itself_is_no_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = str(saved(make_plain(), tmp_path / "p.json"))
-    assert main(["compare", plain, plain]) == 0
-    assert "one and the same run: nothing is compared" in capsys.readouterr().out
+    assert main(["compare", plain, plain]) == 2
+    assert "is the same run" in capsys.readouterr().err
 
 
 def test_a_comparison_says_what_stands_in_for_placements_and_pilots(

@@ -7,8 +7,9 @@ from typing import Any
 
 from bench.engine.schema import KEY
 from reports.compare import quietness
+from reports.compare.brief import markdown
 from reports.compare.page import render
-from reports.compare.text import markdown, terminal
+from reports.compare.text import terminal
 from tests.reports.remeasured import remeasured
 from tests.reports.test_compare import SQUARE, change_of, held
 
