@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.duet import against
-from bench.engine import claims, command_line, preflight, replay, summary
+from bench.engine import claims, command_line, preflight, recovery, replay, summary
 from bench.engine.case import Case
 from bench.engine.conductor import Conductor
 from bench.engine.machine import Machine
@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))
+        recovery.check(config, _json_path(config), duet=both is not None)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
@@ -189,7 +190,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """The selection is final: fix the families."""
-    session.config.stash[SESSION].plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    state = session.config.stash[SESSION]
+    state.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    recovery.begin(session.config, state, _json_path(session.config))
 
 
 @pytest.fixture
@@ -284,7 +287,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
     path = _json_path(config)
-    if path is not None and session.records() and path.exists():
+    if path is not None and session.records() and path.exists() and not session.unwritten:
         report = path.with_suffix(".html")
         terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")
     elif session.records():

@@ -20,6 +20,7 @@ from bench.engine.schema import (
     RunRecord,
     SpeedupRecord,
 )
+from reports import journal
 from reports.contract import ContractError, check, shown
 
 MAX_BYTES = 200 * 2**20
@@ -57,7 +58,8 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        return from_json(_decode(_read(path)), path.name)
+        content = _read(path)
+        return from_json(journal.document(content) if journal.is_journal(content) else _decode(content), path.name)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 

@@ -63,8 +63,15 @@ FLAGS: tuple[tuple[str, str], ...] = (
 )
 
 
+RESUME = (
+    "go on with a run that was cut short, from the journal beside its --benchmark-json: what it measured is not "
+    "measured again (default: measure all; an unfinished run's journal is kept under another name)"
+)
+
+
 def add_to(group: Any) -> None:
     """Declare them all in a group of pytest's options."""
+    group.addoption("--resume", action="store_true", help=RESUME)
     for name, metavar, text in VALUES:
         group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
     group.addoption(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from bench.engine.session import Session
 
 
-def run_record(session: Session) -> RunRecord:
-    """What a session was asked for, measured and left out; its cases' records get their noise."""
+def about(session: Session) -> RunRecord:
+    """What a session was asked for, and what it measured and left out so far."""
     options = session.options
     listed = {
         "device": options.devices,
@@ -58,6 +58,16 @@ def run_record(session: Session) -> RunRecord:
         ceilings=session.ceilings,
         pilots=session.watch.pilots,
     )
+    if session.resumed:
+        made["resumed"] = session.resumed
+    if session.stopped:
+        made["stopped"] = session.stopped
+    return made
+
+
+def run_record(session: Session) -> RunRecord:
+    """The run as it came out; its cases' records get their noise."""
+    made = about(session)
     session.timeline.stop()
     if gpus := session.timeline.records():
         made["gpus"] = gpus

@@ -331,6 +331,16 @@ class DuetRecord(TypedDict):
     threshold: float
 
 
+class ResumedRecord(TypedDict):
+    """A run that ended before its time was gone on with, from its journal."""
+
+    at: float  # seconds into the run; the time in between does not count
+    started: str  # ISO 8601, UTC
+    machine: dict[str, str | int | float | bool | None]  # as of then; it is the same machine
+    warnings: list[str]  # about its state as of then
+    families: int  # finished before
+
+
 class RunRecord(TypedDict):
     """The run as a whole, under the file's top-level ``"torchduet"``."""
 
@@ -345,6 +355,8 @@ class RunRecord(TypedDict):
     unavailable: list[Unavailable]
     warnings: list[str]
     unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
+    stopped: NotRequired[str]  # why it was
+    resumed: NotRequired[list[ResumedRecord]]
     ceilings: NotRequired[list[CeilingRecord]]
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]

@@ -15,15 +15,18 @@ from bench.engine.case import Case, Family, workload_of
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.energy import ENERGY_SECONDS
 from bench.engine.gpus import Gpus
+from bench.engine.journal import Entry, Journal
 from bench.engine.machine import Machine
 from bench.engine.options import Options
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
+from bench.engine.resume import Spent, family_entry
 from bench.engine.run_record import run_record
-from bench.engine.schema import CeilingRecord, Record, RunRecord, SelfCheckRecord
+from bench.engine.schema import CeilingRecord, Record, ResumedRecord, RunRecord, SelfCheckRecord
 from bench.engine.selection import Selection
-from bench.engine.slowness import Slowness
+from bench.engine.slowness import Slowness, too_slow
 from bench.engine.task import Task
+from bench.engine.timed import Timed
 from bench.engine.timeline import Timeline
 from bench.engine.twins import with_twins
 from bench.engine.watch import Watch
@@ -55,6 +58,8 @@ class Session:
     claims_only: bool = False
     show: Callable[[str], None] = lambda _: None
 
+    resumable = True  # whether it keeps a journal
+
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
         self.begun = monotonic()
@@ -72,7 +77,14 @@ class Session:
         gpus = Gpus(list(used.values()))
         self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
-        self._measured = 0
+        self.journal: Journal | None = None
+        self.learned: list[tuple[Family, Spent]] = []  # of every family that is done, in a resumed run from before, too
+        self.spent: tuple[float, float] | None = None  # seconds (of the budget, set aside) before it was resumed
+        self.resumed: list[ResumedRecord] = []
+        self.finished = False
+        self.unwritten = False  # the JSON could not be written
+        self.stopped = ""  # why the run ends early
+        self._timed: Timed | None = None  # the family that was measured last
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Fix the families: called once, when pytest has made its selection."""
@@ -95,28 +107,59 @@ class Session:
             self.outcomes[case] = Skip(obstacle[1])
         elif case not in self.outcomes:
             family = next(family for family in self.families if case in family.reported)
-            self.outcomes.update(self._measure(family))
-            if self._measured == len(self.families):
-                self._finish()
+            self._timed = None
+            outcomes = self._measure(family)
+            self.outcomes.update(outcomes)
+            if self.journal is not None:
+                self.write(family_entry(self, family, outcomes, self.learned[-1][1], self._timed))
+        if self.families and self.measured == len(self.families) and not self.finished:
+            self._finish()
+            self.finished = True
+            self.write({"kind": "end"})
         return self.outcomes[case]
+
+    @property
+    def measured(self) -> int:
+        """Families that are done."""
+        return len(self.learned)
+
+    def elapsed(self) -> float:
+        """Seconds into the run."""
+        return monotonic() - self.begun
+
+    def write(self, entry: Entry) -> None:
+        """Add an entry to the journal, if there is one."""
+        if self.journal is not None and not self.journal.problem:
+            self.journal.append({"at": self.elapsed(), **entry})
+            if self.journal.problem:
+                self.warnings.append(f"if this run is cut short it cannot be resumed: {self.journal.problem}")
+
+    def _done(self, family: Family, spent: Spent) -> None:
+        assert self.budget is not None
+        self.learned.append((family, spent))
+        self._learn(self.budget, family, spent)
+
+    def _learn(self, budget: Budget, family: Family, spent: Spent) -> None:
+        budget.done(family, spent.fixed, spent.timing)
+        self.slowness.known += spent.slow
+        for stage, seconds in spent.stages.items():
+            self.seconds[stage] += seconds
 
     def _measure(self, family: Family) -> dict[Case, Outcome]:
         if self.budget is None:
             self.show("starting: importing torch and its compiler once for all workers")
             self._await_workers()
-            self.startup = monotonic() - self.begun
             self._start_budget(family)
         assert self.budget is not None
-        self._measured += 1
         planned = family
         family, hopeless = self.slowness.split(planned)
         skips: dict[Case, Outcome] = {case: Skip(reason) for case, reason in hopeless.items()}
         if not family.reported:
-            self.budget.done(planned)
+            self._done(planned, Spent())
             return skips
         seconds = LEAST_SECONDS if self.check_only else self.budget.allot(planned)
         if seconds is None:
-            self.budget.done(planned)
+            self._done(planned, Spent())
             return skips | dict.fromkeys(family.reported, Skip(self._too_short()))
 
         def listen(progress: Progress) -> None:
@@ -128,18 +171,16 @@ class Session:
 
         self.show(f"{self._place()} {family.name} · {self._left()}")
         if not self.check_only:
-            self.watch.pilots_before(family.name)
+            self._pilots_before(family.name)
         started = monotonic()
         try:
             result = self.conductor.measure(self._task(family, seconds), listen)
         except WorkerError as error:
-            self.budget.done(planned)
+            self._done(planned, Spent(died=True))
             return skips | dict.fromkeys(family.reported, f"{family.name}: {error}")
         timing = result.seconds["timed"] + result.seconds["warming"]
-        self.slowness.note(result.results)
-        self.budget.done(planned, monotonic() - started - timing, (seconds, timing))
-        for stage, spent in result.seconds.items():
-            self.seconds[stage] += spent
+        fixed, slow = monotonic() - started - timing, too_slow(result.results)
+        self._done(planned, Spent(fixed, (seconds, timing), result.seconds, slow))
         if self.check_only:
             found = {each.case: each for each in result.results}
             return {
@@ -148,8 +189,15 @@ class Session:
             }
         made = records(family, result, workload_of(family.reference))
         self._hint_at_energy(made)
-        self.watch.note(started, result, made)
+        self._timed = self.watch.note(started, result, made)
         return skips | made
+
+    def _pilots_before(self, family: str, *, due: bool = False) -> None:
+        """Time the pilots if they are due, and keep that."""
+        before = len(self.watch.pilots)
+        self.watch.pilots_before(family, due=due)
+        for pilot in self.watch.pilots[before:]:
+            self.write({"kind": "pilot", "pilot": pilot})
 
     def _hint_at_energy(self, made: dict[Case, Outcome]) -> None:
         """Say once for each reason why energies that were asked for are not known."""
@@ -188,21 +236,34 @@ class Session:
 
     def _start_budget(self, first: Family) -> None:
         extra = ENERGY_SECONDS if self.options.energy else 0.0
+        began, (spent, set_aside) = self.elapsed(), self.spent or (0.0, 0.0)
         self.budget = Budget(
-            self.options.budget_seconds, self.families, self.call_seconds(), extra, asked_for=self.options.budget_given
+            self.options.budget_seconds,
+            self.families,
+            self.call_seconds(),
+            extra,
+            asked_for=self.options.budget_given,
+            spent=spent,
         )
+        for family, known in self.learned:
+            self._learn(self.budget, family, known)
         if self.check_only:
             return
-        started = monotonic()
         self.timeline.start()
-        self._measure_ceilings()
-        self.watch.pilots_before(first.name)
-        self.budget.set_aside(monotonic() - started)  # both are measured once more at the end
+        if self.spent is not None:
+            self._pilots_before(first.name, due=True)
+        else:
+            self.startup = began
+            self._measure_ceilings()
+            self._pilots_before(first.name)
+            set_aside = self.elapsed() - began  # both are measured once more at the end
+            self.write({"kind": "began", "at": began, "startup": began, "set_aside": set_aside})
+        self.budget.set_aside(set_aside)
 
     def _finish(self) -> None:
         """After the last family."""
         if not self.check_only:
-            self.watch.pilots_before("", due=True)
+            self._pilots_before("", due=True)
             self._measure_ceilings()
 
     def _measure_ceilings(self) -> None:
@@ -218,9 +279,10 @@ class Session:
             self.warnings.append(f"the machine's ceilings are not known: {error}")
         else:
             self.ceilings = highest([self.ceilings, measured])
+            self.write({"kind": "ceilings", "ceilings": measured})
 
     def _place(self) -> str:
-        return f"[{self._measured}/{len(self.families)}]"
+        return f"[{self.measured + 1}/{len(self.families)}]"
 
     def _too_short(self) -> str:
         return (
@@ -230,8 +292,8 @@ class Session:
 
     def _left(self) -> str:
         assert self.budget is not None
-        done = sum(len(family.cases) for family in self.families[: self._measured - 1])
-        ahead = sum(len(family.cases) for family in self.families[self._measured - 1 :])
+        done = sum(len(family.cases) for family, _ in self.learned)
+        ahead = sum(len(family.cases) for family in self.families) - done
         left = max(0.0, self.budget.seconds_left())
         if done:
             elapsed = monotonic() - self.begun - self.startup
