@@ -18,7 +18,8 @@ import pytest
 from bench.duet import against
 from bench.engine import claims, command_line, preflight, recovery, replay, summary
 from bench.engine.case import Case
-from bench.engine.conductor import Conductor
+from bench.engine.conductor import Conductor, silent_seconds
+from bench.engine.interrupt import Interruption
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError
 from bench.engine.progress import ProgressLine
@@ -68,7 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else preflight.load_warnings(options.threads or cores())
-    conductor = Conductor()
+    interruption = Interruption()
+    interruption.listen()
+    config.add_cleanup(interruption.restore)
+    silent = options.hang_seconds or silent_seconds(options.budget_seconds)
+    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked)
     config.add_cleanup(conductor.close)
     everything = options.suites is None and options.modes is None and not config.option.keyword
     if everything and not selecting_only:
@@ -79,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "warnings": warnings,
         "data": data,
         "claims_only": claims_only,
+        "interruption": interruption,
     }
     machine = _machine(conductor)
     if both is None:
@@ -192,7 +198,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """The selection is final: fix the families."""
     state = session.config.stash[SESSION]
     state.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    state.interruption.soft = state.resumable  # two interpreters that time each other cannot be asked to finish
     recovery.begin(session.config, state, _json_path(session.config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """A run that ends early still hands over what it has measured; other items are passed over."""
+    session = item.config.stash[SESSION]
+    return None if CASE not in item.stash or session.reaches(item.stash[CASE]) else True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Say by the exit code that the run was interrupted, or could not be written."""
+    recovery.exit_code(session, session.config.stash[SESSION])
 
 
 @pytest.fixture
@@ -282,7 +301,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
-    for line in (*session.hints, *summary.noise_of(noise), *summary.unclear(session.records(), noise)):
+    for line in (
+        *recovery.closing(session, _json_path(config)),
+        *session.hints,
+        *summary.noise_of(noise),
+        *summary.unclear(session.records(), noise),
+    ):
         terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")

@@ -46,6 +46,12 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         + ")",
     ),
     (
+        "--hang-after",
+        "TIME",
+        "a worker that reports nothing for so long is killed with its children, and its family fails "
+        "(default: as long as the budget, from 3m to 10m)",
+    ),
+    (
         "--slowdowns",
         "LIST",
         "what --aa slows the copies down by, e.g. 3%%,10%%, or none "
@@ -92,4 +98,4 @@ def read(config: Any) -> Options:
         OptionError: a value that cannot be used.
     """
     given = [*(name for name, *_ in VALUES), "--suite", *(name for name, _ in FLAGS)]
-    return parse(**{name.removeprefix("--"): config.getoption(name) for name in given})
+    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given})

@@ -31,6 +31,7 @@ class Options:
     threads: int | None
     budget_seconds: float
     budget_given: bool = False
+    hang_seconds: float | None = None
     cold: bool = False
     energy: bool = False
     headroom: bool = False
@@ -150,6 +151,7 @@ def parse(
     threads: str | None,
     budget: str | None,
     cache: str | None = None,
+    hang_after: str | None = None,
     energy: bool = False,
     headroom: bool = False,
     aa: bool = False,
@@ -175,6 +177,7 @@ def parse(
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
         budget_given=budget is not None,
+        hang_seconds=None if hang_after is None else parse_duration("--hang-after", hang_after),
         cold=parse_cache(cache),
         energy=energy,
         headroom=headroom,

@@ -54,8 +54,29 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
         reporter.write_line(f"torchduet: {line}")
 
 
+def exit_code(pytest_session: pytest.Session, session: Session) -> None:
+    """130 after Ctrl-C and 143 after SIGTERM, as shells have it; 1 where the JSON could not be written."""
+    if session.interruption.asked():
+        pytest_session.exitstatus = session.interruption.exit_code
+    elif session.unwritten and pytest_session.exitstatus == pytest.ExitCode.OK:
+        pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def closing(session: Session, run: Path | None) -> list[str]:
+    """What to say of a run that ended early."""
+    if not session.stopped and not session.interruption.asked():
+        return []
+    why = session.stopped or f"it was interrupted by {session.interruption.name}"
+    lines = [f"the run stopped early, {why}: {session.measured} of {len(session.families)} families are measured"]
+    if session.journal is not None and run is not None and not session.finished:
+        lines.append(f"to go on with it, give the same options and --resume; {path_for(run)} holds what it measured")
+    return lines
+
+
 def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> None:
     """In place of pytest-benchmark's own writing, which empties the file first."""
+    if session.interruption.twice:
+        return  # stop now: the journal has it all
     try:
         write_whole(safe_dumps(output, ensure_ascii=True, indent=4).encode(), run)  # type: ignore[no-untyped-call]
     except OSError as error:
@@ -63,8 +84,6 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
         session.unwritten = True
         return
     config._benchmarksession.logger.info(f"Wrote benchmark data in: {run}", purple=True)  # type: ignore[attr-defined]
-    if session.journal is not None and not session.finished:
-        session.hints.append(f"the run is not finished; to go on with it, give the same options and --resume: {run}")
 
 
 def _remedy(session: Session, run: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -42,14 +42,14 @@ class Spent:
         timing: seconds (allotted, used) for timing; None: it came to none.
         stages: seconds by stage.
         slow: (case, seconds of one call) of what was too slow.
-        died: its worker gave no answer.
+        again: its worker gave no answer, or it was cut short: resumed, the run tries it again, if it was the last.
     """
 
     fixed: float | None = None
     timing: tuple[float, float] | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
     slow: tuple[tuple[Case, float], ...] = ()
-    died: bool = False
+    again: bool = False
 
 
 def begin(session: Session, run: Path, *, resume: bool) -> list[str]:
@@ -96,7 +96,10 @@ def header(session: Session) -> Entry:
 
 def identity(session: Session) -> dict[str, dict[str, Any]]:
     """All that must be the same for two processes' records to be one run's."""
-    options = asdict(session.options) | {"threads": session.threads, "claims_only": session.claims_only}
+    options = asdict(replace(session.options, hang_seconds=None)) | {
+        "threads": session.threads,
+        "claims_only": session.claims_only,
+    }
     machine = session.machine.facts() | {"node": platform.node()}
     machine |= {name: uuid for name, uuid in session.machine.uuids().items() if name != "cuda"}
     return {
@@ -194,13 +197,17 @@ def outcome_of(entry: Entry) -> Outcome:
 
 
 def finished(content: Content) -> list[Entry]:
-    """The families' entries, the last of each; without those at the end whose workers died.
+    """The families' entries, the last of each."""
+    found = {str(entry["name"]): entry for entry in content.entries if entry["kind"] == "family"}
+    return list(found.values())
 
-    What killed them may have been what ended the run: they are tried again.
+
+def settled(content: Content) -> list[Entry]:
+    """The families that need not be measured again: without those at the end whose workers died, or that were cut
+    short: what killed them may have been what ended the run.
     """
-    families = {str(entry["name"]): entry for entry in content.entries if entry["kind"] == "family"}
-    found = list(families.values())
-    while found and found[-1]["spent"]["died"]:
+    found = finished(content)
+    while found and found[-1]["spent"]["again"]:
         found.pop()
     return found
 
@@ -211,7 +218,7 @@ def restore(session: Session, content: Content) -> None:
     cases = {case.id: case for family in session.families for case in family.cases}
     entries, at = content.entries, max((entry["at"] for entry in content.entries), default=0.0)
     timings: list[Timed] = []
-    before, known = list(session.warnings), finished(content)
+    before, known = list(session.warnings), settled(content)
     for entry in known:
         outcomes = {case: outcome_of(one) for case, one in entry["outcomes"].items()}
         session.outcomes.update({cases[case]: outcome for case, outcome in outcomes.items()})

@@ -12,9 +12,11 @@ from time import monotonic
 from bench.engine import self_check
 from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
 from bench.engine.case import Case, Family, workload_of
-from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.conductor import Conductor, StoppedError, WorkerError
 from bench.engine.energy import ENERGY_SECONDS
+from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.gpus import Gpus
+from bench.engine.interrupt import Interruption
 from bench.engine.journal import Entry, Journal
 from bench.engine.machine import Machine
 from bench.engine.options import Options
@@ -25,6 +27,7 @@ from bench.engine.run_record import run_record
 from bench.engine.schema import CeilingRecord, Record, ResumedRecord, RunRecord, SelfCheckRecord
 from bench.engine.selection import Selection
 from bench.engine.slowness import Slowness, too_slow
+from bench.engine.stopping import INTERRUPTED
 from bench.engine.task import Task
 from bench.engine.timed import Timed
 from bench.engine.timeline import Timeline
@@ -35,6 +38,7 @@ from suites.workload import COMPILED, cores
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MOST_CEILING_SECONDS = 1.5
+MOST_DEATHS = 3  # of workers, of as many workloads, until the run stops with what it has
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Session:
     data: str | None = None
     claims_only: bool = False
     show: Callable[[str], None] = lambda _: None
+    interruption: Interruption = field(default_factory=Interruption)
 
     resumable = True  # whether it keeps a journal
 
@@ -84,6 +89,7 @@ class Session:
         self.finished = False
         self.unwritten = False  # the JSON could not be written
         self.stopped = ""  # why the run ends early
+        self._deaths: list[str] = []  # workloads whose workers gave no answer, one after the other
         self._timed: Timed | None = None  # the family that was measured last
 
     def plan(self, selected: Sequence[Case]) -> None:
@@ -105,18 +111,39 @@ class Session:
         obstacle = self.machine.unavailable(case)
         if obstacle is not None:
             self.outcomes[case] = Skip(obstacle[1])
-        elif case not in self.outcomes:
-            family = next(family for family in self.families if case in family.reported)
-            self._timed = None
-            outcomes = self._measure(family)
-            self.outcomes.update(outcomes)
-            if self.journal is not None:
-                self.write(family_entry(self, family, outcomes, self.learned[-1][1], self._timed))
-        if self.families and self.measured == len(self.families) and not self.finished:
-            self._finish()
-            self.finished = True
-            self.write({"kind": "end"})
-        return self.outcomes[case]
+            return self.outcomes[case]
+        try:
+            if case not in self.outcomes:
+                self._bring(next(family for family in self.families if case in family.reported))
+            if self.families and self.measured == len(self.families) and not self.finished:
+                self._finish()
+                self.finished = True
+                self.write({"kind": "end"})
+        except StoppedError:
+            self.stopped = self.stopped or f"it was interrupted by {self.interruption.name}"
+        return self.outcomes.get(case, Skip(f"not measured: {self.stopped}"))
+
+    def reaches(self, case: Case) -> bool:
+        """Whether there is an outcome of the case, or the run still goes on to it."""
+        if self.interruption.asked() and not self.stopped:
+            self.stopped = f"it was interrupted by {self.interruption.name}"
+        return not self.stopped or case in self.outcomes
+
+    def _bring(self, family: Family) -> None:
+        """Measure a family, and keep what came out."""
+        if self.interruption.asked():
+            raise StoppedError
+        self._timed = None
+        outcomes = self._measure(family)
+        self.outcomes.update(outcomes)
+        if self.journal is not None:
+            self.write(family_entry(self, family, outcomes, self.learned[-1][1], self._timed))
+
+    def _count_deaths(self, family: Family) -> None:
+        """Several workloads in a row whose workers die: something is wrong with more than the workloads."""
+        self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
+        if len(set(self._deaths)) >= MOST_DEATHS:
+            self.stopped = f"the workers of {MOST_DEATHS} workloads gave no answer one after the other"
 
     @property
     def measured(self) -> int:
@@ -176,11 +203,16 @@ class Session:
         try:
             result = self.conductor.measure(self._task(family, seconds), listen)
         except WorkerError as error:
-            self._done(planned, Spent(died=True))
+            self._done(planned, Spent(again=True))
+            self._count_deaths(family)
             return skips | dict.fromkeys(family.reported, f"{family.name}: {error}")
+        self._deaths.clear()
+        interrupted = result.stop == INTERRUPTED
+        if interrupted and any(one.blocks and len(one.blocks) < MIN_PLACEMENTS for one in result.results):
+            raise StoppedError
         timing = result.seconds["timed"] + result.seconds["warming"]
         fixed, slow = monotonic() - started - timing, too_slow(result.results)
-        self._done(planned, Spent(fixed, (seconds, timing), result.seconds, slow))
+        self._done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, again=interrupted))
         if self.check_only:
             found = {each.case: each for each in result.results}
             return {
