@@ -77,6 +77,9 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
     """In place of pytest-benchmark's own writing, which empties the file first."""
     if session.interruption.twice:
         return  # stop now: the journal has it all
+    if not run.parent.is_dir():
+        run.parent.mkdir(parents=True, exist_ok=True)
+        session.hints.append(f"{run.parent} had vanished; it was made anew")
     try:
         write_whole(safe_dumps(output, ensure_ascii=True, indent=4).encode(), run)  # type: ignore[no-untyped-call]
     except OSError as error:

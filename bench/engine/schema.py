@@ -45,7 +45,8 @@ class TimingRecord(TypedDict):
     clock: str  # "perf_counter" or "cuda_events"
     calls_per_block: int
     blocks: list[list[float]]
-    stop: str  # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements; or "interrupted"
+    # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements; "interrupted"
+    stop: str
     seconds: float  # per call: Hodges-Lehmann over placements' medians
     low: float | None  # its 99 % interval; None with fewer than 8 placements
     high: float | None

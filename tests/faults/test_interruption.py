@@ -1,4 +1,4 @@
-"""Ctrl-C or SIGTERM once: what there is is written; twice: at once, and the journal is intact. Nothing is left behind."""
+"""Ctrl-C or SIGTERM once: what there is is written; twice: it stops at once. Nothing is lost or left behind."""
 
 import json
 import shutil
