@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.duet import against
-from bench.engine import claims, command_line, preflight, recovery, replay, summary
+from bench.engine import claims, command_line, preflight, recovery, replay, summary, terminal
 from bench.engine.case import Case
 from bench.engine.conductor import Conductor, silent_seconds
 from bench.engine.interrupt import Interruption
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError
-from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
@@ -63,15 +61,16 @@ def pytest_configure(config: pytest.Config) -> None:
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))
         recovery.check(config, _json_path(config), duet=both is not None)
+        interruption = Interruption()
+        interruption.listen()
+        config.add_cleanup(interruption.restore)
+        together = recovery.alone(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
-    warnings = [] if selecting_only else preflight.load_warnings(options.threads or cores())
-    interruption = Interruption()
-    interruption.listen()
-    config.add_cleanup(interruption.restore)
+    warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
     conductor = Conductor(silent_seconds=silent, stopping=interruption.asked)
     config.add_cleanup(conductor.close)
@@ -232,7 +231,7 @@ def measured(
     session = config.stash[SESSION]
 
     def measure() -> None:
-        with _progress(config, session):
+        with terminal.progress(config, session):
             outcome = session.outcome(item.stash[CASE])
         if isinstance(outcome, Skip):
             pytest.skip(outcome.reason)
@@ -248,36 +247,6 @@ def measured(
         replay.replay(item, benchmark, samples(outcome))
 
     return measure
-
-
-@contextlib.contextmanager
-def _progress(config: pytest.Config, session: Session) -> Iterator[None]:
-    writer = config.get_terminal_writer()
-    capture = config.pluginmanager.getplugin("capturemanager")
-    quiet = config.get_verbosity() < 0
-
-    @contextlib.contextmanager
-    def uncaptured() -> Iterator[None]:
-        if capture is None:
-            yield
-        else:
-            with capture.global_and_fixture_disabled():
-                yield
-
-    with uncaptured():
-        line = ProgressLine(sys.stderr, lambda: writer.width_of_current_line)
-
-    def show(text: str) -> None:
-        if not quiet:
-            with uncaptured():
-                line.show(text)
-
-    session.show = show
-    try:
-        yield
-    finally:
-        with uncaptured():
-            line.clear()
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.engine import lock
 from bench.engine.budget import TIER_BUDGET
 from bench.engine.options import Options, parse
 from bench.engine.twins import SLOWDOWNS
@@ -75,9 +76,16 @@ RESUME = (
 )
 
 
+WHEN_BUSY = (
+    "while another run is measuring on this machine: wait for its end (default), refuse, or go, which the record then "
+    f"says; runs know each other by the file torchduet.lock in the temporary folder, or {lock.VARIABLE}"
+)
+
+
 def add_to(group: Any) -> None:
     """Declare them all in a group of pytest's options."""
     group.addoption("--resume", action="store_true", help=RESUME)
+    group.addoption("--when-busy", metavar="WHAT", default=lock.WAIT, help=WHEN_BUSY)
     for name, metavar, text in VALUES:
         group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
     group.addoption(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +16,8 @@ from time import monotonic
 from typing import Any
 
 from bench.engine import worker
+from bench.engine.ending import end, ending, keep_short, printed
+from bench.engine.folder import RunFolder
 from bench.engine.inbox import GarbageError, Inbox
 from bench.engine.machine import Machine
 from bench.engine.schema import CeilingRecord
@@ -25,7 +26,6 @@ from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Task
 SILENT_SECONDS = 600.0
 LEAST_SILENT_SECONDS = 180.0
 GRACE_SECONDS = 6.0  # for what is being timed, when the run is to end: a CI's SIGKILL follows its SIGTERM after 10 s
-MOST_LOG_BYTES = 2**26
 POLL_SECONDS = 0.2
 LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
 
@@ -58,7 +58,7 @@ class Conductor:
 
     def __init__(self, *, silent_seconds: float = SILENT_SECONDS, stopping: Callable[[], bool] = lambda: False) -> None:
         self._silent_seconds, self._stopping = silent_seconds, stopping
-        self._folder = tempfile.TemporaryDirectory(prefix="torchduet-", ignore_cleanup_errors=True)
+        self._folder = RunFolder()
         self._workers = 0
         self._environment: dict[str, str] = {}
         self._running = False
@@ -178,9 +178,9 @@ class Conductor:
             heard.close()
             answer = self._listen(process, Inbox(ours), orders, listen, log)
         finally:
-            _end(process)
-            for end in (ours, theirs, heard, orders):
-                end.close()
+            end(process)
+            for connection in (ours, theirs, heard, orders):
+                connection.close()
         if answer.error is not None:
             raise WorkerError(f"the worker failed: {answer.error}{printed(log)}")
         return answer.value
@@ -218,14 +218,7 @@ class Conductor:
                     asked = monotonic()
                     with contextlib.suppress(OSError):
                         orders.send(True)
-            _keep_short(log)
-
-
-def _keep_short(log: Path) -> None:
-    """What a worker prints must not fill the disk; it goes on at the file's end."""
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > MOST_LOG_BYTES:
-            os.truncate(log, 0)
+            keep_short(log)
 
 
 def room_for_sockets() -> bool:
@@ -259,38 +252,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def ending(exitcode: int | None) -> str:
-    """How a process ended, in words that follow its name."""
-    if exitcode is None:
-        return "closed its channel and went on running; it was killed"
-    if exitcode >= 0:
-        return f"ended with exit code {exitcode} and no answer"
-    try:
-        name = signal.Signals(-exitcode).name
-    except ValueError:
-        name = f"signal {-exitcode}"
-    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
-
-
-def printed(log: Path) -> str:
-    """A worker's last output behind the reason why it ended; empty if it printed nothing."""
-    lines = worker.last_lines(log)
-    return f"\nIts last output:\n{lines}" if lines else ""
-
-
-def _end(process: BaseProcess) -> None:
-    """Kill the worker's process group, children included, and wait for it."""
-    if process.pid is None:
-        return
-    try:
-        process.join(0.5)
-    finally:  # a second Ctrl-C must not leave it running
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-        if process.is_alive():
-            process.kill()
-        process.join(10)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_benchmark.utils import safe_dumps
 
-from bench.engine import resume
+from bench.engine import lock, resume
 from bench.engine.files import write_whole
 from bench.engine.journal import JournalError, path_for
 from bench.engine.options import OptionError
@@ -29,6 +30,21 @@ def check(config: pytest.Config, run: Path | None, *, duet: bool) -> None:
         raise OptionError("--resume: a comparison of two sides (--against…) cannot be resumed; leave it out")
     if config.getoption("benchmark_disable", False):
         raise OptionError("--resume: nothing is timed with --benchmark-disable, so there is nothing to go on with")
+
+
+def alone(config: pytest.Config) -> list[str]:
+    """See to it that no other run is measuring; returns a warning where one is all the same.
+
+    Raises:
+        OptionError: one is, and this one is not to wait.
+    """
+    what = lock.parse(config.getoption("when_busy"))
+    if config.option.collectonly or config.getoption("benchmark_disable", False):
+        return []
+    taken = lock.Lock(lock.place())
+    config.add_cleanup(taken.free)
+    warning = taken.take(what, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
+    return [] if warning is None else [warning]
 
 
 def begin(config: pytest.Config, session: Session, run: Path | None) -> None:

@@ -25,7 +25,7 @@ from bench.engine.timed import Timed
 from suites.registry import names
 
 if TYPE_CHECKING:
-    from bench.engine.session import Session
+    from bench.engine.state import State
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("torchduet", "numpy", "torch")
@@ -52,7 +52,7 @@ class Spent:
     again: bool = False
 
 
-def begin(session: Session, run: Path, *, resume: bool) -> list[str]:
+def begin(session: State, run: Path, *, resume: bool) -> list[str]:
     """Open the run's journal, to go on with it or to begin a new one; returns what to tell the user.
 
     Raises:
@@ -85,7 +85,7 @@ def begin(session: Session, run: Path, *, resume: bool) -> list[str]:
     return lines
 
 
-def header(session: Session) -> Entry:
+def header(session: State) -> Entry:
     """The first entry: which run this is, and what is planned."""
     return {
         "identity": identity(session),
@@ -94,7 +94,7 @@ def header(session: Session) -> Entry:
     }
 
 
-def identity(session: Session) -> dict[str, dict[str, Any]]:
+def identity(session: State) -> dict[str, dict[str, Any]]:
     """All that must be the same for two processes' records to be one run's."""
     options = asdict(replace(session.options, hang_seconds=None)) | {
         "threads": session.threads,
@@ -161,7 +161,7 @@ def _shown(value: Any) -> str:
 
 
 def family_entry(
-    session: Session, family: Family, outcomes: Mapping[Case, Outcome], spent: Spent, timed: Timed | None
+    session: State, family: Family, outcomes: Mapping[Case, Outcome], spent: Spent, timed: Timed | None
 ) -> Entry:
     """A finished family."""
     return {
@@ -212,7 +212,7 @@ def settled(content: Content) -> list[Entry]:
     return found
 
 
-def restore(session: Session, content: Content) -> None:
+def restore(session: State, content: Content) -> None:
     """Put a session where the one that wrote the journal stood after its last entry."""
     families = {family.name: family for family in session.families}
     cases = {case.id: case for family in session.families for case in family.cases}

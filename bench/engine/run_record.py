@@ -10,10 +10,10 @@ from bench.engine.record import Skip
 from bench.engine.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
 
 if TYPE_CHECKING:
-    from bench.engine.session import Session
+    from bench.engine.state import State
 
 
-def about(session: Session) -> RunRecord:
+def about(session: State) -> RunRecord:
     """What a session was asked for, and what it measured and left out so far."""
     options = session.options
     listed = {
@@ -65,7 +65,7 @@ def about(session: Session) -> RunRecord:
     return made
 
 
-def run_record(session: Session) -> RunRecord:
+def run_record(session: State) -> RunRecord:
     """The run as it came out; its cases' records get their noise."""
     made = about(session)
     session.timeline.stop()

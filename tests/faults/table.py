@@ -119,6 +119,16 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
         "test_twice_it_stops_at_once_and_the_journal_is_intact",
     ),
     (
+        "another run is measuring on the machine",
+        "it is waited for, unless this one is to refuse, or to go on and say so in its record",
+        "test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_so",
+    ),
+    (
+        "a link lies where the lock would be",
+        "it is not followed",
+        "test_a_link_in_its_place_is_not_followed",
+    ),
+    (
         "the workers of three workloads die in a row",
         "the run stops with what it has",
         "test_three_workloads_in_a_row_without_an_answer_end_the_run",
@@ -129,7 +139,7 @@ HEAD = """# What becomes of a run when something goes wrong
 
 Each fault is injected by a test with a real process and a real signal (`pytest tests/faults`); this table is
 made of what those tests hold true (`pytest tests/faults --write-table`). After each of them no process, no
-shared memory and, but for SIGKILL, no temporary folder is left.
+shared memory and no temporary folder is left; the folder of a run that was killed by SIGKILL is removed by the next.
 
 """
 
