@@ -56,6 +56,6 @@ class Interruption:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         first, self.number = not self.number, self.number or number
-        if not (first and self.soft):
-            self.twice = True
+        self.twice = not first
+        if self.twice or not self.soft:
             raise KeyboardInterrupt

@@ -80,11 +80,12 @@ def exit_code(pytest_session: pytest.Session, session: Session) -> None:
 
 def closing(session: Session, run: Path | None) -> list[str]:
     """What to say of a run that ended early."""
-    if not session.stopped and not session.interruption.asked():
-        return []
-    why = session.stopped or f"it was interrupted by {session.interruption.name}"
-    lines = [f"the run stopped early, {why}: {session.measured} of {len(session.families)} families are measured"]
-    if session.journal is not None and run is not None and not session.finished:
+    lines = []
+    if session.stopped or session.interruption.asked():
+        why = session.stopped or f"it was interrupted by {session.interruption.name}"
+        number = f"{session.measured} of {len(session.families)} families are measured"
+        lines.append(f"the run stopped early, {why}: {number}")
+    if session.journal is not None and run is not None and session.measured and not session.finished:
         lines.append(f"to go on with it, give the same options and --resume; {path_for(run)} holds what it measured")
     return lines
 

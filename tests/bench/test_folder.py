@@ -14,7 +14,8 @@ from tests.bench.test_left_behind import ROOT
 KILLED = """
 import os, signal
 from bench.engine.folder import RunFolder
-print(RunFolder().name, flush=True)
+folder = RunFolder()
+print(folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
