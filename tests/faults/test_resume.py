@@ -28,7 +28,7 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
     traces: Traces, tmp_path: Path
 ) -> None:
     run = tmp_path / "run.json"
-    killed = Bench(traces, run)
+    killed = Bench(traces, run, budget="2m")  # so much that a busy machine leaves nothing out
     killed.until_families(1)
     killed.signal(signal.SIGKILL)
     killed.end()
@@ -38,7 +38,7 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
     with killed.journal.open("ab") as file:
         file.write(b'{"crc32":"00000000","entry":{"kind":"fam')  # torn off in the middle of a line
 
-    refused_code, refused = Bench(traces, run, "--resume", "--tier", "full").end()
+    refused_code, refused = Bench(traces, run, "--resume", "--tier", "full", budget="2m").end()
     assert refused_code == 4
     assert "option tier: quick there, full here" in refused
     assert "Traceback" not in refused
@@ -54,7 +54,7 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
     assert rendered.returncode == 0, rendered.stderr
     assert f"This run was stopped: {len(before)} of 4 cases" in page.read_text()
 
-    code, output = Bench(traces, run, "--resume").end()
+    code, output = Bench(traces, run, "--resume", budget="2m").end()
     assert code == 0, output
     assert f"resumed from {killed.journal}" in output
     assert "1 damaged line(s)" in output
