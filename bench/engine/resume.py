@@ -224,7 +224,7 @@ def restore(session: State, content: Content) -> None:
         session.outcomes.update({cases[case]: outcome for case, outcome in outcomes.items()})
         if entry["timed"] is not None:
             timings.append(Timed.from_json(entry["timed"], outcomes))
-        session.learned.append((families[entry["name"]], spent_of(entry["spent"], cases)))
+        session.learn(families[entry["name"]], spent_of(entry["spent"], cases))
     for entry in (one for one in entries if one["kind"] == "family"):
         session.warnings[:] = dict.fromkeys([*entry["warnings"], *before])
         session.hints[:] = dict.fromkeys([*session.hints, *entry["hints"]])

@@ -199,7 +199,7 @@ class Session(State):
             spent=spent,
         )
         for family, known in self.learned:
-            self._learn(self.budget, family, known)
+            self.budget.done(family, known.fixed, known.timing)
         if self.check_only:
             return
         self.timeline.start()

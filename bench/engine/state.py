@@ -94,11 +94,12 @@ class State:
 
     def _done(self, family: Family, spent: Spent) -> None:
         assert self.budget is not None
-        self.learned.append((family, spent))
-        self._learn(self.budget, family, spent)
+        self.budget.done(family, spent.fixed, spent.timing)
+        self.learn(family, spent)
 
-    def _learn(self, budget: Budget, family: Family, spent: Spent) -> None:
-        budget.done(family, spent.fixed, spent.timing)
+    def learn(self, family: Family, spent: Spent) -> None:
+        """A family is done, in this process or in the one that is gone on with."""
+        self.learned.append((family, spent))
         self.slowness.known += spent.slow
         for stage, seconds in spent.stages.items():
             self.seconds[stage] += seconds
