@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.duet import against
-from bench.engine import claims, command_line, preflight, replay, summary
+from bench.engine import claims, command_line, preflight, recovery, replay, summary, terminal
 from bench.engine.case import Case
-from bench.engine.conductor import Conductor
+from bench.engine.conductor import Conductor, silent_seconds
+from bench.engine.interrupt import Interruption
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError
 from bench.engine.profile_pass import profiling_of
-from bench.engine.progress import ProgressLine
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
 from bench.engine.session import Session, samples
@@ -63,13 +62,19 @@ def pytest_configure(config: pytest.Config) -> None:
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, _json_path(config))
+        recovery.check(config, _json_path(config), duet=both is not None)
+        interruption = Interruption()
+        interruption.listen()
+        config.add_cleanup(interruption.restore)
+        together = recovery.alone(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
-    warnings = [] if selecting_only else preflight.load_warnings(options.threads or cores())
-    conductor = Conductor()
+    warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
+    silent = options.hang_seconds or silent_seconds(options.budget_seconds)
+    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked)
     config.add_cleanup(conductor.close)
     everything = options.suites is None and options.modes is None and not config.option.keyword
     if everything and not selecting_only:
@@ -81,6 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "data": data,
         "claims_only": claims_only,
         "profiling": profiling,
+        "interruption": interruption,
     }
     machine = _machine(conductor)
     if both is None:
@@ -192,7 +198,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """The selection is final: fix the families."""
-    session.config.stash[SESSION].plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    state = session.config.stash[SESSION]
+    state.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    state.interruption.soft = state.resumable  # two interpreters that time each other cannot be asked to finish
+    recovery.begin(session.config, state, _json_path(session.config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """A run that ends early still hands over what it has measured; other items are passed over."""
+    session = item.config.stash[SESSION]
+    return None if CASE not in item.stash or session.reaches(item.stash[CASE]) else True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Say by the exit code that the run was interrupted, or could not be written."""
+    recovery.exit_code(session, session.config.stash[SESSION])
 
 
 @pytest.fixture
@@ -213,7 +234,7 @@ def measured(
     session = config.stash[SESSION]
 
     def measure() -> None:
-        with _progress(config, session):
+        with terminal.progress(config, session):
             outcome = session.outcome(item.stash[CASE])
         if isinstance(outcome, Skip):
             pytest.skip(outcome.reason)
@@ -229,36 +250,6 @@ def measured(
         replay.replay(item, benchmark, samples(outcome))
 
     return measure
-
-
-@contextlib.contextmanager
-def _progress(config: pytest.Config, session: Session) -> Iterator[None]:
-    writer = config.get_terminal_writer()
-    capture = config.pluginmanager.getplugin("capturemanager")
-    quiet = config.get_verbosity() < 0
-
-    @contextlib.contextmanager
-    def uncaptured() -> Iterator[None]:
-        if capture is None:
-            yield
-        else:
-            with capture.global_and_fixture_disabled():
-                yield
-
-    with uncaptured():
-        line = ProgressLine(sys.stderr, lambda: writer.width_of_current_line)
-
-    def show(text: str) -> None:
-        if not quiet:
-            with uncaptured():
-                line.show(text)
-
-    session.show = show
-    try:
-        yield
-    finally:
-        with uncaptured():
-            line.clear()
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
@@ -282,12 +273,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
-    for line in (*session.hints, *summary.noise_of(noise), *summary.unclear(session.records(), noise)):
+    for line in (
+        *recovery.closing(session, _json_path(config)),
+        *session.hints,
+        *summary.noise_of(noise),
+        *summary.unclear(session.records(), noise),
+    ):
         terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
     path = _json_path(config)
-    if path is not None and session.records() and path.exists():
+    if path is not None and session.records() and path.exists() and not session.unwritten:
         report = path.with_suffix(".html")
         terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")
     elif session.records():

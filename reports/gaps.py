@@ -55,7 +55,13 @@ def warnings(run: Run) -> list[str]:
         if others
         else []
     )
-    return [*run.about["warnings"], *of_others]
+    resumed = run.about.get("resumed", [])
+    of_pauses = [
+        f"This run was cut short {one['at']:.0f} s into it, after {one['families']} families, and resumed "
+        f"{one['started']}: what came after was measured in another process."
+        for one in resumed
+    ]
+    return [*run.about["warnings"], *of_pauses, *of_others]
 
 
 def stopped(run: Run) -> str:
@@ -66,7 +72,8 @@ def stopped(run: Run) -> str:
     measured = len(run.records)
     selected = measured + sum(gap.number for gap in gaps(run))
     were = "was" if measured == 1 else "were"
-    return f"This run was stopped: {measured} of {selected} cases {were} measured"
+    why = run.about.get("stopped")
+    return f"This run was stopped: {measured} of {selected} cases {were} measured" + (f" ({why})" if why else "")
 
 
 def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:

@@ -21,7 +21,7 @@ def read_json(path: Path) -> Any:
     Raises:
         ContractError: it cannot be read, is too large, or is no JSON; one line, without the file's name.
     """
-    return _decode(content_of(path))
+    return decoded(content_of(path))
 
 
 def content_of(path: Path) -> bytes:
@@ -46,7 +46,12 @@ def content_of(path: Path) -> bytes:
     return content
 
 
-def _decode(content: bytes) -> Any:
+def decoded(content: bytes) -> Any:
+    """What a file holds.
+
+    Raises:
+        ContractError: it is no JSON.
+    """
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:

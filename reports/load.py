@@ -19,8 +19,9 @@ from bench.engine.schema import (
     RunRecord,
     SpeedupRecord,
 )
+from reports import journal
 from reports.contract import ContractError, check, shown
-from reports.jsonfile import MAKE_ONE, read_json
+from reports.jsonfile import MAKE_ONE, content_of, decoded
 
 LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
 MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
@@ -59,7 +60,9 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        return replace(from_json(read_json(path), path.name), folder=path.parent)
+        content = content_of(path)
+        document = journal.document(content) if journal.is_journal(content) else decoded(content)
+        return replace(from_json(document, path.name), folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 

@@ -24,6 +24,7 @@ STOPS = {
     "precise": "every interval was narrow enough",
     "budget": "the time budget was used up",
     "limit": "the limit of placements was reached",
+    "interrupted": "the run was interrupted",
 }
 
 

@@ -6,8 +6,10 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _runs_started_by_tests_are_alone() -> Iterator[None]:
+def _runs_started_by_tests_are_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """``pytest bench/`` refuses to run beside others of its kind, which it tells by this variable of pytest-xdist."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        # And each may run beside those of other tests: it waits for its own worker's alone.
+        patch.setenv("TORCHDUET_LOCK", str(tmp_path_factory.mktemp("lock") / "lock"))
         yield

@@ -16,7 +16,8 @@ import suites
 from bench.duet.protocol import VERSION, Channel, Message, SilentError
 from bench.duet.server import GRACE_SECONDS
 from bench.duet.sides import Side
-from bench.engine.conductor import SILENT_SECONDS, WorkerError, ending, printed
+from bench.engine.conductor import SILENT_SECONDS, WorkerError
+from bench.engine.ending import ending, printed
 from bench.engine.worker import last_lines
 
 READY_SECONDS = 180.0

@@ -16,6 +16,7 @@ from bench.engine.budget import TIER_BUDGET, Budget
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.record import Outcome, Skip
+from bench.engine.resume import Spent
 from bench.engine.schema import DuetRecord, RunRecord
 from bench.engine.session import Session
 
@@ -35,6 +36,7 @@ class DuetSession(Session):
         duet: both sides' processes.
     """
 
+    resumable = False  # the second stage needs the pairs of the first, of both sides' processes
     duet: Duet = field(kw_only=True)
 
     def __post_init__(self) -> None:
@@ -57,16 +59,15 @@ class DuetSession(Session):
             self.show("starting: both sides import torch")
             self._begin()
         assert self.budget is not None
-        self._measured += 1
         self.show(f"{self._place()} {family.name} · {self._left()}")
         if self.check_only:
             ledger = self.duet.check(family.cases)
-            self.budget.done(family)
+            self._done(family, Spent())
             unchecked = Skip("checked on both sides, not timed (--benchmark-disable)")
             return {case: self._failure(ledger, case) or unchecked for case in family.cases}
         seconds = self.budget.allot(family)
         if seconds is None:
-            self.budget.done(family)
+            self._done(family, Spent())
             return dict.fromkeys(family.cases, Skip(self._too_short()))
         seconds = min(seconds, MOST_SCREENING_SECONDS * len(family.cases))
         ledger = self.duet.screen(
@@ -75,7 +76,7 @@ class DuetSession(Session):
             lambda pair: self.show(f"{self._place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self._left()}"),
         )
         timed = self._note(ledger)
-        self.budget.done(family, ledger.seconds - timed, (seconds, timed))
+        self._done(family, Spent(ledger.seconds - timed, (seconds, timed)))
         self.ledgers.update(dict.fromkeys(family.cases, ledger))
         workload = workload_of(family.reference)
         return {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from bench.engine.case import Case
 from bench.engine.noise import Cause, Figures, causes
 from bench.engine.record import Outcome
 from bench.engine.remedies import one_less
@@ -32,7 +32,7 @@ def preempted(figures: Figures) -> Cause | None:
     return next((one for one in found if one.kind == "interrupted" and one.grade == DISTURBED), None)
 
 
-def leave_open(outcomes: Mapping[Case, Outcome], cause: Cause) -> None:
+def leave_open(outcomes: Mapping[Any, Outcome], cause: Cause) -> None:
     """Make every verdict of these records ``unclear``, with a note that says why and what would help."""
     for outcome in outcomes.values():
         if not isinstance(outcome, dict):

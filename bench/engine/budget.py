@@ -36,6 +36,7 @@ class Budget:
         extra: seconds that every case takes beside that, such as for its energy.
         asked_for: the user has set it, so that it is kept to; a tier's own may be overdrawn by a minute rather
             than leave families out.
+        spent: seconds of it that are gone already, in a run that is resumed.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Budget:
         extra: float = 0.0,
         *,
         asked_for: bool = True,
+        spent: float = 0.0,
     ) -> None:
         self._extra = extra
-        self._deadline = monotonic() + seconds
+        self._deadline = monotonic() + seconds - spent
         self._tolerated = TOLERANCE * seconds if asked_for else TOLERATED_SECONDS
         self._left = list(families)
         self._call_seconds = call_seconds or {}

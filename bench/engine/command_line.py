@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.engine import lock
 from bench.engine.budget import TIER_BUDGET
 from bench.engine.options import PROFILE_EXTRAS, Options, parse
 from bench.engine.twins import SLOWDOWNS
@@ -56,6 +57,12 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         "where --profile writes traces, a folder for each case (default: beside the run's file, RUN-traces)",
     ),
     (
+        "--hang-after",
+        "TIME",
+        "a worker that reports nothing for so long is killed with its children, and its family fails "
+        "(default: as long as the budget, from 3m to 10m)",
+    ),
+    (
         "--slowdowns",
         "LIST",
         "what --aa slows the copies down by, e.g. 3%%,10%%, or none "
@@ -81,8 +88,22 @@ FLAGS: tuple[tuple[str, str], ...] = (
 )
 
 
+RESUME = (
+    "go on with a run that was cut short, from the journal beside its --benchmark-json: what it measured is not "
+    "measured again (default: measure all; an unfinished run's journal is kept under another name)"
+)
+
+
+WHEN_BUSY = (
+    "while another run is measuring on this machine: wait for its end (default), refuse, or go, which the record then "
+    f"says; runs know each other by the file torchduet.lock in the temporary folder, or {lock.VARIABLE}"
+)
+
+
 def add_to(group: Any) -> None:
     """Declare them all in a group of pytest's options."""
+    group.addoption("--resume", action="store_true", help=RESUME)
+    group.addoption("--when-busy", metavar="WHAT", default=lock.WAIT, help=WHEN_BUSY)
     for name, metavar, text in VALUES:
         group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
     group.addoption(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,11 +16,16 @@ from time import monotonic
 from typing import Any
 
 from bench.engine import worker
+from bench.engine.ending import end, ending, keep_short, printed
+from bench.engine.folder import RunFolder
+from bench.engine.inbox import GarbageError, Inbox
 from bench.engine.machine import Machine
 from bench.engine.schema import CeilingRecord
 from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
 
 SILENT_SECONDS = 600.0
+LEAST_SILENT_SECONDS = 180.0
+GRACE_SECONDS = 6.0  # for what is being timed, when the run is to end: a CI's SIGKILL follows its SIGTERM after 10 s
 POLL_SECONDS = 0.2
 LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
 
@@ -31,6 +36,15 @@ class WorkerError(Exception):
     """The worker gave no answer; the message says how it ended and what it printed last."""
 
 
+class StoppedError(Exception):
+    """The run is to end, and what was being measured has come to nothing."""
+
+
+def silent_seconds(budget_seconds: float) -> float:
+    """How long a worker may report nothing in a run of so many seconds: no longer than the run, 3 to 10 minutes."""
+    return min(SILENT_SECONDS, max(LEAST_SILENT_SECONDS, budget_seconds))
+
+
 class Conductor:
     """Starts a fork server that has imported torch, and one worker after the other from it.
 
@@ -39,11 +53,12 @@ class Conductor:
 
     Args:
         silent_seconds: a worker that reports nothing for so long is killed with its children.
+        stopping: whether the run is to end: a worker that times is then asked for what it has, any other killed.
     """
 
-    def __init__(self, *, silent_seconds: float = SILENT_SECONDS) -> None:
-        self._silent_seconds = silent_seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="torchduet-", ignore_cleanup_errors=True)
+    def __init__(self, *, silent_seconds: float = SILENT_SECONDS, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._silent_seconds, self._stopping = silent_seconds, stopping
+        self._folder = RunFolder()
         self._workers = 0
         self._environment: dict[str, str] = {}
         self._running = False
@@ -125,6 +140,7 @@ class Conductor:
 
         Raises:
             WorkerError: the worker gave no answer.
+            StoppedError: the run is to end.
         """
         answer = self._measure(task, listen)
         if answer.broken is None:
@@ -165,38 +181,58 @@ class Conductor:
         self._workers += 1
         log = Path(self._folder.name) / f"worker-{self._workers}.log"
         ours, theirs = context.Pipe(duplex=False)
+        heard, orders = context.Pipe(duplex=False)
         process = context.Process(  # type: ignore[attr-defined]
-            target=worker.main, args=(job, argument, theirs, str(log)), daemon=False
+            target=worker.main, args=(job, argument, theirs, heard, str(log)), daemon=False
         )
         try:
             with _environment(self._environment):
                 process.start()
             theirs.close()
-            answer = self._listen(process, ours, listen, log)
+            heard.close()
+            answer = self._listen(process, Inbox(ours), orders, listen, log)
         finally:
-            _end(process)
-            ours.close()
+            end(process)
+            for connection in (ours, theirs, heard, orders):
+                connection.close()
         if answer.error is not None:
             raise WorkerError(f"the worker failed: {answer.error}{printed(log)}")
         return answer.value
 
-    def _listen(self, process: BaseProcess, channel: Any, listen: Listen, log: Path) -> worker.Answer:
-        heard = monotonic()
+    def _listen(
+        self, process: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path
+    ) -> worker.Answer:
+        heard, asked, timing = monotonic(), 0.0, False
         while True:
-            if channel.poll(POLL_SECONDS):
-                heard = monotonic()
-                try:
-                    message = channel.recv()
-                except EOFError:
-                    process.join(5)
-                    raise WorkerError(f"the worker {ending(process.exitcode)}{printed(log)}") from None
-                if isinstance(message, worker.Answer):
-                    return message
+            try:
+                message = inbox.receive(POLL_SECONDS)
+            except EOFError:
+                process.join(5)
+                raise WorkerError(f"the worker {ending(process.exitcode)}{printed(log)}") from None
+            except GarbageError as error:
+                raise WorkerError(
+                    f"the worker sent what is no message ({error}) and was killed{printed(log)}"
+                ) from None
+            if isinstance(message, worker.Answer):
+                return message
+            if isinstance(message, worker.Progress):
+                heard, timing = monotonic(), timing or message.fraction > 0
                 listen(message)
+            elif message is not None:
+                what = type(message).__name__
+                raise WorkerError(f"the worker sent a message of type {what} and was killed{printed(log)}")
             elif monotonic() - heard > self._silent_seconds:
                 raise WorkerError(
                     f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{printed(log)}"
                 )
+            if self._stopping():
+                if not timing or (asked and monotonic() - asked > GRACE_SECONDS):
+                    raise StoppedError
+                if not asked:
+                    asked = monotonic()
+                    with contextlib.suppress(OSError):
+                        orders.send(True)
+            keep_short(log)
 
 
 def room_for_sockets() -> bool:
@@ -230,38 +266,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def ending(exitcode: int | None) -> str:
-    """How a process ended, in words that follow its name."""
-    if exitcode is None:
-        return "closed its channel and went on running; it was killed"
-    if exitcode >= 0:
-        return f"ended with exit code {exitcode} and no answer"
-    try:
-        name = signal.Signals(-exitcode).name
-    except ValueError:
-        name = f"signal {-exitcode}"
-    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
-
-
-def printed(log: Path) -> str:
-    """A worker's last output behind the reason why it ended; empty if it printed nothing."""
-    lines = worker.last_lines(log)
-    return f"\nIts last output:\n{lines}" if lines else ""
-
-
-def _end(process: BaseProcess) -> None:
-    """Kill the worker's process group, children included, and wait for it."""
-    if process.pid is None:
-        return
-    try:
-        process.join(0.5)
-    finally:  # a second Ctrl-C must not leave it running
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-        if process.is_alive():
-            process.kill()
-        process.join(10)

@@ -25,9 +25,10 @@ from bench.engine.pace import (
 from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
 from bench.engine.rounds import align_blocks, alternate, undisturbed
 from bench.engine.run import Run, slow_down, warm_up
-from bench.engine.stopping import Stopping
+from bench.engine.stopping import INTERRUPTED, Stopping
 from bench.engine.task import FamilyResult, Task
 from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
+from bench.engine.worker import ASKED_TO_STOP
 from suites import data
 from suites.workload import COMPILED
 
@@ -121,7 +122,9 @@ class Stages(Preparation):
             gauge.sample()
             self.tell("timing", min(1.0, (perf_counter() - start) / share))
 
-        stop = alternate(runs, comparisons, fresh, Stopping(share), rounds, self.rng, self.reason, told)
+        stop = alternate(
+            runs, comparisons, fresh, Stopping(share, asked=ASKED_TO_STOP.is_set), rounds, self.rng, self.reason, told
+        )
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed
@@ -140,9 +143,11 @@ class Stages(Preparation):
     def after(self) -> None:
         """The passes after the timing."""
         for run in self.runs:
+            if ASKED_TO_STOP.is_set():
+                return
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
-                if self.task.energy:
-                    self.tell(f"measuring the energy of {run.prepared.case.id}", 0.0)
+                what = "measuring the energy of" if self.task.energy else "looking once more at"
+                self.tell(f"{what} {run.prepared.case.id}", 0.0)
                 passes(run, self.results[run.prepared.case], self.workload, self.task)
 
     def still_finite(self) -> None:
@@ -199,7 +204,8 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
         with undisturbed():
             stages.warm_up()
             stop = stages.time()
-            stages.after()
+            if stop != INTERRUPTED:
+                stages.after()
         stages.still_finite()
     stages.finish()
     return FamilyResult(list(stages.results.values()), stop, stages.seconds, stages.telemetry)

@@ -33,6 +33,7 @@ class Options:
     threads: int | None
     budget_seconds: float
     budget_given: bool = False
+    hang_seconds: float | None = None
     cold: bool = False
     energy: bool = False
     headroom: bool = False
@@ -175,6 +176,7 @@ def parse(
     profile_with: str | None = None,
     trace_dir: str | None = None,
     profile_python: bool = False,
+    hang_after: str | None = None,
     energy: bool = False,
     headroom: bool = False,
     aa: bool = False,
@@ -207,6 +209,7 @@ def parse(
         threads=parse_threads(threads),
         budget_seconds=TIER_BUDGET[tier] if budget is None else parse_duration("--budget", budget),
         budget_given=budget is not None,
+        hang_seconds=None if hang_after is None else parse_duration("--hang-after", hang_after),
         cold=parse_cache(cache),
         profile=parse_profile(profile),
         profile_with=parse_list("--profile-with", profile_with, PROFILE_EXTRAS) or (),

@@ -10,11 +10,11 @@ from bench.engine.record import Skip
 from bench.engine.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
 
 if TYPE_CHECKING:
-    from bench.engine.session import Session
+    from bench.engine.state import State
 
 
-def run_record(session: Session) -> RunRecord:
-    """What a session was asked for, measured and left out; its cases' records get their noise."""
+def about(session: State) -> RunRecord:
+    """What a session was asked for, and what it measured and left out so far."""
     options = session.options
     listed = {
         "device": options.devices,
@@ -60,6 +60,16 @@ def run_record(session: Session) -> RunRecord:
     )
     if session.profiling is not None:
         made["seconds"]["profiling"] = session.seconds.get("profiling", 0.0)
+    if session.resumed:
+        made["resumed"] = session.resumed
+    if session.stopped:
+        made["stopped"] = session.stopped
+    return made
+
+
+def run_record(session: State) -> RunRecord:
+    """The run as it came out; its cases' records get their noise."""
+    made = about(session)
     session.timeline.stop()
     if gpus := session.timeline.records():
         made["gpus"] = gpus

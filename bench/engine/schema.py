@@ -46,7 +46,8 @@ class TimingRecord(TypedDict):
     clock: str  # "perf_counter" or "cuda_events"
     calls_per_block: int
     blocks: list[list[float]]
-    stop: str  # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements
+    # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements; "interrupted"
+    stop: str
     seconds: float  # per call: Hodges-Lehmann over placements' medians
     low: float | None  # its 99 % interval; None with fewer than 8 placements
     high: float | None
@@ -362,6 +363,16 @@ class DuetRecord(TypedDict):
     threshold: float
 
 
+class ResumedRecord(TypedDict):
+    """A run that ended before its time was gone on with, from its journal."""
+
+    at: float  # seconds into the run; the time in between does not count
+    started: str  # ISO 8601, UTC
+    machine: dict[str, str | int | float | bool | None]  # as of then; it is the same machine
+    warnings: list[str]  # about its state as of then
+    families: int  # finished before
+
+
 class RunRecord(TypedDict):
     """The run as a whole, under the file's top-level ``"torchduet"``."""
 
@@ -376,6 +387,8 @@ class RunRecord(TypedDict):
     unavailable: list[Unavailable]
     warnings: list[str]
     unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
+    stopped: NotRequired[str]  # why it was
+    resumed: NotRequired[list[ResumedRecord]]
     ceilings: NotRequired[list[CeilingRecord]]
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]

@@ -3,79 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 from time import monotonic
 
 from bench.engine import self_check
 from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
 from bench.engine.case import Case, Family, workload_of
-from bench.engine.conductor import Conductor, WorkerError
+from bench.engine.conductor import StoppedError, WorkerError
 from bench.engine.energy import ENERGY_SECONDS
-from bench.engine.gpus import Gpus
-from bench.engine.machine import Machine
-from bench.engine.options import Options
+from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.profile_pass import Profiling, profile_all
-from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip, highest, records
+from bench.engine.resume import Spent, family_entry
 from bench.engine.run_record import run_record
-from bench.engine.schema import CeilingRecord, Record, RunRecord, SelfCheckRecord
-from bench.engine.selection import Selection
-from bench.engine.slowness import Slowness
+from bench.engine.schema import Record, RunRecord, SelfCheckRecord
+from bench.engine.slowness import too_slow
+from bench.engine.state import State
+from bench.engine.stopping import INTERRUPTED
 from bench.engine.task import Task
-from bench.engine.timeline import Timeline
+from bench.engine.timed import Timed
 from bench.engine.twins import with_twins
-from bench.engine.watch import Watch
 from bench.engine.worker import Progress
-from suites.workload import COMPILED, cores
+from suites.workload import COMPILED
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MOST_CEILING_SECONDS = 1.5
+MOST_DEATHS = 3  # of workers, of as many workloads, until the run stops with what it has
 
 
 @dataclass
-class Session:
-    """The state of one ``pytest bench/``.
-
-    Args:
-        check_only: cases are checked and not timed (``--benchmark-disable``).
-        selecting_only: nothing will be measured (``--collect-only``).
-        claims_only: collect what claims need, of any tier (``-m claims``).
-        data: the name of the data set that ``--data`` stands for.
-    """
-
-    options: Options
-    conductor: Conductor
-    machine: Machine
-    check_only: bool = False
-    selecting_only: bool = False
-    warnings: list[str] = field(default_factory=list)
-    data: str | None = None
-    claims_only: bool = False
-    profiling: Profiling | None = None
-    show: Callable[[str], None] = lambda _: None
+class Session(State):
+    """One ``pytest bench/``; for its arguments see :class:`bench.engine.state.State`."""
 
     def __post_init__(self) -> None:
-        self.started = datetime.now(UTC)
-        self.begun = monotonic()
-        self.startup = 0.0
-        self.threads = self.options.threads or cores()
-        self.outcomes: dict[Case, Outcome] = {}
-        self.hints: list[str] = []  # about the selection; for the terminal
-        self.families: list[Family] = []
-        self.budget: Budget | None = None
-        self.slowness = Slowness()
-        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
-        self.ceilings: list[CeilingRecord] = []
-        self.selection = Selection(self.options, self.machine, self.claims_only)
-        used = self.machine.gpus_of(self.selection.devices())
-        gpus = Gpus(list(used.values()))
-        self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
-        self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
-        self._measured = 0
+        super().__post_init__()
+        self._deaths: list[str] = []  # workloads whose workers gave no answer, one after the other
+        self._timed: Timed | None = None  # the family that was measured last
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Fix the families: called once, when pytest has made its selection."""
@@ -96,30 +61,55 @@ class Session:
         obstacle = self.machine.unavailable(case)
         if obstacle is not None:
             self.outcomes[case] = Skip(obstacle[1])
-        elif case not in self.outcomes:
-            family = next(family for family in self.families if case in family.reported)
-            self.outcomes.update(self._measure(family))
-            if self._measured == len(self.families):
+            return self.outcomes[case]
+        try:
+            if case not in self.outcomes:
+                self._bring(next(family for family in self.families if case in family.reported))
+            if self.families and self.measured == len(self.families) and not self.finished:
                 self._finish()
-        return self.outcomes[case]
+                self.finished = True
+                self.write({"kind": "end"})
+        except StoppedError:
+            self.stopped = self.stopped or f"it was interrupted by {self.interruption.name}"
+        return self.outcomes.get(case, Skip(f"not measured: {self.stopped}"))
+
+    def reaches(self, case: Case) -> bool:
+        """Whether there is an outcome of the case, or the run still goes on to it."""
+        if self.interruption.asked() and not self.stopped:
+            self.stopped = f"it was interrupted by {self.interruption.name}"
+        return not self.stopped or case in self.outcomes
+
+    def _bring(self, family: Family) -> None:
+        """Measure a family, and keep what came out."""
+        if self.interruption.asked():
+            raise StoppedError
+        self._timed = None
+        outcomes = self._measure(family)
+        self.outcomes.update(outcomes)
+        if self.journal is not None:
+            self.write(family_entry(self, family, outcomes, self.learned[-1][1], self._timed))
+
+    def _count_deaths(self, family: Family) -> None:
+        """Several workloads in a row whose workers die: something is wrong with more than the workloads."""
+        self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
+        if len(set(self._deaths)) >= MOST_DEATHS:
+            self.stopped = f"the workers of {MOST_DEATHS} workloads gave no answer one after the other"
 
     def _measure(self, family: Family) -> dict[Case, Outcome]:
         if self.budget is None:
             self.show("starting: importing torch and its compiler once for all workers")
             self._await_workers()
-            self.startup = monotonic() - self.begun
             self._start_budget(family)
         assert self.budget is not None
-        self._measured += 1
         planned = family
         family, hopeless = self.slowness.split(planned)
         skips: dict[Case, Outcome] = {case: Skip(reason) for case, reason in hopeless.items()}
         if not family.reported:
-            self.budget.done(planned)
+            self._done(planned, Spent())
             return skips
         seconds = LEAST_SECONDS if self.check_only else self.budget.allot(planned)
         if seconds is None:
-            self.budget.done(planned)
+            self._done(planned, Spent())
             return skips | dict.fromkeys(family.reported, Skip(self._too_short()))
 
         def listen(progress: Progress) -> None:
@@ -131,18 +121,21 @@ class Session:
 
         self.show(f"{self._place()} {family.name} · {self._left()}")
         if not self.check_only:
-            self.watch.pilots_before(family.name)
+            self._pilots_before(family.name)
         started = monotonic()
         try:
             result = self.conductor.measure(self._task(family, seconds), listen)
         except WorkerError as error:
-            self.budget.done(planned)
+            self._done(planned, Spent(again=True))
+            self._count_deaths(family)
             return skips | dict.fromkeys(family.reported, f"{family.name}: {error}")
+        self._deaths.clear()
+        interrupted = result.stop == INTERRUPTED
+        if interrupted and any(one.blocks and len(one.blocks) < MIN_PLACEMENTS for one in result.results):
+            raise StoppedError
         timing = result.seconds["timed"] + result.seconds["warming"]
-        self.slowness.note(result.results)
-        self.budget.done(planned, monotonic() - started - timing, (seconds, timing))
-        for stage, spent in result.seconds.items():
-            self.seconds[stage] += spent
+        fixed, slow = monotonic() - started - timing, too_slow(result.results)
+        self._done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, again=interrupted))
         if self.check_only:
             found = {each.case: each for each in result.results}
             return {
@@ -151,8 +144,15 @@ class Session:
             }
         made = records(family, result, workload_of(family.reference))
         self._hint_at_energy(made)
-        self.watch.note(started, result, made)
+        self._timed = self.watch.note(started, result, made)
         return skips | made
+
+    def _pilots_before(self, family: str, *, due: bool = False) -> None:
+        """Time the pilots if they are due, and keep that."""
+        before = len(self.watch.pilots)
+        self.watch.pilots_before(family, due=due)
+        for pilot in self.watch.pilots[before:]:
+            self.write({"kind": "pilot", "pilot": pilot})
 
     def _hint_at_energy(self, made: dict[Case, Outcome]) -> None:
         """Say once for each reason why energies that were asked for are not known."""
@@ -192,21 +192,34 @@ class Session:
 
     def _start_budget(self, first: Family) -> None:
         extra = ENERGY_SECONDS if self.options.energy else 0.0
+        began, (spent, set_aside) = self.elapsed(), self.spent or (0.0, 0.0)
         self.budget = Budget(
-            self.options.budget_seconds, self.families, self.call_seconds(), extra, asked_for=self.options.budget_given
+            self.options.budget_seconds,
+            self.families,
+            self.call_seconds(),
+            extra,
+            asked_for=self.options.budget_given,
+            spent=spent,
         )
+        for family, known in self.learned:
+            self.budget.done(family, known.fixed, known.timing)
         if self.check_only:
             return
-        started = monotonic()
         self.timeline.start()
-        self._measure_ceilings()
-        self.watch.pilots_before(first.name)
-        self.budget.set_aside(monotonic() - started)  # both are measured once more at the end
+        if self.spent is not None:
+            self._pilots_before(first.name, due=True)
+        else:
+            self.startup = began
+            self._measure_ceilings()
+            self._pilots_before(first.name)
+            set_aside = self.elapsed() - began  # both are measured once more at the end
+            self.write({"kind": "began", "at": began, "startup": began, "set_aside": set_aside})
+        self.budget.set_aside(set_aside)
 
     def _finish(self) -> None:
         """After the last family."""
         if not self.check_only:
-            self.watch.pilots_before("", due=True)
+            self._pilots_before("", due=True)
             self._measure_ceilings()
             if self.profiling is not None:
                 self._profile(self.profiling)
@@ -233,33 +246,7 @@ class Session:
             self.warnings.append(f"the machine's ceilings are not known: {error}")
         else:
             self.ceilings = highest([self.ceilings, measured])
-
-    def _place(self) -> str:
-        return f"[{self._measured}/{len(self.families)}]"
-
-    def _too_short(self) -> str:
-        return (
-            f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
-            "raise --budget or select fewer cases with -k"
-        )
-
-    def _left(self) -> str:
-        assert self.budget is not None
-        done = sum(len(family.cases) for family in self.families[: self._measured - 1])
-        ahead = sum(len(family.cases) for family in self.families[self._measured - 1 :])
-        left = max(0.0, self.budget.seconds_left())
-        if done:
-            elapsed = monotonic() - self.begun - self.startup
-            left = min(left, elapsed / done * ahead)
-        return f"about {duration(left)} left"
-
-    def records(self) -> list[Record]:
-        """All records made so far."""
-        return [outcome for outcome in self.outcomes.values() if isinstance(outcome, dict)]
-
-    def skipped(self) -> dict[str, int]:
-        """Why cases were skipped, and how many for each reason."""
-        return dict(Counter(outcome.reason for outcome in self.outcomes.values() if isinstance(outcome, Skip)))
+            self.write({"kind": "ceilings", "ceilings": measured})
 
     def check_itself(self) -> list[str]:
         """``--aa``: keep the figures for later runs, and say them."""

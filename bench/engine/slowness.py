@@ -17,7 +17,7 @@ class Slowness:
 
     def note(self, results: Iterable[CaseResult]) -> None:
         """Remember what was left out for its slowness."""
-        self.known += [(result.case, result.too_slow) for result in results if result.too_slow is not None]
+        self.known += too_slow(results)
 
     def split(self, family: Family) -> tuple[Family, dict[Case, str]]:
         """The family without its hopeless cases, and these with their reasons. The reference stays."""
@@ -40,6 +40,11 @@ class Slowness:
                     "of the budget; raise --budget or select fewer cases with -k"
                 )
         return None
+
+
+def too_slow(results: Iterable[CaseResult]) -> tuple[tuple[Case, float], ...]:
+    """What was left out for its slowness, and the seconds that one call takes."""
+    return tuple((result.case, result.too_slow) for result in results if result.too_slow is not None)
 
 
 def _longer(case: Case, other: Case) -> bool:

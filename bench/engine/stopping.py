@@ -15,6 +15,7 @@ TARGET_HALF_WIDTH = 0.01
 LARGE_EFFECT_HALF_WIDTH = 0.02
 SHARE_OF_EFFECT = 0.1
 MAX_PLACEMENTS = 128
+INTERRUPTED = "interrupted"
 OVERDRAWN = 2.0  # shares beyond the first
 
 
@@ -31,7 +32,7 @@ class Stopping:
     """Stop as soon as every interval is narrow enough for its effect, or the time is used up.
 
     At least 8 placements are taken, as with fewer there is no 99 % interval; unless calls have become
-    so slow that the time is overdrawn three times.
+    so slow that the time is overdrawn three times, or the run is to end.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Stopping:
         least: int = MIN_PLACEMENTS,
         most: int = MAX_PLACEMENTS,
         now: Callable[[], float] = monotonic,
+        asked: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._asked = asked
         self._seconds, self._target, self._least, self._most, self._now = seconds, target, least, most, now
         self._deadline = float("inf")
         self._placements = 0
@@ -57,7 +60,9 @@ class Stopping:
         self._precise = all(width <= wanted(effect, self._target) for width, effect in estimates)
 
     def finished(self) -> str | None:
-        """Why to stop (``precise``, ``budget``, ``limit``), or None to go on."""
+        """Why to stop (``precise``, ``budget``, ``limit``, ``interrupted``), or None to go on."""
+        if self._asked():
+            return INTERRUPTED
         if self._now() >= self._deadline + OVERDRAWN * self._seconds:
             return "budget"
         if self._placements < self._least:

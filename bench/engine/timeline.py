@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from time import monotonic
+from typing import Any
 
 from bench.engine.nvml import COUNTERS, FACTS, READINGS, Device
 from bench.engine.schema import GpuRecord
@@ -108,9 +110,11 @@ class Timeline:
     ) -> None:
         self._gpus = [_Gpu(name, device, why) for name, device in devices.items()]
         self._now = now
-        self._begun = now()
+        self._begun = self._polled_from = now()
         self._interval = INTERVAL
         self._at: list[float] = []
+        self._told = -1.0  # the last sample that news() gave
+        self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -132,7 +136,7 @@ class Timeline:
             if at >= due:
                 self.sample(at)
                 due = at + self._interval
-            polling = at < POLLING_SECONDS and any(gpu.polling() for gpu in self._gpus)
+            polling = self._now() - self._polled_from < POLLING_SECONDS and any(gpu.polling() for gpu in self._gpus)
             if polling:
                 for gpu in self._gpus:
                     gpu.poll(self._now() - self._begun)
@@ -140,15 +144,43 @@ class Timeline:
 
     def sample(self, at: float) -> None:
         """Take a sample of every GPU, ``at`` seconds into the run."""
-        self._at.append(at)
-        for gpu in self._gpus:
-            gpu.sample()
-        if len(self._at) >= MOST_SAMPLES:
-            self._at = self._at[::2]
+        with self._lock:
+            self._at.append(at)
             for gpu in self._gpus:
-                gpu.thin()
-            self._interval *= 2
+                gpu.sample()
+            if len(self._at) >= MOST_SAMPLES:
+                self._thin()
+
+    def _thin(self) -> None:
+        self._at = self._at[::2]
+        for gpu in self._gpus:
+            gpu.thin()
+        self._interval *= 2
+
+    def news(self) -> dict[str, Any]:
+        """The samples since the last call, for the journal: ``at`` and, for each GPU, its columns; {} if none."""
+        with self._lock:
+            first = bisect_right(self._at, self._told)
+            if first == len(self._at):
+                return {}
+            self._told = self._at[-1]
+            samples = {gpu.name: {name: values[first:] for name, values in gpu.columns.items()} for gpu in self._gpus}
+            return {"at": [round(at, 3) for at in self._at[first:]], "samples": samples}
+
+    def restore(self, at: float, news: Iterable[Mapping[str, Any]]) -> None:
+        """Go on ``at`` seconds into a run, with the samples of the process that began it; before :meth:`start`."""
+        self._begun = self._now() - at
+        for some in news:
+            self._at += some["at"]
+            for gpu in self._gpus:
+                columns = some["samples"].get(gpu.name, {})
+                for name, values in gpu.columns.items():
+                    values += columns.get(name, [None] * len(some["at"]))
+            while len(self._at) >= MOST_SAMPLES:
+                self._thin()
+        self._told = at
 
     def records(self) -> list[GpuRecord]:
         """What each GPU is and how it fared; to be asked for after :meth:`stop`, or for what there is so far."""
-        return [gpu.record(self._at) for gpu in self._gpus]
+        with self._lock:
+            return [gpu.record(self._at) for gpu in self._gpus]

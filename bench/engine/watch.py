@@ -6,21 +6,21 @@ When pilots are due and which figures belong to which family; what these mean is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
 from bench.engine.abstain import leave_open, preempted
 from bench.engine.case import Case
 from bench.engine.conductor import WorkerError
-from bench.engine.drift import around, drift, pilots_moved
+from bench.engine.drift import around, pilots_moved
 from bench.engine.gpus import Gpus
 from bench.engine.grades import case_record, run_record
 from bench.engine.noise import Cause, Figures, causes
 from bench.engine.record import Outcome
 from bench.engine.schema import NoiseRecord, PilotRecord
-from bench.engine.task import CaseResult, FamilyResult
+from bench.engine.task import FamilyResult
 from bench.engine.telemetry import Telemetry
+from bench.engine.timed import Timed, timed
 from suites.workload import cores
 
 PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
@@ -34,18 +34,6 @@ class Piloting(Protocol):
 
     def pilots(self, threads: int, seconds: float) -> dict[str, float]:
         """Seconds per unit of each pilot."""
-
-
-@dataclass
-class _Timed:
-    """A family that was timed, from when to when (seconds into the run)."""
-
-    begun: float
-    ended: float
-    result: FamilyResult
-    outcomes: Mapping[Case, Outcome]
-    gpu: Mapping[str, float]
-    left_open: bool = False
 
 
 class Watch:
@@ -72,7 +60,7 @@ class Watch:
         self._allowed = PILOT_SHARE * budget_seconds
         self._begun = now()
         self._interval = PILOT_INTERVAL
-        self._timed: list[_Timed] = []
+        self._timed: list[Timed] = []
         self._broken = False
         self._gpus = gpus or Gpus(())
         self.pilots: list[PilotRecord] = []
@@ -101,18 +89,25 @@ class Watch:
         """A placement is done: look at the GPUs while they are warm."""
         self._gpus.look()
 
-    def note(self, began: float, result: FamilyResult, outcomes: Mapping[Case, Outcome]) -> None:
-        """A family was timed, from ``began`` (of the clock ``now``) until now.
+    def note(self, began: float, result: FamilyResult, outcomes: Mapping[Case, Outcome]) -> Timed | None:
+        """A family was timed, from ``began`` (of the clock ``now``) until now; None if nothing is known of the machine.
 
         Where its threads did not fit on the free cores its verdicts are left open.
         """
         gpu = self._gpus.shares()
-        if result.telemetry is not None:
-            on_gpu = any(one.case.device != "cpu" for one in result.results)
-            figures = Figures(self._threads, cores(), result.telemetry)
-            times = began - self._begun, self._now() - self._begun
-            self._timed.append(_Timed(*times, result, outcomes, gpu if on_gpu else {}))
-            _abstain(self._timed[-1], with_interruptions(figures, result.results))
+        if result.telemetry is None:
+            return None
+        on_gpu = any(one.case.device != "cpu" for one in result.results)
+        times = began - self._begun, self._now() - self._begun
+        found = timed(times, result, result.telemetry, gpu if on_gpu else {}, outcomes)
+        self._timed.append(found)
+        _abstain(found, found.whole.added_to(Figures(self._threads, cores(), found.telemetry)))
+        return found
+
+    def restore(self, at: float, pilots: Sequence[PilotRecord], families: Sequence[Timed]) -> None:
+        """Go on ``at`` seconds into a run of which another process saw the beginning."""
+        self._begun = self._now() - at
+        self.pilots, self._timed = [*pilots], [*families]
 
     def grade(self) -> NoiseRecord | None:
         """Put its noise into the record of each case; returns that of the run, None if nothing was timed.
@@ -121,47 +116,33 @@ class Watch:
         """
         if not self._timed:
             return None
-        seen = [timed.result.telemetry for timed in self._timed if timed.result.telemetry is not None]
-        return run_record([self._grade_family(timed) for timed in self._timed], pilots_moved(self.pilots), means(seen))
-
-    def _grade_family(self, timed: _Timed) -> list[Cause]:
-        results = {one.case: one for one in timed.result.results}
-        drifted = None
-        if not any(one.meters for one in results.values()):  # what notes phases of its own may do other work each time
-            drifted = drift(one.blocks for one in results.values() if one.blocks and one.error is None)
-        moved = pilots_moved(around(self.pilots, timed.begun, timed.ended))
-        assert timed.result.telemetry is not None
-        figures = Figures(self._threads, cores(), timed.result.telemetry, pilots=moved, drift=drifted, gpu=timed.gpu)
-        for case, outcome in timed.outcomes.items():
-            if isinstance(outcome, dict):
-                its_own = with_interruptions(figures, [results[case]])
-                outcome["noise"] = case_record(causes(its_own), its_own)
-        figures = with_interruptions(figures, list(results.values()))
-        _abstain(timed, figures)
-        return causes(figures)
+        return noise_of(self._timed, self.pilots, self._threads, cores())
 
 
-def _abstain(timed: _Timed, figures: Figures) -> None:
+def noise_of(families: Sequence[Timed], pilots: Sequence[PilotRecord], threads: int, cores: int) -> NoiseRecord:
+    """The noise of a run of these families; that of each case is put into its record."""
+    seen = [one.telemetry for one in families]
+    found = [_grade_family(one, pilots, threads, cores) for one in families]
+    return run_record(found, pilots_moved(pilots), means(seen))
+
+
+def _grade_family(family: Timed, pilots: Sequence[PilotRecord], threads: int, cores: int) -> list[Cause]:
+    moved = pilots_moved(around(pilots, family.begun, family.ended))
+    figures = Figures(threads, cores, family.telemetry, pilots=moved, drift=family.drift, gpu=family.gpu)
+    for case, outcome in family.outcomes.items():
+        if isinstance(outcome, dict):
+            its_own = family.each[case].added_to(figures)
+            outcome["noise"] = case_record(causes(its_own), its_own)
+    figures = family.whole.added_to(figures)
+    _abstain(family, figures)
+    return causes(figures)
+
+
+def _abstain(family: Timed, figures: Figures) -> None:
     """Leave the verdicts open, once, where the figures say that none can be given."""
-    if not timed.left_open and (cause := preempted(figures)) is not None:
-        leave_open(timed.outcomes, cause)
-        timed.left_open = True
-
-
-def with_interruptions(figures: Figures, results: Sequence[CaseResult]) -> Figures:
-    """The figures with the interruptions of some cases; those with loaders of their own only for want of others."""
-    counted = [one for one in results if not one.case.workers] or results
-    share, rate = interrupted(counted)
-    return replace(figures, interrupted=share, interruptions=rate, loaders=bool(counted[0].case.workers))
-
-
-def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:
-    """Share of the blocks that were interrupted, and interruptions per second of blocks; None if not counted."""
-    counted = [one.interruptions for one in results if one.disturbed is not None and one.interruptions.blocks]
-    if not counted:
-        return None, None
-    share = sum(one.interrupted for one in counted) / sum(one.blocks for one in counted)
-    return share, sum(one.switches for one in counted) / max(sum(one.seconds for one in counted), 1e-9)
+    if not family.left_open and (cause := preempted(figures)) is not None:
+        leave_open(family.outcomes, cause)
+        family.left_open = True
 
 
 def means(seen: Sequence[Telemetry]) -> dict[str, float]:

@@ -6,6 +6,7 @@ It runs in a process group of its own with its output in a file, so that whateve
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import multiprocessing
@@ -20,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+ASKED_TO_STOP = threading.Event()  # the run is to end: what is being timed is finished with what there is
 PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
 
 
@@ -39,10 +41,10 @@ class Answer:
     error: str | None = None
 
 
-def main(job: Callable[..., Any], argument: Any, channel: Connection, log: str) -> None:
+def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:
     """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
     apart(log)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_heed_parent, args=(orders,), daemon=True).start()
 
     def tell(what: str, fraction: float) -> None:
         channel.send(Progress(what, fraction))
@@ -78,13 +80,18 @@ def apart(log: str) -> None:
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
 
 
-def _end_with_parent() -> None:
-    """When pytest is gone (SIGTERM, SIGKILL), so is this worker, with its children."""
+def _heed_parent(orders: Connection) -> None:
+    """When the parent says so, stop timing. When it is gone (SIGKILL), so is this worker, with its children."""
     parent = multiprocessing.parent_process()
-    if parent is None or not hasattr(os, "killpg"):
+    if parent is None:
         return
-    multiprocessing.connection.wait([parent.sentinel])
-    os.killpg(0, signal.SIGKILL)
+    if orders in multiprocessing.connection.wait([parent.sentinel, orders]):
+        with contextlib.suppress(EOFError, OSError):
+            orders.recv()
+            ASKED_TO_STOP.set()
+        multiprocessing.connection.wait([parent.sentinel])
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
 
 
 def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:

@@ -46,6 +46,24 @@ def test_what_is_not_known_is_missing_with_its_reason() -> None:
     assert second["samples"] == {}
 
 
+def test_what_another_process_goes_on_with_is_one_timeline() -> None:
+    before = Timeline({"cuda:0": gpu(Nvml())})
+    told = []
+    for at in (0.0, 0.1, 0.2, 0.3):
+        before.sample(at)
+        if at in (0.1, 0.3):
+            told.append(before.news())
+    assert [news["at"] for news in told] == [[0.0, 0.1], [0.2, 0.3]]
+    assert before.news() == {}
+    after = Timeline({"cuda:0": gpu(Nvml())})
+    after.restore(0.35, told)
+    after.sample(0.4)
+    (record,) = after.records()
+    assert record["at"] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert record["samples"]["power_w"] == [345.6] * 5
+    assert after.news()["at"] == [0.4]
+
+
 def test_a_long_run_keeps_a_bounded_number_of_samples() -> None:
     line = Timeline({"cuda:0": gpu(Nvml())})
     for number in range(3 * MOST_SAMPLES):

@@ -14,7 +14,8 @@ from bench.engine.schema import CLOCK_REASONS, NoiseRecord
 from bench.engine.summary import noise_of, unclear
 from bench.engine.task import CaseResult, FamilyResult, Interruptions, PilotTask
 from bench.engine.telemetry import Telemetry
-from bench.engine.watch import PILOT_SHARE, Watch, interrupted
+from bench.engine.timed import interrupted
+from bench.engine.watch import PILOT_SHARE, Watch
 from tests.bench.nvml_fake import Nvml, error
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
@@ -140,7 +141,7 @@ def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock)
     drifting = timed(watch, clock, cases=[case])
     watch.grade()
     assert drifting["noise"]["causes"][0].startswith("times drifted by a factor of 2")
-    first = watch._timed[0].outcomes[CASE]
+    first = watch._timed[0].outcomes[CASE.id]
     assert first["noise"]["grade"] == "quiet"  # type: ignore[index, call-overload]
 
 

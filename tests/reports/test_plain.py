@@ -226,9 +226,7 @@ def test_a_plain_run_is_not_held_against_one_of_torchduet(
         assert err.count("\n") == 1
 
 
-def test_a_file_held_against_itself_is_no_comparison(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_held_against_itself_is_no_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = str(saved(make_plain(), tmp_path / "p.json"))
     assert main(["compare", plain, plain]) == 2
     assert "is the same run" in capsys.readouterr().err

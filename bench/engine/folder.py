@@ -1,0 +1,60 @@
+"""A run's temporary folder; those of runs that were killed are removed by the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from time import time
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX = "torchduet-"
+ALIVE = "alive"  # locked by the run whose folder it is
+YOUNG_SECONDS = 60.0  # one that has just been made may not be locked yet
+
+
+class RunFolder:
+    """A temporary folder from now to :meth:`cleanup`."""
+
+    def __init__(self) -> None:
+        sweep()
+        self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+        self.name = self._folder.name
+        self._handle = os.open(Path(self.name, ALIVE), os.O_RDWR | os.O_CREAT, 0o600)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def cleanup(self) -> None:
+        """Remove it; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+        self._folder.cleanup()
+
+
+def sweep() -> None:
+    """Remove the folders of this user's runs that were killed: nobody holds their locks any more."""
+    if fcntl is None:
+        return
+    for mark in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{ALIVE}"):
+        with contextlib.suppress(OSError):  # another user's, or another sweep has removed it
+            if mark.stat().st_uid == os.getuid() and time() - mark.stat().st_mtime > YOUNG_SECONDS and _free(mark):
+                shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _free(mark: Path) -> bool:
+    handle = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True

@@ -1,0 +1,100 @@
+"""One run at a time on a machine: an advisory lock, which the kernel frees when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+from bench.engine.options import OptionError
+from bench.engine.progress import duration
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+CHOICES = WAIT, REFUSE, GO = ("wait", "refuse", "go")
+VARIABLE = "TORCHDUET_LOCK"
+POLL_SECONDS = 0.5
+SAY_SECONDS = 30.0
+BUSY = "another run of Torchduet is measuring on this machine"
+TOGETHER = "another run of Torchduet was measuring on this machine at the same time (--when-busy go)"
+
+
+def place() -> Path:
+    """The file that is locked: of all users; containers that share a machine can name one that they share."""
+    return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "torchduet.lock")
+
+
+class Lock:
+    """Held from :meth:`take` to :meth:`free`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = -1
+
+    def take(self, when_busy: str, say: Callable[[str], None]) -> str | None:
+        """Take the lock; returns a warning for the record if another run holds it and this one goes on all the same.
+
+        Args:
+            when_busy: one of CHOICES.
+            say: told at once, and then every half minute, what is waited for.
+
+        Raises:
+            OptionError: another run holds it, and ``when_busy`` is ``refuse``.
+        """
+        if fcntl is None:
+            return None
+        try:
+            self._handle = self._open()
+        except OSError:  # another user's, unreadable; a link; a folder that is gone: then nobody can be noticed
+            return None
+        began, said = monotonic(), -SAY_SECONDS
+        while not self._taken():
+            if when_busy == REFUSE:
+                self.free()
+                raise OptionError(f"--when-busy refuse: {BUSY} ({self._path} is locked)")
+            if when_busy == GO:
+                self.free()
+                return TOGETHER
+            if monotonic() - said >= SAY_SECONDS:
+                said = monotonic()
+                say(f"{BUSY}: waiting for its end, {duration(said - began)} so far (--when-busy go does not wait)")
+            sleep(POLL_SECONDS)
+        return None
+
+    def free(self) -> None:
+        """Let others have it; the file stays, or two runs could lock two files of the same name."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def _open(self) -> int:
+        """Read-only, and never through a link: in a folder that all users share the file may be anybody's."""
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        return os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # a file system without locks
+            return True
+        return True
+
+
+def parse(text: str) -> str:
+    """What ``--when-busy`` says.
+
+    Raises:
+        OptionError: not one of CHOICES.
+    """
+    if text not in CHOICES:
+        raise OptionError(f"--when-busy {text!r}: choose {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
+    return text

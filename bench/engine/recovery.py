@@ -1,0 +1,123 @@
+"""The pytest side of the journal: ``--resume``, the JSON written whole or not at all, what is said about both."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_benchmark.utils import safe_dumps
+
+from bench.engine import lock, resume
+from bench.engine.files import write_whole
+from bench.engine.journal import JournalError, path_for
+from bench.engine.options import OptionError
+from bench.engine.session import Session
+
+
+def check(config: pytest.Config, run: Path | None, *, duet: bool) -> None:
+    """Whether there can be anything to resume.
+
+    Raises:
+        OptionError: there cannot; the message says why.
+    """
+    if not config.getoption("resume"):
+        return
+    if run is None:
+        raise OptionError("--resume: name the run to go on with: --benchmark-json run.json")
+    if duet:
+        raise OptionError("--resume: a comparison of two sides (--against…) cannot be resumed; leave it out")
+    if config.getoption("benchmark_disable", False):
+        raise OptionError("--resume: nothing is timed with --benchmark-disable, so there is nothing to go on with")
+
+
+def alone(config: pytest.Config) -> list[str]:
+    """See to it that no other run is measuring; returns a warning where one is all the same.
+
+    Raises:
+        OptionError: one is, and this one is not to wait.
+    """
+    what = lock.parse(config.getoption("when_busy"))
+    if config.option.collectonly or config.getoption("benchmark_disable", False):
+        return []
+    taken = lock.Lock(lock.place())
+    config.add_cleanup(taken.free)
+    warning = taken.take(what, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
+    return [] if warning is None else [warning]
+
+
+def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
+    """Once it is settled what is measured: open the journal, and see to it that the JSON is written whole.
+
+    Raises:
+        pytest.UsageError: the journal cannot be used.
+    """
+    if run is None or session.selecting_only or session.check_only or not session.families:
+        return
+    benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
+    benchmarks.save_json = lambda output: _save(config, session, run, output)
+    if not session.resumable:
+        return
+    try:
+        lines = resume.begin(session, run, resume=config.getoption("resume"))
+    except JournalError as error:
+        raise pytest.UsageError(f"torchduet: {error}") from None
+    assert session.journal is not None
+    config.add_cleanup(lambda: _close(session))
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for line in lines if reporter is not None else []:
+        reporter.write_line(f"torchduet: {line}")
+
+
+def exit_code(pytest_session: pytest.Session, session: Session) -> None:
+    """130 after Ctrl-C and 143 after SIGTERM, as shells have it; 1 where the JSON could not be written."""
+    if session.interruption.asked():
+        pytest_session.exitstatus = session.interruption.exit_code
+    elif session.unwritten and pytest_session.exitstatus == pytest.ExitCode.OK:
+        pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def closing(session: Session, run: Path | None) -> list[str]:
+    """What to say of a run that ended early."""
+    lines = []
+    if session.stopped or session.interruption.asked():
+        why = session.stopped or f"it was interrupted by {session.interruption.name}"
+        number = f"{session.measured} of {len(session.families)} families are measured"
+        lines.append(f"the run stopped early, {why}: {number}")
+    if session.journal is not None and run is not None and session.measured and not session.finished:
+        lines.append(f"to go on with it, give the same options and --resume; {path_for(run)} holds what it measured")
+    return lines
+
+
+def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> None:
+    """In place of pytest-benchmark's own writing, which empties the file first."""
+    if session.interruption.twice:
+        return  # stop now: the journal has it all
+    if not run.parent.is_dir():
+        run.parent.mkdir(parents=True, exist_ok=True)
+        session.hints.append(f"{run.parent} had vanished; it was made anew")
+    try:
+        write_whole(safe_dumps(output, ensure_ascii=True, indent=4).encode(), run)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        session.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session, run)}")
+        session.unwritten = True
+        return
+    config._benchmarksession.logger.info(f"Wrote benchmark data in: {run}", purple=True)  # type: ignore[attr-defined]
+
+
+def _remedy(session: Session, run: Path) -> str:
+    if session.journal is None or not path_for(run).exists():
+        return "the run is lost"
+    return (
+        f"nothing is lost: make room, then give the same options and --resume; what was measured is in {path_for(run)}"
+    )
+
+
+def _close(session: Session) -> None:
+    """The journal has served once the whole run is written; else it stays."""
+    assert session.journal is not None
+    if session.finished and not session.unwritten:
+        session.journal.remove()
+    else:
+        session.journal.close()

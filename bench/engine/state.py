@@ -1,0 +1,135 @@
+"""What a run knows: what it was asked for, what came out so far, and the journal that keeps it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+
+from bench.engine.budget import Budget
+from bench.engine.case import Case, Family
+from bench.engine.conductor import Conductor
+from bench.engine.gpus import Gpus
+from bench.engine.interrupt import Interruption
+from bench.engine.journal import Entry, Journal
+from bench.engine.machine import Machine
+from bench.engine.options import Options
+from bench.engine.profile_pass import Profiling
+from bench.engine.progress import duration
+from bench.engine.record import Outcome, Skip
+from bench.engine.resume import Spent
+from bench.engine.schema import CeilingRecord, Record, ResumedRecord
+from bench.engine.selection import Selection
+from bench.engine.slowness import Slowness
+from bench.engine.timeline import Timeline
+from bench.engine.watch import Watch
+from suites.workload import cores
+
+
+@dataclass
+class State:
+    """What one ``pytest bench/`` was asked for, and what it has learned.
+
+    Args:
+        check_only: cases are checked and not timed (``--benchmark-disable``).
+        selecting_only: nothing will be measured (``--collect-only``).
+        claims_only: collect what claims need, of any tier (``-m claims``).
+        data: the name of the data set that ``--data`` stands for.
+        profiling: what ``--profile`` asks for.
+    """
+
+    options: Options
+    conductor: Conductor
+    machine: Machine
+    check_only: bool = False
+    selecting_only: bool = False
+    warnings: list[str] = field(default_factory=list)
+    data: str | None = None
+    claims_only: bool = False
+    profiling: Profiling | None = None
+    show: Callable[[str], None] = lambda _: None
+    interruption: Interruption = field(default_factory=Interruption)
+
+    resumable = True  # whether it keeps a journal
+
+    def __post_init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self.begun = monotonic()
+        self.startup = 0.0
+        self.threads = self.options.threads or cores()
+        self.outcomes: dict[Case, Outcome] = {}
+        self.hints: list[str] = []  # about the selection; for the terminal
+        self.families: list[Family] = []
+        self.budget: Budget | None = None
+        self.slowness = Slowness()
+        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
+        self.ceilings: list[CeilingRecord] = []
+        self.selection = Selection(self.options, self.machine, self.claims_only)
+        used = self.machine.gpus_of(self.selection.devices())
+        gpus = Gpus(list(used.values()))
+        self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
+        self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
+        self.journal: Journal | None = None
+        self.learned: list[tuple[Family, Spent]] = []  # of every family that is done, in a resumed run from before, too
+        self.spent: tuple[float, float] | None = None  # seconds (of the budget, set aside) before it was resumed
+        self.resumed: list[ResumedRecord] = []
+        self.finished = False
+        self.unwritten = False  # the JSON could not be written
+        self.stopped = ""  # why the run ends early
+
+    @property
+    def measured(self) -> int:
+        """Families that are done."""
+        return len(self.learned)
+
+    def elapsed(self) -> float:
+        """Seconds into the run."""
+        return monotonic() - self.begun
+
+    def write(self, entry: Entry) -> None:
+        """Add an entry to the journal, if there is one."""
+        if self.journal is not None and not self.journal.problem:
+            self.journal.append({"at": self.elapsed(), **entry})
+            if self.journal.problem:
+                self.warnings.append(f"if this run is cut short it cannot be resumed: {self.journal.problem}")
+
+    def _done(self, family: Family, spent: Spent) -> None:
+        assert self.budget is not None
+        self.budget.done(family, spent.fixed, spent.timing)
+        self.learn(family, spent)
+
+    def learn(self, family: Family, spent: Spent) -> None:
+        """A family is done, in this process or in the one that is gone on with."""
+        self.learned.append((family, spent))
+        self.slowness.known += spent.slow
+        for stage, seconds in spent.stages.items():
+            self.seconds[stage] += seconds
+
+    def _place(self) -> str:
+        return f"[{self.measured + 1}/{len(self.families)}]"
+
+    def _too_short(self) -> str:
+        return (
+            f"what was left of the run's budget of {duration(self.options.budget_seconds)} was too short for it; "
+            "raise --budget or select fewer cases with -k"
+        )
+
+    def _left(self) -> str:
+        assert self.budget is not None
+        done = sum(len(family.cases) for family, _ in self.learned)
+        ahead = sum(len(family.cases) for family in self.families) - done
+        left = max(0.0, self.budget.seconds_left())
+        if done:
+            elapsed = monotonic() - self.begun - self.startup
+            left = min(left, elapsed / done * ahead)
+        return f"about {duration(left)} left"
+
+    def records(self) -> list[Record]:
+        """All records made so far."""
+        return [outcome for outcome in self.outcomes.values() if isinstance(outcome, dict)]
+
+    def skipped(self) -> dict[str, int]:
+        """Why cases were skipped, and how many for each reason."""
+        return dict(Counter(outcome.reason for outcome in self.outcomes.values() if isinstance(outcome, Skip)))

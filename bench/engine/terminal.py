@@ -1,0 +1,43 @@
+"""The progress line below pytest's own, which captures what is printed."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from bench.engine.progress import ProgressLine
+from bench.engine.session import Session
+
+
+@contextlib.contextmanager
+def progress(config: pytest.Config, session: Session) -> Iterator[None]:
+    """While a case is measured, the line below pytest's own says how far the run is."""
+    writer = config.get_terminal_writer()
+    capture = config.pluginmanager.getplugin("capturemanager")
+    quiet = config.get_verbosity() < 0
+
+    @contextlib.contextmanager
+    def uncaptured() -> Iterator[None]:
+        if capture is None:
+            yield
+        else:
+            with capture.global_and_fixture_disabled():
+                yield
+
+    with uncaptured():
+        line = ProgressLine(sys.stderr, lambda: writer.width_of_current_line)
+
+    def show(text: str) -> None:
+        if not quiet:
+            with uncaptured():
+                line.show(text)
+
+    session.show = show
+    try:
+        yield
+    finally:
+        with uncaptured():
+            line.clear()

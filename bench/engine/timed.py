@@ -1,0 +1,104 @@
+"""What is kept of a family's timing for its noise, which is only known when the pilots after it are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from bench.engine.case import Case
+from bench.engine.drift import drift
+from bench.engine.noise import Figures
+from bench.engine.record import Outcome
+from bench.engine.task import CaseResult, FamilyResult
+from bench.engine.telemetry import Telemetry
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """How often blocks were interrupted.
+
+    Attributes:
+        share: of the blocks; None: not counted here.
+        rate: interruptions per second of blocks; None: not counted here.
+        loaders: what was timed has DataLoader workers of its own.
+    """
+
+    share: float | None
+    rate: float | None
+    loaders: bool
+
+    def added_to(self, figures: Figures) -> Figures:
+        """The figures with these."""
+        return replace(figures, interrupted=self.share, interruptions=self.rate, loaders=self.loaders)
+
+
+@dataclass
+class Timed:
+    """A family that was timed, from when to when (seconds into the run).
+
+    Attributes:
+        drift: how much slower its slowest stretch was than its fastest; None: not known.
+        whole: interruptions of the family.
+        each: case id → interruptions of that case.
+        gpu: reason for lowered clocks → share of the looks at which it held.
+        left_open: its verdicts were left open.
+        outcomes: case id → what came out for it; not part of the JSON.
+    """
+
+    begun: float
+    ended: float
+    telemetry: Telemetry
+    drift: float | None
+    whole: Interrupted
+    each: Mapping[str, Interrupted]
+    gpu: Mapping[str, float]
+    left_open: bool = False
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the outcomes."""
+        return asdict(replace(self, outcomes={}))
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> Timed:
+        """What :meth:`to_json` gave."""
+        values = {
+            "telemetry": Telemetry(**found["telemetry"]),
+            "whole": Interrupted(**found["whole"]),
+            "each": {case: Interrupted(**one) for case, one in found["each"].items()},
+            "outcomes": outcomes,
+        }
+        return cls(**{**found, **values})
+
+
+def timed(
+    times: tuple[float, float],
+    result: FamilyResult,
+    telemetry: Telemetry,
+    gpu: Mapping[str, float],
+    outcomes: Mapping[Case, Outcome],
+) -> Timed:
+    """What counts for the noise of a family's result."""
+    results = result.results
+    drifted = None
+    if not any(one.meters for one in results):  # what notes phases of its own may do other work each time
+        drifted = drift(one.blocks for one in results if one.blocks and one.error is None)
+    by_id = {case.id: outcome for case, outcome in outcomes.items()}
+    each = {one.case.id: interruptions([one]) for one in results}
+    return Timed(*times, telemetry, drifted, interruptions(results), each, dict(gpu), outcomes=by_id)
+
+
+def interruptions(results: Sequence[CaseResult]) -> Interrupted:
+    """Those of some cases; of cases with loaders of their own only for want of others."""
+    counted = [one for one in results if not one.case.workers] or results
+    return Interrupted(*interrupted(counted), loaders=bool(counted[0].case.workers))
+
+
+def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:
+    """Share of the blocks that were interrupted, and interruptions per second of blocks; None if not counted."""
+    counted = [one.interruptions for one in results if one.disturbed is not None and one.interruptions.blocks]
+    if not counted:
+        return None, None
+    share = sum(one.interrupted for one in counted) / sum(one.blocks for one in counted)
+    return share, sum(one.switches for one in counted) / max(sum(one.seconds for one in counted), 1e-9)

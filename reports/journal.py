@@ -1,0 +1,31 @@
+"""Reads the journal of a run that was cut short as if it were the run's file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.engine.journal import PREFIX, JournalError, parse
+from reports.contract import ContractError
+
+
+def is_journal(content: bytes) -> bool:
+    """Whether a file's content is a journal."""
+    return content.startswith(PREFIX)
+
+
+def document(content: bytes) -> Any:
+    """The run so far, as its file would hold it; what is in it is not checked yet.
+
+    Raises:
+        ContractError: it is no journal that can be read.
+    """
+    from bench.engine.unfinished import document
+
+    try:
+        return document(parse(content, "this file"))
+    except JournalError as error:
+        raise ContractError(str(error).removeprefix("this file ")) from None
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ContractError(
+            f"is a journal whose entries are not those of a run ({type(error).__name__}: {error})"
+        ) from None

@@ -1,0 +1,114 @@
+"""Wherever a run's journal is torn off, what is resumed ends with the very records of an undisturbed run.
+
+The workers are stood in for by one whose answers follow from the case alone: real ones never answer twice the same.
+"""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.engine import journal, resume
+from bench.engine.conductor import WorkerError
+from bench.engine.machine import Machine, probe
+from bench.engine.options import parse
+from bench.engine.session import Session
+from bench.engine.task import CaseResult, FamilyResult, Interruptions, Task
+from bench.engine.telemetry import Telemetry
+
+SUITE = str(Path(__file__).parent / "workloads" / "small.py")
+NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "data", "threads"))
+MOMENTS = 20
+
+
+class Answers:
+    """A conductor whose workers answer at once; of one workload they die."""
+
+    def __init__(self) -> None:
+        self.measured: list[str] = []
+
+    def start(self, *, compiler: bool) -> None:
+        pass
+
+    def machine(self) -> Machine:
+        return MACHINE
+
+    def pilots(self, *_: float) -> dict[str, float]:
+        return {"arithmetic": 1e-4, "memory": 3e-3, "calls": 5e-5}
+
+    def ceilings(self, *_: object) -> list[dict[str, Any]]:
+        return [{"device": "cpu", "flops_per_second": {"fp32": 1e10}, "bytes_per_second": {}, "operator_seconds": 1e-6}]
+
+    def measure(self, task: Task, _: object) -> FamilyResult:
+        self.measured.append(task.family.name)
+        if "n=4000" in task.family.name:
+            raise WorkerError("the worker was killed by SIGKILL")
+        return FamilyResult(
+            [self.result(case) for case in task.family.cases],
+            "precise",
+            {"timed": 1.0, "warming": 0.25},
+            Telemetry(1.0, others=0.5, steal=0.03),
+        )
+
+    def result(self, case: Any) -> CaseResult:
+        chance = random.Random(case.id)
+        return CaseResult(
+            case,
+            blocks=[[chance.uniform(1e-5, 1.2e-5) for _ in range(5)] for _ in range(12)],
+            disturbed=[0] * 12,
+            interruptions=Interruptions(60, 2, 3, 0.05),
+            first_call={"seconds": 0.1},  # type: ignore[typeddict-item]
+            check={"relative_error": 0.0, "tolerance": 1e-5},  # type: ignore[typeddict-item]
+            clock="perf_counter",
+        )
+
+
+MACHINE = probe()
+
+
+def run(path: Path, *, again: bool) -> tuple[Session, Answers]:
+    """A run from its beginning or its journal to its end."""
+    conductor: Any = Answers()
+    options = parse(tier="quick", suite=[SUITE], budget="10m", **NOTHING)  # type: ignore[arg-type]
+    session = Session(options, conductor, MACHINE)
+    session.plan([case for _, case in session.selection.cases(SUITE)])
+    resume.begin(session, path, resume=again)
+    for family in session.families:
+        for case in family.reported:
+            session.outcome(case)
+    assert session.journal is not None
+    session.journal.close()
+    return session, conductor
+
+
+def outcome(session: Session) -> dict[str, Any]:
+    """All that the JSON says of the cases and of what the run measured of the machine, but for times of day."""
+    about = session.run_record()
+    of_run = {name: about.get(name) for name in ("failed", "skipped", "unreached", "ceilings", "noise", "options")}
+    seconds = {name: about["seconds"][name] for name in ("timed", "warming")}  # type: ignore[literal-required]
+    return json.loads(json.dumps({"records": session.records(), "seconds": seconds, **of_run}))
+
+
+def test_torn_off_at_any_byte_it_ends_with_the_records_of_an_undisturbed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = tmp_path / "run.json"
+    undisturbed, conductor = run(path, again=False)
+    expected = outcome(undisturbed)
+    assert len(expected["records"]) == 3
+    assert len(expected["failed"]) == 1
+    content = journal.path_for(path).read_bytes()
+    families = len(conductor.measured)
+    first_line = content.index(b"\n") + 1
+    chance = random.Random(7)
+    spared = 0
+    for cut in [*(chance.randrange(first_line, len(content)) for _ in range(MOMENTS)), first_line, len(content)]:
+        journal.path_for(path).write_bytes(content[:cut])
+        resumed, conductor = run(path, again=True)
+        assert outcome(resumed) == expected, cut
+        assert len(resumed.resumed) == 1
+        spared += families - len(conductor.measured)
+    assert spared > MOMENTS / 2  # and what the journal holds is not measured again

@@ -1,0 +1,88 @@
+"""Whatever a workload does to its worker, its family fails with the reason, and the run goes on."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench.test_left_behind import ROOT, Traces, until
+from tests.faults import table
+from tests.faults.run import WORKLOADS, Bench
+
+HOSTILE = WORKLOADS / "hostile.py"
+
+
+@pytest.fixture(scope="module")
+def traces() -> Iterator[Traces]:
+    folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
+    yield Traces(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def reasons(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Workload → why it failed, of a run of all of them."""
+    run = tmp_path_factory.mktemp("hostile") / "run.json"
+    code, output = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s").end()
+    assert code == 1, output
+    about = json.loads(run.read_text())["torchduet"]
+    assert about["unreached"] == []
+    assert "stopped" not in about
+    assert "Traceback" not in output
+    return {one["case"]["workload"]: one["reason"] for one in about["failed"]}
+
+
+@pytest.mark.parametrize("fault", list(table.WORKER))
+def test_a_familys_items_fail_with_the_reason(reasons: dict[str, str], fault: str) -> None:
+    assert table.WORKER[fault][1] in reasons[fault]
+    assert len(reasons[fault]) < 3000
+
+
+def test_nothing_is_left_behind_and_no_other_family_fails(reasons: dict[str, str], traces: Traces) -> None:
+    assert set(reasons) == set(table.WORKER)
+    assert until(traces.none, 10), traces
+
+
+def test_three_workloads_in_a_row_without_an_answer_end_the_run(traces: Traces, tmp_path: Path) -> None:
+    words = "exit_0 or exit_7 or sys_exit or hangs"
+    bench = Bench(traces, tmp_path / "run.json", "-k", words, suite=HOSTILE, budget="60s")
+    code, output = bench.end()
+    assert code == 1, output
+    assert "the workers of 3 workloads gave no answer one after the other: 3 of 7 families are measured" in output
+    about = json.loads(bench.run.read_text())["torchduet"]
+    assert about["stopped"] == "the workers of 3 workloads gave no answer one after the other"
+    assert (len(about["failed"]), len(about["unreached"])) == (3, 4)
+
+
+def test_a_full_disk_leaves_the_json_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text("as it was")
+    script = f"""
+import resource, signal
+from pathlib import Path
+from bench.engine.files import write_whole
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_whole(b"x" * 100_000, Path({str(path)!r}))
+except OSError as error:
+    print(error.strerror)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert path.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_table_in_the_documentation_is_current(pytestconfig: pytest.Config) -> None:
+    modules = [importlib.import_module(f"tests.faults.{file.stem}") for file in Path(__file__).parent.glob("test_*.py")]
+    for fault, _, test in table.RUN:
+        assert any(hasattr(module, test) for module in modules), fault
+    if not pytestconfig.getoption("write_table", False):
+        assert table.DOCUMENT.read_text() == table.document(), "run `pytest tests/faults --write-table`"
