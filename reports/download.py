@@ -5,28 +5,20 @@ from __future__ import annotations
 import base64
 import gzip
 
-import pandas as pd
+from reports.export import as_csv
+from reports.load import Run
+from reports.tables import table_of
 
-from reports.frames import Frames
-
-WITHIN_PAGE = ["anchor", "sizes"]  # columns that mean nothing outside it
-
-
-def downloads(tables: Frames) -> list[tuple[str, str, int, str]]:
-    """(file name, what it holds, rows, its gzipped CSV in base64) of each table that has rows."""
-    return [
-        (name, what, len(frame), packed(csv(frame)))
-        for name, what, frame in (
-            ("cases.csv", "cases", tables.cases),
-            ("comparisons.csv", "comparisons", tables.comparisons),
-        )
-        if len(frame)
-    ]
+TABLES = ("cases", "comparisons")
 
 
-def csv(frame: pd.DataFrame) -> str:
-    """A table of the page as CSV: seconds, rates per second, ratios; empty where nothing is known."""
-    return frame.drop(columns=WITHIN_PAGE, errors="ignore").to_csv(index=False, lineterminator="\r\n")
+def downloads(run: Run) -> list[tuple[str, str, int, str]]:
+    """(file name, what it holds, rows, its gzipped CSV in base64) of each table that has rows.
+
+    They are the tables of ``python -m reports export``.
+    """
+    tables = [(name, table_of(run, name)) for name in TABLES]
+    return [(f"{name}.csv", name, len(table), packed(as_csv(table))) for name, table in tables if len(table)]
 
 
 def packed(text: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.engine.journal import PREFIX, JournalError, parse
+from bench.engine.schema import JOURNAL
 from reports.contract import ContractError
 
 
 def is_journal(content: bytes) -> bool:
     """Whether a file's content is a journal."""
-    return content.startswith(PREFIX)
+    return content.startswith(JOURNAL)
 
 
 def document(content: bytes) -> Any:
@@ -19,6 +19,7 @@ def document(content: bytes) -> Any:
     Raises:
         ContractError: it is no journal that can be read.
     """
+    from bench.engine.journal import JournalError, parse
     from bench.engine.unfinished import document
 
     try:

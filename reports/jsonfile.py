@@ -15,15 +15,6 @@ TOO_DEEP = "is nested too deeply to be a run's file"
 MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
 
 
-def read_json(path: Path) -> Any:
-    """A file's decoded content.
-
-    Raises:
-        ContractError: it cannot be read, is too large, or is no JSON; one line, without the file's name.
-    """
-    return decoded(content_of(path))
-
-
 def content_of(path: Path) -> bytes:
     """The bytes of a run's file.
 

@@ -60,11 +60,19 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        content = content_of(path)
-        document = journal.document(content) if journal.is_journal(content) else decoded(content)
-        return replace(from_json(document, path.name), folder=path.parent)
+        return replace(from_json(document_of(path), path.name), folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
+
+
+def document_of(path: Path) -> Any:
+    """The decoded JSON of a run's file, or of the journal of one that was cut short.
+
+    Raises:
+        ContractError: it is neither.
+    """
+    content = content_of(path)
+    return journal.document(content) if journal.is_journal(content) else decoded(content)
 
 
 def from_json(document: object, name: str = "run.json", *, typed: bool = False) -> Run:

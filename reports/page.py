@@ -78,7 +78,7 @@ def render(run: Run) -> str:
             profiling=profiles(run),
             suites=sections.suites(run, tables),
             details=sections.details(run),
-            downloads=downloads(tables),
+            downloads=downloads(run),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),

@@ -9,15 +9,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NotRequired, TypedDict
 
 from bench.engine.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
 from reports.contract import ContractError, check, shown
-from reports.jsonfile import read_json
-from reports.load import Run, RunFileError, commit_of, from_json, record_of
+from reports.load import Run, RunFileError, commit_of, document_of, from_json, record_of
 from reports.plain_facts import about, as_json, as_text, scalar
 
 BATCHES = 20  # of 10 to 30 more tell little more, and fewer rounds each are less independent (Schmeiser 1982)
@@ -90,8 +89,9 @@ def load_any(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        document = read_json(path)
-        return from_plain(document, path.name) if is_plain(document) else from_json(document, path.name)
+        document = document_of(path)
+        run = from_plain(document, path.name) if is_plain(document) else from_json(document, path.name)
+        return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.engine.schema import JOURNAL
+
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
-PREFIX = b'{"crc32":"'
 MIDDLE = b'","entry":'
 END = b"}\n"
 SUFFIX = ".journal"
@@ -42,16 +43,16 @@ def path_for(run: Path) -> Path:
 def encode(entry: Mapping[str, Any]) -> bytes:
     """An entry as its line."""
     body = json.dumps(entry, separators=(",", ":")).encode()
-    return PREFIX + b"%08x" % zlib.crc32(body) + MIDDLE + body + END
+    return JOURNAL + b"%08x" % zlib.crc32(body) + MIDDLE + body + END
 
 
 def decode(line: bytes) -> Entry | None:
     """The entry of a line, None if the line is not whole."""
-    start = len(PREFIX) + 8
+    start = len(JOURNAL) + 8
     body = line[start + len(MIDDLE) : -len(END)]
-    if not line.startswith(PREFIX) or line[start:][: len(MIDDLE)] != MIDDLE or not line.endswith(END):
+    if not line.startswith(JOURNAL) or line[start:][: len(MIDDLE)] != MIDDLE or not line.endswith(END):
         return None
-    if line[len(PREFIX) : start] != b"%08x" % zlib.crc32(body):
+    if line[len(JOURNAL) : start] != b"%08x" % zlib.crc32(body):
         return None
     entry = json.loads(body)
     return entry if isinstance(entry, dict) else None

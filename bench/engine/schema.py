@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 KEY = "torchduet"
 SCHEMA = 1
+JOURNAL = b'{"crc32":"'  # what the journal of an unfinished run begins with
 PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
 GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
 

@@ -20,7 +20,6 @@ class Task:
     Attributes:
         seconds: time for placements × rounds; the stages before it take what they need.
         threads: intra-op threads.
-        most: seconds for everything, preparation included; what does not fit is left out for being too slow.
         folder: for compile caches; the caller removes it.
         check_only: stop after the check.
         data: where the images of the suite ``training`` come from; None: scikit-learn's digits.
@@ -28,12 +27,12 @@ class Task:
         energy: whether joules per call are measured, in some seconds for each case.
         headroom: whether the largest batch that fits into a GPU's memory is searched for.
         uuids: CUDA device → its UUID.
+        most: seconds for everything, preparation included; what does not fit is left out for being too slow.
     """
 
     family: Family
     seconds: float
     threads: int
-    most: float = math.inf
     folder: str = ""
     check_only: bool = False
     data: str | None = None
@@ -41,6 +40,7 @@ class Task:
     energy: bool = False
     headroom: bool = False
     uuids: Mapping[str, str] = field(default_factory=dict)
+    most: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from reports.compare import quietness
 from reports.compare.details import embedded, last_cell, numbered, ordered, width
 from reports.compare.match import VERDICTS, Change, Comparison
 from reports.compare.matrix import SYMBOLS, matrix, what_differs
+from reports.compare.profiles import whys
 from reports.compare.settings import common_facts
 from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
 from reports.forest import MAX_ROWS, Bar, forest
@@ -85,6 +86,7 @@ def _entry(one: Comparison, place: int, threshold: float, window: int) -> dict[s
         "guard": guard(one),
         "expectation": expectation(one),
         "moved": [(name, rows) for name, rows in moved.items() if rows],
+        "whys": whys(one),
         "chart": _chart(one, drawn, threshold, f"run-{place + 1}") if drawn else None,
         "drawn": len(drawn),
         "rows": ordered(one)[: window or None],

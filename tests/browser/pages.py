@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -42,3 +44,14 @@ def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
                               .findIndex(cell => cell.dataset.key === "seconds")].dataset.v)}))""",
         suite,
     )
+
+
+def violations(page: Page, context: str | None = None) -> list[str]:
+    """What axe-core objects to, within a selector's elements or the whole page: rule, help and the element."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    found = axe.Axe().run(page, context=context)
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:200]}"
+        for one in found.response["violations"]
+        for node in one["nodes"][:3]
+    ]

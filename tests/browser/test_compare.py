@@ -14,7 +14,7 @@ from reports.compare.match import Comparison, compare
 from reports.compare.page import FIRST_ROWS, MOST_ROWS, render
 from reports.compare.thresholds import Thresholds
 from reports.load import from_json
-from tests.browser.pages import HOSTILE, lay_out, opened, shown
+from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
 from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
@@ -397,3 +397,11 @@ def test_hostile_names_stay_text(browser: Browser, tmp_path: Path, copies: int) 
     assert page.locator("img").count() == 0
     assert heard == []
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_in_an_open_case(small_page: Page, scheme: Any) -> None:
+    small_page.emulate_media(color_scheme=scheme)
+    assert violations(small_page) == []
+    open_first(small_page)
+    assert violations(small_page) == []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
 from reports.__main__ import main
-from tests.browser.pages import HOSTILE, lay_out, opened, shown
+from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
 from tests.reports.made_history import make_history
 from tests.reports.sample import make_run
 
@@ -91,3 +91,10 @@ def test_sparklines_and_charts_follow_the_dark(page: Page) -> None:
     light = page.evaluate(colour)
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(colour) != light
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_in_a_history(page: Page, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert violations(page) == []

@@ -156,8 +156,8 @@ def test_a_placement_of_many_blocks_is_read_and_exported(document: Any, here: Pa
 def test_a_benchmark_of_very_many_rounds_is_judged_by_its_batches(here: Path) -> None:
     document = make_plain(functions=("test_a",))
     document["benchmarks"][0]["stats"]["data"] = [1e-6 + 1e-12 * (place % 7) for place in range(500_000)]
-    for name in ("a.json", "b.json"):
-        (here / name).write_text(json.dumps(document))
+    for day, name in enumerate(("a.json", "b.json"), 1):
+        (here / name).write_text(json.dumps(document | {"datetime": f"2026-03-0{day}T09:30:00+00:00"}))
     assert main(["compare", "a.json", "b.json", "-o", "c.html"]) == 0
     assert main(["render", "a.json", "-o", "r.html"]) == 0
     assert (here / "r.html").stat().st_size < 200_000
