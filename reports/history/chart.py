@@ -87,8 +87,12 @@ def series_chart(drawn: Drawn, name: str, what: str, history: History, prefix: s
     )
 
 
-def pilot_history(history: History, prefix: str) -> Chart | None:
-    """The machine's pilots over its runs, each over its own median; None without any."""
+def pilot_history(history: History, prefix: str, machine: str) -> Chart | None:
+    """The machine's pilots over its runs, each over its own median; None without any.
+
+    Args:
+        machine: what it is called.
+    """
     found = {kind: logs for kind, logs in pilots_together(history).items() if np.isfinite(logs).any()}
     if not found:
         return None
@@ -116,7 +120,7 @@ def pilot_history(history: History, prefix: str) -> Chart | None:
     spoken = "; ".join(f"{kind} from {' to '.join(map(units.ratio, both))}" for kind, both in ends.items())
     return Chart(
         svg=Markup(svg),
-        title="Pilots over the runs",
+        title=f"Pilots over the runs of {machine}",
         alternative=f"Times of the pilots in {len(history.runs)} runs over the median of each: {spoken}.",
         keys=tuple(
             (Markup(key_of_line(place, f"{prefix}-k{place}")), WORDS.get(kind, kind))

@@ -107,7 +107,7 @@ def _entry(
         "charts": charts,
         "rows": _rows(judged),
         "days": [short_date(run.when) or run.path for run in history.runs],
-        "pilots": pilot_history(history, f"{anchor}-p"),
+        "pilots": pilot_history(history, f"{anchor}-p", words.label(history.machine, machines)),
         "versions": [
             (number, history.runs[place], short_date(history.runs[place].when))
             for number, place in enumerate(new_versions(history), start=1)

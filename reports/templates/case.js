@@ -74,7 +74,7 @@ const distribution = (sides, names) => {
     ...axis.ticks.flatMap((tick) => below((tick - axis.low) / (axis.high - axis.low), axis.label(tick))),
     ...values.map((one, run) => drawn("path", { class: run ? "fresh" : "base", d: steps(one) })))];
 };
-const figure = ([axis, how, svg], title) => make("figure", { class: "samples" }, make("h4", {}, title), svg,
+const figure = ([axis, how, svg], title) => make("figure", { class: "samples" }, make("h3", {}, title), svg,
   make("figcaption", {}, `${how} The axis of times starts at ${axis.from}.`));
 const key = (kind, name) => make("li", {}, drawn("svg", { viewBox: "0 0 34 12", "aria-hidden": "true", class: "samples" },
   drawn("polyline", { class: kind, points: "1,6 33,6" }), mark(kind, 17, 6)), ` ${name}`);
