@@ -91,14 +91,14 @@ def closing(session: Session, run: Path | None) -> list[str]:
 
 
 def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> None:
-    """In place of pytest-benchmark's own writing, which empties the file first."""
+    """In place of pytest-benchmark's own writing, which empties the file first, and gives each number a line."""
     if session.interruption.twice:
         return  # stop now: the journal has it all
     if not run.parent.is_dir():
         run.parent.mkdir(parents=True, exist_ok=True)
         session.hints.append(f"{run.parent} had vanished; it was made anew")
     try:
-        write_whole(safe_dumps(output, ensure_ascii=True, indent=4).encode(), run)  # type: ignore[no-untyped-call]
+        write_whole(safe_dumps(output, ensure_ascii=True, separators=(",", ":")).encode(), run)  # type: ignore[no-untyped-call]
     except OSError as error:
         session.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session, run)}")
         session.unwritten = True

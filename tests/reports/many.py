@@ -1,6 +1,6 @@
 """Runs of as many cases as asked for, as ``bench`` would write them: families of 4 to 8, placements, pilots, noise.
 
-``python tests/reports/many.py 10000 SEED FILE`` writes one as pytest-benchmark does. Nothing in it was measured.
+``python tests/reports/many.py 10000 SEED FILE`` writes one as a run does. Nothing in it was measured.
 """
 
 from __future__ import annotations
@@ -123,4 +123,4 @@ def _case(family: str, mode: str, precision: str, reference: bool) -> dict[str, 
 if __name__ == "__main__":
     number, seed, path = sys.argv[1:]
     with Path(path).open("w", encoding="utf-8") as file:
-        json.dump(make_many(int(number), int(seed), changed=int(seed) > 1), file, indent=4)
+        json.dump(make_many(int(number), int(seed), changed=int(seed) > 1), file, separators=(",", ":"))
