@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from bench.engine.options import OptionError
 from suites.registry import BUILT_IN
@@ -127,7 +128,9 @@ def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, s
     top = Path(_git(option, Path(files[0]).resolve().parent, "rev-parse", "--show-toplevel").strip())
     commit = _git(option, top, "rev-parse", "--verify", "--end-of-options", f"{rev}^{{commit}}").strip()
     with tarfile.open(fileobj=BytesIO(_git_bytes(option, top, "archive", "--format=tar", commit))) as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.11 has had filters from 3.11.4 on; what git archives of the user's own repository needs none.
+        safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(folder, **safely)
     found = {}
     for source in files:
         path = Path(source).resolve()

@@ -105,7 +105,12 @@ def interrupt() -> None:
 
 
 def kill(number: int) -> Fault:
-    return lambda: os.kill(os.getpid(), number)
+    def send() -> None:
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)  # under nohup a hang-up would be ignored
+        os.kill(os.getpid(), number)
+
+    return send
 
 
 DEADLY: dict[str, Fault] = {
