@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 
 from reports.contract import ContractError
 
@@ -44,8 +44,8 @@ def decoded(content: bytes) -> Any:
         ContractError: it is no JSON.
     """
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_by_the_letter(content)
 
 

@@ -22,6 +22,7 @@ from bench.engine.schema import (
 from reports import journal
 from reports.contract import ContractError, check, shown
 from reports.jsonfile import MAKE_ONE, content_of, decoded
+from reports.typed import typed
 
 LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
 MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
@@ -60,18 +61,28 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        return replace(from_json(document_of(path), path.name), folder=path.parent)
+        content = content_of(path)
+        run = quickly(content, path.name) or from_json(document_of(content), path.name)
+        return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
 
 
-def document_of(path: Path) -> Any:
+def quickly(content: bytes, name: str) -> Run | None:
+    """A run from its file's content, types checked while it is decoded; None where anything may be wrong with it."""
+    document = typed(content)
+    try:
+        return None if document is None else from_json(document, name, typed=True)
+    except ContractError:
+        return None
+
+
+def document_of(content: bytes) -> Any:
     """The decoded JSON of a run's file, or of the journal of one that was cut short.
 
     Raises:
         ContractError: it is neither.
     """
-    content = content_of(path)
     return journal.document(content) if journal.is_journal(content) else decoded(content)
 
 

@@ -16,7 +16,8 @@ from typing import Any, NotRequired, TypedDict
 
 from bench.engine.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
 from reports.contract import ContractError, check, shown
-from reports.load import Run, RunFileError, commit_of, document_of, from_json, record_of
+from reports.jsonfile import content_of
+from reports.load import Run, RunFileError, commit_of, document_of, from_json, quickly, record_of
 from reports.plain_facts import about, as_json, as_text, scalar
 
 BATCHES = 20  # of 10 to 30 more tell little more, and fewer rounds each are less independent (Schmeiser 1982)
@@ -89,8 +90,11 @@ def load_any(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        document = document_of(path)
-        run = from_plain(document, path.name) if is_plain(document) else from_json(document, path.name)
+        content = content_of(path)
+        run = quickly(content, path.name)
+        if run is None:
+            document = document_of(content)
+            run = from_plain(document, path.name) if is_plain(document) else from_json(document, path.name)
         return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None

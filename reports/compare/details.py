@@ -11,8 +11,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+import msgspec
 import numpy as np
-import orjson
 from markupsafe import Markup
 
 from bench.engine.schema import QUIET, Record
@@ -30,7 +30,7 @@ MOST_BLOCKS = 200_000  # numbers of all cases together, up to which single block
 
 def embedded(comparisons: Sequence[Comparison]) -> Markup:
     """The data as JSON that can stand in a ``script`` element: nothing in it ends the element."""
-    text = orjson.dumps(_data(comparisons)).decode()
+    text = msgspec.json.encode(_data(comparisons)).decode()
     return Markup(text.replace("<", "\\u003c"))  # a less-than sign stands in texts only
 
 

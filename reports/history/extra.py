@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-PACKAGES = ("msgspec", "pyarrow", "ruptures", "scipy")  # the extra ``history`` in pyproject.toml
+PACKAGES = ("pyarrow", "ruptures", "scipy")  # the extra ``history`` in pyproject.toml
 
 
 class ExtraMissing(Exception):

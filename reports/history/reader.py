@@ -1,9 +1,4 @@
-"""Reads one run's file and keeps of it what a history needs: a number or three per case.
-
-The types are checked while the JSON is decoded (msgspec, from the schema's own annotations), which takes a tenth of
-the time that ``reports.load`` takes. Whatever that decoder refuses is read by ``reports.load``, so that both accept
-the same files and a bad one is refused in the same words.
-"""
+"""Reads one run's file and keeps of it what a history needs: a number or three per case."""
 
 from __future__ import annotations
 
@@ -14,35 +9,16 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
-import msgspec
-
-from bench.engine.schema import KEY, Record, RunRecord, SpeedupRecord
+from bench.engine.schema import KEY, Record, SpeedupRecord
 from reports.compare.movement import beside
 from reports.compare.settings import facts
 from reports.contract import ContractError
 from reports.jsonfile import content_of
-from reports.load import Run, RunFileError, from_json, load
+from reports.load import Run, RunFileError, load, quickly
 
 RUN, BAD, OTHER = "run", "bad", "other"
-
-
-class _Extra(TypedDict):
-    torchduet: NotRequired[Record]
-
-
-class _Benchmark(TypedDict):
-    extra_info: NotRequired[_Extra]
-
-
-class _Document(TypedDict):
-    benchmarks: list[_Benchmark]
-    torchduet: RunRecord
-    commit_info: NotRequired[Any]
-
-
-_DECODER = msgspec.json.Decoder(_Document)
 
 
 @dataclass(frozen=True)
@@ -101,21 +77,13 @@ def read(folder: Path, path: str) -> Entry | None:
         return None
     stamp: dict[str, Any] = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
     try:
-        run = _checked(file)
+        run = quickly(content_of(file), file.name) or load(file)
     except ContractError as error:
         return Entry(**stamp, kind=BAD, why=str(error))
     except RunFileError as error:
         why = str(error).removeprefix(f"{file}: ")
         return Entry(**stamp, kind=_kind_of(file), why=why)
     return Entry(**stamp, kind=RUN, **_kept(run))
-
-
-def _checked(file: Path) -> Run:
-    content = content_of(file)
-    try:
-        return from_json(_DECODER.decode(content), file.name, typed=True)
-    except (msgspec.MsgspecError, ContractError, UnicodeDecodeError, RecursionError):
-        return load(file)
 
 
 def _kind_of(file: Path) -> str:
