@@ -65,10 +65,8 @@ class Session(State):
         try:
             if case not in self.outcomes:
                 self._bring(next(family for family in self.families if case in family.reported))
-            if self.families and self.measured == len(self.families) and not self.finished:
-                self._finish()
-                self.finished = True
-                self.write({"kind": "end"})
+            if self.families and self.measured == len(self.families):
+                self._end()
         except StoppedError:
             self.stopped = self.stopped or f"it was interrupted by {self.interruption.name}"
         return self.outcomes.get(case, Skip(f"not measured: {self.stopped}"))
@@ -216,13 +214,19 @@ class Session(State):
             self.write({"kind": "began", "at": began, "startup": began, "set_aside": set_aside})
         self.budget.set_aside(set_aside)
 
+    def _end(self) -> None:
+        """After the last family, once; profiles are not in the journal, and a resumed run makes them anew."""
+        if not self.finished:
+            self._finish()
+            self.finished = True
+            self.write({"kind": "end"})
+        if self.profiling is not None and not self.check_only and "profiling" not in self.seconds:
+            self._profile(self.profiling)
+
     def _finish(self) -> None:
-        """After the last family."""
         if not self.check_only:
             self._pilots_before("", due=True)
             self._measure_ceilings()
-            if self.profiling is not None:
-                self._profile(self.profiling)
 
     def _profile(self, profiling: Profiling) -> None:
         """After all timing, so that it disturbs none."""
