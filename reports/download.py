@@ -6,19 +6,20 @@ import base64
 import gzip
 
 from reports.export import as_csv
+from reports.frames import Frames
 from reports.load import Run
 from reports.tables import table_of
 
 TABLES = ("cases", "comparisons")
 
 
-def downloads(run: Run) -> list[tuple[str, str, int, str]]:
+def downloads(run: Run, tables: Frames) -> list[tuple[str, str, int, str]]:
     """(file name, what it holds, rows, its gzipped CSV in base64) of each table that has rows.
 
     They are the tables of ``python -m reports export``.
     """
-    tables = [(name, table_of(run, name)) for name in TABLES]
-    return [(f"{name}.csv", name, len(table), packed(as_csv(table))) for name, table in tables if len(table)]
+    found = [(name, table_of(run, name, tables)) for name in TABLES]
+    return [(f"{name}.csv", name, len(table), packed(as_csv(table))) for name, table in found if len(table)]
 
 
 def packed(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -53,8 +54,11 @@ class Run:
     folder: Path = Path()
 
 
-def load(path: str | Path) -> Run:
+def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run:
     """Read and check a run of Torchduet's; ``reports.plain.load_any`` reads those of plain pytest-benchmark, too.
+
+    Args:
+        read: makes a run of decoded JSON that is not surely one of Torchduet's (default: ``from_json``).
 
     Raises:
         RunFileError: whatever is wrong with the file, in one line.
@@ -62,7 +66,7 @@ def load(path: str | Path) -> Run:
     path = Path(path)
     try:
         content = content_of(path)
-        run = quickly(content, path.name) or from_json(document_of(content), path.name)
+        run = quickly(content, path.name) or (read or from_json)(document_of(content), path.name)
         return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None

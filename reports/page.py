@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
-from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
 from bench.engine.schema import QUIET
@@ -18,7 +17,7 @@ from reports.figures import MAX_PANELS, forests, loader_panels, scalings
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
 from reports.heatmap import heatmap
-from reports.html import TEMPLATES, content_policy, date, environment
+from reports.html import date, environment, fixed
 from reports.knobs import TOGETHER
 from reports.load import Run
 from reports.noise import noise
@@ -43,16 +42,13 @@ def render(run: Run) -> str:
     tables = frames(run)
     choices = loaders.choices(run)
     found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    script = (TEMPLATES / "report.js").read_text("utf-8")
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             run=run,
             about=run.about,
-            csp=content_policy(script),
-            css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-            script=Markup(script),
+            **fixed("report.js"),
             started=date(run.about["started"]),
             machine=_machine(run.about["machine"]),
             options=run.about["options"],
@@ -78,7 +74,7 @@ def render(run: Run) -> str:
             profiling=profiles(run),
             suites=sections.suites(run, tables),
             details=sections.details(run),
-            downloads=downloads(run),
+            downloads=downloads(run, tables),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),

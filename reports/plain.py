@@ -9,15 +9,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, NotRequired, TypedDict
 
 from bench.engine.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
 from reports.contract import ContractError, check, shown
-from reports.jsonfile import content_of
-from reports.load import Run, RunFileError, commit_of, document_of, from_json, quickly, record_of
+from reports.load import Run, commit_of, from_json, load, record_of
 from reports.plain_facts import about, as_json, as_text, scalar
 
 BATCHES = 20  # of 10 to 30 more tell little more, and fewer rounds each are less independent (Schmeiser 1982)
@@ -88,16 +87,7 @@ def load_any(path: str | Path) -> Run:
     Raises:
         RunFileError: whatever is wrong with the file, in one line.
     """
-    path = Path(path)
-    try:
-        content = content_of(path)
-        run = quickly(content, path.name)
-        if run is None:
-            document = document_of(content)
-            run = from_plain(document, path.name) if is_plain(document) else from_json(document, path.name)
-        return replace(run, folder=path.parent)
-    except ContractError as error:
-        raise RunFileError(f"{path}: {error}") from None
+    return load(path, lambda document, name: (from_plain if is_plain(document) else from_json)(document, name))
 
 
 def is_plain(document: object) -> bool:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bench.engine.schema import Record
 from reports import units
 from reports.chart import Chart
-from reports.html import TEMPLATES, content_policy, date, environment
+from reports.html import date, environment, fixed
 from reports.plain import BATCHES, PlainRun, Timed
 from reports.plain_words import MISSING
 from reports.rangechart import Range, ranges
@@ -55,15 +55,12 @@ def render(run: PlainRun) -> str:
     for row in rows:
         groups.setdefault(row.group, []).append(row)
     several = [name for name, members in groups.items() if len(members) > 1]
-    script = (TEMPLATES / "report.js").read_text("utf-8")
     templates = environment()
     templates.filters.update(signed=signed)
     return templates.get_template("plain.html.j2").render(
         run=run,
         about=run.about,
-        csp=content_policy(script),
-        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-        script=Markup(script),
+        **fixed("report.js"),
         saved=date(run.about["started"]),
         headline=headline(run, rows),
         missing=MISSING,

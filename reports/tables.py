@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.engine.schema import Record
 from reports.columns import COLUMNS
-from reports.frames import frames
+from reports.frames import Frames, frames
 from reports.load import Run
 from reports.plain import PlainRun
 from reports.steadiness import steadiness
@@ -21,15 +21,22 @@ WHOLE = ("workers", "peak_bytes", "placements", "blocks", "calls_per_block")
 SIZE = "size_"  # + the axis: a column each, as many as the run's workloads have
 
 
-def table_of(run: Run, name: str) -> pd.DataFrame:
+def table_of(run: Run, name: str, tables: Frames | None = None) -> pd.DataFrame:
     """One of the tables in ``reports.columns.COLUMNS``, its columns in that order.
 
     Every row begins with the run's file and start, so that tables of several runs can be put together.
 
+    Args:
+        tables: the run's, where they have been made already.
+
     Raises:
         KeyError: there is no such table.
     """
-    made = {"cases": _cases, "comparisons": _comparisons, "samples": _samples, "unmeasured": _unmeasured}[name](run)
+    if name in ("cases", "comparisons"):
+        tables = tables or frames(run)
+        made = _cases(run, tables) if name == "cases" else _comparisons(run, tables)
+    else:
+        made = {"samples": _samples, "unmeasured": _unmeasured}[name](run)
     made = made.reset_index(drop=True)
     made.insert(0, "run", _constant(run.name, len(made)))
     made.insert(1, "started", _constant(run.about["started"], len(made)))
@@ -43,8 +50,8 @@ def table_of(run: Run, name: str) -> pd.DataFrame:
     return made.assign(**{column: _column(made[column], column) for column in loose})
 
 
-def _cases(run: Run) -> pd.DataFrame:
-    found = frames(run).cases.drop(columns=["anchor"])
+def _cases(run: Run, tables: Frames) -> pd.DataFrame:
+    found = tables.cases.drop(columns=["anchor"])
     sizes = _axes([record["case"]["size"] for record in run.records])
     found = found.drop(columns=["sizes"]).rename(
         columns={"low": "seconds_low", "high": "seconds_high", "ratio_low": "low", "ratio_high": "high"}
@@ -90,8 +97,8 @@ def _plain(run: PlainRun) -> dict[str, list[Any]]:
     }
 
 
-def _comparisons(run: Run) -> pd.DataFrame:
-    found = frames(run).comparisons.drop(columns=["anchor"]).rename(columns={"first_call": "first_call_seconds"})
+def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
+    found = tables.comparisons.drop(columns=["anchor"]).rename(columns={"first_call": "first_call_seconds"})
     found["workload"] = [name.rpartition(".")[2] for name in found["workload"]]
     duet = run.about.get("against")
     if duet is None:

@@ -97,11 +97,15 @@ def _reasons() -> list[Any]:
     return graph_break_reasons
 
 
+def _first_line(reason: object) -> str:
+    return str(reason).split("\n")[0].strip()
+
+
 def _places(reason: str) -> list[str]:
     """Where in a user's code Dynamo broke the graph for a reason: the innermost line outside PyTorch, once each."""
     found: dict[str, None] = {}
     for one in _reasons():
-        if str(one.reason).split("\n")[0].strip() != reason:
+        if _first_line(one.reason) != reason:
             continue
         frames = [frame for frame in one.user_stack if not frame.filename.startswith((TORCH, ENGINE))]
         if frames:
@@ -127,7 +131,7 @@ class CompileWatch:
         counters = _counters()
         breaks = []
         for reason, count in counters["graph_break"].items():
-            found = GraphBreak(reason=str(reason).split("\n")[0].strip(), count=int(count))
+            found = GraphBreak(reason=_first_line(reason), count=int(count))
             if places := _places(found["reason"]):
                 found["places"] = places
             breaks.append(found)

@@ -19,7 +19,7 @@ from reports.compare.profiles import whys
 from reports.compare.settings import common_facts
 from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
 from reports.forest import MAX_ROWS, Bar, forest
-from reports.html import TEMPLATES, content_policy, date, environment
+from reports.html import date, environment, fixed
 
 MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
 FIRST_ROWS = 100
@@ -37,7 +37,6 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
         threshold: the one that cases have unless set otherwise.
     """
     base = comparisons[0].base
-    script = "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("compare.js", "case.js", "report.js"))
     lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
     rows = len(lines) + sum(one.judged for one in comparisons)
     window = FIRST_ROWS if rows > MOST_ROWS else 0
@@ -47,9 +46,7 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
     return templates.get_template("compare.html.j2").render(
         base=base,
         title=headline(comparisons[0]) if len(comparisons) == 1 else f"{len(comparisons)} runs against {base.name}",
-        csp=content_policy(script),
-        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-        script=Markup(script),
+        **fixed("compare.js", "case.js", "report.js"),
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
         entries=[_entry(one, place, threshold, window) for place, one in enumerate(comparisons)],

@@ -22,7 +22,7 @@ from reports.history.key import Machine
 from reports.history.rates import MEASURED, SETTING
 from reports.history.series import CaseName, Numbers
 from reports.history.spark import sparkline
-from reports.html import TEMPLATES, content_policy, environment
+from reports.html import environment, fixed
 
 FILTERS = ("suite", "device", "mode", "precision", "verdict")
 MOST_CHARTS = 40  # series that are drawn in full
@@ -52,7 +52,6 @@ def render(collection: Collection, judged: Sequence[Judged], threshold: float) -
         judged: a history per machine, the one with the latest run first.
         threshold: the share of the time that a change has to exceed to matter.
     """
-    script = (TEMPLATES / "report.js").read_text("utf-8")
     machines = [one.history.machine for one in judged]
     found = [events(one.found()) for one in judged]
     budget = MOST_CHARTS
@@ -65,9 +64,7 @@ def render(collection: Collection, judged: Sequence[Judged], threshold: float) -
     templates.globals.update(words=words, chart_of=_chart_of, TIME=TIME, SPEEDUP=SPEEDUP)
     return templates.get_template("history.html.j2").render(
         title=words.headline(judged[0], found[0]) if len(judged) == 1 else f"{len(judged)} machines over time",
-        csp=content_policy(script),
-        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-        script=Markup(script),
+        **fixed("report.js"),
         entries=entries,
         choices=_choices(entries),
         confidence=units.percent(CONFIDENCE),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import statistics
 from collections.abc import Mapping
 from typing import Any
+
+from tests.reports.sample import stats_of
 
 FUNCTIONS = tuple(f"test_{name}" for name in ("sort", "sum", "dumps", "loads", "split", "wrap", "heap", "pack", "copy"))
 MORE = tuple(f"test_{name}" for name in ("fib", "primes", "join", "dict", "loop", "sha", "median"))
@@ -59,27 +60,9 @@ def make_plain(
 def benchmark_of(name: str, size: int | None, times: list[float], data: bool = True) -> dict[str, Any]:
     """One benchmark with its rounds, in seconds per call."""
     full = name if size is None else f"{name}[{size}]"
-    low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else (times[0],) * 3
-    stats: dict[str, Any] = {
-        "min": min(times),
-        "max": max(times),
-        "mean": statistics.fmean(times),
-        "stddev": statistics.stdev(times) if len(times) > 1 else 0,
-        "rounds": len(times),
-        "median": middle,
-        "iqr": high - low,
-        "q1": low,
-        "q3": high,
-        "iqr_outliers": 0,
-        "stddev_outliers": 0,
-        "outliers": "0;0",
-        "ld15iqr": min(times),
-        "hd15iqr": max(times),
-        "ops": 1 / statistics.fmean(times),
-        "total": sum(times),
-    }
-    if data:
-        stats["data"] = times
+    stats = stats_of(times) | {"iterations": 3}
+    if not data:
+        del stats["data"]
     return {
         "group": "scans" if size else None,
         "name": full,
@@ -88,5 +71,5 @@ def benchmark_of(name: str, size: int | None, times: list[float], data: bool = T
         "param": None if size is None else str(size),
         "extra_info": {},
         "options": {"disable_gc": False, "timer": "perf_counter", "min_rounds": 5, "max_time": 1.0, "min_time": 5e-06},
-        "stats": {**stats, "iterations": 3},
+        "stats": stats,
     }

@@ -231,11 +231,12 @@ def benchmark_of(case: Any, blocks: list[list[float]], speedups: list[Any], cost
             "min_time": 5e-06,
             "warmup": False,
         },
-        "stats": _stats(medians),
+        "stats": stats_of(medians),
     }
 
 
-def _stats(data: list[float]) -> dict[str, Any]:
+def stats_of(data: list[float]) -> dict[str, Any]:
+    """pytest-benchmark's statistics of rounds, in seconds per call."""
     low, middle, high = statistics.quantiles(data, n=4) if len(data) > 1 else (data[0],) * 3
     mean = statistics.fmean(data)
     return {

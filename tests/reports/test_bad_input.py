@@ -27,6 +27,7 @@ from reports.lettering import one_line
 from reports.load import MOST_PLACEMENTS, RunFileError, load
 from reports.plain import PlainRun, load_any
 from reports.tables import table_of
+from tests.reports import refusals
 from tests.reports.plain_sample import make_plain
 from tests.reports.spoiled import documents, spoiled
 
@@ -34,11 +35,7 @@ COMMANDS = (["render", "-o", "r.html"], ["claims"], ["export", "-o", "c.csv"], [
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
+    err = refusals.refused(capsys, *arguments)
     assert err.isprintable() or err[:-1].isprintable()
     return err
 

@@ -11,17 +11,9 @@ from pathlib import Path
 import pytest
 
 from reports.__main__ import main
+from tests.reports.refusals import refused
 
 ROOT = Path(__file__).parents[2]
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def left_in(folder: Path) -> set[str]:

@@ -13,6 +13,7 @@ import pytest
 from bench.engine.schema import KEY
 from reports.__main__ import main
 from reports.compare.thresholds import ThresholdError, Thresholds, fraction, globs_of
+from tests.reports import refusals
 from tests.reports.remeasured import remeasured
 
 ROOT = Path(__file__).parents[2]
@@ -36,12 +37,7 @@ def folder(shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(["compare", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    return err
+    return refusals.refused(capsys, "compare", *arguments)
 
 
 @pytest.mark.usefixtures("folder")

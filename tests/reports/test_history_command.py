@@ -17,6 +17,7 @@ from bench.engine.schema import KEY
 from reports.__main__ import main
 from reports.history import extra
 from reports.history.index import NAME
+from tests.reports import refusals
 from tests.reports.made_history import make_history
 
 ROOT = Path(__file__).parents[2]
@@ -41,12 +42,7 @@ def folder(shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(["history", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    return err
+    return refusals.refused(capsys, "history", *arguments)
 
 
 @pytest.mark.usefixtures("folder")
