@@ -12,7 +12,8 @@ import nox
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")  # more would disturb what is timed
+# More processes would disturb what is timed; tests/conftest.py orders the files.
+IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 NEEDS_GPU = """
 import sys, torch

@@ -1,8 +1,34 @@
 """What holds for all tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+HERE = Path(__file__).parent
+LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the others have nothing left to do
+    "bench/test_run.py",
+    "browser/test_accessibility.py",
+    "test_readme.py",
+    "bench/test_duet.py",
+    "faults/test_resume.py",
+    "bench/test_left_behind.py",
+    "faults/test_isolation.py",
+    "browser/test_compare.py",
+    "suites/test_suites.py",
+    "reports/test_page.py",
+    "faults/test_interruption.py",
+    "browser/test_hostile.py",
+    "browser/test_report.py",
+    "bench/test_self_check.py",
+    "bench/test_compile.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; pytest-xdist gives each to one process."""
+    places = {HERE / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

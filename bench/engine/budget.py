@@ -56,6 +56,7 @@ class Budget:
         self._call_seconds = call_seconds or {}
         self._seen: dict[str, list[float]] = {"eager": [], "compile": []}
         self._allotted = self._used = 0.0
+        self._tried = False
 
     def set_aside(self, seconds: float) -> None:
         """Keep ``seconds`` back for what comes after the last family."""
@@ -83,8 +84,8 @@ class Budget:
     def allot(self, family: Family) -> float | None:
         """Seconds for timing ``family``'s blocks; None when what is left of the budget is too short for it."""
         there_is = self.seconds_left() + self._tolerated
-        nothing_yet = not self._used
-        if there_is <= 0 or (self._least(family) > there_is and not nothing_yet):
+        first_try = not self._tried  # a run whose start has used up its budget is still to show something
+        if not first_try and (there_is <= 0 or (self._least(family) > there_is and self._used)):
             return None
         spare = max(0.0, self.seconds_left() - sum(self._least(other) for other in self._left))
         weights = sum(self._weight(other) for other in self._left)
@@ -119,6 +120,7 @@ class Budget:
             timing: seconds (allotted, used) for timing, None if it came to none.
         """
         self._left = [other for other in self._left if other is not family]
+        self._tried = True
         if timing is not None:
             self._allotted += timing[0]
             self._used += timing[1]

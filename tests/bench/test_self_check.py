@@ -145,7 +145,7 @@ def test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it(tmp_path: 
     os.environ.update(environment)
     try:
         checked, later = tmp_path / "checked.json", tmp_path / "later.json"
-        options = ("--suite", SMALL, "--threads", "1", "--mode", "eager", "--budget", "6s")
+        options = ("--suite", SMALL, "--threads", "1", "--mode", "eager", "--budget", "10s")
         first = pytest_bench(*options, "--aa", "--benchmark-json", str(checked))
         assert first.returncode == 0, first.stdout + first.stderr
         second = pytest_bench(*options, "--benchmark-json", str(later))
