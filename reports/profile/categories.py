@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
+
 GEMM = "matrix products and convolutions"
 FUSED = "fused kernels"
 REDUCTION = "reductions and normalisations"
@@ -16,12 +18,28 @@ OPTIMIZER = "optimizer"
 AUTOGRAD = "autograd engine"
 COMPILED = "entering compiled code"
 DATA = "waiting for data"
+LOADER = "starting and ending loaders"
 OTHER = "other operators"
 PYTHON = "Python, no operator running"
-CATEGORIES = (GEMM, FUSED, REDUCTION, ELEMENTWISE, COPY, VIEW, OPTIMIZER, AUTOGRAD, COMPILED, DATA, OTHER, PYTHON)
+CATEGORIES = (
+    GEMM,
+    FUSED,
+    REDUCTION,
+    ELEMENTWISE,
+    COPY,
+    VIEW,
+    OPTIMIZER,
+    AUTOGRAD,
+    COMPILED,
+    DATA,
+    OTHER,
+    PYTHON,
+    LOADER,
+)
 
 # The first that matches counts; names of operators stand without their namespace and trailing underscore.
 PATTERNS: tuple[tuple[str, str], ...] = (
+    (LOADER, "|".join(map(re.escape, (LOADER_STARTS, LOADER_ENDS)))),
     (DATA, r"enumerate\(DataLoader\).*|.*DataLoader.*__next__.*"),
     (FUSED, r"graph_\d+_.*|triton_.*|.*cpp_fused_.*"),
     (
@@ -80,7 +98,8 @@ def category_within(name: str, above: Iterable[str]) -> str:
     around = [*above, name]
     if any(map(is_optimizer, around)):
         return OPTIMIZER
-    return DATA if any(category(one) == DATA for one in around) else category(name)
+    found = {category(one) for one in around}
+    return LOADER if LOADER in found else DATA if DATA in found else category(name)
 
 
 def is_optimizer(name: str) -> bool:

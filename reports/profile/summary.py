@@ -86,14 +86,15 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
     for node, above in root.walk():
         within = (one.name for one in above[1:])
         kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, within)
-        categories[kind] = categories.get(kind, 0.0) + node.own / number
+        own_seconds = node.gap if node is root else node.own
+        categories[kind] = categories.get(kind, 0.0) + own_seconds / number
         if node is root:
             continue
         if node.kind == "operator":
             dispatched += node.calls
             fused += node.calls if kind == FUSED else 0
         own = found.setdefault(node.name, [0.0, 0.0, 0.0])
-        own[0] += node.own / number
+        own[0] += own_seconds / number
         own[1] += node.total / number if all(one.name != node.name for one in above) else 0.0
         own[2] += node.calls / number
         kinds.setdefault(node.name, kind)

@@ -115,7 +115,8 @@ def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
         (b"\x1f\x8b garbage", "is cut short or damaged"),
         (b'{"traceEvents": 3}', 'has no list "traceEvents"'),
         (json.dumps(document(span("aten::mm", 0, 3))).encode(), "another tool wrote it"),
-        (b"[" * 100_000, "is not JSON"),
+        (b"[" * 100_000, "is no trace of torch.profiler"),
+        (b'{"traceEvents": [' + b"[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_trace_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, said: str) -> None:

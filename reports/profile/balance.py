@@ -1,0 +1,102 @@
+"""Whether a profile adds up: own times and what cannot be attributed against the timed median."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.engine.schema import Record
+from reports import units
+from reports.profile.categories import PYTHON
+from reports.profile.summary import Summary
+
+AGREES = 1.15  # times as long or as short as timed: more than two moments on one machine usually differ
+SLOWED = 1.1  # times as slow under the profiler: worth a warning
+SIDE_BY_SIDE = 1.02  # of a call: what adds up to more was done by several threads at a time
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Seconds per call.
+
+    Attributes:
+        timed: as the run measured it.
+        plain: in the profile's own process right before and after it, without the profiler.
+        profiled: under the profiler.
+        attributed: own times of all operators, kernels and annotations.
+        rest: in which none of them ran: Python, and what launches them.
+        cold: it was timed with a cold cache, which a profile cannot have.
+    """
+
+    timed: float
+    plain: float
+    profiled: float
+    attributed: float
+    rest: float
+    cold: bool = False
+
+    @property
+    def overhead(self) -> float:
+        """How many times as long a call takes under the profiler."""
+        return self.profiled / self.plain
+
+    @property
+    def total(self) -> float:
+        """Own times and the rest; of threads side by side, each counts."""
+        return self.attributed + self.rest
+
+    @property
+    def without(self) -> float:
+        """The total without what the profiler adds."""
+        return self.total / self.overhead
+
+    @property
+    def factor(self) -> float:
+        """That, as a multiple of the timed median."""
+        return self.without / self.timed
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is the timed median, as near as two moments on one machine are."""
+        return 1 / AGREES <= self.factor <= AGREES
+
+
+def balance(record: Record, summary: Summary) -> Balance:
+    """Of a case that was timed and profiled."""
+    rest = summary.categories.get(PYTHON, 0.0)
+    timing = record["timing"]
+    return Balance(
+        timed=timing["seconds"],
+        plain=record["profile"]["plain_seconds"],
+        profiled=summary.seconds,
+        attributed=sum(summary.categories.values()) - rest,
+        rest=rest,
+        cold=timing.get("cache") == "cold",
+    )
+
+
+def said(found: Balance) -> Iterator[str]:
+    """Whether it adds up; where it does not, why, as far as that can be told."""
+    text = (
+        f"The profiler makes a call {units.ratio(found.overhead)} as long. Without that, own times and the rest add up "
+        f"to {units.seconds(found.without)}; the timed median is {units.seconds(found.timed)}"
+    )
+    if found.agrees:
+        yield text + ": they agree" + (f" within {units.percent(abs(found.factor - 1))}." if found.factor != 1 else ".")
+    else:
+        yield f"{text}: {'; '.join(_why(found))}. Rely on the shares, not on the times."
+    if found.overhead > SLOWED:
+        yield "The profiler’s own time falls on short operators, which seem longer than they are."
+
+
+def _why(found: Balance) -> Iterator[str]:
+    side_by_side = found.total > SIDE_BY_SIDE * found.profiled
+    if found.cold:
+        yield "it was timed with a cold cache, and profiled with a warm one"
+    elif not side_by_side or not 1 / AGREES <= found.plain / found.timed <= AGREES:
+        yield (
+            f"they differ, for right before and after the profile, without the profiler, a call took "
+            f"{units.seconds(found.plain)}, so the machine or the case was in another state than when it was timed"
+        )
+    if side_by_side:
+        yield "what several threads did side by side counts for each of them"
