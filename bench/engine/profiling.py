@@ -24,12 +24,13 @@ from bench.engine.rounds import undisturbed
 from bench.engine.run import Run, warm_up
 from bench.engine.schema import PROFILED_CALL, ProfileRecord
 from bench.engine.task import Extras, Profiled, ProfileTask
+from bench.engine.telemetry import COUNTS_INTERRUPTIONS, interruptions
 from suites import data
 from suites.workload import COMPILED
 
 WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers
 ACTIVE_SECONDS = 0.25
-LEAST_STEPS, MOST_STEPS = 3, 25
+LEAST_STEPS, MOST_STEPS = 3, 100
 WARM_UP_SECONDS = 0.05  # of each case, without the profiler
 PLAIN_SECONDS = 0.1  # as much before as after
 LEAST_BLOCKS, MOST_BLOCKS = 2, 50
@@ -85,6 +86,7 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
         plain = _plain(run)
         steps = max(LEAST_STEPS, min(MOST_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
         times: list[float] = []
+        interrupted = 0
         present = set(folder.iterdir())
         delivered = loaders.batches
         with (
@@ -101,11 +103,13 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
             ) as profiler,
         ):
             for _ in range(WAIT + WARM_UP + steps):
+                before = interruptions()
                 start = perf_counter()
                 with record_function(PROFILED_CALL):
                     call(*args)
                     run.clock.synchronize()
                 times.append(perf_counter() - start)
+                interrupted += interruptions() > before
                 profiler.step()
         delivered = loaders.batches - delivered
         plain += _plain(run)
@@ -115,6 +119,8 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
     made = ProfileRecord(
         trace=str(trace), calls=steps, seconds=median(times[-steps:]), plain_seconds=without, stacks=extras.stacks
     )
+    if COUNTS_INTERRUPTIONS:
+        made["interrupted"] = interrupted / len(times)
     if delivered:
         made["batches"] = delivered / len(times)
     if extras.python and available():

@@ -244,6 +244,7 @@ class ProfileRecord(TypedDict):
     calls: int  # in the trace, each within an annotation named PROFILED_CALL
     seconds: float  # per call, under the profiler
     plain_seconds: float  # per call, in the same process right before and after, without it
+    interrupted: NotRequired[float]  # share of these calls in which others took a core
     batches: NotRequired[float]  # per call, that DataLoaders handed over
     python: NotRequired[PythonRecord]
     stacks: bool  # whether it holds Python's stacks, which slow it down many times

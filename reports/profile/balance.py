@@ -12,6 +12,7 @@ from reports.profile.summary import Summary
 
 AGREES = 1.15  # times as long or as short as timed: more than two moments on one machine usually differ
 SLOWED = 1.1  # times as slow under the profiler: worth a warning
+DISTURBED = 0.25  # of the calls
 SIDE_BY_SIDE = 1.02  # of a call: what adds up to more was done by several threads at a time
 
 
@@ -26,6 +27,7 @@ class Balance:
         attributed: own times of all operators, kernels and annotations.
         rest: in which none of them ran: Python, and what launches them.
         cold: it was timed with a cold cache, which a profile cannot have.
+        interrupted: share of the profiled calls in which others took a core.
     """
 
     timed: float
@@ -34,6 +36,7 @@ class Balance:
     attributed: float
     rest: float
     cold: bool = False
+    interrupted: float = 0.0
 
     @property
     def overhead(self) -> float:
@@ -72,14 +75,16 @@ def balance(record: Record, summary: Summary) -> Balance:
         attributed=sum(summary.categories.values()) - rest,
         rest=rest,
         cold=timing.get("cache") == "cold",
+        interrupted=record["profile"].get("interrupted", 0.0),
     )
 
 
 def said(found: Balance) -> Iterator[str]:
     """Whether it adds up; where it does not, why, as far as that can be told."""
     text = (
-        f"The profiler makes a call {units.ratio(found.overhead)} as long. Without that, own times and the rest add up "
-        f"to {units.seconds(found.without)}; the timed median is {units.seconds(found.timed)}"
+        f"Under the profiler a call takes {units.ratio(found.overhead)} as long as without it. Corrected for that, "
+        f"own times and the rest add up to {units.seconds(found.without)}; the timed median is "
+        f"{units.seconds(found.timed)}"
     )
     if found.agrees:
         yield text + ": they agree" + (f" within {units.percent(abs(found.factor - 1))}." if found.factor != 1 else ".")
@@ -87,6 +92,11 @@ def said(found: Balance) -> Iterator[str]:
         yield f"{text}: {'; '.join(_why(found))}. Rely on the shares, not on the times."
     if found.overhead > SLOWED:
         yield "The profiler’s own time falls on short operators, which seem longer than they are."
+    if found.interrupted > DISTURBED:
+        yield (
+            f"In {units.percent(found.interrupted)} of the profiled calls others took a core meanwhile: part of what "
+            "they took is the machine’s, on whatever operator it fell."
+        )
 
 
 def _why(found: Balance) -> Iterator[str]:

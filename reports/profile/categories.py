@@ -86,7 +86,8 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 def category(name: str) -> str:
     """The category of an operator, an annotation or a kernel; those of no known name are ``OTHER``."""
     plain = re.sub(r"^[a-z_]+::", "", name) if not name.startswith(("autograd::", "torch::")) else name
-    plain = plain.removesuffix("_") or plain
+    if plain != name:  # an operator; one that works in place is called like the other
+        plain = plain.removesuffix("_") or plain
     for found, pattern in PATTERNS:
         if re.fullmatch(pattern, plain):
             return found

@@ -9,16 +9,33 @@ from typing import Any
 
 import pytest
 
+from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
 from reports.load import RunFileError, load
 from reports.page import render
-from reports.profile.categories import AUTOGRAD, CATEGORIES, DATA, FUSED, GEMM, OPTIMIZER, PYTHON, VIEW, category
+from reports.profile import trace
+from reports.profile.balance import balance
+from reports.profile.balance import said as balance_said
+from reports.profile.categories import (
+    AUTOGRAD,
+    CATEGORIES,
+    DATA,
+    FUSED,
+    GEMM,
+    LOADER,
+    OPTIMIZER,
+    PYTHON,
+    VIEW,
+    category,
+)
 from reports.profile.difference import sentences
 from reports.profile.flame import MOST, frames
 from reports.profile.summary import Summary, summarise
 from reports.profile.trace import TraceError, read
 from reports.profile.tree import typical
+from reports.profile.waiting import said as waiting_said
+from reports.profile.waiting import waiting
 from tests.reports.sample import make_run
-from tests.reports.tracing import call, document, span, step, steps, write
+from tests.reports.tracing import call, change, document, span, step, steps, write
 
 
 def summary(tmp_path: Path, *events: dict[str, Any], device: str = "cpu") -> Summary:
@@ -71,6 +88,74 @@ def test_a_gpu_that_waits_is_said_to_idle(tmp_path: Path) -> None:
     assert found is not None
     assert found.idle_share == pytest.approx(0.75)
     assert found.kernels[0].own == pytest.approx(25e-6)
+
+
+def record(timed: float, plain: float, **more: Any) -> Any:
+    """What is looked at of a case's record; times in microseconds."""
+    cache = {"cache": more.pop("cache")} if "cache" in more else {}
+    return {"timing": {"seconds": timed * 1e-6, **cache}, "profile": {"plain_seconds": plain * 1e-6, **more}}
+
+
+def adds_up(found: Summary, *of: Any, **more: Any) -> str:
+    return " ".join(balance_said(balance(record(*of, **more), found)))
+
+
+def test_own_times_without_the_profilers_share_are_held_against_the_timed_median(tmp_path: Path) -> None:
+    found = summary(tmp_path, *steps(8))
+    sums = balance(record(82, 80), found)
+    assert sums.attributed == pytest.approx(90e-6)
+    assert sums.rest == pytest.approx(10e-6)
+    assert sums.overhead == pytest.approx(1.25)
+    assert sums.without == pytest.approx(80e-6)
+    assert "a call takes 1.25× as long" in adds_up(found, 82, 80)
+    assert "add up to 80.0 µs; the timed median is 82.0 µs: they agree within 2.4 %" in adds_up(found, 82, 80)
+
+
+def test_a_profile_that_does_not_add_up_says_why(tmp_path: Path) -> None:
+    found = summary(tmp_path, *steps(8))
+    assert "a call took 80.0 µs, so the machine or the case was in another state" in adds_up(found, 40, 80)
+    assert "it was timed with a cold cache" in adds_up(found, 200, 80, cache="cold")
+    assert "In 50 % of the profiled calls others took a core" in adds_up(found, 80, 80, interrupted=0.5)
+    assert "took a core" not in adds_up(found, 80, 80, interrupted=0.1)
+    both = summary(tmp_path / "both", call(0, 100), span("a", 10, 60), span("b", 10, 80, thread=2))
+    assert both.categories[PYTHON] == pytest.approx(20e-6)  # in which no thread runs anything
+    assert "side by side counts for each of them" in adds_up(both, 100, 100)
+
+
+NEXT = "enumerate(DataLoader)#_{}ProcessDataLoaderIter.__next__"
+
+
+def waits(found: Summary, workers: int | None = None, **profile: Any) -> str:
+    waited = waiting(found, {**profile})  # type: ignore[typeddict-item]
+    assert waited is not None
+    return waiting_said(waited, found, workers)
+
+
+def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_path: Path) -> None:
+    found = summary(
+        tmp_path,
+        call(0, 100),
+        span(LOADER_STARTS, 2, 20, "user_annotation"),
+        span(NEXT.format("Multi").replace("Process", "Processing"), 25, 40, "user_annotation"),
+        span("aten::cat", 30, 10),
+        span(NEXT.format("Multi").replace("Process", "Processing"), 70, 15, "user_annotation"),
+        span(LOADER_ENDS, 75, 5, "user_annotation"),
+    )
+    assert found.categories[DATA] == pytest.approx(50e-6)
+    assert found.categories[LOADER] == pytest.approx(25e-6)
+    assert found.categories[PYTHON] == pytest.approx(25e-6)
+    said = waits(found, 2, batches=2.0)
+    assert said.startswith("A call waits 50 % of its time for data, 25.0 µs for each of its 2 batches, while 2 workers")
+    assert "Starting and ending the workers takes another 25 %, 25.0 µs." in said
+
+
+def test_loading_without_workers_is_all_waited_for(tmp_path: Path) -> None:
+    found = summary(tmp_path, call(0, 100), span(NEXT.format("Single"), 10, 80, "user_annotation"))
+    assert waits(found, 0, batches=1.0) == (
+        "Loading data takes 80 % of a call, 80.0 µs for each of its 1 batches: it has no workers, so all that loading "
+        "takes is waited for."
+    )
+    assert waiting(summary(tmp_path / "other", *steps(3)), {}) is None  # type: ignore[typeddict-item]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +212,27 @@ def test_a_trace_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, sa
 
 
 def test_events_of_odd_shapes_are_passed_over(tmp_path: Path) -> None:
-    odd = [{"ph": "X", "cat": "cpu_op", "name": 3, "ts": 1, "dur": 1}, {"cat": "cpu_op"}, {"name": "[memory]"}]
+    odd: list[Any] = [{"ph": "X", "cat": "cpu_op", "name": 3, "ts": 1, "dur": 1}, {"cat": "cpu_op"}, 5, None, "text"]
+    odd += [
+        {"name": "[memory]"},
+        {"name": "[memory]", "ts": 1, "args": {"Bytes": "x"}},
+        span("args", 3, 1) | {"args": 7},
+    ]
     assert summary(tmp_path, *steps(3), *odd).seconds == pytest.approx(100e-6)
+
+
+def test_a_negative_duration_counts_as_none(tmp_path: Path) -> None:
+    found = summary(tmp_path, *steps(3), span("aten::odd", 2, -50))
+    assert sum(found.categories.values()) == pytest.approx(found.seconds)
+    assert next(one.own for one in found.operators if one.name == "aten::odd") == 0
+
+
+def test_a_trace_of_too_many_events_is_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace, "MOST_EVENTS", 20)
+    with pytest.raises(TraceError, match="holds 42 events, more than the 20 that can be explained"):
+        summary(tmp_path, *steps(3))
 
 
 def profiled(tmp_path: Path, traces: list[str]) -> Path:
@@ -154,6 +258,16 @@ def test_the_report_explains_what_it_can_read_and_names_what_it_cannot(tmp_path:
     assert "40 % of a call is matrix products and convolutions, 30 % optimizer" in section
     assert "traces/gone.json.gz no such file" in section
     assert 'class="flame"' in section
+
+
+def test_a_name_is_text_whatever_stands_in_it(tmp_path: Path) -> None:
+    name = '<script>alert(1)</script>" onfocus="x`{{ 7 }}'
+    write(tmp_path / "a.json.gz", call(0, 100), span(name, 5, 90), change(20, 4000, 1))
+    page = render(load(profiled(tmp_path, ["a.json.gz"])))
+    section = page[page.index('id="profiles"') : page.index('id="cases"')]
+    assert "alert(1)" in section
+    assert "<script>alert" not in section
+    assert ' onfocus="x' not in section
 
 
 def test_a_trace_adds_at_most_100_kb_to_the_page(tmp_path: Path) -> None:
