@@ -89,7 +89,7 @@ def said(found: Balance) -> Iterator[str]:
     if found.agrees:
         yield text + ": they agree" + (f" within {units.percent(abs(found.factor - 1))}." if found.factor != 1 else ".")
     else:
-        yield f"{text}: {'; '.join(_why(found))}. Rely on the shares, not on the times."
+        yield f"{text}. They differ: {'; '.join(_why(found))}. Rely on the shares, not on the times."
     if found.overhead > SLOWED:
         yield "The profiler’s own time falls on short operators, which seem longer than they are."
     if found.interrupted > DISTURBED:
@@ -105,8 +105,8 @@ def _why(found: Balance) -> Iterator[str]:
         yield "it was timed with a cold cache, and profiled with a warm one"
     elif not side_by_side or not 1 / AGREES <= found.plain / found.timed <= AGREES:
         yield (
-            f"they differ, for right before and after the profile, without the profiler, a call took "
-            f"{units.seconds(found.plain)}, so the machine or the case was in another state than when it was timed"
+            f"right before and after the profile, without the profiler, a call took {units.seconds(found.plain)}, so "
+            "the machine or the case was in another state than when it was timed"
         )
     if side_by_side:
         yield "what several threads did side by side counts for each of them"

@@ -59,13 +59,13 @@ def section(run: Run) -> dict[str, Any] | None:
     if not wanted:
         return None
     summaries: dict[str, Summary] = {}
-    unreadable: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str, str]] = []
     for _, record in wanted:
         case, trace = record["case"], record["profile"]["trace"]
         try:
             summaries[case["id"]] = summarise(read(run.folder / trace), case["id"], case["device"])
         except TraceError as error:
-            unreadable.append((case["id"], f"{trace} {error}"))
+            unreadable.append((case["id"], trace, str(error)))
     cases = {record["case"]["id"]: record["case"] for _, record in wanted if record["case"]["id"] in summaries}
     profiles = []
     for number, (place, record) in enumerate((one for one in wanted if one[1]["case"]["id"] in summaries), 1):

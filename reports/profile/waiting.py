@@ -48,7 +48,8 @@ def said(found: Waiting, summary: Summary, workers: int | None) -> str:
     share = units.percent(found.seconds / summary.seconds)
     each = ""
     if found.batches:
-        each = f", {units.seconds(found.seconds / found.batches)} for each of its {found.batches:.3g} batches"
+        batch = "its only batch" if found.batches == 1 else f"each of its {found.batches:.3g} batches"
+        each = f", {units.seconds(found.seconds / found.batches)} for {batch}"
     if found.alone >= 0.99 * found.seconds:
         text = f"Loading data takes {share} of a call{each}: it has no workers, so all that loading takes is waited for"
     else:

@@ -12,7 +12,6 @@ import pytest
 from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
 from reports.load import RunFileError, load
 from reports.page import render
-from reports.profile import trace
 from reports.profile.balance import balance
 from reports.profile.balance import said as balance_said
 from reports.profile.categories import (
@@ -152,8 +151,8 @@ def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_p
 def test_loading_without_workers_is_all_waited_for(tmp_path: Path) -> None:
     found = summary(tmp_path, call(0, 100), span(NEXT.format("Single"), 10, 80, "user_annotation"))
     assert waits(found, 0, batches=1.0) == (
-        "Loading data takes 80 % of a call, 80.0 µs for each of its 1 batches: it has no workers, so all that loading "
-        "takes is waited for."
+        "Loading data takes 80 % of a call, 80.0 µs for its only batch: it has no workers, so all that loading takes is "
+        "waited for."
     )
     assert waiting(summary(tmp_path / "other", *steps(3)), {}) is None  # type: ignore[typeddict-item]
 
@@ -230,7 +229,7 @@ def test_a_negative_duration_counts_as_none(tmp_path: Path) -> None:
 def test_a_trace_of_too_many_events_is_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trace, "MOST_EVENTS", 20)
+    monkeypatch.setattr("reports.profile.trace.MOST_EVENTS", 20)
     with pytest.raises(TraceError, match="holds 42 events, more than the 20 that can be explained"):
         summary(tmp_path, *steps(3))
 
@@ -256,7 +255,7 @@ def test_the_report_explains_what_it_can_read_and_names_what_it_cannot(tmp_path:
     page = render(load(profiled(tmp_path, ["traces/a.pt.trace.json.gz", "traces/gone.json.gz"])))
     section = page[page.index('id="profiles"') : page.index('id="cases"')].replace("\xa0", " ")
     assert "40 % of a call is matrix products and convolutions, 30 % optimizer" in section
-    assert "traces/gone.json.gz no such file" in section
+    assert "<code>traces/gone.json.gz</code> no such file" in section
     assert 'class="flame"' in section
 
 
