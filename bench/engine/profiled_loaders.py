@@ -90,5 +90,6 @@ def _children_unrecorded() -> Iterator[None]:
 
 
 def _record_nothing() -> None:
-    if _Recording.unwanted:
-        torch.autograd._enable_record_function(False)
+    record: Callable[[bool], None] | None = getattr(torch.autograd, "_enable_record_function", None)
+    if _Recording.unwanted and record is not None:
+        record(False)

@@ -151,8 +151,8 @@ def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_p
 def test_loading_without_workers_is_all_waited_for(tmp_path: Path) -> None:
     found = summary(tmp_path, call(0, 100), span(NEXT.format("Single"), 10, 80, "user_annotation"))
     assert waits(found, 0, batches=1.0) == (
-        "Loading data takes 80 % of a call, 80.0 µs for its only batch: it has no workers, so all that loading takes is "
-        "waited for."
+        "Loading data takes 80 % of a call, 80.0 µs for its only batch: it has no workers, so all that loading takes "
+        "is waited for."
     )
     assert waiting(summary(tmp_path / "other", *steps(3)), {}) is None  # type: ignore[typeddict-item]
 
