@@ -90,6 +90,8 @@ def said(found: Balance) -> Iterator[str]:
         yield text + ": they agree" + (f" within {units.percent(abs(found.factor - 1))}." if found.factor != 1 else ".")
     else:
         yield f"{text}. They differ: {'; '.join(_why(found))}. Rely on the shares, not on the times."
+    if found.overhead < 1 / AGREES:
+        yield "No profiler makes a call shorter: the machine was in another state meanwhile."
     if found.overhead > SLOWED:
         yield "The profiler’s own time falls on short operators, which seem longer than they are."
     if found.interrupted > DISTURBED:

@@ -45,7 +45,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (
         COMPILED,
         r"TorchDynamo.*|Torch-Compiled Region.*|Pregraph bytecode.*|AOTDispatcher.*|CompiledFunction.*"
-        r"|## Call CompiledFxGraph.*|.*CompiledFxGraph.*",
+        r"|.*CompiledFxGraph.*",
     ),
     (AUTOGRAD, r"autograd::engine::.*|.*Backward\d*|torch::autograd::.*|.*AccumulateGrad.*"),
     (

@@ -12,7 +12,7 @@ from reports.frames import anchor
 from reports.load import Run
 from reports.profile.balance import Balance, balance
 from reports.profile.balance import said as balance_said
-from reports.profile.categories import CATEGORIES, PYTHON
+from reports.profile.categories import CATEGORIES, COMPILED, PYTHON
 from reports.profile.charts import memory_chart
 from reports.profile.difference import partner, sentences
 from reports.profile.flame import Frame, frames
@@ -22,6 +22,7 @@ from reports.profile.waiting import said as waiting_said
 from reports.profile.waiting import waiting
 
 MOST_OPERATORS = 12
+WORTH_NAMING = 0.01  # of a peak of memory
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _says(record: Record, summary: Summary) -> Iterator[str]:
     """The answer first: what takes the most; then what else a call spends its time and memory on."""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
     also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
-    longest = summary.operators[0] if summary.operators else None
+    longest = next((one for one in summary.operators if not one.named and one.category != COMPILED), None)
     yield (
         f"{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
         + (f"; the longest operator is `{longest.name}` with {units.seconds(longest.own)}" if longest else "")
@@ -143,7 +144,8 @@ def _says(record: Record, summary: Summary) -> Iterator[str]:
         yield "More than half of a call passes without any operator: what runs then is Python itself."
     held = summary.memory
     if held is not None and held.peak > 0:
-        holders = ", ".join(f"`{name}` {units.size(size)}" for name, size in held.holders[:3])
+        large = [(name, size) for name, size in held.holders[:3] if size >= WORTH_NAMING * held.peak]
+        holders = ", ".join(f"`{name}` {units.size(size)}" for name, size in large)
         freed = f", having released {units.size(held.released)} of what was held then" if held.released else ""
         yield f"At its peak a call holds {units.size(held.peak)} more than before it{freed}" + (
             f": {holders}." if holders else "."

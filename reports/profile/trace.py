@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -163,11 +164,16 @@ def _span(event: _Event, kind: str, same: dict[Any, Any]) -> Span | None:
     return Span(
         event.ts,
         event.ts + max(0.0, event.dur),
-        same.setdefault(event.name, event.name),
+        same.setdefault(event.name, _short(event.name)),
         HOST.get(kind, kind),
         same.setdefault(thread, thread),
         same.setdefault(shapes, shapes),
     )
+
+
+def _short(name: str) -> str:
+    """``CompiledFxGraph fndswo…`` of inductor's name, which has all 52 letters of its key."""
+    return re.sub(r"## Call (CompiledFxGraph \w{6})\w* ##", r"\1…", name)
 
 
 def _shapes(args: msgspec.Raw) -> str:

@@ -180,6 +180,29 @@ def test_compiling_is_told_by_what_became_of_the_operators(tmp_path: Path) -> No
     said = " ".join(sentences(eager, summary(tmp_path / "c", *fused), "eager", "`compile`"))
     assert "runs 2 operators and kernels per call instead of the 7 of eager, 1 of them fused by the compiler" in said
     assert "`graph_0_cpp_fused_add_0`" in said
+    assert "fused kernels none → 20.0 µs" in said
+
+
+def test_what_enters_compiled_code_counts_as_time_without_an_operator(tmp_path: Path) -> None:
+    eager = summary(tmp_path / "e", call(0, 100), span("aten::mm", 5, 80))
+    region = [call(0, 100), span("Torch-Compiled Region: 0/0", 5, 90), span("aten::mm", 10, 50)]
+    said = " ".join(sentences(eager, summary(tmp_path / "c", *region), "eager", "`compile`"))
+    assert "(Python, launching, entering compiled code) rose from 20 % to 50 %: 20.0 µs → 50.0 µs." in said
+
+
+def test_in_a_compiled_region_memory_belongs_to_what_runs_in_it(tmp_path: Path) -> None:
+    region = [call(0, 100), span("Torch-Compiled Region: 0/0", 5, 90), span("aten::mm", 10, 50)]
+    held = summary(tmp_path, *region, change(20, 4000, 1), change(70, 500, 2)).memory
+    assert held is not None
+    assert held.holders == (("aten::mm", 4000), ("Torch-Compiled Region: 0/0", 500))
+
+
+def test_the_longest_operator_is_no_annotation(tmp_path: Path) -> None:
+    write(tmp_path / "a.json.gz", call(0, 100), span("Optimizer.step#Adam.step", 5, 90, "user_annotation"))
+    write(tmp_path / "b.json.gz", call(0, 100), span("mine", 5, 90, "user_annotation"), span("aten::mm", 80, 10))
+    page = render(load(profiled(tmp_path, ["a.json.gz", "b.json.gz"]))).replace("\xa0", " ")
+    assert "90 % of a call is optimizer, 10 % Python, no operator running." in page
+    assert "the longest operator is <code>aten::mm</code> with 10.0 µs" in page
 
 
 def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
