@@ -197,14 +197,6 @@ def test_in_a_compiled_region_memory_belongs_to_what_runs_in_it(tmp_path: Path) 
     assert held.holders == (("aten::mm", 4000), ("Torch-Compiled Region: 0/0", 500))
 
 
-def test_the_longest_operator_is_no_annotation(tmp_path: Path) -> None:
-    write(tmp_path / "a.json.gz", call(0, 100), span("Optimizer.step#Adam.step", 5, 90, "user_annotation"))
-    write(tmp_path / "b.json.gz", call(0, 100), span("mine", 5, 90, "user_annotation"), span("aten::mm", 80, 10))
-    page = render(load(profiled(tmp_path, ["a.json.gz", "b.json.gz"]))).replace("\xa0", " ")
-    assert "90 % of a call is optimizer, 10 % Python, no operator running." in page
-    assert "the longest operator is <code>aten::mm</code> with 10.0 µs" in page
-
-
 def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
     many = [span(f"op {place}", 10 + place * 0.5, 0.45) for place in range(160)]
     found = frames(summary(tmp_path, call(0, 100), *many).root)
@@ -273,40 +265,46 @@ def profiled(tmp_path: Path, traces: list[str]) -> Path:
     return path
 
 
-def test_the_report_explains_what_it_can_read_and_names_what_it_cannot(tmp_path: Path) -> None:
-    write(tmp_path / "traces" / "a.pt.trace.json.gz", *steps(5))
-    page = render(load(profiled(tmp_path, ["traces/a.pt.trace.json.gz", "traces/gone.json.gz"])))
-    section = page[page.index('id="profiles"') : page.index('id="cases"')].replace("\xa0", " ")
-    assert "40 % of a call is matrix products and convolutions, 30 % optimizer" in section
-    assert "<code>traces/gone.json.gz</code> no such file" in section
-    assert 'class="flame"' in section
+NAME = '<script>alert(1)</script>" onfocus="x`{{ 7 }}'
 
 
-def test_a_name_is_text_whatever_stands_in_it(tmp_path: Path) -> None:
-    name = '<script>alert(1)</script>" onfocus="x`{{ 7 }}'
-    write(tmp_path / "a.json.gz", call(0, 100), span(name, 5, 90), change(20, 4000, 1))
-    page = render(load(profiled(tmp_path, ["a.json.gz"])))
-    section = page[page.index('id="profiles"') : page.index('id="cases"')]
-    assert "alert(1)" in section
-    assert "<script>alert" not in section
-    assert ' onfocus="x' not in section
-
-
-def test_a_trace_adds_at_most_100_kb_to_the_page(tmp_path: Path) -> None:
-    events = [
-        event
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report's section on profiles: of an ordinary trace, one that is gone, one of odd names, and a large one."""
+    folder = tmp_path_factory.mktemp("shown")
+    write(folder / "traces" / "a.pt.trace.json.gz", *steps(5))
+    write(folder / "named.json.gz", call(0, 100), span(NAME, 5, 75, "user_annotation"), span("aten::mm", 80, 10))
+    many = [
+        span(f"aten::{'long_name_' * 5}{one}", 10_000 * place + 20 * one, 19, **{"Input Dims": [[one, 3]]})
         for place in range(5)
-        for event in (
-            call(10_000 * place, 9000),
-            *(
-                span(f"aten::{'long_name_' * 5}{one}", 10_000 * place + 20 * one, 19, **{"Input Dims": [[one, 3]]})
-                for one in range(400)
-            ),
-        )
+        for one in range(400)
     ]
-    without = len(render(load(profiled(tmp_path, []))).encode())
-    write(tmp_path / "a.pt.trace.json.gz", *events)
-    assert len(render(load(profiled(tmp_path, ["a.pt.trace.json.gz"]))).encode()) - without < 100_000
+    write(folder / "large.json.gz", *(call(10_000 * place, 9000) for place in range(5)), *many)
+    traces = ["traces/a.pt.trace.json.gz", "traces/gone.json.gz", "named.json.gz", "large.json.gz"]
+    page = render(load(profiled(folder, traces)))
+    return page[page.index('id="profiles"') : page.index('id="cases"')].replace("\xa0", " ")
+
+
+def test_the_report_explains_what_it_can_read_and_names_what_it_cannot(shown: str) -> None:
+    assert "40 % of a call is matrix products and convolutions, 30 % optimizer" in shown
+    assert "<code>traces/gone.json.gz</code> no such file" in shown
+    assert shown.count('class="flame"') == 3
+
+
+def test_the_longest_operator_is_no_annotation(shown: str) -> None:
+    assert "the longest operator is <code>aten::mm</code> with 10.0 µs" in shown
+
+
+def test_a_name_is_text_whatever_stands_in_it(shown: str) -> None:
+    assert "alert(1)" in shown
+    assert "<script>alert" not in shown
+    assert ' onfocus="x' not in shown
+
+
+def test_a_trace_adds_at_most_100_kb_to_the_page(shown: str) -> None:
+    _, *cases = shown.split('<details class="case profile"')
+    assert len(cases) == 3
+    assert max(len(case.encode()) for case in cases) < 100_000
 
 
 def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
