@@ -50,7 +50,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (AUTOGRAD, r"autograd::engine::.*|.*Backward\d*|torch::autograd::.*|.*AccumulateGrad.*"),
     (
         GEMM,
-        r"(add|b|badd)?mm|addbmm|addm?v|mv|dot|vdot|inner|outer|ger|matmul|linear|bilinear|einsum|tensordot|.*conv.*"
+        r"(add|b|badd)?mm|addbmm|addm?v|mv|dot|vdot|inner|outer|ger|matmul|linear|(bi|_tri)linear|einsum|tensordot|.*conv.*"
         r"|mkldnn_.*|.*scaled_dot_product.*|.*attention.*|.*gemm.*|.*cutlass.*|.*xmma.*|.*cublas.*|.*flash_fwd.*"
         r"|.*flash_bwd.*|_addmm_activation|.*nvjet.*",
     ),
@@ -86,7 +86,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 def category(name: str) -> str:
     """The category of an operator, an annotation or a kernel; those of no known name are ``OTHER``."""
     plain = re.sub(r"^[a-z_]+::", "", name) if not name.startswith(("autograd::", "torch::")) else name
-    if plain != name:  # an operator; one that works in place is called like the other
+    if not plain.endswith("__"):  # no method of Python's: what works in place is called like what does not
         plain = plain.removesuffix("_") or plain
     for found, pattern in PATTERNS:
         if re.fullmatch(pattern, plain):

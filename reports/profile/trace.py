@@ -96,7 +96,7 @@ def _read(content: bytearray) -> Trace:
                 continue
             if kind in DEVICE:
                 device.append(span)
-            elif span.name == PROFILED_CALL and kind == "user_annotation":
+            elif span.name == PROFILED_CALL:
                 calls.append(span)
             else:
                 host.append(span)
