@@ -21,7 +21,7 @@ class Balance:
     """Seconds per call.
 
     Attributes:
-        timed: as the run measured it.
+        timed: as the run measured it, with its interval.
         plain: in the profile's own process right before and after it, without the profiler.
         profiled: under the profiler.
         attributed: own times of all operators, kernels and annotations.
@@ -31,6 +31,8 @@ class Balance:
     """
 
     timed: float
+    low: float
+    high: float
     plain: float
     profiled: float
     attributed: float
@@ -60,8 +62,16 @@ class Balance:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is the timed median, as near as two moments on one machine are."""
-        return 1 / AGREES <= self.factor <= AGREES
+        """Whether it is the timed median, as near as that is known and two moments on one machine are alike."""
+        return self._is_timed(self.without)
+
+    @property
+    def alike(self) -> bool:
+        """Whether a call took as long around the profile as when it was timed."""
+        return self._is_timed(self.plain)
+
+    def _is_timed(self, seconds: float) -> bool:
+        return self.low / AGREES <= seconds <= self.high * AGREES
 
 
 def balance(record: Record, summary: Summary) -> Balance:
@@ -70,6 +80,8 @@ def balance(record: Record, summary: Summary) -> Balance:
     timing = record["timing"]
     return Balance(
         timed=timing["seconds"],
+        low=timing["low"] or timing["seconds"],
+        high=timing["high"] or timing["seconds"],
         plain=record["profile"]["plain_seconds"],
         profiled=summary.seconds,
         attributed=sum(summary.categories.values()) - rest,
@@ -86,14 +98,17 @@ def said(found: Balance) -> Iterator[str]:
         f"own times and the rest add up to {units.seconds(found.without)}; the timed median is "
         f"{units.seconds(found.timed)}"
     )
-    if found.agrees:
+    if 1 / AGREES <= found.factor <= AGREES:
         yield text + ": they agree" + (f" within {units.percent(abs(found.factor - 1))}." if found.factor != 1 else ".")
+    elif found.agrees:
+        interval = units.seconds_interval(found.low, found.high)
+        yield f"{text}, known to be from {interval}: as far as that tells, they agree."
     else:
         yield f"{text}. They differ: {'; '.join(_why(found))}. Rely on the shares, not on the times."
     if found.overhead < 1 / AGREES:
         yield "No profiler makes a call shorter: the machine was in another state meanwhile."
     if found.overhead > SLOWED:
-        yield "The profiler’s own time falls on short operators, which seem longer than they are."
+        yield "The profiler’s own time falls on short operators and between them: these seem longer than they are."
     if found.interrupted > DISTURBED:
         yield (
             f"In {units.percent(found.interrupted)} of the profiled calls others took a core meanwhile: part of what "
@@ -105,7 +120,7 @@ def _why(found: Balance) -> Iterator[str]:
     side_by_side = found.total > SIDE_BY_SIDE * found.profiled
     if found.cold:
         yield "it was timed with a cold cache, and profiled with a warm one"
-    elif not side_by_side or not 1 / AGREES <= found.plain / found.timed <= AGREES:
+    elif not side_by_side or not found.alike:
         yield (
             f"right before and after the profile, without the profiler, a call took {units.seconds(found.plain)}, so "
             "the machine or the case was in another state than when it was timed"
