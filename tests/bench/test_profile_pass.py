@@ -23,10 +23,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from bench.engine import profiling
 from bench.engine.case import cases_of, group
 from bench.engine.options import OptionError, parse_profile
 from bench.engine.profile_pass import chosen, folder_name, profiling_of
-from bench.engine.profiling import profile_family
 from bench.engine.schema import LOADER_STARTS, PROFILED_CALL, ProfileRecord
 from bench.engine.task import ProfileTask, Task
 from reports.profile.categories import DATA, LOADER, PYTHON
@@ -105,19 +105,19 @@ class Found:
 def loading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Found]]:
     """Workload and workers → what came of it, of cases that wait for data."""
     folder = tmp_path_factory.mktemp("loading")
-    method, threads, temporary = (
-        multiprocessing.get_start_method(allow_none=True),
-        torch.get_num_threads(),
-        tempfile.tempdir,
-    )
+    method, threads = multiprocessing.get_start_method(allow_none=True), torch.get_num_threads()
     multiprocessing.set_start_method("fork", force=True)  # as in a worker
     found = {}
+    patch = pytest.MonkeyPatch()
+    patch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    for name, number in (("WARM_UP", 1), ("LEAST_STEPS", 2), ("LEAST_BLOCKS", 1)):  # each starts processes anew
+        patch.setattr(profiling, name, number)
     try:
         (suite,) = load(LOADING)
         for family in group(cases_of(LOADING, suite, tier="quick", devices=["cpu"])):
             folders = {case: str(folder / folder_name(case.id)) for case in family.cases}
             job = ProfileTask(Task(family, 1.0, 1, str(folder)), folders)
-            made = profile_family(job, lambda _what, _fraction: None)
+            made = profiling.profile_family(job, lambda _what, _fraction: None)
             assert not made.errors
             for case, record in made.records.items():
                 summary = summarise(read(Path(record["trace"])), case.id, "cpu")
@@ -126,9 +126,9 @@ def loading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Foun
                 found[f"{case.workload} {case.workers}"] = Found(record, summary, said(waits, summary, case.workers))
         yield found
     finally:
+        patch.undo()
         multiprocessing.set_start_method(method, force=True)
         torch.set_num_threads(threads)
-        tempfile.tempdir = temporary
 
 
 def test_without_workers_what_is_waited_for_is_loading_itself(loading: dict[str, Found]) -> None:
@@ -169,21 +169,8 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("profiled") / "run.json"
     done = subprocess.run(
         [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "bench/",
-                "--suite",
-                SMALL,
-                "-k",
-                "sum",
-                "--budget",
-                "4s",
-                "--threads",
-                "1",
-            ),
-            *("--benchmark-json", str(path), "--profile", "--profile-python"),
+            *(sys.executable, "-m", "pytest", "bench/", "--suite", SMALL, "-k", "twice", "--budget", "4s"),
+            *("--threads", "1", "--benchmark-json", str(path), "--profile", "--profile-python"),
         ],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "200"},
