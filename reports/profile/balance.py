@@ -27,6 +27,7 @@ class Balance:
         attributed: own times of all operators, kernels and annotations.
         rest: in which none of them ran: Python, and what launches them.
         cold: it was timed with a cold cache, which a profile cannot have.
+        waited: on a GPU each profiled call is waited for; timed ones follow one another.
         interrupted: share of the profiled calls in which others took a core.
     """
 
@@ -38,6 +39,7 @@ class Balance:
     attributed: float
     rest: float
     cold: bool = False
+    waited: bool = False
     interrupted: float = 0.0
 
     @property
@@ -87,6 +89,7 @@ def balance(record: Record, summary: Summary) -> Balance:
         attributed=sum(summary.categories.values()) - rest,
         rest=rest,
         cold=timing.get("cache") == "cold",
+        waited=record["case"]["device"] != "cpu",
         interrupted=record["profile"].get("interrupted", 0.0),
     )
 
@@ -120,6 +123,8 @@ def _why(found: Balance) -> Iterator[str]:
     side_by_side = found.total > SIDE_BY_SIDE * found.profiled
     if found.cold:
         yield "it was timed with a cold cache, and profiled with a warm one"
+    elif found.waited:
+        yield "each profiled call was waited for, while timed ones follow one another and count the GPU’s time alone"
     elif not side_by_side or not found.alike:
         yield (
             f"right before and after the profile, without the profiler, a call took {units.seconds(found.plain)}, so "

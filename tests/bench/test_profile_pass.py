@@ -180,11 +180,13 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    if "was too short for it" in done.stdout and "1 passed" not in done.stdout:
+        pytest.skip("this machine is too slow or too busy to measure a case within the budget")
     return path
 
 
 def profiles(path: Path) -> list[dict[str, Any]]:
-    """Of all cases that were measured: on a slow machine, the budget may have been too short for some."""
+    """Of all cases that were measured."""
     benchmarks = json.loads(path.read_text("utf-8"))["benchmarks"]
     records = [benchmark["extra_info"]["torchduet"] for benchmark in benchmarks]
     assert records
