@@ -33,6 +33,7 @@ from suites.workload import COMPILED
 WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers
 ACTIVE_SECONDS = 0.25
 LEAST_STEPS, MOST_STEPS = 3, 100
+LONG_SECONDS = 0.5  # of a call, such as a whole training: one fills a trace, and one before it has to do
 WARM_UP_SECONDS = 0.05  # of each case, without the profiler
 PLAIN_SECONDS = 0.1  # as much before as after
 LEAST_BLOCKS, MOST_BLOCKS = 2, 50
@@ -87,7 +88,8 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
     annotation = _annotation()
     with loaders_observed() as loaders:
         plain = _plain(run)
-        steps = max(LEAST_STEPS, min(MOST_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
+        wait, warming, least = (0, 1, 1) if median(plain) >= LONG_SECONDS else (WAIT, WARM_UP, LEAST_STEPS)
+        steps = max(least, min(MOST_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
         times: list[float] = []
         interrupted = 0
         present = set(folder.iterdir())
@@ -97,7 +99,7 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
             matmul_precision(case.precision),
             profile(
                 activities=activities,
-                schedule=schedule(wait=WAIT, warmup=WARM_UP, active=steps, repeat=1),
+                schedule=schedule(wait=wait, warmup=warming, active=steps, repeat=1),
                 on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER, use_gzip=True),
                 record_shapes=True,
                 profile_memory=True,
@@ -105,7 +107,7 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
                 with_flops=extras.flops,
             ) as profiler,
         ):
-            for _ in range(WAIT + WARM_UP + steps):
+            for _ in range(wait + warming + steps):
                 before = interruptions()
                 start = perf_counter()
                 with annotation(PROFILED_CALL):
@@ -145,11 +147,16 @@ def _annotation() -> Callable[[str], contextlib.AbstractContextManager[None]]:
 def _plain(run: Run) -> list[float]:
     """Seconds per call without the profiler: on a CPU as they are timed; on a GPU each is waited for, as under it."""
     if run.prepared.case.device == "cpu":
-        number = max(LEAST_BLOCKS, min(MOST_BLOCKS, round(PLAIN_SECONDS / max(run.seconds * run.calls, 1e-9))))
-        return [run.block().seconds for _ in range(number)]
+        return [run.block().seconds for _ in range(_number(run.seconds * run.calls))]
     times = []
-    for _ in range(max(LEAST_BLOCKS, min(MOST_BLOCKS, round(PLAIN_SECONDS / max(run.seconds, 1e-9))))):
+    for _ in range(_number(run.seconds)):
         start = perf_counter()
         run.call()
         times.append(perf_counter() - start)
     return times
+
+
+def _number(seconds: float) -> int:
+    """How many blocks, or calls, of so many seconds tell how long one takes without the profiler."""
+    least = 1 if seconds >= LONG_SECONDS else LEAST_BLOCKS
+    return max(least, min(MOST_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))
