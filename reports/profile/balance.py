@@ -112,10 +112,15 @@ def said(found: Balance) -> Iterator[str]:
         yield "No profiler makes a call shorter: the machine was in another state meanwhile."
     if found.overhead > SLOWED:
         yield "The profiler’s own time falls on short operators and between them: these seem longer than they are."
-    if found.interrupted > DISTURBED:
+    yield from disturbance(found.interrupted, "the profiled calls")
+
+
+def disturbance(interrupted: float, calls: str) -> Iterator[str]:
+    """That others took a core in this share of the calls; nothing of a small one."""
+    if interrupted > DISTURBED:
         yield (
-            f"In {units.percent(found.interrupted)} of the profiled calls others took a core meanwhile: part of what "
-            "they took is the machine’s, on whatever operator it fell."
+            f"In {units.percent(interrupted)} of {calls} others took a core meanwhile: part of what they took is the "
+            "machine’s, on whatever operator it fell."
         )
 
 

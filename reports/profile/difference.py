@@ -41,7 +41,7 @@ def sentences(before: Summary, after: Summary, first: str, second: str) -> Itera
     named = [one for one in shifts(before, after) if abs(one.after - one.before) >= least]
     if named:
         changes = [f"{one.category} {_seconds(one.before)} → {_seconds(one.after)}" for one in named]
-        yield f"By category: {'; '.join(changes)}."
+        yield f"By category, under the profiler: {'; '.join(changes)}."
     gemm = next((one for one in shifts(before, after) if one.category == GEMM and one.before), None)
     if gemm and abs(gemm.after - gemm.before) < least:
         yield f"The {GEMM} stay what they were ({_seconds(gemm.before)} and {_seconds(gemm.after)})."

@@ -10,7 +10,7 @@ from bench.engine.schema import Record
 from reports import units
 from reports.frames import anchor
 from reports.load import Run
-from reports.profile.balance import Balance, balance
+from reports.profile.balance import Balance, balance, disturbance
 from reports.profile.balance import said as balance_said
 from reports.profile.categories import CATEGORIES, COMPILED, PYTHON
 from reports.profile.charts import memory_chart
@@ -83,13 +83,15 @@ def section(run: Run) -> dict[str, Any] | None:
 
 def _other_side(run: Run, record: Record, summary: Summary) -> Iterator[str]:
     """Of a duet: what B's profile says beside A's."""
-    case, trace = record["case"], record["against"]["profile"]["trace"]
+    case, profile = record["case"], record["against"]["profile"]
+    trace = profile["trace"]
     try:
         other = summarise(read(run.folder / trace), case["id"], case["device"])
     except TraceError as error:
         yield f"B has no profile here: {trace} {error}"
     else:
         yield from sentences(summary, other, "A", "B")
+        yield from disturbance(profile.get("interrupted", 0.0), "B’s profiled calls")
         yield f"B’s whole trace: `{trace}`."
 
 

@@ -28,12 +28,14 @@ from reports.profile.categories import (
 )
 from reports.profile.difference import sentences
 from reports.profile.flame import MOST, frames
+from reports.profile.section import section
 from reports.profile.summary import Summary, summarise
 from reports.profile.trace import TraceError, read
 from reports.profile.tree import typical
 from reports.profile.waiting import said as waiting_said
 from reports.profile.waiting import waiting
 from tests.reports.sample import make_run
+from tests.reports.test_duet import make_duet
 from tests.reports.tracing import call, change, document, span, step, steps, write
 
 
@@ -318,3 +320,21 @@ def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text("utf-8").replace('"plain_seconds": 0.0001', '"plain_seconds": 0'), "utf-8")
     with pytest.raises(RunFileError, match=r"profile\.plain_seconds: expected a number above 0"):
         load(path)
+
+
+def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:
+    path = profiled(tmp_path, ["a.json.gz", "a.json.gz"])
+    write(tmp_path / "a.json.gz", *steps(5))
+    write(tmp_path / "b.json.gz", call(0, 200), span("aten::mm", 5, 190))
+    document = make_duet(json.loads(path.read_text("utf-8")))
+    for benchmark, trace in zip(document["benchmarks"], ["b.json.gz", "gone.json.gz"], strict=False):
+        record = benchmark["extra_info"]["torchduet"]
+        record["against"]["profile"] = record["profile"] | {"trace": trace, "interrupted": 0.5}
+    path.write_text(json.dumps(document), "utf-8")
+    found = section(load(path))
+    assert found is not None
+    (heading, says), (_, gone) = (one.compared[-1] for one in found["profiles"])
+    assert heading == "B against A"
+    assert "matrix products and convolutions 40.0 µs → 190 µs" in " ".join(says)
+    assert "In 50 % of B’s profiled calls others took a core" in " ".join(says)
+    assert "B has no profile here: gone.json.gz no such file" in gone[0]
