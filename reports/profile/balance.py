@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from bench.engine.schema import Record
 from reports import units
@@ -21,7 +22,9 @@ class Balance:
     """Seconds per call.
 
     Attributes:
-        timed: as the run measured it, with its interval.
+        timed: as the run measured it, over many placements of its tensors in memory.
+        low, high: the least and the most of a single placement. A profile has one, which may be any of them:
+            sums over rows took 60 to 100 µs from one to the next (2-core VM under load, torch 2.13).
         plain: in the profile's own process right before and after it, without the profiler.
         profiled: under the profiler.
         attributed: own times of all operators, kernels and annotations.
@@ -64,7 +67,7 @@ class Balance:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is the timed median, as near as that is known and two moments on one machine are alike."""
+        """Whether it is what was timed, as far as placements and two moments on one machine are alike."""
         return self._is_timed(self.without)
 
     @property
@@ -80,10 +83,11 @@ def balance(record: Record, summary: Summary) -> Balance:
     """Of a case that was timed and profiled."""
     rest = summary.categories.get(PYTHON, 0.0)
     timing = record["timing"]
+    placements = [timing["seconds"], *(median(rounds) for rounds in timing["blocks"] if rounds)]
     return Balance(
         timed=timing["seconds"],
-        low=timing["low"] or timing["seconds"],
-        high=timing["high"] or timing["seconds"],
+        low=min(placements),
+        high=max(placements),
         plain=record["profile"]["plain_seconds"],
         profiled=summary.seconds,
         attributed=sum(summary.categories.values()) - rest,
@@ -105,7 +109,7 @@ def said(found: Balance) -> Iterator[str]:
         yield text + ": they agree" + (f" within {units.percent(abs(found.factor - 1))}." if found.factor != 1 else ".")
     elif found.agrees:
         interval = units.seconds_interval(found.low, found.high)
-        yield f"{text}, known to be from {interval}: as far as that tells, they agree."
+        yield f"{text}, {interval} from placement to placement of its tensors in memory: within that they agree."
     else:
         yield f"{text}. They differ: {'; '.join(_why(found))}. Rely on the shares, not on the times."
     if found.overhead < 1 / AGREES:

@@ -94,8 +94,8 @@ def test_a_gpu_that_waits_is_said_to_idle(tmp_path: Path) -> None:
 def record(timed: float, plain: float, **more: Any) -> Any:
     """What is looked at of a case's record; times in microseconds."""
     cache = {"cache": more.pop("cache")} if "cache" in more else {}
-    low, high = (None if bound is None else bound * 1e-6 for bound in more.pop("interval", (None, None)))
-    timing = {"seconds": timed * 1e-6, "low": low, "high": high, **cache}
+    blocks = [[one * 1e-6] * 3 for one in more.pop("placements", (timed,))]
+    timing = {"seconds": timed * 1e-6, "blocks": blocks, **cache}
     case = {"device": more.pop("device", "cpu")}
     return {"case": case, "timing": timing, "profile": {"plain_seconds": plain * 1e-6, **more}}
 
@@ -120,8 +120,8 @@ def test_a_profile_that_does_not_add_up_says_why(tmp_path: Path) -> None:
     assert "a call took 80.0 µs, so the machine or the case was in another state" in adds_up(found, 40, 80)
     assert "it was timed with a cold cache" in adds_up(found, 200, 80, cache="cold")
     assert "each profiled call was waited for" in adds_up(found, 40, 80, device="cuda:0")
-    wide = adds_up(found, 120, 80, interval=(75, 200))
-    assert "the timed median is 120 µs, known to be from 75.0 to 200 µs: as far as that tells, they agree." in wide
+    wide = adds_up(found, 120, 80, placements=(75, 130, 200))
+    assert "median is 120 µs, 75.0 to 200 µs from placement to placement of its tensors in memory: within that" in wide
     assert "In 50 % of the profiled calls others took a core" in adds_up(found, 80, 80, interrupted=0.5)
     assert "took a core" not in adds_up(found, 80, 80, interrupted=0.1)
     both = summary(tmp_path / "both", call(0, 100), span("a", 10, 60), span("b", 10, 80, thread=2))
