@@ -1,6 +1,7 @@
 """The harness measured by itself: its overhead per call, and runs beside a neighbour that keeps cores busy.
 
-``python -m bench.selfcheck overhead`` and ``python -m bench.selfcheck beside pytest bench/ --aa --threads 1``.
+``python -m bench.selfcheck overhead``, ``python -m bench.selfcheck beside pytest bench/ --aa --threads 1``, and
+``python -m bench.selfcheck profiled results/profiled -k mlp``: whether profiles disturb the timing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import timeit
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import median
 
 ROUNDS = 200
@@ -74,6 +76,24 @@ def neighbours(cores: int) -> Iterator[None]:
             process.join()
 
 
+def with_profiles(folder: Path, pairs: int, arguments: Sequence[str]) -> int:
+    """Run, compare and print; returns the exit code."""
+    from bench.engine.profile_check import RunFailed, run_pairs, table, verdict
+
+    made: list[tuple[Path, Path]] = []
+    try:
+        for plain, profiled in run_pairs(folder, pairs, arguments):
+            print(verdict(plain, profiled), flush=True)
+            if made:
+                print(verdict(made[-1][0], plain), flush=True)
+            made.append((plain, profiled))
+    except RunFailed as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(table(made)))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.selfcheck", description=__doc__)
@@ -82,10 +102,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     beside = commands.add_parser("beside", help="run a command beside processes that keep cores busy")
     beside.add_argument("--cores", type=int, default=1, help="how many cores they keep busy (default: %(default)s)")
     beside.add_argument("what", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    profiled = commands.add_parser("profiled", help="hold runs with --profile against runs without, in alternation")
+    profiled.add_argument("folder", type=Path, help="where the runs' files go")
+    profiled.add_argument("--pairs", type=int, default=10, help="runs of either kind (default: %(default)s)")
+    profiled.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="what else `pytest bench/` is given")
     chosen = parser.parse_args(arguments)
     if chosen.command == "overhead":
         print("\n".join(overhead()))
         return 0
+    if chosen.command == "profiled":
+        if chosen.pairs < 1:
+            parser.error("--pairs: use a number from 1")
+        return with_profiles(chosen.folder, chosen.pairs, chosen.rest)
     if not chosen.what or chosen.cores < 1:
         parser.error("beside needs a command, such as: pytest bench/ --aa --threads 1, and --cores from 1")
     with neighbours(chosen.cores):

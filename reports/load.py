@@ -183,9 +183,10 @@ def _check_meaning(record: Record, where: str) -> None:
         raise ContractError(f"{where}.timing.disturbed: expected numbers of blocks, from 0")
     if "against" in record:
         _check_against(record["against"], f"{where}.against")
-    if "profile" in record:
-        for key in ("seconds", "plain_seconds"):
-            _positive(record["profile"][key], f"{where}.profile.{key}")
+    for place, holder in ((where, record), (f"{where}.against", record.get("against", {}))):
+        if "profile" in holder:
+            for key in ("seconds", "plain_seconds"):
+                _positive(holder["profile"][key], f"{place}.profile.{key}")
     for name, meter in record.get("meters", {}).items():
         if not meter["values"]:
             raise ContractError(f"{where}.meters.{name}.values: expected at least one")

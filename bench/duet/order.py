@@ -13,7 +13,15 @@ COMPILER = "torch._dynamo"  # which optimisers import, too, when they are made
 
 
 def order(
-    side: Side, cases: Sequence[Case], *, threads: int, folder: str, data: str | None, seed: str, first: bool
+    side: Side,
+    cases: Sequence[Case],
+    *,
+    threads: int,
+    folder: str,
+    data: str | None,
+    seed: str,
+    first: bool,
+    profiled: bool = False,
 ) -> Message:
     """The first message to a worker.
 
@@ -22,6 +30,7 @@ def order(
         folder: where it may write, compile caches included.
         seed: of the memory's random layout.
         first: check the results against float64, and compile into an empty cache.
+        profiled: they will be profiled.
     """
     there = [replace(case, source=side.sources.get(case.source, case.source)) for case in cases]
     return {
@@ -31,6 +40,7 @@ def order(
         "data": data,
         "seed": seed,
         "first": first,
+        "profiled": profiled,
     }
 
 

@@ -149,6 +149,16 @@ def _named(side: int) -> Iterator[None]:
         raise PairError(side, str(error)) from None
 
 
+def turn_of(pair: tuple[Worker, Worker], side: int, message: Message) -> Message:
+    """One side's answer.
+
+    Raises:
+        PairError: its worker gave none.
+    """
+    with _named(side):
+        return pair[side].turn(message)
+
+
 def prepare(
     pair: tuple[Worker, Worker], orders: tuple[Message, Message], ledger: Ledger, *, first: bool
 ) -> list[tuple[float, float]]:

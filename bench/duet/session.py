@@ -11,10 +11,12 @@ from bench.duet import record as to_record
 from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_needed, screened
 from bench.duet.pairs import BASE, Failure, Ledger
 from bench.duet.processes import Facts
+from bench.duet.profile import profile_both
 from bench.duet.stages import Duet, differences
 from bench.engine.budget import TIER_BUDGET, Budget
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.estimate import MIN_PLACEMENTS
+from bench.engine.profile_pass import Profiling
 from bench.engine.record import Outcome, Skip
 from bench.engine.resume import Spent
 from bench.engine.schema import DuetRecord, RunRecord
@@ -144,6 +146,13 @@ class DuetSession(Session):
             self._note(ledger)
         self.duet.close_servers()
         self._judge(ledgers)
+
+    def _profile(self, profiling: Profiling) -> None:
+        begun = monotonic()
+        made = {case: outcome for case, outcome in self.outcomes.items() if isinstance(outcome, dict)}
+        self.warnings += profile_both(self.duet, profiling, self.families, made, self._words, self.show)
+        self.duet.close_servers()
+        self.seconds["profiling"] = monotonic() - begun
 
     def _chosen(self) -> list[Ledger]:
         """New ledgers for the cases to confirm, as many as the time is enough for, the surest first."""

@@ -7,14 +7,14 @@ import math
 import os
 import random
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
 from bench.duet.judge import SCREENING_PAIRS, difference, pairs_needed
 from bench.duet.order import order
 from bench.duet.pairs import AGAINST, BASE, Failure, Ledger, PairError, prepare, set_paces, time_blocks, workers
-from bench.duet.processes import Facts, Server, SideError, link_packages
+from bench.duet.processes import Facts, Server, SideError, Worker, link_packages
 from bench.duet.protocol import Message
 from bench.duet.sides import Side
 from bench.engine.case import Case
@@ -176,7 +176,26 @@ class Duet:
         ledger.seconds += monotonic() - started
         ledger.pairs += 1
 
-    def _order(self, side: int, cases: Sequence[Case], folder: str, number: int) -> Message:
+    @contextlib.contextmanager
+    def to_profile(
+        self, cases: Sequence[Case], *, compiler: bool
+    ) -> Iterator[tuple[tuple[Worker, Worker], tuple[Message, Message]]]:
+        """A pair of workers for cases that will be profiled, with their orders; all have the same servers.
+
+        Raises:
+            SideError: one of the interpreters does not start.
+            PairError: a worker gave no answer.
+        """
+        if not self._servers:
+            self.start()
+        servers = self._servers[0]
+        for server in servers:
+            server.ready()
+        with self._a_folder() as folder, workers(servers, compiler=compiler) as pair:
+            base, against = (self._order(side, cases, folder, 1, profiled=True) for side in (BASE, AGAINST))
+            yield pair, (base, against)
+
+    def _order(self, side: int, cases: Sequence[Case], folder: str, number: int, *, profiled: bool = False) -> Message:
         own = Path(folder) / "ab"[side]
         own.mkdir(exist_ok=True)
         return order(
@@ -187,6 +206,7 @@ class Duet:
             data=self._data,
             seed=f"{cases[0].family} {self._started} {number} {side}",
             first=number == 0,
+            profiled=profiled,
         )
 
     def _one_core(self, cases: Sequence[Case]) -> Collection[int]:

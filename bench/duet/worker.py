@@ -30,7 +30,7 @@ from bench.engine.measure import Stages
 from bench.engine.pace import LONG_CALL_SECONDS
 from bench.engine.rounds import undisturbed
 from bench.engine.run import Run, warm_up
-from bench.engine.task import SEED, CaseResult, Task
+from bench.engine.task import SEED, CaseResult, Extras, Task
 from bench.engine.worker import apart
 from suites import data
 from suites.workload import COMPILED, SuiteError
@@ -113,6 +113,10 @@ class Timed:
         tempfile.tempdir = order["folder"]
         data.use(order["data"])
         settle_allocator()
+        if order["profiled"] and any(case.mode in COMPILED for case in self.cases):
+            from bench.engine.profiling import name_fused_kernels
+
+            name_fused_kernels()
         try:
             self._leave_out_what_is_not_here()
         except SuiteError as error:
@@ -182,11 +186,13 @@ class Timed:
         return found
 
     def answer(self, message: Message) -> Message:
-        """Do what the conductor asks for: ``fresh`` inputs, a ``block``, or the last look (``finite``)."""
+        """Do what is asked for: ``fresh`` inputs, a ``block``, a ``profile``, or the last look (``finite``)."""
         if message["do"] == "block":
             return self._block(message["case"], message["calls"])
         if message["do"] == "fresh":
             return self._fresh(message["cases"])
+        if message["do"] == "profile":
+            return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
         return self._finite()
 
     def _block(self, place: int, calls: int) -> Message:
@@ -218,6 +224,16 @@ class Timed:
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 errors[str(place)] = describe(error, run.prepared.case.source)
         return {"errors": errors}
+
+    def _profile(self, place: int, folder: str, extras: Extras) -> Message:
+        """Call a case again under torch.profiler; its record, or the error."""
+        from bench.engine.profiling import profiled  # here, so that processes that only time do not have it
+
+        run = self._runs[place]
+        try:
+            return {"profile": profiled(run, Path(folder), extras)}
+        except Exception as error:  # noqa: BLE001 - becomes this case's reason
+            return {"error": describe(error, run.prepared.case.source)}
 
     def _finite(self) -> Message:
         """Which results turned NaN while they were timed."""

@@ -7,15 +7,15 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.engine import python_profile
 from bench.engine.case import Case, Family
 from bench.engine.conductor import Conductor, WorkerError
 from bench.engine.options import OptionError, Options
-from bench.engine.schema import Record
-from bench.engine.task import Profiled, ProfileTask, Task
+from bench.engine.schema import ProfileRecord, Record
+from bench.engine.task import Extras, Profiled, ProfileTask, Task
 
 ALL, SLOWEST = "all", "slowest:"
 
@@ -28,16 +28,26 @@ class Profiling:
         what: ``all``, ``slowest:N`` or a glob over case ids.
         folder: where traces go, a folder for each case.
         beside: the folder of the run's file, from which its record names them.
-        stacks, flops: recorded, too.
-        python: Python's stack is sampled, too.
     """
 
     what: str
     folder: Path
     beside: Path
-    stacks: bool = False
-    flops: bool = False
-    python: bool = False
+    extras: Extras = field(default_factory=Extras)
+
+    def folder_of(self, case: Case, side: str = "") -> str:
+        """Where the trace of a case goes, of one side of a duet or of the only one."""
+        return str(self.folder.resolve() / (folder_name(case.id) + side))
+
+    def named(self, record: ProfileRecord) -> ProfileRecord:
+        """A profile's record with its files named from the folder of the run's file."""
+        record["trace"] = self._from_there(record["trace"])
+        if "python" in record:
+            record["python"]["file"] = self._from_there(record["python"]["file"])
+        return record
+
+    def _from_there(self, path: str) -> str:
+        return Path(os.path.relpath(path, self.beside)).as_posix()
 
 
 def profiling_of(options: Options, run: Path | None) -> Profiling | None:
@@ -62,10 +72,8 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
         raise OptionError(f"--trace-dir {folder}: cannot be made: {error.strerror}") from None
     if not writable:
         raise OptionError(f"--trace-dir {folder}: cannot be written: permission denied")
-    extras = options.profile_with
-    return Profiling(
-        options.profile, folder, beside.resolve(), "stacks" in extras, "flops" in extras, options.profile_python
-    )
+    extras = Extras("stacks" in options.profile_with, "flops" in options.profile_with, options.profile_python)
+    return Profiling(options.profile, folder, beside.resolve(), extras)
 
 
 def chosen(what: str, records: Mapping[Case, Record]) -> list[Case]:
@@ -80,6 +88,11 @@ def chosen(what: str, records: Mapping[Case, Record]) -> list[Case]:
     return [case for case in records if fnmatch.fnmatchcase(case.id, pattern)]
 
 
+def nothing_chosen(what: str) -> str:
+    """The warning that ``what`` names nothing."""
+    return f"--profile {what}: no measured case is called so; nothing was profiled"
+
+
 def profile_all(
     profiling: Profiling,
     families: Sequence[Family],
@@ -91,7 +104,7 @@ def profile_all(
     """Profile what was chosen and put it into the records; returns warnings about what could not be."""
     cases = chosen(profiling.what, records)
     if not cases:
-        return [f"--profile {profiling.what}: no measured case is called so; nothing was profiled"]
+        return [nothing_chosen(profiling.what)]
     warnings: list[str] = []
     done = 0
     for family in families:
@@ -111,16 +124,9 @@ def profile_all(
             continue
         done += len(own)
         for case, record in found.records.items():
-            record["trace"] = _from(profiling.beside, record["trace"])
-            if "python" in record:
-                record["python"]["file"] = _from(profiling.beside, record["python"]["file"])
-            records[case]["profile"] = record
+            records[case]["profile"] = profiling.named(record)
         warnings += [f"{case.id} has no profile: {why}" for case, why in found.errors.items()]
     return warnings
-
-
-def _from(folder: Path, path: str) -> str:
-    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _profile(
@@ -128,10 +134,8 @@ def _profile(
 ) -> Profiled:
     job = ProfileTask(
         task,
-        {case: str(profiling.folder.resolve() / folder_name(case.id)) for case in cases},
-        stacks=profiling.stacks,
-        flops=profiling.flops,
-        python=profiling.python,
+        {case: profiling.folder_of(case) for case in cases},
+        profiling.extras,
     )
     return conductor.profile(job, lambda progress: told(progress.what))
 

@@ -13,6 +13,8 @@ KEY = "torchduet"
 SCHEMA = 1
 JOURNAL = b'{"crc32":"'  # what the journal of an unfinished run begins with
 PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
+LOADER_STARTS = "DataLoader.__iter__"  # the annotation of an epoch's start, with that of its workers
+LOADER_ENDS = "DataLoader._shutdown_workers"
 GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
 
 CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)
@@ -216,6 +218,7 @@ class AgainstRecord(TypedDict):
     blocks: list[list[float]]
     screening: NotRequired[ScreeningRecord]
     note: NotRequired[str]
+    profile: NotRequired[ProfileRecord]  # side B's
 
 
 class PythonFunction(TypedDict):
@@ -240,7 +243,9 @@ class ProfileRecord(TypedDict):
     trace: str  # path of the trace, relative to the run's file
     calls: int  # in the trace, each within an annotation named PROFILED_CALL
     seconds: float  # per call, under the profiler
-    plain_seconds: float  # per call, in the same process right before, without it
+    plain_seconds: float  # per call, in the same process right before and after, without it
+    interrupted: NotRequired[float]  # share of these calls in which others took a core
+    batches: NotRequired[float]  # per call, that DataLoaders handed over
     python: NotRequired[PythonRecord]
     stacks: bool  # whether it holds Python's stacks, which slow it down many times
 

@@ -44,20 +44,27 @@ class Task:
 
 
 @dataclass(frozen=True)
-class ProfileTask:
-    """What is to be profiled: cases of one family, each with the folder for its trace.
+class Extras:
+    """What a profile is to hold beside operators, shapes and memory.
 
     Attributes:
-        stacks: Python's stacks, too; slows the profiled calls down many times.
-        flops: the operators' estimated operations, too.
-        python: whether pyinstrument samples Python's stack, too.
+        stacks: Python's stacks; slows the profiled calls down many times.
+        flops: the operators' estimated operations.
+        python: what pyinstrument sees of Python's stack, in calls of its own.
     """
 
-    task: Task
-    folders: Mapping[Case, str]
     stacks: bool = False
     flops: bool = False
     python: bool = False
+
+
+@dataclass(frozen=True)
+class ProfileTask:
+    """What is to be profiled: cases of one family, each with the folder for its trace."""
+
+    task: Task
+    folders: Mapping[Case, str]
+    extras: Extras = field(default_factory=Extras)
 
 
 @dataclass

@@ -37,6 +37,7 @@ def _ratio(change: Change) -> float:
 
 
 def _says(one: Comparison, change: Change) -> Sequence[str]:
+    from reports.profile.balance import disturbance
     from reports.profile.difference import sentences
     from reports.profile.summary import summarise
     from reports.profile.trace import TraceError, read
@@ -50,4 +51,8 @@ def _says(one: Comparison, change: Change) -> Sequence[str]:
             summaries.append(summarise(read(run.folder / trace), change.case["id"], change.case["device"]))
         except TraceError as error:
             return [f"{run.name}: {trace} {error}"]
-    return list(sentences(summaries[0], summaries[1], one.base.name, one.new.name))
+    found = list(sentences(summaries[0], summaries[1], one.base.name, one.new.name))
+    for run, record in sides:
+        assert record is not None
+        found += disturbance(record["profile"].get("interrupted", 0.0), f"the profiled calls in {run.name}")
+    return found

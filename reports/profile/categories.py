@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
+
 GEMM = "matrix products and convolutions"
 FUSED = "fused kernels"
 REDUCTION = "reductions and normalisations"
@@ -16,23 +18,39 @@ OPTIMIZER = "optimizer"
 AUTOGRAD = "autograd engine"
 COMPILED = "entering compiled code"
 DATA = "waiting for data"
+LOADER = "starting and ending loaders"
 OTHER = "other operators"
 PYTHON = "Python, no operator running"
-CATEGORIES = (GEMM, FUSED, REDUCTION, ELEMENTWISE, COPY, VIEW, OPTIMIZER, AUTOGRAD, COMPILED, DATA, OTHER, PYTHON)
+CATEGORIES = (
+    GEMM,
+    FUSED,
+    REDUCTION,
+    ELEMENTWISE,
+    COPY,
+    VIEW,
+    OPTIMIZER,
+    AUTOGRAD,
+    COMPILED,
+    DATA,
+    OTHER,
+    PYTHON,
+    LOADER,
+)
 
 # The first that matches counts; names of operators stand without their namespace and trailing underscore.
 PATTERNS: tuple[tuple[str, str], ...] = (
+    (LOADER, "|".join(map(re.escape, (LOADER_STARTS, LOADER_ENDS)))),
     (DATA, r"enumerate\(DataLoader\).*|.*DataLoader.*__next__.*"),
     (FUSED, r"graph_\d+_.*|triton_.*|.*cpp_fused_.*"),
     (
         COMPILED,
         r"TorchDynamo.*|Torch-Compiled Region.*|Pregraph bytecode.*|AOTDispatcher.*|CompiledFunction.*"
-        r"|## Call CompiledFxGraph.*|.*CompiledFxGraph.*",
+        r"|.*CompiledFxGraph.*",
     ),
     (AUTOGRAD, r"autograd::engine::.*|.*Backward\d*|torch::autograd::.*|.*AccumulateGrad.*"),
     (
         GEMM,
-        r"(add|b|badd)?mm|addbmm|addm?v|mv|dot|vdot|inner|outer|ger|matmul|linear|bilinear|einsum|tensordot|.*conv.*"
+        r"(add|b|badd)?mm|addbmm|addm?v|mv|dot|vdot|inner|outer|ger|matmul|linear|(bi|_tri)linear|einsum|tensordot|.*conv.*"
         r"|mkldnn_.*|.*scaled_dot_product.*|.*attention.*|.*gemm.*|.*cutlass.*|.*xmma.*|.*cublas.*|.*flash_fwd.*"
         r"|.*flash_bwd.*|_addmm_activation|.*nvjet.*",
     ),
@@ -68,7 +86,8 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 def category(name: str) -> str:
     """The category of an operator, an annotation or a kernel; those of no known name are ``OTHER``."""
     plain = re.sub(r"^[a-z_]+::", "", name) if not name.startswith(("autograd::", "torch::")) else name
-    plain = plain.removesuffix("_") or plain
+    if not plain.endswith("__"):  # no method of Python's: what works in place is called like what does not
+        plain = plain.removesuffix("_") or plain
     for found, pattern in PATTERNS:
         if re.fullmatch(pattern, plain):
             return found
@@ -80,7 +99,8 @@ def category_within(name: str, above: Iterable[str]) -> str:
     around = [*above, name]
     if any(map(is_optimizer, around)):
         return OPTIMIZER
-    return DATA if any(category(one) == DATA for one in around) else category(name)
+    found = {category(one) for one in around}
+    return LOADER if LOADER in found else DATA if DATA in found else category(name)
 
 
 def is_optimizer(name: str) -> bool:

@@ -14,7 +14,7 @@ from reports.chart import Chart
 from reports.profile.memory import Memory
 from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
 
-WIDTH, HEIGHT = 520.0, 200.0
+WIDTH, HEIGHT = 320.0, 190.0  # fits a telephone, and a column of three
 MOST_POINTS = 400
 
 
@@ -22,7 +22,7 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
     """Bytes held beyond those before the call, as a line of steps; both axes start at 0."""
     points = thinned(held.points)
     with rc_context(STYLE):
-        figure, axes = new_axes(WIDTH, HEIGHT, (80, 44, WIDTH - 96, HEIGHT - 60))
+        figure, axes = new_axes(WIDTH, HEIGHT, (74, 44, WIDTH - 92, HEIGHT - 60))
         end = max(points[-1][0], 1e-9)
         times = [0.0, *(at for at, _ in points)]
         sizes = [0, *(size for _, size in points)]
@@ -39,7 +39,7 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
         step = 2 ** math.ceil(math.log2(max((high - low) / 4, 1)))
         places = [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
         ticks_at(axes.yaxis, places, [f"−{units.size(-place)}" if place < 0 else units.size(place) for place in places])
-        moments = [place for place in MaxNLocator(5).tick_values(0, end) if 0 <= place <= end]
+        moments = [place for place in MaxNLocator(3).tick_values(0, end) if 0 <= place <= end]
         ticks_at(axes.xaxis, moments, [units.seconds(place) if place else "0" for place in moments])
         axes.tick_params(labelcolor=MUTED)
         text_below(axes, "time within a call, from 0")

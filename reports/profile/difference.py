@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from bench.engine.schema import CaseRecord
 from reports import units
-from reports.profile.categories import FUSED, GEMM, PYTHON
+from reports.profile.categories import COMPILED, FUSED, GEMM, PYTHON
 from reports.profile.summary import Summary
 
 WORTH_NAMING = 0.05  # of the longer call
-MOST_NAMED = 4
 EAGER = "eager"
 
 
@@ -39,21 +38,21 @@ def sentences(before: Summary, after: Summary, first: str, second: str) -> Itera
         f"{_number(before.dispatched)} of {first}{fused}."
     )
     least = WORTH_NAMING * max(before.seconds, after.seconds)
-    named = [one for one in shifts(before, after) if abs(one.after - one.before) >= least][:MOST_NAMED]
+    named = [one for one in shifts(before, after) if abs(one.after - one.before) >= least]
     if named:
-        yield (
-            "By category: "
-            + "; ".join(f"{one.category} {units.seconds(one.before)} → {units.seconds(one.after)}" for one in named)
-            + "."
-        )
+        changes = [f"{one.category} {_seconds(one.before)} → {_seconds(one.after)}" for one in named]
+        yield f"By category, under the profiler: {'; '.join(changes)}."
     gemm = next((one for one in shifts(before, after) if one.category == GEMM and one.before), None)
-    if gemm and gemm not in named:
-        yield f"The {GEMM} stay what they were ({units.seconds(gemm.before)} and {units.seconds(gemm.after)})."
-    if before.share(PYTHON) >= WORTH_NAMING or after.share(PYTHON) >= WORTH_NAMING:
-        went = "fell" if after.share(PYTHON) < before.share(PYTHON) else "rose"
+    if gemm and abs(gemm.after - gemm.before) < least:
+        yield f"The {GEMM} stay what they were ({_seconds(gemm.before)} and {_seconds(gemm.after)})."
+    was, became = _without_operator(before), _without_operator(after)
+    if max(was, became) >= WORTH_NAMING:
+        compiled = ", entering compiled code" if before.share(COMPILED) or after.share(COMPILED) else ""
+        went = "fell" if became < was else "rose"
         yield (
-            f"The share in which no operator ran, Python and what launches them, {went} from "
-            f"{units.percent(before.share(PYTHON))} to {units.percent(after.share(PYTHON))}."
+            f"The share in which no operator ran (Python, launching{compiled}) {went} from "
+            f"{units.percent(was)} to {units.percent(became)}: {_seconds(was * before.seconds)} → "
+            f"{_seconds(became * after.seconds)}."
         )
     kernels = [one.name for one in after.operators if one.category == FUSED]
     if kernels:
@@ -69,6 +68,15 @@ def partner(case: CaseRecord, cases: Mapping[str, CaseRecord]) -> str | None:
         (name for name, other in cases.items() if {**other, "id": "", "reference": False} == alike),
         None,
     )
+
+
+def _without_operator(one: Summary) -> float:
+    """A share of the time: what is compiled is entered from Python, too, by guards and wrappers."""
+    return one.share(PYTHON) + one.share(COMPILED)
+
+
+def _seconds(value: float) -> str:
+    return units.seconds(value) if value else "none"
 
 
 def _number(value: float) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reports.profile.categories import is_optimizer
+from reports.profile.categories import COMPILED, category, is_optimizer
 from reports.profile.trace import Allocation, Span, Trace
 
 OUTSIDE = "no operator"
@@ -60,21 +60,39 @@ def memory(trace: Trace, call: Span, *, on_cpu: bool) -> Memory | None:
 
 
 def _names(trace: Trace, call: Span, changes: Sequence[Allocation]) -> list[str]:
-    """The outermost operator around each change: what a user called, rather than how it allocates."""
-    outermost: dict[tuple[str, str], list[Span]] = {}
-    for span in trace.host:
-        if span.end < call.start or span.start > call.end:
-            continue
-        if span.kind != "operator" and not is_optimizer(span.name):
-            continue
-        spans = outermost.setdefault(span.thread, [])
-        if not spans or span.start >= spans[-1].end:
-            spans.append(span)
-    starts = {thread: [span.start for span in spans] for thread, spans in outermost.items()}
+    """The outermost operator around each change: what a user called, rather than how it allocates.
+
+    A compiled region holds all there is; it is named only for what none of its operators allocates.
+    """
+    inside = [span for span in trace.host if span.end >= call.start and span.start <= call.end]
+    operators = _Outermost(
+        span for span in inside if is_optimizer(span.name) or (span.kind == "operator" and not _is_compiled(span))
+    )
+    regions = _Outermost(span for span in inside if _is_compiled(span))
     found = []
     for change in changes:
-        spans = outermost.get(change.thread, [])
-        place = bisect.bisect_right(starts.get(change.thread, []), change.at) - 1
-        inside = place >= 0 and change.at <= spans[place].end
-        found.append(spans[place].name.removeprefix(ENGINE) if inside else OUTSIDE)
+        around = operators.around(change) or regions.around(change)
+        found.append(around.name.removeprefix(ENGINE) if around else OUTSIDE)
     return found
+
+
+def _is_compiled(span: Span) -> bool:
+    return category(span.name) == COMPILED
+
+
+class _Outermost:
+    """Of spans in order of their starts, those of each thread that are within no other."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans: dict[tuple[str, str], list[Span]] = {}
+        for span in spans:
+            of_thread = self._spans.setdefault(span.thread, [])
+            if not of_thread or span.start >= of_thread[-1].end:
+                of_thread.append(span)
+        self._starts = {thread: [span.start for span in spans] for thread, spans in self._spans.items()}
+
+    def around(self, change: Allocation) -> Span | None:
+        """The one in which a change falls."""
+        place = bisect.bisect_right(self._starts.get(change.thread, []), change.at) - 1
+        span = self._spans[change.thread][place] if place >= 0 else None
+        return span if span and change.at <= span.end else None

@@ -10,15 +10,19 @@ from bench.engine.schema import Record
 from reports import units
 from reports.frames import anchor
 from reports.load import Run
-from reports.profile.categories import CATEGORIES, DATA, PYTHON
+from reports.profile.balance import Balance, balance, disturbance
+from reports.profile.balance import said as balance_said
+from reports.profile.categories import CATEGORIES, COMPILED, PYTHON
 from reports.profile.charts import memory_chart
 from reports.profile.difference import partner, sentences
 from reports.profile.flame import Frame, frames
 from reports.profile.summary import Operator, Summary, summarise
 from reports.profile.trace import TraceError, read
+from reports.profile.waiting import said as waiting_said
+from reports.profile.waiting import waiting
 
 MOST_OPERATORS = 12
-SLOWED = 1.1  # times as slow under the profiler: worth saying
+WORTH_NAMING = 0.01  # of a peak of memory
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Profile:
 
     Attributes:
         says: sentences, the first one the answer.
+        balance: whether it adds up; ``balanced`` says so.
+        compared: what it is held against, and what became of it.
         parts: (category, seconds per call, share of the call, its tone), the longest first.
         operators: those with the most time of their own; ``others`` of them are left out.
     """
@@ -36,7 +42,9 @@ class Profile:
     details: str
     summary: Summary
     says: tuple[str, ...]
-    compared: tuple[str, ...]
+    balance: Balance
+    balanced: tuple[str, ...]
+    compared: tuple[tuple[str, tuple[str, ...]], ...]
     parts: tuple[tuple[str, float, float, int], ...]
     operators: tuple[Operator, ...]
     others: int
@@ -52,34 +60,54 @@ def section(run: Run) -> dict[str, Any] | None:
     if not wanted:
         return None
     summaries: dict[str, Summary] = {}
-    unreadable: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str, str]] = []
     for _, record in wanted:
         case, trace = record["case"], record["profile"]["trace"]
         try:
             summaries[case["id"]] = summarise(read(run.folder / trace), case["id"], case["device"])
         except TraceError as error:
-            unreadable.append((case["id"], f"{trace} {error}"))
+            unreadable.append((case["id"], trace, str(error)))
     cases = {record["case"]["id"]: record["case"] for _, record in wanted if record["case"]["id"] in summaries}
     profiles = []
     for number, (place, record) in enumerate((one for one in wanted if one[1]["case"]["id"] in summaries), 1):
-        other = partner(record["case"], cases)
-        compared = (
-            tuple(sentences(summaries[other], summaries[record["case"]["id"]], "eager", f"`{record['case']['mode']}`"))
-            if other
-            else ()
-        )
-        profiles.append(_profile(record, summaries[record["case"]["id"]], compared, place, number))
+        summary = summaries[record["case"]["id"]]
+        compared = []
+        if other := partner(record["case"], cases):
+            said = sentences(summaries[other], summary, "eager", f"`{record['case']['mode']}`")
+            compared.append(("Against eager", tuple(said)))
+        if "profile" in record.get("against", {}):
+            compared.append(("B against A", tuple(_other_side(run, record, summary))))
+        profiles.append(_profile(record, summary, tuple(compared), place, number))
     return {"profiles": profiles, "unreadable": unreadable, "categories": CATEGORIES}
 
 
-def _profile(record: Record, summary: Summary, compared: tuple[str, ...], place: int, number: int) -> Profile:
+def _other_side(run: Run, record: Record, summary: Summary) -> Iterator[str]:
+    """Of a duet: what B's profile says beside A's."""
+    case, profile = record["case"], record["against"]["profile"]
+    trace = profile["trace"]
+    try:
+        other = summarise(read(run.folder / trace), case["id"], case["device"])
+    except TraceError as error:
+        yield f"B has no profile here: {trace} {error}"
+    else:
+        yield from sentences(summary, other, "A", "B")
+        yield from disturbance(profile.get("interrupted", 0.0), "B’s profiled calls")
+        yield f"B’s whole trace: `{trace}`."
+
+
+def _profile(
+    record: Record, summary: Summary, compared: tuple[tuple[str, tuple[str, ...]], ...], place: int, number: int
+) -> Profile:
     parts = sorted(summary.categories.items(), key=lambda item: -item[1])
+    adds_up = balance(record, summary)
     return Profile(
         anchor=f"profile-{number}",
         case=record["case"]["id"],
         details=anchor(place),
         summary=summary,
         says=tuple(_says(record, summary)),
+        balance=adds_up,
+        balanced=tuple(balance_said(adds_up)),
         compared=compared,
         parts=tuple(
             (name, seconds, seconds / summary.seconds if summary.seconds else 0.0, CATEGORIES.index(name))
@@ -96,37 +124,30 @@ def _profile(record: Record, summary: Summary, compared: tuple[str, ...], place:
 
 
 def _says(record: Record, summary: Summary) -> Iterator[str]:
-    """The answer first: what takes the most; then how far the profiler is to be believed."""
+    """The answer first: what takes the most; then what else a call spends its time and memory on."""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
     also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
-    longest = summary.operators[0] if summary.operators else None
+    longest = next((one for one in summary.operators if not one.named and one.category != COMPILED), None)
     yield (
         f"{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
         + (f"; the longest operator is `{longest.name}` with {units.seconds(longest.own)}" if longest else "")
         + "."
     )
-    waits = summary.share(DATA)
+    waits = waiting(summary, record["profile"])
     if waits:
-        yield f"A call waits {units.percent(waits)} of its time for data."
+        yield waiting_said(waits, summary, record["case"].get("workers"))
     device = summary.device
     if device is not None:
         bound = record["timing"].get("launch_bound")
         yield f"The GPU idles {units.percent(device.idle_share)} of the time" + (
             "; launching is what limits it." if bound else "."
         )
-    profile, timed = record["profile"], record["timing"]["seconds"]
-    slower = profile["seconds"] / profile["plain_seconds"]
-    yield (
-        f"Under the profiler a call took {units.seconds(summary.seconds)}, right before without it "
-        f"{units.seconds(profile['plain_seconds'])} ({units.ratio(slower)}), and when it was timed, "
-        f"{units.seconds(timed)}. Shares are of the call under the profiler"
-        + (", which makes many short operators seem longer than they are." if slower > SLOWED else ".")
-    )
     if summary.share(PYTHON) > 0.5 and record["case"]["device"] == "cpu":
         yield "More than half of a call passes without any operator: what runs then is Python itself."
     held = summary.memory
     if held is not None and held.peak > 0:
-        holders = ", ".join(f"`{name}` {units.size(size)}" for name, size in held.holders[:3])
+        large = [(name, size) for name, size in held.holders[:3] if size >= WORTH_NAMING * held.peak]
+        holders = ", ".join(f"`{name}` {units.size(size)}" for name, size in large)
         freed = f", having released {units.size(held.released)} of what was held then" if held.released else ""
         yield f"At its peak a call holds {units.size(held.peak)} more than before it{freed}" + (
             f": {holders}." if holders else "."

@@ -19,6 +19,7 @@ class Operator:
         own: seconds without what it calls.
         total: with it; of nested runs of the same operator, the outer ones.
         shapes: of its inputs, the most frequent first.
+        named: it is an annotation, whose own time is that of Python.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Operator:
     total: float
     calls: float
     shapes: tuple[str, ...]
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,25 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
     found: dict[str, list[float]] = {}
     shapes: dict[str, dict[str, int]] = {}
     kinds: dict[str, str] = {}
+    annotations: set[str] = set()
     dispatched = fused = 0
     for node, above in root.walk():
         within = (one.name for one in above[1:])
         kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, within)
-        categories[kind] = categories.get(kind, 0.0) + node.own / number
+        own_seconds = node.gap if node is root else node.own
+        categories[kind] = categories.get(kind, 0.0) + own_seconds / number
         if node is root:
             continue
         if node.kind == "operator":
             dispatched += node.calls
             fused += node.calls if kind == FUSED else 0
         own = found.setdefault(node.name, [0.0, 0.0, 0.0])
-        own[0] += node.own / number
+        own[0] += own_seconds / number
         own[1] += node.total / number if all(one.name != node.name for one in above) else 0.0
         own[2] += node.calls / number
         kinds.setdefault(node.name, kind)
+        if node.kind != "operator":
+            annotations.add(node.name)
         for shape, times in node.shapes.items():
             mine = shapes.setdefault(node.name, {})
             mine[shape] = mine.get(shape, 0) + times
@@ -108,6 +114,7 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
             times[1],
             times[2],
             tuple(sorted(shapes.get(one, {}), key=lambda shape: -shapes[one][shape])),
+            one in annotations,
         )
         for one, times in found.items()
     ]

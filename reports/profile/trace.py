@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import gzip
-import json
-import math
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
+
+import msgspec
 
 from bench.engine.schema import PROFILED_CALL
 
 MAX_BYTES = 600 * 2**20  # unpacked
+MOST_EVENTS = 2_000_000
 CHUNK = 2**20
 HOST = {"cpu_op": "operator", "user_annotation": "annotation", "python_function": "python"}
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
@@ -78,22 +81,26 @@ def read(path: Path) -> Trace:
             gc.enable()
 
 
-def _read(content: bytes) -> Trace:
-    events = _events(content)
+def _read(content: bytearray) -> Trace:
+    same: dict[Any, Any] = {}  # of equal names, threads and shapes one is kept
     calls, host, device, allocations = [], [], [], []
-    for event in events:
-        kind = event.get("cat")
+    for raw in _events(content):
+        try:
+            event = _decoder().decode(raw)
+        except msgspec.ValidationError:
+            continue
+        kind = event.cat
         if kind in HOST or kind in DEVICE:
-            span = _span(event, kind)
+            span = _span(event, kind, same)
             if span is None:
                 continue
             if kind in DEVICE:
                 device.append(span)
-            elif span.name == PROFILED_CALL and kind == "user_annotation":
+            elif span.name == PROFILED_CALL:
                 calls.append(span)
             else:
                 host.append(span)
-        elif event.get("name") == "[memory]" and (allocation := _allocation(event)) is not None:
+        elif event.name == "[memory]" and (allocation := _allocation(event)) is not None:
             allocations.append(allocation)
     if not calls:
         raise TraceError(f"holds no annotation {PROFILED_CALL!r}, so another tool wrote it, or it was cut short")
@@ -103,7 +110,7 @@ def _read(content: bytes) -> Trace:
     return Trace(tuple(calls), tuple(host), tuple(device), tuple(allocations))
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path) -> bytearray:
     try:
         if path.exists() and not path.is_file():
             raise TraceError("is no regular file")
@@ -122,62 +129,97 @@ def _unpacked(path: Path) -> bytes:
         raise TraceError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _limited(chunks: Iterator[bytes]) -> bytes:
+def _limited(chunks: Iterator[bytes]) -> bytearray:
     content = bytearray()
     for chunk in chunks:
         content += chunk
         if len(content) > MAX_BYTES:
             raise TraceError(f"is larger than {MAX_BYTES // 2**20} MiB unpacked; profile without stacks")
-    return bytes(content)
+    return content
 
 
-def _events(content: bytes) -> Iterator[dict[str, Any]]:
-    if not content.strip():
+def _events(content: bytearray) -> Sequence[msgspec.Raw]:
+    """The events, each as it stands in the file: of one of an odd shape nothing but itself is lost."""
+    if not content or content.isspace():
         raise TraceError("is empty; profile the case again")
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        events = msgspec.json.decode(content, type=_Document).traceEvents
+    except msgspec.ValidationError:
+        raise TraceError('has no list "traceEvents", so it is no trace of torch.profiler') from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise TraceError("is not JSON, or cut short; profile the case again") from None
-    events = document.get("traceEvents") if isinstance(document, dict) else None
-    if not isinstance(events, list):
-        raise TraceError('has no list "traceEvents", so it is no trace of torch.profiler')
-    return (event for event in events if isinstance(event, dict))
+    if len(events) > MOST_EVENTS:
+        raise TraceError(
+            f"holds {len(events):,} events, more than the {MOST_EVENTS:,} that can be explained; profile a smaller "
+            "size, or without stacks"
+        )
+    return events
 
 
-def _span(event: dict[str, Any], kind: str) -> Span | None:
-    start, lasted, name = event.get("ts"), event.get("dur"), event.get("name")
-    if not (_number(start) and _number(lasted) and isinstance(name, str)):
+def _span(event: _Event, kind: str, same: dict[Any, Any]) -> Span | None:
+    if event.ts is None or event.dur is None or event.name is None:
         return None
-    args = event.get("args")
-    shapes = args.get("Input Dims") if isinstance(args, dict) else None
+    thread = (str(event.pid), str(event.tid))
+    shapes = _shapes(event.args) if kind == "cpu_op" else ""
     return Span(
-        float(start),
-        float(start) + max(0.0, float(lasted)),
-        name,
+        event.ts,
+        event.ts + max(0.0, event.dur),
+        same.setdefault(event.name, _short(event.name)),
         HOST.get(kind, kind),
-        (str(event.get("pid")), str(event.get("tid"))),
-        _shapes(shapes),
+        same.setdefault(thread, thread),
+        same.setdefault(shapes, shapes),
     )
 
 
-def _shapes(dims: object) -> str:
+def _short(name: str) -> str:
+    """``CompiledFxGraph fndswo…`` of inductor's name, which has all 52 letters of its key."""
+    return re.sub(r"## Call (CompiledFxGraph \w{6})\w* ##", r"\1…", name)
+
+
+def _shapes(args: msgspec.Raw) -> str:
     """``100×784, 784×100`` of the tensors among an operator's inputs."""
-    if not isinstance(dims, list):
+    try:
+        dims = msgspec.json.decode(args, type=_Inputs).dims
+    except msgspec.MsgspecError:
         return ""
     tensors = [one for one in dims if isinstance(one, list) and one and all(isinstance(size, int) for size in one)]
     return ", ".join("×".join(map(str, tensor)) for tensor in tensors)
 
 
-def _allocation(event: dict[str, Any]) -> Allocation | None:
-    args, at = event.get("args"), event.get("ts")
-    if not isinstance(args, dict) or not _number(at):
+def _allocation(event: _Event) -> Allocation | None:
+    try:
+        args = msgspec.json.decode(event.args, type=_Change)
+    except msgspec.MsgspecError:
         return None
-    size, address = args.get("Bytes"), args.get("Addr")
-    if not isinstance(size, int) or not isinstance(address, int):
+    if event.ts is None:
         return None
-    thread = (str(event.get("pid")), str(event.get("tid")))
-    return Allocation(float(at), size, address, args.get("Device Type") == 0, thread)
+    return Allocation(event.ts, args.size, args.address, args.device == 0, (str(event.pid), str(event.tid)))
 
 
-def _number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+class _Document(msgspec.Struct):
+    traceEvents: list[msgspec.Raw]
+
+
+class _Event(msgspec.Struct, gc=False):
+    cat: str | None = None
+    name: str | None = None
+    ts: float | None = None
+    dur: float | None = None
+    pid: int | str | None = None
+    tid: int | str | None = None
+    args: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Inputs(msgspec.Struct):
+    dims: list[Any] = msgspec.field(name="Input Dims", default_factory=list)
+
+
+class _Change(msgspec.Struct):
+    size: int = msgspec.field(name="Bytes")
+    address: int = msgspec.field(name="Addr")
+    device: int | None = msgspec.field(name="Device Type", default=None)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[_Event]:
+    return msgspec.json.Decoder(_Event)

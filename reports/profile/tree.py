@@ -17,6 +17,7 @@ class Node:
         total: with what it called.
         calls: how often it ran.
         shapes: of its inputs → how often.
+        gap: of a root: in which nothing ran on any thread.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Node:
     calls: int = 0
     shapes: dict[str, int] = field(default_factory=dict)
     children: dict[str, Node] = field(default_factory=dict)
+    gap: float = 0.0
 
     @property
     def own(self) -> float:
@@ -50,8 +52,7 @@ def typical(trace: Trace) -> list[Span]:
 def tree(trace: Trace, calls: Sequence[Span], name: str) -> Node:
     """What ran on the host within some calls, all threads together, below a node of the calls themselves.
 
-    Threads that work at the same time, as those of a DataLoader do, count side by side; the root's own time
-    is that in which no thread ran anything.
+    Threads that work at the same time, as those of a DataLoader do, count side by side.
     """
     root = Node(name, "call")
     places = iter(trace.host)
@@ -60,10 +61,16 @@ def tree(trace: Trace, calls: Sequence[Span], name: str) -> Node:
         inside: dict[tuple[str, str], list[Span]] = {}
         while pending is not None and pending.start < call.start:
             pending = next(places, None)
+        until, covered = call.start, 0.0
         while pending is not None and pending.start <= call.end:
+            end = min(pending.end, call.end)
+            if end > until:
+                covered += end - max(pending.start, until)
+                until = end
             inside.setdefault(pending.thread, []).append(pending)
             pending = next(places, None)
         root.total += (call.end - call.start) / 1e6
+        root.gap += (call.end - call.start - covered) / 1e6
         root.calls += 1
         for spans in inside.values():
             _hang(root, spans, call.end)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ import pytest
 
 from bench.duet.pairs import Ledger
 from bench.duet.processes import Server, SideError, link_packages
+from bench.duet.profile import profile_both
 from bench.duet.sides import Side, sides
 from bench.duet.stages import Duet, differences
-from bench.engine.case import Case, cases_of, group
+from bench.engine.case import Case, Family, cases_of, group
 from bench.engine.options import OptionError
+from bench.engine.profile_pass import Profiling
 from suites.registry import load
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +95,16 @@ def test_what_fails_on_one_side_says_which_and_why(duet: Duet, words: str, skip:
     assert ledger.failures[case].skip is skip
     assert reason in ledger.failures[case].reason
     assert case not in ledger.blocks
+
+
+def test_a_case_that_only_one_side_can_run_has_no_profile(duet: Duet, tmp_path: Path) -> None:
+    (case,) = family(SIDED, "raises")
+    records: Any = {case: {"timing": {"seconds": 1.0}, "against": {}}}
+    profiling = Profiling("all", tmp_path, tmp_path)
+    (warning,) = profile_both(duet, profiling, [Family((case,), (case,))], records, str, lambda _: None)
+    assert "raises cpu eager fp32 has no profile" in warning
+    assert "not on this side" in warning
+    assert "profile" not in records[case]
 
 
 def test_after_a_crash_the_next_family_is_timed(duet: Duet) -> None:
@@ -225,7 +238,7 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
         [
             *(sys.executable, "-m", "pytest", "bench/", "--suite", SIDED, "-k", "more or equal or raises"),
             *("--against-env", "SIDED=1", "--against-env", f"{MARK}=run", "--threads", "1", "--budget", "20s"),
-            *("--benchmark-json", str(path)),
+            *("--benchmark-json", str(path), "--profile=*more*"),
         ],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "200"},
@@ -247,6 +260,7 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     assert len(found["blocks"]) == len(found["base_blocks"]) == found["pairs"] >= 10
     assert records["equal"]["against"]["verdict"] in ("same", "unclear")
     assert len(records["more"]["timing"]["blocks"]) == 5
+    assert [name for name, record in records.items() if "profile" in record["against"]] == ["more"]
     assert processes("run") == []
     page = tmp_path / "report.html"
     rendered = subprocess.run(
@@ -257,6 +271,9 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     )
     assert rendered.returncode == 0, rendered.stderr
     assert "B is slower" in page.read_text()
+    counted = re.search(r"B runs (\d+) operators and kernels per call instead of the (\d+) of A", page.read_text())
+    assert counted is not None
+    assert int(counted[1]) > int(counted[2])
 
 
 def test_when_pytest_is_killed_both_sides_end() -> None:

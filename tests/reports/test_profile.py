@@ -9,16 +9,34 @@ from typing import Any
 
 import pytest
 
+from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
 from reports.load import RunFileError, load
 from reports.page import render
-from reports.profile.categories import AUTOGRAD, CATEGORIES, DATA, FUSED, GEMM, OPTIMIZER, PYTHON, VIEW, category
+from reports.profile.balance import balance
+from reports.profile.balance import said as balance_said
+from reports.profile.categories import (
+    AUTOGRAD,
+    CATEGORIES,
+    DATA,
+    FUSED,
+    GEMM,
+    LOADER,
+    OPTIMIZER,
+    PYTHON,
+    VIEW,
+    category,
+)
 from reports.profile.difference import sentences
 from reports.profile.flame import MOST, frames
+from reports.profile.section import section
 from reports.profile.summary import Summary, summarise
 from reports.profile.trace import TraceError, read
 from reports.profile.tree import typical
+from reports.profile.waiting import said as waiting_said
+from reports.profile.waiting import waiting
 from tests.reports.sample import make_run
-from tests.reports.tracing import call, document, span, step, steps, write
+from tests.reports.test_duet import make_duet
+from tests.reports.tracing import call, change, document, span, step, steps, write
 
 
 def summary(tmp_path: Path, *events: dict[str, Any], device: str = "cpu") -> Summary:
@@ -73,6 +91,80 @@ def test_a_gpu_that_waits_is_said_to_idle(tmp_path: Path) -> None:
     assert found.kernels[0].own == pytest.approx(25e-6)
 
 
+def record(timed: float, plain: float, **more: Any) -> Any:
+    """What is looked at of a case's record; times in microseconds."""
+    cache = {"cache": more.pop("cache")} if "cache" in more else {}
+    blocks = [[one * 1e-6] * 3 for one in more.pop("placements", (timed,))]
+    timing = {"seconds": timed * 1e-6, "blocks": blocks, **cache}
+    case = {"device": more.pop("device", "cpu")}
+    return {"case": case, "timing": timing, "profile": {"plain_seconds": plain * 1e-6, **more}}
+
+
+def adds_up(found: Summary, *of: Any, **more: Any) -> str:
+    return " ".join(balance_said(balance(record(*of, **more), found)))
+
+
+def test_own_times_without_the_profilers_share_are_held_against_the_timed_median(tmp_path: Path) -> None:
+    found = summary(tmp_path, *steps(8))
+    sums = balance(record(82, 80), found)
+    assert sums.attributed == pytest.approx(90e-6)
+    assert sums.rest == pytest.approx(10e-6)
+    assert sums.overhead == pytest.approx(1.25)
+    assert sums.without == pytest.approx(80e-6)
+    assert "a call takes 1.25× as long" in adds_up(found, 82, 80)
+    assert "add up to 80.0 µs; the timed median is 82.0 µs: they agree within 2.4 %" in adds_up(found, 82, 80)
+
+
+def test_a_profile_that_does_not_add_up_says_why(tmp_path: Path) -> None:
+    found = summary(tmp_path, *steps(8))
+    assert "a call took 80.0 µs, so the machine or the case was in another state" in adds_up(found, 40, 80)
+    assert "it was timed with a cold cache" in adds_up(found, 200, 80, cache="cold")
+    assert "each profiled call was waited for" in adds_up(found, 40, 80, device="cuda:0")
+    wide = adds_up(found, 120, 80, placements=(75, 130, 200))
+    assert "median is 120 µs, 75.0 to 200 µs from placement to placement of its tensors in memory: within that" in wide
+    assert "In 50 % of the profiled calls others took a core" in adds_up(found, 80, 80, interrupted=0.5)
+    assert "took a core" not in adds_up(found, 80, 80, interrupted=0.1)
+    both = summary(tmp_path / "both", call(0, 100), span("a", 10, 60), span("b", 10, 80, thread=2))
+    assert both.categories[PYTHON] == pytest.approx(20e-6)  # in which no thread runs anything
+    assert "side by side counts for each of them" in adds_up(both, 100, 100)
+
+
+NEXT = "enumerate(DataLoader)#_{}ProcessDataLoaderIter.__next__"
+
+
+def waits(found: Summary, workers: int | None = None, **profile: Any) -> str:
+    waited = waiting(found, {**profile})  # type: ignore[typeddict-item]
+    assert waited is not None
+    return waiting_said(waited, found, workers)
+
+
+def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_path: Path) -> None:
+    found = summary(
+        tmp_path,
+        call(0, 100),
+        span(LOADER_STARTS, 2, 20, "user_annotation"),
+        span(NEXT.format("Multi").replace("Process", "Processing"), 25, 40, "user_annotation"),
+        span("aten::cat", 30, 10),
+        span(NEXT.format("Multi").replace("Process", "Processing"), 70, 15, "user_annotation"),
+        span(LOADER_ENDS, 75, 5, "user_annotation"),
+    )
+    assert found.categories[DATA] == pytest.approx(50e-6)
+    assert found.categories[LOADER] == pytest.approx(25e-6)
+    assert found.categories[PYTHON] == pytest.approx(25e-6)
+    said = waits(found, 2, batches=2.0)
+    assert said.startswith("A call waits 50 % of its time for data, 25.0 µs for each of its 2 batches, while 2 workers")
+    assert "Starting and ending the workers takes another 25 %, 25.0 µs." in said
+
+
+def test_loading_without_workers_is_all_waited_for(tmp_path: Path) -> None:
+    found = summary(tmp_path, call(0, 100), span(NEXT.format("Single"), 10, 80, "user_annotation"))
+    assert waits(found, 0, batches=1.0) == (
+        "Loading data takes 80 % of a call, 80.0 µs for its only batch: it has no workers, so all that loading takes "
+        "is waited for."
+    )
+    assert waiting(summary(tmp_path / "other", *steps(3)), {}) is None  # type: ignore[typeddict-item]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -96,6 +188,21 @@ def test_compiling_is_told_by_what_became_of_the_operators(tmp_path: Path) -> No
     said = " ".join(sentences(eager, summary(tmp_path / "c", *fused), "eager", "`compile`"))
     assert "runs 2 operators and kernels per call instead of the 7 of eager, 1 of them fused by the compiler" in said
     assert "`graph_0_cpp_fused_add_0`" in said
+    assert "fused kernels none → 20.0 µs" in said
+
+
+def test_what_enters_compiled_code_counts_as_time_without_an_operator(tmp_path: Path) -> None:
+    eager = summary(tmp_path / "e", call(0, 100), span("aten::mm", 5, 80))
+    region = [call(0, 100), span("Torch-Compiled Region: 0/0", 5, 90), span("aten::mm", 10, 50)]
+    said = " ".join(sentences(eager, summary(tmp_path / "c", *region), "eager", "`compile`"))
+    assert "(Python, launching, entering compiled code) rose from 20 % to 50 %: 20.0 µs → 50.0 µs." in said
+
+
+def test_in_a_compiled_region_memory_belongs_to_what_runs_in_it(tmp_path: Path) -> None:
+    region = [call(0, 100), span("Torch-Compiled Region: 0/0", 5, 90), span("aten::mm", 10, 50)]
+    held = summary(tmp_path, *region, change(20, 4000, 1), change(70, 500, 2)).memory
+    assert held is not None
+    assert held.holders == (("aten::mm", 4000), ("Torch-Compiled Region: 0/0", 500))
 
 
 def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
@@ -115,7 +222,8 @@ def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
         (b"\x1f\x8b garbage", "is cut short or damaged"),
         (b'{"traceEvents": 3}', 'has no list "traceEvents"'),
         (json.dumps(document(span("aten::mm", 0, 3))).encode(), "another tool wrote it"),
-        (b"[" * 100_000, "is not JSON"),
+        (b"[" * 100_000, "is no trace of torch.profiler"),
+        (b'{"traceEvents": [' + b"[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_trace_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, said: str) -> None:
@@ -126,8 +234,27 @@ def test_a_trace_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, sa
 
 
 def test_events_of_odd_shapes_are_passed_over(tmp_path: Path) -> None:
-    odd = [{"ph": "X", "cat": "cpu_op", "name": 3, "ts": 1, "dur": 1}, {"cat": "cpu_op"}, {"name": "[memory]"}]
+    odd: list[Any] = [{"ph": "X", "cat": "cpu_op", "name": 3, "ts": 1, "dur": 1}, {"cat": "cpu_op"}, 5, None, "text"]
+    odd += [
+        {"name": "[memory]"},
+        {"name": "[memory]", "ts": 1, "args": {"Bytes": "x"}},
+        span("args", 3, 1) | {"args": 7},
+    ]
     assert summary(tmp_path, *steps(3), *odd).seconds == pytest.approx(100e-6)
+
+
+def test_a_negative_duration_counts_as_none(tmp_path: Path) -> None:
+    found = summary(tmp_path, *steps(3), span("aten::odd", 2, -50))
+    assert sum(found.categories.values()) == pytest.approx(found.seconds)
+    assert next(one.own for one in found.operators if one.name == "aten::odd") == 0
+
+
+def test_a_trace_of_too_many_events_is_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.profile.trace.MOST_EVENTS", 20)
+    with pytest.raises(TraceError, match="holds 42 events, more than the 20 that can be explained"):
+        summary(tmp_path, *steps(3))
 
 
 def profiled(tmp_path: Path, traces: list[str]) -> Path:
@@ -146,30 +273,46 @@ def profiled(tmp_path: Path, traces: list[str]) -> Path:
     return path
 
 
-def test_the_report_explains_what_it_can_read_and_names_what_it_cannot(tmp_path: Path) -> None:
-    write(tmp_path / "traces" / "a.pt.trace.json.gz", *steps(5))
-    page = render(load(profiled(tmp_path, ["traces/a.pt.trace.json.gz", "traces/gone.json.gz"])))
-    section = page[page.index('id="profiles"') : page.index('id="cases"')].replace("\xa0", " ")
-    assert "40 % of a call is matrix products and convolutions, 30 % optimizer" in section
-    assert "traces/gone.json.gz no such file" in section
-    assert 'class="flame"' in section
+NAME = '<script>alert(1)</script>" onfocus="x`{{ 7 }}'
 
 
-def test_a_trace_adds_at_most_100_kb_to_the_page(tmp_path: Path) -> None:
-    events = [
-        event
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report's section on profiles: of an ordinary trace, one that is gone, one of odd names, and a large one."""
+    folder = tmp_path_factory.mktemp("shown")
+    write(folder / "traces" / "a.pt.trace.json.gz", *steps(5))
+    write(folder / "named.json.gz", call(0, 100), span(NAME, 5, 75, "user_annotation"), span("aten::mm", 80, 10))
+    many = [
+        span(f"aten::{'long_name_' * 5}{one}", 10_000 * place + 20 * one, 19, **{"Input Dims": [[one, 3]]})
         for place in range(5)
-        for event in (
-            call(10_000 * place, 9000),
-            *(
-                span(f"aten::{'long_name_' * 5}{one}", 10_000 * place + 20 * one, 19, **{"Input Dims": [[one, 3]]})
-                for one in range(400)
-            ),
-        )
+        for one in range(400)
     ]
-    without = len(render(load(profiled(tmp_path, []))).encode())
-    write(tmp_path / "a.pt.trace.json.gz", *events)
-    assert len(render(load(profiled(tmp_path, ["a.pt.trace.json.gz"]))).encode()) - without < 100_000
+    write(folder / "large.json.gz", *(call(10_000 * place, 9000) for place in range(5)), *many)
+    traces = ["traces/a.pt.trace.json.gz", "traces/gone.json.gz", "named.json.gz", "large.json.gz"]
+    page = render(load(profiled(folder, traces)))
+    return page[page.index('id="profiles"') : page.index('id="cases"')].replace("\xa0", " ")
+
+
+def test_the_report_explains_what_it_can_read_and_names_what_it_cannot(shown: str) -> None:
+    assert "40 % of a call is matrix products and convolutions, 30 % optimizer" in shown
+    assert "<code>traces/gone.json.gz</code> no such file" in shown
+    assert shown.count('class="flame"') == 3
+
+
+def test_the_longest_operator_is_no_annotation(shown: str) -> None:
+    assert "the longest operator is <code>aten::mm</code> with 10.0 µs" in shown
+
+
+def test_a_name_is_text_whatever_stands_in_it(shown: str) -> None:
+    assert "alert(1)" in shown
+    assert "<script>alert" not in shown
+    assert ' onfocus="x' not in shown
+
+
+def test_a_trace_adds_at_most_100_kb_to_the_page(shown: str) -> None:
+    _, *cases = shown.split('<details class="case profile"')
+    assert len(cases) == 3
+    assert max(len(case.encode()) for case in cases) < 100_000
 
 
 def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
@@ -177,3 +320,21 @@ def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text("utf-8").replace('"plain_seconds": 0.0001', '"plain_seconds": 0'), "utf-8")
     with pytest.raises(RunFileError, match=r"profile\.plain_seconds: expected a number above 0"):
         load(path)
+
+
+def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:
+    path = profiled(tmp_path, ["a.json.gz", "a.json.gz"])
+    write(tmp_path / "a.json.gz", *steps(5))
+    write(tmp_path / "b.json.gz", call(0, 200), span("aten::mm", 5, 190))
+    document = make_duet(json.loads(path.read_text("utf-8")))
+    for benchmark, trace in zip(document["benchmarks"], ["b.json.gz", "gone.json.gz"], strict=False):
+        record = benchmark["extra_info"]["torchduet"]
+        record["against"]["profile"] = record["profile"] | {"trace": trace, "interrupted": 0.5}
+    path.write_text(json.dumps(document), "utf-8")
+    found = section(load(path))
+    assert found is not None
+    (heading, says), (_, gone) = (one.compared[-1] for one in found["profiles"])
+    assert heading == "B against A"
+    assert "matrix products and convolutions 40.0 µs → 190 µs" in " ".join(says)
+    assert "In 50 % of B’s profiled calls others took a core" in " ".join(says)
+    assert "B has no profile here: gone.json.gz no such file" in gone[0]

@@ -1,0 +1,72 @@
+"""The profiles of a duet: after all timing, cases are called again under torch.profiler, first on A, then on B."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+from bench.duet.pairs import Failure, Ledger, PairError, prepare, turn_of
+from bench.duet.processes import SideError
+from bench.duet.stages import Duet
+from bench.engine.case import Case, Family
+from bench.engine.profile_pass import Profiling, chosen, nothing_chosen
+from bench.engine.schema import ProfileRecord, Record
+from suites.workload import COMPILED
+
+SIDES = ("-A", "-B")  # at the end of a trace's folder
+
+Both = list[ProfileRecord]  # of A, of B
+
+
+def profile_both(
+    duet: Duet,
+    profiling: Profiling,
+    families: Sequence[Family],
+    records: Mapping[Case, Record],
+    words: Callable[[Failure], str],
+    show: Callable[[str], None],
+) -> list[str]:
+    """Profile what was chosen and put it into the records; returns warnings about what could not be."""
+    cases = chosen(profiling.what, records)
+    if not cases:
+        return [nothing_chosen(profiling.what)]
+    warnings: list[str] = []
+    done = 0
+    for family in families:
+        own = [case for case in cases if case in family.reported]
+        if own:
+            show(f"[profile {done + 1}/{len(cases)}] {family.name}, both sides")
+            found, failures = _family(duet, profiling, own)
+            for case, (base, against) in found.items():
+                records[case]["profile"] = profiling.named(base)
+                records[case]["against"]["profile"] = profiling.named(against)
+            warnings += [f"{case.id} has no profile: {words(failure)}" for case, failure in failures.items()]
+            done += len(own)
+    return warnings
+
+
+def _family(duet: Duet, profiling: Profiling, cases: Sequence[Case]) -> tuple[dict[Case, Both], dict[Case, Failure]]:
+    ledger = Ledger(tuple(cases))
+    found: dict[Case, Both] = {}
+    try:
+        with duet.to_profile(cases, compiler=any(case.mode in COMPILED for case in cases)) as (pair, orders):
+            prepare(pair, orders, ledger, first=False)
+            for case in ledger.live():
+                both = []
+                for side, suffix in enumerate(SIDES):
+                    folder = profiling.folder_of(case, suffix)
+                    message = {"do": "profile", "case": cases.index(case), "folder": folder}
+                    answer = turn_of(pair, side, {**message, "extras": asdict(profiling.extras)})
+                    if "error" in answer:
+                        ledger.fail(case, Failure(side, answer["error"]))
+                        break
+                    both.append(answer["profile"])
+                else:
+                    found[case] = both
+    except PairError as error:
+        for case in (one for one in ledger.live() if one not in found):
+            ledger.fail(case, Failure(error.side, f"the worker {error}"))
+    except SideError as error:
+        for case in (one for one in ledger.live() if one not in found):
+            ledger.fail(case, Failure(None, str(error)))
+    return found, ledger.failures
