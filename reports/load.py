@@ -19,14 +19,12 @@ from bench.engine.schema import (
     Record,
     RunRecord,
     SpeedupRecord,
+    TimingRecord,
 )
 from reports import journal
-from reports.contract import ContractError, check, shown
+from reports.contract import LEAST, MOST_PLACEMENTS, ContractError, check, shown
 from reports.jsonfile import MAKE_ONE, content_of, decoded
 from reports.typed import typed
-
-LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
-MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
 
 
 class RunFileError(Exception):
@@ -94,7 +92,7 @@ def from_json(document: object, name: str = "run.json", *, typed: bool = False) 
     """A run from its decoded JSON.
 
     Args:
-        typed: whoever decoded it has held it against the schema's types, which is half of the work.
+        typed: whoever decoded it has held it against the schema's types and its block times against their bounds.
 
     Raises:
         ContractError: it is not a run of Torchduet's, or not well-formed; the message names the key.
@@ -129,6 +127,7 @@ def from_json(document: object, name: str = "run.json", *, typed: bool = False) 
         _check_version(record, where)
         if not typed:
             check(record, Record, where)
+            _check_blocks(record["timing"], f"{where}.timing")
         _check_meaning(cast(Record, record), where)
         before = seen.setdefault(record["case"]["id"], where)
         if before != where:
@@ -161,19 +160,22 @@ def _check_version(record: object, where: str) -> None:
         raise ContractError(f"{where}.schema: version {version} is no longer read; run it again")
 
 
-def _check_meaning(record: Record, where: str) -> None:
-    """What types cannot say: times are positive, intervals hold their estimate, verdicts follow from them."""
-    timing = record["timing"]
+def _check_blocks(timing: TimingRecord, where: str) -> None:
     if not timing["blocks"] or not all(timing["blocks"]):
-        raise ContractError(f"{where}.timing.blocks: expected placements with at least one block each")
+        raise ContractError(f"{where}.blocks: expected placements with at least one block each")
     if len(timing["blocks"]) > MOST_PLACEMENTS:
         raise ContractError(
-            f"{where}.timing.blocks: expected at most {MOST_PLACEMENTS} placements, got {len(timing['blocks'])}"
+            f"{where}.blocks: expected at most {MOST_PLACEMENTS} placements, got {len(timing['blocks'])}"
         )
     for row, rounds in enumerate(timing["blocks"]):
         for extreme in (min(rounds), max(rounds)):
             if not LEAST <= extreme <= 1 / LEAST:
-                _positive(extreme, f"{where}.timing.blocks[{row}][{rounds.index(extreme)}]")
+                _positive(extreme, f"{where}.blocks[{row}][{rounds.index(extreme)}]")
+
+
+def _check_meaning(record: Record, where: str) -> None:
+    """What types cannot say: times are positive, intervals hold their estimate, verdicts follow from them."""
+    timing = record["timing"]
     _positive(timing["seconds"], f"{where}.timing.seconds")
     _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
     for index, one in enumerate(record["speedups"]):
