@@ -14,7 +14,7 @@ from typing import Annotated, Any, NotRequired, TypedDict, Union, get_args, get_
 import msgspec
 from msgspec import Meta
 
-from bench.engine.schema import KEY, Record, RunRecord, TimingRecord
+from bench.engine.schema import Record, RunRecord, TimingRecord
 from reports.contract import LARGEST_WHOLE_NUMBER, LEAST, MOST_PLACEMENTS
 
 # Narrower than what ``contract`` lets through, as msgspec makes a float of any whole number where one is expected.
@@ -29,27 +29,35 @@ NARROWER: Mapping[tuple[Any, str], Any] = {
 }
 
 
-def typed(content: bytes) -> Any:
+class _Extra(TypedDict):
+    torchduet: NotRequired[Record]
+
+
+class _Benchmark(TypedDict):
+    extra_info: NotRequired[_Extra]
+
+
+class _Document(TypedDict):
+    benchmarks: list[_Benchmark]
+    torchduet: RunRecord
+    commit_info: NotRequired[Any]
+
+
+def typed(content: bytes) -> _Document | None:
     """What a run's file holds of what the schema knows, its block times within bounds; None where anything is wrong.
 
     pytest-benchmark's own statistics are left out.
     """
     try:
-        return _decoder().decode(content)
+        document: _Document = _decoder().decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    return document
 
 
 @cache
 def _decoder() -> msgspec.json.Decoder[Any]:
-    extra = TypedDict("extra", {KEY: NotRequired[_bounded(Record)]})  # type: ignore[misc]
-    benchmark = TypedDict("benchmark", {"extra_info": NotRequired[extra]})  # type: ignore[misc, valid-type]
-    about = _bounded(RunRecord)
-    document = TypedDict(  # type: ignore[misc]
-        "document",
-        {"benchmarks": list[benchmark], KEY: about, "commit_info": NotRequired[Any]},  # type: ignore[valid-type]
-    )
-    return msgspec.json.Decoder(document)
+    return msgspec.json.Decoder(_bounded(_Document))
 
 
 @cache
