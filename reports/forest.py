@@ -18,34 +18,17 @@ from matplotlib.ticker import NullLocator
 
 from reports import units
 from reports.canvas import new_axes, text_beside, ticks_at
+from reports.chart import Bar
 from reports.lettering import fitted, text_width, wrapped
 from reports.ratio_axis import axis
 from reports.svg import BAND, INK, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 
 # As the symbols of verdicts in the page's text: ▲ ▼ ■ ○
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
-MAX_ROWS = 60  # more than these would be a wall, not a chart
 ROW, LINE = 17.0, 14.0  # points: a row of its own, and one line of several
 PLOT, MOST_LABEL = 320.0, 300.0
 NARROW, INSET = 270.0, 14.0
 GAP, FOOT = 8.0, 30.0
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One row of a forest plot: a speed-up with its interval, None where there is none."""
-
-    group: str
-    label: str
-    ratio: float
-    low: float | None
-    high: float | None
-    verdict: str
-
-    @property
-    def interval(self) -> str:
-        """The interval in words."""
-        return units.ratio_interval(self.low, self.high)
 
 
 @dataclass(frozen=True)

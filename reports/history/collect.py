@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from reports.apart import cores
 from reports.history import index
 from reports.history.reader import BAD, OTHER, RUN, Entry, read
 
@@ -118,9 +119,7 @@ def _still_there(table: pa.Table, folder: Path, found: Sequence[str]) -> dict[st
 def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
     """The entries of files; many are shared among processes."""
     one: Callable[[str], Entry | None] = partial(read, folder)
-    workers = min(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_PROCESSES
-    )
+    workers = min(cores(), MOST_PROCESSES)
     if len(paths) >= FEW and workers > 1:
         try:
             # Threads of libraries that are loaded here would not survive a fork.

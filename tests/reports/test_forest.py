@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.forest import Bar, forest
+from reports.chart import Bar
+from reports.forest import forest
 from reports.html import SYMBOLS
 from reports.lettering import fitted, text_width, wrapped
 from reports.ratio_axis import axis
