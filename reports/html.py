@@ -117,6 +117,7 @@ def _raw(value: Any) -> str:
 def date(started: str) -> str:
     """When a run began, in words; as it stands in the file if that is no date."""
     try:
-        return datetime.fromisoformat(started).strftime("%-d %B %Y, %H:%M %Z").strip()
+        moment = datetime.fromisoformat(started)
     except ValueError:
         return started
+    return f"{moment.day} {moment:%B %Y, %H:%M %Z}".strip()  # not every system knows %-d
