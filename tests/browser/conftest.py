@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,9 +12,9 @@ from reports.compare.match import compare
 from reports.compare.page import render as render_comparison
 from reports.compare.thresholds import Thresholds
 from reports.load import from_json
-from reports.page import render
 from tests.browser.pages import opened
 from tests.reports.remeasured import remeasured
+from tests.reports.rendered import a_part, page_of
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 
@@ -28,7 +28,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium found (chromium, chromium-browser, google-chrome)")
@@ -39,17 +39,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render(from_json(make_run())), "utf-8")
+    path.write_text(page_of(make_run), "utf-8")
     return path.as_uri()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rich_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("rich") / "report.html"
-    path.write_text(render(from_json(make_rich_run())), "utf-8")
+    path.write_text(page_of(make_rich_run), "utf-8")
     return path.as_uri()
 
 
@@ -64,18 +64,23 @@ def rich_page(browser: Browser, rich_address: str) -> Iterator[Page]:
     yield from opened(browser, rich_address)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def compared_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("compared") / "compare.html"
+    path.write_text(comparison(make_run()), "utf-8")
+    return path.as_uri()
+
+
+def comparison(document: Any) -> str:
+    """The page on a run measured three times, the second time with a slower case, the third on a machine that moved."""
     slower = {"matmul.square[n=512] cpu eager fp32": 1.3}
     base, *others = [
-        from_json(remeasured(make_run(), seed, slower=changed, machine=machine), name)
+        from_json(remeasured(document, seed, slower=changed, machine=machine), name)
         for seed, (name, changed, machine) in enumerate(
             (("base.json", {}, 1.0), ("slower.json", slower, 1.0), ("restless.json", {}, 1.1))
         )
     ]
-    path.write_text(render_comparison(compare(base, others, Thresholds()), 0.05), "utf-8")
-    return path.as_uri()
+    return render_comparison(compare(base, others, Thresholds()), 0.05)
 
 
 @pytest.fixture
@@ -88,3 +93,26 @@ def compared_page(browser: Browser, compared_address: str) -> Iterator[Page]:
 def either(request: pytest.FixtureRequest) -> Page:
     page: Page = request.getfixturevalue(request.param)
     return page
+
+
+def _a_part_of_a_report() -> Any:
+    return a_part(make_run())
+
+
+def _a_part_of_a_rich_report() -> Any:
+    return a_part(make_rich_run())
+
+
+@pytest.fixture(scope="session", params=["report", "rich", "compared"])
+def short_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Each of these pages with all of its parts but few cases, for what says the same of many rows as of few."""
+    path = tmp_path_factory.mktemp("short") / f"{request.param}.html"
+    made = {"report": _a_part_of_a_report, "rich": _a_part_of_a_rich_report}
+    text = page_of(made[request.param]) if request.param in made else comparison(a_part(make_run()))
+    path.write_text(text, "utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def short_page(browser: Browser, short_address: str) -> Iterator[Page]:
+    yield from opened(browser, short_address)

@@ -12,6 +12,8 @@ from reports.load import from_json
 from reports.noise import noise, of_case
 from reports.page import render
 from reports.pilotchart import pilot_chart
+from tests.reports.rendered import a_part, page_of
+from tests.reports.sample import make_run
 
 CAUSE = "others kept 0.9 of 2 cores busy <at worst>"
 REMEDY = "use --threads 1, or close what else is running"
@@ -24,6 +26,7 @@ def record_of(document: Any, index: int) -> Any:
 @pytest.fixture
 def disturbed(document: Any) -> Any:
     """The run on a disturbed machine: two cases of it were, and one of them stayed unclear."""
+    document = a_part(document)
     document[KEY]["noise"] = {"grade": "disturbed", "causes": [CAUSE, "steal 4 %"], "remedy": REMEDY}
     document[KEY]["pilots"] = [
         {"at": at, "before": before, "seconds": {"arithmetic": 1e-4 * slow, "memory": 2e-3, "calls": 5e-5}}
@@ -111,7 +114,7 @@ def test_files_of_older_versions_have_no_such_part(document: Any) -> None:
     run = from_json(document)
     assert noise(run) is None
     assert of_case(run.records[0]) == ""
-    page = render(run)
+    page = page_of(make_run)
     assert 'id="noise"' not in page
     assert "#noise" not in page
 
