@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +14,7 @@ from reports.compare.thresholds import Thresholds
 from reports.load import from_json
 from tests.browser.pages import opened
 from tests.reports.remeasured import remeasured
-from tests.reports.rendered import a_part, page_of
+from tests.reports.rendered import page_of
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 
@@ -67,20 +67,15 @@ def rich_page(browser: Browser, rich_address: str) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def compared_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("compared") / "compare.html"
-    path.write_text(comparison(make_run()), "utf-8")
-    return path.as_uri()
-
-
-def comparison(document: Any) -> str:
-    """The page on a run measured three times, the second time with a slower case, the third on a machine that moved."""
     slower = {"matmul.square[n=512] cpu eager fp32": 1.3}
     base, *others = [
-        from_json(remeasured(document, seed, slower=changed, machine=machine), name)
+        from_json(remeasured(make_run(), seed, slower=changed, machine=machine), name)
         for seed, (name, changed, machine) in enumerate(
             (("base.json", {}, 1.0), ("slower.json", slower, 1.0), ("restless.json", {}, 1.1))
         )
     ]
-    return render_comparison(compare(base, others, Thresholds()), 0.05)
+    path.write_text(render_comparison(compare(base, others, Thresholds()), 0.05), "utf-8")
+    return path.as_uri()
 
 
 @pytest.fixture
@@ -93,26 +88,3 @@ def compared_page(browser: Browser, compared_address: str) -> Iterator[Page]:
 def either(request: pytest.FixtureRequest) -> Page:
     page: Page = request.getfixturevalue(request.param)
     return page
-
-
-def _a_part_of_a_report() -> Any:
-    return a_part(make_run())
-
-
-def _a_part_of_a_rich_report() -> Any:
-    return a_part(make_rich_run())
-
-
-@pytest.fixture(scope="session", params=["report", "rich", "compared"])
-def short_address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Each of these pages with all of its parts but few cases, for what says the same of many rows as of few."""
-    path = tmp_path_factory.mktemp("short") / f"{request.param}.html"
-    made = {"report": _a_part_of_a_report, "rich": _a_part_of_a_rich_report}
-    text = page_of(made[request.param]) if request.param in made else comparison(a_part(make_run()))
-    path.write_text(text, "utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture
-def short_page(browser: Browser, short_address: str) -> Iterator[Page]:
-    yield from opened(browser, short_address)
