@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import cache, lru_cache
 
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 
 from reports.harmless import visible
@@ -40,7 +40,8 @@ def _advance(letter: str, bold: bool) -> float:
 
 @cache
 def _font(bold: bool) -> FT2Font:
-    font = get_font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
+    # Of our own: matplotlib sets the size of those that it hands out as it needs it.
+    font = FT2Font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
     font.set_size(FONT_POINTS, 72)  # points are pixels
     return font
 
