@@ -35,7 +35,7 @@ def text_beside(
     """Text beside a row: ``x`` in the axes' width plus ``shift`` points; names are never read as formulae."""
     # Not an annotation, which is laid out three times over: text is most of what a chart of many rows costs.
     beside = blended_transform_factory(axes.transAxes, axes.transData)
-    shifted = beside + ScaledTranslation(shift / 72, 0, axes.get_figure(root=True).dpi_scale_trans)
+    shifted = beside + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.text(
         x,
         y,

@@ -67,7 +67,8 @@ def _bounded(expected: Any) -> Any:
     if is_typeddict(expected):
         hints = get_type_hints(expected, include_extras=True).items()
         fields = {key: NARROWER.get((expected, key)) or _bounded(hint) for key, hint in hints}
-        return TypedDict(expected.__name__, fields)  # type: ignore[misc]
+        make: Any = TypedDict  # which type checkers know with literal names alone
+        return make(expected.__name__, fields)
     if origin is NotRequired:
         return NotRequired[_bounded(arguments[0])]
     if origin in (Union, types.UnionType):

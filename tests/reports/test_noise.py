@@ -110,6 +110,14 @@ def test_one_pilot_is_not_drawn_and_a_quiet_run_says_so(disturbed: Any) -> None:
     assert "the machine was quiet" not in page
 
 
+def test_pilots_that_measured_nothing_are_not_drawn(disturbed: Any) -> None:
+    for pilot, seconds in zip(disturbed[KEY]["pilots"], ({"calls": 1e-5}, {}, {"memory": 1e-3}), strict=True):
+        pilot["seconds"] = seconds
+    found = noise(from_json(disturbed))
+    assert found is not None
+    assert found.chart is None
+
+
 def test_files_of_older_versions_have_no_such_part(document: Any) -> None:
     run = from_json(document)
     assert noise(run) is None
