@@ -1,10 +1,14 @@
-"""A drawn chart with its words, as the pages show it."""
+"""A drawn chart with its words, as the pages show it, and what a forest plot is made of; draws nothing itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from markupsafe import Markup
+
+from reports import units
+
+MAX_ROWS = 60  # of a forest plot: more than these would be a wall, not a chart
 
 
 @dataclass(frozen=True)
@@ -26,3 +30,20 @@ class Chart:
     note: str = ""
     keys: tuple[tuple[Markup, str], ...] = ()
     narrow: Markup | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of a forest plot: a speed-up with its interval, None where there is none."""
+
+    group: str
+    label: str
+    ratio: float
+    low: float | None
+    high: float | None
+    verdict: str
+
+    @property
+    def interval(self) -> str:
+        """The interval in words."""
+        return units.ratio_interval(self.low, self.high)

@@ -141,6 +141,8 @@ def _held(claim: Claim, baseline: Record, case: Record) -> Held | None:
 
 def outcome(claim: Claim, one: Held) -> str:
     """Whether a ratio agrees with the claim: its whole interval must lie on one side of what the claim asks."""
+    if one.left_open:
+        return "unclear"
     low, high = (one.ratio, one.ratio) if claim.measure == MEMORY else (one.low, one.high)
     if low is None or high is None:
         return "unclear"

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from bench.duet.words import headline, ordered, stages
 from bench.engine.schema import Record, SideRecord
 from reports import units
-from reports.chart import Chart
-from reports.forest import MAX_ROWS, Bar, forest
+from reports.chart import MAX_ROWS, Bar, Chart
+from reports.forest import forest
 from reports.frames import anchor
 from reports.load import Run
 

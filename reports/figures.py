@@ -19,9 +19,9 @@ from reports.bars import FOOT, REST, Column, columns, waterfall
 from reports.bars import Step as Fall
 from reports.bars import spoken as in_words
 from reports.canvas import key_of
-from reports.chart import Chart
+from reports.chart import MAX_ROWS, Bar, Chart
 from reports.charts import Curve, key_of_line, scaling
-from reports.forest import MAX_ROWS, Bar, forest
+from reports.forest import forest
 from reports.frames import each
 from reports.knobs import said
 from reports.loaders import Choice

@@ -6,43 +6,29 @@ As in ``charts``, nothing here knows of runs or files.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.ticker import NullLocator
 
 from reports import units
 from reports.canvas import new_axes, text_beside, ticks_at
+from reports.chart import Bar
 from reports.lettering import fitted, text_width, wrapped
 from reports.ratio_axis import axis
 from reports.svg import BAND, INK, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 
 # As the symbols of verdicts in the page's text: ▲ ▼ ■ ○
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
-MAX_ROWS = 60  # more than these would be a wall, not a chart
 ROW, LINE = 17.0, 14.0  # points: a row of its own, and one line of several
 PLOT, MOST_LABEL = 320.0, 300.0
 NARROW, INSET = 270.0, 14.0
 GAP, FOOT = 8.0, 30.0
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One row of a forest plot: a speed-up with its interval, None where there is none."""
-
-    group: str
-    label: str
-    ratio: float
-    low: float | None
-    high: float | None
-    verdict: str
-
-    @property
-    def interval(self) -> str:
-        """The interval in words."""
-        return units.ratio_interval(self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -89,10 +75,12 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str, *, narrow: bool =
             axes.axvline(1, color=MUTED, linewidth=1)
         ticks_at(axes.xaxis, ticks, [f"{tick:g}×" for tick in ticks])
         axes.yaxis.set_major_locator(NullLocator())
+        if not layout.labels:
+            _guides(axes, [row.mark for row in rows if row.bar], threshold)
         for row in rows:
-            if not layout.labels and row.bar is not None:
-                _guide(axes, row.mark, threshold)
-            _draw(axes, row, layout, low, high)
+            _name(axes, row, layout)
+        for verdict in MARKERS:
+            _marks(axes, [(row.mark, row.bar) for row in rows if row.bar and row.bar.verdict == verdict], low, high)
         axes.spines[["left", "right", "top"]].set_visible(False)
         axes.spines["bottom"].set_color(RULE)
         return to_svg(figure, prefix)
@@ -127,7 +115,8 @@ def _rows(bars: Sequence[Bar], layout: Layout) -> Iterator[Row]:
             below += height
 
 
-def _draw(axes: Axes, row: Row, layout: Layout, low: float, high: float) -> None:
+def _name(axes: Axes, row: Row, layout: Layout) -> None:
+    """What is written in a row: its label, its ratio and its interval."""
     first = row.mark - LINE * (len(row.lines) - 1) / 2 if layout.labels or row.bar is None else row.top + LINE / 2
     for place, line in enumerate(row.lines):
         y = first + LINE * place
@@ -136,35 +125,56 @@ def _draw(axes: Axes, row: Row, layout: Layout, low: float, high: float) -> None
         text_beside(axes, 0.0, y, line, shift, align, colour=colour, weight=weight)
     if row.bar is None:
         return
-    _mark(axes, row.mark, row.bar, low, high)
     ratio_ends = GAP + 4 + layout.ratios
     text_beside(axes, 1.0, row.mark, units.ratio(row.bar.ratio), ratio_ends, "right", colour=INK, weight="bold")
     text_beside(axes, 1.0, row.mark, row.bar.interval, ratio_ends + GAP, "left", colour=MUTED)
 
 
-def _guide(axes: Axes, y: float, threshold: float) -> None:
-    """The band and the line at 1 beside a mark alone, where they would else run through the labels."""
-    within = [1 / (1 + threshold), 1 + threshold]
-    axes.fill_between(within, y - 6.5, y + 6.5, color=BAND, linewidth=0)
-    axes.plot([1, 1], [y - 6.5, y + 6.5], color=MUTED, linewidth=1)
+def _guides(axes: Axes, places: Sequence[float], threshold: float) -> None:
+    """The band and the line at 1 beside each mark alone, where they would else run through the labels."""
+    low, high = 1 / (1 + threshold), 1 + threshold
+    bands = [[(low, y - 6.5), (high, y - 6.5), (high, y + 6.5), (low, y + 6.5)] for y in places]
+    axes.add_collection(PolyCollection(bands, facecolor=BAND, linewidth=0), autolim=False)
+    axes.vlines([1.0] * len(places), [y - 6.5 for y in places], [y + 6.5 for y in places], color=MUTED, linewidth=1)
 
 
-def _mark(axes: Axes, y: float, bar: Bar, low: float, high: float) -> None:
-    colour = VERDICT_COLOURS[bar.verdict]
-    if bar.low is not None and bar.high is not None:
-        ends = max(bar.low, low), min(bar.high, high)
-        axes.plot(ends, (y, y), color=colour, linewidth=1.6, solid_capstyle="butt")
-        for end, limit, marker in ((bar.low, low, "<"), (bar.high, high, ">")):
-            if (end < limit) if marker == "<" else (end > limit):
-                axes.plot([limit], [y], color=colour, linestyle="none", marker=marker, markersize=5, clip_on=False)
-    hollow = bar.verdict == "unclear"
+def _marks(axes: Axes, rows: Sequence[tuple[float, Bar]], low: float, high: float) -> None:
+    """The marks of one verdict with their intervals; one path for all, as each is drawn apart from the others."""
+    if not rows:
+        return
+    verdict = rows[0][1].verdict
+    colour, hollow = VERDICT_COLOURS[verdict], verdict == "unclear"
+    known = [(y, bar.low, bar.high) for y, bar in rows if bar.low is not None and bar.high is not None]
+    ends = [(max(least, low), min(most, high), math.nan) for _, least, most in known]
     axes.plot(
-        [bar.ratio],
-        [y],
+        list(chain.from_iterable(ends)),
+        [y for y, *_ in known for _ in range(3)],
+        color=colour,
+        linewidth=1.6,
+        solid_capstyle="butt",
+    )
+    beyond = (
+        (low, "<", [y for y, least, _ in known if least < low]),
+        (high, ">", [y for y, _, most in known if most > high]),
+    )
+    for limit, marker, places in beyond:
+        if places:
+            axes.plot(
+                [limit] * len(places),
+                places,
+                color=colour,
+                linestyle="none",
+                marker=marker,
+                markersize=5,
+                clip_on=False,
+            )
+    axes.plot(
+        [bar.ratio for _, bar in rows],
+        [y for y, _ in rows],
         color=colour,
         linestyle="none",
-        marker=MARKERS[bar.verdict],
-        markersize=5.5 if bar.verdict == "same" else 6.5,
+        marker=MARKERS[verdict],
+        markersize=5.5 if verdict == "same" else 6.5,
         markerfacecolor=PAPER if hollow else colour,
         markeredgewidth=1.4 if hollow else 0,
         clip_on=False,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from bench.engine.estimate import MIN_PLACEMENTS, side_of
 from bench.engine.schema import Record, SpeedupRecord
 from reports.baselines import Baseline, only_this_compiles, pay_off
 from reports.comparisons import telling, tied_families
@@ -65,6 +67,17 @@ def frames(run: Run) -> Frames:
 def each(frame: pd.DataFrame) -> Iterator[Any]:
     """A frame's rows as named tuples."""
     return iter(frame.itertuples())
+
+
+def settled(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Which comparisons' intervals say faster, slower or same by themselves, whatever verdict stands in the file."""
+    sides = [
+        row.placements >= MIN_PLACEMENTS
+        and not pd.isna(row.low)
+        and side_of(math.log(row.low), math.log(row.high), row.threshold) != "unclear"
+        for row in each(rows)
+    ]
+    return pd.Series(sides, index=rows.index, dtype=bool)
 
 
 def anchor(index: int) -> str:

@@ -7,9 +7,11 @@ import hashlib
 import re
 from datetime import datetime
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from bench.engine.estimate import VERDICTS
@@ -41,6 +43,23 @@ def fixed(*scripts: str) -> dict[str, str]:
     return {"csp": content_policy(script), "css": Markup(style), "script": Markup(script)}
 
 
+class _Compiled(BytecodeCache):
+    """Templates as they were compiled before in this process: that takes as long as to fill them in."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
+
+
 def environment() -> Environment:
     """Where templates come from, and how they write numbers."""
     environment = Environment(
@@ -50,6 +69,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_visible,
+        bytecode_cache=_COMPILED,
     )
     environment.filters.update(
         prose=prose,
@@ -117,6 +137,7 @@ def _raw(value: Any) -> str:
 def date(started: str) -> str:
     """When a run began, in words; as it stands in the file if that is no date."""
     try:
-        return datetime.fromisoformat(started).strftime("%-d %B %Y, %H:%M %Z").strip()
+        moment = datetime.fromisoformat(started)
     except ValueError:
         return started
+    return f"{moment.day} {moment:%B %Y, %H:%M %Z}".strip()  # not every system knows %-d

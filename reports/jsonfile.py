@@ -15,11 +15,15 @@ TOO_DEEP = "is nested too deeply to be a run's file"
 MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
 
 
+class UnreadableError(ContractError):
+    """A file that the system does not let be read, be it for now: nothing is known of what is in it."""
+
+
 def content_of(path: Path) -> bytes:
     """The bytes of a run's file.
 
     Raises:
-        ContractError: it cannot be read, is empty, or too large to be one.
+        ContractError: it is empty, or too large to be one; an ``UnreadableError`` if it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -29,7 +33,7 @@ def content_of(path: Path) -> bytes:
     except IsADirectoryError:
         raise ContractError("is a directory; name the run's JSON file in it") from None
     except (OSError, ValueError) as error:
-        raise ContractError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UnreadableError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
         raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer at a time (`--suite`, `-k`)")
     if not content.strip():

@@ -19,14 +19,12 @@ from bench.engine.schema import (
     Record,
     RunRecord,
     SpeedupRecord,
+    TimingRecord,
 )
 from reports import journal
-from reports.contract import ContractError, check, shown
+from reports.contract import LEAST, MOST_PLACEMENTS, ContractError, check, shown
 from reports.jsonfile import MAKE_ONE, content_of, decoded
 from reports.typed import typed
-
-LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
-MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
 
 
 class RunFileError(Exception):
@@ -94,7 +92,7 @@ def from_json(document: object, name: str = "run.json", *, typed: bool = False) 
     """A run from its decoded JSON.
 
     Args:
-        typed: whoever decoded it has held it against the schema's types, which is half of the work.
+        typed: whoever decoded it has held it against the schema's types and its block times against their bounds.
 
     Raises:
         ContractError: it is not a run of Torchduet's, or not well-formed; the message names the key.
@@ -129,6 +127,7 @@ def from_json(document: object, name: str = "run.json", *, typed: bool = False) 
         _check_version(record, where)
         if not typed:
             check(record, Record, where)
+            _check_blocks(record["timing"], f"{where}.timing")
         _check_meaning(cast(Record, record), where)
         before = seen.setdefault(record["case"]["id"], where)
         if before != where:
@@ -161,24 +160,27 @@ def _check_version(record: object, where: str) -> None:
         raise ContractError(f"{where}.schema: version {version} is no longer read; run it again")
 
 
-def _check_meaning(record: Record, where: str) -> None:
-    """What types cannot say: times are positive, intervals hold their estimate, verdicts follow from them."""
-    timing = record["timing"]
+def _check_blocks(timing: TimingRecord, where: str) -> None:
     if not timing["blocks"] or not all(timing["blocks"]):
-        raise ContractError(f"{where}.timing.blocks: expected placements with at least one block each")
+        raise ContractError(f"{where}.blocks: expected placements with at least one block each")
     if len(timing["blocks"]) > MOST_PLACEMENTS:
         raise ContractError(
-            f"{where}.timing.blocks: expected at most {MOST_PLACEMENTS} placements, got {len(timing['blocks'])}"
+            f"{where}.blocks: expected at most {MOST_PLACEMENTS} placements, got {len(timing['blocks'])}"
         )
     for row, rounds in enumerate(timing["blocks"]):
         for extreme in (min(rounds), max(rounds)):
             if not LEAST <= extreme <= 1 / LEAST:
-                _positive(extreme, f"{where}.timing.blocks[{row}][{rounds.index(extreme)}]")
-    _positive(timing["seconds"], f"{where}.timing.seconds")
-    _interval(timing["low"], timing["seconds"], timing["high"], f"{where}.timing")
+                _positive(extreme, f"{where}.blocks[{row}][{rounds.index(extreme)}]")
+
+
+def _check_meaning(record: Record, where: str) -> None:
+    """What types cannot say: times are positive, intervals hold their estimate, verdicts follow from them."""
+    timing = record["timing"]
+    _positive(timing["seconds"], where, ".timing.seconds")
+    _interval(timing["low"], timing["seconds"], timing["high"], where, ".timing")
     for index, one in enumerate(record["speedups"]):
         _check_speedup(one, f"{where}.speedups[{index}]")
-    _check_noise(record.get("noise"), f"{where}.noise")
+    _check_noise(record.get("noise"), where, ".noise")
     if any(number < 0 for number in timing.get("disturbed", [])):
         raise ContractError(f"{where}.timing.disturbed: expected numbers of blocks, from 0")
     if "against" in record:
@@ -201,9 +203,9 @@ def _check_meaning(record: Record, where: str) -> None:
             raise ContractError(f"{where}: expected {key} from 0, got {number}")
 
 
-def _check_noise(noise: NoiseRecord | None, where: str) -> None:
+def _check_noise(noise: NoiseRecord | None, where: str, key: str = "") -> None:
     if noise is not None and noise["grade"] not in GRADES:
-        raise ContractError(f"{where}.grade: expected one of {', '.join(GRADES)}, got {shown(noise['grade'])}")
+        raise ContractError(f"{where}{key}.grade: expected one of {', '.join(GRADES)}, got {shown(noise['grade'])}")
 
 
 def _check_ceiling(ceiling: CeilingRecord, where: str) -> None:
@@ -223,10 +225,10 @@ def _check_gpu(gpu: GpuRecord, where: str) -> None:
 
 
 def _check_speedup(one: SpeedupRecord, where: str) -> None:
-    _positive(one["ratio"], f"{where}.ratio")
-    _positive(one["threshold"], f"{where}.threshold")
+    _positive(one["ratio"], where, ".ratio")
+    _positive(one["threshold"], where, ".threshold")
     if "baseline_seconds" in one:
-        _positive(one["baseline_seconds"], f"{where}.baseline_seconds")
+        _positive(one["baseline_seconds"], where, ".baseline_seconds")
     _interval(one["low"], one["ratio"], one["high"], where)
     if not 0 < one["confidence"] < 1:
         raise ContractError(f"{where}.confidence: expected a number between 0 and 1, got {one['confidence']}")
@@ -253,21 +255,23 @@ def verdict_of(one: SpeedupRecord) -> str:
     return estimate.verdict(one["threshold"])
 
 
-def _positive(value: float, where: str) -> None:
+def _positive(value: float, where: str, key: str = "") -> None:
+    if LEAST <= value <= 1 / LEAST:
+        return
+    where += key  # the path is put together where something is wrong only: there are hundreds of numbers per case
     if value <= 0:
         raise ContractError(f"{where}: expected a number above 0, got {value}")
-    if not LEAST <= value <= 1 / LEAST:
-        raise ContractError(f"{where}: expected a number from {LEAST:g} to {1 / LEAST:g}, got {value}")
+    raise ContractError(f"{where}: expected a number from {LEAST:g} to {1 / LEAST:g}, got {value}")
 
 
-def _interval(low: float | None, point: float, high: float | None, where: str) -> None:
+def _interval(low: float | None, point: float, high: float | None, where: str, key: str = "") -> None:
     if (low is None) != (high is None):
-        raise ContractError(f"{where}: expected low and high to be numbers or null together")
+        raise ContractError(f"{where}{key}: expected low and high to be numbers or null together")
     if low is not None and high is not None:
-        _positive(low, f"{where}.low")
+        _positive(low, where, f"{key}.low")
         slack = 1e-9 * point
         if not low - slack <= point <= high + slack:
-            raise ContractError(f"{where}: expected low <= {point} <= high, got {low} and {high}")
+            raise ContractError(f"{where}{key}: expected low <= {point} <= high, got {low} and {high}")
 
 
 def commit_of(info: object) -> str:

@@ -10,7 +10,7 @@ from bench.engine.summary import counted
 from reports.chart import Chart
 from reports.frames import anchor
 from reports.load import Run
-from reports.pilotchart import pilot_chart
+from reports.pilotchart import kinds_of, pilot_chart
 
 MEANING = {
     "quiet": "Nothing stood out",
@@ -64,7 +64,7 @@ def noise(run: Run) -> Noise | None:
         marks=marks,
         counted=", ".join(f"{graded.count(grade)} {grade}" for grade in GRADES if grade in graded),
         unclear=_unclear(run),
-        chart=pilot_chart(pilots, "pilots") if len(pilots) > 1 else None,
+        chart=pilot_chart(pilots, "pilots") if len(pilots) > 1 and kinds_of(pilots) else None,
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.engine.estimate import THRESHOLD, speedup
 from bench.engine.schema import Record
+
+NO_VERDICT = "no verdict: "  # begins the note of a case whose blocks had to wait for a core, so that none is given
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Held:
     Attributes:
         low, high: the 99 % interval; None where there are too few placements for one.
         verdict: faster, slower, same or unclear, of the interval against the threshold.
+        left_open: unclear whatever the interval says, as the machine had too few free cores for the run's threads.
     """
 
     ratio: float
@@ -28,6 +31,7 @@ class Held:
     high: float | None
     verdict: str
     placements: int
+    left_open: bool = False
 
     @property
     def extra(self) -> float:
@@ -37,7 +41,19 @@ class Held:
 
 def held(baseline: Record, case: Record) -> Held | None:
     """Baseline's time / case's time; None if the two were not timed in the same rounds."""
-    return of_blocks(baseline["timing"]["blocks"], case["timing"]["blocks"])
+    return _of_records(of_blocks(baseline["timing"]["blocks"], case["timing"]["blocks"]), baseline, case)
+
+
+def without_verdict(record: Record) -> bool:
+    """Whether the run itself gave no verdict on a case, however narrow its intervals."""
+    return any(note.startswith(NO_VERDICT) for note in record["notes"])
+
+
+def _of_records(found: Held | None, *records: Record) -> Held | None:
+    """What came of two records' values, left open where the run gave no verdict on either."""
+    if found is None or not any(map(without_verdict, records)):
+        return found
+    return replace(found, verdict="unclear", left_open=True)
 
 
 def of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence[float]]) -> Held | None:
@@ -62,7 +78,8 @@ def of_meters(baseline: Record, case: Record, name: str) -> Held | None:
     first, second = (record.get("meters", {}).get(name) for record in (baseline, case))
     if first is None or second is None:
         return None
-    return of_blocks([[value] for value in first["values"]], [[value] for value in second["values"]])
+    found = of_blocks([[value] for value in first["values"]], [[value] for value in second["values"]])
+    return _of_records(found, baseline, case)
 
 
 def of_peaks(baseline: Record, case: Record) -> Held | None:

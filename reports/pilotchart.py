@@ -22,9 +22,14 @@ ROOM = 1 / 12  # of the axis, between two named steps
 MOST_TICKS = 8
 
 
+def kinds_of(pilots: Sequence[PilotRecord]) -> list[str]:
+    """The kinds that every pilot of a run has; a chart takes one at least."""
+    return [kind for kind in pilots[0]["seconds"] if all(kind in one["seconds"] for one in pilots)] if pilots else []
+
+
 def pilot_chart(pilots: Sequence[PilotRecord], prefix: str) -> Chart:
     """A line per pilot over the seconds of the run, each over its own fastest; with the same in words."""
-    kinds = [kind for kind in pilots[0]["seconds"] if all(kind in one["seconds"] for one in pilots)]
+    kinds = kinds_of(pilots)
     at = [one["at"] for one in pilots]
     lines = {}
     for kind in kinds:

@@ -137,7 +137,8 @@ def _check(one: object, where: str) -> None:
         data = one["stats"].get("data")
         if data == []:
             raise ContractError(f"{where}.stats.data: expected at least one round, got none")
-        for key, value in (("median", one["stats"]["median"]), ("data", min(data) if data else 0.0)):
+        stats = [(key, one["stats"].get(key, 0.0)) for key in ("median", "min", "q1", "q3")]
+        for key, value in (*stats, ("data", min(data) if data else 0.0)):
             if value < 0:
                 raise ContractError(f"{where}.stats.{key}: expected seconds from 0, got {value}; a clock was set back?")
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.engine.estimate import MIN_PLACEMENTS
 from reports import units
-from reports.frames import each
+from reports.frames import each, settled
 
 OUT_OF_REACH = 10.0  # times as many placements: beyond that, time alone is not the remedy
 AT_THE_THRESHOLD = 100.0
@@ -19,15 +19,37 @@ QUIETER = "a quieter machine, or fewer threads than free cores (`--threads`)"
 def to_be_clear(rows: pd.DataFrame, budget: float | None) -> str:
     """What to type, or to change, for the unclear of ``rows``; the width of an interval shrinks with the root of time.
 
+    Those whose intervals would settle them were left open by the run, as its blocks had to wait for a core.
+
     Args:
         rows: comparisons (``frames.COMPARISON_COLUMNS``).
         budget: seconds that the run was given, if its file says so.
     """
     unclear = rows[rows["verdict"] == "unclear"]
-    if unclear.empty:
-        return ""
+    left_open = settled(unclear)
+    rest, number = unclear[~left_open], int(left_open.sum())
+    said = [_more_time(rest, _named(len(rest), len(rows), beside=number > 0), budget)] if len(rest) else []
+    if number:
+        which = "it" if len(rows) == 1 else "the one left open" if number == 1 else f"the {number} left open"
+        narrow = "its interval is" if number == 1 else "their intervals are"
+        said.append(
+            f"To make {which} clear: fewer threads than free cores (`--threads`), or a quieter machine; {narrow} "
+            "narrow enough, so that more time changes nothing."
+        )
+    return " ".join(said)
+
+
+def _named(number: int, of: int, *, beside: bool) -> str:
+    """What so many unclear ones of all comparisons are called, some left open ``beside`` them or not."""
+    if of == 1:
+        return "it"
+    if beside:
+        return "the other one" if number == 1 else f"the {number} others"
+    return "the unclear one" if number == 1 else f"the {number} unclear"
+
+
+def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
     number = len(unclear)
-    which = "it" if len(rows) == 1 else "the unclear one" if number == 1 else f"the {number} unclear"
     few = unclear[(unclear["placements"] < MIN_PLACEMENTS) | unclear["low"].isna()]
     if len(few) == number:
         factor = MIN_PLACEMENTS / max(1, int(few["placements"].min()))

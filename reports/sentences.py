@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.estimate import VERDICTS
+from bench.engine.estimate import MIN_PLACEMENTS, VERDICTS
 from reports import units
-from reports.frames import each
+from reports.frames import each, settled
 from reports.knobs import TOGETHER
 
 LONG_SECONDS = 3600.0
@@ -88,17 +88,51 @@ def certainty(rows: pd.DataFrame, tally: dict[str, int]) -> str:
             "faster": f"Sure: the whole {confidence} interval lies beyond +{threshold}.",
             "slower": f"Sure: the whole {confidence} interval lies beyond −{threshold}.",
             "same": f"Sure: the whole {confidence} interval lies within ±{threshold}.",
-            "unclear": "Not sure: the interval does not settle it.",
+            "unclear": f"Not sure: {_why_unclear(rows, confidence, threshold)}.",
         }[verdict]
     clear = number - tally["unclear"]
     counted = ", ".join(f"{tally[verdict]} {verdict}" for verdict in VERDICTS if tally[verdict])
+    unclear = rows[rows["verdict"] == "unclear"]
     if not clear:
-        return f"Nothing is settled: each of the {number} intervals ({confidence}) crosses ±{threshold}."
+        return f"Nothing is settled: {_why_unclear(unclear, confidence, threshold)}."
     if tally["faster"] == number or tally["slower"] == number:
         side = "+" if tally["faster"] else "−"
         return f"Sure of all {number}: each {confidence} interval lies beyond {side}{threshold}."
     sure = f"all {number}" if clear == number else f"{clear} of {number}"
-    return f"Sure of {sure}, at {confidence} each: {counted} (beyond or within ±{threshold})."
+    said = f"Sure of {sure}, at {confidence} each: {counted} (beyond or within ±{threshold})."
+    if (left_open := unclear[settled(unclear)]).empty:
+        return said
+    return f"{said} Of the unclear {_left_open(len(left_open))}."
+
+
+def _why_unclear(rows: pd.DataFrame, confidence: str, threshold: str) -> str:
+    """What keeps unclear comparisons open: their intervals, too few placements for one, or the run itself."""
+    without = rows["low"].isna() | (rows["placements"] < MIN_PLACEMENTS)
+    narrow = settled(rows)
+    crossing, number = int((~without & ~narrow).sum()), len(rows)
+    said = []
+    if crossing == number:
+        each_one = f"each of the {number} intervals ({confidence})" if number > 1 else f"the {confidence} interval"
+        said.append(f"{each_one} crosses ±{threshold}")
+    elif crossing:
+        said.append(
+            f"{crossing} of {number} intervals ({confidence}) cross{'es' if crossing == 1 else ''} ±{threshold}"
+        )
+    if few := int(without.sum()):
+        has = "there are" if number == 1 else f"{few} of {number} {'has' if few == 1 else 'have'}"
+        said.append(f"{has} fewer than the {MIN_PLACEMENTS} placements that an interval takes")
+    if narrow.any():
+        said.append(_left_open(int(narrow.sum()), alone=number == 1))
+    return "; ".join(said)
+
+
+def _left_open(number: int, *, alone: bool = False) -> str:
+    """That the run gave no verdict on what its intervals would settle, and why."""
+    one = number == 1
+    subject, are = "it" if alone else str(number), "is" if one else "are"
+    would = "its interval would settle it" if one else "their intervals would settle them"
+    whose = "its" if one else "their"
+    return f"{subject} {are} left open although {would}: blocks had to wait for a core, as {whose} notes say"
 
 
 def where(rows: pd.DataFrame, verdict: str) -> str:

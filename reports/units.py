@@ -11,9 +11,10 @@ def digits(value: float, significant: int = 3) -> str:
     """``value`` with that many significant digits and thousands separated: 1234.5 → ``1,230``."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    places = significant - 1 - math.floor(math.log10(abs(value)))
+    magnitude = math.floor(math.log10(abs(value)))
+    places = significant - 1 - magnitude
     rounded = round(value, places)
-    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+    if rounded and math.floor(math.log10(abs(rounded))) > magnitude:
         places -= 1  # 9.996 → 10.0, not 10.00
     return f"{rounded:,.{max(places, 0)}f}"
 

@@ -14,6 +14,7 @@ from reports.compare.thresholds import DEFAULT, ThresholdError, Thresholds, frac
 from reports.refusal import refuse
 
 if TYPE_CHECKING:
+    from reports.apart import Drawer
     from reports.load import Run
 
 SLOWER = 1
@@ -69,6 +70,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
+    from reports.apart import drawer
     from reports.load import RunFileError
     from reports.output import OutputError, keep_apart
     from reports.plain import load_any
@@ -84,15 +86,16 @@ def run(options: argparse.Namespace) -> int:
             raise OutputError(f"{options.output}: is named for the page and for the Markdown; choose two files")
         pyproject = nearest_pyproject(Path.cwd())
         thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
-        runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
-        return _compare(options, runs, thresholds)
+        with drawer(sum(map(_size, paths)) if options.output else 0) as drawing:
+            runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
+            return _compare(options, runs, thresholds, drawing)
     except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
         return refuse(error)
     finally:
         gc.enable()
 
 
-def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds) -> int:
+def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, drawer: Drawer) -> int:
     from reports.compare.brief import markdown
     from reports.compare.identity import sameness
     from reports.compare.match import compare
@@ -115,7 +118,7 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     if options.output is not None:
         from reports.compare.page import render
 
-        write(render(comparisons, thresholds.default), options.output)
+        write(render(comparisons, thresholds.default, drawer), options.output)
     if options.markdown not in (None, "-"):
         write(markdown(comparisons), options.markdown)
     if options.format == "markdown" or options.markdown == "-":
@@ -124,6 +127,14 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
         say(terminal(comparisons) + "\n")
     slower = any(one.of("slower") for one in comparisons)
     return SLOWER if options.fail_on and slower else 0
+
+
+def _size(path: str) -> int:
+    """The size of a file in bytes; 0 where it has none, as its reader will say."""
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def _threshold(text: str) -> float:

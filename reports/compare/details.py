@@ -6,7 +6,7 @@ that ten thousand cases with their placements fit into a page that a browser ope
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -108,20 +108,24 @@ def width(finding: Finding | None) -> float | None:
     return finding.high / finding.low if finding and finding.low and finding.high else None
 
 
-def _row(change: Change, texts: _Texts) -> Iterator[Any]:
+def _row(change: Change, texts: _Texts) -> list[Any]:
     """Verdict, ratio, interval, threshold, speed-up, its verdict and interval, why: texts, and numbers to sort by."""
     time, speedup = change.time, change.speedup
     assert time is not None
-    yield texts[change.verdict]
-    yield from (texts[units.ratio(time.ratio)], _short(time.ratio))
-    yield from (texts[units.ratio_interval(time.low, time.high)], _short(width(time)))
-    yield from (texts[_threshold(change.threshold)], change.threshold)
-    if speedup:
-        yield from (texts[units.ratio(speedup.ratio)], _short(speedup.ratio), texts[speedup.verdict])
-        yield texts[units.ratio_interval(speedup.low, speedup.high)]
-    else:
-        yield from (texts[""], None, texts["reference" if change.case["reference"] else ""], texts[""])
-    yield texts[last_cell(change)]
+    return [
+        *(texts[change.verdict], texts[units.ratio(time.ratio)], _short(time.ratio)),
+        *(texts[units.ratio_interval(time.low, time.high)], _short(width(time))),
+        *(texts[_threshold(change.threshold)], change.threshold),
+        *(
+            (
+                *(texts[units.ratio(speedup.ratio)], _short(speedup.ratio), texts[speedup.verdict]),
+                texts[units.ratio_interval(speedup.low, speedup.high)],
+            )
+            if speedup
+            else (texts[""], None, texts["reference" if change.case["reference"] else ""], texts[""])
+        ),
+        texts[last_cell(change)],
+    ]
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from statistics import median
 
 import numpy as np
@@ -62,10 +62,16 @@ class Comparison:
 
     def of(self, verdict: str) -> list[Change]:
         """The changes of that verdict; those of times with the largest first."""
-        found = [one for one in self.changes if one.verdict == verdict]
-        return sorted(found, key=lambda one: -abs(math.log(one.time.ratio)) if one.time else 0.0)
+        return list(self._by_verdict.get(verdict, ()))
 
-    @property
+    @cached_property
+    def _by_verdict(self) -> dict[str, list[Change]]:
+        found: dict[str, list[Change]] = {}
+        for one in sorted(self.changes, key=lambda one: -abs(math.log(one.time.ratio)) if one.time else 0.0):
+            found.setdefault(one.verdict, []).append(one)
+        return found
+
+    @cached_property
     def judged(self) -> int:
         """How many cases both runs measured."""
         return sum(one.time is not None for one in self.changes)

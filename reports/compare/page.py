@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
-from reports.chart import Chart
+from reports.apart import Drawer
+from reports.chart import MAX_ROWS, Bar, Chart
 from reports.compare import quietness
 from reports.compare.details import embedded, last_cell, numbered, ordered, width
 from reports.compare.match import VERDICTS, Change, Comparison
@@ -18,7 +19,6 @@ from reports.compare.matrix import SYMBOLS, matrix, what_differs
 from reports.compare.profiles import whys
 from reports.compare.settings import common_facts
 from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
-from reports.forest import MAX_ROWS, Bar, forest
 from reports.html import date, environment, fixed
 
 MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
@@ -30,12 +30,16 @@ FILTERS = ("suite", "device", "mode", "precision", "verdict")
 TONES = {"slower": "no", "faster": "yes"}
 
 
-def render(comparisons: Sequence[Comparison], threshold: float) -> str:
+def render(comparisons: Sequence[Comparison], threshold: float, drawer: Drawer | None = None) -> str:
     """The page on all comparisons with one base, as HTML.
 
     Args:
         threshold: the one that cases have unless set otherwise.
+        drawer: draws the charts (default: this process).
     """
+    draw = drawer or Drawer()
+    charts = [_chart(one, threshold, f"run-{place + 1}", draw) for place, one in enumerate(comparisons)]
+    data = embedded(comparisons)  # while the charts are drawn, if somewhere else
     base = comparisons[0].base
     lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
     rows = len(lines) + sum(one.judged for one in comparisons)
@@ -49,12 +53,15 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
         **fixed("compare.js", "case.js", "report.js"),
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
-        entries=[_entry(one, place, threshold, window) for place, one in enumerate(comparisons)],
+        entries=[
+            _entry(one, place, chart() if chart else None, window)
+            for place, (one, chart) in enumerate(zip(comparisons, charts, strict=True))
+        ],
         lines=lines[:window] if window else lines,
         number_of_lines=len(lines),
         window=window,
         numbers=numbered(comparisons),
-        data=embedded(comparisons),
+        data=data,
         most_listed=MOST_LISTED,
         most_gaps=MOST_GAPS,
         choices=_choices(comparisons),
@@ -63,11 +70,10 @@ def render(comparisons: Sequence[Comparison], threshold: float) -> str:
     )
 
 
-def _entry(one: Comparison, place: int, threshold: float, window: int) -> dict[str, Any]:
+def _entry(one: Comparison, place: int, chart: Chart | None, window: int) -> dict[str, Any]:
     counted = Counter(change.verdict for change in one.changes)
     moved = {verdict.capitalize(): one.of(verdict) for verdict in ("slower", "faster")}
     moved[title_of("speed-up alone")] = speedups_moved(one)
-    drawn = _drawn(one)
     return {
         "comparison": one,
         "anchor": f"run-{place + 1}",
@@ -84,8 +90,8 @@ def _entry(one: Comparison, place: int, threshold: float, window: int) -> dict[s
         "expectation": expectation(one),
         "moved": [(name, rows) for name, rows in moved.items() if rows],
         "whys": whys(one),
-        "chart": _chart(one, drawn, threshold, f"run-{place + 1}") if drawn else None,
-        "drawn": len(drawn),
+        "chart": chart,
+        "drawn": len(_drawn(one)),
         "rows": ordered(one)[: window or None],
         "differs": what_differs(one),
         "gaps": [(title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := one.of(verdict))],
@@ -99,22 +105,31 @@ def _drawn(one: Comparison) -> list[Change]:
     return found[: MAX_ROWS if len(found) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
 
 
-def _chart(one: Comparison, drawn: Sequence[Change], threshold: float, prefix: str) -> Chart:
+def _chart(one: Comparison, threshold: float, prefix: str, drawer: Drawer) -> Callable[[], Chart] | None:
+    """What gives the forest of a comparison once it is needed; None without a case."""
     bars = [
         Bar(change.verdict, change.case["id"], change.time.ratio, change.time.low, change.time.high, change.verdict)
-        for change in drawn
+        for change in _drawn(one)
         if change.time
     ]
-    least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))
-    left = one.judged - len(bars)
-    return Chart(
-        svg=Markup(forest(bars, threshold, prefix)),
-        narrow=Markup(forest(bars, threshold, f"{prefix}-n", narrow=True)),
-        title=f"Base over new, {one.new.name}",
-        alternative=f"Forest plot of {len(bars)} cases, from {units.ratio(least.ratio)} ({least.label}) "
-        f"to {units.ratio(most.ratio)} ({most.label}).",
-        note=f"{left} others that moved less are in the table." if left else "",
-    )
+    if not bars:
+        return None
+    forests = drawer.forest(bars, threshold, prefix)
+
+    def chart() -> Chart:
+        least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))
+        left = one.judged - len(bars)
+        wide, narrow = forests()
+        return Chart(
+            svg=Markup(wide),
+            narrow=Markup(narrow),
+            title=f"Base over new, {one.new.name}",
+            alternative=f"Forest plot of {len(bars)} cases, from {units.ratio(least.ratio)} ({least.label}) "
+            f"to {units.ratio(most.ratio)} ({most.label}).",
+            note=f"{left} others that moved less are in the table." if left else "",
+        )
+
+    return chart
 
 
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from reports import units
 from reports.load import Run
@@ -118,10 +118,18 @@ def said(key: str, value: str | int | float | bool | None) -> str:
 
 
 def _before(one: Run, other: Run) -> bool:
+    """Whether it began earlier; False where either does not say."""
+    first, second = (moment_of(run.about["started"]) for run in (one, other))
+    return first is not None and second is not None and first < second
+
+
+def moment_of(started: str) -> float | None:
+    """Seconds since 1970 of a date as files have it, in UTC unless it says otherwise; None if it is none."""
     try:
-        return datetime.fromisoformat(one.about["started"]) < datetime.fromisoformat(other.about["started"])
-    except (ValueError, TypeError):
-        return False
+        moment = datetime.fromisoformat(started)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def common_facts(base: Run) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,7 @@ LIGHTEST = 1.35  # the shape at which the two quantiles stand as those of a norm
 HEAVIEST = 0.5  # few values may ask for a tail without end
 
 
-@dataclass(frozen=True)
-class Residual:
+class Residual(NamedTuple):
     """What is left of a shift without what all cases have in common.
 
     Attributes:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from reports.apart import cores
 from reports.history import index
 from reports.history.reader import BAD, OTHER, RUN, Entry, read
 
@@ -34,6 +35,7 @@ class Collection:
         bad: files that should be runs and cannot be used: (path, why).
         others: other tools' JSON files: (path, why).
         copies: (path of a copy, path of the run that counts).
+        parts: (path of a run that was stopped and written, path of the whole one that it was resumed to).
         undated: paths of runs that do not say when they began; they stand at their files' time of change.
         fresh: how many files were read; the others were known.
         notes: what was wrong with the index.
@@ -43,9 +45,16 @@ class Collection:
     bad: tuple[tuple[str, str], ...]
     others: tuple[tuple[str, str], ...]
     copies: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str], ...]
     undated: tuple[str, ...]
     fresh: int
     notes: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[str]:
+        """Every file that was found."""
+        named = (path for path, _ in (*self.bad, *self.others, *self.copies, *self.parts))
+        return [*self.runs["path"].to_pylist(), *named]
 
 
 def collect(folder: Path) -> Collection:
@@ -54,7 +63,7 @@ def collect(folder: Path) -> Collection:
     Raises:
         FolderError: there is no such folder, or no run in it.
     """
-    found, unnameable = _files(folder)
+    found, unnameable, closed = _files(folder)
     kept = index.stored(folder)
     known = _still_there(kept.table, folder, found)
     fresh = [path for path in found if path not in known]
@@ -66,14 +75,15 @@ def collect(folder: Path) -> Collection:
         notes.append(note)
     if RUN not in table["kind"].to_pylist():
         raise FolderError(_nothing(folder, table))
-    bad = (*_of(table, BAD), *((path, "its name is not UTF-8; rename it") for path in unnameable))
+    bad = (*_of(table, BAD), *((path, "its name is not UTF-8; rename it") for path in unnameable), *closed)
     return _sorted(table, bad, len(fresh), notes)
 
 
-def _files(folder: Path) -> tuple[list[str], list[str]]:
+def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     """Paths of all JSON files below the folder, and of those with a name that no text can hold, made printable.
 
-    Hidden folders are left out; links to folders are not followed.
+    Last, the folders in it that cannot be read, with why. Hidden folders are left out; links to folders are not
+    followed.
     """
     try:
         if not folder.is_dir():
@@ -82,8 +92,14 @@ def _files(folder: Path) -> tuple[list[str], list[str]]:
         os.scandir(folder).close()
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    found = []
-    for top, inner, names in os.walk(folder):
+    found: list[str] = []
+    closed: list[tuple[str, str]] = []
+
+    def refused(error: OSError) -> None:
+        below = os.path.relpath(error.filename or folder, folder).encode("utf-8", "backslashreplace").decode()
+        closed.append((below, f"this folder cannot be read: {error.strerror or error}"))
+
+    for top, inner, names in os.walk(folder, onerror=refused):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         below = Path(top).relative_to(folder)
         found += [(below / name).as_posix() for name in names if name.endswith(".json") and not name.startswith(".")]
@@ -93,9 +109,8 @@ def _files(folder: Path) -> tuple[list[str], list[str]]:
             f"`pytest bench/ --benchmark-json {folder / 'run.json'}`"
         )
     named = {path: path.encode("utf-8", "backslashreplace").decode() for path in sorted(found)}
-    return [path for path, name in named.items() if path == name], [
-        name for path, name in named.items() if path != name
-    ]
+    whole = [path for path, name in named.items() if path == name]
+    return whole, [name for path, name in named.items() if path != name], closed
 
 
 def _still_there(table: pa.Table, folder: Path, found: Sequence[str]) -> dict[str, int]:
@@ -118,9 +133,7 @@ def _still_there(table: pa.Table, folder: Path, found: Sequence[str]) -> dict[st
 def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
     """The entries of files; many are shared among processes."""
     one: Callable[[str], Entry | None] = partial(read, folder)
-    workers = min(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_PROCESSES
-    )
+    workers = min(cores(), MOST_PROCESSES)
     if len(paths) >= FEW and workers > 1:
         try:
             # Threads of libraries that are loaded here would not survive a fork.
@@ -154,16 +167,46 @@ def _sorted(table: pa.Table, bad: tuple[tuple[str, str], ...], fresh: int, notes
     ]
     rows.sort(key=lambda one: (_moment(one[1]), one[1]["path"]))
     first: dict[str, str] = {}
-    chosen, copies = [], []
+    chosen: dict[int, str] = {}
+    copies = []
     for place, row in rows:
         if row["content"] in first:
             copies.append((row["path"], first[row["content"]]))
         else:
-            first[row["content"]] = row["path"]
-            chosen.append(place)
+            chosen[place] = first[row["content"]] = row["path"]
+    parts = _parts(table, list(chosen))
     undated = tuple(row["path"] for _, row in rows if row["when"] is None)
-    runs = table.take(pa.array(chosen, pa.int64()))
-    return Collection(runs, bad, _of(table, OTHER), tuple(copies), undated, fresh, tuple(notes))
+    runs = table.take(pa.array([place for place in chosen if place not in parts], pa.int64()))
+    return Collection(
+        runs=runs,
+        bad=bad,
+        others=_of(table, OTHER),
+        copies=tuple(copies),
+        parts=tuple((chosen[place], chosen[whole]) for place, whole in parts.items()),
+        undated=undated,
+        fresh=fresh,
+        notes=tuple(notes),
+    )
+
+
+def _parts(table: pa.Table, places: Sequence[int]) -> dict[int, int]:
+    """Runs of which another holds all and more, as of one that was stopped, written and resumed: place → the other's.
+
+    Both began at the same time, and what both have is the same to the last digit.
+    """
+    began: dict[str, list[int]] = {}
+    for place, started in zip(places, table["started"].take(pa.array(places, pa.int64())).to_pylist(), strict=True):
+        began.setdefault(started, []).append(place)
+    found: dict[int, int] = {}
+    for together in began.values():
+        if len(together) > 1:
+            rows = table.select(["case", "seconds"]).take(pa.array(together, pa.int64())).to_pylist()
+            held = [set(zip(one["case"], one["seconds"], strict=True)) for one in rows]
+            for place, own in zip(together, held, strict=True):
+                most = max(range(len(held)), key=lambda at: len(held[at]) if held[at] > own else -1)
+                if held[most] > own:
+                    found[place] = together[most]
+    return found
 
 
 def _moment(row: dict[str, float]) -> float:

@@ -63,8 +63,9 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     try:
         collection = collect(folder)
-        for path in collection.runs["path"].to_pylist() if Path(options.output).is_file() else ():
-            keep_apart(options.output, folder / path)
+        if Path(options.output).is_file():
+            for path in collection.paths:
+                keep_apart(options.output, folder / path)
     except (FolderError, OutputError) as error:
         return refuse(error)
     found = histories(collection.runs)

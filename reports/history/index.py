@@ -16,27 +16,43 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reports.history.reader import FIELDS, Entry
+from bench.engine.schema import SCHEMA
+from reports.history.reader import FIELDS, RUN, Entry
 
 NAME = "torchduet-history.parquet"
-VERSION = b"1"  # of the columns and of what they mean; a change makes every index anew
-MARK = b"torchduet.history"
+VERSION = b"2"  # of the columns and of what they mean; a change makes every index anew
+MARK, READER = b"torchduet.history", b"torchduet.reader"
+
+
+def _version() -> str:
+    """Torchduet's own; empty where it is not installed but run as it is."""
+    try:
+        return version("torchduet")
+    except PackageNotFoundError:
+        return ""
+
 
 _TEXT, _TEXTS, _NUMBERS = pa.string(), pa.list_(pa.string()), pa.list_(pa.float64())
 _TYPES = {
     **dict.fromkeys(("path", "kind", "why", "content", "started", "commit", "grade", "facts"), _TEXT),
     **dict.fromkeys(("size", "modified"), pa.int64()),
     "when": pa.float64(),
-    **dict.fromkeys(("case", "about", "pilot_family", "pilot_kind"), _TEXTS),
+    **dict.fromkeys(("case", "about", "against", "pilot_family", "pilot_kind"), _TEXTS),
     "reference": pa.list_(pa.bool_()),
     **dict.fromkeys(("seconds", "low", "high", "speedup", "speedup_low", "speedup_high", "pilot_seconds"), _NUMBERS),
 }
-COLUMNS = pa.schema([(name, _TYPES[name]) for name in FIELDS], metadata={MARK: VERSION})
+# What one version cannot read another may: such files are read again by it, and the runs stay.
+COLUMNS = pa.schema(
+    [(name, _TYPES[name]) for name in FIELDS],
+    metadata={MARK: VERSION, READER: f"{_version()} {SCHEMA}".encode()},
+)
 
 
 @dataclass(frozen=True)
@@ -53,18 +69,29 @@ class Kept:
 
 
 def stored(folder: Path) -> Kept:
-    """The index of a folder, beside the runs or in the user's cache."""
-    place = next((one for one in places(folder) if one.is_file()), None)
+    """The index of a folder, beside the runs or in the user's cache: the later one, where a folder became read-only."""
+    place = max(filter(Path.is_file, places(folder)), key=_modified, default=None)
     if place is None:
         return Kept(COLUMNS.empty_table())
     try:
         found = pq.read_table(place, page_checksum_verification=True)
-        if (found.schema.metadata or {}).get(MARK) != VERSION:
+        known = found.schema.metadata or {}
+        if known.get(MARK) != VERSION:
             return Kept(COLUMNS.empty_table(), f"{place}: was made by another version; all runs are read again")
-        return Kept(found.select(list(FIELDS)).cast(COLUMNS))
+        table = found.select(list(FIELDS)).cast(COLUMNS)
+        if known.get(READER) != COLUMNS.metadata[READER]:
+            table = table.filter(pc.equal(table["kind"], RUN))
+        return Kept(table)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         return Kept(COLUMNS.empty_table(), f"{place}: cannot be used ({reason}); all runs are read again")
+
+
+def _modified(place: Path) -> float:
+    try:
+        return place.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def table_of(entries: Sequence[Entry]) -> pa.Table:

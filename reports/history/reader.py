@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.engine.schema import KEY, Record, SpeedupRecord
 from reports.compare.movement import beside
-from reports.compare.settings import facts
+from reports.compare.settings import facts, moment_of
 from reports.contract import ContractError
-from reports.jsonfile import content_of
-from reports.load import Run, RunFileError, load, quickly
+from reports.journal import is_journal
+from reports.jsonfile import MAKE_ONE, UnreadableError, content_of
+from reports.load import Run, document_of, from_json, quickly
 
 RUN, BAD, OTHER = "run", "bad", "other"
+SMALL = 2**20  # bytes; a larger file that does not even name benchmarks, as a trace of a profiler, is not decoded
+NEVER = -1  # no file's time of change
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Entry:
         about: family, suite, device, mode, precision of each case, as JSON lists.
         seconds: per call, with ``low`` and ``high``, its 99 % interval; NaN without one.
         speedup: over the family's reference, with its interval; NaN without one.
+        against: id of the reference that it is over; empty without one.
         pilot_seconds: the median of the pilots of ``pilot_kind`` beside ``pilot_family``, seconds per unit.
     """
 
@@ -59,6 +62,7 @@ class Entry:
     speedup: tuple[float, ...] = ()
     speedup_low: tuple[float, ...] = ()
     speedup_high: tuple[float, ...] = ()
+    against: tuple[str, ...] = ()
     pilot_family: tuple[str, ...] = ()
     pilot_kind: tuple[str, ...] = ()
     pilot_seconds: tuple[float, ...] = ()
@@ -77,20 +81,27 @@ def read(folder: Path, path: str) -> Entry | None:
         return None
     stamp: dict[str, Any] = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
     try:
-        run = quickly(content_of(file), file.name) or load(file)
+        content = content_of(file)
+    except UnreadableError as error:  # which may pass without a change of the file, so that it is tried again
+        return Entry(**stamp | {"modified": NEVER}, kind=BAD, why=str(error))
     except ContractError as error:
         return Entry(**stamp, kind=BAD, why=str(error))
-    except RunFileError as error:
-        why = str(error).removeprefix(f"{file}: ")
-        return Entry(**stamp, kind=_kind_of(file), why=why)
+    if len(content) > SMALL and not is_journal(content) and b'"benchmarks"' not in content:
+        return Entry(**stamp, kind=OTHER, why=f'has no "benchmarks" list, so another tool wrote it; {MAKE_ONE}')
+    run = quickly(content, file.name)
+    if run is None:
+        try:
+            run = from_json(document_of(content), file.name)
+        except ContractError as error:
+            return Entry(**stamp, kind=_kind_of(content), why=str(error))
     return Entry(**stamp, kind=RUN, **_kept(run))
 
 
-def _kind_of(file: Path) -> str:
+def _kind_of(content: bytes) -> str:
     """Whether an unusable file is another tool's: sound JSON without a record of Torchduet's where they stand."""
     try:
-        document = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        document = json.loads(content)
+    except (ValueError, RecursionError):
         return BAD
     if not isinstance(document, dict):
         return OTHER
@@ -111,7 +122,7 @@ def _kept(run: Run) -> dict[str, Any]:
     return {
         "content": hashlib.sha256(measured.encode()).hexdigest()[:24],
         "started": run.about["started"],
-        "when": _when(run.about["started"]),
+        "when": moment_of(run.about["started"]),
         "commit": run.commit,
         "grade": run.about["noise"]["grade"] if "noise" in run.about else "",
         "facts": known,
@@ -124,6 +135,7 @@ def _kept(run: Run) -> dict[str, Any]:
         "speedup": tuple(_number(one["ratio"] if one else None) for one in held),
         "speedup_low": tuple(_number(one["low"] if one else None) for one in held),
         "speedup_high": tuple(_number(one["high"] if one else None) for one in held),
+        "against": tuple(one["against"] if one else "" for one in held),
         **_pilots(run),
     }
 
@@ -152,11 +164,3 @@ def _pilots(run: Run) -> Mapping[str, tuple[Any, ...]]:
     ]
     columns = tuple(zip(*found, strict=True)) or ((), (), ())
     return dict(zip(("pilot_family", "pilot_kind", "pilot_seconds"), columns, strict=True))
-
-
-def _when(started: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(started)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None

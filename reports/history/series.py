@@ -55,7 +55,7 @@ class History:
 
     Attributes:
         seconds: per call; ``low`` and ``high`` its 99 % interval within the run.
-        speedup: over the family's reference, likewise.
+        speedup: over the family's reference, likewise; NaN where that was another one than in the latest run.
         pilots: family → kind of pilot → log seconds per unit beside that family, by run.
     """
 
@@ -104,6 +104,10 @@ def _history(machine: Machine, table: pa.Table, facts: Mapping[str, Any]) -> His
         values[cell] = _flat(table, column).to_numpy(zero_copy_only=False)
         return values
 
+    against = np.full((len(names), len(table)), "", dtype=object)
+    against[cell] = _flat(table, "against").to_pylist()
+    over_another = _over_another(against)
+    ratios = {name: np.where(over_another, np.nan, grid(name)) for name in ("speedup", "speedup_low", "speedup_high")}
     return History(
         machine=machine,
         runs=_marks(table, facts),
@@ -111,11 +115,15 @@ def _history(machine: Machine, table: pa.Table, facts: Mapping[str, Any]) -> His
         seconds=grid("seconds"),
         low=grid("low"),
         high=grid("high"),
-        speedup=grid("speedup"),
-        speedup_low=grid("speedup_low"),
-        speedup_high=grid("speedup_high"),
+        **ratios,
         pilots=_pilots(table),
     )
+
+
+def _over_another(against: Any) -> Any:
+    """Where a case was held against another reference than in its latest run: such a speed-up is another figure."""
+    latest = np.array([next((one for one in row[::-1] if one), "") for row in against], dtype=object)
+    return (against != "") & (against != latest[:, None])
 
 
 def _five(about: str) -> tuple[str, str, str, str, str]:

@@ -176,6 +176,7 @@ def left_out(collection: Collection) -> list[tuple[str, list[tuple[str, str]]]]:
     groups = (
         ("Cannot be used", list(collection.bad)),
         ("Copies of a run", [(path, f"holds the same as {first}") for path, first in collection.copies]),
+        ("Parts of a run", [(path, f"was stopped, and resumed to {whole}") for path, whole in collection.parts]),
         ("Other tools’ files", list(collection.others)),
         ("Without a date", [(path, "stands where its file was last changed") for path in collection.undated]),
     )

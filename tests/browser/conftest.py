@@ -12,9 +12,9 @@ from reports.compare.match import compare
 from reports.compare.page import render as render_comparison
 from reports.compare.thresholds import Thresholds
 from reports.load import from_json
-from reports.page import render
 from tests.browser.pages import opened
 from tests.reports.remeasured import remeasured
+from tests.reports.rendered import page_of
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 
@@ -28,7 +28,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium found (chromium, chromium-browser, google-chrome)")
@@ -39,17 +39,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render(from_json(make_run())), "utf-8")
+    path.write_text(page_of(make_run), "utf-8")
     return path.as_uri()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rich_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("rich") / "report.html"
-    path.write_text(render(from_json(make_rich_run())), "utf-8")
+    path.write_text(page_of(make_rich_run), "utf-8")
     return path.as_uri()
 
 
@@ -64,7 +64,7 @@ def rich_page(browser: Browser, rich_address: str) -> Iterator[Page]:
     yield from opened(browser, rich_address)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def compared_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("compared") / "compare.html"
     slower = {"matmul.square[n=512] cpu eager fp32": 1.3}

@@ -46,8 +46,43 @@ def shown(page: Page, suite: str | None = None) -> list[dict[str, Any]]:
     )
 
 
+def thin_out(page: Page) -> None:
+    """Takes away what stands on a page often: elements in which nothing is new, by tag, attributes, class and style.
+
+    What axe-core says of the hundredth row it says of the first two; it takes minutes for them all. Cells and fields
+    stay, as they belong to their headers and labels, and so does whatever names something.
+    """
+    page.evaluate(
+        """() => {
+            const told = ["class", "style", "role", "type"], seen = new Map(), kinds = new Map();
+            const names = "h1, h2, h3, h4, h5, h6, summary, caption, figcaption, legend, label, thead, tbody";
+            const whole = `tr, form, select, button, a, ${names}`.replace(", tbody", "");
+            const own = node => {
+                if (!kinds.has(node))
+                    kinds.set(node, [node.tagName, ...[...node.attributes]
+                        .map(({name, value}) => told.includes(name) ? `${name}=${value}` : name)].join(" "));
+                return kinds.get(node);
+            };
+            const kind = node => `${own(node.parentElement)} > ${own(node)}`;
+            const often = node => (seen.get(kind(node)) || 0) >= 2;
+            const visit = node => {
+                for (const child of [...node.children]) {
+                    const stays = node.closest(whole) || child.matches(names);
+                    if (!stays && [child, ...child.querySelectorAll("*")].every(often)) child.remove();
+                    else {
+                        seen.set(kind(child), (seen.get(kind(child)) || 0) + 1);
+                        visit(child);
+                    }
+                }
+            };
+            visit(document.body);
+        }"""
+    )
+
+
 def violations(page: Page, context: str | None = None) -> list[str]:
     """What axe-core objects to, within a selector's elements or the whole page: rule, help and the element."""
+    thin_out(page)
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
     found = axe.Axe().run(page, context=context)
     return [

@@ -11,6 +11,7 @@ import pytest
 from reports.load import load
 from reports.page import render
 from tests.browser.pages import opened, violations
+from tests.reports.rendered import a_part
 from tests.reports.sample import make_run
 from tests.reports.tracing import steps, write
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.browser
 def profiled_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("profiled")
     write(folder / "a.pt.trace.json.gz", *steps(5))
-    run = make_run()
+    run = a_part(make_run())
     run["benchmarks"][0]["extra_info"]["torchduet"]["profile"] = {
         "trace": "a.pt.trace.json.gz",
         "calls": 5,

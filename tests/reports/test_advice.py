@@ -13,6 +13,7 @@ from bench.engine.schema import KEY
 from reports.advice import Answer, answers
 from reports.frames import COMPARISON_COLUMNS, frames
 from reports.load import Run, from_json
+from reports.sentences import certainty
 from tests.reports.sample import empty_run, make_run
 
 
@@ -116,6 +117,42 @@ def test_unclear_says_what_would_make_it_clear(document: Any) -> None:
     # Half of the interval, ±7.8 %, has to shrink to the 3.8 % between 1.06 and 1.02: (7.8/3.8)² = 4.2.
     assert "about 5 times as many placements" in answer.sentences[-1]
     assert "±7.8 %" in answer.sentences[-1]
+
+
+def test_one_left_open_by_the_run_is_not_said_to_have_a_wide_interval(document: Any) -> None:
+    answer = only(one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="unclear"))
+    assert "Not sure: it is left open although its interval would settle it: blocks had to wait" in answer.sentences[1]
+    assert "fewer threads than free cores" in answer.sentences[-1]
+    assert "placements" not in answer.sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "said"),
+    [
+        ([(0.99, 1.1), (0.9, 1.2)], "Nothing is settled: each of the 2 intervals (99 %) crosses ±2 %."),
+        (
+            [(0.99, 1.1), (1.05, 1.2), (1.1, 1.2)],
+            "Nothing is settled: 1 of 3 intervals (99 %) crosses ±2 %; "
+            "2 are left open although their intervals would settle them: blocks had to wait for a core",
+        ),
+        ([(0.99, 1.1), (None, None)], "1 of 2 has fewer than the 8 placements that an interval takes"),
+        ([(0.999, 1.001), (1.05, 1.2)], "Nothing is settled: 2 are left open although their intervals would"),
+    ],
+)
+def test_what_keeps_all_of_them_open_is_said_as_it_is(
+    intervals: list[tuple[float | None, float | None]], said: str
+) -> None:
+    rows = pd.DataFrame(intervals, columns=["low", "high"], dtype=float)
+    rows = rows.assign(ratio=1.05, placements=12, threshold=0.02, confidence=0.99, verdict="unclear")
+    assert said in certainty(rows, {"faster": 0, "slower": 0, "same": 0, "unclear": len(rows)})
+
+
+def test_what_is_left_open_beside_what_is_sure_is_said() -> None:
+    rows = pd.DataFrame({"low": [1.1, 1.1], "high": [1.2, 1.2], "verdict": ["faster", "unclear"]})
+    rows = rows.assign(ratio=1.15, placements=12, threshold=0.02, confidence=0.99)
+    said = certainty(rows, {"faster": 1, "slower": 0, "same": 0, "unclear": 1})
+    assert said.startswith("Sure of 1 of 2, at 99 % each: 1 faster, 1 unclear")
+    assert "Of the unclear 1 is left open although its interval would settle it" in said
 
 
 def test_too_few_placements_are_named_as_the_reason() -> None:

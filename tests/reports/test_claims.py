@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from bench.engine.abstain import leave_open
+from bench.engine.noise import Cause
+from bench.engine.remedies import one_less
 from bench.engine.schema import KEY
 from reports.__main__ import main
 from reports.claim_words import effect, naive
 from reports.claims import Judgement, judge, outcome
 from reports.harmless import cell
 from reports.load import Run, from_json
-from reports.pairs import Held
-from suites.claim import Claim, Comparison
+from reports.loaders import choices
+from reports.pairs import Held, without_verdict
+from suites.claim import MEMORY, Claim, Comparison
 from tests.reports.sample import make_run
 
 COMPARISON = Comparison("mlp", "train_step", {"mode": "compile"}, {"mode": "eager"})
@@ -73,6 +77,20 @@ def test_much_asks_for_more_than_a_difference() -> None:
 
 def test_without_an_interval_nothing_is_judged() -> None:
     assert outcome(claim(), Held(3.0, None, None, "unclear", 5)) == "unclear"
+
+
+def test_where_the_run_gave_no_verdict_no_claim_is_judged(rich_document: Any) -> None:
+    """Its blocks had waited for a core: the intervals over them are narrow, and may be around a wrong value."""
+    document = json.loads(json.dumps(rich_document))
+    records = {place: one["extra_info"][KEY] for place, one in enumerate(document["benchmarks"])}
+    cause = Cause("interrupted", "disturbed", 1.0, "9 % of the blocks were interrupted", one_less(2))
+    leave_open(records, cause)
+    assert all(map(without_verdict, records.values()))
+    run = from_json(document)
+    judged = [one for one in judge(run) if one.claim.measure != MEMORY and one.verdict != "unmeasured"]
+    assert len(judged) > 2
+    assert {one.verdict for one in judged} == {"unclear"}
+    assert {count.over_use.verdict for one in choices(run) for count in one.counts if count.over_use} == {"unclear"}
 
 
 def test_one_contradiction_is_enough_unless_one_agreement_is() -> None:

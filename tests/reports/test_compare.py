@@ -226,6 +226,21 @@ def test_runs_in_the_wrong_order_are_noticed(base: Any, shared_document: Any) ->
     assert any("wrong order" in caution for caution in held(base, new).cautions)
 
 
+@pytest.mark.parametrize(
+    ("base", "new", "wrong"),
+    [
+        ("2026-02-01T10:00:00", "2026-02-01T09:30:00+00:00", True),  # without a zone it is UTC
+        ("2026-02-01T10:00:00+02:00", "2026-02-01T09:00:00Z", False),
+        ("2026-02-01T10:00:00+00:00", "yesterday", False),
+    ],
+)
+def test_dates_are_compared_across_time_zones(shared_document: Any, base: str, new: str, wrong: bool) -> None:
+    sides = [remeasured(shared_document, seed) for seed in (1, 2)]
+    for side, began in zip(sides, (base, new), strict=True):
+        side[KEY]["started"] = began
+    assert any("wrong order" in caution for caution in held(*sides).cautions) == wrong
+
+
 def test_more_than_two_runs_are_each_held_against_the_first(base: Any, shared_document: Any) -> None:
     others = [from_json(remeasured(shared_document, seed, slower={SQUARE: 1.2}), f"{seed}") for seed in (15, 16)]
     found = compare(from_json(base), others, Thresholds())

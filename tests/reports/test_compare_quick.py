@@ -13,12 +13,13 @@ import pytest
 
 from bench.engine.estimate import drift_factor, placement_differences
 from bench.engine.schema import KEY, Record, RunRecord
-from reports import contract
 from reports.compare import spread
 from reports.compare.leave_out import ranked
 from reports.compare.samples import Samples, questions
 from reports.compare.spread import Residual, spread_of, spreads_without
 from reports.compare.two_sample import drift_factors, shift, shifts
+from reports.contract import ContractError
+from reports.load import from_json, quickly
 from tests.reports.many import make_many
 
 
@@ -146,18 +147,24 @@ WRONG: list[Any] = [
 @pytest.mark.parametrize("kind", [Record, RunRecord])
 def test_the_quick_check_lets_nothing_through_that_the_slow_one_refuses(kind: Any, shared_document: Any) -> None:
     rng = random.Random(7)
-    whole = shared_document[KEY] if kind is RunRecord else shared_document["benchmarks"][20]["extra_info"][KEY]
-    assert contract.fits(kind)(whole)
+    whole = {**shared_document, "benchmarks": shared_document["benchmarks"][20:21]}
+    assert quickly(json.dumps(whole).encode(), "run.json") == from_json(whole)
     refused = 0
     for _ in range(1500):
         spoiled = json.loads(json.dumps(whole))
-        _spoil(spoiled, rng)
+        _spoil(spoiled[KEY] if kind is RunRecord else spoiled["benchmarks"][0]["extra_info"][KEY], rng)
         try:
-            contract._find_fault(spoiled, kind, "there")
-        except contract.ContractError:
+            from_json(spoiled)
+        except ContractError:
             refused += 1
-            assert not contract.fits(kind)(spoiled)
+            assert quickly(json.dumps(spoiled).encode(), "run.json") is None
     assert refused > 500
+
+
+@pytest.mark.parametrize("number", [1e-31, 0, -1.0, 1e19, 1e31, 1e99, 2**63, 10**99])
+def test_block_times_beyond_all_bounds_are_never_read_quickly(number: float, document: Any) -> None:
+    document["benchmarks"][3]["extra_info"][KEY]["timing"]["blocks"][1][0] = number
+    assert quickly(json.dumps(document).encode(), "run.json") is None
 
 
 def _spoil(value: Any, rng: random.Random) -> None:

@@ -12,8 +12,10 @@ import pytest
 from bench.duet.judge import confirmed, difference, screened
 from bench.engine.schema import KEY
 from reports.contract import ContractError
-from reports.load import Run, from_json
+from reports.load import from_json
 from reports.page import render
+from tests.reports.rendered import a_part, page_of
+from tests.reports.sample import make_run
 from tests.reports.test_page import HOSTILE, Page
 
 
@@ -66,7 +68,7 @@ def make_duet(document: Any, label: str = "torch 2.13.0") -> Any:
 
 
 def test_the_answer_comes_first(shared_document: Any) -> None:
-    run = from_json(make_duet(shared_document))
+    run = from_json(make_duet(a_part(shared_document)))
     page = Page(render(run))
     total = len(run.records)
     said = f"Of {total} cases, 1 is slower and 1 is faster in B (torch 2.13.0) than in A (torch 2.12.0)"
@@ -80,14 +82,14 @@ def test_the_answer_comes_first(shared_document: Any) -> None:
     assert rows.index(slower) < rows.index(run.records[2]["case"]["id"])
 
 
-def test_other_runs_do_not_speak_of_two_sides(run: Run) -> None:
-    page = Page(render(run))
+def test_other_runs_do_not_speak_of_two_sides() -> None:
+    page = Page(page_of(make_run))
     assert "B against A" not in page.text
     assert "Which knobs" in page.text
 
 
 def test_what_a_side_is_called_is_text(shared_document: Any) -> None:
-    assert HOSTILE not in render(from_json(make_duet(shared_document, HOSTILE)))
+    assert HOSTILE not in render(from_json(make_duet(a_part(shared_document), HOSTILE)))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,12 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
-from reports.forest import Bar, forest
+from reports import lettering
+from reports.chart import Bar
+from reports.forest import forest
 from reports.html import SYMBOLS
 from reports.lettering import fitted, text_width, wrapped
 from reports.ratio_axis import axis
@@ -70,6 +74,17 @@ def test_a_fitted_line_fits(text: str, points: float) -> None:
 def test_a_shortened_name_keeps_its_end() -> None:
     assert fitted(LONG, 200).endswith("2 workers")
     assert "…" in fitted(LONG, 200)
+
+
+def test_a_line_is_as_wide_as_matplotlib_would_draw_it_whatever_was_drawn_before() -> None:
+    lettering.text_width.cache_clear()
+    lettering._advance.cache_clear()
+    forest([bar(label="drawn at another size")], 0.02, "f")
+    for bold, weight in ((False, "normal"), (True, "bold")):
+        font = FontProperties(family=lettering.FONT, size=lettering.FONT_POINTS, weight=weight)
+        for text in ("0.818 to 0.819", LONG, "1.31×"):
+            drawn, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+            assert text_width(text, bold=bold) == pytest.approx(drawn, rel=0.01)
 
 
 def test_full_width_letters_are_an_em_wide() -> None:

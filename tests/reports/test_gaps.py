@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bench.engine.schema import KEY
 from reports.gaps import gaps, stopped, warnings
 from reports.load import from_json
 from reports.page import render
+from tests.reports.rendered import a_part
+
+
+@pytest.fixture
+def document(document: Any) -> Any:
+    """Fewer cases: what is missing is what these tests are about."""
+    return a_part(document)
 
 
 def test_only_what_there_is_is_counted(document: Any) -> None:

@@ -11,6 +11,7 @@ from reports.gpu import Section, section
 from reports.gpuchart import stretches
 from reports.load import from_json
 from reports.page import render
+from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from tests.reports.with_gpu import gpu_record, make_gpu_run
 
@@ -29,7 +30,7 @@ def test_it_says_from_which_size_on_the_gpu_wins() -> None:
 
 def test_a_run_without_a_gpu_has_no_such_part() -> None:
     assert section(from_json(make_run())) is None
-    assert 'id="gpu"' not in render(from_json(make_run()))
+    assert 'id="gpu"' not in page_of(make_run)
 
 
 def test_what_a_call_waits_for_is_named() -> None:
@@ -51,7 +52,7 @@ def test_a_call_that_waits_for_the_device_is_not_called_launch_bound() -> None:
 
 
 def test_energies_without_a_gpu_have_a_part_of_their_own_and_so_has_why_there_are_none() -> None:
-    document = make_run()
+    document = a_part(make_run())
     record = document["benchmarks"][0]["extra_info"][KEY]
     record["energy"] = {"why": "this system has no energy counter of the CPU (RAPL)"}
     found = of(document)
@@ -63,7 +64,7 @@ def test_energies_without_a_gpu_have_a_part_of_their_own_and_so_has_why_there_ar
 
 
 def test_cudas_own_memory_is_apart() -> None:
-    assert "CUDA itself takes 640 MiB in each process" in render(from_json(make_gpu_run()))
+    assert "CUDA itself takes 640 MiB in each process" in page_of(make_gpu_run)
 
 
 def test_gaps_between_launches_are_told_from_launch_bound() -> None:
@@ -103,7 +104,7 @@ def test_the_timeline_is_drawn_with_its_stretches_and_told_in_words() -> None:
     assert "Power 120 to 690 W, limit 700" in gpu.chart.alternative
     assert re.search(r"Held back in \d+ of 400 samples", gpu.chart.alternative)
     assert stretches([0, 1, 2, 3, 4], [False, True, True, False, True]) == [(1, 3), (4, 4)]
-    page = render(from_json(make_gpu_run()))
+    page = page_of(make_gpu_run)
     assert 'href="#gpu"' in page
     assert gpu.chart.title in page
 

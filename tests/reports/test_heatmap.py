@@ -9,7 +9,7 @@ import pytest
 
 from reports.heatmap import HeatMap, heatmap
 from reports.load import from_json
-from reports.page import render
+from tests.reports.rendered import page_of
 from tests.reports.sample import make_run
 
 
@@ -56,7 +56,7 @@ def test_a_family_without_its_reference_is_left_out_and_few_cells_make_no_table(
 
 
 def test_the_page_shows_the_verdict_of_each_cell_in_words_and_signs() -> None:
-    page = render(from_json(make_run()))
+    page = page_of(make_run)
     section = page[page.index('id="heatmap"') : page.index('id="cases"')]
     cells = re.findall(r'<td class="num (\w+)(?: less)?" style="--shade: ([\d.]+)">(.*?)</td>', section)
     assert cells

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
 from bench.engine.estimate import Interval
+from bench.engine.schema import KEY
 from reports.history.changes import Noise, calmed, noise_of, steps
 from reports.history.collect import collect
 from reports.history.creep import creep
@@ -130,6 +131,26 @@ def test_speed_ups_are_judged_where_nothing_guards_the_times(tmp_path: Path) -> 
     assert {line.verdict for line in one.times} == {"unclear"}
     assert changed(one) == {}
     assert changed(one, SPEEDUP) == {case: [(10, "slower")]}
+
+
+def test_a_speed_up_over_another_reference_is_no_change(shared_document: Any, tmp_path: Path) -> None:
+    make_history(tmp_path, shared_document, 24)
+    for path in sorted(tmp_path.glob("*.json"))[:12]:
+        document = json.loads(path.read_text())
+        for one in document["benchmarks"]:
+            for held in one["extra_info"][KEY]["speedups"]:
+                if held["knob"] == "reference" and one["group"] == ADD:
+                    held.update(against="another", ratio=3.0, low=2.9, high=3.1)
+        path.write_text(json.dumps(document))
+    one = judged(tmp_path)
+    assert changed(one, SPEEDUP) == {}
+    counted = [
+        np.isfinite(row).sum()
+        for case, row in zip(one.history.cases, one.history.speedup, strict=True)
+        if case.family == ADD
+    ]
+    assert 12 in counted
+    assert 24 not in counted
 
 
 def test_too_few_runs_are_said_to_be_too_few(shared_document: Any, tmp_path: Path) -> None:

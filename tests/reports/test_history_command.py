@@ -121,6 +121,8 @@ def test_what_cannot_be_used_is_refused_in_one_line(folder: Path, capsys: pytest
     assert "empty: holds no JSON file" in refused(capsys, "empty")
     assert "none: no such folder" in refused(capsys, "none")
     assert "is the run itself" in refused(capsys, "runs", "-o", "runs/0003.json")
+    (folder / "bad.json").write_text("{")
+    assert "is the run itself" in refused(capsys, "runs", "-o", "runs/bad.json")
     assert "there is no folder" in refused(capsys, "runs", "-o", "nowhere/h.html")
     assert json.loads((folder / "0003.json").read_text())[KEY]
     assert not Path("history.html").exists()

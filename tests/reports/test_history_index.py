@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from bench.engine.schema import KEY
 from reports.history import collect as module
+from reports.history import reader
 from reports.history.collect import Collection, FolderError, collect
 from reports.history.index import COLUMNS, MARK, NAME, places
 from reports.history.reader import BAD, OTHER, RUN, read
@@ -202,6 +203,86 @@ def test_copies_of_a_run_are_noticed_however_they_are_formatted(folder: Path) ->
     found = collect(folder)
     assert len(found.runs) == 3
     assert sorted(found.copies) == [("ci/again.json", "0001.json"), ("z-copy.json", "0001.json")]
+
+
+def test_a_run_that_was_resumed_counts_once(folder: Path) -> None:
+    document = json.loads((folder / "0001.json").read_text())
+    document["benchmarks"] = document["benchmarks"][:20]
+    document[KEY]["stopped"] = "Ctrl-C"
+    (folder / "before.json").write_text(json.dumps(document))
+    another = json.loads(json.dumps(document))  # began in the same second, elsewhere
+    another["benchmarks"][3]["extra_info"][KEY]["timing"]["seconds"] *= 1.001
+    (folder / "another.json").write_text(json.dumps(another))
+    found = collect(folder)
+    assert found.parts == (("before.json", "0001.json"),)
+    assert found.runs["path"].to_pylist() == ["ci/17/run.json", "0001.json", "another.json", "0002.json"]
+
+
+def test_what_could_not_be_opened_once_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights change without the file's time of change; being refused is played, as root may read anything."""
+    real = Path.open
+
+    def refused(path: Path, *arguments: Any) -> Any:
+        if path.name == "0001.json":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        assert collect(folder).bad == (("0001.json", "cannot be read: Permission denied"),)
+    found = collect(folder)
+    assert found.bad == ()
+    assert len(found.runs) == 3
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def refused(path: Any) -> Any:
+        if str(path).endswith("17"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = collect(folder)
+    assert found.bad == (("ci/17", "this folder cannot be read: Permission denied"),)
+    assert len(found.runs) == 2
+
+
+def test_what_another_version_could_not_read_is_read_again_and_runs_are_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.json").write_text("{")
+    assert collect(folder).fresh == 4
+    known = module.index.COLUMNS.metadata | {module.index.READER: b"2.0 2"}
+    monkeypatch.setattr(module.index, "COLUMNS", COLUMNS.with_metadata(known))
+    found = collect(folder)
+    assert (found.fresh, found.notes) == (1, ())
+    assert collect(folder).fresh == 0
+
+
+def test_the_later_index_counts_where_a_folder_became_read_only(
+    folder: Path, shared_document: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect(folder)
+    make_history(folder, shared_document, 1, begin=3)
+    real = module.index._replace
+
+    def refused(table: Any, target: Path) -> None:
+        if target.parent == folder:
+            raise PermissionError(13, "Permission denied")
+        real(table, target)
+
+    monkeypatch.setattr(module.index, "_replace", refused)
+    os.utime(folder / NAME, (0, 0))
+    assert collect(folder).fresh == 1
+    assert collect(folder).fresh == 0
+
+
+def test_a_large_file_of_another_tool_is_not_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "trace.json").write_text('{"traceEvents": [' + ", ".join(['{"ph": "X"}'] * 100_000) + "]}")
+    monkeypatch.setattr(reader, "document_of", lambda _: pytest.fail("was decoded"))
+    assert [path for path, _ in collect(folder).others] == ["trace.json"]
 
 
 def test_a_run_without_a_date_stands_where_its_file_was_changed(folder: Path) -> None:

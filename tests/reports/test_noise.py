@@ -12,6 +12,8 @@ from reports.load import from_json
 from reports.noise import noise, of_case
 from reports.page import render
 from reports.pilotchart import pilot_chart
+from tests.reports.rendered import a_part, page_of
+from tests.reports.sample import make_run
 
 CAUSE = "others kept 0.9 of 2 cores busy <at worst>"
 REMEDY = "use --threads 1, or close what else is running"
@@ -24,6 +26,7 @@ def record_of(document: Any, index: int) -> Any:
 @pytest.fixture
 def disturbed(document: Any) -> Any:
     """The run on a disturbed machine: two cases of it were, and one of them stayed unclear."""
+    document = a_part(document)
     document[KEY]["noise"] = {"grade": "disturbed", "causes": [CAUSE, "steal 4 %"], "remedy": REMEDY}
     document[KEY]["pilots"] = [
         {"at": at, "before": before, "seconds": {"arithmetic": 1e-4 * slow, "memory": 2e-3, "calls": 5e-5}}
@@ -107,11 +110,19 @@ def test_one_pilot_is_not_drawn_and_a_quiet_run_says_so(disturbed: Any) -> None:
     assert "the machine was quiet" not in page
 
 
+def test_pilots_that_measured_nothing_are_not_drawn(disturbed: Any) -> None:
+    for pilot, seconds in zip(disturbed[KEY]["pilots"], ({"calls": 1e-5}, {}, {"memory": 1e-3}), strict=True):
+        pilot["seconds"] = seconds
+    found = noise(from_json(disturbed))
+    assert found is not None
+    assert found.chart is None
+
+
 def test_files_of_older_versions_have_no_such_part(document: Any) -> None:
     run = from_json(document)
     assert noise(run) is None
     assert of_case(run.records[0]) == ""
-    page = render(run)
+    page = page_of(make_run)
     assert 'id="noise"' not in page
     assert "#noise" not in page
 

@@ -8,17 +8,23 @@ import itertools
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from bench.engine.schema import KEY
+from reports.advice import answers
+from reports.chart import MAX_ROWS
 from reports.claims import judge
+from reports.figures import forests
+from reports.frames import frames
 from reports.html import prose
 from reports.load import Run, from_json
 from reports.page import render
 from reports.roofline import bounds
+from tests.reports.rendered import a_part, page_of
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run
 
@@ -50,24 +56,35 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module", params=[make_run, make_rich_run], ids=["plain", "rich"])
-def measured(request: pytest.FixtureRequest) -> Run:
+def make(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """A run of an older file, and one with everything that a file can have."""
-    return from_json(request.param())
+    made: Callable[[], Any] = request.param
+    return made
 
 
 @pytest.fixture(scope="module")
-def page(measured: Run) -> Page:
-    return Page(render(measured))
+def measured(make: Callable[[], Any]) -> Run:
+    return from_json(make())
 
 
 @pytest.fixture(scope="module")
-def rich_page(rich: Run) -> Page:
-    return Page(render(rich))
+def page(make: Callable[[], Any]) -> Page:
+    return Page(page_of(make))
+
+
+@pytest.fixture(scope="module")
+def plain_page() -> Page:
+    return Page(page_of(make_run))
+
+
+@pytest.fixture(scope="module")
+def rich_page() -> Page:
+    return Page(page_of(make_rich_run))
 
 
 @pytest.fixture(scope="module")
 def hostile() -> Page:
-    text = json.dumps(make_rich_run())
+    text = json.dumps(a_part(make_rich_run()))
     for name in ("square", "mlp", "784-100-10", "Unsupported", "batch_1000", "decoded", "epochs", "1/s"):
         text = text.replace(name, json.dumps(HOSTILE)[1:-1])
     return Page(render(from_json(json.loads(text))))
@@ -164,7 +181,7 @@ def test_charts_take_their_colours_from_the_page(page: Page) -> None:
 
 
 def test_colours_in_names_are_left_alone() -> None:
-    text = json.dumps(make_run()).replace("square", "#010203")
+    text = json.dumps(a_part(make_run())).replace("square", "#010203")
     assert "#010203" in Page(render(from_json(json.loads(text)))).text
 
 
@@ -183,19 +200,22 @@ def test_a_run_with_nothing_to_compare_shows_its_times(document: Any) -> None:
 
 @pytest.mark.parametrize("placements", [1, 7, 8])
 def test_few_placements_make_a_page(placements: int) -> None:
-    assert "unclear" in Page(render(from_json(make_run(placements=placements, noise=0.05)))).text
+    assert "unclear" in Page(render(from_json(a_part(make_run(placements=placements, noise=0.05))))).text
 
 
 def test_very_wide_intervals_stay_within_their_chart(document: Any) -> None:
     for one in document["benchmarks"]:
         for held in one["extra_info"][KEY]["speedups"]:
             held.update(low=held["ratio"] / 1e6, high=held["ratio"] * 1e6, verdict="unclear")
-    assert "unclear" in Page(render(from_json(document))).text
+    assert "unclear" in Page(render(from_json(a_part(document)))).text
 
 
 def test_many_cases_are_drawn_per_suite_and_bounded() -> None:
-    page = Page(render(from_json(make_run(copies=3))))
-    assert "suite mlp" in page.text or any("suite mlp" in label for label in page.attributes("aria-label"))
+    found = answers(frames(from_json(make_run(copies=3))).comparisons)
+    drawn = forests(next(one for one in found if len(one.rows) > MAX_ROWS))
+    assert any("suite mlp" in chart.title for chart in drawn)
+    numbers = [re.match(r"Forest plot of (\d+) ", chart.alternative) for chart in drawn]
+    assert all(number and int(number[1]) <= MAX_ROWS for number in numbers)
 
 
 def test_prose_keeps_numbers_with_their_units() -> None:
@@ -215,14 +235,13 @@ def test_an_option_is_not_broken_across_lines() -> None:
 
 def test_notes_of_a_case_stand_in_its_details(document: Any) -> None:
     document["benchmarks"][0]["extra_info"][KEY]["notes"] = ["compiled after 1 other case"]
-    text = render(from_json(document))
+    text = render(from_json(a_part(document)))
     assert text.index("compiled after 1 other case") > text.index('id="case-1"')
 
 
-def test_a_file_without_ceilings_says_why_there_is_no_roofline(run: Run) -> None:
-    page = Page(render(run))
-    assert "roofline" not in page.attributes("id")
-    assert "No roofline is drawn: this file holds no ceilings" in page.text
+def test_a_file_without_ceilings_says_why_there_is_no_roofline(plain_page: Page) -> None:
+    assert "roofline" not in plain_page.attributes("id")
+    assert "No roofline is drawn: this file holds no ceilings" in plain_page.text
 
 
 def test_every_part_of_a_rich_run_has_its_section_and_a_link_from_the_top(rich_page: Page) -> None:
@@ -257,9 +276,8 @@ def test_meters_stand_in_details_and_beside_the_table_in_their_units(rich_page: 
     assert re.search(r"samples per second: 4,\d\d0/s", words)
 
 
-def test_workers_are_a_column_and_a_filter_only_where_they_are_a_knob(run: Run, rich_page: Page) -> None:
+def test_workers_are_a_column_and_a_filter_only_where_they_are_a_knob(plain_page: Page, rich_page: Page) -> None:
     assert "filter-workers" in rich_page.attributes("id")
     assert rich_page.attributes("data-key").count("workers") == 1
-    plain = Page(render(run))
-    assert "filter-workers" not in plain.attributes("id")
-    assert "workers" not in plain.attributes("data-key")
+    assert "filter-workers" not in plain_page.attributes("id")
+    assert "workers" not in plain_page.attributes("data-key")

@@ -113,6 +113,10 @@ def test_a_time_of_zero_is_listed_as_failed_not_dropped() -> None:
         (lambda one: one["stats"]["data"].append("x"), "stats.data[120]: expected a finite number, got 'x'"),
         (lambda one: one["stats"].update(data=[]), "stats.data: expected at least one round"),
         (lambda one: one["stats"]["data"].append(-1.0), "stats.data: expected seconds from 0, got -1.0"),
+        (
+            lambda one: one["stats"].update(min=-1.0),
+            "stats.min: expected seconds from 0, got -1.0; a clock was set back",
+        ),
         (lambda one: one.pop("name"), "benchmarks[2].name: missing"),
         (lambda one: one.update(name="", fullname=""), "benchmarks[2].fullname: expected a name"),
         (lambda one: one.update(fullname=7), "benchmarks[2].fullname: expected text or null, got 7"),

@@ -74,3 +74,19 @@ def test_an_unclear_one_without_an_interval_needs_more_time() -> None:
 
 def test_what_is_clear_needs_nothing() -> None:
     assert to_be_clear(rows(WITHIN).assign(verdict="faster"), 90.0) == ""
+
+
+LEFT_OPEN = (1.3, 1.2, 1.4)
+
+
+def test_what_the_run_left_open_takes_cores_and_no_more_time() -> None:
+    said = to_be_clear(rows(LEFT_OPEN), 90.0)
+    assert said.startswith("To make it clear: fewer threads than free cores (`--threads`), or a quieter machine")
+    assert "--budget" not in said
+    assert "the 2 left open" in to_be_clear(rows(LEFT_OPEN, LEFT_OPEN), 90.0)
+
+
+def test_beside_those_left_open_the_others_are_told_how_much_more_time() -> None:
+    said = to_be_clear(rows(LEFT_OPEN, WITHIN), 90.0)
+    assert "To make the other one clear: about 5 times as many placements (`--budget 7m`)" in said
+    assert "To make the one left open clear: fewer threads" in said

@@ -1,0 +1,32 @@
+"""Pages of made-up runs that several tests look at, made once each; and runs with less in them, for pages of their own.
+
+Most of what the tests of the reports take is drawing charts: whoever needs only a part of a page, or any page, draws
+few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from reports.load import from_json
+from reports.page import render
+
+
+@cache
+def page_of(make: Callable[[], Any]) -> str:
+    """The report of what a function makes, as HTML."""
+    return render(from_json(make()))
+
+
+def a_part(document: Any, whole: str = "matmul.square") -> Any:
+    """The run with every workload at its first size alone, but one at all of them: nothing of a page goes missing."""
+    first: dict[str, str] = {}
+    kept = [
+        one
+        for one in document["benchmarks"]
+        if one["group"].startswith(whole)
+        or first.setdefault(one["group"].partition("[")[0], one["group"]) == one["group"]
+    ]
+    return {**document, "benchmarks": kept}

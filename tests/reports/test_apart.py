@@ -1,0 +1,72 @@
+"""Charts drawn in a process of their own are those drawn here, and drawn here where there is none."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports import apart
+from reports.__main__ import main
+from reports.apart import Drawer, both_forests, drawer
+from reports.chart import Bar
+from tests.reports.remeasured import remeasured
+
+BARS = [Bar("faster", f"case {place}", 1.1 + place, 1.0 + place, 1.2 + place, "faster") for place in range(3)]
+
+
+def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    with drawer(apart.LARGE) as drawing:
+        assert drawing.elsewhere is not None
+        assert drawing.forest(BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
+
+
+@pytest.mark.parametrize(("size", "cores"), [(apart.LARGE - 1, 2), (apart.LARGE, 1)])
+def test_small_files_and_single_cores_have_no_second_process(
+    size: int, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "cores", lambda: cores)
+    with drawer(size) as drawing:
+        assert drawing.elsewhere is None
+
+
+def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(apart, "ProcessPoolExecutor", refused)
+    with drawer(apart.LARGE) as drawing:
+        assert drawing.forest(BARS, 0.05, "f")()[0].startswith("<svg")
+
+
+def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
+    class Killed:
+        def submit(self, *_: Any) -> Future[Any]:
+            lost: Future[Any] = Future()
+            lost.set_exception(BrokenProcessPool("killed"))
+            return lost
+
+    drawn = Drawer(Killed()).forest(BARS, 0.05, "f")  # type: ignore[arg-type]
+    assert drawn() == both_forests(BARS, 0.05, "f")
+
+
+def test_the_page_of_a_comparison_is_the_same_either_way(
+    shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = []
+    for seed in (1, 2):
+        paths.append(str(tmp_path / f"{seed}.json"))
+        Path(paths[-1]).write_text(json.dumps(remeasured(shared_document, seed)))
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    pages = []
+    for least in (1, 10**9):
+        monkeypatch.setattr(apart, "LARGE", least)
+        assert main(["compare", *paths, "-o", str(tmp_path / "page.html")]) == 0
+        pages.append((tmp_path / "page.html").read_text("utf-8"))
+    assert pages[0] == pages[1]
