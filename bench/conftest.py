@@ -21,6 +21,7 @@ from bench.engine.conductor import Conductor, silent_seconds
 from bench.engine.interrupt import Interruption
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError
+from bench.engine.passing import Passing, words
 from bench.engine.profile_pass import profiling_of
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
@@ -74,8 +75,11 @@ def pytest_configure(config: pytest.Config) -> None:
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
-    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked)
+    passing = Passing()
+    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked, passing=passing)
     config.add_cleanup(conductor.close)
+    conductor.job_control.listen()
+    config.add_cleanup(conductor.job_control.restore)
     everything = options.suites is None and options.modes is None and not config.option.keyword
     if everything and not selecting_only:
         conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
@@ -87,6 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "claims_only": claims_only,
         "profiling": profiling,
         "interruption": interruption,
+        "passing": passing,
     }
     machine = _machine(conductor)
     if both is None:
@@ -276,6 +281,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for line in (
         *recovery.closing(session, _json_path(config)),
         *session.hints,
+        *(words(passing) if (passing := session.passing.record()) else ()),
         *summary.noise_of(noise),
         *summary.unclear(session.records(), noise),
     ):

@@ -22,6 +22,7 @@ import torch
 
 from bench.duet.order import COMPILER, restored
 from bench.duet.protocol import Channel, Message
+from bench.engine import pauses
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.compile import compile_into
 from bench.engine.errors import describe
@@ -31,11 +32,10 @@ from bench.engine.pace import LONG_CALL_SECONDS
 from bench.engine.rounds import undisturbed
 from bench.engine.run import Run, warm_up
 from bench.engine.task import SEED, CaseResult, Task
-from bench.engine.worker import apart
+from bench.engine.worker import apart, at_parents_end
 from suites import data
 from suites.workload import COMPILED, SuiteError
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
 _libc = ctypes.CDLL(None)
 LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the other process displaced
@@ -44,7 +44,8 @@ LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the o
 def main(channel: Channel, log: str) -> None:
     """The whole life of a worker."""
     apart(log)
-    _end_with_server()
+    at_parents_end(signal.SIGKILL)  # the server's: this process may be stopped and would stay so for ever
+    pauses.listen()
     try:
         _serve(channel)
     except (BrokenPipeError, ConnectionError):
@@ -55,12 +56,6 @@ def main(channel: Channel, log: str) -> None:
             channel.send({"fatal": f"{type(error).__name__}: {error}".split("\n")[0]})
     sys.stdout.flush()
     os._exit(0)
-
-
-def _end_with_server() -> None:
-    """When the server is killed, so is this worker: it may be stopped and would stay so for ever."""
-    if sys.platform == "linux":
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _serve(channel: Channel) -> None:
@@ -193,8 +188,8 @@ class Timed:
         run = self._runs[place]
         run.calls = calls
         try:
-            seconds = run.block().seconds
-            return {"seconds": seconds, "cpu": _cpu()}
+            block = run.block()
+            return {"seconds": block.seconds, "cpu": _cpu(), "paused": block.paused}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 

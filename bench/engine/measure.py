@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from statistics import median
-from time import perf_counter
 
 import torch
 
@@ -22,6 +21,7 @@ from bench.engine.pace import (
     stretch,
     too_slow,
 )
+from bench.engine.pauses import awake
 from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
 from bench.engine.rounds import align_blocks, alternate, undisturbed
 from bench.engine.run import Run, slow_down, warm_up
@@ -44,7 +44,7 @@ class Stages(Preparation):
 
     def warm_up(self) -> None:
         """Warm every run up and set its block length."""
-        start = perf_counter()
+        start = awake()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
         warm: list[Run] = []
         for run in (one for one in self.runs if one.prepared.case.slowdown == 1):
@@ -67,7 +67,7 @@ class Stages(Preparation):
         originals = {run.prepared.case: run for run in warm}
         for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
             self.warm_slowed(run, originals.get(run.prepared.case.original))
-        self.seconds["warming"] += perf_counter() - start
+        self.seconds["warming"] += awake() - start
 
     @staticmethod
     def reason(run: Run, error: Exception) -> str:
@@ -99,7 +99,7 @@ class Stages(Preparation):
         runs = leave_out_too_slow(
             [run for run in self.runs if run.error is None and run.skip is None],
             self.task.seconds,
-            max(0.0, self.task.most - (perf_counter() - self.begun)),
+            max(0.0, self.task.most - (awake() - self.begun)),
         )
         if not runs:
             return "failed"
@@ -115,12 +115,12 @@ class Stages(Preparation):
         set_repeats(runs)
         rounds = rounds_per_placement(runs, share)
         stretch(runs, rounds, share)
-        start = perf_counter()
+        start = awake()
         gauge = Gauge()
 
         def told(_: int) -> None:
             gauge.sample()
-            self.tell("timing", min(1.0, (perf_counter() - start) / share))
+            self.tell("timing", min(1.0, (awake() - start) / share))
 
         stop = alternate(
             runs, comparisons, fresh, Stopping(share, asked=ASKED_TO_STOP.is_set), rounds, self.rng, self.reason, told
@@ -128,7 +128,7 @@ class Stages(Preparation):
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed
-        self.seconds["warming"] += perf_counter() - start - timed
+        self.seconds["warming"] += awake() - start - timed
         return stop
 
     def move(self, runs: Sequence[Run]) -> None:
@@ -169,7 +169,7 @@ class Stages(Preparation):
             result.error, result.skip = run.error, run.skip
             result.too_slow = run.seconds if run.skip else None
             result.calls, result.cold = run.calls, run.cold
-            result.blocks = run.blocks
+            result.blocks, result.left_out = run.blocks, run.left_out
             if COUNTS_INTERRUPTIONS:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
                 result.interruptions = run.interruptions

@@ -172,6 +172,7 @@ def family_entry(
         "spent": asdict(spent) | {"slow": [[case.id, seconds] for case, seconds in spent.slow]},
         "timed": None if timed is None else timed.to_json(),
         "warnings": session.warnings,
+        "passing": session.passing.record(),
         "hints": session.hints,
         "gpus": session.timeline.news(),
     }
@@ -228,6 +229,7 @@ def restore(session: State, content: Content) -> None:
     for entry in (one for one in entries if one["kind"] == "family"):
         session.warnings[:] = dict.fromkeys([*entry["warnings"], *before])
         session.hints[:] = dict.fromkeys([*session.hints, *entry["hints"]])
+        session.passing.restore(entry.get("passing"))
     began = next((entry for entry in entries if entry["kind"] == "began"), None)
     session.startup = began["startup"] if began else 0.0
     session.spent = (at - began["at"], began["set_aside"]) if began else None

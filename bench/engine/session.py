@@ -120,7 +120,8 @@ class Session(State):
         self.show(f"{self._place()} {family.name} · {self._left()}")
         if not self.check_only:
             self._pilots_before(family.name)
-        started = monotonic()
+        started, awake = monotonic(), self.passing.awake
+        began = awake()
         try:
             result = self.conductor.measure(self._task(family, seconds), listen)
         except WorkerError as error:
@@ -132,7 +133,7 @@ class Session(State):
         if interrupted and any(one.blocks and len(one.blocks) < MIN_PLACEMENTS for one in result.results):
             raise StoppedError
         timing = result.seconds["timed"] + result.seconds["warming"]
-        fixed, slow = monotonic() - started - timing, too_slow(result.results)
+        fixed, slow = awake() - began - timing, too_slow(result.results)
         self._done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, again=interrupted))
         if self.check_only:
             found = {each.case: each for each in result.results}
@@ -198,6 +199,7 @@ class Session(State):
             extra,
             asked_for=self.options.budget_given,
             spent=spent,
+            now=self.passing.awake,
         )
         for family, known in self.learned:
             self.budget.done(family, known.fixed, known.timing)

@@ -16,6 +16,7 @@ from bench.engine.interrupt import Interruption
 from bench.engine.journal import Entry, Journal
 from bench.engine.machine import Machine
 from bench.engine.options import Options
+from bench.engine.passing import Passing
 from bench.engine.profile_pass import Profiling
 from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip
@@ -38,6 +39,7 @@ class State:
         claims_only: collect what claims need, of any tier (``-m claims``).
         data: the name of the data set that ``--data`` stands for.
         profiling: what ``--profile`` asks for.
+        passing: whether its time passes as it should; the conductor's.
     """
 
     options: Options
@@ -51,6 +53,7 @@ class State:
     profiling: Profiling | None = None
     show: Callable[[str], None] = lambda _: None
     interruption: Interruption = field(default_factory=Interruption)
+    passing: Passing = field(default_factory=Passing)
 
     resumable = True  # whether it keeps a journal
 
