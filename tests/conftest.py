@@ -1,8 +1,15 @@
 """What holds for all tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The same few examples each time: what tests hold must not depend on luck or on the machine's speed.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,10 +32,11 @@ from bench.engine.pace import LONG_CALL_SECONDS
 from bench.engine.rounds import undisturbed
 from bench.engine.run import Run, warm_up
 from bench.engine.task import SEED, CaseResult, Task
-from bench.engine.worker import apart, at_parents_end
+from bench.engine.worker import apart
 from suites import data
 from suites.workload import COMPILED, SuiteError
 
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
 _libc = ctypes.CDLL(None)
 LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the other process displaced
@@ -44,7 +45,7 @@ LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the o
 def main(channel: Channel, log: str) -> None:
     """The whole life of a worker."""
     apart(log)
-    at_parents_end(signal.SIGKILL)  # the server's: this process may be stopped and would stay so for ever
+    _end_with_server()
     pauses.listen()
     try:
         _serve(channel)
@@ -56,6 +57,12 @@ def main(channel: Channel, log: str) -> None:
             channel.send({"fatal": f"{type(error).__name__}: {error}".split("\n")[0]})
     sys.stdout.flush()
     os._exit(0)
+
+
+def _end_with_server() -> None:
+    """When the server is killed, so is this worker: it may be stopped and would stay so for ever."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _serve(channel: Channel) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+GO_ON = 'read _; kill -s CONT -- "-$0"'  # once the other end of its input is closed
 STOP = getattr(signal, "SIGTSTP", None)  # Windows has none
 
 
@@ -34,13 +37,30 @@ class JobControl:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._signal(signal.SIGSTOP)
-        try:
+        with contextlib.nullcontext() if self.group is None else stopped(self.group):
             signal.raise_signal(signal.SIGSTOP)  # to this thread, so that it does not go on before it is continued
-        finally:
-            self._signal(signal.SIGCONT)
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.group is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.group, number)
+
+@contextlib.contextmanager
+def stopped(group: int) -> Iterator[None]:
+    """A process group stands still, until the end of this context or of this process, however that ends.
+
+    What is stopped cannot notice that this process is gone: a shell does, and lets it go on, to end by itself.
+    """
+    try:
+        guard = subprocess.Popen(
+            ["sh", "-c", GO_ON, str(group)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # what stops this process must not stop it
+        )
+    except OSError:  # no shell, or no room for a process
+        yield
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        guard.communicate()

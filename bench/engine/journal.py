@@ -54,7 +54,10 @@ def decode(line: bytes) -> Entry | None:
         return None
     if line[len(JOURNAL) : start] != b"%08x" % zlib.crc32(body):
         return None
-    entry = json.loads(body)
+    try:
+        entry = json.loads(body)
+    except (ValueError, RecursionError):  # none of ours
+        return None
     return entry if isinstance(entry, dict) else None
 
 

@@ -7,7 +7,6 @@ It runs in a process group of its own with its output in a file, so that whateve
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import multiprocessing
@@ -24,7 +23,6 @@ from typing import Any
 
 from bench.engine import pauses
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 ASKED_TO_STOP = threading.Event()  # the run is to end: what is being timed is finished with what there is
 PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
 
@@ -48,7 +46,6 @@ class Answer:
 def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:
     """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
     apart(log)
-    at_parents_end(signal.SIGCONT)  # it may be stopped, and would not notice that pytest is gone
     pauses.listen()
     threading.Thread(target=_heed_parent, args=(orders,), daemon=True).start()
 
@@ -84,12 +81,6 @@ def apart(log: str) -> None:
     # As in a user's own process. Left alone, a workload's processes would come from the run's fork server:
     # slower, without what was loaded since, and outside this process group, so that they would outlive it.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
-
-
-def at_parents_end(number: signal.Signals) -> None:
-    """Send this process a signal when what forked it ends, however that ends (prctl(2); Linux alone)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _heed_parent(orders: Connection) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from bench.engine.schema import PROFILED_CALL
 
 MAX_BYTES = 600 * 2**20  # unpacked
 CHUNK = 2**20
+MOST_ALLOCATED = 2**63  # bytes
+LARGEST = 1e18  # microseconds: thirty thousand years
 HOST = {"cpu_op": "operator", "user_annotation": "annotation", "python_function": "python"}
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 
@@ -83,7 +84,7 @@ def _read(content: bytes) -> Trace:
     calls, host, device, allocations = [], [], [], []
     for event in events:
         kind = event.get("cat")
-        if kind in HOST or kind in DEVICE:
+        if isinstance(kind, str) and (kind in HOST or kind in DEVICE):
             span = _span(event, kind)
             if span is None:
                 continue
@@ -173,11 +174,11 @@ def _allocation(event: dict[str, Any]) -> Allocation | None:
     if not isinstance(args, dict) or not _number(at):
         return None
     size, address = args.get("Bytes"), args.get("Addr")
-    if not isinstance(size, int) or not isinstance(address, int):
+    if not isinstance(size, int) or not isinstance(address, int) or abs(size) >= MOST_ALLOCATED:
         return None
     thread = (str(event.get("pid")), str(event.get("tid")))
     return Allocation(float(at), size, address, args.get("Device Type") == 0, thread)
 
 
 def _number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST

@@ -203,5 +203,5 @@ def interleaved() -> None:
         add(name, fault)
 
 
+add("stopped", stop_and_go_on())  # first, while there is time for it
 interleaved()
-add("stopped", stop_and_go_on())
