@@ -32,6 +32,7 @@ from suites.workload import SuiteError, cores
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
+NO_KEYWORDS: dict[str, Any] = {}
 PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision", "workers")
 
 
@@ -212,8 +213,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     """A run that ends early still hands over what it has measured; other items are passed over."""
+    terminal.forget_stages(item.config)
     session = item.config.stash[SESSION]
     return None if CASE not in item.stash or session.reaches(item.stash[CASE]) else True
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Of what has passed nobody asks for its keywords, of which pytest keeps a copy for each report."""
+    if report.passed:
+        report.keywords = NO_KEYWORDS
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -251,7 +259,7 @@ def measured(
             with contextlib.suppress(NotMeasuredError):
                 replay.replay(item, benchmark, [0.0], refuse)
             pytest.fail(outcome, pytrace=False)
-        benchmark.extra_info[KEY] = outcome
+        benchmark.extra_info[KEY] = outcome["case"]["id"]  # in the JSON its record stands there
         replay.replay(item, benchmark, samples(outcome))
 
     return measure
@@ -259,7 +267,13 @@ def measured(
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the run's own record to the JSON."""
-    output_json[KEY] = config.stash[SESSION].run_record()
+    session = config.stash[SESSION]
+    output_json[KEY] = session.run_record()
+    replay.as_lists(output_json["benchmarks"])
+    records = {record["case"]["id"]: record for record in session.records()}
+    for one in output_json["benchmarks"]:
+        if isinstance(name := one["extra_info"].get(KEY), str):
+            one["extra_info"][KEY] = records[name]
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,7 +14,7 @@ from bench.engine.task import CaseResult, FamilyResult
 from bench.engine.telemetry import Telemetry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """How often blocks were interrupted.
 
@@ -47,7 +47,7 @@ class Interrupted:
         )
 
 
-@dataclass
+@dataclass(slots=True)
 class Timed:
     """A family that was timed, from when to when (seconds into the run).
 

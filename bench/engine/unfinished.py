@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bench.engine.journal import Content, Entry
+from bench.engine.outcomes import outcome_of
 from bench.engine.passing import words
 from bench.engine.record import highest
-from bench.engine.resume import finished, outcome_of
+from bench.engine.resume import finished
 from bench.engine.schema import KEY
 from bench.engine.timed import Timed
 from bench.engine.watch import noise_of
