@@ -189,11 +189,12 @@ class Journal:
     def read(self, place: Place) -> Entry | None:
         """An entry that was added before; None if it cannot be read any more."""
         try:
-            os.lseek(self._handle, place.start, os.SEEK_SET)  # what is added goes to the end all the same
-            line = os.read(self._handle, place.length)
+            # While it is written, by its descriptor: the folder may have vanished.
+            with os.fdopen(os.dup(self._handle), "rb") if self._handle >= 0 else self.path.open("rb") as file:
+                file.seek(place.start)  # what is added goes to the end all the same
+                return decode(file.read(place.length))
         except OSError:
             return None
-        return decode(line)
 
     def close(self) -> None:
         """Leave it where it is."""

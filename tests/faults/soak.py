@@ -69,10 +69,10 @@ def growth(samples: list[Sample], first: int, last: int) -> tuple[float, int]:
     return bytes_more, round(median(one.descriptors for one in late) - median(one.descriptors for one in early))
 
 
-def many(traces: Traces, run: Path, families: int, *options: str, budget: str) -> Bench:
-    """A run of so many families; its output goes nowhere, as nobody may be reading it."""
+def many(traces: Traces, run: Path, families: int, *options: str, budget: str, quiet: bool = True) -> Bench:
+    """A run of so many families; quiet, its output goes nowhere, as nobody may be reading it."""
     traces.environment[NUMBER] = str(families)
-    return Bench(traces, run, *options, suite=MANY, budget=budget, quiet=True)
+    return Bench(traces, run, *options, suite=MANY, budget=budget, quiet=quiet)
 
 
 def memory(families: int, *options: str) -> bool:
@@ -80,14 +80,16 @@ def memory(families: int, *options: str) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
         began = monotonic()
-        bench = many(Traces(folder), folder / "run.json", families, *options, budget=f"{families}s")
+        options = options or ("-p", "tests.faults.hurried")
+        bench = many(Traces(folder), folder / "run.json", families, *options, budget="10h")
         samples = watched(bench)
         print(f"{families} families in {monotonic() - began:.0f} s, exit code {bench.process.returncode}")
         for number in range(0, families + 1, max(families // 10, 1)):
             one = next((one for one in samples if one.families >= number), samples[-1])
             print(f"{one.families:6} families: {one.bytes / 2**20:6.1f} MiB, {one.descriptors} descriptors")
-        more, descriptors = growth(samples, FROM, families)
-        print(f"from {FROM} to {families} families: {more / 1e6:+.1f} MB, {descriptors:+} descriptors")
+        first = min(FROM, families // 2)
+        more, descriptors = growth(samples, first, families)
+        print(f"from {first} to {families} families: {more / 1e6:+.1f} MB, {descriptors:+} descriptors")
         print(f"at the most, while the JSON was written: {max(one.bytes for one in samples) / 2**20:.0f} MiB")
         return bench.process.returncode == 0 and more < MOST_GROWTH and not descriptors
     finally:
@@ -95,8 +97,9 @@ def memory(families: int, *options: str) -> bool:
 
 
 def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
-    """Whether a run that is killed at so many random moments and resumed each time ends with an undisturbed one's cases,
-    and with the very measurements that its journal held.
+    """Whether a run that is killed at so many random moments ends with an undisturbed one's cases.
+
+    It is resumed each time; what its journal held has to be in the end what it was.
     """
     chance = random.Random(seed)
     families = families or 6 * number
@@ -124,9 +127,7 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
             lost += sum(now.get(case) != value for case, value in known.items())
             known = now
             done.append(len(known))
-            print(
-                f"kill {killed:2} {moment:4.1f} s after {'a family' if begun else 'the start'}: {len(known)} cases known"
-            )
+            print(f"kill {killed:2}, {moment:.1f} s after {'a family' if begun else 'the start'}: {len(known)} known")
         bench = many(traces, run, families, "--resume", budget="30m")
         bench.process.wait()
         found = timing(records(run))
@@ -134,7 +135,8 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
         expected = {f"many.add[n={n}] cpu eager fp32" for n in range(1, families + 1)}
         left = [] if until(lambda: not traces.processes(), 20) else traces.processes()
         print(
-            f"{killed} kills: {len(found)} of {families} cases in the end, {lost} measurements lost, {left or 'no'} orphans"
+            f"{killed} kills: {len(found)} of {families} cases in the end, {lost} measurements lost, "
+            f"{left or 'no'} processes left"
         )
         return killed == number and set(found) == expected and not lost and not left
     finally:
