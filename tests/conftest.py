@@ -2,14 +2,24 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
-from hypothesis import settings
 
-# The same few examples each time: what tests hold must not depend on luck or on the machine's speed.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
-settings.register_profile("thorough", deadline=None, max_examples=1000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+@cache
+def _settle_hypothesis() -> None:
+    """The same few examples each time: what tests hold must not depend on luck or on the machine's speed."""
+    from hypothesis import settings
+
+    settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
+    settings.register_profile("thorough", deadline=None, max_examples=1000)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+def pytest_pycollect_makemodule() -> None:
+    """Before a module of tests is imported; a ``pytest bench/`` that tests start loads this file, too."""
+    _settle_hypothesis()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ import torch
 
 from bench.engine.afterwards import passes
 from bench.engine.check import has_nan, observed
-from bench.engine.errors import describe
+from bench.engine.errors import describe, unusable
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.inputs import settle_allocator
 from bench.engine.pace import (
@@ -62,17 +62,19 @@ class Stages(Preparation):
                 warm_up(run, share)
                 warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                run.error = describe(error, case.source)
+                run.error = self.reason(run, error)
         align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
         for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
             self.warm_slowed(run, originals.get(run.prepared.case.original))
         self.seconds["warming"] += awake() - start
 
-    @staticmethod
-    def reason(run: Run, error: Exception) -> str:
-        """Why a run failed."""
-        return describe(error, run.prepared.case.source)
+    def reason(self, run: Run, error: Exception) -> str:
+        """Why a run failed; of a GPU that can be used no more the first one that did is to blame."""
+        case = run.prepared.case
+        if self.broken is None and unusable(case.device):
+            self.broken = case
+        return describe(error, case.source)
 
     def comparisons(self, runs: Sequence[Run]) -> list[tuple[int, int]]:
         """Indices into ``runs``: (what a case is held against, the case)."""
@@ -92,7 +94,7 @@ class Stages(Preparation):
         try:
             slow_down(run, whole)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
-            run.error = describe(error, run.prepared.case.source)
+            run.error = self.reason(run, error)
 
     def time(self) -> str:
         """Placements × rounds; returns why they stopped."""
@@ -157,7 +159,7 @@ class Stages(Preparation):
                 try:
                     tensors = observed(self.workload, run.prepared.inputs, run.call())
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                    run.error = f"after its timing, {describe(error, run.prepared.case.source)}"
+                    run.error = f"after its timing, {self.reason(run, error)}"
                     continue
                 if any(has_nan(tensor) for tensor in tensors):
                     run.error = "its result turned NaN while it was being timed; keep its state bounded"
@@ -203,9 +205,11 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
         # The stance is set before warm-up: a case that recompiles then has not settled.
         with undisturbed():
             stages.warm_up()
-            stop = stages.time()
-            if stop != INTERRUPTED:
+            stop = "failed" if stages.broken else stages.time()
+            if stop != INTERRUPTED and not stages.broken:
                 stages.after()
-        stages.still_finite()
+        if not stages.broken:
+            stages.still_finite()
     stages.finish()
-    return FamilyResult(list(stages.results.values()), stop, stages.seconds, stages.telemetry)
+    results = list(stages.results.values())
+    return FamilyResult(results, stop, stages.seconds, stages.telemetry, broken=stages.broken)

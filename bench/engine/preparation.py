@@ -16,7 +16,7 @@ from bench.engine.case import Case, workload_of
 from bench.engine.check import CheckError, check, observed, poison, reference_result
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
-from bench.engine.errors import describe, free_device_memory
+from bench.engine.errors import describe, free_device_memory, unusable
 from bench.engine.graph import CaptureError, skipped_graphs
 from bench.engine.inputs import Placements
 from bench.engine.passes import context_bytes
@@ -91,6 +91,9 @@ class Preparation:
                 return
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
+                if unusable(device):
+                    self.broken = case
+                    return
                 free_device_memory(error)
                 del error
                 gc.collect()  # what the failed call made, such as a loader's processes, ends now

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults import table
 from tests.faults.run import WORKLOADS, Bench, records
+from tests.faults.soak import watched
 
 HOSTILE = WORKLOADS / "hostile.py"
 
@@ -29,8 +31,15 @@ def traces() -> Iterator[Traces]:
 def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of all of them."""
     run = tmp_path_factory.mktemp("hostile") / "run.json"
-    code, output = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s").end()
+    bench = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s")
+    with ThreadPoolExecutor(1) as beside:
+        watching = beside.submit(watched, bench)
+        code, output = bench.end()
+        seen = watching.result()
     assert code == 1, output
+    # Between two workers only what the run needs is open, after its last as after its first.
+    counts = [one.descriptors for one in seen if one.families]
+    assert min(counts[-len(counts) // 3 :]) <= min(counts[: len(counts) // 3])
     about = json.loads(run.read_text())["torchduet"]
     assert about["unreached"] == []
     assert "stopped" not in about
@@ -98,8 +107,10 @@ except OSError as error:
 
 
 def test_the_table_in_the_documentation_is_current(pytestconfig: pytest.Config) -> None:
-    modules = [importlib.import_module(f"tests.faults.{file.stem}") for file in Path(__file__).parent.glob("test_*.py")]
-    for fault, _, test in table.RUN:
+    names = [f"tests.faults.{file.stem}" for file in Path(__file__).parent.glob("test_*.py")]
+    names += [f"tests.bench.{name}" for name in table.BESIDE]
+    modules = [importlib.import_module(name) for name in names]
+    for fault, _, test in (*table.RUN, *table.GPU):
         assert any(hasattr(module, test) for module in modules), fault
     if not pytestconfig.getoption("write_table", False):
         assert table.DOCUMENT.read_text() == table.document(), "run `pytest tests/faults --write-table`"
