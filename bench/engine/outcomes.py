@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from bench.engine.case import Case
 from bench.engine.journal import Journal, Place
@@ -39,19 +38,20 @@ def outcome_of(entry: Mapping[str, object]) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Away:
-    """A family's outcomes elsewhere, and how to get them back: case id → outcome."""
+    """A family's outcomes elsewhere: in the journal, or here as packed JSON."""
 
-    cases: tuple[Case, ...]
-    bring: Callable[[], Mapping[str, Outcome]]
+    cases: Sequence[Case]
+    journal: Journal | None
+    where: Place | bytes
 
-
-def _from_journal(journal: Journal, place: Place) -> dict[str, Outcome]:
-    entry = journal.read(place)
-    return {} if entry is None else {case: outcome_of(one) for case, one in entry["outcomes"].items()}
-
-
-def _unpacked(content: bytes) -> dict[str, Outcome]:
-    return {case: outcome_of(one) for case, one in json.loads(zlib.decompress(content)).items()}
+    def bring(self) -> dict[str, Outcome]:
+        """Case id → outcome; of those that cannot be read any more there is none."""
+        if isinstance(self.where, bytes):
+            entries = json.loads(zlib.decompress(self.where))
+        else:
+            assert self.journal is not None
+            entries = (self.journal.read(self.where) or {"outcomes": {}})["outcomes"]
+        return {case: outcome_of(one) for case, one in entries.items()}
 
 
 class Outcomes(MutableMapping[Case, Outcome]):
@@ -70,10 +70,9 @@ class Outcomes(MutableMapping[Case, Outcome]):
         if not any("record" in one for one in here.values()):
             return
         if journal is not None and place is not None:
-            away = _Away(tuple(cases), partial(_from_journal, journal, place))
+            away = _Away(cases, journal, place)
         else:
-            content = zlib.compress(json.dumps(here, separators=(",", ":")).encode(), 1)
-            away = _Away(tuple(cases), partial(_unpacked, content))
+            away = _Away(cases, None, zlib.compress(json.dumps(here, separators=(",", ":")).encode(), 1))
         self._found.update((case, away) for case in cases if case.id in here)
 
     def of(self, cases: Sequence[Case]) -> Mapping[str, Outcome]:

@@ -13,6 +13,8 @@ from bench.engine.record import Outcome
 from bench.engine.task import CaseResult, FamilyResult
 from bench.engine.telemetry import Telemetry
 
+NO_GPU: Mapping[str, float] = {}  # one for all: thousands are kept
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
@@ -99,8 +101,9 @@ def timed(
     if not any(one.meters for one in results):  # what notes phases of its own may do other work each time
         drifted = drift(one.blocks for one in results if one.blocks and one.error is None)
     by_id = {case.id: outcome for case, outcome in outcomes.items()}
-    each = {one.case.id: interruptions([one]) for one in results}
-    return Timed(*times, telemetry, drifted, interruptions(results), each, dict(gpu), outcomes=by_id)
+    whole = interruptions(results)
+    each = {one.case.id: interruptions([one]) if len(results) > 1 else whole for one in results}
+    return Timed(*times, telemetry, drifted, whole, each, gpu or NO_GPU, outcomes=by_id)
 
 
 def interruptions(results: Sequence[CaseResult]) -> Interrupted:

@@ -24,7 +24,7 @@ from tests.faults.run import WORKLOADS, Bench, journaled, records, timing
 MANY = WORKLOADS / "many.py"
 NUMBER = "TORCHDUET_TEST_FAMILIES"
 FROM = 500  # families: what is imported and cached has been by then
-MOST_GROWTH = 20 * 2**20  # bytes
+MOST_GROWTH = 20e6  # bytes
 EVERY_SECONDS = 0.2
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -109,7 +109,7 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
         run, lost, done, killed = folder / "run.json", 0, [], 0
         known: dict[str, object] = {}
         while killed < number:
-            bench = many(traces, run, families, "--resume", budget="30m")
+            bench = many(traces, run, families, "-p", "tests.faults.hurried", "--resume", budget="10h")
             begun = chance.random() < 0.7  # else at any moment, its start among them
             if begun:
                 before = bench.families()
@@ -119,6 +119,7 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
             moment = chance.uniform(0.0, 2.0 if begun else 8.0)
             sleep(moment)
             if bench.process.poll() is not None:
+                print(f"it ended by itself with exit code {bench.process.returncode}")
                 break
             bench.signal(signal.SIGKILL)
             bench.process.wait()
@@ -128,8 +129,8 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
             known = now
             done.append(len(known))
             print(f"kill {killed:2}, {moment:.1f} s after {'a family' if begun else 'the start'}: {len(known)} known")
-        bench = many(traces, run, families, "--resume", budget="30m")
-        bench.process.wait()
+        bench = many(traces, run, families, "-p", "tests.faults.hurried", "--resume", budget="10h")
+        assert bench.process.wait() == 0
         found = timing(records(run))
         lost += sum(found.get(case) != value for case, value in known.items())
         expected = {f"many.add[n={n}] cpu eager fp32" for n in range(1, families + 1)}

@@ -7,12 +7,14 @@ runs of every kind, plain ones, and journals whose checksums fit.
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import sys
 import tempfile
 import traceback
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -98,20 +100,29 @@ def fault(content: bytes, path: Path) -> tuple[str, str]:
     return "read", ""
 
 
-def main(number: int, first: int = 0) -> int:
-    """Reads so many files; 1 where any was a fault, or all together took too much time or memory."""
-    began, counted, faults = monotonic(), Counter[str](), []
+def part(seeds: range) -> tuple[Counter[str], list[str], int]:
+    """Reads the files of these seeds: how many of each outcome, the faults, and bytes of memory taken beyond good files."""
+    counted, faults = Counter[str](), []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.json"
         for content in _whole():
             assert fault(content, path)[0] == "read"
         before = _most_memory()
-        for seed in range(first, first + number):
+        for seed in seeds:
             what, said = fault(mutated(seed), path)
             counted[what] += 1
             if what == "fault":
                 faults.append(f"seed {seed}: {said}")
-    seconds, growth = monotonic() - began, _most_memory() - before
+    return counted, faults, _most_memory() - before
+
+
+def main(number: int, first: int = 0) -> int:
+    """Reads so many files, on all cores; 1 where any was a fault, or all together took too much time or memory."""
+    began, cores = monotonic(), os.cpu_count() or 1
+    with ProcessPoolExecutor(cores) as pool:
+        done = list(pool.map(part, [range(first + core, first + number, cores) for core in range(cores)]))
+    counted, seconds = sum((one[0] for one in done), Counter[str]()), monotonic() - began
+    faults, growth = [fault for one in done for fault in one[1]], max(one[2] for one in done)
     print(f"{number} files in {seconds:.0f} s, {growth / 2**20:.0f} MiB more memory at most: {dict(counted)}")
     print("\n".join(faults[:10]))
     return int(bool(faults) or growth > MOST_GROWTH or seconds > MOST_SECONDS)
