@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 GO_ON = 'read _; kill -s CONT -- "-$0"'  # once the other end of its input is closed
-STOP = getattr(signal, "SIGTSTP", None)  # Windows has none
+STOP: Any = getattr(signal, "SIGTSTP", None)  # Windows has none
 
 
 class JobControl:

@@ -101,7 +101,7 @@ def fault(content: bytes, path: Path) -> tuple[str, str]:
 
 
 def part(seeds: range) -> tuple[Counter[str], list[str], int]:
-    """Reads the files of these seeds: how many of each outcome, the faults, and bytes of memory taken beyond good files."""
+    """Reads the files of these seeds: how many of each outcome, the faults, and bytes of memory beyond good files'."""
     counted, faults = Counter[str](), []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.json"

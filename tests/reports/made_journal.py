@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from bench.engine.schema import KEY
@@ -27,8 +28,9 @@ def made_journal(document: Any = None) -> Entries:
     return [{"kind": "run", "format": 1, "identity": {}, "run": about, "plan": plan}, *found[:-1]]
 
 
+@cache
 def entries() -> Entries:
-    """One of few families, with an entry of every kind."""
+    """One of few families, with an entry of every kind; not to be changed."""
     document = make_run(placements=9, rounds=2)
     header, *families = made_journal({**document, "benchmarks": document["benchmarks"][:12]})
     seen = Interrupted(0.01, 3.0, loaders=False)
