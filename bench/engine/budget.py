@@ -37,7 +37,7 @@ class Budget:
         asked_for: the user has set it, so that it is kept to; a tier's own may be overdrawn by a minute rather
             than leave families out.
         spent: seconds of it that are gone already, in a run that is resumed.
-        now: seconds of a clock.
+        now: seconds of a clock (default: the monotonic one).
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Budget:
         *,
         asked_for: bool = True,
         spent: float = 0.0,
-        now: Callable[[], float] = monotonic,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        self._extra, self._now = extra, now
-        self._deadline = now() + seconds - spent
+        self._extra, self._now = extra, now or monotonic
+        self._deadline = self._now() + seconds - spent
         self._tolerated = TOLERANCE * seconds if asked_for else TOLERATED_SECONDS
         self._left = list(families)
         self._call_seconds = call_seconds or {}

@@ -192,8 +192,9 @@ BESIDE = ("test_left_behind", "test_pauses", "test_graph")  # of tests/bench, wh
 
 HEAD = """# What becomes of a run when something goes wrong
 
-Each fault is injected by a test with a real process and a real signal (`pytest tests/faults`); this table is
-made of what those tests hold true (`pytest tests/faults --write-table`). After each of them no process, no
+Each fault is injected by a test with a real process and a real signal (`pytest tests/faults`), but for GPUs, clocks
+and suspended machines, which are fakes; this table is made of what those tests hold true (`pytest tests/faults
+--write-table`). After each of them no process, no
 shared memory and no temporary folder is left; the folder of a run that was killed by SIGKILL is removed by the next.
 
 """
