@@ -204,8 +204,7 @@ TAIL = """
 ## What is not covered
 
 A duet (`--against…`) keeps no journal: its second stage judges by fresh pairs of both sides' processes, which nobody
-can go on with. When pytest dies in the middle of one, all that it measured is lost, twice a tier's budget at the most;
-Ctrl-C ends it at once, too, and writes nothing. Its processes end with it.
+can go on with. When pytest dies in the middle of one, all that it measured is lost; its processes end with it.
 
 Windows has no signals to stop a process, and no locks on files here: two runs do not notice each other there.
 
