@@ -14,10 +14,10 @@ import msgspec
 
 from bench.engine.schema import Record, RunRecord
 
-# Only with three digits of exponent, or so many before the point, is a number beyond what ``contract`` lets through.
+# Only with three digits of exponent, or 19 before the point, is a number beyond what ``contract`` lets through.
 # One pattern for each first letter, which is searched for many times faster than either.
 PERHAPS_TOO_LARGE = tuple(
-    map(re.compile, (rb"e\+?[0-9]{3,}[\s,\]}]", rb"E\+?[0-9]{3,}[\s,\]}]", rb"[\s:,\[-][0-9]{100}"))
+    map(re.compile, (rb"e\+?[0-9]{3,}[\s,\]}]", rb"E\+?[0-9]{3,}[\s,\]}]", rb"[\s:,\[-][0-9]{19}"))
 )
 
 
