@@ -163,6 +163,26 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """10,000 mutated files through the readers, in a minute at the most, and many examples of every property.
+
+    Another ``-- SEED`` throws others.
+    """
+    install(session, "[test]")
+    session.run("python", "-m", "tests.reports.fuzz", "10000", *session.posargs)
+    properties = ("tests/reports/test_readers_properties.py", "tests/bench/test_statistics_properties.py")
+    session.run("pytest", "-q", *properties, env={"HYPOTHESIS_PROFILE": "thorough"})
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """A run of 5,000 families, and one that is killed 20 times: about half an hour."""
+    install(session, "[test]")
+    session.run("python", "-u", "-m", "tests.faults.soak", "kills", "20")
+    session.run("python", "-u", "-m", "tests.faults.soak", "memory", "5000")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, format and types."""
     install(session, "[lint]")

@@ -21,6 +21,7 @@ from bench.engine.conductor import Conductor, silent_seconds
 from bench.engine.interrupt import Interruption
 from bench.engine.machine import Machine
 from bench.engine.options import OptionError
+from bench.engine.passing import Passing, words
 from bench.engine.profile_pass import profiling_of
 from bench.engine.record import Skip
 from bench.engine.schema import KEY
@@ -31,6 +32,7 @@ from suites.workload import SuiteError, cores
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
+NO_KEYWORDS: dict[str, Any] = {}
 PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision", "workers")
 
 
@@ -74,8 +76,11 @@ def pytest_configure(config: pytest.Config) -> None:
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
-    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked)
+    passing = Passing()
+    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked, passing=passing)
     config.add_cleanup(conductor.close)
+    conductor.job_control.listen()
+    config.add_cleanup(conductor.job_control.restore)
     everything = options.suites is None and options.modes is None and not config.option.keyword
     if everything and not selecting_only:
         conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
@@ -87,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "claims_only": claims_only,
         "profiling": profiling,
         "interruption": interruption,
+        "passing": passing,
     }
     machine = _machine(conductor)
     if both is None:
@@ -207,8 +213,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     """A run that ends early still hands over what it has measured; other items are passed over."""
+    terminal.forget_stages(item.config)
     session = item.config.stash[SESSION]
     return None if CASE not in item.stash or session.reaches(item.stash[CASE]) else True
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Of what has passed nobody asks for its keywords, of which pytest keeps a copy for each report."""
+    if report.passed:
+        report.keywords = NO_KEYWORDS
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -246,7 +259,7 @@ def measured(
             with contextlib.suppress(NotMeasuredError):
                 replay.replay(item, benchmark, [0.0], refuse)
             pytest.fail(outcome, pytrace=False)
-        benchmark.extra_info[KEY] = outcome
+        benchmark.extra_info[KEY] = outcome["case"]["id"]  # in the JSON its record stands there
         replay.replay(item, benchmark, samples(outcome))
 
     return measure
@@ -254,7 +267,13 @@ def measured(
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the run's own record to the JSON."""
-    output_json[KEY] = config.stash[SESSION].run_record()
+    session = config.stash[SESSION]
+    output_json[KEY] = session.run_record()
+    replay.as_lists(output_json["benchmarks"])
+    records = {record["case"]["id"]: record for record in session.records()}
+    for one in output_json["benchmarks"]:
+        if isinstance(name := one["extra_info"].get(KEY), str):
+            one["extra_info"][KEY] = records[name]
 
 
 @pytest.hookimpl(trylast=True)
@@ -276,6 +295,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for line in (
         *recovery.closing(session, _json_path(config)),
         *session.hints,
+        *(words(passing) if (passing := session.passing.record()) else ()),
         *summary.noise_of(noise),
         *summary.unclear(session.records(), noise),
     ):

@@ -26,7 +26,7 @@ def document(content: bytes) -> Any:
         return document(parse(content, "this file"))
     except JournalError as error:
         raise ContractError(str(error).removeprefix("this file ")) from None
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ContractError(
             f"is a journal whose entries are not those of a run ({type(error).__name__}: {error})"
         ) from None

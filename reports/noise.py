@@ -76,6 +76,9 @@ def of_case(record: Record) -> str:
         blocks = sum(len(rounds) for rounds in timing["blocks"])
         number = sum(timing["disturbed"])
         parts.append(f"{number:,} of {blocks:,} blocks {'was' if number == 1 else 'were'} interrupted; all count")
+    if left_out := timing.get("left_out", 0):
+        were = "1 more was" if left_out == 1 else f"{left_out:,} more were"
+        parts.append(f"{were} left out and taken again: the process was stopped, or the machine suspended")
     return "; ".join(parts)
 
 

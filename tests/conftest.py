@@ -1,6 +1,8 @@
 """What holds for all tests."""
 
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,6 @@ LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the
     "browser/test_compare.py",
     "suites/test_suites.py",
     "reports/test_page.py",
-    "faults/test_interruption.py",
     "browser/test_hostile.py",
     "browser/test_report.py",
     "bench/test_self_check.py",
@@ -29,6 +30,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest; pytest-xdist gives each to one process."""
     places = {HERE / name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@cache
+def _settle_hypothesis() -> None:
+    """The same few examples each time: what tests hold must not depend on luck or on the machine's speed."""
+    from hypothesis import settings
+
+    settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
+    settings.register_profile("thorough", deadline=None, max_examples=1000)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+def pytest_pycollect_makemodule() -> None:
+    """Before a module of tests is imported; a ``pytest bench/`` that tests start loads this file, too."""
+    _settle_hypothesis()
 
 
 @pytest.fixture(scope="session", autouse=True)

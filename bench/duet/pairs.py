@@ -20,6 +20,7 @@ PLACEMENTS = 6  # fresh allocations in a pair: the sides cannot share theirs, so
 MOST_TURNS = 6  # per placement: more say how precise the pair is, not how right
 SWITCH_SECONDS = 3e-4  # from one process's block to the other's
 CALLS_BESIDE = 1.5  # per pair and side: the first call and the one on fresh inputs, of long calls
+MOST_AGAIN = 3  # times that a turn is taken again because a side stood still in it
 BASE, AGAINST = 0, 1
 
 
@@ -63,6 +64,7 @@ class Ledger:
     seconds: float = 0.0  # what its pairs have taken, all in all
     pairs: int = 0
     compiler: bool = False  # whether its workers import the compiler
+    left_out: dict[Case, int] = field(default_factory=dict)  # turns in which a side was stopped or suspended
     cores: Collection[int] = ()  # of which both sides use the same one in each turn; empty: they use all
 
     def timed(self, case: Case) -> float:
@@ -241,8 +243,23 @@ def _turn(
     ledger: Ledger,
     rng: random.Random,
 ) -> None:
+    for again in range(MOST_AGAIN + 1):
+        seconds, paused = _both_sides(pair, case, place, ledger, rng)
+        if paused:
+            ledger.left_out[case] = ledger.left_out.get(case, 0) + 1
+        if not paused or again == MOST_AGAIN:
+            break
+    if case not in ledger.failures:
+        for side in (BASE, AGAINST):
+            taken[side].append(seconds[side])
+
+
+def _both_sides(
+    pair: tuple[Worker, Worker], case: Case, place: int, ledger: Ledger, rng: random.Random
+) -> tuple[list[float], bool]:
+    """One block on each side: seconds per call, and whether one of them stood still in it."""
     message = {"do": "block", "case": place, "calls": ledger.paces[case].calls}
-    seconds = [0.0, 0.0]
+    seconds, paused = [0.0, 0.0], False
     cores = ledger.cores
     for side in rng.sample((BASE, AGAINST), 2):
         if cores:
@@ -251,9 +268,8 @@ def _turn(
             answer = pair[side].turn(message)
         if "error" in answer:
             ledger.fail(case, Failure(side, answer["error"]))
-            return
-        seconds[side] = answer["seconds"]
+            break
+        seconds[side], paused = answer["seconds"], paused or answer["paused"] > 0
         if cores and answer["cpu"] is not None:
             cores = {answer["cpu"]}  # the other side on the same core: what disturbs one disturbs both
-    for side in (BASE, AGAINST):
-        taken[side].append(seconds[side])
+    return seconds, paused

@@ -48,7 +48,7 @@ def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: str)
     """B held against A, by the pairs of one stage."""
     sides = [[pair[side] for pair in ledger.blocks[case]] for side in (BASE, AGAINST)]
     estimate = judgement.estimate
-    return AgainstRecord(
+    made = AgainstRecord(
         stage=stage,
         verdict=judgement.verdict,
         ratio=estimate.ratio,
@@ -62,6 +62,10 @@ def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: str)
         base_blocks=[[rounded(value) for value in turns] for turns in sides[BASE]],
         blocks=[[rounded(value) for value in turns] for turns in sides[AGAINST]],
     )
+    if number := ledger.left_out.get(case):
+        turns = "1 turn was" if number == 1 else f"{number} turns were"
+        made["note"] = f"{turns} taken again: a side was stopped, or the machine suspended"
+    return made
 
 
 def screening_record(record: AgainstRecord) -> ScreeningRecord:

@@ -22,6 +22,7 @@ import torch
 
 from bench.duet.order import COMPILER, restored
 from bench.duet.protocol import Channel, Message
+from bench.engine import pauses
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.compile import compile_into
 from bench.engine.errors import describe
@@ -45,6 +46,7 @@ def main(channel: Channel, log: str) -> None:
     """The whole life of a worker."""
     apart(log)
     _end_with_server()
+    pauses.listen()
     try:
         _serve(channel)
     except (BrokenPipeError, ConnectionError):
@@ -199,8 +201,8 @@ class Timed:
         run = self._runs[place]
         run.calls = calls
         try:
-            seconds = run.block().seconds
-            return {"seconds": seconds, "cpu": _cpu()}
+            block = run.block()
+            return {"seconds": block.seconds, "cpu": _cpu(), "paused": block.paused}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 

@@ -11,6 +11,7 @@ from bench.engine.energy import EnergyCounter, counter_for, joules_per_call
 from bench.engine.headroom import largest_batch
 from bench.engine.pace import LONG_CALL_SECONDS
 from bench.engine.passes import count_operators, peak_memory
+from bench.engine.pauses import moment, paused
 from bench.engine.precision import matmul_precision
 from bench.engine.run import Run
 from bench.engine.schema import EnergyRecord
@@ -80,7 +81,16 @@ def _energy(run: Run, result: CaseResult, workload: Workload, task: Task) -> Non
     if not task.energy:
         return
     counter = counter_for(result.case.device, task.uuids)
-    result.energy = _measured(run, counter) if isinstance(counter, EnergyCounter) else EnergyRecord(why=counter)
+    if not isinstance(counter, EnergyCounter):
+        result.energy = EnergyRecord(why=counter)
+        return
+    began = moment()
+    try:
+        result.energy = _measured(run, counter)
+    except OSError as error:  # its counter was lost in the middle
+        result.energy = EnergyRecord(why=str(error))
+    if paused(began):
+        result.energy = EnergyRecord(why="it was stopped, or the machine suspended, while it was measured")
 
 
 def _headroom(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:

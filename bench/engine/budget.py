@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from bench.engine.case import Family
@@ -37,6 +37,7 @@ class Budget:
         asked_for: the user has set it, so that it is kept to; a tier's own may be overdrawn by a minute rather
             than leave families out.
         spent: seconds of it that are gone already, in a run that is resumed.
+        now: seconds of a clock (default: the monotonic one).
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Budget:
         *,
         asked_for: bool = True,
         spent: float = 0.0,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        self._extra = extra
-        self._deadline = monotonic() + seconds - spent
+        self._extra, self._now = extra, now or monotonic
+        self._deadline = self._now() + seconds - spent
         self._tolerated = TOLERANCE * seconds if asked_for else TOLERATED_SECONDS
         self._left = list(families)
         self._call_seconds = call_seconds or {}
@@ -75,7 +77,7 @@ class Budget:
 
     def seconds_left(self) -> float:
         """Until the budget is used up; negative when it is overdrawn."""
-        return self._deadline - monotonic()
+        return self._deadline - self._now()
 
     def most(self) -> float:
         """Seconds that a family may take in all; the first one what it needs."""

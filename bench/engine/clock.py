@@ -33,12 +33,14 @@ class Block:
         host: until the last call returned (CUDA: everything is launched).
         wall: until the device had finished.
         switches: how often the process had to leave a core meanwhile; of the whole block, not per call.
+        paused: seconds, at the most, for which the process was stopped or the machine suspended meanwhile.
     """
 
     seconds: float
     host: float
     wall: float
     switches: int = 0
+    paused: float = 0.0
 
 
 def median_block(blocks: Sequence[Block]) -> Block:

@@ -19,7 +19,9 @@ from bench.engine import worker
 from bench.engine.ending import end, ending, keep_short, printed
 from bench.engine.folder import RunFolder
 from bench.engine.inbox import GarbageError, Inbox
+from bench.engine.job_control import JobControl
 from bench.engine.machine import Machine
+from bench.engine.passing import Passing
 from bench.engine.schema import CeilingRecord
 from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
 
@@ -54,10 +56,21 @@ class Conductor:
     Args:
         silent_seconds: a worker that reports nothing for so long is killed with its children.
         stopping: whether the run is to end: a worker that times is then asked for what it has, any other killed.
+        passing: is told how long each wait took.
+
+    Attributes:
+        job_control: passes Ctrl-Z on to the worker; to be told to listen.
     """
 
-    def __init__(self, *, silent_seconds: float = SILENT_SECONDS, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        *,
+        silent_seconds: float = SILENT_SECONDS,
+        stopping: Callable[[], bool] = lambda: False,
+        passing: Passing | None = None,
+    ) -> None:
         self._silent_seconds, self._stopping = silent_seconds, stopping
+        self._passing, self.job_control = passing or Passing(), JobControl()
         self._folder = RunFolder()
         self._workers = 0
         self._environment: dict[str, str] = {}
@@ -188,10 +201,12 @@ class Conductor:
         try:
             with _environment(self._environment):
                 process.start()
+            self.job_control.group = process.pid
             theirs.close()
             heard.close()
             answer = self._listen(process, Inbox(ours), orders, listen, log)
         finally:
+            self.job_control.group = None
             end(process)
             for connection in (ours, theirs, heard, orders):
                 connection.close()
@@ -202,8 +217,9 @@ class Conductor:
     def _listen(
         self, process: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path
     ) -> worker.Answer:
-        heard, asked, timing = monotonic(), 0.0, False
+        silent, asked, timing = 0.0, 0.0, False
         while True:
+            began = monotonic()
             try:
                 message = inbox.receive(POLL_SECONDS)
             except EOFError:
@@ -213,15 +229,17 @@ class Conductor:
                 raise WorkerError(
                     f"the worker sent what is no message ({error}) and was killed{printed(log)}"
                 ) from None
+            # Of the time for which this process was stopped nothing is heard, whatever was said.
+            silent += self._passing.waited(POLL_SECONDS, monotonic() - began)
             if isinstance(message, worker.Answer):
                 return message
             if isinstance(message, worker.Progress):
-                heard, timing = monotonic(), timing or message.fraction > 0
+                silent, timing = 0.0, timing or message.fraction > 0
                 listen(message)
             elif message is not None:
                 what = type(message).__name__
                 raise WorkerError(f"the worker sent a message of type {what} and was killed{printed(log)}")
-            elif monotonic() - heard > self._silent_seconds:
+            elif silent > self._silent_seconds:
                 raise WorkerError(
                     f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{printed(log)}"
                 )

@@ -30,6 +30,21 @@ def describe(error: BaseException, source: str) -> str:
     return f"it raised {type(error).__name__}: {message}{where}"
 
 
+def unusable(device: str) -> bool:
+    """Whether nothing works on a GPU any more in this process.
+
+    After an illegal access, or an assertion that failed in a kernel, each call raises that same error anew: what was
+    called later is not to blame (CUDA Runtime API, cudaErrorIllegalAddress and cudaErrorAssert).
+    """
+    if device == "cpu" or not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        return True
+    return False
+
+
 def free_device_memory(error: BaseException) -> None:
     """After an out-of-memory on the GPU, give what the allocator holds back to the cases that follow."""
     if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

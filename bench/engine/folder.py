@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # Windows
 
 PREFIX = "torchduet-"
 ALIVE = "alive"  # locked by the run whose folder it is
-YOUNG_SECONDS = 60.0  # one that has just been made may not be locked yet
+YOUNG_SECONDS = 60.0  # one that has just been made may not be locked yet; or so many after now: the clock was set back
 
 
 class RunFolder:
@@ -45,7 +45,7 @@ def sweep() -> None:
         return
     for mark in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{ALIVE}"):
         with contextlib.suppress(OSError):  # another user's, or another sweep has removed it
-            if mark.stat().st_uid == os.getuid() and time() - mark.stat().st_mtime > YOUNG_SECONDS and _free(mark):
+            if mark.stat().st_uid == os.getuid() and abs(time() - mark.stat().st_mtime) > YOUNG_SECONDS and _free(mark):
                 shutil.rmtree(mark.parent, ignore_errors=True)
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.engine.schema import JOURNAL
 
@@ -29,6 +29,13 @@ END = b"}\n"
 SUFFIX = ".journal"
 
 Entry = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where an entry stands in its journal, in bytes."""
+
+    start: int
+    length: int
 
 
 class JournalError(Exception):
@@ -54,7 +61,10 @@ def decode(line: bytes) -> Entry | None:
         return None
     if line[len(JOURNAL) : start] != b"%08x" % zlib.crc32(body):
         return None
-    entry = json.loads(body)
+    try:
+        entry = json.loads(body)
+    except (ValueError, RecursionError):  # none of ours
+        return None
     return entry if isinstance(entry, dict) else None
 
 
@@ -65,12 +75,14 @@ class Content:
     Attributes:
         dropped: damaged lines.
         whole: bytes up to the end of the last good line.
+        places: of the entries after the first.
     """
 
     header: Entry
     entries: tuple[Entry, ...]
     dropped: int
     whole: int
+    places: tuple[Place, ...] = ()
 
     @property
     def families(self) -> int:
@@ -85,6 +97,7 @@ def parse(content: bytes, name: str) -> Content:
         JournalError: it is not one, or one of another version.
     """
     entries: list[Entry] = []
+    places: list[Place] = []
     dropped = at = whole = 0
     for line in content.splitlines(keepends=True):
         at += len(line)
@@ -94,11 +107,12 @@ def parse(content: bytes, name: str) -> Content:
             continue
         whole = at
         entries.append(entry)
+        places.append(Place(at - len(line), len(line)))
     if not entries or entries[0].get("kind") != "run":
         raise JournalError(f"{name} is not the journal of a run, or its first line is damaged: delete it")
     if entries[0].get("format") != FORMAT:
         raise JournalError(f"{name} was written by another version of Torchduet (format {entries[0].get('format')})")
-    return Content(entries[0], tuple(entries[1:]), dropped, whole)
+    return Content(entries[0], tuple(entries[1:]), dropped, whole, tuple(places[1:]))
 
 
 class Journal:
@@ -153,10 +167,10 @@ class Journal:
             raise
         return journal, content
 
-    def append(self, entry: Mapping[str, Any]) -> None:
+    def append(self, entry: Mapping[str, Any]) -> Place | None:
         """Add an entry: whole and on disk when this returns, or not at all, and then ``problem`` says why."""
         if self.problem:
-            return
+            return None
         line = encode(entry)
         try:
             os.ftruncate(self._handle, self._size)  # what is torn off at the end of one that is gone on with
@@ -168,8 +182,19 @@ class Journal:
             self.problem = f"{self.path} cannot be written any more: {error.strerror}"
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self._size)
-            return
+            return None
         self._size += len(line)
+        return Place(self._size - len(line), len(line))
+
+    def read(self, place: Place) -> Entry | None:
+        """An entry that was added before; None if it cannot be read any more."""
+        try:
+            # While it is written, by its descriptor: the folder may have vanished.
+            with os.fdopen(os.dup(self._handle), "rb") if self._handle >= 0 else self.path.open("rb") as file:
+                file.seek(place.start)  # what is added goes to the end all the same
+                return decode(file.read(place.length))
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Leave it where it is."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from statistics import median
-from time import perf_counter
 
 import torch
 
 from bench.engine.afterwards import passes
 from bench.engine.check import has_nan, observed
-from bench.engine.errors import describe
+from bench.engine.errors import describe, unusable
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.inputs import settle_allocator
 from bench.engine.pace import (
@@ -22,6 +21,7 @@ from bench.engine.pace import (
     stretch,
     too_slow,
 )
+from bench.engine.pauses import awake
 from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
 from bench.engine.rounds import align_blocks, alternate, undisturbed
 from bench.engine.run import Run, slow_down, warm_up
@@ -44,7 +44,7 @@ class Stages(Preparation):
 
     def warm_up(self) -> None:
         """Warm every run up and set its block length."""
-        start = perf_counter()
+        start = awake()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
         warm: list[Run] = []
         for run in (one for one in self.runs if one.prepared.case.slowdown == 1):
@@ -62,17 +62,19 @@ class Stages(Preparation):
                 warm_up(run, share)
                 warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                run.error = describe(error, case.source)
+                run.error = self.reason(run, error)
         align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
         for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
             self.warm_slowed(run, originals.get(run.prepared.case.original))
-        self.seconds["warming"] += perf_counter() - start
+        self.seconds["warming"] += awake() - start
 
-    @staticmethod
-    def reason(run: Run, error: Exception) -> str:
-        """Why a run failed."""
-        return describe(error, run.prepared.case.source)
+    def reason(self, run: Run, error: Exception) -> str:
+        """Why a run failed; of a GPU that can be used no more the first one that did is to blame."""
+        case = run.prepared.case
+        if self.broken is None and unusable(case.device):
+            self.broken = case
+        return describe(error, case.source)
 
     def comparisons(self, runs: Sequence[Run]) -> list[tuple[int, int]]:
         """Indices into ``runs``: (what a case is held against, the case)."""
@@ -92,14 +94,14 @@ class Stages(Preparation):
         try:
             slow_down(run, whole)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
-            run.error = describe(error, run.prepared.case.source)
+            run.error = self.reason(run, error)
 
     def time(self) -> str:
         """Placements × rounds; returns why they stopped."""
         runs = leave_out_too_slow(
             [run for run in self.runs if run.error is None and run.skip is None],
             self.task.seconds,
-            max(0.0, self.task.most - (perf_counter() - self.begun)),
+            max(0.0, self.task.most - (awake() - self.begun)),
         )
         if not runs:
             return "failed"
@@ -115,12 +117,12 @@ class Stages(Preparation):
         set_repeats(runs)
         rounds = rounds_per_placement(runs, share)
         stretch(runs, rounds, share)
-        start = perf_counter()
+        start = awake()
         gauge = Gauge()
 
         def told(_: int) -> None:
             gauge.sample()
-            self.tell("timing", min(1.0, (perf_counter() - start) / share))
+            self.tell("timing", min(1.0, (awake() - start) / share))
 
         stop = alternate(
             runs, comparisons, fresh, Stopping(share, asked=ASKED_TO_STOP.is_set), rounds, self.rng, self.reason, told
@@ -128,7 +130,7 @@ class Stages(Preparation):
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed
-        self.seconds["warming"] += perf_counter() - start - timed
+        self.seconds["warming"] += awake() - start - timed
         return stop
 
     def move(self, runs: Sequence[Run]) -> None:
@@ -157,7 +159,7 @@ class Stages(Preparation):
                 try:
                     tensors = observed(self.workload, run.prepared.inputs, run.call())
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                    run.error = f"after its timing, {describe(error, run.prepared.case.source)}"
+                    run.error = f"after its timing, {self.reason(run, error)}"
                     continue
                 if any(has_nan(tensor) for tensor in tensors):
                     run.error = "its result turned NaN while it was being timed; keep its state bounded"
@@ -169,7 +171,7 @@ class Stages(Preparation):
             result.error, result.skip = run.error, run.skip
             result.too_slow = run.seconds if run.skip else None
             result.calls, result.cold = run.calls, run.cold
-            result.blocks = run.blocks
+            result.blocks, result.left_out = run.blocks, run.left_out
             if COUNTS_INTERRUPTIONS:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
                 result.interruptions = run.interruptions
@@ -203,9 +205,11 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
         # The stance is set before warm-up: a case that recompiles then has not settled.
         with undisturbed():
             stages.warm_up()
-            stop = stages.time()
-            if stop != INTERRUPTED:
+            stop = "failed" if stages.broken else stages.time()
+            if stop != INTERRUPTED and not stages.broken:
                 stages.after()
-        stages.still_finite()
+        if not stages.broken:
+            stages.still_finite()
     stages.finish()
-    return FamilyResult(list(stages.results.values()), stop, stages.seconds, stages.telemetry)
+    results = list(stages.results.values())
+    return FamilyResult(results, stop, stages.seconds, stages.telemetry, broken=stages.broken)

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, Remedy, one_less, room
+from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, UNSTOPPED, Remedy, one_less, room
 from bench.engine.schema import DISTURBED, GRADES, NOISY, QUIET
 from bench.engine.telemetry import Telemetry
 
-KINDS = ("interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
+KINDS = ("stood still", "interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
 
 # Each threshold is (noisy, disturbed). "Undisturbed" and "loaded" are what was measured on a VM of two cores while
 # nothing else ran, and while others kept 1.4 of its cores busy.
@@ -47,6 +47,8 @@ class Figures:
             most (0.35: 35 %).
         drift: the same of its own times from placement to placement.
         gpu: reason for lowered clocks → share of the looks at which it held.
+        stood_still: seconds for which the process was stopped or the machine suspended in blocks, at the most.
+        left_out, kept: blocks that were therefore left out and taken again, and those that counted all the same.
     """
 
     threads: int
@@ -58,6 +60,9 @@ class Figures:
     pilots: float | None = None
     drift: float | None = None
     gpu: Mapping[str, float] = field(default_factory=dict)
+    stood_still: float = 0.0
+    left_out: int = 0
+    kept: int = 0
 
     @property
     def crowded(self) -> bool:
@@ -94,6 +99,8 @@ class Figures:
             "fastest_hz": seen.fastest,
             "pilots": self.pilots,
             "drift": self.drift,
+            "stood_still": self.stood_still or None,
+            "left_out": self.left_out or None,
             **{f"gpu {reason}": share for reason, share in self.gpu.items()},
         }
         return {name: float(f"{value:.3g}") for name, value in found.items() if value is not None}
@@ -136,13 +143,26 @@ def graded(value: float, thresholds: tuple[float, float]) -> str:
 
 def causes(figures: Figures) -> list[Cause]:
     """Every cause of noise that the figures show, the worst first."""
-    rules = (_interrupted, _others, _steal, _stopped, _clocks, _throttled, _swapped, _gpu, _moved)
+    rules = (_stood_still, _interrupted, _others, _steal, _stopped, _clocks, _throttled, _swapped, _gpu, _moved)
     return worst_first(cause for rule in rules if (cause := rule(figures)) is not None)
 
 
 def worst_first(found: Iterable[Cause]) -> list[Cause]:
     """By grade; of one grade what explains comes before what is explained."""
     return sorted(found, key=lambda cause: (-GRADES.index(cause.grade), KINDS.index(cause.kind)))
+
+
+def _stood_still(figures: Figures) -> Cause | None:
+    """What was timed before and after is whole; its clocks and its heat may have been others afterwards."""
+    if not figures.left_out:
+        return None
+    number = figures.left_out
+    what = "1 block was left out and taken again" if number == 1 else f"{number} blocks were left out and taken again"
+    words = f"it was stopped, or the machine suspended, for up to {figures.stood_still:.2g} s: {what}"
+    if not figures.kept:
+        return Cause("stood still", NOISY, float(number), words, UNSTOPPED)
+    words += f", and {figures.kept} counted all the same, as it was stopped again and again"
+    return Cause("stood still", DISTURBED, float(number), words, UNSTOPPED)
 
 
 def _interrupted(figures: Figures) -> Cause | None:

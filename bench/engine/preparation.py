@@ -16,10 +16,11 @@ from bench.engine.case import Case, workload_of
 from bench.engine.check import CheckError, check, observed, poison, reference_result
 from bench.engine.clock import Clock, clock_for
 from bench.engine.compile import CompileWatch, cold_cache
-from bench.engine.errors import describe, free_device_memory
+from bench.engine.errors import describe, free_device_memory, unusable
 from bench.engine.graph import CaptureError, skipped_graphs
 from bench.engine.inputs import Placements
 from bench.engine.passes import context_bytes
+from bench.engine.pauses import awake, moment, paused
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared, in_float64, prepare
 from bench.engine.run import Run
@@ -38,7 +39,7 @@ class Preparation:
 
     def __init__(self, task: Task, tell: Tell) -> None:
         self.task, self.tell = task, tell
-        self.begun = perf_counter()
+        self.begun = awake()
         self.family = task.family
         self.workload = workload_of(self.family.reference)
         self.rng = random.Random(f"{SEED} {self.family.name}")
@@ -90,6 +91,9 @@ class Preparation:
                 return
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
+                if unusable(device):
+                    self.broken = case
+                    return
                 free_device_memory(error)
                 del error
                 gc.collect()  # what the failed call made, such as a loader's processes, ends now
@@ -124,7 +128,7 @@ class Preparation:
         self.tell(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
         if compiled:
             self.empty_cache(case)
-        watch = CompileWatch()
+        watch, began = CompileWatch(), moment()
         prepared = prepare(self.workload, case, inputs)
         placements.add(prepared.args)
         graphed = case.mode in IMPLIED
@@ -152,6 +156,10 @@ class Preparation:
                 poison(reference, case.device, None, prepared.inputs)
                 self.check(result, inputs, prepared.call(*prepared.args), reference)
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
+        if paused(began):
+            result.notes.append(
+                "its first call's time is too long: it was stopped, or the machine suspended, meanwhile"
+            )
         if prepared.setup_seconds is not None:
             result.first_call["setup"] = prepared.setup_seconds
         self.seconds["compiling" if compiled else "warming"] += seconds

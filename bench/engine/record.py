@@ -104,6 +104,8 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
         timing["cache"] = "cold"
     if result.disturbed is not None:
         timing["disturbed"] = result.disturbed
+    if result.left_out.blocks:
+        timing["left_out"] = result.left_out.blocks
     return timing
 
 
@@ -158,7 +160,7 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
         if result.skip is not None:
             made[case] = Skip(result.skip)
             continue
-        notes = []
+        notes = [*result.notes]
         if not reference.blocks:
             notes.append(f"no speed-up: the reference {reference.case.id}: {reference.error or reference.skip}")
         compiled_before = [one.case.id for one in outcome.results if one.compile is not None]

@@ -19,6 +19,7 @@ ELSEWHERE = Remedy("the host", "a quieter hour, a longer --budget, or a machine 
 STEADY_CLOCKS = Remedy(
     "clocks", "steady clocks (cpupower frequency-set -g performance, no turbo), or a longer --budget"
 )
+UNSTOPPED = Remedy("stops", "a run that is not stopped (Ctrl-Z, cpulimit), on a machine that is not suspended")
 GPU_CLOCKS = {
     "power cap": "fixed GPU clocks below the power cap (nvidia-smi -lgc)",
     "temperature": "better cooling of the GPU, or fixed clocks (nvidia-smi -lgc)",

@@ -6,10 +6,13 @@ that plays the samples back makes ``pedantic`` record exactly them.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
+OPTIONS: dict[str, Any] = {}  # pytest-benchmark's for a benchmark, which are the same for all
 
 
 class ReplayTimer:
@@ -47,3 +50,24 @@ def replay(
     assert marker is not None, "install() has not been called for this item"
     marker.kwargs["timer"].load(samples)
     benchmark.pedantic(function, rounds=len(samples), iterations=1)
+    _lighten(benchmark.stats)
+
+
+class _Done:
+    """In place of a fixture that has done its work."""
+
+    has_error = False
+
+
+def _lighten(kept: Any) -> None:
+    """pytest-benchmark keeps all of each benchmark until the end: of thousands that is most of the memory."""
+    kept.fixture = _Done
+    kept.options = OPTIONS.setdefault(str(kept.options | {"timer": ""}), kept.options)
+    kept.stats.data = array("d", kept.stats.data)
+
+
+def as_lists(benchmarks: Sequence[dict[str, Any]]) -> None:
+    """Samples as JSON has them."""
+    for one in benchmarks:
+        if isinstance(one["stats"].get("data"), array):
+            one["stats"]["data"] = list(one["stats"]["data"])

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from bench.engine import run_record
 from bench.engine.case import Case, Family
 from bench.engine.journal import Content, Entry, Journal, JournalError, path_for, set_aside
-from bench.engine.record import Outcome, Skip, highest
-from bench.engine.schema import NotMeasured, ResumedRecord
+from bench.engine.outcomes import outcome_entry, outcome_of
+from bench.engine.record import Outcome, highest
+from bench.engine.schema import ResumedRecord
 from bench.engine.timed import Timed
 from suites.registry import names
 
@@ -33,7 +34,7 @@ MEMORY_TOLERANCE = 0.01  # the kernel keeps another amount for itself at each st
 MOST_NAMED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spent:
     """What a family cost, and what its session learned from it.
 
@@ -172,28 +173,10 @@ def family_entry(
         "spent": asdict(spent) | {"slow": [[case.id, seconds] for case, seconds in spent.slow]},
         "timed": None if timed is None else timed.to_json(),
         "warnings": session.warnings,
+        "passing": session.passing.record(),
         "hints": session.hints,
         "gpus": session.timeline.news(),
     }
-
-
-def outcome_entry(case: Case, outcome: Outcome) -> Entry:
-    """A case's outcome: its record, or why there is none."""
-    if isinstance(outcome, Skip):
-        return {"skipped": NotMeasured(case=case.record(reference=False), reason=outcome.reason)}
-    if isinstance(outcome, str):
-        return {"failed": NotMeasured(case=case.record(reference=False), reason=outcome)}
-    return {"record": outcome}
-
-
-def outcome_of(entry: Entry) -> Outcome:
-    """What :func:`outcome_entry` was given."""
-    if "skipped" in entry:
-        return Skip(str(entry["skipped"]["reason"]))
-    if "failed" in entry:
-        return str(entry["failed"]["reason"])
-    record: Outcome = entry["record"]
-    return record
 
 
 def finished(content: Content) -> list[Entry]:
@@ -219,15 +202,19 @@ def restore(session: State, content: Content) -> None:
     entries, at = content.entries, max((entry["at"] for entry in content.entries), default=0.0)
     timings: list[Timed] = []
     before, known = list(session.warnings), settled(content)
+    places = {id(entry): place for entry, place in zip(entries, content.places, strict=True)}
     for entry in known:
         outcomes = {case: outcome_of(one) for case, one in entry["outcomes"].items()}
-        session.outcomes.update({cases[case]: outcome for case, outcome in outcomes.items()})
+        own = [cases[case] for case in outcomes]
+        session.outcomes.update(zip(own, outcomes.values(), strict=True))
+        session.outcomes.put_away(own, session.journal, places[id(entry)])
         if entry["timed"] is not None:
-            timings.append(Timed.from_json(entry["timed"], outcomes))
+            timings.append(Timed.from_json(entry["timed"], session.outcomes.of(own)))
         session.learn(families[entry["name"]], spent_of(entry["spent"], cases))
     for entry in (one for one in entries if one["kind"] == "family"):
         session.warnings[:] = dict.fromkeys([*entry["warnings"], *before])
         session.hints[:] = dict.fromkeys([*session.hints, *entry["hints"]])
+        session.passing.restore(entry.get("passing"))
     began = next((entry for entry in entries if entry["kind"] == "began"), None)
     session.startup = began["startup"] if began else 0.0
     session.spent = (at - began["at"], began["set_aside"]) if began else None

@@ -8,17 +8,18 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from time import monotonic
 
 import torch
 
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
 from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, set_block
+from bench.engine.pauses import awake
 from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
 
 SIMILAR = 1.25
+MOST_AGAIN = 3  # times that a block is taken again because the process stood still in it
 
 OnError = Callable[[Run, Exception], str]
 
@@ -106,9 +107,9 @@ def alternate(
         for run in sorted(live, key=lambda run: run.prepared.graph is None):
             run.placements.append([])
             _attempt(run, run.settle, on_error)
-        deadline = monotonic() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)
+        deadline = awake() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)
         for _ in range(rounds):
-            if monotonic() > deadline and live[0].placements[-1]:
+            if awake() > deadline and live[0].placements[-1]:
                 break  # others took the machine: fewer rounds, equally many of every case
             _round(live, rng, on_error)
         if all(run.error for run in runs):
@@ -128,13 +129,26 @@ def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:
     blocks: dict[int, list[Block]] = {id(run): [] for run in live}
     for run in turns:
         if run.error is None:
-            block = _attempt(run, run.block, on_error)
+            block = _whole(run, on_error)
             if block is not None:
                 blocks[id(run)].append(block)
                 run.interruptions.add(block.switches, block.wall * run.calls)
     for run in live:
         if run.error is None:
             run.placements[-1].append(median_block(blocks[id(run)]))
+
+
+def _whole(run: Run, on_error: OnError) -> Block | None:
+    """A block; one in which the process stood still is left out, and taken again."""
+    for again in range(MOST_AGAIN + 1):
+        block = _attempt(run, run.block, on_error)
+        if block is None or not block.paused:
+            return block
+        run.left_out.seconds += block.paused
+        if again < MOST_AGAIN:
+            run.left_out.blocks += 1
+    run.left_out.kept += 1  # it is stopped all the time: what limits a program's share of the CPU may do so
+    return block
 
 
 def _attempt(run: Run, action: Callable[[], Block | object], on_error: OnError) -> Block | None:

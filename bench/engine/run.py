@@ -8,15 +8,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import median
-from time import monotonic, perf_counter
+from time import perf_counter
 
+from bench.engine import pauses
 from bench.engine.clock import Block, Clock
 from bench.engine.graph import newest_first
 from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
 from bench.engine.slowdown import extra_work
-from bench.engine.task import Interruptions
+from bench.engine.task import Interruptions, LeftOut
 from suites.workload import IMPLIED
 
 WINDOW = 5
@@ -37,6 +38,7 @@ class Run:
     lead_in: int = 0  # untimed calls before each block
     placements: list[list[Block]] = field(default_factory=list)
     interruptions: Interruptions = field(default_factory=Interruptions)
+    left_out: LeftOut = field(default_factory=LeftOut)
     error: str | None = None
     skip: str | None = None
     extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
@@ -54,6 +56,12 @@ class Run:
         The first calls after another case's find that one's data and code in the caches. Of short calls
         they go untimed: otherwise those of which fewer fit into a block would seem slower.
         """
+        before = pauses.moment()
+        block = self._block()
+        stood_still = pauses.paused(before)
+        return replace(block, paused=stood_still) if stood_still else block
+
+    def _block(self) -> Block:
         call, args = self.prepared.call, self.prepared.args
         with matmul_precision(self.prepared.case.precision):
             if self.cold:
@@ -131,7 +139,7 @@ def warm_up(run: Run, seconds: float) -> None:
     the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
     one is enough: the check has made another before.
     """
-    deadline = monotonic() + seconds
+    deadline = pauses.awake() + seconds
     windows: list[float] = []
     while True:
         blocks = []
@@ -142,14 +150,14 @@ def warm_up(run: Run, seconds: float) -> None:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.most_calls)
                 break
-            if block.wall >= LONG_CALL_SECONDS or monotonic() >= deadline:
-                deadline = monotonic()
+            if block.wall >= LONG_CALL_SECONDS or pauses.awake() >= deadline:
+                deadline = pauses.awake()
                 break
         else:
             windows.append(median(blocks))
             if len(windows) >= 2 and windows[-1] >= STILL_FALLING * windows[-2]:
                 break
-        if monotonic() >= deadline:
+        if pauses.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
     set_block(run, run.seconds)

@@ -6,6 +6,7 @@ from importlib import metadata
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from bench.engine.passing import words
 from bench.engine.record import Skip
 from bench.engine.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
 
@@ -58,6 +59,9 @@ def about(session: State) -> RunRecord:
         ceilings=session.ceilings,
         pilots=session.watch.pilots,
     )
+    if (passing := session.passing.record()) is not None:
+        made["passing"] = passing
+        made["warnings"] = [*made["warnings"], *words(passing)]
     if session.profiling is not None:
         made["seconds"]["profiling"] = session.seconds.get("profiling", 0.0)
     if session.resumed:

@@ -61,6 +61,7 @@ class TimingRecord(TypedDict):
     waits: NotRequired[bool]  # CUDA: a call waits for the device, so that its work alone is not known
     cache: NotRequired[str]  # "cold": each call found the cache full of something else; else it was hot
     disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
+    left_out: NotRequired[int]  # blocks in which the process was stopped or the machine suspended: taken again
 
 
 class SpeedupRecord(TypedDict):
@@ -379,6 +380,14 @@ class ResumedRecord(TypedDict):
     families: int  # finished before
 
 
+class PassingRecord(TypedDict):
+    """How a run's time did not pass as it should; seconds. No duration in the file is taken from the wall clock."""
+
+    stopped: float  # pytest itself did not run, as after Ctrl-Z
+    suspended: float  # the machine was suspended
+    clock_set: list[float]  # by how much the wall clock was set, forward above 0
+
+
 class RunRecord(TypedDict):
     """The run as a whole, under the file's top-level ``"torchduet"``."""
 
@@ -395,6 +404,7 @@ class RunRecord(TypedDict):
     unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
     stopped: NotRequired[str]  # why it was
     resumed: NotRequired[list[ResumedRecord]]
+    passing: NotRequired[PassingRecord]
     ceilings: NotRequired[list[CeilingRecord]]
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]

@@ -14,6 +14,7 @@ from bench.engine.case import Case, Family, workload_of
 from bench.engine.conductor import StoppedError, WorkerError
 from bench.engine.energy import ENERGY_SECONDS
 from bench.engine.estimate import MIN_PLACEMENTS
+from bench.engine.journal import Place
 from bench.engine.profile_pass import Profiling, profile_all
 from bench.engine.record import Outcome, Skip, highest, records
 from bench.engine.resume import Spent, family_entry
@@ -41,6 +42,9 @@ class Session(State):
         super().__post_init__()
         self._deaths: list[str] = []  # workloads whose workers gave no answer, one after the other
         self._timed: Timed | None = None  # the family that was measured last
+        self._asked_for: Sequence[Case] = ()  # of it
+        self._written: Place | None = None  # where it stands in the journal
+        self._family: dict[Case, Family] = {}
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Fix the families: called once, when pytest has made its selection."""
@@ -64,7 +68,7 @@ class Session(State):
             return self.outcomes[case]
         try:
             if case not in self.outcomes:
-                self._bring(next(family for family in self.families if case in family.reported))
+                self._bring(self._family_of(case))
             if self.families and self.measured == len(self.families):
                 self._end()
         except StoppedError:
@@ -77,15 +81,23 @@ class Session(State):
             self.stopped = f"it was interrupted by {self.interruption.name}"
         return not self.stopped or case in self.outcomes
 
+    def _family_of(self, case: Case) -> Family:
+        if not self._family:
+            self._family = {case: family for family in self.families for case in family.reported}
+        return self._family[case]
+
     def _bring(self, family: Family) -> None:
         """Measure a family, and keep what came out."""
         if self.interruption.asked():
             raise StoppedError
-        self._timed = None
+        self.outcomes.put_away(self._asked_for, self.journal, self._written)
+        self._asked_for, self._timed, self._written = family.reported, None, None
         outcomes = self._measure(family)
         self.outcomes.update(outcomes)
+        if self._timed is not None:
+            self._timed.outcomes = self.outcomes.of(family.reported)
         if self.journal is not None:
-            self.write(family_entry(self, family, outcomes, self.learned[-1][1], self._timed))
+            self._written = self.write(family_entry(self, family, outcomes, self.learned[-1][1], self._timed))
 
     def _count_deaths(self, family: Family) -> None:
         """Several workloads in a row whose workers die: something is wrong with more than the workloads."""
@@ -120,7 +132,8 @@ class Session(State):
         self.show(f"{self._place()} {family.name} · {self._left()}")
         if not self.check_only:
             self._pilots_before(family.name)
-        started = monotonic()
+        started, awake = monotonic(), self.passing.awake
+        began = awake()
         try:
             result = self.conductor.measure(self._task(family, seconds), listen)
         except WorkerError as error:
@@ -132,7 +145,7 @@ class Session(State):
         if interrupted and any(one.blocks and len(one.blocks) < MIN_PLACEMENTS for one in result.results):
             raise StoppedError
         timing = result.seconds["timed"] + result.seconds["warming"]
-        fixed, slow = monotonic() - started - timing, too_slow(result.results)
+        fixed, slow = awake() - began - timing, too_slow(result.results)
         self._done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, again=interrupted))
         if self.check_only:
             found = {each.case: each for each in result.results}
@@ -198,6 +211,7 @@ class Session(State):
             extra,
             asked_for=self.options.budget_given,
             spent=spent,
+            now=self.passing.awake,
         )
         for family, known in self.learned:
             self.budget.done(family, known.fixed, known.timing)

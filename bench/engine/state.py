@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from bench.engine.budget import Budget
-from bench.engine.case import Case, Family
+from bench.engine.case import Family
 from bench.engine.conductor import Conductor
 from bench.engine.gpus import Gpus
 from bench.engine.interrupt import Interruption
-from bench.engine.journal import Entry, Journal
+from bench.engine.journal import Entry, Journal, Place
 from bench.engine.machine import Machine
 from bench.engine.options import Options
+from bench.engine.outcomes import Outcomes
+from bench.engine.passing import Passing
 from bench.engine.profile_pass import Profiling
 from bench.engine.progress import duration
-from bench.engine.record import Outcome, Skip
+from bench.engine.record import Skip
 from bench.engine.resume import Spent
 from bench.engine.schema import CeilingRecord, Record, ResumedRecord
 from bench.engine.selection import Selection
@@ -38,6 +40,7 @@ class State:
         claims_only: collect what claims need, of any tier (``-m claims``).
         data: the name of the data set that ``--data`` stands for.
         profiling: what ``--profile`` asks for.
+        passing: whether its time passes as it should; the conductor's.
     """
 
     options: Options
@@ -51,6 +54,7 @@ class State:
     profiling: Profiling | None = None
     show: Callable[[str], None] = lambda _: None
     interruption: Interruption = field(default_factory=Interruption)
+    passing: Passing = field(default_factory=Passing)
 
     resumable = True  # whether it keeps a journal
 
@@ -59,7 +63,7 @@ class State:
         self.begun = monotonic()
         self.startup = 0.0
         self.threads = self.options.threads or cores()
-        self.outcomes: dict[Case, Outcome] = {}
+        self.outcomes = Outcomes()
         self.hints: list[str] = []  # about the selection; for the terminal
         self.families: list[Family] = []
         self.budget: Budget | None = None
@@ -88,12 +92,14 @@ class State:
         """Seconds into the run."""
         return monotonic() - self.begun
 
-    def write(self, entry: Entry) -> None:
-        """Add an entry to the journal, if there is one."""
-        if self.journal is not None and not self.journal.problem:
-            self.journal.append({"at": self.elapsed(), **entry})
-            if self.journal.problem:
-                self.warnings.append(f"if this run is cut short it cannot be resumed: {self.journal.problem}")
+    def write(self, entry: Entry) -> Place | None:
+        """Add an entry to the journal, if there is one; returns where it stands there."""
+        if self.journal is None or self.journal.problem:
+            return None
+        place = self.journal.append({"at": self.elapsed(), **entry})
+        if self.journal.problem:
+            self.warnings.append(f"if this run is cut short it cannot be resumed: {self.journal.problem}")
+        return place
 
     def _done(self, family: Family, spent: Spent) -> None:
         assert self.budget is not None

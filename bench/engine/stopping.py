@@ -7,9 +7,9 @@ faster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import monotonic
 
 from bench.engine.estimate import MIN_PLACEMENTS
+from bench.engine.pauses import awake
 
 TARGET_HALF_WIDTH = 0.01
 LARGE_EFFECT_HALF_WIDTH = 0.02
@@ -41,7 +41,7 @@ class Stopping:
         target: float = TARGET_HALF_WIDTH,
         least: int = MIN_PLACEMENTS,
         most: int = MAX_PLACEMENTS,
-        now: Callable[[], float] = monotonic,
+        now: Callable[[], float] = awake,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
         self._asked = asked

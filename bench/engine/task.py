@@ -111,6 +111,21 @@ class Interruptions:
 
 
 @dataclass
+class LeftOut:
+    """Blocks during which the process was stopped or the machine suspended: left out, and taken again.
+
+    Attributes:
+        blocks: how many.
+        seconds: for which it stood still, at the most.
+        kept: those that counted all the same, as it happened again and again.
+    """
+
+    blocks: int = 0
+    seconds: float = 0.0
+    kept: int = 0
+
+
+@dataclass
 class CaseResult:
     """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
 
@@ -128,6 +143,8 @@ class CaseResult:
     wall: list[list[float]] = field(default_factory=list)
     disturbed: list[int] | None = None  # per placement, blocks that were interrupted; None: not counted here
     interruptions: Interruptions = field(default_factory=Interruptions)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    notes: list[str] = field(default_factory=list)
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
     operators: int | None = None
     peak_bytes: int | None = None

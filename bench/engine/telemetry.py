@@ -64,7 +64,7 @@ class Reading:
     stopped: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """What the counters say of the time between two readings; None: not known here.
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from bench.engine.progress import ProgressLine
 from bench.engine.session import Session
+
+
+def forget_stages(config: pytest.Config) -> None:
+    """pytest keeps the reports on setting up and tearing down until the end, for ``--durations`` alone."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not config.getoption("durations"):
+        reporter.stats.pop("", None)
 
 
 @contextlib.contextmanager

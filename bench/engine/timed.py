@@ -13,8 +13,10 @@ from bench.engine.record import Outcome
 from bench.engine.task import CaseResult, FamilyResult
 from bench.engine.telemetry import Telemetry
 
+NO_GPU: Mapping[str, float] = {}  # one for all: thousands are kept
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """How often blocks were interrupted.
 
@@ -22,18 +24,32 @@ class Interrupted:
         share: of the blocks; None: not counted here.
         rate: interruptions per second of blocks; None: not counted here.
         loaders: what was timed has DataLoader workers of its own.
+        stood_still: seconds for which the process was stopped or the machine suspended in blocks, at the most.
+        left_out: blocks that were therefore left out, and taken again.
+        kept: blocks that counted all the same.
     """
 
     share: float | None
     rate: float | None
     loaders: bool
+    stood_still: float = 0.0
+    left_out: int = 0
+    kept: int = 0
 
     def added_to(self, figures: Figures) -> Figures:
         """The figures with these."""
-        return replace(figures, interrupted=self.share, interruptions=self.rate, loaders=self.loaders)
+        return replace(
+            figures,
+            interrupted=self.share,
+            interruptions=self.rate,
+            loaders=self.loaders,
+            stood_still=self.stood_still,
+            left_out=self.left_out,
+            kept=self.kept,
+        )
 
 
-@dataclass
+@dataclass(slots=True)
 class Timed:
     """A family that was timed, from when to when (seconds into the run).
 
@@ -85,14 +101,21 @@ def timed(
     if not any(one.meters for one in results):  # what notes phases of its own may do other work each time
         drifted = drift(one.blocks for one in results if one.blocks and one.error is None)
     by_id = {case.id: outcome for case, outcome in outcomes.items()}
-    each = {one.case.id: interruptions([one]) for one in results}
-    return Timed(*times, telemetry, drifted, interruptions(results), each, dict(gpu), outcomes=by_id)
+    whole = interruptions(results)
+    each = {one.case.id: interruptions([one]) if len(results) > 1 else whole for one in results}
+    return Timed(*times, telemetry, drifted, whole, each, gpu or NO_GPU, outcomes=by_id)
 
 
 def interruptions(results: Sequence[CaseResult]) -> Interrupted:
     """Those of some cases; of cases with loaders of their own only for want of others."""
     counted = [one for one in results if not one.case.workers] or results
-    return Interrupted(*interrupted(counted), loaders=bool(counted[0].case.workers))
+    return Interrupted(
+        *interrupted(counted),
+        loaders=bool(counted[0].case.workers),
+        stood_still=sum(one.left_out.seconds for one in results),
+        left_out=sum(one.left_out.blocks for one in results),
+        kept=sum(one.left_out.kept for one in results),
+    )
 
 
 def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:

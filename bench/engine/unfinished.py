@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bench.engine.journal import Content, Entry
+from bench.engine.outcomes import outcome_of
+from bench.engine.passing import words
 from bench.engine.record import highest
-from bench.engine.resume import finished, outcome_of
+from bench.engine.resume import finished
 from bench.engine.schema import KEY
 from bench.engine.timed import Timed
 from bench.engine.watch import noise_of
@@ -36,6 +38,9 @@ def document(content: Content) -> Entry:
         **{stage: sum(each.get(stage, 0.0) for each in spent) for stage in STAGES},
     }
     about["warnings"] = [*(families[-1]["warnings"] if families else about["warnings"]), _warning(content)]
+    if passing := (families[-1].get("passing") if families else None):
+        about["passing"] = passing
+        about["warnings"] += words(passing)
     if resumed := [entry["resumed"] for entry in entries if entry["kind"] == "resumed"]:
         about["resumed"] = resumed
     timings = [

@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from bench.engine import pauses
+
 ASKED_TO_STOP = threading.Event()  # the run is to end: what is being timed is finished with what there is
 PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
 
@@ -44,6 +46,7 @@ class Answer:
 def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:
     """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
     apart(log)
+    pauses.listen()
     threading.Thread(target=_heed_parent, args=(orders,), daemon=True).start()
 
     def tell(what: str, fraction: float) -> None:

@@ -10,15 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from bench.engine.schema import PROFILED_CALL
 
 MAX_BYTES = 600 * 2**20  # unpacked
 MOST_EVENTS = 2_000_000
 CHUNK = 2**20
+MICROSECONDS = Annotated[float, Meta(gt=-1e18, lt=1e18)]  # thirty thousand years
+BYTES = Annotated[int, Meta(gt=-(2**62), lt=2**62)]
+NO_NUMBER = re.compile(rb"(?<=[:,\[\s])-?(?:nan|inf|NaN|Infinity)(?=[,}\]\s])")
 HOST = {"cpu_op": "operator", "user_annotation": "annotation", "python_function": "python"}
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 
@@ -143,7 +147,7 @@ def _events(content: bytearray) -> Sequence[msgspec.Raw]:
     if not content or content.isspace():
         raise TraceError("is empty; profile the case again")
     try:
-        events = msgspec.json.decode(content, type=_Document).traceEvents
+        events = _document(content).traceEvents
     except msgspec.ValidationError:
         raise TraceError('has no list "traceEvents", so it is no trace of torch.profiler') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -196,6 +200,19 @@ def _allocation(event: _Event) -> Allocation | None:
     return Allocation(event.ts, args.size, args.address, args.device == 0, (str(event.pid), str(event.tid)))
 
 
+def _document(content: bytearray) -> _Document:
+    """Bare ``nan`` and ``inf``, which C++ writes for a bandwidth and JSON does not know, are nulls."""
+    try:
+        return msgspec.json.decode(content, type=_Document)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        plain, number = NO_NUMBER.subn(b"null", content)
+        if not number:
+            raise
+        return msgspec.json.decode(plain, type=_Document)
+
+
 class _Document(msgspec.Struct):
     traceEvents: list[msgspec.Raw]
 
@@ -203,8 +220,8 @@ class _Document(msgspec.Struct):
 class _Event(msgspec.Struct, gc=False):
     cat: str | None = None
     name: str | None = None
-    ts: float | None = None
-    dur: float | None = None
+    ts: MICROSECONDS | None = None
+    dur: MICROSECONDS | None = None
     pid: int | str | None = None
     tid: int | str | None = None
     args: msgspec.Raw = msgspec.Raw(b"")
@@ -215,7 +232,7 @@ class _Inputs(msgspec.Struct):
 
 
 class _Change(msgspec.Struct):
-    size: int = msgspec.field(name="Bytes")
+    size: BYTES = msgspec.field(name="Bytes")
     address: int = msgspec.field(name="Addr")
     device: int | None = msgspec.field(name="Device Type", default=None)
 

@@ -70,11 +70,19 @@ class Traces:
 
     def processes(self) -> list[str]:
         """Command lines of the run's processes that are alive."""
+        return [line.replace("\0", " ") for line in self._read("cmdline")]
+
+    def stopped(self) -> int:
+        """How many of the run's processes are stopped, as by Ctrl-Z."""
+        return sum("\nState:\tT" in status for status in self._read("status"))
+
+    def _read(self, name: str) -> list[str]:
+        """This file of ``/proc`` of each of the run's processes."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if self.mark.encode() in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_text().replace("\0", " "))
+                    found.append((folder / name).read_text())
             except OSError:  # it ended meanwhile, or is another user's
                 continue
         return found
@@ -139,9 +147,11 @@ def test_after_the_time_out_of_a_worker_that_hangs(traces: Traces) -> None:
     assert until(traces.none, 10), traces
 
 
-def test_after_pytest_was_killed_while_a_worker_hangs(traces: Traces) -> None:
+def test_after_pytest_was_stopped_and_killed_while_a_worker_hangs(traces: Traces) -> None:
     run = pytest_bench(traces, "hangs")
     assert until(traces.hanging.exists, 120), run.communicate()[0]
+    run.send_signal(signal.SIGTSTP)
+    assert until(lambda: traces.stopped() >= 4, 20), traces  # pytest, the worker, two loaders
     run.kill()
     run.communicate(timeout=30)
     assert until(lambda: not traces.processes(), 20), traces

@@ -5,8 +5,9 @@ from typing import Any
 
 from bench.engine.case import Case
 from bench.engine.journal import Content
+from bench.engine.outcomes import outcome_entry, outcome_of
 from bench.engine.record import Skip
-from bench.engine.resume import Spent, differences, outcome_entry, outcome_of, settled, spent_of
+from bench.engine.resume import Spent, differences, settled, spent_of
 from bench.engine.telemetry import Telemetry
 from bench.engine.timed import Interrupted, Timed
 

@@ -22,7 +22,15 @@ SECONDS = 120.0
 class Bench:
     """One ``pytest bench/`` in a process of its own."""
 
-    def __init__(self, traces: Traces, run: Path, *options: str, suite: Path = SMALL, budget: str = "3s") -> None:
+    def __init__(
+        self,
+        traces: Traces,
+        run: Path,
+        *options: str,
+        suite: Path = SMALL,
+        budget: str = "3s",
+        quiet: bool = False,
+    ) -> None:
         self.run = run
         self.journal = run.with_name(run.name + ".journal")
         fixed = ("--suite", str(suite), "--budget", budget, "--threads", "1", "--benchmark-json", str(run))
@@ -30,7 +38,7 @@ class Bench:
             [sys.executable, "-m", "pytest", "bench/", *fixed, "--benchmark-quiet", *options],
             cwd=ROOT,
             env={**traces.environment, "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,  # a pipe that nobody empties fills up
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

@@ -66,7 +66,7 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
     (
         "the journal's last line is torn off",
         "it is left out with a warning, and measured again",
-        "test_whatever_is_torn_off_the_lines_before_it_stand",
+        "test_the_torn_end_of_a_journal_is_left_out_and_said",
     ),
     (
         "a bit of the journal flips",
@@ -76,7 +76,7 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
     (
         "--resume with other options",
         "refused with exit code 4, the differences listed",
-        "test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_before",
+        "test_with_other_options_it_is_refused",
     ),
     (
         "killed after the last family, before the JSON",
@@ -119,6 +119,31 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
         "test_twice_it_stops_at_once_and_the_journal_is_intact",
     ),
     (
+        "Ctrl-Z, and `fg` later",
+        "the worker stands still, too, and goes on; no budget is spent meanwhile; the record says for how long",
+        "test_ctrl_z_stops_the_worker_too_and_the_run_says_so",
+    ),
+    (
+        "Ctrl-Z, and then pytest is killed",
+        "the worker is let go on, and ends with its children",
+        "test_after_pytest_was_stopped_and_killed_while_a_worker_hangs",
+    ),
+    (
+        "the worker is stopped in the middle of a block (SIGSTOP, cpulimit)",
+        "the block is left out and taken again; the case's record counts them, its noise says so",
+        "test_blocks_in_which_a_worker_was_stopped_are_left_out_and_it_is_said",
+    ),
+    (
+        "the machine is suspended in the middle of a block (fake)",
+        "the same; the run's record says for how long",
+        "test_a_block_in_which_the_machine_was_suspended_is_taken_again",
+    ),
+    (
+        "the machine's clock is set back or forward (fake)",
+        "no duration is taken from it; the run's record says by how much it was set",
+        "test_a_suspended_machine_and_a_clock_that_was_set_are_told_apart",
+    ),
+    (
         "another run is measuring on the machine",
         "it is waited for, unless this one is to refuse, or to go on and say so in its record",
         "test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_so",
@@ -135,12 +160,58 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
     ),
 )
 
+GPU: tuple[tuple[str, str, str], ...] = (  # the same, of a GPU that is faked at torch's and NVML's own interfaces
+    (
+        "an error after which each CUDA call fails (illegal access, failed assertion), in a first call, a warm-up or "
+        "a timed block",
+        "the case that made it fails with it; the others of its family are measured anew, in a new worker",
+        "test_an_error_that_stays_is_blamed_on_the_case_that_made_it",
+    ),
+    (
+        "a case runs out of the GPU's memory",
+        "it fails with that; what the allocator held is given back to the cases after it",
+        "test_out_of_the_gpus_memory_costs_one_case_and_its_neighbours_get_what_it_held",
+    ),
+    (
+        "a call cannot be captured in a CUDA graph",
+        "its case fails with the reason; the others are measured in a new worker",
+        "test_a_family_goes_on_in_a_new_worker_without_what_could_not_be_captured",
+    ),
+    (
+        "NVML loses the GPU in the middle of a run",
+        "the samples so far stay, the record says when and why there are no more; the run goes on",
+        "test_a_gpu_that_nvml_loses_in_the_middle_keeps_its_samples_and_the_run_goes_on",
+    ),
+    (
+        "the GPU's energy counter is lost while a case's energy is measured",
+        "its energy is missing, with the reason; its times stand",
+        "test_energy_that_was_lost_in_the_middle_says_why",
+    ),
+)
+BESIDE = ("test_left_behind", "test_pauses", "test_graph")  # of tests/bench, where tests of the table are, too
+
 HEAD = """# What becomes of a run when something goes wrong
 
-Each fault is injected by a test with a real process and a real signal (`pytest tests/faults`); this table is
-made of what those tests hold true (`pytest tests/faults --write-table`). After each of them no process, no
+Each fault is injected by a test with a real process and a real signal (`pytest tests/faults`), but for GPUs, clocks
+and suspended machines, which are fakes; this table is made of what those tests hold true (`pytest tests/faults
+--write-table`). After each of them no process, no
 shared memory and no temporary folder is left; the folder of a run that was killed by SIGKILL is removed by the next.
 
+"""
+
+
+TAIL = """
+## What is not covered
+
+A duet (`--against…`) keeps no journal: its second stage judges by fresh pairs of both sides' processes, which nobody
+can go on with. When pytest dies in the middle of one, all that it measured is lost; its processes end with it.
+
+Windows has no signals to stop a process, and no locks on files here: two runs do not notice each other there.
+
+## Long runs
+
+`nox -s soak` kills a run at 20 random moments and resumes it each time, and measures 5,000 families with real workers;
+`nox -s fuzz` throws 10,000 mutated files at the readers. Short versions of all three are part of the tests.
 """
 
 
@@ -152,4 +223,6 @@ def document() -> str:
     lines += [f"| {fault} | {words} … |" for fault, words in WORKER.values()]
     lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | what becomes of it |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in RUN]
-    return HEAD + "\n".join(lines) + "\n"
+    lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | what becomes of it |", "| --- | --- |"]
+    lines += [f"| {fault} | {words} |" for fault, words, _ in GPU]
+    return HEAD + "\n".join(lines) + "\n" + TAIL

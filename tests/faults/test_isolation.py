@@ -7,13 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults import table
-from tests.faults.run import WORKLOADS, Bench
+from tests.faults.run import WORKLOADS, Bench, records
+from tests.faults.soak import watched
 
 HOSTILE = WORKLOADS / "hostile.py"
 
@@ -26,15 +28,29 @@ def traces() -> Iterator[Traces]:
 
 
 @pytest.fixture(scope="module")
-def reasons(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Workload → why it failed, of a run of all of them."""
+def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of all of them."""
     run = tmp_path_factory.mktemp("hostile") / "run.json"
-    code, output = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s").end()
+    bench = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s")
+    with ThreadPoolExecutor(1) as beside:
+        watching = beside.submit(watched, bench)
+        code, output = bench.end()
+        seen = watching.result()
     assert code == 1, output
+    # Between two workers only what the run needs is open, after its last as after its first.
+    counts = [one.descriptors for one in seen if one.families]
+    assert min(counts[-len(counts) // 3 :]) <= min(counts[: len(counts) // 3])
     about = json.loads(run.read_text())["torchduet"]
     assert about["unreached"] == []
     assert "stopped" not in about
     assert "Traceback" not in output
+    return run
+
+
+@pytest.fixture(scope="module")
+def reasons(hostile: Path) -> dict[str, str]:
+    """Workload → why it failed."""
+    about = json.loads(hostile.read_text())["torchduet"]
     return {one["case"]["workload"]: one["reason"] for one in about["failed"]}
 
 
@@ -47,6 +63,16 @@ def test_a_familys_items_fail_with_the_reason(reasons: dict[str, str], fault: st
 def test_nothing_is_left_behind_and_no_other_family_fails(reasons: dict[str, str], traces: Traces) -> None:
     assert set(reasons) == set(table.WORKER)
     assert until(traces.none, 10), traces
+
+
+def test_blocks_in_which_a_worker_was_stopped_are_left_out_and_it_is_said(hostile: Path) -> None:
+    (record,) = [one for one in records(hostile).values() if one["case"]["workload"] == "stopped"]
+    number = record["timing"]["left_out"]
+    assert number >= 1
+    assert record["noise"]["grade"] in ("noisy", "disturbed")
+    (cause,) = [words for words in record["noise"]["causes"] if words.startswith("it was stopped")]
+    assert f"{number} block" in cause
+    assert "left out and taken again" in cause
 
 
 def test_three_workloads_in_a_row_without_an_answer_end_the_run(traces: Traces, tmp_path: Path) -> None:
@@ -81,8 +107,10 @@ except OSError as error:
 
 
 def test_the_table_in_the_documentation_is_current(pytestconfig: pytest.Config) -> None:
-    modules = [importlib.import_module(f"tests.faults.{file.stem}") for file in Path(__file__).parent.glob("test_*.py")]
-    for fault, _, test in table.RUN:
+    names = [f"tests.faults.{file.stem}" for file in Path(__file__).parent.glob("test_*.py")]
+    names += [f"tests.bench.{name}" for name in table.BESIDE]
+    modules = [importlib.import_module(name) for name in names]
+    for fault, _, test in (*table.RUN, *table.GPU):
         assert any(hasattr(module, test) for module in modules), fault
     if not pytestconfig.getoption("write_table", False):
         assert table.DOCUMENT.read_text() == table.document(), "run `pytest tests/faults --write-table`"

@@ -1,93 +1,134 @@
-"""A run that is killed goes on with what is missing, and nothing that was measured is lost or measured twice."""
+"""A run that is killed goes on with what is missing, and nothing that was measured is lost or measured twice.
 
-import json
-import os
+After Ctrl-C or SIGTERM once what there is is written; twice: it stops at once.
+"""
+
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.engine import journal
-from tests.bench.test_left_behind import ROOT, Traces, until
-from tests.faults.run import Bench, journaled, read, records, timing
+from bench.engine.estimate import MIN_PLACEMENTS
+from bench.engine.passing import LEAST_STOPPED
+from tests.bench.test_left_behind import ROOT, Traces
+from tests.faults.run import read, timing
+from tests.faults.story import FAMILIES, Stage, Story
 
 
-@pytest.fixture
-def traces() -> Iterator[Traces]:
+@dataclass
+class Told:
+    """What became of one run, process by process."""
+
+    killed: list[Stage]
+    torn: bytes
+    refused: Stage
+    page: str
+    stopped: Stage
+    terminated: Stage
+    twice: Stage
+    finished: Stage
+    again: tuple[Any, Any]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
-    yield Traces(folder)
+    story = Story(tmp_path_factory.mktemp("story"), Traces(folder))
+    killed = [story.killed(more=2)]
+    torn = b'{"crc32":"00000000","entry":{"kind":"fam'  # in the middle of a line
+    with story.run.with_name("run.json.journal").open("ab") as file:
+        file.write(torn)
+    refused = story.refused()
+    page = story.rendered()
+    killed += [story.killed_at_its_start(), story.killed("--resume", after=0.1)]
+    stopped = story.stopped()
+    terminated = story.signalled(signal.SIGTERM)
+    twice = story.signalled(signal.SIGINT, signal.SIGTERM)
+    killed.append(story.killed("--resume", after=0.3))
+    finished = story.finished()
+    yield Told(killed, torn, refused, page, stopped, terminated, twice, finished, story.finished_again())
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_before(
-    traces: Traces, tmp_path: Path
-) -> None:
-    run = tmp_path / "run.json"
-    killed = Bench(traces, run, budget="2m")  # so much that a busy machine leaves nothing out
-    killed.until_families(1)
-    killed.signal(signal.SIGKILL)
-    killed.end()
-    before = journaled(killed.journal)
-    assert 1 <= len(before) <= 4
-    assert not run.exists()
-    with killed.journal.open("ab") as file:
-        file.write(b'{"crc32":"00000000","entry":{"kind":"fam')  # torn off in the middle of a line
-
-    refused_code, refused = Bench(traces, run, "--resume", "--tier", "full", budget="2m").end()
-    assert refused_code == 4
-    assert "option tier: quick there, full here" in refused
-    assert "Traceback" not in refused
-
-    page = tmp_path / "cut.html"
-    rendered = subprocess.run(
-        [sys.executable, "-m", "reports", "render", str(killed.journal), "-o", str(page)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert rendered.returncode == 0, rendered.stderr
-    assert f"This run was stopped: {len(before)} of 4 cases" in page.read_text()
-
-    code, output = Bench(traces, run, "--resume", budget="2m").end()
-    assert code == 0, output
-    assert f"resumed from {killed.journal}" in output
-    assert "1 damaged line(s)" in output
-    after = records(run)
-    assert len(after) == 4
-    assert not json.loads(run.read_text())["torchduet"]["unreached"]
-    assert {case: after[case]["timing"] for case in before} == timing(before)
-    assert not killed.journal.exists()
-    (resumed,) = json.loads(run.read_text())["torchduet"]["resumed"]
-    assert resumed["families"] == len({record["case"]["family"] for record in before.values()})
-    assert until(lambda: not traces.processes(), 10), traces
+def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_before(told: Told) -> None:
+    assert [stage.code for stage in told.killed] == [-signal.SIGKILL] * 4
+    assert all(stage.about is None for stage in told.killed)
+    assert told.finished.code == 0, told.finished.output
+    found = timing(told.finished.records)
+    assert len(found) == FAMILIES
+    assert not told.finished.about["unreached"]
+    known: dict[str, Any] = {}
+    for stage in (*told.killed[:3], told.stopped, told.terminated, told.twice, told.killed[3]):
+        assert {case: stage.known[case] for case in known} == known
+        known = stage.known
+    assert {case: found[case] for case in known} == known
+    assert 7 <= len(known) < FAMILIES
+    resumed = told.finished.about["resumed"]
+    assert len(resumed) >= 5
+    assert [one["families"] for one in resumed] == sorted(one["families"] for one in resumed)
 
 
-def test_from_its_whole_journal_a_run_is_the_same_to_the_last_digit(traces: Traces, tmp_path: Path) -> None:
-    run, kept = tmp_path / "run.json", tmp_path / "kept"
-    first = Bench(traces, run)
-    while first.process.poll() is None:  # a link to the journal outlives its removal
-        if not kept.exists() and first.journal.exists():
-            os.link(first.journal, kept)
-    code, output = first.end()
-    assert code == 0, output
-    undisturbed = json.loads(run.read_text())
-    run.unlink()
-    kept.rename(first.journal)
-    code, output = Bench(traces, run, "--resume").end()
-    assert code == 0, output
-    resumed = json.loads(run.read_text())
-    for one, other in zip(undisturbed["benchmarks"], resumed["benchmarks"], strict=True):
+def test_the_torn_end_of_a_journal_is_left_out_and_said(told: Told) -> None:
+    assert "1 damaged line(s)" in told.killed[2].output or "1 damaged line(s)" in told.stopped.output
+
+
+def test_with_other_options_it_is_refused(told: Told) -> None:
+    assert told.refused.code == 4
+    assert "option tier: quick there, full here" in told.refused.output
+    assert "Traceback" not in told.refused.output
+    assert told.refused.known == told.killed[0].known
+
+
+def test_the_report_of_its_journal_says_that_it_was_stopped(told: Told) -> None:
+    assert f"This run was stopped: {len(told.killed[0].known)} of {FAMILIES} cases" in told.page
+
+
+def test_ctrl_z_stops_the_worker_too_and_the_run_says_so(told: Told) -> None:
+    assert "pytest was stopped for" in told.stopped.output
+    assert told.stopped.about["passing"]["stopped"] >= LEAST_STOPPED
+    assert any("pytest was stopped for" in one for one in told.finished.about["warnings"])
+
+
+@pytest.mark.parametrize(("name", "stage"), [("SIGINT", "stopped"), ("SIGTERM", "terminated")])
+def test_once_what_there_is_is_written_and_the_rest_can_be_resumed(told: Told, name: str, stage: str) -> None:
+    found: Stage = getattr(told, stage)
+    assert found.code == 128 + getattr(signal, name), found.output
+    assert "Traceback" not in found.output
+    assert f"the run stopped early, it was interrupted by {name}" in found.output
+    assert "give the same options and --resume" in found.output
+    assert found.about["stopped"] == f"it was interrupted by {name}"
+    assert len(found.records) + len(found.about["unreached"]) == FAMILIES
+    assert timing(found.records) == found.known
+    assert all(len(one["blocks"]) >= MIN_PLACEMENTS for one in found.known.values())
+
+
+def test_twice_it_stops_at_once_and_the_journal_is_intact(told: Told) -> None:
+    assert told.twice.code == 130, told.twice.output
+    assert told.twice.about is None
+    assert len(told.twice.known) > len(told.terminated.known)
+
+
+def test_nothing_is_left_behind(told: Told) -> None:
+    for stage in (*told.killed, told.refused, told.stopped, told.terminated, told.twice, told.finished):
+        assert stage.left == []
+
+
+def test_from_its_whole_journal_a_run_is_the_same_to_the_last_digit(told: Told) -> None:
+    before, now = told.again
+    for one, other in zip(before["benchmarks"], now["benchmarks"], strict=True):
         assert one["extra_info"] == other["extra_info"]
         assert one["stats"] == other["stats"]
-    changed = {name for name, value in undisturbed["torchduet"].items() if resumed["torchduet"][name] != value}
-    assert changed <= {"seconds", "warnings"}  # the total, and the load as of each start
-    assert undisturbed["torchduet"]["noise"] == resumed["torchduet"]["noise"]
+    changed = {name for name, value in before["torchduet"].items() if now["torchduet"][name] != value}
+    assert changed <= {"seconds", "warnings", "resumed"}  # the total, and the load as of each start
+    assert before["torchduet"]["noise"] == now["torchduet"]["noise"]
 
 
 def test_an_unfinished_journal_is_kept_when_all_is_measured_anew(tmp_path: Path) -> None:

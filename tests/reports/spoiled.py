@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -18,7 +19,8 @@ from tests.reports.test_duet import make_duet
 from tests.reports.with_gpu import make_gpu_run
 
 ODD: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1, 0.0, -0.5, 1e-300, 1e308, -1e308, float("nan"), float("inf"), 2**62, 10**400),
+    *(None, True, False, 0, -1, 1, 0.0, -0.5, 1e-300, 1e308, -1e308, float("nan"), float("inf")),
+    *(2**62, 2**63, 2**64, 10**30, 10**400),
     *(
         "",
         "x",
@@ -62,9 +64,7 @@ def _few(document: Any, number: int) -> Any:
 def spoiled(seed: int) -> bytes:
     """A valid file in which one to three things went wrong."""
     rng = random.Random(seed)
-    document = copy.deepcopy(rng.choice(documents()))
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        rng.choice(CHANGES)(document, rng)
+    document = changed(rng.choice(documents()), rng)
     content = json.dumps(document).encode("utf-8", "backslashreplace")
     if rng.random() < 0.05:
         content = content[: rng.randrange(len(content))]
@@ -72,6 +72,14 @@ def spoiled(seed: int) -> bytes:
         place = rng.randrange(len(content) + 1)
         content = content[:place] + bytes(rng.randrange(256) for _ in range(4)) + content[place:]
     return content
+
+
+def changed(document: Any, rng: random.Random) -> Any:
+    """A copy in which one to three things went wrong."""
+    document = pickle.loads(pickle.dumps(document))  # many times faster than copying it step by step
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        rng.choice(CHANGES)(document, rng)
+    return document
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -2,33 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.engine.journal import encode
-from bench.engine.schema import KEY
 from reports.gaps import gaps, stopped
 from reports.load import RunFileError, load
-from tests.reports.sample import make_run
-
-Entries = list[dict[str, Any]]
+from tests.reports.made_journal import Entries, made_journal
 
 
 @pytest.fixture
 def entries() -> Entries:
-    """A journal whose last family was never reached."""
-    document = make_run()
-    families: dict[str, dict[str, Any]] = {}
-    for benchmark in document["benchmarks"]:
-        record = benchmark["extra_info"][KEY]
-        families.setdefault(record["case"]["family"], {})[record["case"]["id"]] = {"record": record}
-    about = {**document[KEY], "skipped": [], "failed": []}
-    plan = [[name, list(cases)] for name, cases in families.items()]
-    spent = {"fixed": None, "timing": None, "stages": {"timed": 1.5}, "slow": [], "again": False}
-    common = {"kind": "family", "spent": spent, "timed": None, "warnings": ["it was hot"], "hints": [], "gpus": {}}
-    found = [{**common, "name": name, "at": 2.0, "outcomes": cases} for name, cases in families.items()]
-    return [{"kind": "run", "format": 1, "identity": {}, "run": about, "plan": plan}, *found[:-1]]
+    return made_journal()
 
 
 def written(path: Path, entries: Entries) -> Path:

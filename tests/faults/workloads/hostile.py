@@ -113,6 +113,30 @@ def kill(number: int) -> Fault:
     return send
 
 
+AGAIN = """
+while :; do
+    if grep -q "^State:.T" /proc/{pid}/status; then kill -CONT {pid}; fi
+    sleep 0.02
+done
+"""
+EVERY = 25  # calls, of which some are then within a timed block
+
+
+def stop_and_go_on() -> Fault:
+    """SIGSTOP now and then; a process of its own lets it go on."""
+    calls: list[subprocess.Popen[bytes] | None] = []
+
+    def fault() -> None:
+        time.sleep(1e-3)
+        if not calls:
+            calls.append(subprocess.Popen(["sh", "-c", AGAIN.format(pid=os.getpid())]))
+        calls.append(None)
+        if len(calls) % EVERY == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return fault
+
+
 DEADLY: dict[str, Fault] = {
     "killed": kill(signal.SIGKILL),
     "segfault": lambda: ctypes.string_at(0),
@@ -179,4 +203,5 @@ def interleaved() -> None:
         add(name, fault)
 
 
+add("stopped", stop_and_go_on())  # first, while there is time for it
 interleaved()

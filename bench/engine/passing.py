@@ -1,0 +1,103 @@
+"""Notices when a run's time does not pass as it should: pytest was stopped, the machine suspended, the clock set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from time import monotonic
+
+from bench.engine import pauses
+from bench.engine.progress import duration
+from bench.engine.schema import PassingRecord
+
+LEAST_STOPPED = 2.0  # seconds that a wait takes longer than asked for: no load of a machine makes it that late
+LEAST_SET = 1.0  # seconds: between two looks a clock that is only corrected for its drift changes by far less
+MOST_NAMED = 3
+
+
+def since_boot() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine is suspended."""
+    return monotonic() if pauses.CLOCKS is None else time.clock_gettime(pauses.CLOCKS[0])
+
+
+class Passing:
+    """What became of a run's time, as seen by the process that waits for its workers.
+
+    Args:
+        now: seconds of the clock that waits are measured by.
+        suspended: seconds for which the machine has been suspended.
+        wall, boot: seconds of the clock that is set, and of one that is not.
+
+    Attributes:
+        stopped: seconds for which this process did not run.
+        suspended: seconds for which the machine was suspended.
+        clock_set: by how many seconds the wall clock was set, forward above 0.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = monotonic,
+        suspended: Callable[[], float] = pauses.suspended,
+        wall: Callable[[], float] = time.time,
+        boot: Callable[[], float] = since_boot,
+    ) -> None:
+        self._now, self._suspended, self._wall, self._boot = now, suspended, wall, boot
+        self.stopped = self.suspended = 0.0
+        self.clock_set: list[float] = []
+        self._slept, self._offset = suspended(), wall() - boot()
+
+    def awake(self) -> float:
+        """Seconds of a clock that stands still with this process: a budget is not spent while it is stopped."""
+        return self._now() - self.stopped
+
+    def waited(self, asked: float, took: float) -> float:
+        """A wait for at most ``asked`` seconds took so many; returns those for which this process ran."""
+        late = took - asked
+        if late >= LEAST_STOPPED:
+            self.stopped += late
+            took = asked
+        self._look()
+        return took
+
+    def restore(self, before: PassingRecord | None) -> None:
+        """Go on with what another process saw of the run's time, before anything is added here."""
+        if before is not None:
+            self.stopped, self.suspended = before["stopped"], before["suspended"]
+            self.clock_set = [*before["clock_set"]]
+
+    def _look(self) -> None:
+        slept, offset = self._suspended(), self._wall() - self._boot()
+        if slept - self._slept >= pauses.LEAST_SUSPENDED:
+            self.suspended += slept - self._slept
+        if abs(offset - self._offset) >= LEAST_SET:
+            self.clock_set.append(offset - self._offset)
+        self._slept, self._offset = slept, offset
+
+    def record(self) -> PassingRecord | None:
+        """As it stands in the JSON; None where time passed as it should."""
+        if not (self.stopped or self.suspended or self.clock_set):
+            return None
+        return PassingRecord(
+            stopped=round(self.stopped, 3),
+            suspended=round(self.suspended, 3),
+            clock_set=[round(by, 3) for by in self.clock_set],
+        )
+
+
+def words(found: PassingRecord) -> list[str]:
+    """What is said of it among the run's warnings, a line each."""
+    lines = []
+    if found["stopped"]:
+        lines.append(f"pytest was stopped for {duration(found['stopped'])} (Ctrl-Z, or its machine stood still)")
+    if found["suspended"]:
+        lines.append(
+            f"the machine was suspended for {duration(found['suspended'])}: "
+            "its clocks and its heat may have been others afterwards"
+        )
+    if steps := found["clock_set"]:
+        named = ", ".join(f"{duration(abs(by))} {'forward' if by > 0 else 'back'}" for by in steps[:MOST_NAMED])
+        more = f" and {len(steps) - MOST_NAMED} times more" if len(steps) > MOST_NAMED else ""
+        lines.append(
+            f"the machine's clock was set {named}{more}: no duration here is taken from it, but times of day are"
+        )
+    return lines

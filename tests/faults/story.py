@@ -1,0 +1,137 @@
+"""One run to which everything happens in turn, each time resumed: a start takes seconds, and serves several tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from bench.engine.passing import LEAST_STOPPED
+from tests.bench.test_left_behind import ROOT, Traces, until
+from tests.faults.run import Bench, journaled, records, timing
+from tests.faults.soak import many
+
+FAMILIES = 24
+
+
+@dataclass
+class Stage:
+    """What one process did and left.
+
+    Attributes:
+        known: case id → what was measured of it, in the journal, when it had ended; empty without one.
+        about: the run's own record, and its cases', in the JSON that it wrote; None if it wrote none.
+        left: the processes of which anything was left.
+    """
+
+    code: int
+    output: str
+    known: dict[str, Any] = field(default_factory=dict)
+    about: Any = None
+    records: dict[str, Any] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+
+class Story:
+    """A run of small families in a folder; each method is one process that goes on with it.
+
+    Args:
+        folder: of the run.
+        traces: what its processes leave on the machine.
+    """
+
+    def __init__(self, folder: Path, traces: Traces) -> None:
+        self.run, self.traces = folder / "run.json", traces
+        self.kept = folder / "kept"  # a link to the last journal, which outlives its removal
+
+    def _start(self, *options: str) -> Bench:
+        self.run.unlink(missing_ok=True)
+        hurried = ("-p", "tests.faults.hurried", *options)
+        return many(self.traces, self.run, FAMILIES, *hurried, budget="10m", quiet=False)
+
+    def _ended(self, bench: Bench) -> Stage:
+        code, output = bench.end()
+        until(lambda: not self.traces.processes(), 20)
+        stage = Stage(code, output, left=self.traces.processes())
+        if bench.journal.exists():
+            stage.known = timing(journaled(bench.journal))
+        if self.run.exists():
+            stage.about, stage.records = json.loads(self.run.read_text())["torchduet"], records(self.run)
+        return stage
+
+    def killed(self, *options: str, more: int = 1, after: float = 0.0) -> Stage:
+        """SIGKILL some seconds after so many more families are known."""
+        bench = self._start(*options)
+        bench.until_families(bench.families() + more)
+        sleep(after)
+        bench.signal(signal.SIGKILL)
+        return self._ended(bench)
+
+    def killed_at_its_start(self) -> Stage:
+        """SIGKILL while it imports."""
+        bench = self._start("--resume")
+        sleep(random.Random(1).uniform(0.5, 1.5))
+        bench.signal(signal.SIGKILL)
+        return self._ended(bench)
+
+    def refused(self) -> Stage:
+        """Asked to go on with other options."""
+        return self._ended(self._start("--resume", "--tier", "full"))
+
+    def stopped(self) -> Stage:
+        """Ctrl-Z, ``fg`` some seconds later, Ctrl-C."""
+        bench = self._start("--resume")
+        bench.until_families(bench.families() + 1)
+        for _ in range(100):
+            bench.signal(signal.SIGTSTP)
+            if until(lambda: self.traces.stopped() >= 2, 2):  # pytest and a worker
+                break
+            bench.signal(signal.SIGCONT)  # it was between two workers
+            sleep(0.1)
+        before = bench.journal.stat().st_size
+        sleep(LEAST_STOPPED + 0.5)
+        assert bench.journal.stat().st_size == before
+        bench.signal(signal.SIGCONT)
+        bench.until_families(bench.families() + 1)
+        bench.signal(signal.SIGINT)
+        return self._ended(bench)
+
+    def signalled(self, *numbers: signal.Signals) -> Stage:
+        """These signals, one after the other, once one more family is known."""
+        bench = self._start("--resume")
+        bench.until_families(bench.families() + 1)
+        for number in numbers:
+            bench.signal(number)
+        return self._ended(bench)
+
+    def rendered(self) -> str:
+        """The report of the journal as it is."""
+        page = self.run.with_name("cut.html")
+        journal = self.run.with_name("run.json.journal")
+        command = [sys.executable, "-m", "reports", "render", str(journal), "-o", str(page)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return page.read_text()
+
+    def finished(self) -> Stage:
+        """To its end."""
+        bench = self._start("--resume")
+        self.kept.unlink(missing_ok=True)
+        os.link(bench.journal, self.kept)
+        return self._ended(bench)
+
+    def finished_again(self) -> tuple[Any, Any]:
+        """To its end from its whole journal: the JSON before, and now."""
+        before = json.loads(self.run.read_text())
+        shutil.copy(self.kept, self.run.with_name("run.json.journal"))
+        stage = self._ended(self._start("--resume"))
+        assert stage.code == 0, stage.output
+        return before, json.loads(self.run.read_text())
