@@ -52,6 +52,8 @@ def _runs_started_by_tests_are_alone(tmp_path_factory: pytest.TempPathFactory) -
     """``pytest bench/`` refuses to run beside others of its kind, which it tells by this variable of pytest-xdist."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        # Whose plugin costs each run 2 s of the CPU's time, and none of them draws examples.
+        patch.setenv("PYTEST_ADDOPTS", f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:hypothesispytest")
         # And each may run beside those of other tests: it waits for its own worker's alone.
         patch.setenv("TORCHDUET_LOCK", str(tmp_path_factory.mktemp("lock") / "lock"))
         yield
