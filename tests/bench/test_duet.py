@@ -289,7 +289,7 @@ def test_when_pytest_is_killed_both_sides_end() -> None:
         sleep(0.05)
     assert len(processes("killed")) >= 6
     run.kill()
-    run.communicate(timeout=30)
+    run.communicate(timeout=120)
     while processes("killed") and monotonic() < deadline:
         sleep(0.05)
     assert processes("killed") == []

@@ -16,10 +16,13 @@ from typing import Any
 
 from bench.engine.passing import LEAST_STOPPED
 from tests.bench.test_left_behind import ROOT, Traces, until
-from tests.faults.run import Bench, journaled, records, timing
+from tests.faults.run import Bench, journaled, read, records, timing
 from tests.faults.soak import many
 
 FAMILIES = 24
+AHEAD = (
+    2  # families that may be timed beyond those that are waited for: a signal comes in the middle of one, or of a wait
+)
 
 
 @dataclass
@@ -51,11 +54,24 @@ class Story:
     def __init__(self, folder: Path, traces: Traces) -> None:
         self.run, self.traces = folder / "run.json", traces
         self.kept = folder / "kept"  # a link to the last journal, which outlives its removal
+        self.limit = folder / "limit"
+        traces.environment["TORCHDUET_TEST_LIMIT"] = str(self.limit)
 
-    def _start(self, *options: str) -> Bench:
+    def _start(self, *options: str, limit: int = FAMILIES) -> Bench:
+        """Begin, or go on, as far as that family."""
         self.run.unlink(missing_ok=True)
+        self._limit(limit)
         hurried = ("-p", "tests.faults.hurried", *options)
         return many(self.traces, self.run, FAMILIES, *hurried, budget="10m", quiet=False)
+
+    def _limit(self, family: int) -> None:
+        new = self.limit.with_suffix(".new")
+        new.write_text(str(family))
+        new.replace(self.limit)
+
+    def _known(self) -> int:
+        found = read(self.run.with_name("run.json.journal"))
+        return 0 if found is None else found.families
 
     def _ended(self, bench: Bench) -> Stage:
         code, output = bench.end()
@@ -69,15 +85,16 @@ class Story:
 
     def killed(self, *options: str, more: int = 1, after: float = 0.0) -> Stage:
         """SIGKILL some seconds after so many more families are known."""
-        bench = self._start(*options)
-        bench.until_families(bench.families() + more)
+        known = self._known()
+        bench = self._start(*options, limit=known + more + AHEAD)
+        bench.until_families(known + more)
         sleep(after)
         bench.signal(signal.SIGKILL)
         return self._ended(bench)
 
     def killed_at_its_start(self) -> Stage:
         """SIGKILL while it imports."""
-        bench = self._start("--resume")
+        bench = self._start("--resume", limit=self._known() + AHEAD)
         sleep(random.Random(1).uniform(0.5, 1.5))
         bench.signal(signal.SIGKILL)
         return self._ended(bench)
@@ -88,8 +105,9 @@ class Story:
 
     def stopped(self) -> Stage:
         """Ctrl-Z, ``fg`` some seconds later, Ctrl-C."""
-        bench = self._start("--resume")
-        bench.until_families(bench.families() + 1)
+        known = self._known()
+        bench = self._start("--resume", limit=known + 1)
+        bench.until_families(known + 1)
         for _ in range(100):
             bench.signal(signal.SIGTSTP)
             if until(lambda: self.traces.stopped() >= 2, 2):  # pytest and a worker
@@ -100,14 +118,16 @@ class Story:
         sleep(LEAST_STOPPED + 0.5)
         assert bench.journal.stat().st_size == before
         bench.signal(signal.SIGCONT)
-        bench.until_families(bench.families() + 1)
+        self._limit(known + 2 + AHEAD)
+        bench.until_families(known + 2)
         bench.signal(signal.SIGINT)
         return self._ended(bench)
 
     def signalled(self, *numbers: signal.Signals) -> Stage:
         """These signals, one after the other, once one more family is known."""
-        bench = self._start("--resume")
-        bench.until_families(bench.families() + 1)
+        known = self._known()
+        bench = self._start("--resume", limit=known + 1 + AHEAD)
+        bench.until_families(known + 1)
         for number in numbers:
             bench.signal(number)
         return self._ended(bench)

@@ -62,7 +62,7 @@ def test_a_familys_items_fail_with_the_reason(reasons: dict[str, str], fault: st
 
 def test_nothing_is_left_behind_and_no_other_family_fails(reasons: dict[str, str], traces: Traces) -> None:
     assert set(reasons) == set(table.WORKER)
-    assert until(traces.none, 10), traces
+    assert until(traces.none, 60), traces
 
 
 def test_blocks_in_which_a_worker_was_stopped_are_left_out_and_it_is_said(hostile: Path) -> None:
