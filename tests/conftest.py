@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -50,6 +51,9 @@ def pytest_pycollect_makemodule() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _runs_started_by_tests_are_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """``pytest bench/`` refuses to run beside others of its kind, which it tells by this variable of pytest-xdist."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # In a shell's background job; a run inherits that, and rightly does not heed the Ctrl-C that tests send.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_XDIST_WORKER", raising=False)
         # Whose plugin costs each run 2 s of the CPU's time, and none of them draws examples.
