@@ -23,7 +23,7 @@ def everything(x: torch.Tensor, workers: int, seed: int, meter: Meter) -> torch.
     meter.value("seed", seed)
     y = x + 1
     meter.lap("add")
-    if not left_behind:  # once: removing what a hundred thousand calls made would take longer than they did
+    if not left_behind:  # once: removing what all calls made would take longer than they did
         left_behind.append(tempfile.mkdtemp())
         Path(left_behind[0], "left behind").write_text("by a workload")
     return y
