@@ -14,13 +14,13 @@ from bench.duet.protocol import Message
 from bench.engine.case import Case
 from bench.engine.conductor import WorkerError
 from bench.engine.pace import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
+from bench.engine.pauses import MOST_AGAIN
 
 BLOCK_SECONDS = 1e-3  # longer than within one process: each turn costs a switch
 PLACEMENTS = 6  # fresh allocations in a pair: the sides cannot share theirs, so that it does not cancel
 MOST_TURNS = 6  # per placement: more say how precise the pair is, not how right
 SWITCH_SECONDS = 3e-4  # from one process's block to the other's
 CALLS_BESIDE = 1.5  # per pair and side: the first call and the one on fresh inputs, of long calls
-MOST_AGAIN = 3  # times that a turn is taken again because a side stood still in it
 BASE, AGAINST = 0, 1
 
 
@@ -227,10 +227,9 @@ def time_blocks(pair: tuple[Worker, Worker], order: Sequence[Case], ledger: Ledg
 
 
 def _fresh(pair: tuple[Worker, Worker], places: dict[Case, int], ledger: Ledger) -> None:
-    for side, worker in enumerate(pair):
+    for side in (BASE, AGAINST):
         live = {str(place): case for case, place in places.items() if case not in ledger.failures}
-        with _named(side):
-            answer = worker.turn({"do": "fresh", "cases": [int(place) for place in live]})
+        answer = turn_of(pair, side, {"do": "fresh", "cases": [int(place) for place in live]})
         for place, reason in answer["errors"].items():
             ledger.fail(live[place], Failure(side, reason))
 
@@ -264,8 +263,7 @@ def _both_sides(
     for side in rng.sample((BASE, AGAINST), 2):
         if cores:
             pair[side].keep_to(cores)
-        with _named(side):
-            answer = pair[side].turn(message)
+        answer = turn_of(pair, side, message)
         if "error" in answer:
             ledger.fail(case, Failure(side, answer["error"]))
             break

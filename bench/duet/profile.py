@@ -9,7 +9,7 @@ from bench.duet.pairs import Failure, Ledger, PairError, prepare, turn_of
 from bench.duet.processes import SideError
 from bench.duet.stages import Duet
 from bench.engine.case import Case, Family
-from bench.engine.profile_pass import Profiling, chosen, nothing_chosen
+from bench.engine.profile_pass import Profiling, nothing_chosen, selected
 from bench.engine.schema import ProfileRecord, Record
 from suites.workload import COMPILED
 
@@ -27,21 +27,17 @@ def profile_both(
     show: Callable[[str], None],
 ) -> list[str]:
     """Profile what was chosen and put it into the records; returns warnings about what could not be."""
-    cases = chosen(profiling.what, records)
-    if not cases:
+    parts = selected(profiling.what, families, records)
+    if not parts:
         return [nothing_chosen(profiling.what)]
     warnings: list[str] = []
-    done = 0
-    for family in families:
-        own = [case for case in cases if case in family.reported]
-        if own:
-            show(f"[profile {done + 1}/{len(cases)}] {family.name}, both sides")
-            found, failures = _family(duet, profiling, own)
-            for case, (base, against) in found.items():
-                records[case]["profile"] = profiling.named(base)
-                records[case]["against"]["profile"] = profiling.named(against)
-            warnings += [f"{case.id} has no profile: {words(failure)}" for case, failure in failures.items()]
-            done += len(own)
+    for family, own, place in parts:
+        show(f"{place} {family.name}, both sides")
+        found, failures = _family(duet, profiling, own)
+        for case, (base, against) in found.items():
+            records[case]["profile"] = profiling.named(base)
+            records[case]["against"]["profile"] = profiling.named(against)
+        warnings += [f"{case.id} has no profile: {words(failure)}" for case, failure in failures.items()]
     return warnings
 
 

@@ -14,6 +14,7 @@ from time import perf_counter
 from types import FrameType
 from typing import NamedTuple
 
+MOST_AGAIN = 3  # times that a block is taken again because a process stood still in it
 LEAST_SUSPENDED = 0.2  # seconds: the two clocks are not read at one moment, and there may be an interruption between
 
 

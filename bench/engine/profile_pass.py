@@ -88,6 +88,19 @@ def chosen(what: str, records: Mapping[Case, Record]) -> list[Case]:
     return [case for case in records if fnmatch.fnmatchcase(case.id, pattern)]
 
 
+def selected(
+    what: str, families: Sequence[Family], records: Mapping[Case, Record]
+) -> list[tuple[Family, list[Case], str]]:
+    """Each family with its cases that ``what`` names, and how far the pass is by then: ``[profile 3/10]``."""
+    cases = chosen(what, records)
+    found, done = [], 0
+    for family in families:
+        if own := [case for case in cases if case in family.reported]:
+            found.append((family, own, f"[profile {done + 1}/{len(cases)}]"))
+            done += len(own)
+    return found
+
+
 def nothing_chosen(what: str) -> str:
     """The warning that ``what`` names nothing."""
     return f"--profile {what}: no measured case is called so; nothing was profiled"
@@ -102,27 +115,21 @@ def profile_all(
     show: Callable[[str], None],
 ) -> list[str]:
     """Profile what was chosen and put it into the records; returns warnings about what could not be."""
-    cases = chosen(profiling.what, records)
-    if not cases:
+    parts = selected(profiling.what, families, records)
+    if not parts:
         return [nothing_chosen(profiling.what)]
     warnings: list[str] = []
-    done = 0
-    for family in families:
-        own = [case for case in cases if case in family.reported]
-        if not own:
-            continue
+    for family, own, place in parts:
 
-        def told(what: str, done: int = done) -> None:
-            show(f"[profile {done + 1}/{len(cases)}] {what}")
+        def told(what: str, place: str = place) -> None:
+            show(f"{place} {what}")
 
         told(f"preparing {family.name}")
         try:
             found = _profile(profiling, task_of(family), own, conductor, told)
         except WorkerError as error:
             warnings.append(f"{family.name} has no profile: {error}")
-            done += len(own)
             continue
-        done += len(own)
         for case, record in found.records.items():
             records[case]["profile"] = profiling.named(record)
         warnings += [f"{case.id} has no profile: {why}" for case, why in found.errors.items()]

@@ -14,12 +14,11 @@ import torch
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
 from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, set_block
-from bench.engine.pauses import awake
+from bench.engine.pauses import MOST_AGAIN, awake
 from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
 
 SIMILAR = 1.25
-MOST_AGAIN = 3  # times that a block is taken again because the process stood still in it
 
 OnError = Callable[[Run, Exception], str]
 

@@ -44,6 +44,18 @@ def told(found: Collection) -> str:
     return repr(found.runs.to_pylist())
 
 
+def make_read_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Played, as whoever runs the tests may write anywhere."""
+    real = module.index._replace
+
+    def refused(table: Any, target: Path) -> None:
+        if target.parent == folder:
+            raise PermissionError(13, "Permission denied")
+        real(table, target)
+
+    monkeypatch.setattr(module.index, "_replace", refused)
+
+
 def test_runs_are_found_in_all_folders_in_the_order_of_time(folder: Path) -> None:
     assert paths(folder) == ["ci/17/run.json", "0001.json", "0002.json"]
 
@@ -122,15 +134,7 @@ def test_an_index_is_whole_or_as_it_was(folder: Path, monkeypatch: pytest.Monkey
 def test_the_index_lies_in_the_users_cache_where_the_folder_cannot_be_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Being read-only is played, as whoever runs the tests may write anywhere."""
-    real = module.index._replace
-
-    def refused(table: Any, target: Path) -> None:
-        if target.parent == folder:
-            raise PermissionError(13, "Permission denied")
-        real(table, target)
-
-    monkeypatch.setattr(module.index, "_replace", refused)
+    make_read_only(folder, monkeypatch)
     assert collect(folder).notes == ()
     assert places(folder)[1].is_file()
     assert not (folder / NAME).exists()
@@ -266,14 +270,7 @@ def test_the_later_index_counts_where_a_folder_became_read_only(
 ) -> None:
     collect(folder)
     make_history(folder, shared_document, 1, begin=3)
-    real = module.index._replace
-
-    def refused(table: Any, target: Path) -> None:
-        if target.parent == folder:
-            raise PermissionError(13, "Permission denied")
-        real(table, target)
-
-    monkeypatch.setattr(module.index, "_replace", refused)
+    make_read_only(folder, monkeypatch)
     os.utime(folder / NAME, (0, 0))
     assert collect(folder).fresh == 1
     assert collect(folder).fresh == 0
