@@ -1,4 +1,4 @@
-"""Draws in a process of its own while this one goes on, where files are so large that it pays."""
+"""Draws in a process of its own while this one goes on, where there is so much to read that it pays."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from typing import ParamSpec, TypeVar
 
 from reports.chart import Bar
 
-LARGE = 4 * 2**20  # bytes of all files together; less is read before another process has started
+LARGE = 4 * 2**20  # bytes of all that is read; less is done with before another process has started
+
+P = ParamSpec("P")
+Made = TypeVar("Made")
 
 
 def cores() -> int:
@@ -31,20 +35,24 @@ class Drawer:
 
     elsewhere: Executor | None = None
 
-    def forest(self, bars: Sequence[Bar], threshold: float, prefix: str) -> Callable[[], tuple[str, str]]:
-        """What gives both drawings of a forest plot, the wide and the narrow one, once they are needed."""
-        if self.elsewhere is None:
-            return lambda: both_forests(bars, threshold, prefix)
-        try:
-            begun = self.elsewhere.submit(both_forests, bars, threshold, prefix)
-        except (BrokenProcessPool, OSError):
-            return lambda: both_forests(bars, threshold, prefix)
+    def begin(self, draw: Callable[P, Made], *arguments: P.args, **named: P.kwargs) -> Callable[[], Made]:
+        """What gives the drawing once it is needed; ``draw`` is a function that another process can import."""
 
-        def finished() -> tuple[str, str]:
+        def here() -> Made:
+            return draw(*arguments, **named)
+
+        if self.elsewhere is None:
+            return here
+        try:
+            begun = self.elsewhere.submit(draw, *arguments, **named)
+        except (BrokenProcessPool, OSError):
+            return here
+
+        def finished() -> Made:
             try:
                 return begun.result()
             except BrokenProcessPool:  # killed, as where memory is short: it is only slower here
-                return both_forests(bars, threshold, prefix)
+                return here()
 
         return finished
 
@@ -57,10 +65,10 @@ def both_forests(bars: Sequence[Bar], threshold: float, prefix: str) -> tuple[st
 
 
 @contextmanager
-def drawer(size: int) -> Iterator[Drawer]:
-    """What draws while files of so many bytes are read: a second process, if they are many and there is a core for it.
+def drawer(size: int, needed: str = "reports.forest") -> Iterator[Drawer]:
+    """What draws while so many bytes are worked on: a second process, if they are many and there is a core for it.
 
-    It is started at once, as what it needs takes half a second to import.
+    It is started at once, as the module that is ``needed`` takes half a second to import.
     """
     if size < LARGE or cores() < 2:
         yield Drawer()
@@ -68,7 +76,7 @@ def drawer(size: int) -> Iterator[Drawer]:
     try:
         # Threads of libraries that are loaded here would not survive a fork.
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        pool.submit(import_module, "reports.forest")
+        pool.submit(import_module, needed)
     except (OSError, NotImplementedError, BrokenProcessPool):  # no semaphores, or no memory for more
         yield Drawer()
         return

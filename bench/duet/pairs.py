@@ -16,10 +16,11 @@ from bench.engine.conductor import WorkerError
 from bench.engine.pace import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
 from bench.engine.pauses import MOST_AGAIN
 
-BLOCK_SECONDS = 1e-3  # longer than within one process: each turn costs a switch
-PLACEMENTS = 6  # fresh allocations in a pair: the sides cannot share theirs, so that it does not cancel
-MOST_TURNS = 6  # per placement: more say how precise the pair is, not how right
-SWITCH_SECONDS = 3e-4  # from one process's block to the other's
+# Blocks of 1 and 3 ms were no steadier, and two of 1 ms took 1.5 times as long to take (2-core VM, two threads).
+BLOCK_SECONDS = 3e-4
+PLACEMENTS = 12  # fresh allocations in a pair: the sides cannot share theirs, so that it does not cancel
+MOST_TURNS = 12  # per placement: more say how precise the pair is, not how right
+SWITCH_SECONDS = 8e-4  # from one process's block to the other's, with what is done around the block
 CALLS_BESIDE = 1.5  # per pair and side: the first call and the one on fresh inputs, of long calls
 BASE, AGAINST = 0, 1
 
@@ -72,15 +73,21 @@ class Ledger:
         pace = self.paces[case]
         return self.placements * pace.turns * pace.seconds
 
+    def preparing(self) -> float:
+        """Seconds that a pair takes beside its blocks."""
+        blocks = sum(map(self.timed, self.paces))
+        return max(0.0, self.seconds / self.pairs - blocks) if self.pairs else 0.0
+
     def confirming(self, cases: Sequence[Case]) -> Ledger:
-        """A new ledger for some of the cases, in whose pairs they are timed four times as long.
+        """A new ledger for some of the cases, in whose pairs they are timed up to four times as long.
 
         Starting a fresh pair of interpreters takes far longer than timing a case: each should tell its utmost.
         """
+        paces = {case: self.paces[case] for case in cases}
         return Ledger(
             tuple(cases),
-            placements=2 * self.placements,
-            paces={case: replace(self.paces[case], turns=2 * self.paces[case].turns) for case in cases},
+            placements=min(2 * self.placements, PLACEMENTS),
+            paces={case: replace(pace, turns=min(2 * pace.turns, MOST_TURNS)) for case, pace in paces.items()},
             compiler=self.compiler,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from bench.duet import record as to_record
-from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_needed, screened
+from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_worth_it, screened
 from bench.duet.pairs import BASE, Failure, Ledger
 from bench.duet.processes import Facts
 from bench.duet.profile import profile_both
@@ -178,11 +178,11 @@ class DuetSession(Session):
             yield ledger.confirming([case for case in cases if self.ledgers[case] is ledger])
 
     def _cost(self, cases: Sequence[Case]) -> float:
-        """Seconds that confirming takes at the least."""
+        """Seconds that confirming takes."""
         before = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
-        preparing = sum(ledger.seconds / max(ledger.pairs, 1) for ledger in before.values())
+        preparing = sum(ledger.preparing() for ledger in before.values())
         pair = preparing + sum(ledger.timed(case) for ledger in self._confirming(cases) for case in ledger.cases)
-        return pairs_needed(len(cases)) * (pair + self.duet.start_seconds)
+        return pairs_worth_it(len(cases)) * (pair + self.duet.start_seconds)
 
     def _judge(self, ledgers: Sequence[Ledger]) -> None:
         fresh = {

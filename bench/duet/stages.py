@@ -23,7 +23,7 @@ from bench.engine.estimate import CONFIDENCE, speedup_of
 from bench.engine.stopping import wanted
 from bench.engine.task import SEED
 
-MOST_PAIRS = 32
+MOST_PAIRS = 64
 
 Tell = Callable[[str, int, int], None]  # family, pairs done, pairs needed
 Servers = tuple[Server, Server]

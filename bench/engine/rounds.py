@@ -102,8 +102,9 @@ def alternate(
             return "failed"
         gc.collect()
         live = [run for run in runs if run.error is None]
+        # In random order: of two copies the one that is made anew first may be the better off for the whole placement.
         # Graphs first: capturing one empties the allocator's cache.
-        for run in sorted(live, key=lambda run: run.prepared.graph is None):
+        for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
             run.placements.append([])
             _attempt(run, run.settle, on_error)
         deadline = awake() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)

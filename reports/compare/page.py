@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
-from reports.apart import Drawer
+from reports.apart import Drawer, both_forests
 from reports.chart import MAX_ROWS, Bar, Chart
 from reports.compare import quietness
 from reports.compare.details import embedded, last_cell, numbered, ordered, width
@@ -114,7 +114,7 @@ def _chart(one: Comparison, threshold: float, prefix: str, drawer: Drawer) -> Ca
     ]
     if not bars:
         return None
-    forests = drawer.forest(bars, threshold, prefix)
+    forests = drawer.begin(both_forests, bars, threshold, prefix)
 
     def chart() -> Chart:
         least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
 
 import numpy as np
 from markupsafe import Markup
@@ -16,8 +15,9 @@ from reports import units
 from reports.canvas import new_axes, text_below, ticks_at
 from reports.chart import Chart
 from reports.charts import key_of_line, line_look
+from reports.history.drawing import Axis, Drawn
 from reports.history.judge import SPEEDUP, Change, Line
-from reports.history.series import History, Numbers, pilots_together
+from reports.history.series import Numbers
 from reports.history.spark import binned, levels
 from reports.html import SYMBOLS
 from reports.pilotchart import WORDS
@@ -33,16 +33,7 @@ PART = (0.02, 0.98)  # of the runs, which the axis shows in any case
 ROOM = 0.15
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A series to be drawn: logs by run, with the logs of its interval."""
-
-    line: Line
-    low: Numbers
-    high: Numbers
-
-
-def series_chart(drawn: Drawn, name: str, what: str, history: History, prefix: str) -> Chart:
+def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) -> Chart:
     """One series over the runs of a machine."""
     line = drawn.line
     at = np.flatnonzero(np.isfinite(line.logs))
@@ -70,8 +61,8 @@ def series_chart(drawn: Drawn, name: str, what: str, history: History, prefix: s
             axes.plot([begin - 0.4, end + 0.4], [math.exp(level) / unit] * 2, color=INK, linewidth=1.6)
         for one in line.changes:
             _mark_change(axes, one)
-        _mark_versions(axes, history)
-        _dates(axes, history)
+        _mark_versions(axes, runs)
+        _dates(axes, runs)
         ticks = [tick for tick in MaxNLocator(4).tick_values(*axes.get_ylim()) if _within(tick, axes.get_ylim())]
         ticks_at(axes.yaxis, ticks, [_tick(tick, unit, what) for tick in ticks])
         axes.grid(visible=True, axis="y", color=RULE, linewidth=0.6)
@@ -87,29 +78,27 @@ def series_chart(drawn: Drawn, name: str, what: str, history: History, prefix: s
     )
 
 
-def pilot_history(history: History, prefix: str, machine: str) -> Chart | None:
-    """The machine's pilots over its runs, each over its own median; None without any.
+def pilot_chart(found: Mapping[str, Numbers], runs: Axis, prefix: str, machine: str) -> Chart:
+    """The machine's pilots over its runs, each over its own median.
 
     Args:
+        found: kind of pilot → logs by run.
         machine: what it is called.
     """
-    found = {kind: logs for kind, logs in pilots_together(history).items() if np.isfinite(logs).any()}
-    if not found:
-        return None
     every = np.concatenate([logs[np.isfinite(logs)] for logs in found.values()])
     low, high = (float(one) for one in np.quantile(every, (0.005, 0.995)))
     low, high = min(low, -0.05) - 0.01, max(high, 0.05) + 0.01
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, BOX)
-        axes.set_xlim(-0.02 * len(history.runs) - 0.5, 1.02 * len(history.runs) - 0.5)
+        axes.set_xlim(-0.02 * len(runs) - 0.5, 1.02 * len(runs) - 0.5)
         axes.set_ylim(math.exp(low), math.exp(high))
         for place, logs in enumerate(found.values()):
             at = np.flatnonzero(np.isfinite(logs))
             x, y = binned(at.astype(float), logs[at], MOST_POINTS // 2)
             look = line_look(place) | {"markersize": 3 if len(x) <= 60 else 0, "linewidth": 1.1}
             axes.plot(x, np.exp(y), **look)
-        _mark_versions(axes, history)
-        _dates(axes, history)
+        _mark_versions(axes, runs)
+        _dates(axes, runs)
         ticks = [tick for tick in MaxNLocator(4).tick_values(*axes.get_ylim()) if _within(tick, axes.get_ylim())]
         ticks_at(axes.yaxis, ticks, [f"{tick:.4g}×" for tick in ticks])
         axes.grid(visible=True, axis="y", color=RULE, linewidth=0.6)
@@ -121,7 +110,7 @@ def pilot_history(history: History, prefix: str, machine: str) -> Chart | None:
     return Chart(
         svg=Markup(svg),
         title=f"Pilots over the runs of {machine}",
-        alternative=f"Times of the pilots in {len(history.runs)} runs over the median of each: {spoken}.",
+        alternative=f"Times of the pilots in {len(runs)} runs over the median of each: {spoken}.",
         keys=tuple(
             (Markup(key_of_line(place, f"{prefix}-k{place}")), WORDS.get(kind, kind))
             for place, kind in enumerate(found)
@@ -158,20 +147,15 @@ def _mark_change(axes: Axes, one: Change) -> None:
     _on_top(axes, one.after - 0.5, SYMBOLS.get(one.verdict, "machine"), colour, 3)
 
 
-def _mark_versions(axes: Axes, history: History) -> None:
+def _mark_versions(axes: Axes, runs: Axis) -> None:
     """A dotted line at every run with a new version, numbered as in the page's table where there is room."""
-    per_run = BOX[2] / (1.04 * len(history.runs))
+    per_run = BOX[2] / (1.04 * len(runs))
     last = -math.inf
-    for number, place in enumerate(new_versions(history), start=1):
+    for number, place in enumerate(runs.versions, start=1):
         axes.axvline(place - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
         if (place - last) * per_run >= LABEL_APART:
             _on_top(axes, place - 0.5, f"v{number}", MUTED, 14)
             last = place
-
-
-def new_versions(history: History) -> list[int]:
-    """The runs whose versions are not those of the run before."""
-    return [place for place, run in enumerate(history.runs) if run.changed]
 
 
 def _on_top(axes: Axes, x: float, text: str, colour: str, points: float) -> None:
@@ -189,16 +173,10 @@ def _on_top(axes: Axes, x: float, text: str, colour: str, points: float) -> None
     )
 
 
-def _dates(axes: Axes, history: History) -> None:
-    runs = len(history.runs)
-    places = sorted({round(one) for one in np.linspace(0, runs - 1, min(DATES, runs))})
-    ticks_at(axes.xaxis, places, [short_date(history.runs[place].when) or f"run {place + 1}" for place in places])
+def _dates(axes: Axes, runs: Axis) -> None:
+    places = sorted({round(one) for one in np.linspace(0, len(runs) - 1, min(DATES, len(runs)))})
+    ticks_at(axes.xaxis, places, [runs.days[place] or f"run {place + 1}" for place in places])
     text_below(axes, "runs in the order of time")
-
-
-def short_date(when: float) -> str:
-    """``2026-01-05``; empty where it is not known."""
-    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d}" if math.isfinite(when) else ""
 
 
 def _in_words(line: Line, name: str, what: str, runs: int) -> str:

@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     except ExtraMissing as error:
         return refuse(error)
 
+    from reports.apart import drawer
     from reports.history.collect import FolderError, collect
     from reports.history.series import histories
 
@@ -74,13 +75,14 @@ def run(options: argparse.Namespace) -> int:
         known = "; ".join(f"{one.machine.key} ({one.machine.label})" for one in found)
         return refuse(f"--machine {options.machine}: no run in {folder} is of such a machine; there are {known}")
 
-    from reports.history.judge import judge
-    from reports.history.page import render
-    from reports.history.text import terminal
-
-    judged = [judge(one, options.threshold) for one in chosen]
     try:
-        write(render(collection, judged, options.threshold), options.output)
+        with drawer(collection.runs.nbytes, "reports.history.chart") as drawing:
+            from reports.history.judge import judge
+            from reports.history.page import render
+            from reports.history.text import terminal
+
+            judged = [judge(one, options.threshold) for one in chosen]
+            write(render(collection, judged, options.threshold, drawing), options.output)
     except OutputError as error:
         return refuse(error)
     print(terminal(collection, judged))

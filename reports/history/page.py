@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
+from reports.apart import Drawer
 from reports.chart import Chart
 from reports.history import words
 from reports.history.changes import LEAST_RUNS
-from reports.history.chart import Drawn, new_versions, pilot_history, series_chart, short_date
 from reports.history.collect import Collection
+from reports.history.drawing import Drawn, axis_of, pilot_chart, pilots_of, series_chart
 from reports.history.events import Event, events
 from reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
 from reports.history.key import Machine
@@ -45,21 +46,31 @@ class Row:
     speedup_spark: Markup
 
 
-def render(collection: Collection, judged: Sequence[Judged], threshold: float) -> str:
+def render(collection: Collection, judged: Sequence[Judged], threshold: float, drawer: Drawer | None = None) -> str:
     """The page on the histories of these machines.
 
     Args:
         judged: a history per machine, the one with the latest run first.
         threshold: the share of the time that a change has to exceed to matter.
+        drawer: draws the charts (default: this process).
     """
+    draw = drawer or Drawer()
     machines = [one.history.machine for one in judged]
     found = [events(one.found()) for one in judged]
+    anchors = [f"machine-{place + 1}" for place in range(len(judged))]
     budget = MOST_CHARTS
-    entries = []
-    for place, (one, its) in enumerate(zip(judged, found, strict=True)):
-        charts = _charts(one, its, budget, f"machine-{place + 1}")
-        budget -= len(charts)
-        entries.append(_entry(one, its, charts, f"machine-{place + 1}", machines))
+    begun = []
+    for one, its, anchor in zip(judged, found, anchors, strict=True):
+        begun.append(_charts(one, its, budget, anchor, draw))
+        budget -= len(begun[-1])
+    pilots = [
+        _pilots(one, f"{anchor}-p", words.label(one.history.machine, machines), draw)
+        for one, anchor in zip(judged, anchors, strict=True)
+    ]
+    entries = [_entry(one, its, anchor, machines) for one, its, anchor in zip(judged, found, anchors, strict=True)]
+    for entry, charts, chart in zip(entries, begun, pilots, strict=True):  # drawn in the meantime, if somewhere else
+        entry["charts"] = {key: finished() for key, finished in charts.items()}
+        entry["pilots"] = chart() if chart else None
     templates = environment()
     templates.globals.update(words=words, chart_of=_chart_of, TIME=TIME, SPEEDUP=SPEEDUP)
     return templates.get_template("history.html.j2").render(
@@ -79,9 +90,7 @@ def render(collection: Collection, judged: Sequence[Judged], threshold: float) -
     )
 
 
-def _entry(
-    judged: Judged, found: Sequence[Event], charts: dict[tuple[str, str], Chart], anchor: str, machines: list[Machine]
-) -> dict[str, Any]:
+def _entry(judged: Judged, found: Sequence[Event], anchor: str, machines: list[Machine]) -> dict[str, Any]:
     recent = words.lately(judged, found)
     shown = recent or list(found[:SHOWN_BEFORE])
     slower = {one.case.id for event in recent for one in event.of(TIME, "slower")}
@@ -101,13 +110,11 @@ def _entry(
         "older": list(found[len(shown) : MOST_EVENTS]),
         "unlisted": max(len(found) - MOST_EVENTS, 0),
         "together": words.together(judged),
-        "charts": charts,
         "rows": _rows(judged),
-        "days": [short_date(run.when) or run.path for run in history.runs],
-        "pilots": pilot_history(history, f"{anchor}-p", words.label(history.machine, machines)),
+        "days": [run.day or run.path for run in history.runs],
         "versions": [
-            (number, history.runs[place], short_date(history.runs[place].when))
-            for number, place in enumerate(new_versions(history), start=1)
+            (number, history.runs[place], history.runs[place].day)
+            for number, place in enumerate(axis_of(history).versions, start=1)
         ],
     }
 
@@ -139,9 +146,18 @@ def _latest(values: Numbers) -> float | None:
     return float(finite[-1]) if len(finite) else None
 
 
-def _charts(judged: Judged, found: Sequence[Event], most: int, anchor: str) -> dict[tuple[str, str], Chart]:
-    """Every changed series in full, the latest changes first, as far as there is room: (case, what) → chart."""
+def _pilots(judged: Judged, prefix: str, machine: str, drawer: Drawer) -> Callable[[], Chart] | None:
+    """What gives the chart of the pilots once it is needed; None without any."""
+    found = pilots_of(judged.history)
+    return drawer.begin(pilot_chart, found, axis_of(judged.history), prefix, machine) if found else None
+
+
+def _charts(
+    judged: Judged, found: Sequence[Event], most: int, anchor: str, drawer: Drawer
+) -> dict[tuple[str, str], Callable[[], Chart]]:
+    """Every changed series in full, the latest changes first, as far as there is room: (case, what) → its chart."""
     history = judged.history
+    runs = axis_of(history)
     places = {case.id: place for place, case in enumerate(history.cases)}
     wanted = dict.fromkeys(
         (one.case.id, what)
@@ -160,7 +176,7 @@ def _charts(judged: Judged, found: Sequence[Event], most: int, anchor: str) -> d
             line = judged.speedups[place]
             assert line is not None  # it has a change
             drawn = Drawn(line, np.log(history.speedup_low[place]), np.log(history.speedup_high[place]))
-        charts[case, what] = series_chart(drawn, case, what, history, f"{anchor}-{number}")
+        charts[case, what] = drawer.begin(series_chart, drawn, case, what, runs, f"{anchor}-{number}")
     return charts
 
 

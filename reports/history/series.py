@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,11 @@ class RunMark:
     commit: str
     grade: str
     changed: Mapping[str, tuple[str, str]]
+
+    @property
+    def day(self) -> str:
+        """``2026-01-05``; empty where it is not known."""
+        return f"{datetime.fromtimestamp(self.when, UTC):%Y-%m-%d}" if math.isfinite(self.when) else ""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(apart, "cores", lambda: 2)
     with drawer(apart.LARGE) as drawing:
         assert drawing.elsewhere is not None
-        assert drawing.forest(BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
+        assert drawing.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
 
 
 @pytest.mark.parametrize(("size", "cores"), [(apart.LARGE - 1, 2), (apart.LARGE, 1)])
@@ -42,7 +42,7 @@ def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.Monk
     monkeypatch.setattr(apart, "cores", lambda: 2)
     monkeypatch.setattr(apart, "ProcessPoolExecutor", refused)
     with drawer(apart.LARGE) as drawing:
-        assert drawing.forest(BARS, 0.05, "f")()[0].startswith("<svg")
+        assert drawing.begin(both_forests, BARS, 0.05, "f")()[0].startswith("<svg")
 
 
 def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
@@ -52,7 +52,7 @@ def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
             lost.set_exception(BrokenProcessPool("killed"))
             return lost
 
-    drawn = Drawer(Killed()).forest(BARS, 0.05, "f")  # type: ignore[arg-type]
+    drawn = Drawer(Killed()).begin(both_forests, BARS, 0.05, "f")  # type: ignore[arg-type]
     assert drawn() == both_forests(BARS, 0.05, "f")
 
 

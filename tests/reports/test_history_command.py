@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
 from bench.engine.schema import KEY
+from reports import apart
 from reports.__main__ import main
 from reports.history import extra
 from reports.history.index import NAME
@@ -172,6 +173,17 @@ def test_names_cannot_steer_the_terminal_nor_the_page(folder: Path, capsys: pyte
     page = Path("history.html").read_text("utf-8")
     assert "<img" not in page
     assert "&lt;img" in page
+
+
+@pytest.mark.usefixtures("folder")
+def test_charts_of_a_second_process_are_those_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    pages = []
+    for least in (1, 10**9):
+        monkeypatch.setattr(apart, "LARGE", least)
+        assert main(["history", "runs"]) == 0
+        pages.append(Path("history.html").read_text("utf-8"))
+    assert pages[0] == pages[1]
 
 
 @pytest.mark.usefixtures("folder")
