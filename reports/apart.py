@@ -1,4 +1,4 @@
-"""Draws in a process of its own while this one goes on, where there is so much to read that it pays."""
+"""A second process that draws and judges while this one goes on, where there is so much to read that it pays."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def cores() -> int:
 
 
 @dataclass(frozen=True)
-class Drawer:
-    """Draws here, when asked for the drawing, or in the meantime elsewhere.
+class Helper:
+    """Works here, once the result is asked for, or in the meantime elsewhere.
 
     Attributes:
         elsewhere: the other process, if there is one.
@@ -35,16 +35,16 @@ class Drawer:
 
     elsewhere: Executor | None = None
 
-    def begin(self, draw: Callable[P, Made], *arguments: P.args, **named: P.kwargs) -> Callable[[], Made]:
-        """What gives the drawing once it is needed; ``draw`` is a function that another process can import."""
+    def begin(self, make: Callable[P, Made], *arguments: P.args, **named: P.kwargs) -> Callable[[], Made]:
+        """What gives the result of ``make``, a function that another process can import, once it is needed."""
 
         def here() -> Made:
-            return draw(*arguments, **named)
+            return make(*arguments, **named)
 
         if self.elsewhere is None:
             return here
         try:
-            begun = self.elsewhere.submit(draw, *arguments, **named)
+            begun = self.elsewhere.submit(make, *arguments, **named)
         except (BrokenProcessPool, OSError):
             return here
 
@@ -65,22 +65,22 @@ def both_forests(bars: Sequence[Bar], threshold: float, prefix: str) -> tuple[st
 
 
 @contextmanager
-def drawer(size: int, needed: str = "reports.forest") -> Iterator[Drawer]:
+def helper(size: int, needed: str = "reports.forest") -> Iterator[Helper]:
     """What draws while so many bytes are worked on: a second process, if they are many and there is a core for it.
 
     It is started at once, as the module that is ``needed`` takes half a second to import.
     """
     if size < LARGE or cores() < 2:
-        yield Drawer()
+        yield Helper()
         return
     try:
         # Threads of libraries that are loaded here would not survive a fork.
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         pool.submit(import_module, needed)
     except (OSError, NotImplementedError, BrokenProcessPool):  # no semaphores, or no memory for more
-        yield Drawer()
+        yield Helper()
         return
     try:
-        yield Drawer(pool)
+        yield Helper(pool)
     finally:
         pool.shutdown(cancel_futures=True)

@@ -14,7 +14,7 @@ from reports.compare.thresholds import DEFAULT, ThresholdError, Thresholds, frac
 from reports.refusal import refuse
 
 if TYPE_CHECKING:
-    from reports.apart import Drawer
+    from reports.apart import Helper
     from reports.load import Run
 
 SLOWER = 1
@@ -70,7 +70,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
-    from reports.apart import drawer
+    from reports.apart import helper
     from reports.load import RunFileError
     from reports.output import OutputError, keep_apart
     from reports.plain import load_any
@@ -86,16 +86,16 @@ def run(options: argparse.Namespace) -> int:
             raise OutputError(f"{options.output}: is named for the page and for the Markdown; choose two files")
         pyproject = nearest_pyproject(Path.cwd())
         thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
-        with drawer(sum(map(_size, paths)) if options.output else 0) as drawing:
+        with helper(sum(map(_size, paths)) if options.output else 0) as second:
             runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
-            return _compare(options, runs, thresholds, drawing)
+            return _compare(options, runs, thresholds, second)
     except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
         return refuse(error)
     finally:
         gc.enable()
 
 
-def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, drawer: Drawer) -> int:
+def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, helper: Helper) -> int:
     from reports.compare.brief import markdown
     from reports.compare.identity import sameness
     from reports.compare.match import compare
@@ -118,7 +118,7 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     if options.output is not None:
         from reports.compare.page import render
 
-        write(render(comparisons, thresholds.default, drawer), options.output)
+        write(render(comparisons, thresholds.default, helper), options.output)
     if options.markdown not in (None, "-"):
         write(markdown(comparisons), options.markdown)
     if options.format == "markdown" or options.markdown == "-":

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
-from reports.apart import Drawer, both_forests
+from reports.apart import Helper, both_forests
 from reports.chart import MAX_ROWS, Bar, Chart
 from reports.compare import quietness
 from reports.compare.details import embedded, last_cell, numbered, ordered, width
@@ -30,15 +30,15 @@ FILTERS = ("suite", "device", "mode", "precision", "verdict")
 TONES = {"slower": "no", "faster": "yes"}
 
 
-def render(comparisons: Sequence[Comparison], threshold: float, drawer: Drawer | None = None) -> str:
+def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper | None = None) -> str:
     """The page on all comparisons with one base, as HTML.
 
     Args:
         threshold: the one that cases have unless set otherwise.
-        drawer: draws the charts (default: this process).
+        helper: draws the charts (default: this process).
     """
-    draw = drawer or Drawer()
-    charts = [_chart(one, threshold, f"run-{place + 1}", draw) for place, one in enumerate(comparisons)]
+    second = helper or Helper()
+    charts = [_chart(one, threshold, f"run-{place + 1}", second) for place, one in enumerate(comparisons)]
     data = embedded(comparisons)  # while the charts are drawn, if somewhere else
     base = comparisons[0].base
     lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
@@ -105,7 +105,7 @@ def _drawn(one: Comparison) -> list[Change]:
     return found[: MAX_ROWS if len(found) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
 
 
-def _chart(one: Comparison, threshold: float, prefix: str, drawer: Drawer) -> Callable[[], Chart] | None:
+def _chart(one: Comparison, threshold: float, prefix: str, helper: Helper) -> Callable[[], Chart] | None:
     """What gives the forest of a comparison once it is needed; None without a case."""
     bars = [
         Bar(change.verdict, change.case["id"], change.time.ratio, change.time.low, change.time.high, change.verdict)
@@ -114,7 +114,7 @@ def _chart(one: Comparison, threshold: float, prefix: str, drawer: Drawer) -> Ca
     ]
     if not bars:
         return None
-    forests = drawer.begin(both_forests, bars, threshold, prefix)
+    forests = helper.begin(both_forests, bars, threshold, prefix)
 
     def chart() -> Chart:
         least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     except ExtraMissing as error:
         return refuse(error)
 
-    from reports.apart import drawer
+    from reports.apart import helper
     from reports.history.collect import FolderError, collect
     from reports.history.series import histories
 
@@ -76,13 +76,13 @@ def run(options: argparse.Namespace) -> int:
         return refuse(f"--machine {options.machine}: no run in {folder} is of such a machine; there are {known}")
 
     try:
-        with drawer(collection.runs.nbytes, "reports.history.chart") as drawing:
+        with helper(collection.runs.nbytes, "reports.history.chart") as second:
             from reports.history.judge import judge
             from reports.history.page import render
             from reports.history.text import terminal
 
-            judged = [judge(one, options.threshold) for one in chosen]
-            write(render(collection, judged, options.threshold, drawing), options.output)
+            judged = [judge(one, options.threshold, second) for one in chosen]
+            write(render(collection, judged, options.threshold, second), options.output)
     except OutputError as error:
         return refuse(error)
     print(terminal(collection, judged))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.engine.estimate import Interval
+from reports.apart import Helper
 from reports.compare.verdicts import percent
 from reports.history import changes
 from reports.history.changes import AFTER, LEAST_RUNS, NEAR, Noise, Step
@@ -93,7 +94,7 @@ class Judged:
         return [one for line in lines for one in line.changes if one.verdict != "machine"]
 
 
-def judge(history: History, threshold: float) -> Judged:
+def judge(history: History, threshold: float, helper: Helper | None = None) -> Judged:
     """Judge every series of a machine.
 
     Times are judged without what all other families have in common (``common_movement``). What is left is a change
@@ -103,7 +104,9 @@ def judge(history: History, threshold: float) -> Judged:
 
     Args:
         threshold: the share of the time that a change has to exceed to matter.
+        helper: judges the speed-ups (default: this process).
     """
+    begun = (helper or Helper()).begin(judge_speedups, history, threshold)
     others, everyone = common_movement(history)
     logs = np.log(history.seconds)
     guarded = [
@@ -111,11 +114,15 @@ def judge(history: History, threshold: float) -> Judged:
     ]
     judge_of = _Judge(history, math.log1p(threshold))
     times = judge_of.lines(TIME, list(logs - others), raw=list(logs), guarded=guarded)
-    ratios = [row if np.isfinite(row).any() else None for row in np.log(history.speedup)]
-    speedups = judge_of.lines(SPEEDUP, ratios)
     a_case_of = {case.device: place for place, case in enumerate(history.cases)}
     together = {device: judge_of.together(device, everyone[place]) for device, place in a_case_of.items()}
-    return Judged(history, tuple(one for one in times if one), tuple(speedups), others, together, all(guarded))
+    return Judged(history, tuple(one for one in times if one), begun(), others, together, all(guarded))
+
+
+def judge_speedups(history: History, threshold: float) -> tuple[Line | None, ...]:
+    """A line per case; None for those without a speed-up."""
+    ratios = [row if np.isfinite(row).any() else None for row in np.log(history.speedup)]
+    return tuple(_Judge(history, math.log1p(threshold)).lines(SPEEDUP, ratios))
 
 
 class _Judge:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from bench.engine.estimate import CONFIDENCE
 from reports import units
-from reports.apart import Drawer
+from reports.apart import Helper
 from reports.chart import Chart
 from reports.history import words
 from reports.history.changes import LEAST_RUNS
@@ -46,25 +46,25 @@ class Row:
     speedup_spark: Markup
 
 
-def render(collection: Collection, judged: Sequence[Judged], threshold: float, drawer: Drawer | None = None) -> str:
+def render(collection: Collection, judged: Sequence[Judged], threshold: float, helper: Helper | None = None) -> str:
     """The page on the histories of these machines.
 
     Args:
         judged: a history per machine, the one with the latest run first.
         threshold: the share of the time that a change has to exceed to matter.
-        drawer: draws the charts (default: this process).
+        helper: draws the charts (default: this process).
     """
-    draw = drawer or Drawer()
+    second = helper or Helper()
     machines = [one.history.machine for one in judged]
     found = [events(one.found()) for one in judged]
     anchors = [f"machine-{place + 1}" for place in range(len(judged))]
     budget = MOST_CHARTS
     begun = []
     for one, its, anchor in zip(judged, found, anchors, strict=True):
-        begun.append(_charts(one, its, budget, anchor, draw))
+        begun.append(_charts(one, its, budget, anchor, second))
         budget -= len(begun[-1])
     pilots = [
-        _pilots(one, f"{anchor}-p", words.label(one.history.machine, machines), draw)
+        _pilots(one, f"{anchor}-p", words.label(one.history.machine, machines), second)
         for one, anchor in zip(judged, anchors, strict=True)
     ]
     entries = [_entry(one, its, anchor, machines) for one, its, anchor in zip(judged, found, anchors, strict=True)]
@@ -146,14 +146,14 @@ def _latest(values: Numbers) -> float | None:
     return float(finite[-1]) if len(finite) else None
 
 
-def _pilots(judged: Judged, prefix: str, machine: str, drawer: Drawer) -> Callable[[], Chart] | None:
+def _pilots(judged: Judged, prefix: str, machine: str, helper: Helper) -> Callable[[], Chart] | None:
     """What gives the chart of the pilots once it is needed; None without any."""
     found = pilots_of(judged.history)
-    return drawer.begin(pilot_chart, found, axis_of(judged.history), prefix, machine) if found else None
+    return helper.begin(pilot_chart, found, axis_of(judged.history), prefix, machine) if found else None
 
 
 def _charts(
-    judged: Judged, found: Sequence[Event], most: int, anchor: str, drawer: Drawer
+    judged: Judged, found: Sequence[Event], most: int, anchor: str, helper: Helper
 ) -> dict[tuple[str, str], Callable[[], Chart]]:
     """Every changed series in full, the latest changes first, as far as there is room: (case, what) → its chart."""
     history = judged.history
@@ -176,7 +176,7 @@ def _charts(
             line = judged.speedups[place]
             assert line is not None  # it has a change
             drawn = Drawn(line, np.log(history.speedup_low[place]), np.log(history.speedup_high[place]))
-        charts[case, what] = drawer.begin(series_chart, drawn, case, what, runs, f"{anchor}-{number}")
+        charts[case, what] = helper.begin(series_chart, drawn, case, what, runs, f"{anchor}-{number}")
     return charts
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from reports import apart
 from reports.__main__ import main
-from reports.apart import Drawer, both_forests, drawer
+from reports.apart import Helper, both_forests, helper
 from reports.chart import Bar
 from tests.reports.remeasured import remeasured
 
@@ -21,9 +21,9 @@ BARS = [Bar("faster", f"case {place}", 1.1 + place, 1.0 + place, 1.2 + place, "f
 
 def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "cores", lambda: 2)
-    with drawer(apart.LARGE) as drawing:
-        assert drawing.elsewhere is not None
-        assert drawing.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
+    with helper(apart.LARGE) as second:
+        assert second.elsewhere is not None
+        assert second.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
 
 
 @pytest.mark.parametrize(("size", "cores"), [(apart.LARGE - 1, 2), (apart.LARGE, 1)])
@@ -31,8 +31,8 @@ def test_small_files_and_single_cores_have_no_second_process(
     size: int, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apart, "cores", lambda: cores)
-    with drawer(size) as drawing:
-        assert drawing.elsewhere is None
+    with helper(size) as second:
+        assert second.elsewhere is None
 
 
 def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,8 +41,8 @@ def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(apart, "cores", lambda: 2)
     monkeypatch.setattr(apart, "ProcessPoolExecutor", refused)
-    with drawer(apart.LARGE) as drawing:
-        assert drawing.begin(both_forests, BARS, 0.05, "f")()[0].startswith("<svg")
+    with helper(apart.LARGE) as second:
+        assert second.begin(both_forests, BARS, 0.05, "f")()[0].startswith("<svg")
 
 
 def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
@@ -52,7 +52,7 @@ def test_a_drawing_whose_process_was_killed_is_made_here() -> None:
             lost.set_exception(BrokenProcessPool("killed"))
             return lost
 
-    drawn = Drawer(Killed()).begin(both_forests, BARS, 0.05, "f")  # type: ignore[arg-type]
+    drawn = Helper(Killed()).begin(both_forests, BARS, 0.05, "f")  # type: ignore[arg-type]
     assert drawn() == both_forests(BARS, 0.05, "f")
 
 
