@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,27 @@ def _serve(channel: Channel) -> None:
     order = channel.receive()
     if order is None:
         return
-    side = Timed(order)
-    channel.send({"cases": side.prepare()})
+    with _others_deaf_to(signal.SIGCONT):
+        side = Timed(order)
+        channel.send({"cases": side.prepare()})
     with undisturbed():
         channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules})
         while (message := channel.receive()) is not None:
             channel.send(side.answer(message))
+
+
+@contextlib.contextmanager
+def _others_deaf_to(number: signal.Signals) -> Iterator[None]:
+    """Threads that are made meanwhile never handle this signal: the main thread does, before it goes on.
+
+    Every turn begins with one. Met by another thread first it would be noticed in the middle of a block, as if the
+    process had been stopped there.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 def _cpu() -> int | None:

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import NamedTuple
 
 MOST_AGAIN = 3  # times that a block is taken again because a process stood still in it
-LEAST_STOPPED = 0.05  # seconds: nobody stops a run for less; a signal may be handled late, by another thread first
 LEAST_SUSPENDED = 0.2  # seconds: the two clocks are not read at one moment, and there may be an interruption between
 
 
@@ -72,10 +71,8 @@ def listen() -> None:
 def _go_on(number: int, frame: FrameType | None) -> None:
     del number, frame
     now = perf_counter()
-    most = now - _Here.looked  # it was running when somebody last looked
-    if most >= LEAST_STOPPED:
-        _Here.continued += 1
-        _Here.stopped += most
+    _Here.continued += 1
+    _Here.stopped += now - _Here.looked  # it was running when somebody last looked
     _Here.looked = now
 
 
