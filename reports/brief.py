@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from reports import duet, gpu, loaders, units
+from bench.duet.words import headline, ordered, stages
+from bench.engine.schema import DuetRecord
+from reports import gpu, loaders, units
 from reports.advice import Answer, answers
 from reports.frames import frames
 from reports.gaps import gaps, stopped, warnings
@@ -35,18 +37,37 @@ def _lines(run: Run) -> Iterator[str]:
     if stop := stopped(run):
         yield f"**{stop}.**"
     yield ""
-    if "against" in run.about:
-        section = duet.section(run)
-        yield f"**{cell(section['headline'])}**" if section else ""
-        yield ""
+    duet = run.about.get("against")
+    if duet:
+        yield from _duet(run, duet)
     tables = frames(run)
     choices = loaders.choices(run)
     found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    yield from _table(found)
+    if found or not duet:
+        yield from _table(found)
     section_gpu = gpu.section(run)
     for sentence in section_gpu.crossings[:MOST_REASONS] if section_gpu else ():
         yield f"- {cell(sentence)}"
     yield from _rest(run)
+
+
+def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
+    """The headline, how it came about, and the cases that are slower or faster."""
+    yield f"**{cell(headline(duet, run.records))}** {cell(stages(duet, run.records))}"
+    yield ""
+    moved = [record for record in ordered(run.records) if record["against"]["verdict"] in ("slower", "faster")]
+    if not moved:
+        return
+    yield "| case | time of A / time of B | interval | verdict |"
+    yield "| --- | --- | --- | --- |"
+    for record in moved[:MOST_ANSWERS]:
+        one = record["against"]
+        row = (record["case"]["id"], units.ratio(one["ratio"]), units.ratio_interval(one["low"], one["high"]))
+        yield "| " + " | ".join(cell(text) for text in (*row, one["verdict"])) + " |"
+    if len(moved) > MOST_ANSWERS:
+        yield ""
+        yield f"{len(moved) - MOST_ANSWERS} more are in the report."
+    yield ""
 
 
 def _table(found: Sequence[Answer]) -> Iterator[str]:

@@ -25,7 +25,7 @@ def section(run: Run) -> dict[str, Any] | None:
     rows = ordered(run.records)
     return {
         "headline": headline(duet, run.records),
-        "stages": stages(duet),
+        "stages": stages(duet, run.records),
         "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
         "rows": [(places[record["case"]["id"]], record, record["against"]) for record in rows],
         "chart": chart(rows, duet["threshold"]) if rows else None,

@@ -13,6 +13,7 @@ from bench.duet.pairs import BASE, Failure, Ledger
 from bench.duet.processes import Facts
 from bench.duet.profile import profile_both
 from bench.duet.stages import Duet, differences
+from bench.duet.words import LOOKED
 from bench.engine.budget import TIER_BUDGET, Budget
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.estimate import MIN_PLACEMENTS
@@ -169,7 +170,7 @@ class DuetSession(Session):
         for case in wanted[len(chosen) :]:
             outcome = self.outcomes[case]
             assert isinstance(outcome, dict)
-            outcome["against"]["note"] = f"looked different, but {self._too_short()}"
+            outcome["against"]["note"] = f"{LOOKED}{self._too_short()}"
         return list(self._confirming(chosen))
 
     def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:
@@ -202,9 +203,7 @@ class DuetSession(Session):
                     outcome["against"] = to_record.against_record(ledger, case, judged[case], "confirmed")
                     outcome["against"]["screening"] = to_record.screening_record(before)
                 elif case in ledger.failures:
-                    before["note"] = (
-                        f"looked different, but failed when measured again: {self._words(ledger.failures[case])}"
-                    )
+                    before["note"] = f"{LOOKED}failed when measured again: {self._words(ledger.failures[case])}"
 
     def sides(self) -> DuetRecord:
         """What the two sides are."""

@@ -9,6 +9,8 @@ from bench.engine.estimate import VERDICTS
 from bench.engine.schema import DuetRecord, Record
 from bench.engine.summary import MARK, MOST_ROWS, factor
 
+LOOKED = "looked different, but "  # how the note of a case begins that was to be confirmed and was not
+
 
 def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
     """``Of 61 cases, 3 are slower in B (torch 2.13.0) than in A (torch 2.12.0); 55 are the same, 3 unclear.``"""
@@ -65,8 +67,8 @@ def factor_table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:
     return lines + [f"{number} case{'s' if number > 1 else ''}: {note}" for note, number in notes.items()]
 
 
-def stages(duet: DuetRecord) -> str:
-    """How the verdicts came about."""
+def stages(duet: DuetRecord, records: Sequence[Record] = ()) -> str:
+    """How the verdicts came about, and of how many of these records it did not come to one."""
     confirmed, screened = duet["confirmed"], duet["screened"]
     second = (
         "none was measured a second time"
@@ -74,4 +76,11 @@ def stages(duet: DuetRecord) -> str:
         else f"{confirmed} that looked different {'was' if confirmed == 1 else 'were'} measured again in fresh "
         f"processes and judged by that alone, at {duet['confidence'] * 100:.0f} % for all together"
     )
-    return f"{screened} case{'s were' if screened != 1 else ' was'} screened; {second}."
+    notes = (record["against"].get("note", "") for record in records if "against" in record)
+    open_for = Counter(note.removeprefix(LOOKED) for note in notes if note.startswith(LOOKED))
+    said = [f"{screened} case{'s were' if screened != 1 else ' was'} screened; {second}."]
+    said += [
+        f"{number}{' more' if confirmed else ''} looked different, but {why}."
+        for why, number in open_for.most_common(3)
+    ]
+    return " ".join(said)

@@ -124,3 +124,6 @@ def test_the_answer_in_words() -> None:
     )
     assert [one["against"]["verdict"] for one in ordered(records)] == ["slower", "faster", "unclear", "same"]  # type: ignore[arg-type]
     assert "2 that looked different were measured again" in stages(duet)  # type: ignore[arg-type]
+    for record in records[1:3]:
+        record["against"]["note"] = "looked different, but there was no time; raise --budget"
+    assert stages(duet, records).endswith("2 more looked different, but there was no time; raise --budget.")  # type: ignore[arg-type]

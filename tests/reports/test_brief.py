@@ -11,6 +11,7 @@ from reports.brief import MOST_LINES, markdown
 from reports.load import from_json
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run
+from tests.reports.test_duet import make_duet
 from tests.reports.with_gpu import make_gpu_run
 
 
@@ -27,6 +28,16 @@ def test_answers_come_first_as_a_table() -> None:
 def test_it_is_short_whatever_the_run(document: object) -> None:
     text = markdown(from_json(document))
     assert len(text.splitlines()) <= MOST_LINES
+
+
+def test_a_duet_says_which_cases_moved_and_how_surely() -> None:
+    document = make_duet(make_run())
+    lines = markdown(from_json(document)).splitlines()
+    place = lines.index("| case | time of A / time of B | interval | verdict |")
+    assert lines[place - 2].startswith("**Of ")
+    assert "screened" in lines[place - 2]
+    assert all(line.endswith((" slower |", " faster |")) for line in lines[place + 2 :] if line.startswith("| "))
+    assert "Nothing was compared." not in lines
 
 
 def test_very_many_reasons_are_cut_off_with_a_word() -> None:
