@@ -83,11 +83,14 @@ class Ledger:
 
         Starting a fresh pair of interpreters takes far longer than timing a case: each should tell its utmost.
         """
-        paces = {case: self.paces[case] for case in cases}
         return Ledger(
             tuple(cases),
             placements=min(2 * self.placements, PLACEMENTS),
-            paces={case: replace(pace, turns=min(2 * pace.turns, MOST_TURNS)) for case, pace in paces.items()},
+            paces={
+                case: replace(pace, turns=min(2 * pace.turns, MOST_TURNS))
+                for case, pace in self.paces.items()
+                if case in cases
+            },
             compiler=self.compiler,
         )
 

@@ -20,9 +20,8 @@ from tests.faults.run import Bench, journaled, read, records, timing
 from tests.faults.soak import many
 
 FAMILIES = 24
-AHEAD = (
-    2  # families that may be timed beyond those that are waited for: a signal comes in the middle of one, or of a wait
-)
+# Families that may be timed beyond those that are waited for: a signal comes in the middle of one, or of a wait.
+AHEAD = 2
 
 
 @dataclass
