@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
+from bench.duet.cores import Cores
 from bench.duet.order import COMPILER
 from bench.duet.processes import Server, Worker
 from bench.duet.protocol import Message
@@ -66,7 +67,7 @@ class Ledger:
     pairs: int = 0
     compiler: bool = False  # whether its workers import the compiler
     left_out: dict[Case, int] = field(default_factory=dict)  # turns in which a side was stopped or suspended
-    cores: Collection[int] = ()  # of which both sides use the same one in each turn; empty: they use all
+    cores: Cores = field(default_factory=Cores)
 
     def timed(self, case: Case) -> float:
         """Seconds that a case's blocks take in one pair."""
@@ -133,23 +134,34 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
         ledger.paces[case] = Pace(pace.calls, turns, pace.seconds)
 
 
+def in_turn(rng: random.Random) -> list[int]:
+    """Both sides in random order.
+
+    Whatever one side does first it may be the better or the worse off for, as long as its process lives: which
+    memory and which core it gets. Without a fixed order that is noise between pairs, which the interval knows.
+    """
+    return rng.sample((BASE, AGAINST), 2)
+
+
 @contextlib.contextmanager
-def workers(servers: tuple[Server, Server], *, compiler: bool = False) -> Iterator[tuple[Worker, Worker]]:
+def workers(
+    servers: tuple[Server, Server], rng: random.Random, *, compiler: bool = False
+) -> Iterator[tuple[Worker, Worker]]:
     """A fresh worker on each side; both are ended afterwards, whatever happens.
 
     Args:
         compiler: they will import the compiler: that is done once, by the server.
     """
-    made: list[Worker] = []
+    made: dict[int, Worker] = {}
     try:
-        for side, server in enumerate(servers):
+        for side in in_turn(rng):
             with _named(side):
                 if compiler:
-                    server.load(COMPILER)
-                made.append(server.fork())
+                    servers[side].load(COMPILER)
+                made[side] = servers[side].fork()
         yield made[BASE], made[AGAINST]
     finally:
-        for worker in made:
+        for worker in made.values():
             worker.end()
 
 
@@ -172,7 +184,7 @@ def turn_of(pair: tuple[Worker, Worker], side: int, message: Message) -> Message
 
 
 def prepare(
-    pair: tuple[Worker, Worker], orders: tuple[Message, Message], ledger: Ledger, *, first: bool
+    pair: tuple[Worker, Worker], orders: tuple[Message, Message], ledger: Ledger, rng: random.Random, *, first: bool
 ) -> list[tuple[float, float]]:
     """Inputs, first calls, checks and warm-up on both sides; seconds per call of each live case on both.
 
@@ -182,8 +194,8 @@ def prepare(
         PairError: a worker gave no answer.
     """
     cases = ledger.live()
-    answers: list[tuple[Message, Message]] = []
-    waiting = [(side, worker) for side, worker in enumerate(pair)]
+    said: dict[int, tuple[Message, Message]] = {}
+    waiting = [(side, pair[side]) for side in in_turn(rng)]
     if not first:
         for side, worker in waiting:
             with _named(side):
@@ -192,8 +204,9 @@ def prepare(
         with _named(side):
             if first:
                 worker.send(orders[side])
-            answers.append((worker.receive(), worker.receive()))
+            said[side] = worker.receive(), worker.receive()
             worker.pause()
+    answers = said[BASE], said[AGAINST]
     ledger.compiler = any(warm["compiler"] for _, warm in answers)
     for side, (prepared, warm) in enumerate(answers):
         for case, one, speed in zip(cases, prepared["cases"], warm["cases"], strict=True):
@@ -219,7 +232,7 @@ def time_blocks(pair: tuple[Worker, Worker], order: Sequence[Case], ledger: Ledg
     places = {case: place for place, case in enumerate(order)}
     taken: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in ledger.live() if case in places}
     for _ in range(ledger.placements):
-        _fresh(pair, places, ledger)
+        _fresh(pair, places, ledger, rng)
         turns = [case for case in taken if case not in ledger.failures for _ in range(ledger.paces[case].turns)]
         rng.shuffle(turns)
         deadline = monotonic() + PLACEMENT_OVERDRAFT * sum(ledger.paces[case].seconds for case in turns)
@@ -236,10 +249,11 @@ def time_blocks(pair: tuple[Worker, Worker], order: Sequence[Case], ledger: Ledg
             ledger.blocks.setdefault(case, []).append(both)
 
 
-def _fresh(pair: tuple[Worker, Worker], places: dict[Case, int], ledger: Ledger) -> None:
-    for side in (BASE, AGAINST):
+def _fresh(pair: tuple[Worker, Worker], places: dict[Case, int], ledger: Ledger, rng: random.Random) -> None:
+    cores = rng.sample(ledger.cores.spread, len(ledger.cores.spread))
+    for side in in_turn(rng):
         live = {str(place): case for case, place in places.items() if case not in ledger.failures}
-        answer = turn_of(pair, side, {"do": "fresh", "cases": [int(place) for place in live]})
+        answer = turn_of(pair, side, {"do": "fresh", "cases": [int(place) for place in live], "cores": cores})
         for place, reason in answer["errors"].items():
             ledger.fail(live[place], Failure(side, reason))
 
@@ -269,8 +283,8 @@ def _both_sides(
     """One block on each side: seconds per call, and whether one of them stood still in it."""
     message = {"do": "block", "case": place, "calls": ledger.paces[case].calls}
     seconds, paused = [0.0, 0.0], False
-    cores = ledger.cores
-    for side in rng.sample((BASE, AGAINST), 2):
+    cores = ledger.cores.shared
+    for side in in_turn(rng):
         if cores:
             pair[side].keep_to(cores)
         answer = turn_of(pair, side, message)

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 import bench
 import suites
@@ -22,6 +23,8 @@ from bench.engine.worker import last_lines
 
 READY_SECONDS = 180.0
 ANSWER_SECONDS = 15.0
+STOP_SECONDS = 1.0  # a process that hangs in the kernel stops later
+POLL_SECONDS = 2e-5
 BOOT = """
 import sys
 if sys.version_info < (3, 11):
@@ -170,6 +173,7 @@ class Worker:
         self.pid = pid
         self._server, self._channel, self._log = server, channel, log
         self._ended = False
+        self._stat = Path(f"/proc/{pid}/stat")
 
     def send(self, message: Message) -> None:
         """Let it go on, and give it something to do; :meth:`receive` waits for the answer.
@@ -207,8 +211,24 @@ class Worker:
         return answer
 
     def pause(self) -> None:
-        """Stand still until the next turn, with all threads and children."""
+        """Stand still until the next turn, with all threads and children; returns when it does.
+
+        The signal takes effect once its first thread has run again. Were the other side let go on before, that thread
+        might wait for a core until the other side's time slice is over, and meanwhile its own other threads would go on
+        waiting actively, on a core that the other side needs.
+        """
         self._signal(signal.SIGSTOP)
+        deadline = monotonic() + STOP_SECONDS
+        while self._goes_on() and monotonic() < deadline:
+            sleep(POLL_SECONDS)
+
+    def _goes_on(self) -> bool:
+        """Whether its first thread has not stopped yet, proc_pid_stat(5); False where nothing tells."""
+        try:
+            state = self._stat.read_bytes().rsplit(b") ", 1)[1][:1]
+        except (OSError, IndexError):
+            return False  # it has ended, or this system has no /proc
+        return state not in (b"T", b"t", b"Z", b"X")
 
     def keep_to(self, cores: Collection[int]) -> None:
         """Let its first thread run on these cores alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
@@ -11,6 +12,7 @@ from bench.duet.stages import Duet
 from bench.engine.case import Case, Family
 from bench.engine.profile_pass import Profiling, nothing_chosen, selected
 from bench.engine.schema import ProfileRecord, Record
+from bench.engine.task import SEED
 from suites.workload import COMPILED
 
 SIDES = ("-A", "-B")  # at the end of a trace's folder
@@ -46,7 +48,7 @@ def _family(duet: Duet, profiling: Profiling, cases: Sequence[Case]) -> tuple[di
     found: dict[Case, Both] = {}
     try:
         with duet.to_profile(cases, compiler=any(case.mode in COMPILED for case in cases)) as (pair, orders):
-            prepare(pair, orders, ledger, first=False)
+            prepare(pair, orders, ledger, random.Random(SEED), first=False)
             for case in ledger.live():
                 both = []
                 for side, suffix in enumerate(SIDES):

@@ -18,6 +18,7 @@ from bench.engine.budget import TIER_BUDGET, Budget
 from bench.engine.case import Case, Family, workload_of
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.profile_pass import Profiling
+from bench.engine.progress import duration
 from bench.engine.record import Outcome, Skip
 from bench.engine.resume import Spent
 from bench.engine.schema import DuetRecord, RunRecord
@@ -139,14 +140,25 @@ class DuetSession(Session):
             self.duet.confirm(
                 ledgers,
                 self._deadline,
-                lambda family, pair, pairs: self.show(
-                    f"confirming what looks different: pair {pair + 1} of {pairs} or more, {family}"
-                ),
+                lambda family, pair, pairs: self.show(self._confirming_now(ledgers, family, pair + 1, pairs)),
             )
         for ledger in ledgers:
             self._note(ledger)
         self.duet.close_servers()
         self._judge(ledgers)
+
+    def _confirming_now(self, ledgers: Sequence[Ledger], family: str, pair: int, pairs: int) -> str:
+        cases = sum(len(ledger.live()) for ledger in ledgers)
+        left = self._deadline - monotonic()
+        if pair > pairs:
+            until = f"at most {duration(max(0.0, left))} left, until intervals are narrow enough"
+        elif left > 0:
+            until = f"{duration(left)} of the budget left"
+        else:
+            until = f"beyond the budget, as no verdict rests on fewer than {pairs}"
+        what = f"{cases} case{'s' if cases != 1 else ''} that looked different"
+        of = f" of {pairs}" if pair <= pairs else ""
+        return f"confirming {what}: pair {pair}{of}, {family} · {until}"
 
     def _profile(self, profiling: Profiling) -> None:
         begun = monotonic()

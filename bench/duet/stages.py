@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import random
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
+from bench.duet.cores import cores_for
 from bench.duet.judge import SCREENING_PAIRS, difference, pairs_needed
 from bench.duet.order import order
-from bench.duet.pairs import AGAINST, BASE, Failure, Ledger, PairError, prepare, set_paces, time_blocks, workers
+from bench.duet.pairs import (
+    AGAINST,
+    BASE,
+    Failure,
+    Ledger,
+    PairError,
+    in_turn,
+    prepare,
+    set_paces,
+    time_blocks,
+    workers,
+)
 from bench.duet.processes import Facts, Server, SideError, Worker, link_packages
 from bench.duet.protocol import Message
 from bench.duet.sides import Side
@@ -61,14 +72,15 @@ class Duet:
 
     def _start_pair(self) -> Servers:
         self._started += 1
-        made: list[Server] = []
+        made: dict[int, Server] = {}
         try:
-            for letter, side in zip("ab", self.sides, strict=True):
+            for side in in_turn(self._rng):
+                letter = "ab"[side]
                 common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler)
                 log = self._folder / f"server-{self._started}{letter}.log"
-                made.append(Server(side, self._packages, log, common))
+                made[side] = Server(self.sides[side], self._packages, log, common)
         except BaseException:
-            for server in made:
+            for server in made.values():
                 server.close()
             raise
         return made[BASE], made[AGAINST]
@@ -160,10 +172,10 @@ class Duet:
         try:
             for server in servers:
                 server.ready()
-            with workers(servers, compiler=ledger.compiler) as pair:
-                ledger.cores = self._one_core(cases)
+            with workers(servers, self._rng, compiler=ledger.compiler) as pair:
+                ledger.cores = cores_for(cases, [side.threads(self.threads) for side in self.sides])
                 orders = self._order(BASE, cases, folder, number), self._order(AGAINST, cases, folder, number)
-                seconds = prepare(pair, orders, ledger, first=first)
+                seconds = prepare(pair, orders, ledger, self._rng, first=first)
                 if first and share is not None:
                     set_paces(ledger, seconds, share, SCREENING_PAIRS)
                 if timed and ledger.live():
@@ -191,7 +203,7 @@ class Duet:
         servers = self._servers[0]
         for server in servers:
             server.ready()
-        with self._a_folder() as folder, workers(servers, compiler=compiler) as pair:
+        with self._a_folder() as folder, workers(servers, self._rng, compiler=compiler) as pair:
             base, against = (self._order(side, cases, folder, 1, profiled=True) for side in (BASE, AGAINST))
             yield pair, (base, against)
 
@@ -208,20 +220,6 @@ class Duet:
             first=number == 0,
             profiled=profiled,
         )
-
-    def _one_core(self, cases: Sequence[Case]) -> Collection[int]:
-        """The cores of which both sides shall use the same one in each turn; none where a case may need several.
-
-        Left to itself the kernel keeps a process where it is. With another program on one of two cores, one
-        side then shares that core and the other does not, for as long as the pair lives: differences between
-        pairs of identical processes of 34 % and 11 % became 2 % (20 µs and 64 µs calls, one thread, 2-core VM).
-        """
-        alone = all(side.threads(self.threads) == 1 for side in self.sides)
-        if not alone or not hasattr(os, "sched_setaffinity"):
-            return ()
-        if any(case.device != "cpu" or case.workers is not None for case in cases):
-            return ()
-        return os.sched_getaffinity(0)
 
     def _a_folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True)

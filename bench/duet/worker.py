@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from bench.duet.cores import free_children, gather, spread
 from bench.duet.order import COMPILER, restored
 from bench.duet.protocol import Channel, Message
 from bench.engine import pauses
@@ -46,6 +47,7 @@ def main(channel: Channel, log: str) -> None:
     """The whole life of a worker."""
     apart(log)
     _end_with_server()
+    free_children()
     pauses.listen()
     try:
         _serve(channel)
@@ -207,7 +209,7 @@ class Timed:
         if message["do"] == "block":
             return self._block(message["case"], message["calls"])
         if message["do"] == "fresh":
-            return self._fresh(message["cases"])
+            return self._fresh(message["cases"], message["cores"])
         if message["do"] == "profile":
             return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
         return self._finite()
@@ -221,9 +223,11 @@ class Timed:
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 
-    def _fresh(self, places: Sequence[int]) -> Message:
-        """Move the inputs to fresh memory and call each case once; the errors by case."""
+    def _fresh(self, places: Sequence[int], cores: Sequence[int]) -> Message:
+        """Move the inputs to fresh memory, call each case once and keep threads to these cores; the errors by case."""
         assert self._stages is not None
+        if cores:
+            gather(cores)
         errors: dict[str, str] = {}
         for placements in self._stages.placements.values():
             try:
@@ -240,6 +244,8 @@ class Timed:
                 run.settle()
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 errors[str(place)] = describe(error, run.prepared.case.source)
+        if cores:
+            spread(cores)  # now that every thread has been started
         return {"errors": errors}
 
     def _profile(self, place: int, folder: str, extras: Extras) -> Message:

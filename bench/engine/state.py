@@ -76,6 +76,7 @@ class State:
         self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
         self.journal: Journal | None = None
+        self._here = (0.0, 0)  # seconds until the last family that is done in this process, cases of all those
         self.learned: list[tuple[Family, Spent]] = []  # of every family that is done, in a resumed run from before, too
         self.spent: tuple[float, float] | None = None  # seconds (of the budget, set aside) before it was resumed
         self.resumed: list[ResumedRecord] = []
@@ -105,6 +106,7 @@ class State:
         assert self.budget is not None
         self.budget.done(family, spent.fixed, spent.timing)
         self.learn(family, spent)
+        self._here = self.elapsed() - self.startup, self._here[1] + len(family.cases)
 
     def learn(self, family: Family, spent: Spent) -> None:
         """A family is done, in this process or in the one that is gone on with."""
@@ -123,13 +125,15 @@ class State:
         )
 
     def _left(self) -> str:
+        """What the cases ahead will take, if as long as those done; what the budget has left at the most."""
         assert self.budget is not None
-        done = sum(len(family.cases) for family, _ in self.learned)
-        ahead = sum(len(family.cases) for family in self.families) - done
         left = max(0.0, self.budget.seconds_left())
-        if done:
-            elapsed = monotonic() - self.begun - self.startup
-            left = min(left, elapsed / done * ahead)
+        until, cases = self._here
+        if cases:
+            done = {id(family) for family, _ in self.learned}
+            ahead = [len(family.cases) for family in self.families if id(family) not in done]
+            spent = self.elapsed() - self.startup - until  # on the first of these
+            left = min(left, until / cases * sum(ahead[1:]) + max(0.0, until / cases * sum(ahead[:1]) - spent))
         return f"about {duration(left)} left"
 
     def records(self) -> list[Record]:

@@ -1,5 +1,6 @@
 """What a block consists of: how many calls, and what comes before them."""
 
+import subprocess
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,6 +82,28 @@ def test_long_calls_are_not_led_in() -> None:
     log: list[str] = []
     a_run(1.0, log).block()
     assert log == ["block of 1", "call"]
+
+
+def test_calls_after_another_cases_processes_are_led_in_once() -> None:
+    log: list[str] = []
+    run, forking = a_run(2 * LED_IN_BELOW, log), a_run(2 * LED_IN_BELOW)
+    forking.prepared.call = lambda: subprocess.run(["true"], check=True)  # type: ignore[misc]
+    run.block()  # whatever ran in this process before
+    log.clear()
+    forking.block()
+    run.block()
+    run.block()
+    assert log == ["paused call", "block of 1", "call", "block of 1", "call"]
+
+
+def test_a_case_that_has_processes_itself_is_not_led_in() -> None:
+    calls: list[object] = []
+    run = a_run(2 * LED_IN_BELOW)
+    run.prepared.call = lambda: calls.append(subprocess.run(["true"], check=True))  # type: ignore[misc]
+    run.block()
+    calls.clear()
+    run.block()
+    assert len(calls) == 1
 
 
 def reason(run: Run, error: Exception) -> str:

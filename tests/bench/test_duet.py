@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,10 @@ def test_a_worker_stands_still_between_its_turns(duet: Duet) -> None:
             worker.pause()  # it may not have had a group of its own before
             sleep(0.01)
         assert state(worker.pid) == "T"
+        for _ in range(20):
+            worker._signal(signal.SIGCONT)
+            worker.pause()
+            assert state(worker.pid) == "T"  # at once: the other side's turn comes next
     finally:
         worker.end()
     assert not Path(f"/proc/{worker.pid}").exists()

@@ -1,12 +1,14 @@
-"""A run's beginning: workers that cannot use the GPU are replaced by ones that can."""
+"""A run's beginning: workers that cannot use the GPU are replaced by ones that can; and how long it says is left."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bench.engine.case import Case, Family
 from bench.engine.machine import Gpu, Machine, probe
 from bench.engine.options import parse
+from bench.engine.resume import Spent
 from bench.engine.session import Session
 
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "data", "threads", "budget"))
@@ -34,3 +36,41 @@ def test_workers_are_spawned_where_the_fork_server_cannot_use_cuda(gpus: int, se
     session._await_workers()
     assert conductor.spawning is spawning
     assert bool(session.warnings) is spawning
+
+
+def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measured_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("bench.engine.state.monotonic", lambda: now)
+
+    class Budget:
+        def seconds_left(self) -> float:
+            return 600.0 - now + 1000.0
+
+        def done(self, *_: object) -> None: ...
+
+    def family(name: str, cases: int) -> Family:
+        made = tuple(Case("s", "s", name, "", (), f"i{i}", i == 0, "cpu", "eager", "fp32") for i in range(cases))
+        return Family(cases=made, reported=made)
+
+    session = Session(parse(tier="quick", **NOTHING), FakeConductor(probe()), probe())  # type: ignore[arg-type]
+    session.families = [family("before", 9), family("a", 2), family("b", 2), family("c", 1), family("d", 1)]
+    session.budget = Budget()  # type: ignore[assignment]
+    session.learn(session.families[0], Spent())  # by the run that is gone on with
+    said = [session._left()]
+    for seconds, done in ((5.0, None), (5.0, 1), (8.0, None), (30.0, None), (2.0, 2), (1.0, 3), (100.0, None)):
+        now += seconds
+        if done is not None:
+            session._done(session.families[done], Spent())
+        said.append(session._left())
+    assert said == [
+        "about 10 min left",  # nothing to go by: the budget
+        "about 9 min 55 s left",
+        "about 20 s left",  # 10 s for two cases, four ahead
+        "about 12 s left",
+        "about 10 s left",  # as long as those behind the one that takes so long
+        "about 25 s left",
+        "about 10 s left",
+        "about 0 s left",
+    ]
