@@ -24,8 +24,8 @@ class Cores:
 
     Attributes:
         shared: both sides use the same one of these in each turn; empty: they use several.
-        spread: each side has a thread on each of these, in an order drawn anew for each placement; empty: as the kernel
-            has it.
+        spread: each side has a thread on each of these two, in an order drawn anew for each placement; empty: as the
+            kernel has it.
     """
 
     shared: Collection[int] = ()
@@ -38,7 +38,9 @@ def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
     With one thread: left to itself the kernel keeps a process where it is. With another program on one of two cores,
     one side then shares that core and the other does not, for as long as the pair lives: differences between pairs of
     identical processes of 34 % and 11 % became 2 % (20 µs and 64 µs calls, 2-core VM). With as many threads as cores
-    there is one on each. With fewer the kernel finds free cores itself, and DataLoader workers need all.
+    there is one on each, if these are two: of larger teams libgomp ends threads and starts others later, which would
+    inherit the one core of the thread that starts them. With fewer threads than cores the kernel finds free ones
+    itself, and DataLoader workers need all.
     """
     if not hasattr(os, "sched_setaffinity") or not TASKS.exists():
         return Cores()
@@ -47,22 +49,23 @@ def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
     usable = sorted(os.sched_getaffinity(0))
     if max(threads) == 1:
         return Cores(shared=usable)
-    return Cores(spread=usable) if max(threads) == len(usable) else Cores()
+    return Cores(spread=usable) if max(threads) == len(usable) == 2 else Cores()
 
 
 def spread(cores: Sequence[int]) -> None:
-    """Keep the calling thread to the first of these cores, and this process's others to the rest, one after the other.
-
-    Threads of one pool are started one after the other, so that each has a core to itself.
-    """
-    _keep(0, cores[:1])
-    others = sorted(int(task.name) for task in TASKS.iterdir() if int(task.name) != os.getpid())
-    for number, thread in enumerate(others):
-        _keep(thread, [cores[1 + number % (len(cores) - 1)]])
+    """Keep the calling thread to the first of these two cores, and this process's others to the second."""
+    first, second = cores
+    _keep(0, [first])
+    for thread in (int(task.name) for task in TASKS.iterdir()):
+        if thread != os.getpid():
+            _keep(thread, [second])
 
 
 def free_children() -> None:
-    """Let what this process forks from now on use the cores that it may use now, whatever it is kept to then."""
+    """Let what this process forks from now on use the cores that it may use now, whatever it is kept to then.
+
+    By os.fork, as DataLoader does; programs that it runs inherit the core that it is kept to.
+    """
     if hasattr(os, "sched_setaffinity"):
         usable = os.sched_getaffinity(0)
         os.register_at_fork(after_in_child=lambda: _keep(0, usable))

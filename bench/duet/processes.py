@@ -211,7 +211,7 @@ class Worker:
         return answer
 
     def pause(self) -> None:
-        """Stand still until the next turn, with all threads and children; returns when it does.
+        """Stand still until the next turn, with all threads and children; returns when its first thread does.
 
         The signal takes effect once its first thread has run again. Were the other side let go on before, that thread
         might wait for a core until the other side's time slice is over, and meanwhile its own other threads would go on

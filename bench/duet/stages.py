@@ -173,7 +173,7 @@ class Duet:
             for server in servers:
                 server.ready()
             with workers(servers, self._rng, compiler=ledger.compiler) as pair:
-                ledger.cores = cores_for(cases, [side.threads(self.threads) for side in self.sides])
+                ledger.cores = cores_for(ledger.cases, [side.threads(self.threads) for side in self.sides])
                 orders = self._order(BASE, cases, folder, number), self._order(AGAINST, cases, folder, number)
                 seconds = prepare(pair, orders, ledger, self._rng, first=first)
                 if first and share is not None:

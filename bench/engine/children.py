@@ -20,19 +20,3 @@ else:
         """A figure that grows whenever a child has ended: what all of them have used, getrusage(2)."""
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime + used.ru_minflt
-
-
-class _Here:
-    """What is known of this process."""
-
-    shared_until = ended()
-
-
-def pages_shared() -> bool:
-    """Whether children have ended since :func:`written`."""
-    return ended() != _Here.shared_until
-
-
-def written() -> None:
-    """What is called has been called since, and has its pages to itself."""
-    _Here.shared_until = ended()

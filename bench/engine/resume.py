@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from bench.engine import run_record
@@ -220,7 +219,7 @@ def restore(session: State, content: Content) -> None:
     session.spent = (at - began["at"], began["set_aside"]) if began else None
     session.ceilings = highest(entry["ceilings"] for entry in entries if entry["kind"] == "ceilings")
     session.started = datetime.fromisoformat(content.header["run"]["started"])
-    session.begun = monotonic() - at
+    session.go_on_after(at)
     session.watch.restore(at, [entry["pilot"] for entry in entries if entry["kind"] == "pilot"], timings)
     session.timeline.restore(at, [entry["gpus"] for entry in known if entry["gpus"]])
     session.finished = any(entry["kind"] == "end" for entry in entries)

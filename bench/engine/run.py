@@ -45,6 +45,7 @@ class Run:
     cold: bool = False  # each call finds the cache full of something else
     flushing: float = 0.0  # seconds that this took in the last block
     forks: bool = False  # its calls start processes that end with them
+    ended: float = field(default_factory=children.ended)  # this process's children, as of its last call
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -61,31 +62,30 @@ class Run:
         before, ended = pauses.moment(), children.ended()
         block = self._block()
         stood_still = pauses.paused(before)
-        self.forks = children.ended() != ended
-        if not self.forks:
-            children.written()
+        self.ended = children.ended()
+        self.forks = self.ended != ended
         return replace(block, paused=stood_still) if stood_still else block
 
     def _block(self) -> Block:
         call, args = self.prepared.call, self.prepared.args
         with matmul_precision(self.prepared.case.precision):
+            with self.unmetered():
+                for _ in itertools.repeat(None, max(self.lead_in, self._after_children())):
+                    call(*args)
             if self.cold:
                 start = perf_counter()
                 block = self.clock.cold(call, args, self.calls, self.extra)
                 self.flushing = max(0.0, perf_counter() - start - block.seconds * self.calls)
                 return block
-            with self.unmetered():
-                for _ in itertools.repeat(None, max(self.lead_in, self._after_children())):
-                    call(*args)
             return self.clock.block(call, args, self.calls, self.extra)
 
     def _after_children(self) -> int:
         """Untimed calls after another case's processes have ended: what they shared with this one is written first.
 
         5 training steps without workers took 8.6 ms after those with two workers, else 6.5 ms (2-core VM). A case that
-        has processes itself would write nothing for long.
+        has processes itself would write nothing for long; a long call is not made for nothing.
         """
-        return int(children.pages_shared() and not self.forks and self.seconds < LONG_CALL_SECONDS)
+        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and children.ended() != self.ended)
 
     @property
     def round_seconds(self) -> float:
@@ -104,6 +104,7 @@ class Run:
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
+            self.ended = children.ended()
             return result
 
     def settle(self) -> None:

@@ -76,7 +76,7 @@ class State:
         self.watch = Watch(self.conductor, self.threads, self.options.budget_seconds, self.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
         self.journal: Journal | None = None
-        self._here = (0.0, 0)  # seconds until the last family that is done in this process, cases of all those
+        self._done_by = (0.0, 0)  # seconds until the last family that is done, cases of all that are
         self.learned: list[tuple[Family, Spent]] = []  # of every family that is done, in a resumed run from before, too
         self.spent: tuple[float, float] | None = None  # seconds (of the budget, set aside) before it was resumed
         self.resumed: list[ResumedRecord] = []
@@ -106,7 +106,7 @@ class State:
         assert self.budget is not None
         self.budget.done(family, spent.fixed, spent.timing)
         self.learn(family, spent)
-        self._here = self.elapsed() - self.startup, self._here[1] + len(family.cases)
+        self._note_progress()
 
     def learn(self, family: Family, spent: Spent) -> None:
         """A family is done, in this process or in the one that is gone on with."""
@@ -114,6 +114,14 @@ class State:
         self.slowness.known += spent.slow
         for stage, seconds in spent.stages.items():
             self.seconds[stage] += seconds
+
+    def go_on_after(self, seconds: float) -> None:
+        """So many seconds of the run are behind it, in which what it knows was measured."""
+        self.begun = monotonic() - seconds
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        self._done_by = self.elapsed() - self.startup, sum(len(family.cases) for family, _ in self.learned)
 
     def _place(self) -> str:
         return f"[{self.measured + 1}/{len(self.families)}]"
@@ -128,7 +136,7 @@ class State:
         """What the cases ahead will take, if as long as those done; what the budget has left at the most."""
         assert self.budget is not None
         left = max(0.0, self.budget.seconds_left())
-        until, cases = self._here
+        until, cases = self._done_by
         if cases:
             done = {id(family) for family, _ in self.learned}
             ahead = [len(family.cases) for family in self.families if id(family) not in done]

@@ -86,14 +86,25 @@ def test_long_calls_are_not_led_in() -> None:
 
 def test_calls_after_another_cases_processes_are_led_in_once() -> None:
     log: list[str] = []
-    run, forking = a_run(2 * LED_IN_BELOW, log), a_run(2 * LED_IN_BELOW)
+    others: list[str] = []
+    run, other, forking = a_run(2 * LED_IN_BELOW, log), a_run(2 * LED_IN_BELOW, others), a_run(2 * LED_IN_BELOW)
     forking.prepared.call = lambda: subprocess.run(["true"], check=True)  # type: ignore[misc]
-    run.block()  # whatever ran in this process before
-    log.clear()
     forking.block()
     run.block()
     run.block()
     assert log == ["paused call", "block of 1", "call", "block of 1", "call"]
+    other.block()
+    assert others == ["paused call", "block of 1", "call"]  # what it writes to is still shared
+
+
+def test_nothing_is_known_to_be_short_before_its_first_block() -> None:
+    log: list[str] = []
+    run, forking = a_run(2 * LED_IN_BELOW, log), a_run(2 * LED_IN_BELOW)
+    forking.prepared.call = lambda: subprocess.run(["true"], check=True)  # type: ignore[misc]
+    run.seconds = 0.0
+    forking.block()
+    run.block()
+    assert log == ["block of 1", "call"]
 
 
 def test_a_case_that_has_processes_itself_is_not_led_in() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from bench.duet.cores import Cores, cores_for
 from bench.duet.pairs import Ledger, Pace, in_turn, prepare, time_blocks, workers
+from bench.duet.sides import Side
+from bench.duet.stages import Duet
 from bench.engine.case import Case
 
 ROOT = Path(__file__).parents[2]
@@ -46,21 +48,27 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "a child is kept
 @pytest.mark.parametrize(
     ("threads", "changes", "expected"),
     [
-        ((1, 1), {}, Cores(shared=[0, 1, 5])),
-        ((3, 3), {}, Cores(spread=[0, 1, 5])),
-        ((3, 1), {}, Cores(spread=[0, 1, 5])),
-        ((2, 2), {}, Cores()),
+        ((1, 1), {}, Cores(shared=[1, 5])),
+        ((2, 2), {}, Cores(spread=[1, 5])),
+        ((2, 1), {}, Cores(spread=[1, 5])),
         ((4, 4), {}, Cores()),
-        ((3, 3), {"device": "cuda"}, Cores()),
-        ((3, 3), {"workers": 2}, Cores()),
+        ((2, 2), {"device": "cuda"}, Cores()),
+        ((2, 2), {"workers": 2}, Cores()),
         ((1, 1), {"workers": 0}, Cores()),
     ],
 )
 def test_both_sides_have_the_same_cores(
     threads: tuple[int, int], changes: dict[str, Any], expected: Cores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 0, 1})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 1})
     assert cores_for([CASE, replace(CASE, **changes)], threads) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no process to a core")
+def test_larger_teams_are_left_to_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 0, 1})
+    assert cores_for([CASE], (1, 1)) == Cores(shared=[0, 1, 5])
+    assert cores_for([CASE], (3, 3)) == cores_for([CASE], (2, 2)) == Cores()
 
 
 @pytest.mark.skipif(
@@ -102,7 +110,8 @@ def firsts(log: Sequence[tuple[int, str, Any]], what: str) -> set[int]:
     return set(sides[::2])
 
 
-def test_chance_says_which_side_comes_first_in_everything() -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_chance_says_which_side_comes_first_in_everything(first: bool) -> None:
     log: list[tuple[int, str, Any]] = []
     rng = random.Random(0)
 
@@ -119,7 +128,7 @@ def test_chance_says_which_side_comes_first_in_everything() -> None:
         ledger = Ledger((CASE,), placements=10, paces={CASE: Pace(1, 1, 2e-3)}, cores=Cores(spread=(0, 1)))
         with workers(servers, rng) as pair:
             assert [worker.side for worker in pair] == [0, 1]  # type: ignore[attr-defined]
-            prepare(pair, ({}, {}), ledger, rng, first=True)
+            prepare(pair, ({}, {}), ledger, rng, first=first)
             time_blocks(pair, [CASE], ledger, rng)
     for what in ("fork", "prepare", "fresh", "block"):
         assert firsts(log, what) == {0, 1}, what
@@ -127,3 +136,21 @@ def test_chance_says_which_side_comes_first_in_everything() -> None:
     assert orders[::2] == orders[1::2]  # the same for both sides
     assert {tuple(order) for order in orders} == {(0, 1), (1, 0)}
     assert {tuple(in_turn(rng)) for _ in range(50)} == {(0, 1), (1, 0)}
+
+
+def test_chance_says_which_interpreter_starts_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    class FakeServer:
+        def __init__(self, side: Side, *_: object) -> None:
+            started.append(side.python)
+            self.python = side.python
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr("bench.duet.stages.Server", FakeServer)
+    duet = Duet((Side("a"), Side("b")), compiler=False)
+    duet.start(20)
+    assert {(base.python, against.python) for base, against in duet._servers} == {("a", "b")}  # type: ignore[attr-defined]
+    assert set(started[::2]) == set(started[1::2]) == {"a", "b"}
+    duet.close()

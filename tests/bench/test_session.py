@@ -58,6 +58,7 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
     session.families = [family("before", 9), family("a", 2), family("b", 2), family("c", 1), family("d", 1)]
     session.budget = Budget()  # type: ignore[assignment]
     session.learn(session.families[0], Spent())  # by the run that is gone on with
+    session.go_on_after(90.0)
     said = [session._left()]
     for seconds, done in ((5.0, None), (5.0, 1), (8.0, None), (30.0, None), (2.0, 2), (1.0, 3), (100.0, None)):
         now += seconds
@@ -65,12 +66,12 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
             session._done(session.families[done], Spent())
         said.append(session._left())
     assert said == [
-        "about 10 min left",  # nothing to go by: the budget
-        "about 9 min 55 s left",
-        "about 20 s left",  # 10 s for two cases, four ahead
-        "about 12 s left",
-        "about 10 s left",  # as long as those behind the one that takes so long
-        "about 25 s left",
+        "about 1 min left",  # 10 s for each of six cases
+        "about 55 s left",
+        "about 36 s left",  # 100 s for 11 cases, four ahead
+        "about 28 s left",
+        "about 18 s left",  # as long as those behind the one that takes so long
+        "about 22 s left",
         "about 10 s left",
         "about 0 s left",
     ]
