@@ -55,10 +55,10 @@ def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
 def spread(cores: Sequence[int]) -> None:
     """Keep the calling thread to the first of these two cores, and this process's others to the second."""
     first, second = cores
-    _keep(0, [first])
+    keep(0, [first])
     for thread in (int(task.name) for task in TASKS.iterdir()):
         if thread != os.getpid():
-            _keep(thread, [second])
+            keep(thread, [second])
 
 
 def free_children() -> None:
@@ -68,14 +68,10 @@ def free_children() -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         usable = os.sched_getaffinity(0)
-        os.register_at_fork(after_in_child=lambda: _keep(0, usable))
+        os.register_at_fork(after_in_child=lambda: keep(0, usable))
 
 
-def gather(cores: Sequence[int]) -> None:
-    """Let the calling thread use all of these cores, and so each thread that it starts."""
-    _keep(0, cores)
-
-
-def _keep(thread: int, cores: Collection[int]) -> None:
+def keep(thread: int, cores: Collection[int]) -> None:
+    """Let a thread, and what it starts from now on, run on these cores alone; 0 is the calling one."""
     with contextlib.suppress(OSError):  # it has ended since
         os.sched_setaffinity(thread, cores)

@@ -14,6 +14,7 @@ from time import monotonic, sleep
 
 import bench
 import suites
+from bench.duet.cores import keep
 from bench.duet.protocol import VERSION, Channel, Message, SilentError
 from bench.duet.server import GRACE_SECONDS
 from bench.duet.sides import Side
@@ -232,8 +233,7 @@ class Worker:
 
     def keep_to(self, cores: Collection[int]) -> None:
         """Let its first thread run on these cores alone."""
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(self.pid, cores)
+        keep(self.pid, cores)
 
     def _signal(self, which: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

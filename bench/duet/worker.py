@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from bench.duet.cores import free_children, gather, spread
+from bench.duet.cores import free_children, keep, spread
 from bench.duet.order import COMPILER, restored
 from bench.duet.protocol import Channel, Message
 from bench.engine import pauses
@@ -227,7 +227,7 @@ class Timed:
         """Move the inputs to fresh memory, call each case once and keep threads to these cores; the errors by case."""
         assert self._stages is not None
         if cores:
-            gather(cores)
+            keep(0, cores)
         errors: dict[str, str] = {}
         for placements in self._stages.placements.values():
             try:

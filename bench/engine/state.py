@@ -141,7 +141,8 @@ class State:
             done = {id(family) for family, _ in self.learned}
             ahead = [len(family.cases) for family in self.families if id(family) not in done]
             spent = self.elapsed() - self.startup - until  # on the first of these
-            left = min(left, until / cases * sum(ahead[1:]) + max(0.0, until / cases * sum(ahead[:1]) - spent))
+            each = until / cases
+            left = min(left, each * sum(ahead[1:]) + max(0.0, each * sum(ahead[:1]) - spent))
         return f"about {duration(left)} left"
 
     def records(self) -> list[Record]:

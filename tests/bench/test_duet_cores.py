@@ -21,16 +21,16 @@ ROOT = Path(__file__).parents[2]
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 
 PLACED = """
-import os, threading
+import os
 import torch
-from bench.duet.cores import free_children, gather, spread
+from bench.duet.cores import free_children, keep, spread
 
 usable = sorted(os.sched_getaffinity(0))
 free_children()
 torch.set_num_threads(2)
 torch.randn(10**6).exp_()  # starts the pool
 for first, second in ((usable[0], usable[1]), (usable[1], usable[0])):
-    gather([first, second])
+    keep(0, [first, second])
     assert os.sched_getaffinity(0) == {first, second}
     spread([first, second])
     assert os.sched_getaffinity(0) == {first}
