@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -163,12 +166,41 @@ def touched(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return weights
 
 
+class OfFile:
+    """Reads a file in each call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._copy: Path | None = None
+        self._copies = itertools.count()
+
+    def renew(self) -> Self:
+        """The same of a copy of the file: where the operating system has it in memory is settled as it is written."""
+        if self._copy is not None:
+            self._copy.unlink()
+        self._copy = self.path.with_stem(f"{self.path.stem}-{next(self._copies)}")
+        made = copy.copy(self)
+        made.path = Path(shutil.copyfile(self.path, self._copy))
+        return made
+
+
+class Loading(OfFile):
+    """Loads weights from a file, and reads every one of them once."""
+
+    def __init__(self, path: Path, load: Callable[[Path], Mapping[str, Tensor]]) -> None:
+        super().__init__(path)
+        self._load = load
+
+    def __call__(self, *_: Any) -> Mapping[str, Tensor]:
+        return touched(self._load(self.path))
+
+
 def loading(format: Format, load: Callable[[Path, torch.device], Mapping[str, Tensor]]) -> Implementation:
     """Loads what the setup wrote, and reads every weight once."""
 
-    def setup(model: nn.Module, x: Tensor) -> Callable[..., Mapping[str, Tensor]]:
-        path, device = written(format, model, x), device_of(model)
-        return lambda *_: touched(load(path, device))
+    def setup(model: nn.Module, x: Tensor) -> Loading:
+        device = device_of(model)
+        return Loading(written(format, model, x), lambda path: load(path, device))
 
     return Implementation(setup, setup=True)
 
@@ -188,23 +220,30 @@ suite.compare(
 )
 
 
+class Starting(OfFile):
+    """Reads a program from a file and computes the first batch, noting how long each took."""
+
+    def __init__(self, path: Path, read: Callable[[Path], Served]) -> None:
+        super().__init__(path)
+        self._read = read
+
+    def __call__(self, model: nn.Module, x: Tensor, meter: Meter) -> Any:
+        del model
+        with torch.inference_mode():
+            served = self._read(self.path)
+            meter.lap("load")
+            logits = served(x)
+            if x.is_cuda:
+                torch.cuda.synchronize(x.device)
+            meter.lap("first inference")
+        return logits
+
+
 def starting(format: Format) -> Implementation:
-    """Reads what the setup wrote and computes the first batch, noting how long each took."""
+    """Starts from what the setup wrote."""
 
-    def setup(model: nn.Module, x: Tensor) -> Callable[..., Any]:
-        path = written(format, model, x)
-
-        def start(model: nn.Module, x: Tensor, meter: Meter) -> Any:
-            with torch.inference_mode():
-                served = format.read(path, model)
-                meter.lap("load")
-                logits = served(x)
-                if x.is_cuda:
-                    torch.cuda.synchronize(x.device)
-                meter.lap("first inference")
-            return logits
-
-        return start
+    def setup(model: nn.Module, x: Tensor) -> Starting:
+        return Starting(written(format, model, x), lambda path: format.read(path, model))
 
     return Implementation(setup, setup=True)
 

@@ -18,7 +18,6 @@ CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # the least, and what checking and warm
 MOST_STRETCH = 3.0
 GUESS_COUNTS = 5  # the first guess weighs as much as so many families
 LITTLE = 0.3  # the weight of a family that gets little of what is shared out
-LONG_SECONDS = 2.0
 TOLERANCE = 0.05  # of a budget that was asked for: what families may overdraw it by for the least they need
 TOLERATED_SECONDS = 60.0  # the same for a tier's own budget
 
@@ -28,8 +27,9 @@ class Budget:
 
     Set aside are a family's first calls (compilation above all), which cost what they cost and are
     learned from those seen so far, and the least number of calls of each case that its author says is
-    long. The rest is shared out by number of cases, stretched by what families so far did not need: most are precise
-    long before their share is used up, and the time is for those that are not.
+    long. The rest is shared out so that every case has the same time, to which the calls set aside count. It is
+    stretched by what families so far did not need: most are precise long before their share is used up, and the time
+    is for those that are not.
 
     Args:
         call_seconds: family name → roughly how long one call takes, where its author says so.
@@ -90,22 +90,32 @@ class Budget:
         if not first_try and (there_is <= 0 or (self._least(family) > there_is and self._used)):
             return None
         spare = max(0.0, self.seconds_left() - sum(self._least(other) for other in self._left))
-        weights = sum(self._weight(other) for other in self._left)
-        share = spare * min(1.0, self._stretch() * self._weight(family) / weights)
+        share = min(spare, self._stretch() * self._beyond(family, self._per_case(spare)))
         return self._long_calls(family) + LEAST_SECONDS + share
 
     def _least(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + LEAST_SECONDS
 
-    def _weight(self, family: Family) -> float:
-        """Its cases. Little for one alone: nothing is compared, and a time per call is not what to rely on.
+    def _beyond(self, family: Family, per_case: float) -> float:
+        """Seconds beyond what is set aside for a family, where each case is to have ``per_case``.
 
-        Little, too, for long calls: those set aside are what it takes, and each further one costs what
-        settles several short cases.
+        Little for one case alone: nothing is compared, and a time per call is not what to rely on. Little, too,
+        where the long calls set aside take more than that: each further one costs what settles several short cases.
         """
-        if len(family.cases) == 1 or self._long_calls(family) > LONG_SECONDS:
-            return LITTLE
-        return len(family.cases)
+        fair = 0.0 if len(family.cases) == 1 else len(family.cases) * per_case - self._long_calls(family)
+        return max(LITTLE * per_case, fair)
+
+    def _per_case(self, spare: float) -> float:
+        """The seconds per case with which all families left use up what is spare."""
+        weight, set_aside = LITTLE * len(self._left), 0.0
+        several = [other for other in self._left if len(other.cases) > 1]
+        # Those that get more than little are the ones with the fewest seconds set aside per case.
+        for other in sorted(several, key=lambda one: self._long_calls(one) / (len(one.cases) - LITTLE)):
+            if self._long_calls(other) / (len(other.cases) - LITTLE) >= (spare + set_aside) / weight:
+                break
+            weight += len(other.cases) - LITTLE
+            set_aside += self._long_calls(other)
+        return (spare + set_aside) / weight
 
     def _stretch(self) -> float:
         if not self._used:

@@ -66,6 +66,28 @@ def test_a_case_alone_gets_little_and_long_calls_are_set_aside() -> None:
 
 
 @pytest.mark.usefixtures("clock")
+def test_every_case_has_the_same_time_whether_its_calls_are_long_or_not() -> None:
+    short, long = family("a", "eager", "eager"), family("b", "eager", "eager")
+    longest, alone = family("c", "eager", "eager"), family("d", "eager")
+    budget = budgets.Budget(150.0, [short, long, longest, alone], {"s.b": 0.5, "s.c": 5.0})
+    shares = [(budget.allot(each) or 0.0) - budgets.LEAST_SECONDS for each in (short, long, longest, alone)]
+    assert shares[0] == pytest.approx(shares[1])  # of which 10 s are ten calls of each case
+    assert shares[1] > 10 * 0.5 * 2
+    assert shares[2] == pytest.approx(100 + shares[3])  # its ten calls take more than the share of two cases
+    assert shares[3] == pytest.approx(budgets.LITTLE * shares[0] / 2)
+
+
+@pytest.mark.usefixtures("clock")
+def test_shares_use_up_what_there_is() -> None:
+    families = [family(name, *("eager",) * cases) for cases, name in enumerate("abcdef", 1)]
+    seconds = {"s.b": 0.1, "s.c": 1.0, "s.d": 0.3, "s.e": 3.0}
+    for total in (250.0, 300.0, 1000.0):
+        budget = budgets.Budget(total, families, seconds)
+        fixed = 0.05 * sum(len(each.cases) for each in families)
+        assert sum(budget.allot(each) or 0.0 for each in families) == pytest.approx(total - fixed)
+
+
+@pytest.mark.usefixtures("clock")
 def test_what_families_do_not_need_stretches_the_shares_of_those_after_them() -> None:
     families = [family(name, "eager", "eager") for name in "abcdefgh"]
     budget = budgets.Budget(80.0, families)

@@ -1,0 +1,24 @@
+"""What is read from a file is read from a copy of it after each renewal, and no copies pile up."""
+
+import pytest
+import torch
+
+from suites import export
+from suites.workload import Meter
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("workload", "implementation"), [("load", "torch_load"), ("start", "state_dict")])
+def test_each_renewal_reads_a_copy_of_the_file_made_just_then(workload: str, implementation: str) -> None:
+    inputs = export.model_and_images(CPU, "784-100-10")
+    given = () if workload == "load" else (Meter(),)
+    original = export.suite.workloads[workload].implementations[implementation].function(*inputs)
+    expected = original(*inputs, *given)
+    paths = set()
+    for _ in range(3):
+        renewed = original.renew()
+        paths.add(renewed.path)
+        torch.testing.assert_close(renewed(*inputs, *given), expected, rtol=0, atol=0)
+        assert sorted(original.path.parent.iterdir()) == sorted([original.path, renewed.path])
+    assert len(paths) == 3
