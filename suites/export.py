@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -171,17 +173,24 @@ class OfFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._copy: Path | None = None
         self._copies = itertools.count()
 
     def renew(self) -> Self:
-        """The same of a copy of the file: where the operating system has it in memory is settled as it is written."""
-        if self._copy is not None:
-            self._copy.unlink()
-        self._copy = self.path.with_stem(f"{self.path.stem}-{next(self._copies)}")
+        """The same of a copy of the file, which is removed when this is no longer used.
+
+        Where the operating system has a file in memory is settled when it is written.
+        """
         made = copy.copy(self)
-        made.path = Path(shutil.copyfile(self.path, self._copy))
+        made.path = self.path.with_stem(f"{self.path.stem}-{next(self._copies)}")
+        shutil.copyfile(self.path, made.path)
+        weakref.finalize(made, remove, made.path)
         return made
+
+
+def remove(path: Path) -> None:
+    """Remove a file if that can be done: Windows keeps one that is mapped, until its folder is removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 class Loading(OfFile):
