@@ -133,6 +133,15 @@ def test_a_case_that_fails_now_costs_itself_alone() -> None:
     assert (good.error, bad.error) == (None, "no more")
 
 
+def test_equals_are_led_in_alike_though_one_was_warmed_up_in_a_slow_moment() -> None:
+    quick, slow = a_run(0.9 * LED_IN_BELOW), a_run(0.9 * LED_IN_BELOW)
+    slow.seconds = 1.4 * LED_IN_BELOW
+    set_block(slow, slow.seconds)
+    assert (quick.lead_in, slow.lead_in) == (1, 0)
+    align_blocks([quick, slow], [(0, 1)], reason)
+    assert (quick.lead_in, slow.lead_in) == (1, 1)
+
+
 def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
     seconds = (BLOCK_SECONDS / 10, BLOCK_SECONDS / 9, BLOCK_SECONDS / 3, BLOCK_SECONDS / 9)
     runs = [a_run(one) for one in seconds]
