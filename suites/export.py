@@ -169,10 +169,10 @@ def touched(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 
 
 class OfFile:
-    """Reads a file in each call."""
+    """Reads a file in each call; ``read`` takes its path."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, read: Callable[[Path], Any]) -> None:
+        self.path, self.read = path, read
         self._copies = itertools.count()
 
     def renew(self) -> Self:
@@ -196,12 +196,8 @@ def remove(path: Path) -> None:
 class Loading(OfFile):
     """Loads weights from a file, and reads every one of them once."""
 
-    def __init__(self, path: Path, load: Callable[[Path], Mapping[str, Tensor]]) -> None:
-        super().__init__(path)
-        self._load = load
-
     def __call__(self, *_: Any) -> Mapping[str, Tensor]:
-        return touched(self._load(self.path))
+        return touched(self.read(self.path))
 
 
 def loading(format: Format, load: Callable[[Path, torch.device], Mapping[str, Tensor]]) -> Implementation:
@@ -232,14 +228,10 @@ suite.compare(
 class Starting(OfFile):
     """Reads a program from a file and computes the first batch, noting how long each took."""
 
-    def __init__(self, path: Path, read: Callable[[Path], Served]) -> None:
-        super().__init__(path)
-        self._read = read
-
     def __call__(self, model: nn.Module, x: Tensor, meter: Meter) -> Any:
         del model
         with torch.inference_mode():
-            served = self._read(self.path)
+            served = self.read(self.path)
             meter.lap("load")
             logits = served(x)
             if x.is_cuda:

@@ -108,13 +108,13 @@ class Budget:
     def _per_case(self, spare: float) -> float:
         """The seconds per case with which all families left use up what is spare."""
         weight, set_aside = LITTLE * len(self._left), 0.0
-        several = [other for other in self._left if len(other.cases) > 1]
+        several = [(len(other.cases) - LITTLE, self._long_calls(other)) for other in self._left if len(other.cases) > 1]
         # Those that get more than little are the ones with the fewest seconds set aside per case.
-        for other in sorted(several, key=lambda one: self._long_calls(one) / (len(one.cases) - LITTLE)):
-            if self._long_calls(other) / (len(other.cases) - LITTLE) >= (spare + set_aside) / weight:
+        for more, long_calls in sorted(several, key=lambda one: one[1] / one[0]):
+            if long_calls / more >= (spare + set_aside) / weight:
                 break
-            weight += len(other.cases) - LITTLE
-            set_aside += self._long_calls(other)
+            weight += more
+            set_aside += long_calls
         return (spare + set_aside) / weight
 
     def _stretch(self) -> float:
