@@ -14,8 +14,9 @@ LEAD_IN_SECONDS = 5e-5
 LED_IN_BELOW = 5e-3  # seconds per call; a layer norm of 0.6 ms took a fifth longer without
 AIM_PLACEMENTS, MOST_AIMED = 20, 64
 PLACEMENT_SECONDS = 0.1
-LEAST_ROUNDS, MOST_ROUNDS = 5, 100
+FEW_ROUNDS, MOST_ROUNDS = 2, 100
 MOST_REPEATS = 50
+AWAKE_SECONDS = 0.3  # for which the cores are to have been busy, after a wait, before a block is timed
 MOST_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
 OVERDRAFT = 2.0
@@ -31,6 +32,7 @@ class Paced(Protocol):
     repeats: int  # blocks per round
     seconds: float  # per call, as of the warm-up
     skip: str | None
+    waits: bool  # its calls leave the cores idle for a while
 
     @property
     def most_calls(self) -> int:
@@ -55,12 +57,27 @@ def set_repeats(runs: Sequence[Paced]) -> None:
     """Give short blocks several turns per round beside a long one.
 
     A case of 200 ms per call lets few rounds fit, too few for its neighbours of 1 ms. These take up to
-    50 turns in each round, together about as long as the longest block.
+    50 turns in each round, together about as long as the longest block; or the square root of how many
+    would take as long as that one, if that is more: of two times that scatter alike and have so much time
+    together, the difference is known best if their numbers are as the roots of what one of each costs
+    (Cochran, *Sampling Techniques*, §5.5). A round that makes the cores idle costs their waking, too.
     """
     longest = max(run.seconds * run.calls for run in runs)
+    waking = AWAKE_SECONDS / FEW_ROUNDS * mixed(runs)
     for run in runs:
-        fitting = int(longest / max(len(runs) * run.seconds * run.calls, 1e-9))
-        run.repeats = max(1, min(fitting, MOST_REPEATS))
+        own = max(run.seconds * run.calls, 1e-9)
+        turns = max(longest / own / len(runs), math.sqrt((longest + waking * (not run.waits)) / own))
+        run.repeats = max(1, min(int(turns), MOST_REPEATS))
+
+
+def round_seconds(runs: Sequence[Paced]) -> float:
+    """What a round of these takes, as of the warm-up."""
+    return sum(run.round_seconds for run in runs)
+
+
+def mixed(runs: Sequence[Paced]) -> bool:
+    """Whether some leave the cores idle for a while, and some do not."""
+    return len({run.waits for run in runs}) > 1
 
 
 def too_slow(seconds: float, family: float, share: float) -> str:
@@ -89,19 +106,21 @@ def leave_out_too_slow(runs: Sequence[P], seconds: float, most: float = math.inf
 
 
 def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
-    """As many rounds as let 20 to 64 placements of a tenth of a second or more fit into ``seconds``: 5 to 100.
+    """As many rounds as let 20 to 64 placements of a tenth of a second or more fit into ``seconds``: 2 to 100.
 
-    Fewer than 5 where so many would not fit: long calls are averaged over placements instead. Placements
-    differ by more than their rounds do (by 5 % and 2 % for a chain of products that took 30 ms), so that
-    with much time there are to be more of them rather than longer ones.
+    Where not even two fit into each of 20, two as long as there are 8 placements, else one: with the same number of
+    calls, more placements give the narrower interval. An even number, as the median of two is their mean, and that of
+    three not much better (for normal scatter variances of 0.50 and 0.45 of one's). Placements differ by more than their
+    rounds do (by 5 % and 2 % for a chain of products that took 30 ms), so that with much time there are to be more of
+    them rather than longer ones.
     """
-    one_round = sum(run.round_seconds for run in runs)
+    one_round = max(round_seconds(runs), 1e-9)
+    wakes = AWAKE_SECONDS * mixed(runs)
     aim = min(max(AIM_PLACEMENTS, seconds / PLACEMENT_SECONDS), MOST_AIMED)
-    fitting = int(seconds / aim / max(one_round, 1e-9))
-    if fitting >= LEAST_ROUNDS:
-        return min(fitting, MOST_ROUNDS)
-    least = int(seconds / MIN_PLACEMENTS / max(one_round, 1e-9))
-    return max(1, min(least, LEAST_ROUNDS))
+    fitting = min(int((seconds / aim - wakes) / one_round), MOST_ROUNDS)
+    if fitting >= FEW_ROUNDS:
+        return fitting - fitting % 2
+    return max(1, min(int((seconds / MIN_PLACEMENTS - wakes) / one_round), FEW_ROUNDS))
 
 
 def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
@@ -109,7 +128,7 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
 
     What changes on the machine from one second to the next is only averaged out by lasting longer.
     """
-    all_placements = MAX_PLACEMENTS * rounds * sum(run.round_seconds for run in runs)
+    all_placements = MAX_PLACEMENTS * rounds * round_seconds(runs)
     factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MOST_STRETCH)
     for run in runs:
         run.repeats *= max(1, factor)

@@ -13,7 +13,7 @@ import torch
 
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
-from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, set_block
+from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, mixed, round_seconds, set_block
 from bench.engine.pauses import MOST_AGAIN, awake
 from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
@@ -109,11 +109,7 @@ def alternate(
         for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
             run.placements.append([])
             _attempt(run, run.settle, on_error)
-        deadline = awake() + PLACEMENT_OVERDRAFT * rounds * sum(run.round_seconds for run in live)
-        for _ in range(rounds):
-            if awake() > deadline and live[0].placements[-1]:
-                break  # others took the machine: fewer rounds, equally many of every case
-            _round(live, rng, on_error)
+        _rounds(live, rounds, rng, on_error)
         if all(run.error for run in runs):
             return "failed"
         placements += 1
@@ -122,6 +118,27 @@ def alternate(
         reason = stopping.finished()
         if reason:
             return reason
+
+
+def _rounds(live: Sequence[Run], rounds: int, rng: random.Random, on_error: OnError) -> None:
+    """The rounds of one placement.
+
+    Those cases that wait have theirs together, before or after the others, which are slower for a while after the cores
+    had nothing to do.
+    """
+    groups = [group for waits in (False, True) if (group := [run for run in live if run.waits == waits])]
+    for group in rng.sample(groups, len(groups)):
+        if mixed(live) and not group[0].waits:
+            one = rng.choice(group)
+            _attempt(one, one.wake, on_error)
+        deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(group)
+        for done in range(rounds):
+            if done and awake() > deadline:
+                rounds = done  # others took the machine: fewer rounds, equally many of every case
+                break
+            _round(group, rng, on_error)
+    for run in live:
+        del run.placements[-1][rounds:]
 
 
 def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import median
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from bench.engine import children, pauses
 from bench.engine.clock import Block, Clock
 from bench.engine.graph import newest_first
-from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
+from bench.engine.pace import AWAKE_SECONDS, BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
 from bench.engine.slowdown import extra_work
@@ -24,6 +24,7 @@ WINDOW = 5
 MOST_COLD_CALLS = 10
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
 STILL_FALLING = 0.98
+WAITS_SECONDS = 2e-3
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Run:
     cold: bool = False  # each call finds the cache full of something else
     flushing: float = 0.0  # seconds that this took in the last block
     forks: bool = False  # its calls start processes that end with them
+    idle: float = 0.0  # seconds of the last block in which the thread that calls it used no core
+    waits: bool = False  # its calls leave the cores idle for a while
     ended: float = field(default_factory=children.ended)  # this process's children, as of its last call
 
     @property
@@ -60,7 +63,9 @@ class Run:
         call after processes that another case started.
         """
         before, ended = pauses.moment(), children.ended()
+        start, used = perf_counter(), thread_time()
         block = self._block()
+        self.idle = perf_counter() - start - (thread_time() - used)
         stood_still = pauses.paused(before)
         self.ended = children.ended()
         self.forks = self.ended != ended
@@ -107,6 +112,16 @@ class Run:
             self.ended = children.ended()
             return result
 
+    def wake(self) -> None:
+        """Untimed calls for 0.3 s: the cores had nothing to do while another case waited.
+
+        What lies in memory beyond a core's own caches took 1.4 times as long for 50 to 100 ms after the process had
+        slept for 2 to 100 ms (a sum over 4 MiB, and steps of an MLP, on a 2-core VM); arithmetic did not.
+        """
+        end = perf_counter() + AWAKE_SECONDS
+        while self.seconds < LONG_CALL_SECONDS and perf_counter() < end:
+            self.call()
+
     def settle(self) -> None:
         """After its inputs have moved: make anew what it holds itself, and make the first calls, untimed.
 
@@ -142,6 +157,7 @@ def slow_down(run: Run, original: Run) -> None:
     """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
     case = run.prepared.case
     run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
+    run.waits = original.waits
     typical = median(original.block().seconds for _ in range(WINDOW))
     run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
 
@@ -151,15 +167,16 @@ def warm_up(run: Run, seconds: float) -> None:
 
     A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
     the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
-    one is enough: the check has made another before.
+    one is enough: the check has made another before. A case waits if every block of the last five did.
     """
     deadline = pauses.awake() + seconds
     windows: list[float] = []
     while True:
-        blocks = []
+        blocks, idle = [], []
         for _ in range(WINDOW):
             block = run.block()
             blocks.append(block.seconds)
+            idle.append(run.idle)
             if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.most_calls:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.most_calls)
@@ -174,4 +191,5 @@ def warm_up(run: Run, seconds: float) -> None:
         if pauses.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
+    run.waits = min(idle) >= WAITS_SECONDS
     set_block(run, run.seconds)
