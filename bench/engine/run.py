@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import median
-from time import perf_counter, thread_time
+from time import perf_counter
 
 from bench.engine import children, pauses
 from bench.engine.clock import Block, Clock
 from bench.engine.graph import newest_first
+from bench.engine.idle import idle
 from bench.engine.pace import AWAKE_SECONDS, BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
@@ -24,7 +25,7 @@ WINDOW = 5
 MOST_COLD_CALLS = 10
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
 STILL_FALLING = 0.98
-WAITS_SECONDS = 2e-3
+WAITS_SECONDS = 2e-3  # of a block
 
 
 @dataclass
@@ -46,7 +47,6 @@ class Run:
     cold: bool = False  # each call finds the cache full of something else
     flushing: float = 0.0  # seconds that this took in the last block
     forks: bool = False  # its calls start processes that end with them
-    idle: float = 0.0  # seconds of the last block in which the thread that calls it used no core
     waits: bool = False  # its calls leave the cores idle for a while
     ended: float = field(default_factory=children.ended)  # this process's children, as of its last call
 
@@ -63,9 +63,7 @@ class Run:
         call after processes that another case started.
         """
         before, ended = pauses.moment(), children.ended()
-        start, used = perf_counter(), thread_time()
         block = self._block()
-        self.idle = perf_counter() - start - (thread_time() - used)
         stood_still = pauses.paused(before)
         self.ended = children.ended()
         self.forks = self.ended != ended
@@ -172,11 +170,12 @@ def warm_up(run: Run, seconds: float) -> None:
     deadline = pauses.awake() + seconds
     windows: list[float] = []
     while True:
-        blocks, idle = [], []
+        blocks, waits = [], []
         for _ in range(WINDOW):
+            before = idle()
             block = run.block()
             blocks.append(block.seconds)
-            idle.append(run.idle)
+            waits.append(idle() - before)
             if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.most_calls:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.most_calls)
@@ -191,5 +190,5 @@ def warm_up(run: Run, seconds: float) -> None:
         if pauses.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
-    run.waits = min(idle) >= WAITS_SECONDS
+    run.waits = min(waits) >= WAITS_SECONDS
     set_block(run, run.seconds)

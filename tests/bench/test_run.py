@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_every_case_has_a_record_and_true_pytest_benchmark_statistics(small: tup
         record = benchmark["extra_info"]["torchduet"]
         placements = record["timing"]["blocks"]
         assert len(placements) == benchmark["stats"]["rounds"] >= 8
-        middles = sorted(sorted(rounds)[len(rounds) // 2] for rounds in placements)
+        middles = sorted(median(rounds) for rounds in placements)
         assert middles[0] <= benchmark["stats"]["median"] <= middles[-1]
         assert record["timing"]["low"] <= record["timing"]["seconds"] <= record["timing"]["high"]
         assert record["check"]["relative_error"] <= record["check"]["tolerance"]

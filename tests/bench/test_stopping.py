@@ -119,5 +119,20 @@ def test_rounds_leave_time_for_many_placements() -> None:
         seconds = generator.uniform(0.5, 60)
         rounds = rounds_per_placement(runs, seconds)
         assert 1 <= rounds <= 100
+        assert rounds == 1 or rounds % 2 == 0
         if rounds > 1:
             assert rounds * sum(each.round_seconds for each in runs) * 8 <= seconds * 1.01
+
+
+def test_of_long_calls_more_placements_rather_than_more_rounds() -> None:
+    assert rounds_per_placement([run(0.05), run(0.05)], 8.0) == 2
+    assert rounds_per_placement([run(0.05), run(0.05)], 0.9) == 1
+
+
+def test_waking_the_cores_counts_as_time_of_a_placement() -> None:
+    busy, waiting = run(0.01), run(0.05)
+    assert rounds_per_placement([busy, waiting], 40.0) == 10
+    waiting.waits = True
+    assert rounds_per_placement([busy, waiting], 40.0) == 4
+    set_repeats([busy, waiting])
+    assert (busy.repeats, waiting.repeats) == (4, 1)
