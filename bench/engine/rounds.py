@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
+from bench.engine.case import Case
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
 from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, mixed, round_seconds, set_block
@@ -25,10 +26,11 @@ OnError = Callable[[Run, Exception], str]
 
 
 def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
-    """Give cases that are compared and take about as long the same number of calls per block.
+    """Time cases that are compared and take about as long alike, and all copies of a case.
 
-    What a block adds to its calls, the reading of the clock and the first call's last cold caches, then
-    is the same share of both, and cancels where a small difference counts.
+    They get the same number of calls per block and of turns per round, and wait if one of them does. What a block
+    adds to its calls, the reading of the clock and the first call's last cold caches, then is the same share of both,
+    and cancels where a small difference counts.
 
     Args:
         comparisons: pairs of indices into ``runs``.
@@ -39,11 +41,18 @@ def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on
     alike = {index: {index} for index in range(len(runs))}
     for one, other in comparisons:
         low, high = sorted((runs[one].seconds, runs[other].seconds))
-        if high <= SIMILAR * low:
+        if high <= SIMILAR * low or _copies(runs[one].prepared.case, runs[other].prepared.case):
             joined = alike[one] | alike[other]
             alike |= dict.fromkeys(joined, joined)
-    for index, group in alike.items():
-        set_block(runs[index], min(runs[member].seconds for member in group))
+    for group in alike.values():
+        seconds, waits = min(runs[member].seconds for member in group), any(runs[member].waits for member in group)
+        for run in (runs[member] for member in group):
+            run.seconds, run.waits = seconds, waits
+            set_block(run, seconds)
+
+
+def _copies(one: Case, other: Case) -> bool:
+    return one != other and one.original == other.original
 
 
 def _time_in_turns(runs: Sequence[Run], on_error: OnError) -> None:

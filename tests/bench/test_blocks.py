@@ -1,6 +1,7 @@
 """What a block consists of: how many calls, and what comes before them."""
 
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from bench.engine.case import Case
 from bench.engine.clock import Block
-from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
+from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block, set_repeats
 from bench.engine.rounds import align_blocks
 from bench.engine.run import Run, slow_down
 from suites.workload import Meter
@@ -149,6 +150,18 @@ def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
     assert [run.calls for run in runs] == [10, 10, 3, 9]
     align_blocks(runs, [(1, 0), (1, 3), (1, 2)], reason)
     assert [run.calls for run in runs] == [10, 10, 3, 10]
+
+
+def test_copies_of_a_case_are_timed_alike_however_their_warm_ups_went() -> None:
+    one, twin, other = a_run(0.030), a_run(0.045), a_run(0.045)
+    twin.prepared.case = replace(twin.prepared.case, twin=1)  # type: ignore[misc]
+    other.prepared.case = replace(other.prepared.case, implementation="other")  # type: ignore[misc]
+    twin.waits = True
+    align_blocks([one, twin, other], [(0, 1), (0, 2)], reason)
+    assert (one.seconds, twin.seconds, other.seconds) == (0.030, 0.030, 0.045)
+    assert (one.waits, twin.waits, other.waits) == (True, True, False)
+    set_repeats([one, twin, other, a_run(0.2)])
+    assert one.repeats == twin.repeats == 2
 
 
 def test_a_slowed_copy_takes_its_originals_blocks() -> None:
