@@ -1,4 +1,4 @@
-"""Knows for how long this thread had nothing to do: it neither ran nor waited for a core."""
+"""Knows for how long this thread slept: it neither ran nor waited for a core, as far as the system says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
 def idle() -> float:
-    """Seconds of a clock that goes on while this thread sleeps, such as for a worker's data, and else stands still."""
+    """Seconds of a clock that goes on while this thread sleeps, such as for a worker's data, and else stands still.
+
+    Off Linux it goes on, too, while others have this thread's core, and in a virtual machine while its host has.
+    """
     return perf_counter() - thread_time() - _waited_for_a_core()
 
 

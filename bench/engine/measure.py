@@ -15,15 +15,18 @@ from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.inputs import settle_allocator
 from bench.engine.pace import (
     OVERDRAFT,
+    WAKE_SECONDS,
     leave_out_too_slow,
+    mixed,
     rounds_per_placement,
     set_repeats,
     stretch,
     too_slow,
+    wake_seconds,
 )
 from bench.engine.pauses import awake
 from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
-from bench.engine.rounds import align_blocks, alternate, undisturbed
+from bench.engine.rounds import align_blocks, alternate, stay_busy, undisturbed
 from bench.engine.run import Run, slow_down, warm_up
 from bench.engine.stopping import INTERRUPTED, Stopping
 from bench.engine.task import FamilyResult, Task
@@ -65,8 +68,9 @@ class Stages(Preparation):
                 run.error = self.reason(run, error)
         align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
+        wake = WAKE_SECONDS if mixed(warm) else 0.0
         for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
-            self.warm_slowed(run, originals.get(run.prepared.case.original))
+            self.warm_slowed(run, originals.get(run.prepared.case.original), wake)
         self.seconds["warming"] += awake() - start
 
     def reason(self, run: Run, error: Exception) -> str:
@@ -86,11 +90,13 @@ class Stages(Preparation):
             if other in index
         ]
 
-    def warm_slowed(self, run: Run, whole: Run | None) -> None:
-        """Set a slowed copy's extra work by what the case itself takes now."""
+    def warm_slowed(self, run: Run, whole: Run | None, wake: float) -> None:
+        """Set a slowed copy's extra work by what the case itself takes now, on cores as awake as in its rounds."""
         if whole is None:
             run.skip = NO_ORIGINAL
             return
+        if not whole.rests:
+            stay_busy([whole], wake, self.reason)
         try:
             slow_down(run, whole)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
@@ -114,7 +120,7 @@ class Stages(Preparation):
         comparisons = self.comparisons(runs)
         # Where nothing is left to compare more time settles nothing.
         share = self.task.seconds if comparisons else min(self.task.seconds, LONE_SECONDS * len(runs))
-        set_repeats(runs)
+        set_repeats(runs, share)
         rounds = rounds_per_placement(runs, share)
         stretch(runs, rounds, share)
         start = awake()
@@ -124,9 +130,9 @@ class Stages(Preparation):
             gauge.sample()
             self.tell("timing", min(1.0, (awake() - start) / share))
 
-        stop = alternate(
-            runs, comparisons, fresh, Stopping(share, asked=ASKED_TO_STOP.is_set), rounds, self.rng, self.reason, told
-        )
+        stopping = Stopping(share, asked=ASKED_TO_STOP.is_set)
+        wake = wake_seconds(runs, share)
+        stop = alternate(runs, comparisons, fresh, stopping, rounds, wake, self.rng, self.reason, told)
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed

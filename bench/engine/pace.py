@@ -16,7 +16,8 @@ AIM_PLACEMENTS, MOST_AIMED = 20, 64
 PLACEMENT_SECONDS = 0.1
 FEW_ROUNDS, MOST_ROUNDS = 2, 100
 MOST_REPEATS = 50
-AWAKE_SECONDS = 0.3  # for which the cores are to have been busy, after a wait, before a block is timed
+WAKE_SECONDS = 0.3  # of untimed calls, at the most, before a placement's rounds where others have rested
+WAKE_SHARE = 0.25  # of the time for the fewest placements, at the most
 MOST_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
 OVERDRAFT = 2.0
@@ -32,7 +33,11 @@ class Paced(Protocol):
     repeats: int  # blocks per round
     seconds: float  # per call, as of the warm-up
     skip: str | None
-    waits: bool  # its calls leave the cores idle for a while
+    rests: bool  # its calls leave the cores idle for a while
+
+    @property
+    def paced(self) -> float:
+        """Seconds per call that its turns are shared out by: the same for all that are timed alike."""
 
     @property
     def most_calls(self) -> int:
@@ -53,21 +58,27 @@ def set_block(run: Paced, seconds: float) -> None:
     run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if short else 0
 
 
-def set_repeats(runs: Sequence[Paced]) -> None:
+def set_repeats(runs: Sequence[Paced], seconds: float) -> None:
     """Give short blocks several turns per round beside a long one.
 
     A case of 200 ms per call lets few rounds fit, too few for its neighbours of 1 ms. These take up to
-    50 turns in each round, together about as long as the longest block; or the square root of how many
-    would take as long as that one, if that is more: of two times that scatter alike and have so much time
-    together, the difference is known best if their numbers are as the roots of what one of each costs
-    (Cochran, *Sampling Techniques*, §5.5). A round that makes the cores idle costs their waking, too.
+    50 turns in each round, together about as long as the longest block; or, if that is more and the fewest
+    placements then fit into ``seconds``, the root of how many would take as long as that one: of two times that
+    scatter alike the difference is known best, for the time that it takes, if their numbers are inversely as the
+    roots of what one of each costs (Cochran, *Sampling Techniques*, §5.5). A round beside cases that rest costs its
+    part of waking, too.
     """
-    longest = max(run.seconds * run.calls for run in runs)
-    waking = AWAKE_SECONDS / FEW_ROUNDS * mixed(runs)
-    for run in runs:
-        own = max(run.seconds * run.calls, 1e-9)
-        turns = max(longest / own / len(runs), math.sqrt((longest + waking * (not run.waits)) / own))
-        run.repeats = max(1, min(int(turns), MOST_REPEATS))
+    longest = max(run.paced * run.calls for run in runs)
+    wakes = wake_seconds(runs, seconds)
+    for generous in (True, False):
+        for run in runs:
+            own = max(run.paced * run.calls, 1e-9)
+            turns = longest / own / len(runs)
+            if generous:
+                turns = max(turns, math.sqrt((longest + wakes / FEW_ROUNDS * (not run.rests)) / own))
+            run.repeats = max(1, min(int(turns), MOST_REPEATS))
+        if MIN_PLACEMENTS * (round_seconds(runs) + wakes) <= seconds:
+            break
 
 
 def round_seconds(runs: Sequence[Paced]) -> float:
@@ -77,7 +88,12 @@ def round_seconds(runs: Sequence[Paced]) -> float:
 
 def mixed(runs: Sequence[Paced]) -> bool:
     """Whether some leave the cores idle for a while, and some do not."""
-    return len({run.waits for run in runs}) > 1
+    return len({run.rests for run in runs}) > 1
+
+
+def wake_seconds(runs: Sequence[Paced], seconds: float) -> float:
+    """For how long the cores are woken in each placement, where some rest: 0.3 s, or less where ``seconds`` are few."""
+    return min(WAKE_SECONDS, WAKE_SHARE * seconds / MIN_PLACEMENTS) if mixed(runs) else 0.0
 
 
 def too_slow(seconds: float, family: float, share: float) -> str:
@@ -108,15 +124,14 @@ def leave_out_too_slow(runs: Sequence[P], seconds: float, most: float = math.inf
 def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
     """As many rounds as let 20 to 64 placements of a tenth of a second or more fit into ``seconds``: 2 to 100.
 
-    Where not even two fit into each of 20, two as long as there are 8 placements, else one: with the same number of
-    calls, more placements give the narrower interval. An even number, as the median of two is their mean, and that of
-    three not much better (for normal scatter variances of 0.50 and 0.45 of one's). Placements differ by more than their
-    rounds do (by 5 % and 2 % for a chain of products that took 30 ms), so that with much time there are to be more of
-    them rather than longer ones.
+    Where not even two fit into each of 20, two as long as there are 8 placements, else one. An even number: the median
+    of two is their mean, and that of three not much better (for normal scatter variances of 0.50 and 0.45 of one's);
+    at least two, as each placement takes untimed calls. Placements differ by more than their rounds do (by 5 % and 2 %
+    for a chain of products that took 30 ms), so that with much time there are to be more of them rather than longer
+    ones; of fewer than 20 the interval is much the wider for being taken from few.
     """
-    one_round = max(round_seconds(runs), 1e-9)
-    wakes = AWAKE_SECONDS * mixed(runs)
-    aim = min(max(AIM_PLACEMENTS, seconds / PLACEMENT_SECONDS), MOST_AIMED)
+    one_round, wakes = max(round_seconds(runs), 1e-9), wake_seconds(runs, seconds)
+    aim = min(max(AIM_PLACEMENTS, seconds / max(PLACEMENT_SECONDS, 2 * wakes)), MOST_AIMED)
     fitting = min(int((seconds / aim - wakes) / one_round), MOST_ROUNDS)
     if fitting >= FEW_ROUNDS:
         return fitting - fitting % 2
@@ -128,7 +143,7 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
 
     What changes on the machine from one second to the next is only averaged out by lasting longer.
     """
-    all_placements = MAX_PLACEMENTS * rounds * round_seconds(runs)
+    all_placements = MAX_PLACEMENTS * (rounds * round_seconds(runs) + wake_seconds(runs, seconds))
     factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MOST_STRETCH)
     for run in runs:
         run.repeats *= max(1, factor)

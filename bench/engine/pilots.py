@@ -21,7 +21,7 @@ COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3 c
 OPERATORS = 100
 BLOCK_SECONDS = 1e-3
 LEAST_BLOCKS, MOST_BLOCKS = 3, 25
-AWAKE_SECONDS = 0.1
+WAKE_SECONDS = 0.1
 
 
 def arithmetic() -> Callable[[], object]:
@@ -61,8 +61,8 @@ def measure_pilots(task: PilotTask) -> dict[str, float]:
     torch.set_num_threads(task.threads)
     clock = CpuClock()
     units = {name: make() for name, make in PILOTS.items()}
-    awake = perf_counter() + AWAKE_SECONDS
-    while perf_counter() < awake:
+    until = perf_counter() + WAKE_SECONDS
+    while perf_counter() < until:
         for unit in units.values():
             unit()
     deadline = perf_counter() + task.seconds

@@ -14,7 +14,7 @@ import torch
 from bench.engine.case import Case
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
-from bench.engine.pace import LED_IN_BELOW, PLACEMENT_OVERDRAFT, mixed, round_seconds, set_block
+from bench.engine.pace import LED_IN_BELOW, LONG_CALL_SECONDS, PLACEMENT_OVERDRAFT, round_seconds, set_block
 from bench.engine.pauses import MOST_AGAIN, awake
 from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
@@ -28,9 +28,9 @@ OnError = Callable[[Run, Exception], str]
 def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
     """Time cases that are compared and take about as long alike, and all copies of a case.
 
-    They get the same number of calls per block and of turns per round, and wait if one of them does. What a block
-    adds to its calls, the reading of the clock and the first call's last cold caches, then is the same share of both,
-    and cancels where a small difference counts.
+    They get the same number of calls per block and of turns per round. What a block adds to its calls, the reading of
+    the clock and the first call's last cold caches, then is the same share of both, and cancels where a small
+    difference counts. A copy rests if its case does, and the other way round.
 
     Args:
         comparisons: pairs of indices into ``runs``.
@@ -41,14 +41,15 @@ def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on
     alike = {index: {index} for index in range(len(runs))}
     for one, other in comparisons:
         low, high = sorted((runs[one].seconds, runs[other].seconds))
-        if high <= SIMILAR * low or _copies(runs[one].prepared.case, runs[other].prepared.case):
+        copies = _copies(runs[one].prepared.case, runs[other].prepared.case)
+        if copies:
+            runs[one].rests = runs[other].rests = runs[one].rests or runs[other].rests
+        if high <= SIMILAR * low or copies:
             joined = alike[one] | alike[other]
             alike |= dict.fromkeys(joined, joined)
-    for group in alike.values():
-        seconds, waits = min(runs[member].seconds for member in group), any(runs[member].waits for member in group)
-        for run in (runs[member] for member in group):
-            run.seconds, run.waits = seconds, waits
-            set_block(run, seconds)
+    for index, group in alike.items():
+        runs[index].alike = min(runs[member].seconds for member in group)
+        set_block(runs[index], runs[index].alike)
 
 
 def _copies(one: Case, other: Case) -> bool:
@@ -88,6 +89,7 @@ def alternate(
     fresh: Callable[[], None],
     stopping: Stopping,
     rounds: int,
+    wake: float,
     rng: random.Random,
     on_error: OnError,
     tell: Callable[[int], None],
@@ -99,6 +101,7 @@ def alternate(
         comparisons: pairs (reference, case) of indices into ``runs``; their widths decide the stop.
         fresh: moves the inputs of all runs to fresh memory; one call is a new placement.
         rounds: blocks of each case per placement, each round in a new random order.
+        wake: seconds of untimed calls per placement, before those that do not rest where others do.
         on_error: turns an exception of a run into the reason for the record.
         tell: called after each placement with how many are done.
     """
@@ -118,7 +121,7 @@ def alternate(
         for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
             run.placements.append([])
             _attempt(run, run.settle, on_error)
-        _rounds(live, rounds, rng, on_error)
+        _rounds(live, rounds, wake, rng, on_error)
         if all(run.error for run in runs):
             return "failed"
         placements += 1
@@ -129,17 +132,16 @@ def alternate(
             return reason
 
 
-def _rounds(live: Sequence[Run], rounds: int, rng: random.Random, on_error: OnError) -> None:
+def _rounds(live: Sequence[Run], rounds: int, wake: float, rng: random.Random, on_error: OnError) -> None:
     """The rounds of one placement.
 
-    Those cases that wait have theirs together, before or after the others, which are slower for a while after the cores
-    had nothing to do.
+    Those cases that rest have theirs together, before or after the others, which are slower for a while after the cores
+    had nothing to do. Between the two nothing alternates; chance says which comes first.
     """
-    groups = [group for waits in (False, True) if (group := [run for run in live if run.waits == waits])]
+    groups = [group for rests in (False, True) if (group := [run for run in live if run.rests == rests])]
     for group in rng.sample(groups, len(groups)):
-        if mixed(live) and not group[0].waits:
-            one = rng.choice(group)
-            _attempt(one, one.wake, on_error)
+        if len(groups) > 1 and not group[0].rests:
+            stay_busy(rng.sample(group, len(group)), wake, on_error)
         deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(group)
         for done in range(rounds):
             if done and awake() > deadline:
@@ -148,6 +150,19 @@ def _rounds(live: Sequence[Run], rounds: int, rng: random.Random, on_error: OnEr
             _round(group, rng, on_error)
     for run in live:
         del run.placements[-1][rounds:]
+
+
+def stay_busy(runs: Sequence[Run], seconds: float, on_error: OnError) -> None:
+    """Untimed calls in turn for so long: the cores had nothing to do.
+
+    What lies in memory beyond a core's own caches is slower for a while after the process has slept: sums over 4 MiB
+    took 1.4 times as long for 10 to 100 ms, steps of an MLP 1.2 to 1.5 times for 0.1 to 0.5 s (2-core VM). Calls of
+    0.2 s and more are not made for nothing.
+    """
+    end = awake() + seconds
+    while awake() < end and (able := [run for run in runs if run.error is None and run.seconds < LONG_CALL_SECONDS]):
+        for run in able:
+            _attempt(run, run.call, on_error)
 
 
 def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:

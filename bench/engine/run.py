@@ -14,7 +14,7 @@ from bench.engine import children, pauses
 from bench.engine.clock import Block, Clock
 from bench.engine.graph import newest_first
 from bench.engine.idle import idle
-from bench.engine.pace import AWAKE_SECONDS, BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
+from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
 from bench.engine.slowdown import extra_work
@@ -25,7 +25,7 @@ WINDOW = 5
 MOST_COLD_CALLS = 10
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
 STILL_FALLING = 0.98
-WAITS_SECONDS = 2e-3  # of a block
+RESTS_SECONDS, RESTS_SHARE = 2e-3, 0.1  # of a block
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Run:
     calls: int = 1
     repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
+    alike: float = 0.0  # the same of the quickest of those that are timed alike; 0 where it is timed like no other
     lead_in: int = 0  # untimed calls before each block
     placements: list[list[Block]] = field(default_factory=list)
     interruptions: Interruptions = field(default_factory=Interruptions)
@@ -47,7 +48,7 @@ class Run:
     cold: bool = False  # each call finds the cache full of something else
     flushing: float = 0.0  # seconds that this took in the last block
     forks: bool = False  # its calls start processes that end with them
-    waits: bool = False  # its calls leave the cores idle for a while
+    rests: bool = False  # its calls leave the cores idle for a while
     ended: float = field(default_factory=children.ended)  # this process's children, as of its last call
 
     @property
@@ -91,6 +92,11 @@ class Run:
         return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and children.ended() != self.ended)
 
     @property
+    def paced(self) -> float:
+        """Seconds per call that its turns are shared out by: the same for all that are timed alike."""
+        return self.alike or self.seconds
+
+    @property
     def round_seconds(self) -> float:
         """What this case takes of a round, as of the warm-up."""
         return (self.seconds * (self.calls + self.lead_in) + self.flushing) * self.repeats
@@ -109,16 +115,6 @@ class Run:
             self.clock.synchronize()
             self.ended = children.ended()
             return result
-
-    def wake(self) -> None:
-        """Untimed calls for 0.3 s: the cores had nothing to do while another case waited.
-
-        What lies in memory beyond a core's own caches took 1.4 times as long for 50 to 100 ms after the process had
-        slept for 2 to 100 ms (a sum over 4 MiB, and steps of an MLP, on a 2-core VM); arithmetic did not.
-        """
-        end = perf_counter() + AWAKE_SECONDS
-        while self.seconds < LONG_CALL_SECONDS and perf_counter() < end:
-            self.call()
 
     def settle(self) -> None:
         """After its inputs have moved: make anew what it holds itself, and make the first calls, untimed.
@@ -155,7 +151,7 @@ def slow_down(run: Run, original: Run) -> None:
     """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
     case = run.prepared.case
     run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
-    run.waits = original.waits
+    run.alike, run.rests = original.alike, original.rests
     typical = median(original.block().seconds for _ in range(WINDOW))
     run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
 
@@ -165,17 +161,18 @@ def warm_up(run: Run, seconds: float) -> None:
 
     A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
     the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
-    one is enough: the check has made another before. A case waits if every block of the last five did.
+    one is enough: the check has made another before. A case on the CPU rests if its thread slept for 2 ms
+    and a tenth of the time in each of the last blocks, up to five.
     """
     deadline = pauses.awake() + seconds
     windows: list[float] = []
     while True:
-        blocks, waits = [], []
+        blocks, rests = [], []
         for _ in range(WINDOW):
             before = idle()
             block = run.block()
             blocks.append(block.seconds)
-            waits.append(idle() - before)
+            rests.append(idle() - before >= max(RESTS_SECONDS, RESTS_SHARE * block.wall * run.calls))
             if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.most_calls:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.most_calls)
@@ -190,5 +187,5 @@ def warm_up(run: Run, seconds: float) -> None:
         if pauses.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
-    run.waits = min(waits) >= WAITS_SECONDS
+    run.rests = all(rests) and run.prepared.case.device == "cpu"
     set_block(run, run.seconds)

@@ -9,7 +9,7 @@ import pytest
 
 from bench.engine.case import Case
 from bench.engine.clock import Block
-from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block, set_repeats
+from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
 from bench.engine.rounds import align_blocks
 from bench.engine.run import Run, slow_down
 from suites.workload import Meter
@@ -153,21 +153,21 @@ def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
 
 
 def test_copies_of_a_case_are_timed_alike_however_their_warm_ups_went() -> None:
-    one, twin, other = a_run(0.030), a_run(0.045), a_run(0.045)
+    one, twin, other = a_run(0.030), a_run(0.045), a_run(0.031)
     twin.prepared.case = replace(twin.prepared.case, twin=1)  # type: ignore[misc]
     other.prepared.case = replace(other.prepared.case, implementation="other")  # type: ignore[misc]
-    twin.waits = True
+    twin.rests = True
     align_blocks([one, twin, other], [(0, 1), (0, 2)], reason)
-    assert (one.seconds, twin.seconds, other.seconds) == (0.030, 0.030, 0.045)
-    assert (one.waits, twin.waits, other.waits) == (True, True, False)
-    set_repeats([one, twin, other, a_run(0.2)])
-    assert one.repeats == twin.repeats == 2
+    assert (one.paced, twin.paced, other.paced) == (0.030, 0.030, 0.030)
+    assert (one.seconds, twin.seconds, other.seconds) == (0.030, 0.045, 0.031)
+    assert (one.rests, twin.rests, other.rests) == (True, True, False)
 
 
 def test_a_slowed_copy_takes_its_originals_blocks() -> None:
     original = a_run(BLOCK_SECONDS / 10)
-    original.calls = 12
+    original.calls, original.alike, original.rests = 12, BLOCK_SECONDS / 11, True
     copy = a_run(1.0)
     slow_down(copy, original)
     assert (copy.calls, copy.lead_in, copy.seconds) == (12, original.lead_in, original.seconds)
+    assert (copy.paced, copy.rests) == (original.paced, True)
     assert copy.extra is not None

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bench.engine.pace import leave_out_too_slow, rounds_per_placement, set_repeats, stretch
+from bench.engine.pace import leave_out_too_slow, rounds_per_placement, set_repeats, stretch, wake_seconds
 from bench.engine.run import Run
 from bench.engine.stopping import MAX_PLACEMENTS, Stopping, wanted
 
@@ -92,16 +92,16 @@ def test_what_cannot_be_timed_in_the_budget_is_left_out_with_its_time() -> None:
 
 def test_short_blocks_take_several_turns_beside_a_long_one() -> None:
     runs = [run(1e-3), run(1e-6, calls=1000), run(0.2)]
-    set_repeats(runs)
+    set_repeats(runs, 60.0)
     assert [each.repeats for each in runs] == [50, 50, 1]
     alike = [run(1e-3), run(1.4e-3), run(1e-6, calls=1000)]
-    set_repeats(alike)
+    set_repeats(alike, 60.0)
     assert [each.repeats for each in alike] == [1, 1, 1]
 
 
 def test_time_beyond_the_most_placements_goes_into_more_turns() -> None:
     runs = [run(1e-5, calls=20), run(2e-5, calls=10)]
-    set_repeats(runs)
+    set_repeats(runs, 30.0)
     rounds = rounds_per_placement(runs, 30.0)
     stretch(runs, rounds, 30.0)
     assert runs[0].repeats == runs[1].repeats > 1
@@ -129,10 +129,33 @@ def test_of_long_calls_more_placements_rather_than_more_rounds() -> None:
     assert rounds_per_placement([run(0.05), run(0.05)], 0.9) == 1
 
 
+def test_more_turns_than_that_for_the_short_where_there_is_time() -> None:
+    runs = [run(0.02) for _ in range(10)] + [run(0.2)]
+    set_repeats(runs, 60.0)
+    assert [each.repeats for each in runs] == [3] * 10 + [1]
+    set_repeats(runs, 4.0)  # 8 rounds of 0.4 s fit, 8 of 0.8 s do not
+    assert [each.repeats for each in runs] == [1] * 11
+
+
+def test_what_is_timed_alike_has_as_many_turns() -> None:
+    one, twin = run(0.03), run(0.045)
+    one.alike = twin.alike = 0.03
+    set_repeats([one, twin, run(0.2)], 60.0)
+    assert one.repeats == twin.repeats == 2
+
+
 def test_waking_the_cores_counts_as_time_of_a_placement() -> None:
-    busy, waiting = run(0.01), run(0.05)
-    assert rounds_per_placement([busy, waiting], 40.0) == 10
-    waiting.waits = True
-    assert rounds_per_placement([busy, waiting], 40.0) == 4
-    set_repeats([busy, waiting])
-    assert (busy.repeats, waiting.repeats) == (4, 1)
+    busy, resting = run(0.01), run(0.05)
+    assert rounds_per_placement([busy, resting], 40.0) == 10
+    resting.rests = True
+    assert rounds_per_placement([busy, resting], 40.0) == 4
+    set_repeats([busy, resting], 40.0)
+    assert (busy.repeats, resting.repeats) == (4, 1)
+
+
+def test_waking_leaves_time_for_eight_placements() -> None:
+    busy, resting = run(0.001), run(0.01)
+    assert wake_seconds([busy, resting], 100.0) == 0.0
+    resting.rests = True
+    assert wake_seconds([busy, resting], 100.0) == 0.3
+    assert 8 * wake_seconds([busy, resting], 0.4) == pytest.approx(0.1)

@@ -161,7 +161,8 @@ class Idle:
 def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> None:
     run = Run(prepared=Idle, clock=Interrupted(), calls=4, repeats=3, seconds=1e-3)  # type: ignore[arg-type]
     one_placement = Stopping(0.0)
-    alternate([run], [], lambda: None, one_placement, 5, random.Random(0), lambda _, error: str(error), lambda _: None)
+    rng = random.Random(0)
+    alternate([run], [], lambda: None, one_placement, 5, 0.0, rng, lambda _, error: str(error), lambda _: None)
     (placement,) = run.placements
     assert [block.switches for block in placement] == [0] * 5
     found = run.interruptions

@@ -1,0 +1,151 @@
+"""Cases that rest, as for a DataLoader's workers, come together; the cores are woken before the others are timed."""
+
+import random
+import re
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.engine import idle, rounds
+from bench.engine.clock import Block, CpuClock
+from bench.engine.rounds import _rounds, stay_busy
+from bench.engine.run import Run, warm_up
+
+WAKE = 10.0
+
+
+def busy(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def prepared(call: Any, device: str = "cpu") -> Any:
+    case = SimpleNamespace(precision="fp32", device=device, id="it")
+    meter = SimpleNamespace(paused=False)
+    return SimpleNamespace(case=case, call=call, args=(), context=SimpleNamespace(meter=meter))
+
+
+def reason(_: Run, error: Exception) -> str:
+    return str(error)
+
+
+@pytest.mark.parametrize(
+    ("call", "device", "rests"),
+    [
+        (lambda: time.sleep(5e-3), "cpu", True),
+        (lambda: time.sleep(5e-3), "cuda", False),  # where a thread may sleep until the device has finished
+        (lambda: busy(8e-3), "cpu", False),
+        (lambda: (busy(30e-3), time.sleep(2.2e-3)), "cpu", False),  # a small share of it
+    ],
+)
+def test_a_case_rests_whose_thread_sleeps(call: Any, device: str, rests: bool) -> None:
+    run = Run(prepared(call, device), CpuClock())
+    warm_up(run, 0.2)
+    assert run.rests == rests
+
+
+def test_time_in_which_others_have_the_core_is_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = tmp_path / "schedstat"
+    monkeypatch.setattr(idle, "SCHEDSTAT", counted)
+    monkeypatch.setattr(idle, "thread_time", lambda: 3.0)
+    monkeypatch.setattr(idle, "perf_counter", lambda: 10.0)
+    assert idle.idle() == 7.0  # the system does not count them
+    counted.write_text("3000000000 5000000000 17\n")
+    assert idle.idle() == pytest.approx(2.0)
+    counted.write_text("\n")
+    assert idle.idle() == 7.0
+
+
+class Clock:
+    """Time in which calls and blocks take a second each, unless it is said otherwise."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.slow, self.log = 0.0, "", ""
+        monkeypatch.setattr(rounds, "awake", lambda: self.now)
+        monkeypatch.setattr(Run, "_after_children", lambda _: 0)
+
+    def run(self, name: str, *, rests: bool = False, fails: bool = False, seconds: float = 0.1) -> Run:
+        """A run that notes its name at each block, and a dot at each untimed call."""
+
+        def call() -> None:
+            self.now, self.log = self.now + 1.0, f"{self.log}."
+
+        def block(*_: object) -> Block:
+            self.now, self.log = self.now + (100.0 if name == self.slow else 1.0), self.log + name
+            if fails:
+                raise RuntimeError("out of luck")
+            return Block(1.0, 1.0, 1.0)
+
+        clock: Any = SimpleNamespace(block=block, synchronize=lambda: None)
+        return Run(prepared(call), clock, seconds=seconds, placements=[[]], rests=rests)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_the_cores_are_woken_once_before_those_that_do_not_rest(clock: Clock) -> None:
+    seen = set()
+    for seed in range(12):
+        clock.log = ""
+        runs = [clock.run("a"), clock.run("R", rests=True), clock.run("b"), clock.run("S", rests=True)]
+        for run in runs:
+            run.calls = 40  # a second and more is no surprise
+        _rounds(runs, 3, WAKE, random.Random(seed), reason)
+        assert [len(each.placements[0]) for each in runs] == [3, 3, 3, 3]
+        seen.add(re.sub("[RS]", "R", re.sub("[ab]", "a", clock.log)))
+    woken = "." * 10 + "a" * 6
+    assert seen == {woken + "R" * 6, "R" * 6 + woken}
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_nothing_is_woken_where_all_cases_are_alike(clock: Clock, rests: bool) -> None:
+    runs = [clock.run("a", rests=rests, seconds=10.0), clock.run("b", rests=rests, seconds=10.0)]
+    _rounds(runs, 5, WAKE, random.Random(0), reason)
+    assert [len(each.placements[0]) for each in runs] == [5, 5]
+    assert "." not in clock.log
+
+
+@pytest.mark.parametrize("slow", ["a", "R"])
+def test_all_cases_have_equally_many_rounds_where_others_take_the_machine(clock: Clock, slow: str) -> None:
+    for seed in range(6):
+        clock.log, clock.slow = "", slow
+        runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0)]
+        _rounds(runs, 6, WAKE, random.Random(seed), reason)
+        assert [len(each.placements[0]) for each in runs] == [2, 2]
+
+
+def test_a_case_that_fails_does_not_keep_the_others_from_being_timed(clock: Clock) -> None:
+    runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0), clock.run("b", fails=True)]
+    _rounds(runs, 2, WAKE, random.Random(3), reason)
+    assert [each.error for each in runs] == [None, None, "out of luck"]
+    assert [len(each.placements[0]) for each in runs[:2]] == [2, 2]
+
+
+def test_waking_calls_all_that_can_be_called_in_turn(clock: Clock) -> None:
+    called: list[str] = []
+
+    def noting(name: str, error: Exception | None = None) -> Any:
+        def call() -> None:
+            called.append(name)
+            clock.now += 1.0
+            if error is not None:
+                raise error
+
+        return call
+
+    names = ("one", "other", "long", "failed", "failing")
+    runs = {name: Run(prepared(noting(name)), clock.run(name).clock, seconds=0.1) for name in names}
+    runs["long"].seconds, runs["failed"].error = 0.3, "before"
+    runs["failing"].prepared.call = noting("failing", RuntimeError("now"))
+    stay_busy(list(runs.values()), 6.0, reason)
+    assert called == ["one", "other", "failing", "one", "other", "one", "other"]
+    assert (runs["failed"].error, runs["failing"].error) == ("before", "now")
+    called.clear()
+    stay_busy([runs["long"]], 6.0, reason)
+    assert called == []
