@@ -21,7 +21,6 @@ COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3 c
 OPERATORS = 100
 BLOCK_SECONDS = 1e-3
 LEAST_BLOCKS, MOST_BLOCKS = 3, 25
-WAKE_SECONDS = 0.1
 
 
 def arithmetic() -> Callable[[], object]:
@@ -53,19 +52,11 @@ PILOTS: dict[str, Callable[[], Callable[[], object]]] = {"arithmetic": arithmeti
 
 
 def measure_pilots(task: PilotTask) -> dict[str, float]:
-    """Seconds per unit of each pilot: the median of short blocks, taken in turns until the time is up.
-
-    Before that they go untimed for a tenth of a second: this process has slept. Copies took 194 µs without that and
-    151 µs with it (medians of 25, 2 threads of a 2-core VM), the others as long as before.
-    """
+    """Seconds per unit of each pilot: the median of short blocks, taken in turns until the time is up."""
     torch.set_num_threads(task.threads)
     clock = CpuClock()
-    units = {name: make() for name, make in PILOTS.items()}
-    until = perf_counter() + WAKE_SECONDS
-    while perf_counter() < until:
-        for unit in units.values():
-            unit()
     deadline = perf_counter() + task.seconds
+    units = {name: make() for name, make in PILOTS.items()}
     length: dict[str, int] = {}
     for name, unit in units.items():
         unit()
