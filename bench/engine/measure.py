@@ -15,9 +15,7 @@ from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.inputs import settle_allocator
 from bench.engine.pace import (
     OVERDRAFT,
-    WAKE_SECONDS,
     leave_out_too_slow,
-    mixed,
     rounds_per_placement,
     set_repeats,
     stretch,
@@ -68,9 +66,13 @@ class Stages(Preparation):
                 run.error = self.reason(run, error)
         align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
-        wake = WAKE_SECONDS if mixed(warm) else 0.0
-        for run in (one for one in self.runs if one.prepared.case.slowdown > 1):
-            self.warm_slowed(run, originals.get(run.prepared.case.original), wake)
+        slowed = [
+            (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
+        ]
+        if slowed:  # on cores as awake as in their rounds; the copies of what rests after the others
+            stay_busy([run for run in warm if not run.rests], wake_seconds(warm, self.task.seconds), self.reason)
+        for run, whole in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].rests):
+            self.warm_slowed(run, whole)
         self.seconds["warming"] += awake() - start
 
     def reason(self, run: Run, error: Exception) -> str:
@@ -90,13 +92,11 @@ class Stages(Preparation):
             if other in index
         ]
 
-    def warm_slowed(self, run: Run, whole: Run | None, wake: float) -> None:
-        """Set a slowed copy's extra work by what the case itself takes now, on cores as awake as in its rounds."""
+    def warm_slowed(self, run: Run, whole: Run | None) -> None:
+        """Set a slowed copy's extra work by what the case itself takes now."""
         if whole is None:
             run.skip = NO_ORIGINAL
             return
-        if not whole.rests:
-            stay_busy([whole], wake, self.reason)
         try:
             slow_down(run, whole)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason

@@ -30,14 +30,11 @@ class Paced(Protocol):
     calls: int  # per block
     cold: bool  # each call finds the cache full of something else
     lead_in: int  # untimed calls before each block
+    paced: float  # seconds per call that its blocks and turns are set by: the same for all that are timed alike
     repeats: int  # blocks per round
     seconds: float  # per call, as of the warm-up
     skip: str | None
     rests: bool  # its calls leave the cores idle for a while
-
-    @property
-    def paced(self) -> float:
-        """Seconds per call that its turns are shared out by: the same for all that are timed alike."""
 
     @property
     def most_calls(self) -> int:
@@ -53,6 +50,7 @@ P = TypeVar("P", bound=Paced)
 
 def set_block(run: Paced, seconds: float) -> None:
     """As many calls of so many seconds as make a block, and as a lead-in before it where they are short."""
+    run.paced = seconds
     run.calls = max(1, min(round(BLOCK_SECONDS / max(seconds, 1e-9)), run.most_calls))
     short = seconds < LED_IN_BELOW and not run.cold
     run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if short else 0

@@ -48,8 +48,7 @@ def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on
             joined = alike[one] | alike[other]
             alike |= dict.fromkeys(joined, joined)
     for index, group in alike.items():
-        runs[index].alike = min(runs[member].seconds for member in group)
-        set_block(runs[index], runs[index].alike)
+        set_block(runs[index], min(runs[member].seconds for member in group))
 
 
 def _copies(one: Case, other: Case) -> bool:

@@ -37,7 +37,7 @@ class Run:
     calls: int = 1
     repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
-    alike: float = 0.0  # the same of the quickest of those that are timed alike; 0 where it is timed like no other
+    paced: float = 0.0  # per call, that its blocks and turns are set by: the same for all that are timed alike
     lead_in: int = 0  # untimed calls before each block
     placements: list[list[Block]] = field(default_factory=list)
     interruptions: Interruptions = field(default_factory=Interruptions)
@@ -90,11 +90,6 @@ class Run:
         has processes itself would write nothing for long; a long call is not made for nothing.
         """
         return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and children.ended() != self.ended)
-
-    @property
-    def paced(self) -> float:
-        """Seconds per call that its turns are shared out by: the same for all that are timed alike."""
-        return self.alike or self.seconds
 
     @property
     def round_seconds(self) -> float:
@@ -151,7 +146,7 @@ def slow_down(run: Run, original: Run) -> None:
     """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
     case = run.prepared.case
     run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
-    run.alike, run.rests = original.alike, original.rests
+    run.paced, run.rests = original.paced, original.rests
     typical = median(original.block().seconds for _ in range(WINDOW))
     run.extra = extra_work(case.device, (case.slowdown - 1) * typical * run.calls)
 

@@ -165,9 +165,9 @@ def test_copies_of_a_case_are_timed_alike_however_their_warm_ups_went() -> None:
 
 def test_a_slowed_copy_takes_its_originals_blocks() -> None:
     original = a_run(BLOCK_SECONDS / 10)
-    original.calls, original.alike, original.rests = 12, BLOCK_SECONDS / 11, True
+    original.calls, original.paced, original.rests = 12, BLOCK_SECONDS / 11, True
     copy = a_run(1.0)
     slow_down(copy, original)
     assert (copy.calls, copy.lead_in, copy.seconds) == (12, original.lead_in, original.seconds)
-    assert (copy.paced, copy.rests) == (original.paced, True)
+    assert (copy.paced, copy.rests) == (BLOCK_SECONDS / 11, True)
     assert copy.extra is not None

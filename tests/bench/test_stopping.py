@@ -70,7 +70,7 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
 
 
 def run(seconds: float, calls: int = 1) -> Run:
-    return Run(prepared=None, clock=None, calls=calls, seconds=seconds)  # type: ignore[arg-type]
+    return Run(prepared=None, clock=None, calls=calls, seconds=seconds, paced=seconds)  # type: ignore[arg-type]
 
 
 def test_nothing_is_begun_that_would_outlast_the_run() -> None:
@@ -139,7 +139,7 @@ def test_more_turns_than_that_for_the_short_where_there_is_time() -> None:
 
 def test_what_is_timed_alike_has_as_many_turns() -> None:
     one, twin = run(0.03), run(0.045)
-    one.alike = twin.alike = 0.03
+    one.paced = twin.paced = 0.03
     set_repeats([one, twin, run(0.2)], 60.0)
     assert one.repeats == twin.repeats == 2
 
