@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.engine.schema import RateRecord, Record, SelfCheckRecord, TrialRecord
+from bench.engine.schema import KINDS, KindRecord, RateRecord, Record, SelfCheckRecord, TrialRecord
 from reports import units
 from reports.load import Run
 
@@ -23,6 +23,17 @@ class Row:
     trials: int
     share: str
     bounds: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The figures for calls that take about as long; ``found`` goes with the slow-downs of the table's head."""
+
+    what: str
+    seconds: str
+    alarms: str
+    found: list[str]
+    narrow: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,8 @@ class Trust:
 
     sentences: list[str]
     rows: list[Row]
+    kinds: list[Kind]
+    slowdowns: list[str]
     twins: list[Twin]
     omitted: int
     own: bool  # measured by this very run
@@ -61,8 +74,17 @@ def trust(run: Run) -> Trust:
             f"`{MEASURE}` times every case against an identical copy of itself, and against copies slowed down by a "
             "known factor; later runs then say here how often a verdict is wrong, and what they overlook."
         )
-        return Trust([missing], [], [], 0, own=False)
-    return Trust(_sentences(found), _rows(found), twins[:WORST], max(0, len(twins) - WORST), own=bool(twins))
+        return Trust([missing], [], [], [], [], 0, own=False)
+    factors = [one["slowdown"] for one in found["found"] if one["trials"]]
+    return Trust(
+        _sentences(found),
+        _rows(found),
+        [_kind(one, factors) for one in found.get("kinds", [])],
+        [units.percent(factor - 1) for factor in factors],
+        twins[:WORST],
+        max(0, len(twins) - WORST),
+        own=bool(twins),
+    )
 
 
 def _rows(found: SelfCheckRecord) -> list[Row]:
@@ -76,6 +98,21 @@ def _rows(found: SelfCheckRecord) -> list[Row]:
         ),
         _row(found["narrow"], "interval of identical code within ±1 %"),
     ]
+
+
+def _kind(found: KindRecord, factors: Sequence[float]) -> Kind:
+    by_factor = {one["slowdown"]: one for one in found["found"]}
+    return Kind(
+        KINDS.get(found["kind"], found["kind"]).capitalize(),
+        "" if found["seconds"] is None else units.duration(found["seconds"]),
+        _counted(found["false_alarms"]),
+        [_counted(by_factor.get(factor)) for factor in factors],
+        _counted(found["narrow"]),
+    )
+
+
+def _counted(rate: RateRecord | None) -> str:
+    return f"{rate['count']} of {rate['trials']}" if rate is not None and rate["trials"] else ""
 
 
 def _row(rate: RateRecord, what: str) -> Row:

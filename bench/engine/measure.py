@@ -176,7 +176,7 @@ class Stages(Preparation):
             result = self.results[run.prepared.case]
             result.error, result.skip = run.error, run.skip
             result.too_slow = run.seconds if run.skip else None
-            result.calls, result.cold = run.calls, run.cold
+            result.calls, result.cold, result.rests = run.calls, run.cold, run.rests
             result.blocks, result.left_out = run.blocks, run.left_out
             if COUNTS_INTERRUPTIONS:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]

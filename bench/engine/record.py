@@ -106,6 +106,8 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
         timing["disturbed"] = result.disturbed
     if result.left_out.blocks:
         timing["left_out"] = result.left_out.blocks
+    if result.rests:
+        timing["rests"] = True
     return timing
 
 

@@ -19,13 +19,14 @@ from bench.engine.case import Case
 from bench.engine.estimate import CONFIDENCE, half_width, speedup
 from bench.engine.files import write_json
 from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
-from bench.engine.schema import RateRecord, Record, SelfCheckRecord, TrialRecord
+from bench.engine.schema import KINDS, KindRecord, RateRecord, Record, SelfCheckRecord, TrialRecord
 from bench.engine.task import CaseResult
 
 THRESHOLD = 0.01
 NARROW = 0.01
 FILE = "self_check.json"
 SAME = ("cpu", "cores", "torch", "gpu")  # facts that make it the same machine
+SHORT, LONG = 2e-3, 2e-2  # seconds per call, below which and from which on
 
 
 def trial(case: Case, whole: CaseResult, twin: CaseResult) -> TrialRecord:
@@ -51,11 +52,15 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
     A false alarm is a verdict of faster or slower on identical code; a slow-down is found where the
     verdict is slower.
     """
-    trials = [one for record in records for one in record.get("trials", [])]
-    identical = [one for one in trials if one["slowdown"] == 1]
-    widths = [half_width(one["low"], one["high"]) for one in identical]
+    by_kind: dict[str, list[TrialRecord]] = {kind: [] for kind in KINDS}
+    for record in records:
+        if trials := record.get("trials"):
+            by_kind[kind_of(record)] += trials
+    trials = [one for kind in by_kind.values() for one in kind]
+    identical = _identical(trials)
     seconds = [one["seconds"] for one in identical]
     effects = [one["minimum_effect"] for one in identical]
+    widths = _widths(trials)
     return SelfCheckRecord(
         measured=measured,
         cpu=machine.get("cpu"),
@@ -66,18 +71,57 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
         threshold=THRESHOLD,
         confidence=CONFIDENCE,
         bounds_confidence=BOUNDS_CONFIDENCE,
-        false_alarms=_rate([one["verdict"] in ("faster", "slower") for one in identical], 1.0),
+        false_alarms=_false_alarms(trials),
         outside=sum(one["low"] is not None and not one["low"] <= 1 <= (one["high"] or 1) for one in identical),
-        found=[
-            _rate([one["verdict"] == "slower" for one in trials if one["slowdown"] == factor], factor)
-            for factor in sorted({one["slowdown"] for one in trials} - {1.0})
-        ],
-        narrow=_rate([width <= NARROW for width in widths], 1.0),
+        found=_found(trials),
+        narrow=_narrow(trials),
         half_width=_middle(widths),
         seconds=_middle(seconds),
         half_width_after_1s=_middle([width * math.sqrt(spent) for width, spent in zip(widths, seconds, strict=True)]),
         minimum_effect=_middle([math.inf if effect is None else effect for effect in effects]),
+        kinds=[
+            KindRecord(
+                kind=kind,
+                false_alarms=_false_alarms(some),
+                found=_found(some),
+                narrow=_narrow(some),
+                seconds=_middle([one["seconds"] for one in _identical(some)]),
+            )
+            for kind, some in by_kind.items()
+            if _identical(some)
+        ],
     )
+
+
+def kind_of(record: Record) -> str:
+    """One of ``KINDS``: how long a call takes decides how many fit into the time, and so what can be found."""
+    timing = record["timing"]
+    if timing.get("rests"):
+        return "waiting"
+    return "short" if timing["seconds"] < SHORT else "middling" if timing["seconds"] < LONG else "long"
+
+
+def _identical(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [one for one in trials if one["slowdown"] == 1]
+
+
+def _widths(trials: Sequence[TrialRecord]) -> list[float]:
+    return [half_width(one["low"], one["high"]) for one in _identical(trials)]
+
+
+def _false_alarms(trials: Sequence[TrialRecord]) -> RateRecord:
+    return _rate([one["verdict"] in ("faster", "slower") for one in _identical(trials)], 1.0)
+
+
+def _narrow(trials: Sequence[TrialRecord]) -> RateRecord:
+    return _rate([width <= NARROW for width in _widths(trials)], 1.0)
+
+
+def _found(trials: Sequence[TrialRecord]) -> list[RateRecord]:
+    return [
+        _rate([one["verdict"] == "slower" for one in trials if one["slowdown"] == factor], factor)
+        for factor in sorted({one["slowdown"] for one in trials} - {1.0})
+    ]
 
 
 def _middle(values: Sequence[float]) -> float | None:
@@ -106,7 +150,15 @@ def lines(found: SelfCheckRecord) -> list[str]:
         said.append(f"half an interval: ±{width:.2%} in the median, after {seconds:.1f} s of the case")
     if effect is not None:
         said.append(f"least slow-down found in 95 of 100: {effect:.1%} in the median")
-    return said
+    kinds = found.get("kinds", [])
+    return said + [_said_of(kind) for kind in kinds if len(kinds) > 1]
+
+
+def _said_of(kind: KindRecord) -> str:
+    counts = {f"{rate['slowdown'] - 1:.0%} found": rate for rate in kind["found"] if rate["trials"]}
+    counts |= {f"within ±{NARROW:.0%}": kind["narrow"], "false alarms": kind["false_alarms"]}
+    said = ", ".join(f"{what} {rate['count']} of {rate['trials']}" for what, rate in counts.items())
+    return f"  of {KINDS.get(kind['kind'], kind['kind'])}: {said}"
 
 
 def _said(rate: RateRecord, what: str) -> str:

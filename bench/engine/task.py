@@ -155,6 +155,7 @@ class CaseResult:
     energy: EnergyRecord | None = None
     headroom: HeadroomRecord | None = None
     cold: bool = False
+    rests: bool = False  # CPU: its calls leave the cores idle for a while
 
 
 @dataclass

@@ -31,10 +31,12 @@ def a_run(seconds: float, log: list[str] | None = None) -> Run:
         name = "fake"
 
         def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
-            del args, after
+            del args
             said.append(f"block of {calls}")
             for _ in range(calls):
                 call()
+            if after is not None:
+                after()
             return Block(seconds, seconds, seconds)
 
         def synchronize(self) -> None:

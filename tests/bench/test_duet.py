@@ -78,7 +78,7 @@ def test_both_sides_time_the_same_turns(duet: Duet) -> None:
 def test_a_side_that_does_more_is_slower(duet: Duet) -> None:
     (case,) = family(SIDED, "more")
     (found,) = differences(pair(duet, [case]), case)
-    assert -0.9 < found < -0.1
+    assert found < -0.4  # 9 operators against 2; one pair of processes may be off by half on a loaded machine
 
 
 @pytest.mark.parametrize(

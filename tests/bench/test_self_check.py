@@ -60,6 +60,32 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
     assert 1e-9 < 0.01 / done[-1] < 1e-5  # seconds for a turn of an empty loop
 
 
+@pytest.mark.parametrize(("calls_take", "blocks"), [(2e-4, 2 * slowdown.MOST_FITTING), (1.0, slowdown.FEWEST_FITTING)])
+def test_extra_work_is_fitted_to_what_it_takes_within_a_block(
+    calls_take: float, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine on which a turn takes 20 ns after such calls, and beginning the loop 1 µs."""
+    now, asked = [0.0], []
+
+    def repeat(value: None, times: int) -> Any:
+        now[0] += 1e-6 + 2e-8 * times
+        return itertools.repeat(value, 0)
+
+    def block(work: Any) -> float:
+        asked.append(spin.turns)
+        start = now[0]
+        now[0] += calls_take
+        work()
+        return now[0] - start
+
+    monkeypatch.setattr(slowdown, "itertools", SimpleNamespace(repeat=repeat))
+    monkeypatch.setattr(slowdown, "perf_counter", lambda: now[0])
+    spin = slowdown.Spin(1000)
+    spin.fit(block, 0.03)
+    assert len(asked) == blocks
+    assert 1e-6 + 2e-8 * spin.turns == pytest.approx(0.03 * calls_take, rel=0.05)
+
+
 def test_trials_say_what_became_of_each_copy() -> None:
     whole = case("a")
     family = with_twins(Family((whole,), (whole,)))
@@ -78,8 +104,8 @@ def test_trials_say_what_became_of_each_copy() -> None:
     assert all(one["verdict"] == "slower" for one in slowed)
 
 
-def record(*found: dict[str, Any]) -> dict[str, Any]:
-    return {"trials": list(found)}
+def record(*found: dict[str, Any], seconds: float = 1e-3, rests: bool = False) -> dict[str, Any]:
+    return {"trials": list(found), "timing": {"seconds": seconds} | ({"rests": True} if rests else {})}
 
 
 def a_trial(slowdown: float, verdict: str, low: float | None = 0.995, high: float | None = 1.005) -> dict[str, Any]:
@@ -111,6 +137,24 @@ def test_the_summary_counts_false_alarms_and_what_was_found() -> None:
     said = "\n".join(self_check.lines(found))
     assert "1 of 3 comparisons of identical code" in said
     assert "1 of 2 slow-downs by 5% found: 50.0%" in said
+
+
+def test_the_figures_are_told_apart_by_how_long_a_call_takes() -> None:
+    records: Any = [
+        record(a_trial(1.0, "same"), a_trial(1.05, "slower"), seconds=1.9e-3),
+        record(a_trial(1.0, "same"), a_trial(1.05, "unclear"), seconds=2e-3),
+        record(a_trial(1.0, "same", 0.97, 1.03), a_trial(1.05, "slower"), seconds=1e-2),
+        record(a_trial(1.0, "slower", 0.8, 0.9), a_trial(1.05, "unclear"), seconds=1e-3, rests=True),
+    ]
+    found = self_check.summary(records, measured="2026-01-01T00:00:00+00:00", machine=MACHINE, threads=2)
+    short, middling, waiting = found["kinds"]
+    assert [short["kind"], middling["kind"], waiting["kind"]] == ["short", "middling", "waiting"]
+    assert (middling["found"][0]["count"], middling["found"][0]["trials"]) == (1, 2)
+    assert (middling["narrow"]["count"], waiting["narrow"]["count"], short["narrow"]["count"]) == (1, 0, 1)
+    assert (waiting["false_alarms"]["count"], middling["false_alarms"]["count"]) == (1, 0)
+    said = self_check.lines(found)
+    assert "  of calls of 2 to 20 ms: 5% found 1 of 2, within ±1% 1 of 2, false alarms 0 of 2" in said
+    assert sum(rate["trials"] for rate in (kind["narrow"] for kind in found["kinds"])) == found["narrow"]["trials"]
 
 
 def test_nothing_measured_says_nothing() -> None:

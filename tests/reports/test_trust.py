@@ -4,7 +4,7 @@ from typing import Any
 
 from reports.load import Run
 from reports.trust import WORST, trust
-from tests.bench.test_self_check import MACHINE, a_trial
+from tests.bench.test_self_check import MACHINE, a_trial, record
 
 
 def run(about: dict[str, Any], *records: dict[str, Any]) -> Any:
@@ -15,7 +15,10 @@ def figures(alarms: int, trials: int) -> dict[str, Any]:
     from bench.engine import self_check
 
     verdicts = ["faster"] * alarms + ["same"] * (trials - alarms)
-    records: Any = [{"trials": [a_trial(1.0, verdict), a_trial(1.05, "slower")]} for verdict in verdicts]
+    records: Any = [
+        record(a_trial(1.0, verdict), a_trial(1.05, "slower"), seconds=1e-3 if number else 1.0)
+        for number, verdict in enumerate(verdicts)
+    ]
     found = self_check.summary(records, measured="2026-01-02T03:04:05+00:00", machine=MACHINE, threads=2)
     return {"self_check": found}
 
@@ -34,6 +37,18 @@ def test_figures_of_an_earlier_run_come_with_bounds_and_their_date() -> None:
     assert not found.own
     assert [(row.count, row.trials) for row in found.rows] == [(0, 60), (60, 60), (60, 60)]
     assert found.rows[0].bounds == "0 % to 6 %"
+
+
+def test_figures_come_by_how_long_a_call_takes_where_they_are_known() -> None:
+    about = figures(0, 60)
+    found = trust(run(about))
+    assert found.slowdowns == ["5 %"]
+    assert [(kind.what, kind.alarms, kind.found, kind.narrow) for kind in found.kinds] == [
+        ("Calls under 2 ms", "0 of 59", ["59 of 59"], "59 of 59"),
+        ("Calls of 20 ms and more", "0 of 1", ["1 of 1"], "1 of 1"),
+    ]
+    del about["self_check"]["kinds"]  # as of a version before
+    assert trust(run(about)).kinds == []
 
 
 def test_a_run_against_itself_lists_the_least_sensitive_cases_first() -> None:
