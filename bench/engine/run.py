@@ -143,12 +143,15 @@ class Run:
 
 
 def slow_down(run: Run, original: Run) -> None:
-    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor."""
+    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor.
+
+    On the CPU the extra work is fitted within the copy's own blocks.
+    """
     case = run.prepared.case
     run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
     run.paced, run.rests = original.paced, original.rests
-    share = case.slowdown - 1
-    typical = median(original.block().seconds for _ in range(WINDOW))
+    share, on_cpu = case.slowdown - 1, case.device == "cpu"
+    typical = original.seconds if on_cpu else median(original.block().seconds for _ in range(WINDOW))
     run.extra = work = extra_work(case.device, share * typical * run.calls)
     if isinstance(work, Spin):
 

@@ -16,11 +16,11 @@ PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
 LOADER_STARTS = "DataLoader.__iter__"  # the annotation of an epoch's start, with that of its workers
 LOADER_ENDS = "DataLoader._shutdown_workers"
 GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
-KINDS = {  # of cases that the suite was held against itself with
+KINDS = {  # groups of cases that --aa also counts apart
     "short": "calls under 2 ms",
-    "middling": "calls of 2 to 20 ms",
+    "medium": "calls of 2 to 20 ms",
     "long": "calls of 20 ms and more",
-    "waiting": "calls that wait for other processes or files",
+    "waiting": "calls that sleep for a tenth of their time or more, as while they await workers",
 }
 
 CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)
@@ -68,7 +68,7 @@ class TimingRecord(TypedDict):
     cache: NotRequired[str]  # "cold": each call found the cache full of something else; else it was hot
     disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
     left_out: NotRequired[int]  # blocks in which the process was stopped or the machine suspended: taken again
-    rests: NotRequired[bool]  # CPU: its thread sleeps for 2 ms and a tenth of each call, as while it awaits workers
+    rests: NotRequired[bool]  # CPU: its thread slept for at least 2 ms and a tenth of each block when warmed up
 
 
 class SpeedupRecord(TypedDict):
@@ -336,7 +336,7 @@ class SelfCheckRecord(TypedDict):
     seconds: float | None  # spent on a case
     half_width_after_1s: float | None  # half-width × √seconds
     minimum_effect: float | None
-    kinds: NotRequired[list[KindRecord]]  # those there are any cases of
+    kinds: NotRequired[list[KindRecord]]  # those there are any cases of; not in files of older versions
 
 
 class NotMeasured(TypedDict):

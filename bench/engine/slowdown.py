@@ -11,59 +11,67 @@ from time import perf_counter
 import torch
 
 PROBES = 9
-PROBE_TURNS = 20_000  # some 0.2 ms of an empty loop
+PROBE_ITERATIONS = 20_000  # some 0.2 ms of an empty loop
 PROBE_CYCLES = 1_000_000  # some 0.5 ms of a GPU
-FITTING_SECONDS = 0.02
-FEWEST_FITTING, MOST_FITTING = 3, 25  # blocks
+FITTING_SECONDS = 0.02  # each time
+FEWEST_FITTED, MOST_FITTED = 3, 25  # blocks
+LONG_SECONDS = 0.1  # of blocks that took this together no more are made for nothing
 
 
 @dataclass
 class Spin:
     """A loop that does nothing, on the CPU."""
 
-    turns: int
+    iterations: int
 
     def __call__(self) -> None:
-        for _ in itertools.repeat(None, self.turns):
+        for _ in itertools.repeat(None, self.iterations):
             pass
 
     def fit(self, block: Callable[[Callable[[], None]], float], share: float) -> None:
-        """Make it last for ``share`` of the time of what comes before it in a block.
+        """Make it last for ``share`` of the time of the calls before it in a block.
 
         Args:
-            block: makes that and then what it is given, and returns what both took (seconds).
+            block: makes the calls, then calls the function it is given, and returns the seconds of both.
 
-        After other code the loop takes longer than when it is repeated: 1.05 times as long after additions of ten
-        values, 1.2 times after products of 96×96 (2-core VM). As that is overhead in part, a short block's loop is
-        fitted twice.
+        After other code a loop of some microseconds takes longer than when it is repeated: 1.05 times as long after
+        additions of ten values, 1.2 times after products of 96×96 (2-core VM, shared Xeon). A part of that does not
+        grow with the loop, so that it is fitted twice.
         """
-        own: list[float] = []
+        for _ in range(2):
+            start = perf_counter()
+            shares = [self._share(block)]
+            while len(shares) < MOST_FITTED and (spent := perf_counter() - start) < LONG_SECONDS:
+                if spent >= FITTING_SECONDS and len(shares) >= FEWEST_FITTED:
+                    break
+                shares.append(self._share(block))
+            self.iterations = max(1, round(self.iterations * share / max(median(shares), 1e-9)))
+            if perf_counter() - start >= LONG_SECONDS:
+                break
+
+    def _share(self, block: Callable[[Callable[[], None]], float]) -> float:
+        """What it takes in one block, as a share of the time of the calls before it."""
+        own = 0.0
 
         def timed() -> None:
+            nonlocal own
             start = perf_counter()
             self()
-            own.append(perf_counter() - start)
+            own = perf_counter() - start
 
-        for _ in range(2):
-            own.clear()
-            whole = [block(timed)]
-            blocks = min(max(int(FITTING_SECONDS / max(whole[0], 1e-9)), FEWEST_FITTING), MOST_FITTING)
-            whole += [block(timed) for _ in range(blocks - 1)]
-            wanted = share * median(both - extra for both, extra in zip(whole, own, strict=True))
-            self.turns = max(1, round(self.turns * wanted / max(median(own), 1e-9)))
-            if blocks < MOST_FITTING:
-                break
+        whole = block(timed)
+        return own / max(whole - own, 1e-9)
 
 
 def extra_work(device: str, seconds: float) -> Callable[[], None]:
-    """A function that keeps the device busy for about ``seconds``, as calibrated now.
+    """A function that keeps the device busy for about ``seconds``, calibrated by itself.
 
-    On the CPU a :class:`Spin`, on CUDA a kernel that waits: neither touches memory, so that the
-    case's own calls run as they do without it. Real work and no waiting for a clock: what slows the
-    machine down slows it down as well, and the factor stays what it was.
+    On the CPU a :class:`Spin`, which is still to be fitted to its block, on CUDA a kernel that waits: neither
+    touches memory, so that the case's own calls run as they do without it. Real work and no waiting for a clock:
+    what slows the machine down slows it down as well, and the factor stays what it was.
     """
     if device == "cpu":
-        return Spin(max(1, round(seconds / _seconds_per_turn())))
+        return Spin(max(1, round(seconds / _seconds_per_iteration())))
     index = torch.device(device)
     cycles = round(seconds / seconds_per_cycle(index))
     return lambda: sleep(index, cycles)
@@ -76,13 +84,13 @@ def sleep(device: torch.device, cycles: int) -> None:
         torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
 
 
-def _seconds_per_turn() -> float:
+def _seconds_per_iteration() -> float:
     found = []
     for _ in range(PROBES):
         start = perf_counter()
-        for _ in itertools.repeat(None, PROBE_TURNS):
+        for _ in itertools.repeat(None, PROBE_ITERATIONS):
             pass
-        found.append((perf_counter() - start) / PROBE_TURNS)
+        found.append((perf_counter() - start) / PROBE_ITERATIONS)
     return median(found)
 
 

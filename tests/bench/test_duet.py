@@ -78,7 +78,7 @@ def test_both_sides_time_the_same_turns(duet: Duet) -> None:
 def test_a_side_that_does_more_is_slower(duet: Duet) -> None:
     (case,) = family(SIDED, "more")
     (found,) = differences(pair(duet, [case]), case)
-    assert found < -0.4  # 9 operators against 2; one pair of processes may be off by half on a loaded machine
+    assert -3 < found < -0.4  # log(2/9) is -1.5; on a loaded machine one pair of processes may be far off
 
 
 @pytest.mark.parametrize(

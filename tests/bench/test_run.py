@@ -245,6 +245,7 @@ def test_what_a_workload_asks_for_reaches_it_and_what_it_notes_is_recorded(tmp_p
     assert seeds == list(range(1, len(seeds) + 1))
     assert two["meters"]["add"]["unit"] == "s"
     assert [one["knob"] for one in two["speedups"]] == ["reference", "workers"]
+    assert [name for name, record in records.items() if "rests" in record["timing"]] == ["asking.waits cpu eager fp32"]
     assert records["asking.made setup cpu eager fp32"]["first_call"]["setup"] > 0
     assert records["asking.made setup cpu eager fp32"]["peak_bytes"] >= 4000
     (missing,) = run["torchduet"]["skipped"]

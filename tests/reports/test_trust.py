@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reports.html import environment
 from reports.load import Run
 from reports.trust import WORST, trust
 from tests.bench.test_self_check import MACHINE, a_trial, record
@@ -21,6 +22,10 @@ def figures(alarms: int, trials: int) -> dict[str, Any]:
     ]
     found = self_check.summary(records, measured="2026-01-02T03:04:05+00:00", machine=MACHINE, threads=2)
     return {"self_check": found}
+
+
+def shown(about: dict[str, Any]) -> str:
+    return environment().get_template("trust.html.j2").render(trust=trust(run(about)), confidence="99 %")
 
 
 def test_without_figures_it_says_so_and_how_to_get_them() -> None:
@@ -47,8 +52,12 @@ def test_figures_come_by_how_long_a_call_takes_where_they_are_known() -> None:
         ("Calls under 2 ms", "0 of 59", ["59 of 59"], "59 of 59"),
         ("Calls of 20 ms and more", "0 of 1", ["1 of 1"], "1 of 1"),
     ]
+    assert "59 of 59" in shown(about)
+    del about["self_check"]["kinds"][1]
+    assert "59 of 59" not in shown(about)  # what holds for all alike is in the table above
     del about["self_check"]["kinds"]  # as of a version before
     assert trust(run(about)).kinds == []
+    assert "Calls" not in shown(about)
 
 
 def test_a_run_against_itself_lists_the_least_sensitive_cases_first() -> None:

@@ -1,6 +1,7 @@
 """Workloads that ask for more than their inputs: workers, seeds, a meter, a setup, what is not there."""
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ def everything(x: torch.Tensor, workers: int, seed: int, meter: Meter) -> torch.
         left_behind.append(tempfile.mkdtemp())
         Path(left_behind[0], "left behind").write_text("by a workload")
     return y
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def waits(x: torch.Tensor) -> torch.Tensor:
+    """Sleeps, as a case does whose workers do its work."""
+    time.sleep(5e-3)
+    return x + 1
 
 
 def doubler(x: torch.Tensor) -> Any:
