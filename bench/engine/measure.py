@@ -16,6 +16,7 @@ from bench.engine.inputs import settle_allocator
 from bench.engine.pace import (
     OVERDRAFT,
     leave_out_too_slow,
+    plan_of,
     rounds_per_placement,
     set_repeats,
     stretch,
@@ -112,10 +113,10 @@ class Stages(Preparation):
         if not runs:
             return "failed"
 
-        def fresh() -> None:
+        def fresh(some: Sequence[Run]) -> None:
             self.move(runs)
-            for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
-                context.next_placement()
+            for run in some:
+                run.prepared.context.next_placement()
 
         comparisons = self.comparisons(runs)
         # Where nothing is left to compare more time settles nothing.
@@ -131,8 +132,8 @@ class Stages(Preparation):
             self.tell("timing", min(1.0, (awake() - start) / share))
 
         stopping = Stopping(share, asked=ASKED_TO_STOP.is_set)
-        wake = wake_seconds(runs, share)
-        stop = alternate(runs, comparisons, fresh, stopping, rounds, wake, self.rng, self.reason, told)
+        plan = plan_of(runs, rounds, share)
+        stop = alternate(runs, comparisons, fresh, stopping, plan, self.rng, self.reason, told)
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from bench.engine.estimate import MIN_PLACEMENTS
@@ -16,8 +17,9 @@ AIM_PLACEMENTS, MOST_AIMED = 20, 64
 PLACEMENT_SECONDS = 0.1
 FEW_ROUNDS, MOST_ROUNDS = 2, 100
 MOST_REPEATS = 50
-WAKE_SECONDS = 0.3  # of untimed calls, at the most, before a placement's rounds where others have rested
+WAKE_SECONDS = 0.3  # of untimed calls per placement, at the most, where others have rested
 WAKE_SHARE = 0.25  # of the time for the fewest placements, at the most
+FEW_TOGETHER, MOST_TOGETHER = 2, 4  # placements
 MOST_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
 OVERDRAFT = 2.0
@@ -43,6 +45,21 @@ class Paced(Protocol):
     @property
     def round_seconds(self) -> float:
         """What it takes of a round."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done in each placement.
+
+    Attributes:
+        rounds: blocks of each case, or turns of several.
+        together: so many placements of the cases that rest follow each other, and so many of the others.
+        wake: seconds of untimed calls before those of the others.
+    """
+
+    rounds: int
+    together: int = 1
+    wake: float = 0.0
 
 
 P = TypeVar("P", bound=Paced)
@@ -90,7 +107,7 @@ def mixed(runs: Sequence[Paced]) -> bool:
 
 
 def wake_seconds(runs: Sequence[Paced], seconds: float) -> float:
-    """For how long the cores are woken in each placement, where some rest: 0.3 s, or less where ``seconds`` are few."""
+    """What waking the cores may take of each placement, where some rest: 0.3 s, or less where ``seconds`` are few."""
     return min(WAKE_SECONDS, WAKE_SHARE * seconds / MIN_PLACEMENTS) if mixed(runs) else 0.0
 
 
@@ -134,6 +151,19 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
     if fitting >= FEW_ROUNDS:
         return fitting - fitting % 2
     return max(1, min(int((seconds / MIN_PLACEMENTS - wakes) / one_round), FEW_ROUNDS))
+
+
+def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
+    """With so many rounds.
+
+    Where some rest, four placements follow each other, two where fewer than sixteen fit into ``seconds``: those that
+    do not rest are woken once for all of them, for twice as long as one placement's share of waking.
+    """
+    if not mixed(runs):
+        return Plan(rounds)
+    wakes = wake_seconds(runs, seconds)
+    fitting = seconds / max(rounds * round_seconds(runs) + wakes, 1e-9)
+    return Plan(rounds, MOST_TOGETHER if fitting >= MOST_TOGETHER**2 else FEW_TOGETHER, 2 * wakes)
 
 
 def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:

@@ -14,7 +14,7 @@ import torch
 from bench.engine.case import Case
 from bench.engine.clock import Block, median_block
 from bench.engine.estimate import seconds_per_call, speedup
-from bench.engine.pace import LED_IN_BELOW, LONG_CALL_SECONDS, PLACEMENT_OVERDRAFT, round_seconds, set_block
+from bench.engine.pace import LED_IN_BELOW, LONG_CALL_SECONDS, PLACEMENT_OVERDRAFT, Plan, round_seconds, set_block
 from bench.engine.pauses import MOST_AGAIN, awake
 from bench.engine.run import WINDOW, Run
 from bench.engine.stopping import Stopping
@@ -23,6 +23,7 @@ SIMILAR = 1.25
 MAY_BE_LED_IN = 2.0
 
 OnError = Callable[[Run, Exception], str]
+Fresh = Callable[[Sequence[Run]], None]
 
 
 def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
@@ -85,10 +86,9 @@ def undisturbed() -> Iterator[None]:
 def alternate(
     runs: Sequence[Run],
     comparisons: Sequence[tuple[int, int]],
-    fresh: Callable[[], None],
+    fresh: Fresh,
     stopping: Stopping,
-    rounds: int,
-    wake: float,
+    plan: Plan,
     rng: random.Random,
     on_error: OnError,
     tell: Callable[[int], None],
@@ -98,57 +98,75 @@ def alternate(
     Args:
         runs: the cases; a run that raises is marked with its error and left out from then on.
         comparisons: pairs (reference, case) of indices into ``runs``; their widths decide the stop.
-        fresh: moves the inputs of all runs to fresh memory; one call is a new placement.
-        rounds: blocks of each case per placement, each round in a new random order.
-        wake: seconds of untimed calls per placement, before those that do not rest where others do.
+        fresh: moves the inputs to fresh memory, for a new placement of the runs that it is given; where it cannot, it
+            marks those concerned with the error.
+        plan: rounds per placement, each in a new random order, and what is done where some runs rest.
         on_error: turns an exception of a run into the reason for the record.
-        tell: called after each placement with how many are done.
+        tell: called with the number of placements that are done, whenever all runs have them.
     """
     stopping.start()
     placements = 0
     while True:
-        try:
-            fresh()
-        except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
-            for run in runs:
-                run.error = run.error or f"no room for fresh inputs: {on_error(run, error)}"
-            return "failed"
-        gc.collect()
+        _placements([run for run in runs if run.error is None], fresh, stopping, plan, rng, on_error)
         live = [run for run in runs if run.error is None]
-        # In random order: of two copies the one that is made anew first may be the better off for the whole placement.
-        # Graphs first: capturing one empties the allocator's cache.
-        for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
-            run.placements.append([])
-            _attempt(run, run.settle, on_error)
-        _rounds(live, rounds, wake, rng, on_error)
-        if all(run.error for run in runs):
+        if not live:
             return "failed"
-        placements += 1
-        stopping.add(_estimates(runs, comparisons))
+        before, placements = placements, even_out(live, placements)
+        stopping.add(_estimates(runs, comparisons), placements - before)
         tell(placements)
         reason = stopping.finished()
         if reason:
             return reason
 
 
-def _rounds(live: Sequence[Run], rounds: int, wake: float, rng: random.Random, on_error: OnError) -> None:
-    """The rounds of one placement.
+def _placements(
+    live: Sequence[Run], fresh: Fresh, stopping: Stopping, plan: Plan, rng: random.Random, on_error: OnError
+) -> None:
+    """The next placement of all; where some rest, the next few of these and of the others, by chance which first.
 
-    Those cases that rest have theirs together, before or after the others, which are slower for a while after the cores
-    had nothing to do. Between the two nothing alternates; chance says which comes first.
+    What does not rest is slower for a while after the cores had nothing to do. Between the two nothing alternates.
     """
     groups = [group for rests in (False, True) if (group := [run for run in live if run.rests == rests])]
     for group in rng.sample(groups, len(groups)):
-        if len(groups) > 1 and not group[0].rests:
-            stay_busy(rng.sample(group, len(group)), wake, on_error)
-        deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(group)
-        for done in range(rounds):
-            if done and awake() > deadline:
-                rounds = done  # others took the machine: fewer rounds, equally many of every case
-                break
-            _round(group, rng, on_error)
+        apart = len(groups) > 1
+        if apart and not group[0].rests:
+            stay_busy(rng.sample(group, len(group)), plan.wake, on_error)
+        for done in range(plan.together if apart else 1):
+            if not done or not stopping.must_end():
+                _placement(group, fresh, plan.rounds, rng, on_error)
+
+
+def _placement(group: Sequence[Run], fresh: Fresh, rounds: int, rng: random.Random, on_error: OnError) -> None:
+    """Fresh memory, what is made anew for it, and the rounds."""
+    fresh(group)
+    gc.collect()
+    live = [run for run in group if run.error is None]
+    # In random order: of two copies the one that is made anew first may be the better off for the whole placement.
+    # Graphs first: capturing one empties the allocator's cache.
+    for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
+        run.placements.append([])
+        _attempt(run, run.settle, on_error)
+    deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(group)
+    for done in range(rounds):
+        if done and awake() > deadline:
+            break  # others took the machine: fewer rounds
+        _round(live, rng, on_error)
+
+
+def even_out(live: Sequence[Run], since: int) -> int:
+    """Leave every run as many placements as the one with the fewest, and as many rounds in each; returns how many.
+
+    Args:
+        since: placements that are even already.
+    """
+    placements = min(len(run.placements) for run in live)
     for run in live:
-        del run.placements[-1][rounds:]
+        del run.placements[placements:]
+    for place in range(since, placements):
+        rounds = min(len(run.placements[place]) for run in live)
+        for run in live:
+            del run.placements[place][rounds:]
+    return placements
 
 
 def stay_busy(runs: Sequence[Run], seconds: float, on_error: OnError) -> None:

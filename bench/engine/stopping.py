@@ -54,16 +54,23 @@ class Stopping:
         """The first placement begins now."""
         self._deadline = self._now() + self._seconds
 
-    def add(self, estimates: Iterable[tuple[float, float]]) -> None:
-        """One more placement is done: (half-width, effect) of every comparison, on the log scale."""
-        self._placements += 1
+    def add(self, estimates: Iterable[tuple[float, float]], placements: int = 1) -> None:
+        """So many more placements are done: (half-width, effect) of every comparison, on the log scale."""
+        self._placements += placements
         self._precise = all(width <= wanted(effect, self._target) for width, effect in estimates)
+
+    def must_end(self) -> bool:
+        """Whether not even the next placement is to be begun."""
+        return self._asked() or self._overdrawn()
+
+    def _overdrawn(self) -> bool:
+        return self._now() >= self._deadline + OVERDRAWN * self._seconds
 
     def finished(self) -> str | None:
         """Why to stop (``precise``, ``budget``, ``limit``, ``interrupted``), or None to go on."""
         if self._asked():
             return INTERRUPTED
-        if self._now() >= self._deadline + OVERDRAWN * self._seconds:
+        if self._overdrawn():
             return "budget"
         if self._placements < self._least:
             return None

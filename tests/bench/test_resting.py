@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from bench.engine import idle, rounds
 from bench.engine.clock import Block, CpuClock
-from bench.engine.rounds import _rounds, stay_busy
+from bench.engine.pace import Plan
+from bench.engine.rounds import alternate, stay_busy
 from bench.engine.run import Run, warm_up
+from bench.engine.stopping import Stopping
 
 WAKE = 10.0
 
@@ -24,9 +27,9 @@ def busy(seconds: float) -> None:
 
 
 def prepared(call: Any, device: str = "cpu") -> Any:
-    case = SimpleNamespace(precision="fp32", device=device, id="it")
-    meter = SimpleNamespace(paused=False)
-    return SimpleNamespace(case=case, call=call, args=(), context=SimpleNamespace(meter=meter))
+    case = SimpleNamespace(precision="fp32", device=device, id="it", mode="eager")
+    context = SimpleNamespace(meter=SimpleNamespace(paused=False))
+    return SimpleNamespace(case=case, call=call, args=(), context=context, graph=None, renew=None)
 
 
 def reason(_: Run, error: Exception) -> str:
@@ -81,7 +84,19 @@ class Clock:
             return Block(1.0, 1.0, 1.0)
 
         clock: Any = SimpleNamespace(block=block, synchronize=lambda: None)
-        return Run(prepared(call), clock, seconds=seconds, placements=[[]], rests=rests)
+        return Run(prepared(call), clock, seconds=seconds, rests=rests)
+
+    def alternate(self, runs: list[Run], plan: Plan, seed: int, stopping: Stopping | None = None) -> list[str]:
+        """Time them until the rule says so, by default once; returns for whom memory was moved."""
+        moved: list[str] = []
+
+        def fresh(some: Sequence[Run]) -> None:
+            moved.append("R" if some[0].rests else "a")
+            self.log += "|"
+
+        stopping = stopping or Stopping(1.0, least=1, most=plan.together, now=lambda: 0.0)
+        alternate(runs, [], fresh, stopping, plan, random.Random(seed), reason, lambda _: None)
+        return moved
 
 
 @pytest.fixture
@@ -96,18 +111,19 @@ def test_the_cores_are_woken_once_before_those_that_do_not_rest(clock: Clock) ->
         runs = [clock.run("a"), clock.run("R", rests=True), clock.run("b"), clock.run("S", rests=True)]
         for run in runs:
             run.calls = 40  # a second and more is no surprise
-        _rounds(runs, 3, WAKE, random.Random(seed), reason)
-        assert [len(each.placements[0]) for each in runs] == [3, 3, 3, 3]
+        clock.alternate(runs, Plan(3, 2, WAKE), seed)
+        assert [[len(placement) for placement in each.placements] for each in runs] == [[3, 3]] * 4
         seen.add(re.sub("[RS]", "R", re.sub("[ab]", "a", clock.log)))
-    woken = "." * 10 + "a" * 6
-    assert seen == {woken + "R" * 6, "R" * 6 + woken}
+    placement = "|.." + "a" * 6  # one untimed call of each
+    woken, resting = "." * 10 + 2 * placement, 2 * placement.replace("a", "R")
+    assert seen == {woken + resting, resting + woken}
 
 
 @pytest.mark.parametrize("rests", [False, True])
 def test_nothing_is_woken_where_all_cases_are_alike(clock: Clock, rests: bool) -> None:
     runs = [clock.run("a", rests=rests, seconds=10.0), clock.run("b", rests=rests, seconds=10.0)]
-    _rounds(runs, 5, WAKE, random.Random(0), reason)
-    assert [len(each.placements[0]) for each in runs] == [5, 5]
+    assert len(clock.alternate(runs, Plan(5, 2, WAKE), 0)) == 2
+    assert [[len(placement) for placement in each.placements] for each in runs] == [[5, 5]] * 2
     assert "." not in clock.log
 
 
@@ -116,15 +132,31 @@ def test_all_cases_have_equally_many_rounds_where_others_take_the_machine(clock:
     for seed in range(6):
         clock.log, clock.slow = "", slow
         runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0)]
-        _rounds(runs, 6, WAKE, random.Random(seed), reason)
-        assert [len(each.placements[0]) for each in runs] == [2, 2]
+        clock.alternate(runs, Plan(6, 2, WAKE), seed)
+        assert [[len(placement) for placement in each.placements] for each in runs] == [[2, 2]] * 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_cases_have_equally_many_placements_where_a_run_is_to_end(clock: Clock, seed: int) -> None:
+    runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0)]
+    stopping = Stopping(1e9, now=lambda: clock.now, asked=lambda: clock.log.count("|") >= 2)
+    moved = clock.alternate(runs, Plan(2, 4, WAKE), seed, stopping)
+    assert sorted(moved) in (["R", "R", "a"], ["R", "a", "a"])
+    assert [[len(placement) for placement in each.placements] for each in runs] == [[2]] * 2
 
 
 def test_a_case_that_fails_does_not_keep_the_others_from_being_timed(clock: Clock) -> None:
     runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0), clock.run("b", fails=True)]
-    _rounds(runs, 2, WAKE, random.Random(3), reason)
+    clock.alternate(runs, Plan(2, 2, WAKE), 3)
     assert [each.error for each in runs] == [None, None, "out of luck"]
-    assert [len(each.placements[0]) for each in runs[:2]] == [2, 2]
+    assert [[len(placement) for placement in each.placements] for each in runs[:2]] == [[2, 2]] * 2
+
+
+def test_where_all_that_rest_fail_the_others_are_alternated_as_ever(clock: Clock) -> None:
+    runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, fails=True, seconds=10.0)]
+    moved = clock.alternate(runs, Plan(2, 2, WAKE), 3, Stopping(1.0, least=1, most=5, now=lambda: 0.0))
+    assert [len(placement) for placement in runs[0].placements] == [2] * 5
+    assert moved.count("R") <= 2
 
 
 def test_waking_calls_all_that_can_be_called_in_turn(clock: Clock) -> None:

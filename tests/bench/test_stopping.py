@@ -5,7 +5,15 @@ import random
 
 import pytest
 
-from bench.engine.pace import leave_out_too_slow, rounds_per_placement, set_repeats, stretch, wake_seconds
+from bench.engine.pace import (
+    Plan,
+    leave_out_too_slow,
+    plan_of,
+    rounds_per_placement,
+    set_repeats,
+    stretch,
+    wake_seconds,
+)
 from bench.engine.run import Run
 from bench.engine.stopping import MAX_PLACEMENTS, Stopping, wanted
 
@@ -34,9 +42,24 @@ def test_calls_that_became_far_slower_do_not_take_the_others_time() -> None:
     stopping = Stopping(1.0, now=clock)
     stopping.start()
     stopping.add([(math.inf, 0.0)])
+    clock.now = 2.9
     assert stopping.finished() is None
+    assert not stopping.must_end()
     clock.now = 3.0
+    assert stopping.must_end()
     assert stopping.finished() == "budget"
+
+
+def test_placements_that_follow_each_other_count_each() -> None:
+    stopping = Stopping(1.0, now=Clock(), asked=lambda: asked)
+    asked = False
+    stopping.start()
+    stopping.add([(0.0001, 0.0)], 4)
+    assert stopping.finished() is None
+    stopping.add([(0.0001, 0.0)], 4)
+    assert stopping.finished() == "precise"
+    asked = True
+    assert stopping.must_end()
 
 
 def test_every_interval_must_be_narrow() -> None:
@@ -159,3 +182,11 @@ def test_waking_leaves_time_for_eight_placements() -> None:
     resting.rests = True
     assert wake_seconds([busy, resting], 100.0) == 0.3
     assert 8 * wake_seconds([busy, resting], 0.4) == pytest.approx(0.1)
+
+
+def test_where_some_rest_placements_follow_each_other() -> None:
+    busy, resting = run(0.01), run(0.05)
+    assert plan_of([busy, resting], 2, 100.0) == Plan(2)
+    resting.rests = True
+    assert plan_of([busy, resting], 2, 100.0) == Plan(2, 4, pytest.approx(0.6))  # 0.42 s each, with waking
+    assert plan_of([busy, resting], 2, 3.0).together == 2
