@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from statistics import median
 
 import torch
@@ -70,7 +70,7 @@ class Stages(Preparation):
         slowed = [
             (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
         ]
-        if slowed:  # on cores as awake as in their rounds; the copies of what rests after the others
+        if slowed:  # on cores that are awake; the copies of what rests after the others
             stay_busy([run for run in warm if not run.rests], wake_seconds(warm, self.task.seconds), self.reason)
         for run, whole in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].rests):
             self.warm_slowed(run, whole)
@@ -114,9 +114,8 @@ class Stages(Preparation):
             return "failed"
 
         def fresh(some: Sequence[Run]) -> None:
-            self.move(runs)
-            for run in some:
-                run.prepared.context.next_placement()
+            self.move(runs, {run.prepared.case.device for run in some})
+            next_placement(some)
 
         comparisons = self.comparisons(runs)
         # Where nothing is left to compare more time settles nothing.
@@ -127,7 +126,7 @@ class Stages(Preparation):
         start = awake()
         gauge = Gauge()
 
-        def told(_: int) -> None:
+        def told() -> None:
             gauge.sample()
             self.tell("timing", min(1.0, (awake() - start) / share))
 
@@ -140,9 +139,11 @@ class Stages(Preparation):
         self.seconds["warming"] += awake() - start - timed
         return stop
 
-    def move(self, runs: Sequence[Run]) -> None:
-        """Move the inputs to fresh memory; where that fails it costs the cases of that device."""
+    def move(self, runs: Sequence[Run], devices: Container[str]) -> None:
+        """Move the inputs on these devices to fresh memory; where that fails it costs the runs of that device."""
         for device, placements in self.placements.items():
+            if device not in devices:
+                continue
             try:
                 placements.fresh()
             except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
@@ -184,12 +185,21 @@ class Stages(Preparation):
                 result.interruptions = run.interruptions
             meter = run.prepared.context.meter
             result.meters = {
-                name: (unit, [median(noted[name]) for noted in meter.placements if name in noted])
+                name: (
+                    unit,
+                    [median(noted[name]) for noted in meter.placements[: len(run.placements)] if name in noted],
+                )
                 for name, unit in meter.units.items()
             }
             if run.clock.name != "perf_counter":
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
+
+
+def next_placement(runs: Sequence[Run]) -> None:
+    """Another placement of these begins; a slowed copy shares its original's context, whose seed goes on once."""
+    for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
+        context.next_placement()
 
 
 def measure(task: Task, tell: Tell) -> FamilyResult:

@@ -19,7 +19,7 @@ FEW_ROUNDS, MOST_ROUNDS = 2, 100
 MOST_REPEATS = 50
 WAKE_SECONDS = 0.3  # of untimed calls per placement, at the most, where others have rested
 WAKE_SHARE = 0.25  # of the time for the fewest placements, at the most
-FEW_TOGETHER, MOST_TOGETHER = 2, 4  # placements
+MOST_TOGETHER = 4  # placements
 MOST_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
 OVERDRAFT = 2.0
@@ -156,14 +156,16 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
 def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
     """With so many rounds.
 
-    Where some rest, four placements follow each other, two where fewer than sixteen fit into ``seconds``: those that
-    do not rest are woken once for all of them, for twice as long as one placement's share of waking.
+    Where some rest, up to four placements of theirs follow each other, and then as many of the others, if these are
+    then divided into eight parts or more: what the two are like relative to each other is told by the parts. Those that
+    do not rest are woken once in each part, for up to twice as long as one placement's share of waking.
     """
     if not mixed(runs):
         return Plan(rounds)
     wakes = wake_seconds(runs, seconds)
-    fitting = seconds / max(rounds * round_seconds(runs) + wakes, 1e-9)
-    return Plan(rounds, MOST_TOGETHER if fitting >= MOST_TOGETHER**2 else FEW_TOGETHER, 2 * wakes)
+    fitting = int(seconds / max(rounds * round_seconds(runs) + wakes, 1e-9))
+    together = max(1, min(fitting // MIN_PLACEMENTS, MOST_TOGETHER))
+    return Plan(rounds, together, min(together, 2) * wakes)
 
 
 def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:

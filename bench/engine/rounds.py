@@ -1,4 +1,4 @@
-"""Placements × rounds: all cases of a family timed in alternation on the same tensors."""
+"""Placements × rounds: the cases of a family timed in alternation on the same tensors; what rests apart."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def alternate(
     plan: Plan,
     rng: random.Random,
     on_error: OnError,
-    tell: Callable[[int], None],
+    tell: Callable[[], None],
 ) -> str:
     """Time the runs in alternation until the stopping rule says so; returns its reason.
 
@@ -102,41 +102,50 @@ def alternate(
             marks those concerned with the error.
         plan: rounds per placement, each in a new random order, and what is done where some runs rest.
         on_error: turns an exception of a run into the reason for the record.
-        tell: called with the number of placements that are done, whenever all runs have them.
+        tell: called after each placement.
     """
     stopping.start()
     placements = 0
     while True:
-        _placements([run for run in runs if run.error is None], fresh, stopping, plan, rng, on_error)
+        _placements([run for run in runs if run.error is None], fresh, stopping, plan, rng, on_error, tell)
         live = [run for run in runs if run.error is None]
         if not live:
             return "failed"
         before, placements = placements, even_out(live, placements)
         stopping.add(_estimates(runs, comparisons), placements - before)
-        tell(placements)
         reason = stopping.finished()
         if reason:
             return reason
 
 
 def _placements(
-    live: Sequence[Run], fresh: Fresh, stopping: Stopping, plan: Plan, rng: random.Random, on_error: OnError
+    live: Sequence[Run],
+    fresh: Fresh,
+    stopping: Stopping,
+    plan: Plan,
+    rng: random.Random,
+    on_error: OnError,
+    tell: Callable[[], None],
 ) -> None:
     """The next placement of all; where some rest, the next few of these and of the others, by chance which first.
 
     What does not rest is slower for a while after the cores had nothing to do. Between the two nothing alternates.
     """
     groups = [group for rests in (False, True) if (group := [run for run in live if run.rests == rests])]
+    together = stopping.room_for(plan.together) if len(groups) > 1 else 1
     for group in rng.sample(groups, len(groups)):
-        apart = len(groups) > 1
-        if apart and not group[0].rests:
-            stay_busy(rng.sample(group, len(group)), plan.wake, on_error)
-        for done in range(plan.together if apart else 1):
-            if not done or not stopping.must_end():
-                _placement(group, fresh, plan.rounds, rng, on_error)
+        wake = plan.wake if len(groups) > 1 and not group[0].rests else 0.0
+        for done in range(together):
+            able = [run for run in group if run.error is None]
+            if not able or (all(run.placements for run in able) and stopping.must_end()):
+                break
+            _placement(able, fresh, plan.rounds, 0.0 if done else wake, rng, on_error)
+            tell()
 
 
-def _placement(group: Sequence[Run], fresh: Fresh, rounds: int, rng: random.Random, on_error: OnError) -> None:
+def _placement(
+    group: Sequence[Run], fresh: Fresh, rounds: int, wake: float, rng: random.Random, on_error: OnError
+) -> None:
     """Fresh memory, what is made anew for it, and the rounds."""
     fresh(group)
     gc.collect()
@@ -146,7 +155,8 @@ def _placement(group: Sequence[Run], fresh: Fresh, rounds: int, rng: random.Rand
     for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
         run.placements.append([])
         _attempt(run, run.settle, on_error)
-    deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(group)
+    stay_busy(rng.sample(live, len(live)), wake, on_error)
+    deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(live)
     for done in range(rounds):
         if done and awake() > deadline:
             break  # others took the machine: fewer rounds

@@ -1,4 +1,4 @@
-"""When to stop timing a family: an object with three verbs, start, add and finished.
+"""When to stop timing a family: an object that is told of the placements, and asked whether to go on.
 
 It looks at the widths of intervals, at the size of effects and at the clock, never at which side is
 faster.
@@ -46,13 +46,14 @@ class Stopping:
     ) -> None:
         self._asked = asked
         self._seconds, self._target, self._least, self._most, self._now = seconds, target, least, most, now
-        self._deadline = float("inf")
+        self._begun, self._deadline = 0.0, float("inf")
         self._placements = 0
         self._precise = False
 
     def start(self) -> None:
         """The first placement begins now."""
-        self._deadline = self._now() + self._seconds
+        self._begun = self._now()
+        self._deadline = self._begun + self._seconds
 
     def add(self, estimates: Iterable[tuple[float, float]], placements: int = 1) -> None:
         """So many more placements are done: (half-width, effect) of every comparison, on the log scale."""
@@ -62,6 +63,15 @@ class Stopping:
     def must_end(self) -> bool:
         """Whether not even the next placement is to be begun."""
         return self._asked() or self._overdrawn()
+
+    def room_for(self, placements: int) -> int:
+        """How many of so many more placements to take before looking again: what there is time for, at least 1."""
+        if not self._placements:
+            return placements
+        now = self._now()
+        taken = (now - self._begun) / self._placements
+        fitting = int(max(0.0, self._deadline - now) / max(taken, 1e-9))
+        return max(1, min(placements, max(fitting, self._least - self._placements)))
 
     def _overdrawn(self) -> bool:
         return self._now() >= self._deadline + OVERDRAWN * self._seconds

@@ -99,7 +99,9 @@ def timed(
     results = result.results
     drifted = None
     if not any(one.meters for one in results):  # what notes phases of its own may do other work each time
-        drifted = drift(one.blocks for one in results if one.blocks and one.error is None)
+        alike = [[one for one in results if one.rests == rests and not one.error] for rests in (False, True)]
+        drifts = [drift(one.blocks for one in group if one.blocks) for group in alike]  # they have times of their own
+        drifted = max((one for one in drifts if one is not None), default=None)
     by_id = {case.id: outcome for case, outcome in outcomes.items()}
     whole = interruptions(results)
     each = {one.case.id: interruptions([one]) if len(results) > 1 else whole for one in results}

@@ -9,7 +9,9 @@ import pytest
 
 from bench.engine.case import Case
 from bench.engine.clock import Block
+from bench.engine.measure import next_placement
 from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
+from bench.engine.prepare import Context
 from bench.engine.rounds import align_blocks
 from bench.engine.run import Run, slow_down
 from bench.engine.slowdown import Spin
@@ -175,3 +177,13 @@ def test_a_slowed_copy_takes_its_originals_blocks() -> None:
     assert (copy.calls, copy.lead_in, copy.seconds) == (12, original.lead_in, original.seconds)
     assert (copy.paced, copy.rests) == (BLOCK_SECONDS / 11, True)
     assert isinstance(copy.extra, Spin)  # and not what timed it
+
+
+def test_a_slowed_copy_has_its_originals_seed_and_identical_ones_have_the_same() -> None:
+    whole, slowed, twin = a_run(1.0), a_run(1.0), a_run(1.0)
+    for run, context in ((whole, (shared := Context())), (slowed, shared), (twin, Context())):
+        run.prepared.context = context  # type: ignore[misc]
+    next_placement([whole, slowed, twin])
+    next_placement([whole, slowed, twin])
+    assert shared.seed == twin.prepared.context.seed == Context().seed + 2
+    assert len(shared.meter.placements) == 2

@@ -95,7 +95,7 @@ class Clock:
             self.log += "|"
 
         stopping = stopping or Stopping(1.0, least=1, most=plan.together, now=lambda: 0.0)
-        alternate(runs, [], fresh, stopping, plan, random.Random(seed), reason, lambda _: None)
+        alternate(runs, [], fresh, stopping, plan, random.Random(seed), reason, lambda: None)
         return moved
 
 
@@ -115,16 +115,17 @@ def test_the_cores_are_woken_once_before_those_that_do_not_rest(clock: Clock) ->
         assert [[len(placement) for placement in each.placements] for each in runs] == [[3, 3]] * 4
         seen.add(re.sub("[RS]", "R", re.sub("[ab]", "a", clock.log)))
     placement = "|.." + "a" * 6  # one untimed call of each
-    woken, resting = "." * 10 + 2 * placement, 2 * placement.replace("a", "R")
+    woken, resting = placement.replace("a", "." * 10 + "a", 1) + placement, 2 * placement.replace("a", "R")
     assert seen == {woken + resting, resting + woken}
 
 
 @pytest.mark.parametrize("rests", [False, True])
 def test_nothing_is_woken_where_all_cases_are_alike(clock: Clock, rests: bool) -> None:
-    runs = [clock.run("a", rests=rests, seconds=10.0), clock.run("b", rests=rests, seconds=10.0)]
-    assert len(clock.alternate(runs, Plan(5, 2, WAKE), 0)) == 2
-    assert [[len(placement) for placement in each.placements] for each in runs] == [[5, 5]] * 2
-    assert "." not in clock.log
+    runs = [clock.run("a", rests=rests), clock.run("b", rests=rests)]
+    for run in runs:
+        run.calls = 40
+    assert len(clock.alternate(runs, Plan(3, 2, WAKE), 0)) == 2
+    assert clock.log.replace("b", "a") == 2 * "|..aaaaaa"
 
 
 @pytest.mark.parametrize("slow", ["a", "R"])
@@ -156,7 +157,15 @@ def test_where_all_that_rest_fail_the_others_are_alternated_as_ever(clock: Clock
     runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, fails=True, seconds=10.0)]
     moved = clock.alternate(runs, Plan(2, 2, WAKE), 3, Stopping(1.0, least=1, most=5, now=lambda: 0.0))
     assert [len(placement) for placement in runs[0].placements] == [2] * 5
-    assert moved.count("R") <= 2
+    assert moved.count("R") == 1
+
+
+def test_a_run_that_is_to_end_begins_nothing_more(clock: Clock) -> None:
+    runs = [clock.run("a"), clock.run("R", rests=True)]
+    stopping = Stopping(1e9, now=lambda: clock.now, asked=lambda: clock.log.count("|") >= 9)
+    moved = clock.alternate(runs, Plan(2, 4, WAKE), 0, stopping)
+    assert (len(moved), clock.log.count("." * 10)) == (9, 1 if moved[-1] == "R" else 2)
+    assert [len(each.placements) for each in runs] == [4, 4]
 
 
 def test_waking_calls_all_that_can_be_called_in_turn(clock: Clock) -> None:

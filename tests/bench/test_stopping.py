@@ -189,4 +189,19 @@ def test_where_some_rest_placements_follow_each_other() -> None:
     assert plan_of([busy, resting], 2, 100.0) == Plan(2)
     resting.rests = True
     assert plan_of([busy, resting], 2, 100.0) == Plan(2, 4, pytest.approx(0.6))  # 0.42 s each, with waking
-    assert plan_of([busy, resting], 2, 3.0).together == 2
+    assert plan_of([busy, resting], 2, 8.0) == Plan(2, 2, pytest.approx(0.5))
+    assert plan_of([busy, resting], 2, 2.0) == Plan(2, 1, pytest.approx(0.0625))
+
+
+def test_as_many_placements_follow_each_other_as_there_is_time_for() -> None:
+    clock = Clock()
+    stopping = Stopping(25.0, now=clock)
+    stopping.start()
+    assert stopping.room_for(4) == 4
+    clock.now = 20.0
+    stopping.add([(0.5, 0.0)], 4)
+    assert stopping.room_for(4) == 4  # there are to be eight
+    stopping.add([(0.5, 0.0)], 5)
+    assert stopping.room_for(4) == 2  # 5 s left, and one took 2.2 s
+    clock.now = 30.0
+    assert stopping.room_for(4) == 1
