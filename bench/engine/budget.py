@@ -29,7 +29,7 @@ class Budget:
     learned from those seen so far, and the least number of calls of each case that its author says is
     long. The rest is shared out so that every case has the same time, to which the calls set aside count. It is
     stretched by what families so far did not need: most are precise long before their share is used up, and the time
-    is for those that are not.
+    is for those that are not. So much is left for the others as they are likely to need.
 
     Args:
         call_seconds: family name → roughly how long one call takes, where its author says so.
@@ -90,8 +90,21 @@ class Budget:
         if not first_try and (there_is <= 0 or (self._least(family) > there_is and self._used)):
             return None
         spare = max(0.0, self.seconds_left() - sum(self._least(other) for other in self._left))
-        share = min(spare, self._stretch() * self._beyond(family, self._per_case(spare)))
+        fair = self._beyond(family, self._per_case(spare))
+        share = min(self._stretch() * fair, spare - self._kept_for_others(spare - fair))
         return self._long_calls(family) + LEAST_SECONDS + share
+
+    def _kept_for_others(self, seconds: float) -> float:
+        """What may not be taken of the other families' ``seconds``: what they are likely to need, if like those so far.
+
+        How much that is of what they may have is the less certain the fewer they are: the deviation of a mean falls
+        with the root of their number.
+        """
+        others = len(self._left) - 1
+        if others <= 0:
+            return 0.0
+        needed = 1 / self._stretch()
+        return (needed + (1 - needed) / math.sqrt(others)) * max(0.0, seconds)
 
     def _least(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + LEAST_SECONDS

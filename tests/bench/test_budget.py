@@ -98,6 +98,31 @@ def test_what_families_do_not_need_stretches_the_shares_of_those_after_them() ->
 
 
 @pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("number", "least"), [(1, 1.0), (2, 0.75), (9, 0.45)])
+def test_stretched_shares_leave_the_families_after_them_enough(clock: list[float], number: int, least: float) -> None:
+    families = [family(f"f{place}", "eager", "eager") for place in range(20 + number)]
+    budget = budgets.Budget(1000.0, families)
+    for one in families[:19]:
+        share = budget.allot(one)
+        assert share is not None
+        clock[0] += share / 10
+        budget.done(one, 0.0, timing=(share, share / 10))
+    hungry, others = families[19], families[20:]
+    fair = budget.seconds_left() / (1 + number)
+    share = budget.allot(hungry)
+    assert share is not None
+    assert share >= 0.98 * fair
+    clock[0] += share
+    budget.done(hungry, 0.0, timing=(share, share))
+    assert budget.seconds_left() / number >= 0.98 * least * fair
+    for one in others:
+        share = budget.allot(one)
+        assert share is not None
+        clock[0] += share
+        budget.done(one, 0.0, timing=(share, share))
+    assert budget.seconds_left() == pytest.approx(0.0, abs=1.0)
+
+
 def test_what_one_leaves_over_goes_to_the_others() -> None:
     first, second = family("a", "eager"), family("b", "eager")
     budget = budgets.Budget(10.0, [first, second])
