@@ -103,7 +103,7 @@ def _rows(found: SelfCheckRecord) -> list[Row]:
 def _kind(found: KindRecord, factors: Sequence[float]) -> Kind:
     by_factor = {one["slowdown"]: one for one in found["found"]}
     return Kind(
-        KINDS.get(found["kind"], found["kind"]).capitalize(),
+        KINDS.get(found["kind"], found["kind"]),
         "" if found["seconds"] is None else units.duration(found["seconds"]),
         _counted(found["false_alarms"]),
         [_counted(by_factor.get(factor)) for factor in factors],

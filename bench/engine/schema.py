@@ -16,11 +16,11 @@ PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
 LOADER_STARTS = "DataLoader.__iter__"  # the annotation of an epoch's start, with that of its workers
 LOADER_ENDS = "DataLoader._shutdown_workers"
 GRADES = QUIET, NOISY, DISTURBED = ("quiet", "noisy", "disturbed")  # of the machine's noise
-KINDS = {  # groups of cases that --aa also counts apart
-    "short": "calls under 2 ms",
-    "medium": "calls of 2 to 20 ms",
-    "long": "calls of 20 ms and more",
-    "waiting": "calls that sleep for a tenth of their time or more, as while they await workers",
+KINDS = {  # groups of cases that --aa also counts apart: calls …
+    "short": "under 2 ms",
+    "medium": "of 2 to 20 ms",
+    "long": "of 20 ms and more",
+    "waiting": "that wait, as for workers",
 }
 
 CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)

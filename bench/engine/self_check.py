@@ -156,7 +156,7 @@ def _said_of(kind: KindRecord) -> str:
     counts = [(f"slow-downs by {_percent(rate)} found", rate) for rate in kind["found"]]
     counts += [(f"intervals within ±{NARROW:.0%}", kind["narrow"]), ("false alarms", kind["false_alarms"])]
     said = ", ".join(f"{what}: {rate['count']} of {rate['trials']}" for what, rate in counts if rate["trials"])
-    return f"  {KINDS.get(kind['kind'], kind['kind'])}: {said}"
+    return f"  calls {KINDS.get(kind['kind'], kind['kind'])}: {said}"
 
 
 def _percent(rate: RateRecord) -> str:

@@ -49,8 +49,8 @@ def test_figures_come_by_how_long_a_call_takes_where_they_are_known() -> None:
     found = trust(run(about))
     assert found.slowdowns == ["5 %"]
     assert [(kind.what, kind.alarms, kind.found, kind.narrow) for kind in found.kinds] == [
-        ("Calls under 2 ms", "0 of 59", ["59 of 59"], "59 of 59"),
-        ("Calls of 20 ms and more", "0 of 1", ["1 of 1"], "1 of 1"),
+        ("under 2 ms", "0 of 59", ["59 of 59"], "59 of 59"),
+        ("of 20 ms and more", "0 of 1", ["1 of 1"], "1 of 1"),
     ]
     assert "59 of 59" in shown(about)
     del about["self_check"]["kinds"][1]
