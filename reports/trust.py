@@ -57,7 +57,7 @@ class Trust:
 
     sentences: list[str]
     rows: list[Row]
-    kinds: list[Kind]
+    kinds: list[Kind]  # where there are several
     slowdowns: list[str]
     twins: list[Twin]
     omitted: int
@@ -76,10 +76,11 @@ def trust(run: Run) -> Trust:
         )
         return Trust([missing], [], [], [], [], 0, own=False)
     factors = [one["slowdown"] for one in found["found"] if one["trials"]]
+    kinds = found.get("kinds", [])
     return Trust(
         _sentences(found),
         _rows(found),
-        [_kind(one, factors) for one in found.get("kinds", [])],
+        [_kind(one, factors) for one in kinds if len(kinds) > 1],
         [units.percent(factor - 1) for factor in factors],
         twins[:WORST],
         max(0, len(twins) - WORST),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 import torch
@@ -13,19 +13,10 @@ from bench.engine.check import has_nan, observed
 from bench.engine.errors import describe, unusable
 from bench.engine.estimate import MIN_PLACEMENTS
 from bench.engine.inputs import settle_allocator
-from bench.engine.pace import (
-    OVERDRAFT,
-    leave_out_too_slow,
-    plan_of,
-    rounds_per_placement,
-    set_repeats,
-    stretch,
-    too_slow,
-    wake_seconds,
-)
+from bench.engine.pace import OVERDRAFT, leave_out_too_slow, set_pace, too_slow, wake_seconds
 from bench.engine.pauses import awake
 from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
-from bench.engine.rounds import align_blocks, alternate, stay_busy, undisturbed
+from bench.engine.rounds import Alternation, align_blocks, stay_busy, undisturbed
 from bench.engine.run import Run, slow_down, warm_up
 from bench.engine.stopping import INTERRUPTED, Stopping
 from bench.engine.task import FamilyResult, Task
@@ -114,15 +105,13 @@ class Stages(Preparation):
             return "failed"
 
         def fresh(some: Sequence[Run]) -> None:
-            self.move(runs, {run.prepared.case.device for run in some})
+            self.move(runs, dict.fromkeys(run.prepared.case.device for run in some))
             next_placement(some)
 
         comparisons = self.comparisons(runs)
         # Where nothing is left to compare more time settles nothing.
         share = self.task.seconds if comparisons else min(self.task.seconds, LONE_SECONDS * len(runs))
-        set_repeats(runs, share)
-        rounds = rounds_per_placement(runs, share)
-        stretch(runs, rounds, share)
+        plan = set_pace(runs, share)
         start = awake()
         gauge = Gauge()
 
@@ -131,21 +120,19 @@ class Stages(Preparation):
             self.tell("timing", min(1.0, (awake() - start) / share))
 
         stopping = Stopping(share, asked=ASKED_TO_STOP.is_set)
-        plan = plan_of(runs, rounds, share)
-        stop = alternate(runs, comparisons, fresh, stopping, plan, self.rng, self.reason, told)
+        alternation = Alternation(fresh, stopping, plan, self.rng, self.reason, told)
+        stop = alternation.time(runs, comparisons)
         self.telemetry = gauge.finish()
         timed = sum(run.interruptions.seconds for run in runs)
         self.seconds["timed"] += timed
         self.seconds["warming"] += awake() - start - timed
         return stop
 
-    def move(self, runs: Sequence[Run], devices: Container[str]) -> None:
+    def move(self, runs: Sequence[Run], devices: Iterable[str]) -> None:
         """Move the inputs on these devices to fresh memory; where that fails it costs the runs of that device."""
-        for device, placements in self.placements.items():
-            if device not in devices:
-                continue
+        for device in devices:
             try:
-                placements.fresh()
+                self.placements[device].fresh()
             except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
                 for run in (one for one in runs if one.prepared.case.device == device and one.error is None):
                     run.error = f"no room for fresh inputs: {self.reason(run, error)}"

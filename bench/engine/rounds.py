@@ -8,6 +8,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -83,84 +84,94 @@ def undisturbed() -> Iterator[None]:
         gc.unfreeze()
 
 
-def alternate(
-    runs: Sequence[Run],
-    comparisons: Sequence[tuple[int, int]],
-    fresh: Fresh,
-    stopping: Stopping,
-    plan: Plan,
-    rng: random.Random,
-    on_error: OnError,
-    tell: Callable[[], None],
-) -> str:
-    """Time the runs in alternation until the stopping rule says so; returns its reason.
+@dataclass(frozen=True)
+class Alternation:
+    """How runs are timed in alternation.
 
-    Args:
-        runs: the cases; a run that raises is marked with its error and left out from then on.
-        comparisons: pairs (reference, case) of indices into ``runs``; their widths decide the stop.
+    Attributes:
         fresh: moves the inputs to fresh memory, for a new placement of the runs that it is given; where it cannot, it
             marks those concerned with the error.
+        stopping: says when it is enough.
         plan: rounds per placement, each in a new random order, and what is done where some runs rest.
+        rng: all orders come from it.
         on_error: turns an exception of a run into the reason for the record.
         tell: called after each placement.
     """
-    stopping.start()
-    placements = 0
-    while True:
-        _placements([run for run in runs if run.error is None], fresh, stopping, plan, rng, on_error, tell)
-        live = [run for run in runs if run.error is None]
-        if not live:
-            return "failed"
-        before, placements = placements, even_out(live, placements)
-        stopping.add(_estimates(runs, comparisons), placements - before)
-        reason = stopping.finished()
-        if reason:
-            return reason
 
+    fresh: Fresh
+    stopping: Stopping
+    plan: Plan
+    rng: random.Random
+    on_error: OnError
+    tell: Callable[[], None]
 
-def _placements(
-    live: Sequence[Run],
-    fresh: Fresh,
-    stopping: Stopping,
-    plan: Plan,
-    rng: random.Random,
-    on_error: OnError,
-    tell: Callable[[], None],
-) -> None:
-    """The next placement of all; where some rest, the next few of these and of the others, by chance which first.
+    def time(self, runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> str:
+        """Time the runs until the stopping rule says so; returns its reason.
 
-    What does not rest is slower for a while after the cores had nothing to do. Between the two nothing alternates.
-    """
-    groups = [group for rests in (False, True) if (group := [run for run in live if run.rests == rests])]
-    together = stopping.room_for(plan.together) if len(groups) > 1 else 1
-    for group in rng.sample(groups, len(groups)):
-        wake = plan.wake if len(groups) > 1 and not group[0].rests else 0.0
-        for done in range(together):
-            able = [run for run in group if run.error is None]
-            if not able or (all(run.placements for run in able) and stopping.must_end()):
-                break
-            _placement(able, fresh, plan.rounds, 0.0 if done else wake, rng, on_error)
-            tell()
+        Args:
+            runs: the cases; a run that raises is marked with its error and left out from then on.
+            comparisons: pairs (reference, case) of indices into ``runs``; their widths decide the stop.
+        """
+        self.stopping.start()
+        placements = 0
+        while True:
+            self._placements([run for run in runs if run.error is None])
+            live = [run for run in runs if run.error is None]
+            if not live:
+                return "failed"
+            before, placements = placements, even_out(live, placements)
+            self.stopping.add(_estimates(runs, comparisons), placements - before)
+            reason = self.stopping.finished()
+            if reason:
+                return reason
 
+    def _placements(self, live: Sequence[Run]) -> None:
+        """The next placement of all; where some rest, the next few of these and of the others, by chance which first.
 
-def _placement(
-    group: Sequence[Run], fresh: Fresh, rounds: int, wake: float, rng: random.Random, on_error: OnError
-) -> None:
-    """Fresh memory, what is made anew for it, and the rounds."""
-    fresh(group)
-    gc.collect()
-    live = [run for run in group if run.error is None]
-    # In random order: of two copies the one that is made anew first may be the better off for the whole placement.
-    # Graphs first: capturing one empties the allocator's cache.
-    for run in sorted(rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
-        run.placements.append([])
-        _attempt(run, run.settle, on_error)
-    stay_busy(rng.sample(live, len(live)), wake, on_error)
-    deadline = awake() + PLACEMENT_OVERDRAFT * rounds * round_seconds(live)
-    for done in range(rounds):
-        if done and awake() > deadline:
-            break  # others took the machine: fewer rounds
-        _round(live, rng, on_error)
+        What does not rest is slower for a while after the cores had nothing to do. Between the two nothing alternates.
+        """
+        groups = [group for rests in (False, True) if (group := [run for run in live if run.rests == rests])]
+        together = self.stopping.room_for(self.plan.together) if len(groups) > 1 else 1
+        for group in self.rng.sample(groups, len(groups)):
+            wake = self.plan.wake if len(groups) > 1 and not group[0].rests else 0.0
+            for done in range(together):
+                able = [run for run in group if run.error is None]
+                if not able or (all(run.placements for run in able) and self.stopping.must_end()):
+                    break
+                self._placement(able, 0.0 if done else wake)
+                self.tell()
+
+    def _placement(self, group: Sequence[Run], wake: float) -> None:
+        """Fresh memory, what is made anew for it, and the rounds."""
+        self.fresh(group)
+        gc.collect()
+        live = [run for run in group if run.error is None]
+        # In random order: of two copies the one that is made anew first may be the better off for the whole placement.
+        # Graphs first: capturing one empties the allocator's cache.
+        for run in sorted(self.rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
+            run.placements.append([])
+            _attempt(run, run.settle, self.on_error)
+        stay_busy(self.rng.sample(live, len(live)), wake, self.on_error)
+        deadline = awake() + PLACEMENT_OVERDRAFT * self.plan.rounds * round_seconds(live)
+        for done in range(self.plan.rounds):
+            if done and awake() > deadline:
+                break  # others took the machine: fewer rounds
+            self._round(live)
+
+    def _round(self, live: Sequence[Run]) -> None:
+        """One round: all turns in random order; each case adds the median of its blocks."""
+        turns = [run for run in live for _ in range(run.repeats)]
+        self.rng.shuffle(turns)
+        blocks: dict[int, list[Block]] = {id(run): [] for run in live}
+        for run in turns:
+            if run.error is None:
+                block = _whole(run, self.on_error)
+                if block is not None:
+                    blocks[id(run)].append(block)
+                    run.interruptions.add(block.switches, block.wall * run.calls)
+        for run in live:
+            if run.error is None:
+                run.placements[-1].append(median_block(blocks[id(run)]))
 
 
 def even_out(live: Sequence[Run], since: int) -> int:
@@ -190,22 +201,6 @@ def stay_busy(runs: Sequence[Run], seconds: float, on_error: OnError) -> None:
     while awake() < end and (able := [run for run in runs if run.error is None and run.seconds < LONG_CALL_SECONDS]):
         for run in able:
             _attempt(run, run.call, on_error)
-
-
-def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:
-    """One round: all turns in random order; each case adds the median of its blocks."""
-    turns = [run for run in live for _ in range(run.repeats)]
-    rng.shuffle(turns)
-    blocks: dict[int, list[Block]] = {id(run): [] for run in live}
-    for run in turns:
-        if run.error is None:
-            block = _whole(run, on_error)
-            if block is not None:
-                blocks[id(run)].append(block)
-                run.interruptions.add(block.switches, block.wall * run.calls)
-    for run in live:
-        if run.error is None:
-            run.placements[-1].append(median_block(blocks[id(run)]))
 
 
 def _whole(run: Run, on_error: OnError) -> Block | None:

@@ -17,7 +17,7 @@ from bench.engine.idle import idle
 from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from bench.engine.precision import matmul_precision
 from bench.engine.prepare import Prepared
-from bench.engine.slowdown import Spin, extra_work
+from bench.engine.slowdown import kernel, spin
 from bench.engine.task import Interruptions, LeftOut
 from suites.workload import IMPLIED
 
@@ -150,17 +150,19 @@ def slow_down(run: Run, original: Run) -> None:
     case = run.prepared.case
     run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
     run.paced, run.rests = original.paced, original.rests
-    share, on_cpu = case.slowdown - 1, case.device == "cpu"
-    typical = original.seconds if on_cpu else median(original.block().seconds for _ in range(WINDOW))
-    run.extra = work = extra_work(case.device, share * typical * run.calls)
-    if isinstance(work, Spin):
+    share = case.slowdown - 1
+    if case.device != "cpu":
+        typical = median(original.block().seconds for _ in range(WINDOW))
+        run.extra = kernel(case.device, share * typical * run.calls)
+        return
 
-        def block(extra: Callable[[], None]) -> float:
-            run.extra = extra
-            return run.block().seconds * run.calls
+    def block(extra: Callable[[], None]) -> float:
+        run.extra = extra
+        return run.block().seconds * run.calls
 
-        work.fit(block, share)
-        run.extra = work
+    work = spin(share * original.seconds * run.calls)
+    work.fit(block, share)
+    run.extra = work
 
 
 def warm_up(run: Run, seconds: float) -> None:

@@ -306,17 +306,22 @@ class RateRecord(TypedDict):
     high: float
 
 
-class KindRecord(TypedDict):
-    """The figures of ``--aa`` for cases of one kind: of calls that take about as long, or that wait."""
+class RatesRecord(TypedDict):
+    """What ``--aa`` found of some cases."""
 
-    kind: str  # one of KINDS
-    false_alarms: RateRecord
-    found: list[RateRecord]
-    narrow: RateRecord
+    false_alarms: RateRecord  # identical code called faster or slower
+    found: list[RateRecord]  # slow-downs called slower, factor by factor
+    narrow: RateRecord  # half-widths within ±1 %
     seconds: float | None  # spent on a case, in the median
 
 
-class SelfCheckRecord(TypedDict):
+class KindRecord(RatesRecord):
+    """The figures of ``--aa`` for cases of one kind: of calls that take about as long, or that wait."""
+
+    kind: str  # one of KINDS
+
+
+class SelfCheckRecord(RatesRecord):
     """What ``--aa`` found on a machine; medians over the cases' identical twins."""
 
     measured: str  # ISO 8601, UTC
@@ -328,12 +333,8 @@ class SelfCheckRecord(TypedDict):
     threshold: float
     confidence: float  # of the intervals
     bounds_confidence: float  # of the rates' bounds
-    false_alarms: RateRecord  # identical code called faster or slower
     outside: int  # intervals of identical code that do not hold 1
-    found: list[RateRecord]  # slow-downs called slower, factor by factor
-    narrow: RateRecord  # half-widths within ±1 %
     half_width: float | None  # of log ratios
-    seconds: float | None  # spent on a case
     half_width_after_1s: float | None  # half-width × √seconds
     minimum_effect: float | None
     kinds: NotRequired[list[KindRecord]]  # those there are any cases of; not in files of older versions

@@ -19,7 +19,7 @@ from bench.engine.case import Case
 from bench.engine.estimate import CONFIDENCE, half_width, speedup
 from bench.engine.files import write_json
 from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
-from bench.engine.schema import KINDS, KindRecord, RateRecord, Record, SelfCheckRecord, TrialRecord
+from bench.engine.schema import KINDS, KindRecord, RateRecord, RatesRecord, Record, SelfCheckRecord, TrialRecord
 from bench.engine.task import CaseResult
 
 THRESHOLD = 0.01
@@ -60,7 +60,7 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
     identical = _identical(trials)
     seconds = [one["seconds"] for one in identical]
     effects = [one["minimum_effect"] for one in identical]
-    widths = _widths(trials)
+    widths = [half_width(one["low"], one["high"]) for one in identical]
     return SelfCheckRecord(
         measured=measured,
         cpu=machine.get("cpu"),
@@ -71,25 +71,12 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
         threshold=THRESHOLD,
         confidence=CONFIDENCE,
         bounds_confidence=BOUNDS_CONFIDENCE,
-        false_alarms=_false_alarms(trials),
+        **_rates(trials),
         outside=sum(one["low"] is not None and not one["low"] <= 1 <= (one["high"] or 1) for one in identical),
-        found=_found(trials),
-        narrow=_narrow(trials),
         half_width=_middle(widths),
-        seconds=_middle(seconds),
         half_width_after_1s=_middle([width * math.sqrt(spent) for width, spent in zip(widths, seconds, strict=True)]),
         minimum_effect=_middle([math.inf if effect is None else effect for effect in effects]),
-        kinds=[
-            KindRecord(
-                kind=kind,
-                false_alarms=_false_alarms(some),
-                found=_found(some),
-                narrow=_narrow(some),
-                seconds=_middle([one["seconds"] for one in _identical(some)]),
-            )
-            for kind, some in by_kind.items()
-            if some
-        ],
+        kinds=[KindRecord(kind=kind, **_rates(some)) for kind, some in by_kind.items() if some],
     )
 
 
@@ -105,23 +92,17 @@ def _identical(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return [one for one in trials if one["slowdown"] == 1]
 
 
-def _widths(trials: Sequence[TrialRecord]) -> list[float]:
-    return [half_width(one["low"], one["high"]) for one in _identical(trials)]
-
-
-def _false_alarms(trials: Sequence[TrialRecord]) -> RateRecord:
-    return _rate([one["verdict"] in ("faster", "slower") for one in _identical(trials)], 1.0)
-
-
-def _narrow(trials: Sequence[TrialRecord]) -> RateRecord:
-    return _rate([width <= NARROW for width in _widths(trials)], 1.0)
-
-
-def _found(trials: Sequence[TrialRecord]) -> list[RateRecord]:
-    return [
-        _rate([one["verdict"] == "slower" for one in trials if one["slowdown"] == factor], factor)
-        for factor in sorted({one["slowdown"] for one in trials} - {1.0})
-    ]
+def _rates(trials: Sequence[TrialRecord]) -> RatesRecord:
+    identical = _identical(trials)
+    return RatesRecord(
+        false_alarms=_rate([one["verdict"] in ("faster", "slower") for one in identical], 1.0),
+        found=[
+            _rate([one["verdict"] == "slower" for one in trials if one["slowdown"] == factor], factor)
+            for factor in sorted({one["slowdown"] for one in trials} - {1.0})
+        ],
+        narrow=_rate([half_width(one["low"], one["high"]) <= NARROW for one in identical], 1.0),
+        seconds=_middle([one["seconds"] for one in identical]),
+    )
 
 
 def _middle(values: Sequence[float]) -> float | None:

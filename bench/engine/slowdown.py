@@ -1,4 +1,9 @@
-"""Extra work of a known length in a block: what a case slowed down by a known factor does beside its calls."""
+"""Extra work of a known length in a block: what a case slowed down by a known factor does beside its calls.
+
+On the CPU an empty loop, on CUDA a kernel that waits: neither touches memory, so that the case's own calls run as they
+do without it. Real work and no waiting for a clock: what slows the machine down slows it down as well, and the factor
+stays what it was.
+"""
 
 from __future__ import annotations
 
@@ -63,15 +68,13 @@ class Spin:
         return own / max(whole - own, 1e-9)
 
 
-def extra_work(device: str, seconds: float) -> Callable[[], None]:
-    """A function that keeps the device busy for about ``seconds``, calibrated by itself.
+def spin(seconds: float) -> Spin:
+    """A loop that takes about so long by itself, and is still to be fitted to its block."""
+    return Spin(max(1, round(seconds / _seconds_per_iteration())))
 
-    On the CPU a :class:`Spin`, which is still to be fitted to its block, on CUDA a kernel that waits: neither
-    touches memory, so that the case's own calls run as they do without it. Real work and no waiting for a clock:
-    what slows the machine down slows it down as well, and the factor stays what it was.
-    """
-    if device == "cpu":
-        return Spin(max(1, round(seconds / _seconds_per_iteration())))
+
+def kernel(device: str, seconds: float) -> Callable[[], None]:
+    """A function that keeps a GPU waiting for about so long, calibrated by itself."""
     index = torch.device(device)
     cycles = round(seconds / seconds_per_cycle(index))
     return lambda: sleep(index, cycles)

@@ -18,7 +18,7 @@ from bench.engine.inputs import Placements
 from bench.engine.precision import autocast_factory
 from bench.engine.record import timing_record
 from bench.engine.run import Run, slow_down
-from bench.engine.slowdown import PROBE_CYCLES, extra_work, seconds_per_cycle
+from bench.engine.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
 from bench.engine.task import CaseResult, CeilingTask
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
@@ -84,7 +84,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_a_slowed_copy_waits_on_its_own_device_for_as_long_as_calibrated(gpu: list[Any]) -> None:
     assert seconds_per_cycle(torch.device("cuda:1")) == pytest.approx(2e-9)
     assert PROBE_CYCLES in gpu
-    wait = extra_work("cuda:1", 1e-3)
+    wait = kernel("cuda:1", 1e-3)
     gpu.clear()
     wait()
     assert gpu == ["cuda:1", 500_000]

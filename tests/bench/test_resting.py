@@ -13,7 +13,7 @@ import pytest
 from bench.engine import idle, rounds
 from bench.engine.clock import Block, CpuClock
 from bench.engine.pace import Plan
-from bench.engine.rounds import alternate, stay_busy
+from bench.engine.rounds import Alternation, stay_busy
 from bench.engine.run import Run, warm_up
 from bench.engine.stopping import Stopping
 
@@ -95,7 +95,7 @@ class Clock:
             self.log += "|"
 
         stopping = stopping or Stopping(1.0, least=1, most=plan.together, now=lambda: 0.0)
-        alternate(runs, [], fresh, stopping, plan, random.Random(seed), reason, lambda: None)
+        Alternation(fresh, stopping, plan, random.Random(seed), reason, lambda: None).time(runs, [])
         return moved
 
 

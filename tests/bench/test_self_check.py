@@ -54,7 +54,7 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
         return itertools.repeat(value, times)
 
     monkeypatch.setattr(slowdown, "itertools", SimpleNamespace(repeat=repeat))
-    work = slowdown.extra_work("cpu", 0.01)
+    work = slowdown.spin(0.01)
     assert done == [slowdown.PROBE_ITERATIONS] * slowdown.PROBES
     work()
     assert 1e-9 < 0.01 / done[-1] < 1e-5  # seconds for a turn of an empty loop

@@ -10,7 +10,7 @@ import pytest
 from bench.engine import telemetry
 from bench.engine.clock import Block, CpuClock, median_block
 from bench.engine.pace import Plan
-from bench.engine.rounds import alternate
+from bench.engine.rounds import Alternation
 from bench.engine.run import Run
 from bench.engine.stopping import Stopping
 from bench.engine.telemetry import Gauge, Telemetry, interruptions
@@ -163,7 +163,7 @@ def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> No
     run = Run(prepared=Idle, clock=Interrupted(), calls=4, repeats=3, seconds=1e-3)  # type: ignore[arg-type]
     one_placement = Stopping(0.0)
     rng = random.Random(0)
-    alternate([run], [], lambda _: None, one_placement, Plan(5), rng, lambda _, error: str(error), lambda: None)
+    Alternation(lambda _: None, one_placement, Plan(5), rng, lambda _, error: str(error), lambda: None).time([run], [])
     (placement,) = run.placements
     assert [block.switches for block in placement] == [0] * 5
     found = run.interruptions
