@@ -80,7 +80,7 @@ def trust(run: Run) -> Trust:
     return Trust(
         _sentences(found),
         _rows(found),
-        [_kind(one, factors) for one in kinds if len(kinds) > 1],
+        [_kind(one, factors) for one in kinds] if len(kinds) > 1 else [],
         [units.percent(factor - 1) for factor in factors],
         twins[:WORST],
         max(0, len(twins) - WORST),

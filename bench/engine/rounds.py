@@ -156,22 +156,7 @@ class Alternation:
         for done in range(self.plan.rounds):
             if done and awake() > deadline:
                 break  # others took the machine: fewer rounds
-            self._round(live)
-
-    def _round(self, live: Sequence[Run]) -> None:
-        """One round: all turns in random order; each case adds the median of its blocks."""
-        turns = [run for run in live for _ in range(run.repeats)]
-        self.rng.shuffle(turns)
-        blocks: dict[int, list[Block]] = {id(run): [] for run in live}
-        for run in turns:
-            if run.error is None:
-                block = _whole(run, self.on_error)
-                if block is not None:
-                    blocks[id(run)].append(block)
-                    run.interruptions.add(block.switches, block.wall * run.calls)
-        for run in live:
-            if run.error is None:
-                run.placements[-1].append(median_block(blocks[id(run)]))
+            _round(live, self.rng, self.on_error)
 
 
 def even_out(live: Sequence[Run], since: int) -> int:
@@ -201,6 +186,22 @@ def stay_busy(runs: Sequence[Run], seconds: float, on_error: OnError) -> None:
     while awake() < end and (able := [run for run in runs if run.error is None and run.seconds < LONG_CALL_SECONDS]):
         for run in able:
             _attempt(run, run.call, on_error)
+
+
+def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:
+    """One round: all turns in random order; each case adds the median of its blocks."""
+    turns = [run for run in live for _ in range(run.repeats)]
+    rng.shuffle(turns)
+    blocks: dict[int, list[Block]] = {id(run): [] for run in live}
+    for run in turns:
+        if run.error is None:
+            block = _whole(run, on_error)
+            if block is not None:
+                blocks[id(run)].append(block)
+                run.interruptions.add(block.switches, block.wall * run.calls)
+    for run in live:
+        if run.error is None:
+            run.placements[-1].append(median_block(blocks[id(run)]))
 
 
 def _whole(run: Run, on_error: OnError) -> Block | None:

@@ -74,7 +74,7 @@ def spin(seconds: float) -> Spin:
 
 
 def kernel(device: str, seconds: float) -> Callable[[], None]:
-    """A function that keeps a GPU waiting for about so long, calibrated by itself."""
+    """A function that keeps a GPU waiting for about so long: calibrated by itself, not within a block."""
     index = torch.device(device)
     cycles = round(seconds / seconds_per_cycle(index))
     return lambda: sleep(index, cycles)
