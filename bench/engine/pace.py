@@ -168,14 +168,6 @@ def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
     return Plan(rounds, together, min(together, 2) * wakes)
 
 
-def set_pace(runs: Sequence[Paced], seconds: float) -> Plan:
-    """Set how many blocks each has per round, and say what is done in each placement to make use of ``seconds``."""
-    set_repeats(runs, seconds)
-    rounds = rounds_per_placement(runs, seconds)
-    stretch(runs, rounds, seconds)
-    return plan_of(runs, rounds, seconds)
-
-
 def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
     """Give every block more turns per round where the most placements would leave time unused.
 
@@ -185,3 +177,11 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
     factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MOST_STRETCH)
     for run in runs:
         run.repeats *= max(1, factor)
+
+
+def set_pace(runs: Sequence[Paced], seconds: float) -> Plan:
+    """Set how many blocks each has per round, and say what is done in each placement to make use of ``seconds``."""
+    set_repeats(runs, seconds)
+    rounds = rounds_per_placement(runs, seconds)
+    stretch(runs, rounds, seconds)
+    return plan_of(runs, rounds, seconds)

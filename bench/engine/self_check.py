@@ -130,7 +130,7 @@ def lines(found: SelfCheckRecord) -> list[str]:
     if effect is not None:
         said.append(f"least slow-down found in 95 of 100: {effect:.1%} in the median")
     kinds = found.get("kinds", [])
-    return said + [_said_of(kind) for kind in kinds if len(kinds) > 1]
+    return said + ([_said_of(kind) for kind in kinds] if len(kinds) > 1 else [])
 
 
 def _said_of(kind: KindRecord) -> str:

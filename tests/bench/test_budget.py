@@ -97,7 +97,6 @@ def test_what_families_do_not_need_stretches_the_shares_of_those_after_them() ->
     assert after == pytest.approx(2 * (before or 0.0) * 8 / 7, rel=0.1)
 
 
-@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize(("number", "least"), [(1, 1.0), (2, 0.75), (9, 0.45)])
 def test_stretched_shares_leave_the_families_after_them_enough(clock: list[float], number: int, least: float) -> None:
     families = [family(f"f{place}", "eager", "eager") for place in range(20 + number)]
@@ -123,6 +122,7 @@ def test_stretched_shares_leave_the_families_after_them_enough(clock: list[float
     assert budget.seconds_left() == pytest.approx(0.0, abs=1.0)
 
 
+@pytest.mark.usefixtures("clock")
 def test_what_one_leaves_over_goes_to_the_others() -> None:
     first, second = family("a", "eager"), family("b", "eager")
     budget = budgets.Budget(10.0, [first, second])
