@@ -54,7 +54,7 @@ def measure(session: nox.Session, name: str, *options: str) -> None:
     )
     if not run.exists():
         session.error("nothing was measured; the lines above say why")
-    session.run("python", "-m", "reports", "render", str(run), "-o", str(report))
+    session.run("torchduet", "render", str(run), "-o", str(report))
     session.log(f"Open {report.as_uri()}")
     failed = json.loads(run.read_text())["torchduet"]["failed"]
     if failed:
@@ -111,7 +111,7 @@ def duet(session: nox.Session) -> None:
     )
     if not run.exists():
         session.error("nothing was measured; the lines above say why")
-    session.run(interpreters[0], "-m", "reports", "render", str(run), "-o", str(report), external=True)
+    session.run(interpreters[0], "-m", "torchduet", "render", str(run), "-o", str(report), external=True)
     session.log(f"Open {report.as_uri()}")
 
 
@@ -142,7 +142,7 @@ def peers(session: nox.Session) -> None:
     """Other benchmarking tools on the same identical and slowed copies; some hours, see ``-- --help``."""
     install(session, "[peers]")
     RESULTS.mkdir(exist_ok=True)
-    session.run("python", "-m", "bench.peers", "run", "-o", str(RESULTS / "peers.json"), *session.posargs)
+    session.run("torchduet", "peers", "run", "-o", str(RESULTS / "peers.json"), *session.posargs)
 
 
 @nox.session
@@ -182,10 +182,23 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-u", "-m", "tests.faults.soak", "memory", "5000")
 
 
+def typed_links() -> None:
+    """Links that give mypy the installed layout: it does not follow setuptools' editable finder."""
+    package = HERE / ".typed" / "torchduet"
+    shutil.rmtree(package.parent, ignore_errors=True)
+    package.mkdir(parents=True)
+    for name in ("bench", "suites", "reports"):
+        (package / name).symlink_to(HERE / name, target_is_directory=True)
+    for path in (HERE / "torchduet").iterdir():
+        if path.name != "__pycache__":
+            (package / path.name).symlink_to(path)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, format and types."""
     install(session, "[lint]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    typed_links()
     session.run("mypy")

@@ -1,0 +1,1 @@
+"""How it is timed: cases, their alternation, processes, noise, records, and the pytest side."""

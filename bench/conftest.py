@@ -14,20 +14,21 @@ from typing import Any
 
 import pytest
 
-from bench.duet import against
-from bench.engine import claims, command_line, preflight, recovery, replay, summary, terminal
-from bench.engine.case import Case
-from bench.engine.conductor import Conductor, silent_seconds
-from bench.engine.interrupt import Interruption
-from bench.engine.machine import Machine
-from bench.engine.options import OptionError
-from bench.engine.passing import Passing, words
-from bench.engine.profile_pass import profiling_of
-from bench.engine.record import Skip
-from bench.engine.schema import KEY
-from bench.engine.session import Session, samples
-from suites.registry import names
-from suites.workload import SuiteError, cores
+from torchduet.bench.cases.case import Case
+from torchduet.bench.duet import against
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.run_clock import Passing, words
+from torchduet.bench.host.signals import Interruption
+from torchduet.bench.plan import claim_selection, cli, preflight
+from torchduet.bench.plan.options import OptionError
+from torchduet.bench.plugin import closing_table, output, pytest_benchmark_adapter, terminal
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.run.profile_selection import profiling_of
+from torchduet.bench.run.records import Skip
+from torchduet.bench.run.session import Session, samples
+from torchduet.bench.workers.launcher import Conductor, silent_seconds
+from torchduet.suites.registry import names
+from torchduet.suites.workload import SuiteError, cores
 
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
@@ -41,9 +42,9 @@ class NotMeasuredError(Exception):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of ``pytest bench/``; values are parsed in :mod:`bench.engine.options`."""
+    """The options of ``pytest bench/``; values are parsed in :mod:`torchduet.bench.plan.options`."""
     group = parser.getgroup("torchduet")
-    command_line.add_to(group)
+    cli.add_to(group)
     against.add_options(group)
 
 
@@ -53,22 +54,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
     try:
-        claims_only = claims.wanted(config.option.markexpr)
+        claims_only = claim_selection.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
         both = against.both_sides(config)
-        options = command_line.read(config)
+        options = cli.read(config)
         if both is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, _json_path(config))
-        recovery.check(config, _json_path(config), duet=both is not None)
+        output.check(config, _json_path(config), duet=both is not None)
         interruption = Interruption()
         interruption.listen()
         config.add_cleanup(interruption.restore)
-        together = recovery.alone(config)
+        together = output.alone(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
@@ -116,7 +117,7 @@ def _machine(conductor: Conductor) -> Machine:
             f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
             "or use the one that nox made: . .nox/bench/bin/activate"
         ) from None
-    from bench.engine.machine import probe
+    from torchduet.bench.host.machine import probe
 
     # A CUDA build must be probed in a worker: this process never initialises CUDA.
     return probe() if torch.version.cuda is None else conductor.machine(apart=True)
@@ -165,7 +166,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for suite, case in session.selection.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
-            marks = [pytest.mark.claims] if claims.decides(case) else []
+            marks = [pytest.mark.claims] if claim_selection.decides(case) else []
             name = f"{suite.name}-{case.pytest_id}" if several else case.pytest_id
             values.append(pytest.param(*params, id=name, marks=marks))
     metafunc.parametrize(PARAMS, values)
@@ -182,7 +183,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         case = config.stash[CASES].get(params)
         if case is not None:
             item.stash[CASE] = case
-            replay.install(item)
+            pytest_benchmark_adapter.install(item)
             families.setdefault(case.family, []).append(item)
         elif "measured" in getattr(item, "fixturenames", ()):
             empty.append(item)  # pytest's stand-in for a function without any case
@@ -207,7 +208,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state = session.config.stash[SESSION]
     state.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
     state.interruption.soft = state.resumable  # two interpreters that time each other cannot be asked to finish
-    recovery.begin(session.config, state, _json_path(session.config))
+    output.begin(session.config, state, _json_path(session.config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -226,7 +227,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Say by the exit code that the run was interrupted, or could not be written."""
-    recovery.exit_code(session, session.config.stash[SESSION])
+    output.exit_code(session, session.config.stash[SESSION])
 
 
 @pytest.fixture
@@ -257,10 +258,10 @@ def measured(
                 raise NotMeasuredError(outcome)
 
             with contextlib.suppress(NotMeasuredError):
-                replay.replay(item, benchmark, [0.0], refuse)
+                pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
             pytest.fail(outcome, pytrace=False)
         benchmark.extra_info[KEY] = outcome["case"]["id"]  # in the JSON its record stands there
-        replay.replay(item, benchmark, samples(outcome))
+        pytest_benchmark_adapter.replay(item, benchmark, samples(outcome))
 
     return measure
 
@@ -269,7 +270,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     """Add the run's own record to the JSON."""
     session = config.stash[SESSION]
     output_json[KEY] = session.run_record()
-    replay.as_lists(output_json["benchmarks"])
+    pytest_benchmark_adapter.as_lists(output_json["benchmarks"])
     records = {record["case"]["id"]: record for record in session.records()}
     for one in output_json["benchmarks"]:
         if isinstance(name := one["extra_info"].get(KEY), str):
@@ -286,18 +287,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for line in answer:
             terminalreporter.write_line(line)
     noise = session.watch.grade()  # which leaves verdicts open that the machine's state does not allow
-    lines = session.check_itself() if session.options.self_check else summary.table(session.records())
+    lines = session.check_itself() if session.options.self_check else closing_table.table(session.records())
     if lines:
         what = "the suite against itself" if session.options.self_check else "speed-ups"
         terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
     for line in (
-        *recovery.closing(session, _json_path(config)),
+        *output.closing(session, _json_path(config)),
         *session.hints,
         *(words(passing) if (passing := session.passing.record()) else ()),
-        *summary.noise_of(noise),
-        *summary.unclear(session.records(), noise),
+        *closing_table.noise_of(noise),
+        *closing_table.unclear(session.records(), noise),
     ):
         terminalreporter.write_line(line)
     for reason, number in session.skipped().items():
@@ -305,6 +306,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     path = _json_path(config)
     if path is not None and session.records() and path.exists() and not session.unwritten:
         report = path.with_suffix(".html")
-        terminalreporter.write_line(f"\nRead the report: python -m reports render {path} -o {report}")
+        terminalreporter.write_line(f"\nRead the report: torchduet render {path} -o {report}")
     elif session.records():
         terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")

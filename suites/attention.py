@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from suites.suite import Suite
-from suites.workload import Axis, Cost
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost
 
 suite = Suite("attention", "Scaled-dot-product attention, its time and its memory")
 

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.mlp import GRADIENT_TOLERANCE, cost, digits, layers, parameters, widths
-from suites.suite import Suite
-from suites.workload import Axis, Cost
+from torchduet.suites.mlp import GRADIENT_TOLERANCE, cost, digits, layers, parameters, widths
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost
 
 suite = Suite("autograd", "Forward, backward and higher derivatives")
 

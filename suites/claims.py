@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting, Variant
-from suites.workload import cores
+from torchduet.suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting, Variant
+from torchduet.suites.workload import cores
 
 A = 'A: "Pytorch 2.0", a long post'
 B = 'B: "Pytorch - Introducción"'

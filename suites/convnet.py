@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.mlp import Autocast
-from suites.suite import Suite
-from suites.workload import Axis, Cost, Implementation
+from torchduet.suites.mlp import Autocast
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = Suite("convnet", "Training and inference steps of small convolutional networks")
 
@@ -20,7 +20,7 @@ Network = Callable[[], nn.Module]
 EAGER = ("eager",)
 FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
-# As in suites.mlp: rounding turns units on or off near zero, and here changes which of four is the greatest.
+# As in torchduet.suites.mlp: rounding turns units on or off near zero, and here changes which of four is the greatest.
 GRADIENT_TOLERANCE = {"bf16": 0.2, "tf32": 0.1, "fp32": 1e-3}
 
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from suites import idx
-from suites.workload import Unavailable
+from torchduet.suites import idx
+from torchduet.suites.workload import Unavailable
 
 SIDE = 28
 CLASSES = 10

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites import loading
-from suites.mlp import layers
-from suites.suite import Suite
-from suites.workload import Axis, Cost, Implementation, Meter
+from torchduet.suites import loading
+from torchduet.suites.mlp import layers
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost, Implementation, Meter
 
 suite = Suite("dataloader", "Loading data: workers, prefetching, decoding, whole epochs")
 

@@ -8,9 +8,9 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from suites.matmul import product
-from suites.suite import Details, Suite
-from suites.workload import Axis, Cost
+from torchduet.suites.matmul import product
+from torchduet.suites.suite import Details, Suite
+from torchduet.suites.workload import Axis, Cost
 
 suite = Suite("einsum", "Each einsum equation against the operation it stands for")
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from suites.formats import (
+from torchduet.suites.formats import (
     EXPORTED,
     ONNX,
     SAFETENSORS,
@@ -27,9 +27,9 @@ from suites.formats import (
     load_safetensors,
     load_state_dict,
 )
-from suites.mlp import cost, layers, parameters, widths
-from suites.suite import Suite
-from suites.workload import Axis, Cost, Implementation, Meter
+from torchduet.suites.mlp import cost, layers, parameters, widths
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost, Implementation, Meter
 
 suite = Suite("export", "Serving a model, and saving, loading and starting it")
 

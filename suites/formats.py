@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from suites.mlp import layers
-from suites.workload import Unavailable
+from torchduet.suites.mlp import layers
+from torchduet.suites.workload import Unavailable
 
 Served = Callable[[Tensor], Any]  # images in, logits out
 

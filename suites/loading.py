@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
-from suites.workload import Unavailable
+from torchduet.suites.workload import Unavailable
 
 ENCODED_SIDE, CROPPED_SIDE, SIDE = 64, 56, 28  # pixels: as stored, after the crop, as the model wants them
 QUALITY = 90  # of the JPEGs

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from suites.mlp import GRADIENT_TOLERANCE, classify, cost, small_inputs, step_state
-from suites.suite import Suite
-from suites.workload import Axis, Implementation, Unavailable
+from torchduet.suites.mlp import GRADIENT_TOLERANCE, classify, cost, small_inputs, step_state
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Implementation, Unavailable
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

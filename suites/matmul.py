@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from suites.suite import Suite
-from suites.workload import Axis, Cost
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost
 
 suite = Suite("matmul", "Matrix products: square, tall and skinny, batched, forward and backward")
 

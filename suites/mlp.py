@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.steps import backward_and_step
-from suites.suite import Suite
-from suites.workload import Axis, Cost
+from torchduet.suites.steps import backward_and_step
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost
 
 suite = Suite("mlp", "Training and evaluation steps of multi-layer perceptrons")
 

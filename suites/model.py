@@ -7,9 +7,13 @@ from typing import Any
 
 import torch
 
-from suites.steps import backward_and_step
+from torchduet.suites.steps import backward_and_step
 
-STATE_TOLERANCE = {"bf16": 0.15, "tf32": 0.05, "fp16": 0.05}  # of gradients: see suites.mlp.GRADIENT_TOLERANCE
+STATE_TOLERANCE = {
+    "bf16": 0.15,
+    "tf32": 0.05,
+    "fp16": 0.05,
+}  # of gradients: see torchduet.suites.mlp.GRADIENT_TOLERANCE
 
 
 def for_inference(made: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:

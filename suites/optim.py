@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import StepLR
 
-from suites import mlp
-from suites.suite import Suite
-from suites.workload import Axis, Cost, Implementation
+from torchduet.suites import mlp
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = Suite("optim", "Optimizer steps: for-loop, foreach and fused")
 

@@ -9,8 +9,8 @@ import sys
 import traceback
 from pathlib import Path
 
-from suites.suite import Suite
-from suites.workload import SuiteError
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import SuiteError
 
 BUILT_IN = (
     "tensor_ops",
@@ -40,7 +40,7 @@ def load(source: str) -> list[Suite]:
         SuiteError: an unknown name, or a file that cannot be used; the message says why.
     """
     if source in BUILT_IN:
-        return [importlib.import_module(f"suites.{source}").suite]
+        return [importlib.import_module(f"torchduet.suites.{source}").suite]
     if not (source.endswith(".py") or "/" in source or "\\" in source):
         raise SuiteError(
             f"--suite {source}: no such suite; the built-in ones are {', '.join(BUILT_IN)}, "

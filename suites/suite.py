@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
-from suites.workload import (
+from torchduet.suites.workload import (
     CORES,
     DEVICES,
     MODES,
@@ -45,7 +45,7 @@ class Suite:
     Example (a whole file for ``pytest bench/ --suite my_suite.py``)::
 
         import torch
-        from suites import Axis, Cost, Suite
+        from torchduet import Axis, Cost, Suite
 
         suite = Suite("mine", "What our model spends its time on")
 
@@ -116,7 +116,7 @@ class Suite:
         """
         from torch.optim import AdamW
 
-        from suites import model as steps
+        from torchduet.suites import model as steps
 
         details.setdefault("modes", ("eager", "compile-model", "compile"))
         details.setdefault("precisions", PRECISIONS)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from suites.suite import Suite
-from suites.workload import Axis, Cost
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost
 
 suite = Suite("tensor_ops", "Creating, combining, reducing, indexing and copying tensors")
 

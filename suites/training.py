@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from suites import data, loading
-from suites.mlp import layers
-from suites.suite import Suite
-from suites.workload import Axis, Cost, Implementation, Meter
+from torchduet.suites import data, loading
+from torchduet.suites.mlp import layers
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost, Implementation, Meter
 
 suite = Suite("training", "Time to a stated accuracy on handwriting")
 

@@ -9,10 +9,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.engine.schema import CaseRecord
-from suites.registry import load
-from suites.suite import Suite
-from suites.workload import IMPLIED, Implementation, Value, Workload, cores
+from torchduet.bench.record.schema import CaseRecord
+from torchduet.suites.registry import load
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import IMPLIED, Implementation, Value, Workload, cores
 
 KNOBS = ("implementation", "device", "mode", "precision", "workers")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.engine.case import Case, Family
+from torchduet.bench.cases.case import Case, Family
 
 SLOWDOWNS = (1.02, 1.03, 1.05, 1.10)
 
@@ -14,7 +14,7 @@ def with_twins(family: Family, slowdowns: Sequence[float] = SLOWDOWNS) -> Family
     """The family with copies of each reported case.
 
     The identical twin is compiled, checked and timed like any other case. The slowed ones are calls of
-    the case itself with extra work in each block (:mod:`bench.engine.slowdown`).
+    the case itself with extra work in each block (:mod:`torchduet.bench.timing.slowdown`).
     """
     copies = [twin for case in family.reported for twin in twins_of(case, slowdowns)]
     return Family(cases=(*family.cases, *copies), reported=family.reported)

@@ -6,9 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.engine.case import Case, Family
-from bench.engine.schema import CheckRecord, CompileRecord, EnergyRecord, FirstCallRecord, HeadroomRecord, ProfileRecord
-from bench.engine.telemetry import Telemetry
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.record.schema import (
+    CheckRecord,
+    CompileRecord,
+    EnergyRecord,
+    FirstCallRecord,
+    HeadroomRecord,
+    ProfileRecord,
+)
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from bench.duet.processes import SideError
-from bench.duet.session import BUDGET, MODES, DuetSession
-from bench.duet.sides import Side, sides
-from bench.duet.stages import Duet
-from bench.duet.words import factor_table, headline, stages
-from bench.engine.conductor import Conductor
-from bench.engine.machine import Machine
-from bench.engine.options import OptionError, Options
-from bench.engine.session import Session
-from suites.workload import COMPILED
+from torchduet.bench.duet.processes import SideError
+from torchduet.bench.duet.session import BUDGET, MODES, DuetSession
+from torchduet.bench.duet.sides import Side, sides
+from torchduet.bench.duet.stages import Duet
+from torchduet.bench.duet.words import factor_table, headline, stages
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.run.session import Session
+from torchduet.bench.workers.launcher import Conductor
+from torchduet.suites.workload import COMPILED
 
 OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     (

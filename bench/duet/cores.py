@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine.case import Case
+from torchduet.bench.cases.case import Case
 
 TASKS = Path("/proc/self/task")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
-from bench.engine.estimate import CONFIDENCE, THRESHOLD, Speedup, signed_rank_counts, speedup_of, walsh_rank
+from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD, Speedup, signed_rank_counts, speedup_of, walsh_rank
 
 SCREENING_PAIRS = 5  # the fewest with a 90 % signed-rank interval
 SCREENING_CONFIDENCE = 0.9

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from bench.duet.protocol import Message
-from bench.duet.sides import Side
-from bench.engine.case import Case
+from torchduet.bench.cases.case import Case
+from torchduet.bench.duet.protocol import Message
+from torchduet.bench.duet.sides import Side
 
 COMPILER = "torch._dynamo"  # which optimisers import, too, when they are made
 

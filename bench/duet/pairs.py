@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from bench.duet.cores import Cores
-from bench.duet.order import COMPILER
-from bench.duet.processes import Server, Worker
-from bench.duet.protocol import Message
-from bench.engine.case import Case
-from bench.engine.conductor import WorkerError
-from bench.engine.pace import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
-from bench.engine.pauses import MOST_AGAIN
+from torchduet.bench.cases.case import Case
+from torchduet.bench.duet.cores import Cores
+from torchduet.bench.duet.order import COMPILER
+from torchduet.bench.duet.processes import Server, Worker
+from torchduet.bench.duet.protocol import Message
+from torchduet.bench.host.suspension import MOST_AGAIN
+from torchduet.bench.timing.pacing import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
+from torchduet.bench.workers.launcher import WorkerError
 
 # Blocks of 1 and 3 ms were no steadier, and two of 1 ms took 1.5 times as long to take (2-core VM, two threads).
 BLOCK_SECONDS = 3e-4

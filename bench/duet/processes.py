@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-import bench
-import suites
-from bench.duet.cores import keep
-from bench.duet.protocol import VERSION, Channel, Message, SilentError
-from bench.duet.server import GRACE_SECONDS
-from bench.duet.sides import Side
-from bench.engine.conductor import SILENT_SECONDS, WorkerError
-from bench.engine.ending import ending, printed
-from bench.engine.worker import last_lines
+import torchduet
+from torchduet import bench, suites
+from torchduet.bench.duet.cores import keep
+from torchduet.bench.duet.protocol import VERSION, Channel, Message, SilentError
+from torchduet.bench.duet.server import GRACE_SECONDS
+from torchduet.bench.duet.sides import Side
+from torchduet.bench.workers.exit_reason import ending, printed
+from torchduet.bench.workers.launcher import SILENT_SECONDS, WorkerError
+from torchduet.bench.workers.process import last_lines
 
 READY_SECONDS = 180.0
 ANSWER_SECONDS = 15.0
@@ -31,7 +31,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("Python %d.%d is too old: 3.11 or newer is needed" % sys.version_info[:2])
 sys.path.insert(0, sys.argv[1])
-from bench.duet.server import main
+from torchduet.bench.duet.server import main
 main(int(sys.argv[2]))
 """
 
@@ -42,10 +42,13 @@ class SideError(Exception):
 
 def link_packages(folder: Path) -> Path:
     """A folder with ours alone in it: what else is installed beside us must not reach the other side."""
-    folder.mkdir()
+    inner = folder / "torchduet"
+    inner.mkdir(parents=True)
+    (inner / "__init__.py").symlink_to(Path(torchduet.__file__).absolute())
     for package in (bench, suites):
         assert package.__file__ is not None
-        (folder / package.__name__).symlink_to(Path(package.__file__).parent, target_is_directory=True)
+        name = package.__name__.rpartition(".")[2]
+        (inner / name).symlink_to(Path(package.__file__).parent.absolute(), target_is_directory=True)
     return folder
 
 

@@ -6,14 +6,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
-from bench.duet.pairs import Failure, Ledger, PairError, prepare, turn_of
-from bench.duet.processes import SideError
-from bench.duet.stages import Duet
-from bench.engine.case import Case, Family
-from bench.engine.profile_pass import Profiling, nothing_chosen, selected
-from bench.engine.schema import ProfileRecord, Record
-from bench.engine.task import SEED
-from suites.workload import COMPILED
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import SEED
+from torchduet.bench.duet.pairs import Failure, Ledger, PairError, prepare, turn_of
+from torchduet.bench.duet.processes import SideError
+from torchduet.bench.duet.stages import Duet
+from torchduet.bench.record.schema import ProfileRecord, Record
+from torchduet.bench.run.profile_selection import Profiling, nothing_chosen, selected
+from torchduet.suites.workload import COMPILED
 
 SIDES = ("-A", "-B")  # at the end of a trace's folder
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from bench.duet.judge import Judgement, screened
-from bench.duet.pairs import AGAINST, BASE, Ledger
-from bench.duet.processes import Facts
-from bench.duet.sides import Side
-from bench.duet.stages import differences
-from bench.engine.case import Case
-from bench.engine.estimate import CONFIDENCE, THRESHOLD, seconds_per_call
-from bench.engine.record import bound, cost_record, rounded, timing_record
-from bench.engine.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord
-from bench.engine.task import CaseResult
-from suites.workload import Workload
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.duet.judge import Judgement, screened
+from torchduet.bench.duet.pairs import AGAINST, BASE, Ledger
+from torchduet.bench.duet.processes import Facts
+from torchduet.bench.duet.sides import Side
+from torchduet.bench.duet.stages import differences
+from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord
+from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD, seconds_per_call
+from torchduet.bench.run.records import bound, cost_record, rounded, timing_record
+from torchduet.suites.workload import Workload
 
 
 def side_record(side: Side, facts: Facts, label: str) -> SideRecord:

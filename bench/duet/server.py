@@ -16,8 +16,8 @@ import socket
 import sys
 from time import monotonic, sleep
 
-from bench.duet.protocol import VERSION, Channel, Message
-from bench.engine.worker import PRELOAD_COMPILER
+from torchduet.bench.duet.protocol import VERSION, Channel, Message
+from torchduet.bench.workers.process import PRELOAD_COMPILER
 
 OLDEST_TORCH = (2, 9)  # the first with fp32_precision, by which the engine sets TF32
 GRACE_SECONDS = 1.0
@@ -46,10 +46,10 @@ def describe() -> Message:
         oldest = ".".join(map(str, OLDEST_TORCH))
         return {"error": f"has torch {torch.__version__}, which is too old: {oldest} or newer is needed"}
     try:
-        import bench.duet.worker
+        import torchduet.bench.duet.worker
 
         if os.environ.get(PRELOAD_COMPILER) == "1":
-            import bench.engine.preload  # noqa: F401
+            import torchduet.bench.workers.preload  # noqa: F401
     except ModuleNotFoundError as error:
         return {"error": f"lacks the package {error.name}"}
     except ImportError as error:
@@ -98,7 +98,7 @@ def _fork(control: Channel, log: str) -> int:
         return pid
     try:
         control.close()
-        from bench.duet.worker import main as work
+        from torchduet.bench.duet.worker import main as work
 
         work(Channel(connection), log)
     finally:

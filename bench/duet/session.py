@@ -7,22 +7,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from bench.duet import record as to_record
-from bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_worth_it, screened
-from bench.duet.pairs import BASE, Failure, Ledger
-from bench.duet.processes import Facts
-from bench.duet.profile import profile_both
-from bench.duet.stages import Duet, differences
-from bench.duet.words import LOOKED
-from bench.engine.budget import TIER_BUDGET, Budget
-from bench.engine.case import Case, Family, workload_of
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.profile_pass import Profiling
-from bench.engine.progress import duration
-from bench.engine.record import Outcome, Skip
-from bench.engine.resume import Spent
-from bench.engine.schema import DuetRecord, RunRecord
-from bench.engine.session import Session
+from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.duet import record as to_record
+from torchduet.bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_worth_it, screened
+from torchduet.bench.duet.pairs import BASE, Failure, Ledger
+from torchduet.bench.duet.processes import Facts
+from torchduet.bench.duet.profile import profile_both
+from torchduet.bench.duet.stages import Duet, differences
+from torchduet.bench.duet.words import LOOKED
+from torchduet.bench.plan.budget import TIER_BUDGET, Budget
+from torchduet.bench.plugin.progress import duration
+from torchduet.bench.record.schema import DuetRecord, RunRecord
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.run.profile_selection import Profiling
+from torchduet.bench.run.records import Outcome, Skip
+from torchduet.bench.run.resume import Spent
+from torchduet.bench.run.session import Session
 
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
 MODES = ("eager",)  # unless asked for: every pair of processes has to compile or load what was compiled

@@ -14,8 +14,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bench.engine.options import OptionError
-from suites.registry import BUILT_IN
+from torchduet.bench.plan.options import OptionError
+from torchduet.suites.registry import BUILT_IN
 
 THREADS = "OMP_NUM_THREADS"
 

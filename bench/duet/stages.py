@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
-from bench.duet.cores import cores_for
-from bench.duet.judge import SCREENING_PAIRS, difference, pairs_needed
-from bench.duet.order import order
-from bench.duet.pairs import (
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import SEED
+from torchduet.bench.duet.cores import cores_for
+from torchduet.bench.duet.judge import SCREENING_PAIRS, difference, pairs_needed
+from torchduet.bench.duet.order import order
+from torchduet.bench.duet.pairs import (
     AGAINST,
     BASE,
     Failure,
@@ -25,14 +27,12 @@ from bench.duet.pairs import (
     time_blocks,
     workers,
 )
-from bench.duet.processes import Facts, Server, SideError, Worker, link_packages
-from bench.duet.protocol import Message
-from bench.duet.sides import Side
-from bench.engine.case import Case
-from bench.engine.conductor import for_workers
-from bench.engine.estimate import CONFIDENCE, speedup_of
-from bench.engine.stopping import wanted
-from bench.engine.task import SEED
+from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
+from torchduet.bench.duet.protocol import Message
+from torchduet.bench.duet.sides import Side
+from torchduet.bench.record.statistics import CONFIDENCE, speedup_of
+from torchduet.bench.timing.stopping import wanted
+from torchduet.bench.workers.launcher import for_workers
 
 MOST_PAIRS = 64
 

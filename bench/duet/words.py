@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.engine.estimate import VERDICTS
-from bench.engine.schema import DuetRecord, Record
-from bench.engine.summary import MARK, MOST_ROWS, factor
+from torchduet.bench.plugin.closing_table import MARK, MOST_ROWS, factor
+from torchduet.bench.record.schema import DuetRecord, Record
+from torchduet.bench.record.statistics import VERDICTS
 
 LOOKED = "looked different, but "  # how the note of a case begins that was to be confirmed and was not
 

@@ -20,22 +20,22 @@ from typing import Any
 
 import torch
 
-from bench.duet.cores import free_children, keep, spread
-from bench.duet.order import COMPILER, restored
-from bench.duet.protocol import Channel, Message
-from bench.engine import pauses
-from bench.engine.case import Case, Family, workload_of
-from bench.engine.compile import compile_into
-from bench.engine.errors import describe
-from bench.engine.inputs import settle_allocator
-from bench.engine.measure import Stages
-from bench.engine.pace import LONG_CALL_SECONDS
-from bench.engine.rounds import undisturbed
-from bench.engine.run import Run, warm_up
-from bench.engine.task import SEED, CaseResult, Extras, Task
-from bench.engine.worker import apart
-from suites import data
-from suites.workload import COMPILED, SuiteError
+from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.cases.exchange import SEED, CaseResult, Extras, Task
+from torchduet.bench.duet.cores import free_children, keep, spread
+from torchduet.bench.duet.order import COMPILER, restored
+from torchduet.bench.duet.protocol import Channel, Message
+from torchduet.bench.host import suspension
+from torchduet.bench.timing.alternation import undisturbed
+from torchduet.bench.timing.dynamo import compile_into
+from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
+from torchduet.bench.timing.placements import settle_allocator
+from torchduet.bench.timing.timed_case import Run, warm_up
+from torchduet.bench.workers.family import Stages
+from torchduet.bench.workers.process import apart
+from torchduet.suites import data
+from torchduet.suites.workload import COMPILED, SuiteError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
@@ -48,7 +48,7 @@ def main(channel: Channel, log: str) -> None:
     apart(log)
     _end_with_server()
     free_children()
-    pauses.listen()
+    suspension.listen()
     try:
         _serve(channel)
     except (BrokenPipeError, ConnectionError):
@@ -133,7 +133,7 @@ class Timed:
         data.use(order["data"])
         settle_allocator()
         if order["profiled"] and any(case.mode in COMPILED for case in self.cases):
-            from bench.engine.profiling import name_fused_kernels
+            from torchduet.bench.passes.profiler import name_fused_kernels
 
             name_fused_kernels()
         try:
@@ -250,7 +250,7 @@ class Timed:
 
     def _profile(self, place: int, folder: str, extras: Extras) -> Message:
         """Call a case again under torch.profiler; its record, or the error."""
-        from bench.engine.profiling import profiled  # here, so that processes that only time do not have it
+        from torchduet.bench.passes.profiler import profiled  # here, so that processes that only time do not have it
 
         run = self._runs[place]
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from suites.workload import usable_cpus
+from torchduet.suites.workload import usable_cpus
 
 try:
     import resource

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bench.engine.nvml import READINGS, devices
-from bench.engine.schema import CLOCK_REASONS
+from torchduet.bench.host.nvml import READINGS, devices
+from torchduet.bench.record.schema import CLOCK_REASONS
 
 LOOK = {"reasons": READINGS["reasons"]}
 

@@ -10,8 +10,8 @@ from statistics import median
 from time import monotonic
 from typing import Any
 
-from bench.engine.nvml import COUNTERS, FACTS, READINGS, Device
-from bench.engine.schema import GpuRecord
+from torchduet.bench.host.nvml import COUNTERS, FACTS, READINGS, Device
+from torchduet.bench.record.schema import GpuRecord
 
 INTERVAL = 0.1  # seconds between samples
 MOST_SAMPLES = 4000  # then every second one is dropped, and the interval doubled

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine.case import Case
-from suites.workload import COMPILED, cores
+from torchduet.bench.cases.case import Case
+from torchduet.suites.workload import COMPILED, cores
 
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
 NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"

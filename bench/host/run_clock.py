@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from time import monotonic
 
-from bench.engine import pauses
-from bench.engine.progress import duration
-from bench.engine.schema import PassingRecord
+from torchduet.bench.host import suspension
+from torchduet.bench.plugin.progress import duration
+from torchduet.bench.record.schema import PassingRecord
 
 LEAST_STOPPED = 2.0  # seconds that a wait takes longer than asked for: no load of a machine makes it that late
 LEAST_SET = 1.0  # seconds: between two looks a clock that is only corrected for its drift changes by far less
@@ -17,7 +17,7 @@ MOST_NAMED = 3
 
 def since_boot() -> float:
     """Seconds of a clock that nobody sets, and that goes on while the machine is suspended."""
-    return monotonic() if pauses.CLOCKS is None else time.clock_gettime(pauses.CLOCKS[0])
+    return monotonic() if suspension.CLOCKS is None else time.clock_gettime(suspension.CLOCKS[0])
 
 
 class Passing:
@@ -37,7 +37,7 @@ class Passing:
     def __init__(
         self,
         now: Callable[[], float] = monotonic,
-        suspended: Callable[[], float] = pauses.suspended,
+        suspended: Callable[[], float] = suspension.suspended,
         wall: Callable[[], float] = time.time,
         boot: Callable[[], float] = since_boot,
     ) -> None:
@@ -67,7 +67,7 @@ class Passing:
 
     def _look(self) -> None:
         slept, offset = self._suspended(), self._wall() - self._boot()
-        if slept - self._slept >= pauses.LEAST_SUSPENDED:
+        if slept - self._slept >= suspension.LEAST_SUSPENDED:
             self.suspended += slept - self._slept
         if abs(offset - self._offset) >= LEAST_SET:
             self.clock_set.append(offset - self._offset)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
-from bench.engine.options import OptionError
-from bench.engine.progress import duration
+from torchduet.bench.plan.options import OptionError
+from torchduet.bench.plugin.progress import duration
 
 try:
     import fcntl

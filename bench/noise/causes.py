@@ -11,9 +11,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bench.engine.remedies import ELSEWHERE, GPU_CLOCKS, SLACK, STEADY_CLOCKS, UNSTOPPED, Remedy, one_less, room
-from bench.engine.schema import DISTURBED, GRADES, NOISY, QUIET
-from bench.engine.telemetry import Telemetry
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.noise.remedies import (
+    ELSEWHERE,
+    GPU_CLOCKS,
+    SLACK,
+    STEADY_CLOCKS,
+    UNSTOPPED,
+    Remedy,
+    one_less,
+    room,
+)
+from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET
 
 KINDS = ("stood still", "interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
 

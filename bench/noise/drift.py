@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from bench.engine.schema import PilotRecord
+from torchduet.bench.record.schema import PilotRecord
 
 WINDOW = 3  # placements
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from bench.engine.case import Case
-from bench.engine.drift import drift
-from bench.engine.noise import Figures
-from bench.engine.record import Outcome
-from bench.engine.task import CaseResult, FamilyResult
-from bench.engine.telemetry import Telemetry
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.noise.causes import Figures
+from torchduet.bench.noise.drift import drift
+from torchduet.bench.run.records import Outcome
 
 NO_GPU: Mapping[str, float] = {}  # one for all: thousands are kept
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.engine.noise import MOVED, Cause, Figures, graded, times, worst_first
-from bench.engine.remedies import ELSEWHERE
-from bench.engine.schema import DISTURBED, GRADES, NOISY, QUIET, NoiseRecord
+from torchduet.bench.noise.causes import MOVED, Cause, Figures, graded, times, worst_first
+from torchduet.bench.noise.remedies import ELSEWHERE
+from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, NoiseRecord
 
 AMONG = 0.2  # share of the families from which on the run as a whole is called so
 

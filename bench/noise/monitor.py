@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
-from bench.engine.abstain import leave_open, preempted
-from bench.engine.case import Case
-from bench.engine.conductor import WorkerError
-from bench.engine.drift import around, pilots_moved
-from bench.engine.gpus import Gpus
-from bench.engine.grades import case_record, run_record
-from bench.engine.noise import Cause, Figures, causes
-from bench.engine.record import Outcome
-from bench.engine.schema import NoiseRecord, PilotRecord
-from bench.engine.task import FamilyResult
-from bench.engine.telemetry import Telemetry
-from bench.engine.timed import Timed, timed
-from suites.workload import cores
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import FamilyResult
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.host.gpu_throttling import Gpus
+from torchduet.bench.noise.causes import Cause, Figures, causes
+from torchduet.bench.noise.drift import around, pilots_moved
+from torchduet.bench.noise.family_noise import Timed, timed
+from torchduet.bench.noise.grades import case_record, run_record
+from torchduet.bench.noise.withheld import leave_open, preempted
+from torchduet.bench.record.schema import NoiseRecord, PilotRecord
+from torchduet.bench.run.records import Outcome
+from torchduet.bench.workers.launcher import WorkerError
+from torchduet.suites.workload import cores
 
 PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
 PILOT_SECONDS = (0.03, 0.1)  # at the least and at the most, inside the worker that times them once
@@ -30,7 +30,7 @@ PILOT_INTERVAL = 10.0  # seconds: the slow stretches seen on shared machines las
 
 
 class Piloting(Protocol):
-    """What times the pilots: a :class:`bench.engine.conductor.Conductor`."""
+    """What times the pilots: a :class:`torchduet.bench.workers.launcher.Conductor`."""
 
     def pilots(self, threads: int, seconds: float) -> dict[str, float]:
         """Seconds per unit of each pilot."""

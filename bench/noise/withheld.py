@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bench.engine.noise import Cause, Figures, causes
-from bench.engine.record import Outcome
-from bench.engine.remedies import one_less
-from bench.engine.schema import DISTURBED
+from torchduet.bench.noise.causes import Cause, Figures, causes
+from torchduet.bench.noise.remedies import one_less
+from torchduet.bench.record.schema import DISTURBED
+from torchduet.bench.run.records import Outcome
 
 
 def preempted(figures: Figures) -> Cause | None:

@@ -6,17 +6,17 @@ import math
 import traceback
 from statistics import median
 
-from bench.engine.clock import CudaClock
-from bench.engine.energy import EnergyCounter, counter_for, joules_per_call
-from bench.engine.headroom import largest_batch
-from bench.engine.pace import LONG_CALL_SECONDS
-from bench.engine.passes import count_operators, peak_memory
-from bench.engine.pauses import moment, paused
-from bench.engine.precision import matmul_precision
-from bench.engine.run import Run
-from bench.engine.schema import EnergyRecord
-from bench.engine.task import CaseResult, Task
-from suites.workload import IMPLIED, Workload
+from torchduet.bench.cases.exchange import CaseResult, Task
+from torchduet.bench.host.suspension import moment, paused
+from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
+from torchduet.bench.passes.largest_batch import largest_batch
+from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
+from torchduet.bench.record.schema import EnergyRecord
+from torchduet.bench.timing.clock import CudaClock
+from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.timed_case import Run
+from torchduet.suites.workload import IMPLIED, Workload
 
 DELAYED_BLOCKS = 15
 BUSY_SECONDS = 0.03  # between two looks at the energy counter: looking takes a fraction of a millisecond

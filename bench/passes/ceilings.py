@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from bench.engine.clock import Clock, clock_for
-from bench.engine.precision import AUTOCAST_DTYPE, matmul_precision
-from bench.engine.schema import CeilingRecord
-from bench.engine.task import CeilingTask
+from torchduet.bench.cases.exchange import CeilingTask
+from torchduet.bench.record.schema import CeilingRecord
+from torchduet.bench.timing.clock import Clock, clock_for
+from torchduet.bench.timing.precision import AUTOCAST_DTYPE, matmul_precision
 
 PATTERN_SECONDS = 0.03
 PATTERNS = 36  # roughly how many are timed on a device

@@ -13,8 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, runtime_checkable
 
-from bench.engine.nvml import COUNTERS, devices
-from bench.engine.schema import EnergyRecord
+from torchduet.bench.host.nvml import COUNTERS, devices
+from torchduet.bench.record.schema import EnergyRecord
 
 WINDOW_SECONDS = 5.0
 LEAST_CHANGES = 10

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from bench.engine.case import Case
-from bench.engine.inputs import tensors_in
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import prepare
-from bench.engine.schema import HeadroomRecord
-from suites.workload import Workload
+from torchduet.bench.cases.case import Case
+from torchduet.bench.record.schema import HeadroomRecord
+from torchduet.bench.timing.callables import prepare
+from torchduet.bench.timing.placements import tensors_in
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.suites.workload import Workload
 
 AXIS = "batch"
 MOST_SECONDS = 20.0

@@ -9,7 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.engine.nvml import READINGS, devices
+from torchduet.bench.host.nvml import READINGS, devices
 
 NOT_WORK = ("profiler", "prim")  # namespaces of operators that compute nothing
 USED = {"memory_used_bytes": READINGS["memory_used_bytes"]}

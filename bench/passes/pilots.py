@@ -13,8 +13,8 @@ from time import perf_counter
 
 import torch
 
-from bench.engine.clock import CpuClock
-from bench.engine.task import PilotTask
+from torchduet.bench.cases.exchange import PilotTask
+from torchduet.bench.timing.clock import CpuClock
 
 SIDE = 128  # 3 · 128² float32 are 192 KiB: within the L2 of one core
 COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3 copies vary by factors on their own

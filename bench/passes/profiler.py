@@ -16,19 +16,19 @@ from time import perf_counter
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
 
-from bench.engine.errors import describe
-from bench.engine.inputs import settle_allocator
-from bench.engine.precision import matmul_precision
-from bench.engine.preparation import Preparation, Tell
-from bench.engine.profiled_loaders import loaders_observed
-from bench.engine.python_profile import available, sample
-from bench.engine.rounds import undisturbed
-from bench.engine.run import Run, warm_up
-from bench.engine.schema import PROFILED_CALL, ProfileRecord
-from bench.engine.task import Extras, Profiled, ProfileTask
-from bench.engine.telemetry import COUNTS_INTERRUPTIONS, interruptions
-from suites import data
-from suites.workload import COMPILED
+from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask
+from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, interruptions
+from torchduet.bench.passes.profiler_loaders import loaders_observed
+from torchduet.bench.passes.profiler_python import available, sample
+from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
+from torchduet.bench.timing.alternation import undisturbed
+from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.first_calls import Preparation, Tell
+from torchduet.bench.timing.placements import settle_allocator
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.timed_case import Run, warm_up
+from torchduet.suites import data
+from torchduet.suites.workload import COMPILED
 
 WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers
 ACTIVE_SECONDS = 0.25

@@ -14,7 +14,7 @@ import torch
 from torch.profiler import record_function
 from torch.utils.data import DataLoader, dataloader
 
-from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
+from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
 
 
 @dataclass

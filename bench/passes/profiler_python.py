@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.engine.schema import PythonFunction, PythonRecord
+from torchduet.bench.record.schema import PythonFunction, PythonRecord
 
 NEEDS = "--profile-python needs pyinstrument: pip install 'torchduet[profile-python]'"
 INTERVAL = 5e-4  # seconds between two looks

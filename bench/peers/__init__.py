@@ -1,4 +1,4 @@
 """Other benchmarking tools beside this one, on the same functions: identical copies and known slow-downs.
 
-``python -m bench.peers -o peers.json`` runs them all and writes the table; needs the extra ``peers``.
+``torchduet peers -o peers.json`` runs them all and writes the table; needs the extra ``peers``.
 """

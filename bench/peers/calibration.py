@@ -10,7 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.peers.cases import BASE, CHOSEN, SIDES, base_of, begin, inputs_of, with_turns
+from torchduet.bench.peers.cases import BASE, CHOSEN, SIDES, base_of, begin, inputs_of, with_turns
 
 ROUNDS = 400
 PROBE_TURNS = 10_000

@@ -1,7 +1,7 @@
 """What all tools time: built-in workloads, an identical copy of each, and copies slowed down by 3 % and 5 %.
 
 A file of workloads for ``--suite`` as well as a module that other tools' scripts import. How much work the
-slowed copies add was calibrated before (:mod:`bench.peers.calibration`), once for all tools.
+slowed copies add was calibrated before (:mod:`torchduet.bench.peers.calibration`), once for all tools.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from bench.engine.inputs import settle_allocator
-from suites import Suite
-from suites.registry import load
-from suites.workload import Size, SuiteError, Workload
+from torchduet import Suite
+from torchduet.bench.timing.placements import settle_allocator
+from torchduet.suites.registry import load
+from torchduet.suites.workload import Size, SuiteError, Workload
 
 SETTING = "TORCHDUET_PEERS"  # environment variable: the file with threads and turns
 BASE = "base"
@@ -58,7 +58,7 @@ def setting() -> Setting:
     """
     path = os.environ.get(SETTING)
     if path is None:
-        raise SuiteError(f"{SETTING} is not set: these cases are made by python -m bench.peers")
+        raise SuiteError(f"{SETTING} is not set: these cases are made by torchduet peers")
     found = json.loads(Path(path).read_text("utf-8"))
     return Setting(found["threads"], found["turns"])
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import quantiles
 from typing import Any
 
-from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson
-from bench.peers.cases import SIDES
-from bench.peers.trials import TOOLS
+from torchduet.bench.peers.cases import SIDES
+from torchduet.bench.peers.trials import TOOLS
+from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson
 
 INJECTED = [by for by in SIDES.values() if by > 1]
 ABOUT = """\

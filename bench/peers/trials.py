@@ -12,11 +12,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from bench.engine.files import write_json
-from bench.peers.cases import CHOSEN, SIDES
-from bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet
-from bench.peers.tools.place import Answer, Place
-from bench.selfcheck import neighbours
+from torchduet.bench.host.atomic_files import write_json
+from torchduet.bench.peers.cases import CHOSEN, SIDES
+from torchduet.bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet
+from torchduet.bench.peers.tools.place import Answer, Place
+from torchduet.bench.selfcheck.neighbours import neighbours
 
 SEED = "torchduet peers"
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
-from bench.engine.case import Family
-from bench.engine.estimate import MIN_PLACEMENTS
-from suites.workload import COMPILED
+from torchduet.bench.cases.case import Family
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.suites.workload import COMPILED
 
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed

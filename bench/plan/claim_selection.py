@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from bench.engine.case import Case
-from suites.claim import Comparison, Variant
-from suites.claims import CLAIMS, deciding
-from suites.workload import cores
+from torchduet.bench.cases.case import Case
+from torchduet.suites.claim import Comparison, Variant
+from torchduet.suites.claims import CLAIMS, deciding
+from torchduet.suites.workload import cores
 
 
 def wanted(marks: str) -> bool:

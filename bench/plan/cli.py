@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.engine import lock
-from bench.engine.budget import TIER_BUDGET
-from bench.engine.options import PROFILE_EXTRAS, Options, parse
-from bench.engine.twins import SLOWDOWNS
-from suites.registry import names
-from suites.workload import MODES, PRECISIONS
+from torchduet.bench.cases.copies import SLOWDOWNS
+from torchduet.bench.host import run_lock
+from torchduet.bench.plan.budget import TIER_BUDGET
+from torchduet.bench.plan.options import PROFILE_EXTRAS, Options, parse
+from torchduet.suites.registry import names
+from torchduet.suites.workload import MODES, PRECISIONS
 
 VALUES: tuple[tuple[str, str, str], ...] = (
     (
@@ -96,14 +96,14 @@ RESUME = (
 
 WHEN_BUSY = (
     "while another run is measuring on this machine: wait for its end (default), refuse, or go, which the record then "
-    f"says; runs know each other by the file torchduet.lock in the temporary folder, or {lock.VARIABLE}"
+    f"says; runs know each other by the file torchduet.lock in the temporary folder, or {run_lock.VARIABLE}"
 )
 
 
 def add_to(group: Any) -> None:
     """Declare them all in a group of pytest's options."""
     group.addoption("--resume", action="store_true", help=RESUME)
-    group.addoption("--when-busy", metavar="WHAT", default=lock.WAIT, help=WHEN_BUSY)
+    group.addoption("--when-busy", metavar="WHAT", default=run_lock.WAIT, help=WHEN_BUSY)
     for name, metavar, text in VALUES:
         group.addoption(name, metavar=metavar, default="quick" if name == "--tier" else None, help=text)
     group.addoption(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine.budget import TIER_BUDGET
-from bench.engine.twins import SLOWDOWNS
-from suites.workload import MODES, PRECISIONS, TIERS
+from torchduet.bench.cases.copies import SLOWDOWNS
+from torchduet.bench.plan.budget import TIER_BUDGET
+from torchduet.suites.workload import MODES, PRECISIONS, TIERS
 
 PROFILE_EXTRAS = ("stacks", "flops")
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engine.machine import busy_cores
-from bench.engine.options import OptionError
-from suites.registry import load
-from suites.workload import SuiteError, Unavailable, cores
+from torchduet.bench.host.machine import busy_cores
+from torchduet.bench.plan.options import OptionError
+from torchduet.suites.registry import load
+from torchduet.suites.workload import SuiteError, Unavailable, cores
 
 BUSY_SECONDS = 0.25
 
@@ -39,7 +39,7 @@ def check_data(source: str | None) -> str | None:
     """
     if source is None:
         return None
-    from suites import data
+    from torchduet.suites import data
 
     try:
         return data.check(source)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.engine.case import Case, Family, cases_of, group
-from bench.engine.claims import needed
-from bench.engine.machine import Machine
-from bench.engine.options import Options
-from suites.registry import load
-from suites.suite import Suite
+from torchduet.bench.cases.case import Case, Family, cases_of, group
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.plan.claim_selection import needed
+from torchduet.bench.plan.options import Options
+from torchduet.suites.registry import load
+from torchduet.suites.suite import Suite
 
 
 class Selection:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from bench.engine.case import Case, Family
-from bench.engine.task import CaseResult
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import CaseResult
 
 
 @dataclass

@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.engine.estimate import half_width
-from bench.engine.schema import QUIET, NoiseRecord, Record, SpeedupRecord
+from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
+from torchduet.bench.record.statistics import half_width
 
 KNOBS = ("device", "mode", "precision", "workers", "implementation", "reference")  # the order in which people ask
 MOST_ROWS = 40

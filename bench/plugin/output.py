@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from pytest_benchmark.utils import safe_dumps
 
-from bench.engine import lock, resume
-from bench.engine.files import write_whole
-from bench.engine.journal import JournalError, path_for
-from bench.engine.options import OptionError
-from bench.engine.session import Session
+from torchduet.bench.host import run_lock
+from torchduet.bench.host.atomic_files import write_whole
+from torchduet.bench.plan.options import OptionError
+from torchduet.bench.record.journal import JournalError, path_for
+from torchduet.bench.run import resume
+from torchduet.bench.run.session import Session
 
 
 def check(config: pytest.Config, run: Path | None, *, duet: bool) -> None:
@@ -38,10 +39,10 @@ def alone(config: pytest.Config) -> list[str]:
     Raises:
         OptionError: one is, and this one is not to wait.
     """
-    what = lock.parse(config.getoption("when_busy"))
+    what = run_lock.parse(config.getoption("when_busy"))
     if config.option.collectonly or config.getoption("benchmark_disable", False):
         return []
-    taken = lock.Lock(lock.place())
+    taken = run_lock.Lock(run_lock.place())
     config.add_cleanup(taken.free)
     warning = taken.take(what, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
     return [] if warning is None else [warning]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.engine.progress import ProgressLine
-from bench.engine.session import Session
+from torchduet.bench.plugin.progress import ProgressLine
+from torchduet.bench.run.session import Session
 
 
 def forget_stages(config: pytest.Config) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.engine.schema import JOURNAL
+from torchduet.bench.record.schema import JOURNAL
 
 try:
     import fcntl

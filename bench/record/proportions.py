@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from statistics import NormalDist
 
-from bench.engine.estimate import CONFIDENCE
+from torchduet.bench.record.statistics import CONFIDENCE
 
 BOUNDS_CONFIDENCE = 0.95
 POWER = 0.95

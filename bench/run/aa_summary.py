@@ -15,12 +15,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
-from bench.engine.case import Case
-from bench.engine.estimate import CONFIDENCE, half_width, speedup
-from bench.engine.files import write_json
-from bench.engine.rates import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
-from bench.engine.schema import KINDS, KindRecord, RateRecord, RatesRecord, Record, SelfCheckRecord, TrialRecord
-from bench.engine.task import CaseResult
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.host.atomic_files import write_json
+from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
+from torchduet.bench.record.schema import (
+    KINDS,
+    KindRecord,
+    RateRecord,
+    RatesRecord,
+    Record,
+    SelfCheckRecord,
+    TrialRecord,
+)
+from torchduet.bench.record.statistics import CONFIDENCE, half_width, speedup
 
 THRESHOLD = 0.01
 NARROW = 0.01

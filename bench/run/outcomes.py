@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 
-from bench.engine.case import Case
-from bench.engine.journal import Journal, Place
-from bench.engine.record import Outcome, Skip
-from bench.engine.schema import NotMeasured
+from torchduet.bench.cases.case import Case
+from torchduet.bench.record.journal import Journal, Place
+from torchduet.bench.record.schema import NotMeasured
+from torchduet.bench.run.records import Outcome, Skip
 
 
 def outcome_entry(case: Case, outcome: Outcome) -> dict[str, object]:

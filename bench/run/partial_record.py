@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.engine.journal import Content, Entry
-from bench.engine.outcomes import outcome_of
-from bench.engine.passing import words
-from bench.engine.record import highest
-from bench.engine.resume import finished
-from bench.engine.schema import KEY
-from bench.engine.timed import Timed
-from bench.engine.watch import noise_of
+from torchduet.bench.host.run_clock import words
+from torchduet.bench.noise.family_noise import Timed
+from torchduet.bench.noise.monitor import noise_of
+from torchduet.bench.record.journal import Content, Entry
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.run.outcomes import outcome_of
+from torchduet.bench.run.records import highest
+from torchduet.bench.run.resume import finished
 
 STAGES = ("compiling", "timed", "checking", "warming")
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.engine import python_profile
-from bench.engine.case import Case, Family
-from bench.engine.conductor import Conductor, WorkerError
-from bench.engine.options import OptionError, Options
-from bench.engine.schema import ProfileRecord, Record
-from bench.engine.task import Extras, Profiled, ProfileTask, Task
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask, Task
+from torchduet.bench.passes import profiler_python
+from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.record.schema import ProfileRecord, Record
+from torchduet.bench.workers.launcher import Conductor, WorkerError
 
 ALL, SLOWEST = "all", "slowest:"
 
@@ -61,8 +61,8 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
     """
     if options.profile is None:
         return None
-    if options.profile_python and not python_profile.available():
-        raise OptionError(python_profile.NEEDS)
+    if options.profile_python and not profiler_python.available():
+        raise OptionError(profiler_python.NEEDS)
     beside = run.parent if run else Path()
     folder = Path(options.trace_dir) if options.trace_dir else beside / f"{run.stem if run else 'profile'}-traces"
     try:

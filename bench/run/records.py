@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
 
-from bench.engine import self_check
-from bench.engine.case import KNOBS, Case, Family
-from bench.engine.estimate import THRESHOLD, seconds_per_call, speedup
-from bench.engine.schema import (
+from torchduet.bench.cases.case import KNOBS, Case, Family
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult
+from torchduet.bench.record.schema import (
     SCHEMA,
     CeilingRecord,
     CostRecord,
@@ -21,8 +20,9 @@ from bench.engine.schema import (
     TimingRecord,
     TrialRecord,
 )
-from bench.engine.task import CaseResult, FamilyResult
-from suites.workload import Workload
+from torchduet.bench.record.statistics import THRESHOLD, seconds_per_call, speedup
+from torchduet.bench.run import aa_summary
+from torchduet.suites.workload import Workload
 
 SIGNIFICANT = 6
 LAUNCH_BOUND_SHARE = 0.9
@@ -133,7 +133,7 @@ def with_extras(record: Record, result: CaseResult) -> Record:
 def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[TrialRecord]:
     """What the copies of a case came to, where there are any."""
     return [
-        self_check.trial(twin, results[case], results[twin])
+        aa_summary.trial(twin, results[case], results[twin])
         for twin in family.cases
         if twin.twin and twin.original == case and results[twin].blocks and not results[twin].error
     ]

@@ -15,19 +15,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.engine import run_record
-from bench.engine.case import Case, Family
-from bench.engine.journal import Content, Entry, Journal, JournalError, path_for, set_aside
-from bench.engine.outcomes import outcome_entry, outcome_of
-from bench.engine.record import Outcome, highest
-from bench.engine.schema import ResumedRecord
-from bench.engine.timed import Timed
-from suites.registry import names
+from torchduet import bench, suites
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.noise.family_noise import Timed
+from torchduet.bench.record.journal import Content, Entry, Journal, JournalError, path_for, set_aside
+from torchduet.bench.record.schema import ResumedRecord
+from torchduet.bench.run import run_record
+from torchduet.bench.run.outcomes import outcome_entry, outcome_of
+from torchduet.bench.run.records import Outcome, highest
+from torchduet.suites.registry import names
 
 if TYPE_CHECKING:
-    from bench.engine.state import State
+    from torchduet.bench.run.state import State
 
-ROOT = Path(__file__).parents[2]
+FOLDERS = {"bench": Path(bench.__file__).parent, "suites": Path(suites.__file__).parent}
 PACKAGES = ("torchduet", "numpy", "torch")
 MEMORY_TOLERANCE = 0.01  # the kernel keeps another amount for itself at each start
 MOST_NAMED = 5
@@ -111,10 +112,10 @@ def identity(session: State) -> dict[str, dict[str, Any]]:
     }
 
 
-def sources(suites: Iterable[str]) -> dict[str, str]:
+def sources(chosen: Iterable[str]) -> dict[str, str]:
     """What the cases and their timing are made of → a digest of it."""
-    found = {folder: _digest(sorted((ROOT / folder).rglob("*.py"))) for folder in ("bench", "suites")}
-    return found | {name: _digest([Path(name)]) for name in suites if name not in names()}
+    found = {name: _digest(sorted(folder.rglob("*.py"))) for name, folder in FOLDERS.items()}
+    return found | {name: _digest([Path(name)]) for name in chosen if name not in names()}
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -6,12 +6,12 @@ from importlib import metadata
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench.engine.passing import words
-from bench.engine.record import Skip
-from bench.engine.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
+from torchduet.bench.host.run_clock import words
+from torchduet.bench.record.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
+from torchduet.bench.run.records import Skip
 
 if TYPE_CHECKING:
-    from bench.engine.state import State
+    from torchduet.bench.run.state import State
 
 
 def about(session: State) -> RunRecord:

@@ -8,26 +8,26 @@ from dataclasses import dataclass, replace
 from statistics import median
 from time import monotonic
 
-from bench.engine import self_check
-from bench.engine.budget import LEAST_SECONDS, Budget, enough_for
-from bench.engine.case import Case, Family, workload_of
-from bench.engine.conductor import StoppedError, WorkerError
-from bench.engine.energy import ENERGY_SECONDS
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.journal import Place
-from bench.engine.profile_pass import Profiling, profile_all
-from bench.engine.record import Outcome, Skip, highest, records
-from bench.engine.resume import Spent, family_entry
-from bench.engine.run_record import run_record
-from bench.engine.schema import Record, RunRecord, SelfCheckRecord
-from bench.engine.slowness import too_slow
-from bench.engine.state import State
-from bench.engine.stopping import INTERRUPTED
-from bench.engine.task import Task
-from bench.engine.timed import Timed
-from bench.engine.twins import with_twins
-from bench.engine.worker import Progress
-from suites.workload import COMPILED
+from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.cases.copies import with_twins
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.noise.family_noise import Timed
+from torchduet.bench.passes.energy import ENERGY_SECONDS
+from torchduet.bench.plan.budget import LEAST_SECONDS, Budget, enough_for
+from torchduet.bench.plan.too_slow import too_slow
+from torchduet.bench.record.journal import Place
+from torchduet.bench.record.schema import Record, RunRecord, SelfCheckRecord
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.run import aa_summary
+from torchduet.bench.run.profile_selection import Profiling, profile_all
+from torchduet.bench.run.records import Outcome, Skip, highest, records
+from torchduet.bench.run.resume import Spent, family_entry
+from torchduet.bench.run.run_record import run_record
+from torchduet.bench.run.state import State
+from torchduet.bench.timing.stopping import INTERRUPTED
+from torchduet.bench.workers.launcher import StoppedError, WorkerError
+from torchduet.bench.workers.process import Progress
+from torchduet.suites.workload import COMPILED
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MOST_CEILING_SECONDS = 1.5
@@ -36,7 +36,7 @@ MOST_DEATHS = 3  # of workers, of as many workloads, until the run stops with wh
 
 @dataclass
 class Session(State):
-    """One ``pytest bench/``; for its arguments see :class:`bench.engine.state.State`."""
+    """One ``pytest bench/``; for its arguments see :class:`torchduet.bench.run.state.State`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -269,22 +269,22 @@ class Session(State):
     def check_itself(self) -> list[str]:
         """``--aa``: keep the figures for later runs, and say them."""
         found = self._self_check()
-        said = self_check.lines(found)
+        said = aa_summary.lines(found)
         try:
-            self_check.keep(found)
+            aa_summary.keep(found)
         except OSError as error:
             said.append(f"warning: these figures are not kept for later runs: {error}")
         return said
 
     def _self_check(self) -> SelfCheckRecord:
         started = self.started.isoformat(timespec="seconds")
-        return self_check.summary(self.records(), measured=started, machine=self.machine.facts(), threads=self.threads)
+        return aa_summary.summary(self.records(), measured=started, machine=self.machine.facts(), threads=self.threads)
 
     def _last_self_check(self) -> SelfCheckRecord | None:
         if self.options.self_check:
             return self._self_check()
         try:
-            return self_check.last(self.machine.facts(), self.threads)
+            return aa_summary.last(self.machine.facts(), self.threads)
         except ValueError as error:
             self.warnings.append(str(error))
             return None

@@ -8,26 +8,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
-from bench.engine.budget import Budget
-from bench.engine.case import Family
-from bench.engine.conductor import Conductor
-from bench.engine.gpus import Gpus
-from bench.engine.interrupt import Interruption
-from bench.engine.journal import Entry, Journal, Place
-from bench.engine.machine import Machine
-from bench.engine.options import Options
-from bench.engine.outcomes import Outcomes
-from bench.engine.passing import Passing
-from bench.engine.profile_pass import Profiling
-from bench.engine.progress import duration
-from bench.engine.record import Skip
-from bench.engine.resume import Spent
-from bench.engine.schema import CeilingRecord, Record, ResumedRecord
-from bench.engine.selection import Selection
-from bench.engine.slowness import Slowness
-from bench.engine.timeline import Timeline
-from bench.engine.watch import Watch
-from suites.workload import cores
+from torchduet.bench.cases.case import Family
+from torchduet.bench.host.gpu_throttling import Gpus
+from torchduet.bench.host.gpu_timeline import Timeline
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.host.signals import Interruption
+from torchduet.bench.noise.monitor import Watch
+from torchduet.bench.plan.budget import Budget
+from torchduet.bench.plan.options import Options
+from torchduet.bench.plan.selection import Selection
+from torchduet.bench.plan.too_slow import Slowness
+from torchduet.bench.plugin.progress import duration
+from torchduet.bench.record.journal import Entry, Journal, Place
+from torchduet.bench.record.schema import CeilingRecord, Record, ResumedRecord
+from torchduet.bench.run.outcomes import Outcomes
+from torchduet.bench.run.profile_selection import Profiling
+from torchduet.bench.run.records import Skip
+from torchduet.bench.run.resume import Spent
+from torchduet.bench.workers.launcher import Conductor
+from torchduet.suites.workload import cores
 
 
 @dataclass

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from bench.engine.schema import KEY
+from torchduet import bench
+from torchduet.bench.record.schema import KEY
 
+BENCH = str(Path(bench.__file__).parent)
 Seconds = dict[str, float]  # case's id → per call
 
 
@@ -35,7 +37,7 @@ def run_pairs(folder: Path, pairs: int, arguments: Sequence[str]) -> Iterator[tu
     for number in range(1, pairs + 1):
         both = {option: folder / f"{name}-{number}.json" for option, name in (("", "plain"), ("--profile", "profiled"))}
         for option in rng.sample(list(both), 2):
-            command = [sys.executable, "-m", "pytest", "bench/", "-q", "--benchmark-quiet", *arguments]
+            command = [sys.executable, "-m", "pytest", BENCH, "-q", "--benchmark-quiet", *arguments]
             done = subprocess.run(
                 [*command, "--benchmark-json", str(both[option]), *filter(None, [option])],
                 capture_output=True,
@@ -48,12 +50,12 @@ def run_pairs(folder: Path, pairs: int, arguments: Sequence[str]) -> Iterator[tu
 
 
 def verdict(base: Path, new: Path) -> str:
-    """What ``python -m reports compare`` says of two runs, its first line.
+    """What ``torchduet compare`` says of two runs, its first line.
 
     Raises:
         RunFailed: they cannot be compared.
     """
-    command = [sys.executable, "-m", "reports", "compare", str(base), str(new)]
+    command = [sys.executable, "-m", "torchduet", "compare", str(base), str(new)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RunFailed(done.stderr.strip())

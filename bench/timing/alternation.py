@@ -12,13 +12,20 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.engine.case import Case
-from bench.engine.clock import Block, median_block
-from bench.engine.estimate import seconds_per_call, speedup
-from bench.engine.pace import LED_IN_BELOW, LONG_CALL_SECONDS, PLACEMENT_OVERDRAFT, Plan, round_seconds, set_block
-from bench.engine.pauses import MOST_AGAIN, awake
-from bench.engine.run import WINDOW, Run
-from bench.engine.stopping import Stopping
+from torchduet.bench.cases.case import Case
+from torchduet.bench.host.suspension import MOST_AGAIN, awake
+from torchduet.bench.record.statistics import seconds_per_call, speedup
+from torchduet.bench.timing.clock import Block, median_block
+from torchduet.bench.timing.pacing import (
+    LED_IN_BELOW,
+    LONG_CALL_SECONDS,
+    PLACEMENT_OVERDRAFT,
+    Plan,
+    round_seconds,
+    set_block,
+)
+from torchduet.bench.timing.stopping import Stopping
+from torchduet.bench.timing.timed_case import WINDOW, Run
 
 SIMILAR = 1.25
 MAY_BE_LED_IN = 2.0

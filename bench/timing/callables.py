@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from bench.engine.case import Case
-from bench.engine.compile import CompiledModel, own_code
-from bench.engine.graph import Captured, step_by_step
-from bench.engine.precision import autocast_factory, scaler_for
-from suites.workload import Implementation, Meter, SuiteError, Unavailable, Workload
+from torchduet.bench.cases.case import Case
+from torchduet.bench.timing.cuda_graph import Captured, step_by_step
+from torchduet.bench.timing.dynamo import CompiledModel, own_code
+from torchduet.bench.timing.precision import autocast_factory, scaler_for
+from torchduet.suites.workload import Implementation, Meter, SuiteError, Unavailable, Workload
 
 SPECIAL = frozenset({"autocast", "scaler", "workers", "seed", "meter"})
 NOT_COMPILED = frozenset({"seed", "meter"})  # they change with every call

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.engine.inputs import tensors_in, to_reference
-from bench.engine.precision import TOLERANCE
-from bench.engine.schema import CheckRecord
-from suites.workload import Workload
+from torchduet.bench.record.schema import CheckRecord
+from torchduet.bench.timing.placements import tensors_in, to_reference
+from torchduet.bench.timing.precision import TOLERANCE
+from torchduet.suites.workload import Workload
 
 
 class CheckError(Exception):

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.engine.caches import last_level_bytes
-from bench.engine.slowdown import seconds_per_cycle, sleep
-from bench.engine.telemetry import interruptions
+from torchduet.bench.host.counters import interruptions
+from torchduet.bench.host.cpu_cache import last_level_bytes
+from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
 
 DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
 LEAST_DELAY, MOST_DELAY = 20e-6, 10e-3

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from bench.engine.schema import CompileRecord, GraphBreak
+from torchduet.bench.record.schema import CompileRecord, GraphBreak
 
 TORCH = str(Path(torch.__file__).parent)
-ENGINE = str(Path(__file__).parent)
+OURS = str(Path(__file__).parents[1])  # the folder of torchduet.bench
 
 
 def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,7 +107,7 @@ def _places(reason: str) -> list[str]:
     for one in _reasons():
         if _first_line(one.reason) != reason:
             continue
-        frames = [frame for frame in one.user_stack if not frame.filename.startswith((TORCH, ENGINE))]
+        frames = [frame for frame in one.user_stack if not frame.filename.startswith((TORCH, OURS))]
         if frames:
             found[f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line or ''}".rstrip(": ")] = None
     return list(found)

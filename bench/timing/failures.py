@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from bench.engine.check import CheckError
+from torchduet.bench.timing.check import CheckError
 
 
 def describe(error: BaseException, source: str) -> str:

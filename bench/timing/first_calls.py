@@ -12,21 +12,21 @@ from typing import Any
 
 import torch
 
-from bench.engine.case import Case, workload_of
-from bench.engine.check import CheckError, check, observed, poison, reference_result
-from bench.engine.clock import Clock, clock_for
-from bench.engine.compile import CompileWatch, cold_cache
-from bench.engine.errors import describe, free_device_memory, unusable
-from bench.engine.graph import CaptureError, skipped_graphs
-from bench.engine.inputs import Placements
-from bench.engine.passes import context_bytes
-from bench.engine.pauses import awake, moment, paused
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import Prepared, in_float64, prepare
-from bench.engine.run import Run
-from bench.engine.schema import FirstCallRecord
-from bench.engine.task import SEED, CaseResult, Task
-from suites.workload import COMPILED, IMPLIED, Unavailable
+from torchduet.bench.cases.case import Case, workload_of
+from torchduet.bench.cases.exchange import SEED, CaseResult, Task
+from torchduet.bench.host.suspension import awake, moment, paused
+from torchduet.bench.passes.operators_and_memory import context_bytes
+from torchduet.bench.record.schema import FirstCallRecord
+from torchduet.bench.timing.callables import Prepared, in_float64, prepare
+from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
+from torchduet.bench.timing.clock import Clock, clock_for
+from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
+from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
+from torchduet.bench.timing.failures import describe, free_device_memory, unusable
+from torchduet.bench.timing.placements import Placements
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.timed_case import Run
+from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
 SCALING_CALLS = 10  # each halves the factor

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.stopping import MAX_PLACEMENTS
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.timing.stopping import MAX_PLACEMENTS
 
 BLOCK_SECONDS = 2e-4
 LEAD_IN_SECONDS = 5e-5
@@ -27,7 +27,7 @@ PLACEMENT_OVERDRAFT = 3.0
 
 
 class Paced(Protocol):
-    """What is timed in blocks; :class:`bench.engine.run.Run` is."""
+    """What is timed in blocks; :class:`torchduet.bench.timing.timed_case.Run` is."""
 
     calls: int  # per block
     cold: bool  # each call finds the cache full of something else

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.pauses import awake
+from torchduet.bench.host.suspension import awake
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
 
 TARGET_HALF_WIDTH = 0.01
 LARGE_EFFECT_HALF_WIDTH = 0.02

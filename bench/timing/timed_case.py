@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
 
-from bench.engine import children, pauses
-from bench.engine.clock import Block, Clock
-from bench.engine.graph import newest_first
-from bench.engine.idle import idle
-from bench.engine.pace import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import Prepared
-from bench.engine.slowdown import kernel, spin
-from bench.engine.task import Interruptions, LeftOut
-from suites.workload import IMPLIED
+from torchduet.bench.cases.exchange import Interruptions, LeftOut
+from torchduet.bench.host import child_processes, suspension
+from torchduet.bench.host.thread_sleep import idle
+from torchduet.bench.timing.callables import Prepared
+from torchduet.bench.timing.clock import Block, Clock
+from torchduet.bench.timing.cuda_graph import newest_first
+from torchduet.bench.timing.pacing import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.slowdown import kernel, spin
+from torchduet.suites.workload import IMPLIED
 
 WINDOW = 5
 MOST_COLD_CALLS = 10
@@ -49,7 +49,7 @@ class Run:
     flushing: float = 0.0  # seconds that this took in the last block
     forks: bool = False  # its calls start processes that end with them
     rests: bool = False  # its calls leave the cores idle for a while
-    ended: float = field(default_factory=children.ended)  # this process's children, as of its last call
+    ended: float = field(default_factory=child_processes.ended)  # this process's children, as of its last call
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -63,10 +63,10 @@ class Run:
         they go untimed: otherwise those of which fewer fit into a block would seem slower. So does the first
         call after processes that another case started.
         """
-        before, ended = pauses.moment(), children.ended()
+        before, ended = suspension.moment(), child_processes.ended()
         block = self._block()
-        stood_still = pauses.paused(before)
-        self.ended = children.ended()
+        stood_still = suspension.paused(before)
+        self.ended = child_processes.ended()
         self.forks = self.ended != ended
         return replace(block, paused=stood_still) if stood_still else block
 
@@ -89,7 +89,7 @@ class Run:
         5 training steps without workers took 8.6 ms after those with two workers, else 6.5 ms (2-core VM). A case that
         has processes itself would write nothing for long; a long call is not made for nothing.
         """
-        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and children.ended() != self.ended)
+        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and child_processes.ended() != self.ended)
 
     @property
     def round_seconds(self) -> float:
@@ -108,7 +108,7 @@ class Run:
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
-            self.ended = children.ended()
+            self.ended = child_processes.ended()
             return result
 
     def settle(self) -> None:
@@ -173,7 +173,7 @@ def warm_up(run: Run, seconds: float) -> None:
     one is enough: the check has made another before. A case on the CPU rests if its thread slept for 2 ms
     and a tenth of the time in each of the last blocks, up to five.
     """
-    deadline = pauses.awake() + seconds
+    deadline = suspension.awake() + seconds
     windows: list[float] = []
     while True:
         blocks, rests = [], []
@@ -186,14 +186,14 @@ def warm_up(run: Run, seconds: float) -> None:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.most_calls)
                 break
-            if block.wall >= LONG_CALL_SECONDS or pauses.awake() >= deadline:
-                deadline = pauses.awake()
+            if block.wall >= LONG_CALL_SECONDS or suspension.awake() >= deadline:
+                deadline = suspension.awake()
                 break
         else:
             windows.append(median(blocks))
             if len(windows) >= 2 and windows[-1] >= STILL_FALLING * windows[-2]:
                 break
-        if pauses.awake() >= deadline:
+        if suspension.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
     run.rests = all(rests) and run.prepared.case.device == "cpu"

@@ -8,7 +8,7 @@ import signal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from bench.engine import worker
+from torchduet.bench.workers import process
 
 MOST_LOG_BYTES = 2**26
 
@@ -36,7 +36,7 @@ def ending(exitcode: int | None) -> str:
 
 def printed(log: Path) -> str:
     """A worker's last output behind the reason why it ended; empty if it printed nothing."""
-    lines = worker.last_lines(log)
+    lines = process.last_lines(log)
     return f"\nIts last output:\n{lines}" if lines else ""
 
 

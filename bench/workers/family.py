@@ -8,22 +8,22 @@ from statistics import median
 
 import torch
 
-from bench.engine.afterwards import passes
-from bench.engine.check import has_nan, observed
-from bench.engine.errors import describe, unusable
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.inputs import settle_allocator
-from bench.engine.pace import OVERDRAFT, leave_out_too_slow, set_pace, too_slow, wake_seconds
-from bench.engine.pauses import awake
-from bench.engine.preparation import NO_ORIGINAL, Preparation, Tell
-from bench.engine.rounds import Alternation, align_blocks, stay_busy, undisturbed
-from bench.engine.run import Run, slow_down, warm_up
-from bench.engine.stopping import INTERRUPTED, Stopping
-from bench.engine.task import FamilyResult, Task
-from bench.engine.telemetry import COUNTS_INTERRUPTIONS, Gauge, Telemetry
-from bench.engine.worker import ASKED_TO_STOP
-from suites import data
-from suites.workload import COMPILED
+from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge, Telemetry
+from torchduet.bench.host.suspension import awake
+from torchduet.bench.passes.after_timing import passes
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.timing.alternation import Alternation, align_blocks, stay_busy, undisturbed
+from torchduet.bench.timing.check import has_nan, observed
+from torchduet.bench.timing.failures import describe, unusable
+from torchduet.bench.timing.first_calls import NO_ORIGINAL, Preparation, Tell
+from torchduet.bench.timing.pacing import OVERDRAFT, leave_out_too_slow, set_pace, too_slow, wake_seconds
+from torchduet.bench.timing.placements import settle_allocator
+from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
+from torchduet.bench.timing.timed_case import Run, slow_down, warm_up
+from torchduet.bench.workers.process import ASKED_TO_STOP
+from torchduet.suites import data
+from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15

@@ -15,15 +15,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from bench.engine import worker
-from bench.engine.ending import end, ending, keep_short, printed
-from bench.engine.folder import RunFolder
-from bench.engine.inbox import GarbageError, Inbox
-from bench.engine.job_control import JobControl
-from bench.engine.machine import Machine
-from bench.engine.passing import Passing
-from bench.engine.schema import CeilingRecord
-from bench.engine.task import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
+from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
+from torchduet.bench.host.job_control import JobControl
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.host.temporary import RunFolder
+from torchduet.bench.record.schema import CeilingRecord
+from torchduet.bench.workers import process
+from torchduet.bench.workers.exit_reason import end, ending, keep_short, printed
+from torchduet.bench.workers.inbox import GarbageError, Inbox
 
 SILENT_SECONDS = 600.0
 LEAST_SILENT_SECONDS = 180.0
@@ -31,7 +31,7 @@ GRACE_SECONDS = 6.0  # for what is being timed, when the run is to end: a CI's S
 POLL_SECONDS = 0.2
 LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
 
-Listen = Callable[[worker.Progress], None]
+Listen = Callable[[process.Progress], None]
 
 
 class WorkerError(Exception):
@@ -91,7 +91,7 @@ class Conductor:
         self._running = True
         from multiprocessing import forkserver
 
-        self._context.set_forkserver_preload(["bench.engine.preload"])
+        self._context.set_forkserver_preload(["torchduet.bench.workers.preload"])
         with _environment(self._for_workers(compiler=compiler)):
             forkserver.ensure_running()
 
@@ -116,7 +116,7 @@ class Conductor:
                 prepare for is not known yet.
         """
         context = multiprocessing.get_context("spawn") if apart else self._context
-        answer = self._run(worker.describe_machine, None, lambda _: None, context)
+        answer = self._run(process.describe_machine, None, lambda _: None, context)
         assert isinstance(answer, Machine)
         return answer
 
@@ -129,7 +129,7 @@ class Conductor:
             WorkerError: the worker gave no answer.
         """
         task = CeilingTask(tuple(devices), tuple(precisions), threads, seconds)
-        answer = self._run(worker.measure_ceilings, task, lambda _: None)
+        answer = self._run(process.measure_ceilings, task, lambda _: None)
         assert isinstance(answer, list)
         return answer
 
@@ -139,7 +139,7 @@ class Conductor:
         Raises:
             WorkerError: the worker gave no answer.
         """
-        answer = self._run(worker.measure_pilots, PilotTask(threads, seconds), lambda _: None)
+        answer = self._run(process.measure_pilots, PilotTask(threads, seconds), lambda _: None)
         assert isinstance(answer, dict)
         return answer
 
@@ -173,7 +173,7 @@ class Conductor:
             WorkerError: the worker gave no answer.
         """
         with self._scratch() as folder:
-            answer = self._run(worker.profile_family, replace(job, task=replace(job.task, folder=folder)), listen)
+            answer = self._run(process.profile_family, replace(job, task=replace(job.task, folder=folder)), listen)
         assert isinstance(answer, Profiled)
         return answer
 
@@ -182,7 +182,7 @@ class Conductor:
 
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with self._scratch() as folder:
-            answer = self._run(worker.measure_family, replace(task, folder=folder), listen)
+            answer = self._run(process.measure_family, replace(task, folder=folder), listen)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
         return answer
@@ -195,19 +195,19 @@ class Conductor:
         log = Path(self._folder.name) / f"worker-{self._workers}.log"
         ours, theirs = context.Pipe(duplex=False)
         heard, orders = context.Pipe(duplex=False)
-        process = context.Process(  # type: ignore[attr-defined]
-            target=worker.main, args=(job, argument, theirs, heard, str(log)), daemon=False
+        child = context.Process(  # type: ignore[attr-defined]
+            target=process.main, args=(job, argument, theirs, heard, str(log)), daemon=False
         )
         try:
             with _environment(self._environment):
-                process.start()
-            self.job_control.group = process.pid
+                child.start()
+            self.job_control.group = child.pid
             theirs.close()
             heard.close()
-            answer = self._listen(process, Inbox(ours), orders, listen, log)
+            answer = self._listen(child, Inbox(ours), orders, listen, log)
         finally:
             self.job_control.group = None
-            end(process)
+            end(child)
             for connection in (ours, theirs, heard, orders):
                 connection.close()
         if answer.error is not None:
@@ -215,25 +215,25 @@ class Conductor:
         return answer.value
 
     def _listen(
-        self, process: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path
-    ) -> worker.Answer:
+        self, child: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path
+    ) -> process.Answer:
         silent, asked, timing = 0.0, 0.0, False
         while True:
             began = monotonic()
             try:
                 message = inbox.receive(POLL_SECONDS)
             except EOFError:
-                process.join(5)
-                raise WorkerError(f"the worker {ending(process.exitcode)}{printed(log)}") from None
+                child.join(5)
+                raise WorkerError(f"the worker {ending(child.exitcode)}{printed(log)}") from None
             except GarbageError as error:
                 raise WorkerError(
                     f"the worker sent what is no message ({error}) and was killed{printed(log)}"
                 ) from None
             # Of the time for which this process was stopped nothing is heard, whatever was said.
             silent += self._passing.waited(POLL_SECONDS, monotonic() - began)
-            if isinstance(message, worker.Answer):
+            if isinstance(message, process.Answer):
                 return message
-            if isinstance(message, worker.Progress):
+            if isinstance(message, process.Progress):
                 silent, timing = 0.0, timing or message.fraction > 0
                 listen(message)
             elif message is not None:
@@ -268,7 +268,7 @@ def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
     return {
         "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
         "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
-        worker.PRELOAD_COMPILER: "1" if compiler else "0",
+        process.PRELOAD_COMPILER: "1" if compiler else "0",
     }
 
 

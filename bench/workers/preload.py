@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import torch
 import torch._dynamo.utils
 
-import bench.engine.measure  # noqa: F401
-from bench.engine.worker import PRELOAD_COMPILER
+import torchduet.bench.workers.family  # noqa: F401
+from torchduet.bench.workers.process import PRELOAD_COMPILER
 
 COMPILER_MODULES = (
     "torch._dynamo",

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench.engine import pauses
+from torchduet.bench.host import suspension
 
 ASKED_TO_STOP = threading.Event()  # the run is to end: what is being timed is finished with what there is
 PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
@@ -46,7 +46,7 @@ class Answer:
 def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:
     """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
     apart(log)
-    pauses.listen()
+    suspension.listen()
     threading.Thread(target=_heed_parent, args=(orders,), daemon=True).start()
 
     def tell(what: str, fraction: float) -> None:
@@ -98,32 +98,32 @@ def _heed_parent(orders: Connection) -> None:
 
 
 def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: measure a :class:`bench.engine.measure.Task`."""
-    import bench.engine.preload  # noqa: F401 - done already, unless this worker was not forked
-    from bench.engine.measure import measure
+    """Job: measure a :class:`torchduet.bench.workers.family.Task`."""
+    import torchduet.bench.workers.preload  # noqa: F401 - done already, unless this worker was not forked
+    from torchduet.bench.workers.family import measure
 
     return measure(task, tell)
 
 
 def profile_family(job: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: profile what a :class:`bench.engine.task.ProfileTask` names."""
-    import bench.engine.preload  # noqa: F401 - done already, unless this worker was not forked
-    from bench.engine import profiling
+    """Job: profile what a :class:`torchduet.bench.cases.exchange.ProfileTask` names."""
+    import torchduet.bench.workers.preload  # noqa: F401 - done already, unless this worker was not forked
+    from torchduet.bench.passes import profiler
 
-    return profiling.profile_family(job, tell)
+    return profiler.profile_family(job, tell)
 
 
 def measure_ceilings(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: the best that the machine does; takes a :class:`bench.engine.task.CeilingTask`."""
-    from bench.engine import ceilings
+    """Job: the best that the machine does; takes a :class:`torchduet.bench.cases.exchange.CeilingTask`."""
+    from torchduet.bench.passes import ceilings
 
     del tell
     return ceilings.measure_ceilings(task)
 
 
 def measure_pilots(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: how fast the machine is just now; takes a :class:`bench.engine.task.PilotTask`."""
-    from bench.engine import pilots
+    """Job: how fast the machine is just now; takes a :class:`torchduet.bench.cases.exchange.PilotTask`."""
+    from torchduet.bench.passes import pilots
 
     del tell
     return pilots.measure_pilots(task)
@@ -131,7 +131,7 @@ def measure_pilots(task: Any, tell: Callable[[str, float], None]) -> Any:
 
 def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
     """Job: what this machine has; initialises CUDA, which the parent never does."""
-    from bench.engine.machine import probe
+    from torchduet.bench.host.machine import probe
 
     return probe()
 

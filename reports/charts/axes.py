@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-from reports import units
-from reports.lettering import fitted
-from reports.svg import MUTED, RULE, STYLE, to_svg
+from torchduet.reports.charts.label_fit import fitted
+from torchduet.reports.charts.svg import MUTED, RULE, STYLE, to_svg
+from torchduet.reports.text import units
 
 LABEL_POINTS = 220.0
 

@@ -12,10 +12,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, MaxNLocator, NullLocator
 
-from reports import units
-from reports.canvas import new_axes, round_time, text_below, text_beside, ticks_at
-from reports.lettering import fitted, text_width
-from reports.svg import BAND, INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
+from torchduet.reports.charts.axes import new_axes, round_time, text_below, text_beside, ticks_at
+from torchduet.reports.charts.label_fit import fitted, text_width
+from torchduet.reports.charts.svg import BAND, INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
+from torchduet.reports.text import units
 
 ROW_POINTS = 24.0
 PLOT_POINTS = 325.0

@@ -16,12 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.ticker import NullLocator
 
-from reports import units
-from reports.canvas import new_axes, text_beside, ticks_at
-from reports.chart import Bar
-from reports.lettering import fitted, text_width, wrapped
-from reports.ratio_axis import axis
-from reports.svg import BAND, INK, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
+from torchduet.reports.charts.axes import new_axes, text_beside, ticks_at
+from torchduet.reports.charts.label_fit import fitted, text_width, wrapped
+from torchduet.reports.charts.model import Bar
+from torchduet.reports.charts.ratio_axis import axis
+from torchduet.reports.charts.svg import BAND, INK, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
+from torchduet.reports.text import units
 
 # As the symbols of verdicts in the page's text: ▲ ▼ ■ ○
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}

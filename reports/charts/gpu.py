@@ -9,10 +9,10 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from reports.canvas import text_below, ticks_at
-from reports.chart import Chart
-from reports.pilotchart import round_seconds
-from reports.svg import BAND, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+from torchduet.reports.charts.axes import text_below, ticks_at
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.pilots import round_seconds
+from torchduet.reports.charts.svg import BAND, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
 
 WIDTH, PANEL, LEFT, GAP, BELOW = 660.0, 92.0, 58.0, 16.0, 44.0
 MOST_POINTS = 600  # per line: more than the eye tells apart

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 
-from reports.harmless import visible
+from torchduet.reports.text.escaping import visible
 
 FONT_POINTS = 11.0
 FONT = "DejaVu Sans"  # comes with matplotlib, and is wider than what browsers usually have

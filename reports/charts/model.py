@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from reports import units
+from torchduet.reports.text import units
 
 MAX_ROWS = 60  # of a forest plot: more than these would be a wall, not a chart
 

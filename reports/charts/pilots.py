@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from markupsafe import Markup
 from matplotlib import rc_context
 
-from bench.engine.schema import PilotRecord
-from reports import units
-from reports.canvas import new_axes, text_below, ticks_at
-from reports.chart import Chart
-from reports.charts import key_of_line, line_look
-from reports.svg import RULE, STYLE, to_svg
+from torchduet.bench.record.schema import PilotRecord
+from torchduet.reports.charts.axes import new_axes, text_below, ticks_at
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.scaling import key_of_line, line_look
+from torchduet.reports.charts.svg import RULE, STYLE, to_svg
+from torchduet.reports.text import units
 
 WIDTH, HEIGHT = 660.0, 190.0
 WORDS = {"arithmetic": "arithmetic (in the cache)", "memory": "memory (copying)", "calls": "calls (tiny operators)"}

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from reports import units
-from reports.canvas import decades, new_axes, round_time, text_beside, ticks_at
-from reports.lettering import fitted, text_width
-from reports.svg import INK, LINE_COLOURS, RULE, STYLE, to_svg
+from torchduet.reports.charts.axes import decades, new_axes, round_time, text_beside, ticks_at
+from torchduet.reports.charts.label_fit import fitted, text_width
+from torchduet.reports.charts.svg import INK, LINE_COLOURS, RULE, STYLE, to_svg
+from torchduet.reports.text import units
 
 ROW, LINE, FOOT, GAP = 19.0, 15.0, 30.0, 10.0
 PLOT, MOST_LABEL, NARROW = 330.0, 300.0, 270.0

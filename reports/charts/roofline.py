@@ -11,14 +11,14 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter
 
-from bench.engine.schema import CeilingRecord
-from reports import units
-from reports.canvas import decades, key_of, new_axes, text_below, ticks_at
-from reports.chart import Chart
-from reports.lettering import fitted, text_width
-from reports.load import Run
-from reports.roofline import KINDS, Bound, Point, ceiling_of, points
-from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+from torchduet.bench.record.schema import CeilingRecord
+from torchduet.reports.charts.axes import decades, key_of, new_axes, text_below, ticks_at
+from torchduet.reports.charts.label_fit import fitted, text_width
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.roofline import KINDS, Bound, Point, ceiling_of, points
+from torchduet.reports.text import units
 
 LOOKS = {
     "compute": (LINE_COLOURS[0], "s"),

@@ -15,8 +15,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.ticker import FixedFormatter
 
-from reports.canvas import decades, key_of, new_axes, round_time, text_below, ticks_at
-from reports.svg import LINE_COLOURS, RULE, STYLE, to_svg
+from torchduet.reports.charts.axes import decades, key_of, new_axes, round_time, text_below, ticks_at
+from torchduet.reports.charts.svg import LINE_COLOURS, RULE, STYLE, to_svg
 
 LINE_MARKERS = ("o", "s", "^", "D", "v", "P")
 LINE_STYLES = ("-", "--", "-.", ":")

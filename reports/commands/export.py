@@ -1,4 +1,4 @@
-"""``python -m reports export``: a run's tables as CSV or Parquet, for a notebook, a database or a spreadsheet."""
+"""``torchduet export``: a run's tables as CSV or Parquet, for a notebook, a database or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.columns import COLUMNS, described
-from reports.harmless import visible
-from reports.refusal import refuse
+from torchduet.reports.tables.flat_columns import COLUMNS, described
+from torchduet.reports.text.escaping import visible
+from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reports.load import Run
+    from torchduet.reports.read.run_file import Run
 
 FORMATS = ("csv", "parquet")
 EPILOG = (
@@ -58,9 +58,9 @@ class _Columns(argparse.Action):
 
 def run(options: argparse.Namespace) -> int:
     """Export; returns the exit code."""
-    from reports.load import RunFileError
-    from reports.output import OutputError, keep_apart, say, write
-    from reports.plain import load_any
+    from torchduet.reports.read.pytest_benchmark import load_any
+    from torchduet.reports.read.run_file import RunFileError
+    from torchduet.reports.text.output import OutputError, keep_apart, say, write
 
     to_stdout = options.output == "-"
     try:
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     except (OutputError, RunFileError, ExportError) as error:
         return refuse(error)
 
-    from reports.tables import table_of
+    from torchduet.reports.tables.flat import table_of
 
     table = table_of(found, options.table)
     try:
@@ -131,7 +131,7 @@ def _format(output: str) -> str:
 
 
 def _check(found: Run, options: argparse.Namespace) -> None:
-    from reports.plain import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PlainRun
 
     if isinstance(found, PlainRun) and options.table == "comparisons":
         raise ExportError(
@@ -145,7 +145,7 @@ def _check(found: Run, options: argparse.Namespace) -> None:
 
 def _left_out(found: Run, table: str) -> list[str]:
     """What of the run is not in the table, a line each."""
-    from reports.plain import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PlainRun
 
     said = []
     if isinstance(found, PlainRun) and table == "samples" and (bare := sum(not one.sampled for one in found.timed)):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.compare import quietness
-from reports.compare.match import Change, Comparison
-from reports.compare.matrix import cell_of, matrix, what_differs
-from reports.compare.text import (
+from torchduet.reports.compare import quietness
+from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
+from torchduet.reports.compare.text import (
     HEAD,
     expectation,
     guard,
@@ -18,7 +18,7 @@ from reports.compare.text import (
     tally,
     why_unclear,
 )
-from reports.harmless import cell
+from torchduet.reports.text.escaping import cell
 
 MOST_LINES = 60
 ROWS = (40, 30, 20, 14, 10, 6, 4, 2, 1)  # of a table; the most with which all fits

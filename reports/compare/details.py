@@ -15,14 +15,14 @@ import msgspec
 import numpy as np
 from markupsafe import Markup
 
-from bench.engine.schema import QUIET, Record
-from reports import units
-from reports.compare import quietness
-from reports.compare.leave_out import Array
-from reports.compare.match import Change, Comparison
-from reports.compare.matrix import Line, matrix
-from reports.compare.verdicts import Finding
-from reports.harmless import visible
+from torchduet.bench.record.schema import QUIET, Record
+from torchduet.reports.compare import quietness
+from torchduet.reports.compare.leave_out import Array
+from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.matrix import Line, matrix
+from torchduet.reports.compare.verdicts import Finding
+from torchduet.reports.text import units
+from torchduet.reports.text.escaping import visible
 
 STEPS = 10_000  # parts of the base's time per call in which samples are given
 MOST_BLOCKS = 200_000  # numbers of all cases together, up to which single blocks are drawn as well

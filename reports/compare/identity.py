@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from reports.load import Run
+from torchduet.reports.read.run_file import Run
 
 
 def sameness(runs: Sequence[tuple[str, Run]]) -> str:

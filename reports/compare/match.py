@@ -10,16 +10,16 @@ from statistics import median
 
 import numpy as np
 
-from bench.engine.schema import CaseRecord, Record
-from reports.compare.leave_out import Array, ranked
-from reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
-from reports.compare.neighbours import NEIGHBOURS, beside_in_time, without_halves
-from reports.compare.samples import Samples, questions
-from reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
-from reports.compare.thresholds import Thresholds
-from reports.compare.verdicts import Finding, Question, centre, findings
-from reports.load import Run
-from reports.plain import PlainRun
+from torchduet.bench.record.schema import CaseRecord, Record
+from torchduet.reports.compare.leave_out import Array, ranked
+from torchduet.reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
+from torchduet.reports.compare.neighbours import NEIGHBOURS, beside_in_time, without_halves
+from torchduet.reports.compare.samples import Samples, questions
+from torchduet.reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.compare.verdicts import Finding, Question, centre, findings
+from torchduet.reports.read.pytest_benchmark import PlainRun
+from torchduet.reports.read.run_file import Run
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.engine.schema import CaseRecord
-from reports import units
-from reports.compare.match import VERDICTS, Change, Comparison
-from reports.compare.settings import MACHINE, SELECTION, SOFTWARE
+from torchduet.bench.record.schema import CaseRecord
+from torchduet.reports.compare.match import VERDICTS, Change, Comparison
+from torchduet.reports.compare.settings import MACHINE, SELECTION, SOFTWARE
+from torchduet.reports.text import units
 
 MOVED = ("slower", "faster")
 SYMBOLS = {

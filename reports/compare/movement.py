@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
-from bench.engine.schema import PilotRecord
-from reports import units
+from torchduet.bench.record.schema import PilotRecord
+from torchduet.reports.text import units
 
 
 @dataclass(frozen=True)

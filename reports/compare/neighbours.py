@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median
 
-from bench.engine.estimate import MIN_PLACEMENTS
-from reports.compare.spread import LEAST_UNITS
-from reports.compare.verdicts import Question
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.reports.compare.spread import LEAST_UNITS
+from torchduet.reports.compare.verdicts import Question
 
 ON_EACH_SIDE = 2  # so that one function that changed is not taken for the machine by those beside it
 NEIGHBOURS = "the functions timed right before and after it, in the median,"

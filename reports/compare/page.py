@@ -8,18 +8,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.engine.estimate import CONFIDENCE
-from reports import units
-from reports.apart import Helper, both_forests
-from reports.chart import MAX_ROWS, Bar, Chart
-from reports.compare import quietness
-from reports.compare.details import embedded, last_cell, numbered, ordered, width
-from reports.compare.match import VERDICTS, Change, Comparison
-from reports.compare.matrix import SYMBOLS, matrix, what_differs
-from reports.compare.profiles import whys
-from reports.compare.settings import common_facts
-from reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
-from reports.html import date, environment, fixed
+from torchduet.bench.record.statistics import CONFIDENCE
+from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
+from torchduet.reports.compare import quietness
+from torchduet.reports.compare.details import embedded, last_cell, numbered, ordered, width
+from torchduet.reports.compare.match import VERDICTS, Change, Comparison
+from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
+from torchduet.reports.compare.profiles import whys
+from torchduet.reports.compare.settings import common_facts
+from torchduet.reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
+from torchduet.reports.html.environment import date, environment, fixed
+from torchduet.reports.html.helper_process import Helper, both_forests
+from torchduet.reports.text import units
 
 MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
 FIRST_ROWS = 100

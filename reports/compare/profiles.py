@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.engine.schema import CaseRecord, Record
-from reports.compare.match import Change, Comparison
-from reports.load import Run
+from torchduet.bench.record.schema import CaseRecord, Record
+from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.read.run_file import Run
 
 MOST = 12  # cases whose traces are read
 
@@ -37,10 +37,10 @@ def _ratio(change: Change) -> float:
 
 
 def _says(one: Comparison, change: Change) -> Sequence[str]:
-    from reports.profile.balance import disturbance
-    from reports.profile.difference import sentences
-    from reports.profile.summary import summarise
-    from reports.profile.trace import TraceError, read
+    from torchduet.reports.profile.balance import disturbance
+    from torchduet.reports.profile.difference import sentences
+    from torchduet.reports.profile.summary import summarise
+    from torchduet.reports.profile.trace import TraceError, read
 
     summaries = []
     sides: tuple[tuple[Run, Record | None], ...] = ((one.base, change.base), (one.new, change.new))

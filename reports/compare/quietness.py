@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.engine.schema import QUIET, NoiseRecord, Record
-from reports.compare.match import Change, Comparison
-from reports.load import Run
+from torchduet.bench.record.schema import QUIET, NoiseRecord, Record
+from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.read.run_file import Run
 
 
 def of_runs(one: Comparison) -> list[str]:

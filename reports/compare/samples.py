@@ -13,12 +13,12 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from bench.engine.estimate import placement_differences
-from bench.engine.schema import Record
-from reports.compare.leave_out import Array
-from reports.compare.spread import Residual
-from reports.compare.two_sample import shifts
-from reports.compare.verdicts import Question
+from torchduet.bench.record.schema import Record
+from torchduet.bench.record.statistics import placement_differences
+from torchduet.reports.compare.leave_out import Array
+from torchduet.reports.compare.spread import Residual
+from torchduet.reports.compare.two_sample import shifts
+from torchduet.reports.compare.verdicts import Question
 
 Shape: TypeAlias = tuple[int, int] | None  # placements and rounds; None where rounds differ in number
 Key = TypeVar("Key")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reports import units
-from reports.load import Run
-from reports.plain_words import plain_cautions
+from torchduet.reports.read.pytest_benchmark_cautions import plain_cautions
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.text import units
 
 MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.compare.leave_out import Array, Ordered, ranked
+from torchduet.reports.compare.leave_out import Array, Ordered, ranked
 
 LEAST_UNITS, LEAST_HALVES = 8, 4
 FEW = 2.0  # medians of runs on a shared machine: times 1.7 to 2.1 times as far apart as halves, speed-ups 1.1 to 1.4

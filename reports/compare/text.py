@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from reports import units
-from reports.compare import quietness
-from reports.compare.match import JUDGED, VERDICTS, Change, Comparison
-from reports.compare.matrix import Line, cell_of, matrix, what_differs
-from reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
-from reports.harmless import plain, short
-from reports.plain_words import PLAIN_GUARD
+from torchduet.reports.compare import quietness
+from torchduet.reports.compare.match import JUDGED, VERDICTS, Change, Comparison
+from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
+from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
+from torchduet.reports.read.pytest_benchmark_cautions import PLAIN_GUARD
+from torchduet.reports.text import units
+from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
 LISTED = ("slower", "faster", "failed", "missing", "new")

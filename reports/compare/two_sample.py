@@ -13,8 +13,8 @@ from statistics import median
 
 import numpy as np
 
-from bench.engine.estimate import CONFIDENCE, MOST_CORRELATED, Interval, drift_factor, steps_in
-from reports.compare.leave_out import Array
+from torchduet.bench.record.statistics import CONFIDENCE, MOST_CORRELATED, Interval, drift_factor, steps_in
+from torchduet.reports.compare.leave_out import Array
 
 AT_ONCE = 2_000_000  # differences that are sorted together: 16 MB
 
@@ -100,7 +100,7 @@ def shifts(first: Array, second: Array, confidence: float = CONFIDENCE) -> list[
 
 
 def drift_factors(values: Array) -> Array:
-    """``bench.engine.estimate.drift_factor`` of every row."""
+    """``torchduet.bench.record.statistics.drift_factor`` of every row."""
     about = values - values.mean(axis=1, keepdims=True)
     squares = (about**2).sum(axis=1)
     together = (about[:, 1:] * about[:, :-1]).sum(axis=1)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, Interval, side_of
-from reports import units
-from reports.compare.movement import Movement
-from reports.compare.spread import Residual, Spread, spreads_without
+from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, Interval, side_of
+from torchduet.reports.compare.movement import Movement
+from torchduet.reports.compare.spread import Residual, Spread, spreads_without
+from torchduet.reports.text import units
 
 FAMILY_WISE = 0.05  # the chance that any verdict of all is false where nothing changed
 CAUSES = {

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.engine.schema import MeterRecord, Record
-from reports import units
-from reports.frames import anchor
-from reports.knobs import setting, spoken
-from reports.load import Run
-from reports.pairs import Held, held
-from reports.sentences import code
+from torchduet.bench.record.schema import MeterRecord, Record
+from torchduet.reports.findings.advice_words import code
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.tables.pairs import Held, held
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import setting, spoken
 
 # (suite, workload) → implementations that stand beside the path, held against its first step
 PATHS: dict[tuple[str, str], tuple[str, ...]] = {("training", "to_accuracy"): ("in_memory",)}

@@ -11,12 +11,12 @@ from statistics import median
 
 import pandas as pd
 
-from bench.engine.estimate import VERDICTS
-from reports import sentences
-from reports.frames import each
-from reports.knobs import KNOBS, TOGETHER, workers
-from reports.loaders import Choice, sentence
-from reports.remedy import to_be_clear
+from torchduet.bench.record.statistics import VERDICTS
+from torchduet.reports.findings import advice_words
+from torchduet.reports.findings.loaders import Choice, sentence
+from torchduet.reports.findings.remedy import to_be_clear
+from torchduet.reports.tables.frames import each
+from torchduet.reports.text.settings import KNOBS, TOGETHER, workers
 
 STANDINGS = {
     "yes": "Worth it",
@@ -96,11 +96,11 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
     title, baseline = COLLECTED[knob]
     tally = _tally(rows)
     said = [
-        sentences.overall(rows, tally, baseline),
-        sentences.certainty(rows, tally),
-        sentences.alternatives(rows, "faster"),
-        sentences.alternatives(rows, "slower"),
-        sentences.pay_off(rows) if tally["faster"] else "",
+        advice_words.overall(rows, tally, baseline),
+        advice_words.certainty(rows, tally),
+        advice_words.alternatives(rows, "faster"),
+        advice_words.alternatives(rows, "slower"),
+        advice_words.pay_off(rows) if tally["faster"] else "",
         to_be_clear(rows, budget),
     ]
     spelled = [f"{one.value} instead of {one.baseline}" if knob != TOGETHER else one.value for one in each(rows)]
@@ -147,7 +147,7 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
         tally=tally,
         under=f"with the number to use, as fast as with {baseline}"
         + (f", median of {len(choices)} settings" if len(choices) > 1 else ""),
-        sentences=(*said, sentences.certainty(rows, tally), *filter(None, [to_be_clear(rows, budget)])),
+        sentences=(*said, advice_words.certainty(rows, tally), *filter(None, [to_be_clear(rows, budget)])),
         rows=_spelled(rows, spelled),
     )
 
@@ -168,12 +168,12 @@ def _tally(rows: pd.DataFrame) -> dict[str, int]:
 
 def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     tally = _tally(rows)
-    title = sentences.title_of(knob, value, baseline)
-    said = [sentences.effect(title, rows), sentences.certainty(rows, tally)]
-    said += [sentences.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]]
+    title = advice_words.title_of(knob, value, baseline)
+    said = [advice_words.effect(title, rows), advice_words.certainty(rows, tally)]
+    said += [advice_words.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]]
     said += [
-        sentences.pay_off(rows),
-        sentences.accuracy(rows) if knob == "precision" else "",
+        advice_words.pay_off(rows),
+        advice_words.accuracy(rows) if knob == "precision" else "",
         to_be_clear(rows, budget),
     ]
     return Answer(
@@ -203,7 +203,7 @@ def _standing(tally: dict[str, int], rows: pd.DataFrame) -> str:
         return "depends"
     if tally["faster"]:
         waits = rows.loc[rows["pays_seconds"].notna(), "pays_seconds"]
-        if len(waits) and waits.min() > sentences.LONG_SECONDS:
+        if len(waits) and waits.min() > advice_words.LONG_SECONDS:
             return "long"
         if tally["faster"] == len(rows):
             return "yes"

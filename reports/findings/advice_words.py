@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.estimate import MIN_PLACEMENTS, VERDICTS
-from reports import units
-from reports.frames import each, settled
-from reports.knobs import TOGETHER
+from torchduet.bench.record.statistics import MIN_PLACEMENTS, VERDICTS
+from torchduet.reports.tables.frames import each, settled
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import TOGETHER
 
 LONG_SECONDS = 3600.0
 NAMED = 3  # how many workloads a sentence names before it says "and N more"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from reports import units
-from reports.claims import Finding, Judgement
-from reports.pairs import Held
-from suites.claim import MEMORY, TIME, Claim
+from torchduet.reports.findings.claims import Finding, Judgement
+from torchduet.reports.tables.pairs import Held
+from torchduet.reports.text import units
+from torchduet.suites.claim import MEMORY, TIME, Claim
 
 VERDICTS = {
     "holds": "holds here",

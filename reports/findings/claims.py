@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.engine.estimate import THRESHOLD
-from bench.engine.schema import CaseRecord, Record
-from reports.frames import anchor
-from reports.load import Run
-from reports.pairs import Held, held, of_meters, of_peaks
-from suites.claim import MEMORY, TIME, Claim, Comparison, Variant
-from suites.claims import CLAIMS
+from torchduet.bench.record.schema import CaseRecord, Record
+from torchduet.bench.record.statistics import THRESHOLD
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.tables.pairs import Held, held, of_meters, of_peaks
+from torchduet.suites.claim import MEMORY, TIME, Claim, Comparison, Variant
+from torchduet.suites.claims import CLAIMS
 
 ASKING = "`-m claims`"  # how to ask for the cases that decide claims
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.duet.words import headline, ordered, stages
-from bench.engine.schema import Record, SideRecord
-from reports import units
-from reports.chart import MAX_ROWS, Bar, Chart
-from reports.forest import forest
-from reports.frames import anchor
-from reports.load import Run
+from torchduet.bench.duet.words import headline, ordered, stages
+from torchduet.bench.record.schema import Record, SideRecord
+from torchduet.reports.charts.forest import forest
+from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.text import units
 
 
 def section(run: Run) -> dict[str, Any] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.engine.schema import CLOCK_REASONS, GpuRecord, Record
-from reports import units
-from reports.chart import Chart
-from reports.frames import anchor
-from reports.gpuchart import Panel, timeline
-from reports.knobs import setting, spoken
-from reports.load import Run
+from torchduet.bench.record.schema import CLOCK_REASONS, GpuRecord, Record
+from torchduet.reports.charts.gpu import Panel, timeline
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import setting, spoken
 
 FACTS = {  # fact → its words and unit
     "name": ("model", ""),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.engine.schema import Record
-from reports import units
-from reports.knobs import setting, spoken, workers
-from reports.load import Run
-from reports.pairs import Held, held
-from reports.sentences import code
+from torchduet.bench.record.schema import Record
+from torchduet.reports.findings.advice_words import code
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.pairs import Held, held
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import setting, spoken, workers
 
 KNOBS = ("implementation", "device", "mode", "precision")
 FIRST = ("first batch", "first step")  # the meters that say how long until the first batch was there, or used

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.engine.schema import Record
-from reports import units
-from reports.frames import Frames, each
-from reports.load import Run
+from torchduet.bench.record.schema import Record
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import Frames, each
+from torchduet.reports.text import units
 
 FIRST_CALL = "first call"
 SET_UP = "set-up"

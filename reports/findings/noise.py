@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bench.engine.schema import GRADES, QUIET, NoiseRecord, Record
-from bench.engine.summary import counted
-from reports.chart import Chart
-from reports.frames import anchor
-from reports.load import Run
-from reports.pilotchart import kinds_of, pilot_chart
+from torchduet.bench.plugin.closing_table import counted
+from torchduet.bench.record.schema import GRADES, QUIET, NoiseRecord, Record
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.pilots import kinds_of, pilot_chart
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
 
 MEANING = {
     "quiet": "Nothing stood out",

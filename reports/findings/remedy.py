@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.estimate import MIN_PLACEMENTS
-from reports import units
-from reports.frames import each, settled
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.reports.tables.frames import each, settled
+from torchduet.reports.text import units
 
 OUT_OF_REACH = 10.0  # times as many placements: beyond that, time alone is not the remedy
 AT_THE_THRESHOLD = 100.0

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.engine.schema import KINDS, KindRecord, RateRecord, Record, SelfCheckRecord, TrialRecord
-from reports import units
-from reports.load import Run
+from torchduet.bench.record.schema import KINDS, KindRecord, RateRecord, Record, SelfCheckRecord, TrialRecord
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.text import units
 
 MEASURE = "pytest bench/ --aa"
 WORST = 20  # cases that are listed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.engine.schema import NotMeasured
-from reports.load import Run
+from torchduet.bench.record.schema import NotMeasured
+from torchduet.reports.read.run_file import Run
 
 STOPPED = "the run was stopped before their turn"
 

@@ -1,7 +1,7 @@
 """Finds the change points of one series of logs, one value per run.
 
 The series is taken to be level but for steps, with noise whose size and correlation from run to run are estimated
-from the series itself. Measured false-alarm and detection rates: see ``reports.history.rates``.
+from the series itself. Measured false-alarm and detection rates: see ``torchduet.reports.history.rates``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from ruptures.detection.kernelcpd import KernelCPD
 from scipy.ndimage import median_filter
 
-from bench.engine.estimate import Interval
-from reports.compare.two_sample import shift
-from reports.history.series import Numbers
+from torchduet.bench.record.statistics import Interval
+from torchduet.reports.compare.two_sample import shift
+from torchduet.reports.history.series import Numbers
 
 LEAST_RUNS = 10  # of a series in which change points are sought: the noise is not known from fewer
 AFTER = 3  # runs that a level lasts at least

@@ -11,17 +11,17 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from reports import units
-from reports.canvas import new_axes, text_below, ticks_at
-from reports.chart import Chart
-from reports.charts import key_of_line, line_look
-from reports.history.drawing import Axis, Drawn
-from reports.history.judge import SPEEDUP, Change, Line
-from reports.history.series import Numbers
-from reports.history.spark import binned, levels
-from reports.html import SYMBOLS
-from reports.pilotchart import WORDS
-from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
+from torchduet.reports.charts.axes import new_axes, text_below, ticks_at
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.pilots import WORDS
+from torchduet.reports.charts.scaling import key_of_line, line_look
+from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
+from torchduet.reports.history.drawing import Axis, Drawn
+from torchduet.reports.history.judge import SPEEDUP, Change, Line
+from torchduet.reports.history.series import Numbers
+from torchduet.reports.history.spark import binned, levels
+from torchduet.reports.html.environment import SYMBOLS
+from torchduet.reports.text import units
 
 WIDTH, HEIGHT = 660.0, 210.0
 BOX = (64.0, 42.0, WIDTH - 76.0, HEIGHT - 62.0)

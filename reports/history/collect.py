@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from reports.apart import cores
-from reports.history import index
-from reports.history.reader import BAD, OTHER, RUN, Entry, read
+from torchduet.reports.history import index
+from torchduet.reports.history.reader import BAD, OTHER, RUN, Entry, read
+from torchduet.reports.html.helper_process import cores
 
 FEW = 64  # so many files are read before other processes would have started
 AT_A_TIME = 8

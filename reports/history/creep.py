@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
-from bench.engine.estimate import CONFIDENCE
-from reports.history.changes import LEAST_RUNS, Noise
-from reports.history.series import Numbers
+from torchduet.bench.record.statistics import CONFIDENCE
+from torchduet.reports.history.changes import LEAST_RUNS, Noise
+from torchduet.reports.history.series import Numbers
 
 MOST_RUNS = 60
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.chart import Chart
-from reports.history.judge import Line
-from reports.history.series import History, Numbers, pilots_together
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.history.judge import Line
+from torchduet.reports.history.series import History, Numbers, pilots_together
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def pilots_of(history: History) -> dict[str, Numbers]:
 
 def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) -> Chart:
     """One series over the runs of a machine."""
-    from reports.history import chart
+    from torchduet.reports.history import chart
 
     return chart.series_chart(drawn, name, what, runs, prefix)
 
 
 def pilot_chart(found: Mapping[str, Numbers], runs: Axis, prefix: str, machine: str) -> Chart:
     """The machine's pilots over its runs, each over its own median."""
-    from reports.history import chart
+    from torchduet.reports.history import chart
 
     return chart.pilot_chart(found, runs, prefix, machine)

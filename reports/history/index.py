@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.engine.schema import SCHEMA
-from reports.history.reader import FIELDS, RUN, Entry
+from torchduet.bench.record.schema import SCHEMA
+from torchduet.reports.history.reader import FIELDS, RUN, Entry
 
 NAME = "torchduet-history.parquet"
 VERSION = b"2"  # of the columns and of what they mean; a change makes every index anew

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.engine.estimate import Interval
-from reports.apart import Helper
-from reports.compare.verdicts import percent
-from reports.history import changes
-from reports.history.changes import AFTER, LEAST_RUNS, NEAR, Noise, Step
-from reports.history.creep import Creep, creep
-from reports.history.series import CaseName, History, Numbers, common_movement, pilots_together
+from torchduet.bench.record.statistics import Interval
+from torchduet.reports.compare.verdicts import percent
+from torchduet.reports.history import changes
+from torchduet.reports.history.changes import AFTER, LEAST_RUNS, NEAR, Noise, Step
+from torchduet.reports.history.creep import Creep, creep
+from torchduet.reports.history.series import CaseName, History, Numbers, common_movement, pilots_together
+from torchduet.reports.html.helper_process import Helper
 
 Places = NDArray[np.intp]
 VERDICTS = ("slower", "faster", "same", "unclear")

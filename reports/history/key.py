@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.compare.settings import KINDS, MACHINE, SETTING, SOFTWARE, name_of, said
+from torchduet.reports.compare.settings import KINDS, MACHINE, SETTING, SOFTWARE, name_of, said
 
 Fact = str | int | float | bool | None
 GIB = 2**30

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from bench.engine.estimate import CONFIDENCE
-from reports import units
-from reports.apart import Helper
-from reports.chart import Chart
-from reports.history import words
-from reports.history.changes import LEAST_RUNS
-from reports.history.collect import Collection
-from reports.history.drawing import Drawn, axis_of, pilot_chart, pilots_of, series_chart
-from reports.history.events import Event, events
-from reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
-from reports.history.key import Machine
-from reports.history.rates import MEASURED, SETTING
-from reports.history.series import CaseName, Numbers
-from reports.history.spark import sparkline
-from reports.html import environment, fixed
+from torchduet.bench.record.statistics import CONFIDENCE
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.history import words
+from torchduet.reports.history.changes import LEAST_RUNS
+from torchduet.reports.history.collect import Collection
+from torchduet.reports.history.drawing import Drawn, axis_of, pilot_chart, pilots_of, series_chart
+from torchduet.reports.history.events import Event, events
+from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
+from torchduet.reports.history.key import Machine
+from torchduet.reports.history.rates import MEASURED, SETTING
+from torchduet.reports.history.series import CaseName, Numbers
+from torchduet.reports.history.spark import sparkline
+from torchduet.reports.html.environment import environment, fixed
+from torchduet.reports.html.helper_process import Helper
+from torchduet.reports.text import units
 
 FILTERS = ("suite", "device", "mode", "precision", "verdict")
 MOST_CHARTS = 40  # series that are drawn in full

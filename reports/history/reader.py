@@ -10,13 +10,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.engine.schema import KEY, Record, SpeedupRecord
-from reports.compare.movement import beside
-from reports.compare.settings import facts, moment_of
-from reports.contract import ContractError
-from reports.journal import is_journal
-from reports.jsonfile import MAKE_ONE, UnreadableError, content_of
-from reports.load import Run, document_of, from_json, quickly
+from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
+from torchduet.reports.compare.movement import beside
+from torchduet.reports.compare.settings import facts, moment_of
+from torchduet.reports.read.jsonfile import MAKE_ONE, UnreadableError, content_of
+from torchduet.reports.read.run_file import Run, document_of, from_json, quickly
+from torchduet.reports.read.schema_check import ContractError
+from torchduet.reports.read.unfinished_run import is_journal
 
 RUN, BAD, OTHER = "run", "bad", "other"
 SMALL = 2**20  # bytes; a larger file that does not even name benchmarks, as a trace of a profiler, is not decoded

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from reports.history.key import Machine, identity, machines, versions
+from torchduet.reports.history.key import Machine, identity, machines, versions
 
 Numbers = NDArray[np.float64]
 LEAST_OTHERS = 4  # families beside a family whose median says how far the machine moved

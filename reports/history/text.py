@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reports.harmless import plain
-from reports.history import words
-from reports.history.collect import Collection
-from reports.history.events import Event, events
-from reports.history.judge import SPEEDUP, TIME, Judged
+from torchduet.reports.history import words
+from torchduet.reports.history.collect import Collection
+from torchduet.reports.history.events import Event, events
+from torchduet.reports.history.judge import SPEEDUP, TIME, Judged
+from torchduet.reports.text.escaping import plain
 
 MOST_ROWS = 12  # changes that are listed per machine
 MOST_FILES = 5

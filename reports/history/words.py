@@ -6,15 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from reports import units
-from reports.compare.verdicts import percent
-from reports.history.changes import AFTER, LEAST_RUNS
-from reports.history.collect import Collection
-from reports.history.events import Event
-from reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
-from reports.history.key import Machine
-from reports.history.series import History, RunMark
-from reports.html import date
+from torchduet.reports.compare.verdicts import percent
+from torchduet.reports.history.changes import AFTER, LEAST_RUNS
+from torchduet.reports.history.collect import Collection
+from torchduet.reports.history.events import Event
+from torchduet.reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
+from torchduet.reports.history.key import Machine
+from torchduet.reports.history.series import History, RunMark
+from torchduet.reports.html.environment import date
+from torchduet.reports.text import units
 
 LATELY = 20  # runs
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 
-from reports.export import as_csv
-from reports.frames import Frames
-from reports.load import Run
-from reports.tables import table_of
+from torchduet.reports.commands.export import as_csv
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.flat import table_of
+from torchduet.reports.tables.frames import Frames
 
 TABLES = ("cases", "comparisons")
 
@@ -16,7 +16,7 @@ TABLES = ("cases", "comparisons")
 def downloads(run: Run, tables: Frames) -> list[tuple[str, str, int, str]]:
     """(file name, what it holds, rows, its gzipped CSV in base64) of each table that has rows.
 
-    They are the tables of ``python -m reports export``.
+    They are the tables of ``torchduet export``.
     """
     found = [(name, table_of(run, name, tables)) for name in TABLES]
     return [(f"{name}.csv", name, len(table), packed(as_csv(table))) for name, table in found if len(table)]

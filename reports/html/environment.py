@@ -14,12 +14,12 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from bench.engine.estimate import VERDICTS
-from bench.engine.schema import KEY
-from reports import units
-from reports.harmless import short, visible
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import VERDICTS
+from torchduet.reports.text import units
+from torchduet.reports.text.escaping import short, visible
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
 
 

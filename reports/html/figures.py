@@ -12,19 +12,19 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from reports import units
-from reports.ablation import Path
-from reports.advice import Answer
-from reports.bars import FOOT, REST, Column, columns, waterfall
-from reports.bars import Step as Fall
-from reports.bars import spoken as in_words
-from reports.canvas import key_of
-from reports.chart import MAX_ROWS, Bar, Chart
-from reports.charts import Curve, key_of_line, scaling
-from reports.forest import forest
-from reports.frames import each
-from reports.knobs import said
-from reports.loaders import Choice
+from torchduet.reports.charts.axes import key_of
+from torchduet.reports.charts.bars import FOOT, REST, Column, columns, waterfall
+from torchduet.reports.charts.bars import Step as Fall
+from torchduet.reports.charts.bars import spoken as in_words
+from torchduet.reports.charts.forest import forest
+from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
+from torchduet.reports.charts.scaling import Curve, key_of_line, scaling
+from torchduet.reports.findings.ablation import Path
+from torchduet.reports.findings.advice import Answer
+from torchduet.reports.findings.loaders import Choice
+from torchduet.reports.tables.frames import each
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import said
 
 MAX_CURVES = 6
 MAX_PANELS = 36

@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.engine.schema import Record, SpeedupRecord
-from reports import units
-from reports.frames import anchor
-from reports.knobs import KNOBS, said, settings
-from reports.load import Run
+from torchduet.bench.record.schema import Record, SpeedupRecord
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import KNOBS, said, settings
 
 IMPLEMENTATION = "implementation"
 FEWEST = 4  # cells; fewer are read more quickly among the answers

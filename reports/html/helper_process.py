@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import ParamSpec, TypeVar
 
-from reports.chart import Bar
+from torchduet.reports.charts.model import Bar
 
 LARGE = 4 * 2**20  # bytes of all that is read; less is done with before another process has started
 
@@ -59,13 +59,13 @@ class Helper:
 
 def both_forests(bars: Sequence[Bar], threshold: float, prefix: str) -> tuple[str, str]:
     """The SVG of a forest plot, wide and narrow."""
-    from reports.forest import forest
+    from torchduet.reports.charts.forest import forest
 
     return forest(bars, threshold, prefix), forest(bars, threshold, f"{prefix}-n", narrow=True)
 
 
 @contextmanager
-def helper(size: int, needed: str = "reports.forest") -> Iterator[Helper]:
+def helper(size: int, needed: str = "torchduet.reports.charts.forest") -> Iterator[Helper]:
     """What draws while so many bytes are worked on: a second process, if they are many and there is a core for it.
 
     It is started at once, as the module that is ``needed`` takes half a second to import.

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.engine.schema import Record
-from reports import units
-from reports.chart import Chart
-from reports.html import date, environment, fixed
-from reports.plain import BATCHES, PlainRun, Timed
-from reports.plain_words import MISSING
-from reports.rangechart import Range, ranges
-from reports.steadiness import GRADES, MEANINGS, UNKNOWN, Steadiness, signed, steadiness
+from torchduet.bench.record.schema import Record
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.ranges import Range, ranges
+from torchduet.reports.html.environment import date, environment, fixed
+from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun, Timed
+from torchduet.reports.read.pytest_benchmark_cautions import MISSING
+from torchduet.reports.tables.steadiness import GRADES, MEANINGS, UNKNOWN, Steadiness, signed, steadiness
+from torchduet.reports.text import units
 
 MOST_ROWS, MOST_CHARTS = 40, 12
 

@@ -8,22 +8,25 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from bench.engine.estimate import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
-from bench.engine.schema import QUIET
-from reports import duet, gpu, loaders, roofline, sections, units
-from reports.advice import STANDINGS, Answer, answers
-from reports.download import downloads
-from reports.figures import MAX_PANELS, forests, loader_panels, scalings
-from reports.frames import frames
-from reports.gaps import gaps, stopped, warnings
-from reports.heatmap import heatmap
-from reports.html import date, environment, fixed
-from reports.knobs import TOGETHER
-from reports.load import Run
-from reports.noise import noise
-from reports.profile.section import section as profiles
-from reports.remedy import budget_of
-from reports.trust import trust
+from torchduet.bench.record.schema import QUIET
+from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
+from torchduet.reports.findings import duet, gpu, loaders
+from torchduet.reports.findings.advice import STANDINGS, Answer, answers
+from torchduet.reports.findings.noise import noise
+from torchduet.reports.findings.remedy import budget_of
+from torchduet.reports.findings.trust import trust
+from torchduet.reports.findings.unmeasured import gaps, stopped, warnings
+from torchduet.reports.html import sections
+from torchduet.reports.html.download import downloads
+from torchduet.reports.html.environment import date, environment, fixed
+from torchduet.reports.html.figures import MAX_PANELS, forests, loader_panels, scalings
+from torchduet.reports.html.heatmap import heatmap
+from torchduet.reports.profile.section import section as profiles
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables import roofline
+from torchduet.reports.tables.frames import frames
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import TOGETHER
 
 FEW_CASES = 20  # so many are listed without unfolding
 FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.engine.schema import Record
-from reports import ablation, claim_words, meters, units
-from reports.claims import judge
-from reports.figures import path_chart
-from reports.frames import Frames, anchor, each
-from reports.knobs import said
-from reports.load import Run
-from reports.noise import of_case
-from reports.roofchart import roofcharts
-from reports.roofline import SOURCE, Bound, bounds
-from reports.roofline import sentences as bound_sentences
-from reports.sentences import code
+from torchduet.bench.record.schema import Record
+from torchduet.reports.charts.roofline import roofcharts
+from torchduet.reports.findings import ablation, claim_words, meters
+from torchduet.reports.findings.advice_words import code
+from torchduet.reports.findings.claims import judge
+from torchduet.reports.findings.noise import of_case
+from torchduet.reports.html.figures import path_chart
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import Frames, anchor, each
+from torchduet.reports.tables.roofline import SOURCE, Bound, bounds
+from torchduet.reports.tables.roofline import sentences as bound_sentences
+from torchduet.reports.text import units
+from torchduet.reports.text.settings import said
 
 Detail = tuple[str, Record, dict[str, str], Bound | None]
 

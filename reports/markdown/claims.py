@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.claim_words import VERDICTS, effect, naive
-from reports.claims import Judgement
-from reports.harmless import cell
-from reports.load import Run
+from torchduet.reports.findings.claim_words import VERDICTS, effect, naive
+from torchduet.reports.findings.claims import Judgement
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.text.escaping import cell
 
 HEAD = ("Claim", "Source and its figure", "Verdict", "Effect (99 % interval)", "One call, first call included")
 

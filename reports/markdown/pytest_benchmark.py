@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports import units
-from reports.brief import MOST_LINES
-from reports.harmless import cell
-from reports.plain import PlainRun
-from reports.plain_page import headline, rows_of
-from reports.plain_words import MISSING
-from reports.steadiness import signed
+from torchduet.reports.html.pytest_benchmark_page import headline, rows_of
+from torchduet.reports.markdown.run import MOST_LINES
+from torchduet.reports.read.pytest_benchmark import PlainRun
+from torchduet.reports.read.pytest_benchmark_cautions import MISSING
+from torchduet.reports.tables.steadiness import signed
+from torchduet.reports.text import units
+from torchduet.reports.text.escaping import cell
 
 MOST_ROWS = 40
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from bench.duet.words import headline, ordered, stages
-from bench.engine.schema import DuetRecord
-from reports import gpu, loaders, units
-from reports.advice import Answer, answers
-from reports.frames import frames
-from reports.gaps import gaps, stopped, warnings
-from reports.harmless import cell
-from reports.load import Run
-from reports.noise import noise
-from reports.remedy import budget_of
+from torchduet.bench.duet.words import headline, ordered, stages
+from torchduet.bench.record.schema import DuetRecord
+from torchduet.reports.findings import gpu, loaders
+from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.findings.noise import noise
+from torchduet.reports.findings.remedy import budget_of
+from torchduet.reports.findings.unmeasured import gaps, stopped, warnings
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import frames
+from torchduet.reports.text import units
+from torchduet.reports.text.escaping import cell
 
 MOST_LINES = 60
 MOST_ANSWERS, MOST_REASONS = 24, 6

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from bench.engine.schema import Record
-from reports import units
-from reports.profile.categories import PYTHON
-from reports.profile.summary import Summary
+from torchduet.bench.record.schema import Record
+from torchduet.reports.profile.categories import PYTHON
+from torchduet.reports.profile.summary import Summary
+from torchduet.reports.text import units
 
 AGREES = 1.15  # times as long or as short as timed: more than two moments on one machine usually differ
 SLOWED = 1.1  # times as slow under the profiler: worth a warning

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
+from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
 
 GEMM = "matrix products and convolutions"
 FUSED = "fused kernels"

@@ -8,11 +8,11 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.ticker import MaxNLocator
 
-from reports import units
-from reports.canvas import new_axes, text_below, ticks_at
-from reports.chart import Chart
-from reports.profile.memory import Memory
-from reports.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+from torchduet.reports.charts.axes import new_axes, text_below, ticks_at
+from torchduet.reports.charts.model import Chart
+from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
+from torchduet.reports.profile.memory import Memory
+from torchduet.reports.text import units
 
 WIDTH, HEIGHT = 320.0, 190.0  # fits a telephone, and a column of three
 MOST_POINTS = 400

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.engine.schema import CaseRecord
-from reports import units
-from reports.profile.categories import COMPILED, FUSED, GEMM, PYTHON
-from reports.profile.summary import Summary
+from torchduet.bench.record.schema import CaseRecord
+from torchduet.reports.profile.categories import COMPILED, FUSED, GEMM, PYTHON
+from torchduet.reports.profile.summary import Summary
+from torchduet.reports.text import units
 
 WORTH_NAMING = 0.05  # of the longer call
 EAGER = "eager"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reports import units
-from reports.profile.categories import CATEGORIES, PYTHON, category_within
-from reports.profile.tree import Node
+from torchduet.reports.profile.categories import CATEGORIES, PYTHON, category_within
+from torchduet.reports.profile.tree import Node
+from torchduet.reports.text import units
 
 NARROWEST = 0.004  # of the whole; narrower ones cannot be seen, nor chosen
 MOST = 160

@@ -6,8 +6,8 @@ import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reports.profile.categories import COMPILED, category, is_optimizer
-from reports.profile.trace import Allocation, Span, Trace
+from torchduet.reports.profile.categories import COMPILED, category, is_optimizer
+from torchduet.reports.profile.trace import Allocation, Span, Trace
 
 OUTSIDE = "no operator"
 ENGINE = "autograd::engine::evaluate_function: "

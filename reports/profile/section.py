@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.engine.schema import Record
-from reports import units
-from reports.frames import anchor
-from reports.load import Run
-from reports.profile.balance import Balance, balance, disturbance
-from reports.profile.balance import said as balance_said
-from reports.profile.categories import CATEGORIES, COMPILED, PYTHON
-from reports.profile.charts import memory_chart
-from reports.profile.difference import partner, sentences
-from reports.profile.flame import Frame, frames
-from reports.profile.summary import Operator, Summary, summarise
-from reports.profile.trace import TraceError, read
-from reports.profile.waiting import said as waiting_said
-from reports.profile.waiting import waiting
+from torchduet.bench.record.schema import Record
+from torchduet.reports.profile.balance import Balance, balance, disturbance
+from torchduet.reports.profile.balance import said as balance_said
+from torchduet.reports.profile.categories import CATEGORIES, COMPILED, PYTHON
+from torchduet.reports.profile.charts import memory_chart
+from torchduet.reports.profile.difference import partner, sentences
+from torchduet.reports.profile.flame import Frame, frames
+from torchduet.reports.profile.summary import Operator, Summary, summarise
+from torchduet.reports.profile.trace import TraceError, read
+from torchduet.reports.profile.waiting import said as waiting_said
+from torchduet.reports.profile.waiting import waiting
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.text import units
 
 MOST_OPERATORS = 12
 WORTH_NAMING = 0.01  # of a peak of memory

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.profile.categories import FUSED, PYTHON, category, category_within
-from reports.profile.memory import Memory, memory
-from reports.profile.trace import Span, Trace
-from reports.profile.tree import Node, tree, typical
+from torchduet.reports.profile.categories import FUSED, PYTHON, category, category_within
+from torchduet.reports.profile.memory import Memory, memory
+from torchduet.reports.profile.trace import Span, Trace
+from torchduet.reports.profile.tree import Node, tree, typical
 
 
 @dataclass(frozen=True)

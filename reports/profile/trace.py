@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from bench.engine.schema import PROFILED_CALL
+from torchduet.bench.record.schema import PROFILED_CALL
 
 MAX_BYTES = 600 * 2**20  # unpacked
 MOST_EVENTS = 2_000_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from reports.profile.trace import Span, Trace
+from torchduet.reports.profile.trace import Span, Trace
 
 
 @dataclass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.engine.schema import ProfileRecord
-from reports import units
-from reports.profile.categories import DATA, LOADER
-from reports.profile.summary import Summary
+from torchduet.bench.record.schema import ProfileRecord
+from torchduet.reports.profile.categories import DATA, LOADER
+from torchduet.reports.profile.summary import Summary
+from torchduet.reports.text import units
 
 ALONE = "_SingleProcessDataLoaderIter"  # loads in the process itself; PyTorch names the wait by its class
 WORTH_NAMING = 0.005  # of a call

@@ -14,8 +14,8 @@ from typing import Annotated, Any, NotRequired, TypedDict, Union, get_args, get_
 import msgspec
 from msgspec import Meta
 
-from bench.engine.schema import Record, RunRecord, TimingRecord
-from reports.contract import LARGEST_WHOLE_NUMBER, LEAST, MOST_PLACEMENTS
+from torchduet.bench.record.schema import Record, RunRecord, TimingRecord
+from torchduet.reports.read.schema_check import LARGEST_WHOLE_NUMBER, LEAST, MOST_PLACEMENTS
 
 # Narrower than what ``contract`` lets through, as msgspec makes a float of any whole number where one is expected.
 MOST = float(LARGEST_WHOLE_NUMBER)

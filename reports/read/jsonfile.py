@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from reports.contract import ContractError
+from torchduet.reports.read.schema_check import ContractError
 
 MAX_BYTES = 200 * 2**20
 TOO_DEEP = "is nested too deeply to be a run's file"

@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NotRequired, TypedDict
 
-from bench.engine.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
-from reports.contract import ContractError, check, shown
-from reports.load import Run, commit_of, from_json, load, record_of
-from reports.plain_facts import about, as_json, as_text, scalar
+from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
+from torchduet.reports.read.pytest_benchmark_facts import about, as_json, as_text, scalar
+from torchduet.reports.read.run_file import Run, commit_of, from_json, load, record_of
+from torchduet.reports.read.schema_check import ContractError, check, shown
 
 BATCHES = 20  # of 10 to 30 more tell little more, and fewer rounds each are less independent (Schmeiser 1982)
 LEAST_SECONDS = 1e-15  # what takes less was not timed: its timer did not move

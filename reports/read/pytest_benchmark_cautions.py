@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reports.load import Run
-from reports.plain import BATCHES, PlainRun
+from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun
+from torchduet.reports.read.run_file import Run
 
 MISSING = {
     "Alternation": "Each benchmark was timed in one stretch, one after the other. Whether one of them is faster than "

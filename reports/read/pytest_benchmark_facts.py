@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.engine.schema import SCHEMA, NotMeasured, RunRecord
-from reports.contract import ContractError
-from reports.jsonfile import TOO_DEEP
+from torchduet.bench.record.schema import SCHEMA, NotMeasured, RunRecord
+from torchduet.reports.read.jsonfile import TOO_DEEP
+from torchduet.reports.read.schema_check import ContractError
 
 COMMON_OPTIONS = ("timer", "disable_gc", "min_rounds", "max_time", "min_time", "warmup")
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from bench.engine.estimate import VERDICTS, Speedup
-from bench.engine.schema import (
+from torchduet.bench.record.schema import (
     GRADES,
     KEY,
     SCHEMA,
@@ -21,10 +20,11 @@ from bench.engine.schema import (
     SpeedupRecord,
     TimingRecord,
 )
-from reports import journal
-from reports.contract import LEAST, MOST_PLACEMENTS, ContractError, check, shown
-from reports.jsonfile import MAKE_ONE, content_of, decoded
-from reports.typed import typed
+from torchduet.bench.record.statistics import VERDICTS, Speedup
+from torchduet.reports.read import unfinished_run
+from torchduet.reports.read.fast_decode import typed
+from torchduet.reports.read.jsonfile import MAKE_ONE, content_of, decoded
+from torchduet.reports.read.schema_check import LEAST, MOST_PLACEMENTS, ContractError, check, shown
 
 
 class RunFileError(Exception):
@@ -53,7 +53,7 @@ class Run:
 
 
 def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run:
-    """Read and check a run of Torchduet's; ``reports.plain.load_any`` reads those of plain pytest-benchmark, too.
+    """Read and check a run of Torchduet's; ``read.pytest_benchmark.load_any`` reads others, too.
 
     Args:
         read: makes a run of decoded JSON that is not surely one of Torchduet's (default: ``from_json``).
@@ -85,7 +85,7 @@ def document_of(content: bytes) -> Any:
     Raises:
         ContractError: it is neither.
     """
-    return journal.document(content) if journal.is_journal(content) else decoded(content)
+    return unfinished_run.document(content) if unfinished_run.is_journal(content) else decoded(content)
 
 
 def from_json(document: object, name: str = "run.json", *, typed: bool = False) -> Run:

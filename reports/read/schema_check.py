@@ -1,4 +1,4 @@
-"""Holds decoded JSON against the record's types in ``bench.engine.schema``; says which key is wrong.
+"""Holds decoded JSON against the record's types in ``torchduet.bench.record.schema``; says which key is wrong.
 
 The schema's own annotations are the rules, so that they cannot drift from what is checked here.
 """

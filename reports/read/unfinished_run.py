@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.engine.schema import JOURNAL
-from reports.contract import ContractError
+from torchduet.bench.record.schema import JOURNAL
+from torchduet.reports.read.schema_check import ContractError
 
 
 def is_journal(content: bytes) -> bool:
@@ -19,8 +19,8 @@ def document(content: bytes) -> Any:
     Raises:
         ContractError: it is no journal that can be read.
     """
-    from bench.engine.journal import JournalError, parse
-    from bench.engine.unfinished import document
+    from torchduet.bench.record.journal import JournalError, parse
+    from torchduet.bench.run.partial_record import document
 
     try:
         return document(parse(content, "this file"))

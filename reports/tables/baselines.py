@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.engine.estimate import calls_to_pay_off
-from bench.engine.schema import Record, SpeedupRecord
-from reports.knobs import settings
+from torchduet.bench.record.schema import Record, SpeedupRecord
+from torchduet.bench.record.statistics import calls_to_pay_off
+from torchduet.reports.text.settings import settings
 
 NOTHING: dict[str, float | None] = dict.fromkeys(("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bench.engine.schema import Record, SpeedupRecord
-from reports.baselines import Baseline, baseline_of
-from reports.knobs import KNOBS, TOGETHER, said, settings
-from reports.load import Run
+from torchduet.bench.record.schema import Record, SpeedupRecord
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.baselines import Baseline, baseline_of
+from torchduet.reports.text.settings import KNOBS, TOGETHER, said, settings
 
 TIED = ("mode", "precision", "workers")
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.engine.schema import Record
-from reports.columns import COLUMNS
-from reports.frames import Frames, frames
-from reports.load import Run
-from reports.plain import PlainRun
-from reports.steadiness import steadiness
+from torchduet.bench.record.schema import Record
+from torchduet.reports.read.pytest_benchmark import PlainRun
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.flat_columns import COLUMNS
+from torchduet.reports.tables.frames import Frames, frames
+from torchduet.reports.tables.steadiness import steadiness
 
 TEXTS = ("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock")
 WHOLE = ("workers", "peak_bytes", "placements", "blocks", "calls_per_block")
@@ -22,7 +22,7 @@ SIZE = "size_"  # + the axis: a column each, as many as the run's workloads have
 
 
 def table_of(run: Run, name: str, tables: Frames | None = None) -> pd.DataFrame:
-    """One of the tables in ``reports.columns.COLUMNS``, its columns in that order.
+    """One of the tables in ``torchduet.reports.tables.flat_columns.COLUMNS``, its columns in that order.
 
     Every row begins with the run's file and start, so that tables of several runs can be put together.
 

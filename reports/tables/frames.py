@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.engine.estimate import MIN_PLACEMENTS, side_of
-from bench.engine.schema import Record, SpeedupRecord
-from reports.baselines import Baseline, only_this_compiles, pay_off
-from reports.comparisons import telling, tied_families
-from reports.knobs import KNOBS, TOGETHER, setting, spoken
-from reports.load import Run
-from reports.roofline import Bound, bounds
+from torchduet.bench.record.schema import Record, SpeedupRecord
+from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.baselines import Baseline, only_this_compiles, pay_off
+from torchduet.reports.tables.comparisons import telling, tied_families
+from torchduet.reports.tables.roofline import Bound, bounds
+from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, spoken
 
 CASE_COLUMNS = [
     *("id", "anchor", "family", "suite", "workload", "size", "sizes", "implementation", "device", "mode", "precision"),

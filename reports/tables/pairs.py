@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.engine.estimate import THRESHOLD, speedup
-from bench.engine.schema import Record
+from torchduet.bench.record.schema import Record
+from torchduet.bench.record.statistics import THRESHOLD, speedup
 
 NO_VERDICT = "no verdict: "  # begins the note of a case whose blocks had to wait for a core, so that none is given
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.engine.schema import CeilingRecord, Record
-from reports import units
-from reports.load import Run
+from torchduet.bench.record.schema import CeilingRecord, Record
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.text import units
 
 SOURCE = (
     "S. Williams, A. Waterman, D. Patterson: Roofline: an insightful visual performance model for multicore "

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.schema import Record
-from reports import units
-from reports.plain import Timed
+from torchduet.bench.record.schema import Record
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.reports.read.pytest_benchmark import Timed
+from torchduet.reports.text import units
 
 DRIFT = 0.05  # as much as `compare` takes for a change that matters unless told otherwise
 SCATTER = 0.10  # of the median, between the quartiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from reports.harmless import visible
+from torchduet.reports.text.escaping import visible
 
 UNUSABLE = 2
 

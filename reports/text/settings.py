@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.engine.schema import Record
+from torchduet.bench.record.schema import Record
 
 KNOBS = ("mode", "precision", "device", "workers", "implementation")
 TOGETHER = "together"  # several knobs at once

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bench.engine.abstain import leave_open, preempted
 from tests.bench.test_noise import QUIET, seen
 from tests.bench.test_self_check import case
+from torchduet.bench.noise.withheld import leave_open, preempted
 
 
 def test_a_quiet_machine_gives_verdicts() -> None:

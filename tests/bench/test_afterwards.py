@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine import afterwards
-from bench.engine.afterwards import DELAYED_BLOCKS, passes
-from bench.engine.case import Case, Family
-from bench.engine.clock import Block, CpuClock, CudaClock
-from bench.engine.passes import context_bytes
-from bench.engine.prepare import prepare
-from bench.engine.run import Run
-from bench.engine.task import CaseResult, Task
-from suites import Suite
 from tests.bench.nvml_fake import Nvml
+from torchduet import Suite
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import CaseResult, Task
+from torchduet.bench.passes import after_timing
+from torchduet.bench.passes.after_timing import DELAYED_BLOCKS, passes
+from torchduet.bench.passes.operators_and_memory import context_bytes
+from torchduet.bench.timing.callables import prepare
+from torchduet.bench.timing.clock import Block, CpuClock, CudaClock
+from torchduet.bench.timing.timed_case import Run
 
 SUITE = Suite("s")
 WORKLOAD = SUITE.compare("w", {"w": lambda x: x + 1}, inputs=lambda device: (torch.ones(4, device=device),))
@@ -110,9 +110,9 @@ def test_energy_is_measured_where_it_is_asked_for_or_says_why_not(monkeypatch: p
         asked.append((device, uuids))
         return SimpleNamespace(source="fake", joules=lambda: 0.0) if uuids else "its UUID is not known"
 
-    monkeypatch.setattr(afterwards, "counter_for", counter_for)
+    monkeypatch.setattr(after_timing, "counter_for", counter_for)
     monkeypatch.setattr(
-        afterwards, "joules_per_call", lambda some, counter: {"joules": some(), "source": counter.source}
+        after_timing, "joules_per_call", lambda some, counter: {"joules": some(), "source": counter.source}
     )
     assert found_of(run_on(Clock()), energy=True).energy == {"why": "its UUID is not known"}
     assert found_of(run_on(Clock()), energy=True, uuids={"cuda": "a"}).energy == {"joules": 300, "source": "fake"}
@@ -138,7 +138,7 @@ def test_a_pass_that_fails_leaves_the_others(
     def fail(*_: Any) -> None:
         raise RuntimeError("CUDA is gone")
 
-    monkeypatch.setattr(afterwards, "peak_memory", fail)
+    monkeypatch.setattr(after_timing, "peak_memory", fail)
     result = found_of(run_on(Clock()))
     assert result.peak_bytes is None
     assert result.device_seconds == 7e-6

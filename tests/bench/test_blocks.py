@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from bench.engine.case import Case
-from bench.engine.clock import Block
-from bench.engine.measure import next_placement
-from bench.engine.pace import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
-from bench.engine.prepare import Context
-from bench.engine.rounds import align_blocks
-from bench.engine.run import Run, slow_down
-from bench.engine.slowdown import Spin
-from suites.workload import Meter
+from torchduet.bench.cases.case import Case
+from torchduet.bench.timing.alternation import align_blocks
+from torchduet.bench.timing.callables import Context
+from torchduet.bench.timing.clock import Block
+from torchduet.bench.timing.pacing import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
+from torchduet.bench.timing.slowdown import Spin
+from torchduet.bench.timing.timed_case import Run, slow_down
+from torchduet.bench.workers.family import next_placement
+from torchduet.suites.workload import Meter
 
 
 class LoggingMeter(Meter):

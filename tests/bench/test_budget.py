@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.engine import budget as budgets
-from bench.engine.case import Case, Family
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.plan import budget as budgets
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import itertools
 
-from bench.engine.case import Case, cases_of, group
-from suites import Axis, Suite
+from torchduet import Axis, Suite
+from torchduet.bench.cases.case import Case, cases_of, group
 
 
 def suite_of_products() -> Suite:

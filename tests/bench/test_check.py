@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from bench.engine.check import CheckError, check, observed, reference_result, relative_error
-from bench.engine.precision import TOLERANCE
-from suites import Suite, Workload
+from torchduet.bench.timing.check import CheckError, check, observed, reference_result, relative_error
+from torchduet.bench.timing.precision import TOLERANCE
+from torchduet.suites import Suite, Workload
 
 
 def workload(**details: object) -> Workload:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.engine.case import Case, cases_of
-from bench.engine.claims import decides, needed, wanted
-from suites.registry import load
+from torchduet.bench.cases.case import Case, cases_of
+from torchduet.bench.plan.claim_selection import decides, needed, wanted
+from torchduet.suites.registry import load
 
 
 @pytest.mark.parametrize(

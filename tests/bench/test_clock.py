@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine import clock as clocks
-from bench.engine.caches import UNKNOWN, last_level_bytes
+from torchduet.bench.host.cpu_cache import UNKNOWN, last_level_bytes
+from torchduet.bench.timing import clock as clocks
 
 
 def test_the_cpu_clock_counts_every_call() -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.engine.case import Case, Family
-from bench.engine.compile import CompileWatch, own_code
-from bench.engine.errors import describe
-from bench.engine.measure import measure
-from bench.engine.precision import autocast_factory
-from bench.engine.prepare import asks_for, assemble
-from bench.engine.rounds import undisturbed
-from bench.engine.task import Task
-from suites.registry import load
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.timing.alternation import undisturbed
+from torchduet.bench.timing.callables import asks_for, assemble
+from torchduet.bench.timing.dynamo import CompileWatch, own_code
+from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.precision import autocast_factory
+from torchduet.bench.workers.family import measure
+from torchduet.suites.registry import load
 
 WORKLOADS = str(Path(__file__).parent / "workloads" / "compiled.py")
 

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine import ceilings, errors, machine
-from bench.engine.case import Case
-from bench.engine.clock import Block, CpuClock
-from bench.engine.inputs import Placements
-from bench.engine.precision import autocast_factory
-from bench.engine.record import timing_record
-from bench.engine.run import Run, slow_down
-from bench.engine.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
-from bench.engine.task import CaseResult, CeilingTask
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import CaseResult, CeilingTask
+from torchduet.bench.host import machine
+from torchduet.bench.passes import ceilings
+from torchduet.bench.run.records import timing_record
+from torchduet.bench.timing import failures
+from torchduet.bench.timing.clock import Block, CpuClock
+from torchduet.bench.timing.placements import Placements
+from torchduet.bench.timing.precision import autocast_factory
+from torchduet.bench.timing.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
+from torchduet.bench.timing.timed_case import Run, slow_down
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
 
@@ -128,11 +130,11 @@ def test_after_running_out_of_memory_the_allocator_gives_back_what_it_holds(monk
     emptied: list[bool] = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
-    errors.free_device_memory(ValueError("no"))
+    failures.free_device_memory(ValueError("no"))
     assert emptied == []
-    errors.free_device_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"))
+    failures.free_device_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"))
     assert emptied == [True]
-    said = errors.describe(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "x.py")
+    said = failures.describe(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "x.py")
     assert said == "out of memory: CUDA out of memory. Tried to allocate 20 GiB"
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from bench.duet.pairs import Ledger
-from bench.duet.processes import Server, SideError, link_packages
-from bench.duet.profile import profile_both
-from bench.duet.sides import Side, sides
-from bench.duet.stages import Duet, differences
-from bench.engine.case import Case, Family, cases_of, group
-from bench.engine.options import OptionError
-from bench.engine.profile_pass import Profiling
-from suites.registry import load
+from torchduet.bench.cases.case import Case, Family, cases_of, group
+from torchduet.bench.duet.pairs import Ledger
+from torchduet.bench.duet.processes import Server, SideError, link_packages
+from torchduet.bench.duet.profile import profile_both
+from torchduet.bench.duet.sides import Side, sides
+from torchduet.bench.duet.stages import Duet, differences
+from torchduet.bench.plan.options import OptionError
+from torchduet.bench.run.profile_selection import Profiling
+from torchduet.suites.registry import load
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
@@ -269,7 +269,7 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     assert processes("run") == []
     page = tmp_path / "report.html"
     rendered = subprocess.run(
-        [sys.executable, "-m", "reports", "render", str(path), "-o", str(page)],
+        [sys.executable, "-m", "torchduet", "render", str(path), "-o", str(page)],
         cwd=ROOT,
         capture_output=True,
         check=False,

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bench.duet.cores import Cores, cores_for
-from bench.duet.pairs import Ledger, Pace, in_turn, prepare, time_blocks, workers
-from bench.duet.sides import Side
-from bench.duet.stages import Duet
-from bench.engine.case import Case
+from torchduet.bench.cases.case import Case
+from torchduet.bench.duet.cores import Cores, cores_for
+from torchduet.bench.duet.pairs import Ledger, Pace, in_turn, prepare, time_blocks, workers
+from torchduet.bench.duet.sides import Side
+from torchduet.bench.duet.stages import Duet
 
 ROOT = Path(__file__).parents[2]
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
@@ -23,7 +23,7 @@ CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 PLACED = """
 import os
 import torch
-from bench.duet.cores import free_children, keep, spread
+from torchduet.bench.duet.cores import free_children, keep, spread
 
 usable = sorted(os.sched_getaffinity(0))
 free_children()
@@ -148,7 +148,7 @@ def test_chance_says_which_interpreter_starts_first(monkeypatch: pytest.MonkeyPa
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr("bench.duet.stages.Server", FakeServer)
+    monkeypatch.setattr("torchduet.bench.duet.stages.Server", FakeServer)
     duet = Duet((Side("a"), Side("b")), compiler=False)
     duet.start(20)
     assert {(base.python, against.python) for base, against in duet._servers} == {("a", "b")}  # type: ignore[attr-defined]

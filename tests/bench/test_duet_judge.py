@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bench.duet.judge import (
+from torchduet.bench.duet.judge import (
     SCREENING_PAIRS,
     confirmed,
     difference,
@@ -14,8 +14,8 @@ from bench.duet.judge import (
     pairs_worth_it,
     screened,
 )
-from bench.duet.words import headline, ordered, stages
-from bench.engine.estimate import walsh_rank
+from torchduet.bench.duet.words import headline, ordered, stages
+from torchduet.bench.record.statistics import walsh_rank
 
 
 def pairs(rng: random.Random, effect: float, spread: float, n: int) -> list[float]:

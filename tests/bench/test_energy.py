@@ -6,8 +6,8 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from bench.engine.energy import LEAST_CHANGES, WINDOW_SECONDS, EnergyCounter, counter_for, joules_per_call
 from tests.bench.nvml_fake import Nvml, error
+from torchduet.bench.passes.energy import LEAST_CHANGES, WINDOW_SECONDS, EnergyCounter, counter_for, joules_per_call
 
 
 class Machine:

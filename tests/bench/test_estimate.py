@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.engine.estimate import (
+from torchduet.bench.record.statistics import (
     Speedup,
     calls_to_pay_off,
     drift_factor,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.folder import ALIVE, RunFolder, sweep
 from tests.bench.test_left_behind import ROOT
+from torchduet.bench.host.temporary import ALIVE, RunFolder, sweep
 
 KILLED = """
 import os, signal
-from bench.engine.folder import RunFolder
+from torchduet.bench.host.temporary import RunFolder
 folder = RunFolder()
 print(folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

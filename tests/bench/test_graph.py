@@ -10,25 +10,32 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine.case import Case, Family, cases_of
-from bench.engine.check import CheckError, check, observed, poison
-from bench.engine.clock import CpuClock
-from bench.engine.conductor import Conductor
-from bench.engine.graph import WARM_UP_CALLS, Captured, CaptureError, newest_first, skipped_graphs, step_by_step
-from bench.engine.inputs import Placements
-from bench.engine.measure import measure
-from bench.engine.preparation import Preparation
-from bench.engine.prepare import Context, assemble, prepare
-from bench.engine.run import Run
-from bench.engine.task import CaseResult, FamilyResult, Task
-from suites import Suite
-from suites.registry import load
-from suites.workload import SuiteError, Unavailable, Workload
+from torchduet import Suite
+from torchduet.bench.cases.case import Case, Family, cases_of
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
+from torchduet.bench.timing.callables import Context, assemble, prepare
+from torchduet.bench.timing.check import CheckError, check, observed, poison
+from torchduet.bench.timing.clock import CpuClock
+from torchduet.bench.timing.cuda_graph import (
+    WARM_UP_CALLS,
+    Captured,
+    CaptureError,
+    newest_first,
+    skipped_graphs,
+    step_by_step,
+)
+from torchduet.bench.timing.first_calls import Preparation
+from torchduet.bench.timing.placements import Placements
+from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.workers.family import measure
+from torchduet.bench.workers.launcher import Conductor
+from torchduet.suites.registry import load
+from torchduet.suites.workload import SuiteError, Unavailable, Workload
 
 FILE = """
 import torch
-from suites import Suite
-from suites.registry import load
+from torchduet import Suite
+from torchduet.suites.registry import load
 
 suite = Suite("graphs")
 

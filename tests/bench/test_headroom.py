@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine import headroom
-from bench.engine.case import Case
-from bench.engine.headroom import largest_batch, search
-from suites import Suite
+from torchduet import Suite
+from torchduet.bench.cases.case import Case
+from torchduet.bench.passes import largest_batch as headroom
+from torchduet.bench.passes.largest_batch import largest_batch, search
 
 
 class Gpu:

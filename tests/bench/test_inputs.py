@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.engine.inputs import Placements, tensors_in, to_reference
+from torchduet.bench.timing.placements import Placements, tensors_in, to_reference
 
 
 def pointers(value: object) -> list[int]:

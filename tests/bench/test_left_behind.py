@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 TIME_OUT = """
 import sys
-from bench.engine.case import cases_of, group
-from bench.engine.conductor import Conductor, WorkerError
-from bench.engine.task import Task
-from suites.registry import load
+from torchduet.bench.cases.case import cases_of, group
+from torchduet.bench.workers.launcher import Conductor, WorkerError
+from torchduet.bench.cases.exchange import Task
+from torchduet.suites.registry import load
 (suite,) = load(sys.argv[1])
 (family,) = [f for f in group(cases_of(sys.argv[1], suite, tier="quick", devices=["cpu"])) if "hangs" in f.name]
 conductor = Conductor(silent_seconds=2)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.engine.case import Case
-from bench.engine.machine import Gpu, Machine, busy_cores, probe
-from bench.engine.progress import ProgressLine, duration
-from bench.engine.summary import factor
+from torchduet.bench.cases.case import Case
+from torchduet.bench.host.machine import Gpu, Machine, busy_cores, probe
+from torchduet.bench.plugin.closing_table import factor
+from torchduet.bench.plugin.progress import ProgressLine, duration
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 CPU_ONLY = Machine(

@@ -3,8 +3,8 @@
 import pynvml
 import pytest
 
-from bench.engine.nvml import COUNTERS, FACTS, READINGS, Device, devices
 from tests.bench.nvml_fake import SLICE, WHOLE, Nvml, error
+from torchduet.bench.host.nvml import COUNTERS, FACTS, READINGS, Device, devices
 
 
 def device(nvml: Nvml, uuid: str = "aaaa") -> Device:

@@ -16,20 +16,20 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine.case import Case
-from bench.engine.ceilings import matrix_product, memory_traffic
-from bench.engine.clock import CudaClock
-from bench.engine.energy import EnergyCounter, counter_for, joules_per_call
-from bench.engine.inputs import Placements
-from bench.engine.nvml import devices
-from bench.engine.precision import matmul_precision
-from bench.engine.prepare import prepare
-from bench.engine.run import Run
-from bench.engine.schema import KEY
-from bench.engine.slowdown import seconds_per_cycle
-from bench.engine.slowdown import sleep as busy
-from bench.engine.timeline import Timeline
-from suites import Suite
+from torchduet import Suite
+from torchduet.bench.cases.case import Case
+from torchduet.bench.host.gpu_timeline import Timeline
+from torchduet.bench.host.nvml import devices
+from torchduet.bench.passes.ceilings import matrix_product, memory_traffic
+from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.timing.callables import prepare
+from torchduet.bench.timing.clock import CudaClock
+from torchduet.bench.timing.placements import Placements
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.slowdown import seconds_per_cycle
+from torchduet.bench.timing.slowdown import sleep as busy
+from torchduet.bench.timing.timed_case import Run
 
 pytestmark = [
     pytest.mark.cuda,

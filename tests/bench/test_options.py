@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.engine.options import (
+from torchduet.bench.cases.copies import SLOWDOWNS
+from torchduet.bench.plan.options import (
     OptionError,
     parse,
     parse_devices,
@@ -12,7 +13,6 @@ from bench.engine.options import (
     parse_threads,
     parse_workers,
 )
-from bench.engine.twins import SLOWDOWNS
 
 DEFAULTS: dict[str, None] = dict.fromkeys(
     ("device", "mode", "precision", "workers", "suite", "data", "threads", "budget")

@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from bench.engine import pauses
-from bench.engine.clock import Block
-from bench.engine.noise import Figures, causes
-from bench.engine.passing import LEAST_STOPPED, Passing, words
-from bench.engine.rounds import MOST_AGAIN, _round
-from bench.engine.run import Run
-from bench.engine.task import LeftOut
-from bench.engine.telemetry import Telemetry
-from bench.engine.timed import Interrupted
+from torchduet.bench.cases.exchange import LeftOut
+from torchduet.bench.host import suspension
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.host.run_clock import LEAST_STOPPED, Passing, words
+from torchduet.bench.noise.causes import Figures, causes
+from torchduet.bench.noise.family_noise import Interrupted
+from torchduet.bench.timing.alternation import MOST_AGAIN, _round
+from torchduet.bench.timing.clock import Block
+from torchduet.bench.timing.timed_case import Run
 
 
 @pytest.fixture(autouse=True)
 def listening() -> Iterator[None]:
     before = signal.getsignal(signal.SIGCONT)
-    pauses.listen()
+    suspension.listen()
     yield
     signal.signal(signal.SIGCONT, before)
 
@@ -67,7 +67,7 @@ def test_a_block_in_which_the_process_was_stopped_is_taken_again() -> None:
 
 def test_a_block_in_which_the_machine_was_suspended_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asleep = [1000.0]
-    monkeypatch.setattr(pauses, "suspended", lambda: asleep[0])
+    monkeypatch.setattr(suspension, "suspended", lambda: asleep[0])
 
     def close_the_lid(number: int) -> None:
         asleep[0] += 7200.0 if number == 2 else 1e-4  # the two clocks are not read at one moment
@@ -84,12 +84,12 @@ def test_what_is_stopped_all_the_time_counts_after_some_tries_and_says_so() -> N
 
 
 def test_a_clock_for_budgets_stands_still_with_the_process() -> None:
-    pauses.moment()
-    before, since = pauses.awake(), pauses.moment()
-    while pauses.perf_counter() - since.at < 0.01:
+    suspension.moment()
+    before, since = suspension.awake(), suspension.moment()
+    while suspension.perf_counter() - since.at < 0.01:
         pass
     signal.raise_signal(signal.SIGCONT)
-    assert pauses.awake() - before < 0.01 <= pauses.paused(since)
+    assert suspension.awake() - before < 0.01 <= suspension.paused(since)
 
 
 @pytest.mark.parametrize(("kept", "grade"), [(0, "noisy"), (2, "disturbed")])
@@ -173,4 +173,4 @@ def test_the_real_clocks_agree_while_nothing_happens() -> None:
     passing = Passing()
     assert passing.waited(0.2, 0.2) == 0.2
     assert passing.record() is None
-    assert math.isfinite(pauses.suspended())
+    assert math.isfinite(suspension.suspended())

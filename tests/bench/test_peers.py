@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from bench.peers import cases, trials
-from bench.peers.__main__ import main
-from bench.peers.calibration import turns_for
-from bench.peers.table import markdown, row
-from bench.peers.tools import asv, pyperf, torch_timer
-from bench.peers.tools.place import Answer, Place, ToolError, beyond
-from suites.workload import SuiteError
+from torchduet.bench.peers import cases, trials
+from torchduet.bench.peers.calibration import turns_for
+from torchduet.bench.peers.command import main
+from torchduet.bench.peers.table import markdown, row
+from torchduet.bench.peers.tools import asv, pyperf, torch_timer
+from torchduet.bench.peers.tools.place import Answer, Place, ToolError, beyond
+from torchduet.suites.workload import SuiteError
 
 FEW = ("chain",)
 
@@ -51,7 +51,7 @@ def test_sides_are_the_base_with_more_turns() -> None:
 
 def test_without_the_command_the_cases_say_what_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(cases.SETTING, raising=False)
-    with pytest.raises(SuiteError, match=r"python -m bench\.peers"):
+    with pytest.raises(SuiteError, match=r"torchduet peers"):
         cases.setting()
 
 
@@ -198,8 +198,8 @@ def test_the_page_names_machine_versions_and_failures() -> None:
 def test_wrong_arguments_are_said(
     arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["bench.peers.__main__"], "_version", lambda _: "1")
-    monkeypatch.setattr("suites.workload.cores", lambda: 2)
+    monkeypatch.setattr(sys.modules["torchduet.bench.peers.command"], "_version", lambda _: "1")
+    monkeypatch.setattr("torchduet.suites.workload.cores", lambda: 2)
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

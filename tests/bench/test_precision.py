@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bench.engine.precision import autocast_factory, matmul_precision
+from torchduet.bench.timing.precision import autocast_factory, matmul_precision
 
 
 def settings() -> list[str]:

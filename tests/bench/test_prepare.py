@@ -2,15 +2,15 @@
 
 import torch
 
-from bench.engine.case import cases_of, worker_counts
-from bench.engine.ceilings import measure_ceilings
-from bench.engine.clock import CpuClock
-from bench.engine.passes import count_operators, peak_memory
-from bench.engine.prepare import Context, Recorder, assemble, prepare, with_own_optimizers
-from bench.engine.record import highest
-from bench.engine.run import Run
-from bench.engine.task import CeilingTask
-from suites import Axis, Implementation, Meter, Suite
+from torchduet import Axis, Implementation, Meter, Suite
+from torchduet.bench.cases.case import cases_of, worker_counts
+from torchduet.bench.cases.exchange import CeilingTask
+from torchduet.bench.passes.ceilings import measure_ceilings
+from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
+from torchduet.bench.run.records import highest
+from torchduet.bench.timing.callables import Context, Recorder, assemble, prepare, with_own_optimizers
+from torchduet.bench.timing.clock import CpuClock
+from torchduet.bench.timing.timed_case import Run
 
 
 def test_a_recorder_keeps_values_by_placement_and_nothing_before_or_while_paused() -> None:
@@ -53,7 +53,7 @@ def test_a_function_gets_what_it_asks_for_and_a_new_seed_per_placement() -> None
 
 
 def test_worker_counts_know_the_machine(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("bench.engine.case.cores", lambda: 4)
+    monkeypatch.setattr("torchduet.bench.cases.case.cores", lambda: 4)
     suite = Suite("s")
     suite.compare(
         "load", {"load": lambda x: x}, inputs=lambda device: (device,), workers=Axis([0], ["cores", 4], ["2x cores"])

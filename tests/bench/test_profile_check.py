@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.profile_check import RunFailed, run_pairs, table, verdict
-from bench.engine.schema import KEY
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.selfcheck.profiling import RunFailed, run_pairs, table, verdict
 
 
 def run(path: Path, **seconds: float) -> Path:

@@ -23,17 +23,17 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from bench.engine import profiling
-from bench.engine.case import cases_of, group
-from bench.engine.options import OptionError, parse_profile
-from bench.engine.profile_pass import chosen, folder_name, profiling_of
-from bench.engine.schema import LOADER_STARTS, PROFILED_CALL, ProfileRecord
-from bench.engine.task import ProfileTask, Task
-from reports.profile.categories import DATA, LOADER, PYTHON
-from reports.profile.summary import Summary, summarise
-from reports.profile.trace import read
-from reports.profile.waiting import said, waiting
-from suites.registry import load
+from torchduet.bench.cases.case import cases_of, group
+from torchduet.bench.cases.exchange import ProfileTask, Task
+from torchduet.bench.passes import profiler
+from torchduet.bench.plan.options import OptionError, parse_profile
+from torchduet.bench.record.schema import LOADER_STARTS, PROFILED_CALL, ProfileRecord
+from torchduet.bench.run.profile_selection import chosen, folder_name, profiling_of
+from torchduet.reports.profile.categories import DATA, LOADER, PYTHON
+from torchduet.reports.profile.summary import Summary, summarise
+from torchduet.reports.profile.trace import read
+from torchduet.reports.profile.waiting import said, waiting
+from torchduet.suites.registry import load
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
@@ -111,13 +111,13 @@ def loading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Foun
     patch = pytest.MonkeyPatch()
     patch.setattr(tempfile, "tempdir", tempfile.tempdir)
     for name, number in (("WARM_UP", 1), ("LEAST_STEPS", 2), ("LEAST_BLOCKS", 1)):  # each starts processes anew
-        patch.setattr(profiling, name, number)
+        patch.setattr(profiler, name, number)
     try:
         (suite,) = load(LOADING)
         for family in group(cases_of(LOADING, suite, tier="quick", devices=["cpu"])):
             folders = {case: str(folder / folder_name(case.id)) for case in family.cases}
             job = ProfileTask(Task(family, 1.0, 1, str(folder)), folders)
-            made = profiling.profile_family(job, lambda _what, _fraction: None)
+            made = profiler.profile_family(job, lambda _what, _fraction: None)
             assert not made.errors
             for case, record in made.records.items():
                 summary = summarise(read(Path(record["trace"])), case.id, "cpu")
@@ -207,8 +207,8 @@ def test_cases_are_called_under_the_profiler_after_all_timing(profiled: Path) ->
 
 
 def test_the_report_has_them(profiled: Path) -> None:
-    from reports import load as runs
-    from reports.page import render
+    from torchduet.reports.html.run_page import render
+    from torchduet.reports.read import run_file as runs
 
     page = render(runs.load(profiled))
     assert page.count('<details class="case profile"') == len(profiles(profiled))

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bench.engine.rates import at_most, clopper_pearson, minimum_effect
+from torchduet.bench.record.proportions import at_most, clopper_pearson, minimum_effect
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.engine import idle, rounds
-from bench.engine.clock import Block, CpuClock
-from bench.engine.pace import Plan
-from bench.engine.rounds import Alternation, stay_busy
-from bench.engine.run import Run, warm_up
-from bench.engine.stopping import Stopping
+from torchduet.bench.host import thread_sleep
+from torchduet.bench.timing import alternation
+from torchduet.bench.timing.alternation import Alternation, stay_busy
+from torchduet.bench.timing.clock import Block, CpuClock
+from torchduet.bench.timing.pacing import Plan
+from torchduet.bench.timing.stopping import Stopping
+from torchduet.bench.timing.timed_case import Run, warm_up
 
 WAKE = 10.0
 
@@ -53,14 +54,14 @@ def test_a_case_rests_whose_thread_sleeps(call: Any, device: str, rests: bool) -
 
 def test_time_in_which_others_have_the_core_is_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = tmp_path / "schedstat"
-    monkeypatch.setattr(idle, "SCHEDSTAT", counted)
-    monkeypatch.setattr(idle, "thread_time", lambda: 3.0)
-    monkeypatch.setattr(idle, "perf_counter", lambda: 10.0)
-    assert idle.idle() == 7.0  # the system does not count them
+    monkeypatch.setattr(thread_sleep, "SCHEDSTAT", counted)
+    monkeypatch.setattr(thread_sleep, "thread_time", lambda: 3.0)
+    monkeypatch.setattr(thread_sleep, "perf_counter", lambda: 10.0)
+    assert thread_sleep.idle() == 7.0  # the system does not count them
     counted.write_text("3000000000 5000000000 17\n")
-    assert idle.idle() == pytest.approx(2.0)
+    assert thread_sleep.idle() == pytest.approx(2.0)
     counted.write_text("\n")
-    assert idle.idle() == 7.0
+    assert thread_sleep.idle() == 7.0
 
 
 class Clock:
@@ -68,7 +69,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.slow, self.log = 0.0, "", ""
-        monkeypatch.setattr(rounds, "awake", lambda: self.now)
+        monkeypatch.setattr(alternation, "awake", lambda: self.now)
         monkeypatch.setattr(Run, "_after_children", lambda _: 0)
 
     def run(self, name: str, *, rests: bool = False, fails: bool = False, seconds: float = 0.1) -> Run:

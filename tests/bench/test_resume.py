@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from bench.engine.case import Case
-from bench.engine.journal import Content
-from bench.engine.outcomes import outcome_entry, outcome_of
-from bench.engine.record import Skip
-from bench.engine.resume import Spent, differences, settled, spent_of
-from bench.engine.telemetry import Telemetry
-from bench.engine.timed import Interrupted, Timed
+from torchduet.bench.cases.case import Case
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.noise.family_noise import Interrupted, Timed
+from torchduet.bench.record.journal import Content
+from torchduet.bench.run.outcomes import outcome_entry, outcome_of
+from torchduet.bench.run.records import Skip
+from torchduet.bench.run.resume import Spent, differences, settled, spent_of
 
 CASE = Case("s", "s", "w", "", (("n", 3),), "w", True, "cpu", "eager", "fp32")
 HERE: dict[str, dict[str, Any]] = {

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from bench.engine import journal, resume
-from bench.engine.conductor import WorkerError
-from bench.engine.machine import Machine, probe
-from bench.engine.options import parse
-from bench.engine.session import Session
-from bench.engine.task import CaseResult, FamilyResult, Interruptions, Task
-from bench.engine.telemetry import Telemetry
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, Task
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.host.machine import Machine, probe
+from torchduet.bench.plan.options import parse
+from torchduet.bench.record import journal
+from torchduet.bench.run import resume
+from torchduet.bench.run.session import Session
+from torchduet.bench.workers.launcher import WorkerError
 
 SUITE = str(Path(__file__).parent / "workloads" / "small.py")
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "data", "threads"))

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import GRADES
-from bench.engine.telemetry import COUNTS_INTERRUPTIONS
+from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS
+from torchduet.bench.record.schema import GRADES
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
@@ -76,7 +76,7 @@ def test_a_case_is_held_against_its_reference(small: tuple[dict[str, Any], str])
     # Two additions and a Python loop instead of one: a third as fast on an idle machine.
     assert of_the_knob["ratio"] < 0.8
     assert of_the_knob["verdict"] in output
-    assert "python -m reports render" in output
+    assert "torchduet render" in output
 
 
 def test_the_run_says_what_it_was(small: tuple[dict[str, Any], str]) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from bench.engine import self_check, slowdown
-from bench.engine.case import Case, Family
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.record import trials
-from bench.engine.task import CaseResult, Interruptions
-from bench.engine.twins import SLOWDOWNS, with_twins
 from tests.bench.test_run import SMALL, pytest_bench
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.copies import SLOWDOWNS, with_twins
+from torchduet.bench.cases.exchange import CaseResult, Interruptions
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.run import aa_summary
+from torchduet.bench.run.records import trials
+from torchduet.bench.timing import slowdown
 
 MACHINE = {"cpu": "some CPU", "cores": 2, "torch": "2.13.0", "gpu": None}
 
@@ -139,13 +140,13 @@ def test_the_summary_counts_false_alarms_and_what_was_found() -> None:
         record(a_trial(1.0, "unclear", None, None)),
         {},
     ]
-    found = self_check.summary(records, measured="2026-01-01T00:00:00+00:00", machine=MACHINE, threads=2)
+    found = aa_summary.summary(records, measured="2026-01-01T00:00:00+00:00", machine=MACHINE, threads=2)
     assert (found["false_alarms"]["count"], found["false_alarms"]["trials"]) == (1, 3)
     assert found["outside"] == 1
     assert [(one["slowdown"], one["count"], one["trials"]) for one in found["found"]] == [(1.05, 1, 2)]
     assert found["narrow"]["count"] == 2
     assert found["half_width_after_1s"] == pytest.approx(2 * (found["half_width"] or 0))
-    said = "\n".join(self_check.lines(found))
+    said = "\n".join(aa_summary.lines(found))
     assert "1 of 3 comparisons of identical code" in said
     assert "1 of 2 slow-downs by 5% found: 50.0%" in said
 
@@ -157,13 +158,13 @@ def test_the_figures_are_told_apart_by_how_long_a_call_takes() -> None:
         record(a_trial(1.0, "same", 0.97, 1.03), a_trial(1.05, "slower"), seconds=1e-2),
         record(a_trial(1.0, "slower", 0.8, 0.9), a_trial(1.05, "unclear"), seconds=1e-3, rests=True),
     ]
-    found = self_check.summary(records, measured="2026-01-01T00:00:00+00:00", machine=MACHINE, threads=2)
+    found = aa_summary.summary(records, measured="2026-01-01T00:00:00+00:00", machine=MACHINE, threads=2)
     short, medium, waiting = found["kinds"]
     assert [short["kind"], medium["kind"], waiting["kind"]] == ["short", "medium", "waiting"]
     assert (medium["found"][0]["count"], medium["found"][0]["trials"]) == (1, 2)
     assert (medium["narrow"]["count"], waiting["narrow"]["count"], short["narrow"]["count"]) == (1, 0, 1)
     assert (waiting["false_alarms"]["count"], medium["false_alarms"]["count"]) == (1, 0)
-    said = self_check.lines(found)
+    said = aa_summary.lines(found)
     assert (
         "  calls of 2 to 20 ms: slow-downs by 5% found: 1 of 2, intervals within ±1%: 1 of 2, false alarms: 0 of 2"
     ) in said
@@ -171,38 +172,38 @@ def test_the_figures_are_told_apart_by_how_long_a_call_takes() -> None:
 
 
 def test_nothing_measured_says_nothing() -> None:
-    found = self_check.summary([], measured="", machine=MACHINE, threads=1)
-    assert self_check.lines(found) == []
+    found = aa_summary.summary([], measured="", machine=MACHINE, threads=1)
+    assert aa_summary.lines(found) == []
     assert found["half_width"] is None
 
 
 def test_figures_are_kept_by_machine_and_threads(tmp_path: Path) -> None:
     for threads in (1, 2, 1):
-        made = self_check.summary([], measured=f"with {threads}", machine=MACHINE, threads=threads)
-        path = self_check.keep(made, tmp_path)
+        made = aa_summary.summary([], measured=f"with {threads}", machine=MACHINE, threads=threads)
+        path = aa_summary.keep(made, tmp_path)
     assert [path] == list(tmp_path.iterdir())
     assert len(json.loads(path.read_text())) == 2
-    assert (self_check.last(MACHINE, 2, tmp_path) or {})["measured"] == "with 2"
-    assert self_check.last(MACHINE | {"torch": "2.14.0"}, 2, tmp_path) is None
-    assert self_check.last(MACHINE, 2, tmp_path / "nowhere") is None
+    assert (aa_summary.last(MACHINE, 2, tmp_path) or {})["measured"] == "with 2"
+    assert aa_summary.last(MACHINE | {"torch": "2.14.0"}, 2, tmp_path) is None
+    assert aa_summary.last(MACHINE, 2, tmp_path / "nowhere") is None
 
 
 def test_figures_of_a_version_whose_extra_work_was_not_fitted_are_not_told(tmp_path: Path) -> None:
-    path = self_check.keep(self_check.summary([], measured="then", machine=MACHINE, threads=2), tmp_path)
-    assert self_check.last(MACHINE, 2, tmp_path) is not None
+    path = aa_summary.keep(aa_summary.summary([], measured="then", machine=MACHINE, threads=2), tmp_path)
+    assert aa_summary.last(MACHINE, 2, tmp_path) is not None
     (kept,) = json.loads(path.read_text())
     del kept["kinds"]
     path.write_text(json.dumps([kept]))
-    assert self_check.last(MACHINE, 2, tmp_path) is None
+    assert aa_summary.last(MACHINE, 2, tmp_path) is None
 
 
 def test_a_file_that_is_not_ours_is_named_and_replaced(tmp_path: Path) -> None:
-    path = tmp_path / self_check.FILE
+    path = tmp_path / aa_summary.FILE
     path.write_text("{")
-    with pytest.raises(ValueError, match=f"{self_check.FILE}.*remove it"):
-        self_check.last(MACHINE, 1, tmp_path)
-    self_check.keep(self_check.summary([], measured="now", machine=MACHINE, threads=1), tmp_path)
-    assert self_check.last(MACHINE, 1, tmp_path) is not None
+    with pytest.raises(ValueError, match=f"{aa_summary.FILE}.*remove it"):
+        aa_summary.last(MACHINE, 1, tmp_path)
+    aa_summary.keep(aa_summary.summary([], measured="now", machine=MACHINE, threads=1), tmp_path)
+    assert aa_summary.last(MACHINE, 1, tmp_path) is not None
 
 
 def test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bench.engine.case import Case, Family
-from bench.engine.machine import Gpu, Machine, probe
-from bench.engine.options import parse
-from bench.engine.resume import Spent
-from bench.engine.session import Session
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.host.machine import Gpu, Machine, probe
+from torchduet.bench.plan.options import parse
+from torchduet.bench.run.resume import Spent
+from torchduet.bench.run.session import Session
 
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "data", "threads", "budget"))
 
@@ -42,7 +42,7 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("bench.engine.state.monotonic", lambda: now)
+    monkeypatch.setattr("torchduet.bench.run.state.monotonic", lambda: now)
 
     class Budget:
         def seconds_left(self) -> float:

@@ -1,8 +1,8 @@
 """A case that was too slow is not tried at larger sizes; everything else is."""
 
-from bench.engine.case import Case, Family
-from bench.engine.slowness import Slowness
-from bench.engine.task import CaseResult
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.plan.too_slow import Slowness
 
 
 def case(n: int, precision: str = "bf16", kind: str = "x") -> Case:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.duet.judge import confirmed, p_value
-from bench.engine.estimate import (
+from torchduet.bench.duet.judge import confirmed, p_value
+from torchduet.bench.record.proportions import clopper_pearson
+from torchduet.bench.record.statistics import (
     Speedup,
     drift_factor,
     hodges_lehmann,
@@ -17,9 +18,8 @@ from bench.engine.estimate import (
     speedup,
     speedup_of,
 )
-from bench.engine.rates import clopper_pearson
-from reports.compare.two_sample import shift, shifts
-from reports.compare.verdicts import holm
+from torchduet.reports.compare.two_sample import shift, shifts
+from torchduet.reports.compare.verdicts import holm
 
 SECONDS = st.floats(1e-7, 10.0)
 LOGS = st.floats(-2.0, 2.0)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from bench.engine.pace import (
+from torchduet.bench.timing.pacing import (
     Plan,
     leave_out_too_slow,
     plan_of,
@@ -14,8 +14,8 @@ from bench.engine.pace import (
     stretch,
     wake_seconds,
 )
-from bench.engine.run import Run
-from bench.engine.stopping import MAX_PLACEMENTS, Stopping, wanted
+from torchduet.bench.timing.stopping import MAX_PLACEMENTS, Stopping, wanted
+from torchduet.bench.timing.timed_case import Run
 
 
 class Clock:

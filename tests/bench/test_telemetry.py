@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine import telemetry
-from bench.engine.clock import Block, CpuClock, median_block
-from bench.engine.pace import Plan
-from bench.engine.rounds import Alternation
-from bench.engine.run import Run
-from bench.engine.stopping import Stopping
-from bench.engine.telemetry import Gauge, Telemetry, interruptions
+from torchduet.bench.host import counters
+from torchduet.bench.host.counters import Gauge, Telemetry, interruptions
+from torchduet.bench.timing.alternation import Alternation
+from torchduet.bench.timing.clock import Block, CpuClock, median_block
+from torchduet.bench.timing.pacing import Plan
+from torchduet.bench.timing.stopping import Stopping
+from torchduet.bench.timing.timed_case import Run
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -63,7 +63,7 @@ def machine(tmp_path: Path) -> Machine:
 @pytest.fixture
 def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter((10.0, 12.0))
-    monkeypatch.setattr(telemetry, "monotonic", lambda: next(times))
+    monkeypatch.setattr(counters, "monotonic", lambda: next(times))
 
 
 @pytest.mark.usefixtures("two_seconds")
@@ -113,7 +113,7 @@ def test_the_real_counters_of_this_machine_can_be_read() -> None:
 
 def test_a_block_counts_how_often_the_process_had_to_leave_its_core(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter((40, 43))
-    monkeypatch.setattr("bench.engine.clock.interruptions", lambda: next(counts))
+    monkeypatch.setattr("torchduet.bench.timing.clock.interruptions", lambda: next(counts))
     assert CpuClock().block(int, (), 5).switches == 3
 
 

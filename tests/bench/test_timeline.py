@@ -6,10 +6,10 @@ from time import monotonic, sleep
 import pynvml
 import pytest
 
-from bench.engine import timeline as timelines
-from bench.engine.nvml import Device, devices
-from bench.engine.timeline import CHANGES, MOST_SAMPLES, Periods, Timeline
 from tests.bench.nvml_fake import Nvml, error
+from torchduet.bench.host import gpu_timeline as timelines
+from torchduet.bench.host.gpu_timeline import CHANGES, MOST_SAMPLES, Periods, Timeline
+from torchduet.bench.host.nvml import Device, devices
 
 
 def gpu(nvml: Nvml) -> Device:

@@ -6,17 +6,17 @@ from typing import Any
 import pynvml
 import pytest
 
-from bench.engine import pilots
-from bench.engine.case import Case
-from bench.engine.conductor import WorkerError
-from bench.engine.gpus import Gpus
-from bench.engine.schema import CLOCK_REASONS, NoiseRecord
-from bench.engine.summary import noise_of, unclear
-from bench.engine.task import CaseResult, FamilyResult, Interruptions, PilotTask
-from bench.engine.telemetry import Telemetry
-from bench.engine.timed import interrupted
-from bench.engine.watch import PILOT_SHARE, Watch
 from tests.bench.nvml_fake import Nvml, error
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, PilotTask
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.host.gpu_throttling import Gpus
+from torchduet.bench.noise.family_noise import interrupted
+from torchduet.bench.noise.monitor import PILOT_SHARE, Watch
+from torchduet.bench.passes import pilots
+from torchduet.bench.plugin.closing_table import noise_of, unclear
+from torchduet.bench.record.schema import CLOCK_REASONS, NoiseRecord
+from torchduet.bench.workers.launcher import WorkerError
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 STEADY = [[1e-3] * 10] * 12

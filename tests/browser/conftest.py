@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.compare.match import compare
-from reports.compare.page import render as render_comparison
-from reports.compare.thresholds import Thresholds
-from reports.load import from_json
 from tests.browser.pages import opened
 from tests.reports.remeasured import remeasured
 from tests.reports.rendered import page_of
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
+from torchduet.reports.compare.match import compare
+from torchduet.reports.compare.page import render as render_comparison
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.read.run_file import from_json
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reports.compare.match import Comparison, compare
-from reports.compare.page import FIRST_ROWS, MOST_ROWS, render
-from reports.compare.thresholds import Thresholds
-from reports.load import from_json
 from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
 from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
+from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.page import FIRST_ROWS, MOST_ROWS, render
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.read.run_file import from_json
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

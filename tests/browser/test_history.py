@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
-from reports.__main__ import main
 from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
 from tests.reports.made_history import make_history
 from tests.reports.sample import make_run
+from torchduet.__main__ import main
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reports.compare.match import compare
-from reports.compare.page import render as render_comparison
-from reports.compare.thresholds import Thresholds
-from reports.load import from_json
-from reports.page import render
-from reports.plain import from_plain
-from reports.plain_page import render as render_plain
 from tests.reports.plain_sample import make_plain
 from tests.reports.rendered import a_part
 from tests.reports.sample import make_run
+from torchduet.reports.compare.match import compare
+from torchduet.reports.compare.page import render as render_comparison
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.html.pytest_benchmark_page import render as render_plain
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.pytest_benchmark import from_plain
+from torchduet.reports.read.run_file import from_json
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

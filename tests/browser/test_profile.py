@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reports.load import load
-from reports.page import render
 from tests.browser.pages import opened, violations
 from tests.reports.rendered import a_part
 from tests.reports.sample import make_run
 from tests.reports.tracing import steps, write
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from reports.load import from_json
-from reports.page import render
-from reports.tables import table_of
 from tests.browser.pages import HOSTILE, lay_out, shown
 from tests.reports.rendered import a_part
 from tests.reports.sample import make_run
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
+from torchduet.reports.tables.flat import table_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -1,7 +1,7 @@
 """A plugin for ``pytest bench/``: real workers, and 0.05 s for timing each family, so that thousands take minutes."""
 
-from bench.engine.budget import Budget
-from bench.engine.case import Family
+from torchduet.bench.cases.case import Family
+from torchduet.bench.plan.budget import Budget
 
 SECONDS = 0.05
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from bench.engine.conductor import Conductor
-from bench.engine.machine import Machine, probe
-from bench.engine.task import CaseResult, FamilyResult, Interruptions, Task
-from bench.engine.telemetry import Telemetry
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, Task
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.host.machine import Machine, probe
+from torchduet.bench.workers.launcher import Conductor
 
 PLACEMENTS, ROUNDS = 20, 10  # of a typical case
 

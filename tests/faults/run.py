@@ -11,8 +11,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from bench.engine.journal import Content, JournalError, parse
 from tests.bench.test_left_behind import ROOT, Traces
+from torchduet.bench.record.journal import Content, JournalError, parse
 
 WORKLOADS = Path(__file__).parent / "workloads"
 SMALL = Path(__file__).parents[1] / "bench" / "workloads" / "small.py"

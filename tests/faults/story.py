@@ -14,10 +14,10 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from bench.engine.passing import LEAST_STOPPED
 from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults.run import Bench, journaled, read, records, timing
 from tests.faults.soak import many
+from torchduet.bench.host.run_clock import LEAST_STOPPED
 
 FAMILIES = 24
 # Families that may be timed beyond those that are waited for: a signal comes in the middle of one, or of a wait.
@@ -135,7 +135,7 @@ class Story:
         """The report of the journal as it is."""
         page = self.run.with_name("cut.html")
         journal = self.run.with_name("run.json.journal")
-        command = [sys.executable, "-m", "reports", "render", str(journal), "-o", str(page)]
+        command = [sys.executable, "-m", "torchduet", "render", str(journal), "-o", str(page)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return page.read_text()

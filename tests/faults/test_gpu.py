@@ -9,22 +9,24 @@ import pynvml
 import pytest
 import torch
 
-from bench.engine import afterwards, energy, measure, preparation
-from bench.engine.case import Case, Family, cases_of
-from bench.engine.energy import GpuCounter
-from bench.engine.errors import unusable
-from bench.engine.gpus import Gpus
-from bench.engine.nvml import Device
-from bench.engine.task import CaseResult, FamilyResult, Task
-from bench.engine.timeline import Timeline
-from suites.registry import load
 from tests.bench.nvml_fake import WHOLE, Nvml, error
+from torchduet.bench.cases.case import Case, Family, cases_of
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
+from torchduet.bench.host.gpu_throttling import Gpus
+from torchduet.bench.host.gpu_timeline import Timeline
+from torchduet.bench.host.nvml import Device
+from torchduet.bench.passes import after_timing, energy
+from torchduet.bench.passes.energy import GpuCounter
+from torchduet.bench.timing import first_calls
+from torchduet.bench.timing.failures import unusable
+from torchduet.bench.workers import family
+from torchduet.suites.registry import load
 
 STICKY = "CUDA error: an illegal memory access was encountered"
 FILE = f"""
 import os
 import torch
-from suites import Suite
+from torchduet import Suite
 
 suite = Suite("gpu", "A GPU to which one function does something")
 calls = []
@@ -58,7 +60,7 @@ def measured(tmp_path: Path, name: str) -> tuple[list[Case], FamilyResult]:
     path.write_text(FILE)
     (suite,) = load(str(path))
     found = [case for case, _ in cases_of(str(path), suite, tier="quick", devices=["cpu"]) if case.workload == name]
-    return found, measure.measure(Task(Family(tuple(found), tuple(found)), 0.3, 1, str(tmp_path)), lambda *_: None)
+    return found, family.measure(Task(Family(tuple(found), tuple(found)), 0.3, 1, str(tmp_path)), lambda *_: None)
 
 
 @pytest.mark.parametrize("at", [1, 20, 400], ids=["in its first call", "in its warm-up", "while it is timed"])
@@ -67,7 +69,7 @@ def test_an_error_that_stays_is_blamed_on_the_case_that_made_it(
 ) -> None:
     monkeypatch.setenv("AT", str(at))
     monkeypatch.delenv("RUINED", raising=False)
-    for module in (measure, preparation):
+    for module in (family, first_calls):
         monkeypatch.setattr(module, "unusable", lambda _: "RUINED" in os.environ)
     cases, result = measured(tmp_path, "ruined")
     monkeypatch.delenv("RUINED")
@@ -134,7 +136,7 @@ def test_a_gpu_that_nvml_loses_in_the_middle_keeps_its_samples_and_the_run_goes_
 
 def test_energy_that_was_lost_in_the_middle_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(Nvml(nvmlDeviceGetTotalEnergyConsumption=Lost(5)), WHOLE, WHOLE)
-    monkeypatch.setattr(afterwards, "counter_for", lambda *_: GpuCounter(device))
+    monkeypatch.setattr(after_timing, "counter_for", lambda *_: GpuCounter(device))
     monkeypatch.setattr(energy, "PATIENCE_SECONDS", 0.0)
     case = Case("s", "s", "w", "", (), "w", True, "cuda", "eager", "fp32")
     result = CaseResult(case)
@@ -142,8 +144,8 @@ def test_energy_that_was_lost_in_the_middle_says_why(monkeypatch: pytest.MonkeyP
     def measured(_: object, counter: GpuCounter) -> Any:
         return energy.joules_per_call(lambda: 1, counter)
 
-    monkeypatch.setattr(afterwards, "_measured", measured)
-    afterwards._energy(
+    monkeypatch.setattr(after_timing, "_measured", measured)
+    after_timing._energy(
         SimpleNamespace(), result, SimpleNamespace(), Task(Family((case,), (case,)), 1.0, 1, energy=True)
     )  # type: ignore[arg-type]
     assert result.energy is not None

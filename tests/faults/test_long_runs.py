@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.schema import KEY
 from tests.bench.test_left_behind import Traces
 from tests.faults.soak import growth, many, watched
+from torchduet.bench.record.schema import KEY
 
 FAMILIES, FIRST = 400, 100
 MOST_PER_FAMILY = 10_000  # bytes; a record as Python's objects takes more, and what pytest keeps of an item some 4,000

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from bench.engine import journal
-from bench.engine.estimate import MIN_PLACEMENTS
-from bench.engine.passing import LEAST_STOPPED
 from tests.bench.test_left_behind import ROOT, Traces
 from tests.faults.run import read, timing
 from tests.faults.story import FAMILIES, Stage, Story
+from torchduet.bench.host.run_clock import LEAST_STOPPED
+from torchduet.bench.record import journal
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
 
 
 @dataclass
@@ -153,7 +153,7 @@ def test_a_full_disk_ends_the_journal_and_not_the_run(tmp_path: Path) -> None:
     script = f"""
 import resource, signal
 from pathlib import Path
-from bench.engine.journal import Journal
+from torchduet.bench.record.journal import Journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal.create(Path({str(path)!r}), {{}})
 journal.append({{"kind": "family", "name": "a"}})

@@ -8,14 +8,14 @@ from time import sleep
 
 import pytest
 
-from bench.engine.lock import GO, REFUSE, TOGETHER, WAIT, Lock
-from bench.engine.options import OptionError
 from tests.bench.test_left_behind import ROOT
+from torchduet.bench.host.run_lock import GO, REFUSE, TOGETHER, WAIT, Lock
+from torchduet.bench.plan.options import OptionError
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from bench.engine.lock import Lock
+from torchduet.bench.host.run_lock import Lock
 assert Lock(Path(sys.argv[1])).take("refuse", print) is None
 print("held", flush=True)
 time.sleep(600)

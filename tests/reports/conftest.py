@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reports.load import Run, from_json
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
+from torchduet.reports.read.run_file import Run, from_json
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,11 @@ from functools import cache
 from pathlib import Path
 from time import monotonic
 
-from bench.engine import journal
-from reports.load import RunFileError
-from reports.plain import load_any
 from tests.reports.made_journal import entries
 from tests.reports.spoiled import changed, documents, spoiled
+from torchduet.bench.record import journal
+from torchduet.reports.read.pytest_benchmark import load_any
+from torchduet.reports.read.run_file import RunFileError
 
 MOST_SECONDS = 60.0
 MOST_GROWTH = 300 * 2**20  # bytes of memory beyond what reading whole files takes

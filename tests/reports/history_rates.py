@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from reports.history.changes import noise_of, pooled, steadied, steps
-from reports.history.judge import judge
-from reports.history.key import Machine
-from reports.history.rates import Rates
-from reports.history.series import CaseName, History, Numbers, RunMark
+from torchduet.reports.history.changes import noise_of, pooled, steadied, steps
+from torchduet.reports.history.judge import judge
+from torchduet.reports.history.key import Machine
+from torchduet.reports.history.rates import Rates
+from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
 
 THRESHOLD = math.log1p(0.03)
 OFF = 2  # runs

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.engine.schema import KEY
 from tests.reports.remeasured import remeasured
+from torchduet.bench.record.schema import KEY
 
 BEGIN = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 

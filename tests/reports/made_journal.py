@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from bench.engine.schema import KEY
-from bench.engine.telemetry import Telemetry
-from bench.engine.timed import Interrupted, Timed
 from tests.reports.sample import make_run
+from torchduet.bench.host.counters import Telemetry
+from torchduet.bench.noise.family_noise import Interrupted, Timed
+from torchduet.bench.record.schema import KEY
 
 Entries = list[dict[str, Any]]
 

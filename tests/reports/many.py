@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.engine.estimate import speedup
-from bench.engine.schema import KEY
 from tests.reports.remeasured import KINDS, begun
 from tests.reports.sample import benchmark_of, document_of, speedup_record
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import speedup
 
 SUITES = ("tensor_ops", "matmul", "einsum", "mlp", "attention", "convolution", "optimizer", "dataloader")
 SETTINGS = tuple(itertools.product(("eager", "compile"), ("fp32", "bf16", "tf32", "fp16")))

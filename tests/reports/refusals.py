@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.__main__ import main
+from torchduet.__main__ import main
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

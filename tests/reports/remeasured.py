@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.engine.schema import KEY
+from torchduet.bench.record.schema import KEY
 
 KINDS = {"arithmetic": 4.1e-4, "memory": 2.2e-3, "calls": 6.0e-5}
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from reports.load import from_json
-from reports.page import render
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
 
 
 @cache

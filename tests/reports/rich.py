@@ -11,9 +11,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bench.engine.estimate import speedup
-from bench.engine.schema import KEY
 from tests.reports.sample import benchmark_of, document_of, make_run, speedup_record
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import speedup
 
 KNOBS = ("implementation", "device", "mode", "precision", "workers")
 CORES = 2

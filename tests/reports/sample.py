@@ -11,8 +11,8 @@ import random
 import statistics
 from typing import Any
 
-from bench.engine.estimate import THRESHOLD, Speedup, seconds_per_call, speedup
-from bench.engine.schema import KEY, SCHEMA
+from torchduet.bench.record.schema import KEY, SCHEMA
+from torchduet.bench.record.statistics import THRESHOLD, Speedup, seconds_per_call, speedup
 
 KNOBS = ("implementation", "device", "mode", "precision")
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from bench.engine.schema import KEY
 from tests.reports.plain_sample import make_plain
 from tests.reports.remeasured import remeasured
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 from tests.reports.test_duet import make_duet
 from tests.reports.with_gpu import make_gpu_run
+from torchduet.bench.record.schema import KEY
 
 ODD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 0.0, -0.5, 1e-300, 1e308, -1e308, float("nan"), float("inf")),

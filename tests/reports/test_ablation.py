@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.ablation import Path, paths, sentences
-from reports.advice import answers
-from reports.frames import frames
-from reports.load import Run, from_json
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.findings.ablation import Path, paths, sentences
+from torchduet.reports.findings.advice import answers
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.frames import frames
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.engine.estimate import calls_to_pay_off
-from bench.engine.schema import KEY
-from reports.advice import Answer, answers
-from reports.frames import COMPARISON_COLUMNS, frames
-from reports.load import Run, from_json
-from reports.sentences import certainty
 from tests.reports.sample import empty_run, make_run
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import calls_to_pay_off
+from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.findings.advice_words import certainty
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.frames import COMPARISON_COLUMNS, frames
 
 
 def by_value(run: Run) -> dict[tuple[str, str], Answer]:

@@ -10,27 +10,27 @@ from typing import Any
 
 import pytest
 
-from reports import apart
-from reports.__main__ import main
-from reports.apart import Helper, both_forests, helper
-from reports.chart import Bar
 from tests.reports.remeasured import remeasured
+from torchduet.__main__ import main
+from torchduet.reports.charts.model import Bar
+from torchduet.reports.html import helper_process
+from torchduet.reports.html.helper_process import Helper, both_forests, helper
 
 BARS = [Bar("faster", f"case {place}", 1.1 + place, 1.0 + place, 1.2 + place, "faster") for place in range(3)]
 
 
 def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "cores", lambda: 2)
-    with helper(apart.LARGE) as second:
+    monkeypatch.setattr(helper_process, "cores", lambda: 2)
+    with helper(helper_process.LARGE) as second:
         assert second.elsewhere is not None
         assert second.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
 
 
-@pytest.mark.parametrize(("size", "cores"), [(apart.LARGE - 1, 2), (apart.LARGE, 1)])
+@pytest.mark.parametrize(("size", "cores"), [(helper_process.LARGE - 1, 2), (helper_process.LARGE, 1)])
 def test_small_files_and_single_cores_have_no_second_process(
     size: int, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "cores", lambda: cores)
+    monkeypatch.setattr(helper_process, "cores", lambda: cores)
     with helper(size) as second:
         assert second.elsewhere is None
 
@@ -39,9 +39,9 @@ def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.Monk
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(apart, "cores", lambda: 2)
-    monkeypatch.setattr(apart, "ProcessPoolExecutor", refused)
-    with helper(apart.LARGE) as second:
+    monkeypatch.setattr(helper_process, "cores", lambda: 2)
+    monkeypatch.setattr(helper_process, "ProcessPoolExecutor", refused)
+    with helper(helper_process.LARGE) as second:
         assert second.begin(both_forests, BARS, 0.05, "f")()[0].startswith("<svg")
 
 
@@ -63,10 +63,10 @@ def test_the_page_of_a_comparison_is_the_same_either_way(
     for seed in (1, 2):
         paths.append(str(tmp_path / f"{seed}.json"))
         Path(paths[-1]).write_text(json.dumps(remeasured(shared_document, seed)))
-    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(helper_process, "cores", lambda: 2)
     pages = []
     for least in (1, 10**9):
-        monkeypatch.setattr(apart, "LARGE", least)
+        monkeypatch.setattr(helper_process, "LARGE", least)
         assert main(["compare", *paths, "-o", str(tmp_path / "page.html")]) == 0
         pages.append((tmp_path / "page.html").read_text("utf-8"))
     assert pages[0] == pages[1]

@@ -12,24 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.engine.schema import KEY
-from reports import brief, plain_brief
-from reports.__main__ import main
-from reports.columns import COLUMNS
-from reports.compare.brief import markdown
-from reports.compare.match import compare
-from reports.compare.text import terminal
-from reports.compare.thresholds import Thresholds
-from reports.export import as_csv
-from reports.harmless import HIDDEN, short, visible
-from reports.html import breakable
-from reports.lettering import one_line
-from reports.load import MOST_PLACEMENTS, RunFileError, load
-from reports.plain import PlainRun, load_any
-from reports.tables import table_of
 from tests.reports import refusals
 from tests.reports.plain_sample import make_plain
 from tests.reports.spoiled import documents, spoiled
+from torchduet.__main__ import main
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.charts.label_fit import one_line
+from torchduet.reports.commands.export import as_csv
+from torchduet.reports.compare.brief import markdown
+from torchduet.reports.compare.match import compare
+from torchduet.reports.compare.text import terminal
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.html.environment import breakable
+from torchduet.reports.markdown import pytest_benchmark
+from torchduet.reports.markdown import run as brief
+from torchduet.reports.read.pytest_benchmark import PlainRun, load_any
+from torchduet.reports.read.run_file import MOST_PLACEMENTS, RunFileError, load
+from torchduet.reports.tables.flat import table_of
+from torchduet.reports.tables.flat_columns import COLUMNS
+from torchduet.reports.text.escaping import HIDDEN, short, visible
 
 COMMANDS = (["render", "-o", "r.html"], ["claims"], ["export", "-o", "c.csv"], ["export", "-o", "c.parquet"])
 
@@ -55,7 +56,7 @@ def everything_said_of(path: Path) -> None:
     terminal(comparisons)
     markdown(comparisons)
     if isinstance(run, PlainRun):
-        plain_brief.markdown(run)
+        pytest_benchmark.markdown(run)
     else:
         brief.markdown(run)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from bench.engine.estimate import calls_to_pay_off
-from bench.engine.schema import KEY
-from reports.advice import Answer, answers
-from reports.baselines import baseline_of
-from reports.frames import frames
-from reports.load import from_json
-from reports.page import render
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import calls_to_pay_off
+from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
+from torchduet.reports.tables.baselines import baseline_of
+from torchduet.reports.tables.frames import frames
 
 FAMILY = "mlp.train_step[layers=784-100-10,batch=100]"
 KNOWN = {"baseline_seconds": 2e-3, "baseline_first_call": 0.1, "baseline_compiled": False}

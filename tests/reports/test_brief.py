@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.__main__ import main
-from reports.brief import MOST_LINES, markdown
-from reports.load import from_json
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run
 from tests.reports.test_duet import make_duet
 from tests.reports.with_gpu import make_gpu_run
+from torchduet.__main__ import main
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.markdown.run import MOST_LINES, markdown
+from torchduet.reports.read.run_file import from_json
 
 
 def test_answers_come_first_as_a_table() -> None:

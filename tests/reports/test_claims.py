@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from bench.engine.abstain import leave_open
-from bench.engine.noise import Cause
-from bench.engine.remedies import one_less
-from bench.engine.schema import KEY
-from reports.__main__ import main
-from reports.claim_words import effect, naive
-from reports.claims import Judgement, judge, outcome
-from reports.harmless import cell
-from reports.load import Run, from_json
-from reports.loaders import choices
-from reports.pairs import Held, without_verdict
-from suites.claim import MEMORY, Claim, Comparison
 from tests.reports.sample import make_run
+from torchduet.__main__ import main
+from torchduet.bench.noise.causes import Cause
+from torchduet.bench.noise.remedies import one_less
+from torchduet.bench.noise.withheld import leave_open
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.findings.claim_words import effect, naive
+from torchduet.reports.findings.claims import Judgement, judge, outcome
+from torchduet.reports.findings.loaders import choices
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.pairs import Held, without_verdict
+from torchduet.reports.text.escaping import cell
+from torchduet.suites.claim import MEMORY, Claim, Comparison
 
 COMPARISON = Comparison("mlp", "train_step", {"mode": "compile"}, {"mode": "eager"})
 

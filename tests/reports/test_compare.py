@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.compare.command import unique_names
-from reports.compare.match import Change, Comparison, compare
-from reports.compare.thresholds import Thresholds
-from reports.load import from_json
 from tests.reports.remeasured import ids, remeasured
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.commands.compare import unique_names
+from torchduet.reports.compare.match import Change, Comparison, compare
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.read.run_file import from_json
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 FAMILY = "matmul.square[n=512]"

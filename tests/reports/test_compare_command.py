@@ -1,4 +1,4 @@
-"""``python -m reports compare``: exit codes, thresholds, what is printed and what is written."""
+"""``torchduet compare``: exit codes, thresholds, what is printed and what is written."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.__main__ import main
-from reports.compare.thresholds import ThresholdError, Thresholds, fraction, globs_of
 from tests.reports import refusals
 from tests.reports.remeasured import remeasured
+from torchduet.__main__ import main
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.compare.thresholds import ThresholdError, Thresholds, fraction, globs_of
 
 ROOT = Path(__file__).parents[2]
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -184,7 +184,7 @@ def test_names_cannot_steer_the_terminal_nor_end_a_cell(folder: Path, capsys: py
 @pytest.mark.usefixtures("folder")
 def test_comparing_imports_neither_torch_nor_what_only_the_page_needs() -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from reports.__main__ import main\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from torchduet.__main__ import main\n"
         "assert main(['compare', 'base.json', 'same.json']) == 0\n"
         "print(sorted({'torch', 'pandas', 'matplotlib', 'jinja2'} & set(sys.modules)))"
     )

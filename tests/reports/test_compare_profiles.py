@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reports.compare.match import Comparison, compare
-from reports.compare.page import render
-from reports.compare.profiles import whys
-from reports.compare.thresholds import Thresholds
-from reports.load import load
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
 from tests.reports.tracing import call, span, steps, write
+from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.page import render
+from torchduet.reports.compare.profiles import whys
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.read.run_file import load
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 

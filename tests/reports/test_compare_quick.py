@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.engine.estimate import drift_factor, placement_differences
-from bench.engine.schema import KEY, Record, RunRecord
-from reports.compare import spread
-from reports.compare.leave_out import ranked
-from reports.compare.samples import Samples, questions
-from reports.compare.spread import Residual, spread_of, spreads_without
-from reports.compare.two_sample import drift_factors, shift, shifts
-from reports.contract import ContractError
-from reports.load import from_json, quickly
 from tests.reports.many import make_many
+from torchduet.bench.record.schema import KEY, Record, RunRecord
+from torchduet.bench.record.statistics import drift_factor, placement_differences
+from torchduet.reports.compare import spread
+from torchduet.reports.compare.leave_out import ranked
+from torchduet.reports.compare.samples import Samples, questions
+from torchduet.reports.compare.spread import Residual, spread_of, spreads_without
+from torchduet.reports.compare.two_sample import drift_factors, shift, shifts
+from torchduet.reports.read.run_file import from_json, quickly
+from torchduet.reports.read.schema_check import ContractError
 
 
 def close(value: float) -> Any:

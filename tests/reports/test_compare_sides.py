@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.__main__ import main
-from reports.compare.brief import MOST_LINES, markdown
-from reports.compare.details import MOST_BLOCKS, STEPS, embedded
-from reports.compare.match import Comparison, compare
-from reports.compare.matrix import matrix, what_differs
-from reports.compare.page import FIRST_ROWS, MOST_ROWS, render
-from reports.compare.text import terminal
-from reports.compare.thresholds import Thresholds
-from reports.load import from_json
 from tests.reports.many import make_many
 from tests.reports.remeasured import ids, remeasured
+from torchduet.__main__ import main
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.compare.brief import MOST_LINES, markdown
+from torchduet.reports.compare.details import MOST_BLOCKS, STEPS, embedded
+from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.matrix import matrix, what_differs
+from torchduet.reports.compare.page import FIRST_ROWS, MOST_ROWS, render
+from torchduet.reports.compare.text import terminal
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.read.run_file import from_json
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 ADD = "tensor_ops.add[n=65536] cpu eager fp32"

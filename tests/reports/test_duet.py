@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench.duet.judge import confirmed, difference, screened
-from bench.engine.schema import KEY
-from reports.contract import ContractError
-from reports.load import from_json
-from reports.page import render
 from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from tests.reports.test_page import HOSTILE, Page
+from torchduet.bench.duet.judge import confirmed, difference, screened
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
+from torchduet.reports.read.schema_check import ContractError
 
 
 def side(label: str, torch: str) -> dict[str, Any]:

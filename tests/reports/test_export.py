@@ -1,4 +1,4 @@
-"""``python -m reports export``: tables that read back as they were, and that no spreadsheet runs as formulas."""
+"""``torchduet export``: tables that read back as they were, and that no spreadsheet runs as formulas."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.engine.schema import KEY
-from reports.__main__ import main
-from reports.columns import COLUMNS
-from reports.export import FORMULA, as_csv, as_parquet, harmless_text
-from reports.frames import frames
-from reports.load import Run, from_json
-from reports.plain import from_plain
-from reports.tables import table_of
 from tests.reports.plain_sample import make_plain
 from tests.reports.test_duet import make_duet
+from torchduet.__main__ import main
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.commands.export import FORMULA, as_csv, as_parquet, harmless_text
+from torchduet.reports.read.pytest_benchmark import from_plain
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.flat import table_of
+from torchduet.reports.tables.flat_columns import COLUMNS
+from torchduet.reports.tables.frames import frames
 
 ROOT = Path(__file__).parents[2]
 
@@ -206,7 +206,7 @@ def test_a_place_that_cannot_be_written_is_refused(
 def test_parquet_without_pyarrow_says_what_to_install(
     run_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reports.export.find_spec", lambda _: None)
+    monkeypatch.setattr("torchduet.reports.commands.export.find_spec", lambda _: None)
     assert main(["export", str(run_file), "-o", str(run_file.parent / "c.parquet")]) == 2
     assert "pip install 'torchduet[parquet]'" in capsys.readouterr().err
     assert not (run_file.parent / "c.parquet").exists()
@@ -238,7 +238,7 @@ def test_columns_are_listed_without_a_run(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["export"], ["render", "--markdown", "-"], ["claims"]])
 def test_a_full_disk_behind_stdout_is_one_line(arguments: list[str], run_file: Path) -> None:
-    command = [sys.executable, "-m", "reports", arguments[0], str(run_file), *arguments[1:]]
+    command = [sys.executable, "-m", "torchduet", arguments[0], str(run_file), *arguments[1:]]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2

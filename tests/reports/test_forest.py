@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from reports import lettering
-from reports.chart import Bar
-from reports.forest import forest
-from reports.html import SYMBOLS
-from reports.lettering import fitted, text_width, wrapped
-from reports.ratio_axis import axis
+from torchduet.reports.charts import label_fit
+from torchduet.reports.charts.forest import forest
+from torchduet.reports.charts.label_fit import fitted, text_width, wrapped
+from torchduet.reports.charts.model import Bar
+from torchduet.reports.charts.ratio_axis import axis
+from torchduet.reports.html.environment import SYMBOLS
 
 LONG = "matrix_product batch=1000 · einsum instead of mm · channels_last · compile-model · 2 workers"
 RATIOS = st.floats(min_value=1e-6, max_value=1e6)
@@ -77,11 +77,11 @@ def test_a_shortened_name_keeps_its_end() -> None:
 
 
 def test_a_line_is_as_wide_as_matplotlib_would_draw_it_whatever_was_drawn_before() -> None:
-    lettering.text_width.cache_clear()
-    lettering._advance.cache_clear()
+    label_fit.text_width.cache_clear()
+    label_fit._advance.cache_clear()
     forest([bar(label="drawn at another size")], 0.02, "f")
     for bold, weight in ((False, "normal"), (True, "bold")):
-        font = FontProperties(family=lettering.FONT, size=lettering.FONT_POINTS, weight=weight)
+        font = FontProperties(family=label_fit.FONT, size=label_fit.FONT_POINTS, weight=weight)
         for text in ("0.818 to 0.819", LONG, "1.31×"):
             drawn, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
             assert text_width(text, bold=bold) == pytest.approx(drawn, rel=0.01)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.gaps import gaps, stopped, warnings
-from reports.load import from_json
-from reports.page import render
 from tests.reports.rendered import a_part
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.findings.unmeasured import gaps, stopped, warnings
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
 
 
 @pytest.fixture

@@ -4,16 +4,16 @@ import re
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.compare.settings import cautions, differences
-from reports.contract import ContractError
-from reports.gpu import Section, section
-from reports.gpuchart import stretches
-from reports.load import from_json
-from reports.page import render
 from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from tests.reports.with_gpu import gpu_record, make_gpu_run
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.charts.gpu import stretches
+from torchduet.reports.compare.settings import cautions, differences
+from torchduet.reports.findings.gpu import Section, section
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
+from torchduet.reports.read.schema_check import ContractError
 
 
 def of(document: object) -> Section:

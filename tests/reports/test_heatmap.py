@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reports.heatmap import HeatMap, heatmap
-from reports.load import from_json
 from tests.reports.rendered import page_of
 from tests.reports.sample import make_run
+from torchduet.reports.html.heatmap import HeatMap, heatmap
+from torchduet.reports.read.run_file import from_json
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,20 @@ import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
-from bench.engine.estimate import Interval
-from bench.engine.schema import KEY
-from reports.history.changes import Noise, calmed, noise_of, steps
-from reports.history.collect import collect
-from reports.history.creep import creep
-from reports.history.events import events
-from reports.history.judge import SPEEDUP, TIME, Change, Judged, judge
-from reports.history.key import identity, machines
-from reports.history.rates import MEASURED
-from reports.history.series import CaseName, histories
-from reports.history.words import headline
 from tests.reports.history_rates import drifting, false_alarms_of_pages, measure
 from tests.reports.made_history import make_history
 from tests.reports.with_gpu import make_gpu_run
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import Interval
+from torchduet.reports.history.changes import Noise, calmed, noise_of, steps
+from torchduet.reports.history.collect import collect
+from torchduet.reports.history.creep import creep
+from torchduet.reports.history.events import events
+from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, judge
+from torchduet.reports.history.key import identity, machines
+from torchduet.reports.history.rates import MEASURED
+from torchduet.reports.history.series import CaseName, histories
+from torchduet.reports.history.words import headline
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 ADD = "tensor_ops.add[n=65536]"

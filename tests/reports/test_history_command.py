@@ -1,4 +1,4 @@
-"""``python -m reports history``: what is written, what is printed, and what is refused."""
+"""``torchduet history``: what is written, what is printed, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
-from bench.engine.schema import KEY
-from reports import apart
-from reports.__main__ import main
-from reports.history import extra
-from reports.history.index import NAME
 from tests.reports import refusals
 from tests.reports.made_history import make_history
+from torchduet.__main__ import main
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.history import extra
+from torchduet.reports.history.index import NAME
+from torchduet.reports.html import helper_process
 
 ROOT = Path(__file__).parents[2]
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -177,10 +177,10 @@ def test_names_cannot_steer_the_terminal_nor_the_page(folder: Path, capsys: pyte
 
 @pytest.mark.usefixtures("folder")
 def test_charts_of_a_second_process_are_those_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(helper_process, "cores", lambda: 2)
     pages = []
     for least in (1, 10**9):
-        monkeypatch.setattr(apart, "LARGE", least)
+        monkeypatch.setattr(helper_process, "LARGE", least)
         assert main(["history", "runs"]) == 0
         pages.append(Path("history.html").read_text("utf-8"))
     assert pages[0] == pages[1]
@@ -189,7 +189,7 @@ def test_charts_of_a_second_process_are_those_drawn_here(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("folder")
 def test_a_history_imports_no_torch_and_help_nothing_heavy() -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from reports.__main__ import main\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from torchduet.__main__ import main\n"
         "assert not {'torch', 'pandas', 'matplotlib', 'pyarrow', 'ruptures', 'scipy'} & set(sys.modules)\n"
         "assert main(['history', 'runs']) == 0\n"
         "print('torch' in sys.modules)"

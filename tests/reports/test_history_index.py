@@ -14,14 +14,14 @@ pytest.importorskip("pyarrow", reason="needs pip install 'torchduet[history]'")
 
 import pyarrow.parquet as pq
 
-from bench.engine.schema import KEY
-from reports.history import collect as module
-from reports.history import reader
-from reports.history.collect import Collection, FolderError, collect
-from reports.history.index import COLUMNS, MARK, NAME, places
-from reports.history.reader import BAD, OTHER, RUN, read
-from reports.load import load
 from tests.reports.made_history import make_history
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.history import collect as module
+from torchduet.reports.history import reader
+from torchduet.reports.history.collect import Collection, FolderError, collect
+from torchduet.reports.history.index import COLUMNS, MARK, NAME, places
+from torchduet.reports.history.reader import BAD, OTHER, RUN, read
+from torchduet.reports.read.run_file import load
 
 
 @pytest.fixture

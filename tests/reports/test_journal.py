@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.journal import encode
-from reports.gaps import gaps, stopped
-from reports.load import RunFileError, load
 from tests.reports.made_journal import Entries, made_journal
+from torchduet.bench.record.journal import encode
+from torchduet.reports.findings.unmeasured import gaps, stopped
+from torchduet.reports.read.run_file import RunFileError, load
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports import jsonfile
-from reports.load import RunFileError, load
 from tests.reports.sample import empty_run
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.read import jsonfile
+from torchduet.reports.read.run_file import RunFileError, load
 
 
 def refusal(path: Path) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.advice import Answer, answers
-from reports.frames import frames
-from reports.load import Run, from_json
-from reports.loaders import Choice, choices, sentence
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.findings.loaders import Choice, choices, sentence
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.frames import frames
 
 
 def by_workload(run: Run) -> dict[str, Choice]:

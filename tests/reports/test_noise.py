@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.contract import ContractError
-from reports.load import from_json
-from reports.noise import noise, of_case
-from reports.page import render
-from reports.pilotchart import pilot_chart
 from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.charts.pilots import pilot_chart
+from torchduet.reports.findings.noise import noise, of_case
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import from_json
+from torchduet.reports.read.schema_check import ContractError
 
 CAUSE = "others kept 0.9 of 2 cores busy <at worst>"
 REMEDY = "use --threads 1, or close what else is running"

@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY
-from reports.advice import answers
-from reports.chart import MAX_ROWS
-from reports.claims import judge
-from reports.figures import forests
-from reports.frames import frames
-from reports.html import prose
-from reports.load import Run, from_json
-from reports.page import render
-from reports.roofline import bounds
 from tests.reports.rendered import a_part, page_of
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import empty_run, make_run
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.charts.model import MAX_ROWS
+from torchduet.reports.findings.advice import answers
+from torchduet.reports.findings.claims import judge
+from torchduet.reports.html.environment import prose
+from torchduet.reports.html.figures import forests
+from torchduet.reports.html.run_page import render
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.frames import frames
+from torchduet.reports.tables.roofline import bounds
 
 HOSTILE = "<script>alert(1)</script>\"'&$x_1$ {{7*7}} \u202e🦆 --></style>"
 

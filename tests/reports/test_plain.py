@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.__main__ import main
-from reports.compare.match import Comparison, compare
-from reports.compare.neighbours import beside_in_time
-from reports.compare.samples import questions
-from reports.compare.thresholds import Thresholds
-from reports.load import RunFileError, load
-from reports.plain import BATCHES, PlainRun, from_plain, load_any
-from reports.plain_brief import markdown
-from reports.plain_page import render
-from reports.plain_words import MISSING
-from reports.steadiness import DRIFTS, FEW, SCATTERS, STEADY, UNKNOWN, steadiness
 from tests.reports.plain_sample import FUNCTIONS, benchmark_of, make_plain
+from torchduet.__main__ import main
+from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.neighbours import beside_in_time
+from torchduet.reports.compare.samples import questions
+from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.html.pytest_benchmark_page import render
+from torchduet.reports.markdown.pytest_benchmark import markdown
+from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun, from_plain, load_any
+from torchduet.reports.read.pytest_benchmark_cautions import MISSING
+from torchduet.reports.read.run_file import RunFileError, load
+from torchduet.reports.tables.steadiness import DRIFTS, FEW, SCATTERS, STEADY, UNKNOWN, steadiness
 
 LOOP = "tests/test_speed.py::test_loop"
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import LOADER_ENDS, LOADER_STARTS
-from reports.load import RunFileError, load
-from reports.page import render
-from reports.profile.balance import balance
-from reports.profile.balance import said as balance_said
-from reports.profile.categories import (
+from tests.reports.sample import make_run
+from tests.reports.test_duet import make_duet
+from tests.reports.tracing import call, change, document, span, step, steps, write
+from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
+from torchduet.reports.html.run_page import render
+from torchduet.reports.profile.balance import balance
+from torchduet.reports.profile.balance import said as balance_said
+from torchduet.reports.profile.categories import (
     AUTOGRAD,
     CATEGORIES,
     DATA,
@@ -26,17 +28,15 @@ from reports.profile.categories import (
     VIEW,
     category,
 )
-from reports.profile.difference import sentences
-from reports.profile.flame import MOST, frames
-from reports.profile.section import section
-from reports.profile.summary import Summary, summarise
-from reports.profile.trace import TraceError, read
-from reports.profile.tree import typical
-from reports.profile.waiting import said as waiting_said
-from reports.profile.waiting import waiting
-from tests.reports.sample import make_run
-from tests.reports.test_duet import make_duet
-from tests.reports.tracing import call, change, document, span, step, steps, write
+from torchduet.reports.profile.difference import sentences
+from torchduet.reports.profile.flame import MOST, frames
+from torchduet.reports.profile.section import section
+from torchduet.reports.profile.summary import Summary, summarise
+from torchduet.reports.profile.trace import TraceError, read
+from torchduet.reports.profile.tree import typical
+from torchduet.reports.profile.waiting import said as waiting_said
+from torchduet.reports.profile.waiting import waiting
+from torchduet.reports.read.run_file import RunFileError, load
 
 
 def summary(tmp_path: Path, *events: dict[str, Any], device: str = "cpu") -> Summary:
@@ -252,7 +252,7 @@ def test_a_negative_duration_counts_as_none(tmp_path: Path) -> None:
 def test_a_trace_of_too_many_events_is_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reports.profile.trace.MOST_EVENTS", 20)
+    monkeypatch.setattr("torchduet.reports.profile.trace.MOST_EVENTS", 20)
     with pytest.raises(TraceError, match="holds 42 events, more than the 20 that can be explained"):
         summary(tmp_path, *steps(3))
 

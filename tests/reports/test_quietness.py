@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from bench.engine.schema import KEY
-from reports.compare import quietness
-from reports.compare.brief import markdown
-from reports.compare.page import render
-from reports.compare.text import terminal
 from tests.reports.remeasured import remeasured
 from tests.reports.test_compare import SQUARE, change_of, held
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.compare import quietness
+from torchduet.reports.compare.brief import markdown
+from torchduet.reports.compare.page import render
+from torchduet.reports.compare.text import terminal
 
 DISTURBED = {"grade": "disturbed", "causes": ["steal 9 %"]}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.rangechart import Range, ranges
+from torchduet.reports.charts.ranges import Range, ranges
 
 
 @pytest.mark.parametrize("narrow", [False, True])

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.engine import journal
-from bench.engine.schema import JOURNAL, KEY, Record, RunRecord
-from reports.contract import ContractError, check
-from reports.load import from_json, quickly
-from reports.plain import BATCHES, _batches
-from reports.profile.summary import summarise
-from reports.profile.trace import TraceError, read
 from tests.reports import fuzz, tracing
 from tests.reports.spoiled import documents, spoiled
+from torchduet.bench.record import journal
+from torchduet.bench.record.schema import JOURNAL, KEY, Record, RunRecord
+from torchduet.reports.profile.summary import summarise
+from torchduet.reports.profile.trace import TraceError, read
+from torchduet.reports.read.pytest_benchmark import BATCHES, _batches
+from torchduet.reports.read.run_file import from_json, quickly
+from torchduet.reports.read.schema_check import ContractError, check
 
 SEEDS = st.integers(0, 2**32)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.engine.options import parse_duration
-from reports.remedy import budget_of, option, to_be_clear
+from torchduet.bench.plan.options import parse_duration
+from torchduet.reports.findings.remedy import budget_of, option, to_be_clear
 
 # Half of the interval over what lies between the ratio and the threshold, squared: times as many placements.
 WITHIN = (1.06, 0.98, 1.146)  # (7.8 % / 3.8 %)² = 4.2

@@ -7,9 +7,16 @@ from typing import Any
 
 import pytest
 
-from bench.engine.schema import KEY, CeilingRecord, Record
-from reports.load import Run, from_json
-from reports.roofline import bandwidth_ceiling, bound_of, bounds, ceiling_of, compute_ceiling, sentences
+from torchduet.bench.record.schema import KEY, CeilingRecord, Record
+from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.roofline import (
+    bandwidth_ceiling,
+    bound_of,
+    bounds,
+    ceiling_of,
+    compute_ceiling,
+    sentences,
+)
 
 CEILING = CeilingRecord(
     device="cpu",

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from reports.compare.spread import LIGHTEST, Residual, spread_of
+from torchduet.reports.compare.spread import LIGHTEST, Residual, spread_of
 
 
 def residuals(

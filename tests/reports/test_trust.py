@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from reports.html import environment
-from reports.load import Run
-from reports.trust import WORST, trust
 from tests.bench.test_self_check import MACHINE, a_trial, record
+from torchduet.reports.findings.trust import WORST, trust
+from torchduet.reports.html.environment import environment
+from torchduet.reports.read.run_file import Run
 
 
 def run(about: dict[str, Any], *records: dict[str, Any]) -> Any:
@@ -13,14 +13,14 @@ def run(about: dict[str, Any], *records: dict[str, Any]) -> Any:
 
 
 def figures(alarms: int, trials: int) -> dict[str, Any]:
-    from bench.engine import self_check
+    from torchduet.bench.run import aa_summary
 
     verdicts = ["faster"] * alarms + ["same"] * (trials - alarms)
     records: Any = [
         record(a_trial(1.0, verdict), a_trial(1.05, "slower"), seconds=1e-3 if number else 1.0)
         for number, verdict in enumerate(verdicts)
     ]
-    found = self_check.summary(records, measured="2026-01-02T03:04:05+00:00", machine=MACHINE, threads=2)
+    found = aa_summary.summary(records, measured="2026-01-02T03:04:05+00:00", machine=MACHINE, threads=2)
     return {"self_check": found}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports import units
+from torchduet.reports.text import units
 
 
 @pytest.mark.parametrize(

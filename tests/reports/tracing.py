@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.engine.schema import PROFILED_CALL
+from torchduet.bench.record.schema import PROFILED_CALL
 
 
 def span(name: str, start: float, lasted: float, kind: str = "cpu_op", thread: int = 1, **args: Any) -> dict[str, Any]:

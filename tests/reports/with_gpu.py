@@ -6,9 +6,9 @@ import math
 import random
 from typing import Any
 
-from bench.engine.estimate import seconds_per_call, speedup
-from bench.engine.schema import KEY
 from tests.reports.sample import benchmark_of, document_of, speedup_record
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.statistics import seconds_per_call, speedup
 
 CPU_SECONDS = {256: 2e-4, 1024: 9e-3, 4096: 0.5}
 CUDA_SECONDS = {256: 4e-4, 1024: 1e-4, 4096: 3e-3}

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.engine.case import cases_of
-from bench.engine.claims import variant
-from suites.claim import Claim, Comparison, Variant
-from suites.claims import CLAIMS, deciding
-from suites.registry import load
-from suites.workload import cores as usable_cores
+from torchduet.bench.cases.case import cases_of
+from torchduet.bench.plan.claim_selection import variant
+from torchduet.suites.claim import Claim, Comparison, Variant
+from torchduet.suites.claims import CLAIMS, deciding
+from torchduet.suites.registry import load
+from torchduet.suites.workload import cores as usable_cores
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,5 +66,5 @@ def test_a_claim_expects_something_known() -> None:
 
 
 def test_claims_need_no_torch() -> None:
-    code = "import sys, suites.claims; assert not {'torch', 'numpy', 'bench'} & set(sys.modules)"
+    code = "import sys, torchduet.suites.claims; assert not {'torch', 'numpy', 'torchduet.bench'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

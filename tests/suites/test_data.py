@@ -19,8 +19,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suites import data, idx
-from suites.workload import Unavailable
+from torchduet.suites import data, idx
+from torchduet.suites.workload import Unavailable
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine.prepare import Context, assemble
-from suites import dataloader, loading
-from suites.dataloader import suite
-from suites.workload import Unavailable
+from torchduet.bench.timing.callables import Context, assemble
+from torchduet.suites import dataloader, loading
+from torchduet.suites.dataloader import suite
+from torchduet.suites.workload import Unavailable
 
 CPU = torch.device("cpu")
 FILES = Path("/proc/self/fd")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from suites import export
-from suites.workload import Meter
+from torchduet.suites import export
+from torchduet.suites.workload import Meter
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-import suites.logging as workloads
-from suites.workload import Unavailable
+import torchduet.suites.logging as workloads
+from torchduet.suites.workload import Unavailable
 
 CPU = torch.device("cpu")
 WORKLOAD = workloads.suite.workloads["train_784_100_10"]

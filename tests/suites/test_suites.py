@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.engine.case import cases_of
-from bench.engine.check import check, observed, reference_result
-from bench.engine.inputs import Placements
-from bench.engine.prepare import Context, assemble, in_float64, made
-from suites.registry import load, names
-from suites.workload import Implementation, Size, Unavailable, Workload
+from torchduet.bench.cases.case import cases_of
+from torchduet.bench.timing.callables import Context, assemble, in_float64, made
+from torchduet.bench.timing.check import check, observed, reference_result
+from torchduet.bench.timing.placements import Placements
+from torchduet.suites.registry import load, names
+from torchduet.suites.workload import Implementation, Size, Unavailable, Workload
 
 # TorchScript's deprecation is known: its cases are skipped where torch no longer has it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:`torch\.jit\.\w+` is deprecated:DeprecationWarning")

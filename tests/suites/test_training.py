@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from bench.engine.case import cases_of
-from bench.engine.compile import CompiledModel
-from bench.engine.prepare import Context, assemble
-from suites import training
-from suites.training import suite
+from torchduet.bench.cases.case import cases_of
+from torchduet.bench.timing.callables import Context, assemble
+from torchduet.bench.timing.dynamo import CompiledModel
+from torchduet.suites import training
+from torchduet.suites.training import suite
 
 pytest.importorskip("sklearn")
 CPU = torch.device("cpu")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from suites import Axis, Suite, SuiteError
-from suites.registry import load
+from torchduet import Axis, Suite, SuiteError
+from torchduet.suites.registry import load
 
 
 def test_tiers_are_cumulative() -> None:
@@ -46,7 +46,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_a_file_is_run_once_and_may_have_spaces_in_its_name(tmp_path: Path) -> None:
-    path = write(tmp_path, "from suites import Suite\nsuite = Suite('mine')\n")
+    path = write(tmp_path, "from torchduet import Suite\nsuite = Suite('mine')\n")
     assert load(path)[0] is load(path)[0]
     assert load(path)[0].name == "mine"
 
@@ -57,7 +57,7 @@ def test_a_file_is_run_once_and_may_have_spaces_in_its_name(tmp_path: Path) -> N
         ("def broken(:\n", r"my suite\.py:1: SyntaxError"),
         ("\n\nimport no_such_module\n", r"my suite\.py:3: ModuleNotFoundError: No module named 'no_such_module'"),
         ("x = 1\n", "no Suite in it; start it with: suite = Suite"),
-        ("from suites import Suite\na, b = Suite('x'), Suite('x')\n", "two suites are named 'x'"),
+        ("from torchduet import Suite\na, b = Suite('x'), Suite('x')\n", "two suites are named 'x'"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_where_and_why(tmp_path: Path, text: str, message: str) -> None:
@@ -78,7 +78,7 @@ def test_importing_suites_needs_no_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, suites, suites.registry; sys.exit('torch' in sys.modules)"
+    code = "import sys, torchduet.suites, torchduet.suites.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -6,8 +6,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from suites.registry import load, names
-from suites.workload import TIERS, Axis, Implementation, Workload
+from torchduet.suites.registry import load, names
+from torchduet.suites.workload import TIERS, Axis, Implementation, Workload
 
 LIST = Path(__file__).with_suffix(".txt")
 

@@ -12,16 +12,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.engine.self_check import THRESHOLD
-from bench.peers.cases import BASE
-from bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.peers.cases import BASE
+from torchduet.bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.run.aa_summary import THRESHOLD
 
 NAME = "asv"
 RULE = "Mann-Whitney's U at p < 0.002, and medians differ by more than 1 % (`asv compare --factor 1.01`)"
 HEAD = """\
 import os
 
-from bench.peers.cases import call
+from torchduet.bench.peers.cases import call
 
 """
 BENCHMARK = """\

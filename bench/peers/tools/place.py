@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.engine.self_check import THRESHOLD
-from bench.peers.cases import CHOSEN, SETTING, SIDES
+import torchduet
+from torchduet.bench.peers.cases import CHOSEN, SETTING, SIDES
+from torchduet.bench.run.aa_summary import THRESHOLD
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(torchduet.__file__).resolve().parents[1]  # of the import path: a clone, or site-packages
 LAST_LINES = 15
 
 
@@ -41,7 +42,7 @@ class Place:
 
     Attributes:
         folder: an empty one, removed afterwards.
-        setting: the file that :func:`bench.peers.cases.setting` reads.
+        setting: the file that :func:`torchduet.bench.peers.cases.setting` reads.
         seconds: of timing for each side of each comparison, as far as the tool lets one choose.
     """
 

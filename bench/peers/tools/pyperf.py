@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bench.engine.self_check import THRESHOLD
-from bench.peers.cases import BASE, SETTING
-from bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.peers.cases import BASE, SETTING
+from torchduet.bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.run.aa_summary import THRESHOLD
 
 NAME = "pyperf"
 RULE = "t-test at 95 %, and means differ by at least 1 % (`compare_to --min-speed=1`)"
@@ -19,7 +19,7 @@ import os
 
 import pyperf
 
-from bench.peers.cases import call
+from torchduet.bench.peers.cases import call
 
 runner = pyperf.Runner()
 runner.bench_func(os.environ["CASE"], call(os.environ["CASE"], os.environ["SIDE"]))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bench.peers.cases import BASE
-from bench.peers.tools.place import Answer, Place, beyond
+from torchduet.bench.peers.cases import BASE
+from torchduet.bench.peers.tools.place import Answer, Place, beyond
 
 NAME = "pytest-benchmark"
 RULE = "medians differ by more than 1 % (`--benchmark-compare-fail=median:1%`, either way)"
@@ -19,7 +19,7 @@ import os
 
 import pytest
 
-from bench.peers.cases import call
+from torchduet.bench.peers.cases import call
 
 
 @pytest.mark.parametrize("name", {cases!r})

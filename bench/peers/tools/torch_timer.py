@@ -10,8 +10,8 @@ import json
 import sys
 from statistics import median
 
-from bench.peers.cases import BASE, call, inputs_of, setting
-from bench.peers.tools.place import Answer, Place, beyond
+from torchduet.bench.peers.cases import BASE, call, inputs_of, setting
+from torchduet.bench.peers.tools.place import Answer, Place, beyond
 
 RULE = "medians differ by more than 1 %"
 
@@ -20,7 +20,9 @@ def trial(place: Place, method: str) -> list[Answer]:
     """Each case's sides in a process of their own."""
     answers = []
     for case in place.cases:
-        ran = place.python("-m", "bench.peers.tools.torch_timer", method, case, str(place.seconds), *place.sides)
+        ran = place.python(
+            "-m", "torchduet.bench.peers.tools.torch_timer", method, case, str(place.seconds), *place.sides
+        )
         for side, (base, other) in json.loads(ran.stdout.splitlines()[-1]).items():
             answers.append(Answer(case, side, other / base, beyond(other / base)))
     return answers

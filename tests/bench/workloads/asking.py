@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from suites import Implementation, Meter, Suite, Unavailable
+from torchduet import Implementation, Meter, Suite, Unavailable
 
 suite = Suite("asking")
 left_behind: list[str] = []

@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from suites import Suite
+from torchduet import Suite
 
 suite = Suite("broken", "What can go wrong")
 

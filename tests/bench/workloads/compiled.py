@@ -5,7 +5,7 @@ import itertools
 import torch
 import torch.nn.functional as F
 
-from suites import Suite
+from torchduet import Suite
 
 suite = Suite("compiled")
 counter = itertools.count()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from suites import Axis, Suite
-from suites.loading import epochs
+from torchduet import Axis, Suite
+from torchduet.suites.loading import epochs
 
 suite = Suite("loading", "Loading data")
 ITEM_SECONDS = 4e-3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from suites import Suite
+from torchduet import Suite
 
 suite = Suite("on_gpu")
 

@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from suites import Suite, Unavailable
+from torchduet import Suite, Unavailable
 
 suite = Suite("sided", "What differs between two sides")
 OTHER = bool(os.environ.get("SIDED"))

@@ -2,7 +2,7 @@
 
 import torch
 
-from suites import Axis, Cost, Suite
+from torchduet import Axis, Cost, Suite
 
 suite = Suite("small", "Vectors")
 

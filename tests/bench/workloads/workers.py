@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from suites import Suite
+from torchduet import Suite
 
 suite = Suite("workers", "What can go wrong in a DataLoader's workers")
 forgotten: list[Iterator[torch.Tensor]] = []

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import torch
 
-from suites import Suite
+from torchduet import Suite
 
 suite = Suite("hostile", "What code can do to a process")
 Fault = Callable[[], object]

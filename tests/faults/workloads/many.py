@@ -6,7 +6,7 @@ from time import sleep
 
 import torch
 
-from suites import Axis, Suite
+from torchduet import Axis, Suite
 
 suite = Suite("many", "Many tiny families")
 NUMBER = int(os.environ.get("TORCHDUET_TEST_FAMILIES", "8"))

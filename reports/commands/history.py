@@ -1,4 +1,4 @@
-"""``python -m reports history``: reads a folder of runs, judges every machine's, prints what changed and writes it."""
+"""``torchduet history``: reads a folder of runs, judges every machine's, prints what changed and writes it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.compare.thresholds import fraction
-from reports.refusal import refuse
+from torchduet.reports.compare.thresholds import fraction
+from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
-    from reports.history.key import Machine
+    from torchduet.reports.history.key import Machine
 
 THRESHOLD = 0.03
 EPILOG = (
@@ -49,17 +49,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Make the report; returns the exit code."""
-    from reports.history.extra import ExtraMissing, require
-    from reports.output import OutputError, keep_apart, write
+    from torchduet.reports.history.extra import ExtraMissing, require
+    from torchduet.reports.text.output import OutputError, keep_apart, write
 
     try:
         require()
     except ExtraMissing as error:
         return refuse(error)
 
-    from reports.apart import helper
-    from reports.history.collect import FolderError, collect
-    from reports.history.series import histories
+    from torchduet.reports.history.collect import FolderError, collect
+    from torchduet.reports.history.series import histories
+    from torchduet.reports.html.helper_process import helper
 
     folder = Path(options.folder)
     try:
@@ -76,10 +76,10 @@ def run(options: argparse.Namespace) -> int:
         return refuse(f"--machine {options.machine}: no run in {folder} is of such a machine; there are {known}")
 
     try:
-        with helper(collection.runs.nbytes, "reports.history.chart") as second:
-            from reports.history.judge import judge
-            from reports.history.page import render
-            from reports.history.text import terminal
+        with helper(collection.runs.nbytes, "torchduet.reports.history.chart") as second:
+            from torchduet.reports.history.judge import judge
+            from torchduet.reports.history.page import render
+            from torchduet.reports.history.text import terminal
 
             judged = [judge(one, options.threshold, second) for one in chosen]
             write(render(collection, judged, options.threshold, second), options.output)

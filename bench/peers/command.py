@@ -1,4 +1,4 @@
-"""``python -m bench.peers run -o peers.json``: every tool on the same cases; ``table`` prints what a file holds."""
+"""``torchduet peers``: other benchmarking tools on the same cases; ``table`` prints what a file holds."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.peers import trials
-from bench.peers.table import markdown
-from bench.peers.tools.place import ROOT
-
 PACKAGES = ("torch", "pytest-benchmark", "asv", "pyperf")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, 1 where a trial failed, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="measure; some hours with the defaults")
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command, its parts and their options."""
+    parser = commands.add_parser(
+        "peers",
+        help="run other benchmarking tools on the same cases; needs the extra `peers`",
+        description="Runs other benchmarking tools on the same functions: identical copies and known slow-downs.",
+        allow_abbrev=False,
+    )
+    parts = parser.add_subparsers(title="parts", required=True, metavar="PART")
+    run = parts.add_parser("run", help="measure; some hours with the defaults")
     run.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="JSON, kept up to date")
     run.add_argument("--add", action="store_true", help="add to the trials that FILE has, with its calibration")
     run.add_argument(
@@ -34,24 +34,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--slow-repeats", type=int, default=4, metavar="N", help="of pyperf, of two cases (default: %(default)s)"
     )
     run.add_argument("--seconds", type=float, default=1.0, help="of timing per side, where a tool has the choice")
-    run.add_argument("--tools", metavar="LIST", help=f"of {', '.join(tool.name for tool in trials.TOOLS)}")
+    run.add_argument("--tools", metavar="LIST", help="beginnings of their names, separated by commas (default: all)")
     run.add_argument("--conditions", default="idle,busy", metavar="LIST", help="default: %(default)s")
-    table = commands.add_parser("table", help="print the table of a file as Markdown")
+    run.set_defaults(command=_run, parser=run)
+    table = parts.add_parser("table", help="print the table of a file as Markdown")
     table.add_argument("file", type=Path)
-    chosen = parser.parse_args(arguments)
-    if chosen.command == "table":
-        try:
-            print(markdown(json.loads(chosen.file.read_text("utf-8"))), end="")
-        except (OSError, ValueError, KeyError) as error:
-            parser.error(f"{chosen.file}: not a file that `run` wrote: {error}")
-        return 0
-    return _run(parser, chosen)
+    table.set_defaults(command=_table, parser=table)
 
 
-def _run(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> int:
-    from bench.engine.machine import probe
-    from suites.workload import cores
+def _table(chosen: argparse.Namespace) -> int:
+    from torchduet.bench.peers.table import markdown
 
+    try:
+        print(markdown(json.loads(chosen.file.read_text("utf-8"))), end="")
+    except (OSError, ValueError, KeyError) as error:
+        chosen.parser.error(f"{chosen.file}: not a file that `run` wrote: {error}")
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    """Measure; returns the exit code: 0, 1 where a trial failed, 130 after Ctrl-C."""
+    from torchduet.bench.host.machine import probe
+    from torchduet.bench.peers import trials
+    from torchduet.bench.peers.table import markdown
+    from torchduet.suites.workload import cores
+
+    parser: argparse.ArgumentParser = chosen.parser
     tools = _some("--tools", parser, chosen.tools, {tool.name: tool for tool in trials.TOOLS})
     if cores() < 2:
         parser.error("this process may use one core only; a busy neighbour needs a second one")
@@ -123,8 +131,10 @@ def _some(option: str, parser: argparse.ArgumentParser, text: str | None, known:
 
 def _calibrated(threads: int) -> dict[str, Any]:
     """In a process of its own, so that its threads are set once."""
+    from torchduet.bench.peers.tools.place import ROOT
+
     ran = subprocess.run(
-        [sys.executable, "-m", "bench.peers.calibration", str(threads)],
+        [sys.executable, "-m", "torchduet.bench.peers.calibration", str(threads)],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -143,7 +153,3 @@ def _version(package: str) -> str | None:
 
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

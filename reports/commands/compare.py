@@ -1,4 +1,4 @@
-"""``python -m reports compare``: reads the runs, judges, prints or writes, and says by its exit code what came out."""
+"""``torchduet compare``: reads the runs, judges, prints or writes, and says by its exit code what came out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.compare.thresholds import DEFAULT, ThresholdError, Thresholds, fraction, globs_of, nearest_pyproject
-from reports.refusal import refuse
+from torchduet.reports.compare.thresholds import (
+    DEFAULT,
+    ThresholdError,
+    Thresholds,
+    fraction,
+    globs_of,
+    nearest_pyproject,
+)
+from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
-    from reports.apart import Helper
-    from reports.load import Run
+    from torchduet.reports.html.helper_process import Helper
+    from torchduet.reports.read.run_file import Run
 
 SLOWER = 1
 BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or of plain pytest-benchmark if all are"
@@ -70,10 +77,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code."""
-    from reports.apart import helper
-    from reports.load import RunFileError
-    from reports.output import OutputError, keep_apart
-    from reports.plain import load_any
+    from torchduet.reports.html.helper_process import helper
+    from torchduet.reports.read.pytest_benchmark import load_any
+    from torchduet.reports.read.run_file import RunFileError
+    from torchduet.reports.text.output import OutputError, keep_apart
 
     paths = [options.base, *options.new]
     written = [path for path in (options.output, options.markdown) if path not in (None, "-")]
@@ -96,12 +103,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, helper: Helper) -> int:
-    from reports.compare.brief import markdown
-    from reports.compare.identity import sameness
-    from reports.compare.match import compare
-    from reports.compare.text import terminal
-    from reports.output import say, write
-    from reports.plain import PlainRun
+    from torchduet.reports.compare.brief import markdown
+    from torchduet.reports.compare.identity import sameness
+    from torchduet.reports.compare.match import compare
+    from torchduet.reports.compare.text import terminal
+    from torchduet.reports.read.pytest_benchmark import PlainRun
+    from torchduet.reports.text.output import say, write
 
     paths = [options.base, *options.new]
     for run, path in zip(runs, paths, strict=True):
@@ -116,7 +123,7 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
                 f"{path}: has no case that {options.base} measured, too; run the same suites and tier in both"
             )
     if options.output is not None:
-        from reports.compare.page import render
+        from torchduet.reports.compare.page import render
 
         write(render(comparisons, thresholds.default, helper), options.output)
     if options.markdown not in (None, "-"):

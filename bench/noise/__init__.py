@@ -1,0 +1,1 @@
+"""Causes of noise, grades, verdicts withheld, and what would help."""

@@ -1,0 +1,1 @@
+"""Before the start: options, selection, budget, and the checks that can be made early."""

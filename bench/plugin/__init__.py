@@ -1,0 +1,1 @@
+"""pytest and pytest-benchmark: options, items, output."""

@@ -1,0 +1,1 @@
+"""A run: the session, its progress, its records, and resuming."""

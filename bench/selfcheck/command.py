@@ -1,0 +1,89 @@
+"""``torchduet selfcheck``: the harness's overhead, a run on a loaded machine, whether profiles disturb the timing."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torchduet.bench.selfcheck.neighbours import neighbours
+
+EPILOG = (
+    "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "
+    "`torchduet selfcheck profiled results/profiled -k mlp`."
+)
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command, its parts and their options."""
+    parser = commands.add_parser(
+        "selfcheck",
+        help="measure the suite itself: its overhead, a loaded machine, the cost of profiles",
+        description="Measures the suite itself.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parts = parser.add_subparsers(title="parts", required=True, metavar="PART")
+    overhead = parts.add_parser("overhead", help="time per call that the harness itself adds")
+    overhead.set_defaults(command=_overhead)
+    beside = parts.add_parser("beside", help="run a command beside processes that keep cores busy")
+    beside.add_argument("--cores", type=_from_one, default=1, help="cores they keep busy (default: %(default)s)")
+    beside.add_argument("what", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    beside.set_defaults(command=_beside)
+    profiled = parts.add_parser("profiled", help="compare runs with --profile with runs without, in alternation")
+    profiled.add_argument("folder", type=Path, help="where the runs' files go")
+    profiled.add_argument("--pairs", type=_from_one, default=10, help="runs of either kind (default: %(default)s)")
+    profiled.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="further options of `pytest bench/`")
+    profiled.set_defaults(command=_profiled)
+
+
+def _from_one(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: use a whole number from 1")
+    return int(text)
+
+
+def _overhead(_: argparse.Namespace) -> int:
+    from torchduet.bench.selfcheck.overhead import overhead
+
+    print("\n".join(overhead()))
+    return 0
+
+
+def _beside(options: argparse.Namespace) -> int:
+    if not options.what:
+        return _unusable("beside: name a command, such as: torchduet selfcheck beside pytest bench/ --aa --threads 1")
+    with neighbours(options.cores):
+        try:
+            return subprocess.run(options.what, check=False).returncode
+        except OSError as error:
+            return _unusable(f"beside: {options.what[0]}: {error.strerror}")
+
+
+def _unusable(reason: str) -> int:
+    print(f"error: {reason}", file=sys.stderr)
+    return 2
+
+
+def _profiled(options: argparse.Namespace) -> int:
+    return with_profiles(options.folder, options.pairs, options.rest)
+
+
+def with_profiles(folder: Path, pairs: int, arguments: Sequence[str]) -> int:
+    """Run, compare and print; returns the exit code."""
+    from torchduet.bench.selfcheck.profiling import RunFailed, run_pairs, table, verdict
+
+    made: list[tuple[Path, Path]] = []
+    try:
+        for plain, profiled in run_pairs(folder, pairs, arguments):
+            print(verdict(plain, profiled), flush=True)
+            if made:
+                print(verdict(made[-1][0], plain), flush=True)
+            made.append((plain, profiled))
+    except RunFailed as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(table(made)))
+    return 0

@@ -1,0 +1,28 @@
+"""Processes that keep cores busy, so that a run can be tried on a loaded machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Iterator
+
+
+def busy_loop() -> None:
+    """Keep one core busy."""
+    while True:
+        sum(range(10_000))
+
+
+@contextlib.contextmanager
+def neighbours(cores: int) -> Iterator[None]:
+    """Other processes that keep so many cores busy meanwhile."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=busy_loop, daemon=True) for _ in range(cores)]
+    try:
+        for process in processes:
+            process.start()
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()

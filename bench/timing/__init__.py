@@ -1,0 +1,1 @@
+"""The heart: placements, alternation, pacing, stopping, clocks, devices, compilation."""

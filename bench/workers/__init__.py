@@ -1,0 +1,1 @@
+"""Processes: the launcher, the worker, and their messages."""

@@ -1,0 +1,36 @@
+"""``torchduet claims``: what a run says about tutorials' claims."""
+
+from __future__ import annotations
+
+import argparse
+
+from torchduet.reports.text.output import say
+from torchduet.reports.text.refusal import refuse
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "claims",
+        help="print what a run says about tutorials' claims, as a Markdown table",
+        description="Prints what tutorials claim and whether it holds in a run, as a Markdown table.",
+        epilog="Exit code 2: the run's file cannot be used.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ -m claims --benchmark-json RUN`")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from torchduet.reports.read.run_file import RunFileError, load
+
+    try:
+        run = load(options.run)
+    except RunFileError as error:
+        return refuse(error)
+
+    from torchduet.reports.findings.claims import judge
+    from torchduet.reports.markdown.claims import claims_table
+
+    say(claims_table(run, judge(run)))
+    return 0

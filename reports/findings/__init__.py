@@ -1,0 +1,1 @@
+"""What the tables mean: answers, advice, claims, trust, noise."""

@@ -1,0 +1,1 @@
+"""A run in brief as Markdown."""

@@ -1,0 +1,1 @@
+"""Read a file: run files, journals, pytest-benchmark files; each checked before use."""

@@ -1,0 +1,1 @@
+"""Tidy tables of a run: cases, comparisons, samples, baselines."""

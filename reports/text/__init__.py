@@ -1,0 +1,1 @@
+"""Words, units, escaping and what is printed."""

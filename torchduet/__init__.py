@@ -1,0 +1,31 @@
+"""PyTorch, measured in alternation: what a suite file and a program import.
+
+``from torchduet import Suite`` in a file for ``pytest bench/ --suite FILE``. Nothing is imported until it is asked for,
+so that the command line starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torchduet.suites import Axis, Cost, Implementation, Meter, Suite, SuiteError, Unavailable
+
+__version__ = "0.1.0"
+__all__ = ["Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable", "__version__"]
+
+_HERE = Path(__file__).parent
+if not (_HERE / "suites").is_dir():  # a clone that is not installed: bench, suites and reports lie beside this folder
+    __path__.append(str(_HERE.parent))
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("torchduet.suites"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
