@@ -14,9 +14,9 @@ from torchduet.bench.duet.processes import SideError
 from torchduet.bench.duet.session import BUDGET, MODES, DuetSession
 from torchduet.bench.duet.sides import Side, sides
 from torchduet.bench.duet.stages import Duet
-from torchduet.bench.duet.words import factor_table, headline, stages
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.record.duet_words import factor_table, headline, stages
 from torchduet.bench.run.session import Session
 from torchduet.bench.workers.launcher import Conductor
 from torchduet.suites.workload import COMPILED

@@ -17,7 +17,7 @@ import sys
 from time import monotonic, sleep
 
 from torchduet.bench.duet.protocol import VERSION, Channel, Message
-from torchduet.bench.workers.process import PRELOAD_COMPILER
+from torchduet.bench.workers.messages import PRELOAD_COMPILER
 
 OLDEST_TORCH = (2, 9)  # the first with fp32_precision, by which the engine sets TF32
 GRACE_SECONDS = 1.0

@@ -14,11 +14,11 @@ from torchduet.bench.duet.pairs import BASE, Failure, Ledger
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.profile import profile_both
 from torchduet.bench.duet.stages import Duet, differences
-from torchduet.bench.duet.words import LOOKED
 from torchduet.bench.plan.budget import TIER_BUDGET, Budget
-from torchduet.bench.plugin.progress import duration
+from torchduet.bench.record.duet_words import LOOKED
 from torchduet.bench.record.schema import DuetRecord, RunRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.record.units import duration
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.records import Outcome, Skip
 from torchduet.bench.run.resume import Spent

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from torchduet.bench.host import suspension
-from torchduet.bench.plugin.progress import duration
 from torchduet.bench.record.schema import PassingRecord
+from torchduet.bench.record.units import duration
 
 LEAST_STOPPED = 2.0  # seconds that a wait takes longer than asked for: no load of a machine makes it that late
 LEAST_SET = 1.0  # seconds: between two looks a clock that is only corrected for its drift changes by far less

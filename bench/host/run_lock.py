@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
-from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin.progress import duration
+from torchduet.bench.record.units import duration
 
 try:
     import fcntl
@@ -30,6 +29,10 @@ def place() -> Path:
     return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "torchduet.lock")
 
 
+class LockError(Exception):
+    """The lock cannot be taken as asked; the message names the option and says what to do."""
+
+
 class Lock:
     """Held from :meth:`take` to :meth:`free`."""
 
@@ -45,7 +48,7 @@ class Lock:
             say: told at once, and then every half minute, what is waited for.
 
         Raises:
-            OptionError: another run holds it, and ``when_busy`` is ``refuse``.
+            LockError: another run holds it, and ``when_busy`` is ``refuse``.
         """
         if fcntl is None:
             return None
@@ -57,7 +60,7 @@ class Lock:
         while not self._taken():
             if when_busy == REFUSE:
                 self.free()
-                raise OptionError(f"--when-busy refuse: {BUSY} ({self._path} is locked)")
+                raise LockError(f"--when-busy refuse: {BUSY} ({self._path} is locked)")
             if when_busy == GO:
                 self.free()
                 return TOGETHER
@@ -93,8 +96,8 @@ def parse(text: str) -> str:
     """What ``--when-busy`` says.
 
     Raises:
-        OptionError: not one of CHOICES.
+        LockError: not one of CHOICES.
     """
     if text not in CHOICES:
-        raise OptionError(f"--when-busy {text!r}: choose {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
+        raise LockError(f"--when-busy {text!r}: choose {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")
     return text

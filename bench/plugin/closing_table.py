@@ -7,25 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
+from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import half_width
+from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
 KNOBS = ("device", "mode", "precision", "workers", "implementation", "reference")  # the order in which people ask
-MOST_ROWS = 40
-MARK = {"faster": "+", "slower": "-", "same": "=", "unclear": "?"}
-
-
-def factor(value: float | None) -> str:
-    """A speed-up with three significant digits: ``1.31×``."""
-    if value is None:
-        return "?"
-    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 2
-    return f"{value:.{min(digits, 4)}f}×"
-
-
-def counted(record: Record) -> list[SpeedupRecord]:
-    """A case's speed-ups knob by knob; against the family's reference where it has no other."""
-    found = record["speedups"]
-    return [one for one in found if one["knob"] != "reference" or len(found) == 1]
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
@@ -65,7 +51,7 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
     return [f"{line}{remedy} would settle more of them"]
 
 
-def table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:
+def table(records: Sequence[Record], most: int = MAX_ROWS) -> list[str]:
     """The table's lines; empty when nothing was compared. The largest effects where not all fit."""
     found = rows(records)
     if not found:

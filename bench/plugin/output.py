@@ -39,12 +39,18 @@ def alone(config: pytest.Config) -> list[str]:
     Raises:
         OptionError: one is, and this one is not to wait.
     """
-    what = run_lock.parse(config.getoption("when_busy"))
+    try:
+        return _take(config, run_lock.parse(config.getoption("when_busy")))
+    except run_lock.LockError as error:
+        raise OptionError(str(error)) from None
+
+
+def _take(config: pytest.Config, when_busy: str) -> list[str]:
     if config.option.collectonly or config.getoption("benchmark_disable", False):
         return []
     taken = run_lock.Lock(run_lock.place())
     config.add_cleanup(taken.free)
-    warning = taken.take(what, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
+    warning = taken.take(when_busy, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
     return [] if warning is None else [warning]
 
 

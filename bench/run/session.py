@@ -26,7 +26,7 @@ from torchduet.bench.run.run_record import run_record
 from torchduet.bench.run.state import State
 from torchduet.bench.timing.stopping import INTERRUPTED
 from torchduet.bench.workers.launcher import StoppedError, WorkerError
-from torchduet.bench.workers.process import Progress
+from torchduet.bench.workers.messages import Progress
 from torchduet.suites.workload import COMPILED
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end

@@ -19,9 +19,9 @@ from torchduet.bench.plan.budget import Budget
 from torchduet.bench.plan.options import Options
 from torchduet.bench.plan.selection import Selection
 from torchduet.bench.plan.too_slow import Slowness
-from torchduet.bench.plugin.progress import duration
 from torchduet.bench.record.journal import Entry, Journal, Place
 from torchduet.bench.record.schema import CeilingRecord, Record, ResumedRecord
+from torchduet.bench.record.units import duration
 from torchduet.bench.run.outcomes import Outcomes
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.records import Skip

@@ -21,7 +21,7 @@ from torchduet.bench.timing.pacing import OVERDRAFT, leave_out_too_slow, set_pac
 from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import Run, slow_down, warm_up
-from torchduet.bench.workers.process import ASKED_TO_STOP
+from torchduet.bench.workers.messages import ASKED_TO_STOP
 from torchduet.suites import data
 from torchduet.suites.workload import COMPILED
 

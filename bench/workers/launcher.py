@@ -24,6 +24,7 @@ from torchduet.bench.record.schema import CeilingRecord
 from torchduet.bench.workers import process
 from torchduet.bench.workers.exit_reason import end, ending, keep_short, printed
 from torchduet.bench.workers.inbox import GarbageError, Inbox
+from torchduet.bench.workers.messages import PRELOAD_COMPILER, Answer, Progress
 
 SILENT_SECONDS = 600.0
 LEAST_SILENT_SECONDS = 180.0
@@ -31,7 +32,7 @@ GRACE_SECONDS = 6.0  # for what is being timed, when the run is to end: a CI's S
 POLL_SECONDS = 0.2
 LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
 
-Listen = Callable[[process.Progress], None]
+Listen = Callable[[Progress], None]
 
 
 class WorkerError(Exception):
@@ -214,9 +215,7 @@ class Conductor:
             raise WorkerError(f"the worker failed: {answer.error}{printed(log)}")
         return answer.value
 
-    def _listen(
-        self, child: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path
-    ) -> process.Answer:
+    def _listen(self, child: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path) -> Answer:
         silent, asked, timing = 0.0, 0.0, False
         while True:
             began = monotonic()
@@ -231,9 +230,9 @@ class Conductor:
                 ) from None
             # Of the time for which this process was stopped nothing is heard, whatever was said.
             silent += self._passing.waited(POLL_SECONDS, monotonic() - began)
-            if isinstance(message, process.Answer):
+            if isinstance(message, Answer):
                 return message
-            if isinstance(message, process.Progress):
+            if isinstance(message, Progress):
                 silent, timing = 0.0, timing or message.fraction > 0
                 listen(message)
             elif message is not None:
@@ -268,7 +267,7 @@ def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
     return {
         "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
         "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
-        process.PRELOAD_COMPILER: "1" if compiler else "0",
+        PRELOAD_COMPILER: "1" if compiler else "0",
     }
 
 

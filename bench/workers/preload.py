@@ -15,7 +15,7 @@ import torch
 import torch._dynamo.utils
 
 import torchduet.bench.workers.family  # noqa: F401
-from torchduet.bench.workers.process import PRELOAD_COMPILER
+from torchduet.bench.workers.messages import PRELOAD_COMPILER
 
 COMPILER_MODULES = (
     "torch._dynamo",

@@ -16,31 +16,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from torchduet.bench.host import suspension
-
-ASKED_TO_STOP = threading.Event()  # the run is to end: what is being timed is finished with what there is
-PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the worker is doing, and how far timing has come (0 to 1)."""
-
-    what: str
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The job's result, or the one-line reason why there is none."""
-
-    value: Any = None
-    error: str | None = None
+from torchduet.bench.workers.messages import ASKED_TO_STOP, Answer, Progress
 
 
 def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:

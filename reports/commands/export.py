@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
-import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat_columns import COLUMNS, described
 from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.refusal import refuse
@@ -25,9 +25,6 @@ EPILOG = (
     "that a spreadsheet would run as a formula (it begins with = + - @ or a tab) gets a ' before it; Parquet has it as "
     "it is. Exit code 2: the run's file cannot be used, or the table cannot be written."
 )
-# What Excel, LibreOffice and Google Sheets take for the beginning of a formula (OWASP, CSV Injection). A quote that
-# stands before one already gets another, so that taking one away always gives the name back.
-FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,22 +88,6 @@ def run(options: argparse.Namespace) -> int:
 
 class ExportError(Exception):
     """What cannot be exported; the message is one line: what, why, what to do."""
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """The table as CSV: a line of names, then the rows; text that a spreadsheet would run is made harmless."""
-    made = table.copy(deep=False)
-    for name in made:
-        if made[name].dtype.name == "category":
-            made[name] = made[name].cat.rename_categories(harmless_text)
-        elif made[name].dtype.name in ("str", "object"):
-            made[name] = made[name].map(harmless_text, na_action="ignore")
-    return made.rename(columns=harmless_text).to_csv(index=False, lineterminator="\n")
-
-
-def harmless_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: with a quote before it where one would."""
-    return f"'{text}" if FORMULA.match(text) else text
 
 
 def as_parquet(table: pd.DataFrame) -> bytes:

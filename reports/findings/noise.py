@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from torchduet.bench.plugin.closing_table import counted
 from torchduet.bench.record.schema import GRADES, QUIET, NoiseRecord, Record
+from torchduet.bench.record.speedups import counted
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.pilots import kinds_of, pilot_chart
 from torchduet.reports.read.run_file import Run

@@ -16,7 +16,7 @@ from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.pilots import WORDS
 from torchduet.reports.charts.scaling import key_of_line, line_look
 from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
-from torchduet.reports.history.drawing import Axis, Drawn
+from torchduet.reports.history.drawn import Axis, Drawn
 from torchduet.reports.history.judge import SPEEDUP, Change, Line
 from torchduet.reports.history.series import Numbers
 from torchduet.reports.history.spark import binned, levels

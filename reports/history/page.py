@@ -14,7 +14,8 @@ from torchduet.reports.charts.model import Chart
 from torchduet.reports.history import words
 from torchduet.reports.history.changes import LEAST_RUNS
 from torchduet.reports.history.collect import Collection
-from torchduet.reports.history.drawing import Drawn, axis_of, pilot_chart, pilots_of, series_chart
+from torchduet.reports.history.drawing import pilot_chart, series_chart
+from torchduet.reports.history.drawn import Drawn, axis_of, pilots_of
 from torchduet.reports.history.events import Event, events
 from torchduet.reports.history.judge import SPEEDUP, TIME, Change, Judged, Line
 from torchduet.reports.history.key import Machine

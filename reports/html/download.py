@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 
-from torchduet.reports.commands.export import as_csv
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat import table_of
 from torchduet.reports.tables.frames import Frames
 

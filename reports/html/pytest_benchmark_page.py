@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -12,40 +10,13 @@ from torchduet.bench.record.schema import Record
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.ranges import Range, ranges
 from torchduet.reports.html.environment import date, environment, fixed
-from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun, Timed
+from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
-from torchduet.reports.tables.steadiness import GRADES, MEANINGS, UNKNOWN, Steadiness, signed, steadiness
+from torchduet.reports.tables.pytest_benchmark_rows import Row, headline, rows_of
+from torchduet.reports.tables.steadiness import GRADES, MEANINGS, UNKNOWN, signed
 from torchduet.reports.text import units
 
 MOST_ROWS, MOST_CHARTS = 40, 12
-
-
-@dataclass(frozen=True)
-class Row:
-    """One benchmark with what the page says of it."""
-
-    record: Record
-    timed: Timed
-    steady: Steadiness
-
-    @property
-    def group(self) -> str:
-        """The test's group; its file where it names none."""
-        return self.timed.group or self.record["case"]["suite"] or "no group"
-
-
-def rows_of(run: PlainRun) -> list[Row]:
-    """A row per benchmark, in the order of the file."""
-    return [Row(record, timed, steadiness(record, timed)) for record, timed in zip(run.records, run.timed, strict=True)]
-
-
-def headline(run: PlainRun, rows: Sequence[Row]) -> str:
-    """``31 benchmarks of 30 functions: 27 steady, 4 scattering``."""
-    functions = len({record["case"]["family"] for record in run.records})
-    counted = Counter(row.steady.grade for row in rows)
-    grades = ", ".join(f"{counted[grade]} {grade}" for grade in GRADES if counted[grade])
-    many = f"{len(rows)} benchmark{'s' if len(rows) != 1 else ''}"
-    return f"{many} of {functions} function{'s' if functions != 1 else ''}: {grades}" if rows else "No usable benchmark"
 
 
 def render(run: PlainRun) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torchduet.reports.html.pytest_benchmark_page import headline, rows_of
 from torchduet.reports.markdown.run import MOST_LINES
 from torchduet.reports.read.pytest_benchmark import PlainRun
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
+from torchduet.reports.tables.pytest_benchmark_rows import headline, rows_of
 from torchduet.reports.tables.steadiness import signed
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import cell

@@ -14,7 +14,7 @@ from torchduet.bench.duet.judge import (
     pairs_worth_it,
     screened,
 )
-from torchduet.bench.duet.words import headline, ordered, stages
+from torchduet.bench.record.duet_words import headline, ordered, stages
 from torchduet.bench.record.statistics import walsh_rank
 
 

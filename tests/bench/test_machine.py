@@ -6,8 +6,8 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.machine import Gpu, Machine, busy_cores, probe
-from torchduet.bench.plugin.closing_table import factor
-from torchduet.bench.plugin.progress import ProgressLine, duration
+from torchduet.bench.plugin.progress import ProgressLine
+from torchduet.bench.record.units import duration, factor
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 CPU_ONLY = Machine(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.test_left_behind import ROOT
 from torchduet.bench.host.run_lock import GO, REFUSE, TOGETHER, WAIT, Lock
-from torchduet.bench.plan.options import OptionError
+from torchduet.bench.host.run_lock import LockError
 
 HOLDER = """
 import sys, time
@@ -28,7 +28,7 @@ def test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(OptionError, match="another run of Torchduet is measuring"):
+    with pytest.raises(LockError, match="another run of Torchduet is measuring"):
         held.take(REFUSE, print)
     assert held.take(GO, print) == TOGETHER
     said: list[str] = []
@@ -42,7 +42,7 @@ def test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_
     assert len(said) == 2
     assert "waiting for its end" in said[0]
     assert said[1] == "None"
-    with pytest.raises(OptionError):
+    with pytest.raises(LockError):
         Lock(path).take(REFUSE, print)
     held.free()
     after = Lock(path)

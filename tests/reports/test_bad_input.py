@@ -18,7 +18,6 @@ from tests.reports.spoiled import documents, spoiled
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.charts.label_fit import one_line
-from torchduet.reports.commands.export import as_csv
 from torchduet.reports.compare.brief import markdown
 from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.text import terminal
@@ -28,6 +27,7 @@ from torchduet.reports.markdown import pytest_benchmark
 from torchduet.reports.markdown import run as brief
 from torchduet.reports.read.pytest_benchmark import PlainRun, load_any
 from torchduet.reports.read.run_file import MOST_PLACEMENTS, RunFileError, load
+from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat import table_of
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.text.escaping import HIDDEN, short, visible

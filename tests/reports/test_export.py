@@ -19,9 +19,10 @@ from tests.reports.plain_sample import make_plain
 from tests.reports.test_duet import make_duet
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.commands.export import FORMULA, as_csv, as_parquet, harmless_text
+from torchduet.reports.commands.export import as_parquet
 from torchduet.reports.read.pytest_benchmark import from_plain
 from torchduet.reports.read.run_file import Run, from_json
+from torchduet.reports.tables.csv import FORMULA, as_csv, harmless_text
 from torchduet.reports.tables.flat import table_of
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import frames

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.plugin.closing_table import MARK, MOST_ROWS, factor
 from torchduet.bench.record.schema import DuetRecord, Record
 from torchduet.bench.record.statistics import VERDICTS
+from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
 LOOKED = "looked different, but "  # how the note of a case begins that was to be confirmed and was not
 
@@ -46,7 +46,7 @@ def ordered(records: Sequence[Record]) -> list[Record]:
     )
 
 
-def factor_table(records: Sequence[Record], most: int = MOST_ROWS) -> list[str]:
+def factor_table(records: Sequence[Record], most: int = MAX_ROWS) -> list[str]:
     """A line per case: B's speed-up over A; what got slower first."""
     rows = ordered(records)
     if not rows:
