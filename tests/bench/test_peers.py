@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from torchduet.__main__ import main
 from torchduet.bench.peers import cases, trials
 from torchduet.bench.peers.calibration import turns_for
-from torchduet.bench.peers.command import main
 from torchduet.bench.peers.table import markdown, row
 from torchduet.bench.peers.tools import asv, pyperf, torch_timer
 from torchduet.bench.peers.tools.place import Answer, Place, ToolError, beyond
@@ -201,6 +201,6 @@ def test_wrong_arguments_are_said(
     monkeypatch.setattr(sys.modules["torchduet.bench.peers.command"], "_version", lambda _: "1")
     monkeypatch.setattr("torchduet.suites.workload.cores", lambda: 2)
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main(("peers", *arguments))
     assert ended.value.code == 2
     assert said in capsys.readouterr().err

@@ -9,8 +9,7 @@ from time import sleep
 import pytest
 
 from tests.bench.test_left_behind import ROOT
-from torchduet.bench.host.run_lock import GO, REFUSE, TOGETHER, WAIT, Lock
-from torchduet.bench.host.run_lock import LockError
+from torchduet.bench.host.run_lock import GO, REFUSE, TOGETHER, WAIT, Lock, LockError
 
 HOLDER = """
 import sys, time
