@@ -52,7 +52,7 @@ class CaseRecord(TypedDict):
 class TimingRecord(TypedDict):
     """How it was timed. ``blocks[placement][round]`` is seconds per call, in the order taken."""
 
-    clock: str  # "perf_counter" or "cuda_events"
+    clock: str  # "perf_counter", "synchronized perf_counter" (until the device had finished) or "cuda_events"
     calls_per_block: int
     blocks: list[list[float]]
     # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements; "interrupted"

@@ -178,7 +178,7 @@ class Stages(Preparation):
                 )
                 for name, unit in meter.units.items()
             }
-            if run.clock.name != "perf_counter":
+            if run.device.asynchronous:
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
 

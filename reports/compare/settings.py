@@ -16,7 +16,8 @@ MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting",
 KINDS = {
     **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
     **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
-    **dict.fromkeys(("torch", "cuda", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
+    **dict.fromkeys(("accelerator", "accelerators", "accelerator_memory_bytes"), MACHINE),
+    **dict.fromkeys(("torch", "cuda", "hip", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
     **dict.fromkeys(("implementation", "pytest-benchmark"), SOFTWARE),
     **dict.fromkeys(
         ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
