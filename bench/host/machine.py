@@ -149,7 +149,7 @@ class Machine:
 
     def devices(self) -> list[str]:
         """Devices to use when none is asked for: the first of each kind."""
-        kinds = [CUDA] * (not self.no_cuda) + [device_kind(one.device) for one in self.accelerators]
+        kinds = [CUDA] * bool(self.gpus) + [device_kind(one.device) for one in self.accelerators]
         return [HOST, *dict.fromkeys(kinds)]
 
     def accelerator_names(self) -> list[str]:

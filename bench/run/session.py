@@ -190,10 +190,10 @@ class Session(State):
     def _await_workers(self) -> None:
         """Wait until workers can be started, and make sure that they can use the devices."""
         seen = self.conductor.machine()
-        used = {device_kind(case.device) for family in self.families for case in family.cases}
+        wanted = dict.fromkeys(device_kind(device) for device in self.selection.devices())
+        here = [kind for kind in wanted if kind in self.machine.devices()]
         # Something that the fork server imported may have initialised CUDA, which no fork of it can use then.
-        lost = [kind for kind in self.machine.devices() if kind in used and kind not in seen.devices()]
-        lost += [kind for kind in self.machine.not_after_a_fork() if kind in used and kind not in lost]
+        lost = [kind for kind in here if kind not in seen.devices() or kind in self.machine.not_after_a_fork()]
         if lost:
             self.conductor.spawn_workers()
             named = ", ".join(kind.upper() for kind in lost)

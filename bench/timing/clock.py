@@ -151,13 +151,13 @@ class SynchronizedClock:
     Args:
         synchronize: waits until the device has finished.
         device: where the memory lies that fills its cache.
-        cache_bytes: of the device's last-level cache.
+        cache_bytes: tells the size of the device's last-level cache; asked before the first cold call.
     """
 
     name = "synchronized perf_counter"
     cold_calls = 1
 
-    def __init__(self, synchronize: Work, device: torch.device, cache_bytes: int) -> None:
+    def __init__(self, synchronize: Work, device: torch.device, cache_bytes: Callable[[], int]) -> None:
         self.synchronize = synchronize
         self._device, self._cache_bytes = device, cache_bytes
         self._other: torch.Tensor | None = None
@@ -188,7 +188,7 @@ class SynchronizedClock:
         """Time calls one by one, each after as many bytes as the cache holds were written to other memory."""
         del launch_seconds  # each call is waited for, so that none is launched behind another
         if self._other is None:
-            self._other = torch.zeros(self._cache_bytes, dtype=torch.uint8, device=self._device)
+            self._other = torch.zeros(self._cache_bytes(), dtype=torch.uint8, device=self._device)
         before = interruptions()
         host = wall = 0.0
         for left in reversed(range(calls)):

@@ -58,7 +58,7 @@ class AcceleratorDevice(Device):
 
     def clock(self) -> Clock:
         """The wall clock, which waits for the device."""
-        return SynchronizedClock(self.synchronize, self.torch_device, self._cache_bytes())
+        return SynchronizedClock(self.synchronize, self.torch_device, self._cache_bytes)
 
     def _cache_bytes(self) -> int:
         try:
