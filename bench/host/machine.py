@@ -226,7 +226,9 @@ def probe() -> Machine:
     gpus: list[Gpu] = []
     no_cuda = ""
     if torch.version.cuda is None and torch.version.hip is None:
-        no_cuda = "CUDA needs a CUDA build of PyTorch; this is a CPU build"
+        built_for = torch.accelerator.current_accelerator()
+        this_one = "is a CPU build" if built_for is None else f"was built for {built_for.type}"
+        no_cuda = f"CUDA needs a CUDA build of PyTorch; this {this_one}"
     elif not torch.cuda.is_available():
         no_cuda = (
             "CUDA needs an NVIDIA GPU and its driver; PyTorch finds none here (nvidia-smi shows the driver's view)"

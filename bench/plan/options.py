@@ -13,7 +13,7 @@ from torchduet.bench.record.devices import HOST
 from torchduet.suites.workload import MODES, PRECISIONS, TIERS
 
 PROFILE_EXTRAS = ("stacks", "flops")
-ACCELERATOR = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
+DEVICE = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -74,7 +74,7 @@ def parse_devices(text: str | None) -> tuple[str, ...] | None:
     if text is None or text.strip() == "auto":
         return None
     values = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    wrong = [value for value in values if value != HOST and not ACCELERATOR.fullmatch(value)]
+    wrong = [value for value in values if value != HOST and not DEVICE.fullmatch(value)]
     if wrong or not values:
         raise OptionError(
             f"--device {text!r}: use cpu, cuda or cuda:N, or another kind that PyTorch has, such as xpu or mps, "

@@ -154,7 +154,7 @@ class SynchronizedClock:
         cache_bytes: tells the size of the device's last-level cache; asked before the first cold call.
     """
 
-    name = "synchronized perf_counter"
+    name = "perf_counter_synchronized"
     cold_calls = 1
 
     def __init__(self, synchronize: Work, device: torch.device, cache_bytes: Callable[[], int]) -> None:
