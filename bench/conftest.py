@@ -26,6 +26,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.bench.run.profile_selection import profiling_of
 from torchduet.bench.run.records import Skip
 from torchduet.bench.run.session import Session, samples
+from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Conductor, silent_seconds
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
@@ -96,6 +97,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "passing": passing,
     }
     machine = _machine(conductor)
+    try:
+        preflight.check_devices(options.devices or (), machine, selecting_only=selecting_only)
+    except OptionError as error:
+        raise pytest.UsageError(str(error)) from None
     if both is None:
         config.stash[SESSION] = Session(options, conductor, machine, **details)
         return
@@ -117,10 +122,12 @@ def _machine(conductor: Conductor) -> Machine:
             f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
             "or use the one that nox made: . .nox/bench/bin/activate"
         ) from None
-    from torchduet.bench.host.machine import probe
-
-    # A CUDA build must be probed in a worker: this process never initialises CUDA.
-    return probe() if torch.version.cuda is None else conductor.machine(apart=True)
+    # A build for an accelerator must be probed in a worker: this process never initialises a driver.
+    if torch.accelerator.current_accelerator() is not None:
+        return conductor.machine(apart=True)
+    machine = process.describe_machine(None, lambda *_: None)
+    assert isinstance(machine, Machine)
+    return machine
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -128,7 +135,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash[SESSION]
     machine, options = session.machine, session.options
     where = f"{machine.cpu}, {machine.cores} cores"
-    where += "".join(f", {gpu.name}" for gpu in machine.gpus)
+    where += "".join(f", {name}" for name in machine.accelerator_names())
     lines = [
         f"torchduet: tier {options.tier}, {session.threads} threads, budget {options.budget_seconds:.0f} s "
         f"· torch {machine.torch} · {where}"

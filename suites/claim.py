@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torchduet.suites.devices import is_host
+
 Setting = str | int
 
 ANY = "any"  # whatever the setting is, as long as both sides share it
@@ -60,6 +62,11 @@ class Comparison:
             if all(_is(getattr(variant, knob), value, cores) for knob, value in wanted.items()):
                 return name
         return ""
+
+    def accelerators(self) -> tuple[str, ...]:
+        """The kinds of devices beside the CPU that it needs."""
+        named = (settings.get("device", ANY) for settings in (self.case, self.baseline))
+        return tuple(dict.fromkeys(str(kind) for kind in named if kind != ANY and not is_host(str(kind))))
 
     def pairs(self, case: Variant, baseline: Variant) -> bool:
         """Whether two sides belong together: one size, and the same in every knob that is not compared."""

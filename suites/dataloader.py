@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from torchduet.suites import loading
+from torchduet.suites.devices import PINNING, wait_for
 from torchduet.suites.mlp import layers
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost, Implementation, Meter
@@ -58,7 +59,7 @@ def epoch(
         for number, (x, y) in enumerate(next(epochs), 1):
             sums.append(checksum(x.to(device, non_blocking=True), y.to(device, non_blocking=True)))
             if number in (1, window, len(loader)):
-                loading.wait_for(device)
+                wait_for(device)
                 meter.lap("first batch" if number == 1 else "prefetch window" if number <= window else "steady")
             if number == window:
                 begun = perf_counter()
@@ -122,7 +123,7 @@ def several_epochs(
             for x, y in batches:
                 flat = x.flatten(1).to(device, non_blocking=True)
                 sums.append(checksum(flat, y.to(device, non_blocking=True)))
-            loading.wait_for(device)
+            wait_for(device)
             meter.lap("epoch")
     return torch.stack(sums)
 
@@ -134,7 +135,7 @@ suite.compare(
         "persistent_workers": functools.partial(several_epochs, persistent_workers=True),
         "prefetch_factor_4": functools.partial(several_epochs, prefetch_factor=4),
         "flattening_collate": functools.partial(several_epochs, collate_fn=flattening),
-        "pin_memory": Implementation(functools.partial(several_epochs, pin_memory=True), devices=("cuda",)),
+        "pin_memory": Implementation(functools.partial(several_epochs, pin_memory=True), devices=PINNING),
     },
     about=f"{OPTIONS_EPOCHS} epochs of decoded JPEGs with {OPTIONS_WORKERS} workers, one option at a time",
     inputs=lambda device, batch: image_inputs(device, OPTIONS_SAMPLES, batch),
@@ -184,8 +185,8 @@ def train_epoch(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if number == 0:
-                loading.wait_for(device)
+                wait_for(device)
                 meter.lap("first step")
-    loading.wait_for(device)
+    wait_for(device)
     meter.lap("other steps")
     return loss.detach()

@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from torchduet.suites.devices import wait_for
 from torchduet.suites.formats import (
     EXPORTED,
     ONNX,
@@ -234,8 +235,7 @@ class Starting(OfFile):
             served = self.read(self.path)
             meter.lap("load")
             logits = served(x)
-            if x.is_cuda:
-                torch.cuda.synchronize(x.device)
+            wait_for(x.device)
             meter.lap("first inference")
         return logits
 

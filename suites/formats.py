@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from torchduet.suites.devices import is_host
 from torchduet.suites.mlp import layers
 from torchduet.suites.workload import Unavailable
 
+PROVIDERS = {"cuda": "CUDAExecutionProvider"}  # kind of device → what ONNX Runtime calls its support
 Served = Callable[[Tensor], Any]  # images in, logits out
 
 
@@ -135,7 +137,7 @@ def read_onnx(path: Path, model: nn.Module) -> Served:
     """A session of ONNX Runtime on the device of ``model``, with as many threads as PyTorch has.
 
     Raises:
-        Unavailable: the device is CUDA, and this build of ONNX Runtime has no provider for it.
+        Unavailable: this build of ONNX Runtime has no provider for the device.
     """
     import onnxruntime
 
@@ -144,27 +146,29 @@ def read_onnx(path: Path, model: nn.Module) -> Served:
     options.intra_op_num_threads = torch.get_num_threads()
     # By default its threads go on spinning after a run, which takes the cores from whatever is timed next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if device.type == "cpu":
+    if is_host(device.type):
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         (name,) = (value.name for value in session.get_inputs())
         return lambda x: session.run(None, {name: x.numpy()})[0]
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if device.type not in PROVIDERS:
+        raise Unavailable(f"ONNX Runtime is used on the CPU and on {', '.join(PROVIDERS)}, not on {device.type}")
+    if PROVIDERS[device.type] not in onnxruntime.get_available_providers():
         raise Unavailable("this ONNX Runtime has no CUDA: pip install onnxruntime-gpu instead of onnxruntime")
     # It runs on a stream of its own, and waits for it at the end of each run. TF32 is its default.
     settings = {"device_id": str(device.index or 0), "use_tf32": "0"}
-    session = onnxruntime.InferenceSession(path, options, providers=[("CUDAExecutionProvider", settings)])
-    if "CUDAExecutionProvider" not in session.get_providers():
+    session = onnxruntime.InferenceSession(path, options, providers=[(PROVIDERS[device.type], settings)])
+    if PROVIDERS[device.type] not in session.get_providers():
         raise Unavailable("ONNX Runtime could not load its CUDA libraries; install those of its CUDA version")
-    return lambda x: run_on_cuda(session, x)
+    return lambda x: run_on_device(session, x)
 
 
-def run_on_cuda(session: Any, x: Tensor) -> Tensor:
+def run_on_device(session: Any, x: Tensor) -> Tensor:
     """The session's result for ``x``, both of them in the device's memory."""
     (source,), (result,) = session.get_inputs(), session.get_outputs()
     logits = torch.empty(result.shape, device=x.device)
     binding = session.io_binding()
     for bind, value, tensor in ((binding.bind_input, source, x), (binding.bind_output, result, logits)):
-        bind(value.name, "cuda", x.device.index or 0, np.float32, tuple(tensor.shape), tensor.data_ptr())
+        bind(value.name, x.device.type, x.device.index or 0, np.float32, tuple(tensor.shape), tensor.data_ptr())
     session.run_with_iobinding(binding)
     return logits
 

@@ -126,9 +126,3 @@ def _end(iterator: Iterator[Any] | None) -> None:
     shutdown: Callable[[], None] | None = getattr(iterator, "_shutdown_workers", None)
     if shutdown is not None:
         shutdown()
-
-
-def wait_for(device: torch.device) -> None:
-    """Let the device finish what was launched, so that a phase's seconds are its own."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+from torchduet.suites.devices import DEVICES, is_known
 from torchduet.suites.workload import (
     CORES,
-    DEVICES,
     MODES,
     PRECISIONS,
     Axis,
@@ -29,7 +29,7 @@ class Details(TypedDict, total=False):
     axes: Mapping[str, Axis | Sequence[Value]]  # default: none, one size
     modes: Axis | Sequence[Value]  # default: eager and compile
     precisions: Axis | Sequence[Value]  # default: fp32
-    devices: Sequence[str]  # default: cpu and cuda
+    devices: Sequence[str]  # default: cpu and accelerator, which is every other kind
     workers: Axis | Sequence[Value] | None  # default: no such knob
     cost: Callable[..., Cost] | None
     deterministic: bool
@@ -173,15 +173,18 @@ class Suite:
         for what, chosen, known in (
             ("modes", workload.modes.up_to("full"), MODES),
             ("precisions", workload.precisions.up_to("full"), PRECISIONS),
-            ("devices", workload.devices, DEVICES),
             ("tolerance", tuple(workload.tolerance), PRECISIONS),
             *(("modes", one.modes or (), MODES) for one in made.values()),
             *(("precisions", one.precisions or (), PRECISIONS) for one in made.values()),
-            *(("devices", one.devices or (), DEVICES) for one in made.values()),
         ):
             unknown = [str(value) for value in chosen if value not in known]
             if unknown:
                 raise SuiteError(f"{where}: {what} has {', '.join(unknown)}; known are {', '.join(known)}")
+        for kind in (*workload.devices, *(kind for one in made.values() for kind in one.devices or ())):
+            if not is_known(kind):
+                raise SuiteError(
+                    f"{where}: devices has {kind}; use {', '.join(DEVICES)}, or a kind of device that PyTorch has"
+                )
         for count in workload.workers.up_to("full") if workload.workers else ():
             if count not in CORES and not (isinstance(count, int) and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchduet.suites.devices import ACCELERATOR, HOST, PINNING
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost
 
@@ -95,7 +96,7 @@ suite.compare(
     inputs=device_and_size,
     axes={"n": SQUARES},
     modes=EAGER,
-    devices=("cuda",),
+    devices=(ACCELERATOR,),
     cost=lambda n: moved(n * n),
 )
 
@@ -292,7 +293,7 @@ suite.compare(
     inputs=array,
     axes={"n": LARGER_LATER},
     modes=EAGER,
-    devices=("cpu",),
+    devices=(HOST,),
 )
 
 suite.compare(
@@ -302,7 +303,7 @@ suite.compare(
     inputs=matrix,
     axes={"n": Axis(default=[1000])},
     modes=EAGER,
-    devices=("cpu",),
+    devices=(HOST,),
 )
 
 # Between host and device
@@ -323,7 +324,7 @@ suite.compare(
     inputs=host_copies,
     axes={"n": SQUARES},
     modes=EAGER,
-    devices=("cuda",),
+    devices=PINNING,
     cost=lambda n: moved(n * n),
 )
 
@@ -337,6 +338,6 @@ suite.compare(
     inputs=lambda device, n: (torch.randn(n, n, device=device), torch.zeros(n, n, pin_memory=True)),
     axes={"n": SQUARES},
     modes=EAGER,
-    devices=("cuda",),
+    devices=PINNING,
     cost=lambda n: moved(n * n),
 )

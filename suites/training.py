@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from torchduet.suites import data, loading
+from torchduet.suites.devices import ACCELERATOR, PINNING, wait_for
 from torchduet.suites.mlp import layers
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost, Implementation, Meter
@@ -71,7 +72,7 @@ class Loop:
             seed,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
-            pin_memory=self.pinned and device.type == "cuda",
+            pin_memory=self.pinned and device.type in PINNING,
         )
         with closing(loading.epochs(loader)) as epochs:
             for batches in epochs:
@@ -92,9 +93,9 @@ def cumulative(function: Callable[..., Any]) -> dict[str, Implementation]:
         "naive": step(naive),
         "batch_1000": step(large),
         "workers": step(workers),
-        "pinned": step(pinned, devices=("cuda",)),
+        "pinned": step(pinned, devices=PINNING),
         "compile": step(pinned, "compile-model"),
-        "tf32": step(pinned, "compile-model", "tf32", devices=("cuda",)),
+        "tf32": step(pinned, "compile-model", "tf32", devices=(ACCELERATOR,)),
         "bf16": step(pinned, "compile-model", "bf16"),
         "in_memory": step(Loop(in_memory=True)),
     }
@@ -165,7 +166,7 @@ def to_accuracy(
     with closing(loop.epochs(x, y, test_x.device, seed)) as epochs:
         for epoch, batches in enumerate(epochs, 1):
             train(model, optimizer, batches, loop.learning_rate, autocast)
-            loading.wait_for(test_x.device)
+            wait_for(test_x.device)
             meter.lap("training epoch")
             accuracy = accuracy_of(model, test_x, test_y, autocast)
             meter.lap("evaluation")
@@ -253,7 +254,7 @@ suite.compare(
     {
         "loader": functools.partial(steps, loop=Loop()),
         "workers": functools.partial(steps, loop=Loop(workers=WORKERS)),
-        "pinned": Implementation(functools.partial(steps, loop=Loop(pinned=True)), devices=("cuda",)),
+        "pinned": Implementation(functools.partial(steps, loop=Loop(pinned=True)), devices=PINNING),
         "in_memory": functools.partial(steps, loop=Loop(in_memory=True)),
     },
     about=f"{STEPS} training steps from the same weights in the same order: 784-100-10, Adam, batch {BATCH}",

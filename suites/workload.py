@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torchduet.suites.devices import DEVICES
+
 TIERS = ("quick", "default", "full")
 COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
 IMPLIED = ("reduce-overhead", "max-autotune")  # modes that whatever can be compiled has, where they are asked for
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
-DEVICES = ("cpu", "cuda")
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
 Value = int | str
@@ -120,7 +121,8 @@ class Implementation:
         setup: ``function(*inputs)`` is called once, apart from the timing, and returns the function of
             the inputs that is timed: an exported program, a session, a logger. If that holds memory of its own
             it should have a method ``renew()``, which returns the same with other memory, for each placement.
-        modes, precisions, devices: the variants it has, where they are fewer than the workload's.
+        modes, precisions, devices: the variants it has, where they are fewer than the workload's; ``"accelerator"``
+            among the devices stands for all but the CPU.
     """
 
     function: Callable[..., Any]
@@ -148,7 +150,7 @@ class Workload:
             is the reference.
         axes: size axes; a combination's tier is the highest among its values.
         modes, precisions: the variants that make sense, with the tier of each.
-        devices: where it can run.
+        devices: where it can run: kinds of devices, or ``"accelerator"`` for all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None where
             there is no such knob.
         cost: ``cost(**size)`` of one call, or None where it is unknown.

@@ -9,7 +9,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import CaseRecord
+from torchduet.suites.devices import runs_on
 from torchduet.suites.registry import load
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import IMPLIED, Implementation, Value, Workload, cores
@@ -154,8 +156,8 @@ class Family:
 
 def reference_of(workload: Workload, case: Case, devices: Sequence[str]) -> Case:
     """The family's reference: the first implementation, on the CPU if it runs there, eager, fp32."""
-    usable = [device for device in devices if device.split(":")[0] in workload.devices]
-    device = "cpu" if "cpu" in usable else (usable or [case.device])[0]
+    usable = [device for device in devices if runs_on(workload.devices, device)] or [case.device]
+    device = next(filter(on_host, usable), usable[0])
     return replace(
         case.original,
         implementation=next(iter(workload.implementations)),
@@ -202,7 +204,7 @@ def cases_of(
             every_mode += [mode for mode in IMPLIED if mode not in every_mode]
         modes_here = chosen(every_mode, workload.modes.up_to(tier), modes)
         precisions_here = chosen(workload.precisions.up_to("full"), workload.precisions.up_to(tier), precisions)
-        devices_here = [device for device in devices if device.split(":")[0] in workload.devices]
+        devices_here = [device for device in devices if runs_on(workload.devices, device)]
         counts: Sequence[int | None] = [None]
         if workload.workers is not None:
             counts = workers or worker_counts(workload, tier)
@@ -230,8 +232,9 @@ def cases_of(
 
 def _has(implementation: Implementation, device: str, mode: str, precision: str) -> bool:
     """Whether an implementation has a variant that its workload has."""
+    if implementation.devices is not None and not runs_on(implementation.devices, device):
+        return False
     limits = (
-        (implementation.devices, device.split(":")[0]),
         (implementation.modes, "compile" if mode in IMPLIED and mode not in (implementation.modes or ()) else mode),
         (implementation.precisions, precision),
     )

@@ -155,10 +155,11 @@ class CaseResult:
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
     operators: int | None = None
     peak_bytes: int | None = None
-    reserved_bytes: int | None = None  # CUDA
+    reserved_bytes: int | None = None  # accelerators
     context_bytes: int | None = None  # CUDA: what it takes itself, beside that
     device_seconds: float | None = None  # CUDA: per call, without the gaps between launches
     waits: bool = False  # CUDA: a call waits for the device
+    waits_unknown: bool = False  # no clock of this device tells a call that waits from one that is launch-bound
     energy: EnergyRecord | None = None
     headroom: HeadroomRecord | None = None
     cold: bool = False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.record.devices import on_host
 
 TASKS = Path("/proc/self/task")
 
@@ -44,7 +45,7 @@ def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
     """
     if not hasattr(os, "sched_setaffinity") or not TASKS.exists():
         return Cores()
-    if any(case.device != "cpu" or case.workers is not None for case in cases):
+    if any(not on_host(case.device) or case.workers is not None for case in cases):
         return Cores()
     usable = sorted(os.sched_getaffinity(0))
     if max(threads) == 1:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
 from torchduet.suites.workload import COMPILED, cores
 
+CUDA = "cuda"
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
 NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
 FP16_NEEDS = "fp16 with a scaled loss needs a CUDA GPU"
@@ -23,13 +25,43 @@ BF16_NEEDS = "bf16 needs a CUDA GPU of compute capability 8.0 or newer"
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device as torch sees it."""
+    """One CUDA device as torch sees it; AMD's, for which torch's name is ``cuda``, too, have no TF32."""
 
     name: str
     capability: tuple[int, int]
     memory_bytes: int
     triton: bool
     uuid: str = ""
+    amd: bool = False
+
+    def lacks(self) -> dict[str, str]:
+        """Precision or mode that it does not have → why."""
+        found = f"; this one has {self.capability[0]}.{self.capability[1]}"
+        lacking = {}
+        if self.amd:
+            lacking["tf32"] = f"{TF32_NEEDS}; this one is AMD's"
+        elif self.capability < (8, 0):
+            lacking |= {"tf32": TF32_NEEDS + found, "bf16": BF16_NEEDS + found}
+        return lacking if self.triton else lacking | dict.fromkeys(COMPILED, NO_TRITON)
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One device that is neither the CPU nor one of CUDA's, as torch sees it.
+
+    Attributes:
+        device: ``xpu:0``.
+        name: what its maker calls it.
+        memory_bytes: None where torch does not say.
+        lacks: (precision or mode that it does not have, why).
+        survives_fork: workers that are forked can use it.
+    """
+
+    device: str
+    name: str
+    memory_bytes: int | None = None
+    lacks: tuple[tuple[str, str], ...] = ()
+    survives_fork: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +71,9 @@ class Machine:
     Attributes:
         no_cuda: why there is no CUDA device, "" where there is one.
         no_cpu_compiler: why torch.compile cannot work on the CPU, "" where it can.
+        accelerators: the devices that are neither the CPU nor CUDA's.
+        no_accelerator: (kind of device that could be measured, why there is none).
+        hip: the version of ROCm that torch was built for.
     """
 
     torch: str
@@ -51,41 +86,59 @@ class Machine:
     cores: int
     memory_bytes: int | None
     governor: str | None
+    accelerators: tuple[Accelerator, ...] = ()
+    no_accelerator: tuple[tuple[str, str], ...] = ()
+    hip: str | None = None
+
+    def kinds(self) -> list[str]:
+        """Every kind of device that could be measured, whether the machine has one or not."""
+        here = [device_kind(one.device) for one in self.accelerators]
+        return list(dict.fromkeys([HOST, CUDA, *here, *(kind for kind, _ in self.no_accelerator)]))
+
+    def _of_kind(self, kind: str) -> Sequence[Gpu | Accelerator]:
+        by_kind: dict[str, list[Gpu | Accelerator]] = {CUDA: [*self.gpus]}
+        for one in self.accelerators:
+            by_kind.setdefault(device_kind(one.device), []).append(one)
+        return by_kind.get(kind, [])
+
+    def absent(self, device: str) -> str:
+        """Why this machine does not have a device, and what it takes; "" where it has it."""
+        if on_host(device):
+            return ""
+        kind = device_kind(device)
+        number = len(self._of_kind(kind))
+        if not number:
+            why = {CUDA: self.no_cuda, **dict(self.no_accelerator)}
+            return why.get(kind) or f"PyTorch finds no {kind} device here; use {', '.join(self.kinds())}"
+        if device_index(device) < number:
+            return ""
+        return f"{device} does not exist: this machine has {number} {kind.upper()} GPU(s)"
+
+    def lacks(self, device: str) -> dict[str, str]:
+        """Precision or mode that a device, which this machine has, does not have → why."""
+        if not on_host(device):
+            one = self._of_kind(device_kind(device))[device_index(device)]
+            return one.lacks() if isinstance(one, Gpu) else dict(one.lacks)
+        lacking = {"tf32": TF32_NEEDS, "fp16": FP16_NEEDS}
+        if self.no_cpu_compiler:
+            lacking |= dict.fromkeys(COMPILED, self.no_cpu_compiler)
+        return lacking | dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)
 
     def unavailable(self, case: Case) -> tuple[str, str] | None:
         """The knob whose setting this machine cannot run, and why; None if it can run ``case``."""
-        kind, _, index = case.device.partition(":")
-        gpu: Gpu | None = None
-        if kind == "cuda":
-            if self.no_cuda:
-                return "device", self.no_cuda
-            if int(index or 0) >= len(self.gpus):
-                return (
-                    "device",
-                    f"{case.device} does not exist: this machine has {len(self.gpus)} CUDA GPU(s)",
-                )
-            gpu = self.gpus[int(index or 0)]
-        found = "" if gpu is None else f"; this one has {gpu.capability[0]}.{gpu.capability[1]}"
-        if case.precision == "tf32" and (gpu is None or gpu.capability < (8, 0)):
-            return "precision", TF32_NEEDS + found
-        if case.precision == "fp16" and gpu is None:
-            return "precision", FP16_NEEDS
-        if case.precision == "bf16" and gpu is not None and gpu.capability < (8, 0):
-            return "precision", BF16_NEEDS + found
-        if case.mode in CUDA_GRAPHS and gpu is None:
-            return "mode", GRAPH_NEEDS
-        if case.mode in COMPILED:
-            if gpu is None and self.no_cpu_compiler:
-                return "mode", self.no_cpu_compiler
-            if gpu is not None and not gpu.triton:
-                return "mode", NO_TRITON
+        if why := self.absent(case.device):
+            return "device", why
+        lacks = self.lacks(case.device)
+        for knob, value in (("precision", case.precision), ("mode", case.mode)):
+            if value in lacks:
+                return knob, lacks[value]
         return None
 
     def missing(self) -> list[tuple[str, str]]:
         """(variant, reason) for what no case of this machine can use."""
         lacking = []
         if self.no_cuda:
-            lacking.append(("cuda", self.no_cuda))
+            lacking.append((CUDA, self.no_cuda))
         if not any(gpu.capability >= (8, 0) for gpu in self.gpus):
             lacking.append(("tf32", TF32_NEEDS))
         elif not any(gpu.triton for gpu in self.gpus):
@@ -95,23 +148,32 @@ class Machine:
         return lacking
 
     def devices(self) -> list[str]:
-        """Devices to use when none is asked for."""
-        return ["cpu"] if self.no_cuda else ["cpu", "cuda"]
+        """Devices to use when none is asked for: the first of each kind."""
+        kinds = [CUDA] * bool(self.gpus) + [device_kind(one.device) for one in self.accelerators]
+        return [HOST, *dict.fromkeys(kinds)]
+
+    def accelerator_names(self) -> list[str]:
+        """What the makers of its accelerators, CUDA's among them, call them."""
+        return [*(gpu.name for gpu in self.gpus), *(one.name for one in self.accelerators)]
+
+    def not_after_a_fork(self) -> list[str]:
+        """Kinds of devices that a forked process cannot use."""
+        return list(dict.fromkeys(device_kind(one.device) for one in self.accelerators if not one.survives_fork))
 
     def uuids(self) -> dict[str, str]:
         """CUDA device, under each of its names → its UUID."""
-        found = {f"cuda:{index}": gpu.uuid for index, gpu in enumerate(self.gpus)}
-        return found | ({"cuda": self.gpus[0].uuid} if self.gpus else {})
+        found = {f"{CUDA}:{index}": gpu.uuid for index, gpu in enumerate(self.gpus)}
+        return found | ({CUDA: self.gpus[0].uuid} if self.gpus else {})
 
     def gpus_of(self, devices: Sequence[str]) -> dict[str, str]:
         """``cuda:N`` → UUID of the GPUs that are among these devices; ``cuda`` is the first."""
-        numbers = [int(device.partition(":")[2] or 0) for device in devices if device != "cpu"]
-        return {f"cuda:{number}": self.gpus[number].uuid for number in numbers if number < len(self.gpus)}
+        uuids = self.uuids()
+        return {numbered(device): uuids[device] for device in devices if device in uuids}
 
     def facts(self) -> dict[str, str | int | float | bool | None]:
         """The machine as it stands in the record."""
         gpu = self.gpus[0] if self.gpus else None
-        return {
+        found: dict[str, str | int | float | bool | None] = {
             "cpu": self.cpu,
             "cpu_capability": self.cpu_capability,
             "cores": self.cores,
@@ -126,6 +188,15 @@ class Machine:
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.release()}",
         }
+        if self.hip:
+            found["hip"] = self.hip
+        if self.accelerators:
+            found |= {
+                "accelerator": self.accelerators[0].name,
+                "accelerators": len(self.accelerators),
+                "accelerator_memory_bytes": self.accelerators[0].memory_bytes,
+            }
+        return found
 
 
 def busy_cores(seconds: float, stat: Path = Path("/proc/stat")) -> float | None:
@@ -149,13 +220,15 @@ def busy_cores(seconds: float, stat: Path = Path("/proc/stat")) -> float | None:
 
 
 def probe() -> Machine:
-    """Gather the facts. Initialises CUDA, so it must run in a worker."""
+    """Gather the facts, without :attr:`Machine.accelerators`. Initialises CUDA, so it must run in a worker."""
     import torch
 
     gpus: list[Gpu] = []
     no_cuda = ""
-    if torch.version.cuda is None:
-        no_cuda = "CUDA needs a CUDA build of PyTorch; this is a CPU build"
+    if torch.version.cuda is None and torch.version.hip is None:
+        built_for = torch.accelerator.current_accelerator()
+        this_one = "is a CPU build" if built_for is None else f"was built for {built_for.type}"
+        no_cuda = f"CUDA needs a CUDA build of PyTorch; this {this_one}"
     elif not torch.cuda.is_available():
         no_cuda = (
             "CUDA needs an NVIDIA GPU and its driver; PyTorch finds none here (nvidia-smi shows the driver's view)"
@@ -168,8 +241,9 @@ def probe() -> Machine:
             properties = torch.cuda.get_device_properties(index)
             capability = (properties.major, properties.minor)
             uuid = str(getattr(properties, "uuid", ""))
-            compiles = triton and capability >= (7, 0)
-            gpus.append(Gpu(properties.name, capability, properties.total_memory, compiles, uuid))
+            amd = torch.version.hip is not None
+            compiles = triton and (amd or capability >= (7, 0))
+            gpus.append(Gpu(properties.name, capability, properties.total_memory, compiles, uuid, amd))
     return Machine(
         torch=torch.__version__,
         cuda=torch.version.cuda,
@@ -181,6 +255,7 @@ def probe() -> Machine:
         cores=cores(),
         memory_bytes=_memory_bytes(),
         governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        hip=torch.version.hip,
     )
 
 

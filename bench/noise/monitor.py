@@ -18,6 +18,7 @@ from torchduet.bench.noise.drift import around, pilots_moved
 from torchduet.bench.noise.family_noise import Timed, timed
 from torchduet.bench.noise.grades import case_record, run_record
 from torchduet.bench.noise.withheld import leave_open, preempted
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import NoiseRecord, PilotRecord
 from torchduet.bench.run.records import Outcome
 from torchduet.bench.workers.launcher import WorkerError
@@ -97,7 +98,7 @@ class Watch:
         gpu = self._gpus.shares()
         if result.telemetry is None:
             return None
-        on_gpu = any(one.case.device != "cpu" for one in result.results)
+        on_gpu = not all(on_host(one.case.device) for one in result.results)
         times = began - self._begun, self._now() - self._begun
         found = timed(times, result, result.telemetry, gpu if on_gpu else {}, outcomes)
         self._timed.append(found)

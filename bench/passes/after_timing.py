@@ -12,7 +12,7 @@ from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per
 from torchduet.bench.passes.largest_batch import largest_batch
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
 from torchduet.bench.record.schema import EnergyRecord
-from torchduet.bench.timing.clock import CudaClock
+from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import Run
@@ -46,9 +46,9 @@ def _has_bounds(workload: Workload, task: Task) -> bool:
 
 
 def _memory(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
-    """On CUDA of every case, on the CPU, where it takes a profiler, of workloads that ask for it."""
+    """Of every case whose allocator counts it; where that takes a profiler, of workloads that ask for it."""
     del task
-    if workload.memory or result.case.device != "cpu":
+    if workload.memory or not run.device.host_memory:
         held, result.reserved_bytes = peak_memory(run.call, result.case.device)
         if result.case.mode not in (*IMPLIED, "graph"):  # their memory was taken when they were captured
             result.peak_bytes = held
@@ -58,7 +58,7 @@ def _device_time(run: Run, result: CaseResult, workload: Workload, task: Task) -
     """What the device works, without the gaps in which it waits for launches."""
     del workload, task
     clock = run.clock
-    if not isinstance(clock, CudaClock) or run.cold or not run.placements:
+    if not isinstance(clock, DelayingClock) or run.cold or not run.placements:
         return
     launch = median(block.host for placement in run.placements for block in placement)
     if launch * run.calls > MOST_LAUNCH_SECONDS:

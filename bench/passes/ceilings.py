@@ -15,7 +15,8 @@ import torch
 
 from torchduet.bench.cases.exchange import CeilingTask
 from torchduet.bench.record.schema import CeilingRecord
-from torchduet.bench.timing.clock import Clock, clock_for
+from torchduet.bench.timing.clock import Clock
+from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.precision import AUTOCAST_DTYPE, matmul_precision
 
 PATTERN_SECONDS = 0.03
@@ -23,10 +24,6 @@ PATTERNS = 36  # roughly how many are timed on a device
 LONGEST_CALL = 0.1
 BLOCK_SECONDS = 1e-3
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
-CUDA_ONLY = ("tf32", "fp16")
-LARGEST = {"cpu": 2048, "cuda": 8192}
-WORKING_SETS = {"cpu": [2**18, 2**20, 2**22, 2**24, 2**26, 2**27], "cuda": [2**24, 2**26, 2**28, 2**30]}
-LARGE = 2**26  # working sets from here on take a second to fill alone
 CHAIN = 64
 FLOAT = 4  # bytes of a float32
 
@@ -46,14 +43,14 @@ def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), *, se
 
 def matrix_product(device: str, precision: str, seconds: float = PATTERN_SECONDS) -> float:
     """Operations per second of the fastest square product, 2·n³ each; ``seconds`` for each size."""
-    clock = clock_for(device)
+    on = device_of(device)
+    clock = on.clock()
     dtype = AUTOCAST_DTYPE.get(precision, torch.float32)
-    kind = device.split(":")[0]
     fastest, predicted = 0.0, 0.0
     for n in SIZES:
-        if n > LARGEST[kind] or predicted > min(LONGEST_CALL, 4 * seconds):
+        if n > on.largest_product or predicted > min(LONGEST_CALL, 4 * seconds):
             break
-        x, y = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+        x, y = (torch.randn(n, n, device=on.torch_device).to(dtype) for _ in range(2))
         out = torch.empty_like(x)
 
         def product(x: torch.Tensor = x, y: torch.Tensor = y, out: torch.Tensor = out) -> None:
@@ -68,7 +65,8 @@ def matrix_product(device: str, precision: str, seconds: float = PATTERN_SECONDS
 
 def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECONDS) -> float:
     """Bytes per second of the fastest of copying, adding, reading (one, two) and filling ``working_set`` bytes."""
-    clock = clock_for(device)
+    on = device_of(device)
+    clock = on.clock()
     rates = []
     for operands, call in (
         (2, lambda parts: parts[1].copy_(parts[0])),
@@ -77,16 +75,17 @@ def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECON
         (2, lambda parts: torch.dot(parts[0], parts[1])),
         (1, lambda parts: parts[0].zero_()),
     ):
-        parts = torch.ones(operands, working_set // FLOAT // operands, device=device)
+        parts = torch.ones(operands, working_set // FLOAT // operands, device=on.torch_device)
         rates.append(parts.numel() * FLOAT / best(clock, call, (parts,), seconds=seconds))
     return max(rates)
 
 
 def operator(device: str, seconds: float = PATTERN_SECONDS) -> float:
     """Seconds of the cheapest operator: on one value, called from Python, or by autograd from C++."""
-    clock = clock_for(device)
-    x = torch.ones(1, device=device)
-    leaf = torch.ones(1, device=device, requires_grad=True)
+    on = device_of(device)
+    clock = on.clock()
+    x = torch.ones(1, device=on.torch_device)
+    leaf = torch.ones(1, device=on.torch_device, requires_grad=True)
     y = leaf
     for _ in range(CHAIN):
         y = y.neg()
@@ -103,19 +102,19 @@ def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
     each = task.seconds / PATTERNS / max(len(task.devices), 1)
     measured = []
     for device in task.devices:
-        kind = device.split(":")[0]
+        on = device_of(device)
         measured.append(
             CeilingRecord(
                 device=device,
                 flops_per_second={
                     precision: matrix_product(device, precision, each)
                     for precision in task.precisions
-                    if kind != "cpu" or precision not in CUDA_ONLY
+                    if precision in on.precisions
                 },
                 bytes_per_second={
                     str(size): memory_traffic(device, size, each)
-                    for size in WORKING_SETS[kind]
-                    if size < LARGE or kind != "cpu" or each >= PATTERN_SECONDS / 2
+                    for size in on.working_sets
+                    if size < on.long_working_set or each >= PATTERN_SECONDS / 2
                 },
                 operator_seconds=operator(device, each),
             )

@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torchduet.bench.host.nvml import COUNTERS, devices
 from torchduet.bench.record.schema import EnergyRecord
+from torchduet.bench.timing.device_registry import device_of
 
 WINDOW_SECONDS = 5.0
 LEAST_CHANGES = 10
@@ -87,14 +88,25 @@ def counter_for(device: str, uuids: Mapping[str, str], rapl: Path = RAPL, nvml: 
     Args:
         uuids: CUDA device → its UUID.
     """
-    if device != "cpu":
-        (found,), why = devices([uuids.get(device, "")], nvml)
-        if found is None:
-            return why or "its UUID is not known"
-        if found.is_slice:
-            return "a slice of a GPU (MIG) has no energy counter of its own"
-        found.read(ENERGY)
-        return found.lost or found.missing.get("energy") or GpuCounter(found)
+    source = device_of(device).energy_counter
+    if source == GpuCounter.source:
+        return _gpu_counter(uuids.get(device, ""), nvml)
+    if source == CpuCounter.source:
+        return _cpu_counter(rapl)
+    return f"no energy counter of {device} can be read"
+
+
+def _gpu_counter(uuid: str, nvml: Any) -> GpuCounter | str:
+    (found,), why = devices([uuid], nvml)
+    if found is None:
+        return why or "its UUID is not known"
+    if found.is_slice:
+        return "a slice of a GPU (MIG) has no energy counter of its own"
+    found.read(ENERGY)
+    return found.lost or found.missing.get("energy") or GpuCounter(found)
+
+
+def _cpu_counter(rapl: Path) -> CpuCounter | str:
     packages = sorted(path for path in rapl.glob("intel-rapl:*") if path.name.count(":") == 1)
     if not packages:
         return "this system has no energy counter of the CPU (RAPL)"

@@ -1,4 +1,4 @@
-"""The largest batch that fits into a GPU's memory."""
+"""The largest batch that fits into an accelerator's memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-import torch
-
 from torchduet.bench.cases.case import Case
 from torchduet.bench.record.schema import HeadroomRecord
 from torchduet.bench.timing.callables import prepare
+from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.placements import tensors_in
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import Workload
@@ -59,24 +58,29 @@ def search(
 
 
 def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
-    """Of an eager case on a GPU with an axis ``batch``; None for others. It is tried out with fresh inputs."""
+    """Of an eager case with an axis ``batch`` on a device whose allocator says what it takes; None for others.
+
+    It is tried out with fresh inputs.
+    """
     size = dict(case.size)
     batch = size.get(AXIS)
-    if case.device == "cpu" or case.mode != "eager" or not isinstance(batch, int):
+    on = device_of(case.device)
+    allocator = on.allocator()
+    if allocator is None or case.mode != "eager" or not isinstance(batch, int):
         return None
-    device = torch.device(case.device)
+    device = on.torch_device
 
     def fits(number: int) -> int | None:
         gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
+        allocator.empty_cache()
+        allocator.reset_peaks()
         try:
             prepared = prepare(workload, case, tuple(workload.inputs(device, **{**size, AXIS: number})))
             with matmul_precision(case.precision):
                 for _ in range(2):  # an optimiser makes its state in the first
                     prepared.call(*prepared.args)
-            torch.cuda.synchronize(device)
-            return int(torch.cuda.max_memory_reserved(device))
+            on.synchronize()
+            return allocator.peak_reserved()
         except RuntimeError:  # out of memory, of cuBLAS too; or more elements than an index can count
             return None
 
@@ -84,10 +88,10 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
     inputs = workload.inputs(device, **size)
     of_one = max(1, sum(_bytes(value) for value in tensors_in(inputs)) // batch)
     del inputs
-    kept = torch.cuda.memory_reserved(device)  # by the family's own tensors
+    kept = allocator.reserved()  # by the family's own tensors
     found = search(fits, batch, max(batch, int(HOST_SHARE * free) // of_one))
     gc.collect()
-    torch.cuda.empty_cache()
+    allocator.empty_cache()
     found["bytes"] = max(0, found["bytes"] - kept)
     return found
 

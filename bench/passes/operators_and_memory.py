@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from torchduet.bench.host.nvml import READINGS, devices
+from torchduet.bench.timing.device_registry import device_of
 
 NOT_WORK = ("profiler", "prim")  # namespaces of operators that compute nothing
-USED = {"memory_used_bytes": READINGS["memory_used_bytes"]}
 NO_KERNEL = ("_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "_local_scalar_dense", "detach")
 
 
@@ -39,43 +37,30 @@ def count_operators(call: Callable[[], object]) -> int:
     return counter.operators
 
 
-def context_bytes(device: str, uuid: str, nvml: Any = None) -> int | None:
-    """What CUDA itself takes of a GPU's memory in this process, which must not have used it yet.
+def peak_memory(call: Callable[[], object], device: str) -> tuple[int | None, int | None]:
+    """The most bytes that one call holds at once beyond what was allocated before it, and on an accelerator the most
+    that the allocator had taken from the device meanwhile beyond what it could not give back before: what fragmentation
+    and rounding add to the first. None where that is not known.
 
-    The difference that initialising it makes, without what the caching allocator takes: None where NVML
-    does not say, or where the process has initialised it before.
-    """
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return None
-    (gpu,), _ = devices([uuid], nvml)
-    if gpu is None:
-        return None
-    before = gpu.read(USED).get("memory_used_bytes")
-    torch.zeros(1, device=device)
-    torch.cuda.synchronize(device)
-    after = gpu.read(USED).get("memory_used_bytes")
-    if before is None or after is None:
-        return None
-    return max(0, int(after) - int(before) - int(torch.cuda.memory_reserved(device)))
-
-
-def peak_memory(call: Callable[[], object], device: str) -> tuple[int, int | None]:
-    """The most bytes that one call holds at once beyond what was allocated before it, and on CUDA the most that
-    the allocator had taken from the device meanwhile beyond what it could not give back before: what fragmentation
-    and rounding add to the first.
-
-    On CUDA from the caching allocator's own peaks; on the CPU from the profiler's record of every
+    On an accelerator from the caching allocator's own peaks; on the CPU from the profiler's record of every
     allocation and release by PyTorch's allocator (memory taken by other libraries is not in it).
     """
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-        torch.cuda.empty_cache()  # what other cases left there
-        before, kept = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        call()
-        torch.cuda.synchronize(device)
-        held = int(torch.cuda.max_memory_allocated(device) - before)
-        return held, int(torch.cuda.max_memory_reserved(device) - kept)
+    on = device_of(device)
+    if on.host_memory:
+        return _profiled_peak(call), None
+    allocator = on.allocator()
+    if allocator is None:
+        return None, None
+    on.synchronize()
+    allocator.empty_cache()  # what other cases left there
+    before, kept = allocator.allocated(), allocator.reserved()
+    allocator.reset_peaks()
+    call()
+    on.synchronize()
+    return allocator.peak_allocated() - before, allocator.peak_reserved() - kept
+
+
+def _profiled_peak(call: Callable[[], object]) -> int:
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = call()
     del result
@@ -86,4 +71,4 @@ def peak_memory(call: Callable[[], object], device: str) -> tuple[int, int | Non
     for _, change in changes:
         held += change
         peak = max(peak, held)
-    return peak, None
+    return peak

@@ -14,7 +14,7 @@ from statistics import median
 from time import perf_counter
 
 import torch
-from torch.profiler import ProfilerActivity, profile, record_function, schedule, tensorboard_trace_handler
+from torch.profiler import profile, record_function, schedule, tensorboard_trace_handler
 
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask
 from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, interruptions
@@ -84,7 +84,6 @@ def profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
 def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
     case, call, args = run.prepared.case, run.prepared.call, run.prepared.args
     folder.mkdir(parents=True, exist_ok=True)
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (case.device != "cpu")
     annotation = _annotation()
     with loaders_observed() as loaders:
         plain = _plain(run)
@@ -98,7 +97,7 @@ def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
             run.unmetered(),
             matmul_precision(case.precision),
             profile(
-                activities=activities,
+                activities=run.device.profiler_activities(),
                 schedule=schedule(wait=wait, warmup=warming, active=steps, repeat=1),
                 on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER, use_gzip=True),
                 record_shapes=True,
@@ -145,8 +144,8 @@ def _annotation() -> Callable[[str], contextlib.AbstractContextManager[None]]:
 
 
 def _plain(run: Run) -> list[float]:
-    """Seconds per call without the profiler: on a CPU as they are timed; on a GPU each is waited for, as under it."""
-    if run.prepared.case.device == "cpu":
+    """Seconds per call without the profiler: as they are timed; on an accelerator each waited for, as under it."""
+    if not run.device.asynchronous:
         return [run.block().seconds for _ in range(_number(run.seconds * run.calls))]
     times = []
     for _ in range(_number(run.seconds)):

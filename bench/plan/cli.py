@@ -18,7 +18,12 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         "sizes and variants: quick (default), default (minutes) or full (the tutorials' largest sizes); "
         "each includes the one before",
     ),
-    ("--device", "LIST", "cpu, cuda, cuda:1 … (default: cpu, and cuda where there is one)"),
+    (
+        "--device",
+        "LIST",
+        "cpu, cuda, cuda:1 …, or another kind of device that PyTorch has here, such as xpu or mps "
+        "(default: cpu, and the first of each other kind)",
+    ),
     ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
     ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
     ("--workers", "LIST", "numbers of DataLoader workers, e.g. 0,2,8 (default: the tier's)"),

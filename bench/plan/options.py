@@ -9,9 +9,11 @@ from pathlib import Path
 
 from torchduet.bench.cases.copies import SLOWDOWNS
 from torchduet.bench.plan.budget import TIER_BUDGET
+from torchduet.bench.record.devices import HOST
 from torchduet.suites.workload import MODES, PRECISIONS, TIERS
 
 PROFILE_EXTRAS = ("stacks", "flops")
+DEVICE = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -64,15 +66,20 @@ def parse_list(option: str, text: str | None, known: Sequence[str]) -> tuple[str
 def parse_devices(text: str | None) -> tuple[str, ...] | None:
     """``"cpu,cuda:1"`` → ``("cpu", "cuda:1")``.
 
+    Whether there are such devices is for the machine to say: see ``preflight``.
+
     Raises:
-        OptionError: something other than cpu, cuda or cuda:N.
+        OptionError: something other than a kind of device, or one with a number.
     """
     if text is None or text.strip() == "auto":
         return None
     values = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    wrong = [value for value in values if not re.fullmatch(r"cpu|cuda(:\d+)?", value)]
+    wrong = [value for value in values if value != HOST and not DEVICE.fullmatch(value)]
     if wrong or not values:
-        raise OptionError(f"--device {text!r}: use cpu, cuda or cuda:N, separated by commas")
+        raise OptionError(
+            f"--device {text!r}: use cpu, cuda or cuda:N, or another kind that PyTorch has, such as xpu or mps, "
+            "separated by commas"
+        )
     return values
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torchduet.bench.host.machine import busy_cores
+from torchduet.bench.host.machine import Machine, busy_cores
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.record.devices import device_kind
 from torchduet.suites.registry import load
 from torchduet.suites.workload import SuiteError, Unavailable, cores
 
@@ -29,6 +30,22 @@ def check_suites(sources: Sequence[str]) -> None:
                 raise SuiteError(
                     f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
                 )
+
+
+def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: bool) -> None:
+    """Whether anything can be measured on the devices that were asked for.
+
+    Args:
+        selecting_only: nothing is measured, so that cases of a device that is not here may be listed.
+
+    Raises:
+        OptionError: one is of a kind that is not known here, or the machine has none of them.
+    """
+    absent = {device: why for device in asked if (why := machine.absent(device))}
+    unknown = [device for device in absent if device_kind(device) not in machine.kinds()]
+    if absent and (unknown or (len(absent) == len(asked) and not selecting_only)):
+        first = (unknown or list(absent))[0]
+        raise OptionError(f"--device {first}: {absent[first]}")
 
 
 def check_data(source: str | None) -> str | None:

@@ -52,7 +52,7 @@ class CaseRecord(TypedDict):
 class TimingRecord(TypedDict):
     """How it was timed. ``blocks[placement][round]`` is seconds per call, in the order taken."""
 
-    clock: str  # "perf_counter" or "cuda_events"
+    clock: str  # "perf_counter", "perf_counter_synchronized" (until the device had finished) or "cuda_events"
     calls_per_block: int
     blocks: list[list[float]]
     # "precise": every interval narrow enough; "budget": time was up; "limit": enough placements; "interrupted"
@@ -60,8 +60,8 @@ class TimingRecord(TypedDict):
     seconds: float  # per call: Hodges-Lehmann over placements' medians
     low: float | None  # its 99 % interval; None with fewer than 8 placements
     high: float | None
-    host_seconds: NotRequired[float]  # CUDA: per call, until the launches returned
-    wall_seconds: NotRequired[float]  # CUDA: per call, until the device was done
+    host_seconds: NotRequired[float]  # accelerators: per call, until the launches returned
+    wall_seconds: NotRequired[float]  # accelerators: per call, until the device was done
     launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
     device_seconds: NotRequired[float]  # CUDA: per call, without the gaps in which the device waited for launches
     waits: NotRequired[bool]  # CUDA: a call waits for the device, so that its work alone is not known
@@ -274,7 +274,7 @@ class Record(TypedDict):
     trials: NotRequired[list[TrialRecord]]
     operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
     peak_bytes: NotRequired[int]  # the most memory that a call held at once beyond its inputs
-    reserved_bytes: NotRequired[int]  # CUDA: the most that the allocator took from the device for it
+    reserved_bytes: NotRequired[int]  # accelerators: the most that the allocator took from the device for it
     context_bytes: NotRequired[int]  # CUDA: what it takes itself in a process, beside that
     energy: NotRequired[EnergyRecord]
     headroom: NotRequired[HeadroomRecord]

@@ -96,7 +96,7 @@ def timing_record(result: CaseResult, stop: str) -> TimingRecord:
         timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
         if result.waits:
             timing["waits"] = True
-        else:
+        elif not result.waits_unknown:
             timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
     if result.device_seconds is not None:
         timing["device_seconds"] = result.device_seconds

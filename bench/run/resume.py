@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.noise.family_noise import Timed
+from torchduet.bench.record.devices import numbered
 from torchduet.bench.record.journal import Content, Entry, Journal, JournalError, path_for, set_aside
 from torchduet.bench.record.schema import ResumedRecord
 from torchduet.bench.run import run_record
@@ -102,7 +103,7 @@ def identity(session: State) -> dict[str, dict[str, Any]]:
         "claims_only": session.claims_only,
     }
     machine = session.machine.facts() | {"node": platform.node()}
-    machine |= {name: uuid for name, uuid in session.machine.uuids().items() if name != "cuda"}
+    machine |= {name: uuid for name, uuid in session.machine.uuids().items() if name == numbered(name)}
     return {
         "machine": machine,
         "version": {name: metadata.version(name) for name in PACKAGES},

@@ -15,6 +15,7 @@ from torchduet.bench.noise.family_noise import Timed
 from torchduet.bench.passes.energy import ENERGY_SECONDS
 from torchduet.bench.plan.budget import LEAST_SECONDS, Budget, enough_for
 from torchduet.bench.plan.too_slow import too_slow
+from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.journal import Place
 from torchduet.bench.record.schema import Record, RunRecord, SelfCheckRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
@@ -187,12 +188,18 @@ class Session(State):
         )
 
     def _await_workers(self) -> None:
-        """Wait until workers can be started, and make sure that they see the GPUs."""
+        """Wait until workers can be started, and make sure that they can use the devices."""
         seen = self.conductor.machine()
-        if self.machine.gpus and not seen.gpus:
-            # Something that the fork server imported has initialised CUDA, which no fork of it can use then.
+        wanted = dict.fromkeys(device_kind(device) for device in self.selection.devices())
+        here = [kind for kind in wanted if kind in self.machine.devices()]
+        # Something that the fork server imported may have initialised CUDA, which no fork of it can use then.
+        lost = [kind for kind in here if kind not in seen.devices() or kind in self.machine.not_after_a_fork()]
+        if lost:
             self.conductor.spawn_workers()
-            self.warnings.append("each worker imports torch anew, some seconds each: the fork server cannot use CUDA")
+            named = ", ".join(kind.upper() for kind in lost)
+            self.warnings.append(
+                f"each worker imports torch anew, some seconds each: the fork server cannot use {named}"
+            )
 
     def call_seconds(self) -> dict[str, float]:
         """Family's name → about how long one call takes, in seconds, of workloads that say so; else 0."""

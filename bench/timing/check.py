@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from torchduet.bench.record.schema import CheckRecord
+from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.placements import tensors_in, to_reference
 from torchduet.bench.timing.precision import TOLERANCE
 from torchduet.suites.workload import Workload
@@ -82,17 +83,19 @@ def poison(reference: Sequence[Tensor], device: str, held: Any, inputs: Sequence
         if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
             with torch.inference_mode():  # the result may be of that kind
                 tensor.detach().fill_(torch.nan)
-    filled = [torch.full(one.shape, torch.nan, device=device) for one in reference if one.is_floating_point()]
+    where = device_of(device).torch_device
+    filled = [torch.full(one.shape, torch.nan, device=where) for one in reference if one.is_floating_point()]
     del filled
 
 
 def relative_error(result: Tensor, reference: Tensor) -> float:
     """Relative Frobenius error ‖result − reference‖ / ‖reference‖, both taken to float64 on the CPU.
 
-    The absolute error where the reference is zero; NaN where the result has a NaN.
+    The absolute error where the reference is zero; NaN where the result has a NaN. Each is moved before it is
+    widened: not every device has float64.
     """
-    got = result.to("cpu", torch.complex128 if result.is_complex() else torch.float64)
-    want = reference.to("cpu", got.dtype)
+    got = result.to("cpu").to(torch.complex128 if result.is_complex() else torch.float64)
+    want = reference.to("cpu").to(got.dtype)
     scale = float(torch.linalg.vector_norm(want))
     error = float(torch.linalg.vector_norm(got - want))
     return error / scale if scale else error

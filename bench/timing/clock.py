@@ -1,6 +1,6 @@
-"""Clocks: how long one block of consecutive calls takes on a device.
+"""Clocks: how long one block of consecutive calls takes on a device; CUDA's own is in ``cuda_clock``.
 
-Both have the same interface, so that the rounds need not know what they time.
+All have the same interface, so that the rounds need not know what they time.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, median_high
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from torchduet.bench.host.counters import interruptions
 from torchduet.bench.host.cpu_cache import last_level_bytes
-from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
-
-DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
-LEAST_DELAY, MOST_DELAY = 20e-6, 10e-3
 
 Work = Callable[[], None]
 
@@ -29,8 +25,8 @@ class Block:
     """Seconds per call of one block.
 
     Attributes:
-        seconds: what counts: wall clock on the CPU, device time between two events on CUDA.
-        host: until the last call returned (CUDA: everything is launched).
+        seconds: what counts: wall clock until the device had finished, on CUDA device time between two events.
+        host: until the last call returned: on an accelerator, until everything was launched.
         wall: until the device had finished.
         switches: how often the process had to leave a core meanwhile; of the whole block, not per call.
         paused: seconds, at the most, for which the process was stopped or the machine suspended meanwhile.
@@ -50,27 +46,60 @@ def median_block(blocks: Sequence[Block]) -> Block:
 
 
 class Clock(Protocol):
-    """Times blocks on one kind of device."""
+    """Times blocks on one kind of device.
+
+    Attributes:
+        name: as records have it.
+        cold_calls: the most calls of a cold block.
+    """
 
     name: str
+    cold_calls: int
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block."""
 
-    def cold(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+    def cold(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        launch_seconds: float = 0.0,
+    ) -> Block:
         """Time ``calls`` calls, each after the cache was filled with something else, untimed.
 
-        ``after`` is timed with the last of them.
+        Args:
+            after: timed with the last of them.
+            launch_seconds: what launching one call took in this case's last cold block, see ``Block.host``;
+                0 where there was none.
         """
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched."""
 
 
+@runtime_checkable
+class DelayingClock(Clock, Protocol):
+    """A clock of a device that can be kept waiting while work for it is launched."""
+
+    def behind_delay(
+        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
+    ) -> Block | None:
+        """Time what the device does for ``calls`` calls, without the gaps between their launches.
+
+        None where they cannot all be launched while the device waits.
+
+        Args:
+            launch_seconds: what launching one call takes on the host, see ``Block.host``.
+        """
+
+
 class CpuClock:
     """``time.perf_counter`` around the block; the CPU has finished when the call returns."""
 
     name = "perf_counter"
+    cold_calls = 1  # its cache takes longer to fill than most calls take
 
     def __init__(self) -> None:
         self._other: torch.Tensor | None = None
@@ -87,8 +116,16 @@ class CpuClock:
         seconds = (perf_counter() - start) / calls
         return Block(seconds, seconds, seconds, interruptions() - before)
 
-    def cold(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+    def cold(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        launch_seconds: float = 0.0,
+    ) -> Block:
         """Time calls one by one, each after as much memory as the last-level cache holds was written."""
+        del launch_seconds  # nothing is launched
         if self._other is None:
             self._other = torch.zeros(last_level_bytes(), dtype=torch.uint8)
         before = interruptions()
@@ -106,109 +143,62 @@ class CpuClock:
         """Nothing to wait for."""
 
 
-class CudaClock:
-    """CUDA events around the block and one synchronisation after it.
+class SynchronizedClock:
+    """``time.perf_counter`` around the block, which begins on an idle device and ends when that has finished.
 
-    The device starts the block idle. When launching takes longer than computing, the time between the
-    events includes the gaps in which the device waits for the host, as it does for the user;
-    ``host`` close to ``seconds`` shows it, and :meth:`behind_delay` times the device's work alone.
+    For devices without events: launching the first call and waiting for the last one are within the time.
+
+    Args:
+        synchronize: waits until the device has finished.
+        device: where the memory lies that fills its cache.
+        cache_bytes: tells the size of the device's last-level cache; asked before the first cold call.
     """
 
-    name = "cuda_events"
+    name = "perf_counter_synchronized"
+    cold_calls = 1
 
-    def __init__(self, device: str) -> None:
-        self.device = torch.device(device)
+    def __init__(self, synchronize: Work, device: torch.device, cache_bytes: Callable[[], int]) -> None:
+        self.synchronize = synchronize
+        self._device, self._cache_bytes = device, cache_bytes
         self._other: torch.Tensor | None = None
-        self._cycle = 0.0
-        self._launching = 0.0  # what launching took in the last cold block
-        self._pairs: list[tuple[Any, Any]] = []
-        self._start, self._end = self._pair(0)
-
-    def _pair(self, place: int) -> tuple[Any, Any]:
-        """Two events; made once, as making them takes time."""
-        with torch.cuda.device(self.device):
-            while len(self._pairs) <= place:
-                self._pairs.append(
-                    (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
-                )
-        return self._pairs[place]
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         self.synchronize()
-        return self._timed(call, args, calls, after)
-
-    def behind_delay(
-        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
-    ) -> Block | None:
-        """Time what the device does for ``calls`` calls, all launched while it was kept busy.
-
-        The device first waits in a kernel that does nothing for somewhat longer than launching takes, so
-        that no gap between two launches counts. None where launching took as long as that: a call waits
-        for the device, and so for this, too, or more was launched than can be pending.
-
-        Args:
-            launch_seconds: what launching one call takes on the host, see ``Block.host``.
-        """
-        self.synchronize()
-        delay = self._delay(calls * launch_seconds)
-        block = self._timed(call, args, calls, None)
-        return block if block.host * calls < delay else None
-
-    def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
-        stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
         before = interruptions()
         start = perf_counter()
-        self._start.record(stream)
         for _ in repeat:
             call(*args)
         if after is not None:
             after()
-        self._end.record(stream)
         host = perf_counter() - start
-        self._end.synchronize()
-        wall = perf_counter() - start
-        switches = interruptions() - before
-        return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls, switches)
-
-    def cold(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
-        """Time calls one by one, each after as many bytes as the L2 holds were written to other memory."""
-        if self._other is None:
-            size = torch.cuda.get_device_properties(self.device).L2_cache_size
-            self._other = torch.empty(size, dtype=torch.uint8, device=self.device)
-        stream = torch.cuda.current_stream(self.device)
-        pairs = [self._pair(place) for place in range(calls)]
         self.synchronize()
-        before = interruptions()
-        self._delay(self._launching)
-        start = perf_counter()
-        for place, (begin, end) in enumerate(pairs):
-            self._other.zero_()
-            begin.record(stream)
-            call(*args)
-            if after is not None and place == calls - 1:
-                after()
-            end.record(stream)
-        self._launching = host = perf_counter() - start
-        pairs[-1][1].synchronize()
         wall = perf_counter() - start
-        switches = interruptions() - before
-        seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3
-        return Block(seconds / calls, host / calls, wall / calls, switches)
+        return Block(wall / calls, host / calls, wall / calls, interruptions() - before)
 
-    def _delay(self, seconds: float) -> float:
-        if not self._cycle:
-            self._cycle = seconds_per_cycle(self.device)
-        delay = max(LEAST_DELAY, min(DELAY_FACTOR * seconds, MOST_DELAY))
-        sleep(self.device, round(delay / self._cycle))
-        return delay
-
-    def synchronize(self) -> None:
-        """Wait until the device has finished all that was launched."""
-        torch.cuda.synchronize(self.device)
-
-
-def clock_for(device: str) -> Clock:
-    """The clock of a device such as ``cpu``, ``cuda`` or ``cuda:1``."""
-    return CpuClock() if device == "cpu" else CudaClock(device)
+    def cold(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        launch_seconds: float = 0.0,
+    ) -> Block:
+        """Time calls one by one, each after as many bytes as the cache holds were written to other memory."""
+        del launch_seconds  # each call is waited for, so that none is launched behind another
+        if self._other is None:
+            self._other = torch.zeros(self._cache_bytes(), dtype=torch.uint8, device=self._device)
+        before = interruptions()
+        host = wall = 0.0
+        for left in reversed(range(calls)):
+            self._other.add_(1)
+            self.synchronize()
+            start = perf_counter()
+            call(*args)
+            if after is not None and not left:
+                after()
+            host += perf_counter() - start
+            self.synchronize()
+            wall += perf_counter() - start
+        return Block(wall / calls, host / calls, wall / calls, interruptions() - before)

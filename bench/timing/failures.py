@@ -8,6 +8,9 @@ from pathlib import Path
 import torch
 
 from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.device_registry import device_of, kinds
+
+MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
 
 
 def describe(error: BaseException, source: str) -> str:
@@ -15,7 +18,8 @@ def describe(error: BaseException, source: str) -> str:
     message = " ".join(str(error).split("\n")[0].split()) or "no message"
     if isinstance(error, CheckError):
         return message
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+    full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if full or any(words in str(error) for words in ("can't allocate memory", MPS_FULL)):
         return f"out of memory: {message}"
     if "fail_on_recompile" in str(error):
         cause = next((line.strip(" -") for line in str(error).split("\n") if line.strip().startswith("- ")), "")
@@ -31,21 +35,12 @@ def describe(error: BaseException, source: str) -> str:
 
 
 def unusable(device: str) -> bool:
-    """Whether nothing works on a GPU any more in this process.
-
-    After an illegal access, or an assertion that failed in a kernel, each call raises that same error anew: what was
-    called later is not to blame (CUDA Runtime API, cudaErrorIllegalAddress and cudaErrorAssert).
-    """
-    if device == "cpu" or not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return False
-    try:
-        torch.cuda.synchronize(device)
-    except RuntimeError:
-        return True
-    return False
+    """Whether nothing works on a device any more in this process: what was called later is not to blame."""
+    return device_of(device).unusable()
 
 
 def free_device_memory(error: BaseException) -> None:
-    """After an out-of-memory on the GPU, give what the allocator holds back to the cases that follow."""
-    if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
+    """After an out-of-memory on a device, give what the allocators hold back to the cases that follow."""
+    if isinstance(error, torch.OutOfMemoryError) or MPS_FULL in str(error):
+        for kind, device in kinds().items():
+            device.give_back_memory(kind)

@@ -15,12 +15,12 @@ import torch
 from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, paused
-from torchduet.bench.passes.operators_and_memory import context_bytes
 from torchduet.bench.record.schema import FirstCallRecord
 from torchduet.bench.timing.callables import Prepared, in_float64, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
-from torchduet.bench.timing.clock import Clock, clock_for
+from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
+from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
 from torchduet.bench.timing.placements import Placements
@@ -49,17 +49,17 @@ class Preparation:
         self.broken: Case | None = None  # after which nothing more can be measured in this process
         self.runs: list[Run] = []
 
-    def prepare_device(self, device: str, cases: Sequence[Case]) -> None:
+    def prepare_device(self, name: str, cases: Sequence[Case]) -> None:
         """Make the inputs on one device; check every case there and take its first call."""
         start = perf_counter()
+        device = device_of(name)
         torch.manual_seed(SEED)
         stage = "its inputs could not be made: "
         try:
-            if device != "cpu":
-                context = context_bytes(device, self.task.uuids.get(device, ""))
-                for case in cases:
-                    self.results[case].context_bytes = context
-            inputs = self.workload.inputs(torch.device(device), **dict(self.family.reference.size))
+            context = device.context_bytes(self.task.uuids.get(name, ""))
+            for case in cases:
+                self.results[case].context_bytes = context
+            inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
             if not isinstance(inputs, tuple | list):
                 raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, of one: (x,)")
             inputs = tuple(inputs)
@@ -76,8 +76,8 @@ class Preparation:
             return
         finally:
             self.seconds["checking"] += perf_counter() - start
-        self.placements[device] = placements
-        clock = clock_for(device)
+        self.placements[name] = placements
+        clock = device.clock()
         for case in (one for one in cases if one.slowdown == 1):
             result = self.results[case]
             try:
@@ -91,7 +91,7 @@ class Preparation:
                 return
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 result.error = describe(error, case.source)
-                if unusable(device):
+                if unusable(name):
                     self.broken = case
                     return
                 free_device_memory(error)

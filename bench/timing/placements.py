@@ -170,7 +170,7 @@ def _copy(storage: torch.UntypedStorage) -> torch.UntypedStorage:
 
 
 def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """A deep copy of ``inputs`` on the CPU with every floating-point tensor in float64.
+    """A deep copy of ``inputs`` on the CPU with every floating-point tensor in float64, which not every device has.
 
     Modules keep their parameter objects, so that a copied optimiser goes on referring to them.
     """
@@ -182,10 +182,10 @@ def _upcast(value: Any) -> Any:
     if isinstance(value, Tensor):
         value.grad = None
         wide = torch.complex128 if value.is_complex() else torch.float64 if value.is_floating_point() else value.dtype
-        value.data = value.data.to("cpu", wide)
+        value.data = value.data.to("cpu").to(wide)
         return value
     if isinstance(value, torch.nn.Module):
-        return value.to("cpu", torch.float64)
+        return value.to("cpu").to(torch.float64)
     if isinstance(value, Optimizer):
         _upcast(list(value.state.values()))
         return value

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from torchduet.bench.timing.device_registry import device_of
+
 AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 TOLERANCE = {
@@ -57,9 +59,9 @@ def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContex
     dtype = AUTOCAST_DTYPE.get(precision)
     if dtype is None:
         return contextlib.nullcontext
-    return functools.partial(torch.autocast, device.split(":")[0], dtype=dtype)
+    return functools.partial(torch.autocast, device_of(device).autocast_type, dtype=dtype)
 
 
 def scaler_for(precision: str, device: str) -> torch.amp.GradScaler | None:
     """With fp16 a scaler of the loss, whose small gradients would otherwise be zero; else None."""
-    return torch.amp.GradScaler(device.split(":")[0]) if precision == "fp16" else None
+    return torch.amp.GradScaler(device_of(device).autocast_type) if precision == "fp16" else None

@@ -15,14 +15,14 @@ from torchduet.bench.host import child_processes, suspension
 from torchduet.bench.host.thread_sleep import idle
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock
-from torchduet.bench.timing.cuda_graph import newest_first
+from torchduet.bench.timing.device import Device
+from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.bench.timing.slowdown import kernel, spin
+from torchduet.bench.timing.slowdown import spin
 from torchduet.suites.workload import IMPLIED
 
 WINDOW = 5
-MOST_COLD_CALLS = 10
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
 STILL_FALLING = 0.98
 RESTS_SECONDS, RESTS_SHARE = 2e-3, 0.1  # of a block
@@ -47,9 +47,15 @@ class Run:
     extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
     cold: bool = False  # each call finds the cache full of something else
     flushing: float = 0.0  # seconds that this took in the last block
+    launching: float = 0.0  # seconds per call until it was launched, in the last block of such calls
     forks: bool = False  # its calls start processes that end with them
     rests: bool = False  # its calls leave the cores idle for a while
     ended: float = field(default_factory=child_processes.ended)  # this process's children, as of its last call
+
+    @property
+    def device(self) -> Device:
+        """Where it is called."""
+        return device_of(self.prepared.case.device)
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -78,7 +84,8 @@ class Run:
                     call(*args)
             if self.cold:
                 start = perf_counter()
-                block = self.clock.cold(call, args, self.calls, self.extra)
+                block = self.clock.cold(call, args, self.calls, self.extra, self.launching)
+                self.launching = block.host
                 self.flushing = max(0.0, perf_counter() - start - block.seconds * self.calls)
                 return block
             return self.clock.block(call, args, self.calls, self.extra)
@@ -98,10 +105,8 @@ class Run:
 
     @property
     def most_calls(self) -> int:
-        """Per block. On the CPU a cold call's cache takes longer to fill than most calls take."""
-        if not self.cold:
-            return sys.maxsize
-        return 1 if self.prepared.case.device == "cpu" else MOST_COLD_CALLS
+        """Per block."""
+        return self.clock.cold_calls if self.cold else sys.maxsize
 
     def call(self) -> object:
         """One untimed call, of which the meter keeps nothing; waits for the device."""
@@ -126,8 +131,8 @@ class Run:
         if case.mode in IMPLIED or self.prepared.renew is not None:
             for _ in range(RECORDING_CALLS):
                 self.call()
-            if case.mode in IMPLIED and case.device != "cpu":
-                newest_first(case.device)
+            if case.mode in IMPLIED:
+                self.device.look_at_newest_recordings_first()
         elif self.seconds < LONG_CALL_SECONDS:
             self.call()
 
@@ -145,24 +150,37 @@ class Run:
 def slow_down(run: Run, original: Run) -> None:
     """Make ``run`` a copy of the one that is warm, slowed down by its case's factor.
 
-    On the CPU the extra work is fitted within the copy's own blocks.
+    Where no kernel keeps the device waiting, the host does the extra work, once the device has finished: it is fitted
+    within the copy's own blocks.
     """
-    case = run.prepared.case
+    case, device = run.prepared.case, run.device
     run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
-    run.paced, run.rests = original.paced, original.rests
+    run.paced, run.rests, run.launching = original.paced, original.rests, original.launching
     share = case.slowdown - 1
-    if case.device != "cpu":
+    if device.waits_in_a_kernel:
         typical = median(original.block().seconds for _ in range(WINDOW))
-        run.extra = kernel(case.device, share * typical * run.calls)
+        run.extra = device.delay(share * typical * run.calls)
         return
 
     def block(extra: Callable[[], None]) -> float:
-        run.extra = extra
+        run.extra = _after_the_calls(extra, device)
         return run.block().seconds * run.calls
 
     work = spin(share * original.seconds * run.calls)
     work.fit(block, share)
-    run.extra = work
+    run.extra = _after_the_calls(work, device)
+
+
+def _after_the_calls(work: Callable[[], None], device: Device) -> Callable[[], None]:
+    """``work`` of the host that does not go on beside what the device was given to do before."""
+    if not device.asynchronous:
+        return work
+
+    def waited() -> None:
+        device.synchronize()
+        work()
+
+    return waited
 
 
 def warm_up(run: Run, seconds: float) -> None:
@@ -170,8 +188,8 @@ def warm_up(run: Run, seconds: float) -> None:
 
     A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
     the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
-    one is enough: the check has made another before. A case on the CPU rests if its thread slept for 2 ms
-    and a tenth of the time in each of the last blocks, up to five.
+    one is enough: the check has made another before. A case rests if its thread slept for 2 ms and a tenth of the
+    time in each of the last blocks, up to five; not where the thread may sleep until the device has finished.
     """
     deadline = suspension.awake() + seconds
     windows: list[float] = []
@@ -196,5 +214,5 @@ def warm_up(run: Run, seconds: float) -> None:
         if suspension.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
-    run.rests = all(rests) and run.prepared.case.device == "cpu"
+    run.rests = all(rests) and not run.device.asynchronous
     set_block(run, run.seconds)

@@ -15,6 +15,7 @@ from torchduet.bench.passes.after_timing import passes
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.timing.alternation import Alternation, align_blocks, stay_busy, undisturbed
 from torchduet.bench.timing.check import has_nan, observed
+from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, Preparation, Tell
 from torchduet.bench.timing.pacing import OVERDRAFT, leave_out_too_slow, set_pace, too_slow, wake_seconds
@@ -178,7 +179,8 @@ class Stages(Preparation):
                 )
                 for name, unit in meter.units.items()
             }
-            if run.clock.name != "perf_counter":
+            if run.device.asynchronous:
+                result.waits_unknown = not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
 

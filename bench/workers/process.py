@@ -111,10 +111,14 @@ def measure_pilots(task: Any, tell: Callable[[str, float], None]) -> Any:
 
 
 def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
-    """Job: what this machine has; initialises CUDA, which the parent never does."""
-    from torchduet.bench.host.machine import probe
+    """Job: what this machine has; initialises its devices' drivers, which the parent never does."""
+    from dataclasses import replace
 
-    return probe()
+    from torchduet.bench.host.machine import probe
+    from torchduet.bench.timing.device_registry import accelerators
+
+    found, missing = accelerators()
+    return replace(probe(), accelerators=found, no_accelerator=missing)
 
 
 def last_lines(log: Path, count: int = 6, most: int = 16_384) -> str:

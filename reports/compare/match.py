@@ -10,6 +10,7 @@ from statistics import median
 
 import numpy as np
 
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.leave_out import Array, ranked
 from torchduet.reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
@@ -181,7 +182,7 @@ class _Sides:
             return {}
         families: dict[str, dict[str, list[float]]] = {}
         for case, one in self.times.items():
-            if (device := self._device(case)) not in ("cpu", ""):
+            if (device := self._device(case)) and not on_host(device):
                 families.setdefault(device, {}).setdefault(one.unit, []).append(one.shift.point)
         found = {}
         for device, shifts in families.items():

@@ -16,7 +16,8 @@ MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting",
 KINDS = {
     **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
     **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
-    **dict.fromkeys(("torch", "cuda", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
+    **dict.fromkeys(("accelerator", "accelerators", "accelerator_memory_bytes"), MACHINE),
+    **dict.fromkeys(("torch", "cuda", "hip", "python", "system", "driver", "gpu_driver", "Torchduet"), SOFTWARE),
     **dict.fromkeys(("implementation", "pytest-benchmark"), SOFTWARE),
     **dict.fromkeys(
         ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
@@ -101,7 +102,8 @@ def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
 
 def name_of(key: str) -> str:
     """A fact's key in words."""
-    return {"torch": "PyTorch", "python": "Python", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "cuda": "CUDA"}.get(
+    names = {"torch": "PyTorch", "python": "Python", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "cuda": "CUDA"}
+    return (names | {"hip": "ROCm"}).get(
         key, key.removesuffix("_bytes").replace("_", " ").replace("gpu ", "GPU ").replace("cpu ", "CPU ")
     )
 
@@ -135,5 +137,10 @@ def moment_of(started: str) -> float | None:
 def common_facts(base: Run) -> Mapping[str, str]:
     """The base's machine in a few words: what stands under the title."""
     machine = base.about["machine"]
-    shown = {"GPU": machine.get("gpu"), "CPU": machine.get("cpu"), "PyTorch": machine.get("torch")}
+    shown = {
+        "GPU": machine.get("gpu"),
+        "accelerator": machine.get("accelerator"),
+        "CPU": machine.get("cpu"),
+        "PyTorch": machine.get("torch"),
+    }
     return {name: str(value) for name, value in shown.items() if value}

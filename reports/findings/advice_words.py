@@ -24,7 +24,7 @@ TITLES = {
     ("mode", "compile-model"): "`torch.compile` of the model alone",
     ("precision", "bf16"): "bf16 autocast",
     ("precision", "tf32"): "TF32",
-    ("device", "cuda"): "The GPU",
+    **{("device", kind): "The GPU" for kind in ("cuda", "xpu", "mps")},
 }
 
 

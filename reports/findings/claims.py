@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.reports.read.run_file import Run
@@ -173,7 +174,7 @@ def variant_of(case: CaseRecord) -> Variant:
 def _missing(unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[str, ...]:
     """What it would take: a GPU, what was skipped or failed for a reason, a larger tier, or asking for it."""
     needed: dict[str, None] = {}
-    has_gpu = any(record["case"]["device"].startswith("cuda") for record in run.records)
+    here = {device_kind(record["case"]["device"]) for record in run.records}
     for comparison in unmeasured:
         tier = "full" if any(isinstance(value, int) for value in comparison.size.values()) else "default"
         given = [
@@ -181,8 +182,8 @@ def _missing(unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[st
             for one in (*run.about["failed"], *run.about["skipped"])
             if comparison.side(variant_of(one["case"]), cores)
         ]
-        if "cuda" in (comparison.case.get("device"), comparison.baseline.get("device")) and not has_gpu:
-            needed["a CUDA GPU"] = None
+        if lacking := [kind for kind in comparison.accelerators() if kind not in here]:
+            needed[f"a {lacking[0].upper()} GPU"] = None
             if tier == "full":
                 needed[f"{ASKING} or `--tier full`"] = None
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torchduet.bench.record.devices import device_kind, on_host
 from torchduet.bench.record.schema import CLOCK_REASONS, GpuRecord, Record
 from torchduet.reports.charts.gpu import Panel, timeline
 from torchduet.reports.charts.model import Chart
@@ -87,7 +88,7 @@ def section(run: Run) -> Section | None:
     records = [
         (anchor(index), record)
         for index, record in enumerate(run.records)
-        if record["case"]["device"] != "cpu" or "joules" in record.get("energy", {})
+        if not on_host(record["case"]["device"]) or "joules" in record.get("energy", {})
     ]
     gpus = run.about.get("gpus", [])
     if not gpus and not records and not any("energy" in record for record in run.records):
@@ -188,7 +189,7 @@ def _headroom(record: Record) -> str:
 def _limit(record: Record) -> str:
     """What a call on a GPU waits for."""
     timing = record["timing"]
-    if record["case"]["device"] == "cpu":
+    if on_host(record["case"]["device"]):
         return ""
     if timing.get("waits"):
         return "the device, within each call"
@@ -206,13 +207,14 @@ def crossings(run: Run) -> Iterator[str]:
     for record in run.records:
         for one in record["speedups"]:
             numbers = {axis: value for axis, value in record["case"]["size"].items() if not isinstance(value, str)}
-            if one["knob"] == "device" and one["baseline"] == "cpu" and len(numbers) == 1:
+            if one["knob"] == "device" and on_host(one["baseline"]) and len(numbers) == 1:
                 ((axis, size),) = numbers.items()
                 case = record["case"]
                 others = tuple(f"{key}={value}" for key, value in case["size"].items() if key != axis)
                 key = (f"{case['suite']}.{case['workload']}", axis, *others)
                 key += tuple(setting(record, knob) for knob in ("implementation", "device", "mode", "precision"))
                 groups.setdefault(key, []).append((float(size), axis, one["verdict"], record))
+    kinds = {device_kind(record["case"]["device"]) for record in run.records if not on_host(record["case"]["device"])}
     for (workload, axis, *_), found in groups.items():
         if len(found) < 2:
             continue
@@ -222,7 +224,7 @@ def crossings(run: Run) -> Iterator[str]:
         several = len({other["case"]["implementation"] for other in run.records if _same_workload(other, record)}) > 1
         knobs = (*(("implementation",) if several else ()), "mode", "precision")
         said = [*(f"{key}={value}" for key, value in case["size"].items() if key != ordered[0][1])]
-        if case["device"] != "cuda":
+        if len(kinds) > 1 or device_kind(case["device"]) != case["device"]:
             said.append(case["device"])
         words = ", ".join([*(spoken(record, knob) for knob in knobs), *said])
         name = f"`{workload}` ({words})" if words else f"`{workload}`"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history import changes
@@ -213,7 +214,7 @@ class _Judge:
 
 def _pilots_of(history: History, case: CaseName) -> Mapping[str, Numbers]:
     """The pilots beside a case's family; of all families for what all have in common. They run on the CPU only."""
-    if case.device != "cpu":
+    if not on_host(case.device):
         return {}
     if case.family:
         return history.pilots.get(case.family, {})

@@ -16,7 +16,7 @@ from torchduet.reports.compare.settings import KINDS, MACHINE, SETTING, SOFTWARE
 Fact = str | int | float | bool | None
 GIB = 2**30
 ASKED_FOR = ("threads", "data", "cache")  # settings that are options: without one, the default was meant
-NAMED = ("gpu", "cpu", "cores", "threads")
+NAMED = ("gpu", "accelerator", "cpu", "cores", "threads")
 
 
 @dataclass(frozen=True)

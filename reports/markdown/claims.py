@@ -15,7 +15,8 @@ HEAD = ("Claim", "Source and its figure", "Verdict", "Effect (99 % interval)", "
 def claims_table(run: Run, judgements: Sequence[Judgement]) -> str:
     """A line on the machine, then a row per claim."""
     machine = run.about["machine"]
-    facts = [str(machine[key]) for key in ("gpu", "cpu") if machine.get(key)] + [f"torch {machine.get('torch', '?')}"]
+    facts = [str(machine[key]) for key in ("gpu", "accelerator", "cpu") if machine.get(key)]
+    facts.append(f"torch {machine.get('torch', '?')}")
     lines = [
         f"Claims, judged by {cell(run.name)} ({cell(', '.join(facts))})",
         "",

@@ -31,7 +31,8 @@ def markdown(run: Run) -> str:
 
 def _lines(run: Run) -> Iterator[str]:
     machine = run.about["machine"]
-    facts = [str(machine[key]) for key in ("gpu", "cpu") if machine.get(key)] + [f"torch {machine.get('torch', '?')}"]
+    facts = [str(machine[key]) for key in ("gpu", "accelerator", "cpu") if machine.get(key)]
+    facts.append(f"torch {machine.get('torch', '?')}")
     yield f"## Torchduet: {cell(run.name)}"
     yield ""
     yield f"{cell(', '.join(facts))}; {len(run.records)} cases in {units.duration(run.about['seconds']['total'])}."

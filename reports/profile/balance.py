@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import Record
 from torchduet.reports.profile.categories import PYTHON
 from torchduet.reports.profile.summary import Summary
@@ -93,7 +94,7 @@ def balance(record: Record, summary: Summary) -> Balance:
         attributed=sum(summary.categories.values()) - rest,
         rest=rest,
         cold=timing.get("cache") == "cold",
-        waited=record["case"]["device"] != "cpu",
+        waited=not on_host(record["case"]["device"]),
         interrupted=record["profile"].get("interrupted", 0.0),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import Record
 from torchduet.reports.profile.balance import Balance, balance, disturbance
 from torchduet.reports.profile.balance import said as balance_said
@@ -142,7 +143,7 @@ def _says(record: Record, summary: Summary) -> Iterator[str]:
         yield f"The GPU idles {units.percent(device.idle_share)} of the time" + (
             "; launching is what limits it." if bound else "."
         )
-    if summary.share(PYTHON) > 0.5 and record["case"]["device"] == "cpu":
+    if summary.share(PYTHON) > 0.5 and on_host(record["case"]["device"]):
         yield "More than half of a call passes without any operator: what runs then is Python itself."
     held = summary.memory
     if held is not None and held.peak > 0:

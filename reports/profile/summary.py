@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from torchduet.bench.record.devices import on_host
 from torchduet.reports.profile.categories import FUSED, PYTHON, category, category_within
 from torchduet.reports.profile.memory import Memory, memory
 from torchduet.reports.profile.trace import Span, Trace
@@ -126,7 +127,7 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
         dispatched=dispatched / number,
         fused=fused / number,
         root=root,
-        memory=memory(trace, calls[len(calls) // 2], on_cpu=device == "cpu"),
+        memory=memory(trace, calls[len(calls) // 2], on_cpu=on_host(device)),
         device=_device(trace, calls) if trace.device else None,
     )
 

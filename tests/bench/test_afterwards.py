@@ -13,9 +13,10 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.passes import after_timing
 from torchduet.bench.passes.after_timing import DELAYED_BLOCKS, passes
-from torchduet.bench.passes.operators_and_memory import context_bytes
 from torchduet.bench.timing.callables import prepare
-from torchduet.bench.timing.clock import Block, CpuClock, CudaClock
+from torchduet.bench.timing.clock import Block, CpuClock
+from torchduet.bench.timing.cuda_clock import CudaClock
+from torchduet.bench.timing.device_cuda import context_bytes
 from torchduet.bench.timing.timed_case import Run
 
 SUITE = Suite("s")

@@ -1,6 +1,7 @@
 """Clocks: per call, and on CUDA by events with one synchronisation after the block."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,8 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from torchduet.bench.cases.case import Case
 from torchduet.bench.host.cpu_cache import UNKNOWN, last_level_bytes
 from torchduet.bench.timing import clock as clocks
+from torchduet.bench.timing import cuda_clock
+from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.timed_case import Run
 
 
 def test_the_cpu_clock_counts_every_call() -> None:
@@ -99,7 +104,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_cuda_clock_synchronises_once_after_the_block(log: list[str]) -> None:
-    clock = clocks.clock_for("cuda:1")
+    clock = device_of("cuda:1").clock()
     block = clock.block(lambda: log.append("call"), (), 4)
     assert log == ["synchronize", "record", "call", "call", "call", "call", "record", "synchronize event"]
     assert block.seconds == pytest.approx(3e-3)  # per call, from milliseconds
@@ -107,7 +112,7 @@ def test_the_cuda_clock_synchronises_once_after_the_block(log: list[str]) -> Non
 
 
 def test_launches_are_hidden_behind_a_delay_that_is_not_timed(log: list[str]) -> None:
-    clock = clocks.CudaClock("cuda:1")
+    clock = cuda_clock.CudaClock("cuda:1")
     clock.behind_delay(lambda: None, (), 1, 1e-3)  # calibrates the delay
     log.clear()
     block = clock.behind_delay(lambda: log.append("call"), (), 2, 1.0)
@@ -117,27 +122,27 @@ def test_launches_are_hidden_behind_a_delay_that_is_not_timed(log: list[str]) ->
 
 
 def test_a_call_that_takes_as_long_to_launch_as_the_delay_waits_for_the_device(log: list[str]) -> None:
-    clock = clocks.CudaClock("cuda:1")
+    clock = cuda_clock.CudaClock("cuda:1")
     assert clock.behind_delay(lambda: time.sleep(0.02), (), 1, 1e-4) is None
     assert "sleep" in log
 
 
 def test_the_delay_lasts_longer_than_launching(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     cycles: list[int] = []
-    clock = clocks.CudaClock("cuda:1")
-    monkeypatch.setattr(clocks, "seconds_per_cycle", lambda _: 1e-9)
-    monkeypatch.setattr(clocks, "sleep", lambda _, number: cycles.append(number))
+    clock = cuda_clock.CudaClock("cuda:1")
+    monkeypatch.setattr(cuda_clock, "seconds_per_cycle", lambda _: 1e-9)
+    monkeypatch.setattr(cuda_clock, "sleep", lambda _, number: cycles.append(number))
     clock.behind_delay(lambda: None, (), 10, 1e-4)
     clock.behind_delay(lambda: None, (), 1, 1e-9)
     clock.behind_delay(lambda: None, (), 1, 9.0)
     assert cycles[0] >= 1e6
     assert cycles[1] >= 1e4  # never nothing at all
-    assert cycles[2] == pytest.approx(1e9 * clocks.MOST_DELAY)  # nor for ever
+    assert cycles[2] == pytest.approx(1e9 * cuda_clock.MOST_DELAY)  # nor for ever
     assert "sleep" not in log
 
 
 def test_cold_calls_on_cuda_each_come_after_an_untimed_flush_of_the_l2(log: list[str]) -> None:
-    clock = clocks.CudaClock("cuda:1")
+    clock = cuda_clock.CudaClock("cuda:1")
     clock.cold(lambda: None, (), 1)
     log.clear()
     block = clock.cold(lambda: log.append("call"), (), 2, lambda: log.append("after"))
@@ -148,10 +153,32 @@ def test_cold_calls_on_cuda_each_come_after_an_untimed_flush_of_the_l2(log: list
     assert block.seconds == pytest.approx(3e-3)
 
 
+def test_the_delay_of_a_cold_block_is_the_cases_own(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    delays: list[float] = []
+    monkeypatch.setattr(cuda_clock, "seconds_per_cycle", lambda _: 1e-9)
+    monkeypatch.setattr(cuda_clock, "sleep", lambda _, cycles: delays.append(cycles * 1e-9))
+    clock = device_of("cuda:1").clock()
+
+    def run(call: Callable[[], None]) -> Run:
+        case = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
+        context = SimpleNamespace(meter=SimpleNamespace(paused=False))
+        prepared: Any = SimpleNamespace(case=case, call=call, args=(), context=context)
+        return Run(prepared, clock, cold=True)
+
+    slow, quick = run(lambda: time.sleep(5e-3)), run(lambda: None)
+    for _ in range(2):
+        slow.block()
+        quick.block()
+    assert delays[:2] == [cuda_clock.LEAST_DELAY] * 2  # nothing is known of either
+    assert delays[2] >= 1.5 * 5e-3  # as long as launching the slow one took
+    assert delays[3] < 5e-3  # and not behind the quick one, whose turn comes after it
+    assert "call" not in log
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_device_time_covers_the_work_on_a_real_gpu() -> None:
-    clock = clocks.clock_for("cuda")
+    clock = device_of("cuda").clock()
     a = torch.randn(4096, 4096, device="cuda")
     clock.block(torch.mm, (a, a), 3)
     block = clock.block(torch.mm, (a, a), 10)

@@ -18,6 +18,7 @@ from torchduet.bench.passes import ceilings
 from torchduet.bench.run.records import timing_record
 from torchduet.bench.timing import failures
 from torchduet.bench.timing.clock import Block, CpuClock
+from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
@@ -37,8 +38,8 @@ class OnTheCpu:
         if name not in ("randn", "ones"):
             return found
 
-        def made(*size: int, device: str, **options: Any) -> torch.Tensor:
-            assert device in ("cpu", "cuda", "cuda:1")
+        def made(*size: int, device: torch.device, **options: Any) -> torch.Tensor:
+            assert str(device) in ("cpu", "cuda", "cuda:1")
             return found(*(min(one, self.most) for one in size), **options)  # type: ignore[no-any-return]
 
         return made
@@ -46,11 +47,11 @@ class OnTheCpu:
 
 def test_a_gpus_ceilings_are_measured_per_precision_and_working_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceilings, "torch", OnTheCpu(64))
-    monkeypatch.setattr(ceilings, "clock_for", lambda _: CpuClock())
+    monkeypatch.setattr(CudaDevice, "clock", lambda _: CpuClock())
     (record,) = ceilings.measure_ceilings(CeilingTask(("cuda:1",), ("fp32", "tf32", "bf16"), 1, 0.02))
     assert record["device"] == "cuda:1"
     assert record["flops_per_second"].keys() == {"fp32", "tf32", "bf16"}
-    assert record["bytes_per_second"].keys() == {str(size) for size in ceilings.WORKING_SETS["cuda"]}
+    assert record["bytes_per_second"].keys() == {str(size) for size in CudaDevice.working_sets}
     assert record["operator_seconds"] > 0
 
 

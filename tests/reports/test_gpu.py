@@ -1,5 +1,6 @@
 """The part on GPUs: from which size on it wins, what a call waits for, its timeline, and what is not known."""
 
+import json
 import re
 
 import pytest
@@ -26,6 +27,16 @@ def test_it_says_from_which_size_on_the_gpu_wins() -> None:
     assert of(make_gpu_run()).crossings == (
         "`matmul.square` (eager, fp32): the GPU begins to win between n=256 and 1,024.",
     )
+
+
+@pytest.mark.parametrize(("device", "named"), [("xpu", ""), ("xpu:1", ", xpu:1"), ("cuda:1", ", cuda:1")])
+def test_any_accelerator_is_the_gpu_and_named_where_it_is_not_the_first(device: str, named: str) -> None:
+    text = json.dumps(make_gpu_run()).replace('"cuda"', f'"{device}"').replace(" cuda ", f" {device} ")
+    found = of(json.loads(text))
+    assert found.title == "GPU and energy"
+    (crossing,) = found.crossings
+    assert crossing == f"`matmul.square` (eager, fp32{named}): the GPU begins to win between n=256 and 1,024."
+    assert all(row.limit for row in found.rows if row.device)
 
 
 def test_a_run_without_a_gpu_has_no_such_part() -> None:

@@ -1,0 +1,130 @@
+"""CUDA's clock: events around a block, and what the device works behind a delay that hides launching."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from torchduet.bench.host.counters import interruptions
+from torchduet.bench.timing.clock import Block, Work
+from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
+
+DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
+LEAST_DELAY, MOST_DELAY = 20e-6, 10e-3
+
+
+class CudaClock:
+    """CUDA events around the block and one synchronisation after it.
+
+    The device starts the block idle. When launching takes longer than computing, the time between the
+    events includes the gaps in which the device waits for the host, as it does for the user;
+    ``host`` close to ``seconds`` shows it, and :meth:`behind_delay` times the device's work alone.
+    """
+
+    name = "cuda_events"
+    cold_calls = 10
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+        self._other: torch.Tensor | None = None
+        self._cycle = 0.0
+        self._pairs: list[tuple[Any, Any]] = []
+        self._start, self._end = self._pair(0)
+
+    def _pair(self, place: int) -> tuple[Any, Any]:
+        """Two events; made once, as making them takes time."""
+        with torch.cuda.device(self.device):
+            while len(self._pairs) <= place:
+                self._pairs.append(
+                    (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
+                )
+        return self._pairs[place]
+
+    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+        """Time ``calls`` consecutive calls as one block."""
+        self.synchronize()
+        return self._timed(call, args, calls, after)
+
+    def behind_delay(
+        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
+    ) -> Block | None:
+        """Time what the device does for ``calls`` calls, all launched while it was kept busy.
+
+        The device first waits in a kernel that does nothing for somewhat longer than launching takes, so
+        that no gap between two launches counts. None where launching took as long as that: a call waits
+        for the device, and so for this, too, or more was launched than can be pending.
+
+        Args:
+            launch_seconds: what launching one call takes on the host, see ``Block.host``.
+        """
+        self.synchronize()
+        delay = self._delay(calls * launch_seconds)
+        block = self._timed(call, args, calls, None)
+        return block if block.host * calls < delay else None
+
+    def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
+        stream = torch.cuda.current_stream(self.device)
+        repeat = itertools.repeat(None, calls)
+        before = interruptions()
+        start = perf_counter()
+        self._start.record(stream)
+        for _ in repeat:
+            call(*args)
+        if after is not None:
+            after()
+        self._end.record(stream)
+        host = perf_counter() - start
+        self._end.synchronize()
+        wall = perf_counter() - start
+        switches = interruptions() - before
+        return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls, switches)
+
+    def cold(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        launch_seconds: float = 0.0,
+    ) -> Block:
+        """Time calls one by one, each after as many bytes as the L2 holds were written to other memory.
+
+        All are launched behind a delay, as in :meth:`behind_delay`.
+        """
+        if self._other is None:
+            size = torch.cuda.get_device_properties(self.device).L2_cache_size
+            self._other = torch.empty(size, dtype=torch.uint8, device=self.device)
+        stream = torch.cuda.current_stream(self.device)
+        pairs = [self._pair(place) for place in range(calls)]
+        self.synchronize()
+        before = interruptions()
+        self._delay(calls * launch_seconds)
+        start = perf_counter()
+        for place, (begin, end) in enumerate(pairs):
+            self._other.zero_()
+            begin.record(stream)
+            call(*args)
+            if after is not None and place == calls - 1:
+                after()
+            end.record(stream)
+        host = perf_counter() - start
+        pairs[-1][1].synchronize()
+        wall = perf_counter() - start
+        switches = interruptions() - before
+        seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3
+        return Block(seconds / calls, host / calls, wall / calls, switches)
+
+    def _delay(self, seconds: float) -> float:
+        if not self._cycle:
+            self._cycle = seconds_per_cycle(self.device)
+        delay = max(LEAST_DELAY, min(DELAY_FACTOR * seconds, MOST_DELAY))
+        sleep(self.device, round(delay / self._cycle))
+        return delay
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished all that was launched."""
+        torch.cuda.synchronize(self.device)

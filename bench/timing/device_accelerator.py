@@ -1,0 +1,158 @@
+"""Accelerators by what ``torch.accelerator`` offers for all of them: XPU, MPS, and out-of-tree backends.
+
+They are timed by the wall clock with a synchronisation before and after each block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, supported_activities
+
+from torchduet.bench.host.machine import CUDA_GRAPHS, FP16_NEEDS, GRAPH_NEEDS, TF32_NEEDS, Accelerator
+from torchduet.bench.timing.clock import Clock, SynchronizedClock
+from torchduet.bench.timing.device import Allocator, Device
+from torchduet.suites.workload import COMPILED
+
+CACHE_BYTES = 512 << 20  # filled before a cold call where the device does not say: no last-level cache is larger
+NEEDS = {"tf32": TF32_NEEDS, "fp16": FP16_NEEDS, "bf16": "bf16 needs a device with autocast"}
+
+
+class AcceleratorDevice(Device):
+    """A device of the kind that is ``torch.accelerator``'s in this build of PyTorch."""
+
+    @classmethod
+    def found(cls, kind: str) -> Sequence[Accelerator] | None:
+        """All that ``torch.accelerator`` counts, if they are of this kind."""
+        if not _is_current(kind):
+            return ()
+        lacks = cls._lacks(kind)
+        return tuple(
+            Accelerator(f"{kind}:{index}", *_name_and_memory(kind, index), lacks, survives_fork=cls.survives_fork)
+            for index in range(torch.accelerator.device_count())
+        )
+
+    @classmethod
+    def _lacks(cls, kind: str) -> tuple[tuple[str, str], ...]:
+        lacks = {precision: why for precision, why in NEEDS.items() if precision not in cls.precisions}
+        if not torch.amp.is_autocast_available(kind):
+            lacks |= dict.fromkeys(("bf16", "fp16"), f"PyTorch has no autocast for {kind}")
+        if why := cls.why_not_compiled(kind):
+            lacks |= dict.fromkeys(COMPILED, why)
+        return tuple((lacks | dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)).items())
+
+    @classmethod
+    def why_not_compiled(cls, kind: str) -> str:
+        """Why torch.compile cannot work on it; "" where it can."""
+        from torch.utils._triton import has_triton
+
+        return "" if has_triton() else f"torch.compile on {kind} needs a Triton that supports it"
+
+    @classmethod
+    def give_back_memory(cls, kind: str) -> None:
+        """Empty the allocator's cache."""
+        if _is_current(kind) and _is_initialized(kind):
+            torch.accelerator.empty_cache()
+
+    def clock(self) -> Clock:
+        """The wall clock, which waits for the device."""
+        return SynchronizedClock(self.synchronize, self.torch_device, self._cache_bytes)
+
+    def _cache_bytes(self) -> int:
+        try:
+            properties = torch.get_device_module(self.torch_device).get_device_properties(self.torch_device)
+        except (AttributeError, RuntimeError):
+            return CACHE_BYTES
+        sizes = (getattr(properties, name, 0) for name in ("L2_cache_size", "last_level_cache_size"))
+        return max(sizes) or CACHE_BYTES
+
+    def synchronize(self) -> None:
+        """Wait until it has finished all that was launched."""
+        torch.accelerator.synchronize(self.torch_device)
+
+    def allocator(self) -> Allocator | None:
+        """The allocator that ``torch.accelerator`` reports on; None for kinds that it does not."""
+        allocator = Allocator(torch.accelerator, self.torch_device)
+        try:
+            allocator.peak_reserved()
+        except (AttributeError, RuntimeError):  # up to PyTorch 2.12 of MPS: pytorch/pytorch#167447
+            return None
+        return allocator
+
+    def unusable(self) -> bool:
+        """Whether waiting for it raises."""
+        if not _is_initialized(self.torch_device.type):
+            return False
+        try:
+            self.synchronize()
+        except RuntimeError:
+            return True
+        return False
+
+    def profiler_activities(self) -> list[ProfilerActivity]:
+        """The host's, and the device's own where the profiler has it."""
+        known = supported_activities()  # type: ignore[no-untyped-call]
+        own = [one for one in known if one.name.lower() == self.torch_device.type]
+        return [ProfilerActivity.CPU, *own]
+
+
+class XpuDevice(AcceleratorDevice):
+    """An Intel GPU."""
+
+    @classmethod
+    def why_none(cls, kind: str) -> str:
+        """What PyTorch's own page on XPU asks for."""
+        return (
+            f"PyTorch finds no {kind} device here; it needs an Intel GPU with its driver and a PyTorch built for it "
+            "(pytorch.org/get-started)"
+        )
+
+
+class MpsDevice(AcceleratorDevice):
+    """The GPU of a Mac, by Metal; it has no float64, in which nothing is computed on a device."""
+
+    survives_fork = False  # a process that macOS' frameworks were loaded into may not use Metal after a fork
+
+    @classmethod
+    def why_none(cls, kind: str) -> str:
+        """What PyTorch's own page on MPS asks for."""
+        return f"PyTorch finds no {kind} device here; it needs a Mac with Apple silicon and macOS 14 or newer"
+
+    @classmethod
+    def why_not_compiled(cls, kind: str) -> str:
+        """Inductor writes Metal itself."""
+        del kind
+        return ""
+
+    @classmethod
+    def give_back_memory(cls, kind: str) -> None:
+        """Empty the allocator's cache, which ``torch.accelerator`` reaches from PyTorch 2.13 on."""
+        if _is_current(kind):
+            torch.mps.empty_cache()
+
+
+def _is_current(kind: str) -> bool:
+    """Whether ``torch.accelerator`` stands for devices of this kind, and there are any."""
+    current = torch.accelerator.current_accelerator(check_available=True)
+    return current is not None and current.type == kind
+
+
+def _is_initialized(kind: str) -> bool:
+    """Whether this process has used a device of this kind; true where its module does not say."""
+    try:
+        asked: Callable[[], bool] | None = getattr(torch.get_device_module(kind), "is_initialized", None)
+    except RuntimeError:  # there is no such module: the backend is not installed
+        return False
+    return asked is None or asked()
+
+
+def _name_and_memory(kind: str, index: int) -> tuple[str, int | None]:
+    """What its maker calls it, and the bytes that it has; the kind and None where PyTorch does not say."""
+    try:
+        properties: Any = torch.get_device_module(kind).get_device_properties(index)
+    except (AttributeError, RuntimeError):
+        return f"{kind.upper()} device", None
+    memory = getattr(properties, "total_memory", None)
+    return str(getattr(properties, "name", f"{kind.upper()} device")), None if memory is None else int(memory)

@@ -1,0 +1,103 @@
+"""CUDA's GPUs, and AMD's, which PyTorch calls ``cuda``, too: what they have beyond other accelerators.
+
+Events, a kernel that waits, CUDA graphs, the L2's size, what a context takes, and NVML, which AMD's lack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity
+
+from torchduet.bench.host.nvml import READINGS, devices
+from torchduet.bench.timing.clock import Clock
+from torchduet.bench.timing.cuda_clock import CudaClock
+from torchduet.bench.timing.cuda_graph import newest_first
+from torchduet.bench.timing.device import Allocator
+from torchduet.bench.timing.device_accelerator import AcceleratorDevice
+from torchduet.bench.timing.slowdown import kernel
+
+USED = {"memory_used_bytes": READINGS["memory_used_bytes"]}
+
+
+class CudaDevice(AcceleratorDevice):
+    """A GPU of NVIDIA's or AMD's."""
+
+    waits_in_a_kernel = True
+    precisions = ("fp32", "tf32", "bf16", "fp16")
+    energy_counter = "nvml"
+
+    @classmethod
+    def found(cls, kind: str) -> None:
+        """They are described with the machine, by ``Machine.gpus``."""
+
+    @classmethod
+    def give_back_memory(cls, kind: str) -> None:
+        """Empty the allocator's cache."""
+        del kind
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.empty_cache()
+
+    def clock(self) -> Clock:
+        """Events, and the wall clock beside them."""
+        return CudaClock(self.name)
+
+    def synchronize(self) -> None:
+        """Wait until it has finished all that was launched."""
+        torch.cuda.synchronize(self.torch_device)
+
+    def allocator(self) -> Allocator:
+        """The caching allocator."""
+        return Allocator(torch.cuda, self.torch_device)
+
+    def delay(self, seconds: float) -> Callable[[], None]:
+        """A kernel that waits, calibrated by itself, not within a block."""
+        return kernel(self.name, seconds)
+
+    def look_at_newest_recordings_first(self) -> None:
+        """Inductor records CUDA graphs."""
+        newest_first(self.name)
+
+    def unusable(self) -> bool:
+        """Whether each call raises the error of an earlier one.
+
+        After an illegal access, or an assertion that failed in a kernel, each does (CUDA Runtime API,
+        cudaErrorIllegalAddress and cudaErrorAssert).
+        """
+        if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            return False
+        try:
+            self.synchronize()
+        except RuntimeError:
+            return True
+        return False
+
+    def context_bytes(self, uuid: str) -> int | None:
+        """See :func:`context_bytes`."""
+        return context_bytes(self.name, uuid)
+
+    def profiler_activities(self) -> list[ProfilerActivity]:
+        """The host's, and the kernels."""
+        return [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+
+
+def context_bytes(device: str, uuid: str, nvml: Any = None) -> int | None:
+    """What CUDA itself takes of a GPU's memory in this process, which must not have used it yet.
+
+    The difference that initialising it makes, without what the caching allocator takes: None where NVML
+    does not say, or where the process has initialised it before.
+    """
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return None
+    (gpu,), _ = devices([uuid], nvml)
+    if gpu is None:
+        return None
+    before = gpu.read(USED).get("memory_used_bytes")
+    torch.zeros(1, device=device)
+    torch.cuda.synchronize(device)
+    after = gpu.read(USED).get("memory_used_bytes")
+    if before is None or after is None:
+        return None
+    return max(0, int(after) - int(before) - int(torch.cuda.memory_reserved(device)))

@@ -1,0 +1,35 @@
+"""A kind of device from elsewhere, as a package registers one; its tensors lie in the host's memory."""
+
+from collections.abc import Sequence
+
+import torch
+
+from torchduet.bench.host.machine import Accelerator
+from torchduet.bench.timing.clock import Clock, SynchronizedClock
+from torchduet.bench.timing.device import Device
+
+LACKS = (("fp16", "this one has no fp16"), ("tf32", "this one has no TF32"), ("graph", "it has no graphs"))
+
+
+class PretendedDevice(Device):
+    """Two devices that compute on the CPU."""
+
+    waited = 0
+
+    @classmethod
+    def found(cls, kind: str) -> Sequence[Accelerator]:
+        """Both."""
+        return tuple(Accelerator(f"{kind}:{index}", f"Pretended {index}", 2**30, LACKS) for index in range(2))
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where its tensors are made."""
+        return torch.device("cpu")
+
+    def clock(self) -> Clock:
+        """The wall clock."""
+        return SynchronizedClock(self.synchronize, self.torch_device, lambda: 2**20)
+
+    def synchronize(self) -> None:
+        """Count how often it is waited for."""
+        self.waited += 1
