@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torchduet.bench.record.schema import CaseRecord
+from torchduet.suites.cpus import twice
 from torchduet.suites.registry import load
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import IMPLIED, Implementation, Value, Workload, cores
@@ -170,7 +171,7 @@ def worker_counts(workload: Workload, tier: str) -> list[int]:
     """The workload's numbers of DataLoader workers on this machine at a tier, ascending."""
     if workload.workers is None:
         return []
-    here = {"cores": cores(), "2x cores": 2 * cores()}
+    here = {"cores": cores(), "2x cores": twice(cores())}
     return sorted({count if isinstance(count, int) else here[count] for count in workload.workers.up_to(tier)})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torchduet.bench.host.machine import busy_cores
 from torchduet.bench.plan.options import OptionError
 from torchduet.suites.registry import load
-from torchduet.suites.workload import SuiteError, Unavailable, cores
+from torchduet.suites.workload import SuiteError, Unavailable, cores, usable_cpus
 
 BUSY_SECONDS = 0.25
 
@@ -79,8 +79,9 @@ def load_warnings(threads: int) -> list[str]:
     busy = busy_cores(BUSY_SECONDS)
     if busy is None:
         return []
-    fit = round(cores() - busy)
+    usable = len(usable_cpus())
+    fit = min(cores(), round(usable - busy))
     if threads <= fit:
         return []
     remedy = f"use --threads {fit}, or close what else is running" if fit else "close what else is running"
-    return [f"other processes keep about {busy:.1f} of {cores()} cores busy: threads will be preempted; {remedy}"]
+    return [f"other processes keep about {busy:.1f} of {usable} cores busy: threads will be preempted; {remedy}"]
