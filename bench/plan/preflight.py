@@ -9,7 +9,7 @@ from typing import Any
 
 from torchduet.bench.host.machine import busy_cores
 from torchduet.bench.plan.options import OptionError
-from torchduet.suites.registry import load
+from torchduet.suites.registry import load, names
 from torchduet.suites.workload import SuiteError, Unavailable, cores, usable_cpus
 
 BUSY_SECONDS = 0.25
@@ -29,6 +29,20 @@ def check_suites(sources: Sequence[str]) -> None:
                 raise SuiteError(
                     f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
                 )
+
+
+def check_test_files(folder: Path) -> None:
+    """Whether pytest finds a test function for every built-in suite; without one its cases would silently be left out.
+
+    Raises:
+        SuiteError: one has none.
+    """
+    for name in names():
+        if not (folder / f"test_{name}.py").is_file():
+            raise SuiteError(
+                f"suite {name}: pytest collects it from {folder.name}/test_{name}.py, which does not exist; "
+                f"copy {folder.name}/test_{names()[0]}.py and rename its function"
+            )
 
 
 def check_data(source: str | None) -> str | None:
