@@ -8,9 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from torchduet import bench
-
-BENCH = Path(bench.__file__).parent
+BENCH = Path(__file__).parents[1]  # the folder of torchduet.bench, in a clone or among the installed packages
 
 
 def pytest_arguments() -> list[str]:
