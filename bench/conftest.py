@@ -62,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = cli.read(config)
         if both is not None:
             options = against.adapted(options, config.getoption("budget"))
+        preflight.check_test_files(Path(__file__).parent)
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(_json_path(config))

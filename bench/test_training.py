@@ -1,4 +1,4 @@
-"""The cases of the suite ``training``; how they are measured is in conftest.py and engine/."""
+"""The cases of the suite ``training``; conftest.py and the packages here say how they are measured."""
 
 from collections.abc import Callable
 

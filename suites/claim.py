@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torchduet.suites.cpus import twice
 from torchduet.suites.devices import is_host
 
 Setting = str | int
@@ -84,7 +85,8 @@ def _is(value: object, wanted: Setting, cores: int) -> bool:
     if wanted == ANY:
         return True
     if wanted in (CORES, TWICE_CORES):
-        return value == (cores if wanted == CORES else 2 * cores)
+        # Files from before have twice the cores on large machines, too.
+        return value in ((cores,) if wanted == CORES else (twice(cores), 2 * cores))
     if isinstance(value, str) and isinstance(wanted, str):
         return value == wanted or value.split(":")[0] == wanted  # cuda:1 is a cuda
     return value == wanted

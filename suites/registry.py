@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import importlib.util
@@ -26,6 +27,8 @@ BUILT_IN = (
     "training",
     "logging",
 )
+
+PUBLIC = frozenset({"Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable"})  # of `torchduet`
 
 
 def names() -> tuple[str, ...]:
@@ -54,6 +57,7 @@ def _load_file(path: Path) -> tuple[Suite, ...]:
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise SuiteError(f"--suite {path}: {problem}; name a Python file of workloads")
+    _refuse_former_import(path)
     name = f"torchduet_suite_{abs(hash(path))}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -74,6 +78,25 @@ def _load_file(path: Path) -> tuple[Suite, ...]:
     if not found:
         raise SuiteError(f"--suite {path}: no Suite in it; start it with: suite = Suite('mine')")
     return tuple(found.values())
+
+
+def _refuse_former_import(path: Path) -> None:
+    """Refuse ``from suites import Suite``, whatever ``suites`` is here: nothing, the user's own, or a clone's folder.
+
+    In a clone it can be imported, and then half of it is loaded a second time under another name.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return  # running it says what is wrong and where
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] == "suites":
+            ours = [name.name for name in node.names if name.name in PUBLIC]
+            if ours:
+                raise SuiteError(
+                    f"--suite {path}:{node.lineno}: what a suite needs is imported from torchduet: "
+                    f"from torchduet import {', '.join(ours)}"
+                )
 
 
 def _line(error: Exception, path: Path) -> str:

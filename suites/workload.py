@@ -6,11 +6,12 @@ A workload says what is computed, never how it is timed, compiled or placed: the
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torchduet.suites.cpus import cores as cores
+from torchduet.suites.cpus import usable_cpus as usable_cpus
 from torchduet.suites.devices import DEVICES
 
 TIERS = ("quick", "default", "full")
@@ -189,13 +190,3 @@ class Workload:
         names = list(self.axes)
         for values in itertools.product(*(axis.up_to(tier) for axis in self.axes.values())):
             yield dict(zip(names, values, strict=True))
-
-
-def usable_cpus() -> set[int]:
-    """The numbers of the cores that this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-
-
-def cores() -> int:
-    """Cores this process may use: what ``"cores"`` stands for among numbers of workers."""
-    return len(usable_cpus())

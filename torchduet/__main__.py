@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from torchduet import __version__
 from torchduet.bench.peers import command as peers
+from torchduet.bench.plugin import run_command as run
 from torchduet.bench.selfcheck import command as selfcheck
 from torchduet.reports.commands import claims, compare, export, history, render
 from torchduet.reports.text.output import OutputError, abandon_stdout, say
 from torchduet.reports.text.refusal import refuse
 
-COMMANDS = (render, compare, history, claims, export, selfcheck, peers)
+COMMANDS = (run, render, compare, history, claims, export, selfcheck, peers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="torchduet",
-        description="Reads what `pytest bench/ --benchmark-json run.json` measured, and measures the suite itself.",
+        description="Measures PyTorch's knobs on this machine, reads what was measured, and measures itself.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"torchduet {__version__}")

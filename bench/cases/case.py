@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import CaseRecord
+from torchduet.suites.cpus import twice
 from torchduet.suites.devices import runs_on
 from torchduet.suites.registry import load
 from torchduet.suites.suite import Suite
@@ -172,7 +173,7 @@ def worker_counts(workload: Workload, tier: str) -> list[int]:
     """The workload's numbers of DataLoader workers on this machine at a tier, ascending."""
     if workload.workers is None:
         return []
-    here = {"cores": cores(), "2x cores": 2 * cores()}
+    here = {"cores": cores(), "2x cores": twice(cores())}
     return sorted({count if isinstance(count, int) else here[count] for count in workload.workers.up_to(tier)})
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from torchduet.suites.workload import usable_cpus
+from torchduet.suites.cpus import cpu_quota, usable_cpus
 
 try:
     import resource
@@ -117,7 +117,7 @@ class Gauge:
         """The counters now."""
         busy, steal, total = self._cores()
         return Reading(
-            monotonic(), busy, steal, total, self._own(), self._swapped(), self._throttled(), self._cgroup()[0]
+            monotonic(), busy, steal, total, self._own(), self._swapped(), self._throttled(), self._stopped()
         )
 
     def sample(self) -> None:
@@ -139,7 +139,7 @@ class Gauge:
             others=None if busy is None or own is None else max(0.0, busy - own) / seconds,
             steal=None if steal is None or not total else steal / total,
             stopped=None if stopped is None else min(1.0, stopped / seconds),
-            quota=self._cgroup()[1],
+            quota=cpu_quota(self.root),
             swapped=_whole(_since(before.swapped, after.swapped)),
             throttled=_whole(_since(before.throttled, after.throttled)),
             slowest=min(self._clocks, default=None),
@@ -199,17 +199,14 @@ class Gauge:
         ]
         return sum(counts) if counts else None
 
-    def _cgroup(self) -> tuple[float | None, float | None]:
-        """(seconds stopped, cores of the quota) of the control group, version 2, that this process is in."""
+    def _stopped(self) -> float | None:
+        """Seconds for which the control group, version 2, that this process is in had used up its quota."""
         lines = _text(self.root / "proc/self/cgroup").splitlines()
         own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
         if own is None:
-            return None, None
-        folder = self.root / "sys/fs/cgroup" / own
-        stopped = dict(_pairs(_text(folder / "cpu.stat"))).get("throttled_usec")
-        quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
-        limited = quota.isdigit() and period.isdigit() and int(period) > 0
-        return (None if stopped is None else stopped * 1e-6), (int(quota) / int(period) if limited else None)
+            return None
+        stopped = dict(_pairs(_text(self.root / "sys/fs/cgroup" / own / "cpu.stat"))).get("throttled_usec")
+        return None if stopped is None else stopped * 1e-6
 
     def _virtual(self) -> bool | None:
         """From x86's flag ``hypervisor``."""

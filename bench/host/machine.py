@@ -6,13 +6,15 @@ import os
 import platform
 import shutil
 import sysconfig
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
-from torchduet.suites.workload import COMPILED, cores
+from torchduet.suites.cpus import cpu_quota, usable_cpus
+from torchduet.suites.workload import COMPILED
 
 CUDA = "cuda"
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
@@ -74,6 +76,8 @@ class Machine:
         accelerators: the devices that are neither the CPU nor CUDA's.
         no_accelerator: (kind of device that could be measured, why there is none).
         hip: the version of ROCm that torch was built for.
+        cores: those that this process may use.
+        cpu_quota: how many of these it may keep busy at once on average; None: as many as it likes.
     """
 
     torch: str
@@ -123,6 +127,8 @@ class Machine:
         if self.no_cpu_compiler:
             lacking |= dict.fromkeys(COMPILED, self.no_cpu_compiler)
         return lacking | dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)
+
+    cpu_quota: float | None = None
 
     def unavailable(self, case: Case) -> tuple[str, str] | None:
         """The knob whose setting this machine cannot run, and why; None if it can run ``case``."""
@@ -177,6 +183,7 @@ class Machine:
             "cpu": self.cpu,
             "cpu_capability": self.cpu_capability,
             "cores": self.cores,
+            **({} if self.cpu_quota is None else {"cpu_quota": self.cpu_quota}),
             "memory_bytes": self.memory_bytes,
             "governor": self.governor,
             "gpu": gpu.name if gpu else None,
@@ -199,24 +206,32 @@ class Machine:
         return found
 
 
-def busy_cores(seconds: float, stat: Path = Path("/proc/stat")) -> float | None:
-    """How many cores others kept busy during the last ``seconds`` (blocks that long); None if unknown."""
-    import time
+def busy_cores(seconds: float, stat: Path = Path("/proc/stat"), cpus: Collection[int] | None = None) -> float | None:
+    """How many of the cores that this process may use others keep busy during ``seconds``, which it sleeps.
+
+    Args:
+        cpus: the numbers of these cores; by default all that this process may use.
+
+    Returns:
+        None where it is not known.
+    """
+    wanted = {f"cpu{cpu}" for cpu in (usable_cpus() if cpus is None else cpus)}
 
     def ticks() -> tuple[int, int] | None:
+        """(idle, altogether) of these cores so far, from lines ``cpuN user nice system idle iowait …``."""
         try:
-            fields = [int(value) for value in stat.read_text().split("\n")[0].split()[1:9]]
-        except (OSError, ValueError):
+            lines = [line.split() for line in stat.read_text().splitlines()]
+            fields = [[int(value) for value in line[1:9]] for line in lines if line and line[0] in wanted]
+            return sum(one[3] + one[4] for one in fields), sum(map(sum, fields))
+        except (OSError, ValueError, IndexError):
             return None
-        idle = fields[3] + fields[4]
-        return sum(fields), idle
 
     before = ticks()
     time.sleep(seconds)
     after = ticks()
-    if before is None or after is None or after[0] == before[0]:
+    if before is None or after is None or after[1] == before[1]:
         return None
-    return cores() * (1 - (after[1] - before[1]) / (after[0] - before[0]))
+    return len(wanted) * (1 - (after[0] - before[0]) / (after[1] - before[1]))
 
 
 def probe() -> Machine:
@@ -252,10 +267,11 @@ def probe() -> Machine:
         no_cpu_compiler=_no_cpu_compiler(),
         cpu=_cpu_name(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
-        cores=cores(),
+        cores=len(usable_cpus()),
         memory_bytes=_memory_bytes(),
         governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         hip=torch.version.hip,
+        cpu_quota=cpu_quota(),
     )
 
 

@@ -22,7 +22,7 @@ from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import NoiseRecord, PilotRecord
 from torchduet.bench.run.records import Outcome
 from torchduet.bench.workers.launcher import WorkerError
-from torchduet.suites.workload import cores
+from torchduet.suites.workload import usable_cpus
 
 PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
 PILOT_SECONDS = (0.03, 0.1)  # at the least and at the most, inside the worker that times them once
@@ -102,7 +102,7 @@ class Watch:
         times = began - self._begun, self._now() - self._begun
         found = timed(times, result, result.telemetry, gpu if on_gpu else {}, outcomes)
         self._timed.append(found)
-        _abstain(found, found.whole.added_to(Figures(self._threads, cores(), found.telemetry)))
+        _abstain(found, found.whole.added_to(Figures(self._threads, len(usable_cpus()), found.telemetry)))
         return found
 
     def restore(self, at: float, pilots: Sequence[PilotRecord], families: Sequence[Timed]) -> None:
@@ -117,7 +117,7 @@ class Watch:
         """
         if not self._timed:
             return None
-        return noise_of(self._timed, self.pilots, self._threads, cores())
+        return noise_of(self._timed, self.pilots, self._threads, len(usable_cpus()))
 
 
 def noise_of(families: Sequence[Timed], pilots: Sequence[PilotRecord], threads: int, cores: int) -> NoiseRecord:

@@ -66,7 +66,7 @@ def _run(chosen: argparse.Namespace) -> int:
     conditions = _some("--conditions", parser, chosen.conditions, trials.conditions(cores()))
     missing = [name for name in PACKAGES if _version(name) is None]
     if missing:
-        parser.error(f"not installed: {', '.join(missing)}; pip install -e '.[peers]' -c constraints.txt")
+        parser.error(f"not installed: {', '.join(missing)}; pip install 'torchduet[peers]'")
     if chosen.repeats < 0 or chosen.slow_repeats < 0 or chosen.seconds <= 0:
         parser.error("--repeats and --slow-repeats take a number from 0, --seconds a time above 0")
     if not chosen.output.parent.is_dir():

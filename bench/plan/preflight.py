@@ -10,8 +10,8 @@ from typing import Any
 from torchduet.bench.host.machine import Machine, busy_cores
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind
-from torchduet.suites.registry import load
-from torchduet.suites.workload import SuiteError, Unavailable, cores
+from torchduet.suites.registry import load, names
+from torchduet.suites.workload import SuiteError, Unavailable, cores, usable_cpus
 
 BUSY_SECONDS = 0.25
 
@@ -46,6 +46,20 @@ def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: boo
     if absent and (unknown or (len(absent) == len(asked) and not selecting_only)):
         first = (unknown or list(absent))[0]
         raise OptionError(f"--device {first}: {absent[first]}")
+
+
+def check_test_files(folder: Path) -> None:
+    """Whether pytest finds a test function for every built-in suite; without one its cases would silently be left out.
+
+    Raises:
+        SuiteError: one has none.
+    """
+    for name in names():
+        if not (folder / f"test_{name}.py").is_file():
+            raise SuiteError(
+                f"suite {name}: pytest collects it from {folder.name}/test_{name}.py, which does not exist; "
+                f"copy {folder.name}/test_{names()[0]}.py and rename its function"
+            )
 
 
 def check_data(source: str | None) -> str | None:
@@ -96,8 +110,9 @@ def load_warnings(threads: int) -> list[str]:
     busy = busy_cores(BUSY_SECONDS)
     if busy is None:
         return []
-    fit = round(cores() - busy)
+    usable = len(usable_cpus())
+    fit = min(cores(), round(usable - busy))
     if threads <= fit:
         return []
     remedy = f"use --threads {fit}, or close what else is running" if fit else "close what else is running"
-    return [f"other processes keep about {busy:.1f} of {cores()} cores busy: threads will be preempted; {remedy}"]
+    return [f"other processes keep about {busy:.1f} of {usable} cores busy: threads will be preempted; {remedy}"]

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from torchduet import bench
+from torchduet.bench.plugin.run_command import pytest_arguments
 from torchduet.bench.record.schema import KEY
 
-BENCH = str(Path(bench.__file__).parent)
 Seconds = dict[str, float]  # case's id → per call
 
 
@@ -37,7 +36,7 @@ def run_pairs(folder: Path, pairs: int, arguments: Sequence[str]) -> Iterator[tu
     for number in range(1, pairs + 1):
         both = {option: folder / f"{name}-{number}.json" for option, name in (("", "plain"), ("--profile", "profiled"))}
         for option in rng.sample(list(both), 2):
-            command = [sys.executable, "-m", "pytest", BENCH, "-q", "--benchmark-quiet", *arguments]
+            command = [sys.executable, "-m", "pytest", *pytest_arguments(), "-q", "--benchmark-quiet", *arguments]
             done = subprocess.run(
                 [*command, "--benchmark-json", str(both[option]), *filter(None, [option])],
                 capture_output=True,

@@ -108,7 +108,9 @@ def assemble(
     if "autocast" in asked:
         fixed["autocast"] = factory
     if "scaler" in asked:
-        fixed["scaler"] = context.scaler = scaler_for(precision, device)
+        if context.scaler is None:  # renewed, a call goes on with the scale that its first calls found
+            context.scaler = scaler_for(precision, device)
+        fixed["scaler"] = context.scaler
     if "workers" in asked:
         fixed["workers"] = context.workers or 0
     call = functools.partial(function, **fixed) if fixed else function

@@ -7,14 +7,21 @@ from pathlib import Path
 
 import torch
 
+from torchduet import suites
 from torchduet.bench.timing.check import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
+from torchduet.suites.registry import names
 
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
+SUITES = Path(suites.__file__).parent
 
 
 def describe(error: BaseException, source: str) -> str:
-    """One line for people: what was raised and where in the workload's own file."""
+    """One line for people: what was raised and where in the workload's own file.
+
+    Args:
+        source: what the workload is loaded from: a built-in suite's name or a file.
+    """
     message = " ".join(str(error).split("\n")[0].split()) or "no message"
     if isinstance(error, CheckError):
         return message
@@ -28,10 +35,15 @@ def describe(error: BaseException, source: str) -> str:
     if type(error).__module__.startswith("torch._dynamo") and origin is not None and str(origin):
         message += f": {' '.join(str(origin).split())[:200]}"
     frames = traceback.extract_tb(error.__traceback__)
-    stem = Path(source).stem
-    own = [frame for frame in frames if Path(frame.filename).stem == stem]
+    own = [frame for frame in frames if _belongs(frame.filename, source)]
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
     return f"it raised {type(error).__name__}: {message}{where}"
+
+
+def _belongs(filename: str, source: str) -> bool:
+    """Whether code in a file is the author's: PyTorch, too, has a ``dataloader.py``."""
+    path = Path(filename)
+    return path.is_relative_to(SUITES) if source in names() else path.resolve() == Path(source).resolve()
 
 
 def unusable(device: str) -> bool:

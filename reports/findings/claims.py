@@ -16,6 +16,7 @@ from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.pairs import Held, held, of_meters, of_peaks
 from torchduet.suites.claim import MEMORY, TIME, Claim, Comparison, Variant
 from torchduet.suites.claims import CLAIMS
+from torchduet.suites.cpus import within_quota
 
 ASKING = "`-m claims`"  # how to ask for the cases that decide claims
 
@@ -67,8 +68,11 @@ class Judgement:
 
 def judge(run: Run, claims: Iterable[Claim] = CLAIMS) -> list[Judgement]:
     """A judgement of each claim, in the order given."""
-    cores = run.about["machine"].get("cores")
+    machine = run.about["machine"]
+    cores, quota = machine.get("cores"), machine.get("cpu_quota")
     number = cores if isinstance(cores, int) and not isinstance(cores, bool) else 0
+    if isinstance(quota, int | float) and 0 < quota < number:
+        number = within_quota(number, quota)
     variants = [variant_of(record["case"]) for record in run.records]
     return [_judgement(claim, run, variants, number) for claim in claims]
 

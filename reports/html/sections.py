@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchduet.bench.record.schema import Record
@@ -26,6 +26,16 @@ STOPS = {
     "budget": "the time budget was used up",
     "limit": "the limit of placements was reached",
     "interrupted": "the run was interrupted",
+}
+
+
+PARTS = {
+    "startup": "Starting up",
+    "compiling": "Compiling (first calls)",
+    "checking": "Checking results against float64",
+    "warming": "Warming up and calibrating",
+    "timed": "Timed blocks",
+    "profiling": "Profiling",
 }
 
 
@@ -126,6 +136,17 @@ def ceilings(run: Run) -> dict[str, Any] | None:
         "charts": roofcharts(run, plain, limits),
         "source": SOURCE,
     }
+
+
+def parts(run: Run) -> list[tuple[str, float, float]]:
+    """Where the time went: (what, seconds, share of the whole); what is left over last."""
+    seconds: Mapping[str, Any] = run.about["seconds"]
+    total = max(float(seconds["total"]), 1e-9)
+    parts = [(words, float(seconds[key])) for key, words in PARTS.items() if key in seconds]
+    rest = total - sum(part for _, part in parts)
+    if rest > 0:
+        parts.append(("Everything else", rest))
+    return [(words, part, min(1.0, part / total)) for words, part in parts]
 
 
 def _timing(record: Record) -> dict[str, str]:

@@ -30,7 +30,7 @@ from torchduet.bench.timing.timed_case import Run
 from torchduet.bench.workers.family import measure
 from torchduet.bench.workers.launcher import Conductor
 from torchduet.suites.registry import load
-from torchduet.suites.workload import SuiteError, Unavailable, Workload
+from torchduet.suites.workload import Implementation, SuiteError, Unavailable, Workload
 
 FILE = """
 import torch
@@ -300,6 +300,21 @@ def test_fp16_alone_scales_the_loss() -> None:
     scaler = assemble(scaled, "fp16", "cpu", Context())()
     assert isinstance(scaler, torch.amp.GradScaler)
     assert scaler.is_enabled()
+
+
+def test_a_renewed_call_goes_on_with_the_scaler_of_its_context() -> None:
+    class Step:
+        def __call__(self, x: Any, scaler: Any = None) -> Any:
+            return scaler if x else None
+
+        def renew(self) -> "Step":
+            return Step()
+
+    workload = of(Implementation(lambda _: Step(), setup=True))  # type: ignore[arg-type]
+    prepared = prepare(workload, a_case(workload, "eager", "fp16"), (1,))
+    first = prepared.call(1)
+    assert prepared.renew is not None
+    assert prepared.renew()(1) is first is prepared.context.scaler is not None
 
 
 def test_restoring_gives_back_the_values_where_they_are() -> None:

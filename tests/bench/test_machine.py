@@ -1,11 +1,14 @@
 """What a machine can run: every obstacle is named with its knob and what it takes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.machine import Gpu, Machine, busy_cores, probe
+from torchduet.bench.plan import preflight
+from torchduet.bench.plan.preflight import load_warnings
 from torchduet.bench.plugin.progress import ProgressLine
 from torchduet.bench.record.units import duration, factor
 
@@ -85,6 +88,37 @@ def test_this_machine_is_described() -> None:
 
 def test_a_system_without_proc_stat_is_not_called_busy(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert busy_cores(0.01, tmp_path / "none") is None
+
+
+def test_only_the_cores_that_may_be_used_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of two cores on a machine of four whose others are busy has both of them."""
+    stat = tmp_path / "stat"
+
+    def after(ticks: int) -> None:
+        idle, busy = f"0 0 0 {ticks} 0 0 0 0", f"{ticks} 0 0 0 0 0 0 0"
+        cores = "".join(f"cpu{cpu} {one} 0 0\n" for cpu, one in enumerate((idle, idle, busy, busy)))
+        stat.write_text(f"cpu  {2 * ticks} 0 0 {2 * ticks} 0 0 0 0 0 0\n{cores}intr 5\n")
+
+    after(100)
+    monkeypatch.setattr("torchduet.bench.host.machine.time.sleep", lambda _: after(200))
+    monkeypatch.setattr("torchduet.bench.host.machine.usable_cpus", lambda: {0, 1})
+    assert busy_cores(1.0, stat) == 0.0
+    after(100)
+    assert busy_cores(1.0, stat, cpus=[0, 1, 3]) == 1.0
+
+
+def test_the_threads_that_fit_are_within_the_quota_and_beside_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("usable_cpus", set(range(8))), ("cores", 2), ("busy_cores", 3.0)):
+        monkeypatch.setattr(preflight, name, lambda *_, value=value: value)
+    assert load_warnings(2) == []
+    (warning,) = load_warnings(4)
+    assert "about 3.0 of 8 cores busy" in warning
+    assert "--threads 2" in warning
+
+
+def test_a_quota_is_in_the_record_where_there_is_one() -> None:
+    assert "cpu_quota" not in CPU_ONLY.facts()
+    assert replace(CPU_ONLY, cpu_quota=1.5).facts()["cpu_quota"] == 1.5
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,16 @@ def test_claims_are_judged_by_what_was_measured(rich: Run) -> None:
     assert found["accuracy"].verdict == "holds"
     assert found["einsum-compile"].verdict == "fails"
     assert found["gpu-matmul"].verdict == "unmeasured"
+
+
+def test_the_number_of_cores_is_that_of_the_containers_quota(rich: Run) -> None:
+    machine = dict(rich.about["machine"])
+    cores = machine["cores"]
+    assert isinstance(cores, int)
+    limited = replace(rich, about={**rich.about, "machine": {**machine, "cores": 64, "cpu_quota": cores - 0.5}})
+    unlimited = replace(rich, about={**rich.about, "machine": {**machine, "cores": 64}})
+    assert by_key(limited)["workers-large"].verdict == "holds"
+    assert by_key(unlimited)["workers-large"].verdict == "unmeasured"
 
 
 def test_sides_share_everything_that_is_not_compared() -> None:

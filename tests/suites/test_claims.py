@@ -11,7 +11,7 @@ import pytest
 
 from torchduet.bench.cases.case import cases_of
 from torchduet.bench.plan.claim_selection import variant
-from torchduet.suites.claim import Claim, Comparison, Variant
+from torchduet.suites.claim import TWICE_CORES, Claim, Comparison, Variant
 from torchduet.suites.claims import CLAIMS, deciding
 from torchduet.suites.registry import load
 from torchduet.suites.workload import cores as usable_cores
@@ -58,6 +58,16 @@ def test_a_case_knows_which_claims_it_decides() -> None:
     assert deciding(einsum) == ("einsum-as-fast", "einsum-faster", "einsum-compile")
     assert deciding(Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "bf16")) == ()
     assert deciding(Variant("mine", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32")) == ()
+
+
+def test_twice_the_cores_are_capped_and_files_from_before_still_count() -> None:
+    comparison = Comparison("dataloader", "epoch", {"workers": TWICE_CORES}, {"workers": 0})
+
+    def side(workers: int, cores: int) -> str:
+        return comparison.side(Variant("dataloader", "epoch", {}, "load", "cpu", "eager", "fp32", workers), cores)
+
+    assert [side(workers, 2) for workers in (4, 2, 0)] == ["case", "", "baseline"]
+    assert [side(workers, 24) for workers in (32, 48, 24)] == ["case", "case", ""]
 
 
 def test_a_claim_expects_something_known() -> None:

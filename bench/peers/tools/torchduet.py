@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
-from torchduet import bench
 from torchduet.bench.peers import cases
 from torchduet.bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.plugin.run_command import pytest_arguments
 from torchduet.bench.record.statistics import Speedup
 from torchduet.bench.run.aa_summary import THRESHOLD
 
-BENCH = Path(bench.__file__).parent
 NAME = "torchduet"
 RULE = "99 % interval wholly beyond ±1 %"
 OVERHEAD_SECONDS = 1.0  # per case: its check and warm-up
@@ -23,9 +20,9 @@ def trial(place: Place) -> list[Answer]:
     out = place.folder / "run.json"
     budget = len(place.cases) * (place.seconds * (1 + len(place.sides)) + OVERHEAD_SECONDS)
     place.python(
-        *("-m", "pytest", str(BENCH), "--suite", cases.__file__, "--threads", str(place.threads)),
+        *("-m", "pytest", *pytest_arguments(), "-p", "no:cacheprovider"),
+        *("--suite", cases.__file__, "--threads", str(place.threads)),
         *("--budget", f"{budget:.0f}s", "--benchmark-json", str(out), "--benchmark-quiet", "-q"),
-        *("-p", "no:cacheprovider", f"--rootdir={BENCH}", "-c", os.devnull, "--import-mode=importlib"),
     )
     answers = []
     for entry in json.loads(out.read_text("utf-8"))["benchmarks"]:

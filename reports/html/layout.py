@@ -1,0 +1,103 @@
+"""The sections of a run's report in the order of the page: where each gets its data, and the template that shows it.
+
+To add one, write its template and the function that gathers its data, and add a line to ``SECTIONS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from torchduet.reports.findings import duet, gpu
+from torchduet.reports.findings.advice import Answer
+from torchduet.reports.findings.loaders import Choice
+from torchduet.reports.findings.noise import noise
+from torchduet.reports.findings.trust import trust
+from torchduet.reports.findings.unmeasured import gaps
+from torchduet.reports.html import sections
+from torchduet.reports.html.figures import forests, loader_panels, scalings
+from torchduet.reports.html.heatmap import heatmap
+from torchduet.reports.profile.section import section as profiles
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import Frames
+
+FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What sections are made from: the run, and what several of them need of it."""
+
+    run: Run
+    tables: Frames
+    answers: Sequence[Answer]
+    choices: Sequence[Choice]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+        id: its anchor.
+        title: what the navigation calls it, or a function of its data; empty: it is not listed there.
+        name: what templates call its data. The header and other sections see it, too; None where it is left out.
+        data: gathers what it shows; None leaves it out of this page.
+        template: shows it.
+    """
+
+    id: str
+    title: str | Callable[[Any], str]
+    name: str
+    data: Callable[[Sources], Any]
+
+    @property
+    def template(self) -> str:
+        """A file among the templates, named for the section."""
+        return f"{self.id}.html.j2"
+
+    def heading(self, data: Any) -> str:
+        """What the navigation calls it."""
+        return self.title if isinstance(self.title, str) else self.title(data)
+
+
+def _answers(sources: Sources) -> list[dict[str, Any]] | None:
+    """Each answer with its charts; a duet, which has none, is an answer itself."""
+    if not sources.answers and "against" in sources.run.about:
+        return None
+    return [{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in sources.answers]
+
+
+def _filter_link(answer: Answer) -> str:
+    """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
+    if answer.knob in FILTERS and answer.value:
+        return urlencode({answer.knob: answer.value})
+    return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
+
+
+def _loaders(sources: Sources) -> dict[str, Any] | None:
+    choices = sources.choices
+    return {"choices": choices, "charts": loader_panels(choices)} if choices else None
+
+
+SECTIONS = (
+    Section("duet", "B against A", "duet", lambda of: duet.section(of.run)),
+    Section("answers", "Answers", "answers", _answers),
+    Section("claims", "Claims, judged here", "claims", lambda of: sections.claims(of.run)),
+    Section("paths", "Step by step", "paths", lambda of: sections.paths(of.run) or None),
+    Section("loaders", "DataLoader workers", "loaders", _loaders),
+    Section("gpu", lambda found: str(found.title), "gpu", lambda of: gpu.section(of.run)),
+    Section("roofline", "Roofline", "roofline", lambda of: sections.ceilings(of.run)),
+    Section("heatmap", "Every knob at a glance", "heatmap", lambda of: heatmap(of.run) or None),
+    Section("profiles", "Where the time goes", "profiling", lambda of: profiles(of.run) or None),
+    Section("cases", "Cases", "suites", lambda of: sections.suites(of.run, of.tables) or None),
+    Section("scaling", "Scaling", "scalings", lambda of: scalings(of.tables.cases) or None),
+    Section("noise", "Noise", "noise", lambda of: noise(of.run)),
+    Section("trust", "Trust", "trust", lambda of: trust(of.run)),
+    Section("gaps", "Not measured", "gaps", lambda of: gaps(of.run)),
+    Section("details", "", "details", lambda of: sections.details(of.run) or None),
+    Section("environment", "Environment", "parts", lambda of: sections.parts(of.run)),
+    Section("reading", "How to read this", "reading", lambda _: True),
+)

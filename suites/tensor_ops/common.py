@@ -1,0 +1,34 @@
+"""What the parts of the suite share: its name, sizes, inputs and costs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Axis, Cost
+
+FLOAT = 4  # bytes of a float32
+EAGER = ("eager",)
+EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one operation leaves a compiler nothing to fuse
+SQUARES = Axis(quick=[1000], default=[4000], full=[10_000])
+LARGER_LATER = Axis(quick=[1000], full=[4000, 10_000])
+LARGE = Axis(default=[1000], full=[10_000])
+
+
+def matrix(device: torch.device, n: int) -> tuple[Tensor]:
+    return (torch.randn(n, n, device=device),)
+
+
+def two_matrices(device: torch.device, n: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(n, n, device=device), torch.randn(n, n, device=device)
+
+
+def moved(elements: float, operations: float = 0) -> Cost:
+    """Cost of moving ``elements`` float32 values, with as many operations as given."""
+    return Cost(flops=operations or None, bytes=float(FLOAT * elements))
+
+
+def part() -> Suite:
+    """Workloads of one theme; the package puts the themes together."""
+    return Suite("tensor_ops", "Creating, combining, reducing, indexing and copying tensors")
