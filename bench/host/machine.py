@@ -1,4 +1,4 @@
-"""What the machine has: facts for the record, and which variants it cannot run and why."""
+"""What the machine has, and in words what it has not: facts for the record, and for what can run on it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchduet.bench.cases.case import Case
-from torchduet.suites.workload import COMPILED, cores
+from torchduet.suites.workload import cores
 
-TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
 NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
-FP16_NEEDS = "fp16 with a scaled loss needs a CUDA GPU"
-GRAPH_NEEDS = "CUDA graphs need a CUDA GPU"
-CUDA_GRAPHS = ("reduce-overhead", "graph")  # modes
-BF16_NEEDS = "bf16 needs a CUDA GPU of compute capability 8.0 or newer"
 
 
 @dataclass(frozen=True)
@@ -52,47 +46,36 @@ class Machine:
     memory_bytes: int | None
     governor: str | None
 
-    def unavailable(self, case: Case) -> tuple[str, str] | None:
-        """The knob whose setting this machine cannot run, and why; None if it can run ``case``."""
-        kind, _, index = case.device.partition(":")
-        gpu: Gpu | None = None
-        if kind == "cuda":
-            if self.no_cuda:
-                return "device", self.no_cuda
-            if int(index or 0) >= len(self.gpus):
-                return (
-                    "device",
-                    f"{case.device} does not exist: this machine has {len(self.gpus)} CUDA GPU(s)",
-                )
-            gpu = self.gpus[int(index or 0)]
-        found = "" if gpu is None else f"; this one has {gpu.capability[0]}.{gpu.capability[1]}"
-        if case.precision == "tf32" and (gpu is None or gpu.capability < (8, 0)):
-            return "precision", TF32_NEEDS + found
-        if case.precision == "fp16" and gpu is None:
-            return "precision", FP16_NEEDS
-        if case.precision == "bf16" and gpu is not None and gpu.capability < (8, 0):
-            return "precision", BF16_NEEDS + found
-        if case.mode in CUDA_GRAPHS and gpu is None:
-            return "mode", GRAPH_NEEDS
-        if case.mode in COMPILED:
-            if gpu is None and self.no_cpu_compiler:
-                return "mode", self.no_cpu_compiler
-            if gpu is not None and not gpu.triton:
-                return "mode", NO_TRITON
-        return None
-
-    def missing(self) -> list[tuple[str, str]]:
-        """(variant, reason) for what no case of this machine can use."""
-        lacking = []
+    def no_device(self, device: str) -> str:
+        """Why there is no such device as ``cuda`` or ``cuda:1``, "" where there is."""
+        kind, _, index = device.partition(":")
+        if kind == "cpu":
+            return ""
         if self.no_cuda:
-            lacking.append(("cuda", self.no_cuda))
-        if not any(gpu.capability >= (8, 0) for gpu in self.gpus):
-            lacking.append(("tf32", TF32_NEEDS))
-        elif not any(gpu.triton for gpu in self.gpus):
-            lacking.append(("compile on cuda", NO_TRITON))
-        if self.no_cpu_compiler:
-            lacking.append(("compile", self.no_cpu_compiler))
-        return lacking
+            return self.no_cuda
+        if int(index or 0) >= len(self.gpus):
+            return f"{device} does not exist: this machine has {len(self.gpus)} CUDA GPU(s)"
+        return ""
+
+    def no_compiler(self, device: str) -> str:
+        """Why torch.compile cannot work on a device that is there, "" where it can."""
+        gpu = self._gpu(device)
+        if gpu is None:
+            return self.no_cpu_compiler
+        return "" if gpu.triton else NO_TRITON
+
+    def capability(self, device: str) -> tuple[int, int] | None:
+        """A GPU's compute capability; None for the CPU."""
+        gpu = self._gpu(device)
+        return gpu.capability if gpu else None
+
+    def every(self, kind: str) -> list[str]:
+        """The devices of a kind."""
+        return [kind] if kind == "cpu" else [f"{kind}:{index}" for index in range(len(self.gpus))]
+
+    def _gpu(self, device: str) -> Gpu | None:
+        kind, _, index = device.partition(":")
+        return None if kind == "cpu" else self.gpus[int(index or 0)]
 
     def devices(self) -> list[str]:
         """Devices to use when none is asked for."""

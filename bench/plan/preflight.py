@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.cases.knobs import check_declared
 from torchduet.bench.host.machine import busy_cores
 from torchduet.bench.plan.options import OptionError
 from torchduet.suites.registry import load
@@ -19,7 +20,7 @@ def check_suites(sources: Sequence[str]) -> None:
     """Load every source.
 
     Raises:
-        SuiteError: one that cannot be used, or two whose suites have the same name.
+        SuiteError: one that cannot be used, whose workload declares an unknown knob, or two whose suites have the same name.
     """
     found: dict[str, str] = {}
     for source in sources:
@@ -29,6 +30,8 @@ def check_suites(sources: Sequence[str]) -> None:
                 raise SuiteError(
                     f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
                 )
+            for workload in suite.workloads.values():
+                check_declared(workload)
 
 
 def check_data(source: str | None) -> str | None:

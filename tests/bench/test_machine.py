@@ -6,6 +6,7 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.machine import Gpu, Machine, busy_cores, probe
+from torchduet.bench.plan.availability import missing, unavailable
 from torchduet.bench.plugin.closing_table import factor
 from torchduet.bench.plugin.progress import ProgressLine, duration
 
@@ -53,18 +54,18 @@ def with_gpus(*gpus: Gpu) -> Machine:
     ],
 )
 def test_obstacles(machine: Machine, changes: dict[str, str], obstacle: tuple[str, str] | None) -> None:
-    found = machine.unavailable(replace(CASE, **changes))  # type: ignore[arg-type]
+    found = unavailable(machine, replace(CASE, **changes))  # type: ignore[arg-type]
     if obstacle is None:
         assert found is None
     else:
         assert found is not None
-        assert found[0] == obstacle[0]
-        assert obstacle[1] in found[1]
+        assert found.knob == obstacle[0]
+        assert obstacle[1] in found.why
 
 
 def test_what_no_case_can_use_is_said() -> None:
-    assert [variant for variant, _ in CPU_ONLY.missing()] == ["cuda", "tf32"]
-    assert with_gpus(HOPPER).missing() == []
+    assert [variant for variant, _ in missing(CPU_ONLY)] == ["cuda", "tf32"]
+    assert missing(with_gpus(HOPPER)) == []
     assert with_gpus(HOPPER).devices() == ["cpu", "cuda"]
 
 
