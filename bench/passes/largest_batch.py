@@ -14,6 +14,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.record.schema import HeadroomRecord
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.placements import tensors_in
+from torchduet.bench.timing.conversions import convert
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import Workload
 
@@ -71,7 +72,9 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
         try:
-            prepared = prepare(workload, case, tuple(workload.inputs(device, **{**size, AXIS: number})))
+            inputs = tuple(workload.inputs(device, **{**size, AXIS: number}))
+            convert(inputs, case)
+            prepared = prepare(workload, case, inputs)
             with matmul_precision(case.precision):
                 for _ in range(2):  # an optimiser makes its state in the first
                     prepared.call(*prepared.args)
