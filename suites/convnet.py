@@ -232,7 +232,7 @@ suite.compare(
     observe=whole_state,
     tolerance=RESNET_TOLERANCE,
     cost=resnet_cost,
-    call_seconds=lambda network, batch: resnet_cost(network, batch).flops / RESNET_FLOPS,
+    call_seconds=lambda network, batch: (resnet_cost(network, batch).flops or 0.0) / RESNET_FLOPS,
 )
 
 

@@ -79,11 +79,7 @@ class Case:
     @property
     def variant(self) -> tuple[str, ...]:
         """The settings that set it apart from its family."""
-        words = (
-            knob.word(self._text(knob.name))
-            for knob in KNOBS
-            if not (knob.name == IMPLEMENTATION and self.sole)
-        )
+        words = (knob.word(self._text(knob.name)) for knob in KNOBS if not (knob.name == IMPLEMENTATION and self.sole))
         twin = (f"twin{self.twin}",) if self.twin else ()
         slowed = (f"slowed{self.slowdown:g}",) if self.slowdown != 1 else ()
         return (*filter(None, words), *twin, *slowed)

@@ -69,7 +69,7 @@ class Rule:
     declared: Callable[[Workload, str], Axis | None] = lambda workload, name: workload.knobs.get(name)
     chosen: Callable[[Axis, str, Sequence[str | int] | None], Sequence[str | int]] | None = None
     reference: Callable[[Workload, Sequence[str]], Setting] | None = None
-    limit: Callable[[Implementation, str], bool] = lambda implementation, setting: True
+    limit: Callable[[Implementation, str], bool] = lambda *_: True
     needs: Mapping[str, Need] = field(default_factory=dict)
     declare: str = ""
 
@@ -260,6 +260,4 @@ def variants(workload: Workload, tier: str, asked: Asked) -> Iterator[dict[str, 
 
 def reference_settings(workload: Workload, devices: Sequence[str]) -> dict[str, Setting]:
     """The settings of a family's reference: first implementation, the CPU if it runs there, eager, fp32 and so on."""
-    return {
-        knob.name: own(workload, devices) if (own := rule_of(knob).reference) else knob.reference for knob in KNOBS
-    }
+    return {knob.name: own(workload, devices) if (own := rule_of(knob).reference) else knob.reference for knob in KNOBS}

@@ -13,8 +13,8 @@ import torch
 from torchduet.bench.cases.case import Case
 from torchduet.bench.record.schema import HeadroomRecord
 from torchduet.bench.timing.callables import prepare
-from torchduet.bench.timing.placements import tensors_in
 from torchduet.bench.timing.conversions import convert
+from torchduet.bench.timing.placements import tensors_in
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import Workload
 

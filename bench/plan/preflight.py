@@ -20,7 +20,7 @@ def check_suites(sources: Sequence[str]) -> None:
     """Load every source.
 
     Raises:
-        SuiteError: one that cannot be used, whose workload declares an unknown knob, or two whose suites have the same name.
+        SuiteError: one that cannot be used or declares an unknown knob, or two whose suites have the same name.
     """
     found: dict[str, str] = {}
     for source in sources:

@@ -54,8 +54,6 @@ class Selection:
         """Case → its family's reference, of those that can run here or were asked for by name."""
         return {
             case: reference
-            for case, reference in cases_of(
-                source, suite, tier=tier, devices=self.devices(), asked=self.options.asked
-            )
+            for case, reference in cases_of(source, suite, tier=tier, devices=self.devices(), asked=self.options.asked)
             if (obstacle := unavailable(self.machine, case)) is None or obstacle.knob in self.options.asked
         }

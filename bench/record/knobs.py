@@ -1,7 +1,7 @@
 """The knobs by which the cases of a workload differ: how each stands in a file, and what it is called.
 
-A new knob is an entry of ``KNOBS``; what it does to a call is applied in :mod:`torchduet.bench.timing.conversions`. What
-the measuring side has to know of a knob beyond its entry (how many workers there are, which settings need a GPU) is in
+A new knob is an entry of ``KNOBS``; what it does to a call is in :mod:`torchduet.bench.timing.conversions`. What the
+measuring side has to know of a knob beyond its entry (how many workers there are, which settings need a GPU) is in
 :mod:`torchduet.bench.cases.knobs`. Imports nothing but the standard library: ``reports`` reads this, too.
 """
 

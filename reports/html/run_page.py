@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
+from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.bench.record.schema import QUIET
 from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
 from torchduet.reports.findings import duet, gpu, loaders
@@ -26,10 +27,10 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables import roofline
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import TOGETHER
+from torchduet.reports.text.settings import SET, TOGETHER
 
 FEW_CASES = 20  # so many are listed without unfolding
-FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
+FILTERS = ("suite", *SET, "verdict")
 PARTS = {
     "startup": "Starting up",
     "compiling": "Compiling (first calls)",
@@ -79,6 +80,7 @@ def render(run: Run) -> str:
             details=sections.details(run),
             downloads=downloads(run, tables),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
+            filters=FILTERS,
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),
             parts=_parts(run),
@@ -120,7 +122,7 @@ def _filter_link(answer: Answer) -> str:
     """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
     if answer.knob in FILTERS and answer.value:
         return urlencode({answer.knob: answer.value})
-    return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
+    return urlencode({"q": answer.value}) if answer.knob == IMPLEMENTATION and answer.value else ""
 
 
 def _choices(cases: pd.DataFrame, name: str) -> list[str]:

@@ -62,7 +62,10 @@ def test_worker_counts_know_the_machine(monkeypatch) -> None:  # type: ignore[no
     assert worker_counts(workload, "quick") == [0]
     assert worker_counts(workload, "default") == [0, 4]
     assert worker_counts(workload, "full") == [0, 4, 8]
-    cases = [case for case, _ in cases_of("s", suite, tier="full", devices=["cpu"], asked={"mode": ["eager"], "workers": [1]})]
+    cases = [
+        case
+        for case, _ in cases_of("s", suite, tier="full", devices=["cpu"], asked={"mode": ["eager"], "workers": [1]})
+    ]
     assert [case.workers for case in cases] == [1]
     assert cases[0].id == "s.load cpu eager fp32 workers1"
     _, reference = next(cases_of("s", suite, tier="full", devices=["cpu"], asked={"mode": ["eager"], "workers": [1]}))
