@@ -25,7 +25,7 @@ def lay_out(inputs: Sequence[Any], memory_format: str) -> None:
     if not found:
         raise SuiteError("none of its inputs has four dimensions: leave memory_format out of its knobs=")
     for tensor in found:
-        tensor.data = tensor.data.contiguous(memory_format=MEMORY_FORMATS[memory_format])
+        tensor.data = tensor.data.to(memory_format=MEMORY_FORMATS[memory_format])
 
 
 CONVERSIONS: Mapping[str, Callable[[Sequence[Any], str], None]] = {"memory_format": lay_out}
