@@ -63,15 +63,15 @@ def missing(machine: Machine) -> list[tuple[str, str]]:
 
 def _missing(machine: Machine, setting: str, need: Need, kinds: Sequence[str]) -> Iterator[tuple[str, str]]:
     """A setting, once where no device has it, else with each kind of device that should and has not."""
-    reasons = {kind: lacking_everywhere(machine, kind, need) for kind in kinds}
+    reasons = {kind: _lacking_everywhere(machine, kind, need) for kind in kinds}
     sensible = [kind for kind in kinds if need.kinds is None or kind in need.kinds]
     if all(reasons.values()):
-        yield setting, need.words or next(iter(reasons.values()))
+        yield setting, next((reasons[kind] for kind in sensible), need.words)
     else:
-        yield from ((f"{setting} on {kind}", need.words or reasons[kind]) for kind in sensible if reasons[kind])
+        yield from ((f"{setting} on {kind}", reasons[kind]) for kind in sensible if reasons[kind])
 
 
-def lacking_everywhere(machine: Machine, kind: str, need: Need) -> str:
+def _lacking_everywhere(machine: Machine, kind: str, need: Need) -> str:
     """What every device of a kind lacks; empty if one has all that is needed."""
     reasons = [lacking(machine, device, need) for device in machine.every(kind)]
     return reasons[0] if all(reasons) else ""
