@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.knobs import OPTIONS, hint_of
 from torchduet.bench.duet import against
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import Passing, words
@@ -22,6 +23,7 @@ from torchduet.bench.host.signals import Interruption
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import closing_table, output, pytest_benchmark_adapter, terminal
+from torchduet.bench.record.knobs import KNOBS, NAMES
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.run.profile_selection import profiling_of
 from torchduet.bench.run.records import Skip
@@ -35,7 +37,7 @@ SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
 NO_KEYWORDS: dict[str, Any] = {}
-PARAMS = ("suite", "workload", "size", "implementation", "device", "mode", "precision", "workers")
+PARAMS = ("suite", "workload", "size", *NAMES)
 
 
 class NotMeasuredError(Exception):
@@ -84,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(conductor.close)
     conductor.job_control.listen()
     config.add_cleanup(conductor.job_control.restore)
-    everything = options.suites is None and options.modes is None and not config.option.keyword
+    everything = options.suites is None and "mode" not in options.asked and not config.option.keyword
     if everything and not selecting_only:
         conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
     details: dict[str, Any] = {
@@ -99,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     machine = _machine(conductor)
     try:
-        preflight.check_devices(options.devices or (), machine, selecting_only=selecting_only)
+        preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     if both is None:
@@ -177,6 +179,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             marks = [pytest.mark.claims] if claim_selection.decides(case) else []
             name = f"{suite.name}-{case.pytest_id}" if several else case.pytest_id
             values.append(pytest.param(*params, id=name, marks=marks))
+    metafunc.fixturenames.extend(PARAMS)  # which no function has to list
     metafunc.parametrize(PARAMS, values)
 
 
@@ -201,14 +204,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if empty:
         config.hook.pytest_deselected(items=empty)
     session = config.stash[SESSION]
-    for option, values, detail in (
-        ("--mode", session.options.modes, "modes"),
-        ("--precision", session.options.precisions, "precisions"),
-    ):
-        here = {getattr(item.stash[CASE], detail.removesuffix("s")) for item in items if CASE in item.stash}
-        for value in values or ():
-            if value not in here:
-                session.hints.append(f"{option} {value}: no workload here has it; a workload lists its {detail}=")
+    for knob in (one for one in OPTIONS if hint_of(one)):
+        here = {item.stash[CASE].setting(knob.name) for item in items if CASE in item.stash}
+        for setting in session.options.asked.get(knob.name, ()):
+            if setting not in here:
+                session.hints.append(
+                    f"{knob.flag} {setting}: no workload here has it; a workload lists its {hint_of(knob)}"
+                )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -239,18 +241,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def measured(
-    request: pytest.FixtureRequest,
-    benchmark: Any,
-    suite: str,
-    workload: str,
-    size: str,
-    implementation: str,
-    device: str,
-    mode: str,
-    precision: str,
-    workers: str,
-) -> Callable[[], None]:
+def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
     """Measure this case, with its family if that has not been done, and hand over its samples."""
     item, config = request.node, request.config
     session = config.stash[SESSION]
@@ -280,9 +271,12 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     output_json[KEY] = session.run_record()
     pytest_benchmark_adapter.as_lists(output_json["benchmarks"])
     records = {record["case"]["id"]: record for record in session.records()}
+    unsaid = {knob.name: knob.absent for knob in KNOBS if not knob.own_key}
     for one in output_json["benchmarks"]:
         if isinstance(name := one["extra_info"].get(KEY), str):
             one["extra_info"][KEY] = records[name]
+            given = one["params"]
+            one["params"] = {name: given[name] for name in given if name not in unsaid or given[name] != unsaid[name]}
 
 
 @pytest.hookimpl(trylast=True)

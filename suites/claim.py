@@ -15,7 +15,6 @@ Setting = str | int
 
 ANY = "any"  # whatever the setting is, as long as both sides share it
 CORES, TWICE_CORES = "cores", "2x cores"  # numbers of workers that depend on the machine
-PLAIN: Mapping[str, Setting] = {"mode": "eager", "precision": "fp32"}  # unless a comparison says otherwise
 
 EXPECTATIONS = ("faster", "slower", "not slower", "less", "more")
 TIME, MEMORY = "time", "peak_bytes"
@@ -23,16 +22,18 @@ TIME, MEMORY = "time", "peak_bytes"
 
 @dataclass(frozen=True)
 class Variant:
-    """A case as it is called: what a comparison is matched against."""
+    """A case as it is called: what a comparison is matched against.
+
+    Attributes:
+        settings: knob → setting; None for a knob that the workload does not have.
+        plain: knob → the setting that is meant unless a comparison says otherwise.
+    """
 
     suite: str
     workload: str
     size: Mapping[str, Setting]
-    implementation: str
-    device: str
-    mode: str
-    precision: str
-    workers: int | None = None
+    settings: Mapping[str, Setting | None]
+    plain: Mapping[str, Setting]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Comparison:
 
     Attributes:
         case, baseline: knob → setting of either side. Knobs named by neither are the same on both
-            sides: eager, fp32, and any device, implementation and number of workers.
+            sides: plain (eager, fp32 and so on), and any device, implementation and number of workers.
         size: axis → value, for as many axes as the claim states; such cases are of the claim's own
             size, whatever the tier.
     """
@@ -59,8 +60,8 @@ class Comparison:
         if any(variant.size.get(axis) != value for axis, value in self.size.items()):
             return ""
         for name, settings in (("case", self.case), ("baseline", self.baseline)):
-            wanted = {**PLAIN, **settings}
-            if all(_is(getattr(variant, knob), value, cores) for knob, value in wanted.items()):
+            wanted = {**variant.plain, **settings}
+            if all(_is(variant.settings.get(knob), value, cores) for knob, value in wanted.items()):
                 return name
         return ""
 
@@ -75,9 +76,7 @@ class Comparison:
             knob for knob in {*self.case, *self.baseline} if self.case.get(knob, ANY) != self.baseline.get(knob, ANY)
         }
         return dict(case.size) == dict(baseline.size) and all(
-            getattr(case, knob) == getattr(baseline, knob)
-            for knob in ("implementation", "device", "mode", "precision", "workers")
-            if knob not in compared
+            setting == baseline.settings.get(knob) for knob, setting in case.settings.items() if knob not in compared
         )
 
 

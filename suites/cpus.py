@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+CONTROLLER = "cpu"  # what control groups call the one that limits CPU time
 MAX_TWICE_CORES = 32  # processes that "2x cores" stands for on a large machine
 
 
@@ -58,7 +59,7 @@ def _groups(root: Path) -> Iterator[Path]:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         version = 2 if number == "0" and not controllers else 1
-        if version == 1 and "cpu" not in controllers.split(","):
+        if version == 1 and CONTROLLER not in controllers.split(","):
             continue
         mounted, mount = _mount(root, version)
         group = Path("/" + path.lstrip("/"))
@@ -73,7 +74,7 @@ def _mount(root: Path, version: int) -> tuple[Path, Path]:
     for line in _text(root / "proc/self/mountinfo").splitlines():
         mount, _, system = line.partition(" - ")
         fields, (kind, *rest) = mount.split(), system.split() or [""]
-        wanted = kind == "cgroup2" if version == 2 else kind == "cgroup" and "cpu" in rest[-1].split(",")
+        wanted = kind == "cgroup2" if version == 2 else kind == "cgroup" and CONTROLLER in rest[-1].split(",")
         if wanted and len(fields) > 4:
             return Path(_unescaped(fields[3])), root / _unescaped(fields[4]).lstrip("/")
     return Path("/"), root / ("sys/fs/cgroup" if version == 2 else "sys/fs/cgroup/cpu")

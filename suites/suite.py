@@ -31,6 +31,7 @@ class Details(TypedDict, total=False):
     precisions: Axis | Sequence[Value]  # default: fp32
     devices: Sequence[str]  # default: cpu and accelerator, which is every other kind
     workers: Axis | Sequence[Value] | None  # default: no such knob
+    knobs: Mapping[str, Axis | Sequence[Value]]  # default: no others
     cost: Callable[..., Cost] | None
     deterministic: bool
     observe: Callable[[Sequence[Any], Any], Any] | None
@@ -163,6 +164,7 @@ class Suite:
             precisions=as_axis(details.get("precisions", ("fp32",))),
             devices=tuple(details.get("devices", DEVICES)),
             workers=None if (workers := details.get("workers")) is None else as_axis(workers),
+            knobs={name: as_axis(settings) for name, settings in details.get("knobs", {}).items()},
             cost=details.get("cost"),
             deterministic=details.get("deterministic", True),
             observe=details.get("observe"),

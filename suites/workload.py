@@ -154,6 +154,7 @@ class Workload:
         devices: where it can run: kinds of devices, or ``"accelerator"`` for all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None where
             there is no such knob.
+        knobs: any other knob by its name → the settings that make sense, with the tier of each.
         cost: ``cost(**size)`` of one call, or None where it is unknown.
         deterministic: False for random results: then only shapes, dtypes and finiteness are checked.
         observe: ``observe(inputs, result)`` returns the tensors to check, when the result alone does
@@ -174,6 +175,7 @@ class Workload:
     precisions: Axis
     devices: tuple[str, ...] = DEVICES
     workers: Axis | None = None
+    knobs: Mapping[str, Axis] = field(default_factory=dict)
     cost: Callable[..., Cost] | None = None
     deterministic: bool = True
     observe: Callable[[Sequence[Any], Any], Any] | None = None

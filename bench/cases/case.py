@@ -5,19 +5,16 @@ A value here never learns its results. No torch: the pytest side builds thousand
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from torchduet.bench.record.devices import on_host
+from torchduet.bench.cases.knobs import Asked, Setting, check_declared, reference_settings, variants
+from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS
 from torchduet.bench.record.schema import CaseRecord
-from torchduet.suites.cpus import twice
-from torchduet.suites.devices import runs_on
 from torchduet.suites.registry import load
 from torchduet.suites.suite import Suite
-from torchduet.suites.workload import IMPLIED, Implementation, Value, Workload, cores
-
-KNOBS = ("implementation", "device", "mode", "precision", "workers")
+from torchduet.suites.workload import Value, Workload
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,8 @@ class Case:
     that the workload has one implementation, which ids then leave out. ``workers`` is the number of
     DataLoader workers, None for a workload without that knob. ``twin`` numbers
     copies of a case, timed against it to measure the false-alarm rate, and ``slowdown`` is the factor by
-    which a copy takes longer, to measure what is found.
+    which a copy takes longer, to measure what is found. ``turned`` are the settings of the knobs that have
+    no field here, as far as they are not the reference's.
     """
 
     source: str
@@ -44,6 +42,23 @@ class Case:
     workers: int | None = None
     twin: int = 0
     slowdown: float = 1.0
+    turned: tuple[tuple[str, str], ...] = ()
+
+    def setting(self, knob: str) -> Setting:
+        """The setting of a knob, by its name; None where the workload does not have it."""
+        if knob in _FIELDS:
+            setting: Setting = getattr(self, knob)
+            return setting
+        return dict(self.turned).get(knob, BY_NAME[knob].reference)
+
+    def with_settings(self, settings: Mapping[str, Setting]) -> Case:
+        """The same case with these knobs set so, and the others as they are."""
+        own: dict[str, Any] = {name: setting for name, setting in settings.items() if name in _FIELDS}
+        others = dict(self.turned) | {name: str(settings[name]) for name in settings if name not in own}
+        turned = tuple(
+            (knob.name, others[knob.name]) for knob in KNOBS if others.get(knob.name, knob.absent) != knob.absent
+        )
+        return replace(self, **own, turned=turned)
 
     @property
     def original(self) -> Case:
@@ -64,11 +79,14 @@ class Case:
     @property
     def variant(self) -> tuple[str, ...]:
         """The settings that set it apart from its family."""
-        own = () if self.sole else (self.implementation,)
-        workers = () if self.workers is None else (f"workers{self.workers}",)
+        words = (knob.word(self._text(knob.name)) for knob in KNOBS if not (knob.name == IMPLEMENTATION and self.sole))
         twin = (f"twin{self.twin}",) if self.twin else ()
         slowed = (f"slowed{self.slowdown:g}",) if self.slowdown != 1 else ()
-        return (*own, self.device, self.mode, self.precision, *workers, *twin, *slowed)
+        return (*filter(None, words), *twin, *slowed)
+
+    def _text(self, knob: str) -> str:
+        setting = self.setting(knob)
+        return "" if setting is None else str(setting)
 
     @property
     def id(self) -> str:
@@ -86,11 +104,7 @@ class Case:
         return {
             "workload": self.workload,
             "size": self.size_label,
-            "implementation": self.implementation,
-            "device": self.device,
-            "mode": self.mode,
-            "precision": self.precision,
-            "workers": "" if self.workers is None else str(self.workers),
+            **{knob.name: self._text(knob.name) for knob in KNOBS},
         }
 
     def record(self, *, reference: bool) -> CaseRecord:
@@ -111,7 +125,12 @@ class Case:
         )
         if self.workers is not None:
             made["workers"] = self.workers
+        if self.turned:
+            made["settings"] = dict(self.turned)
         return made
+
+
+_FIELDS = frozenset(field.name for field in fields(Case)) & BY_NAME.keys()
 
 
 @dataclass(frozen=True)
@@ -148,33 +167,11 @@ class Family:
             return
         yield "reference", self.reference
         for knob in KNOBS:
-            baseline = getattr(self.reference, knob)
-            if getattr(case, knob) != baseline:
-                other = replace(case, **{knob: baseline})
+            baseline = self.reference.setting(knob.name)
+            if case.setting(knob.name) != baseline:
+                other = case.with_settings({knob.name: baseline})
                 if other in self.cases:
-                    yield knob, other
-
-
-def reference_of(workload: Workload, case: Case, devices: Sequence[str]) -> Case:
-    """The family's reference: the first implementation, on the CPU if it runs there, eager, fp32."""
-    usable = [device for device in devices if runs_on(workload.devices, device)] or [case.device]
-    device = next(filter(on_host, usable), usable[0])
-    return replace(
-        case.original,
-        implementation=next(iter(workload.implementations)),
-        device=device,
-        mode="eager",
-        precision="fp32",
-        workers=None if workload.workers is None else min(worker_counts(workload, "full")),
-    )
-
-
-def worker_counts(workload: Workload, tier: str) -> list[int]:
-    """The workload's numbers of DataLoader workers on this machine at a tier, ascending."""
-    if workload.workers is None:
-        return []
-    here = {"cores": cores(), "2x cores": twice(cores())}
-    return sorted({count if isinstance(count, int) else here[count] for count in workload.workers.up_to(tier)})
+                    yield knob.name, other
 
 
 def cases_of(
@@ -183,63 +180,38 @@ def cases_of(
     *,
     tier: str,
     devices: Sequence[str],
-    modes: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
-    workers: Sequence[int] | None = None,
+    asked: Asked | None = None,
 ) -> Iterator[tuple[Case, Case]]:
     """Every case of a suite at a tier, each with its family's reference.
 
-    A mode or precision that was asked for by name is included at any tier, where the workload has
-    it at all; with None the tier decides. Any number of workers may be asked for.
+    Args:
+        asked: knob → the settings that were asked for by name: they are included at any tier, where the workload has
+            them at all; without any the tier decides. Any number of workers may be asked for.
+
+    Raises:
+        SuiteError: a workload declares a knob or a setting that there is not.
     """
-
-    def chosen(axis_values: Sequence[Value], by_tier: Sequence[Value], asked: Sequence[str] | None) -> list[str]:
-        if asked is None:
-            return [str(value) for value in by_tier]
-        return [value for value in asked if value in axis_values]
-
+    wanted = {**(asked or {}), "device": devices}
     for workload in suite.workloads.values():
-        sole = len(workload.implementations) == 1
-        every_mode = [*map(str, workload.modes.up_to("full"))]
-        if "compile" in every_mode:
-            every_mode += [mode for mode in IMPLIED if mode not in every_mode]
-        modes_here = chosen(every_mode, workload.modes.up_to(tier), modes)
-        precisions_here = chosen(workload.precisions.up_to("full"), workload.precisions.up_to(tier), precisions)
-        devices_here = [device for device in devices if runs_on(workload.devices, device)]
-        counts: Sequence[int | None] = [None]
-        if workload.workers is not None:
-            counts = workers or worker_counts(workload, tier)
-        for size in workload.sizes(tier):
-            for device, (name, one), precision, mode, count in itertools.product(
-                devices_here, workload.implementations.items(), precisions_here, modes_here, counts
-            ):
-                if not _has(one, device, mode, precision):
-                    continue
-                case = Case(
-                    source=source,
-                    suite=suite.name,
-                    workload=workload.name,
-                    about=workload.about,
-                    size=tuple(size.items()),
-                    implementation=name,
-                    sole=sole,
-                    device=device,
-                    mode=mode,
-                    precision=precision,
-                    workers=count,
-                )
-                yield case, reference_of(workload, case, devices)
-
-
-def _has(implementation: Implementation, device: str, mode: str, precision: str) -> bool:
-    """Whether an implementation has a variant that its workload has."""
-    if implementation.devices is not None and not runs_on(implementation.devices, device):
-        return False
-    limits = (
-        (implementation.modes, "compile" if mode in IMPLIED and mode not in (implementation.modes or ()) else mode),
-        (implementation.precisions, precision),
-    )
-    return all(limit is None or value in limit for limit, value in limits)
+        check_declared(workload)
+        unset = Case(
+            source=source,
+            suite=suite.name,
+            workload=workload.name,
+            about=workload.about,
+            size=(),
+            implementation="",
+            sole=len(workload.implementations) == 1,
+            device="",
+            mode="",
+            precision="",
+        )
+        chosen = list(variants(workload, tier, wanted))
+        for size in workload.sizes(tier) if chosen else ():
+            sized = replace(unset, size=tuple(size.items()))
+            reference = sized.with_settings(reference_settings(workload, devices))
+            for settings in chosen:
+                yield sized.with_settings(settings), reference
 
 
 def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:

@@ -77,7 +77,7 @@ def adapted(options: Options, budget: str | None) -> Options:
             raise OptionError(f"{option} is not for comparing two sides: leave it out, or --against")
     return replace(
         options,
-        modes=options.modes or MODES,
+        asked={"mode": MODES, **options.asked},
         budget_seconds=BUDGET[options.tier] if budget is None else options.budget_seconds,
     )
 
@@ -95,7 +95,7 @@ def make_session(
     Raises:
         OptionError: one of them cannot be a side.
     """
-    compiler = any(mode in COMPILED for mode in options.modes or ())
+    compiler = any(mode in COMPILED for mode in options.asked.get("mode", ()))
     duet = Duet(both, compiler=compiler, data=options.data)
     config.add_cleanup(duet.close)
     session = DuetSession(options, conductor, machine, **details, duet=duet)

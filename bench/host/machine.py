@@ -1,4 +1,4 @@
-"""What the machine has: facts for the record, and which variants it cannot run and why."""
+"""What the machine has, and in words what it has not: facts for the record, and for what can run on it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchduet.bench.cases.case import Case
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
 from torchduet.suites.cpus import cpu_quota, usable_cpus
 from torchduet.suites.workload import COMPILED
 
 CUDA = "cuda"
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
-NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
 FP16_NEEDS = "fp16 with a scaled loss needs a CUDA GPU"
 GRAPH_NEEDS = "CUDA graphs need a CUDA GPU"
-CUDA_GRAPHS = ("reduce-overhead", "graph")  # modes
 BF16_NEEDS = "bf16 needs a CUDA GPU of compute capability 8.0 or newer"
+CUDA_GRAPHS = ("reduce-overhead", "graph")  # modes
+# Setting that every one of CUDA's GPUs has, or that no host's processor has → what it needs.
+ANY_GPU: dict[str, str] = {"fp16": FP16_NEEDS, **dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)}
+NOT_ON_HOSTS: dict[str, str] = {"tf32": TF32_NEEDS, **ANY_GPU}
+NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Machine:
     accelerators: tuple[Accelerator, ...] = ()
     no_accelerator: tuple[tuple[str, str], ...] = ()
     hip: str | None = None
+    cpu_quota: float | None = None
 
     def kinds(self) -> list[str]:
         """Every kind of device that could be measured, whether the machine has one or not."""
@@ -123,35 +126,15 @@ class Machine:
         if not on_host(device):
             one = self._of_kind(device_kind(device))[device_index(device)]
             return one.lacks() if isinstance(one, Gpu) else dict(one.lacks)
-        lacking = {"tf32": TF32_NEEDS, "fp16": FP16_NEEDS}
-        if self.no_cpu_compiler:
-            lacking |= dict.fromkeys(COMPILED, self.no_cpu_compiler)
-        return lacking | dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)
+        return dict.fromkeys(COMPILED if self.no_cpu_compiler else (), self.no_cpu_compiler) | NOT_ON_HOSTS
 
-    cpu_quota: float | None = None
-
-    def unavailable(self, case: Case) -> tuple[str, str] | None:
-        """The knob whose setting this machine cannot run, and why; None if it can run ``case``."""
-        if why := self.absent(case.device):
-            return "device", why
-        lacks = self.lacks(case.device)
-        for knob, value in (("precision", case.precision), ("mode", case.mode)):
-            if value in lacks:
-                return knob, lacks[value]
-        return None
-
-    def missing(self) -> list[tuple[str, str]]:
-        """(variant, reason) for what no case of this machine can use."""
-        lacking = []
-        if self.no_cuda:
-            lacking.append((CUDA, self.no_cuda))
-        if not any(gpu.capability >= (8, 0) for gpu in self.gpus):
-            lacking.append(("tf32", TF32_NEEDS))
-        elif not any(gpu.triton for gpu in self.gpus):
-            lacking.append(("compile on cuda", NO_TRITON))
-        if self.no_cpu_compiler:
-            lacking.append(("compile", self.no_cpu_compiler))
-        return lacking
+    def every(self) -> list[str]:
+        """Each device that it has, by number."""
+        return [
+            HOST,
+            *(f"{CUDA}:{index}" for index in range(len(self.gpus))),
+            *(one.device for one in self.accelerators),
+        ]
 
     def devices(self) -> list[str]:
         """Devices to use when none is asked for: the first of each kind."""

@@ -11,6 +11,7 @@ from typing import Any
 from torchduet.bench.cases.case import Case
 from torchduet.bench.record.schema import HeadroomRecord
 from torchduet.bench.timing.callables import prepare
+from torchduet.bench.timing.conversions import convert
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.placements import tensors_in
 from torchduet.bench.timing.precision import matmul_precision
@@ -75,7 +76,9 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
         allocator.empty_cache()
         allocator.reset_peaks()
         try:
-            prepared = prepare(workload, case, tuple(workload.inputs(device, **{**size, AXIS: number})))
+            inputs = tuple(workload.inputs(device, **{**size, AXIS: number}))
+            convert(inputs, case)
+            prepared = prepare(workload, case, inputs)
             with matmul_precision(case.precision):
                 for _ in range(2):  # an optimiser makes its state in the first
                     prepared.call(*prepared.args)

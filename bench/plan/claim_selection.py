@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.record.knobs import NAMES, PLAIN
 from torchduet.suites.claim import Comparison, Variant
 from torchduet.suites.claims import CLAIMS, deciding
 from torchduet.suites.workload import cores
@@ -22,11 +23,8 @@ def variant(case: Case) -> Variant:
         suite=case.suite,
         workload=case.workload,
         size=dict(case.size),
-        implementation=case.implementation,
-        device=case.device,
-        mode=case.mode,
-        precision=case.precision,
-        workers=case.workers,
+        settings={name: case.setting(name) for name in NAMES},
+        plain=PLAIN,
     )
 
 

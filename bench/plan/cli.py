@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from torchduet.bench.cases import knobs
 from torchduet.bench.cases.copies import SLOWDOWNS
 from torchduet.bench.host import run_lock
 from torchduet.bench.plan.budget import TIER_BUDGET
 from torchduet.bench.plan.options import PROFILE_EXTRAS, Options, parse
 from torchduet.suites.registry import names
-from torchduet.suites.workload import MODES, PRECISIONS
 
 VALUES: tuple[tuple[str, str, str], ...] = (
     (
@@ -18,15 +18,7 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         "sizes and variants: quick (default), default (minutes) or full (the tutorials' largest sizes); "
         "each includes the one before",
     ),
-    (
-        "--device",
-        "LIST",
-        "cpu, cuda, cuda:1 …, or another kind of device that PyTorch has here, such as xpu or mps "
-        "(default: cpu, and the first of each other kind)",
-    ),
-    ("--mode", "LIST", f"{', '.join(MODES)} (default: the tier's)"),
-    ("--precision", "LIST", f"{', '.join(PRECISIONS)} (default: the tier's, as far as the machine has them)"),
-    ("--workers", "LIST", "numbers of DataLoader workers, e.g. 0,2,8 (default: the tier's)"),
+    *((knob.flag, "LIST", knobs.help_of(knob)) for knob in knobs.OPTIONS),
     (
         "--data",
         "SOURCE",

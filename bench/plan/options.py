@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchduet.bench.cases import knobs
 from torchduet.bench.cases.copies import SLOWDOWNS
+from torchduet.bench.cases.option_values import OptionError, parse_list
 from torchduet.bench.plan.budget import TIER_BUDGET
-from torchduet.bench.record.devices import HOST
-from torchduet.suites.workload import MODES, PRECISIONS, TIERS
+from torchduet.suites.workload import TIERS
 
+__all__ = ["PROFILE_EXTRAS", "OptionError", "Options", "parse", "parse_duration", "parse_profile"]
 PROFILE_EXTRAS = ("stacks", "flops")
 DEVICE = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-class OptionError(ValueError):
-    """An option's value that cannot be used; the message names the option and what it takes."""
-
-
 @dataclass(frozen=True)
 class Options:
-    """What is measured and for how long. ``None`` means: as the tier and the machine have it."""
+    """What is measured and for how long. ``None`` means: as the tier and the machine have it.
+
+    ``asked`` are the settings of knobs that were asked for by name; of any other knob, the tier's are meant.
+    """
 
     tier: str
-    devices: tuple[str, ...] | None
-    modes: tuple[str, ...] | None
-    precisions: tuple[str, ...] | None
-    workers: tuple[int, ...] | None
+    asked: Mapping[str, tuple[str | int, ...]]
     suites: tuple[str, ...] | None
     data: str | None
     threads: int | None
@@ -47,42 +45,6 @@ class Options:
     slowdowns: tuple[float, ...] = SLOWDOWNS
 
 
-def parse_list(option: str, text: str | None, known: Sequence[str]) -> tuple[str, ...] | None:
-    """``"eager,compile"`` → ``("eager", "compile")``; None stays None.
-
-    Raises:
-        OptionError: an empty list or an unknown value.
-    """
-    if text is None:
-        return None
-    values = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [value for value in values if value not in known]
-    if unknown or not values:
-        what = f"{', '.join(unknown)} is not known" if unknown else "the list is empty"
-        raise OptionError(f"{option} {text!r}: {what}; choose from {', '.join(known)}, separated by commas")
-    return values
-
-
-def parse_devices(text: str | None) -> tuple[str, ...] | None:
-    """``"cpu,cuda:1"`` → ``("cpu", "cuda:1")``.
-
-    Whether there are such devices is for the machine to say: see ``preflight``.
-
-    Raises:
-        OptionError: something other than a kind of device, or one with a number.
-    """
-    if text is None or text.strip() == "auto":
-        return None
-    values = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    wrong = [value for value in values if value != HOST and not DEVICE.fullmatch(value)]
-    if wrong or not values:
-        raise OptionError(
-            f"--device {text!r}: use cpu, cuda or cuda:N, or another kind that PyTorch has, such as xpu or mps, "
-            "separated by commas"
-        )
-    return values
-
-
 def parse_duration(option: str, text: str) -> float:
     """``"90s"``, ``"1.5m"``, ``"1h30m"`` or plain seconds → seconds.
 
@@ -96,20 +58,6 @@ def parse_duration(option: str, text: str) -> float:
     if seconds <= 0:
         raise OptionError(f"{option} {text!r}: must be longer than 0 s")
     return seconds
-
-
-def parse_workers(text: str | None) -> tuple[int, ...] | None:
-    """``"0,2,8"`` → ``(0, 2, 8)``.
-
-    Raises:
-        OptionError: anything but whole numbers from 0 to 999.
-    """
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(re.fullmatch(r"[0-9]{1,3}", part) for part in parts):
-        raise OptionError(f"--workers {text!r}: use whole numbers from 0 to 999, separated by commas, e.g. 0,2,8")
-    return tuple(sorted({int(part) for part in parts}))
 
 
 def parse_threads(text: str | None) -> int | None:
@@ -170,10 +118,6 @@ def parse_profile(text: str | None) -> str | None:
 def parse(
     *,
     tier: str,
-    device: str | None,
-    mode: str | None,
-    precision: str | None,
-    workers: str | None,
     suite: Sequence[str] | None,
     data: str | None,
     threads: str | None,
@@ -188,8 +132,9 @@ def parse(
     headroom: bool = False,
     aa: bool = False,
     slowdowns: str | None = None,
+    **asked: str | None,
 ) -> Options:
-    """All options together.
+    """All options together; ``asked`` are those of the knobs, by the knobs' names.
 
     Raises:
         OptionError: the first value that cannot be used.
@@ -207,10 +152,11 @@ def parse(
             raise OptionError(f"{name} concerns profiles: give --profile, too")
     return Options(
         tier=tier,
-        devices=parse_devices(device),
-        modes=parse_list("--mode", mode, MODES),
-        precisions=parse_list("--precision", precision, PRECISIONS),
-        workers=parse_workers(workers),
+        asked={
+            knob.name: settings
+            for knob in knobs.OPTIONS
+            if (settings := knobs.parse(knob, asked.get(knob.name))) is not None
+        },
         suites=tuple(dict.fromkeys(suite)) if suite else None,
         data=data,
         threads=parse_threads(threads),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.cases.knobs import check_declared
 from torchduet.bench.host.machine import Machine, busy_cores
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind
@@ -20,7 +21,7 @@ def check_suites(sources: Sequence[str]) -> None:
     """Load every source.
 
     Raises:
-        SuiteError: one that cannot be used, or two whose suites have the same name.
+        SuiteError: one that cannot be used or declares an unknown knob, or two whose suites have the same name.
     """
     found: dict[str, str] = {}
     for source in sources:
@@ -30,6 +31,8 @@ def check_suites(sources: Sequence[str]) -> None:
                 raise SuiteError(
                     f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
                 )
+            for workload in suite.workloads.values():
+                check_declared(workload)
 
 
 def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: bool) -> None:

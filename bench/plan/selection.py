@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torchduet.bench.cases.case import Case, Family, cases_of, group
 from torchduet.bench.host.machine import Machine
+from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.claim_selection import needed
 from torchduet.bench.plan.options import Options
 from torchduet.suites.registry import load
@@ -25,7 +26,7 @@ class Selection:
 
     def devices(self) -> Sequence[str]:
         """The devices to use."""
-        return self.options.devices or self.machine.devices()
+        return [str(device) for device in self.options.asked.get("device", ())] or self.machine.devices()
 
     def cases(self, source: str) -> list[tuple[Suite, Case]]:
         """Every case of a suite that the options select.
@@ -46,30 +47,13 @@ class Selection:
 
     def families(self, selected: Sequence[Case]) -> list[Family]:
         """Those of the cases that can run, by family, with what each is held against."""
-        runnable = [case for case in selected if self.machine.unavailable(case) is None]
+        runnable = [case for case in selected if unavailable(self.machine, case) is None]
         return group((case, self.references[case]) for case in runnable)
 
     def _of_tier(self, source: str, suite: Suite, tier: str) -> dict[Case, Case]:
         """Case → its family's reference, of those that can run here or were asked for by name."""
-        options = self.options
         return {
             case: reference
-            for case, reference in cases_of(
-                source,
-                suite,
-                tier=tier,
-                devices=self.devices(),
-                modes=options.modes,
-                precisions=options.precisions,
-                workers=options.workers,
-            )
-            if (obstacle := self.machine.unavailable(case)) is None or self._asked_for(obstacle[0])
+            for case, reference in cases_of(source, suite, tier=tier, devices=self.devices(), asked=self.options.asked)
+            if (obstacle := unavailable(self.machine, case)) is None or obstacle.knob in self.options.asked
         }
-
-    def _asked_for(self, knob: str) -> bool:
-        asked = {
-            "device": self.options.devices,
-            "mode": self.options.modes,
-            "precision": self.options.precisions,
-        }
-        return asked[knob] is not None

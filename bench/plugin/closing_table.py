@@ -6,18 +6,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from torchduet.bench.record.knobs import IMPLEMENTATION, NAMES
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
 from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import half_width
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
-KNOBS = ("device", "mode", "precision", "workers", "implementation", "reference")  # the order in which people ask
+# The order in which people ask: what a workload's author wrote several ways comes after what was set.
+ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, "reference")
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
     """(case id, speed-up) for each knob turned: knob by knob, the fastest first."""
     found = [(record["case"]["id"], speedup) for record in records for speedup in counted(record)]
-    return sorted(found, key=lambda row: (KNOBS.index(row[1]["knob"]), -row[1]["ratio"]))
+    return sorted(found, key=lambda row: (ORDER.index(row[1]["knob"]), -row[1]["ratio"]))
 
 
 def noise_of(run: NoiseRecord | None) -> list[str]:

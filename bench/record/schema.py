@@ -47,6 +47,7 @@ class CaseRecord(TypedDict):
     precision: str
     reference: bool  # the family's reference case
     workers: NotRequired[int]  # DataLoader workers, where that is a knob
+    settings: NotRequired[dict[str, str]]  # of the knobs without a key here, where they are not the reference's
 
 
 class TimingRecord(TypedDict):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
 
-from torchduet.bench.cases.case import KNOBS, Case, Family
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
+from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.schema import (
     SCHEMA,
     CeilingRecord,
@@ -54,8 +55,8 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
     """``result`` held against ``other``, from the blocks they were timed with in alternation."""
     estimate = speedup(other.blocks, result.blocks)
     value, baseline = (
-        (str(getattr(result.case, knob)), str(getattr(other.case, knob)))
-        if knob in KNOBS
+        (str(result.case.setting(knob)), str(other.case.setting(knob)))
+        if knob in BY_NAME
         else (" ".join(result.case.variant), " ".join(other.case.variant))
     )
     record = SpeedupRecord(

@@ -102,6 +102,7 @@ def identity(session: State) -> dict[str, dict[str, Any]]:
         "threads": session.threads,
         "claims_only": session.claims_only,
     }
+    options |= options.pop("asked")
     machine = session.machine.facts() | {"node": platform.node()}
     machine |= {name: uuid for name, uuid in session.machine.uuids().items() if name == numbered(name)}
     return {

@@ -6,7 +6,9 @@ from importlib import metadata
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from torchduet.bench.cases.knobs import OPTIONS
 from torchduet.bench.host.run_clock import words
+from torchduet.bench.plan.availability import missing
 from torchduet.bench.record.schema import SCHEMA, NotMeasured, RunRecord, SecondsRecord, Unavailable
 from torchduet.bench.run.records import Skip
 
@@ -17,12 +19,6 @@ if TYPE_CHECKING:
 def about(session: State) -> RunRecord:
     """What a session was asked for, and what it measured and left out so far."""
     options = session.options
-    listed = {
-        "device": options.devices,
-        "mode": options.modes,
-        "precision": options.precisions,
-        "workers": options.workers and [str(count) for count in options.workers],
-    }
     failed, skipped = [], []
     for case, outcome in session.outcomes.items():
         if isinstance(outcome, str):
@@ -40,7 +36,10 @@ def about(session: State) -> RunRecord:
             "suite": ",".join(options.suites) if options.suites else None,
             "data": session.data,
             "cache": "cold" if options.cold else None,
-            **{name: ",".join(values) if values else None for name, values in listed.items()},
+            **{
+                knob.name: ",".join(map(str, asked)) if (asked := options.asked.get(knob.name)) else None
+                for knob in OPTIONS
+            },
         },
         machine=session.machine.facts(),
         seconds=SecondsRecord(
@@ -53,7 +52,7 @@ def about(session: State) -> RunRecord:
         ),
         skipped=skipped,
         failed=failed,
-        unavailable=[Unavailable(variant=name, reason=why) for name, why in session.machine.missing()],
+        unavailable=[Unavailable(variant=name, reason=why) for name, why in missing(session.machine)],
         warnings=session.warnings,
         unreached=[case.id for family in session.families for case in family.reported if case not in session.outcomes],
         ceilings=session.ceilings,

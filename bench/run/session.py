@@ -13,6 +13,7 @@ from torchduet.bench.cases.copies import with_twins
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.noise.family_noise import Timed
 from torchduet.bench.passes.energy import ENERGY_SECONDS
+from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.budget import LEAST_SECONDS, Budget, enough_for
 from torchduet.bench.plan.too_slow import too_slow
 from torchduet.bench.record.devices import device_kind
@@ -63,9 +64,9 @@ class Session(State):
 
     def outcome(self, case: Case) -> Outcome:
         """The case's record, measuring its whole family at the first of its cases."""
-        obstacle = self.machine.unavailable(case)
+        obstacle = unavailable(self.machine, case)
         if obstacle is not None:
-            self.outcomes[case] = Skip(obstacle[1])
+            self.outcomes[case] = Skip(obstacle.why)
             return self.outcomes[case]
         try:
             if case not in self.outcomes:

@@ -19,6 +19,7 @@ from torchduet.bench.record.schema import FirstCallRecord
 from torchduet.bench.timing.callables import Prepared, in_float64, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
 from torchduet.bench.timing.clock import Clock
+from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
@@ -46,6 +47,7 @@ class Preparation:
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.placements: dict[str, Placements] = {}  # per device
+        self.converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}  # device and settings
         self.broken: Case | None = None  # after which nothing more can be measured in this process
         self.runs: list[Run] = []
 
@@ -129,7 +131,7 @@ class Preparation:
         if compiled:
             self.empty_cache(case)
         watch, began = CompileWatch(), moment()
-        prepared = prepare(self.workload, case, inputs)
+        prepared = prepare(self.workload, case, self.inputs_under(case, inputs, placements))
         placements.add(prepared.args)
         graphed = case.mode in IMPLIED
         with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
@@ -141,7 +143,7 @@ class Preparation:
             clock.synchronize()
             seconds, calls = before_it + perf_counter() - start, 1
             checking = perf_counter()
-            self.check(result, inputs, value, reference)
+            self.check(result, prepared.inputs, value, reference)
             self.seconds["checking"] += perf_counter() - checking
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
@@ -154,7 +156,7 @@ class Preparation:
             if graphed:
                 placements.restore()
                 poison(reference, case.device, None, prepared.inputs)
-                self.check(result, inputs, prepared.call(*prepared.args), reference)
+                self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
         if paused(began):
             result.notes.append(
@@ -170,6 +172,14 @@ class Preparation:
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
+
+    def inputs_under(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
+        """The family's inputs as the case's settings ask for; cases that ask for the same share the same tensors."""
+        key = (case.device, case.turned)
+        if key not in self.converted:
+            self.converted[key] = converted(inputs, case)
+            placements.add(self.converted[key])
+        return self.converted[key]
 
     @staticmethod
     def called(prepared: Prepared, placements: Placements) -> Any:

@@ -23,6 +23,7 @@ from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import visible
+from torchduet.reports.text.settings import FILTERED, filtered
 
 STEPS = 10_000  # parts of the base's time per call in which samples are given
 MOST_BLOCKS = 200_000  # numbers of all cases together, up to which single blocks are drawn as well
@@ -64,7 +65,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     cases = [
         [
             visible(case, spaces=False),
-            *(texts[str(dict(record["case"])[name])] for name in ("suite", "device", "mode", "precision")),
+            [texts[setting] for setting in filtered(record["case"]).values()],
             *_side(record, before[case], scales[case], texts, give),
         ]
         for case, (record, _) in zip(numbers, measured, strict=True)
@@ -84,7 +85,14 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     ]
     lines = [_line(line, numbers, texts) for line in matrix(comparisons) if line.measured] if len(runs) > 1 else []
     base = comparisons[0].base.name
-    return {"base": visible(base), "texts": list(map(visible, texts)), "cases": cases, "runs": runs, "lines": lines}
+    return {
+        "base": visible(base),
+        "texts": list(map(visible, texts)),
+        "filters": FILTERED,
+        "cases": cases,
+        "runs": runs,
+        "lines": lines,
+    }
 
 
 def _line(line: Line, numbers: Mapping[str, int], texts: _Texts) -> list[Any]:

@@ -20,13 +20,13 @@ from torchduet.reports.compare.text import expectation, guard, headline, speedup
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
+from torchduet.reports.text.settings import FILTERED, filtered
 
 MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
 FIRST_ROWS = 100
 MOST_LISTED = 60  # in an answer
 MOST_GAPS = 200
 FEW_DRAWN, MANY_DRAWN = 16, 24  # where there are more cases than a chart can hold
-FILTERS = ("suite", "device", "mode", "precision", "verdict")
 TONES = {"slower": "no", "faster": "yes"}
 
 
@@ -45,7 +45,9 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     rows = len(lines) + sum(one.judged for one in comparisons)
     window = FIRST_ROWS if rows > MOST_ROWS else 0
     templates = environment()
-    templates.globals.update(symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width)
+    templates.globals.update(
+        symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width, filtered=filtered
+    )
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
         base=base,
@@ -135,8 +137,8 @@ def _chart(one: Comparison, threshold: float, prefix: str, helper: Helper) -> Ca
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
     """What the tables can be filtered by; empty without a case in any."""
     judged = [change for one in comparisons for change in one.changes if change.time]
-    cases = [dict(change.case) for change in judged]
-    found = {name: list(dict.fromkeys(str(case[name]) for case in cases)) for name in FILTERS if name != "verdict"}
+    cases = [filtered(change.case) for change in judged]
+    found = {name: [value for value in dict.fromkeys(case[name] for case in cases) if value] for name in FILTERED}
     verdicts = {change.verdict for change in judged}
     found["verdict"] = [verdict for verdict in VERDICTS if verdict in verdicts]
     return found if judged else {}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from torchduet.reports.read.pytest_benchmark_cautions import plain_cautions
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
+from torchduet.reports.text.settings import SET
 
 MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
 
@@ -25,7 +26,7 @@ KINDS = {
     **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig"), SETTING),
     **dict.fromkeys(("data", "cache", "timer", "disable_gc", "warmup"), SETTING),
     "architecture": MACHINE,
-    **dict.fromkeys(("tier", "budget_seconds", "device", "mode", "precision", "workers", "suite"), SELECTION),
+    **dict.fromkeys(("tier", "budget_seconds", *SET, "suite"), SELECTION),
 }
 GPU_FACTS = {
     "driver": "gpu_driver",

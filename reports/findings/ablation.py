@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torchduet.bench.record.knobs import code
 from torchduet.bench.record.schema import MeterRecord, Record
-from torchduet.reports.findings.advice_words import code
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.pairs import Held, held
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import setting, spoken
+from torchduet.reports.text.settings import SET, setting, spoken
 
 # (suite, workload) → implementations that stand beside the path, held against its first step
 PATHS: dict[tuple[str, str], tuple[str, ...]] = {("training", "to_accuracy"): ("in_memory",)}
-KNOBS = ("device", "mode", "precision", "workers")
+APART, WITHIN = (
+    ("device",),
+    tuple(knob for knob in SET if knob != "device"),
+)  # paths differ in these, and steps in those
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,18 @@ def paths(run: Run) -> list[Path]:
     for index, record in enumerate(run.records):
         case = record["case"]
         if (case["suite"], case["workload"]) in PATHS:
-            groups.setdefault((case["family"], *(setting(record, knob) for knob in KNOBS[:1])), []).append(
+            groups.setdefault((case["family"], *(setting(record, knob) for knob in APART)), []).append(
                 (anchor(index), record)
             )
-            seen = varied.setdefault(case["family"], {knob: set() for knob in KNOBS})
-            for knob in KNOBS:
+            seen = varied.setdefault(case["family"], {knob: set() for knob in APART})
+            for knob in APART:
                 seen[knob].add(setting(record, knob))
     found: list[Path] = []
     for (family, *_), members in groups.items():
         suite, workload = members[0][1]["case"]["suite"], members[0][1]["case"]["workload"]
         on_it = [one for _, one in members if one["case"]["implementation"] not in PATHS[suite, workload]]
         if on_it and len(members) >= 2:
-            telling = [knob for knob in KNOBS[:1] if len(varied[family][knob]) > 1]
+            telling = [knob for knob in APART if len(varied[family][knob]) > 1]
             found.append(_path(f"path-{len(found) + 1}", members, telling))
     return found
 
@@ -121,7 +124,7 @@ def _path(key: str, members: list[tuple[str, Record]], telling: list[str]) -> Pa
 def _name(record: Record, members: list[Record]) -> str:
     """The implementation, with its other settings where it has several of them here."""
     alike = [one for one in members if one["case"]["implementation"] == record["case"]["implementation"]]
-    telling = [knob for knob in KNOBS[1:] if len({setting(one, knob) for one in alike}) > 1]
+    telling = [knob for knob in WITHIN if len({setting(one, knob) for one in alike}) > 1]
     return " · ".join((record["case"]["implementation"], *(spoken(record, knob) for knob in telling)))
 
 

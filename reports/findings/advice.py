@@ -11,12 +11,14 @@ from statistics import median
 
 import pandas as pd
 
+from torchduet.bench.record.knobs import KNOBS as ENTRIES
+from torchduet.bench.record.knobs import workers
 from torchduet.bench.record.statistics import VERDICTS
 from torchduet.reports.findings import advice_words
 from torchduet.reports.findings.loaders import Choice, sentence
 from torchduet.reports.findings.remedy import to_be_clear
 from torchduet.reports.tables.frames import each
-from torchduet.reports.text.settings import KNOBS, TOGETHER, workers
+from torchduet.reports.text.settings import KNOBS, TOGETHER
 
 STANDINGS = {
     "yes": "Worth it",
@@ -30,8 +32,7 @@ STANDINGS = {
 NAMED_CHOICES = 6
 # knob → what all of its settings are called, and what they are held against
 COLLECTED = {
-    "workers": ("DataLoader workers", "the fewest workers"),
-    "implementation": ("Another implementation", "the workload's first implementation"),
+    **{knob.name: knob.collected for knob in ENTRIES if knob.collected},
     TOGETHER: ("Several knobs at once", "the reference"),
 }
 
@@ -135,7 +136,7 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
         standing = "depends" if any(choice.sure for choice in more) else "unclear"
     else:
         standing = "yes"
-    spelled = [workers(int(one.value)) for one in each(rows)]
+    spelled = [workers(one.value) for one in each(rows)]
     return Answer(
         key=key,
         knob="workers",

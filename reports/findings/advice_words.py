@@ -6,11 +6,11 @@ takes the comparisons of one setting (``frames.COMPARISON_COLUMNS``); an empty s
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pandas as pd
 
+from torchduet.bench.record.knobs import BY_NAME, code
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, VERDICTS
 from torchduet.reports.tables.frames import each, settled
 from torchduet.reports.text import units
@@ -19,31 +19,12 @@ from torchduet.reports.text.settings import TOGETHER
 LONG_SECONDS = 3600.0
 NAMED = 3  # how many workloads a sentence names before it says "and N more"
 
-TITLES = {
-    ("mode", "compile"): "`torch.compile`",
-    ("mode", "compile-model"): "`torch.compile` of the model alone",
-    ("precision", "bf16"): "bf16 autocast",
-    ("precision", "tf32"): "TF32",
-    **{("device", kind): "The GPU" for kind in ("cuda", "xpu", "mps")},
-}
-
 
 def title_of(knob: str, value: str, baseline: str) -> str:
     """What a setting is called in a sentence."""
-    if (knob, value) in TITLES:
-        return TITLES[knob, value]
-    if knob == "implementation":
-        return f"{code(value)} instead of {code(baseline)}"
-    if knob == "workers":
-        return f"{value} DataLoader worker{'s' if value != '1' else ''}"
-    if knob == TOGETHER:
-        return f"{code(value)} together"
-    return f"{knob} {code(value)}"
-
-
-def code(name: str) -> str:
-    """A name set as code; a backtick within it would end it."""
-    return "`" + re.sub(r"\s+", " ", name.replace("`", "'")) + "`"
+    if knob in BY_NAME:
+        return BY_NAME[knob].titled(value, baseline)
+    return f"{code(value)} together" if knob == TOGETHER else f"{knob} {code(value)}"
 
 
 def _speed(row: Any) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.devices import device_kind
+from torchduet.bench.record.knobs import KNOBS, PLAIN
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.reports.read.run_file import Run
@@ -167,11 +168,10 @@ def variant_of(case: CaseRecord) -> Variant:
         suite=case["suite"],
         workload=case["workload"],
         size=case["size"],
-        implementation=case["implementation"],
-        device=case["device"],
-        mode=case["mode"],
-        precision=case["precision"],
-        workers=case.get("workers"),
+        settings={
+            knob.name: None if not (text := knob.of(case)) else int(text) if knob.numeric else text for knob in KNOBS
+        },
+        plain=PLAIN,
     )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torchduet.bench.record.devices import device_kind, on_host
+from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION
 from torchduet.bench.record.schema import CLOCK_REASONS, GpuRecord, Record
 from torchduet.reports.charts.gpu import Panel, timeline
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import setting, spoken
+from torchduet.reports.text.settings import SET, setting, settings, spoken
 
 FACTS = {  # fact → its words and unit
     "name": ("model", ""),
@@ -212,7 +213,7 @@ def crossings(run: Run) -> Iterator[str]:
                 case = record["case"]
                 others = tuple(f"{key}={value}" for key, value in case["size"].items() if key != axis)
                 key = (f"{case['suite']}.{case['workload']}", axis, *others)
-                key += tuple(setting(record, knob) for knob in ("implementation", "device", "mode", "precision"))
+                key += tuple(settings(record).values())
                 groups.setdefault(key, []).append((float(size), axis, one["verdict"], record))
     kinds = {device_kind(record["case"]["device"]) for record in run.records if not on_host(record["case"]["device"])}
     for (workload, axis, *_), found in groups.items():
@@ -222,11 +223,11 @@ def crossings(run: Run) -> Iterator[str]:
         record = ordered[0][3]
         case = record["case"]
         several = len({other["case"]["implementation"] for other in run.records if _same_workload(other, record)}) > 1
-        knobs = (*(("implementation",) if several else ()), "mode", "precision")
+        knobs = (*((IMPLEMENTATION,) if several else ()), *(knob for knob in SET if knob != "device"))
         said = [*(f"{key}={value}" for key, value in case["size"].items() if key != ordered[0][1])]
         if len(kinds) > 1 or device_kind(case["device"]) != case["device"]:
             said.append(case["device"])
-        words = ", ".join([*(spoken(record, knob) for knob in knobs), *said])
+        words = ", ".join(filter(None, [*(_told(record, knob) for knob in knobs), *said]))
         name = f"`{workload}` ({words})" if words else f"`{workload}`"
         wins = [size for size, _, verdict, _ in ordered if verdict == "faster"]
         begin = next((size for size in wins if all(one in wins for one, *_ in ordered if one >= size)), None)
@@ -236,6 +237,11 @@ def crossings(run: Run) -> Iterator[str]:
             yield f"{name}: the GPU is faster at every size measured, from {axis}={begin:,.0f} on."
         else:
             yield f"{name}: the GPU begins to win between {axis}={_below(ordered, begin):,.0f} and {begin:,.0f}."
+
+
+def _told(record: Record, knob: str) -> str:
+    """A setting in words, unless it is that of an optional knob at rest."""
+    return spoken(record, knob) if BY_NAME[knob].word(setting(record, knob)) else ""
 
 
 def _same_workload(one: Record, other: Record) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torchduet.bench.record.knobs import NAMES, code, workers
 from torchduet.bench.record.schema import Record
-from torchduet.reports.findings.advice_words import code
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.pairs import Held, held
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import setting, spoken, workers
+from torchduet.reports.text.settings import setting, spoken
 
-KNOBS = ("implementation", "device", "mode", "precision")
+KNOBS = tuple(name for name in NAMES if name != "workers")  # by which choices are told apart
 FIRST = ("first batch", "first step")  # the meters that say how long until the first batch was there, or used
 
 
@@ -116,12 +116,12 @@ def sentence(choice: Choice) -> str:
     gain = "" if over is None else f"{units.ratio(over.ratio)}{_interval(over)} as fast as {least}"
     sure = "" if choice.sure else ", which is not settled"
     costs = _costs(choice)
-    return f"For {code(choice.name)} use {workers(use.workers)}: {gain}{sure}{'; ' + costs if costs else '.'}"
+    return f"For {code(choice.name)} use {workers(str(use.workers))}: {gain}{sure}{'; ' + costs if costs else '.'}"
 
 
 def none(number: int) -> str:
     """What the least number is called in a sentence."""
-    return "none" if number == 0 else workers(number)
+    return "none" if number == 0 else workers(str(number))
 
 
 def _costs(choice: Choice) -> str:
@@ -133,7 +133,7 @@ def _costs(choice: Choice) -> str:
             continue
         if count is choice.least and choice.use.over_least is not None:
             continue  # said already, as the gain over it
-        subject = workers(count.workers)
+        subject = workers(str(count.workers))
         singular = count.workers == 1
         if one.extra < 1:
             parts.append(f"{subject} cost{'s' if singular else ''} {units.percent(one.extra)}{_extra(one)} more")

@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 
 from torchduet.bench.record.schema import SCHEMA
 from torchduet.reports.history.reader import FIELDS, RUN, Entry
+from torchduet.reports.text.settings import FILTERED
 
 NAME = "torchduet-history.parquet"
-VERSION = b"2"  # of the columns and of what they mean; a change makes every index anew
+VERSION = f"3 {','.join(FILTERED)}".encode()  # of the columns and of what they mean; a change makes every index anew
 MARK, READER = b"torchduet.history", b"torchduet.reader"
 
 

@@ -25,8 +25,8 @@ from torchduet.reports.history.spark import sparkline
 from torchduet.reports.html.environment import environment, fixed
 from torchduet.reports.html.helper_process import Helper
 from torchduet.reports.text import units
+from torchduet.reports.text.settings import FILTERED
 
-FILTERS = ("suite", "device", "mode", "precision", "verdict")
 MOST_CHARTS = 40  # series that are drawn in full
 MOST_EVENTS = 60  # runs with changes that are listed
 SHOWN_BEFORE = 2  # of them, where nothing changed lately
@@ -200,6 +200,8 @@ def _latest_event(entry: dict[str, Any], key: tuple[str, str]) -> Event | None:
 def _choices(entries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     """What the tables can be filtered by."""
     rows = [row for entry in entries for row in entry["rows"]]
-    found = {name: list(dict.fromkeys(str(getattr(row.case, name)) for row in rows)) for name in FILTERS[:-1]}
+    found = {
+        name: [value for value in dict.fromkeys(row.case.filters[name] for row in rows) if value] for name in FILTERED
+    }
     present = {row.time.verdict for row in rows}
     return {**found, "verdict": [verdict for verdict in ("slower", "faster", "same", "unclear") if verdict in present]}

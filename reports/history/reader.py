@@ -17,6 +17,7 @@ from torchduet.reports.read.jsonfile import MAKE_ONE, UnreadableError, content_o
 from torchduet.reports.read.run_file import Run, document_of, from_json, quickly
 from torchduet.reports.read.schema_check import ContractError
 from torchduet.reports.read.unfinished_run import is_journal
+from torchduet.reports.text.settings import filtered
 
 RUN, BAD, OTHER = "run", "bad", "other"
 SMALL = 2**20  # bytes; a larger file that does not even name benchmarks, as a trace of a profiler, is not decoded
@@ -35,7 +36,7 @@ class Entry:
         content: digest of what was measured, the same for every copy of a run.
         when: seconds since 1970 at which the run began; None where the file does not say.
         facts: machine, settings and versions, as JSON.
-        about: family, suite, device, mode, precision of each case, as JSON lists.
+        about: each case's family and its values of ``FILTERED``, as JSON lists.
         seconds: per call, with ``low`` and ``high``, its 99 % interval; NaN without one.
         speedup: over the family's reference, with its interval; NaN without one.
         against: id of the reference that it is over; empty without one.
@@ -141,8 +142,7 @@ def _kept(run: Run) -> dict[str, Any]:
 
 
 def _about(record: Record) -> str:
-    case = record["case"]
-    return json.dumps([case["family"], case["suite"], case["device"], case["mode"], case["precision"]])
+    return json.dumps([record["case"]["family"], *filtered(record["case"]).values()])
 
 
 def _against_reference(record: Record) -> SpeedupRecord | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from torchduet.reports.history.key import Machine, identity, machines, versions
+from torchduet.reports.text.settings import FILTERED
 
 Numbers = NDArray[np.float64]
 LEAST_OTHERS = 4  # families beside a family whose median says how far the machine moved
@@ -45,7 +46,7 @@ class RunMark:
 
 @dataclass(frozen=True)
 class CaseName:
-    """Which case a series is of."""
+    """Which case a series is of; ``filters`` are its values of what the table can be filtered by."""
 
     id: str
     family: str
@@ -54,6 +55,7 @@ class CaseName:
     mode: str
     precision: str
     reference: bool
+    filters: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _history(machine: Machine, table: pa.Table, facts: Mapping[str, Any]) -> His
     names = ids.dictionary.to_pylist()
     about = dict(zip(cell[0].tolist(), _flat(table, "about").to_pylist(), strict=True))  # as in the latest run
     reference = dict(zip(cell[0].tolist(), _flat(table, "reference").to_pylist(), strict=True))
-    cases = tuple(CaseName(name, *_five(about[place]), reference[place]) for place, name in enumerate(names))
+    cases = tuple(_named(name, about[place], reference[place]) for place, name in enumerate(names))
 
     def grid(column: str) -> Numbers:
         values = np.full((len(names), len(table)), np.nan)
@@ -133,9 +135,10 @@ def _over_another(against: Any) -> Any:
     return (against != "") & (against != latest[:, None])
 
 
-def _five(about: str) -> tuple[str, str, str, str, str]:
-    family, suite, device, mode, precision = json.loads(about)
-    return family, suite, device, mode, precision
+def _named(name: str, about: str, reference: bool) -> CaseName:
+    family, *values = json.loads(about)
+    its = dict(zip(FILTERED, values, strict=True))
+    return CaseName(name, family, its["suite"], its["device"], its["mode"], its["precision"], reference, its)
 
 
 def _marks(table: pa.Table, facts: Mapping[str, Any]) -> tuple[RunMark, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from torchduet.bench.record.knobs import NAMES
 from torchduet.reports.charts.axes import key_of
 from torchduet.reports.charts.bars import FOOT, REST, Column, columns, waterfall
 from torchduet.reports.charts.bars import Step as Fall
@@ -102,11 +103,7 @@ def _panels(cases: pd.DataFrame) -> Iterator[tuple[str, str, str, list[tuple[flo
 
 
 def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]], prefix: str) -> Chart:
-    knobs = [
-        knob
-        for knob in ("implementation", "device", "mode", "precision", "workers")
-        if len({getattr(case, knob) for _, case in rows}) > 1
-    ]
+    knobs = [knob for knob in NAMES if len({getattr(case, knob) for _, case in rows}) > 1]
     lines: dict[str, list[tuple[float, float]]] = {}
     for size, case in rows:
         name = " ".join(said(knob, str(getattr(case, knob))) for knob in knobs) or case.mode

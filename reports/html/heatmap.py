@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, said, settings
 
-IMPLEMENTATION = "implementation"
 FEWEST = 4  # cells; fewer are read more quickly among the answers
 DEEPEST = math.log(2)  # from twice or half as fast on a cell has its full shade
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.reports.findings import duet, gpu
 from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.loaders import Choice
@@ -22,8 +23,9 @@ from torchduet.reports.html.heatmap import heatmap
 from torchduet.reports.profile.section import section as profiles
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames
+from torchduet.reports.text.settings import SET
 
-FILTERS = ("suite", "device", "mode", "precision", "workers", "verdict")
+FILTERS = ("suite", *SET, "verdict")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _filter_link(answer: Answer) -> str:
     """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
     if answer.knob in FILTERS and answer.value:
         return urlencode({answer.knob: answer.value})
-    return urlencode({"q": answer.value}) if answer.knob == "implementation" and answer.value else ""
+    return urlencode({"q": answer.value}) if answer.knob == IMPLEMENTATION and answer.value else ""
 
 
 def _loaders(sources: Sources) -> dict[str, Any] | None:

@@ -58,6 +58,7 @@ def render(run: Run) -> str:
             max_panels=MAX_PANELS,
             downloads=downloads(run, tables),
             choices={name: _choices(tables.cases, name) for name in FILTERS},
+            filters=FILTERS,
             devices=tables.cases["device"].nunique() > 1,
             families=tables.cases["family"].nunique(),
             confidence=units.percent(CONFIDENCE),

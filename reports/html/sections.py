@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from torchduet.bench.record.knobs import IMPLEMENTATION, KNOBS, Knob, code
 from torchduet.bench.record.schema import Record
 from torchduet.reports.charts.roofline import roofcharts
 from torchduet.reports.findings import ablation, claim_words, meters
-from torchduet.reports.findings.advice_words import code
 from torchduet.reports.findings.claims import judge
 from torchduet.reports.findings.noise import of_case
 from torchduet.reports.html.figures import path_chart
@@ -17,7 +19,6 @@ from torchduet.reports.tables.frames import Frames, anchor, each
 from torchduet.reports.tables.roofline import SOURCE, Bound, bounds
 from torchduet.reports.tables.roofline import sentences as bound_sentences
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import said
 
 Detail = tuple[str, Record, dict[str, str], Bound | None]
 
@@ -42,11 +43,9 @@ PARTS = {
 def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     """Per suite: its rows, which columns they fill, and what its cases note beside their time."""
     noted = {table.suite: table for table in meters.tables(run, tables)}
-    devices = bool(tables.cases["device"].nunique() > 1)
     found = []
     for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
-        several = bool((rows.groupby("workload")["implementation"].nunique() > 1).any())
-        telling = ["implementation"] * several + ["device"] * devices + ["mode", "precision", "workers"]
+        telling = [knob for knob in KNOBS if _has_column(knob, rows, tables.cases)]
         rates = [
             (key, label, scale)
             for key, label, scale in (
@@ -62,8 +61,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
                 "anchor": f"suite-{place + 1}",
                 "rows": list(each(rows)),
                 "stacked": [_stacked(row, telling) for row in each(rows)],
-                "implementations": several,
-                "workers": bool((rows["workers"] != "").any()),
+                "knobs": telling,
                 "bounds": bool(rows["share_of_ceiling"].notna().any()),
                 "meters": noted.get(str(name)),
                 "rates": rates,
@@ -72,10 +70,19 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     return found
 
 
-def _stacked(row: Any, telling: Sequence[str]) -> str:
+def _has_column(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
+    """Whether a suite's table shows a knob: where its cases differ in it, and always what every case is run under."""
+    if knob.optional:
+        return bool((rows[knob.name] != knob.absent).any())
+    if knob.name == IMPLEMENTATION:
+        return bool((rows.groupby("workload")[knob.name].nunique() > 1).any())
+    return knob.reference is not None or bool(cases[knob.name].nunique() > 1)
+
+
+def _stacked(row: Any, telling: Sequence[Knob]) -> str:
     """What sets a case apart from others of its workload, for tables too narrow for a column each."""
-    named = [knob for knob in telling if knob != "implementation" or row.implementation != row.workload]
-    parts = (row.size.replace(",", ", "), *(said(knob, str(getattr(row, knob))) for knob in named))
+    named = [knob for knob in telling if knob.name != IMPLEMENTATION or row.implementation != row.workload]
+    parts = (row.size.replace(",", ", "), *(knob.spoken(str(getattr(row, knob.name))) for knob in named))
     return " · ".join(filter(None, parts))
 
 

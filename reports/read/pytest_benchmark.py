@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NotRequired, TypedDict
 
+from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
 from torchduet.reports.read.pytest_benchmark_facts import about, as_json, as_text, scalar
 from torchduet.reports.read.run_file import Run, commit_of, from_json, load, record_of
@@ -194,6 +195,7 @@ def _case(case_id: str, one: Mapping[str, Any]) -> CaseRecord:
         mode="",
         precision="",
         reference=False,
+        settings={knob.name: "" for knob in KNOBS if not knob.own_key},
     )
 
 

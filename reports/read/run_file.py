@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import (
     GRADES,
     KEY,
@@ -193,7 +194,7 @@ def _check_meaning(record: Record, where: str) -> None:
         if not meter["values"]:
             raise ContractError(f"{where}.meters.{name}.values: expected at least one")
     for key, number in (
-        ("workers", record["case"].get("workers")),
+        *((knob.name, int(knob.of(record["case"]) or 0)) for knob in KNOBS if knob.numeric),
         ("peak_bytes", record.get("peak_bytes")),
         ("reserved_bytes", record.get("reserved_bytes")),
         ("joules", record.get("energy", {}).get("joules")),

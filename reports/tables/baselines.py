@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from torchduet.bench.record.knobs import IMPLEMENTATION, KNOBS
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import calls_to_pay_off
 from torchduet.reports.text.settings import settings
@@ -63,16 +64,20 @@ def _settings_without_record(record: Record, one: SpeedupRecord) -> dict[str, st
 def _in_words(variant: str, own: Mapping[str, str]) -> dict[str, str] | None:
     """``mm cpu eager fp32 workers2`` → knob → setting; without an implementation it is ``own``."""
     words = variant.split(" ")
-    found = {"workers": ""}
-    if own["workers"]:
-        last = words.pop()
-        if not last.startswith("workers"):
+    found: dict[str, str] = {}
+    for knob in reversed(KNOBS):  # the last word first: an implementation's name may have several
+        if knob.name == IMPLEMENTATION:
+            continue
+        setting = knob.read(words[-1]) if knob.optional and words else None
+        if setting is None and knob.optional:
+            if own[knob.name] and not knob.absent:
+                return None  # its workload has the knob, and the words do not say it
+            found[knob.name] = knob.absent
+        elif not words:
             return None
-        found["workers"] = last.removeprefix("workers")
-    if len(words) < 3:
-        return None
-    *implementation, found["device"], found["mode"], found["precision"] = words
-    return {**found, "implementation": " ".join(implementation) or own["implementation"]}
+        else:
+            found[knob.name] = words.pop() if setting is None else (words.pop(), setting)[1]
+    return {**found, IMPLEMENTATION: " ".join(words) or own[IMPLEMENTATION]}
 
 
 def only_this_compiles(record: Record, baseline: Baseline) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.baselines import Baseline, baseline_of
-from torchduet.reports.text.settings import KNOBS, TOGETHER, said, settings
+from torchduet.reports.text.settings import KNOBS, SET, TOGETHER, said, settings
 
-TIED = ("mode", "precision", "workers")
+TIED = tuple(name for name in SET if name != "device")
 
 
 def tied_families(run: Run, by_id: Mapping[str, Record]) -> set[str]:
-    """The families in which mode, precision and workers come with the implementation, as in a path of steps."""
+    """The families in which mode, precision and the like come with the implementation, as in a path of steps."""
     seen: dict[str, dict[str, set[tuple[str, ...]]]] = {}
     for record in run.records:
         family = seen.setdefault(record["case"]["family"], {})

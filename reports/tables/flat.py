@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.pytest_benchmark import PlainRun
 from torchduet.reports.read.run_file import Run
@@ -17,7 +18,7 @@ from torchduet.reports.tables.frames import Frames, frames
 from torchduet.reports.tables.steadiness import steadiness
 
 TEXTS = ("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock")
-WHOLE = ("workers", "peak_bytes", "placements", "blocks", "calls_per_block")
+WHOLE = (*(knob.name for knob in KNOBS if knob.numeric), "peak_bytes", "placements", "blocks", "calls_per_block")
 SIZE = "size_"  # + the axis: a column each, as many as the run's workloads have
 
 
@@ -57,7 +58,8 @@ def _cases(run: Run, tables: Frames) -> pd.DataFrame:
         columns={"low": "seconds_low", "high": "seconds_high", "ratio_low": "low", "ratio_high": "high"}
     )
     more = pd.DataFrame({name: _column(values, name) for name, values in _more(run).items()} | sizes, index=found.index)
-    found["workers"] = _column([int(number) if number else None for number in found["workers"]], "workers")
+    for knob in (one for one in KNOBS if one.numeric):
+        found[knob.name] = _column([int(number) if number else None for number in found[knob.name]], knob.name)
     return pd.concat([found, more], axis=1)
 
 

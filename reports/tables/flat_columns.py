@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torchduet.bench.record.knobs import KNOBS
+
 _RUN = {
     "run": "name of the run's file",
     "started": "when the run began, ISO 8601; of plain pytest-benchmark: when it was saved",
@@ -20,11 +22,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "workload": "what is computed; of plain pytest-benchmark: the test function",
         "size": "the size in words; of plain pytest-benchmark: the parameters' id",
         "size_*": "one column per axis of any workload, e.g. size_n; empty where a workload lacks it",
-        "implementation": "which way it is computed",
-        "device": "cpu, cuda:0, …",
-        "mode": "eager, compile, …",
-        "precision": "fp32, bf16, …",
-        "workers": "DataLoader workers, where that is a knob",
+        **{knob.name: knob.about for knob in KNOBS},
         "reference": "whether it is its family's reference",
         "seconds": "seconds per call; of plain pytest-benchmark: the median of its rounds",
         "seconds_low": "lower end of its interval, seconds; says nothing of another run",

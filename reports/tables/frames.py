@@ -9,17 +9,17 @@ from typing import Any
 
 import pandas as pd
 
+from torchduet.bench.record.knobs import NAMES
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.baselines import Baseline, only_this_compiles, pay_off
 from torchduet.reports.tables.comparisons import telling, tied_families
 from torchduet.reports.tables.roofline import Bound, bounds
-from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, spoken
+from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, settings, spoken
 
 CASE_COLUMNS = [
-    *("id", "anchor", "family", "suite", "workload", "size", "sizes", "implementation", "device", "mode", "precision"),
-    *("workers", "bound_by", "share_of_ceiling"),
+    *("id", "anchor", "family", "suite", "workload", "size", "sizes", *NAMES, "bound_by", "share_of_ceiling"),
     *("reference", "seconds", "low", "high", "flops_per_second", "bytes_per_second", "samples_per_second"),
     *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold"),
 ]
@@ -90,11 +90,9 @@ def _varied(run: Run) -> dict[str, set[str]]:
     found: dict[str, dict[str, set[str]]] = {}
     for record in run.records:
         knobs = found.setdefault(_workload(record), {knob: set() for knob in KNOBS})
-        for knob, settings in knobs.items():
-            settings.add(setting(record, knob))
-    return {
-        workload: {knob for knob, settings in knobs.items() if len(settings) > 1} for workload, knobs in found.items()
-    }
+        for knob, seen in knobs.items():
+            seen.add(setting(record, knob))
+    return {workload: {knob for knob, seen in knobs.items() if len(seen) > 1} for workload, knobs in found.items()}
 
 
 def _workload(record: Record) -> str:
@@ -110,7 +108,7 @@ def _case_row(record: Record, its_anchor: str, limit: Bound | None) -> dict[str,
         "anchor": its_anchor,
         "size": case["size_label"],
         "sizes": case["size"],
-        "workers": setting(record, "workers"),
+        **settings(record),
         "bound_by": limit.kind if limit else "",
         "share_of_ceiling": limit.share if limit else None,
         "seconds": seconds,
@@ -134,11 +132,7 @@ def _comparison_row(
     case = record["case"]
     said = (
         case["size_label"].replace(",", ", "),
-        *(
-            spoken(record, knob)
-            for knob in ("implementation", "device", "mode", "precision", "workers")
-            if knob in varied and one["knob"] not in (knob, TOGETHER)
-        ),
+        *(spoken(record, knob) for knob in NAMES if knob in varied and one["knob"] not in (knob, TOGETHER)),
     )
     where = " · ".join(part for part in said if part)
     return {

@@ -2,12 +2,14 @@
 "use strict";
 const data = JSON.parse(document.getElementById("comparison").textContent);
 const SYMBOLS = { faster: "▲", slower: "▼", same: "■", unclear: "○", failed: "✕", missing: "−", new: "+" };
-const ofCase = ([id, suite, device, mode, precision, text, seconds, samples, blocks, facts]) => ({
+const ofCase = ([id, settings, text, seconds, samples, blocks, facts]) => ({
   id,
-  ...Object.fromEntries(Object.entries({ suite, device, mode, precision, text }).map(([name, at]) => [name, data.texts[at]])),
+  ...Object.fromEntries(data.filters.map((name, place) => [name, data.texts[settings[place]]])),
+  text: data.texts[text],
   side: { text: data.texts[text], seconds, scale: seconds, samples, blocks, facts },
 });
 const cases = data.cases.map(ofCase);
+const filtered = (its) => Object.fromEntries(data.filters.map((name) => [`data-${name}`, its[name]])); // a row's attributes
 const runs = data.runs.map(({ name, rows }) => ({
   name,
   rows: rows.map(([at, verdict, ratio, ratioRaw, interval, widthRaw, threshold, thresholdRaw, speedup, speedupRaw, its, itsInterval, why,
@@ -75,7 +77,7 @@ const changesOf = (run) => runs[run].rows.map((row, place) => {
     built: () => {
       const [, , ...texts] = rowText();
       const quiet = (text) => (text ? [text] : [make("span", { class: "faint" }, "none")]);
-      return make("tr", { "data-suite": its.suite, "data-device": its.device, "data-mode": its.mode, "data-precision": its.precision, "data-verdict": row.verdict },
+      return make("tr", { ...filtered(its), "data-verdict": row.verdict },
         make("th", { scope: "row" }, button(run, at, its), make("span", { class: "stacked" }, ` ${its.side.text} → ${side.text}, ${row.threshold}`)),
         make("td", {}, pill(row.verdict)),
         ...["num strong", "num quiet", "num which", "num which", "num which", "num"].map((classes, place) =>
@@ -94,7 +96,7 @@ const linesOf = () => data.lines.map(([at, furthest, ...verdicts], place) => {
     has: (name, value) => (name === "verdict" ? names.includes(value) : its[name] === value),
     value: (column) => (column ? rows[column - 1]?.raw.ratio ?? null : its.id),
     words: () => `${its.suite}.${its.id} ${rows.map((row, run) => `${row?.ratio ?? ""} ${names[run]}`).join(" ")}`,
-    built: () => make("tr", { "data-suite": its.suite, "data-device": its.device, "data-mode": its.mode, "data-precision": its.precision, "data-verdict": names.join(" ") },
+    built: () => make("tr", { ...filtered(its), "data-verdict": names.join(" ") },
       make("th", { scope: "row" }, button(furthest, at, its)),
       ...rows.map((row, run) => make("td", { class: "num", "data-v": row?.raw.ratio ?? "" },
         ...(row ? [pill(names[run], row.ratio)] : names[run] ? [pill(names[run])] : [])))),

@@ -20,7 +20,7 @@ def suite_of_products() -> Suite:
 
 
 def pairs(tier: str = "default", **chosen: list[str]) -> list[tuple[Case, Case]]:
-    return list(cases_of("demo", suite_of_products(), tier=tier, devices=["cpu"], **chosen))
+    return list(cases_of("demo", suite_of_products(), tier=tier, devices=["cpu"], asked=chosen))
 
 
 def test_a_case_is_every_combination_of_size_and_variant() -> None:
@@ -40,8 +40,8 @@ def test_params_are_strings_for_group_by() -> None:
 
 
 def test_a_variant_asked_for_by_name_is_included_at_any_tier() -> None:
-    assert {case.precision for case, _ in pairs("quick", precisions=["bf16"])} == {"bf16"}
-    assert not pairs("quick", modes=["compile-model"])
+    assert {case.precision for case, _ in pairs("quick", precision=["bf16"])} == {"bf16"}
+    assert not pairs("quick", mode=["compile-model"])
 
 
 def test_the_reference_is_measured_even_when_it_was_not_selected() -> None:

@@ -20,12 +20,14 @@ from tests.bench.test_machine import CPU_ONLY, HOPPER, with_gpus
 from tests.bench.workloads.pretended_device import PretendedDevice
 from torchduet import Suite, SuiteError
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.option_values import parse_devices
 from torchduet.bench.host import machine
 from torchduet.bench.host.machine import Accelerator, Machine
 from torchduet.bench.passes.energy import counter_for
 from torchduet.bench.passes.largest_batch import largest_batch
 from torchduet.bench.passes.operators_and_memory import peak_memory
-from torchduet.bench.plan.options import OptionError, parse_devices
+from torchduet.bench.plan.availability import Obstacle, unavailable
+from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.preflight import check_devices
 from torchduet.bench.timing import device_registry
 from torchduet.bench.timing.check import relative_error
@@ -129,7 +131,9 @@ def test_a_device_that_is_not_here_is_said_in_one_line(device: str, line: str) -
 def test_what_is_asked_for_beside_a_device_that_is_here_is_skipped_with_the_reason() -> None:
     here = replace(CPU_ONLY, no_accelerator=(("xpu", "PyTorch finds no xpu device here; get one"),))
     check_devices(["cpu", "xpu"], here, selecting_only=False)
-    assert here.unavailable(replace(CASE, device="xpu")) == ("device", "PyTorch finds no xpu device here; get one")
+    assert unavailable(here, replace(CASE, device="xpu")) == Obstacle(
+        "device", "PyTorch finds no xpu device here; get one"
+    )
     check_devices(["xpu"], here, selecting_only=True)
     with pytest.raises(OptionError, match="--device xpu: PyTorch finds no xpu device here; get one"):
         check_devices(["xpu", "cuda"], here, selecting_only=False)
@@ -176,11 +180,13 @@ def test_a_registered_kind_is_found_and_planned_for() -> None:
     assert [kind for kind, _ in missing] == ["xpu", "mps"]
     assert here.devices() == ["cpu", "pretend"]
     assert here.kinds() == ["cpu", "cuda", "pretend", "xpu", "mps"]
-    assert here.unavailable(replace(CASE, device="pretend:1", mode="compile", precision="bf16")) is None
-    assert here.unavailable(replace(CASE, device="pretend", precision="fp16")) == ("precision", "this one has no fp16")
-    assert here.unavailable(replace(CASE, device="pretend", mode="graph")) == ("mode", "it has no graphs")
-    absent = here.unavailable(replace(CASE, device="pretend:2"))
-    assert absent == ("device", "pretend:2 does not exist: this machine has 2 PRETEND GPU(s)")
+    assert unavailable(here, replace(CASE, device="pretend:1", mode="compile", precision="bf16")) is None
+    assert unavailable(here, replace(CASE, device="pretend", precision="fp16")) == Obstacle(
+        "precision", "this one has no fp16"
+    )
+    assert unavailable(here, replace(CASE, device="pretend", mode="graph")) == Obstacle("mode", "it has no graphs")
+    absent = unavailable(here, replace(CASE, device="pretend:2"))
+    assert absent == Obstacle("device", "pretend:2 does not exist: this machine has 2 PRETEND GPU(s)")
     assert here.gpus_of(["cpu", "pretend", "pretend:1"]) == {}
     assert counter_for("pretend", {}) == "no energy counter of pretend can be read"
 
@@ -329,11 +335,11 @@ def test_amds_gpus_are_called_cuda_and_have_no_tf32(monkeypatch: pytest.MonkeyPa
     assert found.devices() == ["cpu", "cuda"]
     assert found.facts()["hip"] == "6.4"
     assert found.facts()["cuda"] is None
-    assert found.unavailable(replace(CASE, device="cuda", mode="compile", precision="bf16")) is None
-    assert found.unavailable(replace(CASE, device="cuda", mode="graph", precision="fp16")) is None
-    obstacle = found.unavailable(replace(CASE, device="cuda", precision="tf32"))
+    assert unavailable(found, replace(CASE, device="cuda", mode="compile", precision="bf16")) is None
+    assert unavailable(found, replace(CASE, device="cuda", mode="graph", precision="fp16")) is None
+    obstacle = unavailable(found, replace(CASE, device="cuda", precision="tf32"))
     assert obstacle is not None
-    assert "this one is AMD's" in obstacle[1]
+    assert "this one is AMD's" in obstacle.why
 
 
 def test_facts_of_a_machine_without_other_accelerators_are_what_they_were() -> None:

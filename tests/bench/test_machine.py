@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.knobs import values_of
 from torchduet.bench.host.machine import Gpu, Machine, busy_cores, probe
 from torchduet.bench.plan import preflight
+from torchduet.bench.plan.availability import missing, unavailable
 from torchduet.bench.plan.preflight import load_warnings
 from torchduet.bench.plugin.progress import ProgressLine
+from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.units import duration, factor
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
@@ -56,19 +59,59 @@ def with_gpus(*gpus: Gpu) -> Machine:
     ],
 )
 def test_obstacles(machine: Machine, changes: dict[str, str], obstacle: tuple[str, str] | None) -> None:
-    found = machine.unavailable(replace(CASE, **changes))  # type: ignore[arg-type]
+    found = unavailable(machine, replace(CASE, **changes))  # type: ignore[arg-type]
     if obstacle is None:
         assert found is None
     else:
         assert found is not None
-        assert found[0] == obstacle[0]
-        assert obstacle[1] in found[1]
+        assert found.knob == obstacle[0]
+        assert obstacle[1] in found.why
 
 
 def test_what_no_case_can_use_is_said() -> None:
-    assert [variant for variant, _ in CPU_ONLY.missing()] == ["cuda", "tf32"]
-    assert with_gpus(HOPPER).missing() == []
+    assert [variant for variant, _ in missing(CPU_ONLY)] == ["cuda", "tf32"]
+    assert missing(with_gpus(HOPPER)) == []
     assert with_gpus(HOPPER).devices() == ["cpu", "cuda"]
+
+
+def named(machine: Machine) -> dict[str, str]:
+    return dict(missing(machine))
+
+
+def test_bf16_is_named_where_no_gpu_has_it() -> None:
+    found = named(with_gpus(TURING))
+    assert set(found) == {"tf32", "bf16 on cuda"}  # the CPU has bf16
+    assert "compute capability 8.0" in found["bf16 on cuda"]
+    assert "bf16 on cuda" not in named(with_gpus(TURING, HOPPER))
+
+
+def test_a_missing_compiler_is_named_beside_a_missing_precision() -> None:
+    found = named(with_gpus(replace(TURING, triton=False)))
+    assert {"tf32", "bf16 on cuda", "compile on cuda", "compile-model on cuda", "reduce-overhead"} <= set(found)
+    assert "Triton" in found["compile on cuda"]
+    assert "Triton" in found["reduce-overhead"]
+
+
+def test_a_compiler_that_only_the_cpu_lacks_is_named_with_the_cpu() -> None:
+    lacking = {"no_cpu_compiler": "install g++"}
+    assert named(replace(with_gpus(HOPPER), **lacking))["compile on cpu"] == "install g++"  # type: ignore[arg-type]
+    assert named(replace(CPU_ONLY, **lacking))["compile"] == "install g++"  # type: ignore[arg-type]
+
+
+def test_what_takes_a_gpu_and_nothing_more_is_named_with_the_gpu() -> None:
+    reason = named(CPU_ONLY)["cuda"]
+    assert reason.startswith(CPU_ONLY.no_cuda)
+    assert all(setting in reason for setting in ("fp16", "graph", "reduce-overhead"))
+
+
+def test_whatever_cannot_run_here_is_named() -> None:
+    for machine in (CPU_ONLY, with_gpus(HOPPER), with_gpus(TURING), with_gpus(replace(TURING, triton=False))):
+        said = " ".join(word for pair in missing(machine) for word in pair)
+        settings = [{knob.name: setting} for knob in KNOBS for setting in values_of(knob) if knob.name != "device"]
+        for setting in settings:
+            cases = [CASE.with_settings({"device": device, **setting}) for device in machine.devices()]
+            if all(unavailable(machine, case) for case in cases):
+                assert set(setting.values()) <= set(said.replace(",", "").split())
 
 
 def test_gpus_are_named_by_number_and_told_apart_by_uuid() -> None:

@@ -3,16 +3,8 @@
 import pytest
 
 from torchduet.bench.cases.copies import SLOWDOWNS
-from torchduet.bench.plan.options import (
-    OptionError,
-    parse,
-    parse_devices,
-    parse_duration,
-    parse_list,
-    parse_slowdowns,
-    parse_threads,
-    parse_workers,
-)
+from torchduet.bench.cases.option_values import OptionError, parse_devices, parse_list, parse_workers
+from torchduet.bench.plan.options import parse, parse_duration, parse_slowdowns, parse_threads
 
 DEFAULTS: dict[str, None] = dict.fromkeys(
     ("device", "mode", "precision", "workers", "suite", "data", "threads", "budget")

@@ -3,8 +3,9 @@
 import torch
 
 from torchduet import Axis, Implementation, Meter, Suite
-from torchduet.bench.cases.case import cases_of, worker_counts
+from torchduet.bench.cases.case import cases_of
 from torchduet.bench.cases.exchange import CeilingTask
+from torchduet.bench.cases.knobs import worker_counts
 from torchduet.bench.passes.ceilings import measure_ceilings
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
 from torchduet.bench.run.records import highest
@@ -53,7 +54,7 @@ def test_a_function_gets_what_it_asks_for_and_a_new_seed_per_placement() -> None
 
 
 def test_worker_counts_know_the_machine(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("torchduet.bench.cases.case.cores", lambda: 4)
+    monkeypatch.setattr("torchduet.bench.cases.knobs.cores", lambda: 4)
     suite = Suite("s")
     suite.compare(
         "load", {"load": lambda x: x}, inputs=lambda device: (device,), workers=Axis([0], ["cores", 4], ["2x cores"])
@@ -62,12 +63,15 @@ def test_worker_counts_know_the_machine(monkeypatch) -> None:  # type: ignore[no
     assert worker_counts(workload, "quick") == [0]
     assert worker_counts(workload, "default") == [0, 4]
     assert worker_counts(workload, "full") == [0, 4, 8]
-    monkeypatch.setattr("torchduet.bench.cases.case.cores", lambda: 24)
+    monkeypatch.setattr("torchduet.bench.cases.knobs.cores", lambda: 24)
     assert worker_counts(workload, "full") == [0, 4, 24, 32]  # not 48
-    cases = [case for case, _ in cases_of("s", suite, tier="full", devices=["cpu"], modes=["eager"], workers=[1])]
+    cases = [
+        case
+        for case, _ in cases_of("s", suite, tier="full", devices=["cpu"], asked={"mode": ["eager"], "workers": [1]})
+    ]
     assert [case.workers for case in cases] == [1]
     assert cases[0].id == "s.load cpu eager fp32 workers1"
-    _, reference = next(cases_of("s", suite, tier="full", devices=["cpu"], modes=["eager"], workers=[1]))
+    _, reference = next(cases_of("s", suite, tier="full", devices=["cpu"], asked={"mode": ["eager"], "workers": [1]}))
     assert reference.workers == 0
 
 

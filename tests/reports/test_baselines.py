@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.record.knobs import settings_of
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import calls_to_pay_off
 from torchduet.reports.findings.advice import Answer, answers
@@ -90,7 +91,7 @@ def test_settings_are_read_from_the_words_of_a_variant(
     if "workers" in value:
         record["case"]["workers"] = 2
     found = baseline_of(record, {**record["speedups"][0], "value": value, "baseline": baseline}, {}).settings
-    own = {"implementation": "train_step", "device": "cpu", "mode": "compile", "precision": "bf16"}
+    own = {**settings_of({}), "implementation": "train_step", "device": "cpu", "mode": "compile", "precision": "bf16"}
     own["workers"] = "2" if "workers" in value else ""
     assert found == (None if differs is None else {**own, **differs})
 

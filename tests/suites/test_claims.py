@@ -53,11 +53,16 @@ def test_keys_are_unique_and_fit_an_address() -> None:
     assert all(key.replace("-", "").isalnum() for key in keys)
 
 
+def einsum_dot(suite: str, precision: str) -> Variant:
+    settings = {"implementation": "einsum", "device": "cpu", "mode": "eager", "precision": precision}
+    return Variant(suite, "dot", {"n": 100_000}, settings, plain={"mode": "eager", "precision": "fp32"})
+
+
 def test_a_case_knows_which_claims_it_decides() -> None:
-    einsum = Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32")
+    einsum = einsum_dot("einsum", "fp32")
     assert deciding(einsum) == ("einsum-as-fast", "einsum-faster", "einsum-compile")
-    assert deciding(Variant("einsum", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "bf16")) == ()
-    assert deciding(Variant("mine", "dot", {"n": 100_000}, "einsum", "cpu", "eager", "fp32")) == ()
+    assert deciding(einsum_dot("einsum", "bf16")) == ()
+    assert deciding(einsum_dot("mine", "fp32")) == ()
 
 
 def test_twice_the_cores_are_capped_and_files_from_before_still_count() -> None:

@@ -30,6 +30,8 @@ def described(workload: Workload) -> Iterator[str]:
     yield f"  devices: {', '.join(workload.devices)}"
     if workload.workers:
         yield f"  workers: {by_tier(workload.workers)}"
+    for knob, settings in workload.knobs.items():
+        yield f"  {knob}: {by_tier(settings)}"
 
 
 def limits(one: Implementation) -> str:

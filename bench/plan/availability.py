@@ -1,0 +1,67 @@
+"""What a case needs that this machine may not have: why one cannot run here, and which settings none can use here.
+
+What a device lacks is said by the machine, setting by setting; which settings there are by the registry of knobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.knobs import values_of
+from torchduet.bench.host.machine import ANY_GPU, CUDA, NOT_ON_HOSTS, Machine
+from torchduet.bench.record.devices import device_kind, on_host
+from torchduet.bench.record.knobs import KNOBS
+
+DEVICE = "device"
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """The knob whose setting this machine cannot run, and why."""
+
+    knob: str
+    why: str
+
+
+def unavailable(machine: Machine, case: Case) -> Obstacle | None:
+    """What keeps a case from running here; None if it can."""
+    if why := machine.absent(case.device):
+        return Obstacle(DEVICE, why)
+    lacking = machine.lacks(case.device)
+    for knob in sorted(KNOBS, key=lambda one: -one.rank):  # a precision that is not there says more than its mode
+        setting = str(case.setting(knob.name))
+        if setting in values_of(knob) and setting in lacking:
+            return Obstacle(knob.name, lacking[setting])
+    return None
+
+
+def missing(machine: Machine) -> list[tuple[str, str]]:
+    """(variant, reason) for everything that is left out on this machine unless it is asked for by name.
+
+    A setting that no device here has is named by itself, one that only some lack with the kind of these. What every GPU
+    has is named with the GPU that is not here.
+    """
+    found = []
+    no_gpu = machine.absent(CUDA)
+    if no_gpu:
+        found.append((CUDA, f"{no_gpu}; so there is no {', '.join(ANY_GPU)} either"))
+    for knob in KNOBS:
+        for setting in values_of(knob) if knob.name != DEVICE else ():
+            if not (no_gpu and setting in ANY_GPU):
+                found += _missing(machine, setting)
+    return found
+
+
+def _missing(machine: Machine, setting: str) -> Iterator[tuple[str, str]]:
+    """A setting, once where no device has it, else with each kind of device that could have it and has not."""
+    reasons: dict[str, list[str]] = {}
+    for device in machine.every():
+        reasons.setdefault(device_kind(device), []).append(machine.lacks(device).get(setting, ""))
+    lacking = {kind: every[0] for kind, every in reasons.items() if all(every)}
+    sensible = {kind: why for kind, why in lacking.items() if not (on_host(kind) and setting in NOT_ON_HOSTS)}
+    if len(lacking) == len(reasons):
+        yield setting, next(iter((sensible or lacking).values()))
+    else:
+        yield from ((f"{setting} on {kind}", why) for kind, why in sensible.items())
