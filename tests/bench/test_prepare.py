@@ -3,7 +3,8 @@
 import torch
 
 from torchduet import Axis, Implementation, Meter, Suite
-from torchduet.bench.cases.case import cases_of, worker_counts
+from torchduet.bench.cases.case import cases_of
+from torchduet.bench.cases.knobs import worker_counts
 from torchduet.bench.cases.exchange import CeilingTask
 from torchduet.bench.passes.ceilings import measure_ceilings
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
@@ -53,7 +54,7 @@ def test_a_function_gets_what_it_asks_for_and_a_new_seed_per_placement() -> None
 
 
 def test_worker_counts_know_the_machine(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("torchduet.bench.cases.case.cores", lambda: 4)
+    monkeypatch.setattr("torchduet.bench.cases.knobs.cores", lambda: 4)
     suite = Suite("s")
     suite.compare(
         "load", {"load": lambda x: x}, inputs=lambda device: (device,), workers=Axis([0], ["cores", 4], ["2x cores"])
