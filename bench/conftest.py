@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.cases.knobs import OPTIONS, hint_of
 from torchduet.bench.duet import against
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import Passing, words
 from torchduet.bench.host.signals import Interruption
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.plan.selection import unused
 from torchduet.bench.plugin import closing_table, output, pytest_benchmark_adapter, terminal
 from torchduet.bench.record.knobs import KNOBS, NAMES
 from torchduet.bench.record.schema import KEY
@@ -204,13 +204,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if empty:
         config.hook.pytest_deselected(items=empty)
     session = config.stash[SESSION]
-    for knob in (one for one in OPTIONS if hint_of(one)):
-        here = {item.stash[CASE].setting(knob.name) for item in items if CASE in item.stash}
-        for setting in session.options.asked.get(knob.name, ()):
-            if setting not in here:
-                session.hints.append(
-                    f"{knob.flag} {setting}: no workload here has it; a workload lists its {hint_of(knob)}"
-                )
+    session.hints += unused(session.options.asked, [item.stash[CASE] for item in items if CASE in item.stash])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torchduet.bench.cases.case import Case, Family, cases_of, group
+from torchduet.bench.cases.knobs import OPTIONS, Asked, hint_of
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.claim_selection import needed
@@ -57,3 +58,14 @@ class Selection:
             for case, reference in cases_of(source, suite, tier=tier, devices=self.devices(), asked=self.options.asked)
             if (obstacle := unavailable(self.machine, case)) is None or obstacle.knob in self.options.asked
         }
+
+
+def unused(asked: Asked, cases: Sequence[Case]) -> list[str]:
+    """A line for each setting that was asked for and that none of the selected cases has."""
+    return [
+        f"{knob.flag} {setting}: no workload here has it; a workload lists its {hint_of(knob)}"
+        for knob in OPTIONS
+        if hint_of(knob)
+        for setting in asked.get(knob.name, ())
+        if setting not in {case.setting(knob.name) for case in cases}
+    ]

@@ -36,6 +36,7 @@ class Knob:
         option: what its option takes, for ``--help``; empty: it has no option.
         prefix: stands before its setting in ids.
         numeric: its settings are whole numbers.
+        written: its settings are names that a workload's author writes, which may be of any length.
         subjects: setting → what it is called as the subject of a sentence.
         subject: what any other setting is called there: of the setting, and what it is held against.
         spoken: a setting as it stands among those of other knobs.
@@ -53,6 +54,7 @@ class Knob:
     option: str = ""
     prefix: str = ""
     numeric: bool = False
+    written: bool = False
     subjects: Mapping[str, str] = field(default_factory=dict)
     subject: Callable[[str, str], str] | None = None
     spoken: Callable[[str], str] = _same
@@ -110,6 +112,7 @@ KNOBS: tuple[Knob, ...] = (
         about="which way it is computed",
         rank=5,
         own_key=True,
+        written=True,
         subject=lambda setting, baseline: f"{code(setting)} instead of {code(baseline)}",
         collected=("Another implementation", "the workload's first implementation"),
     ),
