@@ -20,7 +20,7 @@ def trial(place: Place) -> list[Answer]:
     out = place.folder / "run.json"
     budget = len(place.cases) * (place.seconds * (1 + len(place.sides)) + OVERHEAD_SECONDS)
     place.python(
-        *("-m", "pytest", *pytest_arguments(), "-p", "no:cacheprovider"),
+        *("-m", "pytest", *pytest_arguments()),
         *("--suite", cases.__file__, "--threads", str(place.threads)),
         *("--budget", f"{budget:.0f}s", "--benchmark-json", str(out), "--benchmark-quiet", "-q"),
     )

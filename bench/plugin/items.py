@@ -1,0 +1,60 @@
+"""Running an item: its family is measured, if that has not been done, and its samples are handed over."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from torchduet.bench.plugin import pytest_benchmark_adapter, terminal
+from torchduet.bench.plugin.stash import CASE, SESSION
+from torchduet.bench.record.schema import KEY
+from torchduet.bench.run.records import Skip
+from torchduet.bench.run.session import samples
+
+NO_KEYWORDS: dict[str, Any] = {}
+
+
+class NotMeasuredError(Exception):
+    """Ends a case's pytest-benchmark entry without samples."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """A run that ends early still hands over what it has measured; other items are passed over."""
+    terminal.forget_stages(item.config)
+    session = item.config.stash[SESSION]
+    return None if CASE not in item.stash or session.reaches(item.stash[CASE]) else True
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Of what has passed nobody asks for its keywords, of which pytest keeps a copy for each report."""
+    if report.passed:
+        report.keywords = NO_KEYWORDS
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
+    """Measure this case, with its family if that has not been done, and hand over its samples."""
+    item, config = request.node, request.config
+    session = config.stash[SESSION]
+
+    def measure() -> None:
+        with terminal.progress(config, session):
+            outcome = session.outcome(item.stash[CASE])
+        if isinstance(outcome, Skip):
+            pytest.skip(outcome.reason)
+        if isinstance(outcome, str):
+
+            def refuse() -> None:
+                raise NotMeasuredError(outcome)
+
+            with contextlib.suppress(NotMeasuredError):
+                pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
+            pytest.fail(outcome, pytrace=False)
+        benchmark.extra_info[KEY] = outcome["case"]["id"]  # in the JSON its record stands there
+        pytest_benchmark_adapter.replay(item, benchmark, samples(outcome))
+
+    return measure

@@ -1,0 +1,124 @@
+"""Before anything is collected: the options, what is checked, the fork server, the header."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from torchduet.bench.duet import against
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.host.signals import Interruption
+from torchduet.bench.plan import claim_selection, cli, preflight
+from torchduet.bench.plan.options import OptionError
+from torchduet.bench.plugin import output
+from torchduet.bench.plugin.run_command import BENCH
+from torchduet.bench.plugin.stash import CASES, SESSION, json_path
+from torchduet.bench.run.profile_selection import profiling_of
+from torchduet.bench.run.session import Session
+from torchduet.bench.workers import process
+from torchduet.bench.workers.launcher import Conductor, silent_seconds
+from torchduet.suites.workload import SuiteError, cores
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of ``pytest bench/``; values are parsed in :mod:`torchduet.bench.plan.options`."""
+    group = parser.getgroup("torchduet")
+    cli.add_to(group)
+    against.add_options(group)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check everything that can be checked before an hour is spent, then start the fork server."""
+    if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
+        raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
+    try:
+        claims_only = claim_selection.wanted(config.option.markexpr)
+        if claims_only and config.getoption("tier") == "quick":
+            config.option.tier = "default"
+        both = against.both_sides(config)
+        options = cli.read(config)
+        if both is not None:
+            options = against.adapted(options, config.getoption("budget"))
+        preflight.check_test_files(BENCH)
+        preflight.check_suites(options.suites or ())
+        data = preflight.check_data(options.data)
+        preflight.check_output(json_path(config))
+        profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
+        output.check(config, json_path(config), duet=both is not None)
+        interruption = Interruption()
+        interruption.listen()
+        config.add_cleanup(interruption.restore)
+        together = output.alone(config)
+    except (OptionError, SuiteError) as error:
+        raise pytest.UsageError(str(error)) from None
+    config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
+    config.stash[CASES] = {}
+    selecting_only = config.option.collectonly
+    warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
+    silent = options.hang_seconds or silent_seconds(options.budget_seconds)
+    passing = Passing()
+    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked, passing=passing)
+    config.add_cleanup(conductor.close)
+    conductor.job_control.listen()
+    config.add_cleanup(conductor.job_control.restore)
+    everything = options.suites is None and "mode" not in options.asked and not config.option.keyword
+    if everything and not selecting_only:
+        conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
+    details: dict[str, Any] = {
+        "check_only": config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
+        "selecting_only": selecting_only,
+        "warnings": warnings,
+        "data": data,
+        "claims_only": claims_only,
+        "profiling": profiling,
+        "interruption": interruption,
+        "passing": passing,
+    }
+    machine = _machine(conductor)
+    try:
+        preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
+    except OptionError as error:
+        raise pytest.UsageError(str(error)) from None
+    if both is None:
+        config.stash[SESSION] = Session(options, conductor, machine, **details)
+        return
+    try:
+        config.stash[SESSION] = against.make_session(config, options, conductor, machine, both, details)
+    except OptionError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _machine(conductor: Conductor) -> Machine:
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise pytest.UsageError(
+            f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
+            "or use the one that nox made: . .nox/bench/bin/activate"
+        ) from None
+    # A build for an accelerator must be probed in a worker: this process never initialises a driver.
+    if torch.accelerator.current_accelerator() is not None:
+        return conductor.machine(apart=True)
+    machine = process.describe_machine(None, lambda *_: None)
+    assert isinstance(machine, Machine)
+    return machine
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What will be measured on what, before anything is."""
+    session = config.stash[SESSION]
+    machine, options = session.machine, session.options
+    where = f"{machine.cpu}, {machine.cores} cores"
+    where += "".join(f", {name}" for name in machine.accelerator_names())
+    lines = [
+        f"torchduet: tier {options.tier}, {session.threads} threads, budget {options.budget_seconds:.0f} s "
+        f"· torch {machine.torch} · {where}"
+    ]
+    if json_path(config) is None and not session.selecting_only and not session.check_only:
+        lines.append("torchduet: there will be no report: it needs --benchmark-json run.json")
+    lines += against.header(session)
+    return lines + [f"torchduet: warning: {warning}" for warning in session.warnings]
