@@ -15,6 +15,7 @@ from torchduet.bench.record.schema import (
     FirstCallRecord,
     HeadroomRecord,
     ProfileRecord,
+    StopReason,
 )
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
@@ -167,10 +168,10 @@ class CaseResult:
 
 @dataclass
 class FamilyResult:
-    """The cases' results, why timing stopped, and where the time went (seconds)."""
+    """The cases' results, why timing stopped (None: nothing was timed), and where the time went (seconds)."""
 
     results: list[CaseResult]
-    stop: str = ""
+    stop: StopReason | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     telemetry: Telemetry | None = None  # of the time from the first placement to the last
     broken: Case | None = None  # it failed in a way that left the process unfit to measure the others

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.bench.plugin.closing_table import MARK, MOST_ROWS, factor
-from torchduet.bench.record.schema import DuetRecord, Record
-from torchduet.bench.record.statistics import VERDICTS
+from torchduet.bench.record.schema import VERDICTS, DuetRecord, Record
 
 LOOKED = "looked different, but "  # how the note of a case begins that was to be confirmed and was not
 

@@ -22,7 +22,7 @@ from torchduet.bench.noise.remedies import (
     one_less,
     room,
 )
-from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET
+from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade
 
 KINDS = ("stood still", "interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
 
@@ -126,7 +126,7 @@ class Cause:
     """
 
     kind: str
-    grade: str
+    grade: Grade
     size: float
     words: str
     remedy: Remedy
@@ -144,7 +144,7 @@ def times(change: float) -> str:
     return f"a factor of {1 + change:.2g}" if change < 9 else f"a factor of {1 + change:,.0f}"
 
 
-def graded(value: float, thresholds: tuple[float, float]) -> str:
+def graded(value: float, thresholds: tuple[float, float]) -> Grade:
     """The grade of a figure that is noise from a threshold on."""
     noisy, disturbed = thresholds
     return DISTURBED if value >= disturbed else NOISY if value >= noisy else QUIET

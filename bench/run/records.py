@@ -17,6 +17,7 @@ from torchduet.bench.record.schema import (
     MeterRecord,
     Record,
     SpeedupRecord,
+    StopReason,
     TimingRecord,
     TrialRecord,
 )
@@ -78,7 +79,7 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
     return record
 
 
-def timing_record(result: CaseResult, stop: str) -> TimingRecord:
+def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
     """How the case was timed, and how long a call takes."""
     seconds = seconds_per_call(result.blocks)
     timing = TimingRecord(
@@ -173,6 +174,7 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             )
         assert result.first_call is not None
         assert result.check is not None
+        assert outcome.stop is not None
         record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == family.reference),

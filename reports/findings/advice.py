@@ -11,7 +11,7 @@ from statistics import median
 
 import pandas as pd
 
-from torchduet.bench.record.statistics import VERDICTS
+from torchduet.bench.record.schema import VERDICTS
 from torchduet.reports.findings import advice_words
 from torchduet.reports.findings.loaders import Choice, sentence
 from torchduet.reports.findings.remedy import to_be_clear

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from torchduet.bench.record.schema import QUIET
-from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
+from torchduet.bench.record.schema import QUIET, VERDICTS
+from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD
 from torchduet.reports.findings import duet, gpu, loaders
 from torchduet.reports.findings.advice import STANDINGS, Answer, answers
 from torchduet.reports.findings.noise import noise
