@@ -15,17 +15,21 @@ from typing import Any
 import pytest
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.outcome import Failed, Measured, Skipped
 from torchduet.bench.duet import against
 from torchduet.bench.host.machine import Machine
-from torchduet.bench.host.run_clock import Passing, words
+from torchduet.bench.host.run_clock import Passing
 from torchduet.bench.host.signals import Interruption
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import closing_table, output, pytest_benchmark_adapter, terminal
+from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.profile_selection import profiling_of
-from torchduet.bench.run.records import Skip
+from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session, samples
+from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import Conductor, silent_seconds
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
@@ -85,24 +89,24 @@ def pytest_configure(config: pytest.Config) -> None:
     everything = options.suites is None and options.modes is None and not config.option.keyword
     if everything and not selecting_only:
         conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
-    details: dict[str, Any] = {
-        "check_only": config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
-        "selecting_only": selecting_only,
-        "warnings": warnings,
-        "data": data,
-        "claims_only": claims_only,
-        "profiling": profiling,
-        "interruption": interruption,
-        "passing": passing,
-    }
-    machine = _machine(conductor)
+    settings = Settings(
+        options,
+        _machine(conductor),
+        check_only=config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
+        selecting_only=selecting_only,
+        claims_only=claims_only,
+        data=data,
+        profiling=profiling,
+    )
+    progress = Progress(warnings)
     if both is None:
-        config.stash[SESSION] = Session(options, conductor, machine, **details)
-        return
-    try:
-        config.stash[SESSION] = against.make_session(config, options, conductor, machine, both, details)
-    except OptionError as error:
-        raise pytest.UsageError(str(error)) from None
+        measuring = Measuring(settings, conductor, progress, passing)
+    else:
+        try:
+            measuring = against.measuring(config, settings, conductor, progress, passing, both)
+        except OptionError as error:
+            raise pytest.UsageError(str(error)) from None
+    config.stash[SESSION] = Session(measuring, interruption)
 
 
 def _json_path(config: pytest.Config) -> Path | None:
@@ -126,22 +130,23 @@ def _machine(conductor: Conductor) -> Machine:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will be measured on what, before anything is."""
     session = config.stash[SESSION]
-    machine, options = session.machine, session.options
+    settings = session.settings
+    machine, options = settings.machine, settings.options
     where = f"{machine.cpu}, {machine.cores} cores"
     where += "".join(f", {gpu.name}" for gpu in machine.gpus)
     lines = [
-        f"torchduet: tier {options.tier}, {session.threads} threads, budget {options.budget_seconds:.0f} s "
+        f"torchduet: tier {options.tier}, {settings.threads} threads, budget {options.budget_seconds:.0f} s "
         f"· torch {machine.torch} · {where}"
     ]
-    if _json_path(config) is None and not session.selecting_only and not session.check_only:
+    if _json_path(config) is None and not settings.selecting_only and not settings.check_only:
         lines.append("torchduet: there will be no report: it needs --benchmark-json run.json")
     lines += against.header(session)
-    return lines + [f"torchduet: warning: {warning}" for warning in session.warnings]
+    return lines + [f"torchduet: warning: {warning}" for warning in session.progress.warnings]
 
 
 def _source(function: str, config: pytest.Config) -> list[str]:
     """The suites that one of our test functions stands for."""
-    chosen = config.stash[SESSION].options.suites
+    chosen = config.stash[SESSION].settings.options.suites
     name = function.removeprefix("test_")
     if name in names():
         return [name] if chosen is None or name in chosen else []
@@ -163,7 +168,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     several = metafunc.function.__name__ == "test_user"
     values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
-        for suite, case in session.selection.cases(source):
+        for suite, case in session.settings.selection.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
             marks = [pytest.mark.claims] if claim_selection.decides(case) else []
@@ -193,21 +198,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if empty:
         config.hook.pytest_deselected(items=empty)
     session = config.stash[SESSION]
+    options = session.settings.options
     for option, values, detail in (
-        ("--mode", session.options.modes, "modes"),
-        ("--precision", session.options.precisions, "precisions"),
+        ("--mode", options.modes, "modes"),
+        ("--precision", options.precisions, "precisions"),
     ):
         here = {getattr(item.stash[CASE], detail.removesuffix("s")) for item in items if CASE in item.stash}
         for value in values or ():
             if value not in here:
-                session.hints.append(f"{option} {value}: no workload here has it; a workload lists its {detail}=")
+                session.progress.hints.append(
+                    f"{option} {value}: no workload here has it; a workload lists its {detail}="
+                )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """The selection is final: fix the families."""
     state = session.config.stash[SESSION]
-    state.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
-    state.interruption.soft = state.resumable  # two interpreters that time each other cannot be asked to finish
+    state.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    # Two interpreters that time each other cannot be asked to finish.
+    state.interruption.soft = state.measuring.resumable
     output.begin(session.config, state, _json_path(session.config))
 
 
@@ -250,18 +259,20 @@ def measured(
     def measure() -> None:
         with terminal.progress(config, session):
             outcome = session.outcome(item.stash[CASE])
-        if isinstance(outcome, Skip):
-            pytest.skip(outcome.reason)
-        if isinstance(outcome, str):
+        match outcome:
+            case Skipped(reason):
+                pytest.skip(reason)
+            case Failed(reason):
 
-            def refuse() -> None:
-                raise NotMeasuredError(outcome)
+                def refuse() -> None:
+                    raise NotMeasuredError(reason)
 
-            with contextlib.suppress(NotMeasuredError):
-                pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
-            pytest.fail(outcome, pytrace=False)
-        benchmark.extra_info[KEY] = outcome["case"]["id"]  # in the JSON its record stands there
-        pytest_benchmark_adapter.replay(item, benchmark, samples(outcome))
+                with contextlib.suppress(NotMeasuredError):
+                    pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
+                pytest.fail(reason, pytrace=False)
+            case Measured(record):
+                benchmark.extra_info[KEY] = record["case"]["id"]  # in the JSON its record stands there
+                pytest_benchmark_adapter.replay(item, benchmark, samples(record))
 
     return measure
 
@@ -286,26 +297,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("B against A", sep="-")
         for line in answer:
             terminalreporter.write_line(line)
-    noise = session.watch.grade()  # which leaves verdicts open that the machine's state does not allow
-    lines = session.check_itself() if session.options.self_check else closing_table.table(session.records())
+    noise, records = session.noise(), session.records()
+    self_check = session.settings.options.self_check
+    lines = session.check_itself() if self_check else closing_table.table(records)
     if lines:
-        what = "the suite against itself" if session.options.self_check else "speed-ups"
+        what = "the suite against itself" if self_check else "speed-ups"
         terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
     for line in (
         *output.closing(session, _json_path(config)),
-        *session.hints,
-        *(words(passing) if (passing := session.passing.record()) else ()),
+        *session.progress.hints,
+        *(words(passing) if (passing := session.measuring.passing.record()) else ()),
         *closing_table.noise_of(noise),
-        *closing_table.unclear(session.records(), noise),
+        *closing_table.unclear(records, noise),
     ):
         terminalreporter.write_line(line)
-    for reason, number in session.skipped().items():
+    for reason, number in session.progress.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
     path = _json_path(config)
-    if path is not None and session.records() and path.exists() and not session.unwritten:
+    if path is not None and records and path.exists() and not session.progress.unwritten:
         report = path.with_suffix(".html")
         terminalreporter.write_line(f"\nRead the report: torchduet render {path} -o {report}")
-    elif session.records():
+    elif records:
         terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.record.schema import (
     CheckRecord,
     CompileRecord,
@@ -17,6 +16,7 @@ from torchduet.bench.record.schema import (
     ProfileRecord,
     StopReason,
 )
+from torchduet.bench.record.telemetry import Telemetry
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
 

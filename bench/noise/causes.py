@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.noise.remedies import (
     ELSEWHERE,
     GPU_CLOCKS,
@@ -23,6 +22,7 @@ from torchduet.bench.noise.remedies import (
     room,
 )
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade
+from torchduet.bench.record.telemetry import Interrupted, Telemetry
 
 KINDS = ("stood still", "interrupted", "others", "steal", "stopped", "clocks", "throttled", "swapped", "gpu", "moved")
 
@@ -91,6 +91,18 @@ class Figures:
         return any(
             value is not None and value >= threshold
             for value, threshold in ((seen.others, OTHERS[0]), (seen.steal, STEAL[0]), (seen.stopped, STOPPED[0]))
+        )
+
+    def with_interruptions(self, seen: Interrupted) -> Figures:
+        """These figures, with the interruptions of what is judged."""
+        return replace(
+            self,
+            interrupted=seen.share,
+            interruptions=seen.rate,
+            loaders=seen.loaders,
+            stood_still=seen.stood_still,
+            left_out=seen.left_out,
+            kept=seen.kept,
         )
 
     def known(self) -> dict[str, float]:

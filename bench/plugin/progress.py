@@ -7,18 +7,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TextIO
 
+from torchduet.bench.record.units import duration as duration  # other modules take it from here
+
 QUIET_SECONDS = 15.0
 REDRAW_SECONDS = 0.1
-
-
-def duration(seconds: float) -> str:
-    """``8 s``, ``1 min 20 s``, ``2 h 5 min``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class ProgressLine:

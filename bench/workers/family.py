@@ -9,11 +9,12 @@ from statistics import median
 import torch
 
 from torchduet.bench.cases.exchange import FamilyResult, Task
-from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge, Telemetry
+from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import passes
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.timing.alternation import Alternation, align_blocks, stay_busy, undisturbed
 from torchduet.bench.timing.check import has_nan, observed
 from torchduet.bench.timing.failures import describe, unusable
