@@ -22,8 +22,7 @@ from torchduet.bench.host.run_clock import Passing
 from torchduet.bench.host.signals import Interruption
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin import closing_table, output, pytest_benchmark_adapter, terminal
-from torchduet.bench.record.run_clock_words import words
+from torchduet.bench.plugin import closing, output, pytest_benchmark_adapter, terminal
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.profile_selection import profiling_of
@@ -291,33 +290,4 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The speed-ups, and how to render the report."""
-    session = config.stash[SESSION]
-    answer = against.closing(session)
-    if answer:
-        terminalreporter.section("B against A", sep="-")
-        for line in answer:
-            terminalreporter.write_line(line)
-    noise, records = session.noise(), session.records()
-    self_check = session.settings.options.self_check
-    lines = session.check_itself() if self_check else closing_table.table(records)
-    if lines:
-        what = "the suite against itself" if self_check else "speed-ups"
-        terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
-        for line in lines:
-            terminalreporter.write_line(line)
-    for line in (
-        *output.closing(session, _json_path(config)),
-        *session.progress.hints,
-        *(words(passing) if (passing := session.measuring.passing.record()) else ()),
-        *closing_table.noise_of(noise),
-        *closing_table.unclear(records, noise),
-    ):
-        terminalreporter.write_line(line)
-    for reason, number in session.progress.skipped().items():
-        terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
-    path = _json_path(config)
-    if path is not None and records and path.exists() and not session.progress.unwritten:
-        report = path.with_suffix(".html")
-        terminalreporter.write_line(f"\nRead the report: torchduet render {path} -o {report}")
-    elif records:
-        terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")
+    closing.write(terminalreporter, config.stash[SESSION], _json_path(config))

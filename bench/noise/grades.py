@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.noise.causes import MOVED, Cause, Figures, causes, graded, times, worst_first
+from torchduet.bench.noise.causes import MOVED, Cause, causes, graded, times, worst_first
 from torchduet.bench.noise.drift import around, pilots_moved
+from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import ELSEWHERE
 from torchduet.bench.noise.withheld import left_open, preempted
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade, NoiseRecord, PilotRecord, Record

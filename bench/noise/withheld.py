@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torchduet.bench.noise.causes import Cause, Figures, causes
+from torchduet.bench.noise.causes import Cause, causes
+from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import one_less
 from torchduet.bench.record.schema import DISTURBED, Record
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from torchduet.bench.noise.causes import Figures, causes, percent
+from torchduet.bench.noise.causes import causes, percent
 from torchduet.bench.noise.drift import around, drift, pilots_moved
+from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.grades import case_record, run_record
 from torchduet.bench.record.schema import PilotRecord
 from torchduet.bench.record.telemetry import Telemetry

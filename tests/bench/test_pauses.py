@@ -12,7 +12,8 @@ import pytest
 from torchduet.bench.cases.exchange import LeftOut
 from torchduet.bench.host import suspension
 from torchduet.bench.host.run_clock import LEAST_STOPPED, Passing
-from torchduet.bench.noise.causes import Figures, causes
+from torchduet.bench.noise.causes import causes
+from torchduet.bench.noise.figures import Figures
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.telemetry import Interrupted, Telemetry
 from torchduet.bench.timing.alternation import MOST_AGAIN, _round
