@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.record.schema import (
     CheckRecord,
     CompileRecord,
@@ -15,7 +14,9 @@ from torchduet.bench.record.schema import (
     FirstCallRecord,
     HeadroomRecord,
     ProfileRecord,
+    StopReason,
 )
+from torchduet.bench.record.telemetry import Telemetry
 
 SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
 
@@ -168,10 +169,10 @@ class CaseResult:
 
 @dataclass
 class FamilyResult:
-    """The cases' results, why timing stopped, and where the time went (seconds)."""
+    """The cases' results, why timing stopped (None: nothing was timed), and where the time went (seconds)."""
 
     results: list[CaseResult]
-    stop: str = ""
+    stop: StopReason | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     telemetry: Telemetry | None = None  # of the time from the first placement to the last
     broken: Case | None = None  # it failed in a way that left the process unfit to measure the others

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
 from torchduet.bench.duet.processes import SideError
-from torchduet.bench.duet.session import BUDGET, MODES, DuetSession
 from torchduet.bench.duet.sides import Side, sides
 from torchduet.bench.duet.stages import Duet
-from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.run_clock import Passing
 from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.record.duet_words import factor_table, headline, stages
+from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
+from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import Conductor
 from torchduet.suites.workload import COMPILED
 
@@ -82,38 +84,40 @@ def adapted(options: Options, budget: str | None) -> Options:
     )
 
 
-def make_session(
+def measuring(
     config: pytest.Config,
-    options: Options,
+    settings: Settings,
     conductor: Conductor,
-    machine: Machine,
+    progress: Progress,
+    passing: Passing,
     both: tuple[Side, Side],
-    details: Mapping[str, Any],
-) -> DuetSession:
-    """The session of a duet; both interpreters have answered when this returns.
+) -> DuetMeasuring:
+    """What measures a duet; both interpreters have answered when this returns.
 
     Raises:
         OptionError: one of them cannot be a side.
     """
+    options = settings.options
     compiler = any(mode in COMPILED for mode in options.asked.get("mode", ()))
     duet = Duet(both, compiler=compiler, data=options.data)
     config.add_cleanup(duet.close)
-    session = DuetSession(options, conductor, machine, **details, duet=duet)
-    duet.threads = session.threads
-    if not session.selecting_only:
+    duet.threads = settings.threads
+    made = DuetMeasuring(settings, conductor, progress, passing, duet)
+    if not settings.selecting_only:
         try:
             duet.start()
-            session.meet()
+            made.meet()
         except SideError as error:
             raise OptionError(f"--against: {error}") from None
-    return session
+    return made
 
 
 def header(session: Session) -> list[str]:
     """What the two sides are."""
-    if not isinstance(session, DuetSession) or session.selecting_only:
+    duet = session.measuring
+    if not isinstance(duet, DuetMeasuring) or session.settings.selecting_only:
         return []
-    found = session.sides()
+    found = duet.sides()
     return [
         f"torchduet: {letter} = {side['label']} ({side['python']}, Python {side['python_version']}, "
         f"torch {side['torch']})"
@@ -123,7 +127,8 @@ def header(session: Session) -> list[str]:
 
 def closing(session: Session) -> Sequence[str]:
     """The answer, the table and how it came about."""
-    if not isinstance(session, DuetSession) or not session.records():
+    duet, records = session.measuring, session.records()
+    if not isinstance(duet, DuetMeasuring) or not records:
         return []
-    found = session.sides()
-    return [headline(found, session.records()), *factor_table(session.records()), stages(found)]
+    found = duet.sides()
+    return [headline(found, records), *factor_table(records), stages(found)]

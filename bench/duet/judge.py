@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
+from torchduet.bench.record.schema import Verdict
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD, Speedup, signed_rank_counts, speedup_of, walsh_rank
 
 SCREENING_PAIRS = 5  # the fewest with a 90 % signed-rank interval
@@ -31,7 +32,7 @@ class Judgement:
     """An estimate and what follows from it; ``faster`` means that B is faster than A."""
 
     estimate: Speedup
-    verdict: str
+    verdict: Verdict
 
 
 def difference(base: Sequence[float], against: Sequence[float]) -> float:

@@ -27,20 +27,17 @@ def profile_both(
     records: Mapping[Case, Record],
     words: Callable[[Failure], str],
     show: Callable[[str], None],
-) -> list[str]:
-    """Profile what was chosen and put it into the records; returns warnings about what could not be."""
+) -> tuple[dict[Case, Both], list[str]]:
+    """Profile what was chosen: both sides' profiles, and warnings about what could not be."""
     parts = selected(profiling.what, families, records)
-    if not parts:
-        return [nothing_chosen(profiling.what)]
-    warnings: list[str] = []
+    profiles: dict[Case, Both] = {}
+    warnings = [] if parts else [nothing_chosen(profiling.what)]
     for family, own, place in parts:
         show(f"{place} {family.name}, both sides")
         found, failures = _family(duet, profiling, own)
-        for case, (base, against) in found.items():
-            records[case]["profile"] = profiling.named(base)
-            records[case]["against"]["profile"] = profiling.named(against)
+        profiles |= {case: list(map(profiling.named, both)) for case, both in found.items()}
         warnings += [f"{case.id} has no profile: {words(failure)}" for case, failure in failures.items()]
-    return warnings
+    return profiles, warnings
 
 
 def _family(duet: Duet, profiling: Profiling, cases: Sequence[Case]) -> tuple[dict[Case, Both], dict[Case, Failure]]:

@@ -9,7 +9,7 @@ from torchduet.bench.duet.pairs import AGAINST, BASE, Ledger
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.duet.stages import differences
-from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord
+from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord, Stage
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD, seconds_per_call
 from torchduet.bench.run.records import bound, cost_record, rounded, timing_record
 from torchduet.suites.workload import Workload
@@ -44,7 +44,7 @@ def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], screened: 
     )
 
 
-def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: str) -> AgainstRecord:
+def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: Stage) -> AgainstRecord:
     """B held against A, by the pairs of one stage."""
     sides = [[pair[side] for pair in ledger.blocks[case]] for side in (BASE, AGAINST)]
     estimate = judgement.estimate

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.suites.cpus import cpu_quota, usable_cpus
 
 try:
@@ -62,36 +63,6 @@ class Reading:
     swapped: int | None = None
     throttled: int | None = None
     stopped: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """What the counters say of the time between two readings; None: not known here.
-
-    Attributes:
-        seconds: how long it was.
-        others: cores that other processes kept busy, of those that this process may use.
-        steal: share of these cores' time that the hypervisor kept back.
-        stopped: share of the time for which the container's quota of CPU time was used up.
-        quota: cores that the container may use at once on average.
-        swapped: pages read from and written to swap.
-        throttled: how often a core or its package was slowed down for its temperature.
-        slowest, fastest: Hz; of the fastest core at each look, the least and the greatest.
-        governor: cpufreq's policy for the clocks.
-        virtual: whether this is a virtual machine.
-    """
-
-    seconds: float
-    others: float | None = None
-    steal: float | None = None
-    stopped: float | None = None
-    quota: float | None = None
-    swapped: int | None = None
-    throttled: int | None = None
-    slowest: float | None = None
-    fastest: float | None = None
-    governor: str | None = None
-    virtual: bool | None = None
 
 
 class Gauge:

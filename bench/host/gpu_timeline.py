@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from time import monotonic
-from typing import Any
 
 from torchduet.bench.host.nvml import COUNTERS, FACTS, READINGS, Device
+from torchduet.bench.record.gpu_samples import MAX_SAMPLES, GpuNews, with_samples
 from torchduet.bench.record.schema import GpuRecord
 
 INTERVAL = 0.1  # seconds between samples
-MOST_SAMPLES = 4000  # then every second one is dropped, and the interval doubled
 POLL_SECONDS = 0.002  # while the counters' update periods are measured
 POLLING_SECONDS = 20.0  # at the most: an idle GPU's readings may never change
 CHANGES = 21  # of a counter; the median time between them is its period
@@ -80,17 +79,19 @@ class _Gpu:
             self.columns[name] = column[::2]
 
     def record(self, at: Sequence[float]) -> GpuRecord:
-        missing = dict(self.device.missing) if self.device else {}
+        return with_samples(self.about(), at, self.columns)
+
+    def about(self) -> GpuRecord:
+        """Its record without samples."""
         lost = self.device.lost if self.device else self.why
-        columns = {name: column for name, column in self.columns.items() if any(one is not None for one in column)}
         made = GpuRecord(
             device=self.name,
             facts=dict(self.facts),
             slice=bool(self.device and self.device.is_slice),
             update_seconds={name: float(f"{value:.3g}") for name, value in self.periods.seconds().items()},
-            missing=missing,
-            at=[round(one, 3) for one in at] if columns else [],
-            samples=columns,
+            missing=dict(self.device.missing) if self.device else {},
+            at=[],
+            samples={},
         )
         if lost:
             made["lost"] = lost
@@ -114,6 +115,7 @@ class Timeline:
         self._interval = INTERVAL
         self._at: list[float] = []
         self._told = -1.0  # the last sample that news() gave
+        self._told_about: list[GpuRecord] = []  # what it said of the GPUs beside samples
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -148,7 +150,7 @@ class Timeline:
             self._at.append(at)
             for gpu in self._gpus:
                 gpu.sample()
-            if len(self._at) >= MOST_SAMPLES:
+            if len(self._at) >= MAX_SAMPLES:
                 self._thin()
 
     def _thin(self) -> None:
@@ -157,17 +159,21 @@ class Timeline:
             gpu.thin()
         self._interval *= 2
 
-    def news(self) -> dict[str, Any]:
-        """The samples since the last call, for the journal: ``at`` and, for each GPU, its columns; {} if none."""
+    def news(self) -> GpuNews:
+        """The samples since the last call, for the journal, with what is new of the GPUs; {} if there are none."""
         with self._lock:
             first = bisect_right(self._at, self._told)
             if first == len(self._at):
                 return {}
             self._told = self._at[-1]
             samples = {gpu.name: {name: values[first:] for name, values in gpu.columns.items()} for gpu in self._gpus}
-            return {"at": [round(at, 3) for at in self._at[first:]], "samples": samples}
+            news = GpuNews(at=[round(at, 3) for at in self._at[first:]], samples=samples)
+            about = [gpu.about() for gpu in self._gpus]
+            if about != self._told_about:
+                news["gpus"] = self._told_about = about
+            return news
 
-    def restore(self, at: float, news: Iterable[Mapping[str, Any]]) -> None:
+    def restore(self, at: float, news: Iterable[GpuNews]) -> None:
         """Go on ``at`` seconds into a run, with the samples of the process that began it; before :meth:`start`."""
         self._begun = self._now() - at
         for some in news:
@@ -176,7 +182,7 @@ class Timeline:
                 columns = some["samples"].get(gpu.name, {})
                 for name, values in gpu.columns.items():
                     values += columns.get(name, [None] * len(some["at"]))
-            while len(self._at) >= MOST_SAMPLES:
+            while len(self._at) >= MAX_SAMPLES:
                 self._thin()
         self._told = at
 

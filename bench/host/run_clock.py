@@ -8,11 +8,9 @@ from time import monotonic
 
 from torchduet.bench.host import suspension
 from torchduet.bench.record.schema import PassingRecord
-from torchduet.bench.record.units import duration
 
 LEAST_STOPPED = 2.0  # seconds that a wait takes longer than asked for: no load of a machine makes it that late
 LEAST_SET = 1.0  # seconds: between two looks a clock that is only corrected for its drift changes by far less
-MOST_NAMED = 3
 
 
 def since_boot() -> float:
@@ -82,22 +80,3 @@ class Passing:
             suspended=round(self.suspended, 3),
             clock_set=[round(by, 3) for by in self.clock_set],
         )
-
-
-def words(found: PassingRecord) -> list[str]:
-    """What is said of it among the run's warnings, a line each."""
-    lines = []
-    if found["stopped"]:
-        lines.append(f"pytest was stopped for {duration(found['stopped'])} (Ctrl-Z, or its machine stood still)")
-    if found["suspended"]:
-        lines.append(
-            f"the machine was suspended for {duration(found['suspended'])}: "
-            "its clocks and its heat may have been others afterwards"
-        )
-    if steps := found["clock_set"]:
-        named = ", ".join(f"{duration(abs(by))} {'forward' if by > 0 else 'back'}" for by in steps[:MOST_NAMED])
-        more = f" and {len(steps) - MOST_NAMED} times more" if len(steps) > MOST_NAMED else ""
-        lines.append(
-            f"the machine's clock was set {named}{more}: no duration here is taken from it, but times of day are"
-        )
-    return lines

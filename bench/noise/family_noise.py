@@ -1,91 +1,14 @@
-"""What is kept of a family's timing for its noise, which is only known when the pilots after it are."""
+"""From a family's result to what is kept of its timing for its noise."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
-from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
-from torchduet.bench.host.counters import Telemetry
-from torchduet.bench.noise.causes import Figures
 from torchduet.bench.noise.drift import drift
-from torchduet.bench.run.records import Outcome
+from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
 
 NO_GPU: Mapping[str, float] = {}  # one for all: thousands are kept
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """How often blocks were interrupted.
-
-    Attributes:
-        share: of the blocks; None: not counted here.
-        rate: interruptions per second of blocks; None: not counted here.
-        loaders: what was timed has DataLoader workers of its own.
-        stood_still: seconds for which the process was stopped or the machine suspended in blocks, at the most.
-        left_out: blocks that were therefore left out, and taken again.
-        kept: blocks that counted all the same.
-    """
-
-    share: float | None
-    rate: float | None
-    loaders: bool
-    stood_still: float = 0.0
-    left_out: int = 0
-    kept: int = 0
-
-    def added_to(self, figures: Figures) -> Figures:
-        """The figures with these."""
-        return replace(
-            figures,
-            interrupted=self.share,
-            interruptions=self.rate,
-            loaders=self.loaders,
-            stood_still=self.stood_still,
-            left_out=self.left_out,
-            kept=self.kept,
-        )
-
-
-@dataclass(slots=True)
-class Timed:
-    """A family that was timed, from when to when (seconds into the run).
-
-    Attributes:
-        drift: how much slower its slowest stretch was than its fastest; None: not known.
-        whole: interruptions of the family.
-        each: case id → interruptions of that case.
-        gpu: reason for lowered clocks → share of the looks at which it held.
-        left_open: its verdicts were left open.
-        outcomes: case id → what came out for it; not part of the JSON.
-    """
-
-    begun: float
-    ended: float
-    telemetry: Telemetry
-    drift: float | None
-    whole: Interrupted
-    each: Mapping[str, Interrupted]
-    gpu: Mapping[str, float]
-    left_open: bool = False
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the outcomes."""
-        return asdict(replace(self, outcomes={}))
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> Timed:
-        """What :meth:`to_json` gave."""
-        values = {
-            "telemetry": Telemetry(**found["telemetry"]),
-            "whole": Interrupted(**found["whole"]),
-            "each": {case: Interrupted(**one) for case, one in found["each"].items()},
-            "outcomes": outcomes,
-        }
-        return cls(**{**found, **values})
 
 
 def timed(
@@ -93,7 +16,6 @@ def timed(
     result: FamilyResult,
     telemetry: Telemetry,
     gpu: Mapping[str, float],
-    outcomes: Mapping[Case, Outcome],
 ) -> Timed:
     """What counts for the noise of a family's result."""
     results = result.results
@@ -102,10 +24,9 @@ def timed(
         alike = [[one for one in results if one.rests == rests and not one.error] for rests in (False, True)]
         drifts = [drift(one.blocks for one in group if one.blocks) for group in alike]  # they have times of their own
         drifted = max((one for one in drifts if one is not None), default=None)
-    by_id = {case.id: outcome for case, outcome in outcomes.items()}
     whole = interruptions(results)
     each = {one.case.id: interruptions([one]) if len(results) > 1 else whole for one in results}
-    return Timed(*times, telemetry, drifted, whole, each, gpu or NO_GPU, outcomes=by_id)
+    return Timed(*times, telemetry, drifted, whole, each, gpu or NO_GPU)
 
 
 def interruptions(results: Sequence[CaseResult]) -> Interrupted:

@@ -9,20 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
-from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import FamilyResult
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.host.gpu_throttling import Gpus
-from torchduet.bench.noise.causes import Cause, Figures, causes
-from torchduet.bench.noise.drift import around, pilots_moved
-from torchduet.bench.noise.family_noise import Timed, timed
-from torchduet.bench.noise.grades import case_record, run_record
-from torchduet.bench.noise.withheld import leave_open, preempted
+from torchduet.bench.noise.family_noise import timed
+from torchduet.bench.noise.grades import Graded, noise_of
 from torchduet.bench.record.devices import on_host
-from torchduet.bench.record.schema import NoiseRecord, PilotRecord
-from torchduet.bench.run.records import Outcome
+from torchduet.bench.record.schema import PilotRecord, Record
+from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.workers.launcher import WorkerError
-from torchduet.suites.workload import usable_cpus
+from torchduet.suites.cpus import usable_cpus
 
 PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
 PILOT_SECONDS = (0.03, 0.1)  # at the least and at the most, inside the worker that times them once
@@ -39,6 +34,10 @@ class Piloting(Protocol):
 
 class Watch:
     """The run's pilots and its noise.
+
+    Attributes:
+        pilots: as timed so far.
+        timed: what was seen of the machine while each family was timed.
 
     Args:
         threads: of the run; the pilots get as many.
@@ -61,10 +60,10 @@ class Watch:
         self._allowed = PILOT_SHARE * budget_seconds
         self._begun = now()
         self._interval = PILOT_INTERVAL
-        self._timed: list[Timed] = []
         self._broken = False
         self._gpus = gpus or Gpus(())
         self.pilots: list[PilotRecord] = []
+        self.timed: list[Timed] = []
 
     def pilots_before(self, family: str, *, due: bool = False) -> None:
         """Time the pilots if the last ones are old enough, or at any rate.
@@ -90,70 +89,28 @@ class Watch:
         """A placement is done: look at the GPUs while they are warm."""
         self._gpus.look()
 
-    def note(self, began: float, result: FamilyResult, outcomes: Mapping[Case, Outcome]) -> Timed | None:
-        """A family was timed, from ``began`` (of the clock ``now``) until now; None if nothing is known of the machine.
-
-        Where its threads did not fit on the free cores its verdicts are left open.
-        """
+    def note(self, began: float, result: FamilyResult) -> Timed | None:
+        """A family was timed, from ``began`` (of the clock ``now``) until now; None: nothing is known of it."""
         gpu = self._gpus.shares()
         if result.telemetry is None:
             return None
         on_gpu = not all(on_host(one.case.device) for one in result.results)
         times = began - self._begun, self._now() - self._begun
-        found = timed(times, result, result.telemetry, gpu if on_gpu else {}, outcomes)
-        self._timed.append(found)
-        _abstain(found, found.whole.added_to(Figures(self._threads, len(usable_cpus()), found.telemetry)))
+        found = timed(times, result, result.telemetry, gpu if on_gpu else {})
+        self.timed.append(found)
         return found
 
     def restore(self, at: float, pilots: Sequence[PilotRecord], families: Sequence[Timed]) -> None:
         """Go on ``at`` seconds into a run of which another process saw the beginning."""
         self._begun = self._now() - at
-        self.pilots, self._timed = [*pilots], [*families]
+        self.pilots, self.timed = [*pilots], [*families]
 
-    def grade(self) -> NoiseRecord | None:
-        """Put its noise into the record of each case; returns that of the run, None if nothing was timed.
+    def grade(self, records: Mapping[str, Record]) -> Graded:
+        """The run's noise, and the records (by case id) with theirs.
 
         To be called again when more was timed: the pilots after a family are known only then.
         """
-        if not self._timed:
-            return None
-        return noise_of(self._timed, self.pilots, self._threads, len(usable_cpus()))
-
-
-def noise_of(families: Sequence[Timed], pilots: Sequence[PilotRecord], threads: int, cores: int) -> NoiseRecord:
-    """The noise of a run of these families; that of each case is put into its record."""
-    seen = [one.telemetry for one in families]
-    found = [_grade_family(one, pilots, threads, cores) for one in families]
-    return run_record(found, pilots_moved(pilots), means(seen))
-
-
-def _grade_family(family: Timed, pilots: Sequence[PilotRecord], threads: int, cores: int) -> list[Cause]:
-    moved = pilots_moved(around(pilots, family.begun, family.ended))
-    figures = Figures(threads, cores, family.telemetry, pilots=moved, drift=family.drift, gpu=family.gpu)
-    for case, outcome in family.outcomes.items():
-        if isinstance(outcome, dict):
-            its_own = family.each[case].added_to(figures)
-            outcome["noise"] = case_record(causes(its_own), its_own)
-    figures = family.whole.added_to(figures)
-    _abstain(family, figures)
-    return causes(figures)
-
-
-def _abstain(family: Timed, figures: Figures) -> None:
-    """Leave the verdicts open, once, where the figures say that none can be given."""
-    if not family.left_open and (cause := preempted(figures)) is not None:
-        leave_open(family.outcomes, cause)
-        family.left_open = True
-
-
-def means(seen: Sequence[Telemetry]) -> dict[str, float]:
-    """Load by others (cores), steal and quota (shares), each the mean over the time for which it is known."""
-    found = {}
-    for name in ("others", "steal", "stopped"):
-        known = [(value, one.seconds) for one in seen if (value := getattr(one, name)) is not None]
-        if known:
-            found[name] = sum(value * seconds for value, seconds in known) / sum(seconds for _, seconds in known)
-    return found
+        return noise_of(self.timed, records, self.pilots, self._threads, len(usable_cpus()))
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

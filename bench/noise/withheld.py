@@ -6,14 +6,12 @@ on it, and an interval over them is narrow around the wrong value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from torchduet.bench.noise.causes import Cause, Figures, causes
+from torchduet.bench.noise.causes import Cause, causes
+from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import one_less
-from torchduet.bench.record.schema import DISTURBED
-from torchduet.bench.run.records import Outcome
+from torchduet.bench.record.schema import DISTURBED, Record
 
 
 def preempted(figures: Figures) -> Cause | None:
@@ -32,13 +30,13 @@ def preempted(figures: Figures) -> Cause | None:
     return next((one for one in found if one.kind == "interrupted" and one.grade == DISTURBED), None)
 
 
-def leave_open(outcomes: Mapping[Any, Outcome], cause: Cause) -> None:
-    """Make every verdict of these records ``unclear``, with a note that says why and what would help."""
-    for outcome in outcomes.values():
-        if not isinstance(outcome, dict):
-            continue
-        for speedup in outcome["speedups"]:
-            speedup["verdict"] = "unclear"
-        for trial in outcome.get("trials", []):
-            trial["verdict"] = "unclear"
-        outcome["notes"].append(f"no verdict: {cause.words}; {cause.remedy.words}")
+def left_open(record: Record, cause: Cause) -> Record:
+    """The record with every verdict ``unclear``, and a note that says why and what would help."""
+    made: Record = {
+        **record,
+        "speedups": [{**speedup, "verdict": "unclear"} for speedup in record["speedups"]],
+        "notes": [*record["notes"], f"no verdict: {cause.words}; {cause.remedy.words}"],
+    }
+    if "trials" in record:
+        made["trials"] = [{**trial, "verdict": "unclear"} for trial in record["trials"]]
+    return made

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 
-from torchduet.bench.cases.case import Family
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
@@ -20,6 +21,25 @@ GUESS_COUNTS = 5  # the first guess weighs as much as so many families
 LITTLE = 0.3  # the weight of a family that gets little of what is shared out
 TOLERANCE = 0.05  # of a budget that was asked for: what families may overdraw it by for the least they need
 TOLERATED_SECONDS = 60.0  # the same for a tier's own budget
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a family cost, and what its session learned from it.
+
+    Attributes:
+        fixed: seconds of its stages before timing; None: unknown.
+        timing: seconds (allotted, used) for timing; None: it came to none.
+        stages: seconds by stage.
+        slow: (case, seconds of one call) of what was too slow.
+        again: its worker gave no answer, or it was cut short: resumed, the run tries it again, if it was the last.
+    """
+
+    fixed: float | None = None
+    timing: tuple[float, float] | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    slow: tuple[tuple[Case, float], ...] = ()
+    again: bool = False
 
 
 class Budget:

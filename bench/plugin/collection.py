@@ -19,7 +19,7 @@ PARAMS = ("suite", "workload", "size", *NAMES)
 
 def _source(function: str, config: pytest.Config) -> list[str]:
     """The suites that one of our test functions stands for."""
-    chosen = config.stash[SESSION].options.suites
+    chosen = config.stash[SESSION].settings.options.suites
     name = function.removeprefix("test_")
     if name in names():
         return [name] if chosen is None or name in chosen else []
@@ -41,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     several = metafunc.function.__name__ == "test_user"
     values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
-        for suite, case in session.selection.cases(source):
+        for suite, case in session.settings.selection.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
             marks = [pytest.mark.claims] if claim_selection.decides(case) else []
@@ -72,12 +72,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if empty:
         config.hook.pytest_deselected(items=empty)
     session = config.stash[SESSION]
-    session.hints += unused(session.options.asked, [item.stash[CASE] for item in items if CASE in item.stash])
+    session.progress.hints += unused(
+        session.settings.options.asked, [item.stash[CASE] for item in items if CASE in item.stash]
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """The selection is final: fix the families."""
     state = session.config.stash[SESSION]
-    state.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
-    state.interruption.soft = state.resumable  # two interpreters that time each other cannot be asked to finish
+    state.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    # Two interpreters that time each other cannot be asked to finish.
+    state.interruption.soft = state.measuring.resumable
     output.begin(session.config, state, json_path(session.config))

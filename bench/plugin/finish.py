@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from torchduet.bench.duet import against
-from torchduet.bench.host.run_clock import words
-from torchduet.bench.plugin import closing_table, output, pytest_benchmark_adapter
+from torchduet.bench.plugin import closing, output, pytest_benchmark_adapter
 from torchduet.bench.plugin.stash import SESSION, json_path
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY
@@ -36,32 +34,4 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The speed-ups, and how to render the report."""
-    session = config.stash[SESSION]
-    answer = against.closing(session)
-    if answer:
-        terminalreporter.section("B against A", sep="-")
-        for line in answer:
-            terminalreporter.write_line(line)
-    noise = session.watch.grade()  # which leaves verdicts open that the machine's state does not allow
-    lines = session.check_itself() if session.options.self_check else closing_table.table(session.records())
-    if lines:
-        what = "the suite against itself" if session.options.self_check else "speed-ups"
-        terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
-        for line in lines:
-            terminalreporter.write_line(line)
-    for line in (
-        *output.closing(session, json_path(config)),
-        *session.hints,
-        *(words(passing) if (passing := session.passing.record()) else ()),
-        *closing_table.noise_of(noise),
-        *closing_table.unclear(session.records(), noise),
-    ):
-        terminalreporter.write_line(line)
-    for reason, number in session.skipped().items():
-        terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
-    path = json_path(config)
-    if path is not None and session.records() and path.exists() and not session.unwritten:
-        report = path.with_suffix(".html")
-        terminalreporter.write_line(f"\nRead the report: torchduet render {path} -o {report}")
-    elif session.records():
-        terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")
+    closing.write(terminalreporter, config.stash[SESSION], json_path(config))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.cases.outcome import Failed, Measured, Skipped
 from torchduet.bench.plugin import pytest_benchmark_adapter, terminal
 from torchduet.bench.plugin.stash import CASE, SESSION
 from torchduet.bench.record.schema import KEY
-from torchduet.bench.run.records import Skip
 from torchduet.bench.run.session import samples
 
 NO_KEYWORDS: dict[str, Any] = {}
@@ -44,17 +44,19 @@ def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], Non
     def measure() -> None:
         with terminal.progress(config, session):
             outcome = session.outcome(item.stash[CASE])
-        if isinstance(outcome, Skip):
-            pytest.skip(outcome.reason)
-        if isinstance(outcome, str):
+        match outcome:
+            case Skipped(reason):
+                pytest.skip(reason)
+            case Failed(reason):
 
-            def refuse() -> None:
-                raise NotMeasuredError(outcome)
+                def refuse() -> None:
+                    raise NotMeasuredError(reason)
 
-            with contextlib.suppress(NotMeasuredError):
-                pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
-            pytest.fail(outcome, pytrace=False)
-        benchmark.extra_info[KEY] = outcome["case"]["id"]  # in the JSON its record stands there
-        pytest_benchmark_adapter.replay(item, benchmark, samples(outcome))
+                with contextlib.suppress(NotMeasuredError):
+                    pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
+                pytest.fail(reason, pytrace=False)
+            case Measured(record):
+                benchmark.extra_info[KEY] = record["case"]["id"]  # in the JSON its record stands there
+                pytest_benchmark_adapter.replay(item, benchmark, samples(record))
 
     return measure

@@ -14,6 +14,7 @@ from torchduet.bench.host.atomic_files import write_whole
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.run import resume
+from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 
 
@@ -60,18 +61,19 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
     Raises:
         pytest.UsageError: the journal cannot be used.
     """
-    if run is None or session.selecting_only or session.check_only or not session.families:
+    settings, progress = session.settings, session.progress
+    if run is None or settings.selecting_only or settings.check_only or not progress.families:
         return
     benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
     benchmarks.save_json = lambda output: _save(config, session, run, output)
-    if not session.resumable:
+    if not session.measuring.resumable:
         return
     try:
-        lines = resume.begin(session, run, resume=config.getoption("resume"))
+        lines = resume.begin(session.measuring, run, resume=config.getoption("resume"))
     except JournalError as error:
         raise pytest.UsageError(f"torchduet: {error}") from None
-    assert session.journal is not None
-    config.add_cleanup(lambda: _close(session))
+    assert progress.journal is not None
+    config.add_cleanup(lambda: _close(progress))
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     for line in lines if reporter is not None else []:
         reporter.write_line(f"torchduet: {line}")
@@ -81,18 +83,18 @@ def exit_code(pytest_session: pytest.Session, session: Session) -> None:
     """130 after Ctrl-C and 143 after SIGTERM, as shells have it; 1 where the JSON could not be written."""
     if session.interruption.asked():
         pytest_session.exitstatus = session.interruption.exit_code
-    elif session.unwritten and pytest_session.exitstatus == pytest.ExitCode.OK:
+    elif session.progress.unwritten and pytest_session.exitstatus == pytest.ExitCode.OK:
         pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def closing(session: Session, run: Path | None) -> list[str]:
     """What to say of a run that ended early."""
-    lines = []
-    if session.stopped or session.interruption.asked():
-        why = session.stopped or f"it was interrupted by {session.interruption.name}"
-        number = f"{session.measured} of {len(session.families)} families are measured"
+    lines, progress = [], session.progress
+    if progress.stopped or session.interruption.asked():
+        why = progress.stopped or f"it was interrupted by {session.interruption.name}"
+        number = f"{progress.measured} of {len(progress.families)} families are measured"
         lines.append(f"the run stopped early, {why}: {number}")
-    if session.journal is not None and run is not None and session.measured and not session.finished:
+    if progress.journal is not None and run is not None and progress.measured and not progress.finished:
         lines.append(f"to go on with it, give the same options and --resume; {path_for(run)} holds what it measured")
     return lines
 
@@ -103,28 +105,28 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
         return  # stop now: the journal has it all
     if not run.parent.is_dir():
         run.parent.mkdir(parents=True, exist_ok=True)
-        session.hints.append(f"{run.parent} had vanished; it was made anew")
+        session.progress.hints.append(f"{run.parent} had vanished; it was made anew")
     try:
         write_whole(safe_dumps(output, ensure_ascii=True, separators=(",", ":")).encode(), run)  # type: ignore[no-untyped-call]
     except OSError as error:
-        session.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session, run)}")
-        session.unwritten = True
+        session.progress.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session.progress, run)}")
+        session.progress.unwritten = True
         return
     config._benchmarksession.logger.info(f"Wrote benchmark data in: {run}", purple=True)  # type: ignore[attr-defined]
 
 
-def _remedy(session: Session, run: Path) -> str:
-    if session.journal is None or not path_for(run).exists():
+def _remedy(progress: Progress, run: Path) -> str:
+    if progress.journal is None or not path_for(run).exists():
         return "the run is lost"
     return (
         f"nothing is lost: make room, then give the same options and --resume; what was measured is in {path_for(run)}"
     )
 
 
-def _close(session: Session) -> None:
+def _close(progress: Progress) -> None:
     """The journal has served once the whole run is written; else it stays."""
-    assert session.journal is not None
-    if session.finished and not session.unwritten:
-        session.journal.remove()
+    assert progress.journal is not None
+    if progress.finished and not progress.unwritten:
+        progress.journal.remove()
     else:
-        session.journal.close()
+        progress.journal.close()

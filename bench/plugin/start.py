@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
 
@@ -16,8 +15,11 @@ from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import output
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, SESSION, json_path
+from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.profile_selection import profiling_of
+from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
+from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Conductor, silent_seconds
 from torchduet.suites.workload import SuiteError, cores
@@ -68,28 +70,26 @@ def pytest_configure(config: pytest.Config) -> None:
     everything = options.suites is None and "mode" not in options.asked and not config.option.keyword
     if everything and not selecting_only:
         conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
-    details: dict[str, Any] = {
-        "check_only": config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
-        "selecting_only": selecting_only,
-        "warnings": warnings,
-        "data": data,
-        "claims_only": claims_only,
-        "profiling": profiling,
-        "interruption": interruption,
-        "passing": passing,
-    }
     machine = _machine(conductor)
+    settings = Settings(
+        options,
+        machine,
+        check_only=config.getoption("benchmark_disable", False) and not config.getoption("benchmark_enable", False),
+        selecting_only=selecting_only,
+        claims_only=claims_only,
+        data=data,
+        profiling=profiling,
+    )
+    progress = Progress(warnings)
     try:
         preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
+        if both is None:
+            measuring = Measuring(settings, conductor, progress, passing)
+        else:
+            measuring = against.measuring(config, settings, conductor, progress, passing, both)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
-    if both is None:
-        config.stash[SESSION] = Session(options, conductor, machine, **details)
-        return
-    try:
-        config.stash[SESSION] = against.make_session(config, options, conductor, machine, both, details)
-    except OptionError as error:
-        raise pytest.UsageError(str(error)) from None
+    config.stash[SESSION] = Session(measuring, interruption)
 
 
 def _machine(conductor: Conductor) -> Machine:
@@ -111,14 +111,15 @@ def _machine(conductor: Conductor) -> Machine:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will be measured on what, before anything is."""
     session = config.stash[SESSION]
-    machine, options = session.machine, session.options
+    settings = session.settings
+    machine, options = settings.machine, settings.options
     where = f"{machine.cpu}, {machine.cores} cores"
     where += "".join(f", {name}" for name in machine.accelerator_names())
     lines = [
-        f"torchduet: tier {options.tier}, {session.threads} threads, budget {options.budget_seconds:.0f} s "
+        f"torchduet: tier {options.tier}, {settings.threads} threads, budget {options.budget_seconds:.0f} s "
         f"· torch {machine.torch} · {where}"
     ]
-    if json_path(config) is None and not session.selecting_only and not session.check_only:
+    if json_path(config) is None and not settings.selecting_only and not settings.check_only:
         lines.append("torchduet: there will be no report: it needs --benchmark-json run.json")
     lines += against.header(session)
-    return lines + [f"torchduet: warning: {warning}" for warning in session.warnings]
+    return lines + [f"torchduet: warning: {warning}" for warning in session.progress.warnings]

@@ -43,7 +43,7 @@ def progress(config: pytest.Config, session: Session) -> Iterator[None]:
             with uncaptured():
                 line.show(text)
 
-    session.show = show
+    session.progress.show = show
     try:
         yield
     finally:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.schema import DuetRecord, Record
-from torchduet.bench.record.statistics import VERDICTS
+from torchduet.bench.record.schema import VERDICTS, DuetRecord, Record
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
 LOOKED = "looked different, but "  # how the note of a case begins that was to be confirmed and was not

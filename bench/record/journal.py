@@ -2,7 +2,7 @@
 
 JSON lines, ``{"crc32":"…","entry":{…}}``. A line whose checksum does not fit was being written when the
 machine or the process stopped: it is left out, and what it held is measured again. What the entries mean
-is ``resume``'s business.
+is said by ``journal_events``.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class Place(NamedTuple):
 
 class JournalError(Exception):
     """A journal that cannot be used; the message names it, what is wrong and what to do."""
+
+
+class JournalBusyError(JournalError):
+    """Another run is writing the journal."""
 
 
 def path_for(run: Path) -> Path:
@@ -151,7 +155,7 @@ class Journal:
         """Go on with a journal; what was torn off at its end is cut off when the first entry is added.
 
         Raises:
-            JournalError: it cannot be used, or another run is writing it.
+            JournalError: it cannot be used; a JournalBusyError where another run is writing it.
         """
         try:
             handle = os.open(path, os.O_RDWR | os.O_APPEND | _binary())
@@ -214,7 +218,7 @@ class Journal:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise JournalError(
+            raise JournalBusyError(
                 f"{self.path} is being written by another run: wait for it, or name another --benchmark-json"
             ) from None
         except OSError:  # a file system without locks
@@ -225,15 +229,15 @@ def set_aside(path: Path) -> Path | None:
     """Give a journal that lies at ``path`` another name if it holds families; returns that, None if it held none.
 
     Raises:
-        JournalError: another run is writing it.
+        JournalBusyError: another run is writing it.
     """
     if not path.exists():
         return None
     try:
         journal, content = Journal.reopen(path)
-    except JournalError as error:
-        if "another run" in str(error):
-            raise
+    except JournalBusyError:
+        raise
+    except JournalError:
         families = path.stat().st_size  # what it is cannot be said: it is kept
     else:
         journal.close()

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
 
+from torchduet.bench.record.schema.words import Verdict
+
 CONFIDENCE = 0.99
 THRESHOLD = 0.02
 MIN_PLACEMENTS = 8
 MOST_CORRELATED = 0.9
-
-VERDICTS = ("faster", "slower", "same", "unclear")
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Speedup:
         """Half the interval's width on the logarithmic scale: 0.01 reads as ±1 %. Infinite without one."""
         return half_width(self.low, self.high)
 
-    def verdict(self, threshold: float = THRESHOLD) -> str:
+    def verdict(self, threshold: float = THRESHOLD) -> Verdict:
         """``faster``/``slower``: the interval lies wholly beyond ±threshold; ``same``: wholly inside.
 
         Otherwise, and with fewer than 8 placements (no 99 % interval exists then), ``unclear``.
         """
         return "unclear" if self.placements < MIN_PLACEMENTS else self.side(threshold)
 
-    def side(self, threshold: float = THRESHOLD) -> str:
+    def side(self, threshold: float = THRESHOLD) -> Verdict:
         """The same by the interval alone, of however few placements; ``unclear`` without one."""
         if self.low <= 0:
             return "unclear"
@@ -71,7 +71,7 @@ def half_width(low: float | None, high: float | None) -> float:
     return (math.log(high) - math.log(low)) / 2
 
 
-def side_of(low: float, high: float, threshold: float) -> str:
+def side_of(low: float, high: float, threshold: float) -> Verdict:
     """Where an interval of log ratios lies: wholly beyond ±threshold, wholly inside (``same``), or ``unclear``."""
     bound = math.log1p(threshold)
     if low > bound:

@@ -41,10 +41,10 @@ class Profiling:
 
     def named(self, record: ProfileRecord) -> ProfileRecord:
         """A profile's record with its files named from the folder of the run's file."""
-        record["trace"] = self._from_there(record["trace"])
+        named: ProfileRecord = {**record, "trace": self._from_there(record["trace"])}
         if "python" in record:
-            record["python"]["file"] = self._from_there(record["python"]["file"])
-        return record
+            named["python"] = {**record["python"], "file": self._from_there(record["python"]["file"])}
+        return named
 
     def _from_there(self, path: str) -> str:
         return Path(os.path.relpath(path, self.beside)).as_posix()
@@ -113,12 +113,11 @@ def profile_all(
     conductor: Conductor,
     task_of: Callable[[Family], Task],
     show: Callable[[str], None],
-) -> list[str]:
-    """Profile what was chosen and put it into the records; returns warnings about what could not be."""
+) -> tuple[dict[Case, ProfileRecord], list[str]]:
+    """Profile what was chosen: its profiles, and warnings about what could not be."""
     parts = selected(profiling.what, families, records)
-    if not parts:
-        return [nothing_chosen(profiling.what)]
-    warnings: list[str] = []
+    profiles: dict[Case, ProfileRecord] = {}
+    warnings = [] if parts else [nothing_chosen(profiling.what)]
     for family, own, place in parts:
 
         def told(what: str, place: str = place) -> None:
@@ -130,10 +129,9 @@ def profile_all(
         except WorkerError as error:
             warnings.append(f"{family.name} has no profile: {error}")
             continue
-        for case, record in found.records.items():
-            records[case]["profile"] = profiling.named(record)
+        profiles |= {case: profiling.named(record) for case, record in found.records.items()}
         warnings += [f"{case.id} has no profile: {why}" for case, why in found.errors.items()]
-    return warnings
+    return profiles, warnings
 
 
 def _profile(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
+from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.schema import (
     SCHEMA,
-    CeilingRecord,
     CostRecord,
     MeterRecord,
     Record,
     SpeedupRecord,
+    StopReason,
     TimingRecord,
     TrialRecord,
 )
@@ -79,7 +78,7 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
     return record
 
 
-def timing_record(result: CaseResult, stop: str) -> TimingRecord:
+def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
     """How the case was timed, and how long a call takes."""
     seconds = seconds_per_call(result.blocks)
     timing = TimingRecord(
@@ -140,16 +139,6 @@ def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[
     ]
 
 
-@dataclass(frozen=True)
-class Skip:
-    """Why a case was not measured although nothing went wrong."""
-
-    reason: str
-
-
-Outcome = Record | Skip | str  # a record; a reason to skip; a reason to fail
-
-
 def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[Case, Outcome]:
     """The record of every reported case, or the reason why it has none."""
     results = {result.case: result for result in outcome.results}
@@ -158,10 +147,10 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
     for case in family.reported:
         result = results[case]
         if result.error is not None:
-            made[case] = f"{case.id}: {result.error}"
+            made[case] = Failed(f"{case.id}: {result.error}")
             continue
         if result.skip is not None:
-            made[case] = Skip(result.skip)
+            made[case] = Skipped(result.skip)
             continue
         notes = [*result.notes]
         if not reference.blocks:
@@ -174,6 +163,7 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             )
         assert result.first_call is not None
         assert result.check is not None
+        assert outcome.stop is not None
         record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == family.reference),
@@ -191,23 +181,5 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
         )
         if found := trials(family, case, results):
             record["trials"] = found
-        made[case] = with_extras(record, result)
+        made[case] = Measured(with_extras(record, result))
     return made
-
-
-def highest(measurements: Iterable[Sequence[CeilingRecord]]) -> list[CeilingRecord]:
-    """The best of several measurements, device by device."""
-    found: dict[str, CeilingRecord] = {}
-    for one in (record for records in measurements for record in records):
-        known = found.setdefault(one["device"], one)
-        found[one["device"]] = CeilingRecord(
-            device=one["device"],
-            flops_per_second=_greater(known["flops_per_second"], one["flops_per_second"]),
-            bytes_per_second=_greater(known["bytes_per_second"], one["bytes_per_second"]),
-            operator_seconds=min(known["operator_seconds"], one["operator_seconds"]),
-        )
-    return list(found.values())
-
-
-def _greater(some: dict[str, float], others: dict[str, float]) -> dict[str, float]:
-    return {key: max(some.get(key, 0.0), others.get(key, 0.0)) for key in {**some, **others}}

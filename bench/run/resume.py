@@ -9,25 +9,34 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.noise.family_noise import Timed
+from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.devices import numbered
-from torchduet.bench.record.journal import Content, Entry, Journal, JournalError, path_for, set_aside
+from torchduet.bench.record.journal import Journal, JournalError, path_for, set_aside
+from torchduet.bench.record.journal_events import (
+    Ended,
+    FamilyDone,
+    Header,
+    PilotsTimed,
+    Resumed,
+    RunLog,
+    SpentEntry,
+    entry_of,
+    read_log,
+)
+from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import ResumedRecord
-from torchduet.bench.run import run_record
+from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.outcomes import outcome_entry, outcome_of
-from torchduet.bench.run.records import Outcome, highest
+from torchduet.bench.run.run_facts import facts_of
 from torchduet.suites.registry import names
-
-if TYPE_CHECKING:
-    from torchduet.bench.run.state import State
 
 FOLDERS = {"bench": Path(bench.__file__).parent, "suites": Path(suites.__file__).parent}
 PACKAGES = ("torchduet", "numpy", "torch")
@@ -35,44 +44,29 @@ MEMORY_TOLERANCE = 0.01  # the kernel keeps another amount for itself at each st
 MOST_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a family cost, and what its session learned from it.
-
-    Attributes:
-        fixed: seconds of its stages before timing; None: unknown.
-        timing: seconds (allotted, used) for timing; None: it came to none.
-        stages: seconds by stage.
-        slow: (case, seconds of one call) of what was too slow.
-        again: its worker gave no answer, or it was cut short: resumed, the run tries it again, if it was the last.
-    """
-
-    fixed: float | None = None
-    timing: tuple[float, float] | None = None
-    stages: Mapping[str, float] = field(default_factory=dict)
-    slow: tuple[tuple[Case, float], ...] = ()
-    again: bool = False
-
-
-def begin(session: State, run: Path, *, resume: bool) -> list[str]:
+def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
     """Open the run's journal, to go on with it or to begin a new one; returns what to tell the user.
 
     Raises:
         JournalError: it cannot be written, or gone on with: the message says why.
     """
-    path = path_for(run)
+    path, progress = path_for(run), measuring.progress
     if resume and path.exists():
         journal, content = Journal.reopen(path)
-        found = differences(content.header["identity"], identity(session))
-        if found:
+        try:
+            log = read_log(content, str(path))
+            found = differences(log.header.identity, identity(measuring))
+            if found:
+                raise JournalError(
+                    f"--resume: {path} is of another run; without --resume it is kept under another name\n"
+                    + "\n".join(f"  {one}" for one in found)
+                )
+        except JournalError:
             journal.close()
-            raise JournalError(
-                f"--resume: {path} is of another run; without --resume it is kept under another name\n"
-                + "\n".join(f"  {one}" for one in found)
-            )
-        session.journal = journal
-        restore(session, content)
-        lines = [f"resumed from {path}: {session.measured} of {len(session.families)} families are measured"]
+            raise
+        progress.journal = journal
+        restore(measuring, log)
+        lines = [f"resumed from {path}: {progress.measured} of {len(progress.families)} families are measured"]
         if content.dropped:
             lines.append(f"warning: {content.dropped} damaged line(s) of {path} left out: measured again")
         return lines
@@ -83,34 +77,35 @@ def begin(session: State, run: Path, *, resume: bool) -> list[str]:
             f"an unfinished run lay in {path}; it is kept as {kept.name} "
             f"(to go on with it: rename it back and give --resume)"
         )
-    session.journal = Journal.create(path, header(session))
+    progress.journal = Journal.create(path, entry_of(header(measuring)))
     return lines
 
 
-def header(session: State) -> Entry:
-    """The first entry: which run this is, and what is planned."""
-    return {
-        "identity": identity(session),
-        "run": run_record.about(session),
-        "plan": [[family.name, [case.id for case in family.reported]] for family in session.families],
-    }
+def header(measuring: Measuring) -> Header:
+    """Which run this is, and what is planned."""
+    return Header(
+        identity=identity(measuring),
+        run=dict(run_record(facts_of(measuring))),
+        plan=[(family.name, [case.id for case in family.reported]) for family in measuring.progress.families],
+    )
 
 
-def identity(session: State) -> dict[str, dict[str, Any]]:
+def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
     """All that must be the same for two processes' records to be one run's."""
-    options = asdict(replace(session.options, hang_seconds=None)) | {
-        "threads": session.threads,
-        "claims_only": session.claims_only,
+    settings = measuring.settings
+    options = asdict(replace(settings.options, hang_seconds=None)) | {
+        "threads": settings.threads,
+        "claims_only": settings.claims_only,
     }
     options |= options.pop("asked")
-    machine = session.machine.facts() | {"node": platform.node()}
-    machine |= {name: uuid for name, uuid in session.machine.uuids().items() if name == numbered(name)}
+    machine = settings.machine.facts() | {"node": platform.node()}
+    machine |= {name: uuid for name, uuid in settings.machine.uuids().items() if name == numbered(name)}
     return {
         "machine": machine,
         "version": {name: metadata.version(name) for name in PACKAGES},
         "option": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
-        "source": sources(session.options.suites or ()),
-        "selection": {"cases": [case.id for family in session.families for case in family.cases]},
+        "source": sources(settings.options.suites or ()),
+        "selection": {"cases": [case.id for family in measuring.progress.families for case in family.cases]},
     }
 
 
@@ -163,82 +158,72 @@ def _shown(value: Any) -> str:
     return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def family_entry(
-    session: State, family: Family, outcomes: Mapping[Case, Outcome], spent: Spent, timed: Timed | None
-) -> Entry:
-    """A finished family."""
-    return {
-        "kind": "family",
-        "name": family.name,
-        "at": session.elapsed(),
-        "outcomes": {case.id: outcome_entry(case, outcome) for case, outcome in outcomes.items()},
-        "spent": asdict(spent) | {"slow": [[case.id, seconds] for case, seconds in spent.slow]},
-        "timed": None if timed is None else timed.to_json(),
-        "warnings": session.warnings,
-        "passing": session.passing.record(),
-        "hints": session.hints,
-        "gpus": session.timeline.news(),
-    }
+def family_event(measuring: Measuring, family: Family, found: Measurement) -> FamilyDone:
+    """A family that is done just now."""
+    progress = measuring.progress
+    _, spent = progress.learned[-1]
+    return FamilyDone(
+        at=progress.elapsed(),
+        name=family.name,
+        outcomes={case.id: outcome_entry(case, outcome) for case, outcome in found.outcomes.items()},
+        spent=spent_entry(spent),
+        timed=found.timed,
+        warnings=progress.warnings,
+        hints=progress.hints,
+        passing=measuring.passing.record(),
+        gpus=measuring.timeline.news(),
+    )
 
 
-def finished(content: Content) -> list[Entry]:
-    """The families' entries, the last of each."""
-    found = {str(entry["name"]): entry for entry in content.entries if entry["kind"] == "family"}
-    return list(found.values())
-
-
-def settled(content: Content) -> list[Entry]:
-    """The families that need not be measured again: without those at the end whose workers died, or that were cut
-    short: what killed them may have been what ended the run.
-    """
-    found = finished(content)
-    while found and found[-1]["spent"]["again"]:
-        found.pop()
-    return found
-
-
-def restore(session: State, content: Content) -> None:
-    """Put a session where the one that wrote the journal stood after its last entry."""
-    families = {family.name: family for family in session.families}
-    cases = {case.id: case for family in session.families for case in family.cases}
-    entries, at = content.entries, max((entry["at"] for entry in content.entries), default=0.0)
-    timings: list[Timed] = []
-    before, known = list(session.warnings), settled(content)
-    places = {id(entry): place for entry, place in zip(entries, content.places, strict=True)}
-    for entry in known:
-        outcomes = {case: outcome_of(one) for case, one in entry["outcomes"].items()}
-        own = [cases[case] for case in outcomes]
-        session.outcomes.update(zip(own, outcomes.values(), strict=True))
-        session.outcomes.put_away(own, session.journal, places[id(entry)])
-        if entry["timed"] is not None:
-            timings.append(Timed.from_json(entry["timed"], session.outcomes.of(own)))
-        session.learn(families[entry["name"]], spent_of(entry["spent"], cases))
-    for entry in (one for one in entries if one["kind"] == "family"):
-        session.warnings[:] = dict.fromkeys([*entry["warnings"], *before])
-        session.hints[:] = dict.fromkeys([*session.hints, *entry["hints"]])
-        session.passing.restore(entry.get("passing"))
-    began = next((entry for entry in entries if entry["kind"] == "began"), None)
-    session.startup = began["startup"] if began else 0.0
-    session.spent = (at - began["at"], began["set_aside"]) if began else None
-    session.ceilings = highest(entry["ceilings"] for entry in entries if entry["kind"] == "ceilings")
-    session.started = datetime.fromisoformat(content.header["run"]["started"])
-    session.go_on_after(at)
-    session.watch.restore(at, [entry["pilot"] for entry in entries if entry["kind"] == "pilot"], timings)
-    session.timeline.restore(at, [entry["gpus"] for entry in known if entry["gpus"]])
-    session.finished = any(entry["kind"] == "end" for entry in entries)
+def restore(measuring: Measuring, log: RunLog) -> None:
+    """Put a run where the process that wrote the journal stood after its last event."""
+    progress, passing = measuring.progress, measuring.passing
+    families = {family.name: family for family in progress.families}
+    cases = {case.id: case for family in progress.families for case in family.cases}
+    before, known, at = list(progress.warnings), log.settled(), log.seconds()
+    places = {id(event): place for event, place in zip(log.events, log.places, strict=True)}
+    for event in known:
+        outcomes = {cases[case]: outcome_of(entry) for case, entry in event.outcomes.items()}
+        progress.outcomes.update(outcomes)
+        progress.outcomes.put_away(list(outcomes), progress.journal, places[id(event)])
+        progress.learn(families[event.name], spent_of(event.spent, cases))
+    for event in log.of(FamilyDone):
+        progress.warnings[:] = dict.fromkeys([*event.warnings, *before])
+        progress.hints[:] = dict.fromkeys([*progress.hints, *event.hints])
+        passing.restore(event.passing)
+    began = log.began()
+    progress.startup = began.startup if began else 0.0
+    progress.spent = (at - began.at, began.set_aside) if began else None
+    progress.ceilings = log.ceilings()
+    progress.started = datetime.fromisoformat(log.header.run["started"])
+    progress.go_on_after(at)
+    timed = [event.timed for event in known if event.timed is not None]
+    measuring.watch.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
+    measuring.timeline.restore(at, [event.gpus for event in known if event.gpus])
+    progress.finished = bool(log.of(Ended))
     resumed = ResumedRecord(
         at=round(at, 3),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=session.machine.facts(),
+        machine=measuring.settings.machine.facts(),
         warnings=before,
         families=len(known),
     )
-    session.resumed = [*(entry["resumed"] for entry in entries if entry["kind"] == "resumed"), resumed]
-    session.write({"kind": "resumed", "resumed": resumed})
+    progress.resumed = [*(event.resumed for event in log.of(Resumed)), resumed]
+    progress.write(Resumed(at=progress.elapsed(), resumed=resumed))
 
 
-def spent_of(entry: Entry, cases: Mapping[str, Case]) -> Spent:
-    """What a family's entry says that it cost."""
-    timing = entry["timing"]
-    slow = tuple((cases[case], seconds) for case, seconds in entry["slow"])
-    return Spent(**{**entry, "timing": None if timing is None else tuple(timing), "slow": slow})
+def spent_entry(spent: Spent) -> SpentEntry:
+    """What a family cost as it stands in the journal."""
+    return SpentEntry(
+        fixed=spent.fixed,
+        timing=spent.timing,
+        stages=dict(spent.stages),
+        slow=[(case.id, seconds) for case, seconds in spent.slow],
+        again=spent.again,
+    )
+
+
+def spent_of(entry: SpentEntry, cases: Mapping[str, Case]) -> Spent:
+    """What :func:`spent_entry` was given."""
+    slow = tuple((cases[case], seconds) for case, seconds in entry.slow)
+    return Spent(entry.fixed, entry.timing, entry.stages, slow, entry.again)

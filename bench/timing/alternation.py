@@ -14,6 +14,7 @@ import torch
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.suspension import MOST_AGAIN, awake
+from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import seconds_per_call, speedup
 from torchduet.bench.timing.clock import Block, median_block
 from torchduet.bench.timing.pacing import (
@@ -112,8 +113,8 @@ class Alternation:
     on_error: OnError
     tell: Callable[[], None]
 
-    def time(self, runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> str:
-        """Time the runs until the stopping rule says so; returns its reason.
+    def time(self, runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> StopReason | None:
+        """Time the runs until the stopping rule says so; returns its reason, None where every run failed.
 
         Args:
             runs: the cases; a run that raises is marked with its error and left out from then on.
@@ -125,7 +126,7 @@ class Alternation:
             self._placements([run for run in runs if run.error is None])
             live = [run for run in runs if run.error is None]
             if not live:
-                return "failed"
+                return None
             before, placements = placements, even_out(live, placements)
             self.stopping.add(_estimates(runs, comparisons), placements - before)
             reason = self.stopping.finished()

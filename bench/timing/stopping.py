@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from torchduet.bench.host.suspension import awake
+from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 
 TARGET_HALF_WIDTH = 0.01
 LARGE_EFFECT_HALF_WIDTH = 0.02
 SHARE_OF_EFFECT = 0.1
 MAX_PLACEMENTS = 128
-INTERRUPTED = "interrupted"
+INTERRUPTED: StopReason = "interrupted"
 OVERDRAWN = 2.0  # shares beyond the first
 
 
@@ -76,7 +77,7 @@ class Stopping:
     def _overdrawn(self) -> bool:
         return self._now() >= self._deadline + OVERDRAWN * self._seconds
 
-    def finished(self) -> str | None:
+    def finished(self) -> StopReason | None:
         """Why to stop (``precise``, ``budget``, ``limit``, ``interrupted``), or None to go on."""
         if self._asked():
             return INTERRUPTED

@@ -9,10 +9,12 @@ from statistics import median
 import torch
 
 from torchduet.bench.cases.exchange import FamilyResult, Task
-from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge, Telemetry
+from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import passes
+from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.timing.alternation import Alternation, align_blocks, stay_busy, undisturbed
 from torchduet.bench.timing.check import has_nan, observed
 from torchduet.bench.timing.clock import DelayingClock
@@ -95,15 +97,15 @@ class Stages(Preparation):
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             run.error = self.reason(run, error)
 
-    def time(self) -> str:
-        """Placements × rounds; returns why they stopped."""
+    def time(self) -> StopReason | None:
+        """Placements × rounds; returns why they stopped, None where nothing was left to time."""
         runs = leave_out_too_slow(
             [run for run in self.runs if run.error is None and run.skip is None],
             self.task.seconds,
             max(0.0, self.task.most - (awake() - self.begun)),
         )
         if not runs:
-            return "failed"
+            return None
 
         def fresh(some: Sequence[Run]) -> None:
             self.move(runs, dict.fromkeys(run.prepared.case.device for run in some))
@@ -205,13 +207,13 @@ def measure(task: Task, tell: Tell) -> FamilyResult:
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
         if stages.broken is not None:
-            return FamilyResult(list(stages.results.values()), "failed", stages.seconds, broken=stages.broken)
-    stop = "checked"
+            return FamilyResult(list(stages.results.values()), None, stages.seconds, broken=stages.broken)
+    stop = None
     if not task.check_only:
         # The stance is set before warm-up: a case that recompiles then has not settled.
         with undisturbed():
             stages.warm_up()
-            stop = "failed" if stages.broken else stages.time()
+            stop = None if stages.broken else stages.time()
             if stop != INTERRUPTED and not stages.broken:
                 stages.after()
         if not stages.broken:

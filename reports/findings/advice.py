@@ -13,7 +13,7 @@ import pandas as pd
 
 from torchduet.bench.record.knobs import KNOBS as ENTRIES
 from torchduet.bench.record.knobs import workers
-from torchduet.bench.record.statistics import VERDICTS
+from torchduet.bench.record.schema import VERDICTS
 from torchduet.reports.findings import advice_words
 from torchduet.reports.findings.loaders import Choice, sentence
 from torchduet.reports.findings.remedy import to_be_clear

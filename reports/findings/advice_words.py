@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from torchduet.bench.record.knobs import BY_NAME, code
-from torchduet.bench.record.statistics import MIN_PLACEMENTS, VERDICTS
+from torchduet.bench.record.schema import VERDICTS
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.reports.tables.frames import each, settled
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER

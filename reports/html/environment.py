@@ -14,8 +14,7 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
-from torchduet.bench.record.schema import KEY
-from torchduet.bench.record.statistics import VERDICTS
+from torchduet.bench.record.schema import KEY, VERDICTS
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import short, visible
 

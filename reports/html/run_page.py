@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from torchduet.bench.record.schema import QUIET
-from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD, VERDICTS
+from torchduet.bench.record.schema import QUIET, VERDICTS
+from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD
 from torchduet.reports.findings import loaders
 from torchduet.reports.findings.advice import STANDINGS, Answer, answers
 from torchduet.reports.findings.remedy import budget_of

@@ -1,32 +1,36 @@
 """Decodes a run's file and holds it against the schema's types in one pass, for the many files that are right.
 
-msgspec does both in C, from the schema's own annotations with the bounds of ``contract`` put in. Whatever it refuses
-is none of its business to explain: ``load`` decodes and checks it again, step by step, with the path of what is wrong.
+msgspec does both in C, from the schema's own annotations. Whatever it refuses is none of its business to explain:
+``run_file`` decodes and checks it again, step by step, with the path of what is wrong.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, NotRequired, TypedDict, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 import msgspec
 from msgspec import Meta
 
-from torchduet.bench.record.schema import Record, RunRecord, TimingRecord
-from torchduet.reports.read.schema_check import LARGEST_WHOLE_NUMBER, LEAST, MOST_PLACEMENTS
+from torchduet.bench.record.schema import OPEN, Length, Range, Record, RunRecord
+from torchduet.reports.read.schema_check import LARGEST_WHOLE_NUMBER
 
-# Narrower than what ``contract`` lets through, as msgspec makes a float of any whole number where one is expected.
+# Narrower than what ``schema_check`` lets through, as msgspec makes a float of any whole number where one is expected.
 MOST = float(LARGEST_WHOLE_NUMBER)
 WHOLE = Annotated[int, Meta(ge=1 - LARGEST_WHOLE_NUMBER, le=LARGEST_WHOLE_NUMBER - 1)]
 FINITE = Annotated[float, Meta(gt=-MOST, lt=MOST)]
-SECONDS = Annotated[float, Meta(ge=LEAST, lt=MOST)]
-ROUNDS = Annotated[list[SECONDS], Meta(min_length=1)]
-# Block times are most of a file, so that looking at them once saves a third of reading it.
-NARROWER: Mapping[tuple[Any, str], Any] = {
-    (TimingRecord, "blocks"): Annotated[list[ROUNDS], Meta(min_length=1, max_length=MOST_PLACEMENTS)]
-}
 
 
 class _Extra(TypedDict):
@@ -62,17 +66,29 @@ def _decoder() -> msgspec.json.Decoder[Any]:
 
 @cache
 def _bounded(expected: Any) -> Any:
-    """A type of the schema whose numbers have the bounds that ``contract`` holds them to."""
+    """A type of the schema in msgspec's terms, whose numbers have the bounds that ``schema_check`` holds them to."""
     origin, arguments = get_origin(expected), get_args(expected)
     if is_typeddict(expected):
         hints = get_type_hints(expected, include_extras=True).items()
-        fields = {key: NARROWER.get((expected, key)) or _bounded(hint) for key, hint in hints}
         make: Any = TypedDict  # which type checkers know with literal names alone
-        return make(expected.__name__, fields)
+        return make(expected.__name__, {key: _bounded(hint) for key, hint in hints})
     if origin is NotRequired:
         return NotRequired[_bounded(arguments[0])]
+    if origin is Annotated:
+        return _with_rule(*arguments)
+    if origin is Literal:
+        return str if expected in OPEN else expected
     if origin in (Union, types.UnionType):
         return Union[tuple(map(_bounded, arguments))]  # noqa: UP007 (of as many as there are)
     if origin is not None:
         return origin[tuple(map(_bounded, arguments))]
     return {int: WHOLE, float: FINITE}.get(expected, expected)
+
+
+def _with_rule(inner: Any, rule: Length | Range) -> Any:
+    if isinstance(rule, Length):
+        return Annotated[_bounded(inner), Meta(min_length=1, max_length=rule.most)]
+    if inner is int:
+        return Annotated[int, Meta(ge=int(rule.low), le=LARGEST_WHOLE_NUMBER - 1)]
+    high = MOST if rule.high is None else min(MOST, rule.high)
+    return Annotated[float, Meta(ge=rule.low, lt=high) if rule.ends else Meta(gt=rule.low, lt=high)]

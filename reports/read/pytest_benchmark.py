@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from torchduet.bench.record.knobs import KNOBS
-from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record
+from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record, StopReason
 from torchduet.reports.read.pytest_benchmark_facts import about, as_json, as_text, scalar
 from torchduet.reports.read.run_file import Run, commit_of, from_json, load, record_of
 from torchduet.reports.read.schema_check import ContractError, check, shown
@@ -210,7 +210,7 @@ def _record(case: CaseRecord, one: Mapping[str, Any], batches: list[list[float]]
             "clock": as_text(timer or "unknown"),
             "calls_per_block": stats.get("iterations", 1),
             "blocks": batches,
-            "stop": STOP,
+            "stop": cast(StopReason, STOP),  # shown as it stands
             "seconds": stats["median"],
             "low": None,
             "high": None,

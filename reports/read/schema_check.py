@@ -1,6 +1,6 @@
 """Holds decoded JSON against the record's types in ``torchduet.bench.record.schema``; says which key is wrong.
 
-The schema's own annotations are the rules, so that they cannot drift from what is checked here.
+The schema's own annotations are the rules (types, words, bounds), so that they cannot drift from what is checked here.
 """
 
 from __future__ import annotations
@@ -8,12 +8,22 @@ from __future__ import annotations
 import math
 import types
 from functools import lru_cache
-from typing import Any, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from torchduet.bench.record.schema import LEAST, OPEN, Length, Range
 
 LARGEST_WHOLE_NUMBER = 2**63
 LARGEST = 1e100  # beyond it, products and powers of what a record may hold are no numbers any more
-LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
-MOST_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
 
 WORDS = {
     str: "text",
@@ -29,7 +39,7 @@ class ContractError(ValueError):
 
 
 def check(value: object, expected: Any, path: str) -> None:
-    """Return if ``value`` is what ``expected`` (a TypedDict, list, dict, union or scalar) says.
+    """Return if ``value`` is what ``expected`` (a TypedDict, list, dict, union, scalar, Literal or Annotated) says.
 
     Keys that the schema does not know are let through: a later writer of the same version may add some.
 
@@ -39,11 +49,18 @@ def check(value: object, expected: Any, path: str) -> None:
     origin = get_origin(expected)
     if is_typeddict(expected):
         _check_record(value, expected, path)
+    elif origin is Annotated:
+        inner, *rules = get_args(expected)
+        check(value, inner, path)
+        for rule in rules:
+            check_rule(value, rule, path)
+    elif origin is Literal:
+        _check_word(value, expected, path)
     elif origin is list:
         if not isinstance(value, list):
             raise ContractError(f"{path}: expected a list, got {shown(value)}")
         (inner,) = get_args(expected)
-        if inner is float and _all_small(value):
+        if _all_fit(value, inner):
             return
         for index, item in enumerate(value):
             check(item, inner, f"{path}[{index}]")
@@ -56,11 +73,14 @@ def check(value: object, expected: Any, path: str) -> None:
             check(item, inner, f"{path}.{key}")
     else:
         kinds = get_args(expected) if origin in (Union, types.UnionType) else (expected,)
-        containers = [kind for kind in kinds if is_typeddict(kind) or get_origin(kind)]
+        containers = [kind for kind in kinds if is_typeddict(kind) or get_origin(kind) not in (None, Annotated)]
         if containers and isinstance(value, dict | list):
             check(value, containers[0], path)
-        else:
-            _check_scalar(value, kinds, path)
+            return
+        bounded = [kind for kind in kinds if get_origin(kind) is Annotated]
+        _check_scalar(value, tuple(get_args(kind)[0] if kind in bounded else kind for kind in kinds), path)
+        if bounded and value is not None:
+            check(value, bounded[0], path)
 
 
 def _check_record(value: object, expected: Any, path: str) -> None:
@@ -74,9 +94,46 @@ def _check_record(value: object, expected: Any, path: str) -> None:
             raise ContractError(f"{path}.{key}: missing")
 
 
-def _all_small(values: list[Any]) -> bool:
-    """Whether all are floats within bounds, the sum of whose sizes is only if all its parts are: most of a file is."""
-    return set(map(type, values)) <= {float} and sum(map(abs, values)) < LARGEST
+def check_rule(value: Any, rule: Length | Range, path: str) -> None:
+    """Return if a number, or a list's length, lies within bounds.
+
+    Raises:
+        ContractError: it does not.
+    """
+    if isinstance(rule, Length):
+        if not value:
+            raise ContractError(f"{path}: expected at least one {rule.of}")
+        if rule.most is not None and len(value) > rule.most:
+            raise ContractError(f"{path}: expected at most {rule.most} {rule.of}s, got {len(value)}")
+    elif not _within(value, rule):
+        if not rule.ends:
+            raise ContractError(f"{path}: expected a number between {rule.low:g} and {rule.high:g}, got {value}")
+        if rule.low == LEAST and value <= 0:
+            raise ContractError(f"{path}: expected a number above 0, got {value}")
+        to = "" if rule.high is None else f" to {rule.high:g}"
+        raise ContractError(f"{path}: expected a number from {rule.low:g}{to}, got {value}")
+
+
+def _within(value: float, rule: Range) -> bool:
+    high = math.inf if rule.high is None else rule.high
+    return rule.low <= value <= high if rule.ends else rule.low < value < high
+
+
+def _check_word(value: object, expected: Any, path: str) -> None:
+    _check_scalar(value, (str,), path)
+    if expected not in OPEN and value not in get_args(expected):
+        raise ContractError(f"{path}: expected one of {', '.join(get_args(expected))}, got {shown(value)}")
+
+
+def _all_fit(values: list[Any], expected: Any) -> bool:
+    """Whether all are floats within bounds: most of a file is. The sum of their sizes is only if all its parts are."""
+    inner, *rules = get_args(expected) if get_origin(expected) is Annotated else (expected,)
+    return (
+        inner is float
+        and set(map(type, values)) <= {float}
+        and sum(map(abs, values)) < LARGEST
+        and all(_within(extreme, rule) for rule in rules if values for extreme in (min(values), max(values)))
+    )
 
 
 @lru_cache(maxsize=64)

@@ -20,10 +20,11 @@ def document(content: bytes) -> Any:
         ContractError: it is no journal that can be read.
     """
     from torchduet.bench.record.journal import JournalError, parse
-    from torchduet.bench.run.partial_record import document
+    from torchduet.bench.record.journal_events import read_log
+    from torchduet.reports.read.run_so_far import run_so_far
 
     try:
-        return document(parse(content, "this file"))
+        return run_so_far(read_log(parse(content, "this file"), "this file"))
     except JournalError as error:
         raise ContractError(str(error).removeprefix("this file ")) from None
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:

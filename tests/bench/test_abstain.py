@@ -1,12 +1,12 @@
 """Where threads did not fit on the free cores no verdict is given, and the note says what would help."""
 
+import copy
 from typing import Any
 
 import pytest
 
 from tests.bench.test_noise import QUIET, seen
-from tests.bench.test_self_check import case
-from torchduet.bench.noise.withheld import leave_open, preempted
+from torchduet.bench.noise.withheld import left_open, preempted
 
 
 def test_a_quiet_machine_gives_verdicts() -> None:
@@ -40,8 +40,10 @@ def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:
     assert cause is not None
     record: Any = {"speedups": [{"verdict": "faster", "ratio": 154.0}], "trials": [{"verdict": "slower"}], "notes": []}
     plain: Any = {"speedups": [{"verdict": "same"}], "notes": []}
-    cases = [case(name) for name in "abc"]
-    leave_open({cases[0]: record, cases[1]: "it failed", cases[2]: plain}, cause)
+    before = copy.deepcopy([record, plain])
+    made: list[Any] = [left_open(one, cause) for one in (record, plain)]
+    assert [record, plain] == before  # what was measured stays as it is
+    record, plain = made
     assert [one["speedups"][0]["verdict"] for one in (record, plain)] == ["unclear", "unclear"]
     assert record["trials"][0]["verdict"] == "unclear"
     assert record["speedups"][0]["ratio"] == 154.0

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from torchduet.bench.host.counters import Telemetry
-from torchduet.bench.noise.causes import Figures, causes, percent
+from torchduet.bench.noise.causes import causes, percent
 from torchduet.bench.noise.drift import around, drift, pilots_moved
+from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.grades import case_record, run_record
 from torchduet.bench.record.schema import PilotRecord
+from torchduet.bench.record.telemetry import Telemetry
 
 IDLE = Telemetry(
     seconds=2.0, others=0.03, steal=0.0, stopped=0.0, swapped=0, throttled=0, slowest=3e9, fastest=3.05e9, virtual=True

@@ -11,10 +11,11 @@ import pytest
 
 from torchduet.bench.cases.exchange import LeftOut
 from torchduet.bench.host import suspension
-from torchduet.bench.host.counters import Telemetry
-from torchduet.bench.host.run_clock import LEAST_STOPPED, Passing, words
-from torchduet.bench.noise.causes import Figures, causes
-from torchduet.bench.noise.family_noise import Interrupted
+from torchduet.bench.host.run_clock import LEAST_STOPPED, Passing
+from torchduet.bench.noise.causes import causes
+from torchduet.bench.noise.figures import Figures
+from torchduet.bench.record.run_clock_words import words
+from torchduet.bench.record.telemetry import Interrupted, Telemetry
 from torchduet.bench.timing.alternation import MOST_AGAIN, _round
 from torchduet.bench.timing.clock import Block
 from torchduet.bench.timing.timed_case import Run
@@ -97,11 +98,11 @@ def test_the_noise_of_a_case_says_what_was_left_out(kept: int, grade: str) -> No
     figures = Figures(1, 2, Telemetry(1.0))
     assert causes(figures) == []
     seen = Interrupted(0.0, 0.0, loaders=False, stood_still=12.34, left_out=3, kept=kept)
-    (cause,) = causes(seen.added_to(figures))
+    (cause,) = causes(figures.with_interruptions(seen))
     assert cause.grade == grade
     assert cause.words.startswith("it was stopped, or the machine suspended, for up to 12 s: 3 blocks were left out")
     assert ("2 counted all the same" in cause.words) == bool(kept)
-    assert seen.added_to(figures).known()["left_out"] == 3
+    assert figures.with_interruptions(seen).known()["left_out"] == 3
     assert "left_out" not in replace(figures).known()
 
 

@@ -1,15 +1,19 @@
 """What keeps two processes' records apart, and what a family's entry gives back."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from torchduet.bench.cases.case import Case
-from torchduet.bench.host.counters import Telemetry
-from torchduet.bench.noise.family_noise import Interrupted, Timed
-from torchduet.bench.record.journal import Content
-from torchduet.bench.run.outcomes import outcome_entry, outcome_of
-from torchduet.bench.run.records import Skip
-from torchduet.bench.run.resume import Spent, differences, settled, spent_of
+from torchduet.bench.cases.outcome import Failed, Measured, Skipped
+from torchduet.bench.plan.budget import Spent
+from torchduet.bench.record.journal import Content, JournalError, decode, encode
+from torchduet.bench.record.journal_events import FamilyDone, PilotsTimed, RunLog, entry_of, read_log
+from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
+from torchduet.bench.run.outcomes import Outcomes, outcome_entry, outcome_of
+from torchduet.bench.run.resume import differences, spent_entry, spent_of
 
 CASE = Case("s", "s", "w", "", (("n", 3),), "w", True, "cpu", "eager", "fp32")
 HERE: dict[str, dict[str, Any]] = {
@@ -18,6 +22,27 @@ HERE: dict[str, dict[str, Any]] = {
     "source": {"bench": "1234"},
     "selection": {"cases": ["one", "two", "three"]},
 }
+
+
+HEADER: dict[str, Any] = {"kind": "run", "format": 1, "identity": {}, "run": {}, "plan": []}
+
+
+def family(**changes: Any) -> FamilyDone:
+    """A family that is done, with some of its values."""
+    values: dict[str, Any] = {"at": 1.0, "name": "s.w", "outcomes": {}, "spent": spent_entry(Spent()), "timed": None}
+    return FamilyDone(**{**values, "warnings": [], "hints": [], **changes})
+
+
+def logged(*events: Any) -> RunLog:
+    """The log of a journal with these events, encoded and decoded."""
+    entries = [decode(encode(entry_of(event))) for event in events]
+    return read_log(Content(HEADER, tuple(entry for entry in entries if entry is not None), 0, 0), "it")
+
+
+def back(event: FamilyDone) -> FamilyDone:
+    """What its journal gives back."""
+    (found,) = logged(event).finished()
+    return found
 
 
 def changed(kind: str, **values: Any) -> dict[str, dict[str, Any]]:
@@ -50,25 +75,55 @@ def test_each_difference_is_named() -> None:
 
 def test_what_came_out_for_a_case_comes_back() -> None:
     record: Any = {"schema": 1, "timing": {"blocks": [[1.25e-6, 0.1 + 0.2]]}}
-    for outcome in (record, Skip("too slow"), "s.w: it raised"):
-        assert outcome_of(json.loads(json.dumps(outcome_entry(CASE, outcome)))) == outcome
+    for outcome in (Measured(record), Skipped("too slow"), Failed("s.w: it raised")):
+        event = family(outcomes={CASE.id: outcome_entry(CASE, outcome)})
+        assert outcome_of(back(event).outcomes[CASE.id]) == outcome
 
 
 def test_what_a_family_cost_and_its_noise_come_back() -> None:
+    spent = Spent(0.25, (1.5, 1.25), {"timed": 1.0}, ((CASE, 2.5),))
     entry = {"fixed": 0.25, "timing": [1.5, 1.25], "stages": {"timed": 1.0}, "slow": [[CASE.id, 2.5]], "again": False}
-    assert spent_of(json.loads(json.dumps(entry)), {CASE.id: CASE}) == Spent(
-        0.25, (1.5, 1.25), {"timed": 1.0}, ((CASE, 2.5),)
-    )
+    event = family(spent=spent_entry(spent))
+    assert json.loads(json.dumps(entry_of(event)))["spent"] == entry
+    assert spent_of(back(event).spent, {CASE.id: CASE}) == spent
     seen = Interrupted(0.03, 12.5, loaders=False)
     timed = Timed(
         1.0, 2.5, Telemetry(1.5, others=0.25, virtual=True), 0.07, seen, {CASE.id: seen}, {"temperature": 0.5}
     )
-    assert Timed.from_json(json.loads(json.dumps(timed.to_json())), {}) == timed
+    assert back(family(timed=timed)).timed == timed
 
 
 def test_families_at_the_end_that_died_or_were_cut_short_are_tried_again() -> None:
-    def family(name: str, again: bool) -> dict[str, Any]:
-        return {"kind": "family", "name": name, "spent": {"again": again}}
+    def ended(name: str, again: bool) -> FamilyDone:
+        return family(name=name, spent=spent_entry(Spent(again=again)))
 
-    entries = (family("a", True), family("b", False), {"kind": "pilot"}, family("c", True), family("d", True))
-    assert [entry["name"] for entry in settled(Content({}, entries, 0, 0))] == ["a", "b"]
+    pilot = PilotsTimed(at=1.0, pilot={"at": 1.0, "before": "c", "seconds": {}})
+    log = logged(ended("a", True), ended("b", False), pilot, ended("c", True), ended("d", True))
+    assert [event.name for event in log.settled()] == ["a", "b"]
+    assert [event.name for event in log.finished()] == ["a", "b", "c", "d"]
+
+
+def test_kinds_of_events_and_keys_of_a_later_writer_are_passed_over() -> None:
+    entries = ({"kind": "weather", "at": 1.0, "rain": True}, {**entry_of(family(name="a")), "mood": "good"})
+    log = read_log(Content(HEADER, entries, 0, 0), "it")
+    assert [event.name for event in log.finished()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"spent": 7}, r"it is a journal whose entries are not those of a run \(2: .*\$.spent"),
+        ({"at": None}, r"\$.at"),
+        ({"outcomes": {"s.w": {}}}, "expected one of record, skipped, failed"),
+    ],
+)
+def test_an_event_that_is_not_what_its_kind_says_is_refused_by_its_key(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(JournalError, match=says):
+        read_log(Content(HEADER, ({**entry_of(family()), **change},), 0, 0), "it")
+
+
+def test_a_case_without_an_outcome_is_a_missing_key() -> None:
+    outcomes = Outcomes()
+    outcomes[CASE] = Skipped("too slow")
+    with pytest.raises(KeyError):
+        outcomes[replace(CASE, mode="compile")]

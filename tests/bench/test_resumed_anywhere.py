@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, Task
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.host.machine import Machine, probe
 from torchduet.bench.plan.options import parse
 from torchduet.bench.record import journal
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.run import resume
+from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.session import Session
+from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import WorkerError
 
 SUITE = str(Path(__file__).parent / "workloads" / "small.py")
@@ -73,14 +75,15 @@ def run(path: Path, *, again: bool) -> tuple[Session, Answers]:
     """A run from its beginning or its journal to its end."""
     conductor: Any = Answers()
     options = parse(tier="quick", suite=[SUITE], budget="10m", **NOTHING)  # type: ignore[arg-type]
-    session = Session(options, conductor, MACHINE)
-    session.plan([case for _, case in session.selection.cases(SUITE)])
-    resume.begin(session, path, resume=again)
-    for family in session.families:
+    measuring = Measuring(Settings(options, MACHINE), conductor)
+    session, progress = Session(measuring), measuring.progress
+    measuring.plan([case for _, case in measuring.settings.selection.cases(SUITE)])
+    resume.begin(measuring, path, resume=again)
+    for family in progress.families:
         for case in family.reported:
             session.outcome(case)
-    assert session.journal is not None
-    session.journal.close()
+    assert progress.journal is not None
+    progress.journal.close()
     return session, conductor
 
 
@@ -110,6 +113,6 @@ def test_torn_off_at_any_byte_it_ends_with_the_records_of_an_undisturbed_run(
         journal.path_for(path).write_bytes(content[:cut])
         resumed, conductor = run(path, again=True)
         assert outcome(resumed) == expected, cut
-        assert len(resumed.resumed) == 1
+        assert len(resumed.progress.resumed) == 1
         spared += families - len(conductor.measured)
     assert spared > MOMENTS / 2  # and what the journal holds is not measured again

@@ -7,9 +7,10 @@ import pytest
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.host.machine import Gpu, Machine, probe
+from torchduet.bench.plan.budget import Spent
 from torchduet.bench.plan.options import parse
-from torchduet.bench.run.resume import Spent
-from torchduet.bench.run.session import Session
+from torchduet.bench.run.measuring import Measuring
+from torchduet.bench.run.settings import Settings
 
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "data", "threads", "budget"))
 
@@ -32,17 +33,17 @@ def test_workers_are_spawned_where_the_fork_server_cannot_use_cuda(gpus: int, se
     one = Gpu("H200", (9, 0), 2**37, triton=True)
     machine = replace(probe(), gpus=(one,) * gpus)
     conductor: Any = FakeConductor(replace(machine, gpus=(one,) * seen))
-    session = Session(parse(tier="quick", **NOTHING), conductor, machine)  # type: ignore[arg-type]
-    session._await_workers()
+    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), machine), conductor)  # type: ignore[arg-type]
+    measuring.await_workers()
     assert conductor.spawning is spawning
-    assert bool(session.warnings) is spawning
+    assert bool(measuring.progress.warnings) is spawning
 
 
 def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measured_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("torchduet.bench.run.state.monotonic", lambda: now)
+    monkeypatch.setattr("torchduet.bench.run.progress.monotonic", lambda: now)
 
     class Budget:
         def seconds_left(self) -> float:
@@ -54,17 +55,19 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
         made = tuple(Case("s", "s", name, "", (), f"i{i}", i == 0, "cpu", "eager", "fp32") for i in range(cases))
         return Family(cases=made, reported=made)
 
-    session = Session(parse(tier="quick", **NOTHING), FakeConductor(probe()), probe())  # type: ignore[arg-type]
-    session.families = [family("before", 9), family("a", 2), family("b", 2), family("c", 1), family("d", 1)]
-    session.budget = Budget()  # type: ignore[assignment]
-    session.learn(session.families[0], Spent())  # by the run that is gone on with
-    session.go_on_after(90.0)
-    said = [session._left()]
+    conductor: Any = FakeConductor(probe())
+    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), probe()), conductor)  # type: ignore[arg-type]
+    progress = measuring.progress
+    progress.families = [family("before", 9), family("a", 2), family("b", 2), family("c", 1), family("d", 1)]
+    measuring.budget = Budget()  # type: ignore[assignment]
+    progress.learn(progress.families[0], Spent())  # by the run that is gone on with
+    progress.go_on_after(90.0)
+    said = [measuring.left()]
     for seconds, done in ((5.0, None), (5.0, 1), (8.0, None), (30.0, None), (2.0, 2), (1.0, 3), (100.0, None)):
         now += seconds
         if done is not None:
-            session._done(session.families[done], Spent())
-        said.append(session._left())
+            measuring.done(progress.families[done], Spent())
+        said.append(measuring.left())
     assert said == [
         "about 1 min left",  # 10 s for each of six cases
         "about 55 s left",

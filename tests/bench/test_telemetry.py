@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from torchduet.bench.host import counters
-from torchduet.bench.host.counters import Gauge, Telemetry, interruptions
+from torchduet.bench.host.counters import Gauge, interruptions
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.timing.alternation import Alternation
 from torchduet.bench.timing.clock import Block, CpuClock, median_block
 from torchduet.bench.timing.pacing import Plan

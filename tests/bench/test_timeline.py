@@ -8,8 +8,9 @@ import pytest
 
 from tests.bench.nvml_fake import Nvml, error
 from torchduet.bench.host import gpu_timeline as timelines
-from torchduet.bench.host.gpu_timeline import CHANGES, MOST_SAMPLES, Periods, Timeline
+from torchduet.bench.host.gpu_timeline import CHANGES, Periods, Timeline
 from torchduet.bench.host.nvml import Device, devices
+from torchduet.bench.record.gpu_samples import MAX_SAMPLES
 
 
 def gpu(nvml: Nvml) -> Device:
@@ -66,12 +67,12 @@ def test_what_another_process_goes_on_with_is_one_timeline() -> None:
 
 def test_a_long_run_keeps_a_bounded_number_of_samples() -> None:
     line = Timeline({"cuda:0": gpu(Nvml())})
-    for number in range(3 * MOST_SAMPLES):
+    for number in range(3 * MAX_SAMPLES):
         line.sample(0.1 * number)
     (record,) = line.records()
-    assert len(record["at"]) == len(record["samples"]["power_w"]) < MOST_SAMPLES
+    assert len(record["at"]) == len(record["samples"]["power_w"]) < MAX_SAMPLES
     assert all(later > one for one, later in pairwise(record["at"]))
-    assert record["at"][-1] > 0.9 * 0.1 * 3 * MOST_SAMPLES - 4 * 0.1 * 8
+    assert record["at"][-1] > 0.9 * 0.1 * 3 * MAX_SAMPLES - 4 * 0.1 * 8
 
 
 @pytest.mark.parametrize("period", [0.02, 0.1])

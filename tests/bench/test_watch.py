@@ -9,13 +9,13 @@ import pytest
 from tests.bench.nvml_fake import Nvml, error
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, PilotTask
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.noise.family_noise import interrupted
 from torchduet.bench.noise.monitor import PILOT_SHARE, Watch
 from torchduet.bench.passes import pilots
 from torchduet.bench.plugin.closing_table import noise_of, unclear
 from torchduet.bench.record.schema import CLOCK_REASONS, NoiseRecord
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.workers.launcher import WorkerError
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
@@ -57,13 +57,19 @@ def result(**changes: Any) -> CaseResult:
     return CaseResult(CASE, blocks=STEADY, disturbed=[0] * 12, interruptions=Interruptions(120, 0, 0, 0.12), **changes)
 
 
-def timed(watch: Watch, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> dict[str, Any]:
-    """A family of two seconds passes; returns its case's record."""
-    record: dict[str, Any] = {}
+def timed(watch: Watch, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> None:
+    """A family of two seconds passes."""
     began = clock.time
     clock.time += 2.0
-    watch.note(began, FamilyResult(cases or [result()], telemetry=telemetry), {CASE: record})  # type: ignore[dict-item]
-    return record
+    watch.note(began, FamilyResult(cases or [result()], telemetry=telemetry))
+
+
+def graded(watch: Watch) -> tuple[Any, NoiseRecord | None]:
+    """The record of the last family's case, and the noise of the run."""
+    measured: Any = {"speedups": [], "notes": []}
+    found = watch.grade({CASE.id: measured})
+    assert measured == {"speedups": [], "notes": []}  # what was measured stays as it is
+    return found.records[CASE.id], found.noise
 
 
 @pytest.mark.parametrize(("budget", "took"), [(90.0, 0.15), (540.0, 0.15), (3600.0, 0.4), (90.0, 0.4)])
@@ -91,8 +97,8 @@ def test_a_pilot_that_fails_is_one_warning_and_no_more_are_tried(clock: Clock) -
     assert len(conductor.asked) == 1
     (warning,) = warnings
     assert "its pilots could not be timed: it was killed" in warning
-    record = timed(watch, clock)
-    grade = watch.grade()
+    timed(watch, clock)
+    record, grade = graded(watch)
     assert grade is not None
     assert grade["grade"] == "quiet"
     assert record["noise"]["grade"] == "quiet"
@@ -102,12 +108,12 @@ def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
     conductor = Pilots(clock)
     watch = Watch(conductor, 2, 90.0, print, now=clock)
     watch.pilots_before("s.w")
-    record = timed(watch, clock)
-    watch.grade()
+    timed(watch, clock)
+    record, _ = graded(watch)
     assert record["noise"]["grade"] == "quiet"
     conductor.scale = 2.0
     watch.pilots_before("", due=True)
-    whole = watch.grade()
+    record, whole = graded(watch)
     assert record["noise"]["grade"] == "noisy"  # its own times were steady
     assert record["noise"]["causes"] == [
         "the pilots before and after differ by a factor of 2, without any load on this machine: "
@@ -122,27 +128,27 @@ def test_the_runs_figures_are_means_over_its_families(clock: Clock) -> None:
     watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
     timed(watch, clock, telemetry=Telemetry(seconds=1.0, others=0.8))
     timed(watch, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01))
-    whole = watch.grade()
+    _, whole = graded(watch)
     assert whole is not None
     assert whole["figures"] == {"others": 0.2, "steal": 0.01}
 
 
 def test_what_was_only_checked_has_no_noise(clock: Clock) -> None:
     watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
-    watch.note(clock.time, FamilyResult([result()]), {CASE: {}})  # type: ignore[dict-item]
-    assert watch.grade() is None
+    watch.note(clock.time, FamilyResult([result()]))
+    assert graded(watch) == ({"speedups": [], "notes": []}, None)
 
 
 def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock) -> None:
     watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
     uneven = [[1e-3 * (1 + place // 6)] * 10 for place in range(12)]
     case = replace(result(), blocks=uneven)
-    assert timed(watch, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})]) == {}
-    drifting = timed(watch, clock, cases=[case])
-    watch.grade()
+    timed(watch, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})])
+    first, _ = graded(watch)
+    timed(watch, clock, cases=[case])
+    drifting, _ = graded(watch)
     assert drifting["noise"]["causes"][0].startswith("times drifted by a factor of 2")
-    first = watch._timed[0].outcomes[CASE.id]
-    assert first["noise"]["grade"] == "quiet"  # type: ignore[index, call-overload]
+    assert first["noise"]["grade"] == "quiet"
 
 
 def test_interruptions_are_counted_per_block_and_per_second() -> None:
@@ -208,13 +214,13 @@ def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
     for _ in range(4):
         watch.look()
     cuda = replace(CASE, device="cuda")
-    record = timed(watch, clock, cases=[result(), CaseResult(cuda, blocks=STEADY)])
-    watch.grade()
+    timed(watch, clock, cases=[result(), CaseResult(cuda, blocks=STEADY)])
+    record, _ = graded(watch)
     assert record["noise"]["grade"] == "noisy"
     assert record["noise"]["causes"] == ["the GPU lowered its clocks: power cap, at 50 % of the looks"]
     assert record["noise"]["figures"]["gpu temperature"] == 0.25
-    on_cpu = timed(watch, clock)
-    watch.grade()
+    timed(watch, clock)
+    on_cpu, _ = graded(watch)
     assert on_cpu["noise"]["grade"] == "quiet"
 
 

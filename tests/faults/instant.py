@@ -6,8 +6,8 @@ import random
 from typing import Any
 
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, Task
-from torchduet.bench.host.counters import Telemetry
 from torchduet.bench.host.machine import Machine, probe
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.workers.launcher import Conductor
 
 PLACEMENTS, ROUNDS = 20, 10  # of a typical case

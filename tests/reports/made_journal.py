@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from tests.reports.sample import make_run
-from torchduet.bench.host.counters import Telemetry
-from torchduet.bench.noise.family_noise import Interrupted, Timed
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
 
 Entries = list[dict[str, Any]]
 
@@ -36,7 +36,7 @@ def entries() -> Entries:
     seen = Interrupted(0.01, 3.0, loaders=False)
     for family in families:
         timed = Timed(1.0, 2.0, Telemetry(1.0, others=0.1), 0.05, seen, dict.fromkeys(family["outcomes"], seen), {})
-        family |= {"timed": timed.to_json(), "passing": {"stopped": 3.0, "suspended": 0.0, "clock_set": [-60.0]}}
+        family |= {"timed": asdict(timed), "passing": {"stopped": 3.0, "suspended": 0.0, "clock_set": [-60.0]}}
     pilot = {"at": 1.0, "before": families[0]["name"], "seconds": {"arithmetic": 1e-4, "memory": 3e-3, "calls": 5e-5}}
     ceiling = {"device": "cpu", "flops_per_second": {"fp32": 1e10}, "bytes_per_second": {}, "operator_seconds": 1e-6}
     resumed = {"at": 2.0, "started": "2026-03-01T09:30:00+00:00", "machine": {}, "warnings": [], "families": 1}

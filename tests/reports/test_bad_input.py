@@ -16,7 +16,7 @@ from tests.reports import refusals
 from tests.reports.plain_sample import make_plain
 from tests.reports.spoiled import documents, spoiled
 from torchduet.__main__ import main
-from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema import KEY, MAX_PLACEMENTS
 from torchduet.reports.charts.label_fit import one_line
 from torchduet.reports.compare.brief import markdown
 from torchduet.reports.compare.match import compare
@@ -26,7 +26,7 @@ from torchduet.reports.html.environment import breakable
 from torchduet.reports.markdown import pytest_benchmark
 from torchduet.reports.markdown import run as brief
 from torchduet.reports.read.pytest_benchmark import PlainRun, load_any
-from torchduet.reports.read.run_file import MOST_PLACEMENTS, RunFileError, load
+from torchduet.reports.read.run_file import RunFileError, load
 from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat import table_of
 from torchduet.reports.tables.flat_columns import COLUMNS
@@ -138,9 +138,9 @@ def test_a_directory_is_no_run(command: list[str], here: Path, capsys: pytest.Ca
 
 def test_more_placements_than_any_run_has_are_refused_before_they_are_compared(document: Any, here: Path) -> None:
     timing = document["benchmarks"][3]["extra_info"][KEY]["timing"]
-    timing["blocks"] = [[1e-3]] * (MOST_PLACEMENTS + 1)
+    timing["blocks"] = [[1e-3]] * (MAX_PLACEMENTS + 1)
     (here / "run.json").write_text(json.dumps(document))
-    with pytest.raises(RunFileError, match=rf"timing.blocks: expected at most {MOST_PLACEMENTS} placements"):
+    with pytest.raises(RunFileError, match=rf"timing.blocks: expected at most {MAX_PLACEMENTS} placements"):
         load("run.json")
 
 

@@ -12,7 +12,8 @@ import pytest
 from tests.reports.sample import empty_run
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.read import jsonfile
-from torchduet.reports.read.run_file import RunFileError, load
+from torchduet.reports.read.run_file import RunFileError, from_json, load, quickly
+from torchduet.reports.read.schema_check import ContractError
 
 
 def refusal(path: Path) -> str:
@@ -182,6 +183,41 @@ def test_keys_of_a_later_writer_are_let_through(document: Any, tmp_path: Path) -
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
     assert load(path).records
+
+
+def test_a_reason_to_stop_of_a_later_writer_is_let_through(document: Any, tmp_path: Path) -> None:
+    document["benchmarks"][0]["extra_info"][KEY]["timing"]["stop"] = "bored"
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    assert quickly(path.read_bytes(), "run.json") is not None
+    assert from_json(document).records[0]["timing"]["stop"] == "bored"
+
+
+TRIAL = {"slowdown": 1.0, "ratio": 1.0, "low": None, "high": None, "placements": 9, "seconds": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            put(*RECORD, "trials", value=[TRIAL | {"minimum_effect": None, "verdict": "great"}]),
+            f"{PLACE}.trials[0].verdict: expected one of faster, slower, same, unclear, got 'great'",
+        ),
+        (put(KEY, "noise", value={"grade": "loud", "causes": []}), f"{KEY}.noise.grade: expected one of quiet, noisy"),
+        (put(*RECORD, "case", "workers", value=-1), f"{PLACE}.case.workers: expected a number from 0, got -1"),
+        (put(*RECORD, "peak_bytes", value=-1), f"{PLACE}.peak_bytes: expected a number from 0, got -1"),
+        (put(*RECORD, "speedups", 0, "confidence", value=1), f"{PLACE}.speedups[0].confidence: expected a number betw"),
+        (put(*RECORD, "timing", "seconds", value=1e31), f"{PLACE}.timing.seconds: expected a number from 1e-30 to 1e"),
+    ],
+)
+def test_words_and_bounds_are_those_of_the_schema_for_both_readers(
+    change: Callable[[Any], None], says: str, document: Any
+) -> None:
+    change(document)
+    assert quickly(json.dumps(document).encode(), "run.json") is None
+    with pytest.raises(ContractError) as caught:
+        from_json(document)
+    assert str(caught.value).startswith(says)
 
 
 def test_two_cases_of_one_name_are_refused(document: Any, tmp_path: Path) -> None:

@@ -1,28 +1,31 @@
-"""A run of two sides: families screened one after the other, the suspicious confirmed at the end."""
+"""Measures two sides: families screened one after the other, the suspicious confirmed at the end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any, cast
 
 from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.duet import record as to_record
 from torchduet.bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_worth_it, screened
 from torchduet.bench.duet.pairs import BASE, Failure, Ledger
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.profile import profile_both
 from torchduet.bench.duet.stages import Duet, differences
-from torchduet.bench.plan.budget import TIER_BUDGET, Budget
+from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.plan.budget import TIER_BUDGET, Budget, Spent
 from torchduet.bench.record.duet_words import LOOKED
-from torchduet.bench.record.schema import DuetRecord, RunRecord
+from torchduet.bench.record.schema import AgainstRecord, DuetRecord, RunRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.units import duration
+from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.profile_selection import Profiling
-from torchduet.bench.run.records import Outcome, Skip
-from torchduet.bench.run.resume import Spent
-from torchduet.bench.run.session import Session
+from torchduet.bench.run.progress import Progress
+from torchduet.bench.run.settings import Settings
+from torchduet.bench.workers.launcher import Conductor
 
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
 MODES = ("eager",)  # unless asked for: every pair of processes has to compile or load what was compiled
@@ -32,19 +35,20 @@ MOST_SCREENING_SECONDS = 1.5  # for a case's blocks, on both sides together
 LETTERS = ("A", "B")
 
 
-@dataclass
-class DuetSession(Session):
-    """The state of one ``pytest bench/ --against…``; its records are side A's, with B held against it.
+class DuetMeasuring(Measuring):
+    """Measures the families of one ``pytest bench/ --against…``; records are side A's, with B held against it.
 
     Args:
         duet: both sides' processes.
     """
 
     resumable = False  # the second stage needs the pairs of the first, of both sides' processes
-    duet: Duet = field(kw_only=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __init__(
+        self, settings: Settings, conductor: Conductor, progress: Progress, passing: Passing, duet: Duet
+    ) -> None:
+        super().__init__(settings, conductor, progress, passing)
+        self.duet = duet
         self.ledgers: dict[Case, Ledger] = {}
         self.confirmed = 0
         self._facts: tuple[Facts, Facts] | None = None
@@ -52,42 +56,47 @@ class DuetSession(Session):
 
     def plan(self, selected: Sequence[Case]) -> None:
         """Fix the families, of the selected cases alone, and start the interpreters of the first stage."""
-        self.families = [
-            Family(cases=family.reported, reported=family.reported) for family in self.selection.families(selected)
+        settings = self.settings
+        self.progress.families = [
+            Family(cases=family.reported, reported=family.reported) for family in settings.selection.families(selected)
         ]
-        if self.families and not self.selecting_only and not self.check_only:
+        if self.progress.families and not settings.selecting_only and not settings.check_only:
             self.duet.start(SCREENING_PAIRS - 1)
 
-    def _measure(self, family: Family) -> dict[Case, Outcome]:
+    def measure(self, family: Family) -> Measurement:
+        """Time a family on both sides, as far as the first stage's budget goes."""
+        show, place = self.progress.show, self.progress.place
         if self.budget is None:
-            self.show("starting: both sides import torch")
+            show("starting: both sides import torch")
             self._begin()
         assert self.budget is not None
-        self.show(f"{self._place()} {family.name} · {self._left()}")
-        if self.check_only:
+        show(f"{place()} {family.name} · {self.left()}")
+        if self.settings.check_only:
             ledger = self.duet.check(family.cases)
-            self._done(family, Spent())
-            unchecked = Skip("checked on both sides, not timed (--benchmark-disable)")
-            return {case: self._failure(ledger, case) or unchecked for case in family.cases}
+            self.done(family, Spent())
+            unchecked = Skipped("checked on both sides, not timed (--benchmark-disable)")
+            return Measurement({case: self._failure(ledger, case) or unchecked for case in family.cases})
         seconds = self.budget.allot(family)
         if seconds is None:
-            self._done(family, Spent())
-            return dict.fromkeys(family.cases, Skip(self._too_short()))
+            self.done(family, Spent())
+            return Measurement(dict.fromkeys(family.cases, Skipped(self.too_short())))
         seconds = min(seconds, MOST_SCREENING_SECONDS * len(family.cases))
         ledger = self.duet.screen(
             family.cases,
             seconds,
-            lambda pair: self.show(f"{self._place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self._left()}"),
+            lambda pair: show(f"{place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
         )
         timed = self._note(ledger)
-        self._done(family, Spent(ledger.seconds - timed, (seconds, timed)))
+        self.done(family, Spent(ledger.seconds - timed, (seconds, timed)))
         self.ledgers.update(dict.fromkeys(family.cases, ledger))
-        workload = workload_of(family.reference)
-        return {
-            case: self._failure(ledger, case)
-            or to_record.screened_record(ledger, case, workload, reference=case == self.selection.references[case])
-            for case in family.cases
-        }
+        workload, references = workload_of(family.reference), self.settings.selection.references
+        return Measurement(
+            {
+                case: self._failure(ledger, case)
+                or Measured(to_record.screened_record(ledger, case, workload, reference=case == references[case]))
+                for case in family.cases
+            }
+        )
 
     def meet(self) -> None:
         """Wait until both interpreters have said what they are.
@@ -99,11 +108,11 @@ class DuetSession(Session):
 
     def _begin(self) -> None:
         self.duet.await_servers()
-        self.startup = monotonic() - self.begun
-        total = self.options.budget_seconds
+        self.progress.startup = self.progress.elapsed()
+        total = self.settings.options.budget_seconds
         self._deadline = monotonic() + total
         long_calls = {name: LONG_CALLS * seconds for name, seconds in self.call_seconds().items()}
-        self.budget = Budget(total * SCREENING_SHARE, self.families, long_calls)
+        self.budget = Budget(total * SCREENING_SHARE, self.progress.families, long_calls)
 
     def _note(self, ledger: Ledger) -> float:
         """Add up where a ledger's time went; the seconds inside its blocks."""
@@ -113,8 +122,8 @@ class DuetSession(Session):
             for pair in pairs
             for turns in pair
         )
-        self.seconds["timed"] += timed
-        self.seconds["warming"] += ledger.seconds - timed
+        self.progress.seconds["timed"] += timed
+        self.progress.seconds["warming"] += ledger.seconds - timed
         return timed
 
     def _failure(self, ledger: Ledger, case: Case) -> Outcome | None:
@@ -122,7 +131,7 @@ class DuetSession(Session):
         if failure is None:
             return None
         reason = self._words(failure)
-        return Skip(reason) if failure.skip else f"{case.id}: {reason}"
+        return Skipped(reason) if failure.skip else Failed(f"{case.id}: {reason}")
 
     def _words(self, failure: Failure) -> str:
         if failure.side is None:
@@ -131,16 +140,16 @@ class DuetSession(Session):
         side = record["base" if failure.side == BASE else "against"]
         return f"on side {LETTERS[failure.side]} ({side['label']}): {failure.reason}"
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """The second stage: what looks different is timed anew and judged by that alone."""
-        if self.check_only:
+        if self.settings.check_only:
             return
         ledgers = self._chosen()
         if ledgers:
             self.duet.confirm(
                 ledgers,
                 self._deadline,
-                lambda family, pair, pairs: self.show(self._confirming_now(ledgers, family, pair + 1, pairs)),
+                lambda family, pair, pairs: self.progress.show(self._confirming_now(ledgers, family, pair + 1, pairs)),
             )
         for ledger in ledgers:
             self._note(ledger)
@@ -160,18 +169,30 @@ class DuetSession(Session):
         of = f" of {pairs}" if pair <= pairs else ""
         return f"confirming {what}: pair {pair}{of}, {family} · {until}"
 
-    def _profile(self, profiling: Profiling) -> None:
-        begun = monotonic()
-        made = {case: outcome for case, outcome in self.outcomes.items() if isinstance(outcome, dict)}
-        self.warnings += profile_both(self.duet, profiling, self.families, made, self._words, self.show)
+    def profile(self, profiling: Profiling) -> None:
+        """After all timing, on both sides."""
+        begun, progress = monotonic(), self.progress
+        profiles, warnings = profile_both(
+            self.duet, profiling, progress.families, progress.records(), self._words, progress.show
+        )
+        for case, (base, against) in profiles.items():
+            progress.outcomes.amend(case, profile=base)
+            self._amend(case, profile=against)
+        progress.warnings += warnings
         self.duet.close_servers()
-        self.seconds["profiling"] = monotonic() - begun
+        progress.seconds["profiling"] = monotonic() - begun
+
+    def _amend(self, case: Case, **changes: Any) -> None:
+        """Put a record whose ``against`` has other values in the place of the one there is."""
+        record = self.progress.records()[case]
+        against = cast(AgainstRecord, {**record["against"], **changes})
+        self.progress.outcomes[case] = Measured({**record, "against": against})
 
     def _chosen(self) -> list[Ledger]:
         """New ledgers for the cases to confirm, as many as the time is enough for, the surest first."""
         effects = {}
-        for case, outcome in self.outcomes.items():
-            if isinstance(outcome, dict) and looks_different(found := differences(self.ledgers[case], case)):
+        for case in self.progress.records():
+            if looks_different(found := differences(self.ledgers[case], case)):
                 estimate = screened(found).estimate
                 effects[case] = abs(math.log(estimate.ratio)) / max(estimate.half_width, 1e-6)
         wanted = sorted(effects, key=lambda case: -effects[case])
@@ -180,9 +201,7 @@ class DuetSession(Session):
         while len(chosen) > 1 and self._cost(chosen) > left:
             chosen.pop()
         for case in wanted[len(chosen) :]:
-            outcome = self.outcomes[case]
-            assert isinstance(outcome, dict)
-            outcome["against"]["note"] = f"{LOOKED}{self._too_short()}"
+            self._amend(case, note=f"{LOOKED}{self.too_short()}")
         return list(self._confirming(chosen))
 
     def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:
@@ -208,23 +227,22 @@ class DuetSession(Session):
         self.confirmed = len(judged)
         for ledger in ledgers:
             for case in ledger.cases:
-                outcome = self.outcomes[case]
-                assert isinstance(outcome, dict)
-                before = outcome["against"]
                 if case in judged:
-                    outcome["against"] = to_record.against_record(ledger, case, judged[case], "confirmed")
-                    outcome["against"]["screening"] = to_record.screening_record(before)
+                    record = self.progress.records()[case]
+                    against: AgainstRecord = {
+                        **to_record.against_record(ledger, case, judged[case], "confirmed"),
+                        "screening": to_record.screening_record(record["against"]),
+                    }
+                    self.progress.outcomes[case] = Measured({**record, "against": against})
                 elif case in ledger.failures:
-                    before["note"] = f"{LOOKED}failed when measured again: {self._words(ledger.failures[case])}"
+                    why = self._words(ledger.failures[case])
+                    self._amend(case, note=f"{LOOKED}failed when measured again: {why}")
 
     def sides(self) -> DuetRecord:
         """What the two sides are."""
         assert self._facts is not None
-        return to_record.duet_record(self.duet.sides, self._facts, len(self.records()), self.confirmed)
+        return to_record.duet_record(self.duet.sides, self._facts, len(self.progress.records()), self.confirmed)
 
-    def run_record(self) -> RunRecord:
-        """The run as it stands in the JSON, with what the two sides are."""
-        made = super().run_record()
-        if self._facts is not None:
-            made["against"] = self.sides()
-        return made
+    def completed(self, record: RunRecord) -> RunRecord:
+        """The run's record, with what the two sides are."""
+        return record if self._facts is None else {**record, "against": self.sides()}

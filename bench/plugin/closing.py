@@ -1,0 +1,48 @@
+"""What the terminal says at the end of a run: the answer, the speed-ups, warnings, how to render the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torchduet.bench.duet import against
+from torchduet.bench.plugin import closing_table, output
+from torchduet.bench.record.run_clock_words import words
+from torchduet.bench.run.session import Session
+
+
+def write(terminalreporter: pytest.TerminalReporter, session: Session, path: Path | None) -> None:
+    """Write it.
+
+    Args:
+        path: of the run's JSON file, if there is to be one.
+    """
+    answer = against.closing(session)
+    if answer:
+        terminalreporter.section("B against A", sep="-")
+        for line in answer:
+            terminalreporter.write_line(line)
+    noise, records = session.noise(), session.records()
+    self_check = session.settings.options.self_check
+    lines = session.check_itself() if self_check else closing_table.table(records)
+    if lines:
+        what = "the suite against itself" if self_check else "speed-ups"
+        terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)
+    for line in (
+        *output.closing(session, path),
+        *session.progress.hints,
+        *(words(passing) if (passing := session.measuring.passing.record()) else ()),
+        *closing_table.noise_of(noise),
+        *closing_table.unclear(records, noise),
+    ):
+        terminalreporter.write_line(line)
+    for reason, number in session.progress.skipped().items():
+        terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
+    if path is not None and records and path.exists() and not session.progress.unwritten:
+        report = path.with_suffix(".html")
+        terminalreporter.write_line(f"\nRead the report: torchduet render {path} -o {report}")
+    elif records:
+        terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")

@@ -1,0 +1,58 @@
+"""GPUs' samples over a run: the journal's pieces joined, thinned where they are too many, and their record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from torchduet.bench.record.schema import GpuRecord
+
+MAX_SAMPLES = 4000  # then every second one is dropped
+
+Columns = dict[str, list[float | None]]  # reading → its value in each sample
+
+
+class GpuNews(TypedDict, total=False):
+    """A piece of a journal: the samples since the last one; empty where there are none.
+
+    ``gpus`` are the GPUs' records without samples, where anything in them has changed.
+    """
+
+    at: list[float]
+    samples: dict[str, Columns]  # device → readings
+    gpus: list[GpuRecord]
+
+
+def joined(news: Iterable[GpuNews]) -> tuple[list[float], dict[str, Columns]]:
+    """The samples of several pieces: when they were taken, and each device's; None where a piece lacks a reading."""
+    at: list[float] = []
+    devices: dict[str, Columns] = {}
+    for piece in news:
+        taken, samples = piece.get("at", []), piece.get("samples", {})
+        for device in {**devices, **samples}:
+            columns, more = devices.setdefault(device, {}), samples.get(device, {})
+            for reading in {**columns, **more}:
+                columns.setdefault(reading, [None] * len(at)).extend(more.get(reading, [None] * len(taken)))
+        at += taken
+    while len(at) >= MAX_SAMPLES:
+        at = at[::2]
+        devices = {name: {reading: column[::2] for reading, column in each.items()} for name, each in devices.items()}
+    return at, devices
+
+
+def with_samples(gpu: GpuRecord, at: Sequence[float], columns: Mapping[str, list[float | None]]) -> GpuRecord:
+    """A GPU's record with samples; readings that it never had are left out."""
+    read = {name: [*column] for name, column in columns.items() if any(value is not None for value in column)}
+    return {**gpu, "at": [round(one, 3) for one in at] if read else [], "samples": read}
+
+
+def gpu_records(news: Sequence[GpuNews]) -> list[GpuRecord]:
+    """The GPUs as a journal's pieces have them; of one without a record, as in older journals, its samples."""
+    at, devices = joined(news)
+    known = {gpu["device"]: gpu for piece in news for gpu in piece.get("gpus", [])}
+    unknown = {name: _unknown(name) for name in devices if name not in known}
+    return [with_samples(gpu, at, devices.get(name, {})) for name, gpu in {**known, **unknown}.items()]
+
+
+def _unknown(device: str) -> GpuRecord:
+    return GpuRecord(device=device, facts={}, slice=False, update_seconds={}, missing={}, at=[], samples={})

@@ -1,0 +1,94 @@
+"""The run's own record, from what is known of it: by the session that measures it, or from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torchduet.bench.record.run_clock_words import words
+from torchduet.bench.record.schema import (
+    SCHEMA,
+    CeilingRecord,
+    GpuRecord,
+    NoiseRecord,
+    NotMeasured,
+    PassingRecord,
+    PilotRecord,
+    ResumedRecord,
+    RunRecord,
+    SecondsRecord,
+    Unavailable,
+)
+
+STAGES = ("compiling", "timed", "checking", "warming")
+
+Facts = Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """All that a run's record is made of; for units see :class:`torchduet.bench.record.schema.RunRecord`.
+
+    Attributes:
+        stages: seconds by stage; with ``profiling``, where profiles were asked for.
+    """
+
+    version: str
+    started: str
+    options: Facts
+    machine: Mapping[str, str | int | float | bool | None]
+    unavailable: Sequence[Unavailable]
+    total: float
+    startup: float
+    stages: Mapping[str, float]
+    skipped: Sequence[NotMeasured]
+    failed: Sequence[NotMeasured]
+    unreached: Sequence[str]
+    warnings: Sequence[str]
+    ceilings: Sequence[CeilingRecord]
+    pilots: Sequence[PilotRecord]
+    gpus: Sequence[GpuRecord]
+    passing: PassingRecord | None
+    resumed: Sequence[ResumedRecord]
+    noise: NoiseRecord | None
+    stopped: str
+
+
+def run_record(facts: RunFacts) -> RunRecord:
+    """The run as it stands in the JSON."""
+    stages = facts.stages
+    record = RunRecord(
+        schema=SCHEMA,
+        version=facts.version,
+        started=facts.started,
+        options=dict(facts.options),
+        machine=dict(facts.machine),
+        seconds=SecondsRecord(
+            total=facts.total,
+            startup=facts.startup,
+            compiling=stages.get("compiling", 0.0),
+            timed=stages.get("timed", 0.0),
+            checking=stages.get("checking", 0.0),
+            warming=stages.get("warming", 0.0),
+        ),
+        skipped=[*facts.skipped],
+        failed=[*facts.failed],
+        unavailable=[*facts.unavailable],
+        warnings=[*facts.warnings, *(words(facts.passing) if facts.passing else ())],
+        unreached=[*facts.unreached],
+        ceilings=[*facts.ceilings],
+        pilots=[*facts.pilots],
+    )
+    if "profiling" in stages:
+        record["seconds"]["profiling"] = stages["profiling"]
+    if facts.passing is not None:
+        record["passing"] = facts.passing
+    if facts.resumed:
+        record["resumed"] = [*facts.resumed]
+    if facts.stopped:
+        record["stopped"] = facts.stopped
+    if facts.gpus:
+        record["gpus"] = [*facts.gpus]
+    if facts.noise is not None:
+        record["noise"] = facts.noise
+    return record

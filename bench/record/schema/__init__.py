@@ -1,0 +1,111 @@
+"""The record: what ``run.json`` holds beside pytest-benchmark's own fields, and its version.
+
+Every benchmark's ``extra_info["torchduet"]`` is a :class:`Record`; the file's top level has a
+``"torchduet"`` key with a :class:`RunRecord`. Times are seconds, sizes bytes, ratios dimensionless.
+Written by ``bench``, read by ``reports``; imports nothing but the standard library. The annotations are the rules
+that files are held against: types, closed sets of words, and bounds.
+"""
+
+from torchduet.bench.record.schema.bounds import LEAST, MAX_PLACEMENTS, Length, Range
+from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavailable
+from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord, ScreeningRecord, SideRecord
+from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
+from torchduet.bench.record.schema.passes import (
+    EnergyRecord,
+    HeadroomRecord,
+    ProfileRecord,
+    PythonFunction,
+    PythonRecord,
+)
+from torchduet.bench.record.schema.run import Record, ResumedRecord, RunRecord, SecondsRecord
+from torchduet.bench.record.schema.self_check import KindRecord, RateRecord, RatesRecord, SelfCheckRecord, TrialRecord
+from torchduet.bench.record.schema.timing import (
+    CheckRecord,
+    CompileRecord,
+    CostRecord,
+    FirstCallRecord,
+    GraphBreak,
+    MeterRecord,
+    SpeedupRecord,
+    TimingRecord,
+)
+from torchduet.bench.record.schema.words import (
+    CLOCK_REASONS,
+    DISTURBED,
+    GRADES,
+    KEY,
+    KINDS,
+    LOADER_ENDS,
+    LOADER_STARTS,
+    NOISY,
+    OPEN,
+    PROFILED_CALL,
+    QUIET,
+    SCHEMA,
+    VERDICTS,
+    Grade,
+    Stage,
+    StopReason,
+    Verdict,
+)
+
+JOURNAL = b'{"crc32":"'  # what the journal of an unfinished run begins with
+
+__all__ = [
+    "CLOCK_REASONS",
+    "DISTURBED",
+    "GRADES",
+    "JOURNAL",
+    "KEY",
+    "KINDS",
+    "LEAST",
+    "LOADER_ENDS",
+    "LOADER_STARTS",
+    "MAX_PLACEMENTS",
+    "NOISY",
+    "OPEN",
+    "PROFILED_CALL",
+    "QUIET",
+    "SCHEMA",
+    "VERDICTS",
+    "AgainstRecord",
+    "CaseRecord",
+    "CeilingRecord",
+    "CheckRecord",
+    "CompileRecord",
+    "CostRecord",
+    "DuetRecord",
+    "EnergyRecord",
+    "FirstCallRecord",
+    "GpuRecord",
+    "Grade",
+    "GraphBreak",
+    "HeadroomRecord",
+    "KindRecord",
+    "Length",
+    "MeterRecord",
+    "NoiseRecord",
+    "NotMeasured",
+    "PassingRecord",
+    "PilotRecord",
+    "ProfileRecord",
+    "PythonFunction",
+    "PythonRecord",
+    "Range",
+    "RateRecord",
+    "RatesRecord",
+    "Record",
+    "ResumedRecord",
+    "RunRecord",
+    "ScreeningRecord",
+    "SecondsRecord",
+    "SelfCheckRecord",
+    "SideRecord",
+    "SpeedupRecord",
+    "Stage",
+    "StopReason",
+    "TimingRecord",
+    "TrialRecord",
+    "Unavailable",
+    "Verdict",
+]

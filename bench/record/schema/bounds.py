@@ -1,0 +1,33 @@
+"""Bounds of numbers and lengths of lists, as annotations of a record's fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
+MAX_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number from ``low`` to ``high``, or between the two; ``high`` None: any from ``low``."""
+
+    low: float
+    high: float | None = None
+    ends: bool = True  # whether the two belong to it
+
+
+@dataclass(frozen=True)
+class Length:
+    """A list of at least one and at most so many (None: any number) of something."""
+
+    of: str
+    most: int | None = None
+
+
+Positive = Annotated[float, Range(LEAST, 1 / LEAST)]
+Level = Annotated[float, Range(0, 1, ends=False)]  # of confidence
+Count = Annotated[int, Range(0)]
+Amount = Annotated[float, Range(0)]
+Blocks = Annotated[list[Annotated[list[Positive], Length("block")]], Length("placement", MAX_PLACEMENTS)]

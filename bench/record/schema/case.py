@@ -1,0 +1,40 @@
+"""Which case a record is of, and why there is none of another."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from torchduet.bench.record.schema.bounds import Count
+
+
+class CaseRecord(TypedDict):
+    """Which case this is."""
+
+    id: str  # "matmul.square[n=1024] cpu compile fp32", unique within a run
+    family: str  # "matmul.square[n=1024]": all cases timed together
+    suite: str
+    workload: str
+    about: str
+    size: dict[str, int | str]
+    size_label: str  # "n=1024", "" for a workload without axes
+    implementation: str
+    device: str
+    mode: str
+    precision: str
+    reference: bool  # the family's reference case
+    workers: NotRequired[Count]  # DataLoader workers, where that is a knob
+    settings: NotRequired[dict[str, str]]  # of the knobs without a key here, where they are not the reference's
+
+
+class NotMeasured(TypedDict):
+    """A selected case without a record."""
+
+    case: CaseRecord
+    reason: str
+
+
+class Unavailable(TypedDict):
+    """A variant this machine cannot run, so that no case of it was selected by default."""
+
+    variant: str  # "cuda", "tf32"
+    reason: str

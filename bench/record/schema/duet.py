@@ -1,0 +1,62 @@
+"""Two sides held against each other: what they are, and what came out for each case."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from torchduet.bench.record.schema.bounds import Positive
+from torchduet.bench.record.schema.passes import ProfileRecord
+from torchduet.bench.record.schema.words import Stage, Verdict
+
+
+class ScreeningRecord(TypedDict):
+    """What the first stage of a duet said of a case that was then confirmed on fresh data."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    confidence: float
+    pairs: int
+
+
+class AgainstRecord(TypedDict):
+    """Side B of a duet held against side A in this case; ``blocks[pair][turn]``, the two paired turn by turn."""
+
+    stage: Stage
+    verdict: Verdict  # of B held against A
+    ratio: Positive  # A's time / B's time: above 1 means that B is faster
+    low: Positive | None  # None: too few pairs for an interval
+    high: float | None
+    confidence: float  # the level that it was judged by, after Holm's procedure
+    threshold: Positive
+    pairs: int
+    base_seconds: Positive  # per call: A
+    seconds: Positive  # per call: B
+    base_blocks: list[list[float]]
+    blocks: list[list[float]]
+    screening: NotRequired[ScreeningRecord]
+    note: NotRequired[str]
+    profile: NotRequired[ProfileRecord]  # side B's
+
+
+class SideRecord(TypedDict):
+    """One side of a duet."""
+
+    label: str  # what sets it apart from the other: "torch 2.12.0", "OMP_NUM_THREADS=1"
+    python: str  # the interpreter's path
+    python_version: str
+    torch: str
+    cuda: str | None
+    env: dict[str, str]  # set on this side alone
+    rev: str | None  # git revision of the user's suites; None: the files as they are
+
+
+class DuetRecord(TypedDict):
+    """A run of two sides: A is the interpreter that ran pytest, B what ``--against…`` named."""
+
+    base: SideRecord  # A
+    against: SideRecord  # B
+    screened: int  # cases
+    confirmed: int
+    confidence: float
+    threshold: float

@@ -1,0 +1,54 @@
+"""What is measured in passes of their own, after the timing: energy, the largest batch, profiles."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from torchduet.bench.record.schema.bounds import Amount, Positive
+
+
+class EnergyRecord(TypedDict):
+    """Energy per call of the whole device, idle power included; or ``why`` it is not known."""
+
+    joules: NotRequired[Amount]  # per call
+    seconds: NotRequired[float]  # of the window
+    changes: NotRequired[int]  # of the counter in it
+    source: NotRequired[str]  # "nvml", "rapl"
+    why: NotRequired[str]
+
+
+class HeadroomRecord(TypedDict):
+    """The largest batch that was seen to fit, to within a sixteenth."""
+
+    batch: int
+    bytes: int  # that the allocator had then taken from the device
+    limit: str  # what ended the search: "memory" (of the GPU), "host" (inputs are made there), "time"
+
+
+class PythonFunction(TypedDict):
+    """A Python function while the case was called; ``share`` of the time in which it was the innermost one."""
+
+    name: str
+    place: str  # file and line
+    share: float
+
+
+class PythonRecord(TypedDict):
+    """``--profile-python``: what pyinstrument saw."""
+
+    file: str  # path of its page, relative to the run's file
+    seconds: float  # sampled
+    functions: list[PythonFunction]  # the first dozen
+
+
+class ProfileRecord(TypedDict):
+    """``--profile``: what torch.profiler wrote of a case, in a pass of its own after all timing."""
+
+    trace: str  # path of the trace, relative to the run's file
+    calls: int  # in the trace, each within an annotation named PROFILED_CALL
+    seconds: Positive  # per call, under the profiler
+    plain_seconds: Positive  # per call, in the same process right before and after, without it
+    interrupted: NotRequired[float]  # share of these calls in which others took a core
+    batches: NotRequired[float]  # per call, that DataLoaders handed over
+    python: NotRequired[PythonRecord]
+    stacks: bool  # whether it holds Python's stacks, which slow it down many times

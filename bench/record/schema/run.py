@@ -1,0 +1,93 @@
+"""The two records that a file holds: of a case, and of the run as a whole."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from torchduet.bench.record.schema.bounds import Count
+from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavailable
+from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord
+from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
+from torchduet.bench.record.schema.passes import EnergyRecord, HeadroomRecord, ProfileRecord
+from torchduet.bench.record.schema.self_check import SelfCheckRecord, TrialRecord
+from torchduet.bench.record.schema.timing import (
+    CheckRecord,
+    CompileRecord,
+    CostRecord,
+    FirstCallRecord,
+    MeterRecord,
+    SpeedupRecord,
+    TimingRecord,
+)
+
+
+class Record(TypedDict):
+    """Everything about one case, under ``extra_info["torchduet"]``."""
+
+    schema: int
+    case: CaseRecord
+    timing: TimingRecord
+    speedups: list[SpeedupRecord]  # against the reference first, then one per knob that differs
+    first_call: FirstCallRecord
+    compile: CompileRecord | None
+    check: CheckRecord
+    cost: CostRecord
+    notes: list[str]
+    meters: NotRequired[dict[str, MeterRecord]]
+    trials: NotRequired[list[TrialRecord]]
+    operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
+    peak_bytes: NotRequired[Count]  # the most memory that a call held at once beyond its inputs
+    reserved_bytes: NotRequired[Count]  # accelerators: the most that the allocator took from the device for it
+    context_bytes: NotRequired[int]  # CUDA: what it takes itself in a process, beside that
+    energy: NotRequired[EnergyRecord]
+    headroom: NotRequired[HeadroomRecord]
+    profile: NotRequired[ProfileRecord]
+    noise: NotRequired[NoiseRecord]
+    against: NotRequired[AgainstRecord]  # of a duet; the record itself is side A's
+
+
+class SecondsRecord(TypedDict):
+    """Where the run's time went, in seconds of wall clock."""
+
+    total: float
+    startup: float  # until the first worker was ready
+    compiling: float  # first calls of compiled cases
+    timed: float  # inside timed blocks
+    checking: float  # float64 references and comparisons
+    warming: float  # warm-up, calibration and untimed calls
+    profiling: NotRequired[float]  # --profile: after all timing, beyond the budget
+
+
+class ResumedRecord(TypedDict):
+    """A run that ended before its time was gone on with, from its journal."""
+
+    at: float  # seconds into the run; the time in between does not count
+    started: str  # ISO 8601, UTC
+    machine: dict[str, str | int | float | bool | None]  # as of then; it is the same machine
+    warnings: list[str]  # about its state as of then
+    families: int  # finished before
+
+
+class RunRecord(TypedDict):
+    """The run as a whole, under the file's top-level ``"torchduet"``."""
+
+    schema: int
+    version: str  # of Torchduet
+    started: str  # ISO 8601, UTC
+    options: dict[str, str | int | float | None]  # tier, budget_seconds, threads, device, mode, precision, suite, data
+    machine: dict[str, str | int | float | bool | None]  # cpu, cores, memory_bytes, python, torch, gpu, …
+    seconds: SecondsRecord
+    skipped: list[NotMeasured]
+    failed: list[NotMeasured]
+    unavailable: list[Unavailable]
+    warnings: list[str]
+    unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
+    stopped: NotRequired[str]  # why it was
+    resumed: NotRequired[list[ResumedRecord]]
+    passing: NotRequired[PassingRecord]
+    ceilings: NotRequired[list[CeilingRecord]]
+    pilots: NotRequired[list[PilotRecord]]
+    noise: NotRequired[NoiseRecord]
+    self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last one on this machine
+    against: NotRequired[DuetRecord]
+    gpus: NotRequired[list[GpuRecord]]

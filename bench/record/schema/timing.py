@@ -1,0 +1,100 @@
+"""How a case was timed, what it was held against, and what preceded the timing. Seconds per call."""
+
+from __future__ import annotations
+
+from typing import Annotated, NotRequired, TypedDict
+
+from torchduet.bench.record.schema.bounds import Amount, Blocks, Length, Level, Positive
+from torchduet.bench.record.schema.words import StopReason, Verdict
+
+
+class TimingRecord(TypedDict):
+    """How it was timed. ``blocks[placement][round]`` is seconds per call, in the order taken."""
+
+    clock: str  # "perf_counter" or "cuda_events"
+    calls_per_block: int
+    blocks: Blocks
+    stop: StopReason
+    seconds: Positive  # per call: Hodges-Lehmann over placements' medians
+    low: Positive | None  # its 99 % interval; None with fewer than 8 placements
+    high: float | None
+    host_seconds: NotRequired[float]  # accelerators: per call, until the launches returned
+    wall_seconds: NotRequired[float]  # accelerators: per call, until the device was done
+    launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
+    device_seconds: NotRequired[Amount]  # CUDA: per call, without the gaps in which the device waited for launches
+    waits: NotRequired[bool]  # CUDA: a call waits for the device, so that its work alone is not known
+    cache: NotRequired[str]  # "cold": each call found the cache full of something else; else it was hot
+    disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
+    left_out: NotRequired[int]  # blocks in which the process was stopped or the machine suspended: taken again
+    rests: NotRequired[bool]  # CPU: its thread slept for at least 2 ms and a tenth of each block when warmed up
+
+
+class SpeedupRecord(TypedDict):
+    """This case held against another of its family, from blocks taken in alternation."""
+
+    knob: str  # "reference", or the one knob in which the two differ: "mode", "precision", …
+    value: str  # this case's setting of the knob
+    baseline: str  # the other's
+    against: str  # the other's case id
+    ratio: Positive  # other's time / this case's time: above 1 means that this case is faster
+    low: Positive | None  # None: too few placements for an interval
+    high: float | None
+    confidence: Level
+    placements: int
+    threshold: Positive
+    baseline_seconds: NotRequired[Positive]  # the other's time per call and first call: it may have no record
+    baseline_first_call: NotRequired[float]
+    baseline_compiled: NotRequired[bool]
+    verdict: Verdict
+
+
+class FirstCallRecord(TypedDict):
+    """The first call, apart from steady state."""
+
+    seconds: float  # all calls until nothing more was compiled or initialised
+    calls: int  # how many those were
+    returned: NotRequired[float]  # until the first of them returned, without waiting for the device
+    setup: NotRequired[float]  # making what is called: an export, a session
+
+
+class GraphBreak(TypedDict):
+    """Why Dynamo split the graph, and how often."""
+
+    reason: str
+    count: int
+    places: NotRequired[list[str]]  # in the workload: "model.py:23: print(x)"
+
+
+class CompileRecord(TypedDict):
+    """What torch.compile made of it."""
+
+    graphs: int
+    graph_breaks: list[GraphBreak]
+    cold: bool  # the inductor cache was empty
+    graph_skips: NotRequired[list[str]]  # why inductor made no CUDA graph of some of it
+
+
+class CheckRecord(TypedDict):
+    """The result held against the same function in float64 on the CPU."""
+
+    what: str  # "values", or "shapes" for random results
+    relative_error: float | None  # relative Frobenius error, the worst over the tensors checked
+    tolerance: float | None
+
+
+class MeterRecord(TypedDict):
+    """Something that a call notes about itself: a phase's seconds, or a number with its unit."""
+
+    unit: str  # "s" for phases
+    values: Annotated[list[float], Length("placement")]  # the median of each placement, in the order taken
+    median: float
+    low: float  # the least and the greatest of the placements
+    high: float
+
+
+class CostRecord(TypedDict):
+    """What one call costs; a missing key is unknown."""
+
+    flops: NotRequired[float]
+    bytes: NotRequired[float]
+    samples: NotRequired[int]

@@ -1,0 +1,37 @@
+"""The words that a record's keys and values are drawn from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+KEY = "torchduet"
+SCHEMA = 1
+PROFILED_CALL = "torchduet call"  # the annotation around each call in a trace
+LOADER_STARTS = "DataLoader.__iter__"  # the annotation of an epoch's start, with that of its workers
+LOADER_ENDS = "DataLoader._shutdown_workers"
+
+Verdict = Literal["faster", "slower", "same", "unclear"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+Grade = Literal["quiet", "noisy", "disturbed"]  # of the machine's noise, the least first
+GRADES: tuple[Grade, ...] = get_args(Grade)
+QUIET, NOISY, DISTURBED = GRADES
+# Why timing stopped: every interval narrow enough; time was up; enough placements; the run was asked to stop.
+StopReason = Literal["precise", "budget", "limit", "interrupted"]
+Stage = Literal["screened", "confirmed"]  # of a duet: by the first stage alone; by fresh pairs alone
+
+# What is written is one of the words; a reader takes any text, as a later writer of the same version may add some.
+OPEN: frozenset[Any] = frozenset({StopReason, Stage})
+
+KINDS = {  # groups of cases that --aa also counts apart: calls …
+    "short": "under 2 ms",
+    "medium": "of 2 to 20 ms",
+    "long": "of 20 ms and more",
+    "waiting": "that wait, as for workers",
+}
+
+CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)
+    "power cap": 0x04,  # SwPowerCap
+    "temperature": 0x20 | 0x40,  # SwThermalSlowdown, HwThermalSlowdown
+    "power brake": 0x80,  # HwPowerBrakeSlowdown: the supply asked for it
+    "hardware slowdown": 0x08,  # HwSlowdown
+}

@@ -1,0 +1,60 @@
+"""What the run's record says of a run that is being measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import metadata
+
+from torchduet.bench.cases.knobs import OPTIONS
+from torchduet.bench.cases.outcome import Failed, Skipped
+from torchduet.bench.plan.availability import missing
+from torchduet.bench.record.run_record import RunFacts
+from torchduet.bench.record.schema import GpuRecord, NoiseRecord, NotMeasured, Unavailable
+from torchduet.bench.run.measuring import Measuring
+
+
+def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: NoiseRecord | None = None) -> RunFacts:
+    """What a run was asked for, and what it measured and left out so far."""
+    settings, progress = measuring.settings, measuring.progress
+    options = settings.options
+    failed, skipped = [], []
+    for case, outcome in progress.outcomes.items():
+        match outcome:
+            case Failed(reason):
+                failed.append(NotMeasured(case=case.record(reference=False), reason=reason))
+            case Skipped(reason):
+                skipped.append(NotMeasured(case=case.record(reference=False), reason=reason))
+    return RunFacts(
+        version=metadata.version("torchduet"),
+        started=progress.started.isoformat(timespec="seconds"),
+        options={
+            "tier": options.tier,
+            "budget_seconds": options.budget_seconds,
+            "threads": settings.threads,
+            "suite": ",".join(options.suites) if options.suites else None,
+            "data": settings.data,
+            "cache": "cold" if options.cold else None,
+            **{
+                knob.name: ",".join(map(str, asked)) if (asked := options.asked.get(knob.name)) else None
+                for knob in OPTIONS
+            },
+        },
+        machine=settings.machine.facts(),
+        unavailable=[Unavailable(variant=name, reason=why) for name, why in missing(settings.machine)],
+        total=progress.elapsed(),
+        startup=progress.startup,
+        stages=progress.seconds if settings.profiling is None else {"profiling": 0.0, **progress.seconds},
+        skipped=skipped,
+        failed=failed,
+        unreached=[
+            case.id for family in progress.families for case in family.reported if case not in progress.outcomes
+        ],
+        warnings=progress.warnings,
+        ceilings=progress.ceilings,
+        pilots=measuring.watch.pilots,
+        gpus=gpus,
+        passing=measuring.passing.record(),
+        resumed=progress.resumed,
+        noise=noise,
+        stopped=progress.stopped,
+    )

@@ -1,0 +1,43 @@
+"""What one ``pytest bench/`` was asked for, and on which machine: nothing in here changes while it measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.plan.options import Options
+from torchduet.bench.plan.selection import Selection
+from torchduet.bench.run.profile_selection import Profiling
+from torchduet.suites.workload import cores
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked for.
+
+    Args:
+        check_only: cases are checked and not timed (``--benchmark-disable``).
+        selecting_only: nothing will be measured (``--collect-only``).
+        claims_only: collect what claims need, of any tier (``-m claims``).
+        data: the name of the data set that ``--data`` stands for.
+        profiling: what ``--profile`` asks for.
+    """
+
+    options: Options
+    machine: Machine
+    check_only: bool = False
+    selecting_only: bool = False
+    claims_only: bool = False
+    data: str | None = None
+    profiling: Profiling | None = None
+
+    @cached_property
+    def threads(self) -> int:
+        """Intra-op threads of the workers."""
+        return self.options.threads or cores()
+
+    @cached_property
+    def selection(self) -> Selection:
+        """Which cases the options select on this machine."""
+        return Selection(self.options, self.machine, self.claims_only)
