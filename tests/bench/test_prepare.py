@@ -4,8 +4,8 @@ import torch
 
 from torchduet import Axis, Implementation, Meter, Suite
 from torchduet.bench.cases.case import cases_of
-from torchduet.bench.cases.knobs import worker_counts
 from torchduet.bench.cases.exchange import CeilingTask
+from torchduet.bench.cases.knobs import worker_counts
 from torchduet.bench.passes.ceilings import measure_ceilings
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
 from torchduet.bench.run.records import highest
