@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from torchduet.suites import loading
+from torchduet.suites.datasets import loading
 from torchduet.suites.devices import PINNING, wait_for
 from torchduet.suites.mlp import layers
 from torchduet.suites.suite import Suite

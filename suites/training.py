@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from torchduet.suites import data, loading
+from torchduet.suites.datasets import data, loading
 from torchduet.suites.devices import ACCELERATOR, PINNING, wait_for
 from torchduet.suites.mlp import layers
 from torchduet.suites.suite import Suite

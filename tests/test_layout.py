@@ -30,8 +30,8 @@ BENCH_LAYERS = (
     "workers",
     "noise",
     "run",
-    "plugin",
     "duet",
+    "plugin",
     "selfcheck",
     "peers",
 )
@@ -50,7 +50,12 @@ REPORTS_LAYERS = (
 )
 TORCH = ("bench.timing", "bench.passes", "bench.workers", "bench.duet", "bench.peers", "bench.selfcheck", "suites")
 TORCH_LAZILY = ("bench.host.machine", "bench.conftest", "bench.plugin")
-READ_BY_REPORTS = ("torchduet.bench.record", "torchduet.bench.noise.grades", "torchduet.suites.claim")
+READ_BY_REPORTS = (
+    "torchduet.bench.record",
+    "torchduet.bench.noise.grades",
+    "torchduet.suites.claim",
+    "torchduet.suites.cpus",
+)
 
 
 @cache
@@ -94,8 +99,7 @@ def ours(module: str) -> frozenset[str]:
 def package_of(module: str) -> str:
     """``bench.timing``, ``reports.html``, ``suites``; a module that lies in a top folder is its own."""
     parts = module.split(".")[1:]
-    is_package = modules()[module].name == "__init__.py"
-    return ".".join(parts if is_package or len(parts) < 3 else parts[:2])
+    return "suites" if parts[:1] == ["suites"] else ".".join(parts[:2])
 
 
 def cycles(graph: Mapping[str, frozenset[str]]) -> list[list[str]]:

@@ -34,7 +34,7 @@ from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.timed_case import Run, warm_up
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.process import apart
-from torchduet.suites import data
+from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>

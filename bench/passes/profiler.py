@@ -27,7 +27,7 @@ from torchduet.bench.timing.first_calls import Preparation, Tell
 from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import Run, warm_up
-from torchduet.suites import data
+from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
 
 WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers

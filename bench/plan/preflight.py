@@ -73,7 +73,7 @@ def check_data(source: str | None) -> str | None:
     """
     if source is None:
         return None
-    from torchduet.suites import data
+    from torchduet.suites.datasets import data
 
     try:
         return data.check(source)

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TextIO
 
-from torchduet.bench.record.units import duration as duration  # other modules take it from here
-
 QUIET_SECONDS = 15.0
 REDRAW_SECONDS = 0.1
 

@@ -209,9 +209,8 @@ class Measuring:
         if lost:
             self.conductor.spawn_workers()
             named = ", ".join(kind.upper() for kind in lost)
-            self.progress.warnings.append(
-                f"each worker imports torch anew, some seconds each: the fork server cannot use {named}"
-            )
+            anew = "each worker imports torch anew, some seconds each"
+            self.progress.warnings.append(f"{anew}: the fork server cannot use {named}")
 
     def _start_budget(self, first: Family) -> None:
         options, progress = self.settings.options, self.progress
@@ -295,9 +294,7 @@ class Measuring:
 
 def _checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:
     """The outcomes of cases that were checked and not timed."""
-    found = {one.case: one for one in result.results}
-    unchecked = "checked, not timed (--benchmark-disable)"
-    return {
-        case: Skipped(found[case].skip or unchecked) if (why := found[case].error) is None else Failed(why)
-        for case in family.reported
-    }
+    results = {result.case: result for result in result.results}
+    checked = "checked, not timed (--benchmark-disable)"
+    failures = {case: results[case].error for case in family.reported}
+    return {case: Failed(why) if why else Skipped(results[case].skip or checked) for case, why in failures.items()}

@@ -25,7 +25,7 @@ from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import Run, slow_down, warm_up
 from torchduet.bench.workers.messages import ASKED_TO_STOP
-from torchduet.suites import data
+from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from torchduet.suites import idx
+from torchduet.suites.datasets import idx
 from torchduet.suites.workload import Unavailable
 
 SIDE = 28

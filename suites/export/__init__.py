@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from torchduet.suites.devices import wait_for
-from torchduet.suites.formats import (
+from torchduet.suites.export.formats import (
     EXPORTED,
     ONNX,
     SAFETENSORS,

@@ -19,7 +19,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchduet.suites import data, idx
+from torchduet.suites.datasets import data, idx
 from torchduet.suites.workload import Unavailable
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from torchduet.bench.timing.callables import Context, assemble
-from torchduet.suites import dataloader, loading
+from torchduet.suites import dataloader
 from torchduet.suites.dataloader import suite
+from torchduet.suites.datasets import loading
 from torchduet.suites.workload import Unavailable
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from torchduet import Axis, Suite
-from torchduet.suites.loading import epochs
+from torchduet.suites.datasets.loading import epochs
 
 suite = Suite("loading", "Loading data")
 ITEM_SECONDS = 4e-3
