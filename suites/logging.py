@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 suite = Suite("logging", "What TensorBoard adds to a training step")
 
-MOST_EMBEDDINGS = 20  # per writer
+MAX_EMBEDDINGS = 20  # per writer
 
 
 def inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
@@ -87,13 +87,13 @@ def hparams(writer: SummaryWriter, number: int, loss: Tensor, *_: Any) -> None:
 
 def embedding_setup(*_: Any) -> Callable[..., Tensor]:
     """An embedding of 100 rows. A writer lists all that it was given at each anew, so none is given many."""
-    writer, numbers = new_writer(), itertools.cycle(range(MOST_EMBEDDINGS))
+    writer, numbers = new_writer(), itertools.cycle(range(MAX_EMBEDDINGS))
 
     def logged(*inputs: Any) -> Tensor:
         nonlocal writer
         loss = step(*inputs)
         writer.add_embedding(inputs[-1], global_step=(number := next(numbers)))
-        if number == MOST_EMBEDDINGS - 1:
+        if number == MAX_EMBEDDINGS - 1:
             writer.close()
             writer = new_writer()
         return loss

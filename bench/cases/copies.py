@@ -10,17 +10,17 @@ from torchduet.bench.cases.case import Case, Family
 SLOWDOWNS = (1.02, 1.03, 1.05, 1.10)
 
 
-def with_twins(family: Family, slowdowns: Sequence[float] = SLOWDOWNS) -> Family:
+def with_copies(family: Family, slowdowns: Sequence[float] = SLOWDOWNS) -> Family:
     """The family with copies of each reported case.
 
     The identical twin is compiled, checked and timed like any other case. The slowed ones are calls of
     the case itself with extra work in each block (:mod:`torchduet.bench.timing.slowdown`).
     """
-    copies = [twin for case in family.reported for twin in twins_of(case, slowdowns)]
+    copies = [twin for case in family.reported for twin in copies_of(case, slowdowns)]
     return Family(cases=(*family.cases, *copies), reported=family.reported)
 
 
-def twins_of(case: Case, slowdowns: Sequence[float]) -> Iterator[Case]:
+def copies_of(case: Case, slowdowns: Sequence[float]) -> Iterator[Case]:
     """The identical twin, then the slowed ones."""
     for factor in (1.0, *slowdowns):
         yield replace(case, twin=1, slowdown=factor)

@@ -102,7 +102,7 @@ class PilotTask:
 
 
 @dataclass
-class Interruptions:
+class ContextSwitches:
     """How often the process had to leave a core during a case's blocks, those too of which rounds took the median."""
 
     blocks: int = 0
@@ -150,7 +150,7 @@ class CaseResult:
     host: list[list[float]] = field(default_factory=list)
     wall: list[list[float]] = field(default_factory=list)
     disturbed: list[int] | None = None  # per placement, blocks that were interrupted; None: not counted here
-    interruptions: Interruptions = field(default_factory=Interruptions)
+    interruptions: ContextSwitches = field(default_factory=ContextSwitches)
     left_out: LeftOut = field(default_factory=LeftOut)
     notes: list[str] = field(default_factory=list)
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians

@@ -14,13 +14,13 @@ from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
 from torchduet.bench.duet.processes import SideError
 from torchduet.bench.duet.sides import Side, sides
 from torchduet.bench.duet.stages import Duet
-from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.record.duet_words import factor_table, headline, stages
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.launcher import Conductor
+from torchduet.bench.workers.launcher import Launcher
 from torchduet.suites.workload import COMPILED
 
 OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
@@ -87,9 +87,9 @@ def adapted(options: Options, budget: str | None) -> Options:
 def measuring(
     config: pytest.Config,
     settings: Settings,
-    conductor: Conductor,
+    conductor: Launcher,
     progress: Progress,
-    passing: Passing,
+    passing: RunClock,
     both: tuple[Side, Side],
 ) -> DuetMeasuring:
     """What measures a duet; both interpreters have answered when this returns.

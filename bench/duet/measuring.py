@@ -15,7 +15,7 @@ from torchduet.bench.duet.pairs import BASE, Failure, Ledger
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.profile import profile_both
 from torchduet.bench.duet.stages import Duet, differences
-from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.budget import TIER_BUDGET, Budget, Spent
 from torchduet.bench.record.duet_words import LOOKED
 from torchduet.bench.record.schema import AgainstRecord, DuetRecord, RunRecord
@@ -25,13 +25,13 @@ from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.launcher import Conductor
+from torchduet.bench.workers.launcher import Launcher
 
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
 MODES = ("eager",)  # unless asked for: every pair of processes has to compile or load what was compiled
 SCREENING_SHARE = 0.6  # of the budget; what it leaves over goes to the second stage
 LONG_CALLS = 4.0  # so many times as many as when one process measures
-MOST_SCREENING_SECONDS = 1.5  # for a case's blocks, on both sides together
+MAX_SCREENING_SECONDS = 1.5  # for a case's blocks, on both sides together
 LETTERS = ("A", "B")
 
 
@@ -45,7 +45,7 @@ class DuetMeasuring(Measuring):
     resumable = False  # the second stage needs the pairs of the first, of both sides' processes
 
     def __init__(
-        self, settings: Settings, conductor: Conductor, progress: Progress, passing: Passing, duet: Duet
+        self, settings: Settings, conductor: Launcher, progress: Progress, passing: RunClock, duet: Duet
     ) -> None:
         super().__init__(settings, conductor, progress, passing)
         self.duet = duet
@@ -80,7 +80,7 @@ class DuetMeasuring(Measuring):
         if seconds is None:
             self.done(family, Spent())
             return Measurement(dict.fromkeys(family.cases, Skipped(self.too_short())))
-        seconds = min(seconds, MOST_SCREENING_SECONDS * len(family.cases))
+        seconds = min(seconds, MAX_SCREENING_SECONDS * len(family.cases))
         ledger = self.duet.screen(
             family.cases,
             seconds,

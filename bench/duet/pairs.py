@@ -13,14 +13,14 @@ from torchduet.bench.duet.cores import Cores
 from torchduet.bench.duet.order import COMPILER
 from torchduet.bench.duet.processes import Server, Worker
 from torchduet.bench.duet.protocol import Message
-from torchduet.bench.host.suspension import MOST_AGAIN
+from torchduet.bench.host.suspension import MAX_AGAIN
 from torchduet.bench.timing.pacing import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
 from torchduet.bench.workers.launcher import WorkerError
 
 # Blocks of 1 and 3 ms were no steadier, and two of 1 ms took 1.5 times as long to take (2-core VM, two threads).
 BLOCK_SECONDS = 3e-4
 PLACEMENTS = 12  # fresh allocations in a pair: the sides cannot share theirs, so that it does not cancel
-MOST_TURNS = 12  # per placement: more say how precise the pair is, not how right
+MAX_TURNS = 12  # per placement: more say how precise the pair is, not how right
 SWITCH_SECONDS = 8e-4  # from one process's block to the other's, with what is done around the block
 CALLS_BESIDE = 1.5  # per pair and side: the first call and the one on fresh inputs, of long calls
 BASE, AGAINST = 0, 1
@@ -88,7 +88,7 @@ class Ledger:
             tuple(cases),
             placements=min(2 * self.placements, PLACEMENTS),
             paces={
-                case: replace(pace, turns=min(2 * pace.turns, MOST_TURNS))
+                case: replace(pace, turns=min(2 * pace.turns, MAX_TURNS))
                 for case, pace in self.paces.items()
                 if case in cases
             },
@@ -130,7 +130,7 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
         ledger.paces[case] = Pace(calls, 1, turn)
     ledger.placements = max(1, min(PLACEMENTS, *fitting)) if fitting else 1
     for (case, pace), room in zip(list(ledger.paces.items()), fitting, strict=True):
-        turns = max(1, min(MOST_TURNS, room // ledger.placements))
+        turns = max(1, min(MAX_TURNS, room // ledger.placements))
         ledger.paces[case] = Pace(pace.calls, turns, pace.seconds)
 
 
@@ -266,11 +266,11 @@ def _turn(
     ledger: Ledger,
     rng: random.Random,
 ) -> None:
-    for again in range(MOST_AGAIN + 1):
+    for again in range(MAX_AGAIN + 1):
         seconds, paused = _both_sides(pair, case, place, ledger, rng)
         if paused:
             ledger.left_out[case] = ledger.left_out.get(case, 0) + 1
-        if not paused or again == MOST_AGAIN:
+        if not paused or again == MAX_AGAIN:
             break
     if case not in ledger.failures:
         for side in (BASE, AGAINST):

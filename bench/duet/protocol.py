@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 VERSION = 1
-MOST_BYTES = 1 << 16  # read at once
-MOST_DESCRIPTORS = 4
+MAX_BYTES = 1 << 16  # read at once
+MAX_DESCRIPTORS = 4
 
 Message = dict[str, Any]
 
@@ -65,8 +65,8 @@ class Channel:
         return message
 
     def _receive(self) -> bytes:
-        room = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
-        data, ancillary, _, _ = self._socket.recvmsg(MOST_BYTES, room)
+        room = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+        data, ancillary, _, _ = self._socket.recvmsg(MAX_BYTES, room)
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 received = array.array("i")

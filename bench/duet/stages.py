@@ -34,7 +34,7 @@ from torchduet.bench.record.statistics import CONFIDENCE, speedup_of
 from torchduet.bench.timing.stopping import wanted
 from torchduet.bench.workers.launcher import for_workers
 
-MOST_PAIRS = 64
+MAX_PAIRS = 64
 
 Tell = Callable[[str, int, int], None]  # family, pairs done, pairs needed
 Servers = tuple[Server, Server]
@@ -136,7 +136,7 @@ class Duet:
         least = pairs_needed(cases)
         with contextlib.ExitStack() as stack:
             folders = [stack.enter_context(self._a_folder()) for _ in ledgers]
-            for number in range(max(MOST_PAIRS, least)):
+            for number in range(max(MAX_PAIRS, least)):
                 if number >= least and monotonic() >= deadline:
                     return
                 self.close_servers()

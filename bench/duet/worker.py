@@ -31,9 +31,9 @@ from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.placements import settle_allocator
-from torchduet.bench.timing.timed_case import Run, warm_up
+from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.family import Stages
-from torchduet.bench.workers.process import apart
+from torchduet.bench.workers.process import isolate
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
 
@@ -45,7 +45,7 @@ LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the o
 
 def main(channel: Channel, log: str) -> None:
     """The whole life of a worker."""
-    apart(log)
+    isolate(log)
     _end_with_server()
     free_children()
     suspension.listen()
@@ -126,7 +126,7 @@ class Timed:
     def __init__(self, order: Message) -> None:
         self.cases = [restored(one) for one in order["cases"]]
         self.results = {case: CaseResult(case) for case in self.cases}
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, TimedCase] = {}
         self._stages: _SideStages | None = None
         torch.set_num_threads(order["threads"])
         tempfile.tempdir = order["folder"]

@@ -21,7 +21,7 @@ except ModuleNotFoundError:  # Windows
     resource = None  # type: ignore[assignment]
 
 CPU = "sys/devices/system/cpu"
-MOST_CLOCKS = 16  # cores whose clock is read: reading one may take a fraction of a millisecond
+MAX_CLOCKS = 16  # cores whose clock is read: reading one may take a fraction of a millisecond
 COUNTS_INTERRUPTIONS = resource is not None
 
 if resource is not None:
@@ -79,7 +79,7 @@ class Gauge:
         self._clocks: list[float] = []
         self._clock_files = [
             path
-            for cpu in self.cpus[:MOST_CLOCKS]
+            for cpu in self.cpus[:MAX_CLOCKS]
             if (path := root / CPU / f"cpu{cpu}/cpufreq/scaling_cur_freq").exists()
         ]
         self._before = self.read()

@@ -9,8 +9,8 @@ from time import monotonic
 from torchduet.bench.host import suspension
 from torchduet.bench.record.schema import PassingRecord
 
-LEAST_STOPPED = 2.0  # seconds that a wait takes longer than asked for: no load of a machine makes it that late
-LEAST_SET = 1.0  # seconds: between two looks a clock that is only corrected for its drift changes by far less
+MIN_STOPPED = 2.0  # seconds that a wait takes longer than asked for: no load of a machine makes it that late
+MIN_SET = 1.0  # seconds: between two looks a clock that is only corrected for its drift changes by far less
 
 
 def since_boot() -> float:
@@ -18,7 +18,7 @@ def since_boot() -> float:
     return monotonic() if suspension.CLOCKS is None else time.clock_gettime(suspension.CLOCKS[0])
 
 
-class Passing:
+class RunClock:
     """What became of a run's time, as seen by the process that waits for its workers.
 
     Args:
@@ -51,7 +51,7 @@ class Passing:
     def waited(self, asked: float, took: float) -> float:
         """A wait for at most ``asked`` seconds took so many; returns those for which this process ran."""
         late = took - asked
-        if late >= LEAST_STOPPED:
+        if late >= MIN_STOPPED:
             self.stopped += late
             took = asked
         self._look()
@@ -65,9 +65,9 @@ class Passing:
 
     def _look(self) -> None:
         slept, offset = self._suspended(), self._wall() - self._boot()
-        if slept - self._slept >= suspension.LEAST_SUSPENDED:
+        if slept - self._slept >= suspension.MIN_SUSPENDED:
             self.suspended += slept - self._slept
-        if abs(offset - self._offset) >= LEAST_SET:
+        if abs(offset - self._offset) >= MIN_SET:
             self.clock_set.append(offset - self._offset)
         self._slept, self._offset = slept, offset
 

@@ -24,7 +24,7 @@ BUSY = "another run of Torchduet is measuring on this machine"
 TOGETHER = "another run of Torchduet was measuring on this machine at the same time (--when-busy go)"
 
 
-def place() -> Path:
+def lock_path() -> Path:
     """The file that is locked: of all users; containers that share a machine can name one that they share."""
     return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "torchduet.lock")
 

@@ -10,7 +10,7 @@ from typing import Any
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-class Interruption:
+class StopRequest:
     """Listens to Ctrl-C, SIGTERM and SIGHUP from :meth:`listen` to :meth:`restore`; those ignored stay so.
 
     Attributes:

@@ -14,8 +14,8 @@ from time import perf_counter
 from types import FrameType
 from typing import NamedTuple
 
-MOST_AGAIN = 3  # times that a block is taken again because a process stood still in it
-LEAST_SUSPENDED = 0.2  # seconds: the two clocks are not read at one moment, and there may be an interruption between
+MAX_AGAIN = 3  # times that a block is taken again because a process stood still in it
+MIN_SUSPENDED = 0.2  # seconds: the two clocks are not read at one moment, and there may be an interruption between
 
 
 class Moment(NamedTuple):
@@ -89,7 +89,7 @@ def paused(since: Moment) -> float:
     """
     here = moment()
     asleep = here.suspended - since.suspended
-    found = asleep if asleep >= LEAST_SUSPENDED else 0.0
+    found = asleep if asleep >= MIN_SUSPENDED else 0.0
     return found if here.continued == since.continued else found + here.at - since.at
 
 

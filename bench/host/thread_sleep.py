@@ -8,7 +8,7 @@ from time import perf_counter, thread_time
 SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
-def idle() -> float:
+def seconds_asleep() -> float:
     """Seconds of a clock that goes on while this thread sleeps, such as for a worker's data, and else stands still.
 
     Off Linux it goes on, too, while others have this thread's core, and in a virtual machine while its host has.

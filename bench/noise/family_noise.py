@@ -11,7 +11,7 @@ from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
 NO_GPU: Mapping[str, float] = {}  # one for all: thousands are kept
 
 
-def timed(
+def noise_of_family(
     times: tuple[float, float],
     result: FamilyResult,
     telemetry: Telemetry,

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torchduet.bench.cases.exchange import FamilyResult
 from torchduet.bench.host.gpu_throttling import Gpus
-from torchduet.bench.noise.family_noise import timed
+from torchduet.bench.noise.family_noise import noise_of_family
 from torchduet.bench.noise.grades import Graded, noise_of
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import PilotRecord, Record
@@ -26,13 +26,13 @@ PILOT_INTERVAL = 10.0  # seconds: the slow stretches seen on shared machines las
 
 
 class Piloting(Protocol):
-    """What times the pilots: a :class:`torchduet.bench.workers.launcher.Conductor`."""
+    """What times the pilots: a :class:`torchduet.bench.workers.launcher.Launcher`."""
 
     def pilots(self, threads: int, seconds: float) -> dict[str, float]:
         """Seconds per unit of each pilot."""
 
 
-class Watch:
+class Monitor:
     """The run's pilots and its noise.
 
     Attributes:
@@ -96,7 +96,7 @@ class Watch:
             return None
         on_gpu = not all(on_host(one.case.device) for one in result.results)
         times = began - self._begun, self._now() - self._begun
-        found = timed(times, result, result.telemetry, gpu if on_gpu else {})
+        found = noise_of_family(times, result, result.telemetry, gpu if on_gpu else {})
         self.timed.append(found)
         return found
 

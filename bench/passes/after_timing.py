@@ -15,15 +15,15 @@ from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import IMPLIED, Workload
 
 DELAYED_BLOCKS = 15
 BUSY_SECONDS = 0.03  # between two looks at the energy counter: looking takes a fraction of a millisecond
-MOST_LAUNCH_SECONDS = 5e-3  # of a block; the device would have to wait for longer
+MAX_LAUNCH_SECONDS = 5e-3  # of a block; the device would have to wait for longer
 
 
-def passes(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+def measure_after_timing(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """All that apply to a case that was timed. What one of them cannot find out is missing from the result."""
     for find in (_operators, _memory, _device_time, _energy, _headroom):
         try:
@@ -32,7 +32,7 @@ def passes(run: Run, result: CaseResult, workload: Workload, task: Task) -> None
             traceback.print_exc()
 
 
-def _operators(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+def _operators(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """Operators of eager cases whose cost is known."""
     if result.case.mode == "eager" and _has_bounds(workload, task) and run.seconds < LONG_CALL_SECONDS:
         result.operators = count_operators(run.call)
@@ -45,7 +45,7 @@ def _has_bounds(workload: Workload, task: Task) -> bool:
     return cost.flops is not None or cost.bytes is not None
 
 
-def _memory(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """Of every case whose allocator counts it; where that takes a profiler, of workloads that ask for it."""
     del task
     if workload.memory or not run.device.host_memory:
@@ -54,14 +54,14 @@ def _memory(run: Run, result: CaseResult, workload: Workload, task: Task) -> Non
             result.peak_bytes = held
 
 
-def _device_time(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+def _device_time(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """What the device works, without the gaps in which it waits for launches."""
     del workload, task
     clock = run.clock
     if not isinstance(clock, DelayingClock) or run.cold or not run.placements:
         return
     launch = median(block.host for placement in run.placements for block in placement)
-    if launch * run.calls > MOST_LAUNCH_SECONDS:
+    if launch * run.calls > MAX_LAUNCH_SECONDS:
         return
     prepared = run.prepared
     with run.unmetered(), matmul_precision(prepared.case.precision):
@@ -75,7 +75,7 @@ def _device_time(run: Run, result: CaseResult, workload: Workload, task: Task) -
         result.device_seconds = median(block.seconds for block in blocks)
 
 
-def _energy(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """Joules per call, where ``--energy`` asks for them."""
     del workload
     if not task.energy:
@@ -93,14 +93,14 @@ def _energy(run: Run, result: CaseResult, workload: Workload, task: Task) -> Non
         result.energy = EnergyRecord(why="it was stopped, or the machine suspended, while it was measured")
 
 
-def _headroom(run: Run, result: CaseResult, workload: Workload, task: Task) -> None:
+def _headroom(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """The largest batch that fits, where ``--headroom`` asks for it."""
     del run
     if task.headroom:
         result.headroom = largest_batch(workload, result.case)
 
 
-def _measured(run: Run, counter: EnergyCounter) -> EnergyRecord:
+def _measured(run: TimedCase, counter: EnergyCounter) -> EnergyRecord:
     calls = max(run.calls, math.ceil(BUSY_SECONDS / max(run.seconds, 1e-9)))
 
     def some() -> int:

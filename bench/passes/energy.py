@@ -18,7 +18,7 @@ from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.device_registry import device_of
 
 WINDOW_SECONDS = 5.0
-LEAST_CHANGES = 10
+MIN_CHANGES = 10
 PATIENCE_SECONDS = 1.0  # for the first change
 ENERGY_SECONDS = WINDOW_SECONDS + PATIENCE_SECONDS / 2  # about what a case takes
 ENERGY = {"energy": COUNTERS["energy"]}
@@ -150,9 +150,9 @@ def joules_per_call(
         over = at - since - seconds
         if over >= PATIENCE_SECONDS or (over >= 0 and until == at):
             break
-    if changes < LEAST_CHANGES:
+    if changes < MIN_CHANGES:
         return EnergyRecord(
             why=f"not measurable: its counter changed {changes} times in {now() - since:.0f} s, "
-            f"and {LEAST_CHANGES} are needed"
+            f"and {MIN_CHANGES} are needed"
         )
     return EnergyRecord(joules=(last - first) / counted, seconds=until - since, changes=changes, source=counter.source)

@@ -18,7 +18,7 @@ from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import Workload
 
 AXIS = "batch"
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 PRECISION = 16  # found to within a sixteenth
 HOST_SHARE = 0.25  # of the host's free memory that inputs may take, as they are made there
 
@@ -26,7 +26,7 @@ Fits = Callable[[int], int | None]
 
 
 def search(
-    fits: Fits, start: int, most: int, seconds: float = MOST_SECONDS, now: Callable[[], float] = monotonic
+    fits: Fits, start: int, most: int, seconds: float = MAX_SECONDS, now: Callable[[], float] = monotonic
 ) -> HeadroomRecord:
     """Double the batch until it no longer fits, then halve the interval.
 

@@ -20,7 +20,7 @@ SIDE = 128  # 3 · 128² float32 are 192 KiB: within the L2 of one core
 COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3 copies vary by factors on their own
 OPERATORS = 100
 BLOCK_SECONDS = 1e-3
-LEAST_BLOCKS, MOST_BLOCKS = 3, 25
+MIN_BLOCKS, MAX_BLOCKS = 3, 25
 
 
 def arithmetic() -> Callable[[], object]:
@@ -62,8 +62,8 @@ def measure_pilots(task: PilotTask) -> dict[str, float]:
         unit()
         length[name] = max(1, round(BLOCK_SECONDS / max(clock.block(unit, (), 1).seconds, 1e-9)))
     blocks: dict[str, list[float]] = {name: [] for name in units}
-    for taken in range(MOST_BLOCKS):
-        if taken >= LEAST_BLOCKS and perf_counter() >= deadline:
+    for taken in range(MAX_BLOCKS):
+        if taken >= MIN_BLOCKS and perf_counter() >= deadline:
             break
         for name, unit in units.items():
             block = clock.block(unit, (), length[name])

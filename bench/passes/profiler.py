@@ -23,24 +23,24 @@ from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
-from torchduet.bench.timing.first_calls import Preparation, Tell
+from torchduet.bench.timing.first_calls import FirstCalls, Report
 from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.bench.timing.timed_case import Run, warm_up
+from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
 
 WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers
 ACTIVE_SECONDS = 0.25
-LEAST_STEPS, MOST_STEPS = 3, 100
+MIN_STEPS, MAX_STEPS = 3, 100
 LONG_SECONDS = 0.5  # of a call, such as a whole training: one fills a trace, and one before it has to do
 WARM_UP_SECONDS = 0.05  # of each case, without the profiler
 PLAIN_SECONDS = 0.1  # as much before as after
-LEAST_BLOCKS, MOST_BLOCKS = 2, 50
+MIN_BLOCKS, MAX_BLOCKS = 2, 50
 WORKER = "torchduet"  # instead of the host's name, which TensorBoard's plugin shows and a trace would give away
 
 
-def profile_family(job: ProfileTask, tell: Tell) -> Profiled:
+def profile_family(job: ProfileTask, tell: Report) -> Profiled:
     """Prepare the cases as for their timing, and profile each. An error in a case's own code costs that case."""
     task = replace(job.task, cold=False)  # what the profiler itself does fills the cache anyway
     torch.set_num_threads(task.threads)
@@ -49,7 +49,7 @@ def profile_family(job: ProfileTask, tell: Tell) -> Profiled:
     settle_allocator()
     if any(case.mode in COMPILED for case in job.folders):
         name_fused_kernels()
-    stages = Preparation(task, tell)
+    stages = FirstCalls(task, tell)
     for device in dict.fromkeys(case.device for case in job.folders):
         if stages.broken is None:
             stages.prepare_device(device, [case for case in job.folders if case.device == device])
@@ -73,7 +73,7 @@ def name_fused_kernels() -> None:
         config.cpp.enable_kernel_profile = True
 
 
-def profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
+def profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
     """Call under the profiler; and before and after that without it, for what it adds."""
     with undisturbed():
         run.settle()  # other cases' first calls have moved the inputs since
@@ -81,14 +81,14 @@ def profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
         return _profiled(run, folder, extras)
 
 
-def _profiled(run: Run, folder: Path, extras: Extras) -> ProfileRecord:
+def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
     case, call, args = run.prepared.case, run.prepared.call, run.prepared.args
     folder.mkdir(parents=True, exist_ok=True)
     annotation = _annotation()
     with loaders_observed() as loaders:
         plain = _plain(run)
-        wait, warming, least = (0, 1, 1) if median(plain) >= LONG_SECONDS else (WAIT, WARM_UP, LEAST_STEPS)
-        steps = max(least, min(MOST_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
+        wait, warming, least = (0, 1, 1) if median(plain) >= LONG_SECONDS else (WAIT, WARM_UP, MIN_STEPS)
+        steps = max(least, min(MAX_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
         times: list[float] = []
         interrupted = 0
         present = set(folder.iterdir())
@@ -143,7 +143,7 @@ def _annotation() -> Callable[[str], contextlib.AbstractContextManager[None]]:
     return getattr(torch._C._profiler, "_RecordFunctionFast", record_function)
 
 
-def _plain(run: Run) -> list[float]:
+def _plain(run: TimedCase) -> list[float]:
     """Seconds per call without the profiler: as they are timed; on an accelerator each waited for, as under it."""
     if not run.device.asynchronous:
         return [run.block().seconds for _ in range(_number(run.seconds * run.calls))]
@@ -157,5 +157,5 @@ def _plain(run: Run) -> list[float]:
 
 def _number(seconds: float) -> int:
     """How many blocks, or calls, of so many seconds tell how long one takes without the profiler."""
-    least = 1 if seconds >= LONG_SECONDS else LEAST_BLOCKS
-    return max(least, min(MOST_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))
+    least = 1 if seconds >= LONG_SECONDS else MIN_BLOCKS
+    return max(least, min(MAX_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))

@@ -11,7 +11,7 @@ from torchduet.bench.record.schema import PythonFunction, PythonRecord
 NEEDS = "--profile-python needs pyinstrument: pip install 'torchduet[profile-python]'"
 INTERVAL = 5e-4  # seconds between two looks
 SECONDS = 1.0
-MOST_FUNCTIONS = 12
+MAX_FUNCTIONS = 12
 SEPARATOR = "\x00"  # of a stack's entry: function, file, line, then more
 
 
@@ -42,7 +42,7 @@ def sample(call: Callable[[], object], seconds: float, folder: Path) -> PythonRe
             function = _function(named[-1])
             times[function] = times.get(function, 0.0) + lasted
     total = sum(times.values())
-    longest = sorted(times.items(), key=lambda item: -item[1])[:MOST_FUNCTIONS]
+    longest = sorted(times.items(), key=lambda item: -item[1])[:MAX_FUNCTIONS]
     return PythonRecord(
         file=str(page),
         seconds=total,

@@ -13,10 +13,10 @@ from torchduet.suites.workload import COMPILED
 
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed
-LEAST_SECONDS = 0.4
+MIN_SECONDS = 0.4
 SECONDS_PER_CASE = 2.0
 CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # the least, and what checking and warming up take
-MOST_STRETCH = 3.0
+MAX_STRETCH = 3.0
 GUESS_COUNTS = 5  # the first guess weighs as much as so many families
 LITTLE = 0.3  # the weight of a family that gets little of what is shared out
 TOLERANCE = 0.05  # of a budget that was asked for: what families may overdraw it by for the least they need
@@ -112,7 +112,7 @@ class Budget:
         spare = max(0.0, self.seconds_left() - sum(self._least(other) for other in self._left))
         fair = self._beyond(family, self._per_case(spare))
         share = min(self._stretch() * fair, spare - self._kept_for_others(spare - fair))
-        return self._long_calls(family) + LEAST_SECONDS + share
+        return self._long_calls(family) + MIN_SECONDS + share
 
     def _kept_for_others(self, seconds: float) -> float:
         """What may not be taken of the other families' ``seconds``: what they are likely to need, if like those so far.
@@ -127,7 +127,7 @@ class Budget:
         return (needed + (1 - needed) / math.sqrt(others)) * max(0.0, seconds)
 
     def _least(self, family: Family) -> float:
-        return self._fixed(family) + self._long_calls(family) + LEAST_SECONDS
+        return self._fixed(family) + self._long_calls(family) + MIN_SECONDS
 
     def _beyond(self, family: Family, per_case: float) -> float:
         """Seconds beyond what is set aside for a family, where each case is to have ``per_case``.
@@ -153,7 +153,7 @@ class Budget:
     def _stretch(self) -> float:
         if not self._used:
             return 1.0
-        return min(MOST_STRETCH, max(1.0, self._allotted / self._used))
+        return min(MAX_STRETCH, max(1.0, self._allotted / self._used))
 
     def done(
         self, family: Family, fixed_seconds: float | None = None, timing: tuple[float, float] | None = None

@@ -10,7 +10,7 @@ from torchduet.bench.cases.exchange import CaseResult
 
 
 @dataclass
-class Slowness:
+class TooSlow:
     """Remembers, for each workload and variant, the sizes at which a call did not fit the budget."""
 
     known: list[tuple[Case, float]] = field(default_factory=list)

@@ -49,7 +49,7 @@ def alone(config: pytest.Config) -> list[str]:
 def _take(config: pytest.Config, when_busy: str) -> list[str]:
     if config.option.collectonly or config.getoption("benchmark_disable", False):
         return []
-    taken = run_lock.Lock(run_lock.place())
+    taken = run_lock.Lock(run_lock.lock_path())
     config.add_cleanup(taken.free)
     warning = taken.take(when_busy, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
     return [] if warning is None else [warning]

@@ -8,8 +8,8 @@ import pytest
 
 from torchduet.bench.duet import against
 from torchduet.bench.host.machine import Machine
-from torchduet.bench.host.run_clock import Passing
-from torchduet.bench.host.signals import Interruption
+from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import output
@@ -21,7 +21,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
-from torchduet.bench.workers.launcher import Conductor, silent_seconds
+from torchduet.bench.workers.launcher import Launcher, silent_seconds
 from torchduet.suites.workload import SuiteError, cores
 
 
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
         output.check(config, json_path(config), duet=both is not None)
-        interruption = Interruption()
+        interruption = StopRequest()
         interruption.listen()
         config.add_cleanup(interruption.restore)
         together = output.alone(config)
@@ -62,8 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
-    passing = Passing()
-    conductor = Conductor(silent_seconds=silent, stopping=interruption.asked, passing=passing)
+    passing = RunClock()
+    conductor = Launcher(silent_seconds=silent, stopping=interruption.asked, passing=passing)
     config.add_cleanup(conductor.close)
     conductor.job_control.listen()
     config.add_cleanup(conductor.job_control.restore)
@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = Session(measuring, interruption)
 
 
-def _machine(conductor: Conductor) -> Machine:
+def _machine(conductor: Launcher) -> Machine:
     try:
         import torch
     except ModuleNotFoundError as error:

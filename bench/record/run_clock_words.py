@@ -5,7 +5,7 @@ from __future__ import annotations
 from torchduet.bench.record.schema import PassingRecord
 from torchduet.bench.record.units import duration
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 def words(found: PassingRecord) -> list[str]:
@@ -19,8 +19,8 @@ def words(found: PassingRecord) -> list[str]:
             "its clocks and its heat may have been others afterwards"
         )
     if steps := found["clock_set"]:
-        named = ", ".join(f"{duration(abs(by))} {'forward' if by > 0 else 'back'}" for by in steps[:MOST_NAMED])
-        more = f" and {len(steps) - MOST_NAMED} times more" if len(steps) > MOST_NAMED else ""
+        named = ", ".join(f"{duration(abs(by))} {'forward' if by > 0 else 'back'}" for by in steps[:MAX_NAMED])
+        more = f" and {len(steps) - MAX_NAMED} times more" if len(steps) > MAX_NAMED else ""
         lines.append(
             f"the machine's clock was set {named}{more}: no duration here is taken from it, but times of day are"
         )

@@ -18,7 +18,7 @@ from torchduet.bench.record.schema.words import Verdict
 CONFIDENCE = 0.99
 THRESHOLD = 0.02
 MIN_PLACEMENTS = 8
-MOST_CORRELATED = 0.9
+MAX_CORRELATED = 0.9
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def drift_factor(values: Sequence[float]) -> float:
     von Storch & Zwiers 1999, §6.6.8), so that the width grows by the root of the inverse. Negative
     estimates count as none.
     """
-    correlation = min(max(lag_one_correlation(values), 0.0), MOST_CORRELATED)
+    correlation = min(max(lag_one_correlation(values), 0.0), MAX_CORRELATED)
     return math.sqrt((1 + correlation) / (1 - correlation))
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
-from torchduet.bench.cases.copies import with_twins
+from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.host.gpu_timeline import Timeline
-from torchduet.bench.host.run_clock import Passing
-from torchduet.bench.noise.monitor import Watch
+from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.passes.energy import ENERGY_SECONDS
-from torchduet.bench.plan.budget import LEAST_SECONDS, Budget, Spent, enough_for
+from torchduet.bench.plan.budget import MIN_SECONDS, Budget, Spent, enough_for
 from torchduet.bench.plan.too_slow import too_slow
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.devices import device_kind
@@ -30,13 +30,13 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import records
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.timing.stopping import INTERRUPTED
-from torchduet.bench.workers.launcher import Conductor, StoppedError, WorkerError
+from torchduet.bench.workers.launcher import Launcher, StoppedError, WorkerError
 from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
-MOST_CEILING_SECONDS = 1.5
-MOST_DEATHS = 3  # of workers, of as many workloads, until the run stops with what it has
+MAX_CEILING_SECONDS = 1.5
+MAX_DEATHS = 3  # of workers, of as many workloads, until the run stops with what it has
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,17 @@ class Measuring:
     def __init__(
         self,
         settings: Settings,
-        conductor: Conductor,
+        conductor: Launcher,
         progress: Progress | None = None,
-        passing: Passing | None = None,
+        passing: RunClock | None = None,
     ) -> None:
         self.settings, self.conductor = settings, conductor
-        self.progress, self.passing = progress or Progress(), passing or Passing()
+        self.progress, self.passing = progress or Progress(), passing or RunClock()
         self.budget: Budget | None = None
         used = settings.machine.gpus_of(settings.selection.devices())
         gpus = Gpus(list(used.values()))
         budget = settings.options.budget_seconds
-        self.watch = Watch(conductor, settings.threads, budget, self.progress.warnings.append, gpus)
+        self.watch = Monitor(conductor, settings.threads, budget, self.progress.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
         self._deaths: list[str] = []  # workloads whose workers gave no answer, one after the other
 
@@ -82,7 +82,7 @@ class Measuring:
         options = self.settings.options
         families = self.settings.selection.families(selected)
         if options.self_check:
-            families = [with_twins(family, options.slowdowns) for family in families]
+            families = [with_copies(family, options.slowdowns) for family in families]
             if not options.budget_given:
                 options = replace(options, budget_seconds=enough_for(families))
         if options.energy and not options.budget_given:
@@ -112,7 +112,7 @@ class Measuring:
         if not family.reported:
             self.done(planned, Spent())
             return Measurement(skips)
-        seconds = LEAST_SECONDS if self.settings.check_only else self.budget.allot(planned)
+        seconds = MIN_SECONDS if self.settings.check_only else self.budget.allot(planned)
         if seconds is None:
             self.done(planned, Spent())
             return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.too_short())))
@@ -162,7 +162,7 @@ class Measuring:
             progress.families,
             progress.records(),
             self.conductor,
-            lambda family: self._task(family, LEAST_SECONDS),
+            lambda family: self._task(family, MIN_SECONDS),
             progress.show,
         )
         for case, profile in profiles.items():
@@ -268,7 +268,7 @@ class Measuring:
         progress.show("measuring the machine's own ceilings")
         devices = sorted({case.device for case in cases})
         precisions = sorted({"fp32", *(case.precision for case in cases)})
-        seconds = min(MOST_CEILING_SECONDS * len(devices), CEILING_SHARE * self.settings.options.budget_seconds)
+        seconds = min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * self.settings.options.budget_seconds)
         try:
             measured = self.conductor.ceilings(devices, precisions, self.settings.threads, seconds)
         except WorkerError as error:
@@ -280,8 +280,8 @@ class Measuring:
     def _count_deaths(self, family: Family) -> None:
         """Several workloads in a row whose workers die: something is wrong with more than the workloads."""
         self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
-        if len(set(self._deaths)) >= MOST_DEATHS:
-            self.progress.stopped = f"the workers of {MOST_DEATHS} workloads gave no answer one after the other"
+        if len(set(self._deaths)) >= MAX_DEATHS:
+            self.progress.stopped = f"the workers of {MAX_DEATHS} workloads gave no answer one after the other"
 
     def _hint_at_energy(self, made: Mapping[Case, Outcome]) -> None:
         """Say once for each reason why energies that were asked for are not known."""

@@ -15,7 +15,7 @@ from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask, Task
 from torchduet.bench.passes import profiler_python
 from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.record.schema import ProfileRecord, Record
-from torchduet.bench.workers.launcher import Conductor, WorkerError
+from torchduet.bench.workers.launcher import Launcher, WorkerError
 
 ALL, SLOWEST = "all", "slowest:"
 
@@ -110,7 +110,7 @@ def profile_all(
     profiling: Profiling,
     families: Sequence[Family],
     records: Mapping[Case, Record],
-    conductor: Conductor,
+    conductor: Launcher,
     task_of: Callable[[Family], Task],
     show: Callable[[str], None],
 ) -> tuple[dict[Case, ProfileRecord], list[str]]:
@@ -135,7 +135,7 @@ def profile_all(
 
 
 def _profile(
-    profiling: Profiling, task: Task, cases: Sequence[Case], conductor: Conductor, told: Callable[[str], None]
+    profiling: Profiling, task: Task, cases: Sequence[Case], conductor: Launcher, told: Callable[[str], None]
 ) -> Profiled:
     job = ProfileTask(
         task,

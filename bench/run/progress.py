@@ -11,7 +11,7 @@ from time import monotonic
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured, Skipped
 from torchduet.bench.plan.budget import Spent
-from torchduet.bench.plan.too_slow import Slowness
+from torchduet.bench.plan.too_slow import TooSlow
 from torchduet.bench.record.journal import Journal, Place
 from torchduet.bench.record.journal_events import AnyEvent, entry_of
 from torchduet.bench.record.run_record import STAGES
@@ -46,7 +46,7 @@ class Progress:
     families: list[Family] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=Outcomes)
     learned: list[tuple[Family, Spent]] = field(default_factory=list)
-    slowness: Slowness = field(default_factory=Slowness)
+    slowness: TooSlow = field(default_factory=TooSlow)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     ceilings: list[CeilingRecord] = field(default_factory=list)
     journal: Journal | None = None

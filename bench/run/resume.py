@@ -41,7 +41,7 @@ from torchduet.suites.registry import names
 FOLDERS = {"bench": Path(bench.__file__).parent, "suites": Path(suites.__file__).parent}
 PACKAGES = ("torchduet", "numpy", "torch")
 MEMORY_TOLERANCE = 0.01  # the kernel keeps another amount for itself at each start
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
@@ -145,8 +145,8 @@ def _cases(there: list[str], here: list[str]) -> list[str]:
     found = []
     for words, cases in (("no longer selected", lacking), ("not selected there", more)):
         if cases:
-            rest = f" and {len(cases) - MOST_NAMED} more" if len(cases) > MOST_NAMED else ""
-            found.append(f"selection: {words}: {', '.join(cases[:MOST_NAMED])}{rest}")
+            rest = f" and {len(cases) - MAX_NAMED} more" if len(cases) > MAX_NAMED else ""
+            found.append(f"selection: {words}: {', '.join(cases[:MAX_NAMED])}{rest}")
     return found or ["selection: the same cases in another order"]
 
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Outcome, Skipped
-from torchduet.bench.host.signals import Interruption
+from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.noise.grades import Graded
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.record.journal import Place
@@ -30,8 +30,8 @@ class Session:
         interruption: whether the run was asked to stop.
     """
 
-    def __init__(self, measuring: Measuring, interruption: Interruption | None = None) -> None:
-        self.measuring, self.interruption = measuring, interruption or Interruption()
+    def __init__(self, measuring: Measuring, interruption: StopRequest | None = None) -> None:
+        self.measuring, self.interruption = measuring, interruption or StopRequest()
         self._asked_for: Sequence[Case] = ()  # the family that was measured last
         self._written: Place | None = None  # where it stands in the journal
         self._family: dict[Case, Family] = {}

@@ -13,29 +13,29 @@ from dataclasses import dataclass
 import torch
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.host.suspension import MOST_AGAIN, awake
+from torchduet.bench.host.suspension import MAX_AGAIN, awake
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import seconds_per_call, speedup
 from torchduet.bench.timing.clock import Block, median_block
 from torchduet.bench.timing.pacing import (
-    LED_IN_BELOW,
     LONG_CALL_SECONDS,
     PLACEMENT_OVERDRAFT,
+    WARMED_UP_BELOW,
     Plan,
     round_seconds,
     set_block,
 )
 from torchduet.bench.timing.stopping import Stopping
-from torchduet.bench.timing.timed_case import WINDOW, Run
+from torchduet.bench.timing.timed_case import WINDOW, TimedCase
 
 SIMILAR = 1.25
-MAY_BE_LED_IN = 2.0
+MAY_NEED_WARM_UP = 2.0
 
-OnError = Callable[[Run, Exception], str]
-Fresh = Callable[[Sequence[Run]], None]
+OnError = Callable[[TimedCase, Exception], str]
+Fresh = Callable[[Sequence[TimedCase]], None]
 
 
-def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
+def align_blocks(runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
     """Time cases that are compared and take about as long alike, and all copies of a case.
 
     They get the same number of calls per block and of turns per round. What a block adds to its calls, the reading of
@@ -47,7 +47,7 @@ def align_blocks(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]], on
         on_error: turns an exception of a run into the reason for the record.
     """
     # Those a little longer, too: a warm-up in a slow moment must not leave one of two equals without its lead-in.
-    _time_in_turns([run for run in runs if run.seconds < MAY_BE_LED_IN * LED_IN_BELOW], on_error)
+    _time_in_turns([run for run in runs if run.seconds < MAY_NEED_WARM_UP * WARMED_UP_BELOW], on_error)
     alike = {index: {index} for index in range(len(runs))}
     for one, other in comparisons:
         low, high = sorted((runs[one].seconds, runs[other].seconds))
@@ -65,7 +65,7 @@ def _copies(one: Case, other: Case) -> bool:
     return one != other and one.original == other.original
 
 
-def _time_in_turns(runs: Sequence[Run], on_error: OnError) -> None:
+def _time_in_turns(runs: Sequence[TimedCase], on_error: OnError) -> None:
     """Replace the warm-ups' times, between which the machine may have changed, by some taken in alternation."""
     times: dict[int, list[float]] = {id(run): [] for run in runs}
     for run in (one for _ in range(WINDOW) for one in runs if one.error is None):
@@ -113,7 +113,7 @@ class Alternation:
     on_error: OnError
     tell: Callable[[], None]
 
-    def time(self, runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> StopReason | None:
+    def time(self, runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int]]) -> StopReason | None:
         """Time the runs until the stopping rule says so; returns its reason, None where every run failed.
 
         Args:
@@ -133,7 +133,7 @@ class Alternation:
             if reason:
                 return reason
 
-    def _placements(self, live: Sequence[Run]) -> None:
+    def _placements(self, live: Sequence[TimedCase]) -> None:
         """The next placement of all; where some rest, the next few of these and of the others, by chance which first.
 
         What does not rest is slower for a while after the cores had nothing to do. Between the two nothing alternates.
@@ -149,7 +149,7 @@ class Alternation:
                 self._placement(able, 0.0 if done else wake)
                 self.tell()
 
-    def _placement(self, group: Sequence[Run], wake: float) -> None:
+    def _placement(self, group: Sequence[TimedCase], wake: float) -> None:
         """Fresh memory, what is made anew for it, and the rounds."""
         self.fresh(group)
         gc.collect()
@@ -159,7 +159,7 @@ class Alternation:
         for run in sorted(self.rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
             run.placements.append([])
             _attempt(run, run.settle, self.on_error)
-        stay_busy(self.rng.sample(live, len(live)), wake, self.on_error)
+        warm_cores(self.rng.sample(live, len(live)), wake, self.on_error)
         deadline = awake() + PLACEMENT_OVERDRAFT * self.plan.rounds * round_seconds(live)
         for done in range(self.plan.rounds):
             if done and awake() > deadline:
@@ -167,7 +167,7 @@ class Alternation:
             _round(live, self.rng, self.on_error)
 
 
-def even_out(live: Sequence[Run], since: int) -> int:
+def even_out(live: Sequence[TimedCase], since: int) -> int:
     """Leave every run as many placements as the one with the fewest, and as many rounds in each; returns how many.
 
     Args:
@@ -183,7 +183,7 @@ def even_out(live: Sequence[Run], since: int) -> int:
     return placements
 
 
-def stay_busy(runs: Sequence[Run], seconds: float, on_error: OnError) -> None:
+def warm_cores(runs: Sequence[TimedCase], seconds: float, on_error: OnError) -> None:
     """Untimed calls in turn for so long: the cores had nothing to do.
 
     What lies in memory beyond a core's own caches is slower for a while after the process has slept: sums over 4 MiB
@@ -196,7 +196,7 @@ def stay_busy(runs: Sequence[Run], seconds: float, on_error: OnError) -> None:
             _attempt(run, run.call, on_error)
 
 
-def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:
+def _round(live: Sequence[TimedCase], rng: random.Random, on_error: OnError) -> None:
     """One round: all turns in random order; each case adds the median of its blocks."""
     turns = [run for run in live for _ in range(run.repeats)]
     rng.shuffle(turns)
@@ -212,20 +212,20 @@ def _round(live: Sequence[Run], rng: random.Random, on_error: OnError) -> None:
             run.placements[-1].append(median_block(blocks[id(run)]))
 
 
-def _whole(run: Run, on_error: OnError) -> Block | None:
+def _whole(run: TimedCase, on_error: OnError) -> Block | None:
     """A block; one in which the process stood still is left out, and taken again."""
-    for again in range(MOST_AGAIN + 1):
+    for again in range(MAX_AGAIN + 1):
         block = _attempt(run, run.block, on_error)
         if block is None or not block.paused:
             return block
         run.left_out.seconds += block.paused
-        if again < MOST_AGAIN:
+        if again < MAX_AGAIN:
             run.left_out.blocks += 1
     run.left_out.kept += 1  # it is stopped all the time: what limits a program's share of the CPU may do so
     return block
 
 
-def _attempt(run: Run, action: Callable[[], Block | object], on_error: OnError) -> Block | None:
+def _attempt(run: TimedCase, action: Callable[[], Block | object], on_error: OnError) -> Block | None:
     try:
         result = action()
     except Exception as error:  # noqa: BLE001 - any error of the workload becomes this case's reason
@@ -234,7 +234,7 @@ def _attempt(run: Run, action: Callable[[], Block | object], on_error: OnError) 
     return result if isinstance(result, Block) else None
 
 
-def _estimates(runs: Sequence[Run], comparisons: Sequence[tuple[int, int]]) -> Iterator[tuple[float, float]]:
+def _estimates(runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int]]) -> Iterator[tuple[float, float]]:
     """(half-width, effect) of each comparison on the log scale; of each time where nothing is compared.
 
     One by one: the first that is too wide spares the rest.

@@ -14,7 +14,7 @@ from torchduet.bench.timing.clock import Block, Work
 from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
 
 DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
-LEAST_DELAY, MOST_DELAY = 20e-6, 10e-3
+MIN_DELAY, MAX_DELAY = 20e-6, 10e-3
 
 
 class CudaClock:
@@ -121,7 +121,7 @@ class CudaClock:
     def _delay(self, seconds: float) -> float:
         if not self._cycle:
             self._cycle = seconds_per_cycle(self.device)
-        delay = max(LEAST_DELAY, min(DELAY_FACTOR * seconds, MOST_DELAY))
+        delay = max(MIN_DELAY, min(DELAY_FACTOR * seconds, MAX_DELAY))
         sleep(self.device, round(delay / self._cycle))
         return delay
 

@@ -26,19 +26,19 @@ from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
 from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
 SCALING_CALLS = 10  # each halves the factor
 NO_ORIGINAL = "what it is a copy of could not be timed"
-Tell = Callable[[str, float], None]
+Report = Callable[[str, float], None]
 
 
-class Preparation:
+class FirstCalls:
     """One family's inputs, checks and first calls; what came of them is in ``results`` and ``runs``."""
 
-    def __init__(self, task: Task, tell: Tell) -> None:
+    def __init__(self, task: Task, tell: Report) -> None:
         self.task, self.tell = task, tell
         self.begun = awake()
         self.family = task.family
@@ -49,7 +49,7 @@ class Preparation:
         self.placements: dict[str, Placements] = {}  # per device
         self.converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}  # device and settings
         self.broken: Case | None = None  # after which nothing more can be measured in this process
-        self.runs: list[Run] = []
+        self.runs: list[TimedCase] = []
 
     def prepare_device(self, name: str, cases: Sequence[Case]) -> None:
         """Make the inputs on one device; check every case there and take its first call."""
@@ -101,7 +101,7 @@ class Preparation:
                 gc.collect()  # what the failed call made, such as a loader's processes, ends now
                 continue
             result.clock = clock.name
-            self.runs.append(Run(prepared, clock, cold=self.task.cold))
+            self.runs.append(TimedCase(prepared, clock, cold=self.task.cold))
         self.slowed(cases, clock)
 
     def slowed(self, cases: Sequence[Case], clock: Clock) -> None:
@@ -113,7 +113,7 @@ class Preparation:
                 self.results[case].skip = NO_ORIGINAL
                 continue
             self.results[case].clock = clock.name
-            self.runs.append(Run(replace(whole, case=case), clock, cold=self.task.cold))
+            self.runs.append(TimedCase(replace(whole, case=case), clock, cold=self.task.cold))
 
     def first_call(
         self,

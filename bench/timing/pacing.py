@@ -11,23 +11,23 @@ from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.timing.stopping import MAX_PLACEMENTS
 
 BLOCK_SECONDS = 2e-4
-LEAD_IN_SECONDS = 5e-5
-LED_IN_BELOW = 5e-3  # seconds per call; a layer norm of 0.6 ms took a fifth longer without
-AIM_PLACEMENTS, MOST_AIMED = 20, 64
+BLOCK_WARM_UP_SECONDS = 5e-5
+WARMED_UP_BELOW = 5e-3  # seconds per call; a layer norm of 0.6 ms took a fifth longer without
+AIM_PLACEMENTS, MAX_AIMED = 20, 64
 PLACEMENT_SECONDS = 0.1
-FEW_ROUNDS, MOST_ROUNDS = 2, 100
-MOST_REPEATS = 50
-WAKE_SECONDS = 0.3  # of untimed calls per placement, at the most, where others have rested
-WAKE_SHARE = 0.25  # of the time for the fewest placements, at the most
-MOST_TOGETHER = 4  # placements
-MOST_STRETCH = 8
+FEW_ROUNDS, MAX_ROUNDS = 2, 100
+MAX_REPEATS = 50
+CORE_WARM_UP_SECONDS = 0.3  # of untimed calls per placement, at the most, where others have rested
+CORE_WARM_UP_SHARE = 0.25  # of the time for the fewest placements, at the most
+MAX_TOGETHER = 4  # placements
+MAX_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
 OVERDRAFT = 2.0
 PLACEMENT_OVERDRAFT = 3.0
 
 
 class Paced(Protocol):
-    """What is timed in blocks; :class:`torchduet.bench.timing.timed_case.Run` is."""
+    """What is timed in blocks; :class:`torchduet.bench.timing.timed_case.TimedCase` is."""
 
     calls: int  # per block
     cold: bool  # each call finds the cache full of something else
@@ -69,8 +69,8 @@ def set_block(run: Paced, seconds: float) -> None:
     """As many calls of so many seconds as make a block, and as a lead-in before it where they are short."""
     run.paced = seconds
     run.calls = max(1, min(round(BLOCK_SECONDS / max(seconds, 1e-9)), run.most_calls))
-    short = seconds < LED_IN_BELOW and not run.cold
-    run.lead_in = math.ceil(LEAD_IN_SECONDS / max(seconds, 1e-9)) if short else 0
+    short = seconds < WARMED_UP_BELOW and not run.cold
+    run.lead_in = math.ceil(BLOCK_WARM_UP_SECONDS / max(seconds, 1e-9)) if short else 0
 
 
 def set_repeats(runs: Sequence[Paced], seconds: float) -> None:
@@ -84,14 +84,14 @@ def set_repeats(runs: Sequence[Paced], seconds: float) -> None:
     part of waking, too.
     """
     longest = max(run.paced * run.calls for run in runs)
-    wakes = wake_seconds(runs, seconds)
+    wakes = core_warm_up_seconds(runs, seconds)
     for generous in (True, False):
         for run in runs:
             own = max(run.paced * run.calls, 1e-9)
             turns = longest / own / len(runs)
             if generous:
                 turns = max(turns, math.sqrt((longest + wakes / FEW_ROUNDS * (not run.rests)) / own))
-            run.repeats = max(1, min(int(turns), MOST_REPEATS))
+            run.repeats = max(1, min(int(turns), MAX_REPEATS))
         if MIN_PLACEMENTS * (round_seconds(runs) + wakes) <= seconds:
             break
 
@@ -106,9 +106,9 @@ def mixed(runs: Sequence[Paced]) -> bool:
     return len({run.rests for run in runs}) > 1
 
 
-def wake_seconds(runs: Sequence[Paced], seconds: float) -> float:
+def core_warm_up_seconds(runs: Sequence[Paced], seconds: float) -> float:
     """What waking the cores may take of each placement, where some rest: 0.3 s, or less where ``seconds`` are few."""
-    return min(WAKE_SECONDS, WAKE_SHARE * seconds / MIN_PLACEMENTS) if mixed(runs) else 0.0
+    return min(CORE_WARM_UP_SECONDS, CORE_WARM_UP_SHARE * seconds / MIN_PLACEMENTS) if mixed(runs) else 0.0
 
 
 def too_slow(seconds: float, family: float, share: float) -> str:
@@ -145,9 +145,9 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
     for a chain of products that took 30 ms), so that with much time there are to be more of them rather than longer
     ones; of fewer than 20 the interval is much the wider for being taken from few.
     """
-    one_round, wakes = max(round_seconds(runs), 1e-9), wake_seconds(runs, seconds)
-    aim = min(max(AIM_PLACEMENTS, seconds / max(PLACEMENT_SECONDS, 2 * wakes)), MOST_AIMED)
-    fitting = min(int((seconds / aim - wakes) / one_round), MOST_ROUNDS)
+    one_round, wakes = max(round_seconds(runs), 1e-9), core_warm_up_seconds(runs, seconds)
+    aim = min(max(AIM_PLACEMENTS, seconds / max(PLACEMENT_SECONDS, 2 * wakes)), MAX_AIMED)
+    fitting = min(int((seconds / aim - wakes) / one_round), MAX_ROUNDS)
     if fitting >= FEW_ROUNDS:
         return fitting - fitting % 2
     return max(1, min(int((seconds / MIN_PLACEMENTS - wakes) / one_round), FEW_ROUNDS))
@@ -162,9 +162,9 @@ def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
     """
     if not mixed(runs):
         return Plan(rounds)
-    wakes = wake_seconds(runs, seconds)
+    wakes = core_warm_up_seconds(runs, seconds)
     fitting = int(seconds / max(rounds * round_seconds(runs) + wakes, 1e-9))
-    together = max(1, min(fitting // MIN_PLACEMENTS, MOST_TOGETHER))
+    together = max(1, min(fitting // MIN_PLACEMENTS, MAX_TOGETHER))
     return Plan(rounds, together, min(together, 2) * wakes)
 
 
@@ -173,8 +173,8 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
 
     What changes on the machine from one second to the next is only averaged out by lasting longer.
     """
-    all_placements = MAX_PLACEMENTS * (rounds * round_seconds(runs) + wake_seconds(runs, seconds))
-    factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MOST_STRETCH)
+    all_placements = MAX_PLACEMENTS * (rounds * round_seconds(runs) + core_warm_up_seconds(runs, seconds))
+    factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MAX_STRETCH)
     for run in runs:
         run.repeats *= max(1, factor)
 

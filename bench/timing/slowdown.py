@@ -19,7 +19,7 @@ PROBES = 9
 PROBE_ITERATIONS = 20_000  # some 0.2 ms of an empty loop
 PROBE_CYCLES = 1_000_000  # some 0.5 ms of a GPU
 FITTING_SECONDS = 0.02  # each time
-FEWEST_FITTED, MOST_FITTED = 3, 25  # blocks
+FEWEST_FITTED, MAX_FITTED = 3, 25  # blocks
 LONG_SECONDS = 0.1  # of blocks that took this together no more are made for nothing
 
 
@@ -46,7 +46,7 @@ class Spin:
         for _ in range(2):
             start = perf_counter()
             shares = [self._share(block)]
-            while len(shares) < MOST_FITTED and (spent := perf_counter() - start) < LONG_SECONDS:
+            while len(shares) < MAX_FITTED and (spent := perf_counter() - start) < LONG_SECONDS:
                 if spent >= FITTING_SECONDS and len(shares) >= FEWEST_FITTED:
                     break
                 shares.append(self._share(block))

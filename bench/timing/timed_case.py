@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
 
-from torchduet.bench.cases.exchange import Interruptions, LeftOut
+from torchduet.bench.cases.exchange import ContextSwitches, LeftOut
 from torchduet.bench.host import child_processes, suspension
-from torchduet.bench.host.thread_sleep import idle
+from torchduet.bench.host.thread_sleep import seconds_asleep
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock
 from torchduet.bench.timing.device import Device
@@ -25,11 +25,11 @@ from torchduet.suites.workload import IMPLIED
 WINDOW = 5
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
 STILL_FALLING = 0.98
-RESTS_SECONDS, RESTS_SHARE = 2e-3, 0.1  # of a block
+WAITING_SECONDS, WAITING_SHARE = 2e-3, 0.1  # of a block
 
 
 @dataclass
-class Run:
+class TimedCase:
     """One case while it is being timed: what to call, how often per block, and the blocks so far."""
 
     prepared: Prepared
@@ -40,7 +40,7 @@ class Run:
     paced: float = 0.0  # per call, that its blocks and turns are set by: the same for all that are timed alike
     lead_in: int = 0  # untimed calls before each block
     placements: list[list[Block]] = field(default_factory=list)
-    interruptions: Interruptions = field(default_factory=Interruptions)
+    interruptions: ContextSwitches = field(default_factory=ContextSwitches)
     left_out: LeftOut = field(default_factory=LeftOut)
     error: str | None = None
     skip: str | None = None
@@ -147,7 +147,7 @@ class Run:
             meter.paused = False
 
 
-def slow_down(run: Run, original: Run) -> None:
+def slow_down(run: TimedCase, original: TimedCase) -> None:
     """Make ``run`` a copy of the one that is warm, slowed down by its case's factor.
 
     Where no kernel keeps the device waiting, the host does the extra work, once the device has finished: it is fitted
@@ -183,7 +183,7 @@ def _after_the_calls(work: Callable[[], None], device: Device) -> Callable[[], N
     return waited
 
 
-def warm_up(run: Run, seconds: float) -> None:
+def warm_up(run: TimedCase, seconds: float) -> None:
     """Call until block times stop falling, for at most about ``seconds``, and set the block length.
 
     A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
@@ -196,10 +196,10 @@ def warm_up(run: Run, seconds: float) -> None:
     while True:
         blocks, rests = [], []
         for _ in range(WINDOW):
-            before = idle()
+            before = seconds_asleep()
             block = run.block()
             blocks.append(block.seconds)
-            rests.append(idle() - before >= max(RESTS_SECONDS, RESTS_SHARE * block.wall * run.calls))
+            rests.append(seconds_asleep() - before >= max(WAITING_SECONDS, WAITING_SHARE * block.wall * run.calls))
             if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.most_calls:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.most_calls)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from torchduet.bench.workers import process
 
-MOST_LOG_BYTES = 2**26
+MAX_LOG_BYTES = 2**26
 
 
 def keep_short(log: Path) -> None:
     """What a worker prints must not fill the disk; it goes on at the file's end."""
     with contextlib.suppress(OSError):
-        if log.stat().st_size > MOST_LOG_BYTES:
+        if log.stat().st_size > MAX_LOG_BYTES:
             os.truncate(log, 0)
 
 

@@ -11,19 +11,19 @@ import torch
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge
 from torchduet.bench.host.suspension import awake
-from torchduet.bench.passes.after_timing import passes
+from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
-from torchduet.bench.timing.alternation import Alternation, align_blocks, stay_busy, undisturbed
+from torchduet.bench.timing.alternation import Alternation, align_blocks, undisturbed, warm_cores
 from torchduet.bench.timing.check import has_nan, observed
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
-from torchduet.bench.timing.first_calls import NO_ORIGINAL, Preparation, Tell
-from torchduet.bench.timing.pacing import OVERDRAFT, leave_out_too_slow, set_pace, too_slow, wake_seconds
+from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls, Report
+from torchduet.bench.timing.pacing import OVERDRAFT, core_warm_up_seconds, leave_out_too_slow, set_pace, too_slow
 from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
-from torchduet.bench.timing.timed_case import Run, slow_down, warm_up
+from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import ASKED_TO_STOP
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
@@ -33,7 +33,7 @@ WARM_UP_SHARE = 0.15
 LONE_SECONDS = 2.0  # for a case that is compared with none
 
 
-class Stages(Preparation):
+class Stages(FirstCalls):
     """One family's measurement, from inputs to blocks."""
 
     telemetry: Telemetry | None = None
@@ -42,7 +42,7 @@ class Stages(Preparation):
         """Warm every run up and set its block length."""
         start = awake()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
-        warm: list[Run] = []
+        warm: list[TimedCase] = []
         for run in (one for one in self.runs if one.prepared.case.slowdown == 1):
             case = run.prepared.case
             first = self.results[case].first_call
@@ -65,19 +65,21 @@ class Stages(Preparation):
             (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
         ]
         if slowed:  # on cores that are awake; the copies of what rests after the others
-            stay_busy([run for run in warm if not run.rests], wake_seconds(warm, self.task.seconds), self.reason)
+            warm_cores(
+                [run for run in warm if not run.rests], core_warm_up_seconds(warm, self.task.seconds), self.reason
+            )
         for run, whole in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].rests):
             self.warm_slowed(run, whole)
         self.seconds["warming"] += awake() - start
 
-    def reason(self, run: Run, error: Exception) -> str:
+    def reason(self, run: TimedCase, error: Exception) -> str:
         """Why a run failed; of a GPU that can be used no more the first one that did is to blame."""
         case = run.prepared.case
         if self.broken is None and unusable(case.device):
             self.broken = case
         return describe(error, case.source)
 
-    def comparisons(self, runs: Sequence[Run]) -> list[tuple[int, int]]:
+    def comparisons(self, runs: Sequence[TimedCase]) -> list[tuple[int, int]]:
         """Indices into ``runs``: (what a case is held against, the case)."""
         index = {run.prepared.case: position for position, run in enumerate(runs)}
         return [
@@ -87,7 +89,7 @@ class Stages(Preparation):
             if other in index
         ]
 
-    def warm_slowed(self, run: Run, whole: Run | None) -> None:
+    def warm_slowed(self, run: TimedCase, whole: TimedCase | None) -> None:
         """Set a slowed copy's extra work by what the case itself takes now."""
         if whole is None:
             run.skip = NO_ORIGINAL
@@ -107,7 +109,7 @@ class Stages(Preparation):
         if not runs:
             return None
 
-        def fresh(some: Sequence[Run]) -> None:
+        def fresh(some: Sequence[TimedCase]) -> None:
             self.move(runs, dict.fromkeys(run.prepared.case.device for run in some))
             next_placement(some)
 
@@ -131,7 +133,7 @@ class Stages(Preparation):
         self.seconds["warming"] += awake() - start - timed
         return stop
 
-    def move(self, runs: Sequence[Run], devices: Iterable[str]) -> None:
+    def move(self, runs: Sequence[TimedCase], devices: Iterable[str]) -> None:
         """Move the inputs on these devices to fresh memory; where that fails it costs the runs of that device."""
         for device in devices:
             try:
@@ -148,7 +150,7 @@ class Stages(Preparation):
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 what = "measuring the energy of" if self.task.energy else "looking once more at"
                 self.tell(f"{what} {run.prepared.case.id}", 0.0)
-                passes(run, self.results[run.prepared.case], self.workload, self.task)
+                measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task)
 
     def still_finite(self) -> None:
         """A result that turned NaN while it was timed must not stand as a measurement."""
@@ -187,13 +189,13 @@ class Stages(Preparation):
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
 
 
-def next_placement(runs: Sequence[Run]) -> None:
+def next_placement(runs: Sequence[TimedCase]) -> None:
     """Another placement of these begins; a slowed copy shares its original's context, whose seed goes on once."""
     for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
         context.next_placement()
 
 
-def measure(task: Task, tell: Tell) -> FamilyResult:
+def measure(task: Task, tell: Report) -> FamilyResult:
     """Measure one family in this process.
 
     ``tell(what, fraction)`` reports progress. An error in a case's own code ends in its result.

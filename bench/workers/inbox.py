@@ -9,7 +9,7 @@ import sys
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-MOST_BYTES = 2**28  # of a message: a hundred times what the largest family takes
+MAX_BYTES = 2**28  # of a message: a hundred times what the largest family takes
 CHUNK = 2**20
 
 
@@ -65,8 +65,8 @@ class Inbox:
             return None
         start, (length,) = 4, struct.unpack_from("!i", self._held)
         if length == -1:  # longer than 2 GiB: never ours
-            length = MOST_BYTES + 1
-        if not 0 < length <= MOST_BYTES:
+            length = MAX_BYTES + 1
+        if not 0 < length <= MAX_BYTES:
             raise GarbageError(f"what begins with {bytes(self._held[:16])!r}")
         if len(self._held) < start + length:
             return None

@@ -18,7 +18,7 @@ from typing import Any
 from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
 from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
-from torchduet.bench.host.run_clock import Passing
+from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.record.schema import CeilingRecord
 from torchduet.bench.workers import process
@@ -27,7 +27,7 @@ from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, Answer, Progress
 
 SILENT_SECONDS = 600.0
-LEAST_SILENT_SECONDS = 180.0
+MIN_SILENT_SECONDS = 180.0
 GRACE_SECONDS = 6.0  # for what is being timed, when the run is to end: a CI's SIGKILL follows its SIGTERM after 10 s
 POLL_SECONDS = 0.2
 LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
@@ -45,10 +45,10 @@ class StoppedError(Exception):
 
 def silent_seconds(budget_seconds: float) -> float:
     """How long a worker may report nothing in a run of so many seconds: no longer than the run, 3 to 10 minutes."""
-    return min(SILENT_SECONDS, max(LEAST_SILENT_SECONDS, budget_seconds))
+    return min(SILENT_SECONDS, max(MIN_SILENT_SECONDS, budget_seconds))
 
 
-class Conductor:
+class Launcher:
     """Starts a fork server that has imported torch, and one worker after the other from it.
 
     A worker that dies, hangs or talks nonsense ends in a :class:`WorkerError`; the next one starts
@@ -68,10 +68,10 @@ class Conductor:
         *,
         silent_seconds: float = SILENT_SECONDS,
         stopping: Callable[[], bool] = lambda: False,
-        passing: Passing | None = None,
+        passing: RunClock | None = None,
     ) -> None:
         self._silent_seconds, self._stopping = silent_seconds, stopping
-        self._passing, self.job_control = passing or Passing(), JobControl()
+        self._passing, self.job_control = passing or RunClock(), JobControl()
         self._folder = RunFolder()
         self._workers = 0
         self._environment: dict[str, str] = {}

@@ -26,7 +26,7 @@ from torchduet.bench.workers.messages import ASKED_TO_STOP, Answer, Progress
 
 def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:
     """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
-    apart(log)
+    isolate(log)
     suspension.listen()
     threading.Thread(target=_heed_parent, args=(orders,), daemon=True).start()
 
@@ -46,7 +46,7 @@ def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Co
     os._exit(0)  # interpreter shutdown with CUDA and compiled libraries loaded only costs time
 
 
-def apart(log: str) -> None:
+def isolate(log: str) -> None:
     """Give this process a group of its own and its output a file, and set it up as a user's own process is."""
     if hasattr(os, "setsid"):
         os.setsid()

@@ -19,7 +19,7 @@ from torchduet.reports.text import units
 
 ROW_POINTS = 24.0
 PLOT_POINTS = 325.0
-MOST_LABEL_POINTS = 250.0
+MAX_LABEL_POINTS = 250.0
 FOOT, REST = LINE_COLOURS[3], LINE_COLOURS[0]
 
 
@@ -70,7 +70,7 @@ def columns(bars: Sequence[Column], axis: str, prefix: str) -> str:
 def waterfall(steps: Sequence[Step], prefix: str) -> str:
     """Lying bars, one per step, from the time before to the time after; returns SVG."""
     height = ROW_POINTS * len(steps)
-    labels = min(MOST_LABEL_POINTS, max(text_width(step.label) for step in steps)) + 14
+    labels = min(MAX_LABEL_POINTS, max(text_width(step.label) for step in steps)) + 14
     said = max(text_width(step.said) for step in steps) + 14
     with rc_context(STYLE):
         figure, axes = new_axes(labels + PLOT_POINTS + said, height + 30, (labels, 30, PLOT_POINTS, height))
@@ -98,7 +98,7 @@ def _bar(axes: Axes, place: int, step: Step) -> None:
         axes.plot([step.seconds] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2, solid_capstyle="butt")
     else:
         axes.barh([place], [step.seconds], height=0.6, color=BAND, edgecolor=MUTED, linewidth=0.8)
-    text_beside(axes, 0.0, place, fitted(step.label, MOST_LABEL_POINTS), -6, "right", colour=INK)
+    text_beside(axes, 0.0, place, fitted(step.label, MAX_LABEL_POINTS), -6, "right", colour=INK)
     text_beside(axes, 1.0, place, step.said, 8, "left", colour=INK)
 
 

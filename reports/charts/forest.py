@@ -26,7 +26,7 @@ from torchduet.reports.text import units
 # As the symbols of verdicts in the page's text: ▲ ▼ ■ ○
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
 ROW, LINE = 17.0, 14.0  # points: a row of its own, and one line of several
-PLOT, MOST_LABEL = 320.0, 300.0
+PLOT, MAX_LABEL = 320.0, 300.0
 NARROW, INSET = 270.0, 14.0
 GAP, FOOT = 8.0, 30.0
 
@@ -92,7 +92,7 @@ def _layout(bars: Sequence[Bar], narrow: bool) -> Layout:
     if narrow:
         return Layout(NARROW, 0.0, ratios, intervals)
     widest = max(*(text_width(bar.label) for bar in bars), *(text_width(bar.group, bold=True) for bar in bars), 140.0)
-    labels = min(widest, MOST_LABEL)
+    labels = min(widest, MAX_LABEL)
     return Layout(labels + PLOT + ratios + intervals + 3 * GAP, labels, ratios, intervals)
 
 

@@ -15,7 +15,7 @@ from torchduet.reports.charts.pilots import round_seconds
 from torchduet.reports.charts.svg import BAND, LINE_COLOURS, MUTED, RULE, STYLE, to_svg
 
 WIDTH, PANEL, LEFT, GAP, BELOW = 660.0, 92.0, 58.0, 16.0, 44.0
-MOST_POINTS = 600  # per line: more than the eye tells apart
+MAX_POINTS = 600  # per line: more than the eye tells apart
 
 Column = Sequence[float | None]
 
@@ -36,7 +36,7 @@ def timeline(at: Sequence[float], panels: Sequence[Panel], held_back: Sequence[b
     Args:
         held_back: of each sample, whether the GPU lowered its clocks for a fault.
     """
-    step = max(1, len(at) // MOST_POINTS)
+    step = max(1, len(at) // MAX_POINTS)
     height = BELOW + len(panels) * (PANEL + GAP)
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH / 72, height / 72))

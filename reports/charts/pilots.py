@@ -17,9 +17,9 @@ from torchduet.reports.text import units
 WIDTH, HEIGHT = 660.0, 190.0
 WORDS = {"arithmetic": "arithmetic (in the cache)", "memory": "memory (copying)", "calls": "calls (tiny operators)"}
 STEPS = (1.0, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-LEAST = 1.1  # the axis goes at least so far: a quiet machine's pilots lie flat
+MIN = 1.1  # the axis goes at least so far: a quiet machine's pilots lie flat
 ROOM = 1 / 12  # of the axis, between two named steps
-MOST_TICKS = 8
+MAX_TICKS = 8
 
 
 def kinds_of(pilots: Sequence[PilotRecord]) -> list[str]:
@@ -36,7 +36,7 @@ def pilot_chart(pilots: Sequence[PilotRecord], prefix: str) -> Chart:
         times = [one["seconds"][kind] for one in pilots]
         lines[kind] = [time / min(times) for time in times]
     slowest = max(max(line) for line in lines.values())
-    top = next((step for step in STEPS if step >= max(slowest, LEAST)), slowest)
+    top = next((step for step in STEPS if step >= max(slowest, MIN)), slowest)
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, (52, 40, WIDTH - 64, HEIGHT - 52))
         axes.set_yscale("log")
@@ -79,4 +79,4 @@ def round_seconds(first: float, last: float) -> list[float]:
     span = max(last - first, 1e-9)
     step = next(size * 10.0**power for power in range(-3, 7) for size in (1, 2, 5) if span / (size * 10.0**power) <= 7)
     begin = -(-first // step)
-    return [step * (begin + place) for place in range(MOST_TICKS) if step * (begin + place) <= last]
+    return [step * (begin + place) for place in range(MAX_TICKS) if step * (begin + place) <= last]

@@ -18,7 +18,7 @@ from torchduet.reports.charts.svg import INK, LINE_COLOURS, RULE, STYLE, to_svg
 from torchduet.reports.text import units
 
 ROW, LINE, FOOT, GAP = 19.0, 15.0, 30.0, 10.0
-PLOT, MOST_LABEL, NARROW = 330.0, 300.0, 270.0
+PLOT, MAX_LABEL, NARROW = 330.0, 300.0, 270.0
 MARK = LINE_COLOURS[0]
 
 
@@ -36,7 +36,7 @@ class Range:
 def ranges(rows: Sequence[Range], prefix: str, *, narrow: bool = False) -> str:
     """Medians as dots, quartiles as bars, the least as a tick; narrow: names above their marks; returns SVG."""
     said = max(text_width(units.seconds(row.median), bold=True) for row in rows) + GAP
-    labels = 0.0 if narrow else min(MOST_LABEL, max(text_width(row.label) for row in rows)) + GAP
+    labels = 0.0 if narrow else min(MAX_LABEL, max(text_width(row.label) for row in rows)) + GAP
     step = ROW + LINE if narrow else ROW
     height = step * len(rows)
     width = NARROW if narrow else labels + PLOT + said
@@ -58,7 +58,7 @@ def ranges(rows: Sequence[Range], prefix: str, *, narrow: bool = False) -> str:
             if narrow:
                 text_beside(axes, 0.0, y - ROW / 2 - 3, fitted(row.label, NARROW - 4), -inset, "left", colour=INK)
             else:
-                text_beside(axes, 0.0, y, fitted(row.label, MOST_LABEL), -GAP, "right", colour=INK)
+                text_beside(axes, 0.0, y, fitted(row.label, MAX_LABEL), -GAP, "right", colour=INK)
             said_at = said - 2 + inset
             text_beside(axes, 1.0, y, units.seconds(row.median), said_at, "right", colour=INK, weight="bold")
         places = _ticks(*axes.get_xlim(), most=3 if narrow else 6)

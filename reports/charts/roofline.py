@@ -26,7 +26,7 @@ LOOKS = {
     "overhead": (LINE_COLOURS[3], "o"),
 }
 WIDTH, HEIGHT = 660.0, 380.0
-MOST_NAME = 150.0  # points
+MAX_NAME = 150.0  # points
 
 
 def roofcharts(run: Run, names: Mapping[str, str], limits: Mapping[str, Bound]) -> list[Chart]:
@@ -114,7 +114,7 @@ def _names(axes: Axes, rates: list[tuple[str, float]], right: float, points_per_
 
 
 def _name(precision: str, rate: float) -> str:
-    return fitted(f"{precision} {units.rate(rate, 'FLOP/s')}", MOST_NAME)
+    return fitted(f"{precision} {units.rate(rate, 'FLOP/s')}", MAX_NAME)
 
 
 def _limits(values: list[float], room: float) -> tuple[float, float]:

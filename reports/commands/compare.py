@@ -107,12 +107,12 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     from torchduet.reports.compare.identity import sameness
     from torchduet.reports.compare.match import compare
     from torchduet.reports.compare.text import terminal
-    from torchduet.reports.read.pytest_benchmark import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
     from torchduet.reports.text.output import say, write
 
     paths = [options.base, *options.new]
     for run, path in zip(runs, paths, strict=True):
-        if isinstance(run, PlainRun) != isinstance(runs[0], PlainRun):
+        if isinstance(run, PytestBenchmarkRun) != isinstance(runs[0], PytestBenchmarkRun):
             raise NothingToCompare(f"{path}: {NOT_ALIKE.format(options.base)}")
     if same := sameness(list(zip(paths, runs, strict=True))):
         raise NothingToCompare(f"{same}, so that this is no comparison; leave one of them out, or measure again")

@@ -112,13 +112,17 @@ def _format(output: str) -> str:
 
 
 def _check(found: Run, options: argparse.Namespace) -> None:
-    from torchduet.reports.read.pytest_benchmark import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
-    if isinstance(found, PlainRun) and options.table == "comparisons":
+    if isinstance(found, PytestBenchmarkRun) and options.table == "comparisons":
         raise ExportError(
             f"{options.run}: plain pytest-benchmark compares nothing; there are --table cases, samples and unmeasured"
         )
-    if isinstance(found, PlainRun) and options.table == "samples" and not any(one.sampled for one in found.timed):
+    if (
+        isinstance(found, PytestBenchmarkRun)
+        and options.table == "samples"
+        and not any(one.sampled for one in found.timed)
+    ):
         raise ExportError(
             f"{options.run}: holds no rounds, only their summary (--benchmark-save-data keeps them); take --table cases"
         )
@@ -126,10 +130,14 @@ def _check(found: Run, options: argparse.Namespace) -> None:
 
 def _left_out(found: Run, table: str) -> list[str]:
     """What of the run is not in the table, a line each."""
-    from torchduet.reports.read.pytest_benchmark import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
     said = []
-    if isinstance(found, PlainRun) and table == "samples" and (bare := sum(not one.sampled for one in found.timed)):
+    if (
+        isinstance(found, PytestBenchmarkRun)
+        and table == "samples"
+        and (bare := sum(not one.sampled for one in found.timed))
+    ):
         said.append(f"{bare} of {len(found.timed)} benchmarks hold no rounds and are not in this table")
     if found.others:
         said.append(f"{found.others} benchmarks in the file are not Torchduet's and are not in this table")

@@ -67,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _page(run: Run) -> str:
-    from torchduet.reports.read.pytest_benchmark import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
-    if isinstance(run, PlainRun):
+    if isinstance(run, PytestBenchmarkRun):
         from torchduet.reports.html import pytest_benchmark_page
 
         return pytest_benchmark_page.render(run)
@@ -79,9 +79,9 @@ def _page(run: Run) -> str:
 
 
 def _brief(run: Run) -> str:
-    from torchduet.reports.read.pytest_benchmark import PlainRun
+    from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
-    if isinstance(run, PlainRun):
+    if isinstance(run, PytestBenchmarkRun):
         from torchduet.reports.markdown import pytest_benchmark
 
         return pytest_benchmark.markdown(run)

@@ -20,7 +20,7 @@ from torchduet.reports.compare.text import (
 )
 from torchduet.reports.text.escaping import cell
 
-MOST_LINES = 60
+MAX_LINES = 60
 ROWS = (40, 30, 20, 14, 10, 6, 4, 2, 1)  # of a table; the most with which all fits
 LEGEND = "Base / new: how many times as fast (above 1× is faster), with its 99 % interval. Speed-up: what became of it."
 ELSEWHERE = "the page says all (`-o compare.html`)"
@@ -31,7 +31,7 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
     for tier in (_lines, _matrix_and_answers):
         for most in ROWS:
             lines = list(tier(comparisons, most))
-            if len(lines) <= MOST_LINES:
+            if len(lines) <= MAX_LINES:
                 return "\n".join(lines) + "\n"
     return "\n".join(_answers(comparisons)) + "\n"
 
@@ -65,9 +65,9 @@ def _lines(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
 
 def _answers(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """The answers alone, where runs are too many for more."""
-    for one in comparisons[: MOST_LINES - 2]:
+    for one in comparisons[: MAX_LINES - 2]:
         yield f"- {cell(one.new.name)} against {cell(one.base.name)}: {cell(headline(one))}"
-    if left := len(comparisons) - (MOST_LINES - 2):
+    if left := len(comparisons) - (MAX_LINES - 2):
         yield ""
         yield f"{max(left, 0)} more runs: {ELSEWHERE}."
 

@@ -26,7 +26,7 @@ from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.settings import FILTERED, filtered
 
 STEPS = 10_000  # parts of the base's time per call in which samples are given
-MOST_BLOCKS = 200_000  # numbers of all cases together, up to which single blocks are drawn as well
+MAX_BLOCKS = 200_000  # numbers of all cases together, up to which single blocks are drawn as well
 
 
 def embedded(comparisons: Sequence[Comparison]) -> Markup:
@@ -59,7 +59,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     measured = [(record, one) for change, one in map(first.__getitem__, numbers) if (record := change.base)]
     changes = [ordered(one) for one in comparisons]
     sides = [record for record, _ in measured] + [one.new for some in changes for one in some if one.new]
-    give = sum(sum(map(len, record["timing"]["blocks"])) for record in sides) <= MOST_BLOCKS
+    give = sum(sum(map(len, record["timing"]["blocks"])) for record in sides) <= MAX_BLOCKS
     scales = {case: record["timing"]["seconds"] for case, (record, _) in zip(numbers, measured, strict=True)}
     before = _in_steps({case: one.before[case] for case, (_, one) in zip(numbers, measured, strict=True)}, scales)
     cases = [

@@ -19,7 +19,7 @@ from torchduet.reports.compare.samples import Samples, questions
 from torchduet.reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.verdicts import Finding, Question, centre, findings
-from torchduet.reports.read.pytest_benchmark import PlainRun
+from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
@@ -80,7 +80,7 @@ class Comparison:
     @property
     def plain(self) -> bool:
         """Both are runs of plain pytest-benchmark: nothing was timed in alternation, there are no placements."""
-        return isinstance(self.base, PlainRun)
+        return isinstance(self.base, PytestBenchmarkRun)
 
 
 def compare(base: Run, others: Sequence[Run], thresholds: Thresholds) -> list[Comparison]:
@@ -109,7 +109,7 @@ class _Sides:
         self.before, self.after = (side.log_times(self.both) for side in samples)
         self.times = self._questions(self.both, list(self.before.values()), list(self.after.values()))
         self.neighbours: Mapping[str, float] | None = None
-        if isinstance(base, PlainRun):
+        if isinstance(base, PytestBenchmarkRun):
             self.times = without_halves(self.times)
             self.neighbours = beside_in_time(self.times)
         guards = self._guards()

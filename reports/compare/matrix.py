@@ -17,7 +17,7 @@ SYMBOLS = {
     **{"failed": "✕", "missing": "−", "new": "+"},
 }
 URGENCY = ("slower", "faster", "failed", "unclear", "same", "missing", "new")
-MOST_DIFFERENCES = 3
+MAX_DIFFERENCES = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def what_differs(one: Comparison) -> list[str]:
     named = sorted(
         about, key=lambda two: (two.name not in ("GPU", "PyTorch", "CPU"), two.kind not in (MACHINE, SOFTWARE))
     )
-    shown = [f"{two.name} {two.new}" for two in named[:MOST_DIFFERENCES]]
+    shown = [f"{two.name} {two.new}" for two in named[:MAX_DIFFERENCES]]
     left = len(named) - len(shown)
     return [*shown, *([f"{left} more"] if left else [])] or ["same machine, versions and settings"]
 

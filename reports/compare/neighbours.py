@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.reports.compare.spread import LEAST_UNITS
+from torchduet.reports.compare.spread import MIN_UNITS
 from torchduet.reports.compare.verdicts import Question
 
 ON_EACH_SIDE = 2  # so that one function that changed is not taken for the machine by those beside it
@@ -42,6 +42,6 @@ def without_halves(questions: Mapping[str, Question]) -> dict[str, Question]:
     How much further two runs lie apart than the halves of one is known of placements that are spread over a run. Halves
     of one second say less, so that with so few functions nothing is judged.
     """
-    if len({one.unit for one in questions.values() if one.placements >= MIN_PLACEMENTS}) > LEAST_UNITS:
+    if len({one.unit for one in questions.values() if one.placements >= MIN_PLACEMENTS}) > MIN_UNITS:
         return dict(questions)
     return {case: replace(one, halves=()) for case, one in questions.items()}

@@ -22,10 +22,10 @@ from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import FILTERED, filtered
 
-MOST_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
+MAX_TABLE_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
 FIRST_ROWS = 100
-MOST_LISTED = 60  # in an answer
-MOST_GAPS = 200
+MAX_LISTED = 60  # in an answer
+MAX_GAPS = 200
 FEW_DRAWN, MANY_DRAWN = 16, 24  # where there are more cases than a chart can hold
 TONES = {"slower": "no", "faster": "yes"}
 
@@ -43,7 +43,7 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     base = comparisons[0].base
     lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
     rows = len(lines) + sum(one.judged for one in comparisons)
-    window = FIRST_ROWS if rows > MOST_ROWS else 0
+    window = FIRST_ROWS if rows > MAX_TABLE_ROWS else 0
     templates = environment()
     templates.globals.update(
         symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width, filtered=filtered
@@ -64,8 +64,8 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
         window=window,
         numbers=numbered(comparisons),
         data=data,
-        most_listed=MOST_LISTED,
-        most_gaps=MOST_GAPS,
+        most_listed=MAX_LISTED,
+        most_gaps=MAX_GAPS,
         choices=_choices(comparisons),
         confidence=units.percent(CONFIDENCE),
         threshold=units.percent(threshold),

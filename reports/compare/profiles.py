@@ -9,7 +9,7 @@ from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.match import Change, Comparison
 from torchduet.reports.read.run_file import Run
 
-MOST = 12  # cases whose traces are read
+MAX = 12  # cases whose traces are read
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def whys(one: Comparison) -> list[Why]:
         for change in moved
         if change.base and change.new and "profile" in change.base and "profile" in change.new
     ]
-    return [Why(change.case, tuple(_says(one, change))) for change in profiled[:MOST]]
+    return [Why(change.case, tuple(_says(one, change))) for change in profiled[:MAX]]
 
 
 def _ratio(change: Change) -> float:

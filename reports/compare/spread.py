@@ -17,7 +17,7 @@ import numpy as np
 
 from torchduet.reports.compare.leave_out import Array, Ordered, ranked
 
-LEAST_UNITS, LEAST_HALVES = 8, 4
+MIN_UNITS, MIN_HALVES = 8, 4
 FEW = 2.0  # medians of runs on a shared machine: times 1.7 to 2.1 times as far apart as halves, speed-ups 1.1 to 1.4
 NEAR, FAR = 0.8, 0.95  # quantiles that tell, beside the median, how heavy the tail is: between runs, within one
 LIGHTEST = 1.35  # the shape at which the two quantiles stand as those of a normal distribution do
@@ -85,7 +85,7 @@ def spreads_without(
     Leaving a few values out moves a median by a few places at most, so that only few different scales are asked
     for: the cost grows with the residuals, not with their square.
     """
-    if len(halves) < LEAST_HALVES:
+    if len(halves) < MIN_HALVES:
         return [None] * len(units)
     apart = _typical(halves)
     within = _ratios(halves, apart)
@@ -101,7 +101,7 @@ def spreads_without(
     found: list[Spread | None] = []
     for unit in units:
         own = places.get(unit, [])
-        if len(places) - bool(own) < LEAST_UNITS:
+        if len(places) - bool(own) < MIN_UNITS:
             found.append(few)
             continue
         between = ordered.without(own).median()

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from torchduet.bench.record.statistics import CONFIDENCE, MOST_CORRELATED, Interval, drift_factor, steps_in
+from torchduet.bench.record.statistics import CONFIDENCE, MAX_CORRELATED, Interval, drift_factor, steps_in
 from torchduet.reports.compare.leave_out import Array
 
 AT_ONCE = 2_000_000  # differences that are sorted together: 16 MB
@@ -105,6 +105,6 @@ def drift_factors(values: Array) -> Array:
     squares = (about**2).sum(axis=1)
     together = (about[:, 1:] * about[:, :-1]).sum(axis=1)
     known = (squares > 0) & (values.shape[1] >= 3)
-    correlation = np.divide(together, squares, out=np.zeros_like(squares), where=known).clip(0.0, MOST_CORRELATED)
+    correlation = np.divide(together, squares, out=np.zeros_like(squares), where=known).clip(0.0, MAX_CORRELATED)
     factors: Array = np.sqrt((1 + correlation) / (1 - correlation))
     return factors

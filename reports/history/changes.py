@@ -20,11 +20,11 @@ from torchduet.bench.record.statistics import Interval
 from torchduet.reports.compare.two_sample import shift
 from torchduet.reports.history.series import Numbers
 
-LEAST_RUNS = 10  # of a series in which change points are sought: the noise is not known from fewer
+MIN_RUNS = 10  # of a series in which change points are sought: the noise is not known from fewer
 AFTER = 3  # runs that a level lasts at least
 PENALTY = 3.0  # times log n times the long-run variance
 WINDOW, OUTLYING = 9, 2.0  # of the running median that tells outliers; noises from it
-MOST_CORRELATED = 0.9
+MAX_CORRELATED = 0.9
 PRIOR_RUNS = 50
 NEAR = 30  # runs on either side by which a step is judged
 BAI = 11.03  # 97.5 % quantile of where the maximum of two-sided Brownian motion with drift −|t|/2 lies
@@ -71,7 +71,7 @@ def noise_of(values: Numbers) -> Noise:
     Lévy-Leduc & Robin 2017, "A robust approach for estimating change-points in the mean of an AR(1) process").
     """
     one, two = (NORMAL * float(np.median(np.abs(values[lag:] - values[:-lag]))) for lag in (1, 2))
-    correlation = min(max((two / one) ** 2 - 1, 0.0), MOST_CORRELATED) if one else 0.0
+    correlation = min(max((two / one) ** 2 - 1, 0.0), MAX_CORRELATED) if one else 0.0
     return Noise(one / math.sqrt(2 * (1 - correlation)), correlation)
 
 
@@ -116,7 +116,7 @@ def steps(values: Numbers, noise: Noise, threshold: float) -> list[Step]:
     How high a step is, is estimated from the untouched values of at most 30 runs on either side: Hodges-Lehmann,
     with the exact rank-sum interval. Where it lies, see ``_reach``.
     """
-    if len(values) < LEAST_RUNS or noise.deviation == 0:
+    if len(values) < MIN_RUNS or noise.deviation == 0:
         return []
     smooth = calmed(values, noise)
     penalty = PENALTY * math.log(len(values)) * noise.long_run

@@ -26,7 +26,7 @@ from torchduet.reports.text import units
 WIDTH, HEIGHT = 660.0, 210.0
 BOX = (64.0, 42.0, WIDTH - 76.0, HEIGHT - 62.0)
 WITH_MARKS = 150  # runs; more are a line without marks
-MOST_POINTS = 400
+MAX_POINTS = 400
 DATES = 6
 LABEL_APART = 30.0  # points between the numbers of new versions
 PART = (0.02, 0.98)  # of the runs, which the axis shows in any case
@@ -43,11 +43,11 @@ def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) ->
         figure, axes = new_axes(WIDTH, HEIGHT, BOX)
         axes.set_xlim(-0.02 * len(line.logs) - 0.5, 1.02 * len(line.logs) - 0.5)
         axes.set_ylim(math.exp(low) / unit, math.exp(high) / unit)
-        if len(at) <= MOST_POINTS:  # a single path for all: an element per run would make the page large
+        if len(at) <= MAX_POINTS:  # a single path for all: an element per run would make the page large
             x = np.repeat(at.astype(float), 3)
             y = np.stack([drawn.low[at], drawn.high[at], np.full(len(at), np.nan)], axis=1).ravel()
             axes.plot(x, np.exp(y) / unit, color=MUTED, linewidth=0.7)
-        x, y = binned(at.astype(float), line.logs[at], MOST_POINTS)
+        x, y = binned(at.astype(float), line.logs[at], MAX_POINTS)
         few = len(at) <= WITH_MARKS
         axes.plot(
             x,
@@ -94,7 +94,7 @@ def pilot_chart(found: Mapping[str, Numbers], runs: Axis, prefix: str, machine: 
         axes.set_ylim(math.exp(low), math.exp(high))
         for place, logs in enumerate(found.values()):
             at = np.flatnonzero(np.isfinite(logs))
-            x, y = binned(at.astype(float), logs[at], MOST_POINTS // 2)
+            x, y = binned(at.astype(float), logs[at], MAX_POINTS // 2)
             look = line_look(place) | {"markersize": 3 if len(x) <= 60 else 0, "linewidth": 1.1}
             axes.plot(x, np.exp(y), **look)
         _mark_versions(axes, runs)

@@ -19,7 +19,7 @@ from torchduet.reports.html.helper_process import cores
 
 FEW = 64  # so many files are read before other processes would have started
 AT_A_TIME = 8
-MOST_PROCESSES = 8
+MAX_PROCESSES = 8
 
 
 class FolderError(Exception):
@@ -133,7 +133,7 @@ def _still_there(table: pa.Table, folder: Path, found: Sequence[str]) -> dict[st
 def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
     """The entries of files; many are shared among processes."""
     one: Callable[[str], Entry | None] = partial(read, folder)
-    workers = min(cores(), MOST_PROCESSES)
+    workers = min(cores(), MAX_PROCESSES)
     if len(paths) >= FEW and workers > 1:
         try:
             # Threads of libraries that are loaded here would not survive a fork.

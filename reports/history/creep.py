@@ -9,10 +9,10 @@ import numpy as np
 from scipy.stats import theilslopes
 
 from torchduet.bench.record.statistics import CONFIDENCE
-from torchduet.reports.history.changes import LEAST_RUNS, Noise
+from torchduet.reports.history.changes import MIN_RUNS, Noise
 from torchduet.reports.history.series import Numbers
 
-MOST_RUNS = 60
+MAX_RUNS = 60
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def creep(values: Numbers, noise: Noise, threshold: float) -> Creep | None:
     The median of the slopes between all pairs of runs with its 99 % interval (Theil 1950; Sen 1968), widened by
     √((1 + ρ) / (1 − ρ)) because neighbouring runs are alike.
     """
-    latest = values[-MOST_RUNS:]
-    if len(latest) < LEAST_RUNS:
+    latest = values[-MAX_RUNS:]
+    if len(latest) < MIN_RUNS:
         return None
     slope, _, low, high = theilslopes(latest, alpha=CONFIDENCE)
     span = len(latest) - 1

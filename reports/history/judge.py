@@ -13,7 +13,7 @@ from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history import changes
-from torchduet.reports.history.changes import AFTER, LEAST_RUNS, NEAR, Noise, Step
+from torchduet.reports.history.changes import AFTER, MIN_RUNS, NEAR, Noise, Step
 from torchduet.reports.history.creep import Creep, creep
 from torchduet.reports.history.series import CaseName, History, Numbers, common_movement, pilots_together
 from torchduet.reports.html.helper_process import Helper
@@ -142,7 +142,7 @@ class _Judge:
         """Every series judged; their noises steady each other."""
         places = [np.flatnonzero(np.isfinite(one)) if one is not None else None for one in series]
         own = [
-            changes.noise_of(one[at]) if one is not None and at is not None and len(at) >= LEAST_RUNS else None
+            changes.noise_of(one[at]) if one is not None and at is not None and len(at) >= MIN_RUNS else None
             for one, at in zip(series, places, strict=True)
         ]
         common = changes.pooled(known) if (known := [one for one in own if one]) else None
@@ -164,7 +164,7 @@ class _Judge:
         """What all families on a device have in common, as a series; the pilots are held against it."""
         case = CaseName(f"all cases on {device}", "", "", device, "", "", False)
         at = np.flatnonzero(np.isfinite(logs))
-        noise = changes.noise_of(logs[at]) if len(at) >= LEAST_RUNS else None
+        noise = changes.noise_of(logs[at]) if len(at) >= MIN_RUNS else None
         return self._line(case, TIME, logs, noise, logs, True)
 
     def _line(
@@ -173,7 +173,7 @@ class _Judge:
         at = np.flatnonzero(np.isfinite(logs))
         values = logs[at]
         if noise is None or not guarded:
-            few = f"{len(at)} run{'' if len(at) == 1 else 's'} of it; {LEAST_RUNS} are needed"
+            few = f"{len(at)} run{'' if len(at) == 1 else 's'} of it; {MIN_RUNS} are needed"
             why = few if noise is None else "no pilots, and too few other families to tell how far the machine moved"
             level = float(np.median(values[-NEAR:])) if len(values) else math.nan
             return Line(logs, noise, (), level, None, "unclear", why)

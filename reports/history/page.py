@@ -12,7 +12,7 @@ from markupsafe import Markup
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.history import words
-from torchduet.reports.history.changes import LEAST_RUNS
+from torchduet.reports.history.changes import MIN_RUNS
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.drawing import pilot_chart, series_chart
 from torchduet.reports.history.drawn import Drawn, axis_of, pilots_of
@@ -27,10 +27,10 @@ from torchduet.reports.html.helper_process import Helper
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import FILTERED
 
-MOST_CHARTS = 40  # series that are drawn in full
-MOST_EVENTS = 60  # runs with changes that are listed
+MAX_CHARTS = 40  # series that are drawn in full
+MAX_EVENTS = 60  # runs with changes that are listed
 SHOWN_BEFORE = 2  # of them, where nothing changed lately
-MOST_NAMED = 200  # files
+MAX_NAMED = 200  # files
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def render(collection: Collection, judged: Sequence[Judged], threshold: float, h
     machines = [one.history.machine for one in judged]
     found = [events(one.found()) for one in judged]
     anchors = [f"machine-{place + 1}" for place in range(len(judged))]
-    budget = MOST_CHARTS
+    budget = MAX_CHARTS
     begun = []
     for one, its, anchor in zip(judged, found, anchors, strict=True):
         begun.append(_charts(one, its, budget, anchor, second))
@@ -82,10 +82,10 @@ def render(collection: Collection, judged: Sequence[Judged], threshold: float, h
         confidence=units.percent(CONFIDENCE),
         threshold=words.share(threshold),
         lately=words.LATELY,
-        least=LEAST_RUNS,
+        least=MIN_RUNS,
         rates=MEASURED,
         setting=SETTING,
-        left_out=[(name, rows[:MOST_NAMED], len(rows)) for name, rows in words.left_out(collection)],
+        left_out=[(name, rows[:MAX_NAMED], len(rows)) for name, rows in words.left_out(collection)],
         notes=collection.notes,
         runs=len(collection.runs),
     )
@@ -102,14 +102,14 @@ def _entry(judged: Judged, found: Sequence[Event], anchor: str, machines: list[M
         "machine": history.machine,
         "label": words.label(history.machine, machines),
         "anchor": anchor,
-        "tone": "no" if slower else "yes" if faster else "same" if len(history.runs) >= LEAST_RUNS else "unclear",
+        "tone": "no" if slower else "yes" if faster else "same" if len(history.runs) >= MIN_RUNS else "unclear",
         "slower": len(slower),
         "span": words.span(history),
         "headline": words.headline(judged, found),
         "quiet": not recent,
         "recent": shown,
-        "older": list(found[len(shown) : MOST_EVENTS]),
-        "unlisted": max(len(found) - MOST_EVENTS, 0),
+        "older": list(found[len(shown) : MAX_EVENTS]),
+        "unlisted": max(len(found) - MAX_EVENTS, 0),
         "together": words.together(judged),
         "rows": _rows(judged),
         "days": [run.day or run.path for run in history.runs],

@@ -17,7 +17,7 @@ from torchduet.reports.history.key import Machine, identity, machines, versions
 from torchduet.reports.text.settings import FILTERED
 
 Numbers = NDArray[np.float64]
-LEAST_OTHERS = 4  # families beside a family whose median says how far the machine moved
+MIN_OTHERS = 4  # families beside a family whose median says how far the machine moved
 USUAL = 0.5  # the share of a family's runs that measured so many, for the others to be left out
 ROUNDS = 2  # of median polish
 
@@ -202,12 +202,12 @@ def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numb
         by_family = np.array([median_of(logs[rows] - level[rows], axis=0) for rows in members])
         common = median_of(by_family, axis=0)
     others = np.zeros_like(logs)
-    if len(names) <= LEAST_OTHERS:
+    if len(names) <= MIN_OTHERS:
         return others, np.broadcast_to(common, logs.shape)
     for place, rows in enumerate(members):
         rest = np.delete(by_family, place, axis=0)
         seen = np.isfinite(rest).sum(axis=0)
-        enough = seen >= LEAST_OTHERS
+        enough = seen >= MIN_OTHERS
         measured = np.isfinite(by_family[place])
         if enough[measured].mean() >= USUAL:
             others[rows] = np.where(enough, median_of(rest, axis=0), np.nan)

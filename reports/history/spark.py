@@ -11,8 +11,8 @@ from torchduet.reports.history.judge import Line
 from torchduet.reports.history.series import Numbers, median_of
 
 WIDTH, HEIGHT, MARGIN = 110.0, 22.0, 2.0
-MOST_POINTS = 90
-LEAST_SPAN = 0.10  # of the logs: a series that moves by less than a tenth looks flat
+MAX_POINTS = 90
+MIN_SPAN = 0.10  # of the logs: a series that moves by less than a tenth looks flat
 
 
 def sparkline(line: Line) -> Markup:
@@ -46,7 +46,7 @@ def levels(line: Line) -> list[tuple[float, float, float]]:
     return [(float(one[0]), float(one[-1]), float(np.median(line.logs[one]))) for one in pieces if len(one)]
 
 
-def binned(x: Numbers, y: Numbers, most: int = MOST_POINTS) -> tuple[Numbers, Numbers]:
+def binned(x: Numbers, y: Numbers, most: int = MAX_POINTS) -> tuple[Numbers, Numbers]:
     """At most so many points: each the median of neighbours."""
     if len(x) <= most:
         return x, y
@@ -60,5 +60,5 @@ def binned(x: Numbers, y: Numbers, most: int = MOST_POINTS) -> tuple[Numbers, Nu
 def _span(logs: Numbers) -> tuple[float, float]:
     """From where to where it is drawn: all but the outermost fiftieth on either side."""
     low, high = (float(one) for one in np.quantile(logs, (0.02, 0.98)))
-    room = max(LEAST_SPAN - (high - low), 0.0) / 2
+    room = max(MIN_SPAN - (high - low), 0.0) / 2
     return low - room, high + room

@@ -10,8 +10,8 @@ from torchduet.reports.history.events import Event, events
 from torchduet.reports.history.judge import SPEEDUP, TIME, Judged
 from torchduet.reports.text.escaping import plain
 
-MOST_ROWS = 12  # changes that are listed per machine
-MOST_FILES = 5
+MAX_ROWS = 12  # changes that are listed per machine
+MAX_FILES = 5
 
 
 def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
@@ -22,9 +22,9 @@ def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
         lines.append(f"! {note}")
     for name, rows in words.left_out(collection):
         lines.append(f"{name} ({len(rows)})")
-        lines += [f"  {path}: {why}" for path, why in rows[:MOST_FILES]]
-        if len(rows) > MOST_FILES:
-            lines.append(f"  and {len(rows) - MOST_FILES} more, in the page")
+        lines += [f"  {path}: {why}" for path, why in rows[:MAX_FILES]]
+        if len(rows) > MAX_FILES:
+            lines.append(f"  and {len(rows) - MAX_FILES} more, in the page")
     return "\n".join(map(plain, lines)).rstrip()
 
 
@@ -35,7 +35,7 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
     yield f"  {words.span(history)}, {len(history.cases)} cases"
     yield from (f"  {sentence}" for sentence in words.together(judged)[:1])
     recent = words.lately(judged, found)
-    left = MOST_ROWS
+    left = MAX_ROWS
     for event in recent:
         if left <= 0:
             break
@@ -48,7 +48,7 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
         for case, what, change, interval, sure in rows[:left]:
             yield f"    {case:{width}}  {what:8}  {change:>8}  {interval}{'; ' if interval else ''}{sure}"
         left -= len(rows)
-    hidden = sum(len(event.changes) for event in recent) - MOST_ROWS
+    hidden = sum(len(event.changes) for event in recent) - MAX_ROWS
     if hidden > 0:
         yield f"  and {hidden} more changes, in the page"
     if earlier := len(found) - len(recent):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.reports.compare.verdicts import percent
-from torchduet.reports.history.changes import AFTER, LEAST_RUNS
+from torchduet.reports.history.changes import AFTER, MIN_RUNS
 from torchduet.reports.history.collect import Collection
 from torchduet.reports.history.events import Event
 from torchduet.reports.history.judge import SPEEDUP, TIME, VERDICTS, Change, Judged
@@ -27,10 +27,10 @@ def lately(judged: Judged, found: Sequence[Event]) -> list[Event]:
 def headline(judged: Judged, found: Sequence[Event]) -> str:
     """The answer in one sentence: ``In the last 20 runs 2 cases became slower, 1 faster``."""
     runs = len(judged.history.runs)
-    if runs < LEAST_RUNS:
-        return f"{_many(runs, 'run')} so far; changes are sought from {LEAST_RUNS} on"
+    if runs < MIN_RUNS:
+        return f"{_many(runs, 'run')} so far; changes are sought from {MIN_RUNS} on"
     if not any(line and line.noise for line in (*judged.times, *judged.speedups)):
-        return f"{_many(runs, 'run')}, but no case is in {LEAST_RUNS} of them yet; changes are sought from there on"
+        return f"{_many(runs, 'run')}, but no case is in {MIN_RUNS} of them yet; changes are sought from there on"
     if not judged.guarded and not any(judged.speedups):
         return "Nothing says how far the machine moved, so that no change can be told from drift"
     span = f"In the last {LATELY} runs" if runs > LATELY else f"In {runs} runs"

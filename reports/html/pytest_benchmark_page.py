@@ -10,16 +10,16 @@ from torchduet.bench.record.schema import Record
 from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.ranges import Range, ranges
 from torchduet.reports.html.environment import date, environment, fixed
-from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun
+from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
 from torchduet.reports.tables.pytest_benchmark_rows import Row, headline, rows_of
 from torchduet.reports.tables.steadiness import GRADES, MEANINGS, UNKNOWN, signed
 from torchduet.reports.text import units
 
-MOST_ROWS, MOST_CHARTS = 40, 12
+MAX_ROWS, MAX_CHARTS = 40, 12
 
 
-def render(run: PlainRun) -> str:
+def render(run: PytestBenchmarkRun) -> str:
     """The page, as HTML."""
     rows = rows_of(run)
     groups: dict[str, list[Row]] = {}
@@ -38,8 +38,8 @@ def render(run: PlainRun) -> str:
         meanings={grade: MEANINGS[grade] for grade in GRADES},
         unknown=UNKNOWN,
         groups=groups,
-        charts=[_chart(name, groups[name], place) for place, name in enumerate(several[:MOST_CHARTS])],
-        undrawn=len(several) - MOST_CHARTS,
+        charts=[_chart(name, groups[name], place) for place, name in enumerate(several[:MAX_CHARTS])],
+        undrawn=len(several) - MAX_CHARTS,
         choices={
             name: values
             for name, values in {
@@ -54,7 +54,7 @@ def render(run: PlainRun) -> str:
 
 
 def _chart(name: str, members: Sequence[Row], place: int) -> Chart:
-    drawn = sorted(members, key=lambda row: row.record["timing"]["seconds"])[-MOST_ROWS:]
+    drawn = sorted(members, key=lambda row: row.record["timing"]["seconds"])[-MAX_ROWS:]
     bars = [
         Range(
             _short(row.record),

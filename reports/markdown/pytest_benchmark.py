@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torchduet.reports.markdown.run import MOST_LINES
-from torchduet.reports.read.pytest_benchmark import PlainRun
+from torchduet.reports.markdown.run import MAX_LINES
+from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
 from torchduet.reports.tables.pytest_benchmark_rows import headline, rows_of
 from torchduet.reports.tables.steadiness import signed
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import cell
 
-MOST_ROWS = 40
+MAX_ROWS = 40
 
 
-def markdown(run: PlainRun) -> str:
+def markdown(run: PytestBenchmarkRun) -> str:
     """The longest times first, then what the file cannot say."""
-    return "\n".join(list(_lines(run))[:MOST_LINES]) + "\n"
+    return "\n".join(list(_lines(run))[:MAX_LINES]) + "\n"
 
 
-def _lines(run: PlainRun) -> Iterator[str]:
+def _lines(run: PytestBenchmarkRun) -> Iterator[str]:
     rows = rows_of(run)
     yield f"## pytest-benchmark: {cell(run.name)}"
     yield ""
@@ -29,7 +29,7 @@ def _lines(run: PlainRun) -> Iterator[str]:
     if rows:
         yield "| benchmark | median | least | scatter | drift | its rounds |"
         yield "| --- | --- | --- | --- | --- | --- |"
-        for row in sorted(rows, key=lambda row: -row.record["timing"]["seconds"])[:MOST_ROWS]:
+        for row in sorted(rows, key=lambda row: -row.record["timing"]["seconds"])[:MAX_ROWS]:
             least = row.timed.stats.get("min")
             cells = (
                 row.record["case"]["id"],
@@ -41,8 +41,8 @@ def _lines(run: PlainRun) -> Iterator[str]:
             )
             yield "| " + " | ".join(cell(text) for text in cells) + " |"
         yield ""
-    if len(rows) > MOST_ROWS:
-        yield f"{len(rows) - MOST_ROWS} faster ones are in the page."
+    if len(rows) > MAX_ROWS:
+        yield f"{len(rows) - MAX_ROWS} faster ones are in the page."
         yield ""
     missing = ", ".join(name[0].lower() + name[1:] for name in MISSING)
     yield f"- The file has no {missing}; what it cannot say therefore is in the page."

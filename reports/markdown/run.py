@@ -17,15 +17,15 @@ from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import cell
 
-MOST_LINES = 60
-MOST_ANSWERS, MOST_REASONS = 24, 6
+MAX_LINES = 60
+MAX_ANSWERS, MAX_REASONS = 24, 6
 
 
 def markdown(run: Run) -> str:
     """Answers first, then GPUs, noise and what was not measured."""
-    found = list(islice(_lines(run), MOST_LINES + 1))
-    if len(found) > MOST_LINES:
-        found = [*found[: MOST_LINES - 2], "", "… the rest is in the report."]
+    found = list(islice(_lines(run), MAX_LINES + 1))
+    if len(found) > MAX_LINES:
+        found = [*found[: MAX_LINES - 2], "", "… the rest is in the report."]
     return "\n".join(found) + "\n"
 
 
@@ -48,7 +48,7 @@ def _lines(run: Run) -> Iterator[str]:
     if found or not duet:
         yield from _table(found)
     section_gpu = gpu.section(run)
-    for sentence in section_gpu.crossings[:MOST_REASONS] if section_gpu else ():
+    for sentence in section_gpu.crossings[:MAX_REASONS] if section_gpu else ():
         yield f"- {cell(sentence)}"
     yield from _rest(run)
 
@@ -62,13 +62,13 @@ def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
         return
     yield "| case | time of A / time of B | interval | verdict |"
     yield "| --- | --- | --- | --- |"
-    for record in moved[:MOST_ANSWERS]:
+    for record in moved[:MAX_ANSWERS]:
         one = record["against"]
         row = (record["case"]["id"], units.ratio(one["ratio"]), units.ratio_interval(one["low"], one["high"]))
         yield "| " + " | ".join(cell(text) for text in (*row, one["verdict"])) + " |"
-    if len(moved) > MOST_ANSWERS:
+    if len(moved) > MAX_ANSWERS:
         yield ""
-        yield f"{len(moved) - MOST_ANSWERS} more are in the report."
+        yield f"{len(moved) - MAX_ANSWERS} more are in the report."
     yield ""
 
 
@@ -78,13 +78,13 @@ def _table(found: Sequence[Answer]) -> Iterator[str]:
         return
     yield "| knob | worth it? | median speed-up | verdicts | in words |"
     yield "| --- | --- | --- | --- | --- |"
-    for answer in found[:MOST_ANSWERS]:
+    for answer in found[:MAX_ANSWERS]:
         tally = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
         row = (answer.title, answer.words, units.ratio(answer.ratio), tally, answer.sentences[0])
         yield "| " + " | ".join(cell(text) for text in row) + " |"
-    if len(found) > MOST_ANSWERS:
+    if len(found) > MAX_ANSWERS:
         yield ""
-        yield f"{len(found) - MOST_ANSWERS} more answers are in the report."
+        yield f"{len(found) - MAX_ANSWERS} more answers are in the report."
     yield ""
 
 
@@ -94,9 +94,9 @@ def _rest(run: Run) -> Iterator[str]:
         causes = f": {seen.causes[0]}" if seen.causes else ""
         yield f"- The machine was {seen.grade}{cell(causes)}."
     for gap in gaps(run):
-        for reason in gap.reasons[:MOST_REASONS]:
+        for reason in gap.reasons[:MAX_REASONS]:
             yield f"- {len(reason.cases)} {gap.noun}: {cell(reason.words)}"
-        if len(gap.reasons) > MOST_REASONS:
-            yield f"- {gap.noun} for {len(gap.reasons) - MOST_REASONS} more reasons, see the report"
-    for warning in warnings(run)[:MOST_REASONS]:
+        if len(gap.reasons) > MAX_REASONS:
+            yield f"- {gap.noun} for {len(gap.reasons) - MAX_REASONS} more reasons, see the report"
+    for warning in warnings(run)[:MAX_REASONS]:
         yield f"- Warning: {cell(warning)}"

@@ -15,7 +15,7 @@ from torchduet.reports.profile.memory import Memory
 from torchduet.reports.text import units
 
 WIDTH, HEIGHT = 320.0, 190.0  # fits a telephone, and a column of three
-MOST_POINTS = 400
+MAX_POINTS = 400
 
 
 def memory_chart(held: Memory, prefix: str) -> Chart:
@@ -54,11 +54,11 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
 
 def thinned(points: tuple[tuple[float, int], ...]) -> list[tuple[float, int]]:
     """Few enough points to draw; of each stretch the lowest and the highest stay."""
-    if len(points) <= MOST_POINTS:
+    if len(points) <= MAX_POINTS:
         return list(points)
-    size = 2 * len(points) / MOST_POINTS
+    size = 2 * len(points) / MAX_POINTS
     kept: list[tuple[float, int]] = []
-    for place in range(MOST_POINTS // 2):
+    for place in range(MAX_POINTS // 2):
         stretch = points[round(place * size) : round((place + 1) * size)]
         if stretch:
             kept += sorted({min(stretch, key=lambda one: one[1]), max(stretch, key=lambda one: one[1])})

@@ -10,7 +10,7 @@ from torchduet.reports.profile.tree import Node
 from torchduet.reports.text import units
 
 NARROWEST = 0.004  # of the whole; narrower ones cannot be seen, nor chosen
-MOST = 160
+MAX = 160
 DEEPEST = 40
 
 
@@ -34,9 +34,9 @@ class Frame:
 def frames(root: Node) -> list[Frame]:
     """The frames of a tree, each parent before its children, at most 160: the widest."""
     found = list(_frames(root, root, 0.0, ()))
-    if len(found) > MOST:
-        narrowest = sorted((frame.width for frame in found), reverse=True)[MOST - 1]
-        found = [frame for frame in found if frame.width >= narrowest][:MOST]
+    if len(found) > MAX:
+        narrowest = sorted((frame.width for frame in found), reverse=True)[MAX - 1]
+        found = [frame for frame in found if frame.width >= narrowest][:MAX]
     return found
 
 

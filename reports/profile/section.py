@@ -22,7 +22,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
 
-MOST_OPERATORS = 12
+MAX_OPERATORS = 12
 WORTH_NAMING = 0.01  # of a peak of memory
 
 
@@ -115,8 +115,8 @@ def _profile(
             for name, seconds in parts
             if seconds > 0
         ),
-        operators=summary.operators[:MOST_OPERATORS],
-        others=max(0, len(summary.operators) - MOST_OPERATORS),
+        operators=summary.operators[:MAX_OPERATORS],
+        others=max(0, len(summary.operators) - MAX_OPERATORS),
         flame=tuple(frames(summary.root)),
         memory=memory_chart(summary.memory, f"memory-{number}") if summary.memory else None,
         python=record["profile"].get("python"),

@@ -18,7 +18,7 @@ from msgspec import Meta
 from torchduet.bench.record.schema import PROFILED_CALL
 
 MAX_BYTES = 600 * 2**20  # unpacked
-MOST_EVENTS = 2_000_000
+MAX_EVENTS = 2_000_000
 CHUNK = 2**20
 MICROSECONDS = Annotated[float, Meta(gt=-1e18, lt=1e18)]  # thirty thousand years
 BYTES = Annotated[int, Meta(gt=-(2**62), lt=2**62)]
@@ -152,9 +152,9 @@ def _events(content: bytearray) -> Sequence[msgspec.Raw]:
         raise TraceError('has no list "traceEvents", so it is no trace of torch.profiler') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise TraceError("is not JSON, or cut short; profile the case again") from None
-    if len(events) > MOST_EVENTS:
+    if len(events) > MAX_EVENTS:
         raise TraceError(
-            f"holds {len(events):,} events, more than the {MOST_EVENTS:,} that can be explained; profile a smaller "
+            f"holds {len(events):,} events, more than the {MAX_EVENTS:,} that can be explained; profile a smaller "
             "size, or without stacks"
         )
     return events

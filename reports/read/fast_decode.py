@@ -28,9 +28,9 @@ from torchduet.bench.record.schema import OPEN, Length, Range, Record, RunRecord
 from torchduet.reports.read.schema_check import LARGEST_WHOLE_NUMBER
 
 # Narrower than what ``schema_check`` lets through, as msgspec makes a float of any whole number where one is expected.
-MOST = float(LARGEST_WHOLE_NUMBER)
+MAX = float(LARGEST_WHOLE_NUMBER)
 WHOLE = Annotated[int, Meta(ge=1 - LARGEST_WHOLE_NUMBER, le=LARGEST_WHOLE_NUMBER - 1)]
-FINITE = Annotated[float, Meta(gt=-MOST, lt=MOST)]
+FINITE = Annotated[float, Meta(gt=-MAX, lt=MAX)]
 
 
 class _Extra(TypedDict):
@@ -90,5 +90,5 @@ def _with_rule(inner: Any, rule: Length | Range) -> Any:
         return Annotated[_bounded(inner), Meta(min_length=1, max_length=rule.most)]
     if inner is int:
         return Annotated[int, Meta(ge=int(rule.low), le=LARGEST_WHOLE_NUMBER - 1)]
-    high = MOST if rule.high is None else min(MOST, rule.high)
+    high = MAX if rule.high is None else min(MAX, rule.high)
     return Annotated[float, Meta(ge=rule.low, lt=high) if rule.ends else Meta(gt=rule.low, lt=high)]

@@ -21,7 +21,7 @@ from torchduet.reports.read.run_file import Run, commit_of, from_json, load, rec
 from torchduet.reports.read.schema_check import ContractError, check, shown
 
 BATCHES = 20  # of 10 to 30 more tell little more, and fewer rounds each are less independent (Schmeiser 1982)
-LEAST_SECONDS = 1e-15  # what takes less was not timed: its timer did not move
+MIN_SECONDS = 1e-15  # what takes less was not timed: its timer did not move
 STOP = "pytest-benchmark's --benchmark-max-time and --benchmark-min-rounds"
 
 
@@ -69,7 +69,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class PlainRun(Run):
+class PytestBenchmarkRun(Run):
     """A run of plain pytest-benchmark in the form of one of Torchduet's.
 
     A record's ``blocks`` are the batches of a benchmark's rounds; the median alone where the file has no rounds.
@@ -83,7 +83,7 @@ class PlainRun(Run):
 
 
 def load_any(path: str | Path) -> Run:
-    """Read and check a run of Torchduet's, or one of plain pytest-benchmark (a ``PlainRun``).
+    """Read and check a run of Torchduet's, or one of plain pytest-benchmark (a ``PytestBenchmarkRun``).
 
     Raises:
         RunFileError: whatever is wrong with the file, in one line.
@@ -99,7 +99,7 @@ def is_plain(document: object) -> bool:
     return isinstance(benchmarks, list) and all(record_of(one) is None for one in benchmarks)
 
 
-def from_plain(document: Mapping[str, Any], name: str = "run.json") -> PlainRun:
+def from_plain(document: Mapping[str, Any], name: str = "run.json") -> PytestBenchmarkRun:
     """A plain run from its decoded JSON.
 
     Raises:
@@ -112,13 +112,13 @@ def from_plain(document: Mapping[str, Any], name: str = "run.json") -> PlainRun:
     records, timed, failed = [], [], []
     for case_id, one in zip(names, found, strict=True):
         case, batches = _case(case_id, one), _batches(one["stats"])
-        if min(one["stats"]["median"], *(median(batch) for batch in batches)) < LEAST_SECONDS:
+        if min(one["stats"]["median"], *(median(batch) for batch in batches)) < MIN_SECONDS:
             failed.append(NotMeasured(case=case, reason="took 0 s by its timer, which is too coarse for it"))
             continue
         records.append(_record(case, one, batches))
         extra = as_json(one["extra_info"]) if one.get("extra_info") else ""
         timed.append(Timed(one.get("group") or "", one["stats"], bool(one["stats"].get("data")), extra))
-    return PlainRun(
+    return PytestBenchmarkRun(
         name=name,
         about=about(document, failed, warnings),
         records=tuple(records),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun
+from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 
 MISSING = {
@@ -28,7 +28,7 @@ def plain_cautions(base: Run, new: Run) -> list[str]:
     """What two plain runs cannot say, a sentence each; none for runs of Torchduet's."""
     said = []
     for run in (base, new):
-        if isinstance(run, PlainRun) and (bare := sum(not one.sampled for one in run.timed)):
+        if isinstance(run, PytestBenchmarkRun) and (bare := sum(not one.sampled for one in run.timed)):
             which = "no rounds" if bare == len(run.timed) else f"no rounds of {bare} benchmark{'s' if bare > 1 else ''}"
             said.append(
                 f"{run.name} holds {which}, only their summary: such times are listed, not judged. "

@@ -20,7 +20,7 @@ from typing import (
     is_typeddict,
 )
 
-from torchduet.bench.record.schema import LEAST, OPEN, Length, Range
+from torchduet.bench.record.schema import MIN, OPEN, Length, Range
 
 LARGEST_WHOLE_NUMBER = 2**63
 LARGEST = 1e100  # beyond it, products and powers of what a record may hold are no numbers any more
@@ -108,7 +108,7 @@ def check_rule(value: Any, rule: Length | Range, path: str) -> None:
     elif not _within(value, rule):
         if not rule.ends:
             raise ContractError(f"{path}: expected a number between {rule.low:g} and {rule.high:g}, got {value}")
-        if rule.low == LEAST and value <= 0:
+        if rule.low == MIN and value <= 0:
             raise ContractError(f"{path}: expected a number above 0, got {value}")
         to = "" if rule.high is None else f" to {rule.high:g}"
         raise ContractError(f"{path}: expected a number from {rule.low:g}{to}, got {value}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import Record
-from torchduet.reports.read.pytest_benchmark import PlainRun
+from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import Frames, frames
@@ -80,12 +80,12 @@ def _more(run: Run) -> dict[str, list[Any]]:
         "joules": [record.get("energy", {}).get("joules") for record in records],
         "noise": [record.get("noise", {}).get("grade") for record in records],
     }
-    if isinstance(run, PlainRun):
+    if isinstance(run, PytestBenchmarkRun):
         found |= _plain(run)
     return found
 
 
-def _plain(run: PlainRun) -> dict[str, list[Any]]:
+def _plain(run: PytestBenchmarkRun) -> dict[str, list[Any]]:
     """What pytest-benchmark says; the batches that stand in for placements are no measurements of their own."""
     steady = [steadiness(record, timed) for record, timed in zip(run.records, run.timed, strict=True)]
     stats = [timed.stats for timed in run.timed]
@@ -147,7 +147,7 @@ def _samples(run: Run) -> pd.DataFrame:
 
 def _blocks(run: Run, place: int, record: Record) -> Iterator[tuple[int, int, Any, Any, Any]]:
     """(case, side, placements, rounds, seconds) of each of a record's lists of blocks."""
-    if isinstance(run, PlainRun):
+    if isinstance(run, PytestBenchmarkRun):
         if run.timed[place].sampled:
             data = np.fromiter(itertools.chain.from_iterable(record["timing"]["blocks"]), np.float64)
             yield place, 0, np.ones(len(data), np.int64), np.arange(1, len(data) + 1), data

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import Record
-from torchduet.reports.read.pytest_benchmark import PlainRun, Timed
+from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun, Timed
 from torchduet.reports.tables.steadiness import GRADES, Steadiness, steadiness
 
 
@@ -25,12 +25,12 @@ class Row:
         return self.timed.group or self.record["case"]["suite"] or "no group"
 
 
-def rows_of(run: PlainRun) -> list[Row]:
+def rows_of(run: PytestBenchmarkRun) -> list[Row]:
     """A row per benchmark, in the order of the file."""
     return [Row(record, timed, steadiness(record, timed)) for record, timed in zip(run.records, run.timed, strict=True)]
 
 
-def headline(run: PlainRun, rows: Sequence[Row]) -> str:
+def headline(run: PytestBenchmarkRun, rows: Sequence[Row]) -> str:
     """``31 benchmarks of 30 functions: 27 steady, 4 scattering``."""
     functions = len({record["case"]["family"] for record in run.records})
     counted = Counter(row.steady.grade for row in rows)

@@ -21,7 +21,7 @@ SOURCE = (
     "architectures. Communications of the ACM 52(4), 2009"
 )
 KINDS = ("compute", "memory", "overhead")
-LEAST = 3  # how many of the cases that reach least are named
+MIN = 3  # how many of the cases that reach least are named
 FULL = 1.005  # above this a share reads as more than 100 %
 
 
@@ -138,15 +138,15 @@ def sentences(limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str
         f"Of {number} case{'s' if number != 1 else ''} with a known cost, {counts}. "
         f"In the median {medians} of their ceiling."
     ]
-    lowest = sorted(limits, key=lambda one: limits[one].share)[:LEAST]
+    lowest = sorted(limits, key=lambda one: limits[one].share)[:MIN]
     said.append(f"Least is reached by {_named(lowest, limits, names)}.")
     beyond = [one for one in limits if limits[one].too_high]
     if beyond:
         highest = sorted(beyond, key=lambda one: -limits[one].share)
-        more = f" and {len(beyond) - LEAST} more" if len(beyond) > LEAST else ""
+        more = f" and {len(beyond) - MIN} more" if len(beyond) > MIN else ""
         said.append(
             f"Above the ceiling, so that the cost or the ceiling is wrong: "
-            f"{_named(highest[:LEAST], limits, names)}{more}."
+            f"{_named(highest[:MIN], limits, names)}{more}."
         )
     return said
 

@@ -39,11 +39,11 @@ const make = (tag, { svg, ...attributes } = {}, ...inside) => {
 };
 const drawn = (tag, attributes, ...inside) => make(tag, { svg: true, ...attributes }, ...inside);
 // As the page writes names: apart from the direction around them, long ones shortened, to be broken after underscores.
-const MOST_LETTERS = 300;
+const MAX_LETTERS = 300;
 const shortened = (name) => {
   const letters = [...name];
-  if (letters.length <= MOST_LETTERS) return name;
-  return `${letters.slice(0, MOST_LETTERS / 2).join("")}…${letters.slice(-MOST_LETTERS / 2).join("")}`;
+  if (letters.length <= MAX_LETTERS) return name;
+  return `${letters.slice(0, MAX_LETTERS / 2).join("")}…${letters.slice(-MAX_LETTERS / 2).join("")}`;
 };
 const breakable = (name) => {
   const text = shortened(name);

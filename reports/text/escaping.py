@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MOST_LETTERS = 300  # of a name where others stand beside it
+MAX_LETTERS = 300  # of a name where others stand beside it
 
 # C0 and C1 controls, marks and overrides of direction, line and paragraph separators, and what is not seen at all.
 _UNSEEN = (
@@ -27,8 +27,8 @@ def plain(text: str) -> str:
 
 def short(name: str) -> str:
     """A name of at most 300 letters: of a longer one, both ends."""
-    half = MOST_LETTERS // 2
-    return name if len(name) <= MOST_LETTERS else f"{name[:half]}…{name[-half:]}"
+    half = MAX_LETTERS // 2
+    return name if len(name) <= MAX_LETTERS else f"{name[:half]}…{name[-half:]}"
 
 
 def visible(text: str, *, spaces: bool = True) -> str:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-MOST_ITEMS = 1_000_000
+MAX_ITEMS = 1_000_000
 UNSIGNED_BYTE = 8
 
 
@@ -44,8 +44,8 @@ def read(path: Path, item: tuple[int, ...]) -> npt.NDArray[np.uint8]:
             count, *sizes = struct.unpack(f">{dimensions}I", header[4:])
             if tuple(sizes) != item:
                 raise IdxError(f"has items of {_by(sizes)}; {_by(item)} is needed")
-            if not 0 < count <= MOST_ITEMS:
-                raise IdxError(f"claims {count} items; 1 to {MOST_ITEMS} are read")
+            if not 0 < count <= MAX_ITEMS:
+                raise IdxError(f"claims {count} items; 1 to {MAX_ITEMS} are read")
             size = count * math.prod(item)
             body = file.read(size)
             if len(body) < size:

@@ -12,12 +12,12 @@ from torchduet import Suite
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.passes import after_timing
-from torchduet.bench.passes.after_timing import DELAYED_BLOCKS, passes
+from torchduet.bench.passes.after_timing import DELAYED_BLOCKS, measure_after_timing
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.clock import Block, CpuClock
 from torchduet.bench.timing.cuda_clock import CudaClock
 from torchduet.bench.timing.device_cuda import context_bytes
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 SUITE = Suite("s")
 WORKLOAD = SUITE.compare("w", {"w": lambda x: x + 1}, inputs=lambda device: (torch.ones(4, device=device),))
@@ -54,16 +54,16 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 2 * 2**20)
 
 
-def run_on(clock: Any, case: Case = CASE, **changes: Any) -> Run:
-    run = Run(prepare(WORKLOAD, case, (torch.ones(4),)), clock, calls=10, seconds=1e-4, **changes)
+def run_on(clock: Any, case: Case = CASE, **changes: Any) -> TimedCase:
+    run = TimedCase(prepare(WORKLOAD, case, (torch.ones(4),)), clock, calls=10, seconds=1e-4, **changes)
     run.placements = [[clock.block(None, (), 10) for _ in range(3)]] if isinstance(clock, Clock) else [[Block(1, 1, 1)]]
     return run
 
 
-def found_of(run: Run, **options: Any) -> CaseResult:
+def found_of(run: TimedCase, **options: Any) -> CaseResult:
     result = CaseResult(run.prepared.case)
     family = Family((run.prepared.case,), (run.prepared.case,))
-    passes(run, result, WORKLOAD, Task(family, 1.0, 1, **options))
+    measure_after_timing(run, result, WORKLOAD, Task(family, 1.0, 1, **options))
     return result
 
 

@@ -11,9 +11,9 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.timing.alternation import align_blocks
 from torchduet.bench.timing.callables import Context
 from torchduet.bench.timing.clock import Block
-from torchduet.bench.timing.pacing import BLOCK_SECONDS, LEAD_IN_SECONDS, LED_IN_BELOW, set_block
+from torchduet.bench.timing.pacing import BLOCK_SECONDS, BLOCK_WARM_UP_SECONDS, WARMED_UP_BELOW, set_block
 from torchduet.bench.timing.slowdown import Spin
-from torchduet.bench.timing.timed_case import Run, slow_down
+from torchduet.bench.timing.timed_case import TimedCase, slow_down
 from torchduet.bench.workers.family import next_placement
 from torchduet.suites.workload import Meter
 
@@ -25,7 +25,7 @@ class LoggingMeter(Meter):
         self.paused = False
 
 
-def a_run(seconds: float, log: list[str] | None = None) -> Run:
+def a_run(seconds: float, log: list[str] | None = None) -> TimedCase:
     """A run whose calls and blocks are logged."""
     said = [] if log is None else log
     meter = LoggingMeter()
@@ -52,7 +52,7 @@ def a_run(seconds: float, log: list[str] | None = None) -> Run:
         call=lambda: said.append("paused call" if meter.paused else "call"),
         context=SimpleNamespace(meter=meter),
     )
-    made = Run(prepared, Clock(), seconds=seconds)  # type: ignore[arg-type]
+    made = TimedCase(prepared, Clock(), seconds=seconds)  # type: ignore[arg-type]
     set_block(made, seconds)
     return made
 
@@ -61,10 +61,10 @@ def a_run(seconds: float, log: list[str] | None = None) -> Run:
     ("seconds", "calls", "lead_in"),
     [
         (BLOCK_SECONDS / 1000, 1000, 250),
-        (0.3 * LEAD_IN_SECONDS, 13, 4),
+        (0.3 * BLOCK_WARM_UP_SECONDS, 13, 4),
         (BLOCK_SECONDS, 1, 1),
-        (0.9 * LED_IN_BELOW, 1, 1),
-        (1.1 * LED_IN_BELOW, 1, 0),
+        (0.9 * WARMED_UP_BELOW, 1, 1),
+        (1.1 * WARMED_UP_BELOW, 1, 0),
         (3.0, 1, 0),
     ],
 )
@@ -93,7 +93,11 @@ def test_long_calls_are_not_led_in() -> None:
 def test_calls_after_another_cases_processes_are_led_in_once() -> None:
     log: list[str] = []
     others: list[str] = []
-    run, other, forking = a_run(2 * LED_IN_BELOW, log), a_run(2 * LED_IN_BELOW, others), a_run(2 * LED_IN_BELOW)
+    run, other, forking = (
+        a_run(2 * WARMED_UP_BELOW, log),
+        a_run(2 * WARMED_UP_BELOW, others),
+        a_run(2 * WARMED_UP_BELOW),
+    )
     forking.prepared.call = lambda: subprocess.run(["true"], check=True)  # type: ignore[misc]
     forking.block()
     run.block()
@@ -105,7 +109,7 @@ def test_calls_after_another_cases_processes_are_led_in_once() -> None:
 
 def test_nothing_is_known_to_be_short_before_its_first_block() -> None:
     log: list[str] = []
-    run, forking = a_run(2 * LED_IN_BELOW, log), a_run(2 * LED_IN_BELOW)
+    run, forking = a_run(2 * WARMED_UP_BELOW, log), a_run(2 * WARMED_UP_BELOW)
     forking.prepared.call = lambda: subprocess.run(["true"], check=True)  # type: ignore[misc]
     run.seconds = 0.0
     forking.block()
@@ -115,7 +119,7 @@ def test_nothing_is_known_to_be_short_before_its_first_block() -> None:
 
 def test_a_case_that_has_processes_itself_is_not_led_in() -> None:
     calls: list[object] = []
-    run = a_run(2 * LED_IN_BELOW)
+    run = a_run(2 * WARMED_UP_BELOW)
     run.prepared.call = lambda: calls.append(subprocess.run(["true"], check=True))  # type: ignore[misc]
     run.block()
     calls.clear()
@@ -123,7 +127,7 @@ def test_a_case_that_has_processes_itself_is_not_led_in() -> None:
     assert len(calls) == 1
 
 
-def reason(run: Run, error: Exception) -> str:
+def reason(run: TimedCase, error: Exception) -> str:
     del run
     return str(error)
 
@@ -140,8 +144,8 @@ def test_a_case_that_fails_now_costs_itself_alone() -> None:
 
 
 def test_equals_are_led_in_alike_though_one_was_warmed_up_in_a_slow_moment() -> None:
-    quick, slow = a_run(0.9 * LED_IN_BELOW), a_run(0.9 * LED_IN_BELOW)
-    slow.seconds = 1.4 * LED_IN_BELOW
+    quick, slow = a_run(0.9 * WARMED_UP_BELOW), a_run(0.9 * WARMED_UP_BELOW)
+    slow.seconds = 1.4 * WARMED_UP_BELOW
     set_block(slow, slow.seconds)
     assert (quick.lead_in, slow.lead_in) == (1, 0)
     align_blocks([quick, slow], [(0, 1)], reason)

@@ -24,9 +24,9 @@ def test_timing_time_goes_by_number_of_cases() -> None:
     small, large = family("a", "eager", "eager"), family("b", *("eager",) * 6)
     budget = budgets.Budget(41.0, [small, large])
     shares = [budget.allot(each) for each in (small, large)]
-    beyond = [share - budgets.LEAST_SECONDS for share in shares if share is not None]
+    beyond = [share - budgets.MIN_SECONDS for share in shares if share is not None]
     assert beyond[1] == pytest.approx(3 * beyond[0])
-    assert sum(beyond) + 2 * budgets.LEAST_SECONDS <= 41.0
+    assert sum(beyond) + 2 * budgets.MIN_SECONDS <= 41.0
 
 
 def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> None:
@@ -70,7 +70,7 @@ def test_every_case_has_the_same_time_whether_its_calls_are_long_or_not() -> Non
     short, long = family("a", "eager", "eager"), family("b", "eager", "eager")
     longest, alone = family("c", "eager", "eager"), family("d", "eager")
     budget = budgets.Budget(150.0, [short, long, longest, alone], {"s.b": 0.5, "s.c": 5.0})
-    shares = [(budget.allot(each) or 0.0) - budgets.LEAST_SECONDS for each in (short, long, longest, alone)]
+    shares = [(budget.allot(each) or 0.0) - budgets.MIN_SECONDS for each in (short, long, longest, alone)]
     assert shares[0] == pytest.approx(shares[1])  # of which 10 s are ten calls of each case
     assert shares[1] > 10 * 0.5 * 2
     assert shares[2] == pytest.approx(100 + shares[3])  # its ten calls take more than the share of two cases
@@ -146,18 +146,18 @@ def test_the_first_family_is_measured_however_short_the_budget(clock: list[float
     dear, other = family("a", "eager", "compile"), family("b", "eager")
     budget = budgets.Budget(1.0, [dear, other])
     clock[0] += 20  # starting took longer than the whole budget
-    assert budget.allot(dear) == budgets.LEAST_SECONDS
+    assert budget.allot(dear) == budgets.MIN_SECONDS
     budget.done(dear)  # it failed
     assert budget.allot(other) is None
 
 
 def test_every_family_keeps_its_least_share_however_much_the_first_ones_could_use(clock: list[float]) -> None:
     families = [family(f"f{place}", "eager", "eager") for place in range(30)]
-    budget = budgets.Budget(30 * 2 * budgets.LEAST_SECONDS, families)
+    budget = budgets.Budget(30 * 2 * budgets.MIN_SECONDS, families)
     for one in families:
         share = budget.allot(one)
         assert share is not None
-        assert share >= budgets.LEAST_SECONDS
+        assert share >= budgets.MIN_SECONDS
         clock[0] += share
         budget.done(one, 0.0, timing=(share, share / 10))  # so that the shares of those that follow are stretched
 
@@ -177,4 +177,4 @@ def test_only_a_budget_that_nobody_asked_for_may_be_overdrawn_rather_than_leave_
 @pytest.mark.usefixtures("clock")
 def test_a_family_always_gets_enough_to_be_worth_starting() -> None:
     dear = family("a", "eager", "compile", "compile", "compile")
-    assert budgets.Budget(5.0, [dear]).allot(dear) == budgets.LEAST_SECONDS
+    assert budgets.Budget(5.0, [dear]).allot(dear) == budgets.MIN_SECONDS

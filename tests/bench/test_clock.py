@@ -14,7 +14,7 @@ from torchduet.bench.host.cpu_cache import UNKNOWN, last_level_bytes
 from torchduet.bench.timing import clock as clocks
 from torchduet.bench.timing import cuda_clock
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 
 def test_the_cpu_clock_counts_every_call() -> None:
@@ -137,7 +137,7 @@ def test_the_delay_lasts_longer_than_launching(log: list[str], monkeypatch: pyte
     clock.behind_delay(lambda: None, (), 1, 9.0)
     assert cycles[0] >= 1e6
     assert cycles[1] >= 1e4  # never nothing at all
-    assert cycles[2] == pytest.approx(1e9 * cuda_clock.MOST_DELAY)  # nor for ever
+    assert cycles[2] == pytest.approx(1e9 * cuda_clock.MAX_DELAY)  # nor for ever
     assert "sleep" not in log
 
 
@@ -159,17 +159,17 @@ def test_the_delay_of_a_cold_block_is_the_cases_own(log: list[str], monkeypatch:
     monkeypatch.setattr(cuda_clock, "sleep", lambda _, cycles: delays.append(cycles * 1e-9))
     clock = device_of("cuda:1").clock()
 
-    def run(call: Callable[[], None]) -> Run:
+    def run(call: Callable[[], None]) -> TimedCase:
         case = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
         context = SimpleNamespace(meter=SimpleNamespace(paused=False))
         prepared: Any = SimpleNamespace(case=case, call=call, args=(), context=context)
-        return Run(prepared, clock, cold=True)
+        return TimedCase(prepared, clock, cold=True)
 
     slow, quick = run(lambda: time.sleep(5e-3)), run(lambda: None)
     for _ in range(2):
         slow.block()
         quick.block()
-    assert delays[:2] == [cuda_clock.LEAST_DELAY] * 2  # nothing is known of either
+    assert delays[:2] == [cuda_clock.MIN_DELAY] * 2  # nothing is known of either
     assert delays[2] >= 1.5 * 5e-3  # as long as launching the slow one took
     assert delays[3] < 5e-3  # and not behind the quick one, whose turn comes after it
     assert "call" not in log

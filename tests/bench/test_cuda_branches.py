@@ -22,7 +22,7 @@ from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
-from torchduet.bench.timing.timed_case import Run, slow_down
+from torchduet.bench.timing.timed_case import TimedCase, slow_down
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
 
@@ -97,9 +97,9 @@ def test_a_copys_slow_down_is_a_share_of_what_its_original_takes(gpu: list[Any])
     clock: Any = SimpleNamespace(block=lambda *_: Block(2e-3, 1e-4, 2e-3))
     context = SimpleNamespace(meter=SimpleNamespace(paused=False))
     prepared: Any = SimpleNamespace(case=CASE, call=lambda: None, args=(), context=context)
-    original = Run(prepared, clock, calls=3, seconds=2e-3)
+    original = TimedCase(prepared, clock, calls=3, seconds=2e-3)
     slowed = Case(**{**vars(CASE), "slowdown": 1.05, "twin": 2})
-    copy = Run(SimpleNamespace(**{**vars(prepared), "case": slowed}), clock)  # type: ignore[arg-type]
+    copy = TimedCase(SimpleNamespace(**{**vars(prepared), "case": slowed}), clock)  # type: ignore[arg-type]
     slow_down(copy, original)
     assert copy.extra is not None
     gpu.clear()

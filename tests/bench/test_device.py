@@ -38,7 +38,7 @@ from torchduet.bench.timing.device_accelerator import AcceleratorDevice, MpsDevi
 from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.device_registry import accelerators, device_of
 from torchduet.bench.timing.placements import to_reference
-from torchduet.bench.timing.timed_case import Run, slow_down
+from torchduet.bench.timing.timed_case import TimedCase, slow_down
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
@@ -198,9 +198,9 @@ def test_a_slowed_copy_on_a_device_without_a_kernel_that_waits_lets_the_host_wai
     prepared: Any = SimpleNamespace(case=case, call=lambda: sum(range(2000)), args=(), context=context)
     device = device_of("pretend")
     assert isinstance(device, PretendedDevice)
-    original = Run(prepared, device.clock(), calls=5)
+    original = TimedCase(prepared, device.clock(), calls=5)
     original.seconds = min(original.block().seconds for _ in range(5))
-    copy = Run(SimpleNamespace(**{**vars(prepared), "case": replace(case, twin=1, slowdown=1.5)}), original.clock)  # type: ignore[arg-type]
+    copy = TimedCase(SimpleNamespace(**{**vars(prepared), "case": replace(case, twin=1, slowdown=1.5)}), original.clock)  # type: ignore[arg-type]
     slow_down(copy, original)
     assert copy.extra is not None
     before = device.waited

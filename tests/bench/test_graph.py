@@ -24,11 +24,11 @@ from torchduet.bench.timing.cuda_graph import (
     skipped_graphs,
     step_by_step,
 )
-from torchduet.bench.timing.first_calls import Preparation
+from torchduet.bench.timing.first_calls import FirstCalls
 from torchduet.bench.timing.placements import Placements
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.family import measure
-from torchduet.bench.workers.launcher import Conductor
+from torchduet.bench.workers.launcher import Launcher
 from torchduet.suites.registry import load
 from torchduet.suites.workload import Implementation, SuiteError, Unavailable, Workload
 
@@ -176,15 +176,15 @@ def test_a_family_goes_on_in_a_new_worker_without_what_could_not_be_captured(mon
     eager, graph = a_case(workload, "eager"), a_case(workload, "graph")
     asked: list[tuple[Case, ...]] = []
 
-    def once(_: Conductor, task: Task, listen: Any) -> FamilyResult:
+    def once(_: Launcher, task: Task, listen: Any) -> FamilyResult:
         del listen
         asked.append(task.family.cases)
         results = [CaseResult(case, error="it cannot" if case == graph else None) for case in task.family.cases]
         broken = graph if graph in task.family.cases else None
         return FamilyResult(results, None if broken else "precise", {"checking": 1.0}, broken=broken)
 
-    monkeypatch.setattr(Conductor, "_measure", once)
-    conductor = Conductor()
+    monkeypatch.setattr(Launcher, "_measure", once)
+    conductor = Launcher()
     found = conductor.measure(Task(Family((eager, graph), (eager, graph)), 1.0, 1), lambda _: None)
     conductor.close()
     assert asked == [(eager, graph), (eager,)]
@@ -242,7 +242,7 @@ def test_a_scaler_that_finds_its_first_factor_too_large_tries_smaller_ones() -> 
         return "done"
 
     prepared: Any = SimpleNamespace(context=SimpleNamespace(scaler=scaler), call=step, args=())
-    assert Preparation.called(prepared, placements) == "done"
+    assert FirstCalls.called(prepared, placements) == "done"
     assert seen == [4.0, 2.0, 1.0]
 
 
@@ -370,9 +370,9 @@ def test_inductor_gets_the_calls_in_which_it_records_its_graphs_anew(monkeypatch
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     calls: list[int] = []
     workload = of(lambda x: calls.append(x))
-    Run(prepare(workload, a_case(workload, "reduce-overhead"), (1,)), CpuClock()).settle()
+    TimedCase(prepare(workload, a_case(workload, "reduce-overhead"), (1,)), CpuClock()).settle()
     assert len(calls) == 3
-    Run(prepare(workload, a_case(workload, "eager"), (1,)), CpuClock()).settle()
+    TimedCase(prepare(workload, a_case(workload, "eager"), (1,)), CpuClock()).settle()
     assert len(calls) == 4
 
 

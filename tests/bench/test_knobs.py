@@ -128,10 +128,10 @@ def test_what_a_workload_cannot_declare_is_refused(declared: dict[str, list[str]
 
 
 def test_copies_of_a_case_keep_its_settings() -> None:
-    from torchduet.bench.cases.copies import with_twins
+    from torchduet.bench.cases.copies import with_copies
 
     case = select("default", mode=["eager"])[1]
-    (copy,) = with_twins(Family((case,), (case,)), slowdowns=()).cases[1:]
+    (copy,) = with_copies(Family((case,), (case,)), slowdowns=()).cases[1:]
     assert (copy.turned, copy.original, copy.id) == (case.turned, case, f"{case.id} twin1")
 
 

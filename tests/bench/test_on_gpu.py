@@ -29,7 +29,7 @@ from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.slowdown import seconds_per_cycle
 from torchduet.bench.timing.slowdown import sleep as busy
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 pytestmark = [
     pytest.mark.cuda,
@@ -164,7 +164,7 @@ def test_calls_of_inductors_graphs_do_not_slow_down_from_placement_to_placement(
     workload = Suite("s").compare("w", {"w": lambda model, x: model(x)}, inputs=lambda _: (model, x))
     case = Case("s", "s", "w", "", (), "w", True, DEVICE, "reduce-overhead", "fp32")
     placements = Placements((model, x), random.Random(0))
-    run = Run(prepare(workload, case, (model, x)), CudaClock(DEVICE), calls=20)
+    run = TimedCase(prepare(workload, case, (model, x)), CudaClock(DEVICE), calls=20)
     hosts = []
     with torch.no_grad():
         for _ in range(60):

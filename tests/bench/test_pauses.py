@@ -11,14 +11,14 @@ import pytest
 
 from torchduet.bench.cases.exchange import LeftOut
 from torchduet.bench.host import suspension
-from torchduet.bench.host.run_clock import LEAST_STOPPED, Passing
+from torchduet.bench.host.run_clock import MIN_STOPPED, RunClock
 from torchduet.bench.noise.causes import causes
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.telemetry import Interrupted, Telemetry
-from torchduet.bench.timing.alternation import MOST_AGAIN, _round
+from torchduet.bench.timing.alternation import MAX_AGAIN, _round
 from torchduet.bench.timing.clock import Block
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def listening() -> Iterator[None]:
     signal.signal(signal.SIGCONT, before)
 
 
-def run_of(happens: Callable[[int], None]) -> Run:
+def run_of(happens: Callable[[int], None]) -> TimedCase:
     """A case in whose n-th block something happens."""
     taken: list[int] = []
 
@@ -43,10 +43,10 @@ def run_of(happens: Callable[[int], None]) -> Run:
         case=case, call=lambda: None, args=(), context=SimpleNamespace(meter=SimpleNamespace(paused=False))
     )
     clock: Any = SimpleNamespace(block=block)
-    return Run(prepared, clock, placements=[[]])
+    return TimedCase(prepared, clock, placements=[[]])
 
 
-def rounds(run: Run, number: int) -> list[float]:
+def rounds(run: TimedCase, number: int) -> list[float]:
     import random
 
     for _ in range(number):
@@ -81,7 +81,7 @@ def test_a_block_in_which_the_machine_was_suspended_is_taken_again(monkeypatch: 
 def test_what_is_stopped_all_the_time_counts_after_some_tries_and_says_so() -> None:
     run = run_of(continued(lambda _: True))
     assert len(rounds(run, 2)) == 2
-    assert (run.left_out.blocks, run.left_out.kept) == (2 * MOST_AGAIN, 2)
+    assert (run.left_out.blocks, run.left_out.kept) == (2 * MAX_AGAIN, 2)
 
 
 def test_a_clock_for_budgets_stands_still_with_the_process() -> None:
@@ -112,8 +112,8 @@ class Clocks:
     def __init__(self) -> None:
         self.monotonic, self.asleep, self.set = 50.0, 10.0, 1.7e9
 
-    def passing(self) -> Passing:
-        return Passing(
+    def passing(self) -> RunClock:
+        return RunClock(
             lambda: self.monotonic,
             lambda: self.asleep,
             lambda: self.set + self.monotonic + self.asleep,
@@ -127,7 +127,7 @@ def test_where_time_passes_as_it_should_nothing_is_said() -> None:
     for _ in range(20):
         clocks.monotonic += 600.0
         clocks.set += 0.3  # what NTP corrects of a clock that drifts
-        assert passing.waited(0.2, 0.2 + LEAST_STOPPED / 2) == pytest.approx(0.2 + LEAST_STOPPED / 2)
+        assert passing.waited(0.2, 0.2 + MIN_STOPPED / 2) == pytest.approx(0.2 + MIN_STOPPED / 2)
     assert passing.record() is None
     assert passing.awake() == clocks.monotonic
 
@@ -171,7 +171,7 @@ def test_another_process_goes_on_with_what_was_seen() -> None:
 
 
 def test_the_real_clocks_agree_while_nothing_happens() -> None:
-    passing = Passing()
+    passing = RunClock()
     assert passing.waited(0.2, 0.2) == 0.2
     assert passing.record() is None
     assert math.isfinite(suspension.suspended())

@@ -11,7 +11,7 @@ from torchduet.bench.passes.operators_and_memory import count_operators, peak_me
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.timing.callables import Context, Recorder, assemble, prepare, with_own_optimizers
 from torchduet.bench.timing.clock import CpuClock
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 
 def test_a_recorder_keeps_values_by_placement_and_nothing_before_or_while_paused() -> None:
@@ -113,7 +113,7 @@ def test_what_holds_memory_of_its_own_is_made_anew_for_each_placement() -> None:
     served = Implementation(lambda _: Served(), setup=True)
     workload = suite.compare("w", {"w": served}, inputs=lambda _: (7,), modes=["eager"], workers=[3])
     ((case, _),) = cases_of("s", suite, tier="quick", devices=["cpu"])
-    run = Run(prepare(workload, case, (7,)), CpuClock())
+    run = TimedCase(prepare(workload, case, (7,)), CpuClock())
     assert run.call() == (0, 7, 3)
     run.settle()
     assert run.call() == (1, 7, 3)

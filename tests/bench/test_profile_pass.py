@@ -110,7 +110,7 @@ def loading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Foun
     found = {}
     patch = pytest.MonkeyPatch()
     patch.setattr(tempfile, "tempdir", tempfile.tempdir)
-    for name, number in (("WARM_UP", 1), ("LEAST_STEPS", 2), ("LEAST_BLOCKS", 1)):  # each starts processes anew
+    for name, number in (("WARM_UP", 1), ("MIN_STEPS", 2), ("MIN_BLOCKS", 1)):  # each starts processes anew
         patch.setattr(profiler, name, number)
     try:
         (suite,) = load(LOADING)

@@ -12,11 +12,11 @@ import pytest
 
 from torchduet.bench.host import thread_sleep
 from torchduet.bench.timing import alternation
-from torchduet.bench.timing.alternation import Alternation, stay_busy
+from torchduet.bench.timing.alternation import Alternation, warm_cores
 from torchduet.bench.timing.clock import Block, CpuClock
 from torchduet.bench.timing.pacing import Plan
 from torchduet.bench.timing.stopping import Stopping
-from torchduet.bench.timing.timed_case import Run, warm_up
+from torchduet.bench.timing.timed_case import TimedCase, warm_up
 
 WAKE = 10.0
 
@@ -33,7 +33,7 @@ def prepared(call: Any, device: str = "cpu") -> Any:
     return SimpleNamespace(case=case, call=call, args=(), context=context, graph=None, renew=None)
 
 
-def reason(_: Run, error: Exception) -> str:
+def reason(_: TimedCase, error: Exception) -> str:
     return str(error)
 
 
@@ -47,7 +47,7 @@ def reason(_: Run, error: Exception) -> str:
     ],
 )
 def test_a_case_rests_whose_thread_sleeps(call: Any, device: str, rests: bool) -> None:
-    run = Run(prepared(call, device), CpuClock())
+    run = TimedCase(prepared(call, device), CpuClock())
     warm_up(run, 0.2)
     assert run.rests == rests
 
@@ -57,11 +57,11 @@ def test_time_in_which_others_have_the_core_is_not_idle(tmp_path: Path, monkeypa
     monkeypatch.setattr(thread_sleep, "SCHEDSTAT", counted)
     monkeypatch.setattr(thread_sleep, "thread_time", lambda: 3.0)
     monkeypatch.setattr(thread_sleep, "perf_counter", lambda: 10.0)
-    assert thread_sleep.idle() == 7.0  # the system does not count them
+    assert thread_sleep.seconds_asleep() == 7.0  # the system does not count them
     counted.write_text("3000000000 5000000000 17\n")
-    assert thread_sleep.idle() == pytest.approx(2.0)
+    assert thread_sleep.seconds_asleep() == pytest.approx(2.0)
     counted.write_text("\n")
-    assert thread_sleep.idle() == 7.0
+    assert thread_sleep.seconds_asleep() == 7.0
 
 
 class Clock:
@@ -70,9 +70,9 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.slow, self.log = 0.0, "", ""
         monkeypatch.setattr(alternation, "awake", lambda: self.now)
-        monkeypatch.setattr(Run, "_after_children", lambda _: 0)
+        monkeypatch.setattr(TimedCase, "_after_children", lambda _: 0)
 
-    def run(self, name: str, *, rests: bool = False, fails: bool = False, seconds: float = 0.1) -> Run:
+    def run(self, name: str, *, rests: bool = False, fails: bool = False, seconds: float = 0.1) -> TimedCase:
         """A run that notes its name at each block, and a dot at each untimed call."""
 
         def call() -> None:
@@ -85,13 +85,13 @@ class Clock:
             return Block(1.0, 1.0, 1.0)
 
         clock: Any = SimpleNamespace(block=block, synchronize=lambda: None)
-        return Run(prepared(call), clock, seconds=seconds, rests=rests)
+        return TimedCase(prepared(call), clock, seconds=seconds, rests=rests)
 
-    def alternate(self, runs: list[Run], plan: Plan, seed: int, stopping: Stopping | None = None) -> list[str]:
+    def alternate(self, runs: list[TimedCase], plan: Plan, seed: int, stopping: Stopping | None = None) -> list[str]:
         """Time them until the rule says so, by default once; returns for whom memory was moved."""
         moved: list[str] = []
 
-        def fresh(some: Sequence[Run]) -> None:
+        def fresh(some: Sequence[TimedCase]) -> None:
             moved.append("R" if some[0].rests else "a")
             self.log += "|"
 
@@ -182,12 +182,12 @@ def test_waking_calls_all_that_can_be_called_in_turn(clock: Clock) -> None:
         return call
 
     names = ("one", "other", "long", "failed", "failing")
-    runs = {name: Run(prepared(noting(name)), clock.run(name).clock, seconds=0.1) for name in names}
+    runs = {name: TimedCase(prepared(noting(name)), clock.run(name).clock, seconds=0.1) for name in names}
     runs["long"].seconds, runs["failed"].error = 0.3, "before"
     runs["failing"].prepared.call = noting("failing", RuntimeError("now"))
-    stay_busy(list(runs.values()), 6.0, reason)
+    warm_cores(list(runs.values()), 6.0, reason)
     assert called == ["one", "other", "failing", "one", "other", "one", "other"]
     assert (runs["failed"].error, runs["failing"].error) == ("before", "now")
     called.clear()
-    stay_busy([runs["long"]], 6.0, reason)
+    warm_cores([runs["long"]], 6.0, reason)
     assert called == []

@@ -12,8 +12,8 @@ import pytest
 
 from tests.bench.test_run import SMALL, pytest_bench
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.cases.copies import SLOWDOWNS, with_twins
-from torchduet.bench.cases.exchange import CaseResult, Interruptions
+from torchduet.bench.cases.copies import SLOWDOWNS, with_copies
+from torchduet.bench.cases.exchange import CaseResult, ContextSwitches
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.run import aa_summary
 from torchduet.bench.run.records import trials
@@ -33,7 +33,7 @@ def blocks(seconds: float, spread: float = 0.001) -> list[list[float]]:
 
 def test_each_reported_case_gets_an_identical_twin_and_slowed_ones() -> None:
     reference, compiled = case("a"), case("a", "compile")
-    family = with_twins(Family((reference, compiled), (compiled,)))
+    family = with_copies(Family((reference, compiled), (compiled,)))
     copies = family.cases[2:]
     assert [copy.slowdown for copy in copies] == [1.0, *SLOWDOWNS]
     assert {copy.original for copy in copies} == {compiled}
@@ -43,7 +43,7 @@ def test_each_reported_case_gets_an_identical_twin_and_slowed_ones() -> None:
 
 
 def test_the_slow_downs_can_be_chosen() -> None:
-    family = with_twins(Family((case("a"),), (case("a"),)), (1.2,))
+    family = with_copies(Family((case("a"),), (case("a"),)), (1.2,))
     assert [copy.slowdown for copy in family.cases[1:]] == [1.0, 1.2]
 
 
@@ -64,7 +64,7 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("calls_take", "untimed", "blocks"),
     [
-        (2e-4, 0.0, 2 * slowdown.MOST_FITTED),
+        (2e-4, 0.0, 2 * slowdown.MAX_FITTED),
         (5e-3, 0.0, 8),
         (2e-4, 0.01, 2 * slowdown.FEWEST_FITTED),  # the cache is filled with something else before each call
         (0.15, 0.0, 1),
@@ -100,8 +100,8 @@ def test_extra_work_is_fitted_to_what_it_takes_within_a_block(
 
 def test_trials_say_what_became_of_each_copy() -> None:
     whole = case("a")
-    family = with_twins(Family((whole,), (whole,)))
-    spent = Interruptions(seconds=0.1)
+    family = with_copies(Family((whole,), (whole,)))
+    spent = ContextSwitches(seconds=0.1)
     results = {
         one: CaseResult(one, blocks=blocks(1e-3 * one.slowdown), calls=2, interruptions=spent) for one in family.cases
     }

@@ -2,7 +2,7 @@
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult
-from torchduet.bench.plan.too_slow import Slowness
+from torchduet.bench.plan.too_slow import TooSlow
 
 
 def case(n: int, precision: str = "bf16", kind: str = "x") -> Case:
@@ -15,7 +15,7 @@ def family(n: int, kind: str = "x") -> Family:
 
 
 def test_only_larger_sizes_of_the_same_variant_are_left_out() -> None:
-    slowness = Slowness()
+    slowness = TooSlow()
     slowness.note([CaseResult(case(100), too_slow=2.2), CaseResult(case(100, "fp32"))])
     smaller, nothing = slowness.split(family(50))
     assert smaller == family(50)
@@ -29,6 +29,6 @@ def test_only_larger_sizes_of_the_same_variant_are_left_out() -> None:
 
 
 def test_the_reference_is_always_tried() -> None:
-    slowness = Slowness()
+    slowness = TooSlow()
     slowness.note([CaseResult(case(100, "fp32"), too_slow=9.0)])
     assert slowness.split(family(200)) == (family(200), {})

@@ -7,15 +7,15 @@ import pytest
 
 from torchduet.bench.timing.pacing import (
     Plan,
+    core_warm_up_seconds,
     leave_out_too_slow,
     plan_of,
     rounds_per_placement,
     set_repeats,
     stretch,
-    wake_seconds,
 )
 from torchduet.bench.timing.stopping import MAX_PLACEMENTS, Stopping, wanted
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 
 class Clock:
@@ -92,8 +92,8 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
     assert patient.finished() == "limit"
 
 
-def run(seconds: float, calls: int = 1) -> Run:
-    return Run(prepared=None, clock=None, calls=calls, seconds=seconds, paced=seconds)  # type: ignore[arg-type]
+def run(seconds: float, calls: int = 1) -> TimedCase:
+    return TimedCase(prepared=None, clock=None, calls=calls, seconds=seconds, paced=seconds)  # type: ignore[arg-type]
 
 
 def test_nothing_is_begun_that_would_outlast_the_run() -> None:
@@ -178,10 +178,10 @@ def test_waking_the_cores_counts_as_time_of_a_placement() -> None:
 
 def test_waking_leaves_time_for_eight_placements() -> None:
     busy, resting = run(0.001), run(0.01)
-    assert wake_seconds([busy, resting], 100.0) == 0.0
+    assert core_warm_up_seconds([busy, resting], 100.0) == 0.0
     resting.rests = True
-    assert wake_seconds([busy, resting], 100.0) == 0.3
-    assert 8 * wake_seconds([busy, resting], 0.4) == pytest.approx(0.1)
+    assert core_warm_up_seconds([busy, resting], 100.0) == 0.3
+    assert 8 * core_warm_up_seconds([busy, resting], 0.4) == pytest.approx(0.1)
 
 
 def test_where_some_rest_placements_follow_each_other() -> None:

@@ -14,7 +14,7 @@ from torchduet.bench.timing.alternation import Alternation
 from torchduet.bench.timing.clock import Block, CpuClock, median_block
 from torchduet.bench.timing.pacing import Plan
 from torchduet.bench.timing.stopping import Stopping
-from torchduet.bench.timing.timed_case import Run
+from torchduet.bench.timing.timed_case import TimedCase
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -161,7 +161,7 @@ class Idle:
 
 
 def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> None:
-    run = Run(prepared=Idle, clock=Interrupted(), calls=4, repeats=3, seconds=1e-3)  # type: ignore[arg-type]
+    run = TimedCase(prepared=Idle, clock=Interrupted(), calls=4, repeats=3, seconds=1e-3)  # type: ignore[arg-type]
     one_placement = Stopping(0.0)
     rng = random.Random(0)
     Alternation(lambda _: None, one_placement, Plan(5), rng, lambda _, error: str(error), lambda: None).time([run], [])

@@ -8,10 +8,10 @@ import pytest
 
 from tests.bench.nvml_fake import Nvml, error
 from torchduet.bench.cases.case import Case
-from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Interruptions, PilotTask
+from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, PilotTask
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.noise.family_noise import interrupted
-from torchduet.bench.noise.monitor import PILOT_SHARE, Watch
+from torchduet.bench.noise.monitor import PILOT_SHARE, Monitor
 from torchduet.bench.passes import pilots
 from torchduet.bench.plugin.closing_table import noise_of, unclear
 from torchduet.bench.record.schema import CLOCK_REASONS, NoiseRecord
@@ -54,17 +54,19 @@ def clock() -> Clock:
 
 
 def result(**changes: Any) -> CaseResult:
-    return CaseResult(CASE, blocks=STEADY, disturbed=[0] * 12, interruptions=Interruptions(120, 0, 0, 0.12), **changes)
+    return CaseResult(
+        CASE, blocks=STEADY, disturbed=[0] * 12, interruptions=ContextSwitches(120, 0, 0, 0.12), **changes
+    )
 
 
-def timed(watch: Watch, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> None:
+def timed(watch: Monitor, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> None:
     """A family of two seconds passes."""
     began = clock.time
     clock.time += 2.0
     watch.note(began, FamilyResult(cases or [result()], telemetry=telemetry))
 
 
-def graded(watch: Watch) -> tuple[Any, NoiseRecord | None]:
+def graded(watch: Monitor) -> tuple[Any, NoiseRecord | None]:
     """The record of the last family's case, and the noise of the run."""
     measured: Any = {"speedups": [], "notes": []}
     found = watch.grade({CASE.id: measured})
@@ -75,7 +77,7 @@ def graded(watch: Watch) -> tuple[Any, NoiseRecord | None]:
 @pytest.mark.parametrize(("budget", "took"), [(90.0, 0.15), (540.0, 0.15), (3600.0, 0.4), (90.0, 0.4)])
 def test_pilots_keep_to_their_share_of_the_budget(clock: Clock, budget: float, took: float) -> None:
     conductor = Pilots(clock, took)
-    watch = Watch(conductor, 2, budget, print, now=clock)
+    watch = Monitor(conductor, 2, budget, print, now=clock)
     end = clock.time + budget
     while clock.time < end:
         watch.pilots_before("s.w")
@@ -91,7 +93,7 @@ def test_pilots_keep_to_their_share_of_the_budget(clock: Clock, budget: float, t
 def test_a_pilot_that_fails_is_one_warning_and_no_more_are_tried(clock: Clock) -> None:
     conductor, warnings = Pilots(clock), list[str]()
     conductor.fails = True
-    watch = Watch(conductor, 2, 90.0, warnings.append, now=clock)
+    watch = Monitor(conductor, 2, 90.0, warnings.append, now=clock)
     watch.pilots_before("s.w", due=True)
     watch.pilots_before("s.x", due=True)
     assert len(conductor.asked) == 1
@@ -106,7 +108,7 @@ def test_a_pilot_that_fails_is_one_warning_and_no_more_are_tried(clock: Clock) -
 
 def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
     conductor = Pilots(clock)
-    watch = Watch(conductor, 2, 90.0, print, now=clock)
+    watch = Monitor(conductor, 2, 90.0, print, now=clock)
     watch.pilots_before("s.w")
     timed(watch, clock)
     record, _ = graded(watch)
@@ -125,7 +127,7 @@ def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
 
 
 def test_the_runs_figures_are_means_over_its_families(clock: Clock) -> None:
-    watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
+    watch = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
     timed(watch, clock, telemetry=Telemetry(seconds=1.0, others=0.8))
     timed(watch, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01))
     _, whole = graded(watch)
@@ -134,13 +136,13 @@ def test_the_runs_figures_are_means_over_its_families(clock: Clock) -> None:
 
 
 def test_what_was_only_checked_has_no_noise(clock: Clock) -> None:
-    watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
+    watch = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
     watch.note(clock.time, FamilyResult([result()]))
     assert graded(watch) == ({"speedups": [], "notes": []}, None)
 
 
 def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock) -> None:
-    watch = Watch(Pilots(clock), 2, 90.0, print, now=clock)
+    watch = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
     uneven = [[1e-3 * (1 + place // 6)] * 10 for place in range(12)]
     case = replace(result(), blocks=uneven)
     timed(watch, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})])
@@ -152,7 +154,7 @@ def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock)
 
 
 def test_interruptions_are_counted_per_block_and_per_second() -> None:
-    one = replace(result(), interruptions=Interruptions())
+    one = replace(result(), interruptions=ContextSwitches())
     for switches in (2, 0) * 30:
         one.interruptions.add(switches, 0.002)
     share, rate = interrupted([one, result()])
@@ -210,7 +212,7 @@ def test_what_stayed_unclear_for_noise_is_said(grades: tuple[str, str], run: Noi
 def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
     reasons = iter([0x4, 0x4 | 0x1, 0x1, 0x20])
     gpus = Gpus(["aaaa"], Nvml(nvmlDeviceGetCurrentClocksEventReasons=lambda _: next(reasons)))
-    watch = Watch(Pilots(clock), 2, 90.0, print, gpus, now=clock)
+    watch = Monitor(Pilots(clock), 2, 90.0, print, gpus, now=clock)
     for _ in range(4):
         watch.look()
     cuda = replace(CASE, device="cuda")

@@ -15,7 +15,7 @@ from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
 from torchduet.reports.compare.match import Comparison, compare
-from torchduet.reports.compare.page import FIRST_ROWS, MOST_ROWS, render
+from torchduet.reports.compare.page import FIRST_ROWS, MAX_TABLE_ROWS, render
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import from_json
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-CASES = MOST_ROWS + 600  # a thousand
+CASES = MAX_TABLE_ROWS + 600  # a thousand
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 ADD = "tensor_ops.add[n=65536] cpu eager fp32"
 

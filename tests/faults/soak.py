@@ -24,7 +24,7 @@ from tests.faults.run import WORKLOADS, Bench, journaled, records, timing
 MANY = WORKLOADS / "many.py"
 NUMBER = "TORCHDUET_TEST_FAMILIES"
 FROM = 500  # families: what is imported and cached has been by then
-MOST_GROWTH = 20e6  # bytes
+MAX_GROWTH = 20e6  # bytes
 EVERY_SECONDS = 0.2
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -91,7 +91,7 @@ def memory(families: int, *options: str) -> bool:
         more, descriptors = growth(samples, first, families)
         print(f"from {first} to {families} families: {more / 1e6:+.1f} MB, {descriptors:+} descriptors")
         print(f"at the most, while the JSON was written: {max(one.bytes for one in samples) / 2**20:.0f} MiB")
-        return bench.process.returncode == 0 and more < MOST_GROWTH and not descriptors
+        return bench.process.returncode == 0 and more < MAX_GROWTH and not descriptors
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

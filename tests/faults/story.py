@@ -17,7 +17,7 @@ from typing import Any
 from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults.run import Bench, journaled, read, records, timing
 from tests.faults.soak import many
-from torchduet.bench.host.run_clock import LEAST_STOPPED
+from torchduet.bench.host.run_clock import MIN_STOPPED
 
 FAMILIES = 24
 # Families that may be timed beyond those that are waited for: a signal comes in the middle of one, or of a wait.
@@ -114,7 +114,7 @@ class Story:
             bench.signal(signal.SIGCONT)  # it was between two workers
             sleep(0.1)
         before = bench.journal.stat().st_size
-        sleep(LEAST_STOPPED + 0.5)
+        sleep(MIN_STOPPED + 0.5)
         assert bench.journal.stat().st_size == before
         bench.signal(signal.SIGCONT)
         self._limit(known + 2 + AHEAD)

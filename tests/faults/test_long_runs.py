@@ -13,7 +13,7 @@ from tests.faults.soak import growth, many, watched
 from torchduet.bench.record.schema import KEY
 
 FAMILIES, FIRST = 400, 100
-MOST_PER_FAMILY = 10_000  # bytes; a record as Python's objects takes more, and what pytest keeps of an item some 4,000
+MAX_PER_FAMILY = 10_000  # bytes; a record as Python's objects takes more, and what pytest keeps of an item some 4,000
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_the_parent_stays_small_and_keeps_no_file_open(traces: Traces, tmp_path:
     bench = many(traces, tmp_path / "run.json", FAMILIES, "-p", "tests.faults.instant", budget="2h")
     more, descriptors = growth(watched(bench, every=0.02), FIRST, FAMILIES)
     assert bench.process.returncode == 0
-    assert more < MOST_PER_FAMILY * (FAMILIES - FIRST)
+    assert more < MAX_PER_FAMILY * (FAMILIES - FIRST)
     assert descriptors == 0
     found = json.loads(bench.run.read_text())["benchmarks"]
     assert len(found) == FAMILIES

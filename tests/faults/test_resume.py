@@ -18,7 +18,7 @@ import pytest
 from tests.bench.test_left_behind import ROOT, Traces
 from tests.faults.run import read, timing
 from tests.faults.story import FAMILIES, Stage, Story
-from torchduet.bench.host.run_clock import LEAST_STOPPED
+from torchduet.bench.host.run_clock import MIN_STOPPED
 from torchduet.bench.record import journal
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 
@@ -93,7 +93,7 @@ def test_the_report_of_its_journal_says_that_it_was_stopped(told: Told) -> None:
 
 def test_ctrl_z_stops_the_worker_too_and_the_run_says_so(told: Told) -> None:
     assert "pytest was stopped for" in told.stopped.output
-    assert told.stopped.about["passing"]["stopped"] >= LEAST_STOPPED
+    assert told.stopped.about["passing"]["stopped"] >= MIN_STOPPED
     assert any("pytest was stopped for" in one for one in told.finished.about["warnings"])
 
 

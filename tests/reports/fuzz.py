@@ -25,8 +25,8 @@ from torchduet.bench.record import journal
 from torchduet.reports.read.pytest_benchmark import load_any
 from torchduet.reports.read.run_file import RunFileError
 
-MOST_SECONDS = 60.0
-MOST_GROWTH = 300 * 2**20  # bytes of memory beyond what reading whole files takes
+MAX_SECONDS = 60.0
+MAX_GROWTH = 300 * 2**20  # bytes of memory beyond what reading whole files takes
 FRAGMENTS = (
     *(b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\r", b"\n", b"\\u0000"),
     *(b"null", b"true", b"NaN", b"-Infinity", b"1e999", b"-0", b"9" * 40, b"9" * 5000, b"0.1e", b"\\ud800"),
@@ -125,7 +125,7 @@ def main(number: int, first: int = 0) -> int:
     faults, growth = [fault for one in done for fault in one[1]], max(one[2] for one in done)
     print(f"{number} files in {seconds:.0f} s, {growth / 2**20:.0f} MiB more memory at most: {dict(counted)}")
     print("\n".join(faults[:10]))
-    return int(bool(faults) or growth > MOST_GROWTH or seconds > MOST_SECONDS)
+    return int(bool(faults) or growth > MAX_GROWTH or seconds > MAX_SECONDS)
 
 
 def _most_memory() -> int:

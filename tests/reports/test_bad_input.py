@@ -25,7 +25,7 @@ from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.environment import breakable
 from torchduet.reports.markdown import pytest_benchmark
 from torchduet.reports.markdown import run as brief
-from torchduet.reports.read.pytest_benchmark import PlainRun, load_any
+from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun, load_any
 from torchduet.reports.read.run_file import RunFileError, load
 from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat import table_of
@@ -55,7 +55,7 @@ def everything_said_of(path: Path) -> None:
     comparisons = compare(run, [run], Thresholds())
     terminal(comparisons)
     markdown(comparisons)
-    if isinstance(run, PlainRun):
+    if isinstance(run, PytestBenchmarkRun):
         pytest_benchmark.markdown(run)
     else:
         brief.markdown(run)

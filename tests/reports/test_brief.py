@@ -11,7 +11,7 @@ from tests.reports.test_duet import make_duet
 from tests.reports.with_gpu import make_gpu_run
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.markdown.run import MOST_LINES, markdown
+from torchduet.reports.markdown.run import MAX_LINES, markdown
 from torchduet.reports.read.run_file import from_json
 
 
@@ -27,7 +27,7 @@ def test_answers_come_first_as_a_table() -> None:
 @pytest.mark.parametrize("document", [make_run(copies=20), make_rich_run(), empty_run(), make_gpu_run()])
 def test_it_is_short_whatever_the_run(document: object) -> None:
     text = markdown(from_json(document))
-    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.splitlines()) <= MAX_LINES
 
 
 def test_a_duet_says_which_cases_moved_and_how_surely() -> None:
@@ -46,7 +46,7 @@ def test_very_many_reasons_are_cut_off_with_a_word() -> None:
     document[KEY]["failed"] = [{"case": case | {"id": f"c{n}"}, "reason": f"reason {n}"} for n in range(200)]
     document[KEY]["warnings"] = [f"warning {n}" for n in range(200)]
     text = markdown(from_json(document))
-    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.splitlines()) <= MAX_LINES
     assert "failed for 194 more reasons, see the report" in text
 
 

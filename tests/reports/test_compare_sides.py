@@ -13,11 +13,11 @@ from tests.reports.many import make_many
 from tests.reports.remeasured import ids, remeasured
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.compare.brief import MOST_LINES, markdown
-from torchduet.reports.compare.details import MOST_BLOCKS, STEPS, embedded
+from torchduet.reports.compare.brief import MAX_LINES, markdown
+from torchduet.reports.compare.details import MAX_BLOCKS, STEPS, embedded
 from torchduet.reports.compare.match import Comparison, compare
 from torchduet.reports.compare.matrix import matrix, what_differs
-from torchduet.reports.compare.page import FIRST_ROWS, MOST_ROWS, render
+from torchduet.reports.compare.page import FIRST_ROWS, MAX_TABLE_ROWS, render
 from torchduet.reports.compare.text import terminal
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import from_json
@@ -93,7 +93,7 @@ def test_markdown_keeps_to_60_lines_and_ends_what_it_begins(shared_document: Any
     run["benchmarks"] = run["benchmarks"][:-9]
     (one,) = compared(remeasured(shared_document, 1), run)
     lines = markdown([one] * number).splitlines()
-    assert len(lines) <= MOST_LINES
+    assert len(lines) <= MAX_LINES
     assert lines.count("</details>") == sum("<details>" in line for line in lines)
     assert "slower" in lines[0] or "moved" in lines[0]
     assert any("more" in line and "-o compare.html" in line for line in lines)
@@ -193,7 +193,7 @@ def test_blocks_are_given_where_they_are_not_too_many() -> None:
         return [one[-2] for one in data["cases"]]
 
     assert all(len(one) == 20 for one in blocks(40))
-    assert MOST_BLOCKS < 1000 * 2 * 20 * 10
+    assert MAX_BLOCKS < 1000 * 2 * 20 * 10
     assert set(map(str, blocks(1000))) == {"0"}
 
 
@@ -206,7 +206,7 @@ def test_nothing_in_the_data_ends_its_element(shared_document: Any) -> None:
 
 
 def test_a_large_page_holds_the_rows_that_moved_and_is_compact() -> None:
-    cases = MOST_ROWS + 800
+    cases = MAX_TABLE_ROWS + 800
     runs = [make_many(cases, seed, changed=seed > 1, placements=8) for seed in (1, 2)]
     for one in runs:
         one["benchmarks"] = random.Random(1).sample(one["benchmarks"], cases)

@@ -18,7 +18,7 @@ from torchduet.reports.compare.samples import questions
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.pytest_benchmark_page import render
 from torchduet.reports.markdown.pytest_benchmark import markdown
-from torchduet.reports.read.pytest_benchmark import BATCHES, PlainRun, from_plain, load_any
+from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun, from_plain, load_any
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
 from torchduet.reports.read.run_file import RunFileError, load
 from torchduet.reports.tables.steadiness import DRIFTS, FEW, SCATTERS, STEADY, UNKNOWN, steadiness
@@ -43,7 +43,7 @@ def grade_of(times: list[float], data: bool = True) -> str:
 
 def test_every_benchmark_is_a_case_by_its_full_name(tmp_path: Path) -> None:
     run = load_any(saved(make_plain(), tmp_path / "p.json"))
-    assert isinstance(run, PlainRun)
+    assert isinstance(run, PytestBenchmarkRun)
     assert len({record["case"]["id"] for record in run.records}) == len(run.records) == 18
     scan = run.records[-1]["case"]
     assert scan["id"] == "tests/test_speed.py::test_scan[1000]"
@@ -142,7 +142,7 @@ def test_files_of_other_tools_are_not_taken_for_pytest_benchmarks(tmp_path: Path
 def test_a_file_with_torchduets_benchmarks_too_is_a_run_of_torchduet(document: Any, tmp_path: Path) -> None:
     document["benchmarks"] += make_plain()["benchmarks"]
     run = load_any(saved(document, tmp_path / "both.json"))
-    assert not isinstance(run, PlainRun)
+    assert not isinstance(run, PytestBenchmarkRun)
     assert run.others == 18
 
 

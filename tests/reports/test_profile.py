@@ -29,7 +29,7 @@ from torchduet.reports.profile.categories import (
     category,
 )
 from torchduet.reports.profile.difference import sentences
-from torchduet.reports.profile.flame import MOST, frames
+from torchduet.reports.profile.flame import MAX, frames
 from torchduet.reports.profile.section import section
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
@@ -208,7 +208,7 @@ def test_in_a_compiled_region_memory_belongs_to_what_runs_in_it(tmp_path: Path) 
 def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
     many = [span(f"op {place}", 10 + place * 0.5, 0.45) for place in range(160)]
     found = frames(summary(tmp_path, call(0, 100), *many).root)
-    assert len(found) <= MOST
+    assert len(found) <= MAX
     assert found[0].width == pytest.approx(100)
     assert all(frame.left + frame.width <= 100.01 and frame.tone < len(CATEGORIES) for frame in found)
 
@@ -252,7 +252,7 @@ def test_a_negative_duration_counts_as_none(tmp_path: Path) -> None:
 def test_a_trace_of_too_many_events_is_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torchduet.reports.profile.trace.MOST_EVENTS", 20)
+    monkeypatch.setattr("torchduet.reports.profile.trace.MAX_EVENTS", 20)
     with pytest.raises(TraceError, match="holds 42 events, more than the 20 that can be explained"):
         summary(tmp_path, *steps(3))
 

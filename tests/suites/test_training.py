@@ -36,7 +36,7 @@ def test_every_loop_reaches_the_target_and_says_after_how_many_epochs(name: str)
     assert noted["reached"] == [1]
     assert noted["accuracy"][0] >= 0.95
     epochs = noted["epochs"][0]
-    assert 2 <= epochs < training.MOST_EPOCHS / 4
+    assert 2 <= epochs < training.MAX_EPOCHS / 4
     assert len(noted["training epoch"]) == len(noted["evaluation"]) == epochs
 
 
@@ -54,7 +54,7 @@ def test_bf16_reaches_the_target_too() -> None:
 
 
 def test_a_miss_fails_the_check_with_the_accuracy_and_is_noted_while_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(training, "MAX_EPOCHS", 2)
     with pytest.raises(training.TargetMissedError, match=r"accuracy 0\.[0-9]+ after 2 epochs, 0\.99 is the target"):
         run("naive", target=0.99)
     reached, noted = run("naive", seed=1, target=0.99)

@@ -6,7 +6,7 @@ Written by ``bench``, read by ``reports``; imports nothing but the standard libr
 that files are held against: types, closed sets of words, and bounds.
 """
 
-from torchduet.bench.record.schema.bounds import LEAST, MAX_PLACEMENTS, Length, Range
+from torchduet.bench.record.schema.bounds import MAX_PLACEMENTS, MIN, Length, Range
 from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavailable
 from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord, ScreeningRecord, SideRecord
 from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
@@ -58,10 +58,10 @@ __all__ = [
     "JOURNAL",
     "KEY",
     "KINDS",
-    "LEAST",
     "LOADER_ENDS",
     "LOADER_STARTS",
     "MAX_PLACEMENTS",
+    "MIN",
     "NOISY",
     "OPEN",
     "PROFILED_CALL",

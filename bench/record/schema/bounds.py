@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-LEAST = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
+MIN = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
 MAX_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
 
 
@@ -26,7 +26,7 @@ class Length:
     most: int | None = None
 
 
-Positive = Annotated[float, Range(LEAST, 1 / LEAST)]
+Positive = Annotated[float, Range(MIN, 1 / MIN)]
 Level = Annotated[float, Range(0, 1, ends=False)]  # of confidence
 Count = Annotated[int, Range(0)]
 Amount = Annotated[float, Range(0)]
