@@ -15,7 +15,7 @@ from torchduet.bench.peers import command as peers
 from torchduet.bench.plugin import run_command as run
 from torchduet.bench.selfcheck import command as selfcheck
 from torchduet.reports.commands import claims, compare, export, history, render
-from torchduet.reports.text.output import OutputError, abandon_stdout, say
+from torchduet.reports.text.output import OutputError, discard_stdout, write_stdout
 from torchduet.reports.text.refusal import refuse
 
 COMMANDS = (run, render, compare, history, claims, export, selfcheck, peers)
@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     try:
         code = options.command(options)
-        say("")  # what is still buffered
+        write_stdout("")  # flushes the buffer
     except OutputError as error:
         return refuse(error)
     except BrokenPipeError:
-        abandon_stdout()  # whoever read our output has gone
+        discard_stdout()  # whoever read our output has gone
     return code
 
 

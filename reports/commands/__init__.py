@@ -1,1 +1,1 @@
-"""One file per command of the command line."""
+"""The commands of ``torchduet`` that read finished runs, one file each."""

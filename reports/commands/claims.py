@@ -1,10 +1,10 @@
-"""``torchduet claims``: what a run says about tutorials' claims."""
+"""``torchduet claims``: prints whether tutorials' claims hold in a run."""
 
 from __future__ import annotations
 
 import argparse
 
-from torchduet.reports.text.output import say
+from torchduet.reports.text.output import write_stdout
 from torchduet.reports.text.refusal import refuse
 
 
@@ -12,7 +12,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Declare the command and its options."""
     parser = commands.add_parser(
         "claims",
-        help="print what a run says about tutorials' claims, as a Markdown table",
+        help="print whether tutorials' claims hold in a run, as a Markdown table",
         description="Prints what tutorials claim and whether it holds in a run, as a Markdown table.",
         epilog="Exit code 2: the run's file cannot be used.",
         allow_abbrev=False,
@@ -22,6 +22,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print the table; returns the exit code."""
     from torchduet.reports.read.run_file import RunFileError, load
 
     try:
@@ -32,5 +33,5 @@ def run(options: argparse.Namespace) -> int:
     from torchduet.reports.findings.claims import judge
     from torchduet.reports.markdown.claims import claims_table
 
-    say(claims_table(run, judge(run)))
+    write_stdout(claims_table(run, judge(run)))
     return 0

@@ -1,4 +1,4 @@
-"""``torchduet compare``: reads the runs, judges, prints or writes, and says by its exit code what came out."""
+"""``torchduet compare``: compares finished runs with a base, prints or writes the result, and sets the exit code."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ if TYPE_CHECKING:
     from torchduet.reports.read.run_file import Run
 
 SLOWER = 1
-BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or of plain pytest-benchmark if all are"
+BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or pytest-benchmark's own if all files are"
 NOT_ALIKE = (
-    "one of it and {} is plain pytest-benchmark's, the other Torchduet's; these time differently (rounds in one "
-    "stretch, blocks in alternation), so that a difference may be the method's alone: compare two of a kind"
+    "this file and {} are of two kinds, pytest-benchmark's own and Torchduet's; they time differently (rounds in one "
+    "stretch, blocks in alternation), so a difference may come from the method alone: compare files of one kind"
 )
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
-    "in both runs, two files are the same run, or the page cannot be written. Thresholds by case stand in the nearest "
-    'pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a '
-    "case's id counts."
+    "in both runs, two files are the same run, or the page cannot be written. Thresholds by case are read from the "
+    'nearest pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that '
+    "matches a case's id counts."
 )
 
 
 class NothingToCompare(Exception):
-    """Files that are good, and yet no comparison; the message is one line: which, why, what to do."""
+    """Valid files that cannot be compared; the message is one line: which, why, what to do."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser(
         "compare",
-        help="hold finished runs against a base: what became slower, what faster",
-        description="Holds finished runs against the first, the base: what became slower or faster, and how surely.",
+        help="compare finished runs with a base: what became slower, what faster",
+        description="Compares finished runs with the first, the base: what became slower or faster, and how surely.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
     parser.add_argument("base", metavar="BASE", help=BASE_HELP)
-    parser.add_argument("new", metavar="NEW", nargs="+", help="JSON files of the runs to hold against it")
+    parser.add_argument("new", metavar="NEW", nargs="+", help="JSON files of the runs to compare with it")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="write one self-contained HTML page, too (default: none)"
+        "-o", "--output", metavar="FILE", help="also write one self-contained HTML page (default: none)"
     )
     parser.add_argument(
         "--format", choices=("text", "markdown"), default="text", help="what is printed (default: text)"
@@ -62,7 +62,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--markdown",
         metavar="FILE",
-        help="write the comparison in brief as Markdown, at most 60 lines; - for stdout, in place of the text",
+        help="write a summary of the comparison as Markdown, at most 60 lines; - for stdout, in place of the text",
     )
     parser.add_argument("--fail-on", choices=("slower",), help="exit with 1 if any case is slower (default: never)")
     parser.add_argument(
@@ -70,7 +70,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="SHARE",
         type=_threshold,
         default=DEFAULT,
-        help="what must be exceeded to matter, e.g. 3%% or 0.03, where pyproject.toml says nothing else (default: 5%%)",
+        help="a change must exceed this to matter, e.g. 3%% or 0.03, unless pyproject.toml sets another (default: 5%%)",
     )
     parser.set_defaults(command=run)
 
@@ -80,22 +80,22 @@ def run(options: argparse.Namespace) -> int:
     from torchduet.reports.html.helper_process import helper
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import OutputError, keep_apart
+    from torchduet.reports.text.output import OutputError, refuse_overwrite
 
     paths = [options.base, *options.new]
     written = [path for path in (options.output, options.markdown) if path not in (None, "-")]
-    # Reading makes millions of objects, hardly any of them in cycles: looking for those takes longer than reading.
+    # Reading creates millions of objects, hardly any in cycles: looking for cycles would take longer than reading.
     gc.disable()
     try:
         for output, path in itertools.product(written, paths):
-            keep_apart(output, path)
+            refuse_overwrite(output, path)
         if len({Path(path).absolute() for path in written}) < len(written):
-            raise OutputError(f"{options.output}: is named for the page and for the Markdown; choose two files")
+            raise OutputError(f"{options.output}: is given for both the page and the Markdown; choose two files")
         pyproject = nearest_pyproject(Path.cwd())
         thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
-        with helper(sum(map(_size, paths)) if options.output else 0) as second:
+        with helper(sum(map(_size, paths)) if options.output else 0) as helper_process:
             runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
-            return _compare(options, runs, thresholds, second)
+            return _compare(options, runs, thresholds, helper_process)
     except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
         return refuse(error)
     finally:
@@ -108,19 +108,19 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     from torchduet.reports.compare.match import compare
     from torchduet.reports.compare.text import terminal
     from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
-    from torchduet.reports.text.output import say, write
+    from torchduet.reports.text.output import write, write_stdout
 
     paths = [options.base, *options.new]
     for run, path in zip(runs, paths, strict=True):
         if isinstance(run, PytestBenchmarkRun) != isinstance(runs[0], PytestBenchmarkRun):
             raise NothingToCompare(f"{path}: {NOT_ALIKE.format(options.base)}")
     if same := sameness(list(zip(paths, runs, strict=True))):
-        raise NothingToCompare(f"{same}, so that this is no comparison; leave one of them out, or measure again")
+        raise NothingToCompare(f"{same}, so there is nothing to compare; leave one of them out, or measure again")
     comparisons = compare(runs[0], runs[1:], thresholds)
-    for one, path in zip(comparisons, options.new, strict=True):
-        if not one.judged:
+    for comparison, path in zip(comparisons, options.new, strict=True):
+        if not comparison.judged:
             raise NothingToCompare(
-                f"{path}: has no case that {options.base} measured, too; run the same suites and tier in both"
+                f"{path}: has no case in common with {options.base}; run the same suites and tier in both"
             )
     if options.output is not None:
         from torchduet.reports.compare.page import render
@@ -129,15 +129,15 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     if options.markdown not in (None, "-"):
         write(markdown(comparisons), options.markdown)
     if options.format == "markdown" or options.markdown == "-":
-        say(markdown(comparisons))
+        write_stdout(markdown(comparisons))
     else:
-        say(terminal(comparisons) + "\n")
-    slower = any(one.of("slower") for one in comparisons)
+        write_stdout(terminal(comparisons) + "\n")
+    slower = any(comparison.of("slower") for comparison in comparisons)
     return SLOWER if options.fail_on and slower else 0
 
 
 def _size(path: str) -> int:
-    """The size of a file in bytes; 0 where it has none, as its reader will say."""
+    """The size of a file in bytes; 0 if it cannot be read, which its reader reports."""
     try:
         return Path(path).stat().st_size
     except (OSError, ValueError):
@@ -152,10 +152,10 @@ def _threshold(text: str) -> float:
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
-    """What runs are called: their files' names, with as many folders as tell them apart."""
+    """The names of runs: their files' names, with as many parent folders as make them differ."""
     parts = [Path(path).parts for path in paths]
     for depth in range(1, max(map(len, parts))):
-        names = ["/".join(one[-depth:]) for one in parts]
+        names = ["/".join(folders[-depth:]) for folders in parts]
         if len(set(names)) == len(set(paths)):
             return names
     return list(paths)

@@ -1,4 +1,4 @@
-"""``torchduet export``: a run's tables as CSV or Parquet, for a notebook, a database or a spreadsheet."""
+"""``torchduet export``: writes a run's tables as CSV or Parquet, for notebooks, databases and spreadsheets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "parquet")
 EPILOG = (
-    "Times are seconds, sizes bytes, ratios above 1 mean faster; --columns says what each column holds. In CSV, text "
-    "that a spreadsheet would run as a formula (it begins with = + - @ or a tab) gets a ' before it; Parquet has it as "
-    "it is. Exit code 2: the run's file cannot be used, or the table cannot be written."
+    "Times are in seconds, sizes in bytes; a ratio above 1 means faster. --columns describes each column. In CSV, text "
+    "that a spreadsheet would run as a formula (it begins with = + - @ or a tab) gets a ' before it; in Parquet it is "
+    "unchanged. Exit code 2: the run's file cannot be used, or the table cannot be written."
 )
 
 
@@ -37,13 +37,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         allow_abbrev=False,
     )
     parser.add_argument(
-        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of plain ones"
+        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of any pytest-benchmark"
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="-", help="FILE.csv or FILE.parquet; - for CSV to stdout (default: -)"
     )
     parser.add_argument("--table", choices=tuple(COLUMNS), default="cases", help="which table (default: cases)")
-    parser.add_argument("--columns", action=_Columns, nargs=0, help="say what the columns hold, and exit")
+    parser.add_argument("--columns", action=_Columns, nargs=0, help="describe the columns, and exit")
     parser.set_defaults(command=run)
 
 
@@ -57,37 +57,37 @@ def run(options: argparse.Namespace) -> int:
     """Export; returns the exit code."""
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import OutputError, keep_apart, say, write
+    from torchduet.reports.text.output import OutputError, refuse_overwrite, write, write_stdout
 
     to_stdout = options.output == "-"
     try:
         kind = "csv" if to_stdout else _format(options.output)
         if not to_stdout:
-            keep_apart(options.output, options.run)
-        found = load_any(options.run)
-        _check(found, options)
+            refuse_overwrite(options.output, options.run)
+        loaded = load_any(options.run)
+        _check(loaded, options)
     except (OutputError, RunFileError, ExportError) as error:
         return refuse(error)
 
     from torchduet.reports.tables.flat import table_of
 
-    table = table_of(found, options.table)
+    table = table_of(loaded, options.table)
     try:
         if to_stdout:
             text = as_csv(table)
-            say(visible(text) if sys.stdout.isatty() else text)
+            write_stdout(visible(text) if sys.stdout.isatty() else text)
         else:
             write(as_csv(table) if kind == "csv" else as_parquet(table), options.output, f"{options.table}.csv")
             print(options.output)
     except OutputError as error:
         return refuse(error)
-    for line in _left_out(found, options.table):
+    for line in _left_out(loaded, options.table):
         print(f"note: {line}", file=sys.stderr)
     return 0
 
 
 class ExportError(Exception):
-    """What cannot be exported; the message is one line: what, why, what to do."""
+    """A table that cannot be exported; the message is one line: what, why, what to do."""
 
 
 def as_parquet(table: pd.DataFrame) -> bytes:
@@ -101,44 +101,47 @@ def _format(output: str) -> str:
     """``csv`` or ``parquet``, by the file's name.
 
     Raises:
-        ExportError: by its name it is neither, or what is needed for it is not installed.
+        ExportError: the name ends in neither, or pyarrow is needed and not installed.
     """
     kind = Path(output).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise ExportError(f"{output}: its name says neither CSV nor Parquet; name it FILE.csv or FILE.parquet with -o")
+        raise ExportError(
+            f"{output}: its name ends in neither .csv nor .parquet; name it FILE.csv or FILE.parquet with -o"
+        )
     if kind == "parquet" and find_spec("pyarrow") is None:
         raise ExportError(f"{output}: Parquet needs pyarrow: pip install 'torchduet[parquet]', or name it FILE.csv")
     return kind
 
 
-def _check(found: Run, options: argparse.Namespace) -> None:
+def _check(loaded: Run, options: argparse.Namespace) -> None:
     from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
-    if isinstance(found, PytestBenchmarkRun) and options.table == "comparisons":
+    if isinstance(loaded, PytestBenchmarkRun) and options.table == "comparisons":
         raise ExportError(
-            f"{options.run}: plain pytest-benchmark compares nothing; there are --table cases, samples and unmeasured"
+            f"{options.run}: pytest-benchmark compares nothing; choose --table cases, samples or unmeasured"
         )
     if (
-        isinstance(found, PytestBenchmarkRun)
+        isinstance(loaded, PytestBenchmarkRun)
         and options.table == "samples"
-        and not any(one.sampled for one in found.timed)
+        and not any(benchmark.has_rounds for benchmark in loaded.benchmarks)
     ):
         raise ExportError(
-            f"{options.run}: holds no rounds, only their summary (--benchmark-save-data keeps them); take --table cases"
+            f"{options.run}: holds no rounds, only a summary (--benchmark-save-data keeps them); choose --table cases"
         )
 
 
-def _left_out(found: Run, table: str) -> list[str]:
-    """What of the run is not in the table, a line each."""
+def _left_out(loaded: Run, table: str) -> list[str]:
+    """Notes on what the table leaves out of the run, a line each."""
     from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
-    said = []
-    if (
-        isinstance(found, PytestBenchmarkRun)
-        and table == "samples"
-        and (bare := sum(not one.sampled for one in found.timed))
-    ):
-        said.append(f"{bare} of {len(found.timed)} benchmarks hold no rounds and are not in this table")
-    if found.others:
-        said.append(f"{found.others} benchmarks in the file are not Torchduet's and are not in this table")
-    return said
+    notes = []
+    if isinstance(loaded, PytestBenchmarkRun) and table == "samples":
+        number, total = sum(not benchmark.has_rounds for benchmark in loaded.benchmarks), len(loaded.benchmarks)
+        if number:
+            hold, are = ("holds", "is") if number == 1 else ("hold", "are")
+            notes.append(f"{number} of {total} benchmarks {hold} no rounds and {are} not in this table")
+    if number := loaded.other_benchmarks:
+        benchmarks = "benchmark" if number == 1 else "benchmarks"
+        are = "is" if number == 1 else "are"
+        notes.append(f"{number} {benchmarks} in the file {are} not Torchduet's and {are} not in this table")
+    return notes

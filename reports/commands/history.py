@@ -1,4 +1,4 @@
-"""``torchduet history``: reads a folder of runs, judges every machine's, prints what changed and writes it."""
+"""``torchduet history``: reads a folder of runs, judges each machine's history, prints what changed and writes it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.03
 EPILOG = (
-    "The folder is searched with all folders in it. What was read is kept in torchduet-history.parquet there (in the "
-    "user's cache where the folder cannot be written to), so that next time only new runs are read; delete it at any "
-    "time. Needs pip install 'torchduet[history]'. Exit code: 0; 2 if the folder cannot be read, holds no run, or the "
-    "page cannot be written."
+    "The folder and all folders in it are searched. What was read is cached in torchduet-history.parquet there (in the "
+    "user's cache if the folder cannot be written to), so only new runs are read next time; the file may be deleted at "
+    "any time. Needs pip install 'torchduet[history]'. Exit code: 0; 2 if the folder cannot be read, holds no run, or "
+    "the page cannot be written."
 )
 
 
@@ -42,15 +42,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="SHARE",
         type=_threshold,
         default=THRESHOLD,
-        help="what a change must exceed to matter, e.g. 5%% or 0.05 (default: 3%%)",
+        help="a change must exceed this to matter, e.g. 5%% or 0.05 (default: 3%%)",
     )
     parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the report; returns the exit code."""
+    """Write the report; returns the exit code."""
     from torchduet.reports.history.extra import ExtraMissing, require
-    from torchduet.reports.text.output import OutputError, keep_apart, write
+    from torchduet.reports.text.output import OutputError, refuse_overwrite, write
 
     try:
         require()
@@ -66,23 +66,23 @@ def run(options: argparse.Namespace) -> int:
         collection = collect(folder)
         if Path(options.output).is_file():
             for path in collection.paths:
-                keep_apart(options.output, folder / path)
+                refuse_overwrite(options.output, folder / path)
     except (FolderError, OutputError) as error:
         return refuse(error)
-    found = histories(collection.runs)
-    chosen = [one for one in found if _is(one.machine, options.machine)]
-    if not chosen:
-        known = "; ".join(f"{one.machine.key} ({one.machine.label})" for one in found)
-        return refuse(f"--machine {options.machine}: no run in {folder} is of such a machine; there are {known}")
+    by_machine = histories(collection.runs)
+    selected = [history for history in by_machine if _matches(history.machine, options.machine)]
+    if not selected:
+        known = "; ".join(f"{history.machine.key} ({history.machine.label})" for history in by_machine)
+        return refuse(f"--machine {options.machine}: no run in {folder} is of this machine; choose one of {known}")
 
     try:
-        with helper(collection.runs.nbytes, "torchduet.reports.history.chart") as second:
+        with helper(collection.runs.nbytes, "torchduet.reports.history.chart") as helper_process:
             from torchduet.reports.history.judge import judge
             from torchduet.reports.history.page import render
             from torchduet.reports.history.text import terminal
 
-            judged = [judge(one, options.threshold, second) for one in chosen]
-            write(render(collection, judged, options.threshold, second), options.output)
+            judged = [judge(history, options.threshold, helper_process) for history in selected]
+            write(render(collection, judged, options.threshold, helper_process), options.output)
     except OutputError as error:
         return refuse(error)
     print(terminal(collection, judged))
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _is(machine: Machine, wanted: str | None) -> bool:
+def _matches(machine: Machine, wanted: str | None) -> bool:
     return not wanted or machine.key == wanted.lower() or wanted.lower() in machine.label.lower()
 
 
@@ -100,5 +100,7 @@ def _threshold(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if value < 0.001:
-        raise argparse.ArgumentTypeError("expected at least 0.1 %: smaller changes cannot be told from rounding")
+        raise argparse.ArgumentTypeError(
+            "expected at least 0.1 %: smaller changes cannot be distinguished from rounding"
+        )
     return value

@@ -1,6 +1,6 @@
-"""``torchduet render``: one run as a page, or in brief as Markdown.
+"""``torchduet render``: writes one run as a page, or a summary of it as Markdown.
 
-Nothing heavy is imported until the file has been read and found good.
+Nothing heavy is imported until the file has been read and checked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchduet.reports.text.output import OutputError, say
+from torchduet.reports.text.output import OutputError, write_stdout
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Declare the command and its options."""
     parser = commands.add_parser(
         "render",
-        help="make one self-contained HTML file of a run",
-        description="Makes one self-contained HTML file of a run: the answers first, the evidence below.",
+        help="write one self-contained HTML page of a run",
+        description="Writes one self-contained HTML page of a run: the answers first, the evidence below.",
         epilog="Exit code 2: the run's file cannot be used, or the report cannot be written.",
         allow_abbrev=False,
     )
@@ -32,22 +32,23 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "-o", "--output", metavar="FILE", help="where to write (default: report.html, unless --markdown is given)"
     )
     parser.add_argument(
-        "--markdown", metavar="FILE", help="write the report in brief as Markdown, at most 60 lines; - for stdout"
+        "--markdown", metavar="FILE", help="write a summary of the report as Markdown, at most 60 lines; - for stdout"
     )
     parser.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    """Write the report; returns the exit code."""
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import keep_apart, write
+    from torchduet.reports.text.output import refuse_overwrite, write
 
     output = options.output or (None if options.markdown else "report.html")
     try:
         for path in filter(None, (output, options.markdown)):
-            keep_apart(path, options.run)
+            refuse_overwrite(path, options.run)
         if output and options.markdown and Path(output).absolute() == Path(options.markdown).absolute():
-            raise OutputError(f"{output}: both -o and --markdown name it; choose another file for one of them")
+            raise OutputError(f"{output}: is given for both -o and --markdown; choose two files")
         run = load_any(options.run)
     except (OutputError, RunFileError) as error:
         return refuse(error)
@@ -55,10 +56,10 @@ def run(options: argparse.Namespace) -> int:
         if output:
             write(_page(run), output)
         if options.markdown == "-":
-            say(_brief(run))
+            write_stdout(_summary(run))
             return 0
         if options.markdown:
-            write(_brief(run), options.markdown)
+            write(_summary(run), options.markdown)
     except OutputError as error:
         return refuse(error)
     for path in filter(None, (output, options.markdown)):
@@ -78,13 +79,13 @@ def _page(run: Run) -> str:
     return run_page.render(run)
 
 
-def _brief(run: Run) -> str:
+def _summary(run: Run) -> str:
     from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 
     if isinstance(run, PytestBenchmarkRun):
         from torchduet.reports.markdown import pytest_benchmark
 
         return pytest_benchmark.markdown(run)
-    from torchduet.reports.markdown import run as brief
+    from torchduet.reports.markdown import run as run_markdown
 
-    return brief.markdown(run)
+    return run_markdown.markdown(run)

@@ -23,7 +23,7 @@ from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import visible
-from torchduet.reports.text.settings import FILTERED, filtered
+from torchduet.reports.text.settings import FILTERS, filter_values
 
 STEPS = 10_000  # parts of the base's time per call in which samples are given
 MAX_BLOCKS = 200_000  # numbers of all cases together, up to which single blocks are drawn as well
@@ -65,7 +65,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     cases = [
         [
             visible(case, spaces=False),
-            [texts[setting] for setting in filtered(record["case"]).values()],
+            [texts[setting] for setting in filter_values(record["case"]).values()],
             *_side(record, before[case], scales[case], texts, give),
         ]
         for case, (record, _) in zip(numbers, measured, strict=True)
@@ -88,7 +88,7 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     return {
         "base": visible(base),
         "texts": list(map(visible, texts)),
-        "filters": FILTERED,
+        "filters": FILTERS,
         "cases": cases,
         "runs": runs,
         "lines": lines,

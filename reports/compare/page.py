@@ -20,7 +20,7 @@ from torchduet.reports.compare.text import expectation, guard, headline, speedup
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import FILTERED, filtered
+from torchduet.reports.text.settings import FILTERS, filter_values
 
 MAX_TABLE_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
 FIRST_ROWS = 100
@@ -46,7 +46,7 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     window = FIRST_ROWS if rows > MAX_TABLE_ROWS else 0
     templates = environment()
     templates.globals.update(
-        symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width, filtered=filtered
+        symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width, filter_values=filter_values
     )
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
@@ -137,8 +137,8 @@ def _chart(one: Comparison, threshold: float, prefix: str, helper: Helper) -> Ca
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
     """What the tables can be filtered by; empty without a case in any."""
     judged = [change for one in comparisons for change in one.changes if change.time]
-    cases = [filtered(change.case) for change in judged]
-    found = {name: [value for value in dict.fromkeys(case[name] for case in cases) if value] for name in FILTERED}
+    cases = [filter_values(change.case) for change in judged]
+    found = {name: [value for value in dict.fromkeys(case[name] for case in cases) if value] for name in FILTERS}
     verdicts = {change.verdict for change in judged}
     found["verdict"] = [verdict for verdict in VERDICTS if verdict in verdicts]
     return found if judged else {}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from torchduet.reports.read.pytest_benchmark_cautions import plain_cautions
+from torchduet.reports.read.pytest_benchmark_cautions import pytest_benchmark_cautions
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import SET
+from torchduet.reports.text.settings import SETTABLE
 
 MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
 
@@ -26,7 +26,7 @@ KINDS = {
     **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig"), SETTING),
     **dict.fromkeys(("data", "cache", "timer", "disable_gc", "warmup"), SETTING),
     "architecture": MACHINE,
-    **dict.fromkeys(("tier", "budget_seconds", *SET, "suite"), SELECTION),
+    **dict.fromkeys(("tier", "budget_seconds", *SETTABLE, "suite"), SELECTION),
 }
 GPU_FACTS = {
     "driver": "gpu_driver",
@@ -64,7 +64,7 @@ def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
     def named(kind: str) -> str:
         return ", ".join(one.name for one in found if one.kind == kind)
 
-    said = plain_cautions(base, new)
+    said = pytest_benchmark_cautions(base, new)
     if machines := named(MACHINE):
         said.append(
             f"These are different machines ({machines}): the verdicts compare the machines, not the code. "

@@ -9,7 +9,7 @@ from torchduet.reports.compare import quietness
 from torchduet.reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
-from torchduet.reports.read.pytest_benchmark_cautions import PLAIN_GUARD
+from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import plain, short
 
@@ -60,7 +60,7 @@ def expectation(one: Comparison) -> str:
 def guard(one: Comparison) -> str:
     """What guards the absolute times."""
     if one.plain:
-        return PLAIN_GUARD
+        return PYTEST_BENCHMARK_GUARD
     if one.guarded:
         return "How far the machine itself moved is taken from the pilots beside each family; no verdict rests on less."
     return (

@@ -1,1 +1,1 @@
-"""What the tables mean: answers, advice, claims, trust, noise."""
+"""Conclusions from the tables: answers, advice, claims, trust, noise."""

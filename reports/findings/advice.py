@@ -1,6 +1,6 @@
-"""The answers: for each knob that was turned, whether it is worth it, by how much and how surely.
+"""The answers: for each knob that was turned, whether it is worth it, by how much and how certainly.
 
-What they are put into words with is left to ``sentences``, how they look to the page.
+Their sentences are written by ``advice_words``, their layout by the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torchduet.bench.record.knobs import workers
 from torchduet.bench.record.schema import VERDICTS
 from torchduet.reports.findings import advice_words
 from torchduet.reports.findings.loaders import Choice, sentence
-from torchduet.reports.findings.remedy import to_be_clear
+from torchduet.reports.findings.remedy import to_settle
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text.settings import KNOBS, TOGETHER
 
@@ -30,7 +30,7 @@ STANDINGS = {
     "unclear": "Not known yet",
 }
 NAMED_CHOICES = 6
-# knob → what all of its settings are called, and what they are held against
+# knob → the title of all of its settings, and their baseline in words
 COLLECTED = {
     **{knob.name: knob.collected for knob in ENTRIES if knob.collected},
     TOGETHER: ("Several knobs at once", "the reference"),
@@ -42,12 +42,12 @@ class Answer:
     """What the run says about one setting of one knob.
 
     Attributes:
-        key: its place in the page, made of letters and digits only.
+        key: its id in the page.
         standing: a key of ``STANDINGS``.
         ratio: the median of the ratios, above 1 means faster.
         tally: verdict → number of comparisons, in the order of ``VERDICTS``.
-        under: what the ratio is over, in words.
-        sentences: effect first, then certainty, pay-off, accuracy and what would make it clear.
+        ratio_caption: what the ratio compares, in words.
+        sentences: the effect first, then certainty, pay-off, accuracy, and what would settle the unclear cases.
         rows: the comparisons behind it.
     """
 
@@ -59,7 +59,7 @@ class Answer:
     standing: str
     ratio: float
     tally: dict[str, int]
-    under: str
+    ratio_caption: str
     sentences: tuple[str, ...]
     rows: pd.DataFrame
 
@@ -72,39 +72,44 @@ class Answer:
 def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: float | None = None) -> list[Answer]:
     """An answer per knob, setting and baseline: the single knobs first, then several together.
 
-    Implementations and combinations differ from workload to workload; where there are several, one
-    answer collects them. So it is with DataLoader workers, of which ``choices`` are the best numbers.
-    ``budget`` is how many seconds the run was given.
+    Implementations and combinations differ from workload to workload; if there are several, one answer collects them.
+    Another collects the numbers of DataLoader workers.
+
+    Args:
+        comparisons: ``frames.COMPARISON_COLUMNS``.
+        choices: the best numbers of workers.
+        budget: the run's budget in seconds, if its file records one.
     """
     order = [*KNOBS, TOGETHER]
-    found: list[Answer] = []
+    given: list[Answer] = []
     knobs = sorted(comparisons["knob"].unique(), key=lambda knob: order.index(knob) if knob in order else len(KNOBS))
     for knob in knobs:
         rows = comparisons[comparisons["knob"] == knob]
         settings = list(rows.groupby(["value", "baseline"], sort=False))
         if knob == "workers" and choices:
-            found.append(_workers(f"answer-{len(found) + 1}", rows, choices, budget))
+            given.append(_workers(f"answer-{len(given) + 1}", rows, choices, budget))
             continue
         if knob in COLLECTED and len(settings) > 1:
-            found.append(_collection(f"answer-{len(found) + 1}", knob, rows, budget))
+            given.append(_collection(f"answer-{len(given) + 1}", knob, rows, budget))
             continue
-        for (value, baseline), its_rows in settings:
-            found.append(_answer(f"answer-{len(found) + 1}", knob, str(value), str(baseline), its_rows, budget))
-    return found
+        for (value, baseline), setting_rows in settings:
+            key = f"answer-{len(given) + 1}"
+            given.append(_answer(key, knob, str(value), str(baseline), setting_rows, budget))
+    return given
 
 
 def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     title, baseline = COLLECTED[knob]
     tally = _tally(rows)
-    said = [
+    sentences = [
         advice_words.overall(rows, tally, baseline),
         advice_words.certainty(rows, tally),
         advice_words.alternatives(rows, "faster"),
         advice_words.alternatives(rows, "slower"),
         advice_words.pay_off(rows) if tally["faster"] else "",
-        to_be_clear(rows, budget),
+        to_settle(rows, budget),
     ]
-    spelled = [f"{one.value} instead of {one.baseline}" if knob != TOGETHER else one.value for one in each(rows)]
+    labels = [row.value if knob == TOGETHER else f"{row.value} instead of {row.baseline}" for row in each(rows)]
     ratio = float(rows["ratio"].median())
     return Answer(
         key=key,
@@ -115,9 +120,9 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
         standing=_standing(tally, rows),
         ratio=ratio,
         tally=tally,
-        under=_under(baseline, len(rows)),
-        sentences=tuple(sentence for sentence in said if sentence),
-        rows=_spelled(rows, spelled),
+        ratio_caption=_ratio_caption(baseline, len(rows)),
+        sentences=tuple(filter(None, sentences)),
+        rows=_labelled(rows, labels),
     )
 
 
@@ -125,18 +130,18 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
     """Which number of workers to use for what: the answer is a number, not a yes or a no."""
     title, baseline = COLLECTED["workers"]
     tally = _tally(rows)
-    gains = [choice.use.over_least.ratio for choice in choices if choice.use.over_least]
-    said = [sentence(choice) for choice in choices[:NAMED_CHOICES]]
-    if len(choices) > NAMED_CHOICES:
-        said.append(f"{len(choices) - NAMED_CHOICES} more are in the table of numbers of workers below.")
-    more = [choice for choice in choices if choice.use is not choice.least]
+    gains = [choice.recommended.over_fewest.ratio for choice in choices if choice.recommended.over_fewest]
+    sentences = [sentence(choice) for choice in choices[:NAMED_CHOICES]]
+    if left := max(0, len(choices) - NAMED_CHOICES):
+        sentences.append(f"{left} more {'is' if left == 1 else 'are'} in the table of numbers of workers below.")
+    more = [choice for choice in choices if choice.recommended is not choice.fewest]
     if not more:
         standing = "no" if tally["slower"] else _standing(tally, rows)
     elif any(not choice.sure for choice in more) or len(more) < len(choices):
         standing = "depends" if any(choice.sure for choice in more) else "unclear"
     else:
         standing = "yes"
-    spelled = [workers(one.value) for one in each(rows)]
+    labels = [workers(row.value) for row in each(rows)]
     return Answer(
         key=key,
         knob="workers",
@@ -146,20 +151,20 @@ def _workers(key: str, rows: pd.DataFrame, choices: Sequence[Choice], budget: fl
         standing=standing,
         ratio=median(gains) if gains else 1.0,
         tally=tally,
-        under=f"with the number to use, as fast as with {baseline}"
+        ratio_caption=f"with the recommended number, as fast as with {baseline}"
         + (f", median of {len(choices)} settings" if len(choices) > 1 else ""),
-        sentences=(*said, advice_words.certainty(rows, tally), *filter(None, [to_be_clear(rows, budget)])),
-        rows=_spelled(rows, spelled),
+        sentences=(*sentences, advice_words.certainty(rows, tally), *filter(None, [to_settle(rows, budget)])),
+        rows=_labelled(rows, labels),
     )
 
 
-def _spelled(rows: pd.DataFrame, spelled: Sequence[str]) -> pd.DataFrame:
-    """The rows with their own setting of the knob said beside the others."""
-    setting = [" · ".join(filter(None, pair)) for pair in zip(spelled, rows["setting"], strict=True)]
+def _labelled(rows: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """The rows with their own setting of the knob before their other settings."""
+    setting = [" · ".join(filter(None, pair)) for pair in zip(labels, rows["setting"], strict=True)]
     return rows.assign(setting=setting, name=rows["workload"] + " " + pd.Series(setting, index=rows.index))
 
 
-def _under(baseline: str, number: int) -> str:
+def _ratio_caption(baseline: str, number: int) -> str:
     return f"as fast as {baseline}" + (f", median of {number} cases" if number > 1 else "")
 
 
@@ -170,12 +175,14 @@ def _tally(rows: pd.DataFrame) -> dict[str, int]:
 def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     tally = _tally(rows)
     title = advice_words.title_of(knob, value, baseline)
-    said = [advice_words.effect(title, rows), advice_words.certainty(rows, tally)]
-    said += [advice_words.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]]
-    said += [
+    sentences = [advice_words.effect(title, rows), advice_words.certainty(rows, tally)]
+    sentences += [
+        advice_words.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]
+    ]
+    sentences += [
         advice_words.pay_off(rows),
         advice_words.accuracy(rows) if knob == "precision" else "",
-        to_be_clear(rows, budget),
+        to_settle(rows, budget),
     ]
     return Answer(
         key=key,
@@ -186,8 +193,8 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, 
         standing=_standing(tally, rows),
         ratio=float(rows["ratio"].median()),
         tally=tally,
-        under=_under(baseline, len(rows)),
-        sentences=tuple(sentence for sentence in said if sentence),
+        ratio_caption=_ratio_caption(baseline, len(rows)),
+        sentences=tuple(filter(None, sentences)),
         rows=rows,
     )
 

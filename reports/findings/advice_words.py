@@ -1,7 +1,7 @@
-"""The sentences an answer is made of, from the comparisons behind it.
+"""The sentences of an answer, from its comparisons.
 
-Text only: code names stand between backticks, and how that looks is left to the page. Each function
-takes the comparisons of one setting (``frames.COMPARISON_COLUMNS``); an empty sentence has nothing to say.
+The text has code names between backticks; the page formats them. Each function takes the comparisons of one setting
+(``frames.COMPARISON_COLUMNS``) and returns an empty string if its sentence does not apply.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER
 
 LONG_SECONDS = 3600.0
-NAMED = 3  # how many workloads a sentence names before it says "and N more"
+MAX_NAMED = 3  # workloads that a sentence names before "and N more"
 
 
 def title_of(knob: str, value: str, baseline: str) -> str:
@@ -43,6 +43,7 @@ def _longer(value: float) -> str:
 
 
 def effect(title: str, rows: pd.DataFrame) -> str:
+    """How many times as fast the setting makes the cases: in the median, at best and at worst."""
     title = title[0].lower() + title[1:] if title.startswith("The ") else title
     ordered = list(each(rows.sort_values("ratio")))
     worst, best = ordered[0], ordered[-1]
@@ -61,6 +62,7 @@ def _case(row: Any) -> str:
 
 
 def certainty(rows: pd.DataFrame, tally: dict[str, int]) -> str:
+    """How many comparisons have a verdict, and why the others are unclear."""
     threshold = units.percent(float(rows["threshold"].max()))
     confidence = units.percent(float(rows["confidence"].min()))
     number = len(rows)
@@ -81,72 +83,78 @@ def certainty(rows: pd.DataFrame, tally: dict[str, int]) -> str:
         side = "+" if tally["faster"] else "−"
         return f"Sure of all {number}: each {confidence} interval lies beyond {side}{threshold}."
     sure = f"all {number}" if clear == number else f"{clear} of {number}"
-    said = f"Sure of {sure}, at {confidence} each: {counted} (beyond or within ±{threshold})."
-    if (left_open := unclear[settled(unclear)]).empty:
-        return said
-    return f"{said} Of the unclear {_left_open(len(left_open))}."
+    sentence = f"Sure of {sure}, at {confidence} each: {counted} (beyond or within ±{threshold})."
+    if (withheld := unclear[settled(unclear)]).empty:
+        return sentence
+    number = len(withheld)
+    return f"{sentence} {_withheld(f'{number} of the unclear cases', number)}."
 
 
 def _why_unclear(rows: pd.DataFrame, confidence: str, threshold: str) -> str:
-    """What keeps unclear comparisons open: their intervals, too few placements for one, or the run itself."""
+    """Why comparisons are unclear: wide intervals, too few placements, or a verdict that the run withheld."""
     without = rows["low"].isna() | (rows["placements"] < MIN_PLACEMENTS)
     narrow = settled(rows)
     crossing, number = int((~without & ~narrow).sum()), len(rows)
-    said = []
+    reasons = []
     if crossing == number:
-        each_one = f"each of the {number} intervals ({confidence})" if number > 1 else f"the {confidence} interval"
-        said.append(f"{each_one} crosses ±{threshold}")
+        subject = f"each of the {number} intervals ({confidence})" if number > 1 else f"the {confidence} interval"
+        reasons.append(f"{subject} crosses ±{threshold}")
     elif crossing:
-        said.append(
+        reasons.append(
             f"{crossing} of {number} intervals ({confidence}) cross{'es' if crossing == 1 else ''} ±{threshold}"
         )
     if few := int(without.sum()):
         has = "there are" if number == 1 else f"{few} of {number} {'has' if few == 1 else 'have'}"
-        said.append(f"{has} fewer than the {MIN_PLACEMENTS} placements that an interval takes")
+        reasons.append(f"{has} fewer than the {MIN_PLACEMENTS} placements that an interval needs")
     if narrow.any():
-        said.append(_left_open(int(narrow.sum()), alone=number == 1))
-    return "; ".join(said)
+        withheld = int(narrow.sum())
+        reasons.append(_withheld("it" if number == 1 else str(withheld), withheld))
+    return "; ".join(reasons)
 
 
-def _left_open(number: int, *, alone: bool = False) -> str:
-    """That the run gave no verdict on what its intervals would settle, and why."""
-    one = number == 1
-    subject, are = "it" if alone else str(number), "is" if one else "are"
-    would = "its interval would settle it" if one else "their intervals would settle them"
-    whose = "its" if one else "their"
-    return f"{subject} {are} left open although {would}: blocks had to wait for a core, as {whose} notes say"
+def _withheld(subject: str, number: int) -> str:
+    """That the run withheld a verdict which the interval would give, and why."""
+    if number == 1:
+        words, notes = "stays unclear although its interval would settle it", "its notes"
+    else:
+        words, notes = "stay unclear although their intervals would settle them", "their notes"
+    return f"{subject} {words}: blocks had to wait for a core (see {notes})"
 
 
 def where(rows: pd.DataFrame, verdict: str) -> str:
-    """Which workloads a verdict holds for, the strongest first."""
+    """Which workloads have a verdict, the largest effect first."""
     spans = rows[rows["verdict"] == verdict].groupby("workload", sort=False)["ratio"].agg(["min", "max"])
     spans = spans.sort_values("max", ascending=False) if verdict == "faster" else spans.sort_values("min")
     named = [
         f"{code(str(workload))} {_span(float(span['min']), float(span['max']))}"
-        for workload, span in spans.head(NAMED).iterrows()
+        for workload, span in spans.head(MAX_NAMED).iterrows()
     ]
-    more = len(spans) - NAMED
+    more = len(spans) - MAX_NAMED
     return f"{verdict.capitalize()}: {', '.join(named)}{f' and {more} more' if more > 0 else ''}."
 
 
 def overall(rows: pd.DataFrame, tally: dict[str, int], baseline: str) -> str:
-    """How many of several alternatives beat what they are alternatives to."""
-    if not tally["faster"]:
-        return f"On this machine none of {len(rows)} alternatives is shown to be faster than {baseline}."
-    are = "is" if tally["faster"] == 1 else "are"
-    return f"On this machine {tally['faster']} of {len(rows)} alternatives {are} faster than {baseline}."
+    """How many of several alternatives are faster than their baseline."""
+    number, faster = len(rows), tally["faster"]
+    if not faster:
+        subject = "the alternative is not" if number == 1 else f"none of {number} alternatives is"
+        return f"On this machine {subject} shown to be faster than {baseline}."
+    subject = (
+        "the alternative is" if number == 1 else f"{faster} of {number} alternatives {'is' if faster == 1 else 'are'}"
+    )
+    return f"On this machine {subject} faster than {baseline}."
 
 
 def alternatives(rows: pd.DataFrame, verdict: str) -> str:
-    """Which alternatives a verdict holds for, the strongest first, each with its case."""
-    chosen = rows[rows["verdict"] == verdict].sort_values("ratio", ascending=verdict != "faster")
-    if chosen.empty:
+    """Which alternatives have a verdict, the largest effect first, each with its case."""
+    selected = rows[rows["verdict"] == verdict].sort_values("ratio", ascending=verdict != "faster")
+    if selected.empty:
         return ""
     named = [
         f"{title_of(row.knob, row.value, row.baseline).removesuffix(' together')} {_speed(row)} in {_case(row)}"
-        for row in each(chosen.head(NAMED))
+        for row in each(selected.head(MAX_NAMED))
     ]
-    more = len(chosen) - NAMED
+    more = len(selected) - MAX_NAMED
     word = verdict if more <= 0 else {"faster": "fastest", "slower": "slowest"}[verdict]
     return f"{word.capitalize()}: {'; '.join(named)}{f'; and {more} more' if more > 0 else ''}."
 
@@ -157,7 +165,7 @@ def _span(low: float, high: float) -> str:
 
 
 def pay_off(rows: pd.DataFrame) -> str:
-    """When compilation has paid for itself; nothing for knobs that compile nothing."""
+    """After how many calls a compilation pays off; empty for knobs that compile nothing."""
     if not rows["compiled"].any():
         return ""
     paying = rows[rows["pays_after"].notna()].sort_values("pays_seconds")
@@ -165,7 +173,7 @@ def pay_off(rows: pd.DataFrame) -> str:
     if not gaining:
         return "Nothing is gained, so the compilation never pays off."
     if paying.empty:
-        return "When the compilation pays off cannot be said: its baseline has no record in this file."
+        return "When the compilation pays off is unknown: its baseline has no record in this file."
     first = next(each(paying))
     if len(paying) == 1:
         interval = ""
@@ -185,7 +193,7 @@ def pay_off(rows: pd.DataFrame) -> str:
         f"{units.count(last.pays_after)} of {_case(last)} ({_after(last.pays_seconds)})."
     )
     if late:
-        text += f" In {late} of {len(paying)} that takes more than an hour of nothing but this call."
+        text += f" In {late} of {len(paying)} that takes more than an hour of this call alone."
     return text
 
 
@@ -203,10 +211,11 @@ def _durations(values: pd.Series[float]) -> str:
 
 
 def accuracy(rows: pd.DataFrame) -> str:
+    """The largest relative error of the results."""
     worst = _number(rows["relative_error"].max())
     return f"Results differ from float64 by at most {worst:.2g} (relative)." if worst is not None else ""
 
 
 def _number(value: Any) -> float | None:
-    """A cell's number; None for an empty one."""
+    """A cell's number; None for an empty cell."""
     return None if value is None or pd.isna(value) else float(value)

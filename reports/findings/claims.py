@@ -1,6 +1,6 @@
 """Judges what tutorials claim by what a run measured, each comparison estimated from its alternated blocks.
 
-How a judgement is put into words is left to ``claim_words``.
+``claim_words`` puts a judgement into words.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
-from torchduet.reports.tables.pairs import Held, held, of_meters, of_peaks
+from torchduet.reports.tables.pairs import PairRatio, pair_ratio, ratio_of_meters, ratio_of_peaks
 from torchduet.suites.claim import MEMORY, TIME, Claim, Comparison, Variant
 from torchduet.suites.claims import CLAIMS
 from torchduet.suites.cpus import within_quota
 
-ASKING = "`-m claims`"  # how to ask for the cases that decide claims
+ASKING = "`-m claims`"  # selects the cases that decide claims
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,28 @@ class Finding:
     """One comparison that decides a claim, as it was measured.
 
     Attributes:
-        case: its id; ``anchor`` is its place in the page.
-        against: the baseline's settings, within the same family.
+        case: the id of the case; ``anchor`` is its id in the page.
+        against: the baseline's settings; it is of the same family.
+        pair: the ratio of the two.
         outcome: whether it agrees with the claim: "holds", "fails" or "unclear".
-        naive: what one call of each, unsynchronised and first call included, would have shown; None
-            where the file does not say, or where the claim is not about time.
+        naive: the ratio that one call of each, unsynchronised and first call included, would have shown; None if the
+            file does not say, or if the claim is not about time.
     """
 
     case: str
     against: str
     anchor: str
-    held: Held
+    pair: PairRatio
     outcome: str
     naive: float | None
 
     @property
     def opposite(self) -> bool:
-        """Whether the naive ratio would have led to another verdict than the one that is settled here."""
-        if self.naive is None or self.held.verdict == "unclear":
+        """Whether the naive ratio would have led to another verdict than the measured one."""
+        if self.naive is None or self.pair.verdict == "unclear":
             return False
-        says = "faster" if self.naive > 1 + THRESHOLD else "slower" if self.naive < 1 / (1 + THRESHOLD) else "same"
-        return says != self.held.verdict
+        verdict = "faster" if self.naive > 1 + THRESHOLD else "slower" if self.naive < 1 / (1 + THRESHOLD) else "same"
+        return verdict != self.pair.verdict
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Judgement:
 
     Attributes:
         verdict: "holds", "fails", "unclear" or "unmeasured".
-        missing: what it would take to measure what was not measured; empty if all was.
+        missing: why comparisons were not measured: what they need, or the reason in the file; empty if all were.
         unmeasured: how many of the claim's comparisons found no pair of cases.
     """
 
@@ -82,13 +83,13 @@ def _judgement(claim: Claim, run: Run, variants: Sequence[Variant], cores: int) 
     findings: dict[tuple[str, str], Finding] = {}
     unmeasured: list[Comparison] = []
     for comparison in claim.comparisons:
-        found = _findings(claim, comparison, run, variants, cores)
-        findings.update({(one.case, one.against): one for one in found})
-        if not found:
+        measured = _findings(claim, comparison, run, variants, cores)
+        findings.update({(finding.case, finding.against): finding for finding in measured})
+        if not measured:
             unmeasured.append(comparison)
     return Judgement(
         claim=claim,
-        verdict=_verdict([one.outcome for one in findings.values()], claim.any_of),
+        verdict=_verdict([finding.outcome for finding in findings.values()], claim.any_of),
         findings=tuple(findings.values()),
         missing=_missing(unmeasured, run, cores),
         unmeasured=len(unmeasured),
@@ -96,7 +97,7 @@ def _judgement(claim: Claim, run: Run, variants: Sequence[Variant], cores: int) 
 
 
 def _verdict(outcomes: Sequence[str], any_of: bool) -> str:
-    """One comparison that contradicts is enough for "fails"; where one that agrees is enough, for "holds"."""
+    """The verdict: one contradiction is enough for "fails"; with ``any_of``, one agreement is enough for "holds"."""
     if not outcomes:
         return "unmeasured"
     decisive, other = ("holds", "fails") if any_of else ("fails", "holds")
@@ -112,44 +113,44 @@ def _findings(claim: Claim, comparison: Comparison, run: Run, variants: Sequence
         if side:
             family = families.setdefault(record["case"]["family"], {"case": [], "baseline": []})
             family[side].append((index, record, variant))
-    found = []
+    findings = []
     for family in families.values():
         for index, record, variant in family["case"]:
-            for _, other, its_variant in family["baseline"]:
-                one = _held(claim, other, record) if comparison.pairs(variant, its_variant) else None
-                if one:
-                    found.append(_finding(claim, index, record, other, one))
-    return found
+            for _, baseline, baseline_variant in family["baseline"]:
+                pair = _pair(claim, baseline, record) if comparison.pairs(variant, baseline_variant) else None
+                if pair:
+                    findings.append(_finding(claim, index, record, baseline, pair))
+    return findings
 
 
-def _finding(claim: Claim, index: int, record: Record, other: Record, one: Held) -> Finding:
+def _finding(claim: Claim, index: int, record: Record, baseline: Record, pair: PairRatio) -> Finding:
     return Finding(
         case=record["case"]["id"],
-        against=other["case"]["id"].removeprefix(record["case"]["family"]).strip(),
+        against=baseline["case"]["id"].removeprefix(record["case"]["family"]).strip(),
         anchor=anchor(index),
-        held=one,
-        outcome=outcome(claim, one),
-        naive=_one_call(other, record) if claim.measure == TIME else None,
+        pair=pair,
+        outcome=outcome(claim, pair),
+        naive=_one_call(baseline, record) if claim.measure == TIME else None,
     )
 
 
 def _one_call(baseline: Record, case: Record) -> float | None:
-    """The ratio of the very first calls until they returned; None for files that do not have them."""
+    """The ratio of the first calls' times until they returned; None for files without these times."""
     first, second = (record["first_call"].get("returned", 0.0) for record in (baseline, case))
     return first / second if first > 0 and second > 0 else None
 
 
-def _held(claim: Claim, baseline: Record, case: Record) -> Held | None:
+def _pair(claim: Claim, baseline: Record, case: Record) -> PairRatio | None:
     if claim.measure == TIME:
-        return held(baseline, case)
-    return of_peaks(baseline, case) if claim.measure == MEMORY else of_meters(baseline, case, claim.measure)
+        return pair_ratio(baseline, case)
+    return ratio_of_peaks(baseline, case) if claim.measure == MEMORY else ratio_of_meters(baseline, case, claim.measure)
 
 
-def outcome(claim: Claim, one: Held) -> str:
-    """Whether a ratio agrees with the claim: its whole interval must lie on one side of what the claim asks."""
-    if one.left_open:
+def outcome(claim: Claim, pair: PairRatio) -> str:
+    """Whether a ratio agrees with the claim: its whole interval must lie on one side of the claim's threshold."""
+    if pair.withheld:
         return "unclear"
-    low, high = (one.ratio, one.ratio) if claim.measure == MEMORY else (one.low, one.high)
+    low, high = (pair.ratio, pair.ratio) if claim.measure == MEMORY else (pair.low, pair.high)
     if low is None or high is None:
         return "unclear"
     least = max(claim.threshold, 1 + THRESHOLD)
@@ -163,7 +164,7 @@ def outcome(claim: Claim, one: Held) -> str:
 
 
 def variant_of(case: CaseRecord) -> Variant:
-    """A recorded case as claims know it."""
+    """A recorded case in the form that claims are declared in."""
     return Variant(
         suite=case["suite"],
         workload=case["workload"],
@@ -176,20 +177,20 @@ def variant_of(case: CaseRecord) -> Variant:
 
 
 def _missing(unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[str, ...]:
-    """What it would take: a GPU, what was skipped or failed for a reason, a larger tier, or asking for it."""
-    needed: dict[str, None] = {}
+    """Why comparisons were not measured: they need a GPU, an option or a larger tier, or were skipped or failed."""
+    reasons: dict[str, None] = {}
     here = {device_kind(record["case"]["device"]) for record in run.records}
     for comparison in unmeasured:
         tier = "full" if any(isinstance(value, int) for value in comparison.size.values()) else "default"
-        given = [
-            one["reason"]
-            for one in (*run.about["failed"], *run.about["skipped"])
-            if comparison.side(variant_of(one["case"]), cores)
+        recorded = [
+            entry["reason"]
+            for entry in (*run.about["failed"], *run.about["skipped"])
+            if comparison.side(variant_of(entry["case"]), cores)
         ]
         if lacking := [kind for kind in comparison.accelerators() if kind not in here]:
-            needed[f"a {lacking[0].upper()} GPU"] = None
+            reasons[f"needs a {lacking[0].upper()} GPU"] = None
             if tier == "full":
-                needed[f"{ASKING} or `--tier full`"] = None
+                reasons[f"needs {ASKING} or `--tier full`"] = None
         else:
-            needed[given[0] if given else f"{ASKING} or `--tier {tier}`"] = None
-    return tuple(needed)
+            reasons[recorded[0] if recorded else f"needs {ASKING} or `--tier {tier}`"] = None
+    return tuple(reasons)

@@ -1,4 +1,4 @@
-"""Is B faster than A: what a run of two sides found, for the page."""
+"""Answers for the page whether B is faster than A, from a run of two sides."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def section(run: Run) -> dict[str, Any] | None:
     duet = run.about.get("against")
     if duet is None:
         return None
-    places = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
+    anchors = {record["case"]["id"]: anchor(index) for index, record in enumerate(run.records)}
     rows = ordered(run.records)
     return {
         "headline": headline(duet, run.records),
         "stages": stages(duet, run.records),
         "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
-        "rows": [(places[record["case"]["id"]], record, record["against"]) for record in rows],
+        "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
         "chart": chart(rows, duet["threshold"]) if rows else None,
         "standing": standing(rows),
         "tally": {
@@ -38,7 +38,7 @@ def section(run: Run) -> dict[str, Any] | None:
 
 
 def chart(records: Sequence[Record], threshold: float) -> Chart:
-    """B's speed-up over A, a row per case; the first where they are too many."""
+    """B's speed-up over A, a row per case; only the first rows if there are too many."""
     drawn = sorted(records[:MAX_ROWS], key=lambda record: record["case"]["suite"])
     bars = [
         Bar(
@@ -57,22 +57,22 @@ def chart(records: Sequence[Record], threshold: float) -> Chart:
         svg=Markup(forest(bars, threshold, "duet")),
         narrow=Markup(forest(bars, threshold, "duet-n", narrow=True)),
         title="B’s speed-up over A",
-        alternative=f"Forest plot of {len(bars)} speed-ups of B over A, from {units.ratio(ratios[0])} to "
-        f"{units.ratio(ratios[-1])}.",
-        note=f"{rest} more, the least telling, are in the table below." if rest else "",
+        alternative=f"Forest plot of {len(bars)} speed-up{'' if len(bars) == 1 else 's'} of B over A, "
+        f"from {units.ratio(ratios[0])} to {units.ratio(ratios[-1])}.",
+        note=f"{rest} more, the least conclusive, {'is' if rest == 1 else 'are'} in the table below." if rest else "",
     )
 
 
 def standing(records: Sequence[Record]) -> tuple[str, str]:
     """The tone and the words of the answer."""
-    found = {record["against"]["verdict"] for record in records}
-    if {"slower", "faster"} <= found:
+    verdicts = {record["against"]["verdict"] for record in records}
+    if {"slower", "faster"} <= verdicts:
         return "depends", "It depends"
-    if "slower" in found:
+    if "slower" in verdicts:
         return "no", "B is slower"
-    if "faster" in found:
+    if "faster" in verdicts:
         return "yes", "B is faster"
-    return ("same", "No difference") if found == {"same"} else ("unclear", "No difference found")
+    return ("same", "No difference") if verdicts == {"same"} else ("unclear", "No difference found")
 
 
 def facts(side: SideRecord) -> str:

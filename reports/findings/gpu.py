@@ -1,4 +1,4 @@
-"""What a run says of its GPUs: what they are, how they fared, and of each case what is only known on a GPU."""
+"""The GPUs of a run: their facts, their state over the run, and the figures of each case that only a GPU has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torchduet.reports.charts.model import Chart
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import SET, setting, settings, spoken
+from torchduet.reports.text.settings import SETTABLE, setting, setting_words, settings
 
 FACTS = {  # fact → its words and unit
     "name": ("model", ""),
@@ -33,8 +33,8 @@ FACTS = {  # fact → its words and unit
     "pcie_width_now": ("PCIe lanes in use", ""),
 }
 PANELS = (("power_w", "Power", "W", "power_limit_w"), ("sm_mhz", "SM clock", "MHz", "most_sm_mhz"))
-SET_CLOCKS = 0x02  # NVML's clocks event reason "applications clocks setting": no fault
-FEW_GAPS = 1.1  # the time is at most so many times the device's work: no gaps to speak of
+SET_CLOCKS = 0x02  # NVML's clocks event reason "applications clocks setting", which is no fault
+FEW_GAPS = 1.1  # gaps are negligible if the time is at most this many times the device's work
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Row:
-    """A case on a GPU, with what is known of it; empty cells are not known."""
+    """A case on a GPU, in words; an empty text is unknown."""
 
     anchor: str
     name: str
@@ -74,18 +74,18 @@ class Section:
     crossings: tuple[str, ...]
     energy: bool
     headroom: bool
-    no_energy: str  # why there is none, where it was asked for
+    no_energy: str  # why there is none although it was requested
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The section's title."""
         if not self.gpus and not any(row.limit for row in self.rows):
             return "Energy"
         return ("GPU" if len(self.gpus) < 2 else "GPUs") + (" and energy" if self.energy else "")
 
 
 def section(run: Run) -> Section | None:
-    """What there is to say; None for a run without a GPU and without energies."""
+    """The section; None for a run without a GPU and without energies."""
     records = [
         (anchor(index), record)
         for index, record in enumerate(run.records)
@@ -94,15 +94,15 @@ def section(run: Run) -> Section | None:
     gpus = run.about.get("gpus", [])
     if not gpus and not records and not any("energy" in record for record in run.records):
         return None
-    whys = [why for record in run.records if (why := record.get("energy", {}).get("why"))]
+    reasons = [why for record in run.records if (why := record.get("energy", {}).get("why"))]
     return Section(
-        tuple(_gpu(gpu, f"gpu-{place}") for place, gpu in enumerate(gpus)),
+        tuple(_gpu(gpu, f"gpu-{index}") for index, gpu in enumerate(gpus)),
         max((record["context_bytes"] for _, record in records if "context_bytes" in record), default=None),
-        tuple(_row(place, record) for place, record in records),
+        tuple(_row(case_anchor, record) for case_anchor, record in records),
         tuple(crossings(run)),
         energy=any("joules" in record.get("energy", {}) for _, record in records),
         headroom=any("headroom" in record for _, record in records),
-        no_energy=max(set(whys), key=whys.count) if whys else "",
+        no_energy=max(set(reasons), key=reasons.count) if reasons else "",
     )
 
 
@@ -114,10 +114,10 @@ def _gpu(gpu: GpuRecord, prefix: str) -> Gpu:
         for name, seconds in gpu["update_seconds"].items()
     )
     chart = None
-    held = [_held_back(bits) for bits in gpu["samples"].get("reasons", [None] * len(gpu["at"]))]
+    throttling = [_throttling(bits) for bits in gpu["samples"].get("reasons", [None] * len(gpu["at"]))]
     if len(gpu["at"]) >= 2:
-        chart = _chart(gpu, [bool(one) for one in held], prefix)
-    return Gpu(f"{gpu['device']} {facts.get('name', '')}".strip(), shown, tuple(_notes(gpu, held)), chart)
+        chart = _chart(gpu, [bool(reasons) for reasons in throttling], prefix)
+    return Gpu(f"{gpu['device']} {facts.get('name', '')}".strip(), shown, tuple(_notes(gpu, throttling)), chart)
 
 
 def _fact(value: float | int | str, unit: str) -> str:
@@ -126,27 +126,28 @@ def _fact(value: float | int | str, unit: str) -> str:
     return units.size(value) if unit == "B" else f"{value:g}\u00a0{unit}".strip()
 
 
-def _held_back(bits: float | None) -> list[str]:
+def _throttling(bits: float | None) -> list[str]:
+    """Why a sample's clocks were lowered."""
     return [] if bits is None else [words for words, mask in CLOCK_REASONS.items() if int(bits) & mask]
 
 
-def _notes(gpu: GpuRecord, held: list[list[str]]) -> Iterator[str]:
+def _notes(gpu: GpuRecord, throttling: list[list[str]]) -> Iterator[str]:
     if "lost" in gpu:
-        yield f"Its readings are not known, or end early: {gpu['lost']}."
+        yield f"Its readings are missing, or end early: {gpu['lost']}."
     if gpu["slice"]:
         yield "It is a slice of a GPU (MIG): clocks, power and temperature are those of the whole GPU."
     for words in CLOCK_REASONS:
-        share = sum(words in one for one in held) / len(held) if held else 0.0
+        share = sum(words in reasons for reasons in throttling) / len(throttling) if throttling else 0.0
         if share:
             yield f"It lowered its clocks for {words} in {units.percent(share)} of the samples (shaded)."
     if any(bits is not None and int(bits) & SET_CLOCKS for bits in gpu["samples"].get("reasons", [])):
-        yield "Application clocks limit it: that is no fault, and steadies times."
+        yield "Application clocks limit it: that is no fault, and makes times steadier."
     if gpu["missing"]:
         reasons = "; ".join(f"{name} ({why})" for name, why in gpu["missing"].items())
         yield f"Not available here: {reasons}."
 
 
-def _chart(gpu: GpuRecord, held: list[bool], prefix: str) -> Chart | None:
+def _chart(gpu: GpuRecord, throttled: list[bool], prefix: str) -> Chart | None:
     panels = []
     for key, title, unit, limit in PANELS:
         column = gpu["samples"].get(key)
@@ -158,15 +159,15 @@ def _chart(gpu: GpuRecord, held: list[bool], prefix: str) -> Chart | None:
     if not panels:
         return None
     name = str(gpu["facts"].get("name", gpu["device"]))
-    return timeline(gpu["at"], panels, held, prefix, name)
+    return timeline(gpu["at"], panels, throttled, prefix, name)
 
 
-def _row(place: str, record: Record) -> Row:
+def _row(case_anchor: str, record: Record) -> Row:
     timing, energy = record["timing"], record.get("energy", {})
     device, host = timing.get("device_seconds"), timing.get("host_seconds")
     joules, samples = energy.get("joules"), record["cost"].get("samples")
     return Row(
-        anchor=place,
+        anchor=case_anchor,
         name=record["case"]["id"],
         seconds=units.seconds(timing["seconds"]),
         device=units.seconds(device) if device is not None else "",
@@ -181,10 +182,10 @@ def _row(place: str, record: Record) -> Row:
 
 
 def _headroom(record: Record) -> str:
-    found = record.get("headroom")
-    if found is None:
+    headroom = record.get("headroom")
+    if headroom is None:
         return ""
-    return f"{found['batch']:,}" if found["limit"] == "memory" else f"at least {found['batch']:,}"
+    return f"{headroom['batch']:,}" if headroom["limit"] == "memory" else f"at least {headroom['batch']:,}"
 
 
 def _limit(record: Record) -> str:
@@ -206,31 +207,31 @@ def crossings(run: Run) -> Iterator[str]:
     """From which size on the GPU is faster than the CPU: a sentence per workload and setting with several sizes."""
     groups: dict[tuple[str, ...], list[tuple[float, str, str, Record]]] = {}
     for record in run.records:
-        for one in record["speedups"]:
+        for speedup in record["speedups"]:
             numbers = {axis: value for axis, value in record["case"]["size"].items() if not isinstance(value, str)}
-            if one["knob"] == "device" and on_host(one["baseline"]) and len(numbers) == 1:
+            if speedup["knob"] == "device" and on_host(speedup["baseline"]) and len(numbers) == 1:
                 ((axis, size),) = numbers.items()
                 case = record["case"]
-                others = tuple(f"{key}={value}" for key, value in case["size"].items() if key != axis)
-                key = (f"{case['suite']}.{case['workload']}", axis, *others)
+                texts = tuple(f"{key}={value}" for key, value in case["size"].items() if key != axis)
+                key = (f"{case['suite']}.{case['workload']}", axis, *texts)
                 key += tuple(settings(record).values())
-                groups.setdefault(key, []).append((float(size), axis, one["verdict"], record))
+                groups.setdefault(key, []).append((float(size), axis, speedup["verdict"], record))
     kinds = {device_kind(record["case"]["device"]) for record in run.records if not on_host(record["case"]["device"])}
-    for (workload, axis, *_), found in groups.items():
-        if len(found) < 2:
+    for (workload, axis, *_), measured in groups.items():
+        if len(measured) < 2:
             continue
-        ordered = sorted(found, key=lambda one: one[0])
+        ordered = sorted(measured, key=lambda point: point[0])
         record = ordered[0][3]
         case = record["case"]
         several = len({other["case"]["implementation"] for other in run.records if _same_workload(other, record)}) > 1
-        knobs = (*((IMPLEMENTATION,) if several else ()), *(knob for knob in SET if knob != "device"))
-        said = [*(f"{key}={value}" for key, value in case["size"].items() if key != ordered[0][1])]
+        knobs = (*((IMPLEMENTATION,) if several else ()), *(knob for knob in SETTABLE if knob != "device"))
+        extras = [*(f"{key}={value}" for key, value in case["size"].items() if key != ordered[0][1])]
         if len(kinds) > 1 or device_kind(case["device"]) != case["device"]:
-            said.append(case["device"])
-        words = ", ".join(filter(None, [*(_told(record, knob) for knob in knobs), *said]))
+            extras.append(case["device"])
+        words = ", ".join(filter(None, [*(_changed_setting(record, knob) for knob in knobs), *extras]))
         name = f"`{workload}` ({words})" if words else f"`{workload}`"
         wins = [size for size, _, verdict, _ in ordered if verdict == "faster"]
-        begin = next((size for size in wins if all(one in wins for one, *_ in ordered if one >= size)), None)
+        begin = next((size for size in wins if all(larger in wins for larger, *_ in ordered if larger >= size)), None)
         if begin is None:
             yield f"{name}: the GPU is not clearly faster at the largest size measured, {axis}={ordered[-1][0]:,.0f}."
         elif begin == ordered[0][0]:
@@ -239,14 +240,14 @@ def crossings(run: Run) -> Iterator[str]:
             yield f"{name}: the GPU begins to win between {axis}={_below(ordered, begin):,.0f} and {begin:,.0f}."
 
 
-def _told(record: Record, knob: str) -> str:
-    """A setting in words, unless it is that of an optional knob at rest."""
-    return spoken(record, knob) if BY_NAME[knob].word(setting(record, knob)) else ""
+def _changed_setting(record: Record, knob: str) -> str:
+    """A setting in words; empty for an optional knob at its reference."""
+    return setting_words(record, knob) if BY_NAME[knob].word(setting(record, knob)) else ""
 
 
-def _same_workload(one: Record, other: Record) -> bool:
-    return (one["case"]["suite"], one["case"]["workload"]) == (other["case"]["suite"], other["case"]["workload"])
+def _same_workload(record: Record, other: Record) -> bool:
+    return (record["case"]["suite"], record["case"]["workload"]) == (other["case"]["suite"], other["case"]["workload"])
 
 
 def _below(ordered: list[tuple[float, str, str, Record]], size: float) -> float:
-    return max(one for one, *_ in ordered if one < size)
+    return max(smaller for smaller, *_ in ordered if smaller < size)

@@ -1,4 +1,4 @@
-"""How many DataLoader workers to use: for each workload and size, the best number and what others cost."""
+"""How many DataLoader workers to use: for each workload and size, the best number and what other numbers cost."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from torchduet.bench.record.knobs import NAMES, code, workers
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.tables.pairs import Held, held
+from torchduet.reports.tables.pairs import PairRatio, pair_ratio
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import setting, spoken
+from torchduet.reports.text.settings import setting, setting_words
 
-KNOBS = tuple(name for name in NAMES if name != "workers")  # by which choices are told apart
-FIRST = ("first batch", "first step")  # the meters that say how long until the first batch was there, or used
+OTHER_KNOBS = tuple(name for name in NAMES if name != "workers")  # one choice for each setting of these
+FIRST = ("first batch", "first step")  # the meters of the time until the first batch was loaded, or used
 
 
 @dataclass(frozen=True)
 class Count:
-    """One number of workers: its record, and how it compares with none (or the least) and with the chosen one."""
+    """One number of workers: its record, and how it compares with the fewest and with the recommended number."""
 
     workers: int
     record: Record
-    over_least: Held | None
-    over_use: Held | None
+    over_fewest: PairRatio | None
+    over_recommended: PairRatio | None
 
     @property
     def first_batch(self) -> float | None:
-        """Seconds until the first batch, where the workload notes them."""
+        """Seconds until the first batch, if the workload records them."""
         meters = self.record.get("meters", {})
         return next((meters[name]["median"] for name in FIRST if name in meters and meters[name]["unit"] == "s"), None)
 
@@ -37,24 +37,26 @@ class Choice:
     """The number of workers to use for one workload at one size and setting.
 
     Attributes:
-        name: workload, size and what else sets it apart.
+        name: workload, size and the settings that differ.
         counts: every number that was measured, ascending.
-        use: the fewest that are as fast as the fastest.
+        recommended: the smallest number that is as fast as the fastest.
     """
 
     name: str
     counts: tuple[Count, ...]
-    use: Count
+    recommended: Count
 
     @property
-    def least(self) -> Count:
-        """What all others are held against."""
+    def fewest(self) -> Count:
+        """The smallest number, which all others are compared with."""
         return self.counts[0]
 
     @property
     def sure(self) -> bool:
-        """Whether the chosen number is shown to be faster than the least (or is the least)."""
-        return self.use is self.least or (self.use.over_least is not None and self.use.over_least.verdict == "faster")
+        """Whether the recommended number is shown to be faster than the fewest (or is the fewest)."""
+        return self.recommended is self.fewest or (
+            self.recommended.over_fewest is not None and self.recommended.over_fewest.verdict == "faster"
+        )
 
 
 def choices(run: Run) -> list[Choice]:
@@ -65,62 +67,67 @@ def choices(run: Run) -> list[Choice]:
         case = record["case"]
         if "workers" not in case:
             continue
-        groups.setdefault((case["family"], *(setting(record, knob) for knob in KNOBS)), []).append(record)
-        seen = varied.setdefault(case["family"], {knob: set() for knob in KNOBS})
-        for knob in KNOBS:
-            seen[knob].add(setting(record, knob))
-    found = []
+        groups.setdefault((case["family"], *(setting(record, knob) for knob in OTHER_KNOBS)), []).append(record)
+        values = varied.setdefault(case["family"], {knob: set() for knob in OTHER_KNOBS})
+        for knob in OTHER_KNOBS:
+            values[knob].add(setting(record, knob))
+    listed = []
     for (family, *_), records in groups.items():
-        telling = [knob for knob in KNOBS if len(varied[family][knob]) > 1]
-        choice = _choice(records, telling)
+        choice = _choice(records, [knob for knob in OTHER_KNOBS if len(varied[family][knob]) > 1])
         if choice:
-            found.append(choice)
-    return found
+            listed.append(choice)
+    return listed
 
 
-def _choice(records: Sequence[Record], telling: Sequence[str]) -> Choice | None:
+def _choice(records: Sequence[Record], named_knobs: Sequence[str]) -> Choice | None:
     ordered = sorted(records, key=lambda record: record["case"].get("workers", 0))
-    least = ordered[0]
-    over_least = {record["case"]["id"]: held(least, record) for record in ordered}
-    comparable = [record for record in ordered if over_least[record["case"]["id"]] is not None]
+    fewest = ordered[0]
+    over_fewest = {record["case"]["id"]: pair_ratio(fewest, record) for record in ordered}
+    comparable = [record for record in ordered if over_fewest[record["case"]["id"]] is not None]
     if len(comparable) < 2:
         return None
-    fastest = max(comparable, key=lambda record: _ratio(over_least[record["case"]["id"]]))
-    use = next(record for record in comparable if record is fastest or _verdict(held(fastest, record)) == "same")
+    fastest = max(comparable, key=lambda record: _ratio(over_fewest[record["case"]["id"]]))
+    recommended = next(
+        record for record in comparable if record is fastest or _verdict(pair_ratio(fastest, record)) == "same"
+    )
     counts = tuple(
-        Count(record["case"].get("workers", 0), record, over_least[record["case"]["id"]], held(use, record))
+        Count(
+            record["case"].get("workers", 0), record, over_fewest[record["case"]["id"]], pair_ratio(recommended, record)
+        )
         for record in comparable
     )
-    case = least["case"]
-    said = (case["size_label"].replace(",", ", "), *(spoken(least, knob) for knob in telling))
-    name = " ".join((f"{case['suite']}.{case['workload']}", " · ".join(part for part in said if part))).strip()
-    return Choice(name, counts, next(count for count in counts if count.record is use))
+    case = fewest["case"]
+    parts = (case["size_label"].replace(",", ", "), *(setting_words(fewest, knob) for knob in named_knobs))
+    name = " ".join((f"{case['suite']}.{case['workload']}", " · ".join(part for part in parts if part))).strip()
+    return Choice(name, counts, next(count for count in counts if count.record is recommended))
 
 
-def _ratio(one: Held | None) -> float:
-    return one.ratio if one else 0.0
+def _ratio(pair: PairRatio | None) -> float:
+    return pair.ratio if pair else 0.0
 
 
-def _verdict(one: Held | None) -> str:
-    return one.verdict if one else "unclear"
+def _verdict(pair: PairRatio | None) -> str:
+    return pair.verdict if pair else "unclear"
 
 
 def sentence(choice: Choice) -> str:
-    """Which number to use, what it gains over the least, and what the others cost."""
-    least = none(choice.least.workers)
-    use = choice.use
-    if use is choice.least:
+    """Which number to use, what it gains over the fewest, and what the others cost."""
+    fewest = none(choice.fewest.workers)
+    recommended = choice.recommended
+    if recommended is choice.fewest:
         costs = _costs(choice) or "no other number is clearly faster or slower."
-        return f"For {code(choice.name)} stay with {use.workers}: {costs}"
-    over = use.over_least
-    gain = "" if over is None else f"{units.ratio(over.ratio)}{_interval(over)} as fast as {least}"
+        return f"For {code(choice.name)} stay with {recommended.workers}: {costs}"
+    over = recommended.over_fewest
+    gain = "" if over is None else f"{units.ratio(over.ratio)}{_interval(over)} as fast as {fewest}"
     sure = "" if choice.sure else ", which is not settled"
     costs = _costs(choice)
-    return f"For {code(choice.name)} use {workers(str(use.workers))}: {gain}{sure}{'; ' + costs if costs else '.'}"
+    return (
+        f"For {code(choice.name)} use {workers(str(recommended.workers))}: {gain}{sure}{'; ' + costs if costs else '.'}"
+    )
 
 
 def none(number: int) -> str:
-    """What the least number is called in a sentence."""
+    """The fewest workers in a sentence: ``none`` for 0."""
     return "none" if number == 0 else workers(str(number))
 
 
@@ -128,26 +135,28 @@ def _costs(choice: Choice) -> str:
     """``8 workers cost 12 % (10 % to 14 %) more than 2; 1 worker takes 3.1 times as long.``"""
     parts = []
     for count in choice.counts:
-        one = count.over_use
-        if count is choice.use or one is None or one.verdict != "slower":
+        pair = count.over_recommended
+        if count is choice.recommended or pair is None or pair.verdict != "slower":
             continue
-        if count is choice.least and choice.use.over_least is not None:
-            continue  # said already, as the gain over it
+        if count is choice.fewest and choice.recommended.over_fewest is not None:
+            continue  # the sentence states the gain over it already
         subject = workers(str(count.workers))
         singular = count.workers == 1
-        if one.extra < 1:
-            parts.append(f"{subject} cost{'s' if singular else ''} {units.percent(one.extra)}{_extra(one)} more")
+        if pair.extra_time < 1:
+            parts.append(
+                f"{subject} cost{'s' if singular else ''} {units.percent(pair.extra_time)}{_extra_interval(pair)} more"
+            )
         else:
-            parts.append(f"{subject} take{'s' if singular else ''} {units.digits(1 / one.ratio, 2)} times as long")
+            parts.append(f"{subject} take{'s' if singular else ''} {units.digits(1 / pair.ratio, 2)} times as long")
     return "; ".join(parts) + "." if parts else ""
 
 
-def _interval(one: Held) -> str:
-    shown = units.ratio_interval(one.low, one.high)
+def _interval(pair: PairRatio) -> str:
+    shown = units.ratio_interval(pair.low, pair.high)
     return f" ({shown})" if shown else " (no interval)"
 
 
-def _extra(one: Held) -> str:
-    if one.low is None or one.high is None:
+def _extra_interval(pair: PairRatio) -> str:
+    if pair.low is None or pair.high is None:
         return ""
-    return f" ({units.percent(1 / one.high - 1)} to {units.percent(1 / one.low - 1)})"
+    return f" ({units.percent(1 / pair.high - 1)} to {units.percent(1 / pair.low - 1)})"

@@ -1,4 +1,4 @@
-"""What cases note about themselves beside their time: sizes, phases, accuracies, memory; a table per suite."""
+"""Tables of what cases record about themselves beside their time: sizes, phases, accuracies, memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PEAK = "peak memory"
 
 @dataclass(frozen=True)
 class Cell:
-    """A number in words, with its spread over placements where it has one, and as a number to sort by."""
+    """A number in words, its spread over placements if there is one, and its value to sort by."""
 
     shown: str
     spread: str
@@ -26,7 +26,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """What a suite's cases note: a column per meter, a row per case that has any."""
+    """The meters of a suite's cases: a column per meter, a row per case that has any."""
 
     suite: str
     columns: tuple[str, ...]
@@ -34,42 +34,42 @@ class Table:
 
 
 def tables(run: Run, frames: Frames) -> list[Table]:
-    """A table per suite of which some case notes anything."""
-    found = []
+    """A table per suite in which some case has a meter or a peak of memory."""
+    by_suite = []
     anchors = {row.id: row.anchor for row in each(frames.cases)}
     suites = dict.fromkeys(record["case"]["suite"] for record in run.records)
     for suite in suites:
-        noted = [
+        recorded = [
             (record, dict(cells(record)))
             for record in run.records
             if record["case"]["suite"] == suite and ("meters" in record or "peak_bytes" in record)
         ]
-        if not noted:
+        if not recorded:
             continue
-        columns = _columns(noted)
+        columns = _columns(recorded)
         rows = tuple(
             (
                 str(anchors[record["case"]["id"]]),
                 record["case"]["id"].removeprefix(f"{suite}."),
                 units.seconds(record["timing"]["seconds"]),
-                tuple(its_cells.get(column) for column in columns),
+                tuple(by_column.get(column) for column in columns),
             )
-            for record, its_cells in noted
+            for record, by_column in recorded
         )
-        found.append(Table(suite, columns, rows))
-    return found
+        by_suite.append(Table(suite, columns, rows))
+    return by_suite
 
 
-def _columns(noted: list[tuple[Record, dict[str, Cell]]]) -> tuple[str, ...]:
-    """Start-up first, then what is noted, then memory; start-up only where something is set up."""
-    present = dict.fromkeys(name for _, its_cells in noted for name in its_cells)
+def _columns(recorded: list[tuple[Record, dict[str, Cell]]]) -> tuple[str, ...]:
+    """Start-up first, then meters, then memory; start-up only if some case is set up."""
+    present = dict.fromkeys(name for _, by_column in recorded for name in by_column)
     edges = (SET_UP, FIRST_CALL, PEAK)
     first = [name for name in edges[:2] if SET_UP in present]
     return (*first, *(name for name in present if name not in edges), *((PEAK,) if PEAK in present else ()))
 
 
 def cells(record: Record) -> Iterator[tuple[str, Cell]]:
-    """Everything that a record notes, by its column."""
+    """A record's start-up, meters and peak of memory, by their column."""
     first = record["first_call"]
     if "setup" in first:
         yield SET_UP, Cell(units.seconds(first["setup"]), "", first["setup"])

@@ -1,4 +1,4 @@
-"""What a run says of the machine's noise: its grade with causes, its pilots, and the cases that it reached."""
+"""The noise of a run for the page: its grade with causes, its pilots, and the cases that it affected."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torchduet.reports.tables.frames import anchor
 
 MEANING = {
     "quiet": "Nothing stood out",
-    "noisy": "Both sides of each comparison were hit alike, so speed-ups stand; the times per call are not to be held "
-    "against those of another run",
-    "disturbed": "One side may have been hit harder than the other: intervals are wider, and more comparisons stay "
+    "noisy": "Both sides of each comparison were affected alike, so speed-ups are valid; do not compare the times per "
+    "call with those of another run",
+    "disturbed": "One side may have been affected more than the other: intervals are wider, and more comparisons stay "
     "unclear",
 }
 
@@ -26,11 +26,12 @@ class Noise:
     """The part on noise of a run's report.
 
     Attributes:
-        grade: of the run; empty where its file does not say.
-        meaning: what follows from that.
-        marks: of the cases that were not quiet, their place in the page → grade and causes.
+        grade: of the run; empty if its file does not say.
+        meaning: what follows from the grade.
+        marks: anchor → grade and causes, of the cases that were not quiet.
         remedy: what would help, with options between backticks.
-        unclear: in words, what stayed unclear in them; empty if nothing did.
+        counted: how many cases have each grade.
+        unclear: how many comparisons stayed unclear, and how many of these for noise; empty if none for noise.
         chart: the pilots over the run; None for fewer than two.
     """
 
@@ -45,31 +46,31 @@ class Noise:
 
 
 def noise(run: Run) -> Noise | None:
-    """What there is to say; None for a file of an older version."""
-    whole = run.about.get("noise")
+    """The section; None for a file of an older version."""
+    recorded = run.about.get("noise")
     pilots = run.about.get("pilots", [])
-    if whole is None and not pilots:
+    if recorded is None and not pilots:
         return None
     marks = {
         anchor(index): _short(record["noise"])
         for index, record in enumerate(run.records)
         if "noise" in record and record["noise"]["grade"] != QUIET
     }
-    graded = [record["noise"]["grade"] for record in run.records if "noise" in record]
+    grades = [record["noise"]["grade"] for record in run.records if "noise" in record]
     return Noise(
-        grade=whole["grade"] if whole else "",
-        meaning=MEANING[whole["grade"]] if whole else "",
-        causes=tuple(whole["causes"]) if whole else (),
-        remedy=re.sub(r"--\w+(?: \d+)?", r"`\g<0>`", whole.get("remedy", "")) if whole else "",
+        grade=recorded["grade"] if recorded else "",
+        meaning=MEANING[recorded["grade"]] if recorded else "",
+        causes=tuple(recorded["causes"]) if recorded else (),
+        remedy=re.sub(r"--\w+(?: \d+)?", r"`\g<0>`", recorded.get("remedy", "")) if recorded else "",
         marks=marks,
-        counted=", ".join(f"{graded.count(grade)} {grade}" for grade in GRADES if grade in graded),
+        counted=", ".join(f"{grades.count(grade)} {grade}" for grade in GRADES if grade in grades),
         unclear=_unclear(run),
         chart=pilot_chart(pilots, "pilots") if len(pilots) > 1 and kinds_of(pilots) else None,
     )
 
 
 def of_case(record: Record) -> str:
-    """A case's noise for its details; empty where the file does not say."""
+    """A case's noise for its details; empty if the file does not say."""
     timing = record["timing"]
     parts = [_short(record["noise"])] if "noise" in record else []
     if "disturbed" in timing:
@@ -78,26 +79,26 @@ def of_case(record: Record) -> str:
         parts.append(f"{number:,} of {blocks:,} blocks {'was' if number == 1 else 'were'} interrupted; all count")
     if left_out := timing.get("left_out", 0):
         were = "1 more was" if left_out == 1 else f"{left_out:,} more were"
-        parts.append(f"{were} left out and taken again: the process was stopped, or the machine suspended")
+        parts.append(f"{were} left out and taken again: the process or the machine was suspended")
     return "; ".join(parts)
 
 
-def _short(one: NoiseRecord) -> str:
-    return f"{one['grade']}: {'; '.join(one['causes'])}" if one["causes"] else one["grade"]
+def _short(graded: NoiseRecord) -> str:
+    return f"{graded['grade']}: {'; '.join(graded['causes'])}" if graded["causes"] else graded["grade"]
 
 
 def _unclear(run: Run) -> str:
-    """How many comparisons stayed unclear, and how many of these of cases that were not quiet."""
-    found = [
+    """How many comparisons stayed unclear, and how many of these are of cases that were not quiet."""
+    noisy = [
         record.get("noise", {}).get("grade", QUIET) != QUIET
         for record in run.records
-        for one in counted(record)
-        if one["verdict"] == "unclear"
+        for speedup in counted(record)
+        if speedup["verdict"] == "unclear"
     ]
-    if not any(found):
+    if not any(noisy):
         return ""
-    number, hit = len(found), sum(found)
-    what = f"{number} comparison{'s' if number != 1 else ''} stayed unclear"
-    if hit == number:
-        return f"{what}: the machine was too noisy to settle {'it' if number == 1 else 'them'} within this budget"
-    return f"{what}; the machine was too noisy to settle {hit} of them within this budget"
+    number, affected = len(noisy), sum(noisy)
+    sentence = f"{number} comparison{'s' if number != 1 else ''} stayed unclear"
+    if affected == number:
+        return f"{sentence}: the machine was too noisy to settle {'it' if number == 1 else 'them'} within this budget"
+    return f"{sentence}; the machine was too noisy to settle {affected} of them within this budget"

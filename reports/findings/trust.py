@@ -1,4 +1,4 @@
-"""How far to trust the verdicts: what the suite found of itself on this machine (``--aa``)."""
+"""How far to trust the verdicts: the false alarms and misses that ``--aa`` measured on this machine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
 MEASURE = "pytest bench/ --aa"
-WORST = 20  # cases that are listed
+WORST = 20  # cases that are listed, the least sensitive
 
 
 @dataclass(frozen=True)
 class Row:
-    """One rate: what was counted, how often of how many, and the bounds of the chance."""
+    """One rate: what was counted, how many times of how many, and the bounds of its probability."""
 
     what: str
     count: int
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Kind:
-    """The figures for calls that take about as long; ``found`` goes with the slow-downs of the table's head."""
+    """The figures for calls of about the same length; ``found`` has an entry per slow-down of the table's head."""
 
     what: str
     seconds: str
@@ -37,8 +37,8 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Twin:
-    """One case against its identical copy, and the slow-downs of it that were found."""
+class Copy:
+    """One case against its A/A copy, and the slowed copies that were found and missed."""
 
     name: str
     trial: TrialRecord
@@ -53,62 +53,62 @@ class Twin:
 
 @dataclass(frozen=True)
 class Trust:
-    """The section's content; ``rows`` is empty where nothing was measured on this machine."""
+    """The section's content; ``rows`` is empty if nothing was measured on this machine."""
 
     sentences: list[str]
     rows: list[Row]
-    kinds: list[Kind]  # where there are several
+    kinds: list[Kind]  # empty if there is only one
     slowdowns: list[str]
-    twins: list[Twin]
+    copies: list[Copy]
     omitted: int
-    own: bool  # measured by this very run
+    own_run: bool  # measured by this run itself
 
 
 def trust(run: Run) -> Trust:
-    """What is known of this machine's false alarms and misses."""
-    twins = _twins(run.records)
-    found = run.about.get("self_check")
-    if found is None or not found["false_alarms"]["trials"]:
+    """The false alarms and misses of this machine, as far as they were measured."""
+    copies = _copies(run.records)
+    check = run.about.get("self_check")
+    if check is None or not check["false_alarms"]["trials"]:
         missing = (
             "Not measured on this machine with this PyTorch and number of threads: "
             f"`{MEASURE}` times every case against an identical copy of itself, and against copies slowed down by a "
-            "known factor; later runs then say here how often a verdict is wrong, and what they overlook."
+            "known factor. Later runs then show here how often a verdict is wrong, and which slow-downs are missed."
         )
-        return Trust([missing], [], [], [], [], 0, own=False)
-    factors = [one["slowdown"] for one in found["found"] if one["trials"]]
-    kinds = found.get("kinds", [])
+        return Trust([missing], [], [], [], [], 0, own_run=False)
+    factors = [rate["slowdown"] for rate in check["found"] if rate["trials"]]
+    kinds = check.get("kinds", [])
     return Trust(
-        _sentences(found),
-        _rows(found),
-        [_kind(one, factors) for one in kinds] if len(kinds) > 1 else [],
+        _sentences(check),
+        _rows(check),
+        [_kind(kind, factors) for kind in kinds] if len(kinds) > 1 else [],
         [units.percent(factor - 1) for factor in factors],
-        twins[:WORST],
-        max(0, len(twins) - WORST),
-        own=bool(twins),
+        copies[:WORST],
+        max(0, len(copies) - WORST),
+        own_run=bool(copies),
     )
 
 
-def _rows(found: SelfCheckRecord) -> list[Row]:
-    threshold = units.percent(found["threshold"])
+def _rows(check: SelfCheckRecord) -> list[Row]:
+    threshold = units.percent(check["threshold"])
     return [
-        _row(found["false_alarms"], f"identical code called faster or slower (threshold ±{threshold})"),
+        _row(check["false_alarms"], f"identical code called faster or slower (threshold ±{threshold})"),
         *(
-            _row(one, f"slow-down by {units.percent(one['slowdown'] - 1)} called slower")
-            for one in found["found"]
-            if one["trials"]
+            _row(rate, f"slow-down by {units.percent(rate['slowdown'] - 1)} called slower")
+            for rate in check["found"]
+            if rate["trials"]
         ),
-        _row(found["narrow"], "interval of identical code within ±1 %"),
+        _row(check["narrow"], "interval of identical code within ±1 %"),
     ]
 
 
-def _kind(found: KindRecord, factors: Sequence[float]) -> Kind:
-    by_factor = {one["slowdown"]: one for one in found["found"]}
+def _kind(record: KindRecord, factors: Sequence[float]) -> Kind:
+    by_factor = {rate["slowdown"]: rate for rate in record["found"]}
     return Kind(
-        KINDS.get(found["kind"], found["kind"]),
-        "" if found["seconds"] is None else units.duration(found["seconds"]),
-        _counted(found["false_alarms"]),
+        KINDS.get(record["kind"], record["kind"]),
+        "" if record["seconds"] is None else units.duration(record["seconds"]),
+        _counted(record["false_alarms"]),
         [_counted(by_factor.get(factor)) for factor in factors],
-        _counted(found["narrow"]),
+        _counted(record["narrow"]),
     )
 
 
@@ -122,47 +122,47 @@ def _row(rate: RateRecord, what: str) -> Row:
     return Row(what, rate["count"], rate["trials"], units.percent(share), bounds)
 
 
-def _sentences(found: SelfCheckRecord) -> list[str]:
-    alarms = found["false_alarms"]
+def _sentences(check: SelfCheckRecord) -> list[str]:
+    alarms = check["false_alarms"]
     count, trials = alarms["count"], alarms["trials"]
-    said = [
-        f"On this machine, {trials:,} comparisons of identical code gave {count or 'no'} "
-        f"false alarm{'' if count == 1 else 's'}: a verdict of faster or slower where nothing differs comes in at most "
-        f"{units.percent(alarms['high'])} of cases, at {units.percent(found['bounds_confidence'])} confidence "
-        f"(measured {found['measured'][:10]}, {found['threads']} thread{'' if found['threads'] == 1 else 's'}, "
-        f"PyTorch {found['torch']})."
+    sentences = [
+        f"On this machine, {trials:,} comparison{'' if trials == 1 else 's'} of identical code gave {count or 'no'} "
+        f"false alarm{'' if count == 1 else 's'}. Where nothing differs, a verdict of faster or slower comes in at "
+        f"most {units.percent(alarms['high'])} of cases, at {units.percent(check['bounds_confidence'])} confidence "
+        f"(measured {check['measured'][:10]}, {check['threads']} thread{'' if check['threads'] == 1 else 's'}, "
+        f"PyTorch {check['torch']})."
     ]
-    if found["half_width"] is not None and found["seconds"] is not None:
-        said.append(
-            f"Half an interval was ±{units.percent(found['half_width'])} in the median, after "
-            f"{units.duration(found['seconds'])} of timing a case."
+    if check["half_width"] is not None and check["seconds"] is not None:
+        sentences.append(
+            f"Half an interval was ±{units.percent(check['half_width'])} in the median, after "
+            f"{units.duration(check['seconds'])} of timing a case."
         )
-    if found["minimum_effect"] is not None:
-        said.append(
-            f"In the median case a slow-down of {units.percent(found['minimum_effect'])} is found 95 times in 100; "
-            "smaller ones are more often left unclear."
+    if check["minimum_effect"] is not None:
+        sentences.append(
+            f"In the median case a slow-down of {units.percent(check['minimum_effect'])} is found 95 times in 100; "
+            "smaller ones stay unclear more often."
         )
-    return said
+    return sentences
 
 
-def _twins(records: Sequence[Record]) -> list[Twin]:
-    """Every case's identical twin, the least sensitive first."""
-    found = []
+def _copies(records: Sequence[Record]) -> list[Copy]:
+    """The A/A copy of every case, the least sensitive case first."""
+    copies = []
     for record in records:
         trials = record.get("trials", [])
-        slowed = sorted((one for one in trials if one["slowdown"] != 1), key=lambda one: one["slowdown"])
-        for one in trials:
-            if one["slowdown"] == 1:
-                found.append(
-                    Twin(
+        slowed = sorted((trial for trial in trials if trial["slowdown"] != 1), key=lambda trial: trial["slowdown"])
+        for trial in trials:
+            if trial["slowdown"] == 1:
+                copies.append(
+                    Copy(
                         record["case"]["id"],
-                        one,
+                        trial,
                         _listed([other for other in slowed if other["verdict"] == "slower"]),
                         _listed([other for other in slowed if other["verdict"] != "slower"]),
                     )
                 )
-    return sorted(found, key=lambda twin: -(math.inf if twin.effect is None else twin.effect))
+    return sorted(copies, key=lambda copy: -(math.inf if copy.effect is None else copy.effect))
 
 
 def _listed(trials: Sequence[TrialRecord]) -> str:
-    return ", ".join(units.percent(one["slowdown"] - 1) for one in trials)
+    return ", ".join(units.percent(trial["slowdown"] - 1) for trial in trials)

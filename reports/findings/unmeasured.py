@@ -1,4 +1,4 @@
-"""What a run did not measure and what it warns of: counted for the top of the page, and grouped by reason."""
+"""What a run did not measure, grouped by reason, and what it warns of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torchduet.bench.record.schema import NotMeasured
 from torchduet.reports.read.run_file import Run
 
-STOPPED = "the run was stopped before their turn"
+ENDED = "the run ended before their turn"
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """One kind of what is missing: its place in the page, its title, and the cases by reason."""
+class UnmeasuredGroup:
+    """The cases of one status that were not measured, by reason; ``anchor`` is the group's id in the page."""
 
     anchor: str
     title: str
-    noun: str  # "failed": what its number is followed by in the line under the title
+    status: str  # "failed": follows the number of cases in a sentence
     reasons: tuple[Reason, ...]
 
     @property
@@ -34,51 +34,53 @@ class Gap:
         return sum(len(reason.cases) for reason in self.reasons)
 
 
-def gaps(run: Run) -> list[Gap]:
-    """What failed, what was skipped and what was not reached; only what there is."""
+def unmeasured(run: Run) -> list[UnmeasuredGroup]:
+    """The cases that failed, were skipped or were not reached; groups without a case are left out."""
     about = run.about
     unreached = tuple(about.get("unreached", []))
-    found = [
-        Gap("gaps-failed", "Failed", "failed", _by_reason(about["failed"])),
-        Gap("gaps-skipped", "Skipped", "skipped", _by_reason(about["skipped"])),
-        Gap("gaps-unreached", "Not reached", "not reached", (Reason(STOPPED, unreached),) if unreached else ()),
+    groups = [
+        UnmeasuredGroup("gaps-failed", "Failed", "failed", _by_reason(about["failed"])),
+        UnmeasuredGroup("gaps-skipped", "Skipped", "skipped", _by_reason(about["skipped"])),
+        UnmeasuredGroup(
+            "gaps-unreached", "Not reached", "not reached", (Reason(ENDED, unreached),) if unreached else ()
+        ),
     ]
-    return [gap for gap in found if gap.number]
+    return [group for group in groups if group.number]
 
 
 def warnings(run: Run) -> list[str]:
-    """What the run warns of, and what else the file holds."""
-    others = run.others
+    """The run's warnings, its resumptions, and how many other benchmarks the file holds."""
+    others = run.other_benchmarks
     are = "are" if others != 1 else "is"
-    of_others = (
+    others_warning = (
         [f"{others} other benchmark{'s' if others != 1 else ''} in the file {are} not Torchduet’s and left out here."]
         if others
         else []
     )
-    resumed = run.about.get("resumed", [])
-    of_pauses = [
-        f"This run was cut short {one['at']:.0f} s into it, after {one['families']} families, and resumed "
-        f"{one['started']}: what came after was measured in another process."
-        for one in resumed
+    resumptions = [
+        f"This run was cut short after {resumed['at']:.0f} s and {resumed['families']} "
+        f"famil{'y' if resumed['families'] == 1 else 'ies'}, and resumed {resumed['started']}: the rest was measured "
+        "in another process."
+        for resumed in run.about.get("resumed", [])
     ]
-    return [*run.about["warnings"], *of_pauses, *of_others]
+    return [*run.about["warnings"], *resumptions, *others_warning]
 
 
-def stopped(run: Run) -> str:
-    """That the run was stopped, and how much of it there is; empty for one that was not."""
+def ended_early(run: Run) -> str:
+    """That the run ended early, and how many cases were measured; empty for a complete run."""
     unreached = len(run.about.get("unreached", []))
     if not unreached:
         return ""
     measured = len(run.records)
-    selected = measured + sum(gap.number for gap in gaps(run))
+    selected = measured + sum(group.number for group in unmeasured(run))
     were = "was" if measured == 1 else "were"
     why = run.about.get("stopped")
-    return f"This run was stopped: {measured} of {selected} cases {were} measured" + (f" ({why})" if why else "")
+    return f"This run ended early: {measured} of {selected} cases {were} measured" + (f" ({why})" if why else "")
 
 
 def _by_reason(cases: Iterable[NotMeasured]) -> tuple[Reason, ...]:
-    found: dict[str, list[str]] = {}
-    for one in cases:
-        case = one["case"]["id"]
-        found.setdefault(one["reason"].removeprefix(f"{case}: "), []).append(case)
-    return tuple(Reason(words, tuple(ids)) for words, ids in found.items())
+    by_reason: dict[str, list[str]] = {}
+    for entry in cases:
+        case = entry["case"]["id"]
+        by_reason.setdefault(entry["reason"].removeprefix(f"{case}: "), []).append(case)
+    return tuple(Reason(words, tuple(ids)) for words, ids in by_reason.items())

@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 
 from torchduet.bench.record.schema import SCHEMA
 from torchduet.reports.history.reader import FIELDS, RUN, Entry
-from torchduet.reports.text.settings import FILTERED
+from torchduet.reports.text.settings import FILTERS
 
 NAME = "torchduet-history.parquet"
-VERSION = f"3 {','.join(FILTERED)}".encode()  # of the columns and of what they mean; a change makes every index anew
+VERSION = f"3 {','.join(FILTERS)}".encode()  # of the columns and of what they mean; a change makes every index anew
 MARK, READER = b"torchduet.history", b"torchduet.reader"
 
 

@@ -25,7 +25,7 @@ from torchduet.reports.history.spark import sparkline
 from torchduet.reports.html.environment import environment, fixed
 from torchduet.reports.html.helper_process import Helper
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import FILTERED
+from torchduet.reports.text.settings import FILTERS
 
 MAX_CHARTS = 40  # series that are drawn in full
 MAX_EVENTS = 60  # runs with changes that are listed
@@ -201,7 +201,7 @@ def _choices(entries: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     """What the tables can be filtered by."""
     rows = [row for entry in entries for row in entry["rows"]]
     found = {
-        name: [value for value in dict.fromkeys(row.case.filters[name] for row in rows) if value] for name in FILTERED
+        name: [value for value in dict.fromkeys(row.case.filters[name] for row in rows) if value] for name in FILTERS
     }
     present = {row.time.verdict for row in rows}
     return {**found, "verdict": [verdict for verdict in ("slower", "faster", "same", "unclear") if verdict in present]}

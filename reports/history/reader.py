@@ -13,11 +13,11 @@ from typing import Any
 from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
 from torchduet.reports.compare.movement import beside
 from torchduet.reports.compare.settings import facts, moment_of
-from torchduet.reports.read.jsonfile import MAKE_ONE, UnreadableError, content_of
-from torchduet.reports.read.run_file import Run, document_of, from_json, quickly
+from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, UnreadableError, content_of
+from torchduet.reports.read.run_file import Run, document_of, from_json, read_fast
 from torchduet.reports.read.schema_check import ContractError
 from torchduet.reports.read.unfinished_run import is_journal
-from torchduet.reports.text.settings import filtered
+from torchduet.reports.text.settings import filter_values
 
 RUN, BAD, OTHER = "run", "bad", "other"
 SMALL = 2**20  # bytes; a larger file that does not even name benchmarks, as a trace of a profiler, is not decoded
@@ -36,7 +36,7 @@ class Entry:
         content: digest of what was measured, the same for every copy of a run.
         when: seconds since 1970 at which the run began; None where the file does not say.
         facts: machine, settings and versions, as JSON.
-        about: each case's family and its values of ``FILTERED``, as JSON lists.
+        about: each case's family and its values of ``FILTERS``, as JSON lists.
         seconds: per call, with ``low`` and ``high``, its 99 % interval; NaN without one.
         speedup: over the family's reference, with its interval; NaN without one.
         against: id of the reference that it is over; empty without one.
@@ -88,8 +88,8 @@ def read(folder: Path, path: str) -> Entry | None:
     except ContractError as error:
         return Entry(**stamp, kind=BAD, why=str(error))
     if len(content) > SMALL and not is_journal(content) and b'"benchmarks"' not in content:
-        return Entry(**stamp, kind=OTHER, why=f'has no "benchmarks" list, so another tool wrote it; {MAKE_ONE}')
-    run = quickly(content, file.name)
+        return Entry(**stamp, kind=OTHER, why=f'has no "benchmarks" list, so another tool wrote it; {HOW_TO_MAKE_ONE}')
+    run = read_fast(content, file.name)
     if run is None:
         try:
             run = from_json(document_of(content), file.name)
@@ -142,7 +142,7 @@ def _kept(run: Run) -> dict[str, Any]:
 
 
 def _about(record: Record) -> str:
-    return json.dumps([record["case"]["family"], *filtered(record["case"]).values()])
+    return json.dumps([record["case"]["family"], *filter_values(record["case"]).values()])
 
 
 def _against_reference(record: Record) -> SpeedupRecord | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from torchduet.reports.history.key import Machine, identity, machines, versions
-from torchduet.reports.text.settings import FILTERED
+from torchduet.reports.text.settings import FILTERS
 
 Numbers = NDArray[np.float64]
 MIN_OTHERS = 4  # families beside a family whose median says how far the machine moved
@@ -137,7 +137,7 @@ def _over_another(against: Any) -> Any:
 
 def _named(name: str, about: str, reference: bool) -> CaseName:
     family, *values = json.loads(about)
-    its = dict(zip(FILTERED, values, strict=True))
+    its = dict(zip(FILTERS, values, strict=True))
     return CaseName(name, family, its["suite"], its["device"], its["mode"], its["precision"], reference, its)
 
 

@@ -25,7 +25,7 @@ from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.loaders import Choice
 from torchduet.reports.tables.frames import each
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import said
+from torchduet.reports.text.settings import value_words
 
 MAX_CURVES = 6
 MAX_PANELS = 36
@@ -106,7 +106,7 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
     knobs = [knob for knob in NAMES if len({getattr(case, knob) for _, case in rows}) > 1]
     lines: dict[str, list[tuple[float, float]]] = {}
     for size, case in rows:
-        name = " ".join(said(knob, str(getattr(case, knob))) for knob in knobs) or case.mode
+        name = " ".join(value_words(knob, str(getattr(case, knob))) for knob in knobs) or case.mode
         lines.setdefault(name, []).append((size, float(case.seconds)))
     curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
     shown, left = curves[:MAX_CURVES], len(curves) - MAX_CURVES
@@ -172,11 +172,11 @@ def path_chart(path: Path) -> Chart:
     """A path as a waterfall: each step's bar goes from the time before it to its own."""
     steps: list[Fall] = []
     for step in path.steps:
-        before = steps[-1].seconds if steps and not step.beside else 0.0
-        falls = step.before is not None
-        against = step.before if falls else step.first
+        before = steps[-1].seconds if steps and not step.off_path else 0.0
+        falls = step.over_previous is not None
+        against = step.over_previous if falls else step.over_first
         said = units.seconds(step.seconds) + (f" ({units.ratio(against.ratio)})" if against else "")
-        verdict = step.before.verdict if step.before else ""
+        verdict = step.over_previous.verdict if step.over_previous else ""
         steps.append(Fall(step.name, before if falls else 0.0, step.seconds, verdict, said))
     return Chart(
         svg=Markup(waterfall(steps, path.key)),

@@ -15,7 +15,7 @@ from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
-from torchduet.reports.text.settings import KNOBS, said, settings
+from torchduet.reports.text.settings import KNOBS, settings, value_words
 
 FEWEST = 4  # cells; fewer are read more quickly among the answers
 DEEPEST = math.log(2)  # from twice or half as fast on a cell has its full shade
@@ -129,10 +129,10 @@ def _place(column: Sequence[str]) -> tuple[int, list[int], list[str]]:
 def _title(column: Sequence[str]) -> str:
     if column == (IMPLEMENTATION,):
         return "another implementation"
-    return " + ".join(said(*part.split("=", 1)) for part in column)
+    return " + ".join(value_words(*part.split("=", 1)) for part in column)
 
 
 def _from(column: Sequence[str], base: Mapping[str, str]) -> str:
     if column == (IMPLEMENTATION,):
         return "the reference"
-    return " + ".join(said(knob, base[knob]) for knob in (part.partition("=")[0] for part in column))
+    return " + ".join(value_words(knob, base[knob]) for knob in (part.partition("=")[0] for part in column))

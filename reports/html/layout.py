@@ -16,16 +16,16 @@ from torchduet.reports.findings.advice import Answer
 from torchduet.reports.findings.loaders import Choice
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.trust import trust
-from torchduet.reports.findings.unmeasured import gaps
+from torchduet.reports.findings.unmeasured import unmeasured
 from torchduet.reports.html import sections
 from torchduet.reports.html.figures import forests, loader_panels, scalings
 from torchduet.reports.html.heatmap import heatmap
 from torchduet.reports.profile.section import section as profiles
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames
-from torchduet.reports.text.settings import SET
+from torchduet.reports.text.settings import SETTABLE
 
-FILTERS = ("suite", *SET, "verdict")
+FILTERS = ("suite", *SETTABLE, "verdict")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ SECTIONS = (
     Section("scaling", "Scaling", "scalings", lambda of: scalings(of.tables.cases) or None),
     Section("noise", "Noise", "noise", lambda of: noise(of.run)),
     Section("trust", "Trust", "trust", lambda of: trust(of.run)),
-    Section("gaps", "Not measured", "gaps", lambda of: gaps(of.run)),
+    Section("gaps", "Not measured", "gaps", lambda of: unmeasured(of.run)),
     Section("details", "", "details", lambda of: sections.details(of.run) or None),
     Section("environment", "Environment", "parts", lambda of: sections.parts(of.run)),
     Section("reading", "How to read this", "reading", lambda _: True),

@@ -44,11 +44,11 @@ def render(run: PytestBenchmarkRun) -> str:
             name: values
             for name, values in {
                 "file": list(dict.fromkeys(row.record["case"]["suite"] for row in rows)),
-                "rounds": [grade for grade in GRADES if any(row.steady.grade == grade for row in rows)],
+                "rounds": [grade for grade in GRADES if any(row.steadiness.grade == grade for row in rows)],
             }.items()
             if len(values) > 1
         },
-        extras=[row for row in rows if row.timed.extra],
+        extras=[row for row in rows if row.benchmark.extra_info],
         batches=BATCHES,
     )
 
@@ -59,7 +59,7 @@ def _chart(name: str, members: Sequence[Row], place: int) -> Chart:
         Range(
             _short(row.record),
             row.record["timing"]["seconds"],
-            *(row.timed.stats.get(key) for key in ("min", "q1", "q3")),  # type: ignore[arg-type]
+            *(row.benchmark.stats.get(key) for key in ("min", "q1", "q3")),  # type: ignore[arg-type]
         )
         for row in drawn
     ]

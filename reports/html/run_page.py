@@ -12,7 +12,7 @@ from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESH
 from torchduet.reports.findings import loaders
 from torchduet.reports.findings.advice import STANDINGS, Answer, answers
 from torchduet.reports.findings.remedy import budget_of
-from torchduet.reports.findings.unmeasured import stopped, warnings
+from torchduet.reports.findings.unmeasured import ended_early, warnings
 from torchduet.reports.html.download import downloads
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.figures import MAX_PANELS
@@ -49,7 +49,7 @@ def render(run: Run) -> str:
             started=date(run.about["started"]),
             machine=_machine(run.about["machine"]),
             options=run.about["options"],
-            stopped=stopped(run),
+            stopped=ended_early(run),
             warnings=warnings(run),
             few=FEW_CASES,
             overview=_overview(found),

@@ -126,7 +126,7 @@ def paths(run: Run) -> list[dict[str, Any]]:
     for path in ablation.paths(run):
         rows = []
         for place, step in enumerate(path.steps):
-            saved = path.steps[place - 1].seconds - step.seconds if step.before else None
+            saved = path.steps[place - 1].seconds - step.seconds if step.over_previous else None
             rows.append((step, "" if saved is None else f"{'−' if saved > 0 else '+'}{units.seconds(abs(saved))}"))
         found.append({"path": path, "sentences": ablation.sentences(path), "chart": path_chart(path), "rows": rows})
     return found

@@ -1,1 +1,1 @@
-"""A run in brief as Markdown."""
+"""Summaries of a run as Markdown."""

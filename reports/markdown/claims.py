@@ -13,7 +13,7 @@ HEAD = ("Claim", "Source and its figure", "Verdict", "Effect (99 % interval)", "
 
 
 def claims_table(run: Run, judgements: Sequence[Judgement]) -> str:
-    """A line on the machine, then a row per claim."""
+    """A line on the machine, then a table with a row per claim."""
     machine = run.about["machine"]
     facts = [str(machine[key]) for key in ("gpu", "accelerator", "cpu") if machine.get(key)]
     facts.append(f"torch {machine.get('torch', '?')}")
@@ -23,21 +23,22 @@ def claims_table(run: Run, judgements: Sequence[Judgement]) -> str:
         "| " + " | ".join(HEAD) + " |",
         "|" + " --- |" * len(HEAD),
     ]
-    for one in judgements:
+    for judgement in judgements:
         row = (
-            one.claim.statement,
-            "; ".join(filter(None, (one.claim.source, one.claim.figure))),
-            verdict(one),
-            effect(one),
-            naive(one.findings),
+            judgement.claim.statement,
+            "; ".join(filter(None, (judgement.claim.source, judgement.claim.figure))),
+            verdict(judgement),
+            effect(judgement),
+            naive(judgement.findings),
         )
         lines.append("| " + " | ".join(cell(text) for text in row) + " |")
     return "\n".join(lines) + "\n"
 
 
-def verdict(one: Judgement) -> str:
-    """The verdict, and what is missing to a whole one."""
-    if one.verdict == "unmeasured":
-        return f"{VERDICTS[one.verdict]}: needs {'; and '.join(one.missing)}"
-    rest = f"; {one.unmeasured} of {len(one.claim.comparisons)} comparisons not measured" if one.unmeasured else ""
-    return f"**{VERDICTS[one.verdict]}**{rest}"
+def verdict(judgement: Judgement) -> str:
+    """The verdict, and what prevents one or leaves it incomplete."""
+    words, unmeasured = VERDICTS[judgement.verdict], judgement.unmeasured
+    if judgement.verdict == "unmeasured":
+        return f"{words}: {'; and '.join(judgement.missing)}"
+    rest = f"; {unmeasured} of {len(judgement.claim.comparisons)} comparisons not measured" if unmeasured else ""
+    return f"**{words}**{rest}"

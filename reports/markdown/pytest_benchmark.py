@@ -1,4 +1,4 @@
-"""A run of plain pytest-benchmark in brief, as Markdown: at most 60 lines."""
+"""A summary of a run of pytest-benchmark's own as Markdown: at most 60 lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_ROWS = 40
 
 
 def markdown(run: PytestBenchmarkRun) -> str:
-    """The longest times first, then what the file cannot say."""
+    """The longest times first, then what the file does not contain."""
     return "\n".join(list(_lines(run))[:MAX_LINES]) + "\n"
 
 
@@ -30,23 +30,24 @@ def _lines(run: PytestBenchmarkRun) -> Iterator[str]:
         yield "| benchmark | median | least | scatter | drift | its rounds |"
         yield "| --- | --- | --- | --- | --- | --- |"
         for row in sorted(rows, key=lambda row: -row.record["timing"]["seconds"])[:MAX_ROWS]:
-            least = row.timed.stats.get("min")
+            minimum = row.benchmark.stats.get("min")
             cells = (
                 row.record["case"]["id"],
                 units.seconds(row.record["timing"]["seconds"]),
-                "" if least is None else units.seconds(least),
-                "" if row.steady.scatter is None else units.percent(row.steady.scatter),
-                "" if row.steady.drift is None else signed(row.steady.drift),
-                row.steady.grade,
+                "" if minimum is None else units.seconds(minimum),
+                "" if row.steadiness.scatter is None else units.percent(row.steadiness.scatter),
+                "" if row.steadiness.drift is None else signed(row.steadiness.drift),
+                row.steadiness.grade,
             )
             yield "| " + " | ".join(cell(text) for text in cells) + " |"
         yield ""
     if len(rows) > MAX_ROWS:
-        yield f"{len(rows) - MAX_ROWS} faster ones are in the page."
+        number = len(rows) - MAX_ROWS
+        yield f"{number} faster {'benchmark is' if number == 1 else 'benchmarks are'} in the page."
         yield ""
     missing = ", ".join(name[0].lower() + name[1:] for name in MISSING)
-    yield f"- The file has no {missing}; what it cannot say therefore is in the page."
-    if run.about["failed"]:
-        yield f"- {len(run.about['failed'])} without a usable time."
+    yield f"- The file has no {missing}; the page explains what therefore cannot be concluded."
+    if number := len(run.about["failed"]):
+        yield f"- {number} benchmark{'' if number == 1 else 's'} without a usable time."
     for warning in run.about["warnings"][:3]:
         yield f"- Warning: {cell(warning)}"

@@ -1,4 +1,4 @@
-"""The report in brief, as Markdown for a pull request or a CI job's summary page: at most 60 lines."""
+"""A summary of the report as Markdown, for a pull request or a CI job's summary page: at most 60 lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
-from torchduet.reports.findings.unmeasured import gaps, stopped, warnings
+from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
@@ -23,10 +23,10 @@ MAX_ANSWERS, MAX_REASONS = 24, 6
 
 def markdown(run: Run) -> str:
     """Answers first, then GPUs, noise and what was not measured."""
-    found = list(islice(_lines(run), MAX_LINES + 1))
-    if len(found) > MAX_LINES:
-        found = [*found[: MAX_LINES - 2], "", "… the rest is in the report."]
-    return "\n".join(found) + "\n"
+    lines = list(islice(_lines(run), MAX_LINES + 1))
+    if len(lines) > MAX_LINES:
+        lines = [*lines[: MAX_LINES - 2], "", "… the rest is in the report."]
+    return "\n".join(lines) + "\n"
 
 
 def _lines(run: Run) -> Iterator[str]:
@@ -35,26 +35,27 @@ def _lines(run: Run) -> Iterator[str]:
     facts.append(f"torch {machine.get('torch', '?')}")
     yield f"## Torchduet: {cell(run.name)}"
     yield ""
-    yield f"{cell(', '.join(facts))}; {len(run.records)} cases in {units.duration(run.about['seconds']['total'])}."
-    if stop := stopped(run):
-        yield f"**{stop}.**"
+    cases = f"{len(run.records)} case{'' if len(run.records) == 1 else 's'}"
+    yield f"{cell(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
+    if sentence := ended_early(run):
+        yield f"**{sentence}.**"
     yield ""
     duet = run.about.get("against")
     if duet:
         yield from _duet(run, duet)
     tables = frames(run)
     choices = loaders.choices(run)
-    found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    if found or not duet:
-        yield from _table(found)
-    section_gpu = gpu.section(run)
-    for sentence in section_gpu.crossings[:MAX_REASONS] if section_gpu else ():
+    given = answers(tables.comparisons, choices, budget_of(run.about["options"]))
+    if given or not duet:
+        yield from _table(given)
+    gpu_section = gpu.section(run)
+    for sentence in gpu_section.crossings[:MAX_REASONS] if gpu_section else ():
         yield f"- {cell(sentence)}"
     yield from _rest(run)
 
 
 def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
-    """The headline, how it came about, and the cases that are slower or faster."""
+    """The headline, the stages of the measurement, and the cases that are slower or faster."""
     yield f"**{cell(headline(duet, run.records))}** {cell(stages(duet, run.records))}"
     yield ""
     moved = [record for record in ordered(run.records) if record["against"]["verdict"] in ("slower", "faster")]
@@ -63,40 +64,41 @@ def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
     yield "| case | time of A / time of B | interval | verdict |"
     yield "| --- | --- | --- | --- |"
     for record in moved[:MAX_ANSWERS]:
-        one = record["against"]
-        row = (record["case"]["id"], units.ratio(one["ratio"]), units.ratio_interval(one["low"], one["high"]))
-        yield "| " + " | ".join(cell(text) for text in (*row, one["verdict"])) + " |"
-    if len(moved) > MAX_ANSWERS:
+        side = record["against"]
+        row = (record["case"]["id"], units.ratio(side["ratio"]), units.ratio_interval(side["low"], side["high"]))
+        yield "| " + " | ".join(cell(text) for text in (*row, side["verdict"])) + " |"
+    if more := max(0, len(moved) - MAX_ANSWERS):
         yield ""
-        yield f"{len(moved) - MAX_ANSWERS} more are in the report."
+        yield f"{more} more case{' is' if more == 1 else 's are'} in the report."
     yield ""
 
 
-def _table(found: Sequence[Answer]) -> Iterator[str]:
-    if not found:
+def _table(given: Sequence[Answer]) -> Iterator[str]:
+    if not given:
         yield "Nothing was compared."
         return
     yield "| knob | worth it? | median speed-up | verdicts | in words |"
     yield "| --- | --- | --- | --- | --- |"
-    for answer in found[:MAX_ANSWERS]:
+    for answer in given[:MAX_ANSWERS]:
         tally = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
         row = (answer.title, answer.words, units.ratio(answer.ratio), tally, answer.sentences[0])
         yield "| " + " | ".join(cell(text) for text in row) + " |"
-    if len(found) > MAX_ANSWERS:
+    if more := max(0, len(given) - MAX_ANSWERS):
         yield ""
-        yield f"{len(found) - MAX_ANSWERS} more answers are in the report."
+        yield f"{more} more answer{' is' if more == 1 else 's are'} in the report."
     yield ""
 
 
 def _rest(run: Run) -> Iterator[str]:
-    seen = noise(run)
-    if seen is not None and seen.grade:
-        causes = f": {seen.causes[0]}" if seen.causes else ""
-        yield f"- The machine was {seen.grade}{cell(causes)}."
-    for gap in gaps(run):
-        for reason in gap.reasons[:MAX_REASONS]:
-            yield f"- {len(reason.cases)} {gap.noun}: {cell(reason.words)}"
-        if len(gap.reasons) > MAX_REASONS:
-            yield f"- {gap.noun} for {len(gap.reasons) - MAX_REASONS} more reasons, see the report"
+    graded = noise(run)
+    if graded is not None and graded.grade:
+        causes = f": {graded.causes[0]}" if graded.causes else ""
+        yield f"- The machine was {graded.grade}{cell(causes)}."
+    for group in unmeasured(run):
+        for reason in group.reasons[:MAX_REASONS]:
+            number = len(reason.cases)
+            yield f"- {number} case{'' if number == 1 else 's'} {group.status}: {cell(reason.words)}"
+        if more := max(0, len(group.reasons) - MAX_REASONS):
+            yield f"- {group.status} for {more} more reason{'' if more == 1 else 's'}, see the report"
     for warning in warnings(run)[:MAX_REASONS]:
         yield f"- Warning: {cell(warning)}"

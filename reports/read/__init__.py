@@ -1,1 +1,1 @@
-"""Read a file: run files, journals, pytest-benchmark files; each checked before use."""
+"""Readers of run files, journals and pytest-benchmark files; each file is checked before use."""

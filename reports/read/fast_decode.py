@@ -1,7 +1,7 @@
-"""Decodes a run's file and holds it against the schema's types in one pass, for the many files that are right.
+"""Decodes a run's file and checks it against the schema's types in one pass, for the many files that are valid.
 
-msgspec does both in C, from the schema's own annotations. Whatever it refuses is none of its business to explain:
-``run_file`` decodes and checks it again, step by step, with the path of what is wrong.
+msgspec does both in C, from the schema's own annotations. A file that it refuses is not explained here: ``run_file``
+decodes and checks it again, step by step, and names the path of the first error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from msgspec import Meta
 from torchduet.bench.record.schema import OPEN, Length, Range, Record, RunRecord
 from torchduet.reports.read.schema_check import LARGEST_WHOLE_NUMBER
 
-# Narrower than what ``schema_check`` lets through, as msgspec makes a float of any whole number where one is expected.
+# Narrower than ``schema_check``'s bounds: msgspec turns a whole number into a float where a float is expected.
 MAX = float(LARGEST_WHOLE_NUMBER)
 WHOLE = Annotated[int, Meta(ge=1 - LARGEST_WHOLE_NUMBER, le=LARGEST_WHOLE_NUMBER - 1)]
 FINITE = Annotated[float, Meta(gt=-MAX, lt=MAX)]
@@ -47,8 +47,8 @@ class _Document(TypedDict):
     commit_info: NotRequired[Any]
 
 
-def typed(content: bytes) -> _Document | None:
-    """What a run's file holds of what the schema knows, its block times within bounds; None where anything is wrong.
+def decode_typed(content: bytes) -> _Document | None:
+    """The keys of a run's file that the schema names, with all numbers within bounds; None if anything is wrong.
 
     pytest-benchmark's own statistics are left out.
     """
@@ -66,12 +66,12 @@ def _decoder() -> msgspec.json.Decoder[Any]:
 
 @cache
 def _bounded(expected: Any) -> Any:
-    """A type of the schema in msgspec's terms, whose numbers have the bounds that ``schema_check`` holds them to."""
+    """A type of the schema in msgspec's terms; its numbers have the bounds that ``schema_check`` checks."""
     origin, arguments = get_origin(expected), get_args(expected)
     if is_typeddict(expected):
         hints = get_type_hints(expected, include_extras=True).items()
-        make: Any = TypedDict  # which type checkers know with literal names alone
-        return make(expected.__name__, {key: _bounded(hint) for key, hint in hints})
+        typed_dict: Any = TypedDict  # type checkers accept only literal names in a call of TypedDict
+        return typed_dict(expected.__name__, {key: _bounded(hint) for key, hint in hints})
     if origin is NotRequired:
         return NotRequired[_bounded(arguments[0])]
     if origin is Annotated:
@@ -79,7 +79,7 @@ def _bounded(expected: Any) -> Any:
     if origin is Literal:
         return str if expected in OPEN else expected
     if origin in (Union, types.UnionType):
-        return Union[tuple(map(_bounded, arguments))]  # noqa: UP007 (of as many as there are)
+        return Union[tuple(map(_bounded, arguments))]  # noqa: UP007 (the number of members varies)
     if origin is not None:
         return origin[tuple(map(_bounded, arguments))]
     return {int: WHOLE, float: FINITE}.get(expected, expected)

@@ -1,7 +1,7 @@
-"""Reads runs of plain pytest-benchmark, without Torchduet's records, into what can honestly be said of them.
+"""Reads files of pytest-benchmark that have no records of Torchduet's.
 
-Each benchmark there is timed in one stretch of one process. Its rounds follow each other at once, so that they are no
-independent measurements: medians of consecutive batches, in the order taken, stand in for placements.
+pytest-benchmark times each benchmark in one stretch of one process. Consecutive rounds are no independent
+measurements, so medians of consecutive batches, in the order taken, stand in for placements.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record, StopReason
-from torchduet.reports.read.pytest_benchmark_facts import about, as_json, as_text, scalar
+from torchduet.reports.read.pytest_benchmark_facts import as_json, as_text, run_record, scalar
 from torchduet.reports.read.run_file import Run, commit_of, from_json, load, record_of
 from torchduet.reports.read.schema_check import ContractError, check, shown
 
-BATCHES = 20  # of 10 to 30 more tell little more, and fewer rounds each are less independent (Schmeiser 1982)
-MIN_SECONDS = 1e-15  # what takes less was not timed: its timer did not move
+BATCHES = 20  # 10 to 30 suffice: more add little, and shorter batches are less independent (Schmeiser 1982)
+MIN_SECONDS = 1e-15  # a shorter time was not measured: its timer did not advance
 STOP = "pytest-benchmark's --benchmark-max-time and --benchmark-min-rounds"
 
 
 class StatsRecord(TypedDict):
-    """What is used of pytest-benchmark's ``stats``: seconds per call; ``data`` has every round in the order taken."""
+    """The keys of pytest-benchmark's ``stats`` that are used, in seconds per call; ``data``: all rounds in order."""
 
     median: float
     min: NotRequired[float]
@@ -43,7 +43,7 @@ class StatsRecord(TypedDict):
 
 
 class BenchmarkRecord(TypedDict):
-    """What is used of one benchmark."""
+    """The keys of one benchmark that are used."""
 
     name: str
     fullname: NotRequired[str | None]
@@ -53,101 +53,107 @@ class BenchmarkRecord(TypedDict):
 
 
 @dataclass(frozen=True)
-class Timed:
-    """What pytest-benchmark itself says of a benchmark; seconds per call.
+class Benchmark:
+    """What pytest-benchmark itself records of a benchmark; seconds per call.
 
     Attributes:
-        group: as the test's marker says; empty without one.
-        sampled: the file holds every round, not only their summary.
-        extra: the test's own ``extra_info`` as JSON; empty if there is none.
+        group: the group that the test's marker names; empty without one.
+        has_rounds: the file holds every round, not only a summary of them.
+        extra_info: the test's own ``extra_info`` as JSON; empty if there is none.
     """
 
     group: str
     stats: StatsRecord
-    sampled: bool
-    extra: str = ""
+    has_rounds: bool
+    extra_info: str = ""
 
 
 @dataclass(frozen=True)
 class PytestBenchmarkRun(Run):
-    """A run of plain pytest-benchmark in the form of one of Torchduet's.
+    """A run of pytest-benchmark in the form of a run of Torchduet's.
 
-    A record's ``blocks`` are the batches of a benchmark's rounds; the median alone where the file has no rounds.
-    There are no speed-ups, intervals, checks or first calls (NaN): none were measured.
+    A record's ``blocks`` are the batches of a benchmark's rounds, or the median alone if the file has no rounds.
+    There are no speed-ups, intervals, checks or first calls (NaN), because none were measured.
 
     Attributes:
-        timed: one per record.
+        benchmarks: one per record.
     """
 
-    timed: tuple[Timed, ...] = ()
+    benchmarks: tuple[Benchmark, ...] = ()
 
 
 def load_any(path: str | Path) -> Run:
-    """Read and check a run of Torchduet's, or one of plain pytest-benchmark (a ``PytestBenchmarkRun``).
+    """Read and check a run of Torchduet's, or one of pytest-benchmark's own (a ``PytestBenchmarkRun``).
 
     Raises:
-        RunFileError: whatever is wrong with the file, in one line.
+        RunFileError: the file cannot be used; the message is one line.
     """
-    return load(path, lambda document, name: (from_plain if is_plain(document) else from_json)(document, name))
-
-
-def is_plain(document: object) -> bool:
-    """Whether pytest-benchmark wrote it, and no benchmark in it is Torchduet's."""
-    if not isinstance(document, dict) or KEY in document or not document.get("benchmarks"):
-        return False
-    benchmarks = document["benchmarks"]
-    return isinstance(benchmarks, list) and all(record_of(one) is None for one in benchmarks)
-
-
-def from_plain(document: Mapping[str, Any], name: str = "run.json") -> PytestBenchmarkRun:
-    """A plain run from its decoded JSON.
-
-    Raises:
-        ContractError: it is not what pytest-benchmark writes; the message names the key.
-    """
-    found = document["benchmarks"]
-    for index, one in enumerate(found):
-        _check(one, f"benchmarks[{index}]")
-    names, warnings = _unique([one.get("fullname") or one["name"] for one in found])
-    records, timed, failed = [], [], []
-    for case_id, one in zip(names, found, strict=True):
-        case, batches = _case(case_id, one), _batches(one["stats"])
-        if min(one["stats"]["median"], *(median(batch) for batch in batches)) < MIN_SECONDS:
-            failed.append(NotMeasured(case=case, reason="took 0 s by its timer, which is too coarse for it"))
-            continue
-        records.append(_record(case, one, batches))
-        extra = as_json(one["extra_info"]) if one.get("extra_info") else ""
-        timed.append(Timed(one.get("group") or "", one["stats"], bool(one["stats"].get("data")), extra))
-    return PytestBenchmarkRun(
-        name=name,
-        about=about(document, failed, warnings),
-        records=tuple(records),
-        commit=commit_of(document.get("commit_info")),
-        timed=tuple(timed),
+    return load(
+        path,
+        lambda document, name: (from_pytest_benchmark if is_pytest_benchmark(document) else from_json)(document, name),
     )
 
 
-def _check(one: object, where: str) -> None:
+def is_pytest_benchmark(document: object) -> bool:
+    """Whether pytest-benchmark wrote the document, with no benchmark of Torchduet's in it."""
+    if not isinstance(document, dict) or KEY in document or not document.get("benchmarks"):
+        return False
+    benchmarks = document["benchmarks"]
+    return isinstance(benchmarks, list) and all(record_of(benchmark) is None for benchmark in benchmarks)
+
+
+def from_pytest_benchmark(document: Mapping[str, Any], name: str = "run.json") -> PytestBenchmarkRun:
+    """A run of pytest-benchmark's own from its decoded JSON.
+
+    Raises:
+        ContractError: pytest-benchmark does not write such a document; the message names the key.
+    """
+    entries = document["benchmarks"]
+    for index, entry in enumerate(entries):
+        _check(entry, f"benchmarks[{index}]")
+    names, warnings = _unique([entry.get("fullname") or entry["name"] for entry in entries])
+    records, benchmarks, failed = [], [], []
+    for case_id, entry in zip(names, entries, strict=True):
+        case, batches = _case(case_id, entry), _batches(entry["stats"])
+        if min(entry["stats"]["median"], *(median(batch) for batch in batches)) < MIN_SECONDS:
+            failed.append(NotMeasured(case=case, reason="took 0 s by its timer, which is too coarse for it"))
+            continue
+        records.append(_record(case, entry, batches))
+        extra_info = as_json(entry["extra_info"]) if entry.get("extra_info") else ""
+        stats = entry["stats"]
+        benchmarks.append(Benchmark(entry.get("group") or "", stats, bool(stats.get("data")), extra_info))
+    return PytestBenchmarkRun(
+        name=name,
+        about=run_record(document, failed, warnings),
+        records=tuple(records),
+        commit=commit_of(document.get("commit_info")),
+        benchmarks=tuple(benchmarks),
+    )
+
+
+def _check(entry: object, where: str) -> None:
     try:
-        check(one, BenchmarkRecord, where)
+        check(entry, BenchmarkRecord, where)
     except ContractError as error:
-        raise ContractError(f"is no file that pytest-benchmark writes: {error}") from None
-    if isinstance(one, dict):
-        if not (one.get("fullname") or one["name"]):
-            raise ContractError(f"{where}.fullname: expected a name, got {shown(one.get('fullname'))}")
-        data = one["stats"].get("data")
+        raise ContractError(f"is no file of pytest-benchmark: {error}") from None
+    if isinstance(entry, dict):
+        if not (entry.get("fullname") or entry["name"]):
+            raise ContractError(f"{where}.fullname: expected a name, got {shown(entry.get('fullname'))}")
+        data = entry["stats"].get("data")
         if data == []:
             raise ContractError(f"{where}.stats.data: expected at least one round, got none")
-        stats = [(key, one["stats"].get(key, 0.0)) for key in ("median", "min", "q1", "q3")]
+        stats = [(key, entry["stats"].get(key, 0.0)) for key in ("median", "min", "q1", "q3")]
         for key, value in (*stats, ("data", min(data) if data else 0.0)):
             if value < 0:
-                raise ContractError(f"{where}.stats.{key}: expected seconds from 0, got {value}; a clock was set back?")
+                raise ContractError(
+                    f"{where}.stats.{key}: expected seconds from 0, got {value}; was the clock set back?"
+                )
 
 
 def _unique(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names of which none stands twice, and a warning for each that did: repeats are numbered in their order."""
+    """The names without repeats (these are numbered in order), and a warning for each name that was repeated."""
     counted = Counter(names)
-    taken, seen, found = set(names), Counter[str](), []
+    taken, seen, unique = set(names), Counter[str](), []
     for name in names:
         seen[name] += 1
         if seen[name] > 1:
@@ -157,30 +163,30 @@ def _unique(names: Sequence[str]) -> tuple[list[str], list[str]]:
             seen[name] = number
             name = f"{name} #{number}"
             taken.add(name)
-        found.append(name)
-    return found, [
-        f"{name} stands {number} times in the file; the repeats are numbered in its order"
+        unique.append(name)
+    return unique, [
+        f"{name} occurs {number} times in the file; the repeats are numbered in order"
         for name, number in counted.items()
         if number > 1
     ]
 
 
 def _batches(stats: StatsRecord) -> list[list[float]]:
-    """At most 20 runs of consecutive rounds, as even as possible; the median alone without rounds."""
+    """At most 20 batches of consecutive rounds, of lengths as equal as possible; without rounds, the median alone."""
     data = stats.get("data")
     if not data:
         return [[stats["median"]]]
-    many = min(len(data), BATCHES)
-    ends = [place * len(data) // many for place in range(many + 1)]
+    number = min(len(data), BATCHES)
+    ends = [batch * len(data) // number for batch in range(number + 1)]
     return [data[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def _case(case_id: str, one: Mapping[str, Any]) -> CaseRecord:
-    """A benchmark as a case: its family is its function, whose parameters a change of the code reaches together."""
-    full, param = one.get("fullname") or one["name"], one.get("param") or ""
+def _case(case_id: str, entry: Mapping[str, Any]) -> CaseRecord:
+    """A benchmark as a case; its family is its function, as a change of the code affects all parameters together."""
+    full, param = entry.get("fullname") or entry["name"], entry.get("param") or ""
     function = full.removesuffix(f"[{param}]") if param else full
     file, _, within = function.rpartition("::")
-    params = one.get("params")
+    params = entry.get("params")
     sizes = {as_text(key): scalar(value) for key, value in params.items()} if isinstance(params, dict) else {}
     return CaseRecord(
         id=case_id,
@@ -199,9 +205,9 @@ def _case(case_id: str, one: Mapping[str, Any]) -> CaseRecord:
     )
 
 
-def _record(case: CaseRecord, one: Mapping[str, Any], batches: list[list[float]]) -> Record:
-    stats = one["stats"]
-    options = one.get("options")
+def _record(case: CaseRecord, entry: Mapping[str, Any], batches: list[list[float]]) -> Record:
+    stats = entry["stats"]
+    options = entry.get("options")
     timer = options.get("timer") if isinstance(options, dict) else None
     return Record(
         schema=SCHEMA,
@@ -210,7 +216,7 @@ def _record(case: CaseRecord, one: Mapping[str, Any], batches: list[list[float]]
             "clock": as_text(timer or "unknown"),
             "calls_per_block": stats.get("iterations", 1),
             "blocks": batches,
-            "stop": cast(StopReason, STOP),  # shown as it stands
+            "stop": cast(StopReason, STOP),  # shown as it is
             "seconds": stats["median"],
             "low": None,
             "high": None,

@@ -1,4 +1,4 @@
-"""What a file of pytest-benchmark says of the machine, the options and the run as a whole."""
+"""The machine, the options and the run's own record from a file of pytest-benchmark."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torchduet.reports.read.schema_check import ContractError
 COMMON_OPTIONS = ("timer", "disable_gc", "min_rounds", "max_time", "min_time", "warmup")
 
 
-def about(document: Mapping[str, Any], failed: list[NotMeasured], warnings: list[str]) -> RunRecord:
-    """The run as a whole; what pytest-benchmark does not note is empty or 0.
+def run_record(document: Mapping[str, Any], failed: list[NotMeasured], warnings: list[str]) -> RunRecord:
+    """The run as a whole; what pytest-benchmark does not record is empty or 0.
 
     Args:
-        document: pytest-benchmark's, its benchmarks checked.
+        document: the decoded file of pytest-benchmark, its benchmarks checked.
     """
-    total = sum(float(one["stats"].get("total", 0.0)) for one in document["benchmarks"])
+    total = sum(float(entry["stats"].get("total", 0.0)) for entry in document["benchmarks"])
     return RunRecord(
         schema=SCHEMA,
         version="",
@@ -35,14 +35,14 @@ def about(document: Mapping[str, Any], failed: list[NotMeasured], warnings: list
 
 
 def _options(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, str | int | float | None]:
-    """The options that shape a time, of all benchmarks together."""
-    given = [one["options"] for one in benchmarks if isinstance(one.get("options"), dict)]
-    found: dict[str, str | int | float | None] = {}
+    """The options that affect a time, of all benchmarks together."""
+    given = [entry["options"] for entry in benchmarks if isinstance(entry.get("options"), dict)]
+    common: dict[str, str | int | float | None] = {}
     for key in COMMON_OPTIONS:
-        values = list(dict.fromkeys(as_text(one[key]) for one in given if key in one))
+        values = list(dict.fromkeys(as_text(options[key]) for options in given if key in options))
         if values:
-            found[key] = ", ".join(values[:3]) + (", …" if len(values) > 3 else "")
-    return found
+            common[key] = ", ".join(values[:3]) + (", …" if len(values) > 3 else "")
+    return common
 
 
 def _machine(document: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
@@ -65,7 +65,7 @@ def _machine(document: Mapping[str, Any]) -> dict[str, str | int | float | bool 
 
 
 def scalar(value: object) -> int | str:
-    """A whole number as it is, all else as text."""
+    """A whole number unchanged, anything else as text."""
     return value if isinstance(value, int) and not isinstance(value, bool) else as_text(value)
 
 
@@ -79,7 +79,7 @@ def as_json(value: object) -> str:
     """A value as JSON that can be encoded.
 
     Raises:
-        ContractError: it is nested too deeply.
+        ContractError: the value is nested too deeply.
     """
     try:
         text = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A run's log as the file that the run would have written, had it been stopped there."""
+"""Turns a run's log into the file that the run would have written, had it ended there."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torchduet.bench.record.schema import KEY, Record
 
 
 def run_so_far(log: RunLog) -> dict[str, Any]:
-    """A benchmark for each record, and the run's own record; what is in them is not checked yet.
+    """A benchmark for each record, and the run's own record; their contents are not checked yet.
 
     Raises:
-        LookupError, TypeError, ValueError: they are not those of a run.
+        LookupError, TypeError, ValueError: the log's entries are not those of a run.
     """
     run, families, began = log.header.run, log.finished(), log.began()
-    outcomes = {case: one for family in families for case, one in family.outcomes.items()}
+    outcomes = {case: outcome for family in families for case, outcome in family.outcomes.items()}
     pilots = [event.pilot for event in log.of(PilotsTimed)]
     graded = noise_of(
         [family.timed for family in families if family.timed is not None],
-        {case: cast(Record, one.record) for case, one in outcomes.items() if one.record is not None},
+        {case: cast(Record, outcome.record) for case, outcome in outcomes.items() if outcome.record is not None},
         pilots,
         int(run["options"]["threads"]),
         int(run["machine"]["cores"]),
@@ -36,8 +36,8 @@ def run_so_far(log: RunLog) -> dict[str, Any]:
         total=log.seconds(),
         startup=began.startup if began else 0.0,
         stages={stage: sum(family.spent.stages.get(stage, 0.0) for family in families) for stage in STAGES},
-        skipped=[*run["skipped"], *(one.skipped for one in outcomes.values() if one.skipped is not None)],
-        failed=[*run["failed"], *(one.failed for one in outcomes.values() if one.failed is not None)],
+        skipped=[*run["skipped"], *(outcome.skipped for outcome in outcomes.values() if outcome.skipped is not None)],
+        failed=[*run["failed"], *(outcome.failed for outcome in outcomes.values() if outcome.failed is not None)],
         unreached=[case for _, cases in log.header.plan for case in cases if case not in outcomes],
         warnings=[*(families[-1].warnings if families else run["warnings"]), _warning(log)],
         ceilings=log.ceilings(),
@@ -53,6 +53,6 @@ def run_so_far(log: RunLog) -> dict[str, Any]:
 
 
 def _warning(log: RunLog) -> str:
-    of = f"{len(log.finished())} of {len(log.header.plan)} families"
-    damaged = f"; {log.dropped} of its lines are damaged and were left out" if log.dropped else ""
-    return f"this is the journal of a run that was cut short after {of}: --resume goes on with it{damaged}"
+    done = f"{len(log.finished())} of {len(log.header.plan)} families"
+    damaged = f"; {log.dropped} damaged line{' was' if log.dropped == 1 else 's were'} left out" if log.dropped else ""
+    return f"this is the journal of a run that was cut short after {done}: --resume continues it{damaged}"

@@ -1,6 +1,6 @@
-"""Holds decoded JSON against the record's types in ``torchduet.bench.record.schema``; says which key is wrong.
+"""Checks decoded JSON against the record's types in ``torchduet.bench.record.schema`` and names the key at fault.
 
-The schema's own annotations are the rules (types, words, bounds), so that they cannot drift from what is checked here.
+The schema's own annotations are the rules (types, words, bounds), so the two cannot drift apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import (
 from torchduet.bench.record.schema import MIN, OPEN, Length, Range
 
 LARGEST_WHOLE_NUMBER = 2**63
-LARGEST = 1e100  # beyond it, products and powers of what a record may hold are no numbers any more
+LARGEST = 1e100  # beyond it, products and powers of recorded numbers overflow
 
 WORDS = {
     str: "text",
@@ -35,16 +35,17 @@ WORDS = {
 
 
 class ContractError(ValueError):
-    """A value that is not what the schema says; the message begins with its key path."""
+    """A value that the schema does not allow; the message begins with its key path."""
 
 
 def check(value: object, expected: Any, path: str) -> None:
-    """Return if ``value`` is what ``expected`` (a TypedDict, list, dict, union, scalar, Literal or Annotated) says.
+    """Return if ``value`` matches ``expected`` (a TypedDict, list, dict, union, scalar, Literal or Annotated).
 
-    Keys that the schema does not know are let through: a later writer of the same version may add some.
+    Keys that the schema lacks are allowed: a later writer of the same version may add some.
 
     Raises:
-        ContractError: with the path of the first key at fault, what was expected and what is there.
+        ContractError: ``value`` does not match; the message has the path of the first key at fault, what was
+            expected and what is there.
     """
     origin = get_origin(expected)
     if is_typeddict(expected):
@@ -95,10 +96,10 @@ def _check_record(value: object, expected: Any, path: str) -> None:
 
 
 def check_rule(value: Any, rule: Length | Range, path: str) -> None:
-    """Return if a number, or a list's length, lies within bounds.
+    """Return if a number, or a list's length, is within its bounds.
 
     Raises:
-        ContractError: it does not.
+        ContractError: it is not.
     """
     if isinstance(rule, Length):
         if not value:
@@ -126,7 +127,10 @@ def _check_word(value: object, expected: Any, path: str) -> None:
 
 
 def _all_fit(values: list[Any], expected: Any) -> bool:
-    """Whether all are floats within bounds: most of a file is. The sum of their sizes is only if all its parts are."""
+    """Whether all values are floats within bounds, as most of a file is.
+
+    If the sum of their magnitudes is below the limit, so is each of them.
+    """
     inner, *rules = get_args(expected) if get_origin(expected) is Annotated else (expected,)
     return (
         inner is float
@@ -149,7 +153,7 @@ def _check_scalar(value: object, kinds: tuple[Any, ...], path: str) -> None:
 
 
 def _is(value: object, kind: Any) -> bool:
-    """Whether a scalar is of a kind: a bool is no number, text must be encodable, numbers finite."""
+    """Whether a scalar is of a kind; a bool is no number, text must be encodable, numbers must be finite."""
     if isinstance(value, bool):
         return kind is bool
     if isinstance(value, int):

@@ -14,10 +14,10 @@ def is_journal(content: bytes) -> bool:
 
 
 def document(content: bytes) -> Any:
-    """The run so far, as its file would hold it; what is in it is not checked yet.
+    """The run so far, as its file would record it; its contents are not checked yet.
 
     Raises:
-        ContractError: it is no journal that can be read.
+        ContractError: the content is no readable journal.
     """
     from torchduet.bench.record.journal import JournalError, parse
     from torchduet.bench.record.journal_events import read_log

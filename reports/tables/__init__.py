@@ -1,1 +1,1 @@
-"""Tidy tables of a run: cases, comparisons, samples, baselines."""
+"""Tidy tables of a run: cases, comparisons, samples and baselines."""

@@ -1,4 +1,4 @@
-"""A run as flat tables for other programs: cases, comparisons, samples, and what was not measured."""
+"""Makes flat tables of a run for other programs: cases, comparisons, samples, and what was not measured."""
 
 from __future__ import annotations
 
@@ -19,55 +19,56 @@ from torchduet.reports.tables.steadiness import steadiness
 
 TEXTS = ("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock")
 WHOLE = (*(knob.name for knob in KNOBS if knob.numeric), "peak_bytes", "placements", "blocks", "calls_per_block")
-SIZE = "size_"  # + the axis: a column each, as many as the run's workloads have
+SIZE = "size_"  # + the axis: a column for each axis of the run's workloads
 
 
 def table_of(run: Run, name: str, tables: Frames | None = None) -> pd.DataFrame:
     """One of the tables in ``torchduet.reports.tables.flat_columns.COLUMNS``, its columns in that order.
 
-    Every row begins with the run's file and start, so that tables of several runs can be put together.
+    Every row begins with the run's file and start, so that tables of several runs can be concatenated.
 
     Args:
-        tables: the run's, where they have been made already.
+        tables: the run's tables, if they exist already.
 
     Raises:
         KeyError: there is no such table.
     """
     if name in ("cases", "comparisons"):
         tables = tables or frames(run)
-        made = _cases(run, tables) if name == "cases" else _comparisons(run, tables)
+        table = _cases(run, tables) if name == "cases" else _comparisons(run, tables)
     else:
-        made = {"samples": _samples, "unmeasured": _unmeasured}[name](run)
-    made = made.reset_index(drop=True)
-    made.insert(0, "run", _constant(run.name, len(made)))
-    made.insert(1, "started", _constant(run.about["started"], len(made)))
+        table = {"samples": _samples, "unmeasured": _unmeasured}[name](run)
+    table = table.reset_index(drop=True)
+    table.insert(0, "run", _constant(run.name, len(table)))
+    table.insert(1, "started", _constant(run.about["started"], len(table)))
     order = list(COLUMNS[name])
-    axes = [str(column) for column in made if str(column).startswith(SIZE)]
+    axes = [str(column) for column in table if str(column).startswith(SIZE)]
     if axes:
-        place = order.index(f"{SIZE}*")
-        order[place : place + 1] = axes
-    made = made[[column for column in order if column in made]]
-    loose = [str(column) for column in made if made[column].dtype == object]
-    return made.assign(**{column: _column(made[column], column) for column in loose})
+        position = order.index(f"{SIZE}*")
+        order[position : position + 1] = axes
+    table = table[[column for column in order if column in table]]
+    untyped = [str(column) for column in table if table[column].dtype == object]
+    return table.assign(**{column: _column(table[column], column) for column in untyped})
 
 
 def _cases(run: Run, tables: Frames) -> pd.DataFrame:
-    found = tables.cases.drop(columns=["anchor"])
+    cases = tables.cases.drop(columns=["anchor"])
     sizes = _axes([record["case"]["size"] for record in run.records])
-    found = found.drop(columns=["sizes"]).rename(
+    cases = cases.drop(columns=["sizes"]).rename(
         columns={"low": "seconds_low", "high": "seconds_high", "ratio_low": "low", "ratio_high": "high"}
     )
-    more = pd.DataFrame({name: _column(values, name) for name, values in _more(run).items()} | sizes, index=found.index)
-    for knob in (one for one in KNOBS if one.numeric):
-        found[knob.name] = _column([int(number) if number else None for number in found[knob.name]], knob.name)
-    return pd.concat([found, more], axis=1)
+    more = pd.DataFrame({name: _column(values, name) for name, values in _more(run).items()} | sizes, index=cases.index)
+    for knob in KNOBS:
+        if knob.numeric:
+            cases[knob.name] = _column([int(number) if number else None for number in cases[knob.name]], knob.name)
+    return pd.concat([cases, more], axis=1)
 
 
 def _more(run: Run) -> dict[str, list[Any]]:
-    """What the report says of a case beside its times."""
+    """The columns of cases beside their times and speed-ups."""
     machine = run.about["machine"]
     records = run.records
-    found: dict[str, list[Any]] = {
+    columns: dict[str, list[Any]] = {
         "commit": [run.commit] * len(records),
         **{key: [machine.get(key)] * len(records) for key in ("cpu", "gpu", "torch", "python")},
         "placements": [len(record["timing"]["blocks"]) for record in records],
@@ -81,30 +82,33 @@ def _more(run: Run) -> dict[str, list[Any]]:
         "noise": [record.get("noise", {}).get("grade") for record in records],
     }
     if isinstance(run, PytestBenchmarkRun):
-        found |= _plain(run)
-    return found
+        columns |= _pytest_benchmark_columns(run)
+    return columns
 
 
-def _plain(run: PytestBenchmarkRun) -> dict[str, list[Any]]:
-    """What pytest-benchmark says; the batches that stand in for placements are no measurements of their own."""
-    steady = [steadiness(record, timed) for record, timed in zip(run.records, run.timed, strict=True)]
-    stats = [timed.stats for timed in run.timed]
+def _pytest_benchmark_columns(run: PytestBenchmarkRun) -> dict[str, list[Any]]:
+    """The columns from pytest-benchmark; no placements, as batches of rounds are no measurements of their own."""
+    graded = [steadiness(record, benchmark) for record, benchmark in zip(run.records, run.benchmarks, strict=True)]
+    stats = [benchmark.stats for benchmark in run.benchmarks]
     return {
-        "group": [timed.group for timed in run.timed],
+        "group": [benchmark.group for benchmark in run.benchmarks],
         "placements": [None] * len(stats),
-        "blocks": [one.get("rounds") for one in stats],
-        **{f"{name}_seconds": [one.get(name) for one in stats] for name in ("min", "q1", "q3", "mean", "stddev")},
-        "steadiness": [one.grade for one in steady],
-        "drift": [one.drift for one in steady],
+        "blocks": [recorded.get("rounds") for recorded in stats],
+        **{
+            f"{name}_seconds": [recorded.get(name) for recorded in stats]
+            for name in ("min", "q1", "q3", "mean", "stddev")
+        },
+        "steadiness": [steady.grade for steady in graded],
+        "drift": [steady.drift for steady in graded],
     }
 
 
 def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
-    found = tables.comparisons.drop(columns=["anchor"]).rename(columns={"first_call": "first_call_seconds"})
-    found["workload"] = [name.rpartition(".")[2] for name in found["workload"]]
+    comparisons = tables.comparisons.drop(columns=["anchor"]).rename(columns={"first_call": "first_call_seconds"})
+    comparisons["workload"] = [name.rpartition(".")[2] for name in comparisons["workload"]]
     duet = run.about.get("against")
     if duet is None:
-        return found
+        return comparisons
     sides = [
         {
             "knob": "side",
@@ -118,21 +122,21 @@ def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
         for record in run.records
         if "against" in record
     ]
-    duets = pd.DataFrame(sides, columns=list(found.columns))
-    return pd.concat([found, duets], ignore_index=True) if len(found) else duets
+    duets = pd.DataFrame(sides, columns=list(comparisons.columns))
+    return pd.concat([comparisons, duets], ignore_index=True) if len(comparisons) else duets
 
 
 def _samples(run: Run) -> pd.DataFrame:
-    """A row per timed block, in the order taken; of millions, a few columns of numbers and no more."""
-    parts = [part for place, record in enumerate(run.records) for part in _blocks(run, place, record)]
+    """A row per timed block, in the order taken; a few columns of numbers, as there may be millions of rows."""
+    parts = [part for index, record in enumerate(run.records) for part in _blocks(run, index, record)]
     ids = [record["case"]["id"] for record in run.records]
     codes = np.concatenate(
         [np.full(len(part[2]), part[0], dtype=np.int32) for part in parts] or [np.zeros(0, np.int32)]
     )
     sides = np.concatenate([np.full(len(part[2]), part[1], dtype=np.int8) for part in parts] or [np.zeros(0, np.int8)])
     placements, rounds, seconds = (
-        np.concatenate([part[at] for part in parts]) if parts else np.zeros(0, kind)
-        for at, kind in ((2, np.int64), (3, np.int64), (4, np.float64))
+        np.concatenate([part[position] for part in parts]) if parts else np.zeros(0, dtype)
+        for position, dtype in ((2, np.int64), (3, np.int64), (4, np.float64))
     )
     return pd.DataFrame(
         {
@@ -145,12 +149,12 @@ def _samples(run: Run) -> pd.DataFrame:
     )
 
 
-def _blocks(run: Run, place: int, record: Record) -> Iterator[tuple[int, int, Any, Any, Any]]:
+def _blocks(run: Run, index: int, record: Record) -> Iterator[tuple[int, int, Any, Any, Any]]:
     """(case, side, placements, rounds, seconds) of each of a record's lists of blocks."""
     if isinstance(run, PytestBenchmarkRun):
-        if run.timed[place].sampled:
+        if run.benchmarks[index].has_rounds:
             data = np.fromiter(itertools.chain.from_iterable(record["timing"]["blocks"]), np.float64)
-            yield place, 0, np.ones(len(data), np.int64), np.arange(1, len(data) + 1), data
+            yield index, 0, np.ones(len(data), np.int64), np.arange(1, len(data) + 1), data
         return
     lists: list[tuple[int, Sequence[Sequence[float]]]] = [(0, record["timing"]["blocks"])]
     if "against" in record:
@@ -159,7 +163,7 @@ def _blocks(run: Run, place: int, record: Record) -> Iterator[tuple[int, int, An
         lengths = [len(rounds) for rounds in blocks]
         placements = np.repeat(np.arange(1, len(blocks) + 1), lengths)
         rounds = np.concatenate([np.arange(1, length + 1) for length in lengths] or [np.zeros(0, np.int64)])
-        yield place, side, placements, rounds, np.fromiter(itertools.chain.from_iterable(blocks), np.float64)
+        yield index, side, placements, rounds, np.fromiter(itertools.chain.from_iterable(blocks), np.float64)
 
 
 def _constant(text: str, rows: int) -> Any:
@@ -170,22 +174,22 @@ def _constant(text: str, rows: int) -> Any:
 
 
 def _unmeasured(run: Run) -> pd.DataFrame:
-    rows = [(one["case"]["id"], "failed", one["reason"]) for one in run.about["failed"]]
-    rows += [(one["case"]["id"], "skipped", one["reason"]) for one in run.about["skipped"]]
-    rows += [(case, "unreached", "the run was stopped before its turn") for case in run.about.get("unreached", [])]
+    rows = [(entry["case"]["id"], "failed", entry["reason"]) for entry in run.about["failed"]]
+    rows += [(entry["case"]["id"], "skipped", entry["reason"]) for entry in run.about["skipped"]]
+    rows += [(case, "unreached", "the run ended before its turn") for case in run.about.get("unreached", [])]
     return pd.DataFrame(rows, columns=["id", "status", "reason"], dtype="str")
 
 
 def _axes(sizes: Sequence[Mapping[str, Any]]) -> dict[str, pd.Series]:
-    """A column per axis that any workload has, empty where a case's has it not."""
+    """A column per axis of any workload, empty where a case's workload lacks the axis."""
     names = dict.fromkeys(itertools.chain.from_iterable(sizes))
     return {f"{SIZE}{name}": _column([size.get(name) for size in sizes]) for name in names}
 
 
 def _column(values: Iterable[Any], name: str = "") -> pd.Series:
-    """Truth values, whole numbers, numbers or text, whichever holds all; missing where there is None.
+    """A column of truth values, whole numbers, numbers or text, whichever holds all values; None is missing.
 
-    A column of nothing is one of numbers, unless its name says text.
+    A column without values is one of numbers, unless its name is one of ``TEXTS``.
     """
     kept = [None if value is None or value is pd.NA or value != value else value for value in values]
     kinds = {type(value) for value in kept if value is not None}

@@ -1,4 +1,4 @@
-"""A run as tables: one row per case, one row per comparison that changes a single knob."""
+"""Makes tables of a run: one row per case, one row per comparison that an answer can rest on."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.baselines import Baseline, only_this_compiles, pay_off
-from torchduet.reports.tables.comparisons import telling, tied_families
+from torchduet.reports.tables.comparisons import answerable, tied_families
 from torchduet.reports.tables.roofline import Bound, bounds
-from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, settings, spoken
+from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, setting_words, settings
 
 CASE_COLUMNS = [
     *("id", "anchor", "family", "suite", "workload", "size", "sizes", *NAMES, "bound_by", "share_of_ceiling"),
@@ -36,8 +36,8 @@ class Frames:
 
     Attributes:
         cases: a row per case, with its speed-up against its family's reference (NaN for the reference).
-        comparisons: a row per case and knob; ``pays_*`` only where something compiled is held against
-            something that is not, and is faster.
+        comparisons: a row per case and knob; ``pays_*`` only where a compiled case is faster than a baseline that
+            is not compiled.
     """
 
     cases: pd.DataFrame
@@ -54,9 +54,9 @@ def frames(run: Run) -> Frames:
         _case_row(record, anchor(index), limits.get(record["case"]["id"])) for index, record in enumerate(run.records)
     ]
     comparisons = [
-        _comparison_row(record, anchor(index), one, baseline, varied[_workload(record)])
+        _comparison_row(record, anchor(index), speedup, baseline, varied[_workload(record)])
         for index, record in enumerate(run.records)
-        for one, baseline in telling(record, by_id, record["case"]["family"] in tied)
+        for speedup, baseline in answerable(record, by_id, record["case"]["family"] in tied)
     ]
     return Frames(
         cases=pd.DataFrame(cases, columns=CASE_COLUMNS),
@@ -70,7 +70,7 @@ def each(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def settled(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Which comparisons' intervals say faster, slower or same by themselves, whatever verdict stands in the file."""
+    """Which comparisons' intervals give a verdict of faster, slower or same, whatever verdict the file records."""
     sides = [
         row.placements >= MIN_PLACEMENTS
         and not pd.isna(row.low)
@@ -81,31 +81,31 @@ def settled(rows: pd.DataFrame) -> pd.Series[bool]:
 
 
 def anchor(index: int) -> str:
-    """The id of a case's details within the page: its place in the file, so that no name gets into it."""
+    """The id of a case's details in the page: from its position in the file, so that it contains no name."""
     return f"case-{index + 1}"
 
 
 def _varied(run: Run) -> dict[str, set[str]]:
-    """Per workload, the knobs in which its cases differ: what has to be said to tell them apart."""
-    found: dict[str, dict[str, set[str]]] = {}
+    """Per workload, the knobs in which its cases differ, which their names must therefore include."""
+    values: dict[str, dict[str, set[str]]] = {}
     for record in run.records:
-        knobs = found.setdefault(_workload(record), {knob: set() for knob in KNOBS})
+        knobs = values.setdefault(_workload(record), {knob: set() for knob in KNOBS})
         for knob, seen in knobs.items():
             seen.add(setting(record, knob))
-    return {workload: {knob for knob, seen in knobs.items() if len(seen) > 1} for workload, knobs in found.items()}
+    return {workload: {knob for knob, seen in knobs.items() if len(seen) > 1} for workload, knobs in values.items()}
 
 
 def _workload(record: Record) -> str:
     return f"{record['case']['suite']}.{record['case']['workload']}"
 
 
-def _case_row(record: Record, its_anchor: str, limit: Bound | None) -> dict[str, Any]:
+def _case_row(record: Record, case_anchor: str, limit: Bound | None) -> dict[str, Any]:
     case, timing, cost = record["case"], record["timing"], record["cost"]
-    held = next((one for one in record["speedups"] if one["knob"] == "reference"), None)
+    overall = next((speedup for speedup in record["speedups"] if speedup["knob"] == "reference"), None)
     seconds = timing["seconds"]
     return {
         **case,
-        "anchor": its_anchor,
+        "anchor": case_anchor,
         "size": case["size_label"],
         "sizes": case["size"],
         **settings(record),
@@ -117,34 +117,34 @@ def _case_row(record: Record, its_anchor: str, limit: Bound | None) -> dict[str,
         "flops_per_second": cost["flops"] / seconds if "flops" in cost else None,
         "bytes_per_second": cost["bytes"] / seconds if "bytes" in cost else None,
         "samples_per_second": cost["samples"] / seconds if "samples" in cost else None,
-        "ratio": held["ratio"] if held else None,
-        "ratio_low": held["low"] if held else None,
-        "ratio_high": held["high"] if held else None,
-        "verdict": held["verdict"] if held else "",
-        "against": held["against"] if held else "",
-        "threshold": held["threshold"] if held else None,
+        "ratio": overall["ratio"] if overall else None,
+        "ratio_low": overall["low"] if overall else None,
+        "ratio_high": overall["high"] if overall else None,
+        "verdict": overall["verdict"] if overall else "",
+        "against": overall["against"] if overall else "",
+        "threshold": overall["threshold"] if overall else None,
     }
 
 
 def _comparison_row(
-    record: Record, its_anchor: str, one: SpeedupRecord, baseline: Baseline, varied: set[str]
+    record: Record, case_anchor: str, speedup: SpeedupRecord, baseline: Baseline, varied: set[str]
 ) -> dict[str, Any]:
     case = record["case"]
-    said = (
+    parts = (
         case["size_label"].replace(",", ", "),
-        *(spoken(record, knob) for knob in NAMES if knob in varied and one["knob"] not in (knob, TOGETHER)),
+        *(setting_words(record, knob) for knob in NAMES if knob in varied and speedup["knob"] not in (knob, TOGETHER)),
     )
-    where = " · ".join(part for part in said if part)
+    words = " · ".join(part for part in parts if part)
     return {
-        **one,
+        **speedup,
         "id": case["id"],
-        "anchor": its_anchor,
+        "anchor": case_anchor,
         "suite": case["suite"],
         "workload": _workload(record),
-        "name": f"{_workload(record)} {where}".strip(),
-        "setting": where,
+        "name": f"{_workload(record)} {words}".strip(),
+        "setting": words,
         "relative_error": record["check"]["relative_error"],
         "compiled": only_this_compiles(record, baseline),
         "first_call": record["first_call"]["seconds"],
-        **pay_off(record, baseline, one),
+        **pay_off(record, baseline, speedup),
     }

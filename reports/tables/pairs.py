@@ -1,7 +1,7 @@
-"""Holds any two records of a family against each other, from the blocks they were timed with in alternation.
+"""Compares any two records of a family by the blocks in which they were timed in alternation.
 
-The file has each case's comparison with the reference and with each single knob turned back; here is
-every other: one step of a path against the step before, one number of workers against another.
+The file has each case's comparison with the reference, and with each single knob turned back. This module makes all
+other comparisons: one step of a path with the step before, one number of workers with another.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from dataclasses import dataclass, replace
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.statistics import THRESHOLD, speedup
 
-NO_VERDICT = "no verdict: "  # begins the note of a case whose blocks had to wait for a core, so that none is given
+NO_VERDICT = (
+    "no verdict: "  # begins the note of a case whose verdicts are withheld because its blocks had to wait for a core
+)
 
 
 @dataclass(frozen=True)
-class Held:
+class PairRatio:
     """How many times as fast a case is as its baseline, or another ratio of the two.
 
     Attributes:
-        low, high: the 99 % interval; None where there are too few placements for one.
-        verdict: faster, slower, same or unclear, of the interval against the threshold.
-        left_open: unclear whatever the interval says, as the machine had too few free cores for the run's threads.
+        low, high: the 99 % interval; None if there are too few placements.
+        verdict: faster, slower, same or unclear, from the interval and the threshold.
+        withheld: the verdict is unclear whatever the interval, as the machine had too few free cores for the threads.
     """
 
     ratio: float
@@ -31,32 +33,32 @@ class Held:
     high: float | None
     verdict: str
     placements: int
-    left_open: bool = False
+    withheld: bool = False
 
     @property
-    def extra(self) -> float:
+    def extra_time(self) -> float:
         """How much longer the case takes, as a share of the baseline's time: 0.12 is 12 % more."""
         return 1 / self.ratio - 1
 
 
-def held(baseline: Record, case: Record) -> Held | None:
+def pair_ratio(baseline: Record, case: Record) -> PairRatio | None:
     """Baseline's time / case's time; None if the two were not timed in the same rounds."""
-    return _of_records(of_blocks(baseline["timing"]["blocks"], case["timing"]["blocks"]), baseline, case)
+    return _judged(ratio_of_blocks(baseline["timing"]["blocks"], case["timing"]["blocks"]), baseline, case)
 
 
-def without_verdict(record: Record) -> bool:
-    """Whether the run itself gave no verdict on a case, however narrow its intervals."""
+def verdict_withheld(record: Record) -> bool:
+    """Whether the run withheld its verdicts on a case, however narrow the intervals."""
     return any(note.startswith(NO_VERDICT) for note in record["notes"])
 
 
-def _of_records(found: Held | None, *records: Record) -> Held | None:
-    """What came of two records' values, left open where the run gave no verdict on either."""
-    if found is None or not any(map(without_verdict, records)):
-        return found
-    return replace(found, verdict="unclear", left_open=True)
+def _judged(pair: PairRatio | None, *records: Record) -> PairRatio | None:
+    """The ratio of two records, its verdict withheld if the run withheld the verdicts of either."""
+    if pair is None or not any(map(verdict_withheld, records)):
+        return pair
+    return replace(pair, verdict="unclear", withheld=True)
 
 
-def of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence[float]]) -> Held | None:
+def ratio_of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence[float]]) -> PairRatio | None:
     """Baseline / case from paired positive values, a list of rounds per placement; None if they do not pair."""
     if not baseline or [len(rounds) for rounds in baseline] != [len(rounds) for rounds in case]:
         return None
@@ -64,7 +66,7 @@ def of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence[float
         return None
     estimate = speedup(baseline, case)
     known = estimate.low > 0 and math.isfinite(estimate.high)
-    return Held(
+    return PairRatio(
         ratio=estimate.ratio,
         low=estimate.low if known else None,
         high=estimate.high if known else None,
@@ -73,20 +75,20 @@ def of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence[float
     )
 
 
-def of_meters(baseline: Record, case: Record, name: str) -> Held | None:
-    """Baseline / case of a meter's values, paired by placement; None where either lacks it."""
+def ratio_of_meters(baseline: Record, case: Record, name: str) -> PairRatio | None:
+    """Baseline / case of a meter's values, paired by placement; None if either lacks it."""
     first, second = (record.get("meters", {}).get(name) for record in (baseline, case))
     if first is None or second is None:
         return None
-    found = of_blocks([[value] for value in first["values"]], [[value] for value in second["values"]])
-    return _of_records(found, baseline, case)
+    pair = ratio_of_blocks([[value] for value in first["values"]], [[value] for value in second["values"]])
+    return _judged(pair, baseline, case)
 
 
-def of_peaks(baseline: Record, case: Record) -> Held | None:
-    """Baseline / case of the peak of memory: one number each, the same whenever it is measured."""
-    least, most = case.get("peak_bytes"), baseline.get("peak_bytes")
-    if not least or not most:
+def ratio_of_peaks(baseline: Record, case: Record) -> PairRatio | None:
+    """Baseline / case of the peak of memory; without an interval, as a peak is the same in every measurement."""
+    peak, baseline_peak = case.get("peak_bytes"), baseline.get("peak_bytes")
+    if not peak or not baseline_peak:
         return None
-    ratio = most / least
+    ratio = baseline_peak / peak
     verdict = "faster" if ratio > 1 + THRESHOLD else "slower" if ratio < 1 / (1 + THRESHOLD) else "same"
-    return Held(ratio, None, None, verdict, 1)
+    return PairRatio(ratio, None, None, verdict, 1)

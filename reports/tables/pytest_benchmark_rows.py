@@ -1,4 +1,4 @@
-"""The benchmarks of a plain pytest-benchmark file as rows, with how steady each was."""
+"""Makes rows of the benchmarks in a file of pytest-benchmark's own, each with its steadiness."""
 
 from __future__ import annotations
 
@@ -7,33 +7,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import Record
-from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun, Timed
+from torchduet.reports.read.pytest_benchmark import Benchmark, PytestBenchmarkRun
 from torchduet.reports.tables.steadiness import GRADES, Steadiness, steadiness
 
 
 @dataclass(frozen=True)
 class Row:
-    """One benchmark with what the page says of it."""
+    """One benchmark with its record and steadiness."""
 
     record: Record
-    timed: Timed
-    steady: Steadiness
+    benchmark: Benchmark
+    steadiness: Steadiness
 
     @property
     def group(self) -> str:
-        """The test's group; its file where it names none."""
-        return self.timed.group or self.record["case"]["suite"] or "no group"
+        """The test's group, or its file if it has none."""
+        return self.benchmark.group or self.record["case"]["suite"] or "no group"
 
 
 def rows_of(run: PytestBenchmarkRun) -> list[Row]:
     """A row per benchmark, in the order of the file."""
-    return [Row(record, timed, steadiness(record, timed)) for record, timed in zip(run.records, run.timed, strict=True)]
+    return [
+        Row(record, benchmark, steadiness(record, benchmark))
+        for record, benchmark in zip(run.records, run.benchmarks, strict=True)
+    ]
 
 
 def headline(run: PytestBenchmarkRun, rows: Sequence[Row]) -> str:
     """``31 benchmarks of 30 functions: 27 steady, 4 scattering``."""
     functions = len({record["case"]["family"] for record in run.records})
-    counted = Counter(row.steady.grade for row in rows)
+    counted = Counter(row.steadiness.grade for row in rows)
     grades = ", ".join(f"{counted[grade]} {grade}" for grade in GRADES if counted[grade])
-    many = f"{len(rows)} benchmark{'s' if len(rows) != 1 else ''}"
-    return f"{many} of {functions} function{'s' if functions != 1 else ''}: {grades}" if rows else "No usable benchmark"
+    benchmarks = f"{len(rows)} benchmark{'s' if len(rows) != 1 else ''}"
+    return (
+        f"{benchmarks} of {functions} function{'s' if functions != 1 else ''}: {grades}"
+        if rows
+        else "No usable benchmark"
+    )

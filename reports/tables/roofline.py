@@ -1,9 +1,9 @@
-"""The roofline: the least time that a case's cost could take on this machine, and how near it comes.
+"""The roofline: the least time that a case's cost could take on this machine, and how close the case comes to it.
 
 After Williams, Waterman & Patterson, "Roofline: an insightful visual performance model for multicore
 architectures", CACM 52(4), 2009: a case can be no faster than its operations at the machine's best rate,
-nor than its bytes at the best bandwidth. A third bound is ours: no faster than its operators can be
-dispatched. How it looks is left to ``roofchart``.
+nor than its bytes at the best bandwidth. A third bound is our own: no faster than its operators can be
+dispatched. The chart is drawn by ``charts.roofline``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOURCE = (
     "architectures. Communications of the ACM 52(4), 2009"
 )
 KINDS = ("compute", "memory", "overhead")
-MIN = 3  # how many of the cases that reach least are named
+MAX_NAMED = 3  # cases that a sentence names
 FULL = 1.005  # above this a share reads as more than 100 %
 
 
@@ -32,7 +32,7 @@ class Bound:
     Attributes:
         kind: what it comes from: "compute", "memory" or "overhead".
         seconds: the least time that a call could take.
-        share: that as a share of the measured time; above 1 either the cost or the ceiling is wrong.
+        share: ``seconds`` as a share of the measured time; above 1 either the cost or the ceiling is wrong.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Bound:
 
     @property
     def too_high(self) -> bool:
-        """Whether it is above its ceiling, beyond rounding."""
+        """Whether the case is above its ceiling by more than rounding."""
         return self.share > FULL
 
 
@@ -57,21 +57,21 @@ class Point:
 
 def bounds(run: Run) -> dict[str, Bound]:
     """Case id → its bound, for every case with a known cost on a device with ceilings."""
-    found = {}
+    limits = {}
     for record in run.records:
         ceiling = ceiling_of(run, record["case"]["device"])
         bound = bound_of(record, ceiling) if ceiling else None
         if bound:
-            found[record["case"]["id"]] = bound
-    return found
+            limits[record["case"]["id"]] = bound
+    return limits
 
 
 def ceiling_of(run: Run, device: str) -> CeilingRecord | None:
     """The ceilings of a device: its own, or those of its kind (``cuda`` for ``cuda:0``)."""
     ceilings = run.about.get("ceilings", [])
-    named = [one for one in ceilings if one["device"] == device]
-    alike = [one for one in ceilings if one["device"].split(":")[0] == device.split(":")[0]]
-    return next(iter(named + alike), None)
+    same_device = [ceiling for ceiling in ceilings if ceiling["device"] == device]
+    same_kind = [ceiling for ceiling in ceilings if ceiling["device"].split(":")[0] == device.split(":")[0]]
+    return next(iter(same_device + same_kind), None)
 
 
 def bound_of(record: Record, ceiling: CeilingRecord) -> Bound | None:
@@ -79,31 +79,31 @@ def bound_of(record: Record, ceiling: CeilingRecord) -> Bound | None:
     cost, seconds = record["cost"], record["timing"]["seconds"]
     if not cost.get("flops") and not cost.get("bytes"):
         return None
-    least: dict[str, float] = {}
+    seconds_by_kind: dict[str, float] = {}
     rate = compute_ceiling(ceiling, record["case"]["precision"])
     if rate and cost.get("flops"):
-        least["compute"] = cost["flops"] / rate
+        seconds_by_kind["compute"] = cost["flops"] / rate
     bandwidth = bandwidth_ceiling(ceiling, cost.get("bytes", 0))
     if bandwidth and cost.get("bytes"):
-        least["memory"] = cost["bytes"] / bandwidth
+        seconds_by_kind["memory"] = cost["bytes"] / bandwidth
     if "operators" in record:
-        least["overhead"] = record["operators"] * ceiling["operator_seconds"]
-    if not least:
+        seconds_by_kind["overhead"] = record["operators"] * ceiling["operator_seconds"]
+    if not seconds_by_kind:
         return None
-    kind = max(least, key=lambda one: least[one])
-    return Bound(kind, least[kind], least[kind] / seconds)
+    kind, bound = max(seconds_by_kind.items(), key=lambda item: item[1])
+    return Bound(kind, bound, bound / seconds)
 
 
 def compute_ceiling(ceiling: CeilingRecord, precision: str) -> float | None:
-    """Operations per second; under autocast and TF32 some operators stay in fp32, so the larger of the two."""
+    """Operations per second; under autocast and TF32 some operators stay in fp32, so it is the larger of the two."""
     rates = ceiling["flops_per_second"]
     return max((rates[name] for name in {precision, "fp32"} & set(rates)), default=None)
 
 
 def bandwidth_ceiling(ceiling: CeilingRecord, moved: float) -> float | None:
-    """Bytes per second for so many bytes: the best of the working sets that are at least as large.
+    """Bytes per second for ``moved`` bytes: the best rate of all working sets that are at least as large.
 
-    A smaller working set stays in a cache in which this one has no room. Beyond all of them, the largest's.
+    A smaller working set may fit a cache that is too small for this one. If all are smaller, the largest one counts.
     """
     rates = {int(working_set): rate for working_set, rate in ceiling["bytes_per_second"].items()}
     if not rates:
@@ -113,43 +113,48 @@ def bandwidth_ceiling(ceiling: CeilingRecord, moved: float) -> float | None:
 
 
 def points(run: Run, device: str, names: Mapping[str, str], limits: Mapping[str, Bound]) -> list[Point]:
-    """The cases of a device of which operations and bytes are known."""
-    found = []
+    """The cases of a device whose operations and bytes are known."""
+    drawn = []
     for record in run.records:
         case, cost = record["case"], record["cost"]
         bound = limits.get(case["id"])
         if case["device"] != device or bound is None or not cost.get("flops") or not cost.get("bytes"):
             continue
         rate = cost["flops"] / record["timing"]["seconds"]
-        found.append(Point(names[case["id"]], cost["flops"] / cost["bytes"], rate, bound))
-    return found
+        drawn.append(Point(names[case["id"]], cost["flops"] / cost["bytes"], rate, bound))
+    return drawn
 
 
 def sentences(limits: Mapping[str, Bound], names: Mapping[str, str]) -> list[str]:
-    """What most cases are bound by, which reach least, and which are above their ceiling."""
-    counted = {kind: [one.share for one in limits.values() if one.kind == kind] for kind in KINDS}
-    found = {kind: shares for kind, shares in counted.items() if shares}
+    """What bounds the cases, which reach the least of their ceiling, and which are above it."""
+    all_kinds = {kind: [bound.share for bound in limits.values() if bound.kind == kind] for kind in KINDS}
+    shares_by_kind = {kind: shares for kind, shares in all_kinds.items() if shares}
     number = len(limits)
     counts = " and ".join(
-        f"{len(shares)} {'are' if len(shares) != 1 else 'is'} bound by {kind}" for kind, shares in found.items()
+        f"{len(shares)} {'are' if len(shares) != 1 else 'is'} bound by {kind}"
+        for kind, shares in shares_by_kind.items()
     )
-    medians = ", ".join(f"those bound by {kind} reach {units.percent(median(found[kind]))}" for kind in found)
-    said = [
+    medians = ", ".join(
+        f"those bound by {kind} reach {units.percent(median(shares))}" for kind, shares in shares_by_kind.items()
+    )
+    words = [
         f"Of {number} case{'s' if number != 1 else ''} with a known cost, {counts}. "
         f"In the median {medians} of their ceiling."
     ]
-    lowest = sorted(limits, key=lambda one: limits[one].share)[:MIN]
-    said.append(f"Least is reached by {_named(lowest, limits, names)}.")
-    beyond = [one for one in limits if limits[one].too_high]
+    lowest = sorted(limits, key=lambda case: limits[case].share)[:MAX_NAMED]
+    words.append(
+        f"The lowest share{' is' if len(lowest) == 1 else 's are'} reached by {_named(lowest, limits, names)}."
+    )
+    beyond = [case for case in limits if limits[case].too_high]
     if beyond:
-        highest = sorted(beyond, key=lambda one: -limits[one].share)
-        more = f" and {len(beyond) - MIN} more" if len(beyond) > MIN else ""
-        said.append(
-            f"Above the ceiling, so that the cost or the ceiling is wrong: "
-            f"{_named(highest[:MIN], limits, names)}{more}."
+        highest = sorted(beyond, key=lambda case: -limits[case].share)
+        more = f" and {len(beyond) - MAX_NAMED} more" if len(beyond) > MAX_NAMED else ""
+        words.append(
+            f"Above the ceiling, so the cost or the ceiling is wrong: "
+            f"{_named(highest[:MAX_NAMED], limits, names)}{more}."
         )
-    return said
+    return words
 
 
 def _named(ids: Sequence[str], limits: Mapping[str, Bound], names: Mapping[str, str]) -> str:
-    return ", ".join(f"{names[one]} ({units.percent(limits[one].share)} of {limits[one].kind})" for one in ids)
+    return ", ".join(f"{names[case]} ({units.percent(limits[case].share)} of {limits[case].kind})" for case in ids)

@@ -1,4 +1,4 @@
-"""How steady a benchmark was while it was timed in one stretch: drift, scatter, too few rounds; grades, no verdicts."""
+"""Grades how steady a benchmark was while it was timed in one stretch: drift, scatter, too few rounds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from statistics import median
 
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.reports.read.pytest_benchmark import Timed
+from torchduet.reports.read.pytest_benchmark import Benchmark
 from torchduet.reports.text import units
 
-DRIFT = 0.05  # as much as `compare` takes for a change that matters unless told otherwise
-SCATTER = 0.10  # of the median, between the quartiles
+DRIFT = 0.05  # the default of `compare --threshold`
+SCATTER = 0.10  # distance of the quartiles, as a share of the median
 STEADY, DRIFTS, SCATTERS, FEW, UNKNOWN = GRADES = ("steady", "drifting", "scattering", "few rounds", "no rounds kept")
 MEANINGS = {
     STEADY: f"both halves of its rounds agree within {units.percent(DRIFT)}, and the middle half of all rounds lies "
@@ -20,18 +20,18 @@ MEANINGS = {
     "warming up, or the machine changed meanwhile",
     SCATTERS: f"the quartiles lie over {units.percent(SCATTER)} of the median apart: the machine was busy, or the "
     "function does not always do the same",
-    FEW: f"fewer than {MIN_PLACEMENTS} rounds: too few to tell",
-    UNKNOWN: "the file has only their summary",
+    FEW: f"fewer than {MIN_PLACEMENTS} rounds: too few to grade",
+    UNKNOWN: "the file has only a summary of them",
 }
 
 
 @dataclass(frozen=True)
 class Steadiness:
-    """A grade with what it follows from, as shares of the time; None where the file does not say.
+    """A grade with the figures behind it, as shares of the time; None where the file does not say.
 
     Attributes:
         drift: how much longer the second half of the rounds took than the first.
-        scatter: the distance of the quartiles over the median.
+        scatter: the distance of the quartiles / the median.
     """
 
     grade: str
@@ -39,11 +39,11 @@ class Steadiness:
     scatter: float | None
 
 
-def steadiness(record: Record, timed: Timed) -> Steadiness:
+def steadiness(record: Record, benchmark: Benchmark) -> Steadiness:
     """The grade of one benchmark: the first of drift and scatter that is too large."""
-    stats = timed.stats
+    stats = benchmark.stats
     scatter = (stats["q3"] - stats["q1"]) / stats["median"] if "q1" in stats and "q3" in stats else None
-    if not timed.sampled:
+    if not benchmark.has_rounds:
         return Steadiness(UNKNOWN, None, scatter)
     batches = [median(batch) for batch in record["timing"]["blocks"]]
     if len(batches) < MIN_PLACEMENTS:

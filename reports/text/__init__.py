@@ -1,1 +1,1 @@
-"""Words, units, escaping and what is printed."""
+"""Words for settings, numbers with units, escaping, and output."""

@@ -1,4 +1,4 @@
-"""Writes what a command made: whole or not at all."""
+"""Writes a command's output: either all of it or none."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 
 class OutputError(Exception):
-    """A place that cannot be written to; the message is one line: where, why, what to do."""
+    """A path that cannot be written to; the message is one line: where, why, what to do."""
 
 
-def keep_apart(output: str | Path, read: str | Path) -> None:
-    """Make sure that writing ``output`` would not replace a file that is read, however either is spelled.
+def refuse_overwrite(output: str | Path, source: str | Path) -> None:
+    """Check that writing ``output`` would not replace an input file, however either path is spelled.
 
     Raises:
-        OutputError: both are the same file, be it through a link.
+        OutputError: both paths name the same file, also through a link.
     """
     try:
-        same = Path(output).is_file() and Path(output).samefile(read)
+        same = Path(output).is_file() and Path(output).samefile(source)
     except (OSError, ValueError):
         same = False
     if same:
-        raise OutputError(f"{output}: is the run itself, which would be lost; choose another file with -o")
+        raise OutputError(f"{output}: is the run's own file, which would be lost; choose another file with -o")
 
 
 def write(content: str | bytes, path: str | Path, example: str = "report.html") -> None:
-    """Write bytes, or text as UTF-8, to ``path``, replacing what was there only once all of it is on disk.
+    """Write bytes, or text as UTF-8, to ``path``; an existing file is replaced only when all of it is on disk.
 
     A link is followed; a device or a pipe is written to, never replaced.
 
@@ -42,7 +42,7 @@ def write(content: str | bytes, path: str | Path, example: str = "report.html") 
         if target.is_dir():
             raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / example}")
         if not target.parent.is_dir():
-            raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another with -o")
+            raise OutputError(f"{path}: there is no folder {path.parent}; create it, or choose another with -o")
         if target.exists() and not target.is_file():
             target.write_bytes(data)
         else:
@@ -51,14 +51,14 @@ def write(content: str | bytes, path: str | Path, example: str = "report.html") 
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{path}: cannot be written: {reason}; choose another place with -o") from None
+        raise OutputError(f"{path}: cannot be written: {reason}; choose another path with -o") from None
 
 
-def say(text: str) -> None:
-    """Print text as it is; its end is the caller's.
+def write_stdout(text: str) -> None:
+    """Print text unchanged, without a newline at its end.
 
     Raises:
-        OutputError: standard output cannot take it, e.g. because the disk it goes to is full.
+        OutputError: standard output cannot be written, e.g. because its disk is full.
     """
     try:
         sys.stdout.write(text)
@@ -67,12 +67,12 @@ def say(text: str) -> None:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        abandon_stdout()
+        discard_stdout()
         raise OutputError(f"standard output cannot be written: {reason}") from None
 
 
-def abandon_stdout() -> None:
-    """What is still buffered must not raise again at exit."""
+def discard_stdout() -> None:
+    """Redirect standard output to the null device, so that buffered text does not raise again at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -92,7 +92,7 @@ def _replace(data: bytes, target: Path) -> None:
 
 
 def _usual_mode(path: Path) -> int:
-    """The mode a newly created file would have had, or the one of the file being replaced."""
+    """The mode of the file being replaced, or the mode that a new file would have."""
     if path.exists():
         return path.stat().st_mode & 0o777
     mask = os.umask(0)

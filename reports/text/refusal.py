@@ -1,4 +1,4 @@
-"""How a command says that it cannot use what it was given: one line, and an exit code of its own."""
+"""Prints the one-line error of a command that cannot use its input or output, and gives its exit code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ UNUSABLE = 2
 
 
 def refuse(error: Exception | str) -> int:
-    """Say in one line what cannot be used; returns the exit code."""
+    """Print in one line what cannot be used; returns the exit code."""
     print(f"error: {visible(' '.join(str(error).split()))}", file=sys.stderr)
     return UNUSABLE

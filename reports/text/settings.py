@@ -1,6 +1,6 @@
-"""The knobs by which cases differ, in the order in which answers come, and what their settings are called.
+"""The knobs by which cases differ, in the order of the answers, and the words for their settings.
 
-What there is to say of each knob stands in :mod:`torchduet.bench.record.knobs`.
+The knobs themselves are defined in :mod:`torchduet.bench.record.knobs`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from torchduet.bench.record.knobs import KNOBS as ENTRIES
 from torchduet.bench.record.schema import Record
 
 KNOBS: tuple[str, ...] = tuple(knob.name for knob in sorted(ENTRIES, key=lambda knob: knob.rank))
-SET: tuple[str, ...] = tuple(name for name in NAMES if name != IMPLEMENTATION)  # without what the author wrote anew
-FILTERED: tuple[str, ...] = ("suite", *SET)  # what tables of cases can be filtered by, beside their verdicts
+SETTABLE: tuple[str, ...] = tuple(
+    name for name in NAMES if name != IMPLEMENTATION
+)  # without what a suite's author writes
+FILTERS: tuple[str, ...] = ("suite", *SETTABLE)  # tables of cases are filtered by these and by verdict
 TOGETHER = "together"  # several knobs at once
 
 
@@ -28,16 +30,16 @@ def settings(record: Record) -> dict[str, str]:
     return {knob: setting(record, knob) for knob in KNOBS}
 
 
-def filtered(case: Mapping[str, Any]) -> dict[str, str]:
-    """A case's values of what tables can be filtered by."""
-    return {"suite": case["suite"], **{name: BY_NAME[name].of(case) for name in SET}}
+def filter_values(case: Mapping[str, Any]) -> dict[str, str]:
+    """A case's value of each of ``FILTERS``."""
+    return {"suite": case["suite"], **{name: BY_NAME[name].of(case) for name in SETTABLE}}
 
 
-def spoken(record: Record, knob: str) -> str:
-    """A record's setting as it stands among others."""
-    return said(knob, setting(record, knob))
+def setting_words(record: Record, knob: str) -> str:
+    """A record's setting in words, for a list of settings."""
+    return value_words(knob, setting(record, knob))
 
 
-def said(knob: str, value: str) -> str:
-    """A setting as it stands among others: a bare number of workers would say nothing there."""
+def value_words(knob: str, value: str) -> str:
+    """A value of a knob in words, for a list of settings: a number of workers is not clear without its noun."""
     return BY_NAME[knob].spoken(value)

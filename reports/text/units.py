@@ -1,4 +1,4 @@
-"""Numbers as people read them: three significant digits with a sensible unit."""
+"""Formats numbers for people: three significant digits with a suitable unit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def digits(value: float, significant: int = 3) -> str:
 
 
 def small(value: float) -> str:
-    """A rate in a column of one unit, where a tiny one would be all zeros: ``<0.001``."""
+    """A rate in a column of one unit; a rate that would show as zeros becomes ``<0.001``."""
     return digits(value) if value >= 1e-3 or value <= 0 else "<0.001"
 
 
@@ -33,17 +33,17 @@ def seconds(value: float) -> str:
 
 
 def seconds_interval(low: float | None, high: float | None) -> str:
-    """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty without one."""
+    """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty if there is none."""
     if low is None or high is None:
         return ""
     scale, unit = next(
-        ((s, u) for s, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= s * 0.9995), (1e-9, "ns")
+        (step for step in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= step[0] * 0.9995), (1e-9, "ns")
     )
     return f"{digits(low / scale)} to {digits(high / scale)} {unit}"
 
 
 def duration(value: float) -> str:
-    """A span of time that somebody waits: ``0.0011`` → ``1.1 ms``, ``75`` → ``75 s``, ``9000`` → ``2.5 h``."""
+    """A waiting time: ``0.0011`` → ``1.1 ms``, ``75`` → ``75 s``, ``9000`` → ``2.5 h``."""
     if value == 0:
         return "0 s"
     for limit, scale, unit in (
@@ -70,7 +70,7 @@ def ratio(value: float) -> str:
 
 
 def ratio_interval(low: float | None, high: float | None) -> str:
-    """A speed-up's interval, with a third decimal where two would hide its width; empty without one."""
+    """A speed-up's interval, with a third decimal where two would hide its width; empty if there is none."""
     if low is None or high is None:
         return ""
     if low < 0.1:
@@ -90,7 +90,7 @@ def percent(fraction: float) -> str:
 
 def rate(value: float, unit: str) -> str:
     """A throughput: ``rate(3.2e9, "FLOP/s")`` → ``3.20 GFLOP/s``."""
-    scale, prefix = next(((s, p) for s, p in _PREFIXES if value >= s * 0.9995), (1.0, ""))
+    scale, prefix = next((step for step in _PREFIXES if value >= step[0] * 0.9995), (1.0, ""))
     return f"{digits(value / scale)} {prefix}{unit}"
 
 
@@ -103,7 +103,7 @@ def size(value: float) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number that a case noted about itself, in its unit: seconds, bytes, any other, or none."""
+    """A number that a case records about itself, in its unit: seconds, bytes, any other, or none."""
     if unit == "s":
         return seconds(value)
     if unit == "bytes":

@@ -17,7 +17,7 @@ from torchduet.reports.compare.page import render as render_comparison
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.pytest_benchmark_page import render as render_plain
 from torchduet.reports.html.run_page import render
-from torchduet.reports.read.pytest_benchmark import from_plain
+from torchduet.reports.read.pytest_benchmark import from_pytest_benchmark
 from torchduet.reports.read.run_file import from_json
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def plain() -> Any:
 
 
 def pages() -> dict[str, str]:
-    run, other = from_json(ours()), from_plain(plain(), f"{STEERING}.json")
-    again = from_plain(make_plain(), f"{LONG}.json")
+    run, other = from_json(ours()), from_pytest_benchmark(plain(), f"{STEERING}.json")
+    again = from_pytest_benchmark(make_plain(), f"{LONG}.json")
     return {
         "report": render(run),
         "plain": render_plain(other),

@@ -88,7 +88,7 @@ def test_with_other_options_it_is_refused(told: Told) -> None:
 
 
 def test_the_report_of_its_journal_says_that_it_was_stopped(told: Told) -> None:
-    assert f"This run was stopped: {len(told.killed[0].known)} of {FAMILIES} cases" in told.page
+    assert f"This run ended early: {len(told.killed[0].known)} of {FAMILIES} cases" in told.page
 
 
 def test_ctrl_z_stops_the_worker_too_and_the_run_says_so(told: Told) -> None:

@@ -24,19 +24,19 @@ def test_steps_stand_in_the_order_of_the_file_and_the_rest_beside_them(path: Pat
     assert [step.name for step in path.steps] == [
         *("naive", "batch_1000", "workers", "compile", "bf16", "in_memory"),
     ]
-    assert [step.name for step in path.steps if step.beside] == ["in_memory"]
+    assert [step.name for step in path.steps if step.off_path] == ["in_memory"]
 
 
 def test_each_step_is_held_against_the_one_before(path: Path) -> None:
     by_name = {step.name: step for step in path.steps}
-    assert by_name["naive"].before is None
+    assert by_name["naive"].over_previous is None
     for name, ratio in (("batch_1000", 8.1 / 3.3), ("workers", 3.3 / 3.9), ("compile", 3.9 / 3.2)):
         step = by_name[name]
-        assert step.before is not None
-        assert step.before.ratio == pytest.approx(ratio, rel=0.01)
-    assert by_name["in_memory"].before is None
-    assert by_name["in_memory"].first is not None
-    assert by_name["in_memory"].first.ratio == pytest.approx(8.1 / 1.2, rel=0.01)
+        assert step.over_previous is not None
+        assert step.over_previous.ratio == pytest.approx(ratio, rel=0.01)
+    assert by_name["in_memory"].over_previous is None
+    assert by_name["in_memory"].over_first is not None
+    assert by_name["in_memory"].over_first.ratio == pytest.approx(8.1 / 1.2, rel=0.01)
 
 
 def test_what_each_step_reached_is_there(path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_step_that_failed_is_skipped_over(rich_document: Any) -> None:
     ]
     (path,) = paths(from_json(changed))
     compiled = next(step for step in path.steps if step.name == "compile")
-    assert compiled.before is not None
-    assert compiled.before.ratio == pytest.approx(3.3 / 3.2, rel=0.01)
+    assert compiled.over_previous is not None
+    assert compiled.over_previous.ratio == pytest.approx(3.3 / 3.2, rel=0.01)
 
 
 def test_a_missed_target_is_said(rich_document: Any) -> None:

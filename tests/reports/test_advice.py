@@ -12,7 +12,7 @@ from tests.reports.sample import empty_run, make_run
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import calls_to_pay_off
 from torchduet.reports.findings.advice import Answer, answers
-from torchduet.reports.findings.advice_words import certainty
+from torchduet.reports.findings.advice_words import certainty, overall
 from torchduet.reports.read.run_file import Run, from_json
 from torchduet.reports.tables.frames import COMPARISON_COLUMNS, frames
 
@@ -121,7 +121,7 @@ def test_unclear_says_what_would_make_it_clear(document: Any) -> None:
 
 def test_one_left_open_by_the_run_is_not_said_to_have_a_wide_interval(document: Any) -> None:
     answer = only(one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="unclear"))
-    assert "Not sure: it is left open although its interval would settle it: blocks had to wait" in answer.sentences[1]
+    assert "Not sure: it stays unclear although its interval would settle it: blocks had to wait" in answer.sentences[1]
     assert "fewer threads than free cores" in answer.sentences[-1]
     assert "placements" not in answer.sentences[-1]
 
@@ -133,10 +133,10 @@ def test_one_left_open_by_the_run_is_not_said_to_have_a_wide_interval(document: 
         (
             [(0.99, 1.1), (1.05, 1.2), (1.1, 1.2)],
             "Nothing is settled: 1 of 3 intervals (99 %) crosses ±2 %; "
-            "2 are left open although their intervals would settle them: blocks had to wait for a core",
+            "2 stay unclear although their intervals would settle them: blocks had to wait for a core",
         ),
-        ([(0.99, 1.1), (None, None)], "1 of 2 has fewer than the 8 placements that an interval takes"),
-        ([(0.999, 1.001), (1.05, 1.2)], "Nothing is settled: 2 are left open although their intervals would"),
+        ([(0.99, 1.1), (None, None)], "1 of 2 has fewer than the 8 placements that an interval needs"),
+        ([(0.999, 1.001), (1.05, 1.2)], "Nothing is settled: 2 stay unclear although their intervals would"),
     ],
 )
 def test_what_keeps_all_of_them_open_is_said_as_it_is(
@@ -152,7 +152,20 @@ def test_what_is_left_open_beside_what_is_sure_is_said() -> None:
     rows = rows.assign(ratio=1.15, placements=12, threshold=0.02, confidence=0.99)
     said = certainty(rows, {"faster": 1, "slower": 0, "same": 0, "unclear": 1})
     assert said.startswith("Sure of 1 of 2, at 99 % each: 1 faster, 1 unclear")
-    assert "Of the unclear 1 is left open although its interval would settle it" in said
+    assert "1 of the unclear cases stays unclear although its interval would settle it" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "faster", "words"),
+    [
+        (1, 0, "the alternative is not shown to be faster than eager."),
+        (1, 1, "the alternative is faster than eager."),
+        (3, 0, "none of 3 alternatives is shown to be faster than eager."),
+        (3, 2, "2 of 3 alternatives are faster than eager."),
+    ],
+)
+def test_alternatives_are_counted_in_the_right_number(number: int, faster: int, words: str) -> None:
+    assert overall(pd.DataFrame(index=range(number)), {"faster": faster}, "eager") == f"On this machine {words}"
 
 
 def test_too_few_placements_are_named_as_the_reason() -> None:
@@ -170,7 +183,7 @@ def test_a_ratio_at_the_threshold_is_not_promised_an_end(document: Any) -> None:
 def test_a_baseline_without_a_record_leaves_the_pay_off_open(document: Any) -> None:
     pair = one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="faster")
     del pair["benchmarks"][0]
-    assert any("cannot be said" in sentence for sentence in only(pair).sentences)
+    assert any("pays off is unknown" in sentence for sentence in only(pair).sentences)
 
 
 def test_knobs_turned_together_are_held_against_the_reference(run: Run) -> None:

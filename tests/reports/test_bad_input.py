@@ -107,7 +107,7 @@ def test_every_kind_of_run_that_is_spoiled_was_good_before(place: int, tmp_path:
         (b"\x00\x01\x02\xff" * 100, "not UTF-8"),
         (b"\x00" * 100, "is not JSON"),
         (b"\x1f\x8b\x08", "not UTF-8"),
-        (b'{"benchmarks": [{', "broken or cut short"),
+        (b'{"benchmarks": [{', "broken or truncated"),
         (b'{"benchmarks": []}', "holds no benchmark"),
         (b'{"benchmarks": null}', 'no "benchmarks" list'),
         (b'{"benchmarks": [1, 2]}', "benchmark"),

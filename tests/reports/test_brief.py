@@ -24,6 +24,15 @@ def test_answers_come_first_as_a_table() -> None:
     assert all(line.count(" | ") == 4 for line in lines[head:] if line.startswith("| "))
 
 
+def test_one_case_is_counted_in_the_singular() -> None:
+    document = make_run()
+    del document["benchmarks"][1:]
+    document[KEY]["failed"] = [{"case": document["benchmarks"][0]["extra_info"][KEY]["case"], "reason": "no memory"}]
+    text = markdown(from_json(document))
+    assert "; 1 case in " in text
+    assert "- 1 case failed: no memory" in text
+
+
 @pytest.mark.parametrize("document", [make_run(copies=20), make_rich_run(), empty_run(), make_gpu_run()])
 def test_it_is_short_whatever_the_run(document: object) -> None:
     text = markdown(from_json(document))
@@ -70,4 +79,4 @@ def test_it_goes_to_a_file_to_stdout_or_beside_the_page(tmp_path: Path, capsys: 
     assert (tmp_path / "r.html").exists()
     assert (tmp_path / "b.md").exists()
     assert main(["render", str(run), "--markdown", str(run)]) == 2
-    assert "is the run itself" in capsys.readouterr().err
+    assert "is the run's own file" in capsys.readouterr().err

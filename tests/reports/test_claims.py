@@ -17,8 +17,9 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.findings.claim_words import effect, naive
 from torchduet.reports.findings.claims import Judgement, judge, outcome
 from torchduet.reports.findings.loaders import choices
+from torchduet.reports.markdown.claims import verdict
 from torchduet.reports.read.run_file import Run, from_json
-from torchduet.reports.tables.pairs import Held, without_verdict
+from torchduet.reports.tables.pairs import PairRatio, verdict_withheld
 from torchduet.reports.text.escaping import cell
 from torchduet.suites.claim import MEMORY, Claim, Comparison
 
@@ -76,18 +77,18 @@ def test_sides_share_everything_that_is_not_compared() -> None:
     ],
 )
 def test_the_whole_interval_decides(expects: str, low: float, high: float, says: str) -> None:
-    held = Held((low * high) ** 0.5, low, high, "unclear", 12)
+    held = PairRatio((low * high) ** 0.5, low, high, "unclear", 12)
     assert outcome(claim(expects=expects), held) == says
 
 
 def test_much_asks_for_more_than_a_difference() -> None:
-    held = Held(1.5, 1.4, 1.6, "faster", 12)
+    held = PairRatio(1.5, 1.4, 1.6, "faster", 12)
     assert outcome(claim(threshold=2.0), held) == "fails"
     assert outcome(claim(threshold=1.3), held) == "holds"
 
 
 def test_without_an_interval_nothing_is_judged() -> None:
-    assert outcome(claim(), Held(3.0, None, None, "unclear", 5)) == "unclear"
+    assert outcome(claim(), PairRatio(3.0, None, None, "unclear", 5)) == "unclear"
 
 
 def test_where_the_run_gave_no_verdict_no_claim_is_judged(rich_document: Any) -> None:
@@ -96,12 +97,14 @@ def test_where_the_run_gave_no_verdict_no_claim_is_judged(rich_document: Any) ->
     cause = Cause("interrupted", "disturbed", 1.0, "9 % of the blocks were interrupted", one_less(2))
     for one in document["benchmarks"]:
         one["extra_info"][KEY] = left_open(one["extra_info"][KEY], cause)
-        assert without_verdict(one["extra_info"][KEY])
+        assert verdict_withheld(one["extra_info"][KEY])
     run = from_json(document)
     judged = [one for one in judge(run) if one.claim.measure != MEMORY and one.verdict != "unmeasured"]
     assert len(judged) > 2
     assert {one.verdict for one in judged} == {"unclear"}
-    assert {count.over_use.verdict for one in choices(run) for count in one.counts if count.over_use} == {"unclear"}
+    assert {
+        count.over_recommended.verdict for one in choices(run) for count in one.counts if count.over_recommended
+    } == {"unclear"}
 
 
 def test_one_contradiction_is_enough_unless_one_agreement_is() -> None:
@@ -115,8 +118,8 @@ def test_one_contradiction_is_enough_unless_one_agreement_is() -> None:
 
 def test_what_it_would_take_is_said(rich: Run) -> None:
     found = by_key(rich)
-    assert found["gpu-matmul"].missing == ("a CUDA GPU", "`-m claims` or `--tier full`")
-    assert found["safetensors"].missing == ("`-m claims` or `--tier default`",)
+    assert found["gpu-matmul"].missing == ("needs a CUDA GPU", "needs `-m claims` or `--tier full`")
+    assert found["safetensors"].missing == ("needs `-m claims` or `--tier default`",)
 
 
 def test_the_reason_of_a_skipped_case_is_what_is_missing(rich_document: Any) -> None:
@@ -131,6 +134,7 @@ def test_the_reason_of_a_skipped_case_is_what_is_missing(rich_document: Any) -> 
     judgement = by_key(from_json(changed))["onnxruntime"]
     assert judgement.verdict == "unmeasured"
     assert judgement.missing == (reason,)
+    assert verdict(judgement) == f"cannot be measured here: {reason}"  # a reason is no need
 
 
 @pytest.mark.parametrize(

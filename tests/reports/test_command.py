@@ -89,8 +89,8 @@ def test_a_run_is_never_written_over(
     (folder / "hard.json").hardlink_to(run_file)
     before = run_file.read_bytes()
     monkeypatch.chdir(folder)
-    assert "is the run itself" in refused(capsys, "render", str(run_file), "-o", spelling)
-    assert "is the run itself" in refused(capsys, "render", spelling, "-o", "run.json")
+    assert "is the run's own file" in refused(capsys, "render", str(run_file), "-o", spelling)
+    assert "is the run's own file" in refused(capsys, "render", spelling, "-o", "run.json")
     assert run_file.read_bytes() == before
 
 

@@ -72,13 +72,13 @@ def test_a_file_that_cannot_be_used_is_named(folder: Path, capsys: pytest.Captur
     assert "still.json: torchduet.pilots[3].seconds.calls: expected a number above 0" in refused(
         capsys, "base.json", "same.json", "still.json"
     )
-    assert "empty.json: has no case that base.json measured" in refused(capsys, "base.json", "empty.json")
+    assert "empty.json: has no case in common with base.json" in refused(capsys, "base.json", "empty.json")
 
 
 def test_a_page_is_never_written_over_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (folder / "same.json").read_bytes()
-    assert "is the run itself" in refused(capsys, "base.json", "same.json", "-o", "./same.json")
-    assert "is the run itself" in refused(capsys, "base.json", "same.json", "-o", "base.json")
+    assert "is the run's own file" in refused(capsys, "base.json", "same.json", "-o", "./same.json")
+    assert "is the run's own file" in refused(capsys, "base.json", "same.json", "-o", "base.json")
     assert "there is no folder" in refused(capsys, "base.json", "same.json", "-o", "none/c.html")
     assert (folder / "same.json").read_bytes() == before
 

@@ -19,7 +19,7 @@ from torchduet.reports.compare.leave_out import ranked
 from torchduet.reports.compare.samples import Samples, questions
 from torchduet.reports.compare.spread import Residual, spread_of, spreads_without
 from torchduet.reports.compare.two_sample import drift_factors, shift, shifts
-from torchduet.reports.read.run_file import from_json, quickly
+from torchduet.reports.read.run_file import from_json, read_fast
 from torchduet.reports.read.schema_check import ContractError
 
 
@@ -148,7 +148,7 @@ WRONG: list[Any] = [
 def test_the_quick_check_lets_nothing_through_that_the_slow_one_refuses(kind: Any, shared_document: Any) -> None:
     rng = random.Random(7)
     whole = {**shared_document, "benchmarks": shared_document["benchmarks"][20:21]}
-    assert quickly(json.dumps(whole).encode(), "run.json") == from_json(whole)
+    assert read_fast(json.dumps(whole).encode(), "run.json") == from_json(whole)
     refused = 0
     for _ in range(1500):
         spoiled = json.loads(json.dumps(whole))
@@ -157,14 +157,14 @@ def test_the_quick_check_lets_nothing_through_that_the_slow_one_refuses(kind: An
             from_json(spoiled)
         except ContractError:
             refused += 1
-            assert quickly(json.dumps(spoiled).encode(), "run.json") is None
+            assert read_fast(json.dumps(spoiled).encode(), "run.json") is None
     assert refused > 500
 
 
 @pytest.mark.parametrize("number", [1e-31, 0, -1.0, 1e19, 1e31, 1e99, 2**63, 10**99])
 def test_block_times_beyond_all_bounds_are_never_read_quickly(number: float, document: Any) -> None:
     document["benchmarks"][3]["extra_info"][KEY]["timing"]["blocks"][1][0] = number
-    assert quickly(json.dumps(document).encode(), "run.json") is None
+    assert read_fast(json.dumps(document).encode(), "run.json") is None
 
 
 def _spoil(value: Any, rng: random.Random) -> None:

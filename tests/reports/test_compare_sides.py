@@ -123,7 +123,7 @@ def test_markdown_is_written_to_a_file_or_printed_in_place_of_the_text(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--markdown", "new.json"], "is the run itself"),
+        (["--markdown", "new.json"], "is the run's own file"),
         (["--markdown", "none/c.md"], "there is no folder"),
         (["-o", "c", "--markdown", "./c"], "choose two files"),
     ],
@@ -157,7 +157,7 @@ def test_the_same_run_twice_is_no_comparison(files: Path, capsys: pytest.Capture
         out, err = capsys.readouterr()
         assert out == ""
         assert err.startswith(f"error: {says}")
-        assert "this is no comparison" in err
+        assert "there is nothing to compare" in err
 
 
 def test_runs_begun_at_the_same_second_on_two_machines_are_two_runs(files: Path) -> None:

@@ -20,9 +20,9 @@ from tests.reports.test_duet import make_duet
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.export import as_parquet
-from torchduet.reports.read.pytest_benchmark import from_plain
+from torchduet.reports.read.pytest_benchmark import from_pytest_benchmark
 from torchduet.reports.read.run_file import Run, from_json
-from torchduet.reports.tables.csv import FORMULA, as_csv, harmless_text
+from torchduet.reports.tables.csv import FORMULA, as_csv, escape_formula
 from torchduet.reports.tables.flat import table_of
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import frames
@@ -56,7 +56,7 @@ def test_csv_and_parquet_read_back_equal_the_table(name: str, rich: Run) -> None
 
 @pytest.mark.parametrize("name", ["cases", "samples", "unmeasured"])
 def test_tables_of_a_plain_run_read_back_too(name: str) -> None:
-    table = table_of(from_plain(make_plain()), name)
+    table = table_of(from_pytest_benchmark(make_plain()), name)
     pd.testing.assert_frame_equal(read_csv(as_csv(table), table), plain_text(table))
     pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(as_parquet(table))), table)
 
@@ -124,7 +124,7 @@ def test_a_run_in_which_nothing_was_measured_has_tables_without_rows(run: Run) -
 
 
 def test_every_column_is_described_and_every_table_has_the_columns_it_should(rich: Run) -> None:
-    plain = from_plain(make_plain())
+    plain = from_pytest_benchmark(make_plain())
     for name, columns in COLUMNS.items():
         described = {*columns}
         exported = {column for column in table_of(rich, name) if not column.startswith("size_")}
@@ -134,7 +134,7 @@ def test_every_column_is_described_and_every_table_has_the_columns_it_should(ric
 
 @given(st.text(max_size=20))
 def test_no_text_begins_a_formula_and_all_can_be_had_back(text: str) -> None:
-    safe = harmless_text(text)
+    safe = escape_formula(text)
     assert safe[:1] not in {*"=+-@\t\r\n＝＋－＠"} or not safe
     assert (safe[1:] if FORMULA.match(safe) else safe) == text
 
@@ -156,9 +156,9 @@ def test_a_hostile_name_is_no_formula_in_csv_and_itself_in_parquet(name: str, do
 def test_any_name_survives_both_formats(name: str) -> None:
     document = make_plain(functions=("test_a", "test_b"))
     document["benchmarks"][0].update(fullname=name, name=name, params={name: name})
-    table = table_of(from_plain(document), "cases")
+    table = table_of(from_pytest_benchmark(document), "cases")
     read = pd.read_csv(io.StringIO(as_csv(table)), dtype="str", keep_default_na=False, lineterminator="\n")
-    assert read["id"][0] == harmless_text(name)
+    assert read["id"][0] == escape_formula(name)
     assert pd.read_parquet(io.BytesIO(as_parquet(table)))["id"][0] == name
 
 
@@ -182,11 +182,11 @@ def test_without_a_file_csv_goes_to_stdout(run_file: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("cases.xlsx", "neither CSV nor Parquet"),
-        ("cases", "neither CSV nor Parquet"),
+        ("cases.xlsx", "neither .csv nor .parquet"),
+        ("cases", "neither .csv nor .parquet"),
         ("none/cases.csv", "there is no folder"),
         ("folder.csv", "is a directory; name a file in it, e.g. -o folder.csv/cases.csv"),
-        ("run.csv", "is the run itself"),
+        ("run.csv", "is the run's own file"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.reports.rendered import a_part
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.findings.unmeasured import gaps, stopped, warnings
+from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
 
@@ -20,10 +20,10 @@ def document(document: Any) -> Any:
 
 
 def test_only_what_there_is_is_counted(document: Any) -> None:
-    found = {gap.anchor: gap.number for gap in gaps(from_json(document))}
+    found = {gap.anchor: gap.number for gap in unmeasured(from_json(document))}
     assert found == {"gaps-failed": 1, "gaps-skipped": 1}
     document[KEY].update(failed=[], skipped=[], warnings=[])
-    assert gaps(from_json(document)) == []
+    assert unmeasured(from_json(document)) == []
     assert 'class="gaps"' not in render(from_json(document))
 
 
@@ -40,7 +40,7 @@ def test_equal_reasons_are_said_once_with_all_their_cases(document: Any) -> None
     (one,) = document[KEY]["failed"]
     several = [{"case": {**one["case"], "id": f"case {n}"}, "reason": f"case {n}: too slow"} for n in range(5)]
     document[KEY]["failed"] = [one, *several]
-    (failed, _) = gaps(from_json(document))
+    (failed, _) = unmeasured(from_json(document))
     assert [(reason.words, len(reason.cases)) for reason in failed.reasons] == [(one["reason"], 1), ("too slow", 5)]
     page = render(from_json(document))
     assert page.count("too slow") == 1
@@ -52,17 +52,17 @@ def test_a_stopped_run_says_how_far_it_came_and_what_is_missing(document: Any) -
     document[KEY]["unreached"] = ["matmul.late[n=1] cpu eager fp32", "matmul.last[n=1] cpu eager fp32"]
     run = from_json(document)
     measured = len(run.records)
-    assert stopped(run) == f"This run was stopped: {measured} of {measured + 4} cases were measured"
+    assert ended_early(run) == f"This run ended early: {measured} of {measured + 4} cases were measured"
     page = render(run)
-    assert page.index("This run was stopped") < page.index("<main>")
+    assert page.index("This run ended early") < page.index("<main>")
     assert "2 not reached" in page
     assert page.index('id="gaps-unreached"') < page.index("matmul.last[n=1]")
 
 
 def test_a_whole_run_was_not_stopped(document: Any) -> None:
-    assert stopped(from_json(document)) == ""
+    assert ended_early(from_json(document)) == ""
     document[KEY]["unreached"] = []
-    assert "was stopped" not in render(from_json(document))
+    assert "ended early" not in render(from_json(document))
 
 
 def test_benchmarks_of_others_are_a_warning(document: Any) -> None:

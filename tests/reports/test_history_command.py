@@ -90,7 +90,7 @@ def test_files_that_are_no_runs_are_named_beside_the_good_ones(
     (folder / "copy.json").write_bytes((folder / "0003.json").read_bytes())
     assert main(["history", "runs"]) == 0
     out = capsys.readouterr().out
-    assert "  broken.json: is broken or cut short JSON" in out
+    assert "  broken.json: is broken or truncated JSON" in out
     assert "  copy.json: holds the same as 0003.json" in out
     assert "  package.json: has no" in out
     page = Path("history.html").read_text("utf-8")
@@ -113,7 +113,7 @@ def test_a_machine_is_chosen_by_its_key_or_a_part_of_its_name(
         assert "Another CPU" not in capsys.readouterr().out
         assert Path("history.html").read_text("utf-8").count('<table class="cases"') == 1
     says = refused(capsys, "runs", "--machine", "Cray")
-    assert "no run in runs is of such a machine; there are " in says
+    assert "no run in runs is of this machine; choose one of " in says
     assert keys[0][1] in says
 
 
@@ -121,9 +121,9 @@ def test_what_cannot_be_used_is_refused_in_one_line(folder: Path, capsys: pytest
     (folder.parent / "empty").mkdir()
     assert "empty: holds no JSON file" in refused(capsys, "empty")
     assert "none: no such folder" in refused(capsys, "none")
-    assert "is the run itself" in refused(capsys, "runs", "-o", "runs/0003.json")
+    assert "is the run's own file" in refused(capsys, "runs", "-o", "runs/0003.json")
     (folder / "bad.json").write_text("{")
-    assert "is the run itself" in refused(capsys, "runs", "-o", "runs/bad.json")
+    assert "is the run's own file" in refused(capsys, "runs", "-o", "runs/bad.json")
     assert "there is no folder" in refused(capsys, "runs", "-o", "nowhere/h.html")
     assert json.loads((folder / "0003.json").read_text())[KEY]
     assert not Path("history.html").exists()

@@ -319,7 +319,7 @@ def test_a_folder_without_a_history_is_refused_in_one_line(tmp_path: Path) -> No
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "one.json").write_text("{")
     (tmp_path / "bad" / "two.json").write_text("")
-    assert "none of its 2 JSON files can be used; one.json: is broken or cut short JSON" in why(tmp_path / "bad")
+    assert "none of its 2 JSON files can be used; one.json: is broken or truncated JSON" in why(tmp_path / "bad")
     assert "one.json: is a file, not a folder" in why(tmp_path / "bad" / "one.json")
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "package.json").write_text("{}")

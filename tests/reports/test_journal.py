@@ -17,7 +17,7 @@ from torchduet.bench.record.journal import encode, parse
 from torchduet.bench.record.journal_events import entry_of, read_log
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
-from torchduet.reports.findings.unmeasured import gaps, stopped
+from torchduet.reports.findings.unmeasured import ended_early, unmeasured
 from torchduet.reports.read.run_file import RunFileError, load
 from torchduet.reports.read.run_so_far import run_so_far
 
@@ -41,12 +41,14 @@ def test_it_is_the_run_so_far_and_says_so(tmp_path: Path, entries: Entries) -> N
     ]
     unreached = entries[0]["plan"][-1][1]
     assert run.about["unreached"] == unreached
-    assert len(unreached) == sum(gap.number for gap in gaps(run))
-    assert stopped(run).startswith(f"This run was stopped: {len(run.records)} of {len(run.records) + len(unreached)}")
+    assert len(unreached) == sum(gap.number for gap in unmeasured(run))
+    assert ended_early(run).startswith(
+        f"This run ended early: {len(run.records)} of {len(run.records) + len(unreached)}"
+    )
     assert run.about["seconds"]["timed"] == 1.5 * (len(entries) - 1)
     first, last = run.about["warnings"]
     assert first == "it was hot"
-    assert "--resume goes on with it" in last
+    assert "--resume continues it" in last
 
 
 def test_a_damaged_line_costs_its_family_alone(tmp_path: Path, entries: Entries) -> None:
@@ -55,7 +57,7 @@ def test_a_damaged_line_costs_its_family_alone(tmp_path: Path, entries: Entries)
     path.write_bytes(b"".join(map(encode, entries[:-1])) + encode(entries[-1])[:-30])
     run = load(path)
     assert len(run.records) == len(whole.records) - len(entries[-1]["outcomes"])
-    assert "1 of its lines are damaged" in run.about["warnings"][-1]
+    assert "1 damaged line was left out" in run.about["warnings"][-1]
 
 
 def news(start: float, *, known: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.findings.advice import answers
 from torchduet.reports.html.heatmap import heatmap
 from torchduet.reports.html.run_page import render
-from torchduet.reports.read.fast_decode import typed
+from torchduet.reports.read.fast_decode import decode_typed
 from torchduet.reports.read.run_file import Run, from_json
 from torchduet.reports.tables.baselines import baseline_of
 from torchduet.reports.tables.flat import table_of
@@ -67,7 +67,7 @@ def test_it_has_an_answer_of_its_own(turned: Run) -> None:
     (answer,) = [one for one in answers(frames(turned).comparisons) if one.knob == NEW]
     assert (answer.title, answer.value, answer.baseline) == ("`channels_last`", TURNED, AT_REST)
     assert answer.sentences[0].startswith("On this machine `channels_last` makes")
-    assert answer.under.startswith("as fast as contiguous")
+    assert answer.ratio_caption.startswith("as fast as contiguous")
 
 
 def test_it_has_a_column_in_the_heat_map_and_in_the_tables(turned: Run) -> None:
@@ -83,7 +83,7 @@ def test_it_has_a_column_in_the_heat_map_and_in_the_tables(turned: Run) -> None:
 
 
 def test_its_record_passes_the_fast_reader_whole(changed: Any) -> None:
-    document = typed(json.dumps(changed).encode())
+    document = decode_typed(json.dumps(changed).encode())
     assert document is not None
     records = [one["extra_info"]["torchduet"] for one in document["benchmarks"]]
     assert {NEW: TURNED} in [record["case"].get("settings") for record in records]

@@ -12,7 +12,7 @@ import pytest
 from tests.reports.sample import empty_run
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.read import jsonfile
-from torchduet.reports.read.run_file import RunFileError, from_json, load, quickly
+from torchduet.reports.read.run_file import RunFileError, from_json, load, read_fast
 from torchduet.reports.read.schema_check import ContractError
 
 
@@ -49,7 +49,7 @@ def test_benchmarks_of_others_in_the_file_are_counted_not_read(document: Any, tm
     document["benchmarks"].insert(0, {"name": "test_mine", "extra_info": {}, "stats": {"mean": 1.0}})
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
-    assert load(path).others == 1
+    assert load(path).other_benchmarks == 1
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_benchmarks_of_others_in_the_file_are_counted_not_read(document: Any, tm
         (b"  \n", "is empty"),
         (b"hello", "is not JSON"),
         (b"<html></html>", "is not JSON"),
-        (b'{"benchmarks": [', "cut short"),
+        (b'{"benchmarks": [', "truncated"),
         (b'{"a": "\xff"}', "not UTF-8"),
         (b"\x89PNG\r\n", "not UTF-8"),
         (b"[]", 'no "benchmarks" list'),
@@ -189,7 +189,7 @@ def test_a_reason_to_stop_of_a_later_writer_is_let_through(document: Any, tmp_pa
     document["benchmarks"][0]["extra_info"][KEY]["timing"]["stop"] = "bored"
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
-    assert quickly(path.read_bytes(), "run.json") is not None
+    assert read_fast(path.read_bytes(), "run.json") is not None
     assert from_json(document).records[0]["timing"]["stop"] == "bored"
 
 
@@ -214,7 +214,7 @@ def test_words_and_bounds_are_those_of_the_schema_for_both_readers(
     change: Callable[[Any], None], says: str, document: Any
 ) -> None:
     change(document)
-    assert quickly(json.dumps(document).encode(), "run.json") is None
+    assert read_fast(json.dumps(document).encode(), "run.json") is None
     with pytest.raises(ContractError) as caught:
         from_json(document)
     assert str(caught.value).startswith(says)
@@ -224,7 +224,7 @@ def test_two_cases_of_one_name_are_refused(document: Any, tmp_path: Path) -> Non
     document["benchmarks"][4] = document["benchmarks"][1]
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
-    assert "id too" in refusal(path)
+    assert "is the id of benchmarks[1]" in refusal(path)
 
 
 def test_a_verdict_that_its_interval_does_not_carry_is_refused(document: Any, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def scaled(document: Any, workload: str, factors: dict[int, float]) -> Run:
 
 
 def test_each_workload_has_its_own_number(rich: Run) -> None:
-    assert {name: choice.use.workers for name, choice in by_workload(rich).items()} == {
+    assert {name: choice.recommended.workers for name, choice in by_workload(rich).items()} == {
         "epoch_images": 2,
         "epoch_tensors": 0,
     }
@@ -52,7 +52,7 @@ def test_the_gain_and_the_cost_of_the_wrong_numbers_are_said(rich: Run) -> None:
 
 def test_of_numbers_that_are_equally_fast_the_fewest_is_used(rich_document: Any) -> None:
     run = scaled(rich_document, "epoch_images", {1: 0.5 / 0.7})
-    assert by_workload(run)["epoch_images"].use.workers == 1
+    assert by_workload(run)["epoch_images"].recommended.workers == 1
 
 
 def test_a_gain_that_is_not_sure_is_not_promised(rich_document: Any) -> None:

@@ -18,7 +18,7 @@ from torchduet.reports.compare.samples import questions
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.pytest_benchmark_page import render
 from torchduet.reports.markdown.pytest_benchmark import markdown
-from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun, from_plain, load_any
+from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun, from_pytest_benchmark, load_any
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
 from torchduet.reports.read.run_file import RunFileError, load
 from torchduet.reports.tables.steadiness import DRIFTS, FEW, SCATTERS, STEADY, UNKNOWN, steadiness
@@ -32,13 +32,13 @@ def saved(document: Any, path: Path) -> Path:
 
 
 def compared(base: Any, new: Any) -> Comparison:
-    (found,) = compare(from_plain(base, "base.json"), [from_plain(new, "new.json")], Thresholds())
+    (found,) = compare(from_pytest_benchmark(base, "base.json"), [from_pytest_benchmark(new, "new.json")], Thresholds())
     return found
 
 
 def grade_of(times: list[float], data: bool = True) -> str:
-    run = from_plain({"benchmarks": [benchmark_of("test_f", None, times, data)]})
-    return steadiness(run.records[0], run.timed[0]).grade
+    run = from_pytest_benchmark({"benchmarks": [benchmark_of("test_f", None, times, data)]})
+    return steadiness(run.records[0], run.benchmarks[0]).grade
 
 
 def test_every_benchmark_is_a_case_by_its_full_name(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_every_benchmark_is_a_case_by_its_full_name(tmp_path: Path) -> None:
 
 def test_batches_hold_every_round_in_the_order_taken() -> None:
     times = [1e-3 + 1e-6 * place for place in range(123)]
-    (record,) = from_plain({"benchmarks": [benchmark_of("test_f", None, times)]}).records
+    (record,) = from_pytest_benchmark({"benchmarks": [benchmark_of("test_f", None, times)]}).records
     blocks = record["timing"]["blocks"]
     assert [seconds for batch in blocks for seconds in batch] == times
     assert len(blocks) == BATCHES
@@ -63,7 +63,7 @@ def test_batches_hold_every_round_in_the_order_taken() -> None:
 
 
 def test_nothing_is_made_up_that_was_not_measured() -> None:
-    run = from_plain(make_plain())
+    run = from_pytest_benchmark(make_plain())
     for record in run.records:
         assert record["speedups"] == []
         assert (record["timing"]["low"], record["timing"]["high"]) == (None, None)
@@ -75,19 +75,19 @@ def test_nothing_is_made_up_that_was_not_measured() -> None:
 
 def test_a_name_that_stands_twice_is_numbered_and_said() -> None:
     document = make_plain(functions=("test_a", "test_a #2", "test_a", "test_a"))
-    run = from_plain(document)
+    run = from_pytest_benchmark(document)
     ids = [record["case"]["workload"] for record in run.records[:4]]
     names = [record["case"]["id"].rpartition("::")[2] for record in run.records[:4]]
     assert names == ["test_a", "test_a #2", "test_a #3", "test_a #4"]
     assert ids == ["test_a", "test_a #2", "test_a", "test_a"]
     assert run.about["warnings"] == [
-        "tests/test_speed.py::test_a stands 3 times in the file; the repeats are numbered in its order"
+        "tests/test_speed.py::test_a occurs 3 times in the file; the repeats are numbered in order"
     ]
 
 
 def test_an_older_file_without_full_names_or_newer_fields_is_read() -> None:
     bare = {"name": "old", "stats": {"median": 0.25, "min": 0.2}}
-    run = from_plain({"benchmarks": [bare]})
+    run = from_pytest_benchmark({"benchmarks": [bare]})
     assert run.records[0]["case"]["id"] == "old"
     assert run.records[0]["timing"]["seconds"] == 0.25
     assert ">old<" in render(run)
@@ -98,7 +98,7 @@ def test_a_time_of_zero_is_listed_as_failed_not_dropped() -> None:
     document = make_plain()
     document["benchmarks"][3]["stats"]["median"] = 0.0
     document["benchmarks"][4]["stats"]["data"][:10] = [0.0] * 10
-    run = from_plain(document)
+    run = from_pytest_benchmark(document)
     assert len(run.records) == 16
     assert [one["case"]["workload"] for one in run.about["failed"]] == ["test_loads", "test_split"]
     assert "too coarse" in render(run)
@@ -115,7 +115,7 @@ def test_a_time_of_zero_is_listed_as_failed_not_dropped() -> None:
         (lambda one: one["stats"]["data"].append(-1.0), "stats.data: expected seconds from 0, got -1.0"),
         (
             lambda one: one["stats"].update(min=-1.0),
-            "stats.min: expected seconds from 0, got -1.0; a clock was set back",
+            "stats.min: expected seconds from 0, got -1.0; was the clock set back?",
         ),
         (lambda one: one.pop("name"), "benchmarks[2].name: missing"),
         (lambda one: one.update(name="", fullname=""), "benchmarks[2].fullname: expected a name"),
@@ -135,7 +135,7 @@ def test_what_pytest_benchmark_never_writes_is_refused_by_its_key(spoil: Any, sa
 
 def test_files_of_other_tools_are_not_taken_for_pytest_benchmarks(tmp_path: Path) -> None:
     google = {"context": {}, "benchmarks": [{"name": "BM_x", "real_time": 3.0, "time_unit": "ns"}]}
-    with pytest.raises(RunFileError, match="is no file that pytest-benchmark writes"):
+    with pytest.raises(RunFileError, match="is no file of pytest-benchmark"):
         load_any(saved(google, tmp_path / "g.json"))
 
 
@@ -143,7 +143,7 @@ def test_a_file_with_torchduets_benchmarks_too_is_a_run_of_torchduet(document: A
     document["benchmarks"] += make_plain()["benchmarks"]
     run = load_any(saved(document, tmp_path / "both.json"))
     assert not isinstance(run, PytestBenchmarkRun)
-    assert run.others == 18
+    assert run.other_benchmarks == 18
 
 
 def test_only_what_needs_our_records_refuses_a_plain_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +226,7 @@ def test_a_plain_run_is_not_held_against_one_of_torchduet(
         assert main(["compare", *map(str, order)]) == 2
         out, err = capsys.readouterr()
         assert out == ""
-        assert "compare two of a kind" in err
+        assert "compare files of one kind" in err
         assert err.count("\n") == 1
 
 
@@ -274,6 +274,6 @@ def test_a_file_whose_benchmarks_all_failed_has_a_page() -> None:
     document = make_plain()
     for one in document["benchmarks"]:
         one["stats"]["median"] = 0.0
-    run = from_plain(document)
+    run = from_pytest_benchmark(document)
     assert "No usable benchmark" in render(run)
-    assert "18 without a usable time" in markdown(run)
+    assert "18 benchmarks without a usable time" in markdown(run)

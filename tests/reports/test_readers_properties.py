@@ -21,7 +21,7 @@ from torchduet.bench.record.schema import JOURNAL, KEY, Record, RunRecord
 from torchduet.reports.profile.summary import summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.read.pytest_benchmark import BATCHES, _batches
-from torchduet.reports.read.run_file import from_json, quickly
+from torchduet.reports.read.run_file import from_json, read_fast
 from torchduet.reports.read.schema_check import ContractError, check
 
 SEEDS = st.integers(0, 2**32)
@@ -45,7 +45,7 @@ def test_mutated_files_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
 @given(SEEDS)
 def test_what_the_quick_reader_lets_through_the_thorough_one_does(seed: int) -> None:
     content = spoiled(seed)
-    run = quickly(content, "run.json")
+    run = read_fast(content, "run.json")
     if run is None:
         return
     with contextlib.suppress(UnicodeDecodeError):  # in what neither of them looks at
@@ -57,7 +57,7 @@ def test_what_the_quick_reader_lets_through_the_thorough_one_does(seed: int) -> 
 @pytest.mark.parametrize("number", [2**63, -(2**63), 10**30])
 def test_a_whole_number_beyond_64_bits_is_refused(number: int) -> None:
     document = changed_timing(documents()[0], number)
-    assert quickly(json.dumps(document).encode(), "run.json") is None
+    assert read_fast(json.dumps(document).encode(), "run.json") is None
     with pytest.raises(ContractError, match="beyond 64 bits"):
         from_json(document)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from torchduet.bench.plan.options import parse_duration
-from torchduet.reports.findings.remedy import budget_of, option, to_be_clear
+from torchduet.reports.findings.remedy import budget_of, option, to_settle
 
 # Half of the interval over what lies between the ratio and the threshold, squared: times as many placements.
 WITHIN = (1.06, 0.98, 1.146)  # (7.8 % / 3.8 %)² = 4.2
@@ -44,49 +44,55 @@ def test_a_budget_is_a_number_of_seconds(recorded: Any, seconds: float | None) -
 
 
 def test_one_within_reach_gets_a_number() -> None:
-    assert "about 5 times as many placements (`--budget 7m`)" in to_be_clear(rows(WITHIN), 90.0)
+    assert "about 5 times as many placements (`--budget 7m`)" in to_settle(rows(WITHIN), 90.0)
 
 
 def test_a_little_more_is_twice_the_budget() -> None:
-    assert "about 2 times as many placements (`--budget 3m`)" in to_be_clear(rows((1.06, 1.019, 1.1)), 90.0)
+    assert "about 2 times as many placements (`--budget 3m`)" in to_settle(rows((1.06, 1.019, 1.1)), 90.0)
 
 
 def test_beyond_ten_times_time_alone_is_not_the_remedy() -> None:
-    said = to_be_clear(rows(BEYOND), 90.0)
+    said = to_settle(rows(BEYOND), 90.0)
     assert "out of reach by time alone" in said
     assert "a quieter machine" in said
     assert "--budget" not in said
 
 
+def test_a_wide_interval_near_the_threshold_is_not_said_to_lie_at_it() -> None:
+    words = to_settle(rows((1.0205, 0.89, 1.19)), 90.0)
+    assert words.startswith("More time would not settle it: its ratio is too close to the threshold; ")
+    assert "±15 %" in words
+
+
 def test_of_several_those_within_reach_are_told_from_the_rest() -> None:
-    said = to_be_clear(rows(WITHIN, BEYOND), 90.0)
-    assert said.startswith("To make 1 of the 2 unclear clear: about 5 times")
+    said = to_settle(rows(WITHIN, BEYOND), 90.0)
+    assert said.startswith("To settle 1 of the 2 unclear cases: about 5 times")
     assert "the rest is out of reach by time alone" in said
 
 
 def test_too_few_placements_need_as_many_times_the_time() -> None:
-    assert "`--budget 3m`" in to_be_clear(rows(WITHIN, placements=4), 90.0)
+    assert "`--budget 3m`" in to_settle(rows(WITHIN, placements=4), 90.0)
 
 
 def test_an_unclear_one_without_an_interval_needs_more_time() -> None:
-    assert "give the run more time" in to_be_clear(rows((1.0, None, None)), 90.0)
+    assert "give the run more time" in to_settle(rows((1.0, None, None)), 90.0)
 
 
 def test_what_is_clear_needs_nothing() -> None:
-    assert to_be_clear(rows(WITHIN).assign(verdict="faster"), 90.0) == ""
+    assert to_settle(rows(WITHIN).assign(verdict="faster"), 90.0) == ""
 
 
 LEFT_OPEN = (1.3, 1.2, 1.4)
 
 
 def test_what_the_run_left_open_takes_cores_and_no_more_time() -> None:
-    said = to_be_clear(rows(LEFT_OPEN), 90.0)
-    assert said.startswith("To make it clear: fewer threads than free cores (`--threads`), or a quieter machine")
+    said = to_settle(rows(LEFT_OPEN), 90.0)
+    assert said.startswith("To settle it: fewer threads than free cores (`--threads`), or a quieter machine")
     assert "--budget" not in said
-    assert "the 2 left open" in to_be_clear(rows(LEFT_OPEN, LEFT_OPEN), 90.0)
+    assert "the 2 cases whose verdicts were withheld" in to_settle(rows(LEFT_OPEN, LEFT_OPEN), 90.0)
 
 
 def test_beside_those_left_open_the_others_are_told_how_much_more_time() -> None:
-    said = to_be_clear(rows(LEFT_OPEN, WITHIN), 90.0)
-    assert "To make the other one clear: about 5 times as many placements (`--budget 7m`)" in said
-    assert "To make the one left open clear: fewer threads" in said
+    said = to_settle(rows(LEFT_OPEN, WITHIN), 90.0)
+    assert "To settle the other unclear case: about 5 times as many placements (`--budget 7m`)" in said
+    assert "To settle the case whose verdict was withheld: fewer threads" in said

@@ -77,7 +77,7 @@ def test_a_share_above_one_is_shown_and_named(rich: Run) -> None:
     assert beyond
     said = sentences(limits, {name: name for name in limits})
     assert said[0].startswith(f"Of {len(limits)} cases with a known cost, ")
-    assert "Above the ceiling, so that the cost or the ceiling is wrong: " in said[-1]
+    assert "Above the ceiling, so the cost or the ceiling is wrong: " in said[-1]
 
 
 def test_a_numbered_device_uses_the_ceilings_of_its_kind(rich: Run) -> None:

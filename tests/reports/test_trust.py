@@ -32,14 +32,14 @@ def test_without_figures_it_says_so_and_how_to_get_them() -> None:
     found = trust(run({}))
     assert "Not measured on this machine" in found.sentences[0]
     assert "pytest bench/ --aa" in found.sentences[0]
-    assert found.rows == found.twins == []
+    assert found.rows == found.copies == []
 
 
 def test_figures_of_an_earlier_run_come_with_bounds_and_their_date() -> None:
     found = trust(run(figures(0, 60)))
     assert "no false alarms" in found.sentences[0]
     assert "2026-01-02" in found.sentences[0]
-    assert not found.own
+    assert not found.own_run
     assert [(row.count, row.trials) for row in found.rows] == [(0, 60), (60, 60), (60, 60)]
     assert found.rows[0].bounds == "0 % to 6 %"
 
@@ -69,9 +69,9 @@ def test_a_run_against_itself_lists_the_least_sensitive_cases_first() -> None:
         {"case": {"id": "hopeless"}, "trials": [a_trial(1.0, "unclear", None, None), a_trial(1.1, "slower")]}
     )
     found = trust(run(figures(1, 24), *records))
-    assert found.own
-    assert (found.twins[0].name, found.twins[0].found) == ("hopeless", "10 %")
-    assert found.twins[1].name == f"case {WORST + 3}"
-    assert len(found.twins) == WORST
+    assert found.own_run
+    assert (found.copies[0].name, found.copies[0].found) == ("hopeless", "10 %")
+    assert found.copies[1].name == f"case {WORST + 3}"
+    assert len(found.copies) == WORST
     assert found.omitted == 4
-    assert "1 false alarm:" in found.sentences[0]
+    assert "1 false alarm." in found.sentences[0]
