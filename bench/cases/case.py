@@ -162,7 +162,7 @@ class Family:
     def comparisons(self, case: Case) -> Iterator[tuple[str, Case]]:
         """The cases with which ``case`` is compared: the reference, then each case that differs in one knob.
 
-        Yields (knob, other): ``("reference", …)`` first; then, for every knob that differs from the reference's
+        Yields (knob, case): ``("reference", …)`` first; then, for every knob that differs from the reference's
         setting, the case with only that knob at the reference's setting, if it is in the family. A copy is compared
         with its original only: ``("twin", …)``.
         """
@@ -175,9 +175,9 @@ class Family:
         for knob in KNOBS:
             baseline = self.reference.setting(knob.name)
             if case.setting(knob.name) != baseline:
-                other = case.with_settings({knob.name: baseline})
-                if other in self.cases:
-                    yield knob.name, other
+                neighbour = case.with_settings({knob.name: baseline})
+                if neighbour in self.cases:
+                    yield knob.name, neighbour
 
 
 def cases_of(
@@ -197,7 +197,7 @@ def cases_of(
     Raises:
         SuiteError: a workload declares a knob or a setting that does not exist.
     """
-    wanted = {**(asked or {}), "device": devices}
+    requested = {**(asked or {}), "device": devices}
     for workload in suite.workloads.values():
         check_declared(workload)
         unset = Case(
@@ -212,11 +212,11 @@ def cases_of(
             mode="",
             precision="",
         )
-        chosen = list(variants(workload, tier, wanted))
-        for size in workload.sizes(tier) if chosen else ():
+        combinations = list(variants(workload, tier, requested))
+        for size in workload.sizes(tier) if combinations else ():
             sized = replace(unset, size=tuple(size.items()))
             reference = sized.with_settings(reference_settings(workload, devices))
-            for settings in chosen:
+            for settings in combinations:
                 yield sized.with_settings(settings), reference
 
 

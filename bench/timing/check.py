@@ -69,17 +69,17 @@ def reference_result(workload: Workload, inputs: Sequence[Any], call: Callable[.
     return tensors
 
 
-def poison(reference: Sequence[Tensor], device: str, held: Any, inputs: Sequence[Any]) -> None:
+def poison(reference: Sequence[Tensor], device: str, graph_result: Any, inputs: Sequence[Any]) -> None:
     """Make sure that a result that the next call does not write is not right by chance.
 
     Memory of the result's size is filled with NaN and released, so that the allocator returns it again. The memory of
     a CUDA graph's result, which stays the same, is filled with NaN, too.
 
     Args:
-        held: a CUDA graph's result; tensors that share memory with the inputs are not changed.
+        graph_result: of a CUDA graph; tensors that share memory with the inputs are not changed. None without a graph.
     """
     shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
-    for tensor in _flatten(held):
+    for tensor in _flatten(graph_result):
         if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
             with torch.inference_mode():  # the result may be of that kind
                 tensor.detach().fill_(torch.nan)

@@ -60,6 +60,6 @@ def accelerators() -> tuple[tuple[Accelerator, ...], tuple[tuple[str, str], ...]
     It may initialise drivers: where PyTorch has an accelerator, it must run in a worker.
     """
     classes = kinds()
-    detected = {kind: found for kind, device in classes.items() if (found := device.detect(kind)) is not None}
-    missing = tuple((kind, classes[kind].why_none(kind)) for kind, found in detected.items() if not found)
-    return tuple(accelerator for found in detected.values() for accelerator in found), missing
+    detected = {kind: devices for kind, device in classes.items() if (devices := device.detect(kind)) is not None}
+    missing = tuple((kind, classes[kind].why_none(kind)) for kind, devices in detected.items() if not devices)
+    return tuple(accelerator for devices in detected.values() for accelerator in devices), missing
