@@ -1,6 +1,6 @@
-"""Cases and families: what is selected, how it is named, and what each case is held against.
+"""Cases and families: their settings, their names, and the comparisons between them.
 
-A value here never learns its results. No torch: the pytest side builds thousands of these.
+They contain no results. No torch: the pytest process builds thousands of them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from torchduet.suites.workload import Value, Workload
 class Case:
     """A workload at one size under one variant: one pytest item, one record in the JSON.
 
-    ``source`` is what the workload is loaded from: a built-in suite's name or a file. ``sole`` says
-    that the workload has one implementation, which ids then leave out. ``workers`` is the number of
-    DataLoader workers, None for a workload without that knob. ``twin`` numbers
-    copies of a case, timed against it to measure the false-alarm rate, and ``slowdown`` is the factor by
-    which a copy takes longer, to measure what is found. ``turned`` are the settings of the knobs that have
-    no field here, as far as they are not the reference's.
+    Attributes:
+        source: the origin of the workload: a built-in suite's name or a file.
+        single_implementation: the workload has one implementation, which ids then leave out.
+        workers: number of DataLoader workers; None for a workload without that knob.
+        copy_number: numbers the copies of a case, which are timed against it; 0 for the case itself. Identical copies
+            measure the false-alarm rate.
+        slowdown: factor by which a copy takes longer, to measure which slowdowns are detected.
+        other_settings: settings other than the reference's, of knobs without a field here.
     """
 
     source: str
@@ -35,35 +37,35 @@ class Case:
     about: str
     size: tuple[tuple[str, Value], ...]
     implementation: str
-    sole: bool
+    single_implementation: bool
     device: str
     mode: str
     precision: str
     workers: int | None = None
-    twin: int = 0
+    copy_number: int = 0
     slowdown: float = 1.0
-    turned: tuple[tuple[str, str], ...] = ()
+    other_settings: tuple[tuple[str, str], ...] = ()
 
     def setting(self, knob: str) -> Setting:
         """The setting of a knob, by its name; None where the workload does not have it."""
         if knob in _FIELDS:
             setting: Setting = getattr(self, knob)
             return setting
-        return dict(self.turned).get(knob, BY_NAME[knob].reference)
+        return dict(self.other_settings).get(knob, BY_NAME[knob].reference)
 
     def with_settings(self, settings: Mapping[str, Setting]) -> Case:
-        """The same case with these knobs set so, and the others as they are."""
+        """The same case with these settings, and its own for the other knobs."""
         own: dict[str, Any] = {name: setting for name, setting in settings.items() if name in _FIELDS}
-        others = dict(self.turned) | {name: str(settings[name]) for name in settings if name not in own}
-        turned = tuple(
+        others = dict(self.other_settings) | {name: str(settings[name]) for name in settings if name not in own}
+        other_settings = tuple(
             (knob.name, others[knob.name]) for knob in KNOBS if others.get(knob.name, knob.absent) != knob.absent
         )
-        return replace(self, **own, turned=turned)
+        return replace(self, **own, other_settings=other_settings)
 
     @property
     def original(self) -> Case:
-        """The case that a twin is a copy of; a case that is no twin stands for itself."""
-        return replace(self, twin=0, slowdown=1.0)
+        """The case of which this one is a copy; the case itself if it is not a copy."""
+        return replace(self, copy_number=0, slowdown=1.0)
 
     @property
     def size_label(self) -> str:
@@ -78,11 +80,15 @@ class Case:
 
     @property
     def variant(self) -> tuple[str, ...]:
-        """The settings that set it apart from its family."""
-        words = (knob.word(self._text(knob.name)) for knob in KNOBS if not (knob.name == IMPLEMENTATION and self.sole))
-        twin = (f"twin{self.twin}",) if self.twin else ()
+        """The settings that distinguish it within its family."""
+        words = (
+            knob.word(self._text(knob.name))
+            for knob in KNOBS
+            if not (knob.name == IMPLEMENTATION and self.single_implementation)
+        )
+        copy = (f"twin{self.copy_number}",) if self.copy_number else ()
         slowed = (f"slowed{self.slowdown:g}",) if self.slowdown != 1 else ()
-        return (*filter(None, words), *twin, *slowed)
+        return (*filter(None, words), *copy, *slowed)
 
     def _text(self, knob: str) -> str:
         setting = self.setting(knob)
@@ -90,17 +96,17 @@ class Case:
 
     @property
     def id(self) -> str:
-        """Unique within a run, for people: ``matmul.mm[n=1024] cpu compile fp32``."""
+        """Its name for people, unique within a run: ``matmul.mm[n=1024] cpu compile fp32``."""
         return " ".join((self.family, *self.variant))
 
     @property
     def pytest_id(self) -> str:
-        """The part between pytest's brackets; ``-k`` takes any of its words."""
+        """The part between pytest's brackets; ``-k`` accepts any of its words."""
         sizes = (f"{axis}{value}" for axis, value in self.size)
         return "-".join((self.workload, *sizes, *self.variant)).replace(" ", "_")
 
     def params(self) -> dict[str, str]:
-        """What pytest-benchmark groups by (``--benchmark-group-by=param:mode``)."""
+        """The parameters by which pytest-benchmark groups (``--benchmark-group-by=param:mode``)."""
         return {
             "workload": self.workload,
             "size": self.size_label,
@@ -108,8 +114,8 @@ class Case:
         }
 
     def record(self, *, reference: bool) -> CaseRecord:
-        """This case as it stands in the JSON."""
-        made = CaseRecord(
+        """This case in the JSON."""
+        record = CaseRecord(
             id=self.id,
             family=self.family,
             suite=self.suite,
@@ -124,10 +130,10 @@ class Case:
             reference=reference,
         )
         if self.workers is not None:
-            made["workers"] = self.workers
-        if self.turned:
-            made["settings"] = dict(self.turned)
-        return made
+            record["workers"] = self.workers
+        if self.other_settings:
+            record["settings"] = dict(self.other_settings)
+        return record
 
 
 _FIELDS = frozenset(field.name for field in fields(Case)) & BY_NAME.keys()
@@ -135,9 +141,9 @@ _FIELDS = frozenset(field.name for field in fields(Case)) & BY_NAME.keys()
 
 @dataclass(frozen=True)
 class Family:
-    """Cases timed together, the reference first. ``reported`` are the selected ones.
+    """Cases timed together, the reference first. ``reported`` are the selected cases.
 
-    The reference is measured even when it was not selected: without it there is no speed-up.
+    The reference is measured even if it was not selected: without it there is no speed-up.
     """
 
     cases: tuple[Case, ...]
@@ -150,28 +156,28 @@ class Family:
 
     @property
     def reference(self) -> Case:
-        """The case that all others are held against."""
+        """The case with which all others are compared."""
         return self.cases[0]
 
     def comparisons(self, case: Case) -> Iterator[tuple[str, Case]]:
-        """What ``case`` is held against: the reference, then each case that differs in one knob.
+        """The cases with which ``case`` is compared: the reference, then each case that differs in one knob.
 
-        Yields (knob, other): ``("reference", …)`` first; then, for every knob that this case has
-        turned away from the reference's setting, the case with that one knob turned back, if it is
-        in the family. A twin is held against the case that it is a copy of, and nothing else.
+        Yields (knob, case): ``("reference", …)`` first; then, for every knob that differs from the reference's
+        setting, the case with only that knob at the reference's setting, if it is in the family. A copy is compared
+        with its original only: ``("twin", …)``.
         """
         if case == self.reference:
             return
-        if case.twin:
+        if case.copy_number:
             yield "twin", case.original
             return
         yield "reference", self.reference
         for knob in KNOBS:
             baseline = self.reference.setting(knob.name)
             if case.setting(knob.name) != baseline:
-                other = case.with_settings({knob.name: baseline})
-                if other in self.cases:
-                    yield knob.name, other
+                neighbour = case.with_settings({knob.name: baseline})
+                if neighbour in self.cases:
+                    yield knob.name, neighbour
 
 
 def cases_of(
@@ -185,13 +191,13 @@ def cases_of(
     """Every case of a suite at a tier, each with its family's reference.
 
     Args:
-        asked: knob → the settings that were asked for by name: they are included at any tier, where the workload has
-            them at all; without any the tier decides. Any number of workers may be asked for.
+        asked: knob → the settings that were asked for by name: they are included at any tier, if the workload has
+            them; for other knobs the tier decides. Any number of workers can be asked for.
 
     Raises:
-        SuiteError: a workload declares a knob or a setting that there is not.
+        SuiteError: a workload declares a knob or a setting that does not exist.
     """
-    wanted = {**(asked or {}), "device": devices}
+    requested = {**(asked or {}), "device": devices}
     for workload in suite.workloads.values():
         check_declared(workload)
         unset = Case(
@@ -201,16 +207,16 @@ def cases_of(
             about=workload.about,
             size=(),
             implementation="",
-            sole=len(workload.implementations) == 1,
+            single_implementation=len(workload.implementations) == 1,
             device="",
             mode="",
             precision="",
         )
-        chosen = list(variants(workload, tier, wanted))
-        for size in workload.sizes(tier) if chosen else ():
+        combinations = list(variants(workload, tier, requested))
+        for size in workload.sizes(tier) if combinations else ():
             sized = replace(unset, size=tuple(size.items()))
             reference = sized.with_settings(reference_settings(workload, devices))
-            for settings in chosen:
+            for settings in combinations:
                 yield sized.with_settings(settings), reference
 
 
@@ -231,10 +237,10 @@ def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:
 
 
 def workload_of(case: Case) -> Workload:
-    """The workload a case was made from.
+    """The workload of a case.
 
     Raises:
-        LookupError: its suite has no such workload any more.
+        LookupError: its suite no longer has the workload.
     """
     for suite in load(case.source):
         if suite.name == case.suite and case.workload in suite.workloads:

@@ -1,4 +1,4 @@
-"""Cases made to be told apart, or not: an identical copy of each, and copies slowed down by a known factor."""
+"""Copies of cases with a known result: an identical A/A copy of each, and copies slowed down by a known factor."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SLOWDOWNS = (1.02, 1.03, 1.05, 1.10)
 def with_copies(family: Family, slowdowns: Sequence[float] = SLOWDOWNS) -> Family:
     """The family with copies of each reported case.
 
-    The identical twin is compiled, checked and timed like any other case. The slowed ones are calls of
-    the case itself with extra work in each block (:mod:`torchduet.bench.timing.slowdown`).
+    The A/A copy is compiled, checked and timed like any other case. The slowed copies make the calls of the case itself
+    with extra work in each block (:mod:`torchduet.bench.timing.slowdown`).
     """
-    copies = [twin for case in family.reported for twin in copies_of(case, slowdowns)]
+    copies = [copy for case in family.reported for copy in copies_of(case, slowdowns)]
     return Family(cases=(*family.cases, *copies), reported=family.reported)
 
 
 def copies_of(case: Case, slowdowns: Sequence[float]) -> Iterator[Case]:
-    """The identical twin, then the slowed ones."""
+    """The A/A copy, then the slowed copies."""
     for factor in (1.0, *slowdowns):
-        yield replace(case, twin=1, slowdown=factor)
+        yield replace(case, copy_number=1, slowdown=factor)

@@ -1,4 +1,4 @@
-"""What travels between the pytest process and a worker: the task, and what came out. No torch."""
+"""The data between the pytest process and a worker: tasks and results. No torch."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from torchduet.bench.record.schema import (
 )
 from torchduet.bench.record.telemetry import Telemetry
 
-SEED = 20_230_315  # any fixed number: the inputs of a run can be made again
+SEED = 20_230_315  # an arbitrary fixed number, so that the inputs of a run can be reproduced
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is asked to measure.
+    """A family to measure, and how.
 
     Attributes:
-        seconds: time for placements × rounds; the stages before it take what they need.
+        seconds: time for placements × rounds; the stages before them are not limited.
         threads: intra-op threads.
         folder: for compile caches; the caller removes it.
         check_only: stop after the check.
-        data: where the images of the suite ``training`` come from; None: scikit-learn's digits.
-        cold: each call is to find the cache full of something else.
-        energy: whether joules per call are measured, in some seconds for each case.
-        headroom: whether the largest batch that fits into a GPU's memory is searched for.
+        data: folder of the images of the suite ``training``; None: scikit-learn's digits.
+        cold: fill the cache with other data before each call.
+        energy: measure joules per call, which takes some seconds for each case.
+        headroom: search for the largest batch that fits into a GPU's memory.
         uuids: CUDA device → its UUID.
-        most: seconds for everything, preparation included; what does not fit is left out for being too slow.
+        max_seconds: time for everything, first calls included; cases for which it is too short are skipped as too slow.
     """
 
     family: Family
@@ -48,17 +48,17 @@ class Task:
     energy: bool = False
     headroom: bool = False
     uuids: Mapping[str, str] = field(default_factory=dict)
-    most: float = math.inf
+    max_seconds: float = math.inf
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What a profile is to hold beside operators, shapes and memory.
+    """What a profile contains beside operators, shapes and memory.
 
     Attributes:
-        stacks: Python's stacks; slows the profiled calls down many times.
+        stacks: Python's stacks; they slow the profiled calls down many times.
         flops: the operators' estimated operations.
-        python: what pyinstrument sees of Python's stack, in calls of its own.
+        python: pyinstrument's samples of Python's stack, in separate calls.
     """
 
     stacks: bool = False
@@ -68,7 +68,7 @@ class Extras:
 
 @dataclass(frozen=True)
 class ProfileTask:
-    """What is to be profiled: cases of one family, each with the folder for its trace."""
+    """Cases of one family to profile, each with the folder for its trace."""
 
     task: Task
     folders: Mapping[Case, str]
@@ -77,7 +77,7 @@ class ProfileTask:
 
 @dataclass
 class Profiled:
-    """What came of it: a record per case that was profiled, and why there is none of the others."""
+    """The result of a :class:`ProfileTask`: a record per profiled case, and the error of each of the others."""
 
     records: dict[Case, ProfileRecord] = field(default_factory=dict)
     errors: dict[Case, str] = field(default_factory=dict)
@@ -85,25 +85,32 @@ class Profiled:
 
 @dataclass(frozen=True)
 class CeilingTask:
-    """Which of the machine's ceilings a worker is asked to measure."""
+    """The machine's ceilings to measure."""
 
     devices: tuple[str, ...]
     precisions: tuple[str, ...]
     threads: int
-    seconds: float  # roughly, for all of them
+    seconds: float  # for all of them, about
 
 
 @dataclass(frozen=True)
 class PilotTask:
-    """The pilots, as a worker is asked to time them."""
+    """How to time the pilots."""
 
     threads: int
-    seconds: float  # roughly, for all of them
+    seconds: float  # for all of them, about
 
 
 @dataclass
 class ContextSwitches:
-    """How often the process had to leave a core during a case's blocks, those too of which rounds took the median."""
+    """Involuntary context switches during all blocks of a case, whether or not their times are in the record.
+
+    Attributes:
+        blocks: their number.
+        interrupted: blocks with at least one context switch.
+        switches: context switches in all blocks.
+        seconds: of all blocks.
+    """
 
     blocks: int = 0
     interrupted: int = 0
@@ -111,7 +118,7 @@ class ContextSwitches:
     seconds: float = 0.0
 
     def add(self, switches: int, seconds: float) -> None:
-        """One more block, of so many seconds."""
+        """Add one block of ``seconds`` with ``switches`` context switches."""
         self.blocks += 1
         self.interrupted += switches > 0
         self.switches += switches
@@ -120,12 +127,12 @@ class ContextSwitches:
 
 @dataclass
 class LeftOut:
-    """Blocks during which the process was stopped or the machine suspended: left out, and taken again.
+    """Blocks during which the process or the machine was suspended: left out, and taken again.
 
     Attributes:
-        blocks: how many.
-        seconds: for which it stood still, at the most.
-        kept: those that counted all the same, as it happened again and again.
+        blocks: their number.
+        seconds: of suspension, at most.
+        kept: blocks that were kept nevertheless, as each attempt was suspended.
     """
 
     blocks: int = 0
@@ -135,7 +142,7 @@ class LeftOut:
 
 @dataclass
 class CaseResult:
-    """What came out for one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
+    """The result of one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
 
     case: Case
     error: str | None = None
@@ -149,30 +156,30 @@ class CaseResult:
     blocks: list[list[float]] = field(default_factory=list)
     host: list[list[float]] = field(default_factory=list)
     wall: list[list[float]] = field(default_factory=list)
-    disturbed: list[int] | None = None  # per placement, blocks that were interrupted; None: not counted here
-    interruptions: ContextSwitches = field(default_factory=ContextSwitches)
+    disturbed: list[int] | None = None  # per placement, blocks with a context switch; None: this system has no count
+    context_switches: ContextSwitches = field(default_factory=ContextSwitches)
     left_out: LeftOut = field(default_factory=LeftOut)
     notes: list[str] = field(default_factory=list)
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
     operators: int | None = None
     peak_bytes: int | None = None
     reserved_bytes: int | None = None  # accelerators
-    context_bytes: int | None = None  # CUDA: what it takes itself, beside that
+    context_bytes: int | None = None  # CUDA: of its own, beside those
     device_seconds: float | None = None  # CUDA: per call, without the gaps between launches
-    waits: bool = False  # CUDA: a call waits for the device
-    waits_unknown: bool = False  # no clock of this device tells a call that waits from one that is launch-bound
+    waits_for_device: bool = False  # CUDA: a call waits for the device
+    waiting_unknown: bool = False  # the device's clock cannot distinguish a call that waits from a launch-bound one
     energy: EnergyRecord | None = None
     headroom: HeadroomRecord | None = None
     cold: bool = False
-    rests: bool = False  # CPU: its calls leave the cores idle for a while
+    idle_waiting: bool = False  # CPU: its calls leave the cores idle for a while
 
 
 @dataclass
 class FamilyResult:
-    """The cases' results, why timing stopped (None: nothing was timed), and where the time went (seconds)."""
+    """The cases' results, why timing stopped (None: nothing was timed), and the seconds of each stage."""
 
     results: list[CaseResult]
     stop: StopReason | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    telemetry: Telemetry | None = None  # of the time from the first placement to the last
-    broken: Case | None = None  # it failed in a way that left the process unfit to measure the others
+    telemetry: Telemetry | None = None  # from the first placement to the last
+    broken: Case | None = None  # it failed and left the process unable to measure the others

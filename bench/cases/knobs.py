@@ -1,7 +1,8 @@
-"""What the measuring side does with the knobs of :mod:`torchduet.bench.record.knobs`: options, settings, references.
+"""The rules of knobs for measuring: which settings a workload has, which an option or a tier selects. No torch.
 
-A knob whose settings are a list of words needs nothing here: a workload declares them with ``knobs=``, and they are
-chosen as the tier or the option says. ``RULES`` holds what is otherwise with those that came first. No torch.
+A knob whose settings are a list of words needs no rule: a workload declares them with ``knobs=``, and the tier or the
+option selects among them. ``RULES`` contains the exceptions. The knobs themselves are in
+:mod:`torchduet.bench.record.knobs`.
 """
 
 from __future__ import annotations
@@ -31,29 +32,29 @@ Asked = Mapping[str, Sequence[str | int]]  # knob → the settings that were ask
 
 @dataclass(frozen=True)
 class Rule:
-    """How a knob is chosen and limited.
+    """How the settings of a knob are declared, selected and limited.
 
     Attributes:
-        values: every setting that can be named, for ``--help`` and for what a machine lacks.
+        values: every setting that can be named, for ``--help`` and for the list of what a machine lacks.
         parse: (option, its text) → settings; None stays None. Raises ``OptionError``.
         declared: (workload, knob) → the settings that its author lists, with their tiers; None: it lacks the knob.
-        chosen: (workload, its axis, tier, what was asked for) → the settings that cases have.
-        reference: (workload, usable devices) → the reference's setting, where the knob itself does not say it.
-        limit: (implementation, setting) → whether the implementation has it.
-        declare: the workload's argument that lists the settings; empty where there is no such hint to give.
+        select: (declared settings, tier, settings asked for) → the settings of the cases.
+        reference: (workload, devices) → the reference's setting, where it is not the knob's own.
+        supports: (implementation, setting) → whether the implementation supports the setting.
+        argument: the workload's argument that lists the settings; empty where there is none.
     """
 
     values: tuple[str, ...] = ()
     parse: Callable[[str, str | None], tuple[str | int, ...] | None] | None = None
     declared: Callable[[Workload, str], Axis | None] = lambda workload, name: workload.knobs.get(name)
-    chosen: Callable[[Axis, str, Sequence[str | int] | None], Sequence[str | int]] | None = None
+    select: Callable[[Axis, str, Sequence[str | int] | None], Sequence[str | int]] | None = None
     reference: Callable[[Workload, Sequence[str]], Setting] | None = None
-    limit: Callable[[Implementation, str], bool] = lambda *_: True
-    declare: str = ""
+    supports: Callable[[Implementation, str], bool] = lambda *_: True
+    argument: str = ""
 
 
 def usable(workload: Workload, devices: Sequence[str]) -> list[str]:
-    """Those of the devices that the workload runs on."""
+    """The devices that the workload runs on."""
     return [device for device in devices if runs_on(workload.devices, device)]
 
 
@@ -64,29 +65,29 @@ def worker_counts(workload: Workload, tier: str) -> list[int]:
 
 def _counts(axis: Axis, tier: str, asked: Sequence[str | int] | None = None) -> list[int]:
     if asked:
-        return [int(count) for count in asked]  # any number may be asked for
-    here = {"cores": cores(), "2x cores": twice(cores())}
-    return sorted({count if isinstance(count, int) else here[count] for count in axis.up_to(tier)})
+        return [int(count) for count in asked]  # any number can be asked for
+    counts = {"cores": cores(), "2x cores": twice(cores())}
+    return sorted({count if isinstance(count, int) else counts[count] for count in axis.up_to(tier)})
 
 
 def _modes(axis: Axis, tier: str, asked: Sequence[str | int] | None) -> Sequence[str | int]:
-    """Whatever can be compiled has the modes that are implied, where they are asked for."""
+    """A workload with mode ``compile`` also has the implied modes, if they are asked for."""
     if asked is None:
         return axis.up_to(tier)
-    every = [*map(str, axis.up_to("full"))]
-    if "compile" in every:
-        every += [mode for mode in IMPLIED if mode not in every]
-    return [mode for mode in asked if mode in every]
+    modes = [*map(str, axis.up_to("full"))]
+    if "compile" in modes:
+        modes += [mode for mode in IMPLIED if mode not in modes]
+    return [mode for mode in asked if mode in modes]
 
 
 def _has_mode(implementation: Implementation, mode: str) -> bool:
-    limit = implementation.modes
-    return limit is None or ("compile" if mode in IMPLIED and mode not in limit else mode) in limit
+    modes = implementation.modes
+    return modes is None or ("compile" if mode in IMPLIED and mode not in modes else mode) in modes
 
 
 def _first_device(workload: Workload, devices: Sequence[str]) -> Setting:
-    here = usable(workload, devices)
-    return next(filter(on_host, here), next(iter(here), None))
+    candidates = usable(workload, devices)
+    return next(filter(on_host, candidates), next(iter(candidates), None))
 
 
 RULES: Mapping[str, Rule] = {
@@ -98,29 +99,33 @@ RULES: Mapping[str, Rule] = {
         values=DEVICES,
         parse=lambda _, text: parse_devices(text),
         declared=lambda workload, _: Axis(workload.devices),
-        chosen=lambda axis, _, asked: [
+        select=lambda axis, _, asked: [
             device for device in asked or () if runs_on([*map(str, axis.up_to("full"))], str(device))
         ],
         reference=_first_device,
-        limit=lambda one, device: one.devices is None or runs_on(one.devices, device),
+        supports=lambda implementation, device: (
+            implementation.devices is None or runs_on(implementation.devices, device)
+        ),
     ),
     "mode": Rule(
         values=MODES,
         declared=lambda workload, _: workload.modes,
-        chosen=_modes,
-        limit=_has_mode,
-        declare="modes=",
+        select=_modes,
+        supports=_has_mode,
+        argument="modes=",
     ),
     "precision": Rule(
         values=PRECISIONS,
         declared=lambda workload, _: workload.precisions,
-        limit=lambda one, precision: one.precisions is None or precision in one.precisions,
-        declare="precisions=",
+        supports=lambda implementation, precision: (
+            implementation.precisions is None or precision in implementation.precisions
+        ),
+        argument="precisions=",
     ),
     "workers": Rule(
         parse=lambda _, text: parse_workers(text),
         declared=lambda workload, _: workload.workers,
-        chosen=_counts,
+        select=_counts,
         reference=lambda workload, _: None if workload.workers is None else min(worker_counts(workload, "full")),
     ),
 }
@@ -129,7 +134,7 @@ OPTIONS: tuple[Knob, ...] = tuple(knob for knob in KNOBS if knob.option)
 
 
 def rule_of(knob: Knob) -> Rule:
-    """A knob's rule; that of any other for one without its own."""
+    """A knob's own rule, or the general one."""
     return RULES.get(knob.name, GENERAL)
 
 
@@ -139,46 +144,46 @@ def values_of(knob: Knob) -> tuple[str, ...]:
 
 
 def help_of(knob: Knob) -> str:
-    """What its option takes, for ``--help``."""
+    """The values of its option, for ``--help``."""
     return knob.option.format(values=", ".join(values_of(knob)))
 
 
 def hint_of(knob: Knob) -> str:
-    """How a workload's author declares a knob's settings; empty where nothing has to be declared."""
+    """How a workload's author declares a knob's settings; empty where no declaration is needed."""
     if knob.name in RULES:
-        return rule_of(knob).declare
+        return rule_of(knob).argument
     return f"knobs={{{knob.name!r}: …}}"
 
 
 def parse(knob: Knob, text: str | None) -> tuple[str | int, ...] | None:
-    """The settings that were asked for by a knob's option; None for none.
+    """The settings in the text of a knob's option; None where the option is not given.
 
     Raises:
-        OptionError: its text is not what the option takes.
+        OptionError: the text is not valid.
     """
-    own = rule_of(knob).parse
-    return own(knob.flag, text) if own else parse_list(knob.flag, text, values_of(knob))
+    own_parse = rule_of(knob).parse
+    return own_parse(knob.flag, text) if own_parse else parse_list(knob.flag, text, values_of(knob))
 
 
 def settings_here(knob: Knob, workload: Workload, tier: str, asked: Sequence[str | int] | None) -> Sequence[Setting]:
-    """The settings that a workload's cases have: what was asked for by name, at any tier; otherwise the tier's.
+    """The settings of a workload's cases: those asked for by name, at any tier; otherwise those of the tier.
 
-    One value stands for a knob that the workload does not turn: its reference's setting, None for want of one.
+    For a knob that the workload does not have, the only setting is the knob's reference, or None.
     """
     rule = rule_of(knob)
     axis = rule.declared(workload, knob.name)
     if axis is None:
         return [knob.reference] if asked is None or knob.reference in asked or not knob.reference else []
-    if rule.chosen is not None:
-        return rule.chosen(axis, tier, asked)
+    if rule.select is not None:
+        return rule.select(axis, tier, asked)
     if asked is not None:
-        every = axis.up_to("full")
-        return [setting for setting in asked if setting in every]
+        declared = axis.up_to("full")
+        return [setting for setting in asked if setting in declared]
     return axis.up_to(tier) or [knob.reference]
 
 
 def check_declared(workload: Workload) -> None:
-    """Hold what a workload declares with ``knobs=`` against the knobs that there are.
+    """Check a workload's ``knobs=`` against the registered knobs.
 
     Raises:
         SuiteError: an unknown knob, one that has an argument of its own, or a setting that it does not have.
@@ -193,10 +198,11 @@ def check_declared(workload: Workload) -> None:
             choices = ", ".join(BY_NAME[name].values)
             raise SuiteError(f"{where}[{name!r}] has {', '.join(unknown)}; known are {choices}")
         if BY_NAME[name].reference not in axis.up_to("full"):
-            raise SuiteError(f"{where}[{name!r}] lacks {BY_NAME[name].reference}, what the others are held against")
+            reference = BY_NAME[name].reference
+            raise SuiteError(f"{where}[{name!r}] lacks {reference}, with which the others are compared")
 
 
-# In the order in which a family's cases follow one another: the first knob changes most slowly.
+# The order of a family's cases: the setting of the first knob changes most slowly.
 NESTED: tuple[Knob, ...] = tuple(
     sorted(KNOBS, key=lambda knob: {"device": 0, IMPLEMENTATION: 1, "precision": 2, "mode": 3}.get(knob.name, 4))
 )
@@ -206,13 +212,13 @@ def variants(workload: Workload, tier: str, asked: Asked) -> Iterator[dict[str, 
     """Every combination of settings that a workload has at a tier: knob → setting.
 
     Args:
-        asked: the settings that were asked for by name; of the device, those to use.
+        asked: knob → the settings that were asked for by name; for ``device`` those to use.
     """
     choices = [settings_here(knob, workload, tier, asked.get(knob.name)) for knob in NESTED]
-    for chosen in itertools.product(*choices):
-        settings = dict(zip((knob.name for knob in NESTED), chosen, strict=True))
+    for combination in itertools.product(*choices):
+        settings = dict(zip((knob.name for knob in NESTED), combination, strict=True))
         implementation = workload.implementations[str(settings[IMPLEMENTATION])]
-        if all(rule_of(knob).limit(implementation, str(settings[knob.name])) for knob in KNOBS):
+        if all(rule_of(knob).supports(implementation, str(settings[knob.name])) for knob in KNOBS):
             yield settings
 
 

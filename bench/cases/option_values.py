@@ -1,4 +1,4 @@
-"""The values of options that are lists: of known words, of devices, of numbers of workers."""
+"""Parses the values of options that are lists: of known words, of devices, of numbers of workers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse_list(option: str, text: str | None, known: Sequence[str]) -> tuple[str
 def parse_devices(text: str | None) -> tuple[str, ...] | None:
     """``"cpu,cuda:1"`` → ``("cpu", "cuda:1")``.
 
-    Whether there are such devices is for the machine to say: see ``preflight``.
+    ``preflight`` checks whether the machine has such devices.
 
     Raises:
         OptionError: something other than a kind of device, or one with a number.

@@ -1,4 +1,4 @@
-"""What came out for a case: a record, or why there is none."""
+"""The outcome of a case: measured, skipped or failed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torchduet.bench.record.schema import Record
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """It was measured."""
+    """The case was measured."""
 
     record: Record
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """It was not measured although nothing went wrong."""
+    """The case was not measured, without an error; ``reason`` says why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Something went wrong."""
+    """The case raised an error, or its worker ended without an answer; ``reason`` says which."""
 
     reason: str
 

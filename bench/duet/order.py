@@ -46,4 +46,4 @@ def order(
 
 def restored(message: Message) -> Case:
     """A case from its plain values."""
-    return Case(**message | {name: tuple(map(tuple, message[name])) for name in ("size", "turned")})
+    return Case(**message | {name: tuple(map(tuple, message[name])) for name in ("size", "other_settings")})

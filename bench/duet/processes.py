@@ -18,7 +18,7 @@ from torchduet.bench.duet.cores import keep
 from torchduet.bench.duet.protocol import VERSION, Channel, Message, SilentError
 from torchduet.bench.duet.server import GRACE_SECONDS
 from torchduet.bench.duet.sides import Side
-from torchduet.bench.workers.exit_reason import ending, printed
+from torchduet.bench.workers.exit_reason import describe_exit, last_output
 from torchduet.bench.workers.launcher import SILENT_SECONDS, WorkerError
 from torchduet.bench.workers.process import last_lines
 
@@ -200,11 +200,11 @@ class Worker:
         try:
             answer = self._channel.receive(seconds)
         except SilentError:
-            raise WorkerError(f"reported nothing for {seconds:.0f} s and was killed{printed(self._log)}") from None
+            raise WorkerError(f"reported nothing for {seconds:.0f} s and was killed{last_output(self._log)}") from None
         if answer is None:
             raise WorkerError(self._ending())
         if "fatal" in answer:
-            raise WorkerError(f"failed: {answer['fatal']}{printed(self._log)}")
+            raise WorkerError(f"failed: {answer['fatal']}{last_output(self._log)}")
         return answer
 
     def turn(self, message: Message, seconds: float = SILENT_SECONDS) -> Message:
@@ -243,7 +243,7 @@ class Worker:
             os.killpg(self.pid, which)
 
     def _ending(self) -> str:
-        return f"{ending(self._reap(GRACE_SECONDS))}{printed(self._log)}"
+        return f"{describe_exit(self._reap(GRACE_SECONDS))}{last_output(self._log)}"
 
     def _reap(self, grace: float) -> int:
         self._ended = True

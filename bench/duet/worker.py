@@ -198,7 +198,7 @@ class Timed:
                         run.settle()
                     warm_up(run, WARM_UP_SECONDS)
                 # Before each block the other process ran: its data are in the caches.
-                run.lead_in = max(run.lead_in, 1) if run.seconds < LEAD_IN_SECONDS else 0
+                run.warm_up_calls = max(run.warm_up_calls, 1) if run.seconds < LEAD_IN_SECONDS else 0
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 found[place]["error"] = describe(error, case.source)
             found[place]["seconds"] = run.seconds

@@ -21,7 +21,7 @@ def noise_of_family(
     results = result.results
     drifted = None
     if not any(one.meters for one in results):  # what notes phases of its own may do other work each time
-        alike = [[one for one in results if one.rests == rests and not one.error] for rests in (False, True)]
+        alike = [[one for one in results if one.idle_waiting == rests and not one.error] for rests in (False, True)]
         drifts = [drift(one.blocks for one in group if one.blocks) for group in alike]  # they have times of their own
         drifted = max((one for one in drifts if one is not None), default=None)
     whole = interruptions(results)
@@ -43,7 +43,7 @@ def interruptions(results: Sequence[CaseResult]) -> Interrupted:
 
 def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:
     """Share of the blocks that were interrupted, and interruptions per second of blocks; None if not counted."""
-    counted = [one.interruptions for one in results if one.disturbed is not None and one.interruptions.blocks]
+    counted = [one.context_switches for one in results if one.disturbed is not None and one.context_switches.blocks]
     if not counted:
         return None, None
     share = sum(one.interrupted for one in counted) / sum(one.blocks for one in counted)

@@ -1,1 +1,1 @@
-"""What is measured apart from timing: operators, memory, energy, ceilings, profiles."""
+"""Passes beside the timing: operators, memory, energy, ceilings, profiles."""

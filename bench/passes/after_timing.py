@@ -1,4 +1,4 @@
-"""What is found out about a case after its timing, so that it does not disturb it: each in a pass of its own."""
+"""The passes over a case after its timing, which they would disturb: operators, memory, energy, largest batch."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import IMPLIED, Workload
 
 DELAYED_BLOCKS = 15
-BUSY_SECONDS = 0.03  # between two looks at the energy counter: looking takes a fraction of a millisecond
-MAX_LAUNCH_SECONDS = 5e-3  # of a block; the device would have to wait for longer
+BUSY_SECONDS = 0.03  # between two readings of the energy counter: a reading takes a fraction of a millisecond
+MAX_LAUNCH_SECONDS = 5e-3  # of a block; the delay kernel has to be longer
 
 
 def measure_after_timing(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """All that apply to a case that was timed. What one of them cannot find out is missing from the result."""
-    for find in (_operators, _memory, _device_time, _energy, _headroom):
+    """Run all passes that apply to a case that was timed. If one fails, its figures are missing from the result."""
+    for measure in (_operators, _memory, _device_time, _energy, _headroom):
         try:
-            find(run, result, workload, task)
+            measure(run, result, workload, task)
         except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
             traceback.print_exc()
 
 
 def _operators(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """Operators of eager cases whose cost is known."""
+    """Count the operators of eager cases whose cost is declared."""
     if result.case.mode == "eager" and _has_bounds(workload, task) and run.seconds < LONG_CALL_SECONDS:
         result.operators = count_operators(run.call)
 
@@ -46,16 +46,16 @@ def _has_bounds(workload: Workload, task: Task) -> bool:
 
 
 def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """Of every case whose allocator counts it; where that takes a profiler, of workloads that ask for it."""
+    """Measure peak memory where an allocator counts it; where it takes a profiler, only if the workload asks for it."""
     del task
     if workload.memory or not run.device.host_memory:
-        held, result.reserved_bytes = peak_memory(run.call, result.case.device)
-        if result.case.mode not in (*IMPLIED, "graph"):  # their memory was taken when they were captured
-            result.peak_bytes = held
+        peak, result.reserved_bytes = peak_memory(run.call, result.case.device)
+        if result.case.mode not in (*IMPLIED, "graph"):  # their memory was allocated when they were captured
+            result.peak_bytes = peak
 
 
 def _device_time(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """What the device works, without the gaps in which it waits for launches."""
+    """Measure the device's work, without the gaps in which it waits for launches."""
     del workload, task
     clock = run.clock
     if not isinstance(clock, DelayingClock) or run.cold or not run.placements:
@@ -70,13 +70,13 @@ def _device_time(run: TimedCase, result: CaseResult, workload: Workload, task: T
             for _ in range(DELAYED_BLOCKS)
             if (block := clock.behind_delay(prepared.call, prepared.args, run.calls, launch)) is not None
         ]
-    result.waits = len(blocks) < DELAYED_BLOCKS / 2
-    if not result.waits:
+    result.waits_for_device = len(blocks) < DELAYED_BLOCKS / 2
+    if not result.waits_for_device:
         result.device_seconds = median(block.seconds for block in blocks)
 
 
 def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """Joules per call, where ``--energy`` asks for them."""
+    """Measure joules per call, with ``--energy``."""
     del workload
     if not task.energy:
         return
@@ -84,30 +84,30 @@ def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
     if not isinstance(counter, EnergyCounter):
         result.energy = EnergyRecord(why=counter)
         return
-    began = moment()
+    started = moment()
     try:
-        result.energy = _measured(run, counter)
-    except OSError as error:  # its counter was lost in the middle
+        result.energy = _joules_per_call(run, counter)
+    except OSError as error:  # the counter was lost during the measurement
         result.energy = EnergyRecord(why=str(error))
-    if paused(began):
-        result.energy = EnergyRecord(why="it was stopped, or the machine suspended, while it was measured")
+    if paused(started):
+        result.energy = EnergyRecord(why="the process or the machine was suspended during its measurement")
 
 
 def _headroom(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """The largest batch that fits, where ``--headroom`` asks for it."""
+    """Search for the largest batch that fits, with ``--headroom``."""
     del run
     if task.headroom:
         result.headroom = largest_batch(workload, result.case)
 
 
-def _measured(run: TimedCase, counter: EnergyCounter) -> EnergyRecord:
+def _joules_per_call(run: TimedCase, counter: EnergyCounter) -> EnergyRecord:
     calls = max(run.calls, math.ceil(BUSY_SECONDS / max(run.seconds, 1e-9)))
 
-    def some() -> int:
+    def call() -> int:
         for _ in range(calls):
             run.prepared.call(*run.prepared.args)
         run.clock.synchronize()
         return calls
 
     with run.unmetered(), matmul_precision(run.prepared.case.precision):
-        return joules_per_call(some, counter)
+        return joules_per_call(call, counter)

@@ -1,8 +1,8 @@
-"""The machine's own ceilings: the fastest matrix products, memory traffic and operators seen here.
+"""Measures the machine's ceilings: the fastest matrix products, memory traffic and operators.
 
-The three bounds of the roofline model (Williams, Waterman & Patterson 2009, *Roofline: an insightful
-visual performance model for multicore architectures*), with a third roof for the cost of an operator.
-A ceiling is the best block, not the median: nothing may come out above it.
+The bounds of the roofline model (Williams, Waterman & Patterson 2009, *Roofline: an insightful visual performance model
+for multicore architectures*), with a third roof for the cost of an operator. A ceiling is the best block, not the
+median: no result may lie above it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.precision import AUTOCAST_DTYPE, matmul_precision
 
 PATTERN_SECONDS = 0.03
-PATTERNS = 36  # roughly how many are timed on a device
+PATTERNS = 36  # about how many are timed on a device
 LONGEST_CALL = 0.1
 BLOCK_SECONDS = 1e-3
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
@@ -31,10 +31,9 @@ FLOAT = 4  # bytes of a float32
 def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), *, seconds: float) -> float:
     """Seconds per call of the fastest block within about ``seconds``."""
     call(*args)
-    one = clock.block(call, args, 1).wall
-    calls = max(1, round(BLOCK_SECONDS / max(one, 1e-9)))
+    fastest = clock.block(call, args, 1).wall
+    calls = max(1, round(BLOCK_SECONDS / max(fastest, 1e-9)))
     deadline = perf_counter() + seconds
-    fastest = one
     while True:
         fastest = min(fastest, clock.block(call, args, calls).seconds)
         if perf_counter() >= deadline:
@@ -43,30 +42,30 @@ def best(clock: Clock, call: Callable[..., Any], args: Sequence[Any] = (), *, se
 
 def matrix_product(device: str, precision: str, seconds: float = PATTERN_SECONDS) -> float:
     """Operations per second of the fastest square product, 2·n³ each; ``seconds`` for each size."""
-    on = device_of(device)
-    clock = on.clock()
+    target = device_of(device)
+    clock = target.clock()
     dtype = AUTOCAST_DTYPE.get(precision, torch.float32)
     fastest, predicted = 0.0, 0.0
     for n in SIZES:
-        if n > on.largest_product or predicted > min(LONGEST_CALL, 4 * seconds):
+        if n > target.largest_product or predicted > min(LONGEST_CALL, 4 * seconds):
             break
-        x, y = (torch.randn(n, n, device=on.torch_device).to(dtype) for _ in range(2))
+        x, y = (torch.randn(n, n, device=target.torch_device).to(dtype) for _ in range(2))
         out = torch.empty_like(x)
 
         def product(x: torch.Tensor = x, y: torch.Tensor = y, out: torch.Tensor = out) -> None:
             torch.mm(x, y, out=out)
 
         with matmul_precision(precision):
-            took = best(clock, product, seconds=seconds)
-        fastest = max(fastest, 2.0 * n**3 / took)
-        predicted = 8 * took
+            seconds_per_product = best(clock, product, seconds=seconds)
+        fastest = max(fastest, 2.0 * n**3 / seconds_per_product)
+        predicted = 8 * seconds_per_product
     return fastest
 
 
 def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECONDS) -> float:
     """Bytes per second of the fastest of copying, adding, reading (one, two) and filling ``working_set`` bytes."""
-    on = device_of(device)
-    clock = on.clock()
+    target = device_of(device)
+    clock = target.clock()
     rates = []
     for operands, call in (
         (2, lambda parts: parts[1].copy_(parts[0])),
@@ -75,17 +74,17 @@ def memory_traffic(device: str, working_set: int, seconds: float = PATTERN_SECON
         (2, lambda parts: torch.dot(parts[0], parts[1])),
         (1, lambda parts: parts[0].zero_()),
     ):
-        parts = torch.ones(operands, working_set // FLOAT // operands, device=on.torch_device)
+        parts = torch.ones(operands, working_set // FLOAT // operands, device=target.torch_device)
         rates.append(parts.numel() * FLOAT / best(clock, call, (parts,), seconds=seconds))
     return max(rates)
 
 
 def operator(device: str, seconds: float = PATTERN_SECONDS) -> float:
     """Seconds of the cheapest operator: on one value, called from Python, or by autograd from C++."""
-    on = device_of(device)
-    clock = on.clock()
-    x = torch.ones(1, device=on.torch_device)
-    leaf = torch.ones(1, device=on.torch_device, requires_grad=True)
+    target = device_of(device)
+    clock = target.clock()
+    x = torch.ones(1, device=target.torch_device)
+    leaf = torch.ones(1, device=target.torch_device, requires_grad=True)
     y = leaf
     for _ in range(CHAIN):
         y = y.neg()
@@ -99,24 +98,24 @@ def operator(device: str, seconds: float = PATTERN_SECONDS) -> float:
 def measure_ceilings(task: CeilingTask) -> list[CeilingRecord]:
     """Every ceiling of the task, in this process; with little time, without the large working sets."""
     torch.set_num_threads(task.threads)
-    each = task.seconds / PATTERNS / max(len(task.devices), 1)
-    measured = []
+    seconds = task.seconds / PATTERNS / max(len(task.devices), 1)
+    ceilings = []
     for device in task.devices:
-        on = device_of(device)
-        measured.append(
+        target = device_of(device)
+        ceilings.append(
             CeilingRecord(
                 device=device,
                 flops_per_second={
-                    precision: matrix_product(device, precision, each)
+                    precision: matrix_product(device, precision, seconds)
                     for precision in task.precisions
-                    if precision in on.precisions
+                    if precision in target.precisions
                 },
                 bytes_per_second={
-                    str(size): memory_traffic(device, size, each)
-                    for size in on.working_sets
-                    if size < on.long_working_set or each >= PATTERN_SECONDS / 2
+                    str(size): memory_traffic(device, size, seconds)
+                    for size in target.working_sets
+                    if size < target.long_working_set or seconds >= PATTERN_SECONDS / 2
                 },
-                operator_seconds=operator(device, each),
+                operator_seconds=operator(device, seconds),
             )
         )
-    return measured
+    return ceilings

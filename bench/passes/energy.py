@@ -1,8 +1,8 @@
-"""Joules per call, from the counters that the hardware keeps.
+"""Measures joules per call with the hardware's counters.
 
-A counter takes a new value every few milliseconds to tenths of a second, so that short windows tell
-nothing: a window lasts 5 s at the least, begins and ends where the counter changes, and has to see ten
-changes. What is counted is the whole GPU, or the CPU's packages: idle power and what others do is in it.
+A window lasts at least 5 s, begins and ends where the counter changes, and needs ten changes: a counter takes a new
+value only every few milliseconds to tenths of a second. It counts the whole GPU, or the CPU's packages: this includes
+idle power and the work of other processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torchduet.bench.timing.device_registry import device_of
 WINDOW_SECONDS = 5.0
 MIN_CHANGES = 10
 PATIENCE_SECONDS = 1.0  # for the first change
-ENERGY_SECONDS = WINDOW_SECONDS + PATIENCE_SECONDS / 2  # about what a case takes
+ENERGY_SECONDS = WINDOW_SECONDS + PATIENCE_SECONDS / 2  # of a case, about
 ENERGY = {"energy": COUNTERS["energy"]}
 RAPL = Path("/sys/class/powercap")
 
@@ -32,7 +32,7 @@ class EnergyCounter(Protocol):
     source: str
 
     def joules(self) -> float:
-        """Joules since some moment."""
+        """Joules since an arbitrary moment."""
 
 
 @dataclass
@@ -48,17 +48,17 @@ class GpuCounter:
         Raises:
             OSError: it cannot be read any more.
         """
-        found = self.device.read(ENERGY)
-        if not found:
+        readings = self.device.read(ENERGY)
+        if not readings:
             raise OSError(self.device.lost or self.device.missing["energy"])
-        return float(found["energy"])
+        return float(readings["energy"])
 
 
 @dataclass
 class CpuCounter:
     """The CPU packages' energy (Linux' powercap, Intel's RAPL and its AMD equivalent).
 
-    A package's counter begins anew at ``max_energy_range_uj``.
+    A package's counter returns to zero at ``max_energy_range_uj``.
     """
 
     packages: list[Path]
@@ -73,12 +73,12 @@ class CpuCounter:
             OSError: it cannot be read.
         """
         for package in self.packages:
-            now = int((package / "energy_uj").read_text())
-            passed = now - self._last.get(package, now)
-            if passed < 0:
-                passed += int((package / "max_energy_range_uj").read_text())
-            self._last[package] = now
-            self._total += passed * 1e-6
+            value = int((package / "energy_uj").read_text())
+            increase = value - self._last.get(package, value)
+            if increase < 0:
+                increase += int((package / "max_energy_range_uj").read_text())
+            self._last[package] = value
+            self._total += increase * 1e-6
         return self._total
 
 
@@ -97,13 +97,13 @@ def counter_for(device: str, uuids: Mapping[str, str], rapl: Path = RAPL, nvml: 
 
 
 def _gpu_counter(uuid: str, nvml: Any) -> GpuCounter | str:
-    (found,), why = devices([uuid], nvml)
-    if found is None:
+    (gpu,), why = devices([uuid], nvml)
+    if gpu is None:
         return why or "its UUID is not known"
-    if found.is_slice:
+    if gpu.is_slice:
         return "a slice of a GPU (MIG) has no energy counter of its own"
-    found.read(ENERGY)
-    return found.lost or found.missing.get("energy") or GpuCounter(found)
+    gpu.read(ENERGY)
+    return gpu.lost or gpu.missing.get("energy") or GpuCounter(gpu)
 
 
 def _cpu_counter(rapl: Path) -> CpuCounter | str:
@@ -114,45 +114,45 @@ def _cpu_counter(rapl: Path) -> CpuCounter | str:
     try:
         counter.joules()
     except PermissionError:
-        return f"{packages[0] / 'energy_uj'} can be read by root alone"
+        return f"{packages[0] / 'energy_uj'} can be read by root only"
     except (OSError, ValueError) as error:
         return f"{packages[0]}: {error}"
     return counter
 
 
 def joules_per_call(
-    some: Callable[[], int],
+    call: Callable[[], int],
     counter: EnergyCounter,
     seconds: float = WINDOW_SECONDS,
     now: Callable[[], float] = perf_counter,
 ) -> EnergyRecord:
-    """Call until ``seconds`` are over and the counter has just changed.
+    """Call until ``seconds`` have passed and the counter has just changed.
 
     Args:
-        some: makes some calls, waits until they are done, and returns how many they were.
+        call: makes some calls, waits until they have finished, and returns their number.
 
     Raises:
         OSError: the counter cannot be read any more.
     """
-    begun = now()
+    started = now()
     before = value = counter.joules()
-    while (value := counter.joules()) == before and now() - begun < PATIENCE_SECONDS:
-        some()
+    while (value := counter.joules()) == before and now() - started < PATIENCE_SECONDS:
+        call()
     first, since = value, now()
     last, until = first, since
     calls = counted = changes = 0
     while True:
-        calls += some()
+        calls += call()
         at, value = now(), counter.joules()
         if value != last:
             last, until, counted = value, at, calls
             changes += 1
-        over = at - since - seconds
-        if over >= PATIENCE_SECONDS or (over >= 0 and until == at):
+        beyond = at - since - seconds
+        if beyond >= PATIENCE_SECONDS or (beyond >= 0 and until == at):
             break
     if changes < MIN_CHANGES:
+        times = "once" if changes == 1 else f"{changes} times"
         return EnergyRecord(
-            why=f"not measurable: its counter changed {changes} times in {now() - since:.0f} s, "
-            f"and {MIN_CHANGES} are needed"
+            why=f"not measurable: its counter changed {times} in {now() - since:.0f} s, and {MIN_CHANGES} are needed"
         )
     return EnergyRecord(joules=(last - first) / counted, seconds=until - since, changes=changes, source=counter.source)

@@ -1,4 +1,4 @@
-"""The largest batch that fits into an accelerator's memory."""
+"""Searches for the largest batch that fits into an accelerator's memory."""
 
 from __future__ import annotations
 
@@ -19,57 +19,57 @@ from torchduet.suites.workload import Workload
 
 AXIS = "batch"
 MAX_SECONDS = 20.0
-PRECISION = 16  # found to within a sixteenth
-HOST_SHARE = 0.25  # of the host's free memory that inputs may take, as they are made there
+PRECISION = 16  # the result is exact to within a sixteenth
+HOST_SHARE = 0.25  # of the host's free memory for the inputs, which are made there
 
 Fits = Callable[[int], int | None]
 
 
 def search(
-    fits: Fits, start: int, most: int, seconds: float = MAX_SECONDS, now: Callable[[], float] = monotonic
+    fits: Fits, start: int, largest: int, seconds: float = MAX_SECONDS, now: Callable[[], float] = monotonic
 ) -> HeadroomRecord:
     """Double the batch until it no longer fits, then halve the interval.
 
     Args:
-        fits: batch → bytes at the most, or None where it does not fit.
+        fits: batch → peak bytes, or None where it does not fit.
         start: a batch that was measured, so that it fits.
-        most: the largest to try.
+        largest: the largest batch to try.
 
     Returns:
-        The largest that was seen to fit, what it took, and what ended the search.
+        The largest batch that was found to fit, its bytes, and what ended the search.
     """
     deadline = now() + seconds
     low, high = start, None
-    held = fits(start) or 0
+    peak = fits(start) or 0
     while now() < deadline:
         if high is None:
-            batch = min(2 * low, most)
+            batch = min(2 * low, largest)
             if batch == low:
-                return HeadroomRecord(batch=low, bytes=held, limit="host")
+                return HeadroomRecord(batch=low, bytes=peak, limit="host")
         elif high - low <= max(1, low // PRECISION):
-            return HeadroomRecord(batch=low, bytes=held, limit="memory")
+            return HeadroomRecord(batch=low, bytes=peak, limit="memory")
         else:
             batch = (low + high) // 2
-        found = fits(batch)
-        if found is None:
+        used = fits(batch)
+        if used is None:
             high = batch
         else:
-            low, held = batch, found
-    return HeadroomRecord(batch=low, bytes=held, limit="time")
+            low, peak = batch, used
+    return HeadroomRecord(batch=low, bytes=peak, limit="time")
 
 
 def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
-    """Of an eager case with an axis ``batch`` on a device whose allocator says what it takes; None for others.
+    """Of an eager case with an axis ``batch`` on a device whose allocator has statistics; None for others.
 
-    It is tried out with fresh inputs.
+    The calls use new inputs.
     """
     size = dict(case.size)
     batch = size.get(AXIS)
-    on = device_of(case.device)
-    allocator = on.allocator()
+    target = device_of(case.device)
+    allocator = target.allocator()
     if allocator is None or case.mode != "eager" or not isinstance(batch, int):
         return None
-    device = on.torch_device
+    device = target.torch_device
 
     def fits(number: int) -> int | None:
         gc.collect()
@@ -80,23 +80,23 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
             convert(inputs, case)
             prepared = prepare(workload, case, inputs)
             with matmul_precision(case.precision):
-                for _ in range(2):  # an optimiser makes its state in the first
+                for _ in range(2):  # an optimiser creates its state in the first
                     prepared.call(*prepared.args)
-            on.synchronize()
+            target.synchronize()
             return allocator.peak_reserved()
-        except RuntimeError:  # out of memory, of cuBLAS too; or more elements than an index can count
+        except RuntimeError:  # out of memory, also in cuBLAS; or more elements than an index can count
             return None
 
     free = _free_host_bytes()
     inputs = workload.inputs(device, **size)
-    of_one = max(1, sum(_bytes(value) for value in tensors_in(inputs)) // batch)
+    sample_bytes = max(1, sum(_bytes(tensor) for tensor in tensors_in(inputs)) // batch)
     del inputs
-    kept = allocator.reserved()  # by the family's own tensors
-    found = search(fits, batch, max(batch, int(HOST_SHARE * free) // of_one))
+    own_bytes = allocator.reserved()  # of the family's own tensors
+    record = search(fits, batch, max(batch, int(HOST_SHARE * free) // sample_bytes))
     gc.collect()
     allocator.empty_cache()
-    found["bytes"] = max(0, found["bytes"] - kept)
-    return found
+    record["bytes"] = max(0, record["bytes"] - own_bytes)
+    return record
 
 
 def _bytes(tensor: Any) -> int:

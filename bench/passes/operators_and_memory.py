@@ -1,4 +1,4 @@
-"""What is measured of a call after its timing, in passes of their own: operators and peak memory."""
+"""Counts a call's operators and measures its peak memory, in calls of their own after the timing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_KERNEL = ("_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty"
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operators below autograd, backward included; views, which move no data, apart."""
+    """Counts operators below autograd, backward included, but no views, which move no data."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -30,7 +30,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count_operators(call: Callable[[], object]) -> int:
-    """How many operators one call dispatches, views apart."""
+    """The number of operators that one call dispatches, without views."""
     counter = _Counter()
     with counter:
         call()
@@ -38,26 +38,26 @@ def count_operators(call: Callable[[], object]) -> int:
 
 
 def peak_memory(call: Callable[[], object], device: str) -> tuple[int | None, int | None]:
-    """The most bytes that one call holds at once beyond what was allocated before it, and on an accelerator the most
-    that the allocator had taken from the device meanwhile beyond what it could not give back before: what fragmentation
-    and rounding add to the first. None where that is not known.
+    """The peak of a call's memory: (bytes of tensors, bytes that the allocator reserved); None where not known.
 
-    On an accelerator from the caching allocator's own peaks; on the CPU from the profiler's record of every
-    allocation and release by PyTorch's allocator (memory taken by other libraries is not in it).
+    Both are beyond the bytes before the call, after the allocator's cache was emptied. The second includes
+    fragmentation and rounding. On an accelerator they are the caching allocator's own peaks. On the CPU the first comes
+    from the profiler's record of every allocation and release by PyTorch's allocator (without other libraries' memory),
+    and the second is None.
     """
-    on = device_of(device)
-    if on.host_memory:
+    target = device_of(device)
+    if target.host_memory:
         return _profiled_peak(call), None
-    allocator = on.allocator()
+    allocator = target.allocator()
     if allocator is None:
         return None, None
-    on.synchronize()
-    allocator.empty_cache()  # what other cases left there
-    before, kept = allocator.allocated(), allocator.reserved()
+    target.synchronize()
+    allocator.empty_cache()  # of other cases' memory
+    allocated, reserved = allocator.allocated(), allocator.reserved()
     allocator.reset_peaks()
     call()
-    on.synchronize()
-    return allocator.peak_allocated() - before, allocator.peak_reserved() - kept
+    target.synchronize()
+    return allocator.peak_allocated() - allocated, allocator.peak_reserved() - reserved
 
 
 def _profiled_peak(call: Callable[[], object]) -> int:

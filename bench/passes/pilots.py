@@ -1,8 +1,8 @@
-"""Three fixed little workloads whose times say how fast the machine is just now, whatever its counters say.
+"""The pilots: three small fixed workloads whose times measure the machine's present speed, independent of its counters.
 
-A shared machine may run at half speed for seconds without any load or steal time of its own; only work
-whose amount is known shows that. They are the same in every run: what two runs' pilots differ by is the
-machine. Timed in a worker of their own; when they are is left to ``watch``.
+A shared machine may run at half speed for seconds without any load or steal time of its own; only a known amount of
+work shows that. The pilots are the same in every run, so that their times differ only if the machine does. They are
+timed in a separate worker; the noise monitor decides when.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from torchduet.bench.cases.exchange import PilotTask
 from torchduet.bench.timing.clock import CpuClock
 
 SIDE = 128  # 3 · 128² float32 are 192 KiB: within the L2 of one core
-COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3 copies vary by factors on their own
+COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3, copies vary by factors on their own
 OPERATORS = 100
 BLOCK_SECONDS = 1e-3
 MIN_BLOCKS, MAX_BLOCKS = 3, 25
 
 
 def arithmetic() -> Callable[[], object]:
-    """One matrix product of 128 × 128: 4 million operations on what the cache holds."""
+    """One matrix product of 128 × 128: 4 million operations on data in the cache."""
     x, y = (torch.full((SIDE, SIDE), value) for value in (0.5, 2.0))
     out = torch.empty(SIDE, SIDE)
     return lambda: torch.mm(x, y, out=out)
 
 
 def memory() -> Callable[[], object]:
-    """Copying 4 MiB."""
+    """A copy of 4 MiB."""
     source = torch.ones(COPIED // 4)
     target = torch.zeros_like(source)
     return lambda: target.copy_(source)
@@ -41,11 +41,11 @@ def calls() -> Callable[[], object]:
     """A hundred operators on one value: the interpreter and PyTorch's dispatcher."""
     x = torch.zeros(1)
 
-    def many() -> None:
+    def unit() -> None:
         for _ in range(OPERATORS):
             x.add_(1.0)
 
-    return many
+    return unit
 
 
 PILOTS: dict[str, Callable[[], Callable[[], object]]] = {"arithmetic": arithmetic, "memory": memory, "calls": calls}
@@ -68,6 +68,6 @@ def measure_pilots(task: PilotTask) -> dict[str, float]:
         for name, unit in units.items():
             block = clock.block(unit, (), length[name])
             blocks[name].append(block.seconds)
-            # With more threads than free cores a unit may take a hundred times as long as its first did.
+            # With more threads than free cores, a unit may take a hundred times as long as the first.
             length[name] = max(1, min(length[name], round(2 * BLOCK_SECONDS / max(block.seconds, 1e-9))))
     return {name: median(times) for name, times in blocks.items()}

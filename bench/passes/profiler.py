@@ -1,4 +1,4 @@
-"""The profiling pass: cases that have been timed are called again under torch.profiler, in a worker of their own."""
+"""The profiling pass: calls cases that have been timed again under torch.profiler, in a separate worker."""
 
 from __future__ import annotations
 
@@ -33,40 +33,40 @@ from torchduet.suites.workload import COMPILED
 WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers
 ACTIVE_SECONDS = 0.25
 MIN_STEPS, MAX_STEPS = 3, 100
-LONG_SECONDS = 0.5  # of a call, such as a whole training: one fills a trace, and one before it has to do
+LONG_SECONDS = 0.5  # of a call, such as a whole training: one fills a trace, with only one before it
 WARM_UP_SECONDS = 0.05  # of each case, without the profiler
-PLAIN_SECONDS = 0.1  # as much before as after
+PLAIN_SECONDS = 0.1  # before the profile, and again after it
 MIN_BLOCKS, MAX_BLOCKS = 2, 50
-WORKER = "torchduet"  # instead of the host's name, which TensorBoard's plugin shows and a trace would give away
+WORKER = "torchduet"  # in place of the host's name, which a trace would disclose and TensorBoard's plugin shows
 
 
-def profile_family(job: ProfileTask, tell: Report) -> Profiled:
-    """Prepare the cases as for their timing, and profile each. An error in a case's own code costs that case."""
-    task = replace(job.task, cold=False)  # what the profiler itself does fills the cache anyway
+def profile_family(job: ProfileTask, report: Report) -> Profiled:
+    """Prepare the cases as for their timing, and profile each. A case whose own code raises has an error instead."""
+    task = replace(job.task, cold=False)  # the profiler's own work fills the cache anyway
     torch.set_num_threads(task.threads)
     tempfile.tempdir = task.folder
     data.use(task.data)
     settle_allocator()
     if any(case.mode in COMPILED for case in job.folders):
         name_fused_kernels()
-    stages = FirstCalls(task, tell)
+    stages = FirstCalls(task, report)
     for device in dict.fromkeys(case.device for case in job.folders):
         if stages.broken is None:
             stages.prepare_device(device, [case for case in job.folders if case.device == device])
-    found = Profiled(errors={case: found.error or found.skip or "" for case, found in stages.results.items()})
+    profiles = Profiled(errors={case: result.error or result.skip or "" for case, result in stages.results.items()})
     for run in stages.runs:
         case = run.prepared.case
-        tell(f"profiling {case.id}", 0.0)
+        report(f"profiling {case.id}", 0.0)
         try:
-            found.records[case] = profiled(run, Path(job.folders[case]), job.extras)
+            profiles.records[case] = profiled(run, Path(job.folders[case]), job.extras)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
-            found.errors[case] = describe(error, case.source)
-    found.errors = {case: why for case, why in found.errors.items() if why and case in job.folders}
-    return found
+            profiles.errors[case] = describe(error, case.source)
+    profiles.errors = {case: why for case, why in profiles.errors.items() if why and case in job.folders}
+    return profiles
 
 
 def name_fused_kernels() -> None:
-    """Let the C++ kernels that inductor makes from now on appear in traces under their names (Linux)."""
+    """Let the C++ kernels that inductor generates from now on appear in traces under their names (Linux)."""
     from torch._inductor import config
 
     if sys.platform == "linux":
@@ -74,7 +74,7 @@ def name_fused_kernels() -> None:
 
 
 def profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
-    """Call under the profiler; and before and after that without it, for what it adds."""
+    """Call under the profiler, and before and after without it: the difference is the profiler's overhead."""
     with undisturbed():
         run.settle()  # other cases' first calls have moved the inputs since
         warm_up(run, WARM_UP_SECONDS)
@@ -87,8 +87,8 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
     annotation = _annotation()
     with loaders_observed() as loaders:
         plain = _plain(run)
-        wait, warming, least = (0, 1, 1) if median(plain) >= LONG_SECONDS else (WAIT, WARM_UP, MIN_STEPS)
-        steps = max(least, min(MAX_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
+        wait, warm_up_steps, min_steps = (0, 1, 1) if median(plain) >= LONG_SECONDS else (WAIT, WARM_UP, MIN_STEPS)
+        steps = max(min_steps, min(MAX_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
         times: list[float] = []
         interrupted = 0
         present = set(folder.iterdir())
@@ -98,7 +98,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
             matmul_precision(case.precision),
             profile(
                 activities=run.device.profiler_activities(),
-                schedule=schedule(wait=wait, warmup=warming, active=steps, repeat=1),
+                schedule=schedule(wait=wait, warmup=warm_up_steps, active=steps, repeat=1),
                 on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER, use_gzip=True),
                 record_shapes=True,
                 profile_memory=True,
@@ -106,7 +106,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
                 with_flops=extras.flops,
             ) as profiler,
         ):
-            for _ in range(wait + warming + steps):
+            for _ in range(wait + warm_up_steps + steps):
                 before = interruptions()
                 start = perf_counter()
                 with annotation(PROFILED_CALL):
@@ -119,43 +119,47 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
         plain += _plain(run)
     gc.collect()
     (trace,) = set(folder.iterdir()) - present
-    without = median(plain)
-    made = ProfileRecord(
-        trace=str(trace), calls=steps, seconds=median(times[-steps:]), plain_seconds=without, stacks=extras.stacks
+    plain_seconds = median(plain)
+    record = ProfileRecord(
+        trace=str(trace),
+        calls=steps,
+        seconds=median(times[-steps:]),
+        plain_seconds=plain_seconds,
+        stacks=extras.stacks,
     )
     if COUNTS_INTERRUPTIONS:
-        made["interrupted"] = interrupted / len(times)
+        record["interrupted"] = interrupted / len(times)
     if delivered:
-        made["batches"] = delivered / len(times)
+        record["batches"] = delivered / len(times)
     if extras.python and available():
         with run.unmetered(), matmul_precision(case.precision):
-            made["python"] = sample(partial(call, *args), without, folder)
+            record["python"] = sample(partial(call, *args), plain_seconds, folder)
             run.clock.synchronize()
-    return made
+    return record
 
 
 def _annotation() -> Callable[[str], contextlib.AbstractContextManager[None]]:
-    """What puts a name around a call in a trace.
+    """The context manager that names a call in a trace.
 
-    The public ``record_function`` takes 13 µs by itself, and an addition of 3 µs within it looked like one of 32;
-    with what PyTorch's own compiler uses in its place, it looked like one of 6 (2-core VM, torch 2.13).
+    The public ``record_function`` takes 13 µs by itself, and an addition of 3 µs within it appeared to take 32. With
+    the private class that PyTorch's own compiler uses, it appeared to take 6 (2-core VM, torch 2.13).
     """
     return getattr(torch._C._profiler, "_RecordFunctionFast", record_function)
 
 
 def _plain(run: TimedCase) -> list[float]:
-    """Seconds per call without the profiler: as they are timed; on an accelerator each waited for, as under it."""
+    """Seconds per call without the profiler: of timed blocks; on an accelerator of single calls, as in the profile."""
     if not run.device.asynchronous:
-        return [run.block().seconds for _ in range(_number(run.seconds * run.calls))]
+        return [run.block().seconds for _ in range(_repetitions(run.seconds * run.calls))]
     times = []
-    for _ in range(_number(run.seconds)):
+    for _ in range(_repetitions(run.seconds)):
         start = perf_counter()
         run.call()
         times.append(perf_counter() - start)
     return times
 
 
-def _number(seconds: float) -> int:
-    """How many blocks, or calls, of so many seconds tell how long one takes without the profiler."""
-    least = 1 if seconds >= LONG_SECONDS else MIN_BLOCKS
-    return max(least, min(MAX_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))
+def _repetitions(seconds: float) -> int:
+    """The number of blocks, or calls, of ``seconds`` that are timed without the profiler."""
+    min_blocks = 1 if seconds >= LONG_SECONDS else MIN_BLOCKS
+    return max(min_blocks, min(MAX_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))

@@ -1,4 +1,4 @@
-"""What DataLoaders do while a case is profiled: named in its trace, and counted."""
+"""Observes DataLoaders while a case is profiled: names their start and end in its trace, and counts their batches."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
 
 @dataclass
 class Delivered:
-    """How many batches DataLoaders have handed over."""
+    """The number of batches that DataLoaders have delivered."""
 
     batches: int = 0
 
 
 @contextlib.contextmanager
 def loaders_observed() -> Iterator[Delivered]:
-    """Name in traces how loaders start and end, and count their batches.
+    """Name the start and the end of loaders in traces, and count their batches.
 
-    PyTorch itself names the wait for a batch, ``enumerate(DataLoader)#….__next__``. That an epoch starts and
-    ends processes it does not say: without a name, this time would pass for Python's own.
+    PyTorch itself names the wait for a batch, ``enumerate(DataLoader)#….__next__``, but not the start and the end of an
+    epoch's processes: without a name, that time would count as Python's own.
     """
     delivered = Delivered()
 
     def counted(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         @functools.wraps(method)
-        def following(iterator: Any) -> Any:
+        def counting(iterator: Any) -> Any:
             batch = method(iterator)
             delivered.batches += 1
             return batch
 
-        return following
+        return counting
 
     with contextlib.ExitStack() as patches:
         patches.enter_context(_replaced(DataLoader, "__iter__", _named(LOADER_STARTS)))
@@ -54,42 +54,42 @@ def loaders_observed() -> Iterator[Delivered]:
 def _named(name: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     def named(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         @functools.wraps(method)
-        def annotated(own: Any) -> Any:
+        def annotated(instance: Any) -> Any:
             with record_function(name):
-                return method(own)
+                return method(instance)
 
         return annotated
 
     return named
 
 
-def _replaced(owner: type, name: str, by: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Any:
-    """A method replaced for a while; where this PyTorch has none of that name, nothing is."""
+def _replaced(owner: type, name: str, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Any:
+    """A context in which a method is wrapped; no effect if this version of PyTorch has no such method."""
     method = getattr(owner, name, None)
-    return contextlib.nullcontext() if method is None else mock.patch.object(owner, name, by(method))
+    return contextlib.nullcontext() if method is None else mock.patch.object(owner, name, wrap(method))
 
 
 class _Recording:
-    """Whether forked processes are to record nothing; what is registered at a fork stays so for good."""
+    """Whether forked processes record operators; a hook registered at a fork cannot be removed."""
 
     registered = False
-    unwanted = False
+    disabled = False
 
 
 @contextlib.contextmanager
 def _children_unrecorded() -> Iterator[None]:
-    """Processes forked meanwhile, as a loader's are, do not record operators in a profile that nobody will read."""
+    """Processes forked within the context, such as a loader's, record no operators: their profile is not read."""
     if hasattr(os, "register_at_fork") and not _Recording.registered:
         os.register_at_fork(after_in_child=_record_nothing)
         _Recording.registered = True
-    _Recording.unwanted = True
+    _Recording.disabled = True
     try:
         yield
     finally:
-        _Recording.unwanted = False
+        _Recording.disabled = False
 
 
 def _record_nothing() -> None:
     record: Callable[[bool], None] | None = getattr(torch.autograd, "_enable_record_function", None)
-    if _Recording.unwanted and record is not None:
+    if _Recording.disabled and record is not None:
         record(False)

@@ -1,4 +1,4 @@
-"""Where Python itself spends a case's time: pyinstrument samples its stack while the case is called."""
+"""Python's own share of a case's time: pyinstrument samples the stack while the case is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from torchduet.bench.record.schema import PythonFunction, PythonRecord
 
 NEEDS = "--profile-python needs pyinstrument: pip install 'torchduet[profile-python]'"
-INTERVAL = 5e-4  # seconds between two looks
+INTERVAL = 5e-4  # seconds between two samples
 SECONDS = 1.0
 MAX_FUNCTIONS = 12
 SEPARATOR = "\x00"  # of a stack's entry: function, file, line, then more
@@ -21,9 +21,13 @@ def available() -> bool:
 
 
 def sample(call: Callable[[], object], seconds: float, folder: Path) -> PythonRecord:
-    """Call for a second, a call taking about ``seconds``, and look at the stack every half a millisecond.
+    """Call for about a second, and sample the stack every half a millisecond.
 
-    What runs below Python, such as PyTorch's operators, counts for the function that called it.
+    The time of code below Python, such as PyTorch's operators, counts for the function that called it.
+
+    Args:
+        seconds: of one call, about.
+        folder: for pyinstrument's page.
     """
     from pyinstrument import Profiler
 
@@ -36,11 +40,11 @@ def sample(call: Callable[[], object], seconds: float, folder: Path) -> PythonRe
     page = folder / "python.html"
     page.write_text(profiler.output_html(), "utf-8")
     times: dict[tuple[str, str], float] = {}
-    for stack, lasted in session.frame_records:
-        named = [entry for entry in stack if not entry.startswith("[")]
-        if named and __file__ not in named[-1]:
-            function = _function(named[-1])
-            times[function] = times.get(function, 0.0) + lasted
+    for stack, duration in session.frame_records:
+        functions = [entry for entry in stack if not entry.startswith("[")]
+        if functions and __file__ not in functions[-1]:
+            function = _function(functions[-1])
+            times[function] = times.get(function, 0.0) + duration
     total = sum(times.values())
     longest = sorted(times.items(), key=lambda item: -item[1])[:MAX_FUNCTIONS]
     return PythonRecord(

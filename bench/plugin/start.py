@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
     passing = RunClock()
-    conductor = Launcher(silent_seconds=silent, stopping=interruption.asked, passing=passing)
+    conductor = Launcher(silent_seconds=silent, stop_requested=interruption.asked, run_clock=passing)
     config.add_cleanup(conductor.close)
     conductor.job_control.listen()
     config.add_cleanup(conductor.job_control.restore)
@@ -102,7 +102,7 @@ def _machine(conductor: Launcher) -> Machine:
         ) from None
     # A build for an accelerator must be probed in a worker: this process never initialises a driver.
     if torch.accelerator.current_accelerator() is not None:
-        return conductor.machine(apart=True)
+        return conductor.machine(own_process=True)
     machine = process.describe_machine(None, lambda *_: None)
     assert isinstance(machine, Machine)
     return machine

@@ -49,7 +49,7 @@ def trial(case: Case, whole: CaseResult, twin: CaseResult) -> TrialRecord:
         high=estimate.high if finite else None,
         placements=estimate.placements,
         verdict=estimate.verdict(THRESHOLD),
-        seconds=whole.interruptions.seconds,
+        seconds=whole.context_switches.seconds,
         minimum_effect=minimum_effect(width, THRESHOLD) if finite else None,
     )
 

@@ -30,7 +30,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import records
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.timing.stopping import INTERRUPTED
-from torchduet.bench.workers.launcher import Launcher, StoppedError, WorkerError
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
 from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
@@ -98,7 +98,7 @@ class Measuring:
         """Measure a family, as far as the budget goes.
 
         Raises:
-            StoppedError: the run was asked to stop before there was enough of it.
+            EndedEarlyError: the run ends early, before there are enough placements.
         """
         show = self.progress.show
         if self.budget is None:
@@ -138,7 +138,7 @@ class Measuring:
         self._deaths.clear()
         interrupted = result.stop == INTERRUPTED
         if interrupted and any(one.blocks and len(one.blocks) < MIN_PLACEMENTS for one in result.results):
-            raise StoppedError
+            raise EndedEarlyError
         timing = result.seconds["timed"] + result.seconds["warming"]
         fixed, slow = awake() - began - timing, too_slow(result.results)
         self.done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, again=interrupted))
@@ -245,7 +245,7 @@ class Measuring:
             family,
             seconds,
             self.settings.threads,
-            most=math.inf if self.budget is None else self.budget.most(),
+            max_seconds=math.inf if self.budget is None else self.budget.most(),
             check_only=self.settings.check_only,
             data=options.data,
             cold=options.cold,

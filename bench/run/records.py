@@ -94,9 +94,9 @@ def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
         host = median(value for rounds in result.host for value in rounds)
         timing["host_seconds"] = host
         timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
-        if result.waits:
+        if result.waits_for_device:
             timing["waits"] = True
-        elif not result.waits_unknown:
+        elif not result.waiting_unknown:
             timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
     if result.device_seconds is not None:
         timing["device_seconds"] = result.device_seconds
@@ -106,7 +106,7 @@ def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
         timing["disturbed"] = result.disturbed
     if result.left_out.blocks:
         timing["left_out"] = result.left_out.blocks
-    if result.rests:
+    if result.idle_waiting:
         timing["rests"] = True
     return timing
 
@@ -135,7 +135,7 @@ def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[
     return [
         aa_summary.trial(twin, results[case], results[twin])
         for twin in family.cases
-        if twin.twin and twin.original == case and results[twin].blocks and not results[twin].error
+        if twin.copy_number and twin.original == case and results[twin].blocks and not results[twin].error
     ]
 
 

@@ -20,7 +20,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import family_event
 from torchduet.bench.run.run_facts import facts_of
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.launcher import StoppedError
+from torchduet.bench.workers.launcher import EndedEarlyError
 
 
 class Session:
@@ -59,7 +59,7 @@ class Session:
                 self._bring(self._family_of(case))
             if progress.families and progress.measured == len(progress.families):
                 self._end()
-        except StoppedError:
+        except EndedEarlyError:
             progress.stopped = progress.stopped or f"it was interrupted by {self.interruption.name}"
         return progress.outcomes.get(case, Skipped(f"not measured: {progress.stopped}"))
 
@@ -77,7 +77,7 @@ class Session:
     def _bring(self, family: Family) -> None:
         """Measure a family, and keep what came out."""
         if self.interruption.asked():
-            raise StoppedError
+            raise EndedEarlyError
         progress = self.progress
         progress.outcomes.put_away(self._asked_for, progress.journal, self._written)
         self._asked_for, self._written = family.reported, None

@@ -1,1 +1,1 @@
-"""The heart: placements, alternation, pacing, stopping, clocks, devices, compilation."""
+"""Timing: placements, alternation, pacing, stopping, clocks, devices, compilation."""

@@ -1,4 +1,4 @@
-"""From a case to what is called: mode, autocast, special parameters and arguments put together."""
+"""Builds the callable of a case: mode, autocast, special parameters and arguments put together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_COMPILED = frozenset({"seed", "meter"})  # they change with every call
 
 
 class Recorder(Meter):
-    """Keeps what a case's calls note, placement by placement; nothing before the first placement."""
+    """Records the phases and values of a case's calls, placement by placement; none before the first placement."""
 
     def __init__(self) -> None:
         self.placements: list[dict[str, list[float]]] = []
@@ -34,20 +34,20 @@ class Recorder(Meter):
         self._since = 0.0
 
     def begin(self) -> None:
-        """A call begins."""
+        """Start the clock: a call begins."""
         self._since = perf_counter()
 
     def lap(self, name: str) -> None:
-        """A phase has ended."""
+        """Record the seconds of the phase that has just ended."""
         now = perf_counter()
-        self._note(name, now - self._since, "s")
+        self._record(name, now - self._since, "s")
         self._since = now
 
     def value(self, name: str, number: float, unit: str = "") -> None:
-        """A number."""
-        self._note(name, float(number), unit)
+        """Record a number."""
+        self._record(name, float(number), unit)
 
-    def _note(self, name: str, number: float, unit: str) -> None:
+    def _record(self, name: str, number: float, unit: str) -> None:
         if self.placements and not self.paused:
             self.units.setdefault(name, unit)
             self.placements[-1].setdefault(name, []).append(number)
@@ -63,16 +63,20 @@ class Context:
     scaler: torch.amp.GradScaler | None = None
 
     def next_placement(self) -> None:
-        """Another placement begins: another seed, and another line in the meter's book."""
+        """Begin another placement: the next seed, and a new record in the meter."""
         self.seed += 1
         self.meter.placements.append({})
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one case runs: ``call(*args)``, under the matrix-product precision of the case.
+    """The callable of one case: ``call(*args)``, under the matrix-product precision of the case.
 
-    ``args`` are the ``inputs``, with a stand-in for each module in mode ``compile-model``.
+    Attributes:
+        args: the ``inputs``, with a stand-in for each module in mode ``compile-model``.
+        setup_seconds: of the implementation's setup, where it has one.
+        renew: makes ``call`` again, with its own memory in another place.
+        graph: to be captured before the first call, and whenever the inputs have moved.
     """
 
     case: Case
@@ -81,12 +85,12 @@ class Prepared:
     inputs: tuple[Any, ...]
     context: Context
     setup_seconds: float | None = None
-    renew: Callable[[], Callable[..., Any]] | None = None  # makes the call anew, with its own memory elsewhere
-    graph: Captured | None = None  # to be captured before the first call, and whenever the inputs have moved
+    renew: Callable[[], Callable[..., Any]] | None = None
+    graph: Captured | None = None
 
 
 def asks_for(function: Callable[..., Any]) -> frozenset[str]:
-    """Which of the special parameters a function has."""
+    """The special parameters that a function has."""
     try:
         return SPECIAL & inspect.signature(function).parameters.keys()
     except (TypeError, ValueError):  # a builtin without a signature
@@ -96,10 +100,10 @@ def asks_for(function: Callable[..., Any]) -> frozenset[str]:
 def assemble(
     function: Callable[..., Any], precision: str, device: str, context: Context | None = None
 ) -> Callable[..., Any]:
-    """``function`` with what it asks for, and with autocast around all of it where it does not ask for that.
+    """``function`` with its special parameters bound, and with autocast around it unless that is one of them.
 
-    Autocast is entered anew in each call, as a user's loop does: its cache of cast weights must not
-    outlive the step that changes them.
+    Each call enters autocast again, as a user's loop does: its cache of cast weights must not outlive the step that
+    changes them.
     """
     context = context or Context()
     asked = asks_for(function)
@@ -108,58 +112,58 @@ def assemble(
     if "autocast" in asked:
         fixed["autocast"] = factory
     if "scaler" in asked:
-        if context.scaler is None:  # renewed, a call goes on with the scale that its first calls found
+        if context.scaler is None:  # a renewed call keeps the scale that the first calls arrived at
             context.scaler = scaler_for(precision, device)
         fixed["scaler"] = context.scaler
     if "workers" in asked:
         fixed["workers"] = context.workers or 0
     call = functools.partial(function, **fixed) if fixed else function
     if asked & {"seed", "meter"}:
-        call = _noting(call, context, asked)
+        call = _metered(call, context, asked)
     if "autocast" in asked or not isinstance(factory, functools.partial):
         return call
     inner = call
 
-    def reduced(*args: Any) -> Any:
+    def autocast(*args: Any) -> Any:
         with factory():
             return inner(*args)
 
-    return reduced
+    return autocast
 
 
-def _noting(call: Callable[..., Any], context: Context, asked: frozenset[str]) -> Callable[..., Any]:
-    def noting(*args: Any) -> Any:
-        given = {name: getattr(context, name) for name in ("seed", "meter") if name in asked}
+def _metered(call: Callable[..., Any], context: Context, asked: frozenset[str]) -> Callable[..., Any]:
+    def metered(*args: Any) -> Any:
+        parameters = {name: getattr(context, name) for name in ("seed", "meter") if name in asked}
         context.meter.begin()
-        return call(*args, **given)
+        return call(*args, **parameters)
 
-    return noting
+    return metered
 
 
-def made(implementation: Implementation, inputs: Sequence[Any]) -> Callable[..., Any]:
-    """The function of the inputs that is timed: the implementation's own, or what its setup makes."""
+def timed_function(implementation: Implementation, inputs: Sequence[Any]) -> Callable[..., Any]:
+    """The function of the inputs that is timed: the implementation's own, or the one that its setup returns."""
     function = implementation.function
     return function(*inputs) if implementation.setup else function
 
 
 def in_float64(workload: Workload) -> Callable[..., Any]:
-    """The workload's first implementation as the check calls it, on inputs that are float64 already."""
+    """The workload's first implementation for the check, to be called with inputs in float64."""
     first = next(iter(workload.implementations.values()))
 
     def call(*inputs: Any) -> Any:
-        return assemble(made(first, inputs), "fp32", "cpu")(*inputs)
+        return assemble(timed_function(first, inputs), "fp32", "cpu")(*inputs)
 
     return call
 
 
 def with_own_optimizers(value: Any, *, capturable: bool = False) -> Any:
-    """``value`` with a copy of every optimiser in it: the same parameters, settings and values, its own state.
+    """``value`` with a copy of every optimiser in it: the same parameters, settings and values, but its own state.
 
-    Compiling a step changes the optimiser that it finds: on CUDA its step counters move to the device,
-    and the eager step, were it the same optimiser, would wait for the device at each of them.
+    Compiling a step changes its optimiser: on CUDA the step counters move to the device. The eager step with the same
+    optimiser would then wait for the device at each of them.
 
     Args:
-        capturable: set it up so that its steps can be captured in a CUDA graph.
+        capturable: set the copies up so that their steps can be captured in a CUDA graph.
     """
     if isinstance(value, Optimizer):
         own = copy.copy(value)
@@ -184,17 +188,17 @@ def with_own_optimizers(value: Any, *, capturable: bool = False) -> Any:
 
 
 def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
-    """Put the case together. Compilation itself happens at the first call.
+    """Build the callable of a case. Compilation itself happens at the first call.
 
     Raises:
-        SuiteError: ``compile-model`` for inputs without a module; another mode than that and eager for a
-            function that asks for a seed or a meter.
+        SuiteError: ``compile-model`` without a module among the inputs; a mode other than eager and ``compile-model``
+            for a function with a parameter ``seed`` or ``meter``.
         Unavailable: a CUDA graph of a step whose scaler waits for the device.
     """
     implementation = workload.implementations[case.implementation]
     context = Context(workers=case.workers)
     start = perf_counter()
-    function = made(implementation, inputs)
+    function = timed_function(implementation, inputs)
     setup_seconds = perf_counter() - start if implementation.setup else None
     call = assemble(function, case.precision, case.device, context)
     args = tuple(inputs)
@@ -215,16 +219,16 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         call = compiled(call, case.mode)
         args = tuple(with_own_optimizers(value) for value in args)
     renew = getattr(function, "renew", None) if implementation.setup and case.mode == "eager" else None
-    anew = None if renew is None else lambda: assemble(renew(), case.precision, case.device, context)
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, anew, graph)
+    renewed = None if renew is None else lambda: assemble(renew(), case.precision, case.device, context)
+    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, renewed, graph)
 
 
 def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:
     """``call`` compiled as a whole; mode ``compile`` is torch.compile's default mode."""
     option = None if mode == "compile" else mode
-    made: Callable[..., Any]
+    result: Callable[..., Any]
     if isinstance(call, functools.partial):
-        made = functools.partial(torch.compile(own_code(call.func), mode=option), *call.args, **call.keywords)
+        result = functools.partial(torch.compile(own_code(call.func), mode=option), *call.args, **call.keywords)
     else:
-        made = torch.compile(own_code(call), mode=option)
-    return made if option is None else step_by_step(made)
+        result = torch.compile(own_code(call), mode=option)
+    return result if option is None else step_by_step(result)

@@ -1,4 +1,4 @@
-"""The check: a case's result against the same function in float64 on the CPU, before it is timed."""
+"""The check: compares a case's result with the same function in float64 on the CPU, before the case is timed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class CheckError(Exception):
 
 
 def observed(workload: Workload, inputs: Sequence[Any], result: Any) -> list[Tensor]:
-    """What is checked of a call, as detached copies.
+    """The tensors of a call that are checked, as detached copies.
 
     Raises:
-        CheckError: the result has no tensor or number in it.
+        CheckError: the result contains no tensor and no number.
     """
     value = workload.observe(inputs, result) if workload.observe else result
     tensors = [tensor.detach().clone() for tensor in _flatten(value)]
     if not tensors:
         raise CheckError(
-            f"it returned {type(result).__name__}, which holds nothing to check; return a tensor, "
+            f"it returned {type(result).__name__}, which contains nothing to check; return a tensor, "
             "or name what to check with observe="
         )
     return tensors
@@ -69,22 +69,22 @@ def reference_result(workload: Workload, inputs: Sequence[Any], call: Callable[.
     return tensors
 
 
-def poison(reference: Sequence[Tensor], device: str, held: Any, inputs: Sequence[Any]) -> None:
-    """Make sure that a result which is not written by the next call is not right by chance.
+def poison(reference: Sequence[Tensor], device: str, graph_result: Any, inputs: Sequence[Any]) -> None:
+    """Make sure that a result that the next call does not write is not right by chance.
 
-    Memory of the size that the result will have is filled with NaN and given back, for the allocator to
-    hand it out again; and so is the memory that a CUDA graph's result is always written to.
+    Memory of the result's size is filled with NaN and released, so that the allocator returns it again. The memory of
+    a CUDA graph's result, which stays the same, is filled with NaN, too.
 
     Args:
-        held: a CUDA graph's result; what it shares with the inputs is left alone.
+        graph_result: of a CUDA graph; tensors that share memory with the inputs are not changed. None without a graph.
     """
     shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
-    for tensor in _flatten(held):
+    for tensor in _flatten(graph_result):
         if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
             with torch.inference_mode():  # the result may be of that kind
                 tensor.detach().fill_(torch.nan)
-    where = device_of(device).torch_device
-    filled = [torch.full(one.shape, torch.nan, device=where) for one in reference if one.is_floating_point()]
+    target = device_of(device).torch_device
+    filled = [torch.full(tensor.shape, torch.nan, device=target) for tensor in reference if tensor.is_floating_point()]
     del filled
 
 
@@ -92,17 +92,17 @@ def relative_error(result: Tensor, reference: Tensor) -> float:
     """Relative Frobenius error ‖result − reference‖ / ‖reference‖, both taken to float64 on the CPU.
 
     The absolute error where the reference is zero; NaN where the result has a NaN. Each is moved before it is
-    widened: not every device has float64.
+    converted, as not every device has float64.
     """
-    got = result.to("cpu").to(torch.complex128 if result.is_complex() else torch.float64)
-    want = reference.to("cpu").to(got.dtype)
-    scale = float(torch.linalg.vector_norm(want))
-    error = float(torch.linalg.vector_norm(got - want))
+    actual = result.to("cpu").to(torch.complex128 if result.is_complex() else torch.float64)
+    expected = reference.to("cpu").to(actual.dtype)
+    scale = float(torch.linalg.vector_norm(expected))
+    error = float(torch.linalg.vector_norm(actual - expected))
     return error / scale if scale else error
 
 
 def has_nan(tensor: Tensor) -> bool:
-    """Whether a real or complex tensor has a NaN in it."""
+    """Whether a real or complex tensor contains NaN."""
     return (tensor.is_floating_point() or tensor.is_complex()) and bool(tensor.isnan().any())
 
 
@@ -113,28 +113,30 @@ def _kind(tensor: Tensor) -> str:
 
 
 def check(workload: Workload, precision: str, result: Sequence[Tensor], reference: Sequence[Tensor]) -> CheckRecord:
-    """Hold a case's tensors against the reference's.
+    """Compare a case's tensors with the reference's.
 
     Raises:
         CheckError: NaN or infinity, another shape or number of tensors, or an error above the
             tolerance of the precision.
     """
-    if any(has_nan(one) for one in result):
+    if any(has_nan(tensor) for tensor in result):
         raise CheckError("it returned NaN where float64 does not; look for overflow in this precision")
     shapes = [tuple(tensor.shape) for tensor in result]
-    expected = [tuple(tensor.shape) for tensor in reference]
-    if shapes != expected:
-        raise CheckError(f"it returned shapes {shapes}, the float64 reference {expected}")
+    expected_shapes = [tuple(tensor.shape) for tensor in reference]
+    if shapes != expected_shapes:
+        raise CheckError(f"it returned shapes {shapes}, the float64 reference {expected_shapes}")
     kinds = [_kind(tensor) for tensor in result]
-    wanted = [_kind(tensor) for tensor in reference]
-    if kinds != wanted:
-        raise CheckError(f"it returned {', '.join(kinds)} values, the float64 reference {', '.join(wanted)} values")
+    expected_kinds = [_kind(tensor) for tensor in reference]
+    if kinds != expected_kinds:
+        raise CheckError(
+            f"it returned {', '.join(kinds)} values, the float64 reference {', '.join(expected_kinds)} values"
+        )
     if not workload.deterministic:
         if not all(bool(torch.isfinite(tensor).all()) for tensor in result):
             raise CheckError("it returned infinity where float64 does not; look for overflow in this precision")
         return CheckRecord(what="shapes", relative_error=None, tolerance=None)
     tolerance = workload.tolerance.get(precision, TOLERANCE[precision])
-    worst = max(relative_error(got, want) for got, want in zip(result, reference, strict=True))
+    worst = max(relative_error(actual, expected) for actual, expected in zip(result, reference, strict=True))
     if not worst <= tolerance:
         raise CheckError(
             f"its result is wrong: relative error {worst:.2e} against float64, {tolerance:.0e} is allowed "

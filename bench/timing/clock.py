@@ -1,6 +1,6 @@
-"""Clocks: how long one block of consecutive calls takes on a device; CUDA's own is in ``cuda_clock``.
+"""Clocks: time a block of consecutive calls on a device; CUDA's own clock is in ``cuda_clock``.
 
-All have the same interface, so that the rounds need not know what they time.
+All have the same interface, so that alternation does not depend on the device.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Block:
     """Seconds per call of one block.
 
     Attributes:
-        seconds: what counts: wall clock until the device had finished, on CUDA device time between two events.
+        seconds: the time of record: wall clock until the device had finished, on CUDA device time between two events.
         host: until the last call returned: on an accelerator, until everything was launched.
         wall: until the device had finished.
-        switches: how often the process had to leave a core meanwhile; of the whole block, not per call.
-        paused: seconds, at the most, for which the process was stopped or the machine suspended meanwhile.
+        switches: involuntary context switches during the whole block, not per call.
+        paused: seconds, at most, for which the process or the machine was suspended during the block.
     """
 
     seconds: float
@@ -40,7 +40,7 @@ class Block:
 
 
 def median_block(blocks: Sequence[Block]) -> Block:
-    """The median of each time over some blocks; it was interrupted if half of them were."""
+    """The median of each time, and the upper median of the context switches, over some blocks."""
     seconds, host, wall = (median(getattr(block, name) for block in blocks) for name in ("seconds", "host", "wall"))
     return Block(seconds, host, wall, median_high(block.switches for block in blocks))
 
@@ -49,15 +49,15 @@ class Clock(Protocol):
     """Times blocks on one kind of device.
 
     Attributes:
-        name: as records have it.
-        cold_calls: the most calls of a cold block.
+        name: as in records.
+        cold_calls: the most calls per cold block.
     """
 
     name: str
     cold_calls: int
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
-        """Time ``calls`` consecutive calls, and ``after`` behind the last of them, as one block."""
+        """Time ``calls`` consecutive calls, and ``after`` behind the last one, as one block."""
 
     def cold(
         self,
@@ -67,12 +67,12 @@ class Clock(Protocol):
         after: Work | None = None,
         launch_seconds: float = 0.0,
     ) -> Block:
-        """Time ``calls`` calls, each after the cache was filled with something else, untimed.
+        """Time ``calls`` calls; before each, untimed, the cache is filled with other data.
 
         Args:
-            after: timed with the last of them.
-            launch_seconds: what launching one call took in this case's last cold block, see ``Block.host``;
-                0 where there was none.
+            after: timed with the last call.
+            launch_seconds: seconds to launch one call in this case's last cold block, see ``Block.host``; 0 where there
+                was none.
         """
 
     def synchronize(self) -> None:
@@ -86,12 +86,12 @@ class DelayingClock(Clock, Protocol):
     def behind_delay(
         self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
     ) -> Block | None:
-        """Time what the device does for ``calls`` calls, without the gaps between their launches.
+        """Time the device's work for ``calls`` calls, without the gaps between their launches.
 
         None where they cannot all be launched while the device waits.
 
         Args:
-            launch_seconds: what launching one call takes on the host, see ``Block.host``.
+            launch_seconds: seconds to launch one call on the host, see ``Block.host``.
         """
 
 
@@ -99,10 +99,10 @@ class CpuClock:
     """``time.perf_counter`` around the block; the CPU has finished when the call returns."""
 
     name = "perf_counter"
-    cold_calls = 1  # its cache takes longer to fill than most calls take
+    cold_calls = 1  # filling the cache takes longer than most calls
 
     def __init__(self) -> None:
-        self._other: torch.Tensor | None = None
+        self._flush_buffer: torch.Tensor | None = None
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
@@ -124,17 +124,17 @@ class CpuClock:
         after: Work | None = None,
         launch_seconds: float = 0.0,
     ) -> Block:
-        """Time calls one by one, each after as much memory as the last-level cache holds was written."""
+        """Time single calls; before each, as many bytes as the last-level cache holds are written to other memory."""
         del launch_seconds  # nothing is launched
-        if self._other is None:
-            self._other = torch.zeros(last_level_bytes(), dtype=torch.uint8)
+        if self._flush_buffer is None:
+            self._flush_buffer = torch.zeros(last_level_bytes(), dtype=torch.uint8)
         before = interruptions()
         total = 0.0
-        for left in reversed(range(calls)):
-            self._other.add_(1)
+        for remaining in reversed(range(calls)):
+            self._flush_buffer.add_(1)
             start = perf_counter()
             call(*args)
-            if after is not None and not left:
+            if after is not None and not remaining:
                 after()
             total += perf_counter() - start
         return Block(total / calls, total / calls, total / calls, interruptions() - before)
@@ -144,14 +144,14 @@ class CpuClock:
 
 
 class SynchronizedClock:
-    """``time.perf_counter`` around the block, which begins on an idle device and ends when that has finished.
+    """``time.perf_counter`` around the block, which begins on an idle device and ends when the device has finished.
 
-    For devices without events: launching the first call and waiting for the last one are within the time.
+    For devices without events: the time includes launching the first call and waiting for the last one.
 
     Args:
         synchronize: waits until the device has finished.
-        device: where the memory lies that fills its cache.
-        cache_bytes: tells the size of the device's last-level cache; asked before the first cold call.
+        device: has the memory that fills its cache.
+        cache_bytes: returns the size of the device's last-level cache; called before the first cold call.
     """
 
     name = "perf_counter_synchronized"
@@ -160,7 +160,7 @@ class SynchronizedClock:
     def __init__(self, synchronize: Work, device: torch.device, cache_bytes: Callable[[], int]) -> None:
         self.synchronize = synchronize
         self._device, self._cache_bytes = device, cache_bytes
-        self._other: torch.Tensor | None = None
+        self._flush_buffer: torch.Tensor | None = None
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
@@ -185,18 +185,18 @@ class SynchronizedClock:
         after: Work | None = None,
         launch_seconds: float = 0.0,
     ) -> Block:
-        """Time calls one by one, each after as many bytes as the cache holds were written to other memory."""
-        del launch_seconds  # each call is waited for, so that none is launched behind another
-        if self._other is None:
-            self._other = torch.zeros(self._cache_bytes(), dtype=torch.uint8, device=self._device)
+        """Time single calls; before each, as many bytes as the cache holds are written to other memory."""
+        del launch_seconds  # the clock waits for each call, so that none is launched behind another
+        if self._flush_buffer is None:
+            self._flush_buffer = torch.zeros(self._cache_bytes(), dtype=torch.uint8, device=self._device)
         before = interruptions()
         host = wall = 0.0
-        for left in reversed(range(calls)):
-            self._other.add_(1)
+        for remaining in reversed(range(calls)):
+            self._flush_buffer.add_(1)
             self.synchronize()
             start = perf_counter()
             call(*args)
-            if after is not None and not left:
+            if after is not None and not remaining:
                 after()
             host += perf_counter() - start
             self.synchronize()

@@ -1,4 +1,4 @@
-"""What a case's settings change of its inputs before anything is called: a function for each knob that does."""
+"""Converts a case's inputs to its settings before the first call: one function per knob that changes inputs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 
 
 def lay_out(inputs: Sequence[Any], memory_format: str) -> None:
-    """Give every 4-D floating-point tensor of the inputs, weights included, this order of its dimensions in memory.
+    """Convert every 4-D floating-point tensor of the inputs, weights included, to a memory format.
 
     Raises:
-        SuiteError: there is no such tensor among them.
+        SuiteError: there is no such tensor.
     """
-    found = [tensor for tensor in tensors_in(inputs) if tensor.dim() == 4 and tensor.is_floating_point()]
-    if not found:
+    tensors = [tensor for tensor in tensors_in(inputs) if tensor.dim() == 4 and tensor.is_floating_point()]
+    if not tensors:
         raise SuiteError("none of its inputs has four dimensions: leave memory_format out of its knobs=")
-    for tensor in found:
+    for tensor in tensors:
         tensor.data = tensor.data.to(memory_format=MEMORY_FORMATS[memory_format])
 
 
@@ -32,14 +32,14 @@ CONVERSIONS: Mapping[str, Callable[[Sequence[Any], str], None]] = {"memory_forma
 
 
 def convert(inputs: Sequence[Any], case: Case) -> None:
-    """Change the inputs to what the case's settings ask for, where they are."""
-    for knob, setting in case.turned:
+    """Convert the inputs in place to the case's settings."""
+    for knob, setting in case.other_settings:
         CONVERSIONS[knob](inputs, setting)
 
 
 def converted(inputs: Sequence[Any], case: Case) -> tuple[Any, ...]:
-    """A copy of the inputs as the case's settings ask for; the inputs themselves where these change nothing."""
-    if not case.turned:
+    """A copy of the inputs, converted to the case's settings; the inputs themselves where these change nothing."""
+    if not case.other_settings:
         return tuple(inputs)
     copied = copy.deepcopy(tuple(inputs))
     convert(copied, case)

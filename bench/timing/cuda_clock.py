@@ -1,4 +1,4 @@
-"""CUDA's clock: events around a block, and what the device works behind a delay that hides launching."""
+"""CUDA's clock: events around a block, and the device's work alone, behind a delay that hides launching."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torchduet.bench.host.counters import interruptions
 from torchduet.bench.timing.clock import Block, Work
 from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
 
-DELAY_FACTOR = 1.5  # a block is launched behind so many times what launching it takes
+DELAY_FACTOR = 1.5  # the delay before a block, as a multiple of the time to launch it
 MIN_DELAY, MAX_DELAY = 20e-6, 10e-3
 
 
 class CudaClock:
     """CUDA events around the block and one synchronisation after it.
 
-    The device starts the block idle. When launching takes longer than computing, the time between the
-    events includes the gaps in which the device waits for the host, as it does for the user;
-    ``host`` close to ``seconds`` shows it, and :meth:`behind_delay` times the device's work alone.
+    The device is idle when the block starts. When launching takes longer than computing, the time between the events
+    includes the gaps in which the device waits for the host, as a user's does. ``host`` is then close to ``seconds``,
+    and :meth:`behind_delay` times the device's work alone.
     """
 
     name = "cuda_events"
@@ -30,19 +30,19 @@ class CudaClock:
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
-        self._other: torch.Tensor | None = None
-        self._cycle = 0.0
+        self._flush_buffer: torch.Tensor | None = None
+        self._cycle_seconds = 0.0
         self._pairs: list[tuple[Any, Any]] = []
         self._start, self._end = self._pair(0)
 
-    def _pair(self, place: int) -> tuple[Any, Any]:
-        """Two events; made once, as making them takes time."""
+    def _pair(self, index: int) -> tuple[Any, Any]:
+        """Two events; each pair is created once, as this takes time."""
         with torch.cuda.device(self.device):
-            while len(self._pairs) <= place:
+            while len(self._pairs) <= index:
                 self._pairs.append(
                     (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))  # type: ignore[no-untyped-call]
                 )
-        return self._pairs[place]
+        return self._pairs[index]
 
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
@@ -52,14 +52,14 @@ class CudaClock:
     def behind_delay(
         self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
     ) -> Block | None:
-        """Time what the device does for ``calls`` calls, all launched while it was kept busy.
+        """Time the device's work for ``calls`` calls, all launched while a delay kernel keeps it busy.
 
-        The device first waits in a kernel that does nothing for somewhat longer than launching takes, so
-        that no gap between two launches counts. None where launching took as long as that: a call waits
-        for the device, and so for this, too, or more was launched than can be pending.
+        The delay kernel takes somewhat longer than launching the calls, so that no gap between two launches counts.
+        None where launching took as long as the kernel: a call waits for the device, or more was launched than can be
+        pending.
 
         Args:
-            launch_seconds: what launching one call takes on the host, see ``Block.host``.
+            launch_seconds: seconds to launch one call on the host, see ``Block.host``.
         """
         self.synchronize()
         delay = self._delay(calls * launch_seconds)
@@ -91,24 +91,24 @@ class CudaClock:
         after: Work | None = None,
         launch_seconds: float = 0.0,
     ) -> Block:
-        """Time calls one by one, each after as many bytes as the L2 holds were written to other memory.
+        """Time single calls; before each, as many bytes as the L2 holds are written to other memory.
 
         All are launched behind a delay, as in :meth:`behind_delay`.
         """
-        if self._other is None:
+        if self._flush_buffer is None:
             size = torch.cuda.get_device_properties(self.device).L2_cache_size
-            self._other = torch.empty(size, dtype=torch.uint8, device=self.device)
+            self._flush_buffer = torch.empty(size, dtype=torch.uint8, device=self.device)
         stream = torch.cuda.current_stream(self.device)
-        pairs = [self._pair(place) for place in range(calls)]
+        pairs = [self._pair(index) for index in range(calls)]
         self.synchronize()
         before = interruptions()
         self._delay(calls * launch_seconds)
         start = perf_counter()
-        for place, (begin, end) in enumerate(pairs):
-            self._other.zero_()
+        for index, (begin, end) in enumerate(pairs):
+            self._flush_buffer.zero_()
             begin.record(stream)
             call(*args)
-            if after is not None and place == calls - 1:
+            if after is not None and index == calls - 1:
                 after()
             end.record(stream)
         host = perf_counter() - start
@@ -119,10 +119,10 @@ class CudaClock:
         return Block(seconds / calls, host / calls, wall / calls, switches)
 
     def _delay(self, seconds: float) -> float:
-        if not self._cycle:
-            self._cycle = seconds_per_cycle(self.device)
+        if not self._cycle_seconds:
+            self._cycle_seconds = seconds_per_cycle(self.device)
         delay = max(MIN_DELAY, min(DELAY_FACTOR * seconds, MAX_DELAY))
-        sleep(self.device, round(delay / self._cycle))
+        sleep(self.device, round(delay / self._cycle_seconds))
         return delay
 
     def synchronize(self) -> None:

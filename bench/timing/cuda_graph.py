@@ -1,4 +1,4 @@
-"""CUDA graphs: one case captured and replayed, and what torch.compile says where it makes none."""
+"""CUDA graphs: captures and replays one case, and collects torch.compile's reasons for making none."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-WARM_UP_CALLS = 3  # before a capture, as torch.cuda.graphs' documentation has it
+WARM_UP_CALLS = 3  # before a capture, as in the documentation of torch.cuda.graphs
 
 
 class CaptureError(RuntimeError):
-    """A call that could not be captured; after it no CUDA call of this process can be relied on."""
+    """A call that could not be captured; later CUDA calls of this process are not reliable."""
 
 
 class Captured:
     """A call that replays a CUDA graph of another call.
 
-    The graph reads and writes the memory that was used when it was captured. Where the inputs have moved
+    The graph reads and writes the memory that was used when it was captured. When the inputs have moved,
     :meth:`capture` has to be called again.
 
     Args:
@@ -33,17 +33,17 @@ class Captured:
         self.result: Any = None
 
     def capture(self) -> None:
-        """Call it a few times on a stream of its own, as capturing needs, then capture one call.
+        """Call it a few times on a separate stream, as a capture requires, then capture one call.
 
-        What the calls write to is left as they made it.
+        Memory that the calls write to is not restored.
 
         Raises:
             CaptureError: with the reason; PyTorch's own second error (the capture was invalidated) hides it.
         """
-        self._graph = self.result = None  # gives back the memory of the graph before
+        self._graph = self.result = None  # releases the memory of the previous graph
         with torch.cuda.device(self._device):
             before = torch.cuda.current_stream()
-            # One for all captures: cuBLAS keeps a workspace for each that it meets.
+            # One stream for all captures: cuBLAS keeps a workspace for each stream.
             self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self._stream.wait_stream(before)
             with torch.cuda.stream(self._stream):
@@ -76,10 +76,10 @@ class Captured:
 
 
 def newest_first(device: str) -> None:
-    """Let inductor look for a recorded graph among the newest first.
+    """Let inductor search its recorded graphs from the newest to the oldest.
 
-    Where parameters have moved it records anew, and keeps what it recorded before: each later call would
-    test these one after the other, the oldest first, and take longer from placement to placement.
+    When parameters have moved, inductor records a new graph and keeps the earlier ones. Each later call would test
+    these one after the other, the oldest first, and take longer from placement to placement.
     """
     from torch._inductor import cudagraph_trees
 
@@ -102,18 +102,18 @@ def step_by_step(call: Callable[..., Any]) -> Callable[..., Any]:
 class _Messages(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(" ".join(record.getMessage().split()))
+        self.messages.append(" ".join(record.getMessage().split()))
 
 
 @contextlib.contextmanager
 def skipped_graphs(graphed: bool) -> Iterator[list[str]]:
-    """The reasons why inductor made no CUDA graph of what was compiled meanwhile.
+    """The reasons why inductor made no CUDA graph of code that is compiled within the context.
 
     Args:
-        graphed: whether it is to make any; importing it takes seconds.
+        graphed: whether graphs are expected; if not, inductor is not imported, which takes seconds.
     """
     if not graphed:
         yield []
@@ -123,6 +123,6 @@ def skipped_graphs(graphed: bool) -> Iterator[list[str]]:
     handler = _Messages()
     cudagraphs_log.addHandler(handler)
     try:
-        yield handler.heard
+        yield handler.messages
     finally:
         cudagraphs_log.removeHandler(handler)

@@ -1,6 +1,6 @@
-"""A device as measuring needs it: the interface that every kind of device has, and the host's own processor.
+"""The interface of a device for measuring, and its implementation for the CPU.
 
-The other kinds are in ``device_accelerator`` and ``device_cuda``; which name is of which kind says ``device_registry``.
+The other kinds are in ``device_accelerator`` and ``device_cuda``; ``device_registry`` finds the class of a device name.
 """
 
 from __future__ import annotations
@@ -22,59 +22,59 @@ class Allocator:
     """A device's caching allocator and its statistics, in bytes.
 
     Args:
-        statistics: the module that has them: ``torch.accelerator``, or ``torch.cuda`` with functions of the same names.
+        statistics: the module with the functions: ``torch.accelerator``, or ``torch.cuda``, which has the same names.
     """
 
     def __init__(self, statistics: ModuleType, device: torch.device) -> None:
         self._statistics, self._device = statistics, device
 
     def empty_cache(self) -> None:
-        """Give back to the device what no tensor uses."""
+        """Return cached memory that no tensor uses to the device."""
         self._statistics.empty_cache()
 
     def reset_peaks(self) -> None:
-        """Let both peaks begin anew from what is held now."""
+        """Reset both peaks to the current values."""
         self._statistics.reset_peak_memory_stats(self._device)
 
     def allocated(self) -> int:
-        """What tensors hold."""
+        """Bytes that tensors hold."""
         return int(self._statistics.memory_allocated(self._device))
 
     def reserved(self) -> int:
-        """What was taken from the device."""
+        """Bytes that the allocator holds."""
         return int(self._statistics.memory_reserved(self._device))
 
     def peak_allocated(self) -> int:
-        """The most that tensors have held."""
+        """The peak of :meth:`allocated`."""
         return int(self._statistics.max_memory_allocated(self._device))
 
     def peak_reserved(self) -> int:
-        """The most that was taken from the device."""
+        """The peak of :meth:`reserved`."""
         return int(self._statistics.max_memory_reserved(self._device))
 
 
 class Device(ABC):
-    """One device, such as ``cuda:1``. Making one touches nothing: a process that only plans may make any.
+    """One device, such as ``cuda:1``. The constructor does not use the device: a process that only plans may call it.
 
-    A kind of device from elsewhere is a class of this interface, named by an entry point of the group
-    ``torchduet.devices``; see :mod:`torchduet.bench.timing.device_registry`.
+    Another package adds a kind of device with a subclass, named by an entry point of the group ``torchduet.devices``;
+    see :mod:`torchduet.bench.timing.device_registry`.
 
     Attributes:
         name: as in a case.
-        asynchronous: calls return before the device has finished what they launch.
-        host_memory: its tensors lie in the host's memory, where the profiler sees every allocation.
-        waits_in_a_kernel: :meth:`delay` can keep it waiting.
-        precisions: those that it has.
-        energy_counter: where its energy is counted: ``nvml``, ``rapl``, or nowhere (``""``).
-        survives_fork: a process that was forked can use it, as long as the one that forked has not.
-        largest_product: side of the largest matrices that its ceiling is looked for with.
-        working_sets: bytes of memory traffic that its ceilings are measured at.
-        long_working_set: bytes from which on filling one takes so long that it is left out where time is short.
+        asynchronous: calls return before the device has finished their work.
+        host_memory: its tensors are in the host's memory, where the profiler records every allocation.
+        has_delay_kernel: :meth:`delay` can keep it waiting.
+        precisions: those that it supports.
+        energy_counter: the source of its energy: ``nvml``, ``rapl``, or none (``""``).
+        survives_fork: a forked process can use it, provided that its parent has not.
+        largest_product: side of the largest matrices in the measurement of its ceiling.
+        working_sets: bytes of memory traffic at which its ceilings are measured.
+        long_working_set: working sets of this many bytes or more are skipped where time is short.
     """
 
     asynchronous: ClassVar[bool] = True
     host_memory: ClassVar[bool] = False
-    waits_in_a_kernel: ClassVar[bool] = False
+    has_delay_kernel: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16", "fp16")
     energy_counter: ClassVar[str] = ""
     survives_fork: ClassVar[bool] = True
@@ -87,66 +87,66 @@ class Device(ABC):
 
     @property
     def torch_device(self) -> torch.device:
-        """Where its tensors are made."""
+        """The device of its tensors."""
         return torch.device(self.name)
 
     @property
     def autocast_type(self) -> str:
-        """What ``torch.autocast`` and ``torch.amp.GradScaler`` call it."""
+        """Its name for ``torch.autocast`` and ``torch.amp.GradScaler``."""
         return self.torch_device.type
 
     @classmethod
     @abstractmethod
-    def found(cls, kind: str) -> Sequence[Accelerator] | None:
-        """Those of this kind that the machine has; None of a kind that :func:`torchduet.bench.host.machine.probe`
-        describes. It may initialise the device's driver.
+    def detect(cls, kind: str) -> Sequence[Accelerator] | None:
+        """The devices of this kind in the machine; None for a kind that :func:`torchduet.bench.host.machine.probe`
+        describes. It may initialise the driver.
         """
 
     @classmethod
     def why_none(cls, kind: str) -> str:
-        """What it takes to have one, where :meth:`found` finds none."""
+        """Why there is none, and what it requires, where :meth:`detect` finds none."""
         return f"PyTorch finds no {kind} device here; install its driver and a PyTorch, or a backend, that supports it"
 
     @classmethod
     def give_back_memory(cls, kind: str) -> None:
-        """Give back what the allocator of this kind holds free, if this process has used it."""
-        del kind  # most hold nothing
+        """Return the free memory that the allocator of this kind holds, if this process has used it."""
+        del kind  # most kinds hold none
 
     @abstractmethod
     def clock(self) -> Clock:
-        """A new clock for its blocks."""
+        """A new clock for blocks on it."""
 
     @abstractmethod
     def synchronize(self) -> None:
         """Wait until it has finished all that was launched."""
 
     def allocator(self) -> Allocator | None:
-        """Its allocator; None where that keeps no statistics."""
+        """Its allocator; None if that keeps no statistics."""
         return None
 
     def delay(self, seconds: float) -> Callable[[], None]:
-        """A function that keeps it waiting for about so long, where it ``waits_in_a_kernel``; returns at once."""
-        raise NotImplementedError(f"{self.name}: nothing keeps it waiting")
+        """A function that keeps it waiting for about ``seconds`` and returns at once; requires ``has_delay_kernel``."""
+        raise NotImplementedError(f"{self.name}: it has no delay kernel")
 
-    def look_at_newest_recordings_first(self) -> None:  # noqa: B027 - most kinds record nothing
-        """After inputs have moved, let inductor look for its recorded graphs among the newest first."""
+    def prefer_newest_recordings(self) -> None:  # noqa: B027 - most kinds record nothing
+        """After inputs have moved, let inductor search its recorded graphs from the newest to the oldest."""
 
     def unusable(self) -> bool:
-        """Whether nothing works on it any more in this process: what is called later is not to blame."""
+        """Whether every later call on it fails in this process, whatever it does."""
         return False
 
     def context_bytes(self, uuid: str) -> int | None:
-        """What using it takes of its memory in this process beside the tensors; None where that is not known."""
+        """Bytes of its memory that this process takes beside the tensors; None if not known."""
         del uuid
         return None
 
     def profiler_activities(self) -> list[ProfilerActivity]:
-        """What ``torch.profiler`` is to record."""
+        """The activities for ``torch.profiler`` to record."""
         return [ProfilerActivity.CPU]
 
 
 class CpuDevice(Device):
-    """The host's own processor."""
+    """The CPU."""
 
     asynchronous = False
     host_memory = True
@@ -157,8 +157,8 @@ class CpuDevice(Device):
     long_working_set = 2**26
 
     @classmethod
-    def found(cls, kind: str) -> None:
-        """It is described with the machine."""
+    def detect(cls, kind: str) -> None:
+        """None: ``probe`` describes the CPU."""
 
     def clock(self) -> Clock:
         """The wall clock."""

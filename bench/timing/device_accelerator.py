@@ -1,4 +1,4 @@
-"""Accelerators by what ``torch.accelerator`` offers for all of them: XPU, MPS, and out-of-tree backends.
+"""Accelerators through ``torch.accelerator``, which is common to all: XPU, MPS, and out-of-tree backends.
 
 They are timed by the wall clock with a synchronisation before and after each block.
 """
@@ -16,16 +16,16 @@ from torchduet.bench.timing.clock import Clock, SynchronizedClock
 from torchduet.bench.timing.device import Allocator, Device
 from torchduet.suites.workload import COMPILED
 
-CACHE_BYTES = 512 << 20  # filled before a cold call where the device does not say: no last-level cache is larger
+CACHE_BYTES = 512 << 20  # filled before a cold call if the cache's size is not known: no last-level cache is larger
 NEEDS = {"tf32": TF32_NEEDS, "fp16": FP16_NEEDS, "bf16": "bf16 needs a device with autocast"}
 
 
 class AcceleratorDevice(Device):
-    """A device of the kind that is ``torch.accelerator``'s in this build of PyTorch."""
+    """A device of the kind that ``torch.accelerator`` supports in this build of PyTorch."""
 
     @classmethod
-    def found(cls, kind: str) -> Sequence[Accelerator] | None:
-        """All that ``torch.accelerator`` counts, if they are of this kind."""
+    def detect(cls, kind: str) -> Sequence[Accelerator] | None:
+        """All devices of ``torch.accelerator``, if they are of this kind."""
         if not _is_current(kind):
             return ()
         lacks = cls._lacks(kind)
@@ -45,7 +45,7 @@ class AcceleratorDevice(Device):
 
     @classmethod
     def why_not_compiled(cls, kind: str) -> str:
-        """Why torch.compile cannot work on it; "" where it can."""
+        """Why torch.compile does not support it; "" if it does."""
         from torch.utils._triton import has_triton
 
         return "" if has_triton() else f"torch.compile on {kind} needs a Triton that supports it"
@@ -57,7 +57,7 @@ class AcceleratorDevice(Device):
             torch.accelerator.empty_cache()
 
     def clock(self) -> Clock:
-        """The wall clock, which waits for the device."""
+        """The wall clock with synchronisation."""
         return SynchronizedClock(self.synchronize, self.torch_device, self._cache_bytes)
 
     def _cache_bytes(self) -> int:
@@ -73,16 +73,16 @@ class AcceleratorDevice(Device):
         torch.accelerator.synchronize(self.torch_device)
 
     def allocator(self) -> Allocator | None:
-        """The allocator that ``torch.accelerator`` reports on; None for kinds that it does not."""
+        """The allocator, with the statistics of ``torch.accelerator``; None for kinds without statistics."""
         allocator = Allocator(torch.accelerator, self.torch_device)
         try:
             allocator.peak_reserved()
-        except (AttributeError, RuntimeError):  # up to PyTorch 2.12 of MPS: pytorch/pytorch#167447
+        except (AttributeError, RuntimeError):  # MPS up to PyTorch 2.12: pytorch/pytorch#167447
             return None
         return allocator
 
     def unusable(self) -> bool:
-        """Whether waiting for it raises."""
+        """Whether synchronising with it raises an error."""
         if not _is_initialized(self.torch_device.type):
             return False
         try:
@@ -92,9 +92,9 @@ class AcceleratorDevice(Device):
         return False
 
     def profiler_activities(self) -> list[ProfilerActivity]:
-        """The host's, and the device's own where the profiler has it."""
-        known = supported_activities()  # type: ignore[no-untyped-call]
-        own = [one for one in known if one.name.lower() == self.torch_device.type]
+        """The host's, and the device's own if the profiler supports it."""
+        supported = supported_activities()  # type: ignore[no-untyped-call]
+        own = [activity for activity in supported if activity.name.lower() == self.torch_device.type]
         return [ProfilerActivity.CPU, *own]
 
 
@@ -103,7 +103,7 @@ class XpuDevice(AcceleratorDevice):
 
     @classmethod
     def why_none(cls, kind: str) -> str:
-        """What PyTorch's own page on XPU asks for."""
+        """The requirements of PyTorch's own page on XPU."""
         return (
             f"PyTorch finds no {kind} device here; it needs an Intel GPU with its driver and a PyTorch built for it "
             "(pytorch.org/get-started)"
@@ -111,45 +111,45 @@ class XpuDevice(AcceleratorDevice):
 
 
 class MpsDevice(AcceleratorDevice):
-    """The GPU of a Mac, by Metal; it has no float64, in which nothing is computed on a device."""
+    """The GPU of a Mac, by Metal. It has no float64; the check computes that on the CPU."""
 
-    survives_fork = False  # a process that macOS' frameworks were loaded into may not use Metal after a fork
+    survives_fork = False  # Metal does not work in a fork of a process that has loaded macOS' frameworks
 
     @classmethod
     def why_none(cls, kind: str) -> str:
-        """What PyTorch's own page on MPS asks for."""
+        """The requirements of PyTorch's own page on MPS."""
         return f"PyTorch finds no {kind} device here; it needs a Mac with Apple silicon and macOS 14 or newer"
 
     @classmethod
     def why_not_compiled(cls, kind: str) -> str:
-        """Inductor writes Metal itself."""
+        """Always "": inductor generates Metal code itself."""
         del kind
         return ""
 
     @classmethod
     def give_back_memory(cls, kind: str) -> None:
-        """Empty the allocator's cache, which ``torch.accelerator`` reaches from PyTorch 2.13 on."""
+        """Empty the allocator's cache; ``torch.accelerator`` supports this for MPS only since PyTorch 2.13."""
         if _is_current(kind):
             torch.mps.empty_cache()
 
 
 def _is_current(kind: str) -> bool:
-    """Whether ``torch.accelerator`` stands for devices of this kind, and there are any."""
+    """Whether ``torch.accelerator`` supports devices of this kind, and the machine has any."""
     current = torch.accelerator.current_accelerator(check_available=True)
     return current is not None and current.type == kind
 
 
 def _is_initialized(kind: str) -> bool:
-    """Whether this process has used a device of this kind; true where its module does not say."""
+    """Whether this process has used a device of this kind; true if its module has no ``is_initialized``."""
     try:
-        asked: Callable[[], bool] | None = getattr(torch.get_device_module(kind), "is_initialized", None)
+        is_initialized: Callable[[], bool] | None = getattr(torch.get_device_module(kind), "is_initialized", None)
     except RuntimeError:  # there is no such module: the backend is not installed
         return False
-    return asked is None or asked()
+    return is_initialized is None or is_initialized()
 
 
 def _name_and_memory(kind: str, index: int) -> tuple[str, int | None]:
-    """What its maker calls it, and the bytes that it has; the kind and None where PyTorch does not say."""
+    """The product name and the bytes of memory; the kind and None where PyTorch does not report them."""
     try:
         properties: Any = torch.get_device_module(kind).get_device_properties(index)
     except (AttributeError, RuntimeError):

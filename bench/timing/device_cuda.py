@@ -1,6 +1,6 @@
-"""CUDA's GPUs, and AMD's, which PyTorch calls ``cuda``, too: what they have beyond other accelerators.
+"""CUDA's GPUs, and AMD's, which PyTorch also calls ``cuda``: what they have beyond other accelerators.
 
-Events, a kernel that waits, CUDA graphs, the L2's size, what a context takes, and NVML, which AMD's lack.
+Events, a delay kernel, CUDA graphs, the L2's size, the memory of a context, and NVML, which AMD's GPUs lack.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ USED = {"memory_used_bytes": READINGS["memory_used_bytes"]}
 
 
 class CudaDevice(AcceleratorDevice):
-    """A GPU of NVIDIA's or AMD's."""
+    """A GPU of NVIDIA or AMD."""
 
-    waits_in_a_kernel = True
+    has_delay_kernel = True
     precisions = ("fp32", "tf32", "bf16", "fp16")
     energy_counter = "nvml"
 
     @classmethod
-    def found(cls, kind: str) -> None:
-        """They are described with the machine, by ``Machine.gpus``."""
+    def detect(cls, kind: str) -> None:
+        """None: ``probe`` describes them, see ``Machine.gpus``."""
 
     @classmethod
     def give_back_memory(cls, kind: str) -> None:
@@ -41,7 +41,7 @@ class CudaDevice(AcceleratorDevice):
             torch.cuda.empty_cache()
 
     def clock(self) -> Clock:
-        """Events, and the wall clock beside them."""
+        """CUDA events, with the wall clock beside them."""
         return CudaClock(self.name)
 
     def synchronize(self) -> None:
@@ -53,18 +53,18 @@ class CudaDevice(AcceleratorDevice):
         return Allocator(torch.cuda, self.torch_device)
 
     def delay(self, seconds: float) -> Callable[[], None]:
-        """A kernel that waits, calibrated by itself, not within a block."""
+        """A kernel that waits; it is calibrated alone, not within a block."""
         return kernel(self.name, seconds)
 
-    def look_at_newest_recordings_first(self) -> None:
-        """Inductor records CUDA graphs."""
+    def prefer_newest_recordings(self) -> None:
+        """Let inductor search its recorded CUDA graphs from the newest to the oldest."""
         newest_first(self.name)
 
     def unusable(self) -> bool:
         """Whether each call raises the error of an earlier one.
 
-        After an illegal access, or an assertion that failed in a kernel, each does (CUDA Runtime API,
-        cudaErrorIllegalAddress and cudaErrorAssert).
+        This is so after an illegal access or a failed assertion in a kernel (CUDA Runtime API, cudaErrorIllegalAddress
+        and cudaErrorAssert).
         """
         if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             return False
@@ -79,15 +79,15 @@ class CudaDevice(AcceleratorDevice):
         return context_bytes(self.name, uuid)
 
     def profiler_activities(self) -> list[ProfilerActivity]:
-        """The host's, and the kernels."""
+        """The host's activity, and the kernels."""
         return [ProfilerActivity.CPU, ProfilerActivity.CUDA]
 
 
 def context_bytes(device: str, uuid: str, nvml: Any = None) -> int | None:
-    """What CUDA itself takes of a GPU's memory in this process, which must not have used it yet.
+    """Bytes of a GPU's memory that CUDA itself takes in this process, which must not have used the GPU yet.
 
-    The difference that initialising it makes, without what the caching allocator takes: None where NVML
-    does not say, or where the process has initialised it before.
+    The difference of the used memory before and after initialisation, less the caching allocator's share. None where
+    NVML does not report it, or where the process has initialised CUDA before.
     """
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return None

@@ -1,12 +1,12 @@
-"""Which class a device's name belongs to, and what devices beside the CPU this machine has.
+"""The registry of devices: finds the class of a device name, and the machine's devices beside the CPU.
 
-A kind of device from elsewhere is registered by an installed package, as PyTorch's own backends are::
+An installed package registers another kind of device, as for PyTorch's own backends::
 
     [project.entry-points."torchduet.devices"]
     npu = "my_package.device:NpuDevice"      # a subclass of torchduet.bench.timing.device.Device
 
-so that it is known in every process of a run: pytest's own, the fork server and the workers. A kind that nothing is
-registered for is measured by what ``torch.accelerator`` offers, if it is that of the PyTorch installed here.
+so that every process of a run finds it: pytest's own, the fork server and the workers. A kind that no package registers
+is measured through ``torch.accelerator``, if the installed PyTorch supports it.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ def device_of(name: str) -> Device:
     """The device of a name such as ``cpu``, ``cuda`` or ``xpu:1``; the same object each time.
 
     Raises:
-        LookupError: nothing is known of devices of this kind.
+        LookupError: there is no class for this kind of device.
     """
     kind = device_kind(name)
-    found = BUILT_IN.get(kind) or _from_elsewhere().get(kind)
-    if found is None:
+    device = BUILT_IN.get(kind) or _registered().get(kind)
+    if device is None:
         raise LookupError(f"{name}: PyTorch has no {kind} device here, and no package registers one in {GROUP!r}")
-    return found(name)
+    return device(name)
 
 
 def kinds() -> Mapping[str, type[Device]]:
-    """Every kind of device that can be measured here if the machine has one → its class."""
-    return {**BUILT_IN, **_from_elsewhere()}
+    """Every kind of device that can be measured if the machine has one → its class."""
+    return {**BUILT_IN, **_registered()}
 
 
 @functools.cache
-def _from_elsewhere() -> Mapping[str, type[Device]]:
+def _registered() -> Mapping[str, type[Device]]:
     """The kinds that installed packages register, and PyTorch's own accelerator."""
-    registered = {one.name: one.load() for one in entry_points(group=GROUP)}
+    registered = {entry.name: entry.load() for entry in entry_points(group=GROUP)}
     current = torch.accelerator.current_accelerator()
     return registered if current is None else {current.type: AcceleratorDevice} | registered
 
@@ -57,9 +57,9 @@ def _from_elsewhere() -> Mapping[str, type[Device]]:
 def accelerators() -> tuple[tuple[Accelerator, ...], tuple[tuple[str, str], ...]]:
     """The devices beside the CPU and CUDA's GPUs, and (kind, why there is none) for each kind without one.
 
-    May initialise drivers, so that it must run in a worker where PyTorch has an accelerator.
+    It may initialise drivers: where PyTorch has an accelerator, it must run in a worker.
     """
-    known = kinds()
-    found = {kind: here for kind, device in known.items() if (here := device.found(kind)) is not None}
-    missing = tuple((kind, known[kind].why_none(kind)) for kind, here in found.items() if not here)
-    return tuple(one for here in found.values() for one in here), missing
+    classes = kinds()
+    detected = {kind: devices for kind, device in classes.items() if (devices := device.detect(kind)) is not None}
+    missing = tuple((kind, classes[kind].why_none(kind)) for kind, devices in detected.items() if not devices)
+    return tuple(accelerator for devices in detected.values() for accelerator in devices), missing

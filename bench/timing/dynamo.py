@@ -1,4 +1,4 @@
-"""torch.compile for one case: code objects of its own, a cold cache, and what Dynamo says of it."""
+"""torch.compile for one case: separate code objects, a cold cache, and Dynamo's record of the compilation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import torch
 from torchduet.bench.record.schema import CompileRecord, GraphBreak
 
 TORCH = str(Path(torch.__file__).parent)
-OURS = str(Path(__file__).parents[1])  # the folder of torchduet.bench
+BENCH = str(Path(__file__).parents[1])  # the folder of torchduet.bench
 
 
 def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with a code object of its own.
 
-    Dynamo keeps compiled code per code object: without this, cases of one function would test each
-    other's guards on every call.
+    Dynamo keeps compiled code per code object: cases of one function would otherwise test each other's guards on every
+    call.
     """
     if not isinstance(function, types.FunctionType):
 
@@ -42,7 +42,7 @@ def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CompiledModel:
-    """Stands in for a module: calling it runs the compiled forward, all else is the module's own."""
+    """A stand-in for a module: a call runs the compiled forward, and all attributes are the module's own."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         def forward(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -52,32 +52,32 @@ class CompiledModel:
         self._compiled = torch.compile(own_code(forward))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The module's output, by compiled code."""
+        """The module's output, from compiled code."""
         return self._compiled(self._model, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._model, name)
+        attribute = getattr(self._model, name)
         if name not in ("train", "eval", "to", "requires_grad_"):
-            return found
+            return attribute
 
-        def changed(*args: Any, **kwargs: Any) -> CompiledModel:
-            found(*args, **kwargs)
+        def chained(*args: Any, **kwargs: Any) -> CompiledModel:
+            attribute(*args, **kwargs)
             return self
 
-        return changed
+        return chained
 
 
 def cold_cache(parent: Path) -> None:
     """From now on this process compiles into a new, empty cache below ``parent``.
 
-    What was compiled before stays loaded. The probe of the CPU's vector instructions is done once per
-    run, before any worker starts, and is not repeated.
+    Code that was compiled before stays loaded. The probe of the CPU's vector instructions is made once per run, before
+    any worker starts, and is not repeated.
     """
     compile_into(Path(tempfile.mkdtemp(prefix="inductor-", dir=parent)))
 
 
 def compile_into(folder: Path) -> None:
-    """From now on this process compiles into this cache, and uses what is in it."""
+    """From now on this process compiles into this cache and reads from it."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
     os.environ["TRITON_CACHE_DIR"] = str(folder / "triton")
     from torch._inductor.utils import clear_caches
@@ -102,19 +102,21 @@ def _first_line(reason: object) -> str:
 
 
 def _places(reason: str) -> list[str]:
-    """Where in a user's code Dynamo broke the graph for a reason: the innermost line outside PyTorch, once each."""
-    found: dict[str, None] = {}
-    for one in _reasons():
-        if _first_line(one.reason) != reason:
+    """The lines of user code at which Dynamo broke the graph for a reason: the innermost outside PyTorch, once each."""
+    places: dict[str, None] = {}
+    for graph_break in _reasons():
+        if _first_line(graph_break.reason) != reason:
             continue
-        frames = [frame for frame in one.user_stack if not frame.filename.startswith((TORCH, OURS))]
+        frames = [frame for frame in graph_break.user_stack if not frame.filename.startswith((TORCH, BENCH))]
         if frames:
-            found[f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line or ''}".rstrip(": ")] = None
-    return list(found)
+            innermost = frames[-1]
+            place = f"{Path(innermost.filename).name}:{innermost.lineno}: {innermost.line or ''}"
+            places[place.rstrip(": ")] = None
+    return list(places)
 
 
 class CompileWatch:
-    """What Dynamo compiled since the watch was made."""
+    """Dynamo's counters since this object was made."""
 
     def __init__(self) -> None:
         if "torch._dynamo.utils" in sys.modules:  # else nothing has been compiled yet
@@ -127,12 +129,12 @@ class CompileWatch:
         return int(counters["stats"]["unique_graphs"]) + int(sum(counters["frames"].values()))
 
     def record(self) -> CompileRecord:
-        """Graphs, and graph breaks with Dynamo's reason for each."""
+        """The number of graphs, and the graph breaks with Dynamo's reason for each."""
         counters = _counters()
         breaks = []
         for reason, count in counters["graph_break"].items():
-            found = GraphBreak(reason=_first_line(reason), count=int(count))
-            if places := _places(found["reason"]):
-                found["places"] = places
-            breaks.append(found)
+            graph_break = GraphBreak(reason=_first_line(reason), count=int(count))
+            if places := _places(graph_break["reason"]):
+                graph_break["places"] = places
+            breaks.append(graph_break)
         return CompileRecord(graphs=int(counters["stats"]["unique_graphs"]), graph_breaks=breaks, cold=True)

@@ -1,4 +1,4 @@
-"""What went wrong in a workload, in one line for people."""
+"""Describes an error of a workload in one line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SUITES = Path(suites.__file__).parent
 
 
 def describe(error: BaseException, source: str) -> str:
-    """One line for people: what was raised and where in the workload's own file.
+    """One line: the error, and its line in the workload's own file.
 
     Args:
-        source: what the workload is loaded from: a built-in suite's name or a file.
+        source: the origin of the workload: a built-in suite's name or a file.
     """
     message = " ".join(str(error).split("\n")[0].split()) or "no message"
     if isinstance(error, CheckError):
@@ -41,18 +41,18 @@ def describe(error: BaseException, source: str) -> str:
 
 
 def _belongs(filename: str, source: str) -> bool:
-    """Whether code in a file is the author's: PyTorch, too, has a ``dataloader.py``."""
+    """Whether a file is the workload's own; compares paths, as PyTorch has a ``dataloader.py``, too."""
     path = Path(filename)
     return path.is_relative_to(SUITES) if source in names() else path.resolve() == Path(source).resolve()
 
 
 def unusable(device: str) -> bool:
-    """Whether nothing works on a device any more in this process: what was called later is not to blame."""
+    """Whether every later call on a device fails in this process, whatever it does."""
     return device_of(device).unusable()
 
 
 def free_device_memory(error: BaseException) -> None:
-    """After an out-of-memory on a device, give what the allocators hold back to the cases that follow."""
+    """After an out-of-memory error on a device, empty the allocators' caches for the next cases."""
     if isinstance(error, torch.OutOfMemoryError) or MPS_FULL in str(error):
         for kind, device in kinds().items():
             device.give_back_memory(kind)

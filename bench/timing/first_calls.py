@@ -1,4 +1,4 @@
-"""A family's stages before its timing: inputs, graph capture, check and first call of each case."""
+"""The stages of a family before its timing: inputs, graph capture, check and first call of each case."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
 SCALING_CALLS = 10  # each halves the factor
-NO_ORIGINAL = "what it is a copy of could not be timed"
+NO_ORIGINAL = "the case that it is a copy of could not be timed"
 Report = Callable[[str, float], None]
 
 
 class FirstCalls:
-    """One family's inputs, checks and first calls; what came of them is in ``results`` and ``runs``."""
+    """Inputs, checks and first calls of one family; fills ``results`` (all cases) and ``runs`` (cases to be timed)."""
 
-    def __init__(self, task: Task, tell: Report) -> None:
-        self.task, self.tell = task, tell
-        self.begun = awake()
+    def __init__(self, task: Task, report: Report) -> None:
+        self.task, self.report = task, report
+        self.started = awake()
         self.family = task.family
         self.workload = workload_of(self.family.reference)
         self.rng = random.Random(f"{SEED} {self.family.name}")
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.placements: dict[str, Placements] = {}  # per device
-        self.converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}  # device and settings
-        self.broken: Case | None = None  # after which nothing more can be measured in this process
+        self.converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}  # per device and settings
+        self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
 
     def prepare_device(self, name: str, cases: Sequence[Case]) -> None:
-        """Make the inputs on one device; check every case there and take its first call."""
+        """Make the inputs on one device; take the first call of every case there, and check it."""
         start = perf_counter()
         device = device_of(name)
         torch.manual_seed(SEED)
@@ -63,7 +63,7 @@ class FirstCalls:
                 self.results[case].context_bytes = context
             inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
             if not isinstance(inputs, tuple | list):
-                raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, of one: (x,)")
+                raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
             inputs = tuple(inputs)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
@@ -80,7 +80,7 @@ class FirstCalls:
             self.seconds["checking"] += perf_counter() - start
         self.placements[name] = placements
         clock = device.clock()
-        for case in (one for one in cases if one.slowdown == 1):
+        for case in [case for case in cases if case.slowdown == 1]:
             result = self.results[case]
             try:
                 prepared = self.first_call(result, inputs, placements, clock, reference)
@@ -98,22 +98,22 @@ class FirstCalls:
                     return
                 free_device_memory(error)
                 del error
-                gc.collect()  # what the failed call made, such as a loader's processes, ends now
+                gc.collect()  # releases what the failed call made, such as a loader's processes
                 continue
             result.clock = clock.name
             self.runs.append(TimedCase(prepared, clock, cold=self.task.cold))
-        self.slowed(cases, clock)
+        self.add_slowed_copies(cases, clock)
 
-    def slowed(self, cases: Sequence[Case], clock: Clock) -> None:
-        """Add the copies that are slowed down: the same calls, so that nothing is compiled or checked anew."""
+    def add_slowed_copies(self, cases: Sequence[Case], clock: Clock) -> None:
+        """Add the slowed copies: they make the same calls, so that nothing is compiled or checked again."""
         originals = {run.prepared.case: run.prepared for run in self.runs}
-        for case in (one for one in cases if one.slowdown > 1):
-            whole = originals.get(case.original)
-            if whole is None:
+        for case in [case for case in cases if case.slowdown > 1]:
+            original = originals.get(case.original)
+            if original is None:
                 self.results[case].skip = NO_ORIGINAL
                 continue
             self.results[case].clock = clock.name
-            self.runs.append(TimedCase(replace(whole, case=case), clock, cold=self.task.cold))
+            self.runs.append(TimedCase(replace(original, case=case), clock, cold=self.task.cold))
 
     def first_call(
         self,
@@ -123,33 +123,33 @@ class FirstCalls:
         clock: Clock,
         reference: list[torch.Tensor],
     ) -> Prepared:
-        """Check the first result, and time the calls until nothing more is compiled."""
+        """Check the first result, and time the calls until none compiles anything."""
         case = result.case
         compiled = case.mode in COMPILED
         placements.fresh()
-        self.tell(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
+        self.report(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
         if compiled:
             self.empty_cache(case)
-        watch, began = CompileWatch(), moment()
-        prepared = prepare(self.workload, case, self.inputs_under(case, inputs, placements))
+        watch, started = CompileWatch(), moment()
+        prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
         placements.add(prepared.args)
         graphed = case.mode in IMPLIED
         with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
-            before_it = self.capture(prepared, placements)
+            capture_seconds = self.capture(prepared, placements)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
-            value = self.called(prepared, placements)
+            value = self.first_result(prepared, placements)
             returned = perf_counter() - start
             clock.synchronize()
-            seconds, calls = before_it + perf_counter() - start, 1
-            checking = perf_counter()
+            seconds, calls = capture_seconds + perf_counter() - start, 1
+            check_start = perf_counter()
             self.check(result, prepared.inputs, value, reference)
-            self.seconds["checking"] += perf_counter() - checking
+            self.seconds["checking"] += perf_counter() - check_start
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
                 prepared.call(*prepared.args)
                 clock.synchronize()
-                recorded = graphed and calls == 1  # by the second call, of what the first compiled
+                recorded = graphed and calls == 1  # the second call records a graph of what the first compiled
                 if watch.compiled() == before and not recorded:
                     break
                 seconds, calls = seconds + perf_counter() - start, calls + 1
@@ -158,9 +158,9 @@ class FirstCalls:
                 poison(reference, case.device, None, prepared.inputs)
                 self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
-        if paused(began):
+        if paused(started):
             result.notes.append(
-                "its first call's time is too long: it was stopped, or the machine suspended, meanwhile"
+                "the time of its first call is too long: the process or the machine was suspended during it"
             )
         if prepared.setup_seconds is not None:
             result.first_call["setup"] = prepared.setup_seconds
@@ -173,17 +173,17 @@ class FirstCalls:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
 
-    def inputs_under(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
-        """The family's inputs as the case's settings ask for; cases that ask for the same share the same tensors."""
-        key = (case.device, case.turned)
+    def inputs_for(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
+        """The family's inputs, converted to the case's settings; cases with the same settings share the tensors."""
+        key = (case.device, case.other_settings)
         if key not in self.converted:
             self.converted[key] = converted(inputs, case)
             placements.add(self.converted[key])
         return self.converted[key]
 
     @staticmethod
-    def called(prepared: Prepared, placements: Placements) -> Any:
-        """The first result. A scaler that finds its first factors too large skips the step and tries smaller ones."""
+    def first_result(prepared: Prepared, placements: Placements) -> Any:
+        """The first result. A loss scaler skips steps while its factor is too large, and tries smaller ones."""
         scaler = prepared.context.scaler
         for _ in range(SCALING_CALLS if scaler else 1):
             before = scaler.get_scale() if scaler else 0.0
@@ -195,25 +195,25 @@ class FirstCalls:
 
     @staticmethod
     def capture(prepared: Prepared, placements: Placements) -> float:
-        """Capture the graph of a case that has one, and undo what its calls did; the seconds it took."""
+        """Capture the graph of a case that has one, and restore the inputs; returns the seconds of the capture."""
         if prepared.graph is None:
             return 0.0
         start = perf_counter()
         prepared.graph.capture()
-        took = perf_counter() - start
+        seconds = perf_counter() - start
         placements.restore()
-        return took
+        return seconds
 
     def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
-        """What the results are checked against: in float64 on the CPU."""
+        """The result in float64 on the CPU, with which the others are compared."""
         return reference_result(self.workload, inputs, in_float64(self.workload))
 
     def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
-        """Hold a first call's value against the reference."""
+        """Compare the value of a first call with the reference."""
         tensors = observed(self.workload, inputs, value)
         result.check = check(self.workload, result.case.precision, tensors, reference)
 
     def empty_cache(self, case: Case) -> None:
-        """Before a case is compiled: nothing compiled earlier is found."""
+        """Start an empty compile cache before a case is compiled."""
         del case
         cold_cache(Path(self.task.folder))

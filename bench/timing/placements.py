@@ -1,7 +1,7 @@
-"""A workload's inputs in memory: finding their tensors, moving them to fresh memory, upcasting them.
+"""A workload's inputs in memory: finds their tensors, moves them to fresh memory, upcasts them.
 
-A *placement* is a fresh allocation of the inputs. Only their memory moves: the Python objects stay
-the same, so that a compiled step with its optimiser is not compiled again for each placement.
+A *placement* is a fresh allocation of the inputs. Only their memory moves: the Python objects stay the same, so that a
+compiled step with its optimiser is not compiled again for each placement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform =
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor reachable from ``value``: containers, modules, optimisers and gradients."""
+    """Every tensor that is reachable from ``value``: containers, modules, optimisers and gradients."""
     if isinstance(value, Tensor):
         if value.layout == torch.strided:  # a sparse tensor's memory stays where it is
             yield value
@@ -49,12 +49,11 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 class Placements:
-    """Moves the memory of some inputs to fresh allocations, with their original values.
+    """Moves the memory of inputs to fresh allocations, with their original values.
 
-    Tensors that share memory go on sharing it, with their strides and offsets. What did not exist at
-    the start starts again from what it began with: gradients and an optimiser's lazily created moments
-    from zero, the few that begin otherwise from there. NumPy arrays stay where they are, with their
-    original values.
+    Tensors that share memory continue to share it, with their strides and offsets. Tensors that did not exist at the
+    start return to their first values: zero for gradients and for an optimiser's lazily created moments, another value
+    for the few in ``FIRST_VALUE``. NumPy arrays stay where they are, with their original values.
     """
 
     def __init__(self, inputs: Sequence[Any], rng: random.Random) -> None:
@@ -66,9 +65,9 @@ class Placements:
         self._ballast: list[Tensor] = []
 
     def add(self, more: Sequence[Any]) -> None:
-        """Move what is reachable from ``more``, too, such as a case's own optimiser."""
+        """From now on move what is reachable from ``more``, too, such as a case's own optimiser."""
         known = self._storages()
-        self._inputs += [value for value in more if not any(value is one for one in self._inputs)]
+        self._inputs += [value for value in more if not any(value is present for present in self._inputs)]
         for pointer, tensors in self._storages().items():
             if pointer not in known:
                 self._original[pointer] = _copy(tensors[0].untyped_storage())
@@ -81,10 +80,10 @@ class Placements:
         return by_storage
 
     def fresh(self) -> None:
-        """Give every tensor of the inputs newly allocated memory holding its original values.
+        """Give every tensor of the inputs newly allocated memory with its original values.
 
-        The new memory is taken while the old is still held, with blocks of random size in between,
-        so that no allocator can hand back the same addresses or the same distances.
+        The new memory is allocated before the old is released, with blocks of random size in between, so that no
+        allocator can return the same addresses or the same distances.
         """
         moved = []
         for pointer, tensors in self._storages().items():
@@ -106,11 +105,11 @@ class Placements:
         self._ballast = [ballast for *_, ballast in moved]
         for array, values in self._arrays:
             array[...] = values
-        self._begin_again()
+        self._reset_optimizer_state()
         release_free_memory()
 
     def restore(self) -> None:
-        """Give every tensor its original values where it is."""
+        """Give every tensor its original values in place."""
         for pointer, tensors in self._storages().items():
             original = self._original.get(pointer)
             if original is None:
@@ -119,10 +118,10 @@ class Placements:
                 _bytes(tensors[0].untyped_storage()).copy_(_bytes(original))
         for array, values in self._arrays:
             array[...] = values
-        self._begin_again()
+        self._reset_optimizer_state()
 
-    def _begin_again(self) -> None:
-        """What an optimiser created since, and begins with another value than zero."""
+    def _reset_optimizer_state(self) -> None:
+        """Reset state that an optimiser has created since and that begins with another value than zero."""
         for optimizer in self._inputs:
             if not isinstance(optimizer, Optimizer):
                 continue
@@ -137,23 +136,21 @@ class Placements:
 
 
 def settle_allocator() -> None:
-    """Bring glibc's malloc to where a long-lived process has it.
+    """Bring glibc's malloc to the state of a long-lived process.
 
-    Its threshold for taking memory from the kernel block by block rises to the largest block freed so
-    far, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Until then, whether results of some megabytes cost
-    page faults in every call depends on what the process happened to free before: a layer norm of
-    1000×1000 written out took 350, 810 and 1,920 faults per call in three fresh processes, and at most
-    20 in each of them after a block of 32 MiB had been freed (2-core VM, torch 2.13).
+    Its threshold for taking memory from the kernel block by block rises to the largest block freed so far, up to 32 MiB
+    (mallopt(3), M_MMAP_THRESHOLD). Until then, the page faults of results of some megabytes depend on what the process
+    happened to free before: a layer norm of 1000×1000 written out took 350, 810 and 1,920 faults per call in three
+    fresh processes, and at most 20 in each of them after a block of 32 MiB had been freed (2-core VM, torch 2.13).
     """
     torch.empty(MALLOC_CEILING, dtype=torch.uint8)
 
 
 def release_free_memory() -> None:
-    """Give the pages that malloc holds free back to the kernel (glibc's malloc_trim).
+    """Return the free pages of malloc to the kernel (glibc's malloc_trim).
 
-    The memory that results and intermediate values will be written to is then new, too: without this
-    they would keep the same physical pages for the life of the process. Does nothing where the C
-    library has no such call.
+    The memory of results and intermediate values is then new, too: otherwise they would keep the same physical pages
+    for the life of the process. Does nothing where the C library has no such call.
     """
     if _malloc_trim is not None:
         _malloc_trim(0)
@@ -172,7 +169,7 @@ def _copy(storage: torch.UntypedStorage) -> torch.UntypedStorage:
 def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:
     """A deep copy of ``inputs`` on the CPU with every floating-point tensor in float64, which not every device has.
 
-    Modules keep their parameter objects, so that a copied optimiser goes on referring to them.
+    Modules keep their parameter objects, so that a copied optimiser still refers to them.
     """
     copied = copy.deepcopy(tuple(inputs))
     return tuple(_upcast(value) for value in copied)

@@ -1,8 +1,8 @@
-"""Numerical precision as a state that is entered around a block and left again.
+"""Numerical precision: a global state that is entered around a block and left again, autocast, and loss scaling.
 
-``fp32`` is strictly fp32, ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions;
-both through the ``fp32_precision`` interface of torch 2.9. Reduced precision by autocast is part of
-the timed call, see :func:`autocast_factory`; with fp16 so is the scaling of the loss.
+``fp32`` is strictly fp32; ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions. Both use the
+``fp32_precision`` interface of torch 2.9. Autocast is part of the timed call, see :func:`autocast_factory`; with fp16
+so is the scaling of the loss.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
 TOLERANCE = {
     # Relative Frobenius error against float64. Inputs rounded to p mantissa bits give an error near
     # 2**-(p+1) for a well-conditioned product: 2**-24 (fp32, growing with the square root of the
-    # length), 2**-11 (TF32, fp16), 2**-8 (bf16). fp32's bound lies well under TF32's error, so that a
-    # product which silently used TF32 fails as fp32.
+    # length), 2**-11 (TF32, fp16), 2**-8 (bf16). fp32's bound is far below TF32's error, so that a
+    # product that silently used TF32 fails as fp32.
     "fp32": 2e-5,
     "tf32": 5e-3,
     "bf16": 3e-2,
@@ -33,11 +33,11 @@ TOLERANCE = {
 
 @contextlib.contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    """Set what fp32 means in matrix products and convolutions, and restore it afterwards.
+    """Set the precision of fp32 in matrix products and convolutions, and restore it afterwards.
 
-    Matrix products have two views of one setting. torch up to 2.11 reads the older one while it
-    compiles and refuses when they differ (pytorch/pytorch#166387); ``set_float32_matmul_precision``
-    sets both alike. ``allow_tf32`` is neither read nor written.
+    For matrix products one setting has two interfaces. torch up to 2.11 reads the older one while it compiles and
+    refuses when they differ (pytorch/pytorch#166387); ``set_float32_matmul_precision`` sets both alike. ``allow_tf32``
+    is neither read nor written.
     """
     cudnn: Any = torch.backends.cudnn  # its submodules are attributes set at run time
     backends = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
@@ -55,7 +55,7 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 
 def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContextManager[object]]:
-    """A factory of the context manager that a user would put around the forward pass."""
+    """A factory of the context manager around the forward pass, as in a user's code."""
     dtype = AUTOCAST_DTYPE.get(precision)
     if dtype is None:
         return contextlib.nullcontext
@@ -63,5 +63,5 @@ def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContex
 
 
 def scaler_for(precision: str, device: str) -> torch.amp.GradScaler | None:
-    """With fp16 a scaler of the loss, whose small gradients would otherwise be zero; else None."""
+    """A loss scaler for fp16, in which small gradients would otherwise be zero; None for other precisions."""
     return torch.amp.GradScaler(device_of(device).autocast_type) if precision == "fp16" else None

@@ -1,8 +1,8 @@
-"""Extra work of a known length in a block: what a case slowed down by a known factor does beside its calls.
+"""Extra work of a known length: what a slowed copy of a case does in each block beside its calls.
 
-On the CPU an empty loop, on CUDA a kernel that waits: neither touches memory, so that the case's own calls run as they
-do without it. Real work and no waiting for a clock: what slows the machine down slows it down as well, and the factor
-stays what it was.
+An empty loop on the CPU, a delay kernel on CUDA. Neither uses memory, so that the case's own calls run as without it.
+It is real work rather than waiting for a clock: whatever slows the machine slows the work, too, and the factor stays
+constant.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from time import perf_counter
 import torch
 
 PROBES = 9
-PROBE_ITERATIONS = 20_000  # some 0.2 ms of an empty loop
-PROBE_CYCLES = 1_000_000  # some 0.5 ms of a GPU
-FITTING_SECONDS = 0.02  # each time
-FEWEST_FITTED, MAX_FITTED = 3, 25  # blocks
-LONG_SECONDS = 0.1  # of blocks that took this together no more are made for nothing
+PROBE_ITERATIONS = 20_000  # about 0.2 ms of an empty loop
+PROBE_CYCLES = 1_000_000  # about 0.5 ms of a GPU
+FITTING_SECONDS = 0.02  # each of the two times
+MIN_FITTED, MAX_FITTED = 3, 25  # blocks
+LONG_SECONDS = 0.1  # no more blocks are made once they have taken this together
 
 
 @dataclass
 class Spin:
-    """A loop that does nothing, on the CPU."""
+    """An empty loop on the CPU."""
 
     iterations: int
 
@@ -34,20 +34,20 @@ class Spin:
             pass
 
     def fit(self, block: Callable[[Callable[[], None]], float], share: float) -> None:
-        """Make it last for ``share`` of the time of the calls before it in a block.
+        """Adjust the iterations so that it lasts for ``share`` of the time of the calls before it in a block.
 
         Args:
-            block: makes the calls, then calls the function it is given, and returns the seconds of both.
+            block: makes the calls, then calls the given function, and returns the seconds of both.
 
-        After other code a loop of some microseconds takes longer than when it is repeated: 1.05 times as long after
+        A loop of some microseconds takes longer after other code than when it is repeated: 1.05 times as long after
         additions of ten values, 1.2 times after products of 96×96 (2-core VM, shared Xeon). A part of that does not
-        grow with the loop, so that it is fitted twice.
+        grow with the loop; therefore it is fitted twice.
         """
         for _ in range(2):
             start = perf_counter()
             shares = [self._share(block)]
             while len(shares) < MAX_FITTED and (spent := perf_counter() - start) < LONG_SECONDS:
-                if spent >= FITTING_SECONDS and len(shares) >= FEWEST_FITTED:
+                if spent >= FITTING_SECONDS and len(shares) >= MIN_FITTED:
                     break
                 shares.append(self._share(block))
             self.iterations = max(1, round(self.iterations * share / max(median(shares), 1e-9)))
@@ -55,7 +55,7 @@ class Spin:
                 break
 
     def _share(self, block: Callable[[Callable[[], None]], float]) -> float:
-        """What it takes in one block, as a share of the time of the calls before it."""
+        """Its time in one block, as a share of the time of the calls before it."""
         own = 0.0
 
         def timed() -> None:
@@ -64,42 +64,42 @@ class Spin:
             self()
             own = perf_counter() - start
 
-        whole = block(timed)
-        return own / max(whole - own, 1e-9)
+        total = block(timed)
+        return own / max(total - own, 1e-9)
 
 
 def spin(seconds: float) -> Spin:
-    """A loop that takes about so long by itself, and is still to be fitted to its block."""
+    """A loop of about ``seconds`` by itself, which is still to be fitted to its block."""
     return Spin(max(1, round(seconds / _seconds_per_iteration())))
 
 
 def kernel(device: str, seconds: float) -> Callable[[], None]:
-    """A function that keeps a GPU waiting for about so long: calibrated by itself, not within a block."""
-    index = torch.device(device)
-    cycles = round(seconds / seconds_per_cycle(index))
-    return lambda: sleep(index, cycles)
+    """A function that keeps a GPU waiting for about ``seconds``; it is calibrated alone, not within a block."""
+    gpu = torch.device(device)
+    cycles = round(seconds / seconds_per_cycle(gpu))
+    return lambda: sleep(gpu, cycles)
 
 
 def sleep(device: torch.device, cycles: int) -> None:
-    """Keep a GPU's current stream busy for so many of its clock's cycles; returns at once."""
+    """Keep a GPU's current stream busy for ``cycles`` of its clock; returns at once."""
     with torch.cuda.device(device):
-        # What PyTorch's own tests of streams use; there is no public one.
+        # PyTorch's own tests of streams use this; there is no public function.
         torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
 
 
 def _seconds_per_iteration() -> float:
-    found = []
+    times = []
     for _ in range(PROBES):
         start = perf_counter()
         for _ in itertools.repeat(None, PROBE_ITERATIONS):
             pass
-        found.append((perf_counter() - start) / PROBE_ITERATIONS)
-    return median(found)
+        times.append((perf_counter() - start) / PROBE_ITERATIONS)
+    return median(times)
 
 
 def seconds_per_cycle(device: torch.device) -> float:
-    """What one of :func:`sleep`'s cycles takes on a GPU just now."""
-    found: list[float] = []
+    """Seconds of one cycle of :func:`sleep` on a GPU, measured now."""
+    times: list[float] = []
     with torch.cuda.device(device):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         for _ in range(PROBES):
@@ -107,5 +107,5 @@ def seconds_per_cycle(device: torch.device) -> float:
             sleep(device, PROBE_CYCLES)
             end.record()
             end.synchronize()
-            found.append(start.elapsed_time(end) * 1e-3 / PROBE_CYCLES)
-    return median(found)
+            times.append(start.elapsed_time(end) * 1e-3 / PROBE_CYCLES)
+    return median(times)

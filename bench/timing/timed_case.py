@@ -1,4 +1,4 @@
-"""One case while it is being timed: its blocks, its warm-up, and a copy of it that is slowed down."""
+"""A case while it is being timed: its blocks, its warm-up, and its slowed copies."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from torchduet.bench.timing.slowdown import spin
 from torchduet.suites.workload import IMPLIED
 
 WINDOW = 5
-RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs anew, or TorchScript has optimised a program anew
+RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs again, or TorchScript has optimised a program again
 STILL_FALLING = 0.98
 WAITING_SECONDS, WAITING_SHARE = 2e-3, 0.1  # of a block
 
 
 @dataclass
 class TimedCase:
-    """One case while it is being timed: what to call, how often per block, and the blocks so far."""
+    """A case while it is being timed: what to call, how often per block, and the blocks so far."""
 
     prepared: Prepared
     clock: Clock
     calls: int = 1
     repeats: int = 1  # blocks per round; the round counts as their median
     seconds: float = 0.0  # per call, as of the warm-up
-    paced: float = 0.0  # per call, that its blocks and turns are set by: the same for all that are timed alike
-    lead_in: int = 0  # untimed calls before each block
+    pacing_seconds: float = 0.0  # per call; sets its calls per block and turns per round: equal for cases timed alike
+    warm_up_calls: int = 0  # untimed calls before each block
     placements: list[list[Block]] = field(default_factory=list)
-    interruptions: ContextSwitches = field(default_factory=ContextSwitches)
+    context_switches: ContextSwitches = field(default_factory=ContextSwitches)
     left_out: LeftOut = field(default_factory=LeftOut)
     error: str | None = None
     skip: str | None = None
-    extra: Callable[[], None] | None = None  # what a slowed copy does in each block beside its calls
-    cold: bool = False  # each call finds the cache full of something else
-    flushing: float = 0.0  # seconds that this took in the last block
-    launching: float = 0.0  # seconds per call until it was launched, in the last block of such calls
+    extra_work: Callable[[], None] | None = None  # of a slowed copy, in each block beside its calls
+    cold: bool = False  # the cache is filled with other data before each call
+    flush_seconds: float = 0.0  # for filling the cache in the last block
+    launch_seconds: float = 0.0  # per call, until it was launched, in the last cold block
     forks: bool = False  # its calls start processes that end with them
-    rests: bool = False  # its calls leave the cores idle for a while
-    ended: float = field(default_factory=child_processes.ended)  # this process's children, as of its last call
+    idle_waiting: bool = False  # its calls leave the cores idle for a while
+    children_ended: float = field(default_factory=child_processes.ended)  # of this process, as of its last call
 
     @property
     def device(self) -> Device:
-        """Where it is called."""
+        """The device that it runs on."""
         return device_of(self.prepared.case.device)
 
     @property
@@ -65,61 +65,63 @@ class TimedCase:
     def block(self) -> Block:
         """Time one block, with the case's global state entered around it and left again.
 
-        The first calls after another case's find that one's data and code in the caches. Of short calls
-        they go untimed: otherwise those of which fewer fit into a block would seem slower. So does the first
-        call after processes that another case started.
+        Short calls have untimed warm-up calls first: after another case, the caches hold that case's data and code, and
+        cases with fewer calls per block would seem slower. One call after child processes of another case have ended is
+        untimed, too.
         """
         before, ended = suspension.moment(), child_processes.ended()
         block = self._block()
-        stood_still = suspension.paused(before)
-        self.ended = child_processes.ended()
-        self.forks = self.ended != ended
-        return replace(block, paused=stood_still) if stood_still else block
+        suspended = suspension.paused(before)
+        self.children_ended = child_processes.ended()
+        self.forks = self.children_ended != ended
+        return replace(block, paused=suspended) if suspended else block
 
     def _block(self) -> Block:
         call, args = self.prepared.call, self.prepared.args
         with matmul_precision(self.prepared.case.precision):
             with self.unmetered():
-                for _ in itertools.repeat(None, max(self.lead_in, self._after_children())):
+                for _ in itertools.repeat(None, max(self.warm_up_calls, self._after_children())):
                     call(*args)
             if self.cold:
                 start = perf_counter()
-                block = self.clock.cold(call, args, self.calls, self.extra, self.launching)
-                self.launching = block.host
-                self.flushing = max(0.0, perf_counter() - start - block.seconds * self.calls)
+                block = self.clock.cold(call, args, self.calls, self.extra_work, self.launch_seconds)
+                self.launch_seconds = block.host
+                self.flush_seconds = max(0.0, perf_counter() - start - block.seconds * self.calls)
                 return block
-            return self.clock.block(call, args, self.calls, self.extra)
+            return self.clock.block(call, args, self.calls, self.extra_work)
 
     def _after_children(self) -> int:
-        """Untimed calls after another case's processes have ended: what they shared with this one is written first.
+        """Untimed calls after another case's processes have ended: 1 or 0.
 
-        5 training steps without workers took 8.6 ms after those with two workers, else 6.5 ms (2-core VM). A case that
-        has processes itself would write nothing for long; a long call is not made for nothing.
+        The first write to a page that was shared with them costs more: 5 training steps without workers took 8.6 ms
+        after those with two workers, else 6.5 ms (2-core VM). A case that starts processes itself shares its pages
+        again soon, and a long call is too expensive to repeat: neither has an untimed call.
         """
-        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and child_processes.ended() != self.ended)
+        others_ended = child_processes.ended() != self.children_ended
+        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and others_ended)
 
     @property
     def round_seconds(self) -> float:
-        """What this case takes of a round, as of the warm-up."""
-        return (self.seconds * (self.calls + self.lead_in) + self.flushing) * self.repeats
+        """Seconds of this case per round, as of the warm-up."""
+        return (self.seconds * (self.calls + self.warm_up_calls) + self.flush_seconds) * self.repeats
 
     @property
-    def most_calls(self) -> int:
-        """Per block."""
+    def max_calls(self) -> int:
+        """The most calls per block."""
         return self.clock.cold_calls if self.cold else sys.maxsize
 
     def call(self) -> object:
-        """One untimed call, of which the meter keeps nothing; waits for the device."""
+        """Make one untimed call, which the meter does not record; waits for the device."""
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
-            self.ended = child_processes.ended()
+            self.children_ended = child_processes.ended()
             return result
 
     def settle(self) -> None:
-        """After its inputs have moved: make anew what it holds itself, and make the first calls, untimed.
+        """After its inputs have moved: recreate what it holds itself, and make the first calls, untimed.
 
-        A long call is not made for nothing.
+        A call of 0.2 s and more is not repeated for this.
         """
         graph = self.prepared.graph
         if graph is not None:
@@ -132,13 +134,13 @@ class TimedCase:
             for _ in range(RECORDING_CALLS):
                 self.call()
             if case.mode in IMPLIED:
-                self.device.look_at_newest_recordings_first()
+                self.device.prefer_newest_recordings()
         elif self.seconds < LONG_CALL_SECONDS:
             self.call()
 
     @contextlib.contextmanager
     def unmetered(self) -> Iterator[None]:
-        """Calls meanwhile note nothing."""
+        """The meter records nothing of the calls within."""
         meter = self.prepared.context.meter
         meter.paused = True
         try:
@@ -148,61 +150,65 @@ class TimedCase:
 
 
 def slow_down(run: TimedCase, original: TimedCase) -> None:
-    """Make ``run`` a copy of the one that is warm, slowed down by its case's factor.
+    """Make ``run`` a copy of ``original``, which is warmed up, slowed down by the factor of its case.
 
-    Where no kernel keeps the device waiting, the host does the extra work, once the device has finished: it is fitted
-    within the copy's own blocks.
+    Where the device has no delay kernel, the host does the extra work after the device has finished; its length is
+    fitted within the copy's own blocks.
     """
     case, device = run.prepared.case, run.device
-    run.calls, run.lead_in, run.seconds = original.calls, original.lead_in, original.seconds
-    run.paced, run.rests, run.launching = original.paced, original.rests, original.launching
+    run.calls, run.warm_up_calls, run.seconds = original.calls, original.warm_up_calls, original.seconds
+    run.pacing_seconds, run.idle_waiting, run.launch_seconds = (
+        original.pacing_seconds,
+        original.idle_waiting,
+        original.launch_seconds,
+    )
     share = case.slowdown - 1
-    if device.waits_in_a_kernel:
+    if device.has_delay_kernel:
         typical = median(original.block().seconds for _ in range(WINDOW))
-        run.extra = device.delay(share * typical * run.calls)
+        run.extra_work = device.delay(share * typical * run.calls)
         return
 
     def block(extra: Callable[[], None]) -> float:
-        run.extra = _after_the_calls(extra, device)
+        run.extra_work = _after_the_calls(extra, device)
         return run.block().seconds * run.calls
 
     work = spin(share * original.seconds * run.calls)
     work.fit(block, share)
-    run.extra = _after_the_calls(work, device)
+    run.extra_work = _after_the_calls(work, device)
 
 
 def _after_the_calls(work: Callable[[], None], device: Device) -> Callable[[], None]:
-    """``work`` of the host that does not go on beside what the device was given to do before."""
+    """``work`` of the host that begins when the device has finished what was launched before."""
     if not device.asynchronous:
         return work
 
-    def waited() -> None:
+    def synchronized() -> None:
         device.synchronize()
         work()
 
-    return waited
+    return synchronized
 
 
 def warm_up(run: TimedCase, seconds: float) -> None:
     """Call until block times stop falling, for at most about ``seconds``, and set the block length.
 
-    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when
-    the median of five blocks is no longer 2 % under that of the five before. Of calls of 0.2 s and more
-    one is enough: the check has made another before. A case rests if its thread slept for 2 ms and a tenth of the
-    time in each of the last blocks, up to five; not where the thread may sleep until the device has finished.
+    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when the median of
+    five blocks is no longer 2 % under that of the five before. One call of 0.2 s or more is enough: the check has made
+    another before. A case is idle-waiting if its thread slept for 2 ms and a tenth of the time in each of the last
+    blocks, up to five; never on a device for which the thread itself may sleep until it has finished.
     """
     deadline = suspension.awake() + seconds
     windows: list[float] = []
     while True:
-        blocks, rests = [], []
+        blocks, slept = [], []
         for _ in range(WINDOW):
             before = seconds_asleep()
             block = run.block()
             blocks.append(block.seconds)
-            rests.append(seconds_asleep() - before >= max(WAITING_SECONDS, WAITING_SHARE * block.wall * run.calls))
-            if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.most_calls:
+            slept.append(seconds_asleep() - before >= max(WAITING_SECONDS, WAITING_SHARE * block.wall * run.calls))
+            if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.max_calls:
                 fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
-                run.calls = min(run.calls * 10, fitting, run.most_calls)
+                run.calls = min(run.calls * 10, fitting, run.max_calls)
                 break
             if block.wall >= LONG_CALL_SECONDS or suspension.awake() >= deadline:
                 deadline = suspension.awake()
@@ -214,5 +220,5 @@ def warm_up(run: TimedCase, seconds: float) -> None:
         if suspension.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
-    run.rests = all(rests) and not run.device.asynchronous
+    run.idle_waiting = all(slept) and not run.device.asynchronous
     set_block(run, run.seconds)

@@ -1,4 +1,4 @@
-"""How a worker ended, what it printed last, and seeing to it that it has ended."""
+"""Ends a worker, and describes how it ended and what it printed last."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torchduet.bench.workers import process
 MAX_LOG_BYTES = 2**26
 
 
-def keep_short(log: Path) -> None:
-    """What a worker prints must not fill the disk; it goes on at the file's end."""
+def truncate_log(log: Path) -> None:
+    """Empty a worker's log when it is too long, so that it does not fill the disk; the worker can write on."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > MAX_LOG_BYTES:
             os.truncate(log, 0)
 
 
-def ending(exitcode: int | None) -> str:
+def describe_exit(exitcode: int | None) -> str:
     """How a process ended, in words that follow its name."""
     if exitcode is None:
-        return "closed its channel and went on running; it was killed"
+        return "closed its channel and kept running; it was killed"
     if exitcode >= 0:
         return f"ended with exit code {exitcode} and no answer"
     try:
@@ -34,8 +34,8 @@ def ending(exitcode: int | None) -> str:
     return f"was killed by {name}{hint}"
 
 
-def printed(log: Path) -> str:
-    """A worker's last output behind the reason why it ended; empty if it printed nothing."""
+def last_output(log: Path) -> str:
+    """A worker's last output, to follow the reason why it ended; empty if it printed nothing."""
     lines = process.last_lines(log)
     return f"\nIts last output:\n{lines}" if lines else ""
 

@@ -1,4 +1,4 @@
-"""A family's measurement: its preparation, warm-up, placements × rounds, and the passes after them."""
+"""Measures a family: first calls, warm-up, placements × rounds, and the passes after them."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from torchduet.bench.timing.pacing import OVERDRAFT, core_warm_up_seconds, leave
 from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
-from torchduet.bench.workers.messages import ASKED_TO_STOP
+from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
 
-HOPELESS_SECONDS = 1.0  # a first call beyond this and twice the family's share is not repeated
+HOPELESS_SECONDS = 1.0  # a first call longer than this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
-LONE_SECONDS = 2.0  # for a case that is compared with none
+LONE_SECONDS = 2.0  # for a case without comparisons
 
 
 class Stages(FirstCalls):
-    """One family's measurement, from inputs to blocks."""
+    """All stages of a family, from its inputs to its results."""
 
     telemetry: Telemetry | None = None
 
     def warm_up(self) -> None:
-        """Warm every run up and set its block length."""
+        """Warm up every case and set its block length."""
         start = awake()
         share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
         warm: list[TimedCase] = []
-        for run in (one for one in self.runs if one.prepared.case.slowdown == 1):
+        for run in [run for run in self.runs if run.prepared.case.slowdown == 1]:
             case = run.prepared.case
             first = self.results[case].first_call
-            most = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
-            if first is not None and case.mode not in COMPILED and first["seconds"] > most:
+            limit = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
+            if first is not None and case.mode not in COMPILED and first["seconds"] > limit:
                 run.seconds = first["seconds"]
                 run.skip = too_slow(run.seconds, MIN_PLACEMENTS * run.seconds, self.task.seconds)
                 continue
-            self.tell(f"warming up {case.id}", 0.0)
+            self.report(f"warming up {case.id}", 0.0)
             try:
                 if run.prepared.graph is not None:
                     run.settle()  # other cases' first calls have moved the inputs since
@@ -64,96 +64,96 @@ class Stages(FirstCalls):
         slowed = [
             (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
         ]
-        if slowed:  # on cores that are awake; the copies of what rests after the others
-            warm_cores(
-                [run for run in warm if not run.rests], core_warm_up_seconds(warm, self.task.seconds), self.reason
-            )
-        for run, whole in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].rests):
-            self.warm_slowed(run, whole)
+        if slowed:  # on warm cores, and copies of idle-waiting cases last
+            active = [run for run in warm if not run.idle_waiting]
+            warm_cores(active, core_warm_up_seconds(warm, self.task.seconds), self.reason)
+        for run, original in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].idle_waiting):
+            self.warm_slowed(run, original)
         self.seconds["warming"] += awake() - start
 
     def reason(self, run: TimedCase, error: Exception) -> str:
-        """Why a run failed; of a GPU that can be used no more the first one that did is to blame."""
+        """Why a case failed; the first case after which its device is unusable becomes ``broken``."""
         case = run.prepared.case
         if self.broken is None and unusable(case.device):
             self.broken = case
         return describe(error, case.source)
 
     def comparisons(self, runs: Sequence[TimedCase]) -> list[tuple[int, int]]:
-        """Indices into ``runs``: (what a case is held against, the case)."""
+        """Pairs of indices into ``runs``: (the case to compare with, the case)."""
         index = {run.prepared.case: position for position, run in enumerate(runs)}
         return [
-            (index[other], index[case])
+            (index[baseline], index[case])
             for case in index
-            for _, other in self.family.comparisons(case)
-            if other in index
+            for _, baseline in self.family.comparisons(case)
+            if baseline in index
         ]
 
-    def warm_slowed(self, run: TimedCase, whole: TimedCase | None) -> None:
-        """Set a slowed copy's extra work by what the case itself takes now."""
-        if whole is None:
+    def warm_slowed(self, run: TimedCase, original: TimedCase | None) -> None:
+        """Set a slowed copy's extra work from the present time of its original."""
+        if original is None:
             run.skip = NO_ORIGINAL
             return
         try:
-            slow_down(run, whole)
+            slow_down(run, original)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             run.error = self.reason(run, error)
 
     def time(self) -> StopReason | None:
-        """Placements × rounds; returns why they stopped, None where nothing was left to time."""
+        """Take placements × rounds; returns the reason to stop, None where no case was left to time."""
         runs = leave_out_too_slow(
             [run for run in self.runs if run.error is None and run.skip is None],
             self.task.seconds,
-            max(0.0, self.task.most - (awake() - self.begun)),
+            max(0.0, self.task.max_seconds - (awake() - self.started)),
         )
         if not runs:
             return None
 
-        def fresh(some: Sequence[TimedCase]) -> None:
-            self.move(runs, dict.fromkeys(run.prepared.case.device for run in some))
-            next_placement(some)
+        def move_inputs(group: Sequence[TimedCase]) -> None:
+            self.move(runs, dict.fromkeys(run.prepared.case.device for run in group))
+            next_placement(group)
 
         comparisons = self.comparisons(runs)
-        # Where nothing is left to compare more time settles nothing.
+        # Without comparisons, more time decides nothing.
         share = self.task.seconds if comparisons else min(self.task.seconds, LONE_SECONDS * len(runs))
         plan = set_pace(runs, share)
         start = awake()
         gauge = Gauge()
 
-        def told() -> None:
+        def report() -> None:
             gauge.sample()
-            self.tell("timing", min(1.0, (awake() - start) / share))
+            self.report("timing", min(1.0, (awake() - start) / share))
 
-        stopping = Stopping(share, asked=ASKED_TO_STOP.is_set)
-        alternation = Alternation(fresh, stopping, plan, self.rng, self.reason, told)
+        stopping = Stopping(share, stop_requested=STOP_REQUESTED.is_set)
+        alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report)
         stop = alternation.time(runs, comparisons)
         self.telemetry = gauge.finish()
-        timed = sum(run.interruptions.seconds for run in runs)
+        timed = sum(run.context_switches.seconds for run in runs)
         self.seconds["timed"] += timed
         self.seconds["warming"] += awake() - start - timed
         return stop
 
     def move(self, runs: Sequence[TimedCase], devices: Iterable[str]) -> None:
-        """Move the inputs on these devices to fresh memory; where that fails it costs the runs of that device."""
+        """Move the inputs on these devices to fresh memory; where that fails, the device's cases get the error."""
         for device in devices:
             try:
                 self.placements[device].fresh()
             except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
-                for run in (one for one in runs if one.prepared.case.device == device and one.error is None):
-                    run.error = f"no room for fresh inputs: {self.reason(run, error)}"
+                for run in runs:
+                    if run.prepared.case.device == device and run.error is None:
+                        run.error = f"no room for fresh inputs: {self.reason(run, error)}"
 
     def after(self) -> None:
-        """The passes after the timing."""
+        """Make the passes after the timing."""
         for run in self.runs:
-            if ASKED_TO_STOP.is_set():
+            if STOP_REQUESTED.is_set():
                 return
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
-                what = "measuring the energy of" if self.task.energy else "looking once more at"
-                self.tell(f"{what} {run.prepared.case.id}", 0.0)
+                what = "measuring the energy of" if self.task.energy else "measuring memory and operators of"
+                self.report(f"{what} {run.prepared.case.id}", 0.0)
                 measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task)
 
     def still_finite(self) -> None:
-        """A result that turned NaN while it was timed must not stand as a measurement."""
+        """Turn a case whose result became NaN during its timing into an error."""
         for run in self.runs:
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 try:
@@ -165,46 +165,46 @@ class Stages(FirstCalls):
                     run.error = "its result turned NaN while it was being timed; keep its state bounded"
 
     def finish(self) -> None:
-        """Copy the runs' blocks and errors to the results."""
+        """Copy the blocks and errors of the timed cases to the results."""
         for run in self.runs:
             result = self.results[run.prepared.case]
             result.error, result.skip = run.error, run.skip
             result.too_slow = run.seconds if run.skip else None
-            result.calls, result.cold, result.rests = run.calls, run.cold, run.rests
+            result.calls, result.cold, result.idle_waiting = run.calls, run.cold, run.idle_waiting
             result.blocks, result.left_out = run.blocks, run.left_out
             if COUNTS_INTERRUPTIONS:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
-                result.interruptions = run.interruptions
+                result.context_switches = run.context_switches
             meter = run.prepared.context.meter
             result.meters = {
                 name: (
                     unit,
-                    [median(noted[name]) for noted in meter.placements[: len(run.placements)] if name in noted],
+                    [median(values[name]) for values in meter.placements[: len(run.placements)] if name in values],
                 )
                 for name, unit in meter.units.items()
             }
             if run.device.asynchronous:
-                result.waits_unknown = not isinstance(run.clock, DelayingClock)
+                result.waiting_unknown = not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
 
 
 def next_placement(runs: Sequence[TimedCase]) -> None:
-    """Another placement of these begins; a slowed copy shares its original's context, whose seed goes on once."""
+    """Begin another placement of these cases. A slowed copy shares its original's context, whose seed advances once."""
     for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
         context.next_placement()
 
 
-def measure(task: Task, tell: Report) -> FamilyResult:
+def measure(task: Task, report: Report) -> FamilyResult:
     """Measure one family in this process.
 
-    ``tell(what, fraction)`` reports progress. An error in a case's own code ends in its result.
+    ``report(what, fraction)`` reports progress. An error in a case's own code becomes part of its result.
     """
     torch.set_num_threads(task.threads)
-    tempfile.tempdir = task.folder  # what workloads write goes where the conductor removes it
+    tempfile.tempdir = task.folder  # the launcher removes it with everything that workloads have written
     data.use(task.data)
     settle_allocator()
-    stages = Stages(task, tell)
+    stages = Stages(task, report)
     devices = dict.fromkeys(case.device for case in task.family.cases)
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
@@ -212,7 +212,7 @@ def measure(task: Task, tell: Report) -> FamilyResult:
             return FamilyResult(list(stages.results.values()), None, stages.seconds, broken=stages.broken)
     stop = None
     if not task.check_only:
-        # The stance is set before warm-up: a case that recompiles then has not settled.
+        # Recompilation is forbidden during the warm-up, too: a case that recompiles then is not yet stable.
         with undisturbed():
             stages.warm_up()
             stop = None if stages.broken else stages.time()

@@ -1,4 +1,4 @@
-"""The parent's side of the workers: starts them, listens, and outlives whatever becomes of them."""
+"""Starts workers, receives their messages, and ends them: the parent's side, which survives any failure of a worker."""
 
 from __future__ import annotations
 
@@ -22,56 +22,57 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.record.schema import CeilingRecord
 from torchduet.bench.workers import process
-from torchduet.bench.workers.exit_reason import end, ending, keep_short, printed
+from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, Answer, Progress
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
-GRACE_SECONDS = 6.0  # for what is being timed, when the run is to end: a CI's SIGKILL follows its SIGTERM after 10 s
+GRACE_SECONDS = 6.0  # to finish timing after a stop request: a CI's SIGKILL follows its SIGTERM after 10 s
 POLL_SECONDS = 0.2
-LONGEST_TEMPORARY = 75  # of the 107 bytes that unix(7) allows, less what multiprocessing adds
+LONGEST_TEMPORARY = 75  # bytes: of the 107 that unix(7) allows, less those that multiprocessing adds
 
 Listen = Callable[[Progress], None]
 
 
 class WorkerError(Exception):
-    """The worker gave no answer; the message says how it ended and what it printed last."""
+    """The worker sent no answer; the message says how it ended and what it printed last."""
 
 
-class StoppedError(Exception):
-    """The run is to end, and what was being measured has come to nothing."""
+class EndedEarlyError(Exception):
+    """The run ends early, and the measurement in progress has no result."""
 
 
 def silent_seconds(budget_seconds: float) -> float:
-    """How long a worker may report nothing in a run of so many seconds: no longer than the run, 3 to 10 minutes."""
+    """Seconds for which a worker may report nothing: no longer than the run's budget, 3 to 10 minutes."""
     return min(SILENT_SECONDS, max(MIN_SILENT_SECONDS, budget_seconds))
 
 
 class Launcher:
     """Starts a fork server that has imported torch, and one worker after the other from it.
 
-    A worker that dies, hangs or talks nonsense ends in a :class:`WorkerError`; the next one starts
-    as if nothing had happened.
+    A worker that dies, hangs or sends something other than a message raises :class:`WorkerError`; the next worker is
+    not affected.
 
     Args:
-        silent_seconds: a worker that reports nothing for so long is killed with its children.
-        stopping: whether the run is to end: a worker that times is then asked for what it has, any other killed.
-        passing: is told how long each wait took.
+        silent_seconds: a worker that reports nothing for this long is killed with its children.
+        stop_requested: whether the run is to end early: a worker that times then returns its results so far, any other
+            is killed.
+        run_clock: records how long each wait took.
 
     Attributes:
-        job_control: passes Ctrl-Z on to the worker; to be told to listen.
+        job_control: passes Ctrl-Z on to the worker; the caller starts and ends its listening.
     """
 
     def __init__(
         self,
         *,
         silent_seconds: float = SILENT_SECONDS,
-        stopping: Callable[[], bool] = lambda: False,
-        passing: RunClock | None = None,
+        stop_requested: Callable[[], bool] = lambda: False,
+        run_clock: RunClock | None = None,
     ) -> None:
-        self._silent_seconds, self._stopping = silent_seconds, stopping
-        self._passing, self.job_control = passing or RunClock(), JobControl()
+        self._silent_seconds, self._stop_requested = silent_seconds, stop_requested
+        self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
         self._folder = RunFolder()
         self._workers = 0
         self._environment: dict[str, str] = {}
@@ -82,10 +83,10 @@ class Launcher:
             self.spawn_workers()
 
     def start(self, *, compiler: bool) -> None:
-        """Let the fork server start importing, without waiting for it; a second call changes nothing.
+        """Start the fork server, which begins to import, without waiting for it; a second call has no effect.
 
         Args:
-            compiler: whether cases will be compiled: the fork server then prepares for that, too.
+            compiler: whether cases will be compiled: the fork server then imports the compiler, too.
         """
         if self._running or not self._fork_server:
             return
@@ -100,7 +101,7 @@ class Launcher:
         return for_workers(Path(self._folder.name) / "toolchain", compiler=compiler)
 
     def spawn_workers(self) -> None:
-        """From now on start each worker as a new interpreter: slower, and nothing is inherited."""
+        """From now on start each worker as a new interpreter, which is slower and inherits nothing."""
         self._context = multiprocessing.get_context("spawn")
         self._fork_server = False
         self._environment = self._for_workers(compiler=True)
@@ -109,14 +110,14 @@ class Launcher:
         """Remove the run's temporary folder."""
         self._folder.cleanup()
 
-    def machine(self, *, apart: bool = False) -> Machine:
-        """What this machine has, seen from a worker; returns when workers can be started at once.
+    def machine(self, *, own_process: bool = False) -> Machine:
+        """Describe this machine from a worker; returns when workers can be started at once.
 
         Args:
-            apart: in a process of its own, without starting the fork server: what that has to
-                prepare for is not known yet.
+            own_process: use a new interpreter and do not start the fork server, as long as it is not known whether that
+                has to import the compiler.
         """
-        context = multiprocessing.get_context("spawn") if apart else self._context
+        context = multiprocessing.get_context("spawn") if own_process else self._context
         answer = self._run(process.describe_machine, None, lambda _: None, context)
         assert isinstance(answer, Machine)
         return answer
@@ -124,10 +125,10 @@ class Launcher:
     def ceilings(
         self, devices: Sequence[str], precisions: Sequence[str], threads: int, seconds: float
     ) -> list[CeilingRecord]:
-        """The machine's own ceilings, measured in a new worker.
+        """The machine's ceilings, measured in a new worker.
 
         Raises:
-            WorkerError: the worker gave no answer.
+            WorkerError: the worker sent no answer.
         """
         task = CeilingTask(tuple(devices), tuple(precisions), threads, seconds)
         answer = self._run(process.measure_ceilings, task, lambda _: None)
@@ -135,10 +136,10 @@ class Launcher:
         return answer
 
     def pilots(self, threads: int, seconds: float) -> dict[str, float]:
-        """Seconds per unit of each pilot, timed in a new worker for about ``seconds`` altogether.
+        """Seconds per unit of each pilot, timed in a new worker for about ``seconds`` in total.
 
         Raises:
-            WorkerError: the worker gave no answer.
+            WorkerError: the worker sent no answer.
         """
         answer = self._run(process.measure_pilots, PilotTask(threads, seconds), lambda _: None)
         assert isinstance(answer, dict)
@@ -149,29 +150,30 @@ class Launcher:
         task: Task,
         listen: Listen,
     ) -> FamilyResult:
-        """Measure one family in a new worker, which gets a folder of its own; and once more without a case
-        that left that worker unfit to measure the others.
+        """Measure one family in a new worker, which gets a folder of its own.
+
+        If a case leaves the worker unable to measure the others, these are measured again in another worker.
 
         Raises:
-            WorkerError: the worker gave no answer.
-            StoppedError: the run is to end.
+            WorkerError: the worker sent no answer.
+            EndedEarlyError: the run ends early.
         """
         answer = self._measure(task, listen)
         if answer.broken is None:
             return answer
-        left = tuple(case for case in task.family.cases if case != answer.broken)
+        remaining = tuple(case for case in task.family.cases if case != answer.broken)
         failed = [result for result in answer.results if result.case == answer.broken]
-        if not left:
+        if not remaining:
             return replace(answer, results=failed)
-        whole = self.measure(replace(task, family=replace(task.family, cases=left)), listen)
-        seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in whole.seconds.items()}
-        return replace(whole, results=[*whole.results, *failed], seconds=seconds)
+        second = self.measure(replace(task, family=replace(task.family, cases=remaining)), listen)
+        seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in second.seconds.items()}
+        return replace(second, results=[*second.results, *failed], seconds=seconds)
 
     def profile(self, job: ProfileTask, listen: Listen) -> Profiled:
         """Profile cases of one family in a new worker.
 
         Raises:
-            WorkerError: the worker gave no answer.
+            WorkerError: the worker sent no answer.
         """
         with self._scratch() as folder:
             answer = self._run(process.profile_family, replace(job, task=replace(job.task, folder=folder)), listen)
@@ -194,42 +196,42 @@ class Launcher:
             self.start(compiler=False)
         self._workers += 1
         log = Path(self._folder.name) / f"worker-{self._workers}.log"
-        ours, theirs = context.Pipe(duplex=False)
-        heard, orders = context.Pipe(duplex=False)
+        inbox, outbox = context.Pipe(duplex=False)  # of messages from the worker: the receiving end, the sending end
+        stop_inbox, stop_outbox = context.Pipe(duplex=False)  # of the stop request to the worker
         child = context.Process(  # type: ignore[attr-defined]
-            target=process.main, args=(job, argument, theirs, heard, str(log)), daemon=False
+            target=process.main, args=(job, argument, outbox, stop_inbox, str(log)), daemon=False
         )
         try:
             with _environment(self._environment):
                 child.start()
             self.job_control.group = child.pid
-            theirs.close()
-            heard.close()
-            answer = self._listen(child, Inbox(ours), orders, listen, log)
+            outbox.close()
+            stop_inbox.close()
+            answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log)
         finally:
             self.job_control.group = None
             end(child)
-            for connection in (ours, theirs, heard, orders):
+            for connection in (inbox, outbox, stop_inbox, stop_outbox):
                 connection.close()
         if answer.error is not None:
-            raise WorkerError(f"the worker failed: {answer.error}{printed(log)}")
+            raise WorkerError(f"the worker failed: {answer.error}{last_output(log)}")
         return answer.value
 
-    def _listen(self, child: BaseProcess, inbox: Inbox, orders: Connection, listen: Listen, log: Path) -> Answer:
-        silent, asked, timing = 0.0, 0.0, False
+    def _listen(self, child: BaseProcess, inbox: Inbox, stop_outbox: Connection, listen: Listen, log: Path) -> Answer:
+        silent, stop_sent, timing = 0.0, 0.0, False
         while True:
-            began = monotonic()
+            started = monotonic()
             try:
                 message = inbox.receive(POLL_SECONDS)
             except EOFError:
                 child.join(5)
-                raise WorkerError(f"the worker {ending(child.exitcode)}{printed(log)}") from None
+                raise WorkerError(f"the worker {describe_exit(child.exitcode)}{last_output(log)}") from None
             except GarbageError as error:
                 raise WorkerError(
-                    f"the worker sent what is no message ({error}) and was killed{printed(log)}"
+                    f"the worker sent something that is not a message ({error}) and was killed{last_output(log)}"
                 ) from None
-            # Of the time for which this process was stopped nothing is heard, whatever was said.
-            silent += self._passing.waited(POLL_SECONDS, monotonic() - began)
+            # The clock leaves out time for which this process was suspended: it then receives nothing.
+            silent += self._run_clock.waited(POLL_SECONDS, monotonic() - started)
             if isinstance(message, Answer):
                 return message
             if isinstance(message, Progress):
@@ -237,23 +239,23 @@ class Launcher:
                 listen(message)
             elif message is not None:
                 what = type(message).__name__
-                raise WorkerError(f"the worker sent a message of type {what} and was killed{printed(log)}")
+                raise WorkerError(f"the worker sent a message of type {what} and was killed{last_output(log)}")
             elif silent > self._silent_seconds:
                 raise WorkerError(
-                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{printed(log)}"
+                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{last_output(log)}"
                 )
-            if self._stopping():
-                if not timing or (asked and monotonic() - asked > GRACE_SECONDS):
-                    raise StoppedError
-                if not asked:
-                    asked = monotonic()
+            if self._stop_requested():
+                if not timing or (stop_sent and monotonic() - stop_sent > GRACE_SECONDS):
+                    raise EndedEarlyError
+                if not stop_sent:
+                    stop_sent = monotonic()
                     with contextlib.suppress(OSError):
-                        orders.send(True)
-            keep_short(log)
+                        stop_outbox.send(True)
+            truncate_log(log)
 
 
 def room_for_sockets() -> bool:
-    """Whether the path of a socket below the temporary folder, as the fork server needs one, is short enough."""
+    """Whether the temporary folder's path is short enough for the fork server's socket below it."""
     return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
 
 
@@ -261,8 +263,8 @@ def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
     """The environment of a process that forks workers.
 
     Args:
-        toolchain: where what inductor builds once, for all workers, is kept.
-        compiler: whether it prepares for compiled cases.
+        toolchain: folder for what inductor builds once for all workers.
+        compiler: whether it imports the compiler.
     """
     return {
         "TORCHINDUCTOR_CACHE_DIR": str(toolchain),

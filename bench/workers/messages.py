@@ -1,4 +1,4 @@
-"""What a worker and its parent tell each other."""
+"""The messages between a worker and its parent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-ASKED_TO_STOP = threading.Event()  # the run is to end: what is being timed is finished with what there is
-PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server prepares for compiled cases
+STOP_REQUESTED = threading.Event()  # the run ends early: timing stops, and the results so far are returned
+PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server imports the compiler
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the worker is doing, and how far timing has come (0 to 1)."""
+    """The worker's activity, and the fraction of the timing that is done (0 to 1)."""
 
     what: str
     fraction: float

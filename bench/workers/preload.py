@@ -1,7 +1,7 @@
-"""Imported once by the fork server, so that a worker starts in milliseconds and compiles at once.
+"""The fork server imports this module once, so that a worker starts in milliseconds and compiles at once.
 
-Imports only: no thread is started and no device touched, or the workers could not be forked. Modules
-that a torch version lacks are left out; they are then imported when first needed.
+It contains imports only: workers can be forked only while no thread is started and no device is used. Modules that a
+version of torch lacks are skipped.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ def compiler() -> None:
 
 @contextlib.contextmanager
 def _without_cuda() -> Iterator[None]:
-    """Nothing initialises CUDA meanwhile: a process that has cannot fork workers that use it.
+    """Nothing initialises CUDA within the context: a process with CUDA initialised cannot fork workers that use it.
 
-    ``torch.utils.cpp_extension`` asks ``torch.cuda.is_available()`` when it is imported and a CUDA
-    toolkit is installed, only to word a warning; the question initialises the driver.
+    Where a CUDA toolkit is installed, the import of ``torch.utils.cpp_extension`` calls ``torch.cuda.is_available()``,
+    only to word a warning; that call initialises the driver.
     """
-    asked, torch.cuda.is_available = torch.cuda.is_available, lambda: True
+    original, torch.cuda.is_available = torch.cuda.is_available, lambda: True
     try:
         yield
     finally:
-        torch.cuda.is_available = asked
+        torch.cuda.is_available = original
 
 
 if os.environ.get(PRELOAD_COMPILER) == "1":

@@ -1,7 +1,7 @@
-"""The worker process: measures one family or describes the machine, and sends what came out.
+"""The worker process: does one job, such as measuring a family, and sends the answer.
 
-It runs in a process group of its own with its output in a file, so that whatever happens in it
-(an abort, a hang, megabytes of output) stays there.
+It runs in a process group of its own with its output in a file, so that a failure in it (an abort, a hang, megabytes of
+output) does not affect its parent.
 """
 
 from __future__ import annotations
@@ -21,33 +21,39 @@ from pathlib import Path
 from typing import Any
 
 from torchduet.bench.host import suspension
-from torchduet.bench.workers.messages import ASKED_TO_STOP, Answer, Progress
+from torchduet.bench.workers.messages import STOP_REQUESTED, Answer, Progress
 
 
-def main(job: Callable[..., Any], argument: Any, channel: Connection, orders: Connection, log: str) -> None:
-    """Run ``job(argument, tell)`` and send its answer; the process target of every worker."""
+def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox: Connection, log: str) -> None:
+    """Run ``job(argument, report)`` and send its answer; the process target of every worker.
+
+    Args:
+        outbox: for messages to the parent.
+        stop_inbox: receives the parent's stop request.
+        log: file for the worker's output.
+    """
     isolate(log)
     suspension.listen()
-    threading.Thread(target=_heed_parent, args=(orders,), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(stop_inbox,), daemon=True).start()
 
-    def tell(what: str, fraction: float) -> None:
-        channel.send(Progress(what, fraction))
+    def report(what: str, fraction: float) -> None:
+        outbox.send(Progress(what, fraction))
 
     try:
-        answer = Answer(job(argument, tell))
+        answer = Answer(job(argument, report))
     except Exception as error:  # noqa: BLE001 - sent to the parent as the reason
         import traceback
 
         traceback.print_exc()
         answer = Answer(error=f"{type(error).__name__}: {error}".split("\n")[0])
-    channel.send(answer)
-    channel.close()
+    outbox.send(answer)
+    outbox.close()
     sys.stdout.flush()
-    os._exit(0)  # interpreter shutdown with CUDA and compiled libraries loaded only costs time
+    os._exit(0)  # skips the interpreter's shutdown, which takes long with CUDA and compiled libraries loaded
 
 
 def isolate(log: str) -> None:
-    """Give this process a group of its own and its output a file, and set it up as a user's own process is."""
+    """Give this process a group of its own and its output a file; set it up like a user's own process."""
     if hasattr(os, "setsid"):
         os.setsid()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -59,84 +65,84 @@ def isolate(log: str) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     faulthandler.enable(file=sys.stderr, all_threads=False)
     gc.freeze()
-    # As in a user's own process. Left alone, a workload's processes would come from the run's fork server:
-    # slower, without what was loaded since, and outside this process group, so that they would outlive it.
+    # As in a user's own process. By default a workload's processes would come from the run's fork server: slower,
+    # without the modules loaded since, and outside this process group, so that they would outlive it.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
 
 
-def _heed_parent(orders: Connection) -> None:
-    """When the parent says so, stop timing. When it is gone (SIGKILL), so is this worker, with its children."""
+def _watch_parent(stop_inbox: Connection) -> None:
+    """Stop timing at the parent's request; when the parent has ended (SIGKILL), kill this worker and its children."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
-    if orders in multiprocessing.connection.wait([parent.sentinel, orders]):
+    if stop_inbox in multiprocessing.connection.wait([parent.sentinel, stop_inbox]):
         with contextlib.suppress(EOFError, OSError):
-            orders.recv()
-            ASKED_TO_STOP.set()
+            stop_inbox.recv()
+            STOP_REQUESTED.set()
         multiprocessing.connection.wait([parent.sentinel])
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
 
 
-def measure_family(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: measure a :class:`torchduet.bench.workers.family.Task`."""
-    import torchduet.bench.workers.preload  # noqa: F401 - done already, unless this worker was not forked
+def measure_family(task: Any, report: Callable[[str, float], None]) -> Any:
+    """Job: measure the family of a :class:`torchduet.bench.cases.exchange.Task`."""
+    import torchduet.bench.workers.preload  # noqa: F401 - imported already, unless this worker was not forked
     from torchduet.bench.workers.family import measure
 
-    return measure(task, tell)
+    return measure(task, report)
 
 
-def profile_family(job: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: profile what a :class:`torchduet.bench.cases.exchange.ProfileTask` names."""
-    import torchduet.bench.workers.preload  # noqa: F401 - done already, unless this worker was not forked
+def profile_family(job: Any, report: Callable[[str, float], None]) -> Any:
+    """Job: profile the cases of a :class:`torchduet.bench.cases.exchange.ProfileTask`."""
+    import torchduet.bench.workers.preload  # noqa: F401 - imported already, unless this worker was not forked
     from torchduet.bench.passes import profiler
 
-    return profiler.profile_family(job, tell)
+    return profiler.profile_family(job, report)
 
 
-def measure_ceilings(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: the best that the machine does; takes a :class:`torchduet.bench.cases.exchange.CeilingTask`."""
+def measure_ceilings(task: Any, report: Callable[[str, float], None]) -> Any:
+    """Job: measure the machine's ceilings, for a :class:`torchduet.bench.cases.exchange.CeilingTask`."""
     from torchduet.bench.passes import ceilings
 
-    del tell
+    del report
     return ceilings.measure_ceilings(task)
 
 
-def measure_pilots(task: Any, tell: Callable[[str, float], None]) -> Any:
-    """Job: how fast the machine is just now; takes a :class:`torchduet.bench.cases.exchange.PilotTask`."""
+def measure_pilots(task: Any, report: Callable[[str, float], None]) -> Any:
+    """Job: time the pilots, for a :class:`torchduet.bench.cases.exchange.PilotTask`."""
     from torchduet.bench.passes import pilots
 
-    del tell
+    del report
     return pilots.measure_pilots(task)
 
 
 def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
-    """Job: what this machine has; initialises its devices' drivers, which the parent never does."""
+    """Job: describe this machine; initialises its devices' drivers, which the parent never does."""
     from dataclasses import replace
 
     from torchduet.bench.host.machine import probe
     from torchduet.bench.timing.device_registry import accelerators
 
-    found, missing = accelerators()
-    return replace(probe(), accelerators=found, no_accelerator=missing)
+    present, missing = accelerators()
+    return replace(probe(), accelerators=present, no_accelerator=missing)
 
 
-def last_lines(log: Path, count: int = 6, most: int = 16_384) -> str:
-    """The last lines of a worker's output, at most ``most`` bytes of it.
+def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
+    """The last ``count`` lines of a worker's output, from at most its last ``max_bytes``.
 
     Of a crash that faulthandler reports, the innermost two frames are kept.
     """
     try:
         with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - max_bytes))
             lines = file.read().decode(errors="replace").split("\n")
     except FileNotFoundError:
         return ""
     kept: list[str] = []
     frames = 0
     for line in filter(str.strip, lines):
-        frame = line.startswith("  File ")
-        frames = frames + 1 if frame else 0
+        is_frame = line.startswith("  File ")
+        frames = frames + 1 if is_frame else 0
         if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
             kept.append(line)
     return "\n".join(kept[-count:])

@@ -80,7 +80,7 @@ def test_the_devices_work_is_timed_behind_a_delay_as_long_as_launching() -> None
 @pytest.mark.usefixtures("memory")
 def test_of_a_call_that_waits_for_the_device_its_work_is_not_known() -> None:
     result = found_of(run_on(Clock(waits=True)))
-    assert result.waits
+    assert result.waits_for_device
     assert result.device_seconds is None
 
 

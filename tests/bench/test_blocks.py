@@ -58,7 +58,7 @@ def a_run(seconds: float, log: list[str] | None = None) -> TimedCase:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "calls", "lead_in"),
+    ("seconds", "calls", "warm_up_calls"),
     [
         (BLOCK_SECONDS / 1000, 1000, 250),
         (0.3 * BLOCK_WARM_UP_SECONDS, 13, 4),
@@ -68,10 +68,10 @@ def a_run(seconds: float, log: list[str] | None = None) -> TimedCase:
         (3.0, 1, 0),
     ],
 )
-def test_short_calls_fill_a_block_and_are_led_in(seconds: float, calls: int, lead_in: int) -> None:
+def test_short_calls_fill_a_block_and_have_warm_up_calls(seconds: float, calls: int, warm_up_calls: int) -> None:
     run = a_run(seconds)
-    assert (run.calls, run.lead_in) == (calls, lead_in)
-    assert run.round_seconds == pytest.approx(seconds * (calls + lead_in))
+    assert (run.calls, run.warm_up_calls) == (calls, warm_up_calls)
+    assert run.round_seconds == pytest.approx(seconds * (calls + warm_up_calls))
 
 
 def test_the_lead_in_is_neither_timed_nor_metered() -> None:
@@ -147,9 +147,9 @@ def test_equals_are_led_in_alike_though_one_was_warmed_up_in_a_slow_moment() -> 
     quick, slow = a_run(0.9 * WARMED_UP_BELOW), a_run(0.9 * WARMED_UP_BELOW)
     slow.seconds = 1.4 * WARMED_UP_BELOW
     set_block(slow, slow.seconds)
-    assert (quick.lead_in, slow.lead_in) == (1, 0)
+    assert (quick.warm_up_calls, slow.warm_up_calls) == (1, 0)
     align_blocks([quick, slow], [(0, 1)], reason)
-    assert (quick.lead_in, slow.lead_in) == (1, 1)
+    assert (quick.warm_up_calls, slow.warm_up_calls) == (1, 1)
 
 
 def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
@@ -163,24 +163,24 @@ def test_what_is_compared_and_takes_about_as_long_gets_as_many_calls() -> None:
 
 def test_copies_of_a_case_are_timed_alike_however_their_warm_ups_went() -> None:
     one, twin, other = a_run(0.030), a_run(0.045), a_run(0.031)
-    twin.prepared.case = replace(twin.prepared.case, twin=1)  # type: ignore[misc]
+    twin.prepared.case = replace(twin.prepared.case, copy_number=1)  # type: ignore[misc]
     other.prepared.case = replace(other.prepared.case, implementation="other")  # type: ignore[misc]
-    twin.rests = True
+    twin.idle_waiting = True
     align_blocks([one, twin, other], [(0, 1), (0, 2)], reason)
-    assert (one.paced, twin.paced, other.paced) == (0.030, 0.030, 0.030)
+    assert (one.pacing_seconds, twin.pacing_seconds, other.pacing_seconds) == (0.030, 0.030, 0.030)
     assert (one.seconds, twin.seconds, other.seconds) == (0.030, 0.045, 0.031)
-    assert (one.rests, twin.rests, other.rests) == (True, True, False)
+    assert (one.idle_waiting, twin.idle_waiting, other.idle_waiting) == (True, True, False)
 
 
 def test_a_slowed_copy_takes_its_originals_blocks() -> None:
     original = a_run(BLOCK_SECONDS / 10)
-    original.calls, original.paced, original.rests = 12, BLOCK_SECONDS / 11, True
+    original.calls, original.pacing_seconds, original.idle_waiting = 12, BLOCK_SECONDS / 11, True
     copy = a_run(1.0)
     copy.prepared.case = replace(copy.prepared.case, slowdown=1.05)  # type: ignore[misc]
     slow_down(copy, original)
-    assert (copy.calls, copy.lead_in, copy.seconds) == (12, original.lead_in, original.seconds)
-    assert (copy.paced, copy.rests) == (BLOCK_SECONDS / 11, True)
-    assert isinstance(copy.extra, Spin)  # and not what timed it
+    assert (copy.calls, copy.warm_up_calls, copy.seconds) == (12, original.warm_up_calls, original.seconds)
+    assert (copy.pacing_seconds, copy.idle_waiting) == (BLOCK_SECONDS / 11, True)
+    assert isinstance(copy.extra_work, Spin)  # and not what timed it
 
 
 def test_a_slowed_copy_has_its_originals_seed_and_identical_ones_have_the_same() -> None:

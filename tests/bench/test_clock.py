@@ -29,8 +29,8 @@ def test_each_cold_call_finds_other_data_in_the_cache(monkeypatch: pytest.Monkey
     clock, flushed = clocks.CpuClock(), []
 
     def call() -> None:
-        assert clock._other is not None
-        flushed.append(int(clock._other[0]))
+        assert clock._flush_buffer is not None
+        flushed.append(int(clock._flush_buffer[0]))
 
     block = clock.cold(call, (), 3, lambda: flushed.append(-1))
     assert flushed == [1, 2, 3, -1]

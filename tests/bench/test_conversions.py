@@ -22,7 +22,7 @@ from torchduet.reports.tables.frames import frames
 from torchduet.suites.workload import SuiteError
 
 PLAIN = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
-TURNED = replace(PLAIN, turned=(("memory_format", "channels_last"),))
+TURNED = replace(PLAIN, other_settings=(("memory_format", "channels_last"),))
 LAST = torch.channels_last
 SUITE = """
 import torch

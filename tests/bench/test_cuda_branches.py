@@ -98,12 +98,12 @@ def test_a_copys_slow_down_is_a_share_of_what_its_original_takes(gpu: list[Any])
     context = SimpleNamespace(meter=SimpleNamespace(paused=False))
     prepared: Any = SimpleNamespace(case=CASE, call=lambda: None, args=(), context=context)
     original = TimedCase(prepared, clock, calls=3, seconds=2e-3)
-    slowed = Case(**{**vars(CASE), "slowdown": 1.05, "twin": 2})
+    slowed = Case(**{**vars(CASE), "slowdown": 1.05, "copy_number": 2})
     copy = TimedCase(SimpleNamespace(**{**vars(prepared), "case": slowed}), clock)  # type: ignore[arg-type]
     slow_down(copy, original)
-    assert copy.extra is not None
+    assert copy.extra_work is not None
     gpu.clear()
-    copy.extra()
+    copy.extra_work()
     assert gpu[-1] == pytest.approx(0.05 * 2e-3 * 3 / 2e-9, rel=1e-6)
 
 

@@ -165,9 +165,9 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return [EntryPoint("pretend", value, group)] if group == device_registry.GROUP else []
 
     monkeypatch.setattr(device_registry, "entry_points", entry_points)
-    device_registry._from_elsewhere.cache_clear()
+    device_registry._registered.cache_clear()
     yield
-    device_registry._from_elsewhere.cache_clear()
+    device_registry._registered.cache_clear()
     device_of.cache_clear()
 
 
@@ -200,11 +200,13 @@ def test_a_slowed_copy_on_a_device_without_a_kernel_that_waits_lets_the_host_wai
     assert isinstance(device, PretendedDevice)
     original = TimedCase(prepared, device.clock(), calls=5)
     original.seconds = min(original.block().seconds for _ in range(5))
-    copy = TimedCase(SimpleNamespace(**{**vars(prepared), "case": replace(case, twin=1, slowdown=1.5)}), original.clock)  # type: ignore[arg-type]
+    copy = TimedCase(
+        SimpleNamespace(**{**vars(prepared), "case": replace(case, copy_number=1, slowdown=1.5)}), original.clock
+    )  # type: ignore[arg-type]
     slow_down(copy, original)
-    assert copy.extra is not None
+    assert copy.extra_work is not None
     before = device.waited
-    copy.extra()
+    copy.extra_work()
     assert device.waited == before + 1  # what was launched is finished before the host begins
 
 
@@ -239,9 +241,9 @@ def current(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(torch.accelerator, "max_memory_reserved", lambda _: 3 * 2**20)
     monkeypatch.setattr(torch, "get_device_module", lambda _: backend)
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: False)
-    device_registry._from_elsewhere.cache_clear()
+    device_registry._registered.cache_clear()
     yield log
-    device_registry._from_elsewhere.cache_clear()
+    device_registry._registered.cache_clear()
 
 
 def test_torch_accelerator_says_what_an_xpu_is_and_holds(current: list[str]) -> None:

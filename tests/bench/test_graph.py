@@ -242,7 +242,7 @@ def test_a_scaler_that_finds_its_first_factor_too_large_tries_smaller_ones() -> 
         return "done"
 
     prepared: Any = SimpleNamespace(context=SimpleNamespace(scaler=scaler), call=step, args=())
-    assert FirstCalls.called(prepared, placements) == "done"
+    assert FirstCalls.first_result(prepared, placements) == "done"
     assert seen == [4.0, 2.0, 1.0]
 
 

@@ -81,12 +81,12 @@ def test_the_tier_decides_unless_settings_are_asked_for() -> None:
 
 def test_a_turned_knob_is_held_against_the_case_with_it_turned_back() -> None:
     family = next(one for one in group(cases_of("s", suite_with(), tier="default", devices=["cpu"])))
-    case = next(case for case in family.cases if case.mode == "compile" and case.turned)
+    case = next(case for case in family.cases if case.mode == "compile" and case.other_settings)
     held = dict(family.comparisons(case))
     assert set(held) == {"reference", "mode", "memory_format"}
     assert held["memory_format"] == case.with_settings({"memory_format": "contiguous"})
-    assert held["mode"].turned == case.turned
-    assert family.reference.turned == ()
+    assert held["mode"].other_settings == case.other_settings
+    assert family.reference.other_settings == ()
 
 
 def test_settings_are_set_as_fields_or_beside_them() -> None:
@@ -117,7 +117,7 @@ def test_an_option_takes_the_entrys_values() -> None:
         ({"colour": ["red"]}, "knobs has 'colour'; known are memory_format"),
         ({"precision": ["fp32"]}, "knobs has 'precision'"),
         ({"memory_format": ["contiguous", "nhwc"]}, r"knobs\['memory_format'\] has nhwc; known are contiguous, chan"),
-        ({"memory_format": ["channels_last"]}, "lacks contiguous, what the others are held against"),
+        ({"memory_format": ["channels_last"]}, "lacks contiguous, with which the others are compared"),
     ],
 )
 def test_what_a_workload_cannot_declare_is_refused(declared: dict[str, list[str]], says: str) -> None:
@@ -132,7 +132,7 @@ def test_copies_of_a_case_keep_its_settings() -> None:
 
     case = select("default", mode=["eager"])[1]
     (copy,) = with_copies(Family((case,), (case,)), slowdowns=()).cases[1:]
-    assert (copy.turned, copy.original, copy.id) == (case.turned, case, f"{case.id} twin1")
+    assert (copy.other_settings, copy.original, copy.id) == (case.other_settings, case, f"{case.id} twin1")
 
 
 def test_built_in_workloads_declare_what_there_is() -> None:

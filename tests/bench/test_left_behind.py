@@ -23,18 +23,18 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 TIME_OUT = """
 import sys
 from torchduet.bench.cases.case import cases_of, group
-from torchduet.bench.workers.launcher import Conductor, WorkerError
+from torchduet.bench.workers.launcher import Launcher, WorkerError
 from torchduet.bench.cases.exchange import Task
 from torchduet.suites.registry import load
 (suite,) = load(sys.argv[1])
 (family,) = [f for f in group(cases_of(sys.argv[1], suite, tier="quick", devices=["cpu"])) if "hangs" in f.name]
-conductor = Conductor(silent_seconds=2)
+launcher = Launcher(silent_seconds=2)
 try:
-    conductor.measure(Task(family, 1.0, 1), lambda _: None)
+    launcher.measure(Task(family, 1.0, 1), lambda _: None)
 except WorkerError as error:
     print(error)
 finally:
-    conductor.close()
+    launcher.close()
 """
 
 

@@ -38,7 +38,7 @@ def reason(_: TimedCase, error: Exception) -> str:
 
 
 @pytest.mark.parametrize(
-    ("call", "device", "rests"),
+    ("call", "device", "idle_waiting"),
     [
         (lambda: time.sleep(5e-3), "cpu", True),
         (lambda: time.sleep(5e-3), "cuda", False),  # where a thread may sleep until the device has finished
@@ -46,10 +46,10 @@ def reason(_: TimedCase, error: Exception) -> str:
         (lambda: (busy(30e-3), time.sleep(2.2e-3)), "cpu", False),  # a small share of it
     ],
 )
-def test_a_case_rests_whose_thread_sleeps(call: Any, device: str, rests: bool) -> None:
+def test_a_case_whose_thread_sleeps_is_idle_waiting(call: Any, device: str, idle_waiting: bool) -> None:
     run = TimedCase(prepared(call, device), CpuClock())
     warm_up(run, 0.2)
-    assert run.rests == rests
+    assert run.idle_waiting == idle_waiting
 
 
 def test_time_in_which_others_have_the_core_is_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ class Clock:
         monkeypatch.setattr(alternation, "awake", lambda: self.now)
         monkeypatch.setattr(TimedCase, "_after_children", lambda _: 0)
 
-    def run(self, name: str, *, rests: bool = False, fails: bool = False, seconds: float = 0.1) -> TimedCase:
+    def run(self, name: str, *, idle_waiting: bool = False, fails: bool = False, seconds: float = 0.1) -> TimedCase:
         """A run that notes its name at each block, and a dot at each untimed call."""
 
         def call() -> None:
@@ -85,17 +85,17 @@ class Clock:
             return Block(1.0, 1.0, 1.0)
 
         clock: Any = SimpleNamespace(block=block, synchronize=lambda: None)
-        return TimedCase(prepared(call), clock, seconds=seconds, rests=rests)
+        return TimedCase(prepared(call), clock, seconds=seconds, idle_waiting=idle_waiting)
 
     def alternate(self, runs: list[TimedCase], plan: Plan, seed: int, stopping: Stopping | None = None) -> list[str]:
         """Time them until the rule says so, by default once; returns for whom memory was moved."""
         moved: list[str] = []
 
         def fresh(some: Sequence[TimedCase]) -> None:
-            moved.append("R" if some[0].rests else "a")
+            moved.append("R" if some[0].idle_waiting else "a")
             self.log += "|"
 
-        stopping = stopping or Stopping(1.0, least=1, most=plan.together, now=lambda: 0.0)
+        stopping = stopping or Stopping(1.0, min_placements=1, max_placements=plan.consecutive, now=lambda: 0.0)
         Alternation(fresh, stopping, plan, random.Random(seed), reason, lambda: None).time(runs, [])
         return moved
 
@@ -109,7 +109,7 @@ def test_the_cores_are_woken_once_before_those_that_do_not_rest(clock: Clock) ->
     seen = set()
     for seed in range(12):
         clock.log = ""
-        runs = [clock.run("a"), clock.run("R", rests=True), clock.run("b"), clock.run("S", rests=True)]
+        runs = [clock.run("a"), clock.run("R", idle_waiting=True), clock.run("b"), clock.run("S", idle_waiting=True)]
         for run in runs:
             run.calls = 40  # a second and more is no surprise
         clock.alternate(runs, Plan(3, 2, WAKE), seed)
@@ -120,9 +120,9 @@ def test_the_cores_are_woken_once_before_those_that_do_not_rest(clock: Clock) ->
     assert seen == {woken + resting, resting + woken}
 
 
-@pytest.mark.parametrize("rests", [False, True])
-def test_nothing_is_woken_where_all_cases_are_alike(clock: Clock, rests: bool) -> None:
-    runs = [clock.run("a", rests=rests), clock.run("b", rests=rests)]
+@pytest.mark.parametrize("idle_waiting", [False, True])
+def test_no_cores_are_warmed_where_all_cases_are_alike(clock: Clock, idle_waiting: bool) -> None:
+    runs = [clock.run("a", idle_waiting=idle_waiting), clock.run("b", idle_waiting=idle_waiting)]
     for run in runs:
         run.calls = 40
     assert len(clock.alternate(runs, Plan(3, 2, WAKE), 0)) == 2
@@ -133,37 +133,39 @@ def test_nothing_is_woken_where_all_cases_are_alike(clock: Clock, rests: bool) -
 def test_all_cases_have_equally_many_rounds_where_others_take_the_machine(clock: Clock, slow: str) -> None:
     for seed in range(6):
         clock.log, clock.slow = "", slow
-        runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0)]
+        runs = [clock.run("a", seconds=10.0), clock.run("R", idle_waiting=True, seconds=10.0)]
         clock.alternate(runs, Plan(6, 2, WAKE), seed)
         assert [[len(placement) for placement in each.placements] for each in runs] == [[2, 2]] * 2
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_all_cases_have_equally_many_placements_where_a_run_is_to_end(clock: Clock, seed: int) -> None:
-    runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0)]
-    stopping = Stopping(1e9, now=lambda: clock.now, asked=lambda: clock.log.count("|") >= 2)
+    runs = [clock.run("a", seconds=10.0), clock.run("R", idle_waiting=True, seconds=10.0)]
+    stopping = Stopping(1e9, now=lambda: clock.now, stop_requested=lambda: clock.log.count("|") >= 2)
     moved = clock.alternate(runs, Plan(2, 4, WAKE), seed, stopping)
     assert sorted(moved) in (["R", "R", "a"], ["R", "a", "a"])
     assert [[len(placement) for placement in each.placements] for each in runs] == [[2]] * 2
 
 
 def test_a_case_that_fails_does_not_keep_the_others_from_being_timed(clock: Clock) -> None:
-    runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, seconds=10.0), clock.run("b", fails=True)]
+    runs = [clock.run("a", seconds=10.0), clock.run("R", idle_waiting=True, seconds=10.0), clock.run("b", fails=True)]
     clock.alternate(runs, Plan(2, 2, WAKE), 3)
     assert [each.error for each in runs] == [None, None, "out of luck"]
     assert [[len(placement) for placement in each.placements] for each in runs[:2]] == [[2, 2]] * 2
 
 
 def test_where_all_that_rest_fail_the_others_are_alternated_as_ever(clock: Clock) -> None:
-    runs = [clock.run("a", seconds=10.0), clock.run("R", rests=True, fails=True, seconds=10.0)]
-    moved = clock.alternate(runs, Plan(2, 2, WAKE), 3, Stopping(1.0, least=1, most=5, now=lambda: 0.0))
+    runs = [clock.run("a", seconds=10.0), clock.run("R", idle_waiting=True, fails=True, seconds=10.0)]
+    moved = clock.alternate(
+        runs, Plan(2, 2, WAKE), 3, Stopping(1.0, min_placements=1, max_placements=5, now=lambda: 0.0)
+    )
     assert [len(placement) for placement in runs[0].placements] == [2] * 5
     assert moved.count("R") == 1
 
 
 def test_a_run_that_is_to_end_begins_nothing_more(clock: Clock) -> None:
-    runs = [clock.run("a"), clock.run("R", rests=True)]
-    stopping = Stopping(1e9, now=lambda: clock.now, asked=lambda: clock.log.count("|") >= 9)
+    runs = [clock.run("a"), clock.run("R", idle_waiting=True)]
+    stopping = Stopping(1e9, now=lambda: clock.now, stop_requested=lambda: clock.log.count("|") >= 9)
     moved = clock.alternate(runs, Plan(2, 4, WAKE), 0, stopping)
     assert (len(moved), clock.log.count("." * 10)) == (9, 1 if moved[-1] == "R" else 2)
     assert [len(each.placements) for each in runs] == [4, 4]

@@ -140,7 +140,7 @@ def test_what_fails_fails_alone_and_says_why(
     assert "out of memory" in reasons["out_of_memory"]
     assert "its inputs could not be made: it raised RuntimeError: the data is gone" in reasons["without_inputs"]
     assert "nothing to check" in reasons["nothing"]
-    assert "return a tuple, of one: (x,)" in reasons["without_a_tuple"]
+    assert "return a tuple, for one value: (x,)" in reasons["without_a_tuple"]
     assert "Traceback" not in done.stdout
     assert "Benchmark fixture was not used" not in done.stdout + done.stderr
 

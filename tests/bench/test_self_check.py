@@ -66,7 +66,7 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
     [
         (2e-4, 0.0, 2 * slowdown.MAX_FITTED),
         (5e-3, 0.0, 8),
-        (2e-4, 0.01, 2 * slowdown.FEWEST_FITTED),  # the cache is filled with something else before each call
+        (2e-4, 0.01, 2 * slowdown.MIN_FITTED),  # the cache is filled with something else before each call
         (0.15, 0.0, 1),
         (1.0, 0.0, 1),
     ],
@@ -103,7 +103,8 @@ def test_trials_say_what_became_of_each_copy() -> None:
     family = with_copies(Family((whole,), (whole,)))
     spent = ContextSwitches(seconds=0.1)
     results = {
-        one: CaseResult(one, blocks=blocks(1e-3 * one.slowdown), calls=2, interruptions=spent) for one in family.cases
+        one: CaseResult(one, blocks=blocks(1e-3 * one.slowdown), calls=2, context_switches=spent)
+        for one in family.cases
     }
     results[family.cases[2]].error = "it broke"
     found = trials(family, whole, results)

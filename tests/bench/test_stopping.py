@@ -51,7 +51,7 @@ def test_calls_that_became_far_slower_do_not_take_the_others_time() -> None:
 
 
 def test_placements_that_follow_each_other_count_each() -> None:
-    stopping = Stopping(1.0, now=Clock(), asked=lambda: asked)
+    stopping = Stopping(1.0, now=Clock(), stop_requested=lambda: asked)
     asked = False
     stopping.start()
     stopping.add([(0.0001, 0.0)], 4)
@@ -85,7 +85,7 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
     assert stopping.finished() is None
     clock.now = 1.0
     assert stopping.finished() == "budget"
-    patient = Stopping(1e9, most=12, now=clock)
+    patient = Stopping(1e9, max_placements=12, now=clock)
     patient.start()
     for _ in range(12):
         patient.add([(0.5, 0.0)])
@@ -93,15 +93,15 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
 
 
 def run(seconds: float, calls: int = 1) -> TimedCase:
-    return TimedCase(prepared=None, clock=None, calls=calls, seconds=seconds, paced=seconds)  # type: ignore[arg-type]
+    return TimedCase(prepared=None, clock=None, calls=calls, seconds=seconds, pacing_seconds=seconds)  # type: ignore[arg-type]
 
 
 def test_nothing_is_begun_that_would_outlast_the_run() -> None:
     one, other = run(0.1), run(0.2)
     assert leave_out_too_slow([one, other], seconds=2.0) == [one, other]
-    assert leave_out_too_slow([one, other], seconds=2.0, most=1.0) == [one]
+    assert leave_out_too_slow([one, other], seconds=2.0, max_seconds=1.0) == [one]
     assert other.skip is not None
-    assert leave_out_too_slow([one], seconds=2.0, most=0.5) == []
+    assert leave_out_too_slow([one], seconds=2.0, max_seconds=0.5) == []
 
 
 def test_what_cannot_be_timed_in_the_budget_is_left_out_with_its_time() -> None:
@@ -162,7 +162,7 @@ def test_more_turns_than_that_for_the_short_where_there_is_time() -> None:
 
 def test_what_is_timed_alike_has_as_many_turns() -> None:
     one, twin = run(0.03), run(0.045)
-    one.paced = twin.paced = 0.03
+    one.pacing_seconds = twin.pacing_seconds = 0.03
     set_repeats([one, twin, run(0.2)], 60.0)
     assert one.repeats == twin.repeats == 2
 
@@ -170,7 +170,7 @@ def test_what_is_timed_alike_has_as_many_turns() -> None:
 def test_waking_the_cores_counts_as_time_of_a_placement() -> None:
     busy, resting = run(0.01), run(0.05)
     assert rounds_per_placement([busy, resting], 40.0) == 10
-    resting.rests = True
+    resting.idle_waiting = True
     assert rounds_per_placement([busy, resting], 40.0) == 4
     set_repeats([busy, resting], 40.0)
     assert (busy.repeats, resting.repeats) == (4, 1)
@@ -179,7 +179,7 @@ def test_waking_the_cores_counts_as_time_of_a_placement() -> None:
 def test_waking_leaves_time_for_eight_placements() -> None:
     busy, resting = run(0.001), run(0.01)
     assert core_warm_up_seconds([busy, resting], 100.0) == 0.0
-    resting.rests = True
+    resting.idle_waiting = True
     assert core_warm_up_seconds([busy, resting], 100.0) == 0.3
     assert 8 * core_warm_up_seconds([busy, resting], 0.4) == pytest.approx(0.1)
 
@@ -187,7 +187,7 @@ def test_waking_leaves_time_for_eight_placements() -> None:
 def test_where_some_rest_placements_follow_each_other() -> None:
     busy, resting = run(0.01), run(0.05)
     assert plan_of([busy, resting], 2, 100.0) == Plan(2)
-    resting.rests = True
+    resting.idle_waiting = True
     assert plan_of([busy, resting], 2, 100.0) == Plan(2, 4, pytest.approx(0.6))  # 0.42 s each, with waking
     assert plan_of([busy, resting], 2, 8.0) == Plan(2, 2, pytest.approx(0.5))
     assert plan_of([busy, resting], 2, 2.0) == Plan(2, 1, pytest.approx(0.0625))

@@ -167,7 +167,7 @@ def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> No
     Alternation(lambda _: None, one_placement, Plan(5), rng, lambda _, error: str(error), lambda: None).time([run], [])
     (placement,) = run.placements
     assert [block.switches for block in placement] == [0] * 5
-    found = run.interruptions
+    found = run.context_switches
     assert (found.blocks, found.interrupted, found.switches) == (15, 3, 6)
     assert found.seconds == pytest.approx(15 * 4e-3)
 

@@ -55,7 +55,7 @@ def clock() -> Clock:
 
 def result(**changes: Any) -> CaseResult:
     return CaseResult(
-        CASE, blocks=STEADY, disturbed=[0] * 12, interruptions=ContextSwitches(120, 0, 0, 0.12), **changes
+        CASE, blocks=STEADY, disturbed=[0] * 12, context_switches=ContextSwitches(120, 0, 0, 0.12), **changes
     )
 
 
@@ -154,9 +154,9 @@ def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock)
 
 
 def test_interruptions_are_counted_per_block_and_per_second() -> None:
-    one = replace(result(), interruptions=ContextSwitches())
+    one = replace(result(), context_switches=ContextSwitches())
     for switches in (2, 0) * 30:
-        one.interruptions.add(switches, 0.002)
+        one.context_switches.add(switches, 0.002)
     share, rate = interrupted([one, result()])
     assert share == 30 / 180
     assert rate == pytest.approx(60 / 0.24)

@@ -19,7 +19,7 @@ def _result(case: Any) -> CaseResult:
         case,
         blocks=[[chance.uniform(1e-5, 1.2e-5) for _ in range(ROUNDS)] for _ in range(PLACEMENTS)],
         disturbed=[0] * PLACEMENTS,
-        interruptions=ContextSwitches(PLACEMENTS * ROUNDS, 2, 3, 0.05),
+        context_switches=ContextSwitches(PLACEMENTS * ROUNDS, 2, 3, 0.05),
         first_call={"seconds": 0.1, "calls": 1},
         check={"what": "values", "relative_error": 0.0, "tolerance": 1e-5},
         clock="perf_counter",

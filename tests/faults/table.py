@@ -24,19 +24,28 @@ WORKER: dict[str, tuple[str, str]] = {  # workload of workloads/hostile.py → w
     "exit_7": ("ends with exit code 7", "the worker ended with exit code 7 and no answer"),
     "sys_exit": ("calls sys.exit", "the worker ended with exit code 3 and no answer"),
     "interrupted": ("raises KeyboardInterrupt", "the worker ended with exit code 1 and no answer"),
-    "closes_its_pipe": ("closes its pipe and hangs", "closed its channel and went on running; it was killed"),
+    "closes_its_pipe": ("closes its pipe and hangs", "closed its channel and kept running; it was killed"),
     "garbage": (
         "sends something else than messages",
-        "the worker sent what is no message (what begins with b'GET /",
+        "the worker sent something that is not a message (it begins with b'GET /",
     ),
-    "no_pickle": ("sends a message that is no pickle", "the worker sent what is no message (a pickle that ends in"),
+    "no_pickle": (
+        "sends a message that is no pickle",
+        "the worker sent something that is not a message (a pickle that ends in",
+    ),
     "unknown_class": (
         "sends a pickle of a class that does not exist",
-        "the worker sent what is no message (a pickle that ends in ModuleNotFoundError",
+        "the worker sent something that is not a message (a pickle that ends in ModuleNotFoundError",
     ),
     "wrong_type": ("sends a number instead of a message", "the worker sent a message of type int"),
-    "endless_message": ("announces a message of 2⁶² bytes", "the worker sent what is no message (what begins with"),
-    "half_a_message": ("sends half a message and ends", "the worker sent what is no message (the first 8 bytes of one"),
+    "endless_message": (
+        "announces a message of 2⁶² bytes",
+        "the worker sent something that is not a message (it begins with",
+    ),
+    "half_a_message": (
+        "sends half a message and ends",
+        "the worker sent something that is not a message (only its first 8 bytes arrived",
+    ),
     "half_a_message_and_hangs": (
         "sends half a message and hangs",
         "the worker reported nothing for 4 s and was killed",

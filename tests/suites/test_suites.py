@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.bench.cases.case import cases_of
-from torchduet.bench.timing.callables import Context, assemble, in_float64, made
+from torchduet.bench.timing.callables import Context, assemble, in_float64, timed_function
 from torchduet.bench.timing.check import check, observed, reference_result
 from torchduet.bench.timing.placements import Placements
 from torchduet.suites.registry import load, names
@@ -33,7 +33,7 @@ def smallest(tier: str = "default") -> Iterator[tuple[Workload, Size]]:
 def call(workload: Workload, inputs: Sequence[Any], precision: str = "fp32", name: str | None = None) -> Any:
     """One implementation's result, the first one's by default."""
     one = workload.implementations[name or next(iter(workload.implementations))]
-    return assemble(made(one, inputs), precision, "cpu", Context())(*inputs)
+    return assemble(timed_function(one, inputs), precision, "cpu", Context())(*inputs)
 
 
 def on_cpu(one: Implementation, precision: str = "fp32") -> bool:
@@ -130,7 +130,7 @@ def test_what_quick_compiles_can_be_traced(workload: Workload, size: Size) -> No
     inputs = tuple(workload.inputs(CPU, **size))
     for one in workload.implementations.values():
         if "compile" in (one.modes or ("compile",)):
-            step = assemble(made(one, inputs), "fp32", "cpu")
+            step = assemble(timed_function(one, inputs), "fp32", "cpu")
             torch.compile(step, backend="aot_eager")(*inputs)
 
 

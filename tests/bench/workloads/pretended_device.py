@@ -17,7 +17,7 @@ class PretendedDevice(Device):
     waited = 0
 
     @classmethod
-    def found(cls, kind: str) -> Sequence[Accelerator]:
+    def detect(cls, kind: str) -> Sequence[Accelerator]:
         """Both."""
         return tuple(Accelerator(f"{kind}:{index}", f"Pretended {index}", 2**30, LACKS) for index in range(2))
 
