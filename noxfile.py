@@ -1,4 +1,4 @@
-"""Sessions: the benchmark itself, the tests, and the linters. ``nox -l`` lists them."""
+"""Sessions: benchmarks, tests and linters; ``nox -l`` lists them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nox
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-# More processes would disturb what is timed; tests/conftest.py orders the files.
+# More processes would disturb the timed calls; tests/conftest.py orders the files.
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 NEEDS_GPU = """
@@ -27,13 +27,13 @@ RESULTS = HERE / "results"
 
 
 def install(session: nox.Session, extras: str = "") -> None:
-    """This project with the versions it is tested with."""
+    """Install this project with the versions that it is tested with."""
     session.install("-e", f".{extras}", "-c", "constraints.txt")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the quick tier on what the machine has and render the report.
+    """Run the quick tier on this machine and render the report.
 
     Anything after ``--`` goes to pytest: ``nox -s bench -- --tier default --budget 20m``.
     """
@@ -41,7 +41,7 @@ def bench(session: nox.Session) -> None:
 
 
 def measure(session: nox.Session, name: str, *options: str) -> None:
-    """Run the benchmark with these options and render its report."""
+    """Run the benchmark with these options and render the report."""
     install(session, "[export,logging,data,history]")
     RESULTS.mkdir(exist_ok=True)
     run = RESULTS / f"{name}.json"
@@ -50,26 +50,26 @@ def measure(session: nox.Session, name: str, *options: str) -> None:
     session.run(
         *("pytest", "bench/", "--benchmark-json", str(run), "--benchmark-quiet", *options),
         *session.posargs,
-        success_codes=[0, 1],  # 1: some cases failed; the report says which and why
+        success_codes=[0, 1],  # 1: some cases failed; the report names them and the reasons
     )
     if not run.exists():
-        session.error("nothing was measured; the lines above say why")
+        session.error("nothing was measured; the lines above give the reason")
     session.run("torchduet", "render", str(run), "-o", str(report))
     session.log(f"Open {report.as_uri()}")
-    failed = json.loads(run.read_text())["torchduet"]["failed"]
+    failed = len(json.loads(run.read_text())["torchduet"]["failed"])
     if failed:
-        session.error(f"{len(failed)} case(s) failed; the report says why")
+        session.error(f"{failed} case{'s' if failed > 1 else ''} failed; the report gives the reasons")
 
 
 def needs_driver(session: nox.Session) -> None:
-    """Fail before anything is installed where there is no NVIDIA driver."""
+    """Fail before anything is installed if there is no NVIDIA driver."""
     if shutil.which("nvidia-smi") is None and not Path("/proc/driver/nvidia/version").exists():
-        session.error("there is no NVIDIA driver on this machine (no nvidia-smi), and so no GPU to measure")
+        session.error("there is no NVIDIA driver on this machine (no nvidia-smi), so there is no GPU to measure")
 
 
 @nox.session(name="bench-cuda")
 def bench_cuda(session: nox.Session) -> None:
-    """The default tier on CPU and GPU; fails at once without a GPU.
+    """Run the default tier on CPU and GPU; fails at once without a GPU.
 
     Anything after ``--`` goes to pytest: ``nox -s bench-cuda -- --energy -k matmul``.
     """
@@ -81,7 +81,7 @@ def bench_cuda(session: nox.Session) -> None:
 
 @nox.session(name="check-cuda")
 def check_cuda(session: nox.Session) -> None:
-    """The tests that need a GPU; fails at once without one."""
+    """Run the tests that need a GPU; fails at once without one."""
     needs_driver(session)
     install(session, "[test]")
     session.run("python", "-c", NEEDS_GPU)
@@ -92,10 +92,10 @@ def check_cuda(session: nox.Session) -> None:
 def duet(session: nox.Session) -> None:
     """Is B faster than A? ``nox -s duet -- "torch==2.12.0" "torch==2.13.0"`` times every case in both.
 
-    The first two arguments are what pip installs for A and for B (several packages in one argument are
-    separated by blanks); what follows goes to pytest: ``--suite my_model.py --budget 10m``.
+    The first two arguments are the packages that pip installs for A and for B (several in one argument are
+    separated by blanks). Further arguments go to pytest: ``--suite my_model.py --budget 10m``.
     """
-    if len(session.posargs) < 2 or any(one.startswith("-") for one in session.posargs[:2]):
+    if len(session.posargs) < 2 or any(argument.startswith("-") for argument in session.posargs[:2]):
         session.error('name both sides: nox -s duet -- "torch==2.12.0" "torch==2.13.0"')
     a, b, *rest = session.posargs
     interpreters = [environment(session, name, wanted) for name, wanted in (("a", a), ("b", b))]
@@ -106,31 +106,31 @@ def duet(session: nox.Session) -> None:
         *(interpreters[0], "-m", "pytest", "bench/", "--against", interpreters[1]),
         *("--benchmark-json", str(run), "--benchmark-quiet"),
         *rest,
-        success_codes=[0, 1],  # 1: some cases failed; the report says which and why
+        success_codes=[0, 1],  # 1: some cases failed; the report names them and the reasons
         external=True,
     )
     if not run.exists():
-        session.error("nothing was measured; the lines above say why")
+        session.error("nothing was measured; the lines above give the reason")
     session.run(interpreters[0], "-m", "torchduet", "render", str(run), "-o", str(report), external=True)
     session.log(f"Open {report.as_uri()}")
 
 
 def environment(session: nox.Session, name: str, wanted: str) -> str:
-    """The interpreter of a virtual environment that has this project and, instead of its torch, ``wanted``."""
+    """The interpreter of a virtual environment with this project and the packages ``wanted`` instead of its torch."""
     folder = HERE / ".nox" / f"duet-{name}"
     python = str(folder / "bin" / "python")
     uv = shutil.which("uv")
     if not Path(python).exists():
         session.run(*((uv, "venv", "--seed") if uv else (sys.executable, "-m", "venv")), str(folder), external=True)
     install = (uv, "pip", "install", "--python", python) if uv else (python, "-m", "pip", "install", "-q")
-    # What B needs: torch and numpy. Side A runs pytest, too; both get the whole, so that they differ in `wanted` alone.
+    # B needs torch and numpy only, A runs pytest, too. Both get everything, so that they differ in `wanted` alone.
     session.run(*install, "-e", ".[export,logging,data,history]", *wanted.split(), external=True)
     return python
 
 
 @nox.session
 def aa(session: nox.Session) -> None:
-    """Measure the suite itself: every case of the quick tier against copies of itself; about 15 minutes.
+    """Measure the suite itself: every case of the quick tier against its A/A and slowed copies; about 15 minutes.
 
     Anything after ``--`` goes to pytest: ``nox -s aa -- -k matmul --threads 1``.
     """
@@ -139,7 +139,7 @@ def aa(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Other benchmarking tools on the same identical and slowed copies; some hours, see ``-- --help``."""
+    """Run other benchmarking tools on the same identical and slowed copies; some hours, see ``-- --help``."""
     install(session, "[peers]")
     RESULTS.mkdir(exist_ok=True)
     session.run("torchduet", "peers", "run", "-o", str(RESULTS / "peers.json"), *session.posargs)
@@ -157,16 +157,16 @@ def tensorboard(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The project's own tests. Those in a browser need Chromium and are skipped without it."""
+    """Run the tests; those in a browser need Chromium and are skipped without it."""
     install(session, "[test]")
     session.run("pytest", *IN_PARALLEL, *(session.posargs or ["tests"]))
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """10,000 mutated files through the readers, in a minute at the most, and many examples of every property.
+    """Read 10,000 mutated files, in a minute at most, and try many examples of every property.
 
-    Another ``-- SEED`` throws others.
+    Another ``-- SEED`` makes other files.
     """
     install(session, "[test]")
     session.run("python", "-m", "tests.reports.fuzz", "10000", *session.posargs)
@@ -176,14 +176,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """A run of 5,000 families, and one that is killed 20 times: about half an hour."""
+    """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
     install(session, "[test]")
     session.run("python", "-u", "-m", "tests.faults.soak", "kills", "20")
     session.run("python", "-u", "-m", "tests.faults.soak", "memory", "5000")
 
 
 def typed_links() -> None:
-    """Links that give mypy the installed layout: it does not follow setuptools' editable finder."""
+    """Make links that give mypy the installed layout; it does not follow the editable finder of setuptools."""
     package = HERE / ".typed" / "torchduet"
     shutil.rmtree(package.parent, ignore_errors=True)
     package.mkdir(parents=True)
@@ -196,7 +196,7 @@ def typed_links() -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, format and types."""
+    """Check style, format and types."""
     install(session, "[lint]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

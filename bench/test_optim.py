@@ -1,4 +1,4 @@
-"""The cases of the suite ``optim``; conftest.py and the packages here say how they are measured."""
+"""The cases of the suite ``optim``; conftest.py and the packages here measure them."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The cases of the user's own workloads, from ``--suite FILE``."""
+"""The cases of the workloads in files of the user, from ``--suite FILE``."""
 
 from collections.abc import Callable
 

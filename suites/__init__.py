@@ -1,4 +1,4 @@
-"""What is computed: workloads, their sizes, costs and references. Imports nothing else of ours."""
+"""The workloads: what is computed, with sizes, costs and references; imports no other package of Torchduet."""
 
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost, Implementation, Meter, SuiteError, Unavailable, Workload

@@ -1,4 +1,4 @@
-"""Scaled-dot-product attention: PyTorch's own against the formula by hand and by einsum."""
+"""Scaled-dot-product attention: that of PyTorch, the formula by hand, and by einsum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def queries_keys_values(device: torch.device, length: int) -> tuple[Tensor, ...]
 
 
 def cost(pairs: float, length: int) -> Cost:
-    """Two products of depth multiply-adds for each pair of a query and a key that it sees (the softmax not counted)."""
+    """Two products of depth multiply-adds for each pair of a query and a visible key; the softmax is not counted."""
     return Cost(flops=4.0 * HEADS * DEPTH * pairs, bytes=4.0 * FLOAT * HEADS * DEPTH * length)
 
 
@@ -56,7 +56,7 @@ suite.compare(
 
 
 def with_mask(device: torch.device, length: int) -> tuple[Tensor, ...]:
-    """Queries, keys, values, and which keys lie after each query, (length, length)."""
+    """Queries, keys, values, and a mask (length, length) of the keys that lie after each query."""
     later = torch.ones(length, length, dtype=torch.bool, device=device).triu(diagonal=1)
     return *queries_keys_values(device, length), later
 

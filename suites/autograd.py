@@ -1,4 +1,4 @@
-"""Derivatives: what recording them costs, backward against its alternatives, higher and per-sample ones."""
+"""Derivatives: the cost of recording, backward and its alternatives, higher and per-sample derivatives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FP32_FIRST = Axis(quick=["fp32"], full=["bf16", "tf32"])
 BATCH = 100
 
 
-# What recording a graph adds to the forward pass
+# The cost of recording a graph in the forward pass
 
 
 def model_and_images(device: torch.device, batch: int) -> tuple[nn.Module, Tensor]:
@@ -59,7 +59,7 @@ suite.compare(
 
 
 def backward(function: Any, *arguments: Tensor) -> list[Tensor | None]:
-    """The gradients that ``backward`` leaves at the arguments, which are cleared before."""
+    """The gradients of the arguments after ``backward``; they are cleared first."""
     for argument in arguments:
         argument.grad = None
     function(*arguments).backward()
@@ -170,9 +170,9 @@ def sample_loss(parameters: Mapping[str, Tensor], model: nn.Module, x: Tensor, y
 
 
 def per_sample_vmap(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
-    each = torch.func.vmap(torch.func.grad(sample_loss), in_dims=(None, None, 0, 0))
+    gradient_of_each = torch.func.vmap(torch.func.grad(sample_loss), in_dims=(None, None, 0, 0))
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    return list(each(parameters, model, x, y).values())
+    return list(gradient_of_each(parameters, model, x, y).values())
 
 
 suite.compare(
@@ -221,7 +221,7 @@ suite.compare(
 
 
 def smooth_inputs(device: torch.device, width: int) -> tuple[Tensor, ...]:
-    """Weights of an MLP with a tanh, a direction for each, 100 samples and their targets."""
+    """The weights of an MLP with a tanh, a direction for each, 100 samples and their targets."""
     w1, w2 = torch.randn(width, width) / width**0.5, torch.randn(width, 1) / width**0.5
     directions = torch.randn_like(w1), torch.randn_like(w2)
     x, y = torch.randn(BATCH, width), torch.randn(BATCH, 1)

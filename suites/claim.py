@@ -1,6 +1,6 @@
-"""What a claim is: a statement of a tutorial, tied to the cases whose comparison decides it.
+"""A claim: a statement of a tutorial with the comparisons of cases that decide it.
 
-Nothing here knows the engine, the reports or PyTorch; cases are matched by what they are called.
+This module imports neither PyTorch nor the engine nor the reports: cases are matched by their names and settings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torchduet.suites.devices import is_host
 
 Setting = str | int
 
-ANY = "any"  # whatever the setting is, as long as both sides share it
+ANY = "any"  # any setting, if both sides have the same
 CORES, TWICE_CORES = "cores", "2x cores"  # numbers of workers that depend on the machine
 
 EXPECTATIONS = ("faster", "slower", "not slower", "less", "more")
@@ -22,11 +22,11 @@ TIME, MEMORY = "time", "peak_bytes"
 
 @dataclass(frozen=True)
 class Variant:
-    """A case as it is called: what a comparison is matched against.
+    """A case by its names and settings, which comparisons are matched against.
 
     Attributes:
         settings: knob → setting; None for a knob that the workload does not have.
-        plain: knob → the setting that is meant unless a comparison says otherwise.
+        plain: knob → the setting that a comparison means unless it names another.
     """
 
     suite: str
@@ -38,13 +38,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Pairs of cases of one workload and size that differ in nothing but what is named here.
+    """Pairs of cases of one workload and size that differ only in the settings named here.
 
     Attributes:
-        case, baseline: knob → setting of either side. Knobs named by neither are the same on both
+        case, baseline: knob → setting of each side. Knobs that neither names are the same on both
             sides: plain (eager, fp32 and so on), and any device, implementation and number of workers.
-        size: axis → value, for as many axes as the claim states; such cases are of the claim's own
-            size, whatever the tier.
+        size: axis → value, for the axes that the claim states; such cases have the size of the claim
+            in every tier.
     """
 
     suite: str
@@ -54,24 +54,24 @@ class Comparison:
     size: Mapping[str, Setting] = field(default_factory=dict)
 
     def side(self, variant: Variant, cores: int) -> str:
-        """``"case"`` or ``"baseline"`` where the variant is a side of this comparison, else ``""``."""
+        """``"case"`` or ``"baseline"`` if the variant is a side of this comparison, else ``""``."""
         if (variant.suite, variant.workload) != (self.suite, self.workload):
             return ""
         if any(variant.size.get(axis) != value for axis, value in self.size.items()):
             return ""
         for name, settings in (("case", self.case), ("baseline", self.baseline)):
             wanted = {**variant.plain, **settings}
-            if all(_is(variant.settings.get(knob), value, cores) for knob, value in wanted.items()):
+            if all(_matches(variant.settings.get(knob), value, cores) for knob, value in wanted.items()):
                 return name
         return ""
 
     def accelerators(self) -> tuple[str, ...]:
-        """The kinds of devices beside the CPU that it needs."""
-        named = (settings.get("device", ANY) for settings in (self.case, self.baseline))
-        return tuple(dict.fromkeys(str(kind) for kind in named if kind != ANY and not is_host(str(kind))))
+        """The kinds of devices beside the CPU that the comparison needs."""
+        kinds = (settings.get("device", ANY) for settings in (self.case, self.baseline))
+        return tuple(dict.fromkeys(str(kind) for kind in kinds if kind != ANY and not is_host(str(kind))))
 
     def pairs(self, case: Variant, baseline: Variant) -> bool:
-        """Whether two sides belong together: one size, and the same in every knob that is not compared."""
+        """Whether two sides make a pair: one size, and the same settings of every knob that is not compared."""
         compared = {
             knob for knob in {*self.case, *self.baseline} if self.case.get(knob, ANY) != self.baseline.get(knob, ANY)
         }
@@ -80,31 +80,31 @@ class Comparison:
         )
 
 
-def _is(value: object, wanted: Setting, cores: int) -> bool:
+def _matches(value: object, wanted: Setting, cores: int) -> bool:
     if wanted == ANY:
         return True
     if wanted in (CORES, TWICE_CORES):
-        # Files from before have twice the cores on large machines, too.
+        # Files of earlier versions have twice the cores on large machines, too.
         return value in ((cores,) if wanted == CORES else (twice(cores), 2 * cores))
     if isinstance(value, str) and isinstance(wanted, str):
-        return value == wanted or value.split(":")[0] == wanted  # cuda:1 is a cuda
+        return value == wanted or value.split(":")[0] == wanted  # cuda:1 matches cuda
     return value == wanted
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement, who makes it with which figure, and what decides it.
+    """A statement, its source and figure, and the comparisons that decide it.
 
     Attributes:
         key: short, of letters, digits and hyphens.
-        source: who says so, by its title.
-        figure: the source's own figure, empty where it gives none.
-        expects: what it says of the case against the baseline: "faster", "slower" or "not slower" in
-            time, "less" or "more" of anything else.
-        threshold: by how many times at least, where the claim means more than a difference that can be seen.
+        source: the title of the text that makes it.
+        figure: the figure of the source, empty if it gives none.
+        expects: the case compared with the baseline: "faster", "slower" or "not slower" in time, "less" or
+            "more" of anything else.
+        threshold: the least factor, if the claim means more than a visible difference.
         measure: "time", "peak_bytes", or the name of a meter.
-        any_of: one comparison that agrees is enough ("can be"); otherwise all must.
-        notes: what to bear in mind when reading the verdict.
+        any_of: whether one comparison that agrees is enough ("can be"); otherwise all must agree.
+        notes: what a reader of the verdict should consider.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""What widely read tutorials claim about PyTorch, each claim tied to the cases that decide it."""
+"""Claims of widely read tutorials about PyTorch, each with the comparisons that decide it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COMPILED_EINSUM = tuple(name for name in DEDICATED if name != "transpose")  # a 
 def implementations(
     suite: str, workload: str, case: str, *baselines: str, **settings: Setting
 ) -> tuple[Comparison, ...]:
-    """One implementation against each of others, both under the same settings."""
+    """One implementation against each of the others, under the same settings."""
     return tuple(
         Comparison(suite, workload, {"implementation": case, **settings}, {"implementation": baseline, **settings})
         for baseline in baselines
@@ -58,7 +58,7 @@ def loading(workload: str, case: Setting, baseline: Setting) -> tuple[Comparison
 
 
 def channels_last(workload: str, *precisions: str) -> tuple[Comparison, ...]:
-    """4-D weights and inputs with their channels last in memory, against contiguous ones."""
+    """Weights and inputs in channels-last format against contiguous ones."""
     return tuple(
         Comparison(
             "convnet",
@@ -71,13 +71,15 @@ def channels_last(workload: str, *precisions: str) -> tuple[Comparison, ...]:
 
 
 def tuned(workload: str) -> tuple[Comparison, ...]:
-    """The last step of the training's list of settings against the plain loop."""
+    """The last step of the list of training settings against the plain loop."""
     last = {"implementation": "bf16", "mode": "compile-model", "precision": "bf16"}
     return (Comparison("training", workload, last, {"implementation": "naive"}),)
 
 
 AGAINST_DEDICATED = tuple(
-    one for name, operation in DEDICATED.items() for one in implementations("einsum", name, "einsum", operation)
+    comparison
+    for name, operation in DEDICATED.items()
+    for comparison in implementations("einsum", name, "einsum", operation)
 )
 
 CLAIMS = (
@@ -106,7 +108,7 @@ CLAIMS = (
         statement="`from_numpy` copies nothing, `torch.tensor` copies",
         source=D,
         comparisons=implementations("tensor_ops", "from_array", "from_numpy", "tensor", "Tensor"),
-        notes="A copy takes time in proportion to the array; what shares its memory does not.",
+        notes="A copy takes time in proportion to the array; shared memory does not.",
     ),
     Claim(
         key="einsum-as-fast",
@@ -123,9 +125,9 @@ CLAIMS = (
         comparisons=(
             *implementations("einsum", "chain", "einsum", "left_to_right"),
             *(
-                one
+                comparison
                 for name, operation in DEDICATED.items()
-                for one in implementations("einsum", name, "einsum", operation)
+                for comparison in implementations("einsum", name, "einsum", operation)
             ),
         ),
         notes="One case that is faster is enough. The chain’s factors are multiplied from left to right, as written.",
@@ -144,7 +146,7 @@ CLAIMS = (
             *compiled("mlp", ("train_784_100_10", "train_784_512_512_10", "train_10_100_1"), "compile-model"),
             *compiled("convnet", ("train_lenet5", "train_two_layer"), "compile-model"),
         ),
-        notes="Steady state: what the compilation itself costs is said with the answers.",
+        notes="Steady state: the cost of the compilation itself stands with the answers.",
     ),
     Claim(
         key="compile-inference",
@@ -187,10 +189,10 @@ CLAIMS = (
     ),
     Claim(
         key="tuned-accuracy",
-        statement="The same list of settings is sooner at a stated accuracy than the plain loop",
+        statement="The same list of settings reaches a stated accuracy sooner than the plain loop",
         source=A,
         comparisons=tuned("to_accuracy"),
-        notes="Faster per epoch is not sooner at the accuracy: larger batches take fewer steps per epoch.",
+        notes="A faster epoch does not mean an earlier accuracy: larger batches take fewer steps per epoch.",
     ),
     Claim(
         key="workers-large",
@@ -211,7 +213,7 @@ CLAIMS = (
         source=D,
         expects="not slower",
         comparisons=(*loading("epoch_images", CORES, 1), *loading("epoch_images", TWICE_CORES, 1)),
-        notes="Held against a single worker.",
+        notes="Compared with a single worker.",
     ),
     Claim(
         key="workers-too-many",
@@ -275,6 +277,8 @@ CLAIMS = (
 
 
 def deciding(variant: Variant) -> tuple[str, ...]:
-    """The keys of the claims that a case helps to decide; empty for a case that decides none."""
-    here = cores()
-    return tuple(claim.key for claim in CLAIMS if any(one.side(variant, here) for one in claim.comparisons))
+    """The keys of the claims that a case helps to decide; empty if it decides none."""
+    available = cores()
+    return tuple(
+        claim.key for claim in CLAIMS if any(comparison.side(variant, available) for comparison in claim.comparisons)
+    )

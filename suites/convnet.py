@@ -22,10 +22,10 @@ EAGER = ("eager",)
 RESNET_FLOPS = 5e10  # per second, roughly, of two cores
 FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
-# As in torchduet.suites.mlp: rounding turns units on or off near zero, and here changes which of four is the greatest.
+# As in torchduet.suites.mlp: rounding turns units on or off near zero; here it also changes which of four is greatest.
 GRADIENT_TOLERANCE = {"bf16": 0.2, "tf32": 0.1, "fp32": 1e-3}
 
-# As in torchduet.suites.mlp, for up to 17 layers of ReLUs: seen are 0.006 in fp32 and 0.35 in bf16, of ResNet-18.
+# As in torchduet.suites.mlp, for up to 17 layers of ReLUs: measured are 0.006 in fp32 and 0.35 in bf16, of ResNet-18.
 RESNET_TOLERANCE = {"bf16": 0.5, "tf32": 0.25, "fp32": 2e-2}
 
 
@@ -48,7 +48,7 @@ def lenet5() -> nn.Sequential:
 
 
 def regularised() -> nn.Sequential:
-    """The two-layer network with batch normalisation and dropout, which training and evaluation compute differently."""
+    """The two-layer network with batch normalisation and dropout, which differ between training and evaluation."""
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 5, padding=2), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(16, 32, 5, padding=2), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
@@ -56,7 +56,7 @@ def regularised() -> nn.Sequential:
     )
 
 
-# Multiply-adds per image, layer by layer: output positions × output channels × values that each sums.
+# Multiply-adds per image, layer by layer: output positions × output channels × summands of each value.
 MULTIPLY_ADDS: dict[Network, tuple[int, ...]] = {
     two_layer: (28 * 28 * 16 * 25, 14 * 14 * 32 * 16 * 25, 32 * 7 * 7 * 10),
     lenet5: (28 * 28 * 6 * 25, 10 * 10 * 16 * 6 * 25, 400 * 120, 120 * 84, 84 * 10),
@@ -64,19 +64,19 @@ MULTIPLY_ADDS: dict[Network, tuple[int, ...]] = {
 
 
 def cost(network: Network, batch: int, training: bool) -> Cost:
-    """Of convolutions and linear layers. Backward needs twice the forward pass again, but for the first layer,
-    the gradient of whose input nobody needs: once.
+    """The cost of convolutions and linear layers. The backward pass needs twice the operations of the forward pass,
+    except in the first layer: the gradient of its input is not computed, so it needs them once.
     """
     return cost_of(MULTIPLY_ADDS[network], batch, training)
 
 
 def cost_of(layers: Sequence[int], batch: int, training: bool) -> Cost:
-    """The same of the multiply-adds per image of each layer."""
+    """The same from the multiply-adds per image of each layer."""
     return Cost(flops=2.0 * batch * (3 * sum(layers) - layers[0] if training else sum(layers)), samples=batch)
 
 
 def images(batch: int) -> tuple[Tensor, Tensor]:
-    """Images (batch, 1, 28, 28) with pixels in [0, 1] and their classes, of ten."""
+    """Images (batch, 1, 28, 28) with pixels in [0, 1], and their classes, 0 to 9."""
     return torch.rand(batch, 1, 28, 28), torch.randint(10, (batch,))
 
 
@@ -85,13 +85,13 @@ def inputs_of(network: Network) -> Callable[..., tuple[Any, ...]]:
 
     def inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
         x, y = images(batch)
-        made: list[Any] = []
+        arguments: list[Any] = []
         contiguous = network().to(device)
         for memory_format in (torch.contiguous_format, torch.channels_last):
             model = copy.deepcopy(contiguous).to(memory_format=memory_format)  # type: ignore[call-overload]
             optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-            made += [model, optimizer, x.to(device, memory_format=memory_format)]
-        return *made, y.to(device)
+            arguments += [model, optimizer, x.to(device, memory_format=memory_format)]
+        return *arguments, y.to(device)
 
     return inputs
 
@@ -134,7 +134,7 @@ def train_channels_last(
 
 
 def step_state(inputs: Sequence[Any], result: tuple[Tensor, nn.Module]) -> tuple[Any, ...]:
-    """What a training step is checked by: the loss, the gradients and the new parameters of the model it trained."""
+    """The values by which a training step is checked: loss, gradients and new parameters of the trained model."""
     del inputs
     loss, model = result
     parameters = list(model.parameters())
@@ -199,24 +199,24 @@ inference(
 
 def resnet_inputs(device: torch.device, network: str, batch: int) -> tuple[Any, ...]:
     """A residual network, its optimizer, and random images (batch, 3, n, n) with their classes."""
-    chosen = RESNETS[network]
-    model = chosen.network().to(device)
-    x = torch.randn(batch, 3, chosen.pixels, chosen.pixels, device=device)
-    y = torch.randint(chosen.classes, (batch,), device=device)
+    architecture = RESNETS[network]
+    model = architecture.network().to(device)
+    x = torch.randn(batch, 3, architecture.pixels, architecture.pixels, device=device)
+    y = torch.randint(architecture.classes, (batch,), device=device)
     return model, torch.optim.SGD(model.parameters(), lr=0.01), x, y
 
 
 def whole_state(inputs: Sequence[Any], result: tuple[Tensor, nn.Module]) -> tuple[Any, ...]:
-    """What a residual network's step is checked by: the loss, all gradients as one vector, all new parameters as one.
+    """The values by which the step of a residual network is checked: loss, a vector of gradients, one of parameters.
 
-    One unit that is rounded to the other side of zero shows in every small gradient behind it, in the whole hardly.
+    A unit that is rounded to the other side of zero changes small gradients behind it much, the whole vector little.
     """
     loss, gradients, parameters = step_state(inputs, result)
-    return loss, *(torch.cat([one.flatten() for one in values]) for values in (gradients, parameters))
+    return loss, *(torch.cat([value.flatten() for value in values]) for values in (gradients, parameters))
 
 
 def resnet_cost(network: str, batch: int) -> Cost:
-    """Of convolutions and the linear layer."""
+    """The cost of the convolutions and the linear layer."""
     return cost_of(RESNETS[network].multiply_adds(), batch, training=True)
 
 

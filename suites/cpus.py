@@ -1,8 +1,8 @@
-"""How many cores this process may use: its affinity, and the quota of CPU time of the control groups it is in.
+"""How many cores this process may use: its affinity, and the quota of CPU time of its control groups.
 
-A container with ``--cpus 2`` on a machine of 64 cores has an affinity of 64: more threads or DataLoader workers than
-its quota only take turns. Read as the kernel's admin-guide (cgroup-v2, ``cpu.max``; cgroup-v1, sched-bwc) and
-proc_pid_mountinfo(5) have it.
+A container with ``--cpus 2`` on a machine of 64 cores has an affinity of 64, but threads or DataLoader workers beyond
+its quota only wait for each other. Files are read as documented in the admin guide of the kernel (cgroup-v2,
+``cpu.max``; cgroup-v1, sched-bwc) and in proc_pid_mountinfo(5).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-CONTROLLER = "cpu"  # what control groups call the one that limits CPU time
-MAX_TWICE_CORES = 32  # processes that "2x cores" stands for on a large machine
+CONTROLLER = "cpu"  # the name of the controller that limits CPU time
+MAX_TWICE_CORES = 32  # the number that "2x cores" stands for on a large machine
 
 
 def usable_cpus() -> set[int]:
@@ -24,22 +24,22 @@ def usable_cpus() -> set[int]:
 
 
 def cores() -> int:
-    """Cores that this process may keep busy at once: what ``"cores"`` stands for among numbers of workers."""
+    """How many cores this process may keep busy at once: the number of workers that ``"cores"`` stands for."""
     return within_quota(len(usable_cpus()), _own_quota())
 
 
 def within_quota(cpus: int, quota: float | None) -> int:
-    """The smaller one of a number of cores and a quota, the latter rounded up."""
+    """The smaller of a number of cores and a quota, the latter rounded up."""
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
 def twice(cores: int) -> int:
-    """What ``"2x cores"`` stands for among numbers of workers."""
+    """The number of workers that ``"2x cores"`` stands for."""
     return min(2 * cores, MAX_TWICE_CORES)
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Cores that the control groups allow on average, the least of all groups up the tree; None: no limit is known.
+    """How many cores the control groups allow on average, the least of all groups up the tree; None: no known limit.
 
     Args:
         root: the file system's root; another folder in tests.
@@ -50,11 +50,11 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 @functools.cache
 def _own_quota() -> float | None:
-    return cpu_quota()  # once: the cases of a run must not depend on when they are counted
+    return cpu_quota()  # once, so that the cases of a run do not depend on the time when they are counted
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """The folders of this process's groups that can limit CPU time, and of all above them."""
+    """The folders of the groups of this process that can limit CPU time, and of all groups above them."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -63,14 +63,14 @@ def _groups(root: Path) -> Iterator[Path]:
             continue
         mounted, mount = _mount(root, version)
         group = Path("/" + path.lstrip("/"))
-        # Without a namespace of its own a container sees its path as the host has it, of which only the end is mounted.
+        # A container without a namespace of its own sees the path of the host, of which only the end is mounted.
         below = group.relative_to(mounted) if group.is_relative_to(mounted) else group.relative_to("/")
         folder = mount / below
         yield from (folder, *(above for above in folder.parents if above.is_relative_to(mount)))
 
 
 def _mount(root: Path, version: int) -> tuple[Path, Path]:
-    """(the path in the hierarchy that is mounted, where), from lines ``id parent dev ROOT POINT options - TYPE …``."""
+    """(mounted path of the hierarchy, mount point), from lines ``id parent dev ROOT POINT options - TYPE …``."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         mount, _, system = line.partition(" - ")
         fields, (kind, *rest) = mount.split(), system.split() or [""]
@@ -81,12 +81,12 @@ def _mount(root: Path, version: int) -> tuple[Path, Path]:
 
 
 def _unescaped(text: str) -> str:
-    """A blank stands as ``\\040`` there."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+    """A path from mountinfo, where a blank is written as ``\\040``."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def _limit(folder: Path) -> float | None:
-    """Cores that one group allows: ``cpu.max`` is "QUOTA PERIOD" or "max PERIOD"; version 1 has -1 for no limit."""
+    """How many cores one group allows: ``cpu.max`` is "QUOTA PERIOD" or "max PERIOD"; version 1 has -1 for no limit."""
     quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
     if not quota:
         quota, period = (_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
@@ -98,4 +98,4 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
     except OSError:
-        return ""  # not Linux, or not to be read here
+        return ""  # not Linux, or not readable

@@ -27,8 +27,8 @@ TRAINING_WORKERS = Axis(default=[0, "cores", "2x cores"], full=[1, 2, 4])
 TRAINING_SAMPLES = {"tensors": 5000, "images": 500}
 OPTIONS_SAMPLES, OPTIONS_WORKERS, OPTIONS_EPOCHS = 320, 2, 2
 LEARNING_RATE = 0.1
-# What is checked is which images were trained on, in which order. A ReLU that rounding turns on or off changes
-# the parameters by 2e-3 (one seed in five), another order of the batches by 5e-2 and more.
+# The check finds whether the right images were trained on, in the right order. A ReLU that rounding turns on or off
+# changes the parameters by 2e-3 (one seed in five), another order of the batches by 5e-2 and more.
 ORDER_TOLERANCE = 1e-2
 
 Data = Tensor | Sequence[bytes]
@@ -43,7 +43,7 @@ def image_inputs(device: torch.device, samples: int, batch: int) -> tuple[Any, .
 
 
 def checksum(x: Tensor, y: Tensor) -> Tensor:
-    """[2] float64: what a batch's pixels and labels add up to."""
+    """[2] float64: the sums of the pixels and of the labels of a batch."""
     return torch.stack([x.sum(dtype=torch.float64), y.sum(dtype=torch.float64)])
 
 
@@ -52,7 +52,7 @@ def epoch(
 ) -> Tensor:
     """A whole epoch: start of the workers, all batches to the device, end of the workers"""
     loader = loading.shuffled(loading.dataset(data, labels), batch, seed, num_workers=workers)
-    window = max(1, workers * PREFETCH)  # as many batches are ready or under way when the first one arrives
+    window = max(1, workers * PREFETCH)  # batches that are ready or in progress when the first one arrives
     sums = []
     begun = 0.0
     with closing(loading.epochs(loader)) as epochs:
@@ -63,7 +63,7 @@ def epoch(
                 meter.lap("first batch" if number == 1 else "prefetch window" if number <= window else "steady")
             if number == window:
                 begun = perf_counter()
-            elif number == len(loader) >= 2 * window:  # fewer would mostly be those that were under way
+            elif number == len(loader) >= 2 * window:  # fewer were mostly in progress when the clock started
                 steady = len(labels) - window * batch
                 meter.value("samples per second", steady / (perf_counter() - begun), "1/s")
     meter.lap("end of the workers")
@@ -71,7 +71,7 @@ def epoch(
 
 
 def epoch_seconds(samples: int, batch: int, per_sample: float) -> float:
-    """Roughly: starting the workers, handing over the batches, making the samples."""
+    """A rough estimate: starting the workers, passing the batches on, making the samples."""
     return 0.1 + 1e-3 * samples / batch + per_sample * samples
 
 

@@ -1,4 +1,4 @@
-"""What a workload may ask of a device without naming its kind: waiting for it, and whether it is the host itself."""
+"""Questions of workloads about devices that need no name of a kind: synchronising, and whether it is the host."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     import torch
 
 HOST = "cpu"
-ACCELERATOR = "accelerator"  # in devices=: every kind of device beside the host's own processor
+ACCELERATOR = "accelerator"  # in devices=: every kind of device except the processor of the host
 DEVICES = (HOST, ACCELERATOR)  # everywhere
-PINNING = ("cuda", "xpu")  # kinds that copy from pinned memory while the host goes on
+PINNING = ("cuda", "xpu")  # kinds that copy from pinned memory asynchronously
 
 
 def kind_of(device: str) -> str:
@@ -20,7 +20,7 @@ def kind_of(device: str) -> str:
 
 
 def is_host(kind: str) -> bool:
-    """Whether a kind of device, as ``torch.device.type`` names it, is the host's own processor."""
+    """Whether a kind of device, as in ``torch.device.type``, is the processor of the host."""
     return kind == HOST
 
 
@@ -31,7 +31,7 @@ def runs_on(limits: Sequence[str], device: str) -> bool:
 
 
 def is_known(kind: str) -> bool:
-    """Whether ``devices=`` may name it: PyTorch, with the backends that are installed, has such devices."""
+    """Whether ``devices=`` may name a kind: PyTorch, with the installed backends, has such devices."""
     if kind in DEVICES:
         return True
     import torch
@@ -43,7 +43,7 @@ def is_known(kind: str) -> bool:
 
 
 def wait_for(device: torch.device) -> None:
-    """Let the device finish what was launched, so that a phase's seconds are its own."""
+    """Wait until the device has finished all launched work, so that the seconds of a phase include it."""
     if not is_host(device.type):
         import torch
 

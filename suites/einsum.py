@@ -1,4 +1,4 @@
-"""Einsum: each equation held against the dedicated operation it stands for."""
+"""Einsum: each equation against the dedicated operation for the same result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 
 def normal(*shapes: Sequence[str | int]) -> Callable[..., tuple[Tensor, ...]]:
-    """Inputs of random normal tensors; a string in a shape stands for the axis of that name."""
+    """Inputs of random normal tensors; a string in a shape is the name of an axis."""
 
     def inputs(device: torch.device, **size: Any) -> tuple[Tensor, ...]:
         return tuple(
@@ -53,7 +53,7 @@ def against_einsum(
 
 
 def moved(elements: float, operations: float) -> Cost:
-    """Cost of moving ``elements`` float32 values, with as many operations as given."""
+    """Cost of moving ``elements`` float32 values with this number of operations."""
     return Cost(flops=operations or None, bytes=float(FLOAT * elements))
 
 
@@ -70,12 +70,12 @@ against_einsum(
     precisions=FP32_FIRST,
     cost=lambda n: product(n, n, n),
 )
-against_einsum("transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER)  # both of them views
+against_einsum("transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER)  # both return views
 against_einsum(
     "trace",
     "ii->",
     {"trace": torch.trace},
-    # Not centred on zero: a sum that cancels has no relative accuracy to hold it to.
+    # Not centred on zero: a sum that cancels has no relative accuracy.
     lambda device, n: (torch.rand(n, n, device=device),),
     LARGE,
     cost=lambda n: moved(n, n),
@@ -175,6 +175,6 @@ suite.compare(
     inputs=chain_inputs,
     axes={"n": Axis(quick=[256], default=[1024], full=[4096])},
     modes=EAGER,
-    # Of the best order: two products of a matrix with a column.
+    # For the best order: two products of a matrix with a column.
     cost=lambda n: Cost(flops=4.0 * n * n, bytes=float(FLOAT * 2 * (n * n + n))),
 )

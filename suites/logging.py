@@ -1,4 +1,4 @@
-"""Logging: what TensorBoard's SummaryWriter adds to a training step."""
+"""Logging: the time that the SummaryWriter of TensorBoard adds to a training step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tenso
 
 
 def new_writer() -> SummaryWriter:
-    """A writer to a new folder; as by default it flushes when its queue is full or two minutes are up."""
+    """A writer to a new folder; by its defaults it flushes when its queue is full or after two minutes."""
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
@@ -43,7 +43,7 @@ def new_writer() -> SummaryWriter:
 
 
 def followed_by(log: Callable[..., None]) -> Implementation:
-    """The training step, and then ``log(writer, number, loss, *inputs)``; ``number`` counts the steps."""
+    """The training step, followed by ``log(writer, number, loss, *inputs)``; ``number`` counts the steps."""
 
     def setup(*_: Any) -> Callable[..., Tensor]:
         writer, numbers = new_writer(), itertools.count()
@@ -65,7 +65,7 @@ def scalars(writer: SummaryWriter, number: int, loss: Tensor, *_: Any) -> None:
 
 
 def histograms(writer: SummaryWriter, number: int, loss: Tensor, model: nn.Module, *_: Any) -> None:
-    """One of each parameter."""
+    """A histogram of each parameter."""
     del loss
     for name, parameter in model.named_parameters():
         writer.add_histogram(name, parameter, number)
@@ -74,19 +74,19 @@ def histograms(writer: SummaryWriter, number: int, loss: Tensor, model: nn.Modul
 def images(
     writer: SummaryWriter, number: int, loss: Tensor, model: nn.Module, optimizer: object, x: Tensor, *_: Any
 ) -> None:
-    """The first 16 images of the batch as one."""
+    """The first 16 images of the batch as one image."""
     del loss, model, optimizer
     writer.add_images("images", x[:16].view(-1, 1, 28, 28), number)
 
 
 def hparams(writer: SummaryWriter, number: int, loss: Tensor, *_: Any) -> None:
-    """Two hyper-parameters with the loss they led to, as a run of its own."""
+    """Two hyper-parameters and the loss, as a run of its own."""
     settings, metrics = {"learning rate": 1e-3, "batch": 100}, {"hparam/loss": loss.item()}
     writer.add_hparams(settings, metrics, run_name=str(number))
 
 
 def embedding_setup(*_: Any) -> Callable[..., Tensor]:
-    """An embedding of 100 rows. A writer lists all that it was given at each anew, so none is given many."""
+    """An embedding of 100 rows. A writer lists all its embeddings again at each one, so each writer gets few."""
     writer, numbers = new_writer(), itertools.cycle(range(MAX_EMBEDDINGS))
 
     def logged(*inputs: Any) -> Tensor:
@@ -102,7 +102,7 @@ def embedding_setup(*_: Any) -> Callable[..., Tensor]:
 
 
 def graph(writer: SummaryWriter, number: int, loss: Tensor, model: nn.Module, _: object, x: Tensor, *rest: Any) -> None:
-    """The model's graph, which is traced for it."""
+    """The graph of the model, which is traced."""
     del number, loss, rest
     writer.add_graph(model, x)
 
@@ -110,8 +110,8 @@ def graph(writer: SummaryWriter, number: int, loss: Tensor, model: nn.Module, _:
 def graph_setup(*inputs: Any) -> Callable[..., Tensor]:
     if not hasattr(torch.jit, "trace"):
         raise Unavailable(f"torch {torch.__version__} has no torch.jit.trace, which SummaryWriter.add_graph needs")
-    made: Callable[..., Tensor] = followed_by(graph).function(*inputs)
-    return made
+    logged: Callable[..., Tensor] = followed_by(graph).function(*inputs)
+    return logged
 
 
 suite.compare(

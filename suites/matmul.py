@@ -17,9 +17,10 @@ FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
 
 
 def product(m: int, k: int, n: int, batch: int = 1, shared: bool = False) -> Cost:
-    """Of ``batch`` products (m, k) by (k, n), each operand read and the result written once.
+    """The cost of ``batch`` products (m, k) by (k, n): each operand is read and the result written once.
 
-    ``shared`` says that the second operand is the same for the whole batch.
+    Args:
+        shared: whether the whole batch has the same second operand.
     """
     elements = batch * (m * k + m * n) + (1 if shared else batch) * k * n
     return Cost(flops=2.0 * batch * m * k * n, bytes=float(FLOAT * elements))
@@ -142,7 +143,7 @@ suite.compare(
 
 
 @suite.workload(
-    # Not centred on zero: a sum that cancels has no relative accuracy to hold it to.
+    # Not centred on zero: a sum that cancels has no relative accuracy.
     inputs=lambda device, n: (torch.rand(n, device=device), torch.rand(n, device=device)),
     axes={"n": Axis(default=[100_000, 1_000_000], full=[100_000_000])},
     modes=EAGER_FIRST,
@@ -163,7 +164,7 @@ def trainable_squares(device: torch.device, n: int) -> tuple[Tensor, Tensor, Ten
     axes={"n": Axis(quick=[256], default=[1024], full=[4096])},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
-    # The two gradients are one product each.
+    # Each of the two gradients is one product.
     cost=lambda n: Cost(flops=3 * 2.0 * n**3, bytes=float(FLOAT * 9 * n * n)),
 )
 def forward_backward(a: Tensor, b: Tensor, upstream: Tensor) -> tuple[Tensor, ...]:

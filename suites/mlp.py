@@ -53,7 +53,7 @@ def parameters(*widths: int) -> int:
 
 def cost(batch: int, *widths: int, training: bool = True) -> Cost:
     """Two operations per weight and sample forward, and twice that again backward (Kaplan et al. 2020, §2.1),
-    but for the first layer, the gradient of whose input nobody needs: once.
+    except in the first layer: the gradient of its input is not computed, so it needs them once.
 
     Bytes: parameters and inputs are read, outputs are written; training reads its inputs and
     parameters, and writes a gradient and a new value for each of these.
@@ -68,13 +68,13 @@ def cost(batch: int, *widths: int, training: bool = True) -> Cost:
 
 
 def digits(batch: int, features: int = 784, classes: int = 10) -> tuple[Tensor, Tensor]:
-    """Images with pixels in [0, 1] whose labels a fixed random linear teacher gives: they can be learned."""
+    """Images with pixels in [0, 1] and labels from a fixed random linear teacher, so that they can be learned."""
     x = torch.rand(batch, features)
     return x, ((x - 0.5) @ torch.randn(features, classes)).argmax(dim=1)
 
 
 def step_state(inputs: Sequence[Any], loss: Tensor) -> tuple[Any, ...]:
-    """What a training step is checked by: the loss, the gradients and the new parameters."""
+    """The values by which a training step is checked: the loss, the gradients and the new parameters."""
     parameters = list(inputs[0].parameters())
     return loss, [parameter.grad for parameter in parameters], parameters
 

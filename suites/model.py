@@ -16,14 +16,14 @@ STATE_TOLERANCE = {
 }  # of gradients: see torchduet.suites.mlp.GRADIENT_TOLERANCE
 
 
-def for_inference(made: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+def for_inference(make_inputs: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
     """The same inputs, with the module in evaluation mode."""
 
-    def evaluated(device: torch.device, **size: Any) -> tuple[Any, ...]:
-        module, *rest = made(device, **size)
+    def inputs_for_evaluation(device: torch.device, **size: Any) -> tuple[Any, ...]:
+        module, *rest = make_inputs(device, **size)
         return module.eval(), *rest
 
-    return evaluated
+    return inputs_for_evaluation
 
 
 def inputs(
@@ -33,16 +33,16 @@ def inputs(
 ) -> Callable[..., tuple[Any, ...]]:
     """The inputs of both steps: (module, optimiser, target, *inputs of the module)."""
 
-    def made(device: torch.device, batch: int) -> tuple[Any, ...]:
+    def make_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
         module = make().to(device)
         *arguments, target = (tensor.to(device) for tensor in data(batch))
         return module, optimizer(module.parameters()), target, *arguments
 
-    return made
+    return make_inputs
 
 
 def training_step(loss: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """zero_grad, forward and loss under autocast, backward, optimiser step; with fp16 of a scaled loss."""
+    """zero_grad, forward and loss under autocast, backward, optimiser step; with fp16 the loss is scaled."""
 
     def step(
         module: torch.nn.Module,
@@ -75,6 +75,6 @@ def inference_step(
 
 
 def state(inputs: Sequence[Any], loss: torch.Tensor) -> tuple[Any, ...]:
-    """What a training step is checked by: the loss, the gradients and the new parameters."""
+    """The values by which a training step is checked: the loss, the gradients and the new parameters."""
     parameters = list(inputs[0].parameters())
     return loss, [p.grad for p in parameters if p.grad is not None], parameters

@@ -1,4 +1,4 @@
-"""Optimizer steps: one parameter after the other, all at once, fused; and what a schedule adds."""
+"""Optimizer steps: one parameter after the other, all at once, fused; and the cost of a schedule."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def number(parameters: str) -> int:
 
 
 def traffic(parameters: str, state: int) -> Cost:
-    """The gradient is read; the parameter and what is kept for it (``state`` values each) are read and written."""
+    """The cost: gradients are read; parameters and optimizer state (``state`` values each) are read and written."""
     return Cost(bytes=float(FLOAT * (3 + 2 * state) * number(parameters)))
 
 
@@ -51,13 +51,13 @@ def inputs_of(make: Make, options: Mapping[str, Mapping[str, bool]]) -> Callable
     def inputs(device: torch.device, parameters: str) -> tuple[Any, ...]:
         model = trainable(parameters).to(device)
         gradients = [torch.randn_like(parameter) for parameter in model.parameters()]
-        return model, gradients, {name: make(model.parameters(), **chosen) for name, chosen in options.items()}
+        return model, gradients, {name: make(model.parameters(), **flags) for name, flags in options.items()}
 
     return inputs
 
 
 def stepping(name: str, schedule: bool = False) -> Callable[..., Callable[..., None]]:
-    """The setup of an implementation: gradients in place, so that a call is a step and nothing else."""
+    """The setup of an implementation: it sets the gradients, so that a call is a step and nothing else."""
 
     def setup(
         model: nn.Module, gradients: Sequence[Tensor], optimizers: Mapping[str, Optimizer]
@@ -71,7 +71,7 @@ def stepping(name: str, schedule: bool = False) -> Callable[..., Callable[..., N
 
         if not schedule:
             return step
-        # Never reached: a rate that fell with every call would make the last placements another computation.
+        # Never reached: if the rate changed, the last placements would compute something else.
         scheduler = StepLR(optimizers[name], step_size=10**9)
 
         def scheduled(model: nn.Module, gradients: Sequence[Tensor], optimizers: Mapping[str, Optimizer]) -> None:
@@ -85,7 +85,7 @@ def stepping(name: str, schedule: bool = False) -> Callable[..., Callable[..., N
 
 
 def new_parameters(inputs: Sequence[Any], result: object) -> list[Tensor]:
-    """What a step is checked by."""
+    """The values by which a step is checked."""
     del result
     return list(inputs[0].parameters())
 
@@ -95,7 +95,7 @@ def momentum(parameters: Any, **options: bool) -> Optimizer:
 
 
 def against_each_other(name: str, about: str, make: Make, state: int, sizes: Axis) -> None:
-    """Add a workload: an optimizer in its three implementations, of which foreach is made for torch.compile."""
+    """Add a workload: an optimizer in its three implementations; torch.compile is for foreach only."""
     suite.compare(
         name,
         {

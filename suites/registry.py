@@ -1,4 +1,4 @@
-"""Finding suites: the built-in ones by name, a user's file by path."""
+"""Loads suites: the built-in ones by name, a file of the user by path."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def names() -> tuple[str, ...]:
 
 
 def load(source: str) -> list[Suite]:
-    """The suites of a built-in name or of a Python file, whose code is run (once per process).
+    """The suites of a built-in name or of a Python file; its code is run, once per process.
 
     Raises:
-        SuiteError: an unknown name, or a file that cannot be used; the message says why.
+        SuiteError: an unknown name or an unusable file; the message says why.
     """
     if source in BUILT_IN:
         return [importlib.import_module(f"torchduet.suites.{source}").suite]
@@ -69,33 +69,33 @@ def _load_file(path: Path) -> tuple[Suite, ...]:
     except Exception as error:
         del sys.modules[name]
         raise SuiteError(f"--suite {path}{_line(error, path)}: {type(error).__name__}: {error}") from error
-    found: dict[str, Suite] = {}
+    suites: dict[str, Suite] = {}
     for suite in vars(module).values():
         if isinstance(suite, Suite):
-            if found.get(suite.name, suite) is not suite:
+            if suites.get(suite.name, suite) is not suite:
                 raise SuiteError(f"--suite {path}: two suites are named {suite.name!r}; rename one")
-            found[suite.name] = suite
-    if not found:
+            suites[suite.name] = suite
+    if not suites:
         raise SuiteError(f"--suite {path}: no Suite in it; start it with: suite = Suite('mine')")
-    return tuple(found.values())
+    return tuple(suites.values())
 
 
 def _refuse_former_import(path: Path) -> None:
-    """Refuse ``from suites import Suite``, whatever ``suites`` is here: nothing, the user's own, or a clone's folder.
+    """Refuse ``from suites import Suite``, whether ``suites`` is missing, the user's own, or the folder of a clone.
 
-    In a clone it can be imported, and then half of it is loaded a second time under another name.
+    In a clone the import works, but loads modules a second time under another name.
     """
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        return  # running it says what is wrong and where
+        return  # running the file raises the error with its line
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] == "suites":
-            ours = [name.name for name in node.names if name.name in PUBLIC]
-            if ours:
+            public = [alias.name for alias in node.names if alias.name in PUBLIC]
+            if public:
                 raise SuiteError(
-                    f"--suite {path}:{node.lineno}: what a suite needs is imported from torchduet: "
-                    f"from torchduet import {', '.join(ours)}"
+                    f"--suite {path}:{node.lineno}: import these names from torchduet: "
+                    f"from torchduet import {', '.join(public)}"
                 )
 
 

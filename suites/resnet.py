@@ -1,4 +1,4 @@
-"""Residual networks (He et al. 2016), small and large, with the operations that they take."""
+"""Residual networks (He et al. 2016), small and large, with their numbers of operations."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class Block(nn.Module):
 
 @dataclass(frozen=True)
 class ResNet:
-    """Which residual network: images of ``pixels`` × ``pixels`` in three colours to classes.
+    """The architecture of a residual network for images of ``pixels`` × ``pixels`` in three colours.
 
     Attributes:
-        widths: channels of each stage; each but the first halves the sides.
-        blocks: of each stage.
-        large: begins with a 7×7 convolution and max-pooling, a quarter of the sides each, instead of a 3×3 one.
+        widths: channels of each stage; each stage but the first halves the sides.
+        blocks: number of blocks in each stage.
+        large: whether it begins with a 7×7 convolution and max-pooling, which quarter the sides, instead of a 3×3
+            convolution.
     """
 
     pixels: int
@@ -44,7 +45,7 @@ class ResNet:
     large: bool = False
 
     def network(self) -> nn.Sequential:
-        """A new one."""
+        """A new network."""
         width = self.widths[0]
         kernel, stride = (7, 2) if self.large else (3, 1)
         return nn.Sequential(
@@ -56,23 +57,23 @@ class ResNet:
 
     def _shapes(self) -> Iterator[tuple[int, int, int]]:
         """(channels in, channels out, stride) of each block."""
-        before = self.widths[0]
+        width_in = self.widths[0]
         for stage, width in enumerate(self.widths):
             for block in range(self.blocks):
-                yield before, width, 2 if stage and not block else 1
-                before = width
+                yield width_in, width, 2 if stage and not block else 1
+                width_in = width
 
     def multiply_adds(self) -> tuple[int, ...]:
-        """Per image, of each convolution and the linear layer: positions × channels × values that each sums."""
+        """Per image, for each convolution and the linear layer: positions × channels × summands of each value."""
         side = self.pixels // (2 if self.large else 1)
-        found = [side**2 * self.widths[0] * 3 * (49 if self.large else 9)]
+        layers = [side**2 * self.widths[0] * 3 * (49 if self.large else 9)]
         side //= 2 if self.large else 1
         for width_in, width, stride in self._shapes():
             side //= stride
-            found += [side**2 * width * width_in * 9, side**2 * width * width * 9]
+            layers += [side**2 * width * width_in * 9, side**2 * width * width * 9]
             if (width_in, 1) != (width, stride):
-                found.append(side**2 * width * width_in)
-        return (*found, self.widths[-1] * self.classes)
+                layers.append(side**2 * width * width_in)
+        return (*layers, self.widths[-1] * self.classes)
 
 
 RESNETS = {

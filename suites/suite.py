@@ -1,4 +1,4 @@
-"""The suite that collects workloads, and the ways to register one."""
+"""A suite collects workloads; it has the functions that register one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from torchduet.suites.workload import (
 
 
 class Details(TypedDict, total=False):
-    """What may be said of a workload beside its name, functions and inputs; see :class:`Workload`."""
+    """Optional details of a workload beside its name, functions and inputs; see :class:`Workload`."""
 
     about: str
     axes: Mapping[str, Axis | Sequence[Value]]  # default: none, one size
@@ -101,19 +101,19 @@ class Suite:
         batch: Axis | Sequence[Value] = (32,),
         **details: Unpack[Details],
     ) -> None:
-        """Register a module of one's own under all knobs: workloads ``<name>_train`` and ``<name>_infer``.
+        """Register a module under all knobs, as the workloads ``<name>_train`` and ``<name>_infer``.
 
         Args:
             make: returns a new ``torch.nn.Module``.
             data: ``data(batch)`` returns CPU tensors: the module's inputs, then the target, each with
                 ``batch`` rows.
             loss: ``loss(output, target)`` returns a scalar tensor.
-            optimizer: of the module's parameters; AdamW unless given.
+            optimizer: makes an optimizer of the parameters of the module (default: AdamW).
             batch: batch sizes.
-            details: what else is said of both workloads; ``deterministic=False`` for a module with dropout.
+            details: of both workloads; ``deterministic=False`` for a module with dropout.
 
         Raises:
-            SuiteError: as :meth:`compare`.
+            SuiteError: see :meth:`compare`.
         """
         from torch.optim import AdamW
 
@@ -123,12 +123,12 @@ class Suite:
         details.setdefault("precisions", PRECISIONS)
         details.setdefault("axes", {"batch": batch})
         details.setdefault("cost", lambda batch: Cost(samples=batch))
-        made = steps.inputs(make, data, optimizer or AdamW)
+        inputs = steps.inputs(make, data, optimizer or AdamW)
         training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
         training.setdefault("tolerance", steps.STATE_TOLERANCE)
         inference: Details = {"about": f"Inference step of {name}", **details}
-        self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=made, **training)
-        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=steps.for_inference(made), **inference)
+        self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=inputs, **training)
+        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=steps.for_inference(inputs), **inference)
 
     def compare(
         self,
@@ -138,7 +138,7 @@ class Suite:
         inputs: Callable[..., Sequence[Any]],
         **details: Unpack[Details],
     ) -> Workload:
-        """Register several implementations of one result; the first is what the others are held against.
+        """Register several implementations of one result; the first is the reference of the others.
 
         Raises:
             SuiteError: a name used twice, an unknown mode, precision or device.
@@ -148,17 +148,17 @@ class Suite:
             raise SuiteError(f"suite {self.name!r}: a workload needs a name (a lambda has none)")
         if name in self.workloads:
             raise SuiteError(f"{where}: the name is used twice; rename one of them")
-        made = {
+        variants = {
             key: fn if isinstance(fn, Implementation) else Implementation(fn) for key, fn in implementations.items()
         }
-        if not made or not all(callable(one.function) for one in made.values()):
+        if not variants or not all(callable(variant.function) for variant in variants.values()):
             raise SuiteError(f"{where}: implementations must be a non-empty mapping of name → function")
         workload = Workload(
             suite=self.name,
             name=name,
             about=details.get("about", ""),
             inputs=inputs,
-            implementations=made,
+            implementations=variants,
             axes={axis: as_axis(values) for axis, values in details.get("axes", {}).items()},
             modes=as_axis(details.get("modes", ("eager", "compile"))),
             precisions=as_axis(details.get("precisions", ("fp32",))),
@@ -172,17 +172,17 @@ class Suite:
             call_seconds=details.get("call_seconds", 0.0),
             memory=details.get("memory", False),
         )
-        for what, chosen, known in (
+        for argument, given, known in (
             ("modes", workload.modes.up_to("full"), MODES),
             ("precisions", workload.precisions.up_to("full"), PRECISIONS),
             ("tolerance", tuple(workload.tolerance), PRECISIONS),
-            *(("modes", one.modes or (), MODES) for one in made.values()),
-            *(("precisions", one.precisions or (), PRECISIONS) for one in made.values()),
+            *(("modes", variant.modes or (), MODES) for variant in variants.values()),
+            *(("precisions", variant.precisions or (), PRECISIONS) for variant in variants.values()),
         ):
-            unknown = [str(value) for value in chosen if value not in known]
+            unknown = [str(value) for value in given if value not in known]
             if unknown:
-                raise SuiteError(f"{where}: {what} has {', '.join(unknown)}; known are {', '.join(known)}")
-        for kind in (*workload.devices, *(kind for one in made.values() for kind in one.devices or ())):
+                raise SuiteError(f"{where}: {argument} has {', '.join(unknown)}; known are {', '.join(known)}")
+        for kind in (*workload.devices, *(kind for variant in variants.values() for kind in variant.devices or ())):
             if not is_known(kind):
                 raise SuiteError(
                     f"{where}: devices has {kind}; use {', '.join(DEVICES)}, or a kind of device that PyTorch has"

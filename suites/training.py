@@ -36,7 +36,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 class TargetMissedError(Exception):
-    """A training that does not reach the stated accuracy."""
+    """A training did not reach the stated accuracy."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Loop:
 
     Attributes:
         workers: DataLoader workers, kept from epoch to epoch.
-        pinned: batches pass through page-locked memory, where there is a GPU.
-        in_memory: no DataLoader: all images on the device, each batch picked by its indices.
+        pinned: whether batches pass through page-locked memory, if there is a GPU.
+        in_memory: whether all images lie on the device and batches are indexed, without a DataLoader.
     """
 
     batch: int = BATCH
@@ -60,12 +60,12 @@ class Loop:
         return float(LEARNING_RATE * (self.batch / BATCH) ** 0.5)
 
     def epochs(self, x: Tensor, y: Tensor, device: torch.device, seed: int) -> Generator[Batches, None, None]:
-        """The batches of one epoch after the other, without end, in an order that the seed alone decides."""
+        """The batches of one epoch after the other, without end, in an order that depends on the seed alone."""
         if self.in_memory:
             orders, x, y = loading.Orders(len(x), seed), x.to(device), y.to(device)
             while True:
                 rows: Sequence[Tensor] = torch.split(orders.draw().to(device), self.batch)
-                yield ((x[some], y[some]) for some in rows)
+                yield ((x[batch], y[batch]) for batch in rows)
         loader = loading.shuffled(
             TensorDataset(x, y),
             self.batch,
@@ -80,7 +80,7 @@ class Loop:
 
 
 def cumulative(function: Callable[..., Any]) -> dict[str, Implementation]:
-    """From the naive loop to the tuned one, each step beside those before it; and one without a DataLoader."""
+    """From the naive loop to the tuned one, each step added to those before it; and a loop without a DataLoader."""
     naive = Loop()
     large = Loop(LARGE_BATCH)
     workers = Loop(LARGE_BATCH, WORKERS)
@@ -102,7 +102,7 @@ def cumulative(function: Callable[..., Any]) -> dict[str, Implementation]:
 
 
 def restart(model: nn.Module, seed: int) -> torch.optim.Optimizer:
-    """The model newly initialised. In place: a new model would be compiled again."""
+    """Initialise the model again, in place, as a new model would be compiled again; returns a new optimizer."""
     torch.manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Linear):
@@ -113,7 +113,7 @@ def restart(model: nn.Module, seed: int) -> torch.optim.Optimizer:
 def train(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, learning_rate: float, autocast: Autocast
 ) -> Tensor:
-    """One pass over the batches; returns [2]: how many samples it saw, and what their labels add up to."""
+    """One pass over the batches; returns [2]: the number of samples, and the sum of their labels."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     samples, labels = 0, torch.zeros((), dtype=torch.int64, device=next(model.parameters()).device)
@@ -128,14 +128,14 @@ def train(
 
 
 def accuracy_of(model: nn.Module, x: Tensor, y: Tensor, autocast: Autocast) -> float:
-    """Share of the images whose class the model gets right."""
+    """The share of the images that the model classifies correctly."""
     with torch.no_grad(), autocast():
-        right = model(x).argmax(dim=1) == y
-    return float(right.double().mean())
+        correct = model(x).argmax(dim=1) == y
+    return float(correct.double().mean())
 
 
 def inputs(device: torch.device, target: str = "stated") -> tuple[Any, ...]:
-    """The model and the test images on the device, the training images in the host's memory."""
+    """The model and the test images on the device, the training images in the memory of the host."""
     images = data.images()
     model = layers(784, 100, 10).to(device)
     test_x, test_y = images.test_x.flatten(1).to(device), images.test_y.to(device)
@@ -156,10 +156,10 @@ def to_accuracy(
     *,
     loop: Loop,
 ) -> Tensor:
-    """1 if the target was reached, else 0; evaluated after every epoch, which counts.
+    """1 if the target was reached, else 0; evaluated after every epoch, and the evaluation is part of the time.
 
     Raises:
-        TargetMissedError: at the seed of the check. A later seed's miss is noted and goes into the times.
+        TargetMissedError: at the seed of the check. With later seeds a missed target is noted and the time counts.
     """
     optimizer = restart(model, seed)
     accuracy, epoch = 0.0, 0
@@ -205,7 +205,7 @@ def epoch(
     *,
     loop: Loop,
 ) -> Tensor:
-    """How many samples were seen, and the sum of their labels."""
+    """[2]: the number of samples, and the sum of their labels."""
     del test_y, target
     optimizer = restart(model, seed)
     with closing(loop.epochs(x, y, test_x.device, seed)) as epochs:
@@ -213,7 +213,7 @@ def epoch(
 
 
 def seen_and_learned(inputs: Sequence[Any], seen: Tensor) -> tuple[Tensor, bool]:
-    """What was trained on, and whether the loss on the test images is below that of guessing, ln 10."""
+    """The samples, and whether the loss on the test images is below that of guessing, ln 10."""
     model, _, _, test_x, test_y, _ = inputs
     with torch.no_grad():
         return seen, bool(F.cross_entropy(model(test_x), test_y) < math.log(10))

@@ -1,6 +1,6 @@
-"""What a workload is: the types its author fills in.
+"""The types with which an author describes a workload.
 
-A workload says what is computed, never how it is timed, compiled or placed: the engine does that.
+A workload says what is computed; the engine decides how it is timed, compiled and placed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torchduet.suites.devices import DEVICES
 TIERS = ("quick", "default", "full")
 COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
-IMPLIED = ("reduce-overhead", "max-autotune")  # modes that whatever can be compiled has, where they are asked for
+IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
@@ -26,21 +26,21 @@ Size = Mapping[str, Value]
 
 
 class SuiteError(ValueError):
-    """A workload or a file of workloads that cannot be used; the message says which and what to do."""
+    """An unusable workload or file of workloads; the message names it and says what to do."""
 
 
 class Unavailable(Exception):
-    """Raised where something cannot run here; the message says what is missing and what mends it."""
+    """Raised if something cannot run here; the message says what is missing and how to get it."""
 
 
 class Meter:
-    """What a function notes about its own call, handed to it as the parameter ``meter``.
+    """Takes notes of a function about its own call; it is passed as the parameter ``meter``.
 
-    This one keeps nothing; the engine's keeps a value per call.
+    This class keeps nothing; that of the engine keeps a value per call.
     """
 
     def lap(self, name: str) -> None:
-        """A phase has ended: notes the seconds since the last lap, or since the call began."""
+        """End a phase: note the seconds since the last lap, or since the call began."""
 
     def value(self, name: str, number: float, unit: str = "") -> None:
         """Note a number, such as the epochs that a training took or the bytes of a file."""
@@ -48,7 +48,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call costs at the least: the figures that throughput is computed from.
+    """The least cost of one call, from which throughput is computed.
 
     Attributes:
         flops: floating-point operations (a multiply-add counts as two).
@@ -85,11 +85,11 @@ class Axis:
             if isinstance(values, str) or not all(isinstance(v, int | str) and not isinstance(v, bool) for v in values):
                 raise SuiteError(f"Axis: {tier}= takes a list of whole numbers or strings, not {values!r}")
             object.__setattr__(self, tier, tuple(values))
-        every = self.quick + self.default + self.full
-        if not every:
+        listed = self.quick + self.default + self.full
+        if not listed:
             raise SuiteError("Axis: no values; give at least one, e.g. Axis(quick=[1024])")
-        if len({str(value) for value in every}) != len(every):
-            raise SuiteError(f"Axis: a value is listed twice in {every}; tiers are cumulative, list each once")
+        if len({str(value) for value in listed}) != len(listed):
+            raise SuiteError(f"Axis: a value is listed twice in {listed}; tiers are cumulative, list each once")
 
     def up_to(self, tier: str) -> tuple[Value, ...]:
         """The values that run at ``tier``, numbers in ascending order."""
@@ -109,21 +109,21 @@ class Axis:
 
 
 def as_axis(values: Axis | Sequence[Value]) -> Axis:
-    """A plain list means: all of it in the quick tier already."""
+    """The axis of these values; all values of a list run in the quick tier already."""
     return values if isinstance(values, Axis) else Axis(quick=values)
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """One way to compute a workload's result, where a plain function does not say enough.
+    """One way to compute the result of a workload, if a function alone does not say enough.
 
     Attributes:
-        function: what is timed; with ``setup``, makes what is timed.
-        setup: ``function(*inputs)`` is called once, apart from the timing, and returns the function of
-            the inputs that is timed: an exported program, a session, a logger. If that holds memory of its own
-            it should have a method ``renew()``, which returns the same with other memory, for each placement.
-        modes, precisions, devices: the variants it has, where they are fewer than the workload's; ``"accelerator"``
-            among the devices stands for all but the CPU.
+        function: the timed function; with ``setup``, a function that makes it.
+        setup: ``function(*inputs)`` is called once, outside the timing, and returns the timed function of the
+            inputs, such as an exported program, a session or a logger. If that holds memory of its own, it should
+            have a method ``renew()``, which returns the same with other memory, for each placement.
+        modes, precisions, devices: its variants, if they are fewer than those of the workload; ``"accelerator"``
+            among the devices means all but the CPU.
     """
 
     function: Callable[..., Any]
@@ -137,29 +137,29 @@ class Implementation:
 class Workload:
     """A named computation with its sizes.
 
-    Its functions may ask, by parameters of these names, for: ``autocast``, a factory of context managers
-    (the function then decides itself which part runs in reduced precision; otherwise all of it does);
-    ``workers``, the case's number of DataLoader workers; ``seed``, a whole number that is 0 for the
-    check, changes with every placement and is the same for all cases; ``meter``, a :class:`Meter`.
+    Its functions may have parameters of these names: ``autocast``, a factory of context managers (the function
+    then decides which part runs in reduced precision; otherwise all of it does); ``workers``, the number of
+    DataLoader workers of the case; ``seed``, a whole number that is 0 for the check, changes with every placement
+    and is the same for all cases; ``meter``, a :class:`Meter`.
 
     Attributes:
         suite: name of the suite it belongs to.
         name: its name within the suite.
-        about: one line that says what it computes.
+        about: what it computes, in one line.
         inputs: ``inputs(device, **size)`` returns the tuple of arguments, allocated on ``device``.
         implementations: name → function of those arguments, all computing the same result. The first
             is the reference.
         axes: size axes; a combination's tier is the highest among its values.
         modes, precisions: the variants that make sense, with the tier of each.
-        devices: where it can run: kinds of devices, or ``"accelerator"`` for all but the CPU.
-        workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None where
-            there is no such knob.
+        devices: the kinds of devices on which it can run; ``"accelerator"`` means all but the CPU.
+        workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None if it has
+            no such knob.
         knobs: any other knob by its name → the settings that make sense, with the tier of each.
-        cost: ``cost(**size)`` of one call, or None where it is unknown.
+        cost: ``cost(**size)`` of one call, or None if it is unknown.
         deterministic: False for random results: then only shapes, dtypes and finiteness are checked.
-        observe: ``observe(inputs, result)`` returns the tensors to check, when the result alone does
-            not show the work (a training step's gradients and parameters).
-        tolerance: relative Frobenius error allowed per precision, where it differs from the engine's.
+        observe: ``observe(inputs, result)`` returns the tensors to check, if the result alone does not show
+            the work (such as the gradients and parameters of a training step).
+        tolerance: relative Frobenius error allowed per precision, if it differs from the default.
         call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
             ``call_seconds(**size)``; the budget sets eight calls of each case aside.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
@@ -184,7 +184,7 @@ class Workload:
     memory: bool = False
 
     def seconds_of(self, size: Size) -> float:
-        """Roughly how long one call takes at a size; 0 where its author does not say."""
+        """Roughly how many seconds one call takes at a size; 0 if the author gives none."""
         return self.call_seconds(**size) if callable(self.call_seconds) else self.call_seconds
 
     def sizes(self, tier: str) -> Iterator[dict[str, Value]]:

@@ -158,8 +158,8 @@ def test_the_other_side_of_a_duet_needs_nothing_of_ours(
 
 def test_other_tools_find_the_installed_cases(project: Project) -> None:
     code = (
-        "from pathlib import Path; from torchduet.bench.peers.tools.place import Place\n"
-        "place = Place(Path(), Path('setting.json'), threads=1, seconds=1.0)\n"
-        "print(place.python('-c', 'from torchduet.bench import peers; print(peers.__file__)').stdout)"
+        "from pathlib import Path; from torchduet.bench.peers.tools.trial import Trial\n"
+        "trial = Trial(Path(), Path('settings.json'), threads=1, seconds=1.0)\n"
+        "print(trial.python('-c', 'from torchduet.bench import peers; print(peers.__file__)').stdout)"
     )
     assert Path(project.run("python", "-c", code).strip()).is_relative_to(project.python.parents[1])

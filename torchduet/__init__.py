@@ -1,7 +1,7 @@
-"""PyTorch, measured in alternation: what a suite file and a program import.
+"""Benchmarks PyTorch in alternation; this module has the names that suite files import.
 
-``from torchduet import Suite`` in a file for ``pytest bench/ --suite FILE``. Nothing is imported until it is asked for,
-so that the command line starts at once.
+A file for ``pytest bench/ --suite FILE`` begins with ``from torchduet import Suite``. Names are imported on first use,
+so that the command line starts quickly.
 """
 
 from __future__ import annotations

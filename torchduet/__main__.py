@@ -1,6 +1,6 @@
 """The command line: ``torchduet render run.json -o report.html``; ``python -m torchduet`` is the same.
 
-Each command is a module with ``add_to``; none imports anything heavy before it runs.
+Each command is a module with ``add_to``, which declares it; heavy modules are imported when a command runs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ COMMANDS = (run, render, compare, history, claims, export, selfcheck, peers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for input or output that cannot be used, or what the command says."""
+    """Run a command; returns the exit code: that of the command, or 2 if input or output cannot be used."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character must not raise
     options = _parser().parse_args(arguments)
     code = 0
     try:
@@ -33,14 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OutputError as error:
         return refuse(error)
     except BrokenPipeError:
-        discard_stdout()  # whoever read our output has gone
+        discard_stdout()  # the reader of the output has closed it
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="torchduet",
-        description="Measures PyTorch's knobs on this machine, reads what was measured, and measures itself.",
+        description="Measures the knobs of PyTorch on this machine, renders and compares runs, and measures itself.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"torchduet {__version__}")

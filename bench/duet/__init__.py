@@ -1,1 +1,1 @@
-"""How B is timed against A: two interpreters, or two versions of a file, in alternation as two live workers."""
+"""Times B against A: two interpreters, or two versions of a file, as two live processes in alternation."""

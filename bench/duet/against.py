@@ -1,4 +1,4 @@
-"""The pytest side of a duet: its options, its session, what it says in the terminal."""
+"""The pytest part of a duet: its options, its session, its lines in the terminal."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
         "PYTHON",
         {},
         "another interpreter, e.g. ../other/.venv/bin/python: every case is timed in both, block by block in "
-        "alternation (default: none; it needs torch and numpy, nothing of ours)",
+        "alternation (default: none; it needs torch and numpy only)",
     ),
     (
         "--against-env",
         "NAME=VALUE",
         {"action": "append"},
-        "hold this interpreter against itself with that environment variable; may be repeated (default: none)",
+        "compare this interpreter with itself with that environment variable set; may be repeated (default: none)",
     ),
     (
         "--against-rev",
         "REV",
         {},
-        "hold the files of --suite FILE against themselves as of that git revision (default: none)",
+        "compare the files of --suite FILE with themselves as of that git revision (default: none)",
     ),
 )
 
 
 def add_options(group: pytest.OptionGroup) -> None:
-    """The options of a duet; any of them makes the run one."""
+    """Add the options of a duet; any of them makes the run a duet."""
     for name, metavar, details, text in OPTIONS:
         group.addoption(name, metavar=metavar, help=text, default=None, **details)
 
 
 def both_sides(config: pytest.Config) -> tuple[Side, Side] | None:
-    """What is held against what; None where this run is no duet.
+    """The two sides that are compared; None if this run is no duet.
 
     Raises:
         OptionError: a side that cannot be used.
@@ -70,13 +70,13 @@ def adapted(options: Options, budget: str | None) -> Options:
     """The options with a duet's own defaults: eager cases, and twice the time.
 
     Raises:
-        OptionError: one that a duet does not have.
+        OptionError: an option that a duet does not have.
     """
     if options.self_check:
         raise OptionError("--aa measures the suite against itself, --against one interpreter against another: give one")
     for option, given in (("--energy", options.energy), ("--headroom", options.headroom), ("--cache", options.cold)):
         if given:
-            raise OptionError(f"{option} is not for comparing two sides: leave it out, or --against")
+            raise OptionError(f"{option} cannot be combined with --against: leave one of them out")
     return replace(
         options,
         asked={"mode": MODES, **options.asked},
@@ -87,12 +87,12 @@ def adapted(options: Options, budget: str | None) -> Options:
 def measuring(
     config: pytest.Config,
     settings: Settings,
-    conductor: Launcher,
+    launcher: Launcher,
     progress: Progress,
-    passing: RunClock,
+    run_clock: RunClock,
     both: tuple[Side, Side],
 ) -> DuetMeasuring:
-    """What measures a duet; both interpreters have answered when this returns.
+    """The object that measures a duet; both interpreters have answered when this returns.
 
     Raises:
         OptionError: one of them cannot be a side.
@@ -102,33 +102,33 @@ def measuring(
     duet = Duet(both, compiler=compiler, data=options.data)
     config.add_cleanup(duet.close)
     duet.threads = settings.threads
-    made = DuetMeasuring(settings, conductor, progress, passing, duet)
+    duet_measuring = DuetMeasuring(settings, launcher, progress, run_clock, duet)
     if not settings.selecting_only:
         try:
             duet.start()
-            made.meet()
+            duet_measuring.meet()
         except SideError as error:
             raise OptionError(f"--against: {error}") from None
-    return made
+    return duet_measuring
 
 
 def header(session: Session) -> list[str]:
-    """What the two sides are."""
+    """A line for each side: its label, interpreter and versions."""
     duet = session.measuring
     if not isinstance(duet, DuetMeasuring) or session.settings.selecting_only:
         return []
-    found = duet.sides()
+    record = duet.sides()
     return [
         f"torchduet: {letter} = {side['label']} ({side['python']}, Python {side['python_version']}, "
         f"torch {side['torch']})"
-        for letter, side in (("A", found["base"]), ("B", found["against"]))
+        for letter, side in (("A", record["base"]), ("B", record["against"]))
     ]
 
 
 def closing(session: Session) -> Sequence[str]:
-    """The answer, the table and how it came about."""
+    """The answer, the table, and how many cases came to which stage."""
     duet, records = session.measuring, session.records()
     if not isinstance(duet, DuetMeasuring) or not records:
         return []
-    found = duet.sides()
-    return [headline(found, records), *factor_table(records), stages(found)]
+    record = duet.sides()
+    return [headline(record, records), *factor_table(records), stages(record)]

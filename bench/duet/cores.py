@@ -1,8 +1,8 @@
-"""On which cores the threads of both sides run: the same in each turn, or chance decides between identical sides.
+"""On which cores the threads of both sides run; without this, cores would differ by chance between identical sides.
 
-A side stands still but for its turns, so that the kernel does not come round to moving its threads apart: two that woke
-on one core share it for the life of the process, and take turns in it instead of working at once. Identical sides with
-two threads on two cores lay up to 60 % apart in single pairs (0.4 ms steps of SGD), in either direction.
+A side is stopped except during its turns, so the kernel never gets to move its threads to different cores. Two threads
+that woke on one core share it for the life of the process and run one after the other. Identical sides with two
+threads on two cores lay up to 60 % apart in single pairs (0.4 ms steps of SGD), in either direction.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ TASKS = Path("/proc/self/task")
 
 @dataclass(frozen=True)
 class Cores:
-    """The cores that a family's sides are kept to.
+    """The cores that the two sides of a family are pinned to.
 
     Attributes:
-        shared: both sides use the same one of these in each turn; empty: they use several.
-        spread: each side has a thread on each of these two, in an order drawn anew for each placement; empty: as the
-            kernel has it.
+        shared: in each turn both sides use the same core, one of these; empty: they use several.
+        spread: each side has a thread on each of these two, in an order drawn for each placement; empty: the kernel
+            decides.
     """
 
     shared: Collection[int] = ()
@@ -34,14 +34,21 @@ class Cores:
 
 
 def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
-    """How to keep the sides of these cases, which have so many threads each.
+    """How to pin the sides of these cases.
 
-    With one thread: left to itself the kernel keeps a process where it is. With another program on one of two cores,
-    one side then shares that core and the other does not, for as long as the pair lives: differences between pairs of
-    identical processes of 34 % and 11 % became 2 % (20 µs and 64 µs calls, 2-core VM). With as many threads as cores
-    there is one on each, if these are two: of larger teams libgomp ends threads and starts others later, which would
-    inherit the one core of the thread that starts them. With fewer threads than cores the kernel finds free ones
-    itself, and DataLoader workers need all.
+    One thread: both sides use the same core in each turn. The kernel leaves a process on its core; with another program
+    on one of two cores, one side would share that core and the other would not, for as long as the pair lives. Pinning
+    reduced the differences between pairs of identical processes from 34 % and 11 % to 2 % (20 µs and 64 µs calls,
+    2-core VM).
+
+    As many threads as cores: one on each, if these are two. In larger teams libgomp ends threads and starts others
+    later, which would inherit the one core of the thread that starts them.
+
+    Fewer threads than cores, and cases with DataLoader workers: no pinning. The kernel finds free cores, and the
+    workers need all of them.
+
+    Args:
+        threads: intra-op threads of each side.
     """
     if not hasattr(os, "sched_setaffinity") or not TASKS.exists():
         return Cores()
@@ -54,7 +61,7 @@ def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
 
 
 def spread(cores: Sequence[int]) -> None:
-    """Keep the calling thread to the first of these two cores, and this process's others to the second."""
+    """Pin the calling thread to the first of these two cores, and the other threads of this process to the second."""
     first, second = cores
     keep(0, [first])
     for thread in (int(task.name) for task in TASKS.iterdir()):
@@ -63,9 +70,9 @@ def spread(cores: Sequence[int]) -> None:
 
 
 def free_children() -> None:
-    """Let what this process forks from now on use the cores that it may use now, whatever it is kept to then.
+    """Let processes that this one forks later use the cores that it may use now, even if it is pinned by then.
 
-    By os.fork, as DataLoader does; programs that it runs inherit the core that it is kept to.
+    This covers os.fork, as DataLoader uses it; programs that this process runs inherit the core that it is pinned to.
     """
     if hasattr(os, "sched_setaffinity"):
         usable = os.sched_getaffinity(0)
@@ -73,6 +80,6 @@ def free_children() -> None:
 
 
 def keep(thread: int, cores: Collection[int]) -> None:
-    """Let a thread, and what it starts from now on, run on these cores alone; 0 is the calling one."""
-    with contextlib.suppress(OSError):  # it has ended since
+    """Let a thread, and what it starts from now on, run on these cores only; 0 is the calling thread."""
+    with contextlib.suppress(OSError):  # the thread has ended
         os.sched_setaffinity(thread, cores)

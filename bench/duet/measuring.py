@@ -1,4 +1,4 @@
-"""Measures two sides: families screened one after the other, the suspicious confirmed at the end."""
+"""Measures two sides: screens the families one after the other, then confirms the cases that look different."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import Launcher
 
 BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
-MODES = ("eager",)  # unless asked for: every pair of processes has to compile or load what was compiled
-SCREENING_SHARE = 0.6  # of the budget; what it leaves over goes to the second stage
-LONG_CALLS = 4.0  # so many times as many as when one process measures
-MAX_SCREENING_SECONDS = 1.5  # for a case's blocks, on both sides together
+MODES = ("eager",)  # by default: every pair of processes would have to compile, or to load compiled code
+SCREENING_SHARE = 0.6  # of the budget; the second stage gets the rest
+LONG_CALLS = 4.0  # times as many long calls as when one process measures
+MAX_SCREENING_SECONDS = 1.5  # for the blocks of a case, on both sides together
 LETTERS = ("A", "B")
 
 
 class DuetMeasuring(Measuring):
-    """Measures the families of one ``pytest bench/ --against…``; records are side A's, with B held against it.
+    """Measures the families of one ``pytest bench/ --against…``; records are those of side A, with B compared with it.
 
     Args:
-        duet: both sides' processes.
+        duet: the processes of both sides.
     """
 
-    resumable = False  # the second stage needs the pairs of the first, of both sides' processes
+    resumable = False  # the second stage needs the processes of the first
 
     def __init__(
-        self, settings: Settings, conductor: Launcher, progress: Progress, passing: RunClock, duet: Duet
+        self, settings: Settings, launcher: Launcher, progress: Progress, run_clock: RunClock, duet: Duet
     ) -> None:
-        super().__init__(settings, conductor, progress, passing)
+        super().__init__(settings, launcher, progress, run_clock)
         self.duet = duet
         self.ledgers: dict[Case, Ledger] = {}
         self.confirmed = 0
@@ -55,7 +55,7 @@ class DuetMeasuring(Measuring):
         self._deadline = math.inf
 
     def plan(self, selected: Sequence[Case]) -> None:
-        """Fix the families, of the selected cases alone, and start the interpreters of the first stage."""
+        """Set the families, from the selected cases alone, and start the interpreters of the first stage."""
         settings = self.settings
         self.progress.families = [
             Family(cases=family.reported, reported=family.reported) for family in settings.selection.families(selected)
@@ -64,13 +64,13 @@ class DuetMeasuring(Measuring):
             self.duet.start(SCREENING_PAIRS - 1)
 
     def measure(self, family: Family) -> Measurement:
-        """Time a family on both sides, as far as the first stage's budget goes."""
-        show, place = self.progress.show, self.progress.place
+        """Time a family on both sides, within the budget of the first stage."""
+        show, position = self.progress.show, self.progress.place
         if self.budget is None:
             show("starting: both sides import torch")
             self._begin()
         assert self.budget is not None
-        show(f"{place()} {family.name} · {self.left()}")
+        show(f"{position()} {family.name} · {self.left()}")
         if self.settings.check_only:
             ledger = self.duet.check(family.cases)
             self.done(family, Spent())
@@ -84,9 +84,9 @@ class DuetMeasuring(Measuring):
         ledger = self.duet.screen(
             family.cases,
             seconds,
-            lambda pair: show(f"{place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
+            lambda pair: show(f"{position()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
         )
-        timed = self._note(ledger)
+        timed = self._add_seconds(ledger)
         self.done(family, Spent(ledger.seconds - timed, (seconds, timed)))
         self.ledgers.update(dict.fromkeys(family.cases, ledger))
         workload, references = workload_of(family.reference), self.settings.selection.references
@@ -99,7 +99,7 @@ class DuetMeasuring(Measuring):
         )
 
     def meet(self) -> None:
-        """Wait until both interpreters have said what they are.
+        """Wait until both interpreters have reported their versions.
 
         Raises:
             SideError: one of them cannot be a side.
@@ -114,8 +114,8 @@ class DuetMeasuring(Measuring):
         long_calls = {name: LONG_CALLS * seconds for name, seconds in self.call_seconds().items()}
         self.budget = Budget(total * SCREENING_SHARE, self.progress.families, long_calls)
 
-    def _note(self, ledger: Ledger) -> float:
-        """Add up where a ledger's time went; the seconds inside its blocks."""
+    def _add_seconds(self, ledger: Ledger) -> float:
+        """Add the seconds of a ledger to those of the run; returns the seconds inside its blocks."""
         timed = sum(
             sum(turns) * ledger.paces[case].calls
             for case, pairs in ledger.blocks.items()
@@ -130,10 +130,10 @@ class DuetMeasuring(Measuring):
         failure = ledger.failures.get(case)
         if failure is None:
             return None
-        reason = self._words(failure)
+        reason = self._reason(failure)
         return Skipped(reason) if failure.skip else Failed(f"{case.id}: {reason}")
 
-    def _words(self, failure: Failure) -> str:
+    def _reason(self, failure: Failure) -> str:
         if failure.side is None:
             return failure.reason
         record = self.sides()
@@ -141,22 +141,24 @@ class DuetMeasuring(Measuring):
         return f"on side {LETTERS[failure.side]} ({side['label']}): {failure.reason}"
 
     def finish(self) -> None:
-        """The second stage: what looks different is timed anew and judged by that alone."""
+        """The second stage: cases that look different are timed again and judged by that alone."""
         if self.settings.check_only:
             return
-        ledgers = self._chosen()
+        ledgers = self._to_confirm()
         if ledgers:
             self.duet.confirm(
                 ledgers,
                 self._deadline,
-                lambda family, pair, pairs: self.progress.show(self._confirming_now(ledgers, family, pair + 1, pairs)),
+                lambda family, pair, pairs: self.progress.show(
+                    self._confirmation_line(ledgers, family, pair + 1, pairs)
+                ),
             )
         for ledger in ledgers:
-            self._note(ledger)
+            self._add_seconds(ledger)
         self.duet.close_servers()
         self._judge(ledgers)
 
-    def _confirming_now(self, ledgers: Sequence[Ledger], family: str, pair: int, pairs: int) -> str:
+    def _confirmation_line(self, ledgers: Sequence[Ledger], family: str, pair: int, pairs: int) -> str:
         cases = sum(len(ledger.live()) for ledger in ledgers)
         left = self._deadline - monotonic()
         if pair > pairs:
@@ -164,16 +166,16 @@ class DuetMeasuring(Measuring):
         elif left > 0:
             until = f"{duration(left)} of the budget left"
         else:
-            until = f"beyond the budget, as no verdict rests on fewer than {pairs}"
-        what = f"{cases} case{'s' if cases != 1 else ''} that looked different"
-        of = f" of {pairs}" if pair <= pairs else ""
-        return f"confirming {what}: pair {pair}{of}, {family} · {until}"
+            until = f"beyond the budget, as a verdict needs at least {pairs} pairs"
+        named = f"{cases} case{'s' if cases != 1 else ''} that looked different"
+        total = f" of {pairs}" if pair <= pairs else ""
+        return f"confirming {named}: pair {pair}{total}, {family} · {until}"
 
     def profile(self, profiling: Profiling) -> None:
-        """After all timing, on both sides."""
+        """Profile the selected cases on both sides, after all timing."""
         begun, progress = monotonic(), self.progress
         profiles, warnings = profile_both(
-            self.duet, profiling, progress.families, progress.records(), self._words, progress.show
+            self.duet, profiling, progress.families, progress.records(), self._reason, progress.show
         )
         for case, (base, against) in profiles.items():
             progress.outcomes.amend(case, profile=base)
@@ -183,38 +185,39 @@ class DuetMeasuring(Measuring):
         progress.seconds["profiling"] = monotonic() - begun
 
     def _amend(self, case: Case, **changes: Any) -> None:
-        """Put a record whose ``against`` has other values in the place of the one there is."""
+        """Replace the record of a case by one whose ``against`` has these changes."""
         record = self.progress.records()[case]
         against = cast(AgainstRecord, {**record["against"], **changes})
         self.progress.outcomes[case] = Measured({**record, "against": against})
 
-    def _chosen(self) -> list[Ledger]:
-        """New ledgers for the cases to confirm, as many as the time is enough for, the surest first."""
+    def _to_confirm(self) -> list[Ledger]:
+        """New ledgers for the cases to confirm: as many as the time suffices for, the surest first."""
         effects = {}
         for case in self.progress.records():
-            if looks_different(found := differences(self.ledgers[case], case)):
-                estimate = screened(found).estimate
+            if looks_different(pair_differences := differences(self.ledgers[case], case)):
+                estimate = screened(pair_differences).estimate
                 effects[case] = abs(math.log(estimate.ratio)) / max(estimate.half_width, 1e-6)
-        wanted = sorted(effects, key=lambda case: -effects[case])
-        chosen = list(wanted)
+        candidates = sorted(effects, key=lambda case: -effects[case])
+        affordable = list(candidates)
         left = self._deadline - monotonic()
-        while len(chosen) > 1 and self._cost(chosen) > left:
-            chosen.pop()
-        for case in wanted[len(chosen) :]:
+        while len(affordable) > 1 and self._confirmation_seconds(affordable) > left:
+            affordable.pop()
+        for case in candidates[len(affordable) :]:
             self._amend(case, note=f"{LOOKED}{self.too_short()}")
-        return list(self._confirming(chosen))
+        return list(self._confirmation_ledgers(affordable))
 
-    def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:
+    def _confirmation_ledgers(self, cases: Sequence[Case]) -> Iterator[Ledger]:
         ledgers = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
         for ledger in ledgers.values():
-            yield ledger.confirming([case for case in cases if self.ledgers[case] is ledger])
+            yield ledger.for_confirmation([case for case in cases if self.ledgers[case] is ledger])
 
-    def _cost(self, cases: Sequence[Case]) -> float:
-        """Seconds that confirming takes."""
-        before = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
-        preparing = sum(ledger.preparing() for ledger in before.values())
-        pair = preparing + sum(ledger.timed(case) for ledger in self._confirming(cases) for case in ledger.cases)
-        return pairs_worth_it(len(cases)) * (pair + self.duet.start_seconds)
+    def _confirmation_seconds(self, cases: Sequence[Case]) -> float:
+        """Seconds that it takes to confirm these cases."""
+        screening = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
+        preparation = sum(ledger.preparation_seconds() for ledger in screening.values())
+        ledgers = self._confirmation_ledgers(cases)
+        blocks = sum(ledger.block_seconds(case) for ledger in ledgers for case in ledger.cases)
+        return pairs_worth_it(len(cases)) * (preparation + blocks + self.duet.start_seconds)
 
     def _judge(self, ledgers: Sequence[Ledger]) -> None:
         fresh = {
@@ -223,26 +226,26 @@ class DuetMeasuring(Measuring):
             for case in ledger.cases
             if len(ledger.blocks.get(case, [])) >= MIN_PLACEMENTS
         }
-        judged = confirmed(fresh)
-        self.confirmed = len(judged)
+        judgements = confirmed(fresh)
+        self.confirmed = len(judgements)
         for ledger in ledgers:
             for case in ledger.cases:
-                if case in judged:
+                if case in judgements:
                     record = self.progress.records()[case]
                     against: AgainstRecord = {
-                        **to_record.against_record(ledger, case, judged[case], "confirmed"),
+                        **to_record.against_record(ledger, case, judgements[case], "confirmed"),
                         "screening": to_record.screening_record(record["against"]),
                     }
                     self.progress.outcomes[case] = Measured({**record, "against": against})
                 elif case in ledger.failures:
-                    why = self._words(ledger.failures[case])
+                    why = self._reason(ledger.failures[case])
                     self._amend(case, note=f"{LOOKED}failed when measured again: {why}")
 
     def sides(self) -> DuetRecord:
-        """What the two sides are."""
+        """The record of the two sides."""
         assert self._facts is not None
         return to_record.duet_record(self.duet.sides, self._facts, len(self.progress.records()), self.confirmed)
 
     def completed(self, record: RunRecord) -> RunRecord:
-        """The run's record, with what the two sides are."""
+        """The record of the run, with that of the two sides."""
         return record if self._facts is None else {**record, "against": self.sides()}

@@ -1,4 +1,4 @@
-"""What a worker is told to prepare: a family's cases in plain values. No torch."""
+"""The order to a worker: the cases of a family that it prepares, as plain values; imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
 
-COMPILER = "torch._dynamo"  # which optimisers import, too, when they are made
+COMPILER = "torch._dynamo"  # optimisers import it, too, when they are made
 
 
 def order(
@@ -26,15 +26,15 @@ def order(
     """The first message to a worker.
 
     Args:
-        threads: intra-op threads, where the side's environment does not say otherwise.
-        folder: where it may write, compile caches included.
-        seed: of the memory's random layout.
+        threads: intra-op threads, unless the environment of the side sets them.
+        folder: where the worker may write, compile caches included.
+        seed: of the random layout of memory.
         first: check the results against float64, and compile into an empty cache.
-        profiled: they will be profiled.
+        profiled: whether the cases will be profiled.
     """
-    there = [replace(case, source=side.sources.get(case.source, case.source)) for case in cases]
+    side_cases = [replace(case, source=side.sources.get(case.source, case.source)) for case in cases]
     return {
-        "cases": [asdict(case) for case in there],
+        "cases": [asdict(case) for case in side_cases],
         "threads": side.threads(threads),
         "folder": folder,
         "data": data,

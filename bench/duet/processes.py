@@ -1,4 +1,4 @@
-"""The conductor's handles on the processes of a side: its server, and the workers forked from it."""
+"""The controller's handles on the processes of a side: its server, and the workers forked from it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SideError(Exception):
 
 
 def link_packages(folder: Path) -> Path:
-    """A folder with ours alone in it: what else is installed beside us must not reach the other side."""
+    """A folder that has only this package, so that the other side imports nothing else that is installed here."""
     inner = folder / "torchduet"
     inner.mkdir(parents=True)
     (inner / "__init__.py").symlink_to(Path(torchduet.__file__).absolute())
@@ -54,7 +54,7 @@ def link_packages(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a side's interpreter says of itself."""
+    """What the interpreter of a side reports about itself."""
 
     executable: str
     python: str
@@ -63,32 +63,32 @@ class Facts:
 
 
 class Server:
-    """A side's server: starts importing at once; its workers end with it, and it ends with this process."""
+    """The server of a side: starts importing at once; its workers end with it, and it ends with this process."""
 
     def __init__(self, side: Side, packages: Path, log: Path, common: dict[str, str]) -> None:
         self._side, self._log = side, log
         self._workers = 0
         self._facts: Facts | None = None
         self._loaded: set[str] = set()
-        ours, theirs = socket.socketpair()
-        self._channel = Channel(ours)
+        own_end, other_end = socket.socketpair()
+        self._channel = Channel(own_end)
         try:
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    [side.python, "-c", BOOT, str(packages), str(theirs.fileno())],
+                    [side.python, "-c", BOOT, str(packages), str(other_end.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[other_end.fileno()],
                     env=side.environment(common),
                     cwd=side.folder,
-                    start_new_session=True,  # Ctrl-C is for pytest, which ends us
+                    start_new_session=True,  # Ctrl-C reaches pytest alone, which ends this server
                 )
         except OSError as error:
-            ours.close()
+            own_end.close()
             raise SideError(f"{side.python} cannot be run: {error.strerror or error}") from None
         finally:
-            theirs.close()
+            other_end.close()
 
     def ready(self) -> Facts:
         """Wait until it has imported torch.
@@ -104,12 +104,12 @@ class Server:
             raise SideError(f"{self._side.python} did not answer within {READY_SECONDS:.0f} s") from None
         if hello is None:
             self._process.wait(5)
-            said = last_lines(self._log) or f"it ended with exit code {self._process.returncode}"
-            raise SideError(f"{self._side.python} did not start: {said}")
+            reason = last_lines(self._log) or f"it ended with exit code {self._process.returncode}"
+            raise SideError(f"{self._side.python} did not start: {reason}")
         if "error" in hello:
             raise SideError(f"{self._side.python} {hello['error']}")
         if hello["protocol"] != VERSION:
-            raise SideError(f"{self._side.python} speaks protocol {hello['protocol']}, this Torchduet {VERSION}")
+            raise SideError(f"{self._side.python} has protocol {hello['protocol']}, this Torchduet has {VERSION}")
         self._facts = Facts(hello["executable"], hello["python"], hello["torch"], hello["cuda"])
         return self._facts
 
@@ -117,32 +117,32 @@ class Server:
         """A new worker, in milliseconds.
 
         Raises:
-            WorkerError: the server is gone.
+            WorkerError: the server has ended.
         """
         self._workers += 1
         log = self._log.with_suffix(f".{self._workers}.log")
-        ours, theirs = socket.socketpair()
+        own_end, other_end = socket.socketpair()
         try:
-            answer = self._ask({"do": "fork", "log": str(log)}, [theirs.fileno()])
+            answer = self._ask({"do": "fork", "log": str(log)}, [other_end.fileno()])
         except WorkerError:
-            ours.close()
+            own_end.close()
             raise
         finally:
-            theirs.close()
-        return Worker(self, answer["pid"], Channel(ours), log)
+            other_end.close()
+        return Worker(self, answer["pid"], Channel(own_end), log)
 
     def load(self, module: str) -> None:
-        """Let it import a module, once: workers forked from now on have it.
+        """Let the server import a module, once; workers forked later have it.
 
         Raises:
-            WorkerError: the server is gone.
+            WorkerError: the server has ended.
         """
         if module not in self._loaded:
             self._loaded.add(module)
             self._ask({"do": "import", "module": module}, seconds=READY_SECONDS)
 
     def reap(self, pid: int, grace: float) -> int:
-        """End a worker with all its children; its exit code, negative for a signal."""
+        """End a worker with all its children; returns its exit code, negative for a signal."""
         exit_code: int = self._ask({"do": "reap", "pid": pid, "grace": grace})["exit"]
         return exit_code
 
@@ -153,12 +153,12 @@ class Server:
         except (OSError, SilentError):
             answer = None
         if answer is None:
-            raise WorkerError(f"the process that forks its workers is gone\n{last_lines(self._log)}".rstrip())
+            raise WorkerError(f"the process that forks its workers has ended\n{last_lines(self._log)}".rstrip())
         return answer
 
     def close(self) -> None:
-        """End the server and every worker that is left."""
-        self._channel.close()  # it ends its workers, then itself
+        """End the server and all its workers."""
+        self._channel.close()  # the server then ends its workers and itself
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -171,7 +171,7 @@ class Server:
 
 
 class Worker:
-    """A worker, which stands still but for its turns: its threads do not spin while the other side is timed."""
+    """A worker, stopped except during its turns, so that its threads do not spin while the other side is timed."""
 
     def __init__(self, server: Server, pid: int, channel: Channel, log: Path) -> None:
         self.pid = pid
@@ -180,10 +180,10 @@ class Worker:
         self._stat = Path(f"/proc/{pid}/stat")
 
     def send(self, message: Message) -> None:
-        """Let it go on, and give it something to do; :meth:`receive` waits for the answer.
+        """Continue the worker and send it a message; :meth:`receive` waits for the answer.
 
         Raises:
-            WorkerError: it is gone.
+            WorkerError: it has ended.
         """
         self._signal(signal.SIGCONT)
         try:
@@ -195,7 +195,7 @@ class Worker:
         """Its answer.
 
         Raises:
-            WorkerError: there is none; the message says how it ended and what it printed last.
+            WorkerError: there is no answer; the message says how the worker ended and what it printed last.
         """
         try:
             answer = self._channel.receive(seconds)
@@ -208,26 +208,26 @@ class Worker:
         return answer
 
     def turn(self, message: Message, seconds: float = SILENT_SECONDS) -> Message:
-        """Go on, do this, stand still again; the answer."""
+        """Continue the worker, let it answer a message, and stop it again; returns the answer."""
         self.send(message)
         answer = self.receive(seconds)
         self.pause()
         return answer
 
     def pause(self) -> None:
-        """Stand still until the next turn, with all threads and children; returns when its first thread does.
+        """Stop the worker and its children until its next turn; returns when its first thread has stopped.
 
-        The signal takes effect once its first thread has run again. Were the other side let go on before, that thread
-        might wait for a core until the other side's time slice is over, and meanwhile its own other threads would go on
-        waiting actively, on a core that the other side needs.
+        The signal takes effect when its first thread runs again. If the other side continued before that, this thread
+        might wait for a core until the time slice of the other side ends; meanwhile the other threads of this worker
+        would spin on a core that the other side needs.
         """
         self._signal(signal.SIGSTOP)
         deadline = monotonic() + STOP_SECONDS
-        while self._goes_on() and monotonic() < deadline:
+        while self._is_running() and monotonic() < deadline:
             sleep(POLL_SECONDS)
 
-    def _goes_on(self) -> bool:
-        """Whether its first thread has not stopped yet, proc_pid_stat(5); False where nothing tells."""
+    def _is_running(self) -> bool:
+        """Whether its first thread has not stopped yet, by proc_pid_stat(5); False if that cannot be read."""
         try:
             state = self._stat.read_bytes().rsplit(b") ", 1)[1][:1]
         except (OSError, IndexError):
@@ -235,7 +235,7 @@ class Worker:
         return state not in (b"T", b"t", b"Z", b"X")
 
     def keep_to(self, cores: Collection[int]) -> None:
-        """Let its first thread run on these cores alone."""
+        """Pin its first thread to these cores."""
         keep(self.pid, cores)
 
     def _signal(self, which: signal.Signals) -> None:
@@ -253,5 +253,5 @@ class Worker:
         """End it, with all its children."""
         self._channel.close()
         if not self._ended:
-            with contextlib.suppress(WorkerError):  # then the server has gone, and its workers with it
+            with contextlib.suppress(WorkerError):  # the server has ended, and its workers with it
                 self._reap(0.0)

@@ -1,4 +1,4 @@
-"""The profiles of a duet: after all timing, cases are called again under torch.profiler, first on A, then on B."""
+"""Profiles of a duet: after all timing, cases are called again under torch.profiler, first on A, then on B."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torchduet.suites.workload import COMPILED
 
 SIDES = ("-A", "-B")  # at the end of a trace's folder
 
-Both = list[ProfileRecord]  # of A, of B
+SideProfiles = list[ProfileRecord]  # of A, of B
 
 
 def profile_both(
@@ -27,27 +27,29 @@ def profile_both(
     records: Mapping[Case, Record],
     words: Callable[[Failure], str],
     show: Callable[[str], None],
-) -> tuple[dict[Case, Both], list[str]]:
-    """Profile what was chosen: both sides' profiles, and warnings about what could not be."""
+) -> tuple[dict[Case, SideProfiles], list[str]]:
+    """Profile the selected cases; returns the profiles of both sides, and warnings about cases without one."""
     parts = selected(profiling.what, families, records)
-    profiles: dict[Case, Both] = {}
+    profiles: dict[Case, SideProfiles] = {}
     warnings = [] if parts else [nothing_chosen(profiling.what)]
-    for family, own, place in parts:
-        show(f"{place} {family.name}, both sides")
-        found, failures = _family(duet, profiling, own)
-        profiles |= {case: list(map(profiling.named, both)) for case, both in found.items()}
+    for family, cases, position in parts:
+        show(f"{position} {family.name}, both sides")
+        measured, failures = _family(duet, profiling, cases)
+        profiles |= {case: list(map(profiling.named, sides)) for case, sides in measured.items()}
         warnings += [f"{case.id} has no profile: {words(failure)}" for case, failure in failures.items()]
     return profiles, warnings
 
 
-def _family(duet: Duet, profiling: Profiling, cases: Sequence[Case]) -> tuple[dict[Case, Both], dict[Case, Failure]]:
+def _family(
+    duet: Duet, profiling: Profiling, cases: Sequence[Case]
+) -> tuple[dict[Case, SideProfiles], dict[Case, Failure]]:
     ledger = Ledger(tuple(cases))
-    found: dict[Case, Both] = {}
+    profiles: dict[Case, SideProfiles] = {}
     try:
         with duet.to_profile(cases, compiler=any(case.mode in COMPILED for case in cases)) as (pair, orders):
             prepare(pair, orders, ledger, random.Random(SEED), first=False)
             for case in ledger.live():
-                both = []
+                sides = []
                 for side, suffix in enumerate(SIDES):
                     folder = profiling.folder_of(case, suffix)
                     message = {"do": "profile", "case": cases.index(case), "folder": folder}
@@ -55,13 +57,13 @@ def _family(duet: Duet, profiling: Profiling, cases: Sequence[Case]) -> tuple[di
                     if "error" in answer:
                         ledger.fail(case, Failure(side, answer["error"]))
                         break
-                    both.append(answer["profile"])
+                    sides.append(answer["profile"])
                 else:
-                    found[case] = both
+                    profiles[case] = sides
     except PairError as error:
-        for case in (one for one in ledger.live() if one not in found):
+        for case in (case for case in ledger.live() if case not in profiles):
             ledger.fail(case, Failure(error.side, f"the worker {error}"))
     except SideError as error:
-        for case in (one for one in ledger.live() if one not in found):
+        for case in (case for case in ledger.live() if case not in profiles):
             ledger.fail(case, Failure(None, str(error)))
-    return found, ledger.failures
+    return profiles, ledger.failures

@@ -1,7 +1,7 @@
-"""What the conductor and the two sides say to each other: JSON objects, a line each, over a socket.
+"""The messages between the controller and the two sides: JSON objects, one per line, over a socket.
 
-Plain values only, so that the sides may have any Python and any torch. The standard library is all
-that is needed.
+The controller is the process that runs pytest. Messages have plain values only, so that the sides may have
+any Python and any torch. The standard library is all that is needed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 VERSION = 1
-MAX_BYTES = 1 << 16  # read at once
+MAX_BYTES = 1 << 16  # of one read
 MAX_DESCRIPTORS = 4
 
 Message = dict[str, Any]
 
 
 class SilentError(Exception):
-    """Nothing was heard within the time allowed."""
+    """No message arrived within the time allowed."""
 
 
 class Channel:
@@ -29,14 +29,14 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._read = b""
+        self._buffer = b""
         self.descriptors: list[int] = []  # received with the messages so far
 
     def send(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Send a message, and these open files with it.
 
         Raises:
-            OSError: nobody listens any more.
+            OSError: the other end is closed.
         """
         line = json.dumps(message).encode() + b"\n"
         if descriptors:
@@ -48,9 +48,9 @@ class Channel:
         """The next message; None when the other end is closed.
 
         Raises:
-            SilentError: nothing came within ``seconds``.
+            SilentError: no message arrived within ``seconds``.
         """
-        while b"\n" not in self._read:
+        while b"\n" not in self._buffer:
             if seconds is not None and not select.select([self._socket], [], [], seconds)[0]:
                 raise SilentError
             try:
@@ -59,14 +59,14 @@ class Channel:
                 return None
             if not data:
                 return None
-            self._read += data
-        line, self._read = self._read.split(b"\n", 1)
+            self._buffer += data
+        line, self._buffer = self._buffer.split(b"\n", 1)
         message: Message = json.loads(line)
         return message
 
     def _receive(self) -> bytes:
-        room = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
-        data, ancillary, _, _ = self._socket.recvmsg(MAX_BYTES, room)
+        ancillary_bytes = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+        data, ancillary, _, _ = self._socket.recvmsg(MAX_BYTES, ancillary_bytes)
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 received = array.array("i")
@@ -75,5 +75,5 @@ class Channel:
         return data
 
     def close(self) -> None:
-        """Close this end; the other one is told by what it receives."""
+        """Close this end; the other end then receives None."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""From what both sides measured to the records in the JSON: side A's times, and B held against A."""
+"""Makes the records of the JSON from what both sides measured: the times of side A, and B compared with A."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torchduet.suites.workload import Workload
 
 
 def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
-    """One side as it stands in the run's record."""
+    """One side, for the record of the run."""
     return SideRecord(
         label=label,
         python=side.python,
@@ -29,7 +29,7 @@ def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
 
 
 def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], screened: int, confirmed: int) -> DuetRecord:
-    """What the two sides are, and how many cases came to which stage."""
+    """The two sides, and how many cases came to which stage."""
     labels = (
         sides[BASE].words(facts[BASE].torch, sides[AGAINST], facts[AGAINST].torch),
         sides[AGAINST].words(facts[AGAINST].torch, sides[BASE], facts[BASE].torch),
@@ -45,10 +45,10 @@ def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], screened: 
 
 
 def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: Stage) -> AgainstRecord:
-    """B held against A, by the pairs of one stage."""
+    """B compared with A, by the pairs of one stage."""
     sides = [[pair[side] for pair in ledger.blocks[case]] for side in (BASE, AGAINST)]
     estimate = judgement.estimate
-    made = AgainstRecord(
+    record = AgainstRecord(
         stage=stage,
         verdict=judgement.verdict,
         ratio=estimate.ratio,
@@ -64,12 +64,12 @@ def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: Stag
     )
     if number := ledger.left_out.get(case):
         turns = "1 turn was" if number == 1 else f"{number} turns were"
-        made["note"] = f"{turns} taken again: a side was stopped, or the machine suspended"
-    return made
+        record["note"] = f"{turns} taken again: a side or the machine was suspended"
+    return record
 
 
 def screening_record(record: AgainstRecord) -> ScreeningRecord:
-    """What the first stage said, without its blocks: A's stand as the case's own timing."""
+    """The result of the first stage, without its blocks: those of A are in the timing of the case."""
     return ScreeningRecord(
         ratio=record["ratio"],
         low=record["low"],
@@ -80,7 +80,7 @@ def screening_record(record: AgainstRecord) -> ScreeningRecord:
 
 
 def screened_record(ledger: Ledger, case: Case, workload: Workload, *, reference: bool) -> Record:
-    """A case after the first stage: A's own record, with B held against it."""
+    """The record of a case after the first stage: that of A, with B compared with it."""
     first = ledger.first[case]
     blocks = [pair[BASE] for pair in ledger.blocks[case]]
     result = CaseResult(case, clock=first["clock"], calls=ledger.paces[case].calls, blocks=blocks)

@@ -1,8 +1,8 @@
-"""The process that a side starts with: its interpreter has imported torch and forks that side's workers.
+"""The first process of a side: it imports torch and forks the workers of that side.
 
-Run by the side's own interpreter, which needs torch and numpy and neither pytest nor an installation
-of ours. It computes nothing and touches no device, so that forking it is sound. It ends when the
-conductor does, whatever becomes of that: then its end of the connection is closed.
+It runs in the interpreter of the side, which needs torch and numpy, but neither pytest nor an installation of
+Torchduet. It computes nothing and uses no device, so that forking it is safe. It ends when the controller ends,
+however that happens: the connection is then closed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from time import monotonic, sleep
 from torchduet.bench.duet.protocol import VERSION, Channel, Message
 from torchduet.bench.workers.messages import PRELOAD_COMPILER
 
-OLDEST_TORCH = (2, 9)  # the first with fp32_precision, by which the engine sets TF32
+OLDEST_TORCH = (2, 9)  # the first with fp32_precision, with which TF32 is set
 GRACE_SECONDS = 1.0
 POLL_SECONDS = 0.002
 
 
 def main(descriptor: int) -> None:
-    """Say what this side is, then fork workers until the conductor is gone."""
+    """Describe this side, then fork workers until the controller ends."""
     control = Channel(socket.socket(fileno=descriptor))
     control.send(describe())
     serve(control)
@@ -33,7 +33,7 @@ def main(descriptor: int) -> None:
 
 
 def describe() -> Message:
-    """What this interpreter has: ``torch``, ``python``, …; or ``error``, why it cannot be a side."""
+    """The versions in this interpreter (``torch``, ``python``, …), or ``error``: why it cannot be a side."""
     try:
         import numpy  # noqa: F401
         import torch
@@ -53,7 +53,7 @@ def describe() -> Message:
     except ModuleNotFoundError as error:
         return {"error": f"lacks the package {error.name}"}
     except ImportError as error:
-        return {"error": f"cannot import the engine: {_one_line(error)}"}
+        return {"error": f"cannot import Torchduet: {_one_line(error)}"}
     return {
         "protocol": VERSION,
         "executable": sys.executable,
@@ -68,9 +68,9 @@ def _one_line(error: BaseException) -> str:
 
 
 def serve(control: Channel) -> None:
-    """Fork a worker for each ``fork``, end one for each ``reap``; when the conductor is gone, end all.
+    """Fork a worker for each ``fork``, end one for each ``reap``; end all when the controller ends.
 
-    ``import`` lets it import a module that its workers turned out to need, once instead of in each.
+    ``import`` imports a module that the workers need, once here instead of in each of them.
     """
     workers: set[int] = set()
     try:
@@ -98,17 +98,17 @@ def _fork(control: Channel, log: str) -> int:
         return pid
     try:
         control.close()
-        from torchduet.bench.duet.worker import main as work
+        from torchduet.bench.duet.worker import main as run_worker
 
-        work(Channel(connection), log)
+        run_worker(Channel(connection), log)
     finally:
-        os._exit(1)  # never back into the server's loop
+        os._exit(1)  # never return to the loop of the server
 
 
 def reap(pid: int, grace: float = GRACE_SECONDS) -> int:
-    """Let a worker end by itself for ``grace`` seconds, then kill its process group; its exit code.
+    """Wait ``grace`` seconds for a worker to end, then kill its process group; returns its exit code.
 
-    Negative for a signal, as subprocess has it.
+    The code is negative for a signal, as in :mod:`subprocess`.
     """
     deadline = monotonic() + grace
     ended, status = 0, 0
@@ -117,9 +117,9 @@ def reap(pid: int, grace: float = GRACE_SECONDS) -> int:
         if not ended:
             sleep(POLL_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)  # its own children, too
+        os.killpg(pid, signal.SIGKILL)  # its children, too
     if not ended:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)  # it may not have had a group of its own yet
+            os.kill(pid, signal.SIGKILL)  # it may have no group of its own yet
         _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)

@@ -1,4 +1,4 @@
-"""The two sides of a duet: which interpreter, environment and revision each is; from options to clear errors."""
+"""The two sides of a duet, from the options: interpreter, environment and git revision of each."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ THREADS = "OMP_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Side:
-    """One side: what runs the cases, and where its workloads come from.
+    """One side: the interpreter that runs the cases, and where their workloads come from.
 
     Attributes:
         python: the interpreter's path.
         env: environment variables set on this side alone.
         rev: the git revision of the user's suites; None: the files as they are.
-        sources: source of a suite → the file that stands for it on this side, where that is another.
+        sources: source of a suite → the file that replaces it on this side, if any.
         folder: the working directory; None: this process's.
     """
 
@@ -43,11 +43,11 @@ class Side:
         return {**os.environ, **common, **dict(self.env)}
 
     def threads(self, default: int) -> int:
-        """Intra-op threads: what its own environment says, else ``default``."""
+        """Intra-op threads: as its own environment sets them, else ``default``."""
         return int(dict(self.env).get(THREADS, default))
 
     def words(self, torch: str, other: Side, other_torch: str) -> str:
-        """What sets it apart from the other side, in a few words: ``torch 2.12.0``."""
+        """How it differs from the other side, in a few words: ``torch 2.12.0``."""
         parts = [f"torch {torch}"] if torch != other_torch else []
         parts += [f"{name}={value}" for name, value in self.env]
         if other.env and not self.env:
@@ -62,10 +62,10 @@ class Side:
 def sides(
     python: str | None, env: Sequence[str] | None, rev: str | None, suites: Sequence[str] | None, folder: Path
 ) -> tuple[Side, Side]:
-    """Both sides: this interpreter as it is, and what it is held against.
+    """Both sides: this interpreter as it is, and the one that it is compared with.
 
     Args:
-        folder: where a revision's files are put.
+        folder: where the files of a revision are written.
 
     Raises:
         OptionError: the interpreter, the variable or the revision cannot be used.
@@ -85,25 +85,25 @@ def interpreter(python: str) -> str:
     """The path of an interpreter given as a path or as a command.
 
     Raises:
-        OptionError: there is none.
+        OptionError: there is no such interpreter.
     """
     path = Path(python).expanduser()
     if path.is_dir():
         raise OptionError(
             f"--against {python}: is a folder; name the interpreter in it, e.g. {path / 'bin' / 'python'}"
         )
-    found = shutil.which(str(path))
-    if found is None:
+    executable = shutil.which(str(path))
+    if executable is None:
         problem = "is not executable" if path.is_file() else "there is no such interpreter"
         raise OptionError(f"--against {python}: {problem}; give the path of a Python that has torch")
-    return str(Path(found).absolute())  # not resolved: a virtual environment's python is a link
+    return str(Path(executable).absolute())  # not resolved: a virtual environment's python is a link
 
 
 def variable(text: str) -> tuple[str, str]:
-    """``NAME=VALUE`` taken apart.
+    """The name and the value of ``NAME=VALUE``.
 
     Raises:
-        OptionError: it is something else.
+        OptionError: the text has another form.
     """
     name, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -114,12 +114,12 @@ def variable(text: str) -> tuple[str, str]:
 
 
 def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, str], str]:
-    """Put the repository as of ``rev`` below ``folder``: (source → its file there, the working directory there).
+    """Write the repository as of ``rev`` into ``folder``; returns (source → its file, the working directory) there.
 
-    Nothing is checked out: the user's files and index stay as they are.
+    Nothing is checked out: the files and the index of the user do not change.
 
     Raises:
-        OptionError: no suite of the user's, no repository, no such revision, or no such file in it.
+        OptionError: no suite in a file, no repository, no such revision, or no such file in it.
     """
     option = f"--against-rev {rev}"
     files = [source for source in suites if source not in BUILT_IN]
@@ -128,20 +128,20 @@ def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, s
     top = Path(_git(option, Path(files[0]).resolve().parent, "rev-parse", "--show-toplevel").strip())
     commit = _git(option, top, "rev-parse", "--verify", "--end-of-options", f"{rev}^{{commit}}").strip()
     with tarfile.open(fileobj=BytesIO(_git_bytes(option, top, "archive", "--format=tar", commit))) as archive:
-        # Python 3.11 has had filters from 3.11.4 on; what git archives of the user's own repository needs none.
-        safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        archive.extractall(folder, **safely)
-    found = {}
+        # Python has filters since 3.11.4; an archive that git makes of the user's own repository is safe without.
+        safety: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(folder, **safety)
+    sources = {}
     for source in files:
         path = Path(source).resolve()
         if not path.is_relative_to(top):
             raise OptionError(f"{option}: {source} is not in the repository {top}")
-        there = folder / path.relative_to(top)
-        if not there.is_file():
+        archived = folder / path.relative_to(top)
+        if not archived.is_file():
             raise OptionError(f"{option}: {path.relative_to(top)} is not in that revision")
-        found[source] = str(there)
-    here = Path.cwd()
-    return found, str(folder / here.relative_to(top) if here.is_relative_to(top) else here)
+        sources[source] = str(archived)
+    working = Path.cwd()
+    return sources, str(folder / working.relative_to(top) if working.is_relative_to(top) else working)
 
 
 def _git(option: str, folder: Path, *arguments: str) -> str:

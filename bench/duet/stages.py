@@ -1,4 +1,4 @@
-"""The two stages of a duet: every case is screened; what looks different is confirmed on fresh processes."""
+"""The two stages of a duet: every case is screened; cases that look different are confirmed in fresh processes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from torchduet.bench.duet.pairs import (
     Failure,
     Ledger,
     PairError,
-    in_turn,
     prepare,
+    random_order,
     set_paces,
     time_blocks,
     workers,
@@ -36,18 +36,18 @@ from torchduet.bench.workers.launcher import for_workers
 
 MAX_PAIRS = 64
 
-Tell = Callable[[str, int, int], None]  # family, pairs done, pairs needed
+Report = Callable[[str, int, int], None]  # of progress: family, pairs done, pairs needed
 Servers = tuple[Server, Server]
 
 
 class Duet:
-    """Both sides' processes, from the first server to the last.
+    """The processes of both sides, from the first server to the last.
 
-    Each pair of processes in a stage descends from a pair of interpreters of its own, started for that
+    Each pair of processes in a stage is forked from a pair of interpreters of its own, started for that
     stage: what an interpreter has by chance is inherited by every worker forked from it.
 
     Args:
-        compiler: whether cases will be compiled: the servers then prepare for that, too.
+        compiler: whether cases will be compiled: the servers then import the compiler, too.
     """
 
     def __init__(self, sides: tuple[Side, Side], *, compiler: bool, threads: int = 1, data: str | None = None) -> None:
@@ -56,13 +56,13 @@ class Duet:
         self._temporary = tempfile.TemporaryDirectory(prefix="torchduet-duet-", ignore_cleanup_errors=True)
         self._folder = Path(self._temporary.name)
         self._packages = link_packages(self._folder / "packages")
-        self.start_seconds = 0.0  # what a pair of servers took to start, as of the first
+        self.start_seconds = 0.0  # for a pair of servers, as measured with the first
         self._servers: list[Servers] = []
         self._started = 0
         self._rng = random.Random(SEED)
 
     def start(self, pairs: int = 1) -> None:
-        """Let so many more pairs of servers start importing, without waiting for them.
+        """Start so many more pairs of servers, which begin to import torch, without waiting for them.
 
         Raises:
             SideError: an interpreter cannot be run.
@@ -72,21 +72,21 @@ class Duet:
 
     def _start_pair(self) -> Servers:
         self._started += 1
-        made: dict[int, Server] = {}
+        servers: dict[int, Server] = {}
         try:
-            for side in in_turn(self._rng):
+            for side in random_order(self._rng):
                 letter = "ab"[side]
                 common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler)
                 log = self._folder / f"server-{self._started}{letter}.log"
-                made[side] = Server(self.sides[side], self._packages, log, common)
+                servers[side] = Server(self.sides[side], self._packages, log, common)
         except BaseException:
-            for server in made.values():
+            for server in servers.values():
                 server.close()
             raise
-        return made[BASE], made[AGAINST]
+        return servers[BASE], servers[AGAINST]
 
     def facts(self) -> tuple[Facts, Facts]:
-        """What both sides are; waits for the first pair of servers.
+        """The versions of both sides; waits for the first pair of servers.
 
         Raises:
             SideError: one of them cannot be a side.
@@ -98,46 +98,49 @@ class Duet:
         return facts
 
     def await_servers(self) -> None:
-        """Wait until every server that was started has imported torch; one that cannot is met again later."""
+        """Wait until every server has imported torch; a server that cannot raises its error when it is used."""
         for servers in self._servers:
             for server in servers:
                 with contextlib.suppress(SideError):
                     server.ready()
 
     def check(self, cases: Sequence[Case]) -> Ledger:
-        """Prepare a family's cases on both sides, which checks their results, and time nothing."""
+        """Prepare the cases of a family on both sides, results checked, and time nothing."""
         ledger = Ledger(tuple(cases))
-        with self._a_folder() as folder:
+        with self._new_folder() as folder:
             self._pair(self._servers[0], ledger, folder, 0, timed=False)
         return ledger
 
-    def screen(self, cases: Sequence[Case], seconds: float, tell: Callable[[int], None]) -> Ledger:
+    def screen(self, cases: Sequence[Case], seconds: float, report: Callable[[int], None]) -> Ledger:
         """Time a family in a pair of workers from each pair of servers.
 
-        ``seconds`` is for its blocks, in all pairs together. A worker that gives no answer ends in a
-        failure of all cases.
+        A worker that gives no answer makes all cases fail.
+
+        Args:
+            seconds: for its blocks, in all pairs together.
+            report: gets the number of each pair before it is timed.
         """
         ledger = Ledger(tuple(cases))
         share = seconds / SCREENING_PAIRS
-        with self._a_folder() as folder:
+        with self._new_folder() as folder:
             for number, servers in enumerate(self._servers):
                 if ledger.live():
-                    tell(number + 1)
+                    report(number + 1)
                     self._pair(servers, ledger, folder, number, share)
         return ledger
 
-    def confirm(self, ledgers: Sequence[Ledger], deadline: float, tell: Tell) -> None:
-        """Time the cases of these ledgers anew, in one fresh pair of interpreters after the other.
+    def confirm(self, ledgers: Sequence[Ledger], deadline: float, report: Report) -> None:
+        """Time the cases of these ledgers again, in one fresh pair of interpreters after the other.
 
-        At least as many pairs as their number needs; then until each is known precisely enough, or
-        :func:`time.monotonic` reaches ``deadline``. What decides the stop is how wide intervals are.
+        Takes at least the pairs that so many cases need; then more, until the interval of each case is narrow
+        enough, or :func:`time.monotonic` reaches ``deadline``. Only the widths of intervals decide the stop.
         """
         cases = sum(len(ledger.cases) for ledger in ledgers)
-        least = pairs_needed(cases)
+        minimum = pairs_needed(cases)
         with contextlib.ExitStack() as stack:
-            folders = [stack.enter_context(self._a_folder()) for _ in ledgers]
-            for number in range(max(MAX_PAIRS, least)):
-                if number >= least and monotonic() >= deadline:
+            folders = [stack.enter_context(self._new_folder()) for _ in ledgers]
+            for number in range(max(MAX_PAIRS, minimum)):
+                if number >= minimum and monotonic() >= deadline:
                     return
                 self.close_servers()
                 try:
@@ -147,9 +150,9 @@ class Duet:
                     return
                 for ledger, folder in zip(ledgers, folders, strict=True):
                     if ledger.live():
-                        tell(ledger.cases[0].family, number, least)
+                        report(ledger.cases[0].family, number, minimum)
                         self._pair(self._servers[0], ledger, folder, number)
-                if number + 1 >= least:
+                if number + 1 >= minimum:
                     for ledger in ledgers:
                         ledger.done |= {case for case in ledger.live() if _precise(ledger, case, cases)}
                 if not any(ledger.live() for ledger in ledgers):
@@ -165,7 +168,7 @@ class Duet:
         *,
         timed: bool = True,
     ) -> None:
-        """One more pair; the first, with its ``share`` of seconds, decides how the cases are timed."""
+        """Time one more pair; the first pair, with its ``share`` of seconds, sets how the cases are timed."""
         started = monotonic()
         first = number == 0
         cases = ledger.live()
@@ -192,7 +195,7 @@ class Duet:
     def to_profile(
         self, cases: Sequence[Case], *, compiler: bool
     ) -> Iterator[tuple[tuple[Worker, Worker], tuple[Message, Message]]]:
-        """A pair of workers for cases that will be profiled, with their orders; all have the same servers.
+        """A pair of workers for cases that will be profiled, with their orders; all pairs share two servers.
 
         Raises:
             SideError: one of the interpreters does not start.
@@ -203,25 +206,25 @@ class Duet:
         servers = self._servers[0]
         for server in servers:
             server.ready()
-        with self._a_folder() as folder, workers(servers, self._rng, compiler=compiler) as pair:
+        with self._new_folder() as folder, workers(servers, self._rng, compiler=compiler) as pair:
             base, against = (self._order(side, cases, folder, 1, profiled=True) for side in (BASE, AGAINST))
             yield pair, (base, against)
 
     def _order(self, side: int, cases: Sequence[Case], folder: str, number: int, *, profiled: bool = False) -> Message:
-        own = Path(folder) / "ab"[side]
-        own.mkdir(exist_ok=True)
+        side_folder = Path(folder) / "ab"[side]
+        side_folder.mkdir(exist_ok=True)
         return order(
             self.sides[side],
             cases,
             threads=self.threads,
-            folder=str(own),
+            folder=str(side_folder),
             data=self._data,
             seed=f"{cases[0].family} {self._started} {number} {side}",
             first=number == 0,
             profiled=profiled,
         )
 
-    def _a_folder(self) -> tempfile.TemporaryDirectory[str]:
+    def _new_folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True)
 
     def close_servers(self) -> None:
@@ -237,7 +240,7 @@ class Duet:
 
 
 def differences(ledger: Ledger, case: Case) -> list[float]:
-    """log(time of A / time of B) of each pair, in the order taken."""
+    """log(time of A / time of B) of each pair, in the order in which they were timed."""
     return [difference(base, against) for base, against in ledger.blocks.get(case, [])]
 
 

@@ -1,6 +1,6 @@
-"""One side of a pair: a freshly forked process that prepares a family's cases and times a block when told.
+"""One side of a pair: a freshly forked process that prepares the cases of a family and times blocks on request.
 
-It runs in the side's own interpreter. Each message from the conductor is answered by one message.
+It runs in the interpreter of its side. Each message from the controller is answered by one message.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from torchduet.suites.workload import COMPILED, SuiteError
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
 _libc = ctypes.CDLL(None)
-LEAD_IN_SECONDS = 0.02  # a call of this length brings back by itself what the other process displaced
+MAX_WARM_UP_CALL_SECONDS = 0.02  # a longer call refills the caches by itself after the other process ran
 
 
 def main(channel: Channel, log: str) -> None:
@@ -52,8 +52,8 @@ def main(channel: Channel, log: str) -> None:
     try:
         _serve(channel)
     except (BrokenPipeError, ConnectionError):
-        pass  # the conductor is gone, and the server is about to end this process
-    except Exception as error:  # noqa: BLE001 - sent to the conductor as the reason
+        pass  # the controller has ended, and the server is about to end this process
+    except Exception as error:  # noqa: BLE001 - sent to the controller as the reason
         traceback.print_exc()
         with contextlib.suppress(OSError):
             channel.send({"fatal": f"{type(error).__name__}: {error}".split("\n")[0]})
@@ -62,7 +62,7 @@ def main(channel: Channel, log: str) -> None:
 
 
 def _end_with_server() -> None:
-    """When the server is killed, so is this worker: it may be stopped and would stay so for ever."""
+    """Let this worker be killed when the server is: it may be stopped and would stay so for ever."""
     if sys.platform == "linux":
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -71,7 +71,7 @@ def _serve(channel: Channel) -> None:
     order = channel.receive()
     if order is None:
         return
-    with _others_deaf_to(signal.SIGCONT):
+    with _blocked_in_new_threads(signal.SIGCONT):
         side = Timed(order)
         channel.send({"cases": side.prepare()})
     with undisturbed():
@@ -81,11 +81,11 @@ def _serve(channel: Channel) -> None:
 
 
 @contextlib.contextmanager
-def _others_deaf_to(number: signal.Signals) -> Iterator[None]:
-    """Threads that are made meanwhile never handle this signal: the main thread does, before it goes on.
+def _blocked_in_new_threads(number: signal.Signals) -> Iterator[None]:
+    """Block this signal in threads that are started meanwhile, so that the main thread handles it before it continues.
 
-    Every turn begins with one. Met by another thread first it would be noticed in the middle of a block, as if the
-    process had been stopped there.
+    Every turn begins with SIGCONT. If another thread handled it, the handler would run in the middle of a block, as if
+    the process had been stopped there.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
@@ -95,15 +95,15 @@ def _others_deaf_to(number: signal.Signals) -> Iterator[None]:
 
 
 def _cpu() -> int | None:
-    """The core that this thread has just run on; None where that is not known."""
+    """The core that this thread has just run on; None if that is unknown."""
     return _libc.sched_getcpu() if sys.platform == "linux" else None
 
 
 class _SideStages(Stages):
-    """A family's stages on one side. What a former pair has checked and compiled is not done again."""
+    """The stages of a family on one side; checks and compilation happen in the first pair only."""
 
     def __init__(self, task: Task, *, first: bool) -> None:
-        super().__init__(task, lambda _what, _fraction: None)
+        super().__init__(task, lambda _stage, _fraction: None)
         self.first = first
 
     def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
@@ -121,10 +121,10 @@ class _SideStages(Stages):
 
 
 class Timed:
-    """The cases of one family in this process, from the conductor's order."""
+    """The cases of one family in this process, from the order of the controller."""
 
     def __init__(self, order: Message) -> None:
-        self.cases = [restored(one) for one in order["cases"]]
+        self.cases = [restored(values) for values in order["cases"]]
         self.results = {case: CaseResult(case) for case in self.cases}
         self._runs: dict[int, TimedCase] = {}
         self._stages: _SideStages | None = None
@@ -137,13 +137,13 @@ class Timed:
 
             name_fused_kernels()
         try:
-            self._leave_out_what_is_not_here()
+            self._skip_missing_workloads()
         except SuiteError as error:
             for result in self.results.values():
                 result.error = str(error)
-        here = [case for case in self.cases if self._is_open(case)]
-        if here:
-            family = Family(cases=tuple(self.cases), reported=tuple(here))
+        runnable = [case for case in self.cases if self._is_open(case)]
+        if runnable:
+            family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
             self._stages = _SideStages(task, first=order["first"])
             self._stages.results = self.results
@@ -152,7 +152,7 @@ class Timed:
     def _is_open(self, case: Case) -> bool:
         return self.results[case].error is None and self.results[case].skip is None
 
-    def _leave_out_what_is_not_here(self) -> None:
+    def _skip_missing_workloads(self) -> None:
         for case in self.cases:
             try:
                 workload = workload_of(case)
@@ -165,11 +165,11 @@ class Timed:
                 self.results[case].skip = f"{case.suite}.{case.workload} has other sizes there"
 
     def prepare(self) -> list[Message]:
-        """Inputs, first calls and checks; what came of each case."""
-        here = [case for case in self.cases if self._is_open(case)]
-        for device in dict.fromkeys(case.device for case in here):
+        """Inputs, first calls and checks; returns the result of each case."""
+        runnable = [case for case in self.cases if self._is_open(case)]
+        for device in dict.fromkeys(case.device for case in runnable):
             assert self._stages is not None
-            self._stages.prepare_device(device, [case for case in here if case.device == device])
+            self._stages.prepare_device(device, [case for case in runnable if case.device == device])
         return [
             {
                 "error": result.error,
@@ -183,12 +183,12 @@ class Timed:
         ]
 
     def warm_up(self) -> list[Message]:
-        """Of each case the seconds per call, or the error."""
-        found: list[Message] = [{"seconds": 0.0, "error": None} for _ in self.cases]
+        """Warm every case up; returns the seconds per call of each, or the error."""
+        results: list[Message] = [{"seconds": 0.0, "error": None} for _ in self.cases]
         for run in self._stages.runs if self._stages else ():
             case = run.prepared.case
-            place = self.cases.index(case)
-            self._runs[place] = run
+            index = self.cases.index(case)
+            self._runs[index] = run
             first = self.results[case].first_call
             try:
                 if first is not None and case.mode not in COMPILED and first["seconds"] >= LONG_CALL_SECONDS:
@@ -197,15 +197,15 @@ class Timed:
                     if run.prepared.graph is not None:
                         run.settle()
                     warm_up(run, WARM_UP_SECONDS)
-                # Before each block the other process ran: its data are in the caches.
-                run.warm_up_calls = max(run.warm_up_calls, 1) if run.seconds < LEAD_IN_SECONDS else 0
+                # The other process ran before each block, and its data are in the caches.
+                run.warm_up_calls = max(run.warm_up_calls, 1) if run.seconds < MAX_WARM_UP_CALL_SECONDS else 0
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                found[place]["error"] = describe(error, case.source)
-            found[place]["seconds"] = run.seconds
-        return found
+                results[index]["error"] = describe(error, case.source)
+            results[index]["seconds"] = run.seconds
+        return results
 
     def answer(self, message: Message) -> Message:
-        """Do what is asked for: ``fresh`` inputs, a ``block``, a ``profile``, or the last look (``finite``)."""
+        """Answer a request: ``fresh`` inputs, a ``block``, a ``profile``, or the final check (``finite``)."""
         if message["do"] == "block":
             return self._block(message["case"], message["calls"])
         if message["do"] == "fresh":
@@ -214,8 +214,8 @@ class Timed:
             return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
         return self._finite()
 
-    def _block(self, place: int, calls: int) -> Message:
-        run = self._runs[place]
+    def _block(self, index: int, calls: int) -> Message:
+        run = self._runs[index]
         run.calls = calls
         try:
             block = run.block()
@@ -223,8 +223,8 @@ class Timed:
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 
-    def _fresh(self, places: Sequence[int], cores: Sequence[int]) -> Message:
-        """Move the inputs to fresh memory, call each case once and keep threads to these cores; the errors by case."""
+    def _fresh(self, indices: Sequence[int], cores: Sequence[int]) -> Message:
+        """Move the inputs to fresh memory, call each case once and pin threads to these cores; the errors by case."""
         assert self._stages is not None
         if cores:
             keep(0, cores)
@@ -234,32 +234,32 @@ class Timed:
                 placements.fresh()
             except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
-                return {"errors": {str(place): reason for place in places}}
+                return {"errors": {str(index): reason for index in indices}}
         gc.collect()
-        for place in places:
-            run = self._runs[place]
+        for index in indices:
+            run = self._runs[index]
             run.prepared.context.next_placement()
             run.placements.append([])
             try:
                 run.settle()
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                errors[str(place)] = describe(error, run.prepared.case.source)
+                errors[str(index)] = describe(error, run.prepared.case.source)
         if cores:
-            spread(cores)  # now that every thread has been started
+            spread(cores)  # every thread has been started by now
         return {"errors": errors}
 
-    def _profile(self, place: int, folder: str, extras: Extras) -> Message:
-        """Call a case again under torch.profiler; its record, or the error."""
-        from torchduet.bench.passes.profiler import profiled  # here, so that processes that only time do not have it
+    def _profile(self, index: int, folder: str, extras: Extras) -> Message:
+        """Call a case again under torch.profiler; returns its record, or the error."""
+        from torchduet.bench.passes.profiler import profiled  # processes that only time do not import it
 
-        run = self._runs[place]
+        run = self._runs[index]
         try:
             return {"profile": profiled(run, Path(folder), extras)}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 
     def _finite(self) -> Message:
-        """Which results turned NaN while they were timed."""
+        """Check which results became NaN while they were timed; returns the errors by case."""
         assert self._stages is not None
         self._stages.still_finite()
-        return {"errors": {str(place): run.error for place, run in self._runs.items() if run.error}}
+        return {"errors": {str(index): run.error for index, run in self._runs.items() if run.error}}

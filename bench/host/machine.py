@@ -24,6 +24,7 @@ CUDA_GRAPHS = ("reduce-overhead", "graph")  # modes
 # Setting that every one of CUDA's GPUs has, or that no host's processor has → what it needs.
 ANY_GPU: dict[str, str] = {"fp16": FP16_NEEDS, **dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)}
 NOT_ON_HOSTS: dict[str, str] = {"tf32": TF32_NEEDS, **ANY_GPU}
+NOT_ON_ACCELERATORS: dict[str, str] = {"tf32": TF32_NEEDS}  # precision that only CUDA devices have → what it needs
 NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or newer: pip install triton"
 
 

@@ -1,4 +1,4 @@
-"""Other benchmarking tools beside this one, on the same functions: identical copies and known slow-downs.
+"""Runs other benchmarking tools on the same functions as Torchduet: identical copies and known slow-downs.
 
-``torchduet peers -o peers.json`` runs them all and writes the table; needs the extra ``peers``.
+``torchduet peers run -o peers.json`` runs them all and prints the table; it needs the extra ``peers``.
 """

@@ -1,4 +1,4 @@
-"""How many turns of an empty loop make a call 3 % or 5 % longer, found once and used by every tool."""
+"""Measures how many turns of an empty loop make a call 3 % or 5 % longer, once for all tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from torchduet.bench.peers.cases import BASE, CHOSEN, SIDES, base_of, begin, inputs_of, with_turns
+from torchduet.bench.peers.cases import BASE, SIDES, WORKLOADS, base_of, inputs_of, prepare_process, with_turns
 
 ROUNDS = 400
 PROBE_TURNS = 10_000
@@ -20,22 +20,21 @@ def turns_for(calls_per_turn: float, factor: float) -> int:
     """Turns that make a call ``factor`` times as long.
 
     Args:
-        calls_per_turn: what one turn takes, as a share of a call.
+        calls_per_turn: the time of one turn, as a share of a call.
     """
     return round((factor - 1) / calls_per_turn)
 
 
 def calibrate(threads: int) -> dict[str, Any]:
-    """Turns per case and side, and what they make of a call; call and loop are timed in alternation.
+    """Turns per case and side, and the slow-down that they cause; call and loop are timed in alternation.
 
-    What slows the machine down for a while slows both down: their ratio, of which the median is taken,
-    hardly changes.
+    Whatever slows the machine down for a while slows both down, so their ratio hardly changes; its median is used.
     """
-    begin(threads)
+    prepare_process(threads)
     turns: dict[str, dict[str, int]] = {}
     measured: dict[str, dict[str, float]] = {}
     seconds: dict[str, float] = {}
-    for name in CHOSEN:
+    for name in WORKLOADS:
         base, inputs = with_turns(base_of(name), 0), inputs_of(name)
         calls, loops = [], []
         for _ in range(ROUNDS):
@@ -50,14 +49,14 @@ def calibrate(threads: int) -> dict[str, Any]:
 
 
 def _check(name: str, inputs: tuple[Any, ...], turns: dict[str, int]) -> dict[str, float]:
-    """Each side's time over the base's, from single calls taken in turns, each after one that is not timed."""
+    """The time of each side over that of the base, from single calls in alternation, each after an untimed one."""
     sides = {side: with_turns(base_of(name), turns.get(side, 0)) for side in (BASE, *turns)}
     times: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(ROUNDS):
         for side, function in sides.items():
             function(*inputs)
             times[side].append(_timed(function, *inputs))
-    return {side: median(slow / whole for slow, whole in zip(times[side], times[BASE], strict=True)) for side in turns}
+    return {side: median(slow / base for slow, base in zip(times[side], times[BASE], strict=True)) for side in turns}
 
 
 def _loop() -> None:

@@ -1,7 +1,7 @@
-"""What all tools time: built-in workloads, an identical copy of each, and copies slowed down by 3 % and 5 %.
+"""The functions that all tools time: built-in workloads, an A/A copy of each, and copies slowed down by 3 % and 5 %.
 
-A file of workloads for ``--suite`` as well as a module that other tools' scripts import. How much work the
-slowed copies add was calibrated before (:mod:`torchduet.bench.peers.calibration`), once for all tools.
+This is a file of workloads for ``--suite`` and a module that the scripts of other tools import. The extra work of
+the slowed copies is calibrated once for all tools (:mod:`torchduet.bench.peers.calibration`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from torchduet.bench.timing.placements import settle_allocator
 from torchduet.suites.registry import load
 from torchduet.suites.workload import Size, SuiteError, Workload
 
-SETTING = "TORCHDUET_PEERS"  # environment variable: the file with threads and turns
+SETTINGS_VARIABLE = "TORCHDUET_PEERS"  # environment variable: the path of the file with threads and turns
 BASE = "base"
 SIDES: Mapping[str, float] = {"twin": 1.0, "slower_3": 1.03, "slower_5": 1.05}
 
 # name: workload and size. On the CPU calls of some 20 µs to 2 ms, from one operator to a training step.
-CHOSEN: Mapping[str, tuple[str, Size]] = {
+WORKLOADS: Mapping[str, tuple[str, Size]] = {
     "add": ("tensor_ops.add", {"n": 1_000_000}),
     "chain": ("tensor_ops.chain", {"n": 100}),
     "layer_norm": ("tensor_ops.layer_norm", {"n": 1000}),
@@ -43,31 +43,31 @@ Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Intra-op threads, and per case and side the turns of an empty loop that it does beside its call."""
+class Settings:
+    """Intra-op threads, and per case and side the turns of an empty loop before each call."""
 
     threads: int
     turns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def setting() -> Setting:
-    """What this benchmark's command has set for the tools it starts.
+def read_settings() -> Settings:
+    """The settings that ``torchduet peers`` gives to the tools that it starts.
 
     Raises:
-        SuiteError: it has set nothing.
+        SuiteError: there are none.
     """
-    path = os.environ.get(SETTING)
+    path = os.environ.get(SETTINGS_VARIABLE)
     if path is None:
-        raise SuiteError(f"{SETTING} is not set: these cases are made by torchduet peers")
-    found = json.loads(Path(path).read_text("utf-8"))
-    return Setting(found["threads"], found["turns"])
+        raise SuiteError(f"{SETTINGS_VARIABLE} is not set: start these cases with torchduet peers")
+    settings = json.loads(Path(path).read_text("utf-8"))
+    return Settings(settings["threads"], settings["turns"])
 
 
-def begin(threads: int) -> None:
-    """Bring this process to where the tools can be compared: its threads, and its allocator as in a long-lived one.
+def prepare_process(threads: int) -> None:
+    """Make this process comparable between tools: set its threads, and its allocator to the state of a long-lived one.
 
-    How long results of some megabytes take would otherwise depend on what each process happened to
-    free before, and the same extra work would be another share of them in each tool.
+    Otherwise the time of results of some megabytes would depend on what each process happened to free before,
+    and the same extra work would be a different share of it in each tool.
     """
     torch.set_num_threads(threads)
     settle_allocator()
@@ -75,12 +75,12 @@ def begin(threads: int) -> None:
 
 def workload_of(name: str) -> Workload:
     """The built-in workload behind a case."""
-    suite, workload = CHOSEN[name][0].split(".")
+    suite, workload = WORKLOADS[name][0].split(".")
     return load(suite)[0].workloads[workload]
 
 
 def base_of(name: str) -> Function:
-    """The function that is timed, of its workload's inputs alone."""
+    """The function that is timed; its arguments are the inputs of its workload."""
     implementation = next(iter(workload_of(name).implementations.values()))
     function = implementation.function
     if "autocast" in inspect.signature(function).parameters:
@@ -101,26 +101,26 @@ def with_turns(function: Function, turns: int) -> Function:
 
 def inputs_of(name: str) -> tuple[Any, ...]:
     """Fresh inputs of a case on the CPU."""
-    return tuple(workload_of(name).inputs(torch.device("cpu"), **CHOSEN[name][1]))
+    return tuple(workload_of(name).inputs(torch.device("cpu"), **WORKLOADS[name][1]))
 
 
 def call(name: str, side: str, inputs: tuple[Any, ...] | None = None) -> Callable[[], Any]:
-    """A side of a case as other tools take it: a function without arguments, with the threads set."""
-    now = setting()
-    begin(now.threads)
-    turns = now.turns[name].get(side, 0)
-    given = inputs_of(name) if inputs is None else inputs
+    """A side of a case for other tools: a function without arguments; sets the threads."""
+    settings = read_settings()
+    prepare_process(settings.threads)
+    turns = settings.turns[name].get(side, 0)
+    arguments = inputs_of(name) if inputs is None else inputs
     function = with_turns(base_of(name), turns)
-    return lambda: function(*given)
+    return lambda: function(*arguments)
 
 
 def make_suite() -> Suite:
-    """The cases as this project's own workloads; the base is the reference of the other sides."""
-    made = Suite("peers", "Identical copies and known slow-downs")
-    turns = setting().turns
-    for name, (_, size) in CHOSEN.items():
+    """The cases as workloads of Torchduet; the base is the reference of the other sides."""
+    peers = Suite("peers", "Identical copies and known slow-downs")
+    turns = read_settings().turns
+    for name, (_, size) in WORKLOADS.items():
         base = base_of(name)
-        made.compare(
+        peers.compare(
             name,
             {side: with_turns(base, turns[name].get(side, 0)) for side in (BASE, *SIDES)},
             about=f"{name}: identical and slowed copies",
@@ -129,8 +129,8 @@ def make_suite() -> Suite:
             modes=["eager"],
             devices=["cpu"],
         )
-    return made
+    return peers
 
 
-if SETTING in os.environ:
+if SETTINGS_VARIABLE in os.environ:
     suite = make_suite()

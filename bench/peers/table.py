@@ -1,4 +1,4 @@
-"""The table that says how often each tool is wrong, and what it finds."""
+"""The table of the tools: how often each calls identical code different, and which slow-downs it finds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torchduet.bench.peers.cases import SIDES
 from torchduet.bench.peers.trials import TOOLS
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson
 
-INJECTED = [by for by in SIDES.values() if by > 1]
+INJECTED = [factor for factor in SIDES.values() if factor > 1]
 ABOUT = """\
-Every tool held the same functions against an identical copy and against copies with extra work of 3 % and 5 %,
-calibrated once for all of them; trials of all tools were interleaved. Each tool ran as its documentation says, with
+Every tool compared the same functions with an identical copy and with copies that do 3 % and 5 % extra work,
+calibrated once for all tools. Trials of all tools were interleaved. Each tool ran as its documentation says, with
 its defaults and a threshold of 1 %. In brackets: Clopper-Pearson bounds at {bounds}."""
 HEAD = (
     "| tool and its rule | identical code called different | its ratio: half within, 95 % within "
@@ -22,19 +22,19 @@ HEAD = (
 )
 
 
-def markdown(kept: Mapping[str, Any]) -> str:
-    """The whole page: a table for each condition, what was measured where, and how the tools were used."""
-    return "\n".join(_lines(kept)) + "\n"
+def markdown(results: Mapping[str, Any]) -> str:
+    """The page: how the tools were used, where they ran, and a table for each condition."""
+    return "\n".join(_lines(results)) + "\n"
 
 
-def _lines(kept: Mapping[str, Any]) -> Iterator[str]:
+def _lines(results: Mapping[str, Any]) -> Iterator[str]:
     yield from ABOUT.format(bounds=f"{BOUNDS_CONFIDENCE:.0%}").splitlines()
     yield ""
-    versions = ", ".join(f"{name} {version}" for name, version in kept["versions"].items())
-    yield from _injected(kept)
-    yield f"Measured on {kept['measured'][:10]}: {kept['cpu']}, {kept['cores']} cores; {versions}."
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    yield from _injected(results)
+    yield f"Measured on {results['measured'][:10]}: {results['cpu']}, {results['cores']} cores; {versions}."
     yield ""
-    trials = kept["trials"]
+    trials = results["trials"]
     for name in dict.fromkeys(trial["condition"] for trial in trials):
         threads = next(trial["threads"] for trial in trials if trial["condition"] == name)
         yield f"**{_condition(name)}, {threads} thread{'' if threads == 1 else 's'}**"
@@ -47,15 +47,15 @@ def _lines(kept: Mapping[str, Any]) -> Iterator[str]:
         yield from _failures(trials, name)
 
 
-def _injected(kept: Mapping[str, Any]) -> Iterator[str]:
-    """What the extra work made of the calls, as far as the file says."""
-    found = [sides for one in kept["calibration"].values() for sides in one["measured"].values()]
-    if found:
+def _injected(results: Mapping[str, Any]) -> Iterator[str]:
+    """The slow-downs that the extra work caused, if the file has them."""
+    measured = [sides for condition in results["calibration"].values() for sides in condition["measured"].values()]
+    if measured:
         spans = (
-            f"{by - 1:.0%} came out as {min(one[side] for one in found) - 1:.1%} to "
-            f"{max(one[side] for one in found) - 1:.1%}"
-            for side, by in SIDES.items()
-            if by > 1
+            f"{factor - 1:.0%} came out as {min(sides[side] for sides in measured) - 1:.1%} to "
+            f"{max(sides[side] for sides in measured) - 1:.1%}"
+            for side, factor in SIDES.items()
+            if factor > 1
         )
         yield f"When calibrated, extra work of {' and of '.join(spans)}, depending on the case."
         yield ""
@@ -66,26 +66,29 @@ def _condition(name: str) -> str:
 
 
 def row(trials: Sequence[Mapping[str, Any]], tool: str, condition: str) -> str:
-    """One tool under one condition."""
-    mine = [trial for trial in trials if trial["tool"] == tool and trial["condition"] == condition]
-    answers = [answer for trial in mine for answer in trial["answers"]]
-    title = f"{tool}: {mine[0]['rule']}" if mine else tool
+    """The row of one tool under one condition."""
+    own = [trial for trial in trials if trial["tool"] == tool and trial["condition"] == condition]
+    answers = [answer for trial in own for answer in trial["answers"]]
+    title = f"{tool}: {own[0]['rule']}" if own else tool
     if not answers:
         return f"| {title} | | | | | |"
     cells = [
-        _rate([one["verdict"] != "none" for one in answers if one["injected"] == 1]),
-        _errors([abs(math.log(one["ratio"])) for one in answers if one["injected"] == 1]),
-        *(_rate([one["verdict"] == "slower" for one in answers if one["injected"] == by]) for by in INJECTED),
-        f"{sum(trial['seconds'] for trial in mine if trial['answers']) / len(answers):.1f}",
+        _rate([answer["verdict"] != "none" for answer in answers if answer["injected"] == 1]),
+        _errors([abs(math.log(answer["ratio"])) for answer in answers if answer["injected"] == 1]),
+        *(
+            _rate([answer["verdict"] == "slower" for answer in answers if answer["injected"] == factor])
+            for factor in INJECTED
+        ),
+        f"{sum(trial['seconds'] for trial in own if trial['answers']) / len(answers):.1f}",
     ]
     return f"| {title} | {' | '.join(cells)} |"
 
 
-def _rate(happened: Sequence[bool]) -> str:
-    if not happened:
+def _rate(outcomes: Sequence[bool]) -> str:
+    if not outcomes:
         return ""
-    low, high = clopper_pearson(sum(happened), len(happened))
-    return f"{sum(happened)} of {len(happened)} ({low:.0%} to {high:.0%})"
+    low, high = clopper_pearson(sum(outcomes), len(outcomes))
+    return f"{sum(outcomes)} of {len(outcomes)} ({low:.0%} to {high:.0%})"
 
 
 def _errors(errors: Sequence[float]) -> str:

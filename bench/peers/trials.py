@@ -1,4 +1,4 @@
-"""The order of trials, one at a time, and the file in which their answers are kept."""
+"""Runs the trials of a plan one at a time, and writes their answers to a file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from time import monotonic
 from typing import Any
 
 from torchduet.bench.host.atomic_files import write_json
-from torchduet.bench.peers.cases import CHOSEN, SIDES
+from torchduet.bench.peers.cases import SIDES, WORKLOADS
 from torchduet.bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet
-from torchduet.bench.peers.tools.place import Answer, Place
+from torchduet.bench.peers.tools.trial import Answer, Trial
 from torchduet.bench.selfcheck.neighbours import neighbours
 
 SEED = "torchduet peers"
@@ -23,40 +23,40 @@ SEED = "torchduet peers"
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool, the rule by which it says that two sides differ, and how it is run."""
+    """A tool, the rule by which it calls two sides different, and how it is run."""
 
     name: str
     rule: str
-    trial: Callable[[Place], list[Answer]]
-    at_once: int | None = None  # cases in one trial, in turn; of a tool that takes minutes for each
+    run: Callable[[Trial], list[Answer]]
+    cases_per_trial: int | None = None  # of a tool that takes minutes for each case; None: all cases
 
     @property
     def slow(self) -> bool:
-        """Whether a trial is a part of its cases only."""
-        return self.at_once is not None
+        """Whether a trial has a part of the cases only."""
+        return self.cases_per_trial is not None
 
     def cases_of(self, repeat: int) -> tuple[str, ...]:
-        """The cases of a trial."""
-        if self.at_once is None:
-            return tuple(CHOSEN)
-        names = list(CHOSEN)
-        start = repeat * self.at_once % len(names)
-        return tuple(names[start : start + self.at_once])
+        """The cases of a trial; a slow tool takes the next ones in each repeat."""
+        if self.cases_per_trial is None:
+            return tuple(WORKLOADS)
+        names = list(WORKLOADS)
+        start = repeat * self.cases_per_trial % len(names)
+        return tuple(names[start : start + self.cases_per_trial])
 
 
 TOOLS = (
-    Tool(torchduet.NAME, torchduet.RULE, torchduet.trial),
-    Tool(pytest_benchmark.NAME, pytest_benchmark.RULE, pytest_benchmark.trial),
-    Tool("torch.utils.benchmark, blocked", torch_timer.RULE, partial(torch_timer.trial, method="blocked")),
-    Tool("torch.utils.benchmark, adaptive", torch_timer.RULE, partial(torch_timer.trial, method="adaptive")),
-    Tool(asv.NAME, asv.RULE, asv.trial),
-    Tool(pyperf.NAME, pyperf.RULE, pyperf.trial, at_once=2),
+    Tool(torchduet.NAME, torchduet.RULE, torchduet.run),
+    Tool(pytest_benchmark.NAME, pytest_benchmark.RULE, pytest_benchmark.run),
+    Tool("torch.utils.benchmark, blocked", torch_timer.RULE, partial(torch_timer.run, method="blocked")),
+    Tool("torch.utils.benchmark, adaptive", torch_timer.RULE, partial(torch_timer.run, method="adaptive")),
+    Tool(asv.NAME, asv.RULE, asv.run),
+    Tool(pyperf.NAME, pyperf.RULE, pyperf.run, cases_per_trial=2),
 )
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What goes on beside the benchmark: ``busy`` cores are kept busy by another process meanwhile."""
+    """The load beside the benchmark: other processes keep ``busy`` cores busy."""
 
     name: str
     threads: int
@@ -64,7 +64,7 @@ class Condition:
 
 
 def conditions(cores: int) -> dict[str, Condition]:
-    """Alone with all cores, and with all but one beside a process that keeps one busy."""
+    """Idle: with all cores and no other load. Busy: with all cores but one, beside a process that keeps one busy."""
     return {
         "idle": Condition("idle", cores),
         "busy": Condition("busy", cores - 1, busy=1),
@@ -75,8 +75,8 @@ Plan = list[tuple[Condition, Tool]]
 
 
 @dataclass
-class Kept:
-    """Everything that was found, written anew after each trial: whole, or as it was before.
+class Results:
+    """The results of all trials; the file is replaced as a whole after each of them.
 
     Attributes:
         path: the JSON file.
@@ -89,21 +89,21 @@ class Kept:
     trials: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, trial: dict[str, Any]) -> None:
-        """Keep one more.
+        """Add a trial and write the file.
 
         Raises:
-            OSError: the file cannot be written; what it held before stands.
+            OSError: the file cannot be written; it has its former contents.
         """
         self.trials.append(trial)
         write_json({**self.about, "trials": self.trials}, self.path)
 
 
-def order(tools: Sequence[Tool], chosen: Sequence[Condition], repeats: int, slow_repeats: int) -> Plan:
-    """Conditions in turns within a repeat, tools in random order within each."""
+def make_plan(tools: Sequence[Tool], conditions: Sequence[Condition], repeats: int, slow_repeats: int) -> Plan:
+    """The order of the trials: in each repeat all conditions, in each of these the tools in random order."""
     rng = random.Random(SEED)
     plan: Plan = []
     for repeat in range(max(repeats, slow_repeats)):
-        for condition in chosen:
+        for condition in conditions:
             due = [tool for tool in tools if repeat < (slow_repeats if tool.slow else repeats)]
             plan += [(condition, tool) for tool in rng.sample(due, len(due))]
     return plan
@@ -113,29 +113,29 @@ def run(
     plan: Plan,
     settings: Mapping[str, Path],
     seconds: float,
-    kept: Kept,
-    tell: Callable[[str], None],
+    results: Results,
+    report: Callable[[str], None],
 ) -> None:
-    """All trials of a plan. A tool that fails costs its own trial.
+    """Run all trials of a plan. If a tool fails, only its own trial has no answers.
 
     Args:
-        settings: condition's name → the file that says threads and turns.
+        settings: condition's name → the file with threads and turns.
         seconds: of timing for each side of a comparison.
-        tell: gets a line before and after each trial.
+        report: gets a line before each trial, and one after a trial that failed.
     """
     spent: dict[str, list[float]] = {}
     for done, (condition, tool) in enumerate(plan):
         left = _seconds_left(plan[done:], spent)
         remaining = "" if left is None else f"; about {left / 60:.0f} min left"
-        tell(f"[{done + 1}/{len(plan)}] {condition.name}, {tool.name}{remaining}")
+        report(f"[{done + 1}/{len(plan)}] {condition.name}, {tool.name}{remaining}")
         start = monotonic()
-        repeat = sum(one["tool"] == tool.name and one["condition"] == condition.name for one in kept.trials)
-        answers, error = _one(condition, tool, settings[condition.name], seconds, tool.cases_of(repeat))
+        repeat = sum(trial["tool"] == tool.name and trial["condition"] == condition.name for trial in results.trials)
+        answers, error = _run_trial(condition, tool, settings[condition.name], seconds, tool.cases_of(repeat))
         took = monotonic() - start
         spent.setdefault(tool.name, []).append(took)
         if error:
-            tell(f"  it failed: {error}")
-        kept.add(
+            report(f"  it failed: {error}")
+        results.add(
             {
                 "tool": tool.name,
                 "rule": tool.rule,
@@ -149,21 +149,21 @@ def run(
         )
 
 
-def _one(
-    condition: Condition, tool: Tool, setting: Path, seconds: float, cases: Sequence[str]
+def _run_trial(
+    condition: Condition, tool: Tool, settings: Path, seconds: float, cases: Sequence[str]
 ) -> tuple[list[Answer], str | None]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchduet-peers-")))
         if condition.busy:
             stack.enter_context(neighbours(condition.busy))
         try:
-            return tool.trial(Place(folder, setting, condition.threads, seconds, cases)), None
+            return tool.run(Trial(folder, settings, condition.threads, seconds, cases)), None
         except Exception as error:  # noqa: BLE001 - becomes the reason of this trial
             return [], str(error) or type(error).__name__
 
 
 def _seconds_left(plan: Plan, spent: Mapping[str, list[float]]) -> float | None:
-    """By what each tool's trials took so far; None while one that is due has not run yet."""
+    """Estimated from the trials of each tool so far; None while a tool of the plan has had no trial."""
     if any(tool.name not in spent for _, tool in plan):
         return None
     return sum(sum(spent[tool.name]) / len(spent[tool.name]) for _, tool in plan)

@@ -1,1 +1,1 @@
-"""The harness measured by itself."""
+"""Measures the harness itself."""

@@ -1,4 +1,4 @@
-"""``torchduet selfcheck``: the harness's overhead, a run on a loaded machine, whether profiles disturb the timing."""
+"""``torchduet selfcheck``: the overhead of the harness, a run on a loaded machine, the effect of profiles on timing."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         allow_abbrev=False,
     )
     parts = parser.add_subparsers(title="parts", required=True, metavar="PART")
-    overhead = parts.add_parser("overhead", help="time per call that the harness itself adds")
+    overhead = parts.add_parser("overhead", help="measure the time per call that the harness adds")
     overhead.set_defaults(command=_overhead)
     beside = parts.add_parser("beside", help="run a command beside processes that keep cores busy")
-    beside.add_argument("--cores", type=_from_one, default=1, help="cores they keep busy (default: %(default)s)")
+    beside.add_argument("--cores", type=_positive, default=1, help="cores to keep busy (default: %(default)s)")
     beside.add_argument("what", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
     beside.set_defaults(command=_beside)
-    profiled = parts.add_parser("profiled", help="compare runs with --profile with runs without, in alternation")
-    profiled.add_argument("folder", type=Path, help="where the runs' files go")
-    profiled.add_argument("--pairs", type=_from_one, default=10, help="runs of either kind (default: %(default)s)")
+    profiled = parts.add_parser("profiled", help="compare runs with and without --profile, finished in alternation")
+    profiled.add_argument("folder", type=Path, help="where the files of the runs are written")
+    profiled.add_argument("--pairs", type=_positive, default=10, help="runs of each kind (default: %(default)s)")
     profiled.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="further options of `pytest bench/`")
     profiled.set_defaults(command=_profiled)
 
 
-def _from_one(text: str) -> int:
+def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r}: use a whole number from 1")
     return int(text)
@@ -72,18 +72,18 @@ def _profiled(options: argparse.Namespace) -> int:
 
 
 def with_profiles(folder: Path, pairs: int, arguments: Sequence[str]) -> int:
-    """Run, compare and print; returns the exit code."""
+    """Make the runs, compare them and print the table; returns the exit code."""
     from torchduet.bench.selfcheck.profiling import RunFailed, run_pairs, table, verdict
 
-    made: list[tuple[Path, Path]] = []
+    finished: list[tuple[Path, Path]] = []
     try:
         for plain, profiled in run_pairs(folder, pairs, arguments):
             print(verdict(plain, profiled), flush=True)
-            if made:
-                print(verdict(made[-1][0], plain), flush=True)
-            made.append((plain, profiled))
+            if finished:
+                print(verdict(finished[-1][0], plain), flush=True)
+            finished.append((plain, profiled))
     except RunFailed as error:
         print(error, file=sys.stderr)
         return 2
-    print("\n".join(table(made)))
+    print("\n".join(table(finished)))
     return 0

@@ -1,4 +1,4 @@
-"""Processes that keep cores busy, so that a run can be tried on a loaded machine."""
+"""Processes that keep cores busy, to measure on a loaded machine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 
 def busy_loop() -> None:
-    """Keep one core busy."""
+    """Keep one core busy for ever."""
     while True:
         sum(range(10_000))
 
 
 @contextlib.contextmanager
 def neighbours(cores: int) -> Iterator[None]:
-    """Other processes that keep so many cores busy meanwhile."""
+    """Keep so many cores busy with other processes, one each, until the context ends."""
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=busy_loop, daemon=True) for _ in range(cores)]
     try:

@@ -14,8 +14,9 @@ from typing import ClassVar
 import torch
 from torch.profiler import ProfilerActivity
 
-from torchduet.bench.host.machine import Accelerator
+from torchduet.bench.host.machine import NOT_ON_ACCELERATORS, NOT_ON_HOSTS, Accelerator
 from torchduet.bench.timing.clock import Clock, CpuClock
+from torchduet.suites.workload import PRECISIONS
 
 
 class Allocator:
@@ -75,7 +76,7 @@ class Device(ABC):
     asynchronous: ClassVar[bool] = True
     host_memory: ClassVar[bool] = False
     has_delay_kernel: ClassVar[bool] = False
-    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16", "fp16")
+    precisions: ClassVar[tuple[str, ...]] = tuple(name for name in PRECISIONS if name not in NOT_ON_ACCELERATORS)
     energy_counter: ClassVar[str] = ""
     survives_fork: ClassVar[bool] = True
     largest_product: ClassVar[int] = 8192
@@ -150,7 +151,7 @@ class CpuDevice(Device):
 
     asynchronous = False
     host_memory = True
-    precisions = ("fp32", "bf16")
+    precisions = tuple(name for name in PRECISIONS if name not in NOT_ON_HOSTS)
     energy_counter = "rapl"
     largest_product = 2048
     working_sets = (2**18, 2**20, 2**22, 2**24, 2**26, 2**27)

@@ -11,7 +11,14 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, supported_activities
 
-from torchduet.bench.host.machine import CUDA_GRAPHS, FP16_NEEDS, GRAPH_NEEDS, TF32_NEEDS, Accelerator
+from torchduet.bench.host.machine import (
+    CUDA_GRAPHS,
+    FP16_NEEDS,
+    GRAPH_NEEDS,
+    NOT_ON_ACCELERATORS,
+    TF32_NEEDS,
+    Accelerator,
+)
 from torchduet.bench.timing.clock import Clock, SynchronizedClock
 from torchduet.bench.timing.device import Allocator, Device
 from torchduet.suites.workload import COMPILED
@@ -36,7 +43,8 @@ class AcceleratorDevice(Device):
 
     @classmethod
     def _lacks(cls, kind: str) -> tuple[tuple[str, str], ...]:
-        lacks = {precision: why for precision, why in NEEDS.items() if precision not in cls.precisions}
+        needs = NEEDS | NOT_ON_ACCELERATORS
+        lacks = {precision: why for precision, why in needs.items() if precision not in cls.precisions}
         if not torch.amp.is_autocast_available(kind):
             lacks |= dict.fromkeys(("bf16", "fp16"), f"PyTorch has no autocast for {kind}")
         if why := cls.why_not_compiled(kind):

@@ -18,6 +18,7 @@ from torchduet.bench.timing.cuda_graph import newest_first
 from torchduet.bench.timing.device import Allocator
 from torchduet.bench.timing.device_accelerator import AcceleratorDevice
 from torchduet.bench.timing.slowdown import kernel
+from torchduet.suites.workload import PRECISIONS
 
 USED = {"memory_used_bytes": READINGS["memory_used_bytes"]}
 
@@ -26,7 +27,7 @@ class CudaDevice(AcceleratorDevice):
     """A GPU of NVIDIA or AMD."""
 
     has_delay_kernel = True
-    precisions = ("fp32", "tf32", "bf16", "fp16")
+    precisions = PRECISIONS
     energy_counter = "nvml"
 
     @classmethod

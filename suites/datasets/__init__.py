@@ -1,1 +1,1 @@
-"""Data sets and loaders that several suites use: images to train on, their files, loading with workers."""
+"""Data sets and loaders that several suites share: images to train on, their files, loading with workers."""

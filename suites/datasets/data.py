@@ -1,4 +1,4 @@
-"""Real images of handwriting or clothes as tensors, from what the user has or from what scikit-learn brings."""
+"""Images of handwriting or clothes as tensors, from a file of the user or from scikit-learn."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ OPENML_TRAINING = 60_000  # both have the training images first, then 10 000 for
 INSTALL = "pip install 'torchduet[data]'"
 FORMS = f"an mnist.npz, a torchvision folder with IDX files, or one of {', '.join(OPENML)}"
 
-# Test accuracies for an MLP 784-100-10 trained with Adam: the one to train to, and a higher one for longer
-# runs. digits, 6 seeds: 0.95 after 6 or 7 epochs at batch 100 and 13 to 16 at batch 1000 (learning rate
-# scaled with its square root, bf16 or not); 0.96 after 7 to 12 and 14 to 20; 0.97 was not reached by every
-# seed within 100. MNIST and Fashion-MNIST: one to two epochs and about three of the tutorials' loops, going
-# by the figures that they print.
+# Test accuracies for an MLP 784-100-10 trained with Adam: the target, and a higher one for longer runs.
+# digits, 6 seeds: 0.95 after 6 or 7 epochs at batch 100 and 13 to 16 at batch 1000 (learning rate scaled with
+# the square root of the batch, bf16 or not); 0.96 after 7 to 12 and 14 to 20; not every seed reached 0.97 within
+# 100. MNIST and Fashion-MNIST: one to two epochs and about three of the loops in tutorials, by the figures that
+# they print.
 TARGETS = {"digits": (0.95, 0.96), "MNIST": (0.95, 0.97), "Fashion-MNIST": (0.85, 0.87)}
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message names the file and says what to do."""
+    """Unusable data; the message names the file and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Images:
         name: of the data set, for people.
         x, test_x: [n, 1, 28, 28] float32 in [0, 1].
         y, test_y: [n] int64, 0 to 9.
-        accuracy, high_accuracy: shares of the test images to get right: what "time to accuracy" trains to.
+        accuracy, high_accuracy: shares of the test images to classify correctly: the targets of "time to accuracy".
     """
 
     name: str
@@ -65,7 +65,7 @@ class Images:
 
 @dataclass(frozen=True)
 class _Raw:
-    """Arrays as they were found: images [n, 28, 28] uint8, labels [n] of any whole-number type."""
+    """Arrays as read: images [n, 28, 28] uint8, labels [n] of any integer type."""
 
     name: str
     parts: tuple[npt.NDArray[Any], ...]  # training images and labels, test images and labels
@@ -75,17 +75,17 @@ _source: str | None = None
 
 
 def use(source: str | None) -> None:
-    """What :func:`images` returns in this process from now on; None: scikit-learn's digits."""
+    """Set the source of :func:`images` in this process; None: the digits of scikit-learn."""
     global _source
     _source = source
     images.cache_clear()
 
 
 def check(source: str) -> str:
-    """Read a source through, and return the data set's name.
+    """Read the whole source; returns the name of the data set.
 
     Raises:
-        DataError: it is missing or not what it should be.
+        DataError: the source is missing or has another form.
         Unavailable: a package is missing.
     """
     return _read(source).name
@@ -96,17 +96,17 @@ def images() -> Images:
     """The data set chosen by :func:`use`.
 
     Raises:
-        DataError: the source is missing or not what it should be.
+        DataError: the source is missing or has another form.
         Unavailable: a package is missing.
     """
     if _source is None:
         return _digits()
     raw = _read(_source)
     x, y, test_x, test_y = (torch.from_numpy(part.copy()) for part in raw.parts)
-    return _made(raw.name, x.unsqueeze(1) / 255.0, y, test_x.unsqueeze(1) / 255.0, test_y)
+    return _as_images(raw.name, x.unsqueeze(1) / 255.0, y, test_x.unsqueeze(1) / 255.0, test_y)
 
 
-def _made(name: str, x: Tensor, y: Tensor, test_x: Tensor, test_y: Tensor) -> Images:
+def _as_images(name: str, x: Tensor, y: Tensor, test_x: Tensor, test_y: Tensor) -> Images:
     accuracy, high = TARGETS.get(name, TARGETS["MNIST"])
     return Images(name, x.float(), y.long(), test_x.float(), test_y.long(), accuracy, high)
 
@@ -114,8 +114,8 @@ def _made(name: str, x: Tensor, y: Tensor, test_x: Tensor, test_y: Tensor) -> Im
 def _digits() -> Images:
     """1797 images of 8×8 pixels (Alpaydin & Kaynak, UCI 1998), scaled bilinearly to 28×28.
 
-    Read from scikit-learn's files without importing it: that takes seconds, and brings another OpenMP
-    runtime, environment variables and filters of warnings into the process that is timed.
+    They are read from the files of scikit-learn without importing it: the import takes seconds, and brings another
+    OpenMP runtime, environment variables and warning filters into the timed process.
     """
     package = importlib.util.find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
@@ -129,11 +129,11 @@ def _digits() -> Images:
     pixels = torch.from_numpy(rows[:, :-1] / 16.0).float().reshape(-1, 1, 8, 8)
     scaled = F.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     training, testing = _split(labels)
-    return _made("digits", scaled[training], labels[training], scaled[testing], labels[testing])
+    return _as_images("digits", scaled[training], labels[training], scaled[testing], labels[testing])
 
 
 def _split(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Row numbers for training and for testing, a fifth of each class for testing, always the same."""
+    """Row numbers for training and for testing: always the same fifth of each class is for testing."""
     generator = torch.Generator().manual_seed(SPLIT_SEED)
     order = torch.randperm(len(labels), generator=generator)
     testing = torch.zeros(len(labels), dtype=torch.bool)
@@ -158,7 +158,7 @@ def _read(source: str) -> _Raw:
 
 
 def _name(path: Path) -> str:
-    """The data set's name as far as the path tells; the file's own otherwise."""
+    """The name of the data set if the path contains it, else that of the file."""
     text = str(path).lower()
     if "fashion" in text or ((path / "FashionMNIST").is_dir() and not (path / "MNIST").is_dir()):
         return "Fashion-MNIST"
@@ -178,7 +178,7 @@ def _npz(path: Path) -> tuple[Sequence[npt.NDArray[Any]], str]:
             return [arrays[key] for key in NPZ_KEYS], str(path)
     except (DataError, OSError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever numpy's reader raises on damage: tokenize.TokenError, zlib.error
+    except Exception as error:  # noqa: BLE001 - numpy raises many types on damage: tokenize.TokenError, zlib.error
         why = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"--data {path}: is not a whole .npz file of plain arrays ({why}); download it again") from None
 
@@ -186,8 +186,8 @@ def _npz(path: Path) -> tuple[Sequence[npt.NDArray[Any]], str]:
 def _folder(path: Path) -> tuple[Sequence[npt.NDArray[Any]], str]:
     for below in IDX_FOLDERS:
         folder = path / below
-        found = [_plain_or_gz(folder / part) for part in IDX_PARTS]
-        if any(found):
+        files = [_plain_or_gz(folder / part) for part in IDX_PARTS]
+        if any(files):
             break
     else:
         raise DataError(
@@ -195,7 +195,7 @@ def _folder(path: Path) -> tuple[Sequence[npt.NDArray[Any]], str]:
             "name the folder that torchvision downloaded to (root=)"
         )
     parts = []
-    for part, file in zip(IDX_PARTS, found, strict=True):
+    for part, file in zip(IDX_PARTS, files, strict=True):
         if file is None:
             raise DataError(f"--data {folder / part}: is missing; download the data set again")
         try:

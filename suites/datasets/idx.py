@@ -1,4 +1,4 @@
-"""The IDX format, in which MNIST and its relatives are distributed: unsigned bytes with a header of sizes.
+"""Reads the IDX format, in which MNIST and similar data sets are distributed: unsigned bytes with a header of sizes.
 
 Format: two zero bytes, 0x08 for unsigned bytes, the number of dimensions, then each size as a
 big-endian 32-bit number, then the values (http://yann.lecun.com/exdb/mnist/).
@@ -21,13 +21,13 @@ UNSIGNED_BYTE = 8
 
 
 class IdxError(ValueError):
-    """A file that is not the IDX file it should be; the message says what is wrong with it."""
+    """A file that is not the expected IDX file; the message says why."""
 
 
 def read(path: Path, item: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """The values of an IDX file, gzipped or not: shape [n, *item].
 
-    Nothing is allocated on the word of the header alone beyond a million items.
+    A header that claims more than a million items is refused before memory is allocated.
 
     Raises:
         IdxError: truncated, too long, not unsigned bytes, or items of another shape.

@@ -1,4 +1,4 @@
-"""What the suites that use a DataLoader share: datasets, and epochs whose workers end when they should."""
+"""Datasets and epochs for suites that use a DataLoader; the workers of an epoch end with it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
 from torchduet.suites.workload import Unavailable
 
-ENCODED_SIDE, CROPPED_SIDE, SIDE = 64, 56, 28  # pixels: as stored, after the crop, as the model wants them
+ENCODED_SIDE, CROPPED_SIDE, SIDE = 64, 56, 28  # pixels: as stored, after the crop, for the model
 QUALITY = 90  # of the JPEGs
-MEAN, DEVIATION = 0.1307, 0.3081  # MNIST's, with which images of digits are commonly normalised
+MEAN, DEVIATION = 0.1307, 0.3081  # of MNIST, with which images of digits are commonly normalised
 CLASSES = 10
 Item = tuple[Tensor, Any]
 
@@ -24,7 +24,7 @@ Item = tuple[Tensor, Any]
 class EncodedImages(Dataset[Item]):
     """Images as JPEG files in memory: each item is decoded, cropped, scaled down and normalised.
 
-    The crop is always the middle, so that every epoch gives the same tensors.
+    The crop is always the centre, so that every epoch gives the same tensors.
     """
 
     def __init__(self, files: Sequence[bytes], labels: Tensor) -> None:
@@ -46,7 +46,7 @@ class EncodedImages(Dataset[Item]):
 
 
 def encoded_images(count: int) -> tuple[list[bytes], Tensor]:
-    """Colour JPEGs of 64×64, each its class's smooth pattern under noise, and their labels.
+    """Colour JPEGs of 64×64 pixels, each the smooth pattern of its class with noise, and their labels.
 
     Raises:
         Unavailable: Pillow is not installed.
@@ -78,10 +78,10 @@ def dataset(data: Tensor | Sequence[bytes], labels: Tensor) -> Dataset[Any]:
 
 
 class Orders(Sampler[int]):
-    """A random order of ``count`` items for each epoch; the seed alone decides which.
+    """A random order of ``count`` items for each epoch, which depends on the seed alone.
 
-    ``DataLoader(shuffle=True)`` draws more from its generator than the order, and persistent workers
-    change how much.
+    ``DataLoader(shuffle=True)`` draws other numbers from its generator, too; how many depends on persistent
+    workers.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -100,15 +100,15 @@ class Orders(Sampler[int]):
 
 
 def shuffled(items: Dataset[Any], batch: int, seed: int, **options: Any) -> DataLoader[Any]:
-    """A DataLoader whose order depends on the seed alone."""
+    """A DataLoader with an order that depends on the seed alone."""
     return DataLoader(items, batch, sampler=Orders(len(items), seed), **options)  # type: ignore[arg-type]
 
 
 def epochs(loader: DataLoader[Any]) -> Generator[Iterator[Any], None, None]:
-    """One iterator over the loader's batches after the other, without end.
+    """Iterators over the batches of the loader, one for each epoch, without end.
 
-    Closing the generator ends the workers at once, whatever happened in between: an iterator that waits
-    for the garbage collector keeps its processes, and no garbage is collected while calls are timed.
+    Closing the generator ends the workers at once, also after an error: an iterator that waits for the garbage
+    collector keeps its processes, and no garbage is collected while calls are timed.
     """
     iterator = None
     try:

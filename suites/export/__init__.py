@@ -1,4 +1,4 @@
-"""Export: one model served, saved, loaded and started by each of PyTorch's ways out of Python."""
+"""Export: one model served, saved, loaded and started in each export format of PyTorch."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ BATCH = 32
 
 
 def model_and_images(device: torch.device, model: str, batch: int = BATCH) -> tuple[nn.Module, Tensor]:
-    made = layers(*widths(model)).to(device).eval()
-    return made, torch.rand(batch, widths(model)[0], device=device)
+    network = layers(*widths(model)).to(device).eval()
+    return network, torch.rand(batch, widths(model)[0], device=device)
 
 
 def copied(model: str) -> Cost:
-    """Every parameter read once and written once."""
+    """The cost of reading and writing every parameter once."""
     return Cost(bytes=2.0 * FLOAT * parameters(*widths(model)))
 
 
@@ -55,7 +55,7 @@ def new_path(format: Format) -> Path:
 
 
 def written(format: Format, model: nn.Module, x: Tensor) -> Path:
-    """The path of a new file of this format."""
+    """Write the model to a new file of this format; returns its path."""
     path = new_path(format)
     format.write(format.make(model, x), path)
     return path
@@ -70,7 +70,7 @@ def infer_eager(model: nn.Module, x: Tensor) -> Tensor:
 
 
 class Serving:
-    """Calls a program under inference_mode as the model itself is; ``read`` makes it, with weights of its own."""
+    """Calls an exported program under inference_mode, as the model is called; ``read`` makes it, with own weights."""
 
     def __init__(self, read: Callable[[], Served]) -> None:
         self._read, self._served = read, read()
@@ -81,12 +81,12 @@ class Serving:
             return self._served(x)
 
     def renew(self) -> Serving:
-        """The same with its weights in other memory."""
+        """The same program with its weights in other memory."""
         return Serving(self._read)
 
 
 def serving(format: Format) -> Implementation:
-    """The setup exports the model into a file, from which it is served."""
+    """An implementation whose setup exports the model to a file, from which it is served."""
 
     def setup(model: nn.Module, x: Tensor) -> Serving:
         path = written(format, model, x)
@@ -103,7 +103,7 @@ suite.compare(
         "torch_export": serving(EXPORTED),
         "onnxruntime": serving(ONNX),
     },
-    about="Logits of a batch, by the model itself and by what it was exported to",
+    about="Logits of a batch, by the model itself and by its exported programs",
     inputs=model_and_images,
     axes={
         "model": Axis(quick=["784-512-512-10"], full=["784-4096-4096-10"]),
@@ -117,14 +117,14 @@ suite.compare(
 
 
 def saving(format: Format) -> Implementation:
-    """Writes what the setup made, again and again to one path, and notes the file's size."""
+    """An implementation that writes the object of the setup to one path in each call, and notes the file's size."""
 
     def setup(model: nn.Module, x: Tensor) -> Callable[..., Path]:
-        made, path = format.make(model, x), new_path(format)
+        program, path = format.make(model, x), new_path(format)
 
         def save(model: nn.Module, x: Tensor, meter: Meter) -> Path:
             del model, x
-            format.write(made, path)
+            format.write(program, path)
             meter.value("size", path.stat().st_size, "bytes")
             return path
 
@@ -143,7 +143,7 @@ SAVED = {
 
 
 def served_again(inputs: Sequence[Any], path: Path) -> Any:
-    """What a file is checked by: the logits of the model that it is read back to."""
+    """The values by which a file is checked: the logits of the model that is read from it."""
     model, x = inputs
     (format,) = (format for format in SAVED.values() if format.suffix == path.suffix)
     with torch.inference_mode():
@@ -163,46 +163,46 @@ suite.compare(
 
 
 def touched(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The weights, each of which has been read: a mapped file is read from where it is mapped no sooner."""
+    """The weights, after each has been read: a mapped file is read only when its values are used."""
     for tensor in weights.values():
         tensor.sum()
     return weights
 
 
 class OfFile:
-    """Reads a file in each call; ``read`` takes its path."""
+    """Reads a file in each call; ``read`` gets its path."""
 
     def __init__(self, path: Path, read: Callable[[Path], Any]) -> None:
         self.path, self.read = path, read
         self._copies = itertools.count()
 
     def renew(self) -> Self:
-        """The same of a copy of the file, which is removed when this is no longer used.
+        """The same with a copy of the file, which is removed when the new object is no longer used.
 
-        Where the operating system has a file in memory is settled when it is written.
+        The operating system decides where a file lies in memory when the file is written.
         """
-        made = copy.copy(self)
-        made.path = self.path.with_stem(f"{self.path.stem}-{next(self._copies)}")
-        shutil.copyfile(self.path, made.path)
-        weakref.finalize(made, remove, made.path)
-        return made
+        renewed = copy.copy(self)
+        renewed.path = self.path.with_stem(f"{self.path.stem}-{next(self._copies)}")
+        shutil.copyfile(self.path, renewed.path)
+        weakref.finalize(renewed, remove, renewed.path)
+        return renewed
 
 
 def remove(path: Path) -> None:
-    """Remove a file if that can be done: Windows keeps one that is mapped, until its folder is removed."""
+    """Remove a file if possible: Windows keeps a mapped file until its folder is removed."""
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 class Loading(OfFile):
-    """Loads weights from a file, and reads every one of them once."""
+    """Loads weights from a file and reads each of them once."""
 
     def __call__(self, *_: Any) -> Mapping[str, Tensor]:
         return touched(self.read(self.path))
 
 
 def loading(format: Format, load: Callable[[Path, torch.device], Mapping[str, Tensor]]) -> Implementation:
-    """Loads what the setup wrote, and reads every weight once."""
+    """An implementation that loads the file of its setup and reads every weight once."""
 
     def setup(model: nn.Module, x: Tensor) -> Loading:
         device = device_of(model)
@@ -218,7 +218,7 @@ suite.compare(
         "torch_load_mmap": loading(STATE_DICT, lambda path, device: load_state_dict(path, device, mmap=True)),
         "safetensors": loading(SAFETENSORS, load_safetensors),
     },
-    about="A model's weights loaded and read once, from a file that the operating system has in memory",
+    about="A model's weights loaded and read once, from a file in the memory of the operating system",
     inputs=model_and_images,
     axes={"model": MODEL},
     modes=EAGER,
@@ -227,7 +227,7 @@ suite.compare(
 
 
 class Starting(OfFile):
-    """Reads a program from a file and computes the first batch, noting how long each took."""
+    """Reads a program from a file and computes the first batch; notes the time of each."""
 
     def __call__(self, model: nn.Module, x: Tensor, meter: Meter) -> Any:
         del model
@@ -241,7 +241,7 @@ class Starting(OfFile):
 
 
 def starting(format: Format) -> Implementation:
-    """Starts from what the setup wrote."""
+    """An implementation that starts from the file of its setup."""
 
     def setup(model: nn.Module, x: Tensor) -> Starting:
         return Starting(written(format, model, x), lambda path: format.read(path, model))

@@ -1,4 +1,4 @@
-"""The formats that a model is served from: how each is made of a model, written, and read again."""
+"""The formats that a model is served from: how each is made from a model, written and read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torchduet.suites.devices import is_host
 from torchduet.suites.mlp import layers
 from torchduet.suites.workload import Unavailable
 
-PROVIDERS = {"cuda": "CUDAExecutionProvider"}  # kind of device → what ONNX Runtime calls its support
+PROVIDERS = {"cuda": "CUDAExecutionProvider"}  # kind of device → provider of ONNX Runtime
 Served = Callable[[Tensor], Any]  # images in, logits out
 
 
@@ -28,9 +28,9 @@ class Format:
     """A kind of file.
 
     Attributes:
-        suffix: what its files' names end in.
-        make: a model and an input → what is written: for a program, the outcome of tracing it.
-        write: writes that to a path.
+        suffix: the end of its file names.
+        make: a model and an input → the object to write, such as a traced program.
+        write: writes that object to a path.
         read: a path and a model of the same architecture and device → a function of the images.
     """
 
@@ -41,8 +41,10 @@ class Format:
 
 
 def needs(*packages: str) -> None:
-    """Raises:
-    Unavailable: one of the packages is not installed.
+    """Import these packages.
+
+    Raises:
+        Unavailable: one of the packages is not installed.
     """
     for package in packages:
         try:
@@ -53,7 +55,7 @@ def needs(*packages: str) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the exporters' notes on packages that no model of ours needs, and on their own deprecated parts."""
+    """Hide notes of the exporters on packages that these models do not need, and on their own deprecated parts."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -71,7 +73,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def with_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> Served:
-    """A new model of the architecture of ``model``, as a server makes it, with these weights."""
+    """A new model with the architecture of ``model`` and these weights, as a server makes it."""
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     new = layers(linear[0].in_features, *(module.out_features for module in linear)).to(device_of(model)).eval()
     new.load_state_dict(weights)
@@ -144,7 +146,7 @@ def read_onnx(path: Path, model: nn.Module) -> Served:
     device = device_of(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # By default its threads go on spinning after a run, which takes the cores from whatever is timed next.
+    # By default its threads keep spinning after a run, which takes cores from the case that is timed next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if is_host(device.type):
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -154,7 +156,7 @@ def read_onnx(path: Path, model: nn.Module) -> Served:
         raise Unavailable(f"ONNX Runtime is used on the CPU and on {', '.join(PROVIDERS)}, not on {device.type}")
     if PROVIDERS[device.type] not in onnxruntime.get_available_providers():
         raise Unavailable("this ONNX Runtime has no CUDA: pip install onnxruntime-gpu instead of onnxruntime")
-    # It runs on a stream of its own, and waits for it at the end of each run. TF32 is its default.
+    # ONNX Runtime has a stream of its own, and waits for it at the end of each run. TF32 is its default.
     settings = {"device_id": str(device.index or 0), "use_tf32": "0"}
     session = onnxruntime.InferenceSession(path, options, providers=[(PROVIDERS[device.type], settings)])
     if PROVIDERS[device.type] not in session.get_providers():
@@ -163,7 +165,7 @@ def read_onnx(path: Path, model: nn.Module) -> Served:
 
 
 def run_on_device(session: Any, x: Tensor) -> Tensor:
-    """The session's result for ``x``, both of them in the device's memory."""
+    """The result of the session for ``x``, both in the memory of the device."""
     (source,), (result,) = session.get_inputs(), session.get_outputs()
     logits = torch.empty(result.shape, device=x.device)
     binding = session.io_binding()

@@ -1,4 +1,4 @@
-"""What the parts of the suite share: its name, sizes, inputs and costs."""
+"""Shared by the modules of the suite: its name, sizes, inputs and costs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def two_matrices(device: torch.device, n: int) -> tuple[Tensor, Tensor]:
 
 
 def moved(elements: float, operations: float = 0) -> Cost:
-    """Cost of moving ``elements`` float32 values, with as many operations as given."""
+    """Cost of moving ``elements`` float32 values with this number of operations."""
     return Cost(flops=operations or None, bytes=float(FLOAT * elements))
 
 
 def part() -> Suite:
-    """Workloads of one theme; the package puts the themes together."""
+    """A suite for the workloads of one theme; the package joins the themes."""
     return Suite("tensor_ops", "Creating, combining, reducing, indexing and copying tensors")

@@ -1,4 +1,4 @@
-"""Making tensors: of one value, of a range, of random numbers, on a device."""
+"""Creating tensors: of one value, a range or random numbers, and on a device."""
 
 from __future__ import annotations
 

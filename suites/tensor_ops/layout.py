@@ -1,4 +1,4 @@
-"""Taking parts of a tensor and laying it out otherwise: views against copies."""
+"""Indexing, slicing and changing the memory layout: views against copies."""
 
 from __future__ import annotations
 

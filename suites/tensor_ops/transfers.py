@@ -1,4 +1,4 @@
-"""From and to NumPy, and between host and device."""
+"""Conversions from and to NumPy, and copies between host and device."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.cores import Cores, cores_for
-from torchduet.bench.duet.pairs import Ledger, Pace, in_turn, prepare, time_blocks, workers
+from torchduet.bench.duet.pairs import Ledger, Pace, prepare, random_order, time_blocks, workers
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.duet.stages import Duet
 
@@ -135,7 +135,7 @@ def test_chance_says_which_side_comes_first_in_everything(first: bool) -> None:
     orders = [cores for _, asked, cores in log if asked == "fresh"]
     assert orders[::2] == orders[1::2]  # the same for both sides
     assert {tuple(order) for order in orders} == {(0, 1), (1, 0)}
-    assert {tuple(in_turn(rng)) for _ in range(50)} == {(0, 1), (1, 0)}
+    assert {tuple(random_order(rng)) for _ in range(50)} == {(0, 1), (1, 0)}
 
 
 def test_chance_says_which_interpreter_starts_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,45 +14,45 @@ from torchduet.bench.peers import cases, trials
 from torchduet.bench.peers.calibration import turns_for
 from torchduet.bench.peers.table import markdown, row
 from torchduet.bench.peers.tools import asv, pyperf, torch_timer
-from torchduet.bench.peers.tools.place import Answer, Place, ToolError, beyond
+from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial, beyond
 from torchduet.suites.workload import SuiteError
 
 FEW = ("chain",)
 
 
 @pytest.fixture
-def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "setting.json"
-    turns = {name: {side: (0 if side == "twin" else 20_000) for side in cases.SIDES} for name in cases.CHOSEN}
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.json"
+    turns = {name: {side: (0 if side == "twin" else 20_000) for side in cases.SIDES} for name in cases.WORKLOADS}
     path.write_text(json.dumps({"threads": 1, "turns": turns, "seconds": {}}), "utf-8")
-    monkeypatch.setenv(cases.SETTING, str(path))
+    monkeypatch.setenv(cases.SETTINGS_VARIABLE, str(path))
     return path
 
 
-def place(tmp_path: Path, setting: Path, sides: tuple[str, ...] = ("twin",)) -> Place:
+def new_trial(tmp_path: Path, settings: Path, sides: tuple[str, ...] = ("twin",)) -> Trial:
     folder = tmp_path / "trial"
     folder.mkdir()
-    return Place(folder, setting, threads=1, seconds=0.02, cases=FEW, sides=sides)
+    return Trial(folder, settings, threads=1, seconds=0.02, cases=FEW, sides=sides)
 
 
 def test_every_case_is_a_built_in_workload_with_a_value() -> None:
-    for name in cases.CHOSEN:
+    for name in cases.WORKLOADS:
         assert cases.base_of(name)(*cases.inputs_of(name)) is not None
 
 
-@pytest.mark.usefixtures("setting")
+@pytest.mark.usefixtures("settings")
 def test_sides_are_the_base_with_more_turns() -> None:
     inputs = cases.inputs_of("chain")
     assert cases.call("chain", cases.BASE, inputs)().equal(cases.call("chain", "slower_5", inputs)())
     suite = cases.make_suite()
-    assert list(suite.workloads) == list(cases.CHOSEN)
+    assert list(suite.workloads) == list(cases.WORKLOADS)
     assert all(list(one.implementations) == [cases.BASE, *cases.SIDES] for one in suite.workloads.values())
 
 
 def test_without_the_command_the_cases_say_what_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(cases.SETTING, raising=False)
+    monkeypatch.delenv(cases.SETTINGS_VARIABLE, raising=False)
     with pytest.raises(SuiteError, match=r"torchduet peers"):
-        cases.setting()
+        cases.read_settings()
 
 
 def test_turns_make_up_the_factor() -> None:
@@ -64,14 +64,16 @@ def test_a_difference_counts_beyond_the_threshold_either_way() -> None:
     assert [beyond(ratio) for ratio in (1.011, 1.009, 1.0, 0.995, 0.98)] == ["slower", "none", "none", "none", "faster"]
 
 
-def test_torch_timer_finds_much_more_work(tmp_path: Path, setting: Path) -> None:
-    answers = torch_timer.trial(place(tmp_path, setting, ("slower_5",)), "blocked")
-    assert [(one.case, one.side, one.verdict) for one in answers] == [(name, "slower_5", "slower") for name in FEW]
+def test_torch_timer_finds_much_more_work(tmp_path: Path, settings: Path) -> None:
+    answers = torch_timer.run(new_trial(tmp_path, settings, ("slower_5",)), "blocked")
+    assert [(answer.case, answer.side, answer.verdict) for answer in answers] == [
+        (name, "slower_5", "slower") for name in FEW
+    ]
 
 
-def test_a_program_that_fails_is_quoted(tmp_path: Path, setting: Path) -> None:
+def test_a_program_that_fails_is_quoted(tmp_path: Path, settings: Path) -> None:
     with pytest.raises(ToolError, match=r"ended with 3:\n.*\n?oh no"):
-        place(tmp_path, setting).python("-c", "import sys; print('oh no'); sys.exit(3)")
+        new_trial(tmp_path, settings).python("-c", "import sys; print('oh no'); sys.exit(3)")
 
 
 @pytest.mark.parametrize(
@@ -83,13 +85,13 @@ def test_a_program_that_fails_is_quoted(tmp_path: Path, setting: Path) -> None:
     ],
 )
 def test_what_pyperf_says(
-    tmp_path: Path, setting: Path, said: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Path, said: str, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = place(tmp_path, setting)
-    (there.folder / "said.py").write_text(f"print({said!r})", "utf-8")
-    real = Place.python
-    monkeypatch.setattr(Place, "python", lambda self, *_, **__: real(self, "said.py"))
-    assert pyperf._verdict(there, Path("a"), Path("b")) == verdict
+    trial = new_trial(tmp_path, settings)
+    (trial.folder / "said.py").write_text(f"print({said!r})", "utf-8")
+    real = Trial.python
+    monkeypatch.setattr(Trial, "python", lambda self, *_, **__: real(self, "said.py"))
+    assert pyperf._verdict(trial, Path("a"), Path("b")) == verdict
 
 
 def test_rows_of_asv_compare() -> None:
@@ -99,17 +101,17 @@ def test_rows_of_asv_compare() -> None:
     assert asv.ROW.match("| Change   | Before [a]    | After [b]    |   Ratio | Benchmark (Parameter) |") is None
 
 
-def tool(name: str, trial: Any, at_once: int | None = None) -> trials.Tool:
-    return trials.Tool(name, "rule", trial, at_once)
+def tool(name: str, run: Any, cases_per_trial: int | None = None) -> trials.Tool:
+    return trials.Tool(name, "rule", run, cases_per_trial)
 
 
 def test_conditions_alternate_and_slow_tools_run_less_often() -> None:
-    tools = [tool("a", None), tool("b", None), tool("slow", None, at_once=2)]
+    tools = [tool("a", None), tool("b", None), tool("slow", None, cases_per_trial=2)]
     idle, busy = trials.conditions(4).values()
     assert (idle.threads, idle.busy, busy.threads, busy.busy) == (4, 0, 3, 1)
-    plan = trials.order(tools, [idle, busy], repeats=2, slow_repeats=1)
+    plan = trials.make_plan(tools, [idle, busy], repeats=2, slow_repeats=1)
     assert [condition.name for condition, _ in plan] == ["idle"] * 3 + ["busy"] * 3 + ["idle"] * 2 + ["busy"] * 2
-    assert sum(one.slow for _, one in plan) == 2
+    assert sum(tool.slow for _, tool in plan) == 2
 
 
 def test_each_trial_is_kept_at_once_and_a_failing_tool_costs_its_own(tmp_path: Path) -> None:
@@ -117,32 +119,32 @@ def test_each_trial_is_kept_at_once_and_a_failing_tool_costs_its_own(tmp_path: P
     folders: list[Path] = []
     given: list[Sequence[str]] = []
 
-    def good(place: Place) -> list[Answer]:
-        folders.append(place.folder)
-        given.append(place.cases)
+    def good(trial: Trial) -> list[Answer]:
+        folders.append(trial.folder)
+        given.append(trial.cases)
         return [Answer("add", "slower_3", 1.04, "slower")]
 
-    def bad(place: Place) -> list[Answer]:
-        folders.append(place.folder)
+    def bad(trial: Trial) -> list[Answer]:
+        folders.append(trial.folder)
         raise ToolError("it broke")
 
-    kept = trials.Kept(out, {"cpu": "some CPU"})
+    results = trials.Results(out, {"cpu": "some CPU"})
     alone = trials.Condition("idle", 1)
-    told: list[str] = []
+    lines: list[str] = []
     plan = [(alone, tool("good", good, 3)), (alone, tool("bad", bad)), (alone, tool("good", good, 3))]
-    trials.run(plan, {"idle": tmp_path / "setting.json"}, 1.0, kept, told.append)
+    trials.run(plan, {"idle": tmp_path / "settings.json"}, 1.0, results, lines.append)
     found = json.loads(out.read_text("utf-8"))
     assert found["cpu"] == "some CPU"
-    assert [(one["tool"], one["error"]) for one in found["trials"]] == [
+    assert [(trial["tool"], trial["error"]) for trial in found["trials"]] == [
         ("good", None),
         ("bad", "it broke"),
         ("good", None),
     ]
     assert found["trials"][0]["answers"][0]["injected"] == 1.03
-    assert given == [tuple(cases.CHOSEN)[:3], tuple(cases.CHOSEN)[3:6]]
+    assert given == [tuple(cases.WORKLOADS)[:3], tuple(cases.WORKLOADS)[3:6]]
     assert not any(folder.exists() for folder in folders)
     assert list(tmp_path.glob("peers.json?*")) == []
-    assert "about 0 min left" in told[-1]
+    assert "about 0 min left" in lines[-1]
 
 
 def answer(injected: float, ratio: float, verdict: str) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def test_a_row_counts_false_alarms_and_what_is_found() -> None:
 
 def test_the_page_names_machine_versions_and_failures() -> None:
     name = trials.TOOLS[1].name
-    kept = {
+    results = {
         "measured": "2026-11-21T12:00:00+00:00",
         "cpu": "some CPU",
         "cores": 2,
@@ -180,7 +182,7 @@ def test_the_page_names_machine_versions_and_failures() -> None:
             }
         ],
     }
-    page = markdown(kept)
+    page = markdown(results)
     assert "extra work of 3% came out as 3.1% to 3.1% and of 5% came out as 5.2% to 5.2%" in page
     assert "2026-11-21: some CPU, 2 cores; torch 2.13.0." in page
     assert "**Another process keeps one core busy, 1 thread**" in page

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from torchduet.bench.timing import device_registry
 from torchduet.bench.timing.precision import autocast_factory, matmul_precision
 
 
@@ -49,3 +50,14 @@ def test_autocast_is_bf16_only_where_asked_for() -> None:
     for precision in ("fp32", "tf32"):
         with autocast_factory(precision, "cpu")():
             assert (a @ a).dtype == torch.float32
+
+
+def test_every_kind_of_device_has_the_precisions_that_the_machine_does_not_exclude() -> None:
+    precisions = {kind: device.precisions for kind, device in device_registry.BUILT_IN.items()}
+    accelerator = ("fp32", "bf16", "fp16")
+    assert precisions == {
+        "cpu": ("fp32", "bf16"),
+        "cuda": ("fp32", "tf32", "bf16", "fp16"),
+        "xpu": accelerator,
+        "mps": accelerator,
+    }

@@ -69,7 +69,8 @@ def test_twice_the_cores_are_capped_and_files_from_before_still_count() -> None:
     comparison = Comparison("dataloader", "epoch", {"workers": TWICE_CORES}, {"workers": 0})
 
     def side(workers: int, cores: int) -> str:
-        return comparison.side(Variant("dataloader", "epoch", {}, "load", "cpu", "eager", "fp32", workers), cores)
+        settings = {"implementation": "load", "device": "cpu", "mode": "eager", "precision": "fp32", "workers": workers}
+        return comparison.side(Variant("dataloader", "epoch", {}, settings, plain={"mode": "eager"}), cores)
 
     assert [side(workers, 2) for workers in (4, 2, 0)] == ["case", "", "baseline"]
     assert [side(workers, 24) for workers in (32, 48, 24)] == ["case", "case", ""]

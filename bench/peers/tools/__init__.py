@@ -1,1 +1,1 @@
-"""The tools, a module for each: ``trial(place)`` measures every case once and says what the tool would."""
+"""The tools, one module each: ``run(trial)`` measures every case once and returns the answers of the tool."""

@@ -1,7 +1,7 @@
-"""asv: the base and the side as two commits' results, then ``asv compare --factor 1.01``.
+"""asv: base and side as the results of two commits, then ``asv compare --factor 1.01``.
 
-All settings are its defaults but the factor (1.1 otherwise): Mann-Whitney's U at p < 0.002 where there are
-samples enough, and the ratio of medians beyond the factor.
+All settings but the factor (1.1 by default) are its defaults: Mann-Whitney's U at p < 0.002 if there are enough
+samples, and the ratio of medians beyond the factor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from torchduet.bench.peers.cases import BASE
-from torchduet.bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
 from torchduet.bench.run.aa_summary import THRESHOLD
 
 NAME = "asv"
@@ -37,71 +37,71 @@ ROW = re.compile(r"^\|\s*(?P<change>[-+~x!*]?)\s*\|.*\|\s*\S*time_(?P<case>\w+)"
 MARKS = {"+": "slower", "-": "faster"}
 
 
-def trial(place: Place) -> list[Answer]:
-    """For each side a run of the base and then one of the side, each under a commit of its own."""
-    _project(place)
+def run(trial: Trial) -> list[Answer]:
+    """For each side, run the base and then the side, each under a commit of its own."""
+    _project(trial)
     answers = []
-    for side in place.sides:
-        commits = [_commit(place, f"{which} for {side}") for which in (BASE, side)]
-        for which, commit in zip((BASE, side), commits, strict=True):
-            place.python(
+    for side in trial.sides:
+        commits = [_commit(trial, f"{name} for {side}") for name in (BASE, side)]
+        for name, commit in zip((BASE, side), commits, strict=True):
+            trial.python(
                 *("-m", "asv", "run", "--environment", f"existing:{sys.executable}"),
                 *("--set-commit-hash", commit, "--machine", "here"),
-                more={"SIDE": which, **_home(place)},
+                variables={"SIDE": name, **_home(trial)},
             )
-        answers += _compared(place, side, commits)
+        answers += _compared(trial, side, commits)
     return answers
 
 
-def _project(place: Place) -> None:
-    """A repository with benchmarks, as asv wants one."""
-    (place.folder / "benchmarks").mkdir()
-    (place.folder / "benchmarks" / "__init__.py").touch()
-    text = HEAD + "".join(BENCHMARK.format(case=case) for case in place.cases)
-    (place.folder / "benchmarks" / "cases.py").write_text(text, "utf-8")
+def _project(trial: Trial) -> None:
+    """Make a repository with benchmarks, as asv needs it."""
+    (trial.folder / "benchmarks").mkdir()
+    (trial.folder / "benchmarks" / "__init__.py").touch()
+    text = HEAD + "".join(BENCHMARK.format(case=case) for case in trial.cases)
+    (trial.folder / "benchmarks" / "cases.py").write_text(text, "utf-8")
     settings = {"version": 1, "project": "peers", "repo": ".", "branches": ["main"], "benchmark_dir": "benchmarks"}
     settings |= {"environment_type": "existing", "pythons": [sys.executable]}
-    (place.folder / "asv.conf.json").write_text(json.dumps(settings), "utf-8")
-    _git(place.folder, "init", "-q", "-b", "main")
-    _commit(place, "start")
-    place.python("-m", "asv", "machine", "--yes", "--machine", "here", more=_home(place))
+    (trial.folder / "asv.conf.json").write_text(json.dumps(settings), "utf-8")
+    _git(trial.folder, "init", "-q", "-b", "main")
+    _commit(trial, "start")
+    trial.python("-m", "asv", "machine", "--yes", "--machine", "here", variables=_home(trial))
 
 
-def _commit(place: Place, message: str) -> str:
+def _commit(trial: Trial, message: str) -> str:
     identity = ("-c", "user.name=peers", "-c", "user.email=peers@localhost", "-c", "commit.gpgsign=false")
-    _git(place.folder, *identity, "commit", "-q", "--allow-empty", "-m", message)
-    return _git(place.folder, "rev-parse", "HEAD").strip()
+    _git(trial.folder, *identity, "commit", "-q", "--allow-empty", "-m", message)
+    return _git(trial.folder, "rev-parse", "HEAD").strip()
 
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def _home(place: Place) -> dict[str, str]:
-    return {"HOME": str(place.folder)}  # asv keeps its description of the machine there
+def _home(trial: Trial) -> dict[str, str]:
+    return {"HOME": str(trial.folder)}  # asv keeps its description of the machine there
 
 
-def _compared(place: Place, side: str, commits: list[str]) -> list[Answer]:
-    ran = place.python(
+def _compared(trial: Trial, side: str, commits: list[str]) -> list[Answer]:
+    process = trial.python(
         *("-m", "asv", "compare", "--factor", f"{1 + THRESHOLD:g}", *commits, "--machine", "here"),
-        more=_home(place),
+        variables=_home(trial),
     )
-    base, other = (_medians(place, commit) for commit in commits)
-    rows = filter(None, (ROW.match(line) for line in ran.stdout.splitlines()))
-    found = {
+    base, other = (_medians(trial, commit) for commit in commits)
+    rows = filter(None, (ROW.match(line) for line in process.stdout.splitlines()))
+    answers = {
         row["case"]: Answer(row["case"], side, other[row["case"]] / base[row["case"]], MARKS.get(row["change"], "none"))
         for row in rows
     }
-    if sorted(found) != sorted(place.cases):
-        raise ToolError(f"asv compare: no row for every case in\n{ran.stdout[-2000:]}")
-    return list(found.values())
+    if sorted(answers) != sorted(trial.cases):
+        raise ToolError(f"asv compare: no row for every case in\n{process.stdout[-2000:]}")
+    return list(answers.values())
 
 
-def _medians(place: Place, commit: str) -> dict[str, float]:
-    """What asv compares, with more digits than its table shows."""
+def _medians(trial: Trial, commit: str) -> dict[str, float]:
+    """The medians that asv compares, with more digits than its table shows."""
     from asv.results import iter_results_for_machine_and_hash
 
-    results = iter_results_for_machine_and_hash(str(place.folder / "results"), "here", commit)
+    results = iter_results_for_machine_and_hash(str(trial.folder / "results"), "here", commit)
     return {
         name.rpartition("time_")[2]: result.get_result_value(name, result.get_result_params(name))[0]
         for result in results

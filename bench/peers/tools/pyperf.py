@@ -1,4 +1,4 @@
-"""pyperf: a saved run of the base and one of the side, then ``pyperf compare_to --min-speed=1``.
+"""pyperf: saved runs of base and side, then ``pyperf compare_to --min-speed=1``.
 
 All settings are its defaults: 20 processes with 3 values each, a t-test at 95 %. ``compare_to`` compares means.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from torchduet.bench.peers.cases import BASE, SETTING
-from torchduet.bench.peers.tools.place import Answer, Place, ToolError
+from torchduet.bench.peers.cases import BASE, SETTINGS_VARIABLE
+from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
 from torchduet.bench.run.aa_summary import THRESHOLD
 
 NAME = "pyperf"
@@ -24,28 +24,28 @@ from torchduet.bench.peers.cases import call
 runner = pyperf.Runner()
 runner.bench_func(os.environ["CASE"], call(os.environ["CASE"], os.environ["SIDE"]))
 """
-INHERITED = ("CASE", "SIDE", SETTING, "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "HOME")
-SAID = re.compile(r": ([\d.]+)x (slower|faster)")
+INHERITED = ("CASE", "SIDE", SETTINGS_VARIABLE, "PYTHONPATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "HOME")
+COMPARED = re.compile(r": ([\d.]+)x (slower|faster)")
 
 
-def trial(place: Place) -> list[Answer]:
-    """The base and each side in turn; the base's run serves all sides of a case, which pyperf's take long enough."""
-    script = place.folder / "script.py"
+def run(trial: Trial) -> list[Answer]:
+    """Run the base and each side once; pyperf takes so long that all sides of a case share one run of the base."""
+    script = trial.folder / "script.py"
     script.write_text(SCRIPT, "utf-8")
     answers = []
-    for case in place.cases:
-        base = _run(place, script, case, BASE)
-        for side in place.sides:
-            other = _run(place, script, case, side)
-            answers.append(Answer(case, side, _ratio(base, other), _verdict(place, base, other)))
+    for case in trial.cases:
+        base = _save_run(trial, script, case, BASE)
+        for side in trial.sides:
+            other = _save_run(trial, script, case, side)
+            answers.append(Answer(case, side, _ratio(base, other), _verdict(trial, base, other)))
     return answers
 
 
-def _run(place: Place, script: Path, case: str, side: str) -> Path:
-    out = place.folder / f"{case}-{side}.json"
-    place.python(
+def _save_run(trial: Trial, script: Path, case: str, side: str) -> Path:
+    out = trial.folder / f"{case}-{side}.json"
+    trial.python(
         *(script.name, "-o", out.name, "--quiet", f"--inherit-environ={','.join(INHERITED)}"),
-        more={"CASE": case, "SIDE": side},
+        variables={"CASE": case, "SIDE": side},
     )
     return out
 
@@ -56,11 +56,11 @@ def _ratio(base: Path, other: Path) -> float:
     return float(pyperf.Benchmark.load(str(other)).mean() / pyperf.Benchmark.load(str(base)).mean())
 
 
-def _verdict(place: Place, base: Path, other: Path) -> str:
-    ran = place.python("-m", "pyperf", "compare_to", f"--min-speed={100 * THRESHOLD:g}", base.name, other.name)
-    said = SAID.search(ran.stdout)
-    if said:
-        return said.group(2)
-    if "not significant" in ran.stdout.lower() or "no change" in ran.stdout:
+def _verdict(trial: Trial, base: Path, other: Path) -> str:
+    process = trial.python("-m", "pyperf", "compare_to", f"--min-speed={100 * THRESHOLD:g}", base.name, other.name)
+    match = COMPARED.search(process.stdout)
+    if match:
+        return match.group(2)
+    if "not significant" in process.stdout.lower() or "no change" in process.stdout:
         return "none"
-    raise ToolError(f"pyperf compare_to said something unknown: {ran.stdout.strip()[-300:]}")
+    raise ToolError(f"pyperf compare_to printed something unknown: {process.stdout.strip()[-300:]}")

@@ -1,6 +1,6 @@
-"""pytest-benchmark: one saved run of the base, one of the side, compared by their medians.
+"""pytest-benchmark: saved runs of base and side, compared by their medians.
 
-Its documentation: ``--benchmark-save``, then ``--benchmark-compare --benchmark-compare-fail=median:1%``.
+As in its documentation: ``--benchmark-save``, then ``--benchmark-compare --benchmark-compare-fail=median:1%``.
 All settings are its defaults (at least 5 rounds, about 1 s per test).
 """
 
@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from torchduet.bench.peers.cases import BASE
-from torchduet.bench.peers.tools.place import Answer, Place, beyond
+from torchduet.bench.peers.tools.trial import Answer, Trial, beyond
 
 NAME = "pytest-benchmark"
 RULE = "medians differ by more than 1 % (`--benchmark-compare-fail=median:1%`, either way)"
@@ -28,24 +28,24 @@ def test_case(benchmark, name):
 """
 
 
-def trial(place: Place) -> list[Answer]:
-    """For each side a run of the base and then one of the side."""
-    (place.folder / "test_cases.py").write_text(TESTS.format(cases=list(place.cases)), "utf-8")
-    (place.folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
+def run(trial: Trial) -> list[Answer]:
+    """For each side, run the base and then the side."""
+    (trial.folder / "test_cases.py").write_text(TESTS.format(cases=list(trial.cases)), "utf-8")
+    (trial.folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
     answers = []
-    for side in place.sides:
-        base, other = _medians(place, BASE), _medians(place, side)
-        for case in place.cases:
+    for side in trial.sides:
+        base, other = _medians(trial, BASE), _medians(trial, side)
+        for case in trial.cases:
             ratio = other[case] / base[case]
             answers.append(Answer(case, side, ratio, beyond(ratio)))
     return answers
 
 
-def _medians(place: Place, side: str) -> dict[str, float]:
-    out = Path(place.folder, "run.json")
-    place.python(
+def _medians(trial: Trial, side: str) -> dict[str, float]:
+    out = Path(trial.folder, "run.json")
+    trial.python(
         *("-m", "pytest", "test_cases.py", "-q", "-p", "no:cacheprovider", "-c", "pytest.ini"),
-        *("--benchmark-json", out.name, "--benchmark-quiet", f"--benchmark-max-time={place.seconds:g}"),
-        more={"SIDE": side},
+        *("--benchmark-json", out.name, "--benchmark-quiet", f"--benchmark-max-time={trial.seconds:g}"),
+        variables={"SIDE": side},
     )
-    return {one["param"]: one["stats"]["median"] for one in json.loads(out.read_text("utf-8"))["benchmarks"]}
+    return {entry["param"]: entry["stats"]["median"] for entry in json.loads(out.read_text("utf-8"))["benchmarks"]}
