@@ -7,7 +7,7 @@ import traceback
 from statistics import median
 
 from torchduet.bench.cases.exchange import CaseResult, Task
-from torchduet.bench.host.suspension import moment, paused
+from torchduet.bench.host.suspension import moment, suspended
 from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
 from torchduet.bench.passes.largest_batch import largest_batch
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
@@ -89,7 +89,7 @@ def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
         result.energy = _measured(run, counter)
     except OSError as error:  # its counter was lost in the middle
         result.energy = EnergyRecord(why=str(error))
-    if paused(began):
+    if suspended(began):
         result.energy = EnergyRecord(why="it was stopped, or the machine suspended, while it was measured")
 
 

@@ -34,7 +34,7 @@ def write(terminalreporter: pytest.TerminalReporter, session: Session, path: Pat
     for line in (
         *output.closing(session, path),
         *session.progress.hints,
-        *(words(passing) if (passing := session.measuring.passing.record()) else ()),
+        *(words(passing) if (passing := session.measuring.run_clock.record()) else ()),
         *closing_table.noise_of(noise),
         *closing_table.unclear(records, noise),
     ):

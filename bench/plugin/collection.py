@@ -82,5 +82,5 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     state = session.config.stash[SESSION]
     state.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
     # Two interpreters that time each other cannot be asked to finish.
-    state.interruption.soft = state.measuring.resumable
+    state.stop_request.graceful = state.measuring.resumable
     output.begin(session.config, state, json_path(session.config))

@@ -10,7 +10,7 @@ import pytest
 from pytest_benchmark.utils import safe_dumps
 
 from torchduet.bench.host import run_lock
-from torchduet.bench.host.atomic_files import write_whole
+from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.run import resume
@@ -81,8 +81,8 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
 
 def exit_code(pytest_session: pytest.Session, session: Session) -> None:
     """130 after Ctrl-C and 143 after SIGTERM, as shells have it; 1 where the JSON could not be written."""
-    if session.interruption.asked():
-        pytest_session.exitstatus = session.interruption.exit_code
+    if session.stop_request.received():
+        pytest_session.exitstatus = session.stop_request.exit_code
     elif session.progress.unwritten and pytest_session.exitstatus == pytest.ExitCode.OK:
         pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -90,8 +90,8 @@ def exit_code(pytest_session: pytest.Session, session: Session) -> None:
 def closing(session: Session, run: Path | None) -> list[str]:
     """What to say of a run that ended early."""
     lines, progress = [], session.progress
-    if progress.stopped or session.interruption.asked():
-        why = progress.stopped or f"it was interrupted by {session.interruption.name}"
+    if progress.stopped or session.stop_request.received():
+        why = progress.stopped or f"it was interrupted by {session.stop_request.name}"
         number = f"{progress.measured} of {len(progress.families)} families are measured"
         lines.append(f"the run stopped early, {why}: {number}")
     if progress.journal is not None and run is not None and progress.measured and not progress.finished:
@@ -101,13 +101,13 @@ def closing(session: Session, run: Path | None) -> list[str]:
 
 def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> None:
     """In place of pytest-benchmark's own writing, which empties the file first, and gives each number a line."""
-    if session.interruption.twice:
+    if session.stop_request.immediate:
         return  # stop now: the journal has it all
     if not run.parent.is_dir():
         run.parent.mkdir(parents=True, exist_ok=True)
         session.progress.hints.append(f"{run.parent} had vanished; it was made anew")
     try:
-        write_whole(safe_dumps(output, ensure_ascii=True, separators=(",", ":")).encode(), run)  # type: ignore[no-untyped-call]
+        write_atomically(safe_dumps(output, ensure_ascii=True, separators=(",", ":")).encode(), run)  # type: ignore[no-untyped-call]
     except OSError as error:
         session.progress.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session.progress, run)}")
         session.progress.unwritten = True

@@ -51,9 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
         output.check(config, json_path(config), duet=both is not None)
-        interruption = StopRequest()
-        interruption.listen()
-        config.add_cleanup(interruption.restore)
+        stop_request = StopRequest()
+        stop_request.listen()
+        config.add_cleanup(stop_request.restore)
         together = output.alone(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -62,15 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
     selecting_only = config.option.collectonly
     warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
-    passing = RunClock()
-    conductor = Launcher(silent_seconds=silent, stopping=interruption.asked, passing=passing)
-    config.add_cleanup(conductor.close)
-    conductor.job_control.listen()
-    config.add_cleanup(conductor.job_control.restore)
+    run_clock = RunClock()
+    launcher = Launcher(silent_seconds=silent, stopping=stop_request.received, passing=run_clock)
+    config.add_cleanup(launcher.close)
+    launcher.job_control.listen()
+    config.add_cleanup(launcher.job_control.restore)
     everything = options.suites is None and "mode" not in options.asked and not config.option.keyword
     if everything and not selecting_only:
-        conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
-    machine = _machine(conductor)
+        launcher.start(compiler=True)  # nothing narrows the selection: start while pytest collects
+    machine = _machine(launcher)
     settings = Settings(
         options,
         machine,
@@ -84,15 +84,15 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
         if both is None:
-            measuring = Measuring(settings, conductor, progress, passing)
+            measuring = Measuring(settings, launcher, progress, run_clock)
         else:
-            measuring = against.measuring(config, settings, conductor, progress, passing, both)
+            measuring = against.measuring(config, settings, launcher, progress, run_clock, both)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[SESSION] = Session(measuring, interruption)
+    config.stash[SESSION] = Session(measuring, stop_request)
 
 
-def _machine(conductor: Launcher) -> Machine:
+def _machine(launcher: Launcher) -> Machine:
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -102,7 +102,7 @@ def _machine(conductor: Launcher) -> Machine:
         ) from None
     # A build for an accelerator must be probed in a worker: this process never initialises a driver.
     if torch.accelerator.current_accelerator() is not None:
-        return conductor.machine(apart=True)
+        return launcher.machine(apart=True)
     machine = process.describe_machine(None, lambda *_: None)
     assert isinstance(machine, Machine)
     return machine

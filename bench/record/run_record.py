@@ -48,7 +48,7 @@ class RunFacts:
     ceilings: Sequence[CeilingRecord]
     pilots: Sequence[PilotRecord]
     gpus: Sequence[GpuRecord]
-    passing: PassingRecord | None
+    run_clock: PassingRecord | None
     resumed: Sequence[ResumedRecord]
     noise: NoiseRecord | None
     stopped: str
@@ -74,15 +74,15 @@ def run_record(facts: RunFacts) -> RunRecord:
         skipped=[*facts.skipped],
         failed=[*facts.failed],
         unavailable=[*facts.unavailable],
-        warnings=[*facts.warnings, *(words(facts.passing) if facts.passing else ())],
+        warnings=[*facts.warnings, *(words(facts.run_clock) if facts.run_clock else ())],
         unreached=[*facts.unreached],
         ceilings=[*facts.ceilings],
         pilots=[*facts.pilots],
     )
     if "profiling" in stages:
         record["seconds"]["profiling"] = stages["profiling"]
-    if facts.passing is not None:
-        record["passing"] = facts.passing
+    if facts.run_clock is not None:
+        record["passing"] = facts.run_clock
     if facts.resumed:
         record["resumed"] = [*facts.resumed]
     if facts.stopped:

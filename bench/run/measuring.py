@@ -51,7 +51,7 @@ class Measuring:
     """Measures families, each in a worker of its own.
 
     Args:
-        passing: whether the run's time passes as it should; the conductor's.
+        passing: whether the run's time passes as it should; the launcher's.
 
     Attributes:
         settings: with the budget that :meth:`plan` settled on.
@@ -63,17 +63,17 @@ class Measuring:
     def __init__(
         self,
         settings: Settings,
-        conductor: Launcher,
+        launcher: Launcher,
         progress: Progress | None = None,
         passing: RunClock | None = None,
     ) -> None:
-        self.settings, self.conductor = settings, conductor
-        self.progress, self.passing = progress or Progress(), passing or RunClock()
+        self.settings, self.launcher = settings, launcher
+        self.progress, self.run_clock = progress or Progress(), passing or RunClock()
         self.budget: Budget | None = None
         used = settings.machine.gpus_of(settings.selection.devices())
         gpus = Gpus(list(used.values()))
         budget = settings.options.budget_seconds
-        self.watch = Monitor(conductor, settings.threads, budget, self.progress.warnings.append, gpus)
+        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
         self._deaths: list[str] = []  # workloads whose workers gave no answer, one after the other
 
@@ -92,7 +92,7 @@ class Measuring:
         self.progress.families = families
         if families and not self.settings.selecting_only:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
-            self.conductor.start(compiler=compiled)
+            self.launcher.start(compiler=compiled)
 
     def measure(self, family: Family) -> Measurement:
         """Measure a family, as far as the budget goes.
@@ -119,7 +119,7 @@ class Measuring:
 
         def listen(stage: Stage) -> None:
             if stage.fraction:
-                self.watch.look()
+                self.monitor.sample_gpus()
             what = stage.what if family.name in stage.what else f"{family.name}: {stage.what}"
             percent = f" {stage.fraction:.0%}" if stage.fraction else ""
             show(f"{self.progress.place()} {what}{percent} · {self.left()}")
@@ -127,10 +127,10 @@ class Measuring:
         show(f"{self.progress.place()} {family.name} · {self.left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
-        started, awake = monotonic(), self.passing.awake
+        started, awake = monotonic(), self.run_clock.awake
         began = awake()
         try:
-            result = self.conductor.measure(self._task(family, seconds), listen)
+            result = self.launcher.measure(self._task(family, seconds), listen)
         except WorkerError as error:
             self.done(planned, Spent(again=True))
             self._count_deaths(family)
@@ -146,7 +146,7 @@ class Measuring:
             return Measurement(skips | _checked(family, result))
         made = records(family, result, workload_of(family.reference))
         self._hint_at_energy(made)
-        return Measurement(skips | made, self.watch.note(started, result))
+        return Measurement(skips | made, self.monitor.add_family(started, result))
 
     def finish(self) -> None:
         """After the last family, once."""
@@ -161,7 +161,7 @@ class Measuring:
             profiling,
             progress.families,
             progress.records(),
-            self.conductor,
+            self.launcher,
             lambda family: self._task(family, MIN_SECONDS),
             progress.show,
         )
@@ -201,13 +201,13 @@ class Measuring:
 
     def await_workers(self) -> None:
         """Wait until workers can be started, and make sure that they can use the devices."""
-        seen, machine = self.conductor.machine(), self.settings.machine
+        seen, machine = self.launcher.machine(), self.settings.machine
         wanted = dict.fromkeys(device_kind(device) for device in self.settings.selection.devices())
         here = [kind for kind in wanted if kind in machine.devices()]
         # Something that the fork server imported may have initialised CUDA, which no fork of it can use then.
         lost = [kind for kind in here if kind not in seen.devices() or kind in machine.not_after_a_fork()]
         if lost:
-            self.conductor.spawn_workers()
+            self.launcher.spawn_workers()
             named = ", ".join(kind.upper() for kind in lost)
             anew = "each worker imports torch anew, some seconds each"
             self.progress.warnings.append(f"{anew}: the fork server cannot use {named}")
@@ -222,7 +222,7 @@ class Measuring:
             ENERGY_SECONDS if options.energy else 0.0,
             asked_for=options.budget_given,
             spent=spent,
-            now=self.passing.awake,
+            now=self.run_clock.awake,
         )
         for family, known in progress.learned:
             self.budget.done(family, known.fixed, known.timing)
@@ -256,9 +256,9 @@ class Measuring:
 
     def _pilots_before(self, family: str, *, due: bool = False) -> None:
         """Time the pilots if they are due, and keep that."""
-        before = len(self.watch.pilots)
-        self.watch.pilots_before(family, due=due)
-        for pilot in self.watch.pilots[before:]:
+        before = len(self.monitor.pilots)
+        self.monitor.pilots_before(family, due=due)
+        for pilot in self.monitor.pilots[before:]:
             self.progress.write(PilotsTimed(at=self.progress.elapsed(), pilot=pilot))
 
     def _measure_ceilings(self) -> None:
@@ -270,7 +270,7 @@ class Measuring:
         precisions = sorted({"fp32", *(case.precision for case in cases)})
         seconds = min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * self.settings.options.budget_seconds)
         try:
-            measured = self.conductor.ceilings(devices, precisions, self.settings.threads, seconds)
+            measured = self.launcher.ceilings(devices, precisions, self.settings.threads, seconds)
         except WorkerError as error:
             progress.warnings.append(f"the machine's ceilings are not known: {error}")
         else:

@@ -110,7 +110,7 @@ def profile_all(
     profiling: Profiling,
     families: Sequence[Family],
     records: Mapping[Case, Record],
-    conductor: Launcher,
+    launcher: Launcher,
     task_of: Callable[[Family], Task],
     show: Callable[[str], None],
 ) -> tuple[dict[Case, ProfileRecord], list[str]]:
@@ -125,7 +125,7 @@ def profile_all(
 
         told(f"preparing {family.name}")
         try:
-            found = _profile(profiling, task_of(family), own, conductor, told)
+            found = _profile(profiling, task_of(family), own, launcher, told)
         except WorkerError as error:
             warnings.append(f"{family.name} has no profile: {error}")
             continue
@@ -135,14 +135,14 @@ def profile_all(
 
 
 def _profile(
-    profiling: Profiling, task: Task, cases: Sequence[Case], conductor: Launcher, told: Callable[[str], None]
+    profiling: Profiling, task: Task, cases: Sequence[Case], launcher: Launcher, told: Callable[[str], None]
 ) -> Profiled:
     job = ProfileTask(
         task,
         {case: profiling.folder_of(case) for case in cases},
         profiling.extras,
     )
-    return conductor.profile(job, lambda progress: told(progress.what))
+    return launcher.profile(job, lambda progress: told(progress.what))
 
 
 def folder_name(case: str) -> str:

@@ -170,14 +170,14 @@ def family_event(measuring: Measuring, family: Family, found: Measurement) -> Fa
         timed=found.timed,
         warnings=progress.warnings,
         hints=progress.hints,
-        passing=measuring.passing.record(),
+        passing=measuring.run_clock.record(),
         gpus=measuring.timeline.news(),
     )
 
 
 def restore(measuring: Measuring, log: RunLog) -> None:
     """Put a run where the process that wrote the journal stood after its last event."""
-    progress, passing = measuring.progress, measuring.passing
+    progress, passing = measuring.progress, measuring.run_clock
     families = {family.name: family for family in progress.families}
     cases = {case.id: case for family in progress.families for case in family.cases}
     before, known, at = list(progress.warnings), log.settled(), log.seconds()
@@ -198,7 +198,7 @@ def restore(measuring: Measuring, log: RunLog) -> None:
     progress.started = datetime.fromisoformat(log.header.run["started"])
     progress.go_on_after(at)
     timed = [event.timed for event in known if event.timed is not None]
-    measuring.watch.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
+    measuring.monitor.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
     measuring.timeline.restore(at, [event.gpus for event in known if event.gpus])
     progress.finished = bool(log.of(Ended))
     resumed = ResumedRecord(

@@ -27,11 +27,11 @@ class Session:
     """One ``pytest bench/``.
 
     Args:
-        interruption: whether the run was asked to stop.
+        stop_request: whether the run was asked to stop.
     """
 
-    def __init__(self, measuring: Measuring, interruption: StopRequest | None = None) -> None:
-        self.measuring, self.interruption = measuring, interruption or StopRequest()
+    def __init__(self, measuring: Measuring, stop_request: StopRequest | None = None) -> None:
+        self.measuring, self.stop_request = measuring, stop_request or StopRequest()
         self._asked_for: Sequence[Case] = ()  # the family that was measured last
         self._written: Place | None = None  # where it stands in the journal
         self._family: dict[Case, Family] = {}
@@ -60,13 +60,13 @@ class Session:
             if progress.families and progress.measured == len(progress.families):
                 self._end()
         except StoppedError:
-            progress.stopped = progress.stopped or f"it was interrupted by {self.interruption.name}"
+            progress.stopped = progress.stopped or f"it was interrupted by {self.stop_request.name}"
         return progress.outcomes.get(case, Skipped(f"not measured: {progress.stopped}"))
 
     def reaches(self, case: Case) -> bool:
         """Whether there is an outcome of the case, or the run still goes on to it."""
-        if self.interruption.asked() and not self.progress.stopped:
-            self.progress.stopped = f"it was interrupted by {self.interruption.name}"
+        if self.stop_request.received() and not self.progress.stopped:
+            self.progress.stopped = f"it was interrupted by {self.stop_request.name}"
         return not self.progress.stopped or case in self.progress.outcomes
 
     def _family_of(self, case: Case) -> Family:
@@ -76,7 +76,7 @@ class Session:
 
     def _bring(self, family: Family) -> None:
         """Measure a family, and keep what came out."""
-        if self.interruption.asked():
+        if self.stop_request.received():
             raise StoppedError
         progress = self.progress
         progress.outcomes.put_away(self._asked_for, progress.journal, self._written)
@@ -105,7 +105,7 @@ class Session:
         return self._grade().noise
 
     def _grade(self) -> Graded:
-        watch, outcomes = self.measuring.watch, self.progress.outcomes
+        watch, outcomes = self.measuring.monitor, self.progress.outcomes
         state = (outcomes.revision, len(watch.timed), len(watch.pilots))
         if self._graded is None or self._graded[0] != state:
             self._graded = state, watch.grade({case.id: record for case, record in self.progress.records().items()})

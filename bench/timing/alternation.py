@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.host.suspension import MAX_AGAIN, awake
+from torchduet.bench.host.suspension import MAX_RETAKES, awake
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import seconds_per_call, speedup
 from torchduet.bench.timing.clock import Block, median_block
@@ -214,12 +214,12 @@ def _round(live: Sequence[TimedCase], rng: random.Random, on_error: OnError) -> 
 
 def _whole(run: TimedCase, on_error: OnError) -> Block | None:
     """A block; one in which the process stood still is left out, and taken again."""
-    for again in range(MAX_AGAIN + 1):
+    for again in range(MAX_RETAKES + 1):
         block = _attempt(run, run.block, on_error)
         if block is None or not block.paused:
             return block
         run.left_out.seconds += block.paused
-        if again < MAX_AGAIN:
+        if again < MAX_RETAKES:
             run.left_out.blocks += 1
     run.left_out.kept += 1  # it is stopped all the time: what limits a program's share of the CPU may do so
     return block

@@ -50,7 +50,7 @@ class TimedCase:
     launching: float = 0.0  # seconds per call until it was launched, in the last block of such calls
     forks: bool = False  # its calls start processes that end with them
     rests: bool = False  # its calls leave the cores idle for a while
-    ended: float = field(default_factory=child_processes.ended)  # this process's children, as of its last call
+    ended: float = field(default_factory=child_processes.usage)  # this process's children, as of its last call
 
     @property
     def device(self) -> Device:
@@ -69,10 +69,10 @@ class TimedCase:
         they go untimed: otherwise those of which fewer fit into a block would seem slower. So does the first
         call after processes that another case started.
         """
-        before, ended = suspension.moment(), child_processes.ended()
+        before, ended = suspension.moment(), child_processes.usage()
         block = self._block()
-        stood_still = suspension.paused(before)
-        self.ended = child_processes.ended()
+        stood_still = suspension.suspended(before)
+        self.ended = child_processes.usage()
         self.forks = self.ended != ended
         return replace(block, paused=stood_still) if stood_still else block
 
@@ -96,7 +96,7 @@ class TimedCase:
         5 training steps without workers took 8.6 ms after those with two workers, else 6.5 ms (2-core VM). A case that
         has processes itself would write nothing for long; a long call is not made for nothing.
         """
-        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and child_processes.ended() != self.ended)
+        return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and child_processes.usage() != self.ended)
 
     @property
     def round_seconds(self) -> float:
@@ -113,7 +113,7 @@ class TimedCase:
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
-            self.ended = child_processes.ended()
+            self.ended = child_processes.usage()
             return result
 
     def settle(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS
+from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES
 from torchduet.bench.record.schema import GRADES
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +106,7 @@ def test_noise_is_named_and_no_block_is_dropped(small: tuple[dict[str, Any], str
         assert record["noise"]["grade"] in GRADES
         assert bool(record["noise"]["causes"]) == (record["noise"]["grade"] != "quiet")
         timing = record["timing"]
-        if COUNTS_INTERRUPTIONS:
+        if COUNTS_CONTEXT_SWITCHES:
             assert len(timing["disturbed"]) == len(timing["blocks"])
             assert all(0 <= n <= len(rounds) for n, rounds in zip(timing["disturbed"], timing["blocks"], strict=True))
 

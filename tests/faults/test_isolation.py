@@ -92,11 +92,11 @@ def test_a_full_disk_leaves_the_json_as_it_was(tmp_path: Path) -> None:
     script = f"""
 import resource, signal
 from pathlib import Path
-from torchduet.bench.host.atomic_files import write_whole
+from torchduet.bench.host.atomic_files import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    write_whole(b"x" * 100_000, Path({str(path)!r}))
+    write_atomically(b"x" * 100_000, Path({str(path)!r}))
 except OSError as error:
     print(error.strerror)
 """
