@@ -65,12 +65,12 @@ class DuetMeasuring(Measuring):
 
     def measure(self, family: Family) -> Measurement:
         """Time a family on both sides, as far as the first stage's budget goes."""
-        show, place = self.progress.show, self.progress.place
+        show, position = self.progress.show, self.progress.position
         if self.budget is None:
             show("starting: both sides import torch")
             self._begin()
         assert self.budget is not None
-        show(f"{place()} {family.name} · {self.left()}")
+        show(f"{position()} {family.name} · {self.time_left()}")
         if self.settings.check_only:
             ledger = self.duet.check(family.cases)
             self.done(family, Spent())
@@ -79,12 +79,12 @@ class DuetMeasuring(Measuring):
         seconds = self.budget.allot(family)
         if seconds is None:
             self.done(family, Spent())
-            return Measurement(dict.fromkeys(family.cases, Skipped(self.too_short())))
+            return Measurement(dict.fromkeys(family.cases, Skipped(self.out_of_budget())))
         seconds = min(seconds, MAX_SCREENING_SECONDS * len(family.cases))
         ledger = self.duet.screen(
             family.cases,
             seconds,
-            lambda pair: show(f"{place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
+            lambda pair: show(f"{position()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.time_left()}"),
         )
         timed = self._note(ledger)
         self.done(family, Spent(ledger.seconds - timed, (seconds, timed)))
@@ -201,7 +201,7 @@ class DuetMeasuring(Measuring):
         while len(chosen) > 1 and self._cost(chosen) > left:
             chosen.pop()
         for case in wanted[len(chosen) :]:
-            self._amend(case, note=f"{LOOKED}{self.too_short()}")
+            self._amend(case, note=f"{LOOKED}{self.out_of_budget()}")
         return list(self._confirming(chosen))
 
     def _confirming(self, cases: Sequence[Case]) -> Iterator[Ledger]:

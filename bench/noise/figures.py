@@ -58,7 +58,7 @@ class Figures:
 
     @property
     def under_load(self) -> bool:
-        """Whether load, steal or a quota on this machine explains a slowdown."""
+        """Whether load, steal or a quota on this machine explains a slow-down."""
         telemetry = self.telemetry
         levels = (
             (telemetry.others, OTHERS[0]),

@@ -79,7 +79,7 @@ class Monitor:
             seconds = self._launcher.pilots(self._threads, min(longest, max(shortest, self._allowed / TARGET_PILOTS)))
         except WorkerError as error:
             self._failed = True
-            self._warn(f"the machine's steadiness is not known: its pilots could not be timed: {error}")
+            self._warn(f"changes of the machine's speed are not known, as its pilots could not be timed: {error}")
             return
         self.pilots.append(PilotRecord(at=round(at, 6), before=family, seconds=_rounded(seconds)))
         took = self._now() - self._begun - at

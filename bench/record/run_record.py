@@ -1,4 +1,4 @@
-"""The run's own record, from what is known of it: by the session that measures it, or from its journal."""
+"""Builds the run's own record from its facts, which come from a running session or from a journal."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Facts = Mapping[str, str | int | float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """All that a run's record is made of; for units see :class:`torchduet.bench.record.schema.RunRecord`.
+    """The contents of a run's record; for units see :class:`torchduet.bench.record.schema.RunRecord`.
 
     Attributes:
-        stages: seconds by stage; with ``profiling``, where profiles were asked for.
+        stages: seconds by stage; with ``profiling`` if profiles were asked for.
     """
 
     version: str
@@ -55,7 +55,7 @@ class RunFacts:
 
 
 def run_record(facts: RunFacts) -> RunRecord:
-    """The run as it stands in the JSON."""
+    """The run's record for the JSON."""
     stages = facts.stages
     record = RunRecord(
         schema=SCHEMA,

@@ -141,7 +141,7 @@ def test_a_stop_is_noticed_by_the_wait_that_it_made_late_and_spends_no_budget() 
     assert run_clock.awake() - before == pytest.approx(0.2)
     record = run_clock.record()
     assert record == {"stopped": 3600.0, "suspended": 0.0, "clock_set": []}
-    assert words(record) == ["pytest was stopped for 1 h 0 min (Ctrl-Z, or its machine stood still)"]
+    assert words(record) == ["pytest was suspended for 1 h 0 min (by Ctrl-Z, or with its machine)"]
 
 
 def test_a_suspended_machine_and_a_clock_that_was_set_are_told_apart() -> None:

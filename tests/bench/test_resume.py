@@ -95,7 +95,7 @@ def test_what_a_family_cost_and_its_noise_come_back() -> None:
 
 def test_families_at_the_end_that_died_or_were_cut_short_are_tried_again() -> None:
     def ended(name: str, again: bool) -> FamilyDone:
-        return family(name=name, spent=spent_entry(Spent(again=again)))
+        return family(name=name, spent=spent_entry(Spent(retry=again)))
 
     pilot = PilotsTimed(at=1.0, pilot={"at": 1.0, "before": "c", "seconds": {}})
     log = logged(ended("a", True), ended("b", False), pilot, ended("c", True), ended("d", True))

@@ -60,14 +60,14 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
     progress = measuring.progress
     progress.families = [family("before", 9), family("a", 2), family("b", 2), family("c", 1), family("d", 1)]
     measuring.budget = Budget()  # type: ignore[assignment]
-    progress.learn(progress.families[0], Spent())  # by the run that is gone on with
-    progress.go_on_after(90.0)
-    said = [measuring.left()]
+    progress.add_finished(progress.families[0], Spent())  # by the run that is resumed
+    progress.continue_after(90.0)
+    said = [measuring.time_left()]
     for seconds, done in ((5.0, None), (5.0, 1), (8.0, None), (30.0, None), (2.0, 2), (1.0, 3), (100.0, None)):
         now += seconds
         if done is not None:
             measuring.done(progress.families[done], Spent())
-        said.append(measuring.left())
+        said.append(measuring.time_left())
     assert said == [
         "about 1 min left",  # 10 s for each of six cases
         "about 55 s left",

@@ -200,7 +200,11 @@ def test_the_terminal_names_the_noise_and_what_would_help() -> None:
     ("grades", "run", "says"),
     [
         (("disturbed", "noisy"), NOISY, "the machine was too noisy to settle them within this budget"),
-        (("disturbed", "quiet"), NOISY, "settle 1 of them within this budget: what would help is said above; a longer"),
+        (
+            ("disturbed", "quiet"),
+            NOISY,
+            "settle 1 of them within this budget (see above for what would help); a longer",
+        ),
         (("quiet", "quiet"), NOISY, "a longer --budget would settle more of them"),
         (("noisy", "quiet"), NoiseRecord(grade="quiet", causes=[]), "a longer --budget would settle more of them"),
     ],

@@ -80,9 +80,12 @@ def test_three_workloads_in_a_row_without_an_answer_end_the_run(traces: Traces, 
     bench = Bench(traces, tmp_path / "run.json", "-k", words, suite=HOSTILE, budget="60s")
     code, output = bench.end()
     assert code == 1, output
-    assert "the workers of 3 workloads gave no answer one after the other: 3 of 7 families are measured" in output
+    assert (
+        "the run ended early (the workers of 3 workloads in a row gave no answer): 3 of 7 families are measured"
+        in output
+    )
     about = json.loads(bench.run.read_text())["torchduet"]
-    assert about["stopped"] == "the workers of 3 workloads gave no answer one after the other"
+    assert about["stopped"] == "the workers of 3 workloads in a row gave no answer"
     assert (len(about["failed"]), len(about["unreached"])) == (3, 4)
 
 
