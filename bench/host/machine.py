@@ -124,8 +124,8 @@ class Machine:
     def lacks(self, device: str) -> dict[str, str]:
         """Precision or mode that a device of this machine does not have → why."""
         if not on_host(device):
-            found = self._of_kind(device_kind(device))[device_index(device)]
-            return found.lacks() if isinstance(found, Gpu) else dict(found.lacks)
+            hardware = self._of_kind(device_kind(device))[device_index(device)]
+            return hardware.lacks() if isinstance(hardware, Gpu) else dict(hardware.lacks)
         return dict.fromkeys(COMPILED if self.no_cpu_compiler else (), self.no_cpu_compiler) | NOT_ON_HOSTS
 
     def every(self) -> list[str]:

@@ -70,7 +70,9 @@ def test_blocks_in_which_a_worker_was_stopped_are_left_out_and_it_is_said(hostil
     number = record["timing"]["left_out"]
     assert number >= 1
     assert record["noise"]["grade"] in ("noisy", "disturbed")
-    (cause,) = [words for words in record["noise"]["causes"] if words.startswith("it was stopped")]
+    (cause,) = [
+        words for words in record["noise"]["causes"] if words.startswith("the process or the machine was suspended")
+    ]
     assert f"{number} block" in cause
     assert "left out and taken again" in cause
 

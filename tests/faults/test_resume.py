@@ -175,6 +175,6 @@ def test_whatever_is_torn_off_the_lines_before_it_stand(cut: int) -> None:
     content = b"".join(lines)[:-cut]
     found = journal.parse(content, "it")
     assert [entry["kind"] for entry in found.entries] == ["pilot"]
-    assert found.whole == len(lines[0]) + len(lines[1])
+    assert found.intact == len(lines[0]) + len(lines[1])
     flipped = content.replace(b"pilot", b"pixot")
     assert journal.parse(flipped, "it").entries == ()
