@@ -1,4 +1,4 @@
-"""The pytest side: hooks and the fixture ``measured``; what they do is in :mod:`torchduet.bench.plugin`."""
+"""Gives pytest the hooks and the fixture ``measured``, which :mod:`torchduet.bench.plugin` defines."""
 
 from __future__ import annotations
 

@@ -65,12 +65,12 @@ class DuetMeasuring(Measuring):
 
     def measure(self, family: Family) -> Measurement:
         """Time a family on both sides, within the budget of the first stage."""
-        show, position = self.progress.show, self.progress.place
+        show, position = self.progress.show, self.progress.position
         if self.budget is None:
             show("starting: both sides import torch")
             self._begin()
         assert self.budget is not None
-        show(f"{position()} {family.name} · {self.left()}")
+        show(f"{position()} {family.name} · {self.time_left()}")
         if self.settings.check_only:
             ledger = self.duet.check(family.cases)
             self.done(family, Spent())
@@ -79,12 +79,12 @@ class DuetMeasuring(Measuring):
         seconds = self.budget.allot(family)
         if seconds is None:
             self.done(family, Spent())
-            return Measurement(dict.fromkeys(family.cases, Skipped(self.too_short())))
+            return Measurement(dict.fromkeys(family.cases, Skipped(self.out_of_budget())))
         seconds = min(seconds, MAX_SCREENING_SECONDS * len(family.cases))
         ledger = self.duet.screen(
             family.cases,
             seconds,
-            lambda pair: show(f"{position()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
+            lambda pair: show(f"{position()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.time_left()}"),
         )
         timed = self._add_seconds(ledger)
         self.done(family, Spent(ledger.seconds - timed, (seconds, timed)))
@@ -203,7 +203,7 @@ class DuetMeasuring(Measuring):
         while len(affordable) > 1 and self._confirmation_seconds(affordable) > left:
             affordable.pop()
         for case in candidates[len(affordable) :]:
-            self._amend(case, note=f"{LOOKED}{self.too_short()}")
+            self._amend(case, note=f"{LOOKED}{self.out_of_budget()}")
         return list(self._confirmation_ledgers(affordable))
 
     def _confirmation_ledgers(self, cases: Sequence[Case]) -> Iterator[Ledger]:

@@ -13,7 +13,7 @@ from torchduet.bench.duet.cores import Cores
 from torchduet.bench.duet.order import COMPILER
 from torchduet.bench.duet.processes import Server, Worker
 from torchduet.bench.duet.protocol import Message
-from torchduet.bench.host.suspension import MAX_AGAIN
+from torchduet.bench.host.suspension import MAX_RETAKES
 from torchduet.bench.timing.pacing import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
 from torchduet.bench.workers.launcher import WorkerError
 
@@ -266,11 +266,11 @@ def _turn(
     ledger: Ledger,
     rng: random.Random,
 ) -> None:
-    for attempt in range(MAX_AGAIN + 1):
+    for attempt in range(MAX_RETAKES + 1):
         seconds, paused = _blocks_of_turn(pair, case, index, ledger, rng)
         if paused:
             ledger.left_out[case] = ledger.left_out.get(case, 0) + 1
-        if not paused or attempt == MAX_AGAIN:
+        if not paused or attempt == MAX_RETAKES:
             break
     if case not in ledger.failures:
         for side in (BASE, AGAINST):

@@ -12,7 +12,7 @@ from torchduet.bench.duet.pairs import Failure, Ledger, PairError, prepare, turn
 from torchduet.bench.duet.processes import SideError
 from torchduet.bench.duet.stages import Duet
 from torchduet.bench.record.schema import ProfileRecord, Record
-from torchduet.bench.run.profile_selection import Profiling, nothing_chosen, selected
+from torchduet.bench.run.profile_selection import Profiling, no_match, selected
 from torchduet.suites.workload import COMPILED
 
 SIDES = ("-A", "-B")  # at the end of a trace's folder
@@ -31,7 +31,7 @@ def profile_both(
     """Profile the selected cases; returns the profiles of both sides, and warnings about cases without one."""
     parts = selected(profiling.what, families, records)
     profiles: dict[Case, SideProfiles] = {}
-    warnings = [] if parts else [nothing_chosen(profiling.what)]
+    warnings = [] if parts else [no_match(profiling.what)]
     for family, cases, position in parts:
         show(f"{position} {family.name}, both sides")
         measured, failures = _family(duet, profiling, cases)

@@ -1,4 +1,4 @@
-"""Files that are whole or as they were before."""
+"""Writes a file completely or not at all: a failure leaves the file as it was before."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Write ``value`` as JSON, replacing what was there only once all of it is on disk.
+    """Write ``value`` as JSON; the file is replaced only once all of it is on disk.
 
     Raises:
-        OSError: it cannot be written; what the file held before stands, and nothing is left beside it.
+        OSError: the file cannot be written; its earlier content stays, and no temporary file is left.
     """
-    write_whole(json.dumps(value, indent=1).encode(), path)
+    write_atomically(json.dumps(value, indent=1).encode(), path)
 
 
-def write_whole(content: bytes, path: Path) -> None:
-    """Write a file, replacing what was there only once all of it is on disk; where there is a link, its target.
+def write_atomically(content: bytes, path: Path) -> None:
+    """Write a file; it is replaced only once all of it is on disk. A link's target is written, not the link.
 
-    What is no plain file, such as a pipe or ``/dev/stdout``, is written to as it is.
+    A path that is no regular file, such as a pipe or ``/dev/stdout``, is written to directly.
 
     Raises:
-        OSError: it cannot be written; what the file held before stands, and nothing is left beside it.
+        OSError: the file cannot be written; its earlier content stays, and no temporary file is left.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -37,7 +37,7 @@ def write_whole(content: bytes, path: Path) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(mode)  # mkstemp's is for its owner alone
+        Path(name).chmod(mode)  # mkstemp gives access to the owner only
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Each GPU's power, clocks, temperature and load from the run's start to its end, sampled beside the measurements."""
+"""Samples each GPU's power, clocks, temperature and load from the run's start to its end, in a thread."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torchduet.bench.record.schema import GpuRecord
 
 INTERVAL = 0.1  # seconds between samples
 POLL_SECONDS = 0.002  # while the counters' update periods are measured
-POLLING_SECONDS = 20.0  # at the most: an idle GPU's readings may never change
+POLLING_SECONDS = 20.0  # at most: an idle GPU's readings may never change
 CHANGES = 21  # of a counter; the median time between them is its period
 
 
 class Periods:
-    """How often a GPU's counters take a new value, from polling them.
+    """How often a GPU's counters take a new value, measured by polling them.
 
     Yang, Adamek & Armour (2024), *Part-time power measurements: nvidia-smi's lack of attention*: the period
-    differs from model to model and is documented for none.
+    differs from model to model and is documented for no model.
     """
 
     def __init__(self) -> None:
@@ -31,20 +31,20 @@ class Periods:
         self._changes: dict[str, list[float]] = {name: [] for name in COUNTERS}
 
     def add(self, at: float, values: Mapping[str, float | int | str]) -> None:
-        """The counters as they were ``at`` (seconds)."""
+        """Add the counters' values as of ``at`` (seconds)."""
         for name, value in values.items():
             if name in self._last and self._last[name] != value:
                 self._changes[name].append(at)
             self._last[name] = value
 
     def known(self, missing: Mapping[str, str]) -> bool:
-        """Whether every counter that can be read has changed often enough."""
+        """Whether every readable counter has changed often enough for its period to be known."""
         return all(name in missing or len(changes) >= CHANGES for name, changes in self._changes.items())
 
     def seconds(self) -> dict[str, float]:
-        """Counter → the median time between two of its values; without those that hardly changed."""
+        """Counter → the median seconds between two of its values; without counters that hardly changed."""
         return {
-            name: median(later - one for one, later in pairwise(changes))
+            name: median(later - earlier for earlier, later in pairwise(changes))
             for name, changes in self._changes.items()
             if len(changes) >= CHANGES
         }
@@ -61,7 +61,7 @@ class _Gpu:
         self.periods = Periods()
 
     def polling(self) -> bool:
-        """Whether the periods of its counters are not known yet."""
+        """Whether the periods of its counters are still being measured."""
         return self.device is not None and not self.device.lost and not self.periods.known(self.device.missing)
 
     def poll(self, at: float) -> None:
@@ -79,12 +79,11 @@ class _Gpu:
             self.columns[name] = column[::2]
 
     def record(self, at: Sequence[float]) -> GpuRecord:
-        return with_samples(self.about(), at, self.columns)
+        return with_samples(self.record_without_samples(), at, self.columns)
 
-    def about(self) -> GpuRecord:
-        """Its record without samples."""
+    def record_without_samples(self) -> GpuRecord:
         lost = self.device.lost if self.device else self.why
-        made = GpuRecord(
+        record = GpuRecord(
             device=self.name,
             facts=dict(self.facts),
             slice=bool(self.device and self.device.is_slice),
@@ -94,16 +93,16 @@ class _Gpu:
             samples={},
         )
         if lost:
-            made["lost"] = lost
-        return made
+            record["lost"] = lost
+        return record
 
 
 class Timeline:
     """Samples the GPUs in a thread of its own, from :meth:`start` to :meth:`stop`.
 
     Args:
-        devices: name → NVML's device; None where it has none, because of ``why``.
-        now: seconds of a clock; samples count from the first.
+        devices: name → NVML's device; None where NVML does not have it; ``why`` is the reason.
+        now: seconds of a clock; samples' times count from its first reading.
     """
 
     def __init__(
@@ -114,19 +113,19 @@ class Timeline:
         self._begun = self._polled_from = now()
         self._interval = INTERVAL
         self._at: list[float] = []
-        self._told = -1.0  # the last sample that news() gave
-        self._told_about: list[GpuRecord] = []  # what it said of the GPUs beside samples
+        self._reported_until = -1.0  # the time of the last sample that news() returned
+        self._reported: list[GpuRecord] = []  # the records without samples that it returned
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin, where there is a GPU that NVML knows."""
+        """Start sampling, if NVML has any of the GPUs."""
         if any(gpu.device for gpu in self._gpus):
             self._thread.start()
 
     def stop(self) -> None:
-        """End, after the sample that is being taken."""
+        """Stop sampling, after the sample that is being taken."""
         self._end.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -160,33 +159,33 @@ class Timeline:
         self._interval *= 2
 
     def news(self) -> GpuNews:
-        """The samples since the last call, for the journal, with what is new of the GPUs; {} if there are none."""
+        """The samples since the last call, for the journal, with the GPUs' records if they changed; {} if none."""
         with self._lock:
-            first = bisect_right(self._at, self._told)
+            first = bisect_right(self._at, self._reported_until)
             if first == len(self._at):
                 return {}
-            self._told = self._at[-1]
+            self._reported_until = self._at[-1]
             samples = {gpu.name: {name: values[first:] for name, values in gpu.columns.items()} for gpu in self._gpus}
             news = GpuNews(at=[round(at, 3) for at in self._at[first:]], samples=samples)
-            about = [gpu.about() for gpu in self._gpus]
-            if about != self._told_about:
-                news["gpus"] = self._told_about = about
+            records = [gpu.record_without_samples() for gpu in self._gpus]
+            if records != self._reported:
+                news["gpus"] = self._reported = records
             return news
 
     def restore(self, at: float, news: Iterable[GpuNews]) -> None:
-        """Go on ``at`` seconds into a run, with the samples of the process that began it; before :meth:`start`."""
+        """Continue a run ``at`` seconds into it, with an earlier process' samples; call it before :meth:`start`."""
         self._begun = self._now() - at
-        for some in news:
-            self._at += some["at"]
+        for piece in news:
+            self._at += piece["at"]
             for gpu in self._gpus:
-                columns = some["samples"].get(gpu.name, {})
+                columns = piece["samples"].get(gpu.name, {})
                 for name, values in gpu.columns.items():
-                    values += columns.get(name, [None] * len(some["at"]))
+                    values += columns.get(name, [None] * len(piece["at"]))
             while len(self._at) >= MAX_SAMPLES:
                 self._thin()
-        self._told = at
+        self._reported_until = at
 
     def records(self) -> list[GpuRecord]:
-        """What each GPU is and how it fared; to be asked for after :meth:`stop`, or for what there is so far."""
+        """Each GPU's record with its samples so far; all of them after :meth:`stop`."""
         with self._lock:
             return [gpu.record(self._at) for gpu in self._gpus]

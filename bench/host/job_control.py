@@ -1,4 +1,4 @@
-"""Ctrl-Z stops the worker, too, which a terminal does not reach; ``fg`` and ``bg`` let both go on."""
+"""Passes Ctrl-Z on to the worker, which the terminal's signal does not reach; ``fg`` and ``bg`` continue both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-GO_ON = 'read _; kill -s CONT -- "-$0"'  # once the other end of its input is closed
+CONTINUE = 'read _; kill -s CONT -- "-$0"'  # a shell script: waits until the other end of its input is closed
 STOP: Any = getattr(signal, "SIGTSTP", None)  # Windows has none
 
 
@@ -23,37 +23,38 @@ class JobControl:
         self._before: Any = None
 
     def listen(self) -> None:
-        """From now on, where the signal has its usual meaning; only a process' main thread can."""
+        """Handle the signal from now on, if nobody else does; only a process' main thread can."""
         if STOP is None or threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(STOP) is signal.SIG_DFL:
             self._before = signal.signal(STOP, self._handle)
 
     def restore(self) -> None:
-        """As it was before."""
+        """Restore the earlier handler."""
         if self._before is not None:
             signal.signal(STOP, self._before)
             self._before = None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        with contextlib.nullcontext() if self.group is None else stopped(self.group):
-            signal.raise_signal(signal.SIGSTOP)  # to this thread, so that it does not go on before it is continued
+        with contextlib.nullcontext() if self.group is None else suspended(self.group):
+            signal.raise_signal(signal.SIGSTOP)  # to this thread, so that it does not run on before SIGCONT
 
 
 @contextlib.contextmanager
-def stopped(group: int) -> Iterator[None]:
-    """A process group stands still, until the end of this context or of this process, however that ends.
+def suspended(group: int) -> Iterator[None]:
+    """Suspend a process group until this context or this process ends, however it ends.
 
-    What is stopped cannot notice that this process is gone: a shell does, and lets it go on, to end by itself.
+    A suspended group cannot detect that this process has ended. A shell does, and continues the group, which then
+    ends by itself.
     """
     try:
         guard = subprocess.Popen(
-            ["sh", "-c", GO_ON, str(group)],
+            ["sh", "-c", CONTINUE, str(group)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # what stops this process must not stop it
+            start_new_session=True,  # a signal that suspends this process must not suspend the guard
         )
     except OSError:  # no shell, or no room for a process
         yield

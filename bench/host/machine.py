@@ -1,4 +1,4 @@
-"""What the machine has, and in words what it has not: facts for the record, and for what can run on it."""
+"""The machine's devices and what each lacks, with the reason in words; the facts for the record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FP16_NEEDS = "fp16 with a scaled loss needs a CUDA GPU"
 GRAPH_NEEDS = "CUDA graphs need a CUDA GPU"
 BF16_NEEDS = "bf16 needs a CUDA GPU of compute capability 8.0 or newer"
 CUDA_GRAPHS = ("reduce-overhead", "graph")  # modes
-# Setting that every one of CUDA's GPUs has, or that no host's processor has → what it needs.
+# Setting that every CUDA GPU has, or that no CPU has → what it needs.
 ANY_GPU: dict[str, str] = {"fp16": FP16_NEEDS, **dict.fromkeys(CUDA_GRAPHS, GRAPH_NEEDS)}
 NOT_ON_HOSTS: dict[str, str] = {"tf32": TF32_NEEDS, **ANY_GPU}
 NOT_ON_ACCELERATORS: dict[str, str] = {"tf32": TF32_NEEDS}  # precision that only CUDA devices have → what it needs
@@ -30,7 +30,7 @@ NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or ne
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device as torch sees it; AMD's, for which torch's name is ``cuda``, too, have no TF32."""
+    """One CUDA device as torch sees it. Torch calls AMD's GPUs ``cuda``, too; they have no TF32."""
 
     name: str
     capability: tuple[int, int]
@@ -41,25 +41,25 @@ class Gpu:
 
     def lacks(self) -> dict[str, str]:
         """Precision or mode that it does not have → why."""
-        found = f"; this one has {self.capability[0]}.{self.capability[1]}"
+        has = f"; this one has {self.capability[0]}.{self.capability[1]}"
         lacking = {}
         if self.amd:
             lacking["tf32"] = f"{TF32_NEEDS}; this one is AMD's"
         elif self.capability < (8, 0):
-            lacking |= {"tf32": TF32_NEEDS + found, "bf16": BF16_NEEDS + found}
+            lacking |= {"tf32": TF32_NEEDS + has, "bf16": BF16_NEEDS + has}
         return lacking if self.triton else lacking | dict.fromkeys(COMPILED, NO_TRITON)
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One device that is neither the CPU nor one of CUDA's, as torch sees it.
+    """One device that is neither the CPU nor a CUDA device, as torch sees it.
 
     Attributes:
         device: ``xpu:0``.
-        name: what its maker calls it.
-        memory_bytes: None where torch does not say.
+        name: its product name.
+        memory_bytes: None where torch does not report it.
         lacks: (precision or mode that it does not have, why).
-        survives_fork: workers that are forked can use it.
+        survives_fork: forked workers can use it.
     """
 
     device: str
@@ -76,11 +76,11 @@ class Machine:
     Attributes:
         no_cuda: why there is no CUDA device, "" where there is one.
         no_cpu_compiler: why torch.compile cannot work on the CPU, "" where it can.
-        accelerators: the devices that are neither the CPU nor CUDA's.
+        accelerators: the devices that are neither the CPU nor CUDA devices.
         no_accelerator: (kind of device that could be measured, why there is none).
         hip: the version of ROCm that torch was built for.
-        cores: those that this process may use.
-        cpu_quota: how many of these it may keep busy at once on average; None: as many as it likes.
+        cores: how many this process may use.
+        cpu_quota: how many of these it may keep busy at once on average; None: no limit.
     """
 
     torch: str
@@ -100,17 +100,17 @@ class Machine:
 
     def kinds(self) -> list[str]:
         """Every kind of device that could be measured, whether the machine has one or not."""
-        here = [device_kind(one.device) for one in self.accelerators]
-        return list(dict.fromkeys([HOST, CUDA, *here, *(kind for kind, _ in self.no_accelerator)]))
+        present = [device_kind(accelerator.device) for accelerator in self.accelerators]
+        return list(dict.fromkeys([HOST, CUDA, *present, *(kind for kind, _ in self.no_accelerator)]))
 
     def _of_kind(self, kind: str) -> Sequence[Gpu | Accelerator]:
         by_kind: dict[str, list[Gpu | Accelerator]] = {CUDA: [*self.gpus]}
-        for one in self.accelerators:
-            by_kind.setdefault(device_kind(one.device), []).append(one)
+        for accelerator in self.accelerators:
+            by_kind.setdefault(device_kind(accelerator.device), []).append(accelerator)
         return by_kind.get(kind, [])
 
     def absent(self, device: str) -> str:
-        """Why this machine does not have a device, and what it takes; "" where it has it."""
+        """Why this machine does not have a device, and what it needs; "" where it has it."""
         if on_host(device):
             return ""
         kind = device_kind(device)
@@ -120,40 +120,41 @@ class Machine:
             return why.get(kind) or f"PyTorch finds no {kind} device here; use {', '.join(self.kinds())}"
         if device_index(device) < number:
             return ""
-        return f"{device} does not exist: this machine has {number} {kind.upper()} GPU(s)"
+        return f"{device} does not exist: this machine has {number} {kind.upper()} GPU{'s' if number > 1 else ''}"
 
     def lacks(self, device: str) -> dict[str, str]:
-        """Precision or mode that a device, which this machine has, does not have → why."""
+        """Precision or mode that a device of this machine does not have → why."""
         if not on_host(device):
-            one = self._of_kind(device_kind(device))[device_index(device)]
-            return one.lacks() if isinstance(one, Gpu) else dict(one.lacks)
+            hardware = self._of_kind(device_kind(device))[device_index(device)]
+            return hardware.lacks() if isinstance(hardware, Gpu) else dict(hardware.lacks)
         return dict.fromkeys(COMPILED if self.no_cpu_compiler else (), self.no_cpu_compiler) | NOT_ON_HOSTS
 
     def every(self) -> list[str]:
-        """Each device that it has, by number."""
+        """Each device of the machine, with its number."""
         return [
             HOST,
             *(f"{CUDA}:{index}" for index in range(len(self.gpus))),
-            *(one.device for one in self.accelerators),
+            *(accelerator.device for accelerator in self.accelerators),
         ]
 
     def devices(self) -> list[str]:
-        """Devices to use when none is asked for: the first of each kind."""
-        kinds = [CUDA] * bool(self.gpus) + [device_kind(one.device) for one in self.accelerators]
+        """Devices to use by default: the first of each kind."""
+        kinds = [CUDA] * bool(self.gpus) + [device_kind(accelerator.device) for accelerator in self.accelerators]
         return [HOST, *dict.fromkeys(kinds)]
 
     def accelerator_names(self) -> list[str]:
-        """What the makers of its accelerators, CUDA's among them, call them."""
-        return [*(gpu.name for gpu in self.gpus), *(one.name for one in self.accelerators)]
+        """The product names of its accelerators, CUDA's included."""
+        return [*(gpu.name for gpu in self.gpus), *(accelerator.name for accelerator in self.accelerators)]
 
     def not_after_a_fork(self) -> list[str]:
         """Kinds of devices that a forked process cannot use."""
-        return list(dict.fromkeys(device_kind(one.device) for one in self.accelerators if not one.survives_fork))
+        unfit = [accelerator for accelerator in self.accelerators if not accelerator.survives_fork]
+        return list(dict.fromkeys(device_kind(accelerator.device) for accelerator in unfit))
 
     def uuids(self) -> dict[str, str]:
         """CUDA device, under each of its names → its UUID."""
-        found = {f"{CUDA}:{index}": gpu.uuid for index, gpu in enumerate(self.gpus)}
-        return found | ({CUDA: self.gpus[0].uuid} if self.gpus else {})
+        uuids = {f"{CUDA}:{index}": gpu.uuid for index, gpu in enumerate(self.gpus)}
+        return uuids | ({CUDA: self.gpus[0].uuid} if self.gpus else {})
 
     def gpus_of(self, devices: Sequence[str]) -> dict[str, str]:
         """``cuda:N`` → UUID of the GPUs that are among these devices; ``cuda`` is the first."""
@@ -163,7 +164,7 @@ class Machine:
     def facts(self) -> dict[str, str | int | float | bool | None]:
         """The machine as it stands in the record."""
         gpu = self.gpus[0] if self.gpus else None
-        found: dict[str, str | int | float | bool | None] = {
+        facts: dict[str, str | int | float | bool | None] = {
             "cpu": self.cpu,
             "cpu_capability": self.cpu_capability,
             "cores": self.cores,
@@ -180,33 +181,33 @@ class Machine:
             "system": f"{platform.system()} {platform.release()}",
         }
         if self.hip:
-            found["hip"] = self.hip
+            facts["hip"] = self.hip
         if self.accelerators:
-            found |= {
+            facts |= {
                 "accelerator": self.accelerators[0].name,
                 "accelerators": len(self.accelerators),
                 "accelerator_memory_bytes": self.accelerators[0].memory_bytes,
             }
-        return found
+        return facts
 
 
 def busy_cores(seconds: float, stat: Path = Path("/proc/stat"), cpus: Collection[int] | None = None) -> float | None:
-    """How many of the cores that this process may use others keep busy during ``seconds``, which it sleeps.
+    """How many of this process' cores other processes keep busy, measured while this one sleeps for ``seconds``.
 
     Args:
-        cpus: the numbers of these cores; by default all that this process may use.
+        cpus: the numbers of these cores (default: all that this process may use).
 
     Returns:
-        None where it is not known.
+        None where the system does not report it.
     """
     wanted = {f"cpu{cpu}" for cpu in (usable_cpus() if cpus is None else cpus)}
 
     def ticks() -> tuple[int, int] | None:
-        """(idle, altogether) of these cores so far, from lines ``cpuN user nice system idle iowait …``."""
+        """(idle, total) ticks of these cores so far, from lines ``cpuN user nice system idle iowait …``."""
         try:
             lines = [line.split() for line in stat.read_text().splitlines()]
             fields = [[int(value) for value in line[1:9]] for line in lines if line and line[0] in wanted]
-            return sum(one[3] + one[4] for one in fields), sum(map(sum, fields))
+            return sum(values[3] + values[4] for values in fields), sum(map(sum, fields))
         except (OSError, ValueError, IndexError):
             return None
 
@@ -219,15 +220,15 @@ def busy_cores(seconds: float, stat: Path = Path("/proc/stat"), cpus: Collection
 
 
 def probe() -> Machine:
-    """Gather the facts, without :attr:`Machine.accelerators`. Initialises CUDA, so it must run in a worker."""
+    """Gather the facts but for :attr:`Machine.accelerators`. This initialises CUDA: it must run in a worker."""
     import torch
 
     gpus: list[Gpu] = []
     no_cuda = ""
     if torch.version.cuda is None and torch.version.hip is None:
         built_for = torch.accelerator.current_accelerator()
-        this_one = "is a CPU build" if built_for is None else f"was built for {built_for.type}"
-        no_cuda = f"CUDA needs a CUDA build of PyTorch; this {this_one}"
+        build = "is a CPU build" if built_for is None else f"was built for {built_for.type}"
+        no_cuda = f"CUDA needs a CUDA build of PyTorch; this {build}"
     elif not torch.cuda.is_available():
         no_cuda = (
             "CUDA needs an NVIDIA GPU and its driver; PyTorch finds none here (nvidia-smi shows the driver's view)"

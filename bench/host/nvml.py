@@ -1,7 +1,7 @@
-"""What NVML says of a GPU: what it is, and what it does just now (NVIDIA Management Library, API reference).
+"""A GPU's facts and readings from NVML (NVIDIA Management Library, API reference).
 
-Read from the pytest process, which never initialises CUDA. A field that this GPU, its driver or this user
-does not get is missing, and the reason is kept; a GPU that falls off the bus ends its readings, not the run.
+They are read from the pytest process, which never initialises CUDA. A field that this GPU, its driver or this user
+cannot read is left out, and the reason is kept. A GPU that falls off the bus ends its readings, not the run.
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-PREFIXES = ("GPU-", "MIG-")  # NVML's names are CUDA's UUIDs with one of these before them
-FOR_GOOD = ("NotSupported", "NoPermission", "FunctionNotFound", "InvalidArgument")  # others, such as a time-out, pass
+PREFIXES = ("GPU-", "MIG-")  # NVML's names are CUDA's UUIDs with one of these prefixes
+FOR_GOOD = (
+    "NotSupported",
+    "NoPermission",
+    "FunctionNotFound",
+    "InvalidArgument",
+)  # other errors, such as a time-out, are temporary
 ON_OFF = ("off", "on")
 
 Field = Callable[[Any, Any], float | int | str]
@@ -52,55 +57,55 @@ COUNTERS: Mapping[str, Field] = {
 
 @dataclass
 class Device:
-    """One GPU as NVML knows it.
+    """One GPU as NVML sees it.
 
     Attributes:
         handle: NVML's.
-        whole: the handle of the GPU that a MIG slice is part of; else the same.
+        full_gpu: the handle of the GPU that a MIG slice is part of; else the same.
         missing: field → why it cannot be read.
         lost: why nothing can be read any more, "" while it can.
     """
 
     nvml: Any
     handle: Any
-    whole: Any
+    full_gpu: Any
     missing: dict[str, str] = field(default_factory=dict)
     lost: str = ""
 
     @property
     def is_slice(self) -> bool:
-        """Whether this is a part of a GPU (MIG): clocks and power are then those of the whole."""
-        return self.whole is not self.handle
+        """Whether this is a part of a GPU (MIG): clocks and power are then those of the full GPU."""
+        return self.full_gpu is not self.handle
 
     def read(self, fields: Mapping[str, Field]) -> dict[str, float | int | str]:
-        """Those of the fields that can be read; why the others cannot is in ``missing`` from then on."""
-        found: dict[str, float | int | str] = {}
+        """The values of the readable fields; ``missing`` gets the reason for each of the others."""
+        values: dict[str, float | int | str] = {}
         for name, get in fields.items():
             if name in self.missing or self.lost:
                 continue
             try:
-                found[name] = self._first(get)
+                values[name] = self._first(get)
             except self.nvml.NVMLError as error:
                 if isinstance(error, self.nvml.NVMLError_GpuIsLost):
                     self.lost = f"the GPU was lost: {error}"
                 elif isinstance(error, tuple(getattr(self.nvml, f"NVMLError_{kind}") for kind in FOR_GOOD)):
                     self.missing[name] = str(error)
-        return found
+        return values
 
     def _first(self, get: Field) -> float | int | str:
-        """The slice's own reading where it has one, else the whole GPU's."""
+        """The slice's own reading where it has one, else the full GPU's."""
         try:
             return get(self.nvml, self.handle)
         except self.nvml.NVMLError:
             if not self.is_slice:
                 raise
-        return get(self.nvml, self.whole)
+        return get(self.nvml, self.full_gpu)
 
 
 def devices(uuids: Sequence[str], nvml: Any = None) -> tuple[list[Device | None], str]:
     """The GPUs with these UUIDs (as CUDA names them, without a prefix), in order, and why one is None.
 
-    By UUID, as CUDA and NVML number GPUs each in their own way: ``CUDA_VISIBLE_DEVICES`` is for CUDA alone.
+    GPUs are found by UUID, as CUDA and NVML number them differently: ``CUDA_VISIBLE_DEVICES`` is for CUDA alone.
 
     Args:
         nvml: the module ``pynvml``, or what has its interface.
@@ -116,15 +121,15 @@ def devices(uuids: Sequence[str], nvml: Any = None) -> tuple[list[Device | None]
         nvml.nvmlInit()
     except nvml.NVMLError as error:
         return [None for _ in uuids], f"NVML cannot be used: {error}"
-    found: list[Device | None] = []
+    handles: list[Device | None] = []
     why = ""
     for uuid in uuids:
         try:
-            found.append(_device(nvml, uuid))
+            handles.append(_device(nvml, uuid))
         except nvml.NVMLError as error:
-            found.append(None)
+            handles.append(None)
             why = f"NVML does not know the GPU {uuid}: {error}"
-    return found, why
+    return handles, why
 
 
 def _device(nvml: Any, uuid: str) -> Device:

@@ -1,4 +1,4 @@
-"""One run at a time on a machine: an advisory lock, which the kernel frees when its holder ends, however it ends."""
+"""One run at a time on a machine: an advisory lock, which the kernel frees when its process ends in any way."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ except ModuleNotFoundError:  # Windows
 CHOICES = WAIT, REFUSE, GO = ("wait", "refuse", "go")
 VARIABLE = "TORCHDUET_LOCK"
 POLL_SECONDS = 0.5
-SAY_SECONDS = 30.0
+REPORT_SECONDS = 30.0
 BUSY = "another run of Torchduet is measuring on this machine"
 TOGETHER = "another run of Torchduet was measuring on this machine at the same time (--when-busy go)"
 
 
 def lock_path() -> Path:
-    """The file that is locked: of all users; containers that share a machine can name one that they share."""
+    """The lock's file, the same for all users; containers on one machine can name a file that they share."""
     return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "torchduet.lock")
 
 
@@ -34,18 +34,18 @@ class LockError(Exception):
 
 
 class Lock:
-    """Held from :meth:`take` to :meth:`free`."""
+    """The lock of one run, held from :meth:`take` to :meth:`free`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle = -1
 
-    def take(self, when_busy: str, say: Callable[[str], None]) -> str | None:
-        """Take the lock; returns a warning for the record if another run holds it and this one goes on all the same.
+    def take(self, when_busy: str, report: Callable[[str], None]) -> str | None:
+        """Take the lock; returns a warning for the record if another run holds it and ``when_busy`` is ``go``.
 
         Args:
             when_busy: one of CHOICES.
-            say: told at once, and then every half minute, what is waited for.
+            report: gets a line on what is waited for, at once and then every half minute.
 
         Raises:
             LockError: another run holds it, and ``when_busy`` is ``refuse``.
@@ -54,9 +54,9 @@ class Lock:
             return None
         try:
             self._handle = self._open()
-        except OSError:  # another user's, unreadable; a link; a folder that is gone: then nobody can be noticed
+        except OSError:  # another user's file, a link, or no folder: other runs cannot be detected then
             return None
-        began, said = monotonic(), -SAY_SECONDS
+        began, reported = monotonic(), -REPORT_SECONDS
         while not self._taken():
             if when_busy == REFUSE:
                 self.free()
@@ -64,20 +64,21 @@ class Lock:
             if when_busy == GO:
                 self.free()
                 return TOGETHER
-            if monotonic() - said >= SAY_SECONDS:
-                said = monotonic()
-                say(f"{BUSY}: waiting for its end, {duration(said - began)} so far (--when-busy go does not wait)")
+            if monotonic() - reported >= REPORT_SECONDS:
+                reported = monotonic()
+                so_far = duration(reported - began)
+                report(f"{BUSY}: waiting for its end, {so_far} so far (--when-busy go does not wait)")
             sleep(POLL_SECONDS)
         return None
 
     def free(self) -> None:
-        """Let others have it; the file stays, or two runs could lock two files of the same name."""
+        """Release the lock. The file stays: otherwise two runs could lock two files of the same name."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
     def _open(self) -> int:
-        """Read-only, and never through a link: in a folder that all users share the file may be anybody's."""
+        """Open the file read-only, and never through a link: any user may have made it in a shared folder."""
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))
         return os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -93,10 +94,10 @@ class Lock:
 
 
 def parse(text: str) -> str:
-    """What ``--when-busy`` says.
+    """The value of ``--when-busy``.
 
     Raises:
-        LockError: not one of CHOICES.
+        LockError: it is not one of CHOICES.
     """
     if text not in CHOICES:
         raise LockError(f"--when-busy {text!r}: choose {', '.join(CHOICES[:-1])} or {CHOICES[-1]}")

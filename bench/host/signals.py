@@ -1,4 +1,4 @@
-"""Signals that end a run: the first lets it finish what it is at, the second stops it at once."""
+"""Signals that end a run: after the first it finishes what is being timed, after the second it ends at once."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class StopRequest:
-    """Listens to Ctrl-C, SIGTERM and SIGHUP from :meth:`listen` to :meth:`restore`; those ignored stay so.
+    """A request to end the run, by Ctrl-C, SIGTERM or SIGHUP, between :meth:`listen` and :meth:`restore`.
+
+    A signal that was ignored before stays ignored.
 
     Attributes:
-        number: the signal that asked the run to end, 0 if none did.
-        soft: whether the first one lets the run finish what it is at; else it raises at once.
-        twice: whether the run was to stop at once.
+        number: the first signal that was received, 0 if there was none.
+        graceful: whether the run finishes what is being timed after the first signal; else that raises at once.
+        immediate: whether a second signal was received: the run ends at once.
     """
 
     def __init__(self) -> None:
         self.number = 0
-        self.soft = False
-        self.twice = False
+        self.graceful = False
+        self.immediate = False
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """From now on; only a process' main thread can."""
+        """Handle the signals from now on; only a process' main thread can."""
         if threading.current_thread() is not threading.main_thread():
             return
         for name in ENDING:
@@ -35,27 +37,27 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._handle)
 
     def restore(self) -> None:
-        """As it was before."""
+        """Restore the earlier handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
 
-    def asked(self) -> bool:
+    def received(self) -> bool:
         """Whether the run is to end."""
         return self.number != 0
 
     @property
     def name(self) -> str:
-        """The signal that asked: ``"SIGTERM"``; empty if none did."""
+        """The first signal, as ``"SIGTERM"``; empty if there was none."""
         return signal.Signals(self.number).name if self.number else ""
 
     @property
     def exit_code(self) -> int:
-        """As shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+        """The exit code that shells use: 130 after Ctrl-C, 143 after SIGTERM."""
         return 128 + self.number
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         first, self.number = not self.number, self.number or number
-        self.twice = not first
-        if self.twice or not self.soft:
+        self.immediate = not first
+        if self.immediate or not self.graceful:
             raise KeyboardInterrupt

@@ -1,7 +1,6 @@
-"""Knows when this process stood still: stopped by a signal (Ctrl-Z, a batch system), or with the machine suspended.
+"""Measures for how long this process was suspended: by a signal (Ctrl-Z, a batch system), or with the machine.
 
-What was being timed then is no measurement. That others took its core for a while is none of this module's business:
-``telemetry`` counts that.
+A block during which that happened is no measurement. Context switches are counted elsewhere, by ``counters``.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from time import perf_counter
 from types import FrameType
 from typing import NamedTuple
 
-MAX_AGAIN = 3  # times that a block is taken again because a process stood still in it
-MIN_SUSPENDED = 0.2  # seconds: the two clocks are not read at one moment, and there may be an interruption between
+MAX_RETAKES = 3  # of a block during which a process was suspended
+MIN_SUSPENDED = 0.2  # seconds: the two clocks are read one after the other, maybe with a context switch between
 
 
 class Moment(NamedTuple):
@@ -23,7 +22,7 @@ class Moment(NamedTuple):
 
     Attributes:
         at: seconds of ``perf_counter``.
-        continued: how often it had been continued after it was stopped.
+        continued: how often the process had been continued (SIGCONT).
         suspended: seconds for which the machine had been suspended since it started.
     """
 
@@ -33,9 +32,9 @@ class Moment(NamedTuple):
 
 
 def _two_clocks() -> tuple[int, int] | None:
-    """A clock that goes on while the machine is suspended, and one that does not; None where they are not known.
+    """A clock that runs on while the machine is suspended, and one that does not; None where the system has none.
 
-    Linux' clock_gettime(2); macOS' counts suspension in CLOCK_MONOTONIC, and not in CLOCK_UPTIME_RAW.
+    Linux: clock_gettime(2). macOS counts suspension in CLOCK_MONOTONIC, and not in CLOCK_UPTIME_RAW.
     """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC
@@ -47,52 +46,53 @@ def _two_clocks() -> tuple[int, int] | None:
 CLOCKS = _two_clocks()
 
 
-def suspended() -> float:
-    """Seconds for which the machine has been suspended since it started; 0 where that is not known."""
+def machine_suspended() -> float:
+    """Seconds for which the machine has been suspended since it started; 0 where the system does not count them."""
     if CLOCKS is None:
         return 0.0
     return time.clock_gettime(CLOCKS[0]) - time.clock_gettime(CLOCKS[1])
 
 
-class _Here:
-    """What is known of this process."""
+class _Process:
+    """The state of this process."""
 
     continued = 0
-    stopped = 0.0  # seconds for which it was stopped, at the most
-    looked = perf_counter()
+    suspended = 0.0  # seconds for which it was suspended by a signal, at most
+    checked = perf_counter()  # when it was last seen running
 
 
 def listen() -> None:
-    """Notice from now on when this process is continued; only a process' main thread can ask for that."""
+    """Count from now on how often this process is continued; only a process' main thread can call this."""
     if hasattr(signal, "SIGCONT") and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCONT, _go_on)
+        signal.signal(signal.SIGCONT, _continued)
 
 
-def _go_on(number: int, frame: FrameType | None) -> None:
+def _continued(number: int, frame: FrameType | None) -> None:
     del number, frame
     now = perf_counter()
-    _Here.continued += 1
-    _Here.stopped += now - _Here.looked  # it was running when somebody last looked
-    _Here.looked = now
+    _Process.continued += 1
+    _Process.suspended += now - _Process.checked
+    _Process.checked = now
 
 
 def moment() -> Moment:
     """This moment."""
-    _Here.looked = now = perf_counter()
-    return Moment(now, _Here.continued, suspended())
+    _Process.checked = now = perf_counter()
+    return Moment(now, _Process.continued, machine_suspended())
 
 
-def paused(since: Moment) -> float:
-    """Seconds for which this process has not run since a moment, at the most; 0 if it was never stopped or suspended.
+def suspended(since: Moment) -> float:
+    """Seconds for which this process was suspended since a moment, at most; 0 if neither it nor the machine was.
 
-    Between a stop and what was noticed last nothing tells work from standing still: both count.
+    If the process was suspended by a signal, all of the time since the moment counts: how much of it was work is not
+    known.
     """
-    here = moment()
-    asleep = here.suspended - since.suspended
-    found = asleep if asleep >= MIN_SUSPENDED else 0.0
-    return found if here.continued == since.continued else found + here.at - since.at
+    now = moment()
+    by_machine = now.suspended - since.suspended
+    seconds = by_machine if by_machine >= MIN_SUSPENDED else 0.0
+    return seconds if now.continued == since.continued else seconds + now.at - since.at
 
 
 def awake() -> float:
-    """Seconds of a clock that stands still with this process, as far as that was noticed."""
-    return perf_counter() - _Here.stopped
+    """Seconds of a clock that stands still while this process is suspended by a signal, as far as that was detected."""
+    return perf_counter() - _Process.suspended

@@ -1,4 +1,4 @@
-"""A run's temporary folder; those of runs that were killed are removed by the next one."""
+"""A run's temporary folder; a run removes the folders of earlier runs that were killed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "torchduet-"
-ALIVE = "alive"  # locked by the run whose folder it is
-YOUNG_SECONDS = 60.0  # one that has just been made may not be locked yet; or so many after now: the clock was set back
+ALIVE = "alive"  # a file that the run locks
+YOUNG_SECONDS = 60.0  # a new folder may not be locked yet; so may one of a later time, if the clock was set back
 
 
 class RunFolder:
-    """A temporary folder from now to :meth:`cleanup`."""
+    """A temporary folder, removed by :meth:`cleanup`."""
 
     def __init__(self) -> None:
         sweep()
@@ -40,7 +40,7 @@ class RunFolder:
 
 
 def sweep() -> None:
-    """Remove the folders of this user's runs that were killed: nobody holds their locks any more."""
+    """Remove the folders of this user's runs that were killed: no process holds their locks."""
     if fcntl is None:
         return
     for mark in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{ALIVE}"):

@@ -1,1 +1,1 @@
-"""Causes of noise, grades, verdicts withheld, and what would help."""
+"""Causes of noise, grades, withheld verdicts, and what would help."""

@@ -1,4 +1,4 @@
-"""From a family's result to what is kept of its timing for its noise."""
+"""Reduces a family's result to the figures that its noise is graded by."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.noise.drift import drift
-from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
+from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 
-NO_GPU: Mapping[str, float] = {}  # one for all: thousands are kept
+NO_GPU: Mapping[str, float] = {}  # one object for all: thousands of families refer to it
 
 
 def noise_of_family(
@@ -17,34 +17,43 @@ def noise_of_family(
     telemetry: Telemetry,
     gpu: Mapping[str, float],
 ) -> Timed:
-    """What counts for the noise of a family's result."""
+    """The figures of a family's result.
+
+    Args:
+        times: when its timing began and ended, seconds into the run.
+        gpu: reason for lowered clocks → share of the samples in which it held.
+    """
     results = result.results
-    drifted = None
-    if not any(one.meters for one in results):  # what notes phases of its own may do other work each time
-        alike = [[one for one in results if one.idle_waiting == rests and not one.error] for rests in (False, True)]
-        drifts = [drift(one.blocks for one in group if one.blocks) for group in alike]  # they have times of their own
-        drifted = max((one for one in drifts if one is not None), default=None)
-    whole = interruptions(results)
-    each = {one.case.id: interruptions([one]) if len(results) > 1 else whole for one in results}
-    return Timed(*times, telemetry, drifted, whole, each, gpu or NO_GPU)
+    largest_drift = None
+    if not any(case.meters for case in results):  # a case with meters may do other work in each call
+        groups = [
+            [case for case in results if case.idle_waiting == waits and not case.error] for waits in (False, True)
+        ]
+        # Idle-waiting cases are timed apart from the others, so their drift is measured apart, too.
+        drifts = [drift(case.blocks for case in group if case.blocks) for group in groups]
+        largest_drift = max((value for value in drifts if value is not None), default=None)
+    of_family = block_switches(results)
+    of_cases = {case.case.id: block_switches([case]) if len(results) > 1 else of_family for case in results}
+    return Timed(*times, telemetry, largest_drift, of_family, of_cases, gpu or NO_GPU)
 
 
-def interruptions(results: Sequence[CaseResult]) -> Interrupted:
-    """Those of some cases; of cases with loaders of their own only for want of others."""
-    counted = [one for one in results if not one.case.workers] or results
-    return Interrupted(
-        *interrupted(counted),
+def block_switches(results: Sequence[CaseResult]) -> BlockSwitches:
+    """Context switches and left-out blocks of some cases; cases with loaders count only if there are no others."""
+    counted = [result for result in results if not result.case.workers] or results
+    return BlockSwitches(
+        *switch_share_and_rate(counted),
         loaders=bool(counted[0].case.workers),
-        stood_still=sum(one.left_out.seconds for one in results),
-        left_out=sum(one.left_out.blocks for one in results),
-        kept=sum(one.left_out.kept for one in results),
+        stood_still=sum(result.left_out.seconds for result in results),
+        left_out=sum(result.left_out.blocks for result in results),
+        kept=sum(result.left_out.kept for result in results),
     )
 
 
-def interrupted(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:
-    """Share of the blocks that were interrupted, and interruptions per second of blocks; None if not counted."""
-    counted = [one.context_switches for one in results if one.disturbed is not None and one.context_switches.blocks]
-    if not counted:
+def switch_share_and_rate(results: Sequence[CaseResult]) -> tuple[float | None, float | None]:
+    """Share of the blocks with a context switch, and context switches per second of blocks; None if not counted."""
+    counted = [result for result in results if result.disturbed is not None and result.context_switches.blocks]
+    counts = [result.context_switches for result in counted]
+    if not counts:
         return None, None
-    share = sum(one.interrupted for one in counted) / sum(one.blocks for one in counted)
-    return share, sum(one.switches for one in counted) / max(sum(one.seconds for one in counted), 1e-9)
+    share = sum(count.interrupted for count in counts) / sum(count.blocks for count in counts)
+    return share, sum(count.switches for count in counts) / max(sum(count.seconds for count in counts), 1e-9)

@@ -1,6 +1,6 @@
-"""Keeps an eye on the machine during a run: pilots between families, and what was seen while each was timed.
+"""Monitors the machine during a run: times the pilots between families, and collects each family's figures.
 
-When pilots are due and which figures belong to which family; what these mean is ``noise``'s business.
+What the figures mean is left to ``grades`` and ``causes``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torchduet.bench.workers.launcher import WorkerError
 from torchduet.suites.cpus import usable_cpus
 
 PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
-PILOT_SECONDS = (0.03, 0.1)  # at the least and at the most, inside the worker that times them once
-AIM_PILOTS = 8  # in a run too short for one every ten seconds
+PILOT_SECONDS = (0.03, 0.1)  # minimum and maximum, inside the worker that times them once
+TARGET_PILOTS = 8  # in a run too short for one every ten seconds
 PILOT_INTERVAL = 10.0  # seconds: the slow stretches seen on shared machines last from some seconds to minutes
 
 
-class Piloting(Protocol):
+class PilotTimer(Protocol):
     """What times the pilots: a :class:`torchduet.bench.workers.launcher.Launcher`."""
 
     def pilots(self, threads: int, seconds: float) -> dict[str, float]:
@@ -36,79 +36,79 @@ class Monitor:
     """The run's pilots and its noise.
 
     Attributes:
-        pilots: as timed so far.
-        timed: what was seen of the machine while each family was timed.
+        pilots: the pilots timed so far.
+        timed: the figures of each family timed so far.
 
     Args:
-        threads: of the run; the pilots get as many.
+        threads: of the run; the pilots use as many.
         budget_seconds: of the run.
-        warn: told once if the pilots cannot be timed.
+        warn: gets a warning, once, if the pilots cannot be timed.
         gpus: those of the machine.
         now: seconds of a clock.
     """
 
     def __init__(
         self,
-        conductor: Piloting,
+        launcher: PilotTimer,
         threads: int,
         budget_seconds: float,
         warn: Callable[[str], None],
         gpus: Gpus | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self._conductor, self._threads, self._warn, self._now = conductor, threads, warn, now
+        self._launcher, self._threads, self._warn, self._now = launcher, threads, warn, now
         self._allowed = PILOT_SHARE * budget_seconds
         self._begun = now()
         self._interval = PILOT_INTERVAL
-        self._broken = False
+        self._failed = False
         self._gpus = gpus or Gpus(())
         self.pilots: list[PilotRecord] = []
         self.timed: list[Timed] = []
 
     def pilots_before(self, family: str, *, due: bool = False) -> None:
-        """Time the pilots if the last ones are old enough, or at any rate.
+        """Time the pilots if ``due``, or if the interval since the last ones is over.
 
-        One that took long makes the next come later, so that all together keep to their share.
+        The interval grows with the time that the pilots take, so that all of them keep to their share of the budget.
         """
         at = self._now() - self._begun
         due = due or not self.pilots or at - self.pilots[-1]["at"] >= self._interval
-        if self._broken or not due:
+        if self._failed or not due:
             return
-        least, most = PILOT_SECONDS
+        shortest, longest = PILOT_SECONDS
         try:
-            seconds = self._conductor.pilots(self._threads, min(most, max(least, self._allowed / AIM_PILOTS)))
+            seconds = self._launcher.pilots(self._threads, min(longest, max(shortest, self._allowed / TARGET_PILOTS)))
         except WorkerError as error:
-            self._broken = True
-            self._warn(f"how steady the machine's speed was is not known, its pilots could not be timed: {error}")
+            self._failed = True
+            self._warn(f"changes of the machine's speed are not known, as its pilots could not be timed: {error}")
             return
         self.pilots.append(PilotRecord(at=round(at, 6), before=family, seconds=_rounded(seconds)))
         took = self._now() - self._begun - at
         self._interval = max(PILOT_INTERVAL, took / PILOT_SHARE)
 
-    def look(self) -> None:
-        """A placement is done: look at the GPUs while they are warm."""
-        self._gpus.look()
+    def sample_gpus(self) -> None:
+        """Sample the GPUs' clocks; called after each placement, while the GPUs are warm."""
+        self._gpus.sample()
 
-    def note(self, began: float, result: FamilyResult) -> Timed | None:
-        """A family was timed, from ``began`` (of the clock ``now``) until now; None: nothing is known of it."""
+    def add_family(self, began: float, result: FamilyResult) -> Timed | None:
+        """Add the figures of a family timed from ``began`` (of the clock ``now``) until now; None: there are none."""
         gpu = self._gpus.shares()
         if result.telemetry is None:
             return None
-        on_gpu = not all(on_host(one.case.device) for one in result.results)
+        on_gpu = not all(on_host(case_result.case.device) for case_result in result.results)
         times = began - self._begun, self._now() - self._begun
-        found = noise_of_family(times, result, result.telemetry, gpu if on_gpu else {})
-        self.timed.append(found)
-        return found
+        timed = noise_of_family(times, result, result.telemetry, gpu if on_gpu else {})
+        self.timed.append(timed)
+        return timed
 
     def restore(self, at: float, pilots: Sequence[PilotRecord], families: Sequence[Timed]) -> None:
-        """Go on ``at`` seconds into a run of which another process saw the beginning."""
+        """Continue a run ``at`` seconds into it, with an earlier process' pilots and figures."""
         self._begun = self._now() - at
         self.pilots, self.timed = [*pilots], [*families]
 
     def grade(self, records: Mapping[str, Record]) -> Graded:
-        """The run's noise, and the records (by case id) with theirs.
+        """The run's noise, and the records (by case id) with their noise.
 
-        To be called again when more was timed: the pilots after a family are known only then.
+        Call it again when more was timed: the pilots after a family are known only then.
         """
         return noise_of(self.timed, records, self.pilots, self._threads, len(usable_cpus()))
 

@@ -1,7 +1,7 @@
-"""Verdicts that are left open: more threads than free cores, so that blocks wait for a core and not for the code.
+"""Withholds verdicts where threads outnumber the free cores: blocks then measure the wait for a core, not the code.
 
-Which side waits longer is then chance, and stays so for the life of a process: neighbouring placements agree
-on it, and an interval over them is narrow around the wrong value.
+Which side waits longer is chance, but does not change during the life of a process: neighbouring placements agree,
+and an interval over them is narrow around the wrong value.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from dataclasses import replace
 
 from torchduet.bench.noise.causes import Cause, causes
 from torchduet.bench.noise.figures import Figures
-from torchduet.bench.noise.remedies import one_less
+from torchduet.bench.noise.remedies import one_thread_fewer
 from torchduet.bench.record.schema import DISTURBED, Record
 
 
 def preempted(figures: Figures) -> Cause | None:
-    """Why no verdict can be given, None where one can.
+    """Why verdicts are withheld; None where they are not.
 
-    Either blocks were interrupted, and the threads did not fit on the free cores; or fixed work took more
-    than four times as long at times: two threads that spin for each other on one core for its time slices
-    (8 ms instead of 0.1 ms), be it before or after the others' load was seen.
+    There are two reasons. Blocks had context switches, and there were more threads than free cores. Or fixed work took
+    more than four times as long at some time: two threads spun for each other on one core for its time slices
+    (8 ms instead of 0.1 ms), perhaps before or after the load by others was measured.
     """
-    found = causes(figures)
+    ordered = causes(figures)
     if figures.stalled:
-        cause = next(one for one in found if one.kind == "moved")
-        return replace(cause, remedy=one_less(figures.threads))
-    if not figures.crowded:
+        cause = next(cause for cause in ordered if cause.kind == "speed")
+        return replace(cause, remedy=one_thread_fewer(figures.threads))
+    if not figures.oversubscribed:
         return None
-    return next((one for one in found if one.kind == "interrupted" and one.grade == DISTURBED), None)
+    return next((cause for cause in ordered if cause.kind == "context switches" and cause.grade == DISTURBED), None)
 
 
-def left_open(record: Record, cause: Cause) -> Record:
-    """The record with every verdict ``unclear``, and a note that says why and what would help."""
-    made: Record = {
+def with_verdicts_withheld(record: Record, cause: Cause) -> Record:
+    """The record with every verdict ``unclear``, and a note with the cause and what would help."""
+    withheld: Record = {
         **record,
         "speedups": [{**speedup, "verdict": "unclear"} for speedup in record["speedups"]],
         "notes": [*record["notes"], f"no verdict: {cause.words}; {cause.remedy.words}"],
     }
     if "trials" in record:
-        made["trials"] = [{**trial, "verdict": "unclear"} for trial in record["trials"]]
-    return made
+        withheld["trials"] = [{**trial, "verdict": "unclear"} for trial in record["trials"]]
+    return withheld

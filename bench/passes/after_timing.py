@@ -7,7 +7,7 @@ import traceback
 from statistics import median
 
 from torchduet.bench.cases.exchange import CaseResult, Task
-from torchduet.bench.host.suspension import moment, paused
+from torchduet.bench.host.suspension import moment, suspended
 from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
 from torchduet.bench.passes.largest_batch import largest_batch
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
@@ -89,7 +89,7 @@ def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
         result.energy = _joules_per_call(run, counter)
     except OSError as error:  # the counter was lost during the measurement
         result.energy = EnergyRecord(why=str(error))
-    if paused(started):
+    if suspended(started):
         result.energy = EnergyRecord(why="the process or the machine was suspended during its measurement")
 
 

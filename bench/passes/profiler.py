@@ -17,7 +17,7 @@ import torch
 from torch.profiler import profile, record_function, schedule, tensorboard_trace_handler
 
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask
-from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, interruptions
+from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, context_switches
 from torchduet.bench.passes.profiler_loaders import loaders_observed
 from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
@@ -107,13 +107,13 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
             ) as profiler,
         ):
             for _ in range(wait + warm_up_steps + steps):
-                before = interruptions()
+                before = context_switches()
                 start = perf_counter()
                 with annotation(PROFILED_CALL):
                     call(*args)
                     run.clock.synchronize()
                 times.append(perf_counter() - start)
-                interrupted += interruptions() > before
+                interrupted += context_switches() > before
                 profiler.step()
         delivered = loaders.batches - delivered
         plain += _plain(run)
@@ -127,7 +127,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
         plain_seconds=plain_seconds,
         stacks=extras.stacks,
     )
-    if COUNTS_INTERRUPTIONS:
+    if COUNTS_CONTEXT_SWITCHES:
         record["interrupted"] = interrupted / len(times)
     if delivered:
         record["batches"] = delivered / len(times)

@@ -1,6 +1,6 @@
-"""What a case needs that this machine may not have: why one cannot run here, and which settings none can use here.
+"""Why a case cannot run on this machine, and which settings no case can use here.
 
-What a device lacks is said by the machine, setting by setting; which settings there are by the registry of knobs.
+The machine gives what each device lacks, setting by setting; the registry of knobs gives the settings.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Obstacle:
 
 
 def unavailable(machine: Machine, case: Case) -> Obstacle | None:
-    """What keeps a case from running here; None if it can."""
+    """Why a case cannot run here; None if it can."""
     if why := machine.absent(case.device):
         return Obstacle(DEVICE, why)
     lacking = machine.lacks(case.device)
-    for knob in sorted(KNOBS, key=lambda one: -one.rank):  # a precision that is not there says more than its mode
+    for knob in sorted(KNOBS, key=lambda entry: -entry.rank):  # a lacking precision explains more than a lacking mode
         setting = str(case.setting(knob.name))
         if setting in values_of(knob) and setting in lacking:
             return Obstacle(knob.name, lacking[setting])
@@ -40,26 +40,26 @@ def unavailable(machine: Machine, case: Case) -> Obstacle | None:
 def missing(machine: Machine) -> list[tuple[str, str]]:
     """(variant, reason) for everything that is left out on this machine unless it is asked for by name.
 
-    A setting that no device here has is named by itself, one that only some lack with the kind of these. What every GPU
-    has is named with the GPU that is not here.
+    A setting that no device has is named alone. A setting that some kinds of devices lack is named with each kind. The
+    settings that every GPU has are named with the missing GPU.
     """
-    found = []
+    left_out = []
     no_gpu = machine.absent(CUDA)
     if no_gpu:
-        found.append((CUDA, f"{no_gpu}; so there is no {', '.join(ANY_GPU)} either"))
+        left_out.append((CUDA, f"{no_gpu}; so there is no {', '.join(ANY_GPU)} either"))
     for knob in KNOBS:
         for setting in values_of(knob) if knob.name != DEVICE else ():
             if not (no_gpu and setting in ANY_GPU):
-                found += _missing(machine, setting)
-    return found
+                left_out += _missing(machine, setting)
+    return left_out
 
 
 def _missing(machine: Machine, setting: str) -> Iterator[tuple[str, str]]:
-    """A setting, once where no device has it, else with each kind of device that could have it and has not."""
+    """A setting: alone where no device has it, else with each kind of device that could have it but lacks it."""
     reasons: dict[str, list[str]] = {}
     for device in machine.every():
         reasons.setdefault(device_kind(device), []).append(machine.lacks(device).get(setting, ""))
-    lacking = {kind: every[0] for kind, every in reasons.items() if all(every)}
+    lacking = {kind: whys[0] for kind, whys in reasons.items() if all(whys)}
     sensible = {kind: why for kind, why in lacking.items() if not (on_host(kind) and setting in NOT_ON_HOSTS)}
     if len(lacking) == len(reasons):
         yield setting, next(iter((sensible or lacking).values()))

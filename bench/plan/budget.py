@@ -1,4 +1,4 @@
-"""Sharing the run's time among its families, and saying how much of it is left."""
+"""Shares the run's time among its families, and measures how much of it is left."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed
 MIN_SECONDS = 0.4
 SECONDS_PER_CASE = 2.0
-CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # the least, and what checking and warming up take
+CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # one a placement, and those of the check and the warm-up
 MAX_STRETCH = 3.0
-GUESS_COUNTS = 5  # the first guess weighs as much as so many families
-LITTLE = 0.3  # the weight of a family that gets little of what is shared out
-TOLERANCE = 0.05  # of a budget that was asked for: what families may overdraw it by for the least they need
-TOLERATED_SECONDS = 60.0  # the same for a tier's own budget
+GUESS_COUNTS = 5  # the first guess weighs as much as this many families
+SMALL_WEIGHT = 0.3  # of a family that gets a small share, in cases
+TOLERANCE = 0.05  # of a --budget: by how much families may overdraw it for the minimum that they need
+TOLERATED_SECONDS = 60.0  # the same for a tier's default budget
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a family cost, and what its session learned from it.
+    """What a family cost, and what the run learned from it.
 
     Attributes:
         fixed: seconds of its stages before timing; None: unknown.
-        timing: seconds (allotted, used) for timing; None: it came to none.
+        timing: seconds (allotted, used) for timing; None: nothing was timed.
         stages: seconds by stage.
-        slow: (case, seconds of one call) of what was too slow.
-        again: its worker gave no answer, or it was cut short: resumed, the run tries it again, if it was the last.
+        slow: (case, seconds of one call) of each case that was too slow.
+        retry: its worker gave no answer, or it ended early; a resumed run measures it again if it was the last one.
     """
 
     fixed: float | None = None
     timing: tuple[float, float] | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
     slow: tuple[tuple[Case, float], ...] = ()
-    again: bool = False
+    retry: bool = False
 
 
 class Budget:
-    """Time for the run. What one family leaves over goes to those after it.
+    """Time for the run. The time that one family does not need goes to the families after it.
 
-    Set aside are a family's first calls (compilation above all), which cost what they cost and are
-    learned from those seen so far, and the least number of calls of each case that its author says is
-    long. The rest is shared out so that every case has the same time, to which the calls set aside count. It is
-    stretched by what families so far did not need: most are precise long before their share is used up, and the time
-    is for those that are not. So much is left for the others as they are likely to need.
+    Two things are set aside for each family: its first calls (mainly compilation), whose cost is estimated from the
+    families so far, and the minimum number of calls of each case whose author declares long calls. The rest is shared
+    so that every case has the same time; the calls set aside count towards it. A share is stretched by the ratio of
+    allotted to used time so far: most families are precise long before their share is used up, and the time goes to
+    those that are not. As much is left for the other families as they are likely to need.
 
     Args:
-        call_seconds: family name → roughly how long one call takes, where its author says so.
-        extra: seconds that every case takes beside that, such as for its energy.
-        asked_for: the user has set it, so that it is kept to; a tier's own may be overdrawn by a minute rather
-            than leave families out.
-        spent: seconds of it that are gone already, in a run that is resumed.
+        call_seconds: family name → roughly how long one call takes, where its author declares it.
+        extra: seconds that every case takes in addition, such as for its energy.
+        asked_for: the user has set the budget, so it is kept; a tier's default may be overdrawn by a minute instead of
+            leaving families out.
+        spent: seconds of it that a resumed run has spent already.
         now: seconds of a clock (default: the monotonic one).
     """
 
@@ -76,49 +76,48 @@ class Budget:
         self._tolerated = TOLERANCE * seconds if asked_for else TOLERATED_SECONDS
         self._left = list(families)
         self._call_seconds = call_seconds or {}
-        self._seen: dict[str, list[float]] = {"eager": [], "compile": []}
+        self._costs: dict[str, list[float]] = {"eager": [], "compile": []}
         self._allotted = self._used = 0.0
         self._tried = False
 
     def set_aside(self, seconds: float) -> None:
-        """Keep ``seconds`` back for what comes after the last family."""
+        """Reserve ``seconds`` for the time after the last family."""
         self._deadline -= seconds
 
     def _fixed(self, family: Family) -> float:
         return sum(self._cost(_kind(case.mode)) + self._extra for case in family.cases if case.slowdown == 1)
 
     def _cost(self, kind: str) -> float:
-        # One family that compiles for long must not take the time of all those after it.
-        seen = self._seen[kind]
-        return (GUESS_COUNTS * FIRST_GUESS[kind] + sum(seen)) / (GUESS_COUNTS + len(seen))
+        # One family with a long compilation must not take the time of all families after it.
+        costs = self._costs[kind]
+        return (GUESS_COUNTS * FIRST_GUESS[kind] + sum(costs)) / (GUESS_COUNTS + len(costs))
 
     def _long_calls(self, family: Family) -> float:
         return CALLS_SET_ASIDE * self._call_seconds.get(family.name, 0.0) * len(family.cases)
 
     def seconds_left(self) -> float:
-        """Until the budget is used up; negative when it is overdrawn."""
+        """Seconds until the budget is used up; negative when it is overdrawn."""
         return self._deadline - self._now()
 
-    def most(self) -> float:
-        """Seconds that a family may take in all; the first one what it needs."""
+    def max_seconds(self) -> float:
+        """Seconds that a family may take in all; unlimited for the first family."""
         return self.seconds_left() + self._tolerated if self._used else math.inf
 
     def allot(self, family: Family) -> float | None:
-        """Seconds for timing ``family``'s blocks; None when what is left of the budget is too short for it."""
-        there_is = self.seconds_left() + self._tolerated
-        first_try = not self._tried  # a run whose start has used up its budget is still to show something
-        if not first_try and (there_is <= 0 or (self._least(family) > there_is and self._used)):
+        """Seconds for timing ``family``'s blocks; None when too little of the budget is left for it."""
+        available = self.seconds_left() + self._tolerated
+        first_try = not self._tried  # a run whose start has used up its budget still measures one family
+        if not first_try and (available <= 0 or (self._minimum(family) > available and self._used)):
             return None
-        spare = max(0.0, self.seconds_left() - sum(self._least(other) for other in self._left))
-        fair = self._beyond(family, self._per_case(spare))
-        share = min(self._stretch() * fair, spare - self._kept_for_others(spare - fair))
+        spare = max(0.0, self.seconds_left() - sum(self._minimum(other) for other in self._left))
+        fair = self._beyond_minimum(family, self._per_case(spare))
+        share = min(self._stretch() * fair, spare - self._reserved_for_others(spare - fair))
         return self._long_calls(family) + MIN_SECONDS + share
 
-    def _kept_for_others(self, seconds: float) -> float:
-        """What may not be taken of the other families' ``seconds``: what they are likely to need, if like those so far.
+    def _reserved_for_others(self, seconds: float) -> float:
+        """The part of the other families' ``seconds`` that they are likely to need, judged by the families so far.
 
-        How much that is of what they may have is the less certain the fewer they are: the deviation of a mean falls
-        with the root of their number.
+        The fewer they are, the less certain is that part: the deviation of a mean falls with the root of their number.
         """
         others = len(self._left) - 1
         if others <= 0:
@@ -126,27 +125,28 @@ class Budget:
         needed = 1 / self._stretch()
         return (needed + (1 - needed) / math.sqrt(others)) * max(0.0, seconds)
 
-    def _least(self, family: Family) -> float:
+    def _minimum(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + MIN_SECONDS
 
-    def _beyond(self, family: Family, per_case: float) -> float:
-        """Seconds beyond what is set aside for a family, where each case is to have ``per_case``.
+    def _beyond_minimum(self, family: Family, per_case: float) -> float:
+        """Seconds beyond those set aside for a family, where each case gets ``per_case``.
 
-        Little for one case alone: nothing is compared, and a time per call is not what to rely on. Little, too,
-        where the long calls set aside take more than that: each further one costs what settles several short cases.
+        A family of one case gets a small share: nothing is compared. So does a family whose long calls set aside take
+        more than its share: each further call would cost as much as several short cases need.
         """
         fair = 0.0 if len(family.cases) == 1 else len(family.cases) * per_case - self._long_calls(family)
-        return max(LITTLE * per_case, fair)
+        return max(SMALL_WEIGHT * per_case, fair)
 
     def _per_case(self, spare: float) -> float:
-        """The seconds per case with which all families left use up what is spare."""
-        weight, set_aside = LITTLE * len(self._left), 0.0
-        several = [(len(other.cases) - LITTLE, self._long_calls(other)) for other in self._left if len(other.cases) > 1]
-        # Those that get more than little are the ones with the fewest seconds set aside per case.
-        for more, long_calls in sorted(several, key=lambda one: one[1] / one[0]):
-            if long_calls / more >= (spare + set_aside) / weight:
+        """The seconds per case with which the remaining families use up all of ``spare``."""
+        weight, set_aside = SMALL_WEIGHT * len(self._left), 0.0
+        compared = [family for family in self._left if len(family.cases) > 1]
+        additional = [(len(family.cases) - SMALL_WEIGHT, self._long_calls(family)) for family in compared]
+        # Families with the fewest seconds set aside per case get more than the small share.
+        for cases, long_calls in sorted(additional, key=lambda item: item[1] / item[0]):
+            if long_calls / cases >= (spare + set_aside) / weight:
                 break
-            weight += more
+            weight += cases
             set_aside += long_calls
         return (spare + set_aside) / weight
 
@@ -158,11 +158,11 @@ class Budget:
     def done(
         self, family: Family, fixed_seconds: float | None = None, timing: tuple[float, float] | None = None
     ) -> None:
-        """``family`` is finished.
+        """Account for a finished family.
 
         Args:
-            fixed_seconds: what its stages before timing took, None if unknown.
-            timing: seconds (allotted, used) for timing, None if it came to none.
+            fixed_seconds: seconds of its stages before timing, None if unknown.
+            timing: seconds (allotted, used) for timing, None if nothing was timed.
         """
         self._left = [other for other in self._left if other is not family]
         self._tried = True
@@ -175,13 +175,13 @@ class Budget:
         compiled = [case for case in family.cases if _kind(case.mode) == "compile" and case.slowdown == 1]
         if compiled:
             eager = (len(family.cases) - len(compiled)) * self._cost("eager")
-            self._seen["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
+            self._costs["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
-            self._seen["eager"].append(fixed_seconds / len(family.cases))
+            self._costs["eager"].append(fixed_seconds / len(family.cases))
 
 
 def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:
-    """A budget (seconds) that gives each case so much time, beside what its first call may take."""
+    """A budget (seconds) that gives each case ``seconds_per_case``, and the time that its first call may take."""
     cases = [case for family in families for case in family.cases]
     return sum(seconds_per_case + (FIRST_GUESS[_kind(case.mode)] if case.slowdown == 1 else 0.0) for case in cases)
 

@@ -1,4 +1,4 @@
-"""The options of ``pytest bench/`` as its command line has them; what their values mean is ``options``'s business."""
+"""Declares the options of ``pytest bench/``; parsing their values is left to ``options``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VALUES: tuple[tuple[str, str, str], ...] = (
         "--cache",
         "STATE",
         "hot (default), or cold: before each call the GPU's L2 or the CPU's last-level cache is filled with "
-        "something else, untimed",
+        "other data, untimed",
     ),
     (
         "--budget",
@@ -46,23 +46,24 @@ VALUES: tuple[tuple[str, str, str], ...] = (
     (
         "--profile-with",
         "LIST",
-        f"what --profile records beside operators, shapes and memory: {', '.join(PROFILE_EXTRAS)}",
+        f"what --profile records in addition to operators, shapes and memory: {', '.join(PROFILE_EXTRAS)} "
+        "(default: none)",
     ),
     (
         "--trace-dir",
         "DIR",
-        "where --profile writes traces, a folder for each case (default: beside the run's file, RUN-traces)",
+        "folder for --profile's traces, with a folder for each case (default: RUN-traces, beside the run's file)",
     ),
     (
         "--hang-after",
         "TIME",
-        "a worker that reports nothing for so long is killed with its children, and its family fails "
+        "after this time without a report a worker is killed with its children, and its family fails "
         "(default: as long as the budget, from 3m to 10m)",
     ),
     (
         "--slowdowns",
         "LIST",
-        "what --aa slows the copies down by, e.g. 3%%,10%%, or none "
+        "by how much --aa slows copies down, e.g. 3%%,10%%, or none "
         f"(default: {','.join(f'{100 * (factor - 1):.0f}%%' for factor in SLOWDOWNS)})",
     ),
 )
@@ -75,30 +76,30 @@ PROFILE = (
 )
 
 FLAGS: tuple[tuple[str, str], ...] = (
-    ("--energy", "joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more for each case"),
+    ("--energy", "measure joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more per case"),
     (
         "--headroom",
-        "the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; up to 20 s for each",
+        "find the largest batch that fits into the GPU's memory, of eager cases with an axis `batch`; up to 20 s each",
     ),
     ("--profile-python", "with --profile: sample Python's own stack, too, for a second per case (needs pyinstrument)"),
-    ("--aa", "measure the suite itself: each case against an identical copy, and against copies that are slowed down"),
+    ("--aa", "measure the suite itself: time each case against an A/A copy, and against slowed copies"),
 )
 
 
 RESUME = (
-    "go on with a run that was cut short, from the journal beside its --benchmark-json: what it measured is not "
-    "measured again (default: measure all; an unfinished run's journal is kept under another name)"
+    "continue a run that ended early, from the journal beside its --benchmark-json, without measuring again what it "
+    "measured (default: measure all; an unfinished run's journal is kept under another name)"
 )
 
 
 WHEN_BUSY = (
-    "while another run is measuring on this machine: wait for its end (default), refuse, or go, which the record then "
-    f"says; runs know each other by the file torchduet.lock in the temporary folder, or {run_lock.VARIABLE}"
+    "while another run is measuring on this machine: wait for its end (default), refuse, or go, with a warning in the "
+    f"record; runs lock the file torchduet.lock in the temporary folder, or the file that {run_lock.VARIABLE} names"
 )
 
 
 def add_to(group: Any) -> None:
-    """Declare them all in a group of pytest's options."""
+    """Add all options to a group of pytest's options."""
     group.addoption("--resume", action="store_true", help=RESUME)
     group.addoption("--when-busy", metavar="WHAT", default=run_lock.WAIT, help=WHEN_BUSY)
     for name, metavar, text in VALUES:
@@ -122,5 +123,5 @@ def read(config: Any) -> Options:
     Raises:
         OptionError: a value that cannot be used.
     """
-    given = [*(name for name, *_ in VALUES), "--suite", PROFILE[0], *(name for name, _ in FLAGS)]
-    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given})
+    flags = [*(name for name, *_ in VALUES), "--suite", PROFILE[0], *(name for name, _ in FLAGS)]
+    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in flags})

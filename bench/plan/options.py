@@ -1,4 +1,4 @@
-"""The options of ``pytest bench/``: what they take, what they default to, and clear errors."""
+"""The values of the options of ``pytest bench/``: their types, their defaults, and errors that name the option."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured and for how long. ``None`` means: as the tier and the machine have it.
+    """What is measured and for how long. ``None``: the tier and the machine decide.
 
-    ``asked`` are the settings of knobs that were asked for by name; of any other knob, the tier's are meant.
+    ``asked`` are the settings of knobs that were asked for by name; any other knob has the tier's settings.
     """
 
     tier: str
@@ -104,12 +104,12 @@ def parse_profile(text: str | None) -> str | None:
     """``all``, ``slowest:N`` or a glob over case ids.
 
     Raises:
-        OptionError: a number of cases that is none; or what follows is a path, taken for the option's value.
+        OptionError: N is not a number from 1; or the value is a path that was meant as an argument of its own.
     """
     if text is None:
         return None
     if text != "all" and Path(text).exists():
-        raise OptionError(f"--profile {text}: that is a path, not what to profile: write --profile=all, or put it last")
+        raise OptionError(f"--profile {text}: that is a path, not cases: write --profile=all, or put --profile last")
     if text.startswith("slowest:") and not re.fullmatch(r"slowest:[1-9]\d{0,5}", text):
         raise OptionError(f"--profile={text}: use slowest:N with a whole number from 1, e.g. slowest:10")
     return text
@@ -134,7 +134,7 @@ def parse(
     slowdowns: str | None = None,
     **asked: str | None,
 ) -> Options:
-    """All options together; ``asked`` are those of the knobs, by the knobs' names.
+    """All options; ``asked`` are the values of the knobs' options, by the knobs' names.
 
     Raises:
         OptionError: the first value that cannot be used.
@@ -142,13 +142,13 @@ def parse(
     if tier not in TIERS:
         raise OptionError(f"--tier {tier!r}: choose from {', '.join(TIERS)}")
     if slowdowns is not None and not aa:
-        raise OptionError("--slowdowns says how much the copies that --aa makes are slowed down: give --aa, too")
-    for name, given in (
+        raise OptionError("--slowdowns sets by how much --aa slows copies down: give --aa, too")
+    for name, value in (
         ("--profile-with", profile_with),
         ("--trace-dir", trace_dir),
         ("--profile-python", profile_python or None),
     ):
-        if given is not None and profile is None:
+        if value is not None and profile is None:
             raise OptionError(f"{name} concerns profiles: give --profile, too")
     return Options(
         tier=tier,

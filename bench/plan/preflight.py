@@ -1,4 +1,4 @@
-"""What is checked before anything is measured: sources, data, the output's place, the load by others."""
+"""Checks before anything is measured: suites, devices, data, the output's path, the load by other processes."""
 
 from __future__ import annotations
 
@@ -21,28 +21,26 @@ def check_suites(sources: Sequence[str]) -> None:
     """Load every source.
 
     Raises:
-        SuiteError: one that cannot be used or declares an unknown knob, or two whose suites have the same name.
+        SuiteError: a source cannot be used or declares an unknown knob, or two suites have the same name.
     """
-    found: dict[str, str] = {}
+    source_of: dict[str, str] = {}
     for source in sources:
         for suite in load(source):
-            before = found.setdefault(suite.name, source)
+            before = source_of.setdefault(suite.name, source)
             if before != source:
-                raise SuiteError(
-                    f"--suite {source}: its suite {suite.name!r} has the name of one in {before}; rename it"
-                )
+                raise SuiteError(f"--suite {source}: {before} has a suite named {suite.name!r}, too; rename it")
             for workload in suite.workloads.values():
                 check_declared(workload)
 
 
 def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: bool) -> None:
-    """Whether anything can be measured on the devices that were asked for.
+    """Check that something can be measured on the devices that were asked for.
 
     Args:
-        selecting_only: nothing is measured, so that cases of a device that is not here may be listed.
+        selecting_only: nothing is measured, so cases of a device that the machine lacks may be listed.
 
     Raises:
-        OptionError: one is of a kind that is not known here, or the machine has none of them.
+        OptionError: the kind of a device is unknown here, or the machine has none of the devices.
     """
     absent = {device: why for device in asked if (why := machine.absent(device))}
     unknown = [device for device in absent if device_kind(device) not in machine.kinds()]
@@ -52,10 +50,10 @@ def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: boo
 
 
 def check_test_files(folder: Path) -> None:
-    """Whether pytest finds a test function for every built-in suite; without one its cases would silently be left out.
+    """Check that every built-in suite has a test file; without one its cases would be left out silently.
 
     Raises:
-        SuiteError: one has none.
+        SuiteError: a suite has none.
     """
     for name in names():
         if not (folder / f"test_{name}.py").is_file():
@@ -66,10 +64,10 @@ def check_test_files(folder: Path) -> None:
 
 
 def check_data(source: str | None) -> str | None:
-    """The name of the data set that was asked for, read through.
+    """The name of the data set that was asked for, after reading all of it.
 
     Raises:
-        OptionError: it is missing or not what it says.
+        OptionError: it is missing or invalid.
     """
     if source is None:
         return None
@@ -81,15 +79,15 @@ def check_data(source: str | None) -> str | None:
         raise OptionError(str(error)) from None
 
 
-def json_path(given: Any) -> Path | None:
-    """Where the run will be written; pytest-benchmark before 5.3 has the file open already."""
-    if given is None or isinstance(given, str | Path):
-        return Path(given) if given else None
-    return Path(given.name)
+def json_path(value: Any) -> Path | None:
+    """The path of the run's file, from ``--benchmark-json``: pytest-benchmark before 5.3 has opened the file."""
+    if value is None or isinstance(value, str | Path):
+        return Path(value) if value else None
+    return Path(value.name)
 
 
 def check_output(path: Path | None) -> None:
-    """Whether the run can be written there.
+    """Check that the run's file can be written.
 
     Raises:
         OptionError: it cannot; the message says why.
@@ -114,8 +112,8 @@ def load_warnings(threads: int) -> list[str]:
     if busy is None:
         return []
     usable = len(usable_cpus())
-    fit = min(cores(), round(usable - busy))
-    if threads <= fit:
+    free = min(cores(), round(usable - busy))
+    if threads <= free:
         return []
-    remedy = f"use --threads {fit}, or close what else is running" if fit else "close what else is running"
+    remedy = f"use --threads {free}, or close what else is running" if free else "close what else is running"
     return [f"other processes keep about {busy:.1f} of {usable} cores busy: threads will be preempted; {remedy}"]

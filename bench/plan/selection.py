@@ -1,4 +1,4 @@
-"""Which cases the options select on this machine, and what each is held against."""
+"""The cases that the options select on this machine, and the reference of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Selection:
     """The cases of a run.
 
     Args:
-        claims_only: what claims need, of any tier (``-m claims``).
+        claims_only: select the cases that claims need, of any tier (``-m claims``).
     """
 
     def __init__(self, options: Options, machine: Machine, claims_only: bool) -> None:
@@ -32,10 +32,10 @@ class Selection:
     def cases(self, source: str) -> list[tuple[Suite, Case]]:
         """Every case of a suite that the options select.
 
-        A variant that the machine cannot run is left out, unless it was asked for by name: then it
-        is there, and skipped with the reason.
+        A variant that the machine cannot run is left out, unless it was asked for by name: then it is selected, and
+        skipped with the reason.
         """
-        found = []
+        cases = []
         for suite in load(source):
             selected = self._of_tier(source, suite, self.options.tier)
             if self.claims_only:
@@ -43,16 +43,16 @@ class Selection:
                 wanted = needed(everything, selected)
                 selected = {case: reference for case, reference in everything.items() if case in wanted}
             self.references.update(selected)
-            found += [(suite, case) for case in selected]
-        return found
+            cases += [(suite, case) for case in selected]
+        return cases
 
     def families(self, selected: Sequence[Case]) -> list[Family]:
-        """Those of the cases that can run, by family, with what each is held against."""
+        """The cases that can run, grouped by family, with their references."""
         runnable = [case for case in selected if unavailable(self.machine, case) is None]
         return group((case, self.references[case]) for case in runnable)
 
     def _of_tier(self, source: str, suite: Suite, tier: str) -> dict[Case, Case]:
-        """Case → its family's reference, of those that can run here or were asked for by name."""
+        """Case → its family's reference, of the cases that can run here or were asked for by name."""
         return {
             case: reference
             for case, reference in cases_of(source, suite, tier=tier, devices=self.devices(), asked=self.options.asked)
@@ -61,9 +61,9 @@ class Selection:
 
 
 def unused(asked: Asked, cases: Sequence[Case]) -> list[str]:
-    """A line for each setting that was asked for and that none of the selected cases has."""
+    """A line for each setting that was asked for but that no selected case has."""
     return [
-        f"{knob.flag} {setting}: no workload here has it; a workload lists its {hint_of(knob)}"
+        f"{knob.flag} {setting}: no selected workload has it; a workload lists its {hint_of(knob)}"
         for knob in OPTIONS
         if hint_of(knob)
         for setting in asked.get(knob.name, ())

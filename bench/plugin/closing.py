@@ -1,4 +1,4 @@
-"""What the terminal says at the end of a run: the answer, the speed-ups, warnings, how to render the report."""
+"""Writes the end of a run to the terminal: the answer, the speed-ups, warnings, how to render the report."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torchduet.bench.run.session import Session
 
 
 def write(terminalreporter: pytest.TerminalReporter, session: Session, path: Path | None) -> None:
-    """Write it.
+    """Write the closing lines.
 
     Args:
-        path: of the run's JSON file, if there is to be one.
+        path: of the run's JSON file; None: it is not written.
     """
     answer = against.closing(session)
     if answer:
@@ -27,14 +27,14 @@ def write(terminalreporter: pytest.TerminalReporter, session: Session, path: Pat
     self_check = session.settings.options.self_check
     lines = session.check_itself() if self_check else closing_table.table(records)
     if lines:
-        what = "the suite against itself" if self_check else "speed-ups"
-        terminalreporter.section(f"{what} (in alternation, on the same tensors)", sep="-")
+        title = "the suite against itself" if self_check else "speed-ups"
+        terminalreporter.section(f"{title} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
     for line in (
         *output.closing(session, path),
         *session.progress.hints,
-        *(words(passing) if (passing := session.measuring.passing.record()) else ()),
+        *(words(suspensions) if (suspensions := session.measuring.run_clock.record()) else ()),
         *closing_table.noise_of(noise),
         *closing_table.unclear(records, noise),
     ):

@@ -1,4 +1,4 @@
-"""From the selection to pytest's items: one per case, families kept together."""
+"""Turns the selection into pytest's items: one per case, with families kept together."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PARAMS = ("suite", "workload", "size", *NAMES)
 
 
 def _source(function: str, config: pytest.Config) -> list[str]:
-    """The suites that one of our test functions stands for."""
-    chosen = config.stash[SESSION].settings.options.suites
+    """The selected suites of one of our test functions."""
+    selected = config.stash[SESSION].settings.options.suites
     name = function.removeprefix("test_")
     if name in names():
-        return [name] if chosen is None or name in chosen else []
-    return [source for source in chosen or () if source not in names()]
+        return [name] if selected is None or name in selected else []
+    return [source for source in selected or () if source not in names()]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -38,24 +38,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "measured" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash[SESSION]
-    several = metafunc.function.__name__ == "test_user"
+    many_suites = metafunc.function.__name__ == "test_user"
     values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
         for suite, case in session.settings.selection.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
             marks = [pytest.mark.claims] if claim_selection.decides(case) else []
-            name = f"{suite.name}-{case.pytest_id}" if several else case.pytest_id
+            name = f"{suite.name}-{case.pytest_id}" if many_suites else case.pytest_id
             values.append(pytest.param(*params, id=name, marks=marks))
-    metafunc.fixturenames.extend(PARAMS)  # which no function has to list
+    metafunc.fixturenames.extend(PARAMS)  # so that no function has to list them
     metafunc.parametrize(PARAMS, values)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """After the selection: families kept together, in order of first appearance."""
+    """Sort the items after the selection: families together, in order of first appearance."""
     families: dict[str, list[pytest.Item]] = {}
-    empty = []
+    without_cases = []
     for item in items:
         callspec = getattr(item, "callspec", None)
         params = tuple(callspec.params.get(name) for name in PARAMS) if callspec else ()
@@ -65,12 +65,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             pytest_benchmark_adapter.install(item)
             families.setdefault(case.family, []).append(item)
         elif "measured" in getattr(item, "fixturenames", ()):
-            empty.append(item)  # pytest's stand-in for a function without any case
+            without_cases.append(item)  # pytest's placeholder for a function without any case
         else:
             families.setdefault(item.nodeid, []).append(item)
     items[:] = [item for members in families.values() for item in members]
-    if empty:
-        config.hook.pytest_deselected(items=empty)
+    if without_cases:
+        config.hook.pytest_deselected(items=without_cases)
     session = config.stash[SESSION]
     session.progress.hints += unused(
         session.settings.options.asked, [item.stash[CASE] for item in items if CASE in item.stash]
@@ -78,9 +78,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """The selection is final: fix the families."""
-    state = session.config.stash[SESSION]
-    state.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
-    # Two interpreters that time each other cannot be asked to finish.
-    state.interruption.soft = state.measuring.resumable
-    output.begin(session.config, state, json_path(session.config))
+    """Plan the families of the final selection, and open the journal."""
+    run = session.config.stash[SESSION]
+    run.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    # A duet cannot finish a family early: its two interpreters are timed in alternation.
+    run.stop_request.graceful = run.measuring.resumable
+    output.begin(session.config, run, json_path(session.config))

@@ -13,7 +13,7 @@ from torchduet.bench.record.schema import KEY
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Say by the exit code that the run was interrupted, or could not be written."""
+    """Set the exit code of a run that ended early or could not be written."""
     output.exit_code(session, session.config.stash[SESSION])
 
 
@@ -23,15 +23,17 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     output_json[KEY] = session.run_record()
     pytest_benchmark_adapter.as_lists(output_json["benchmarks"])
     records = {record["case"]["id"]: record for record in session.records()}
-    unsaid = {knob.name: knob.absent for knob in KNOBS if not knob.own_key}
-    for one in output_json["benchmarks"]:
-        if isinstance(name := one["extra_info"].get(KEY), str):
-            one["extra_info"][KEY] = records[name]
-            given = one["params"]
-            one["params"] = {name: given[name] for name in given if name not in unsaid or given[name] != unsaid[name]}
+    left_out = {knob.name: knob.absent for knob in KNOBS if not knob.own_key}
+    for benchmark in output_json["benchmarks"]:
+        if isinstance(case := benchmark["extra_info"].get(KEY), str):
+            benchmark["extra_info"][KEY] = records[case]
+            params = benchmark["params"]
+            benchmark["params"] = {
+                name: params[name] for name in params if name not in left_out or params[name] != left_out[name]
+            }
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The speed-ups, and how to render the report."""
+    """Write the speed-ups, and how to render the report."""
     closing.write(terminalreporter, config.stash[SESSION], json_path(config))

@@ -1,4 +1,4 @@
-"""Running an item: its family is measured, if that has not been done, and its samples are handed over."""
+"""Runs an item: measures its family, unless that is done already, and gives its samples to pytest-benchmark."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class NotMeasuredError(Exception):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """A run that ends early still hands over what it has measured; other items are passed over."""
+    """Skip an item that a run which ends early does not reach; measured cases are still reported."""
     terminal.forget_stages(item.config)
     session = item.config.stash[SESSION]
     return None if CASE not in item.stash or session.reaches(item.stash[CASE]) else True
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Of what has passed nobody asks for its keywords, of which pytest keeps a copy for each report."""
+    """Drop the keywords of a passed test: they are not used, and pytest keeps a copy for each report."""
     if report.passed:
         report.keywords = NO_KEYWORDS
 
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], None]:
-    """Measure this case, with its family if that has not been done, and hand over its samples."""
+    """Measure this case and its family, unless that is done already, and give its samples to pytest-benchmark."""
     item, config = request.node, request.config
     session = config.stash[SESSION]
 
@@ -56,7 +56,7 @@ def measured(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[], Non
                     pytest_benchmark_adapter.replay(item, benchmark, [0.0], refuse)
                 pytest.fail(reason, pytrace=False)
             case Measured(record):
-                benchmark.extra_info[KEY] = record["case"]["id"]  # in the JSON its record stands there
+                benchmark.extra_info[KEY] = record["case"]["id"]  # replaced by its record in the JSON
                 pytest_benchmark_adapter.replay(item, benchmark, samples(record))
 
     return measure

@@ -1,4 +1,4 @@
-"""The progress line: what is being measured, how far the run is, how long it will take."""
+"""Draws the progress line: the current family, the position in the run, the time left."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ REDRAW_SECONDS = 0.1
 
 
 class ProgressLine:
-    """Draws the line below pytest's own, and takes it away again before pytest writes.
+    """Draws the line below pytest's own line, and removes it before pytest writes.
 
-    On a terminal the line is redrawn in place; elsewhere one line is written every 15 seconds.
+    On a terminal the line is redrawn in place; elsewhere a line is written every 15 seconds.
 
     Args:
-        stream: where to draw.
-        column: tells where pytest's cursor stands in its line.
+        stream: the stream to draw on.
+        column: returns the column of pytest's cursor.
     """
 
     def __init__(self, stream: TextIO, column: Callable[[], int]) -> None:
@@ -27,9 +27,9 @@ class ProgressLine:
         self._last_drawn = -QUIET_SECONDS if self._terminal else monotonic()
 
     def show(self, text: str) -> None:
-        """Draw ``text``, if the last drawing is long enough ago."""
-        pause = REDRAW_SECONDS if self._terminal else QUIET_SECONDS
-        if monotonic() - self._last_drawn < pause:
+        """Draw ``text``, unless the last drawing was too recent."""
+        interval = REDRAW_SECONDS if self._terminal else QUIET_SECONDS
+        if monotonic() - self._last_drawn < interval:
             return
         self._last_drawn = monotonic()
         if self._terminal:
@@ -40,7 +40,7 @@ class ProgressLine:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._terminal:
             self._below("")
             self._last_drawn = -QUIET_SECONDS

@@ -1,7 +1,7 @@
-"""The one adapter to pytest-benchmark: feeds it samples that were measured elsewhere.
+"""The only adapter to pytest-benchmark: gives it samples that were measured elsewhere.
 
-pytest-benchmark has no call that takes samples. Its documented ``timer`` option is enough: a timer
-that plays the samples back makes ``pedantic`` record exactly them.
+pytest-benchmark has no function that takes samples. Its documented ``timer`` option is enough: with a timer that
+replays the samples, ``pedantic`` records exactly these.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-OPTIONS: dict[str, Any] = {}  # pytest-benchmark's for a benchmark, which are the same for all
+OPTIONS: dict[str, Any] = {}  # of pytest-benchmark for a benchmark, shared by all benchmarks
 
 
 class ReplayTimer:
     """A timer for pytest-benchmark whose differences are the given samples, in seconds."""
 
-    __name__ = "torchduet"  # what pytest-benchmark writes as the timer's name
+    __name__ = "torchduet"  # the timer's name in pytest-benchmark's JSON
 
     def __init__(self) -> None:
         self._times: list[float] = []
 
     def load(self, samples: Sequence[float]) -> None:
-        """Play these back: each pair of calls starts at 0 and ends at the sample."""
+        """Replay these samples: each pair of calls starts at 0 and ends at the sample."""
         self._times = [time for sample in samples for time in (0.0, sample)]
 
     def __call__(self) -> float:
@@ -32,7 +32,7 @@ class ReplayTimer:
 
 
 def install(item: pytest.Item) -> None:
-    """Give the item a replay timer; must come before its ``benchmark`` fixture is set up."""
+    """Give the item a replay timer; call this before its ``benchmark`` fixture is set up."""
     item.add_marker(pytest.mark.benchmark(timer=ReplayTimer()))
 
 
@@ -42,32 +42,32 @@ def replay(
     samples: Sequence[float],
     function: Callable[[], None] = lambda: None,
 ) -> None:
-    """Hand ``samples`` (seconds per call) to pytest-benchmark as this item's rounds, in order.
+    """Give ``samples`` (seconds per call) to pytest-benchmark as this item's rounds, in order.
 
-    A ``function`` that raises marks the item as one without a result; its exception passes through.
+    A ``function`` that raises marks the item as one without a result; its exception is passed on.
     """
     marker = item.get_closest_marker("benchmark")
     assert marker is not None, "install() has not been called for this item"
     marker.kwargs["timer"].load(samples)
     benchmark.pedantic(function, rounds=len(samples), iterations=1)
-    _lighten(benchmark.stats)
+    _reduce_memory(benchmark.stats)
 
 
-class _Done:
-    """In place of a fixture that has done its work."""
+class _FinishedFixture:
+    """Replaces a fixture that is not needed any more."""
 
     has_error = False
 
 
-def _lighten(kept: Any) -> None:
-    """pytest-benchmark keeps all of each benchmark until the end: of thousands that is most of the memory."""
-    kept.fixture = _Done
-    kept.options = OPTIONS.setdefault(str(kept.options | {"timer": ""}), kept.options)
-    kept.stats.data = array("d", kept.stats.data)
+def _reduce_memory(metadata: Any) -> None:
+    """Drop what pytest-benchmark would keep of each benchmark until the end: most of the memory of thousands."""
+    metadata.fixture = _FinishedFixture
+    metadata.options = OPTIONS.setdefault(str(metadata.options | {"timer": ""}), metadata.options)
+    metadata.stats.data = array("d", metadata.stats.data)
 
 
 def as_lists(benchmarks: Sequence[dict[str, Any]]) -> None:
-    """Samples as JSON has them."""
-    for one in benchmarks:
-        if isinstance(one["stats"].get("data"), array):
-            one["stats"]["data"] = list(one["stats"]["data"])
+    """Turn the benchmarks' samples into lists, for JSON."""
+    for benchmark in benchmarks:
+        if isinstance(benchmark["stats"].get("data"), array):
+            benchmark["stats"]["data"] = list(benchmark["stats"]["data"])

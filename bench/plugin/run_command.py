@@ -1,4 +1,4 @@
-"""``torchduet run``: the benchmark as it is installed, started by pytest from any folder; no clone is needed."""
+"""``torchduet run``: runs the installed benchmark with pytest from any folder; no clone is needed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ BENCH = Path(__file__).parents[1]  # the folder of torchduet.bench, in a clone o
 
 
 def pytest_arguments(cache: Path | None = None) -> list[str]:
-    """What pytest is given to collect the installed benchmark, and nothing of the folder where it is started.
+    """The arguments with which pytest collects the installed benchmark, and nothing of the current folder.
 
-    ``--pyargs torchduet.bench`` would not do: pytest reads the options of a ``conftest.py`` early enough only where its
-    folder is named as a path. The configuration of the project around is left out (``-c``): its plugins and options are
-    meant for its own tests. With this root, ids are ``bench/test_matmul.py::test_matmul[…]`` as in a clone.
+    ``--pyargs torchduet.bench`` is not enough: pytest reads the options of a ``conftest.py`` early enough only if its
+    folder is given as a path. The configuration of the surrounding project is ignored (``-c``): its plugins and options
+    are for its own tests. With this root, ids are ``bench/test_matmul.py::test_matmul[…]`` as in a clone.
 
     Args:
-        cache: the folder of pytest's cache, which would otherwise lie beside the installed package; None: no cache.
+        cache: the folder of pytest's cache, which would otherwise be beside the installed package; None: no cache.
     """
-    kept = ("-p", "no:cacheprovider") if cache is None else ("-o", f"cache_dir={cache}")
-    return [str(BENCH), "-c", os.devnull, f"--rootdir={BENCH.parent}", "--import-mode=importlib", *kept]
+    cache_options = ("-p", "no:cacheprovider") if cache is None else ("-o", f"cache_dir={cache}")
+    return [str(BENCH), "-c", os.devnull, f"--rootdir={BENCH.parent}", "--import-mode=importlib", *cache_options]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command; all that follows it goes to pytest, ``--help``, too."""
+    """Declare the command; all arguments after it are passed to pytest, including ``--help``."""
     parser = commands.add_parser(
         "run",
-        help="measure: `pytest bench/` with these options, of which `torchduet run --help` lists all",
+        help="measure: `pytest bench/` with its options, which `torchduet run --help` lists",
         add_help=False,
-        prefix_chars="\0",  # so that argparse takes no option for its own
+        prefix_chars="\0",  # so that argparse parses no option itself
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     parser.set_defaults(command=_run)

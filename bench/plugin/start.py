@@ -1,4 +1,4 @@
-"""Before anything is collected: the options, what is checked, the fork server, the header."""
+"""The start of a run, before collection: the options, the checks, the fork server, the header."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from torchduet.suites.workload import SuiteError, cores
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of ``pytest bench/``; values are parsed in :mod:`torchduet.bench.plan.options`."""
+    """Declare the options of ``pytest bench/``; values are parsed in :mod:`torchduet.bench.plan.options`."""
     group = parser.getgroup("torchduet")
     cli.add_to(group)
     against.add_options(group)
@@ -34,43 +34,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check everything that can be checked before an hour is spent, then start the fork server."""
+    """Check everything that can be checked before measuring, then start the fork server."""
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
     try:
         claims_only = claim_selection.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
-        both = against.both_sides(config)
+        sides = against.both_sides(config)
         options = cli.read(config)
-        if both is not None:
+        if sides is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_test_files(BENCH)
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
-        output.check(config, json_path(config), duet=both is not None)
-        interruption = StopRequest()
-        interruption.listen()
-        config.add_cleanup(interruption.restore)
-        together = output.alone(config)
+        output.check(config, json_path(config), duet=sides is not None)
+        stop_request = StopRequest()
+        stop_request.listen()
+        config.add_cleanup(stop_request.restore)
+        lock_warnings = output.lock_machine(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
-    warnings = [] if selecting_only else together + preflight.load_warnings(options.threads or cores())
+    warnings = [] if selecting_only else lock_warnings + preflight.load_warnings(options.threads or cores())
     silent = options.hang_seconds or silent_seconds(options.budget_seconds)
-    passing = RunClock()
-    conductor = Launcher(silent_seconds=silent, stop_requested=interruption.asked, run_clock=passing)
-    config.add_cleanup(conductor.close)
-    conductor.job_control.listen()
-    config.add_cleanup(conductor.job_control.restore)
-    everything = options.suites is None and "mode" not in options.asked and not config.option.keyword
-    if everything and not selecting_only:
-        conductor.start(compiler=True)  # nothing narrows the selection: start while pytest collects
-    machine = _machine(conductor)
+    run_clock = RunClock()
+    launcher = Launcher(silent_seconds=silent, stop_requested=stop_request.received, run_clock=run_clock)
+    config.add_cleanup(launcher.close)
+    launcher.job_control.listen()
+    config.add_cleanup(launcher.job_control.restore)
+    unrestricted = options.suites is None and "mode" not in options.asked and not config.option.keyword
+    if unrestricted and not selecting_only:
+        launcher.start(compiler=True)  # all modes are likely to be selected: start while pytest collects
+    machine = _machine(launcher)
     settings = Settings(
         options,
         machine,
@@ -83,43 +83,43 @@ def pytest_configure(config: pytest.Config) -> None:
     progress = Progress(warnings)
     try:
         preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
-        if both is None:
-            measuring = Measuring(settings, conductor, progress, passing)
+        if sides is None:
+            measuring = Measuring(settings, launcher, progress, run_clock)
         else:
-            measuring = against.measuring(config, settings, conductor, progress, passing, both)
+            measuring = against.measuring(config, settings, launcher, progress, run_clock, sides)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[SESSION] = Session(measuring, interruption)
+    config.stash[SESSION] = Session(measuring, stop_request)
 
 
-def _machine(conductor: Launcher) -> Machine:
+def _machine(launcher: Launcher) -> Machine:
     try:
         import torch
     except ModuleNotFoundError as error:
         raise pytest.UsageError(
             f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
-            "or use the one that nox made: . .nox/bench/bin/activate"
+            "or use nox's environment: . .nox/bench/bin/activate"
         ) from None
-    # A build for an accelerator must be probed in a worker: this process never initialises a driver.
+    # A build for an accelerator is probed in a worker: this process never initialises a driver.
     if torch.accelerator.current_accelerator() is not None:
-        return conductor.machine(own_process=True)
+        return launcher.machine(own_process=True)
     machine = process.describe_machine(None, lambda *_: None)
     assert isinstance(machine, Machine)
     return machine
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """What will be measured on what, before anything is."""
+    """Show what will be measured, and on which machine."""
     session = config.stash[SESSION]
     settings = session.settings
     machine, options = settings.machine, settings.options
-    where = f"{machine.cpu}, {machine.cores} cores"
-    where += "".join(f", {name}" for name in machine.accelerator_names())
+    hardware = f"{machine.cpu}, {machine.cores} core{'s' if machine.cores != 1 else ''}"
+    hardware += "".join(f", {name}" for name in machine.accelerator_names())
     lines = [
-        f"torchduet: tier {options.tier}, {settings.threads} threads, budget {options.budget_seconds:.0f} s "
-        f"· torch {machine.torch} · {where}"
+        f"torchduet: tier {options.tier}, {settings.threads} thread{'s' if settings.threads != 1 else ''}, "
+        f"budget {options.budget_seconds:.0f} s · torch {machine.torch} · {hardware}"
     ]
     if json_path(config) is None and not settings.selecting_only and not settings.check_only:
-        lines.append("torchduet: there will be no report: it needs --benchmark-json run.json")
+        lines.append("torchduet: no report can be rendered: that needs --benchmark-json run.json")
     lines += against.header(session)
     return lines + [f"torchduet: warning: {warning}" for warning in session.progress.warnings]

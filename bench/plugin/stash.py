@@ -1,4 +1,4 @@
-"""What pytest's configuration and items carry for us."""
+"""Our keys in the stashes of pytest's configuration and items."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
 
 
 def json_path(config: pytest.Config) -> Path | None:
-    """Where the run will be written; None: nowhere."""
+    """The path of the run's file; None: it is not written."""
     return preflight.json_path(config.getoption("benchmark_json", None))

@@ -1,4 +1,4 @@
-"""The progress line below pytest's own, which captures what is printed."""
+"""Shows the progress line below pytest's own line, outside of pytest's capturing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchduet.bench.run.session import Session
 
 
 def forget_stages(config: pytest.Config) -> None:
-    """pytest keeps the reports on setting up and tearing down until the end, for ``--durations`` alone."""
+    """Drop pytest's reports of set-up and tear-down, which it keeps until the end for ``--durations`` alone."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not config.getoption("durations"):
         reporter.stats.pop("", None)
@@ -22,7 +22,7 @@ def forget_stages(config: pytest.Config) -> None:
 
 @contextlib.contextmanager
 def progress(config: pytest.Config, session: Session) -> Iterator[None]:
-    """While a case is measured, the line below pytest's own says how far the run is."""
+    """Show the run's progress below pytest's own line while a case is measured."""
     writer = config.get_terminal_writer()
     capture = config.pluginmanager.getplugin("capturemanager")
     quiet = config.get_verbosity() < 0

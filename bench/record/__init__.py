@@ -1,1 +1,1 @@
-"""The file: its schema, the statistics it holds, its journal. The one part of ``bench`` that ``reports`` reads."""
+"""The run's file: its schema, its statistics, its journal. ``reports`` imports this part of ``bench``."""

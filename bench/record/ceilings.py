@@ -9,17 +9,17 @@ from torchduet.bench.record.schema import CeilingRecord
 
 def highest(measurements: Iterable[Sequence[CeilingRecord]]) -> list[CeilingRecord]:
     """The best of several measurements, device by device."""
-    found: dict[str, CeilingRecord] = {}
-    for one in (record for records in measurements for record in records):
-        known = found.setdefault(one["device"], one)
-        found[one["device"]] = CeilingRecord(
-            device=one["device"],
-            flops_per_second=_greater(known["flops_per_second"], one["flops_per_second"]),
-            bytes_per_second=_greater(known["bytes_per_second"], one["bytes_per_second"]),
-            operator_seconds=min(known["operator_seconds"], one["operator_seconds"]),
+    best: dict[str, CeilingRecord] = {}
+    for record in (record for records in measurements for record in records):
+        so_far = best.setdefault(record["device"], record)
+        best[record["device"]] = CeilingRecord(
+            device=record["device"],
+            flops_per_second=_maxima(so_far["flops_per_second"], record["flops_per_second"]),
+            bytes_per_second=_maxima(so_far["bytes_per_second"], record["bytes_per_second"]),
+            operator_seconds=min(so_far["operator_seconds"], record["operator_seconds"]),
         )
-    return list(found.values())
+    return list(best.values())
 
 
-def _greater(some: dict[str, float], others: dict[str, float]) -> dict[str, float]:
-    return {key: max(some.get(key, 0.0), others.get(key, 0.0)) for key in {**some, **others}}
+def _maxima(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+    return {key: max(first.get(key, 0.0), second.get(key, 0.0)) for key in {**first, **second}}

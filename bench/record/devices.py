@@ -1,4 +1,4 @@
-"""A device by its name in a record, as ``cpu`` or ``xpu:1``: its kind, its number, whether it is the host's own."""
+"""Parses a device's name in a record, such as ``cpu`` or ``xpu:1``: its kind, its number, whether it is the CPU."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ def device_kind(device: str) -> str:
 
 
 def device_index(device: str) -> int:
-    """``"cuda:1"`` → 1; a name without a number is the first of its kind."""
+    """``"cuda:1"`` → 1; 0 for a name without a number."""
     return int(device.partition(":")[2] or 0)
 
 
 def numbered(device: str) -> str:
-    """``"cuda"`` → ``"cuda:0"``; of the host there is only one, ``"cpu"``."""
+    """``"cuda"`` → ``"cuda:0"``; ``"cpu"`` has no number."""
     return device if on_host(device) else f"{device_kind(device)}:{device_index(device)}"
 
 
 def on_host(device: str) -> bool:
-    """Whether it is the machine's own processor, with its memory, rather than an accelerator."""
+    """Whether the device is the CPU, rather than an accelerator."""
     return device_kind(device) == HOST

@@ -1,4 +1,4 @@
-"""GPUs' samples over a run: the journal's pieces joined, thinned where they are too many, and their record."""
+"""The GPUs' samples over a run: joins the journal's pieces, thins them if there are too many, makes the records."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TypedDict
 
 from torchduet.bench.record.schema import GpuRecord
 
-MAX_SAMPLES = 4000  # then every second one is dropped
+MAX_SAMPLES = 4000  # at this number every second sample is dropped
 
 Columns = dict[str, list[float | None]]  # reading → its value in each sample
 
 
 class GpuNews(TypedDict, total=False):
-    """A piece of a journal: the samples since the last one; empty where there are none.
+    """A piece of a journal: the samples since the last piece; empty without any.
 
-    ``gpus`` are the GPUs' records without samples, where anything in them has changed.
+    ``gpus`` are the GPUs' records without samples, present if any of them has changed.
     """
 
     at: list[float]
@@ -24,30 +24,30 @@ class GpuNews(TypedDict, total=False):
 
 
 def joined(news: Iterable[GpuNews]) -> tuple[list[float], dict[str, Columns]]:
-    """The samples of several pieces: when they were taken, and each device's; None where a piece lacks a reading."""
+    """The samples of several pieces: their times, and each device's readings; None where a piece lacks a reading."""
     at: list[float] = []
     devices: dict[str, Columns] = {}
     for piece in news:
-        taken, samples = piece.get("at", []), piece.get("samples", {})
+        times, samples = piece.get("at", []), piece.get("samples", {})
         for device in {**devices, **samples}:
             columns, more = devices.setdefault(device, {}), samples.get(device, {})
             for reading in {**columns, **more}:
-                columns.setdefault(reading, [None] * len(at)).extend(more.get(reading, [None] * len(taken)))
-        at += taken
+                columns.setdefault(reading, [None] * len(at)).extend(more.get(reading, [None] * len(times)))
+        at += times
     while len(at) >= MAX_SAMPLES:
         at = at[::2]
-        devices = {name: {reading: column[::2] for reading, column in each.items()} for name, each in devices.items()}
+        devices = {name: {reading: kept[::2] for reading, kept in columns.items()} for name, columns in devices.items()}
     return at, devices
 
 
 def with_samples(gpu: GpuRecord, at: Sequence[float], columns: Mapping[str, list[float | None]]) -> GpuRecord:
-    """A GPU's record with samples; readings that it never had are left out."""
+    """A GPU's record with samples; readings without any value are left out."""
     read = {name: [*column] for name, column in columns.items() if any(value is not None for value in column)}
-    return {**gpu, "at": [round(one, 3) for one in at] if read else [], "samples": read}
+    return {**gpu, "at": [round(time, 3) for time in at] if read else [], "samples": read}
 
 
 def gpu_records(news: Sequence[GpuNews]) -> list[GpuRecord]:
-    """The GPUs as a journal's pieces have them; of one without a record, as in older journals, its samples."""
+    """The GPUs' records from a journal's pieces; a GPU without a record, as in older journals, has only samples."""
     at, devices = joined(news)
     known = {gpu["device"]: gpu for piece in news for gpu in piece.get("gpus", [])}
     unknown = {name: _unknown(name) for name in devices if name not in known}

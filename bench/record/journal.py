@@ -1,8 +1,7 @@
-"""The journal beside a run's JSON: one checked line for each thing that came out, on disk before the next begins.
+"""The journal beside a run's JSON: one line with a checksum for each event, on disk before the next one begins.
 
-JSON lines, ``{"crc32":"…","entry":{…}}``. A line whose checksum does not fit was being written when the
-machine or the process stopped: it is left out, and what it held is measured again. What the entries mean
-is said by ``journal_events``.
+JSON lines, ``{"crc32":"…","entry":{…}}``. A line with a wrong checksum was being written when the machine or the
+process ended: it is left out, and its cases are measured again. The meaning of entries is left to ``journal_events``.
 """
 
 from __future__ import annotations
@@ -31,23 +30,23 @@ SUFFIX = ".journal"
 Entry = dict[str, Any]
 
 
-class Place(NamedTuple):
-    """Where an entry stands in its journal, in bytes."""
+class Span(NamedTuple):
+    """The position of an entry in its journal, in bytes."""
 
     start: int
     length: int
 
 
 class JournalError(Exception):
-    """A journal that cannot be used; the message names it, what is wrong and what to do."""
+    """A journal that cannot be used; the message names it, the problem and what to do."""
 
 
 class JournalBusyError(JournalError):
-    """Another run is writing the journal."""
+    """The journal is being written by another run."""
 
 
 def path_for(run: Path) -> Path:
-    """Where the journal of a run's JSON file lies."""
+    """The path of the journal of a run's JSON file."""
     return run.with_name(run.name + SUFFIX)
 
 
@@ -58,7 +57,7 @@ def encode(entry: Mapping[str, Any]) -> bytes:
 
 
 def decode(line: bytes) -> Entry | None:
-    """The entry of a line, None if the line is not whole."""
+    """The entry of a line; None if the line is damaged."""
     start = len(JOURNAL) + 8
     body = line[start + len(MIDDLE) : -len(END)]
     if not line.startswith(JOURNAL) or line[start:][: len(MIDDLE)] != MIDDLE or not line.endswith(END):
@@ -67,30 +66,30 @@ def decode(line: bytes) -> Entry | None:
         return None
     try:
         entry = json.loads(body)
-    except (ValueError, RecursionError):  # none of ours
+    except (ValueError, RecursionError):  # not written by this module
         return None
     return entry if isinstance(entry, dict) else None
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a journal holds: its first entry, those after it, and how much of it cannot be read.
+    """The content of a journal: its first entry, the entries after it, and how much of it is damaged.
 
     Attributes:
-        dropped: damaged lines.
-        whole: bytes up to the end of the last good line.
-        places: of the entries after the first.
+        dropped: number of damaged lines.
+        intact: bytes up to the end of the last intact line.
+        spans: positions of the entries after the first.
     """
 
     header: Entry
     entries: tuple[Entry, ...]
     dropped: int
-    whole: int
-    places: tuple[Place, ...] = ()
+    intact: int
+    spans: tuple[Span, ...] = ()
 
     @property
     def families(self) -> int:
-        """How many finished families it holds."""
+        """The number of finished families."""
         return sum(entry.get("kind") == "family" for entry in self.entries)
 
 
@@ -98,25 +97,25 @@ def parse(content: bytes, name: str) -> Content:
     """A journal from its bytes.
 
     Raises:
-        JournalError: it is not one, or one of another version.
+        JournalError: it is not a journal, or one of another version.
     """
     entries: list[Entry] = []
-    places: list[Place] = []
-    dropped = at = whole = 0
+    spans: list[Span] = []
+    dropped = at = intact = 0
     for line in content.splitlines(keepends=True):
         at += len(line)
         entry = decode(line)
         if entry is None:
             dropped += 1
             continue
-        whole = at
+        intact = at
         entries.append(entry)
-        places.append(Place(at - len(line), len(line)))
+        spans.append(Span(at - len(line), len(line)))
     if not entries or entries[0].get("kind") != "run":
         raise JournalError(f"{name} is not the journal of a run, or its first line is damaged: delete it")
     if entries[0].get("format") != FORMAT:
         raise JournalError(f"{name} was written by another version of Torchduet (format {entries[0].get('format')})")
-    return Content(entries[0], tuple(entries[1:]), dropped, whole, tuple(places[1:]))
+    return Content(entries[0], tuple(entries[1:]), dropped, intact, tuple(spans[1:]))
 
 
 class Journal:
@@ -132,10 +131,10 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, header: Mapping[str, Any]) -> Journal:
-        """Begin a journal; one that lies there is in the way, see :func:`set_aside`.
+        """Begin a new journal; an existing one must be moved first, see :func:`set_aside`.
 
         Raises:
-            JournalError: it cannot be written.
+            JournalError: the journal exists or cannot be written.
         """
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | _binary(), 0o666)
@@ -152,10 +151,11 @@ class Journal:
 
     @classmethod
     def reopen(cls, path: Path) -> tuple[Journal, Content]:
-        """Go on with a journal; what was torn off at its end is cut off when the first entry is added.
+        """Continue a journal; a damaged end is cut off when the first entry is added.
 
         Raises:
-            JournalError: it cannot be used; a JournalBusyError where another run is writing it.
+            JournalBusyError: another run is writing it.
+            JournalError: it cannot be used.
         """
         try:
             handle = os.open(path, os.O_RDWR | os.O_APPEND | _binary())
@@ -165,19 +165,19 @@ class Journal:
         try:
             journal._lock()
             content = parse(path.read_bytes(), str(path))
-            journal._size = content.whole
+            journal._size = content.intact
         except BaseException:
             journal.close()
             raise
         return journal, content
 
-    def append(self, entry: Mapping[str, Any]) -> Place | None:
-        """Add an entry: whole and on disk when this returns, or not at all, and then ``problem`` says why."""
+    def append(self, entry: Mapping[str, Any]) -> Span | None:
+        """Add an entry, and wait until it is on disk. On failure nothing is added, and ``problem`` is set."""
         if self.problem:
             return None
         line = encode(entry)
         try:
-            os.ftruncate(self._handle, self._size)  # what is torn off at the end of one that is gone on with
+            os.ftruncate(self._handle, self._size)  # the damaged end of a continued journal
             written = os.write(self._handle, line)
             if written < len(line):  # a full disk takes what fits
                 written += os.write(self._handle, line[written:])
@@ -188,27 +188,27 @@ class Journal:
                 os.ftruncate(self._handle, self._size)
             return None
         self._size += len(line)
-        return Place(self._size - len(line), len(line))
+        return Span(self._size - len(line), len(line))
 
-    def read(self, place: Place) -> Entry | None:
+    def read(self, span: Span) -> Entry | None:
         """An entry that was added before; None if it cannot be read any more."""
         try:
-            # While it is written, by its descriptor: the folder may have vanished.
+            # An open journal is read by its descriptor: its folder may have been removed.
             with os.fdopen(os.dup(self._handle), "rb") if self._handle >= 0 else self.path.open("rb") as file:
-                file.seek(place.start)  # what is added goes to the end all the same
-                return decode(file.read(place.length))
+                file.seek(span.start)  # entries are appended at the end nevertheless
+                return decode(file.read(span.length))
         except OSError:
             return None
 
     def close(self) -> None:
-        """Leave it where it is."""
+        """Close the journal and keep its file."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
             self.problem = self.problem or f"{self.path} is closed"
 
     def remove(self) -> None:
-        """The run is written: it has served."""
+        """Close the journal and remove its file, once the run itself is written."""
         self.close()
         self.path.unlink(missing_ok=True)
 
@@ -226,7 +226,7 @@ class Journal:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Give a journal that lies at ``path`` another name if it holds families; returns that, None if it held none.
+    """Rename a journal at ``path`` that holds families, and remove one without; returns the new path, or None.
 
     Raises:
         JournalBusyError: another run is writing it.
@@ -238,7 +238,7 @@ def set_aside(path: Path) -> Path | None:
     except JournalBusyError:
         raise
     except JournalError:
-        families = path.stat().st_size  # what it is cannot be said: it is kept
+        families = path.stat().st_size  # an unreadable journal is kept unless it is empty
     else:
         journal.close()
         families = content.families
@@ -256,7 +256,7 @@ def _binary() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new file's name is on disk, too; Windows has no such call, and some file systems refuse it."""
+    """Wait until a new file's name is on disk, too. Windows has no such call; some file systems refuse it."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,7 +1,7 @@
-"""The events of a run, as its journal keeps them: one typed value each, and what follows from all of them.
+"""The events of a run in its journal, as typed values, and the log of all of them.
 
-Format 1. What a later writer of the same format adds is passed over: kinds of events, and keys. Records within events
-are checked by whoever reads them, as those of a run's file are.
+Format 1. Kinds of events and keys that a later writer of the same format adds are ignored. The records within events
+are checked by their readers, as those of a run's file are.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import msgspec
 
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.gpu_samples import GpuNews
-from torchduet.bench.record.journal import Content, Entry, JournalError, Place
+from torchduet.bench.record.journal import Content, Entry, JournalError, Span
 from torchduet.bench.record.schema import CeilingRecord, NotMeasured, PassingRecord, PilotRecord, ResumedRecord
 from torchduet.bench.record.telemetry import Timed
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first entry: which run this is.
+    """The first entry: the identity of the run, and its plan.
 
     Attributes:
-        identity: what must be the same for another process to go on with it.
+        identity: all that must be equal for another process to continue the run.
         run: the run's record as of its start.
-        plan: family's name and the ids of its reported cases, in order.
+        plan: each family's name and the ids of its reported cases, in order.
     """
 
     identity: dict[str, dict[str, Any]]
@@ -34,14 +34,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomeEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A case's outcome: its record, or why there is none."""
+    """A case's outcome: its record, or the reason why there is none."""
 
     record: dict[str, Any] | None = None
     skipped: NotMeasured | None = None
     failed: NotMeasured | None = None
 
     def __post_init__(self) -> None:
-        if sum(one is not None for one in (self.record, self.skipped, self.failed)) != 1:
+        if sum(field is not None for field in (self.record, self.skipped, self.failed)) != 1:
             raise ValueError("expected one of record, skipped, failed")
 
 
@@ -56,13 +56,13 @@ class SpentEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Something that happened, ``at`` seconds into the run."""
+    """An event, ``at`` seconds into the run."""
 
     at: float
 
 
 class Began(Event, frozen=True, kw_only=True, tag="began"):
-    """The budget began: seconds that starting took, and those set aside for the end."""
+    """The budget began: the seconds of the start-up, and those set aside for the end."""
 
     startup: float
     set_aside: float
@@ -81,7 +81,7 @@ class CeilingsMeasured(Event, frozen=True, kw_only=True, tag="ceilings"):
 
 
 class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
-    """A family is done: all that its session learned from it, and its warnings and hints so far."""
+    """A family is finished: its outcomes and cost, and the run's warnings and hints so far."""
 
     name: str
     outcomes: dict[str, OutcomeEntry]  # by the ids of its reported cases
@@ -94,13 +94,13 @@ class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
-    """Another process went on with the run."""
+    """Another process continued the run."""
 
     resumed: ResumedRecord
 
 
 class Ended(Event, frozen=True, kw_only=True, tag="end"):
-    """The last family is done, and what comes after it."""
+    """The last family is finished, and what is measured after it."""
 
 
 AnyEvent = Began | PilotsTimed | CeilingsMeasured | FamilyDone | Resumed | Ended
@@ -110,16 +110,16 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True)
 class RunLog:
-    """What a journal tells.
+    """The events of a journal.
 
     Attributes:
-        places: of the events in the journal.
-        dropped: damaged lines.
+        spans: positions of the events in the journal.
+        dropped: number of damaged lines.
     """
 
     header: Header
     events: tuple[AnyEvent, ...]
-    places: tuple[Place, ...] = ()
+    spans: tuple[Span, ...] = ()
     dropped: int = 0
 
     def of(self, kind: type[E]) -> list[E]:
@@ -127,28 +127,29 @@ class RunLog:
         return [event for event in self.events if isinstance(event, kind)]
 
     def finished(self) -> list[FamilyDone]:
-        """The families that are done, the last event of each."""
+        """The finished families, by the last event of each."""
         return list({event.name: event for event in self.of(FamilyDone)}.values())
 
     def settled(self) -> list[FamilyDone]:
-        """The families that need not be measured again: without those at the end whose workers died, or that were cut
-        short: what killed them may have been what ended the run.
+        """The finished families that need not be measured again.
+
+        Families at the end whose workers died or that ended early are left out: the cause may also have ended the run.
         """
-        found = self.finished()
-        while found and found[-1].spent.again:
-            found.pop()
-        return found
+        families = self.finished()
+        while families and families[-1].spent.again:
+            families.pop()
+        return families
 
     def ceilings(self) -> list[CeilingRecord]:
-        """The best of all measurements."""
+        """The ceilings: the best of all measurements."""
         return highest(event.ceilings for event in self.of(CeilingsMeasured))
 
     def began(self) -> Began | None:
-        """The first beginning of its budget."""
+        """The first event that the budget began; None if there is none."""
         return next(iter(self.of(Began)), None)
 
     def seconds(self) -> float:
-        """How far into the run it reaches."""
+        """The time of the last event, in seconds into the run."""
         return max((event.at for event in self.events), default=0.0)
 
 
@@ -159,15 +160,15 @@ def read_log(content: Content, name: str) -> RunLog:
         name: of the journal, for messages.
 
     Raises:
-        JournalError: one is not what its kind says; the message names it and the key.
+        JournalError: an entry does not have the keys and types of its kind; the message names both.
     """
     try:
         header = msgspec.convert(content.header, Header)
     except msgspec.ValidationError as error:
         raise JournalError(f"{name} is a journal whose first entry is not that of a run ({error})") from None
-    places = content.places or tuple(Place(0, 0) for _ in content.entries)
-    events, kept = [], []
-    for number, (entry, place) in enumerate(zip(content.entries, places, strict=True), 2):
+    entry_spans = content.spans or tuple(Span(0, 0) for _ in content.entries)
+    events, spans = [], []
+    for number, (entry, span) in enumerate(zip(content.entries, entry_spans, strict=True), 2):
         if isinstance(kind := entry.get("kind"), str) and kind not in KINDS:
             continue
         try:
@@ -175,8 +176,8 @@ def read_log(content: Content, name: str) -> RunLog:
         except msgspec.ValidationError as error:
             why = f"{number}: {error}"
             raise JournalError(f"{name} is a journal whose entries are not those of a run ({why})") from None
-        kept.append(place)
-    return RunLog(header, tuple(events), tuple(kept), content.dropped)
+        spans.append(span)
+    return RunLog(header, tuple(events), tuple(spans), content.dropped)
 
 
 def entry_of(event: Header | AnyEvent) -> Entry:
@@ -186,16 +187,16 @@ def entry_of(event: Header | AnyEvent) -> Entry:
 
 
 def outcomes_of(entry: Mapping[str, Any] | None) -> dict[str, OutcomeEntry]:
-    """Case id → outcome, of a family's entry as it stands in the journal; none of what is no such entry.
+    """Case id → outcome, from a family's entry in the journal; empty for None.
 
     Raises:
-        msgspec.ValidationError: it is not what :func:`entry_of` gave.
+        msgspec.ValidationError: it is not an entry that :func:`entry_of` returned.
     """
     return msgspec.convert({} if entry is None else entry["outcomes"], dict[str, OutcomeEntry])
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers, which are kinds of Python's."""
+    """NumPy's numbers as Python's, of which they are subclasses."""
     for kind in (float, int, str):
         if isinstance(value, kind):
             return kind(value)

@@ -1,8 +1,8 @@
-"""The knobs by which the cases of a workload differ: how each stands in a file, and what it is called.
+"""The knobs by which the cases of a workload differ: how each is written in files, and what it is called.
 
-A new knob is an entry of ``KNOBS``; what it does to a call is in :mod:`torchduet.bench.timing.conversions`. What the
-measuring side has to know of a knob beyond its entry (how many workers there are, which settings need a GPU) is in
-:mod:`torchduet.bench.cases.knobs`. Imports nothing but the standard library: ``reports`` reads this, too.
+A new knob is an entry of ``KNOBS``; what it does to a call is in :mod:`torchduet.bench.timing.conversions`. What only
+the measuring side needs (how many workers are possible, which settings need a GPU) is in
+:mod:`torchduet.bench.cases.knobs`. Imports the standard library only: ``reports`` imports this module, too.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ def _same(setting: str) -> str:
 
 @dataclass(frozen=True)
 class Knob:
-    """One knob, as files and readers have it.
+    """One knob, as files and reports show it.
 
     Attributes:
         name: its key in ``params`` and speed-ups; its option is ``--name``.
-        heading: what heads its column in a table.
+        heading: its column's heading in a table.
         about: the meaning of its column in exported tables.
-        rank: its place among the answers, the least first.
-        reference: the reference's setting; None where that depends on the workload.
-        optional: a case's record, id and ``params`` leave it out where it is at its reference's setting, or where its
-            workload does not have it; so do files from before there was this knob.
-        own_key: it has a key of its own in a case's record; any other stands under ``settings`` there.
-        values: its settings, where these are words that ``suites`` does not list (as it does modes and precisions).
-        option: what its option takes, for ``--help``; empty: it has no option.
-        prefix: stands before its setting in ids.
+        rank: its position among the answers, ascending.
+        reference: the reference's setting; None if that depends on the workload.
+        optional: a case's record, id and ``params`` leave it out at the reference's setting, or if the workload does
+            not have it; so do files that are older than the knob.
+        own_key: it has a key of its own in a case's record; other knobs are under ``settings`` there.
+        values: its settings, if these are words that ``suites`` does not list (it lists modes and precisions).
+        option: the values of its option, for ``--help``; empty: it has no option.
+        prefix: precedes its setting in ids.
         numeric: its settings are whole numbers.
-        written: its settings are names that a workload's author writes, which may be of any length.
-        subjects: setting → what it is called as the subject of a sentence.
-        subject: what any other setting is called there: of the setting, and what it is held against.
-        spoken: a setting as it stands among those of other knobs.
-        collected: (title, baseline) of the one answer that holds all of its settings; None: an answer for each.
+        written: its settings are names that a workload's author writes, of any length.
+        subjects: setting → its name as the subject of a sentence.
+        subject: the name of any other setting there, from the setting and its baseline.
+        spoken: a setting's name in a list of settings of several knobs.
+        collected: (title, baseline) of the one answer for all of its settings; None: an answer for each setting.
     """
 
     name: str
@@ -67,44 +67,44 @@ class Knob:
 
     @property
     def absent(self) -> str:
-        """The setting of a case whose record does not say it: the reference's; empty if its workload lacks the knob."""
+        """The setting of a case whose record leaves it out: the reference's; empty if the workload lacks the knob."""
         return self.reference or ""
 
     def of(self, case: Mapping[str, Any]) -> str:
         """The setting in a case's record."""
-        place = case if self.own_key else case.get("settings", {})
-        return str(place.get(self.name, self.absent))
+        settings = case if self.own_key else case.get("settings", {})
+        return str(settings.get(self.name, self.absent))
 
     def word(self, setting: str) -> str:
-        """A setting as ids have it; empty where they leave it out."""
+        """A setting's word in ids; empty if they leave it out."""
         return "" if self.optional and setting == self.absent else f"{self.prefix}{setting}"
 
     def read(self, word: str) -> str | None:
-        """The setting that an optional knob's word stands for; None for a word that is not its."""
+        """The setting of an optional knob's word; None for a word of another knob."""
         if self.prefix:
             return word.removeprefix(self.prefix) if word.startswith(self.prefix) else None
         return word if word in self.values and word != self.absent else None
 
     def titled(self, setting: str, baseline: str) -> str:
-        """What a setting is called as the subject of a sentence; code stands between backticks."""
+        """A setting's name as the subject of a sentence; code is between backticks."""
         if setting in self.subjects:
             return self.subjects[setting]
         return self.subject(setting, baseline) if self.subject else f"{self.name.replace('_', ' ')} {code(setting)}"
 
 
 def code(name: str) -> str:
-    """A name set as code; a backtick within it would end it."""
+    """A name as code between backticks; backticks within it are replaced."""
     return "`" + re.sub(r"\s+", " ", name.replace("`", "'")) + "`"
 
 
 def workers(setting: str) -> str:
-    """``1 worker``, ``2 workers``; anything but a number as it is."""
+    """``1 worker``, ``2 workers``; anything but a number is returned unchanged."""
     if not (setting.isascii() and setting.isdigit()):
         return setting
     return f"{int(setting)} worker{'s' if int(setting) != 1 else ''}"
 
 
-# In the order in which ids and ``params`` have them.
+# In the order of ids and ``params``.
 KNOBS: tuple[Knob, ...] = (
     Knob(
         name=IMPLEMENTATION,
@@ -179,5 +179,5 @@ PLAIN: Mapping[str, str] = {knob.name: knob.reference for knob in KNOBS if knob.
 
 
 def settings_of(case: Mapping[str, Any]) -> dict[str, str]:
-    """The setting of every knob in a case's record, in words; empty where its workload lacks the knob."""
+    """The setting of every knob in a case's record, as text; empty if the workload lacks the knob."""
     return {knob.name: knob.of(case) for knob in KNOBS}

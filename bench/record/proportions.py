@@ -1,4 +1,4 @@
-"""How often something happened, with bounds; what effect a width can show. Standard library only."""
+"""Rates with exact bounds, and the least effect that an interval's width can show. Standard library only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def at_most(k: int, n: int, p: float) -> float:
 
 
 def clopper_pearson(k: int, n: int, confidence: float = BOUNDS_CONFIDENCE) -> tuple[float, float]:
-    """Exact bounds for a chance of which ``k`` of ``n`` trials came true (Clopper & Pearson 1934).
+    """Exact bounds for the chance of an event that occurred in ``k`` of ``n`` trials (Clopper & Pearson 1934).
 
     Raises:
         ValueError: not 0 <= k <= n.
@@ -38,7 +38,7 @@ def clopper_pearson(k: int, n: int, confidence: float = BOUNDS_CONFIDENCE) -> tu
 
 
 def _solve(below: Callable[[float], bool]) -> float:
-    """Where a condition that holds for small chances stops holding."""
+    """The chance up to which a condition holds that holds for small chances, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
@@ -47,11 +47,11 @@ def _solve(below: Callable[[float], bool]) -> float:
 
 
 def minimum_effect(half_width: float, threshold: float, power: float = POWER, confidence: float = CONFIDENCE) -> float:
-    """The least slow-down that is called one with chance ``power``, as a share: 0.03 is 3 %.
+    """The least slow-down whose verdict is slower with chance ``power``, as a share: 0.03 is 3 %.
 
-    A verdict needs the whole interval beyond the threshold, so that the effect has to exceed it by half
-    an interval, and by what the estimate falls short of the effect in all but 1 − ``power`` of the
-    cases; the standard error is taken from the width as for a normal distribution.
+    The verdict needs the whole interval beyond the threshold. So the effect must exceed the threshold by half an
+    interval, and by the amount by which the estimate falls short of the effect in all but 1 − ``power`` of the cases.
+    The standard error is derived from the width as for a normal distribution.
 
     Args:
         half_width, threshold: of log ratios, and as a share.
@@ -59,5 +59,5 @@ def minimum_effect(half_width: float, threshold: float, power: float = POWER, co
     if math.isinf(half_width):
         return math.inf
     normal = NormalDist()
-    short = normal.inv_cdf(power) / normal.inv_cdf((1 + confidence) / 2)
-    return math.expm1(math.log1p(threshold) + half_width * (1 + short))
+    shortfall = normal.inv_cdf(power) / normal.inv_cdf((1 + confidence) / 2)
+    return math.expm1(math.log1p(threshold) + half_width * (1 + shortfall))

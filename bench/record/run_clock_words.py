@@ -1,4 +1,4 @@
-"""What is said of a run whose time did not pass as it should."""
+"""Warnings about a run during which pytest or the machine was suspended, or the clock was set."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from torchduet.bench.record.units import duration
 MAX_NAMED = 3
 
 
-def words(found: PassingRecord) -> list[str]:
-    """What is said of it among the run's warnings, a line each."""
+def words(record: PassingRecord) -> list[str]:
+    """The warnings, a line each."""
     lines = []
-    if found["stopped"]:
-        lines.append(f"pytest was stopped for {duration(found['stopped'])} (Ctrl-Z, or its machine stood still)")
-    if found["suspended"]:
+    if record["stopped"]:
+        lines.append(f"pytest was suspended for {duration(record['stopped'])} (by Ctrl-Z, or with its machine)")
+    if record["suspended"]:
         lines.append(
-            f"the machine was suspended for {duration(found['suspended'])}: "
-            "its clocks and its heat may have been others afterwards"
+            f"the machine was suspended for {duration(record['suspended'])}: "
+            "its clocks and its temperature may have differed afterwards"
         )
-    if steps := found["clock_set"]:
-        named = ", ".join(f"{duration(abs(by))} {'forward' if by > 0 else 'back'}" for by in steps[:MAX_NAMED])
+    if steps := record["clock_set"]:
+        named = ", ".join(f"{duration(abs(step))} {'forward' if step > 0 else 'back'}" for step in steps[:MAX_NAMED])
         more = f" and {len(steps) - MAX_NAMED} times more" if len(steps) > MAX_NAMED else ""
-        lines.append(
-            f"the machine's clock was set {named}{more}: no duration here is taken from it, but times of day are"
-        )
+        lines.append(f"the machine's clock was set {named}{more}: no duration depends on it, but times of day do")
     return lines

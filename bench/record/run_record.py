@@ -1,4 +1,4 @@
-"""The run's own record, from what is known of it: by the session that measures it, or from its journal."""
+"""Builds the run's own record from its facts, which come from a running session or from a journal."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Facts = Mapping[str, str | int | float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """All that a run's record is made of; for units see :class:`torchduet.bench.record.schema.RunRecord`.
+    """The contents of a run's record; for units see :class:`torchduet.bench.record.schema.RunRecord`.
 
     Attributes:
-        stages: seconds by stage; with ``profiling``, where profiles were asked for.
+        stages: seconds by stage; with ``profiling`` if profiles were asked for.
     """
 
     version: str
@@ -48,14 +48,14 @@ class RunFacts:
     ceilings: Sequence[CeilingRecord]
     pilots: Sequence[PilotRecord]
     gpus: Sequence[GpuRecord]
-    passing: PassingRecord | None
+    run_clock: PassingRecord | None
     resumed: Sequence[ResumedRecord]
     noise: NoiseRecord | None
     stopped: str
 
 
 def run_record(facts: RunFacts) -> RunRecord:
-    """The run as it stands in the JSON."""
+    """The run's record for the JSON."""
     stages = facts.stages
     record = RunRecord(
         schema=SCHEMA,
@@ -74,15 +74,15 @@ def run_record(facts: RunFacts) -> RunRecord:
         skipped=[*facts.skipped],
         failed=[*facts.failed],
         unavailable=[*facts.unavailable],
-        warnings=[*facts.warnings, *(words(facts.passing) if facts.passing else ())],
+        warnings=[*facts.warnings, *(words(facts.run_clock) if facts.run_clock else ())],
         unreached=[*facts.unreached],
         ceilings=[*facts.ceilings],
         pilots=[*facts.pilots],
     )
     if "profiling" in stages:
         record["seconds"]["profiling"] = stages["profiling"]
-    if facts.passing is not None:
-        record["passing"] = facts.passing
+    if facts.run_clock is not None:
+        record["passing"] = facts.run_clock
     if facts.resumed:
         record["resumed"] = [*facts.resumed]
     if facts.stopped:

@@ -1,4 +1,4 @@
-"""Which of a case's speed-ups are counted and shown."""
+"""Selects the speed-ups of a case that are counted and shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from torchduet.bench.record.schema import Record, SpeedupRecord
 
 
 def counted(record: Record) -> list[SpeedupRecord]:
-    """A case's speed-ups knob by knob; against the family's reference where it has no other."""
-    found = record["speedups"]
-    return [one for one in found if one["knob"] != "reference" or len(found) == 1]
+    """A case's speed-ups by knob; the one over the family's reference only if there is no other."""
+    speedups = record["speedups"]
+    return [speedup for speedup in speedups if speedup["knob"] != "reference" or len(speedups) == 1]

@@ -1,7 +1,7 @@
 """From paired blocks to a verdict: samples → placement differences → speed-up → verdict.
 
-Each step is a pure function of the one before. The standard library is all it needs, so that the
-reports and the command line can import it without torch.
+Each step is a pure function of the one before. It needs the standard library only, so that the reports and the
+command line can import it without torch.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Speedup:
-    """How many times as fast a case is as what it is held against: reference time / case time."""
+    """How many times as fast a case is as its reference: reference time / case time."""
 
     ratio: float
     low: float
@@ -58,7 +58,7 @@ class Speedup:
         return "unclear" if self.placements < MIN_PLACEMENTS else self.side(threshold)
 
     def side(self, threshold: float = THRESHOLD) -> Verdict:
-        """The same by the interval alone, of however few placements; ``unclear`` without one."""
+        """The verdict by the interval alone, with any number of placements; ``unclear`` without an interval."""
         if self.low <= 0:
             return "unclear"
         return side_of(math.log(self.low), math.log(self.high), threshold)
@@ -97,7 +97,7 @@ def signed_rank_counts(n: int) -> tuple[int, ...]:
 def walsh_rank(n: int, confidence: float) -> int | None:
     """How many Walsh averages to step in from each end for an interval of at least ``confidence``.
 
-    1 means the extremes themselves; None means that ``n`` values cannot carry that confidence.
+    1 means the extremes themselves; None means that ``n`` values are too few for that confidence.
     Exact, from the null distribution of W+ (Hollander & Wolfe, *Nonparametric Statistical Methods*,
     §3.3): the largest k with 2·P(W+ <= k − 1) <= 1 − confidence.
     """
@@ -152,9 +152,9 @@ def lag_one_correlation(values: Sequence[float]) -> float:
 def drift_factor(values: Sequence[float]) -> float:
     """How much wider the interval of values that drift must be than that of independent ones, at least 1.
 
-    n values with lag-one correlation ρ tell as much as n(1 − ρ)/(1 + ρ) independent ones (Bartlett 1935;
-    von Storch & Zwiers 1999, §6.6.8), so that the width grows by the root of the inverse. Negative
-    estimates count as none.
+    n values with lag-one correlation ρ are worth n(1 − ρ)/(1 + ρ) independent ones (Bartlett 1935;
+    von Storch & Zwiers 1999, §6.6.8), so the width grows by the root of the inverse. Negative
+    estimates count as 0.
     """
     correlation = min(max(lag_one_correlation(values), 0.0), MAX_CORRELATED)
     return math.sqrt((1 + correlation) / (1 - correlation))
@@ -179,9 +179,9 @@ def speedup(
 ) -> Speedup:
     """Speed-up of ``case`` over ``reference`` from blocks taken in alternation (seconds per call).
 
-    What both sides share cancels. What hits one side harder, as memory traffic of other machines on
-    the same host does, moves the ratio itself while it is being measured: neighbouring placements are
-    then alike, and the interval is widened by :func:`drift_factor`.
+    Noise that both sides share cancels. Noise that slows one side more, such as memory traffic of other machines on
+    the same host, changes the ratio itself during the measurement: neighbouring placements are then alike, and the
+    interval is widened by :func:`drift_factor`.
     """
     return speedup_of(placement_differences(reference, case), confidence)
 
@@ -202,15 +202,15 @@ def speedup_of(differences: Sequence[float], confidence: float = CONFIDENCE) -> 
 def seconds_per_call(blocks: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
     """Time of one call: Hodges-Lehmann over the placements' medians, in seconds, on the log scale.
 
-    Its interval says how the time varied over placements during this run. It does not cover the
-    machine's drift from one run to the next; only the paired speed-up is free of that.
+    Its interval covers the variation over placements during this run. It does not cover the machine's drift from one
+    run to the next; only the paired speed-up is free of that.
     """
     logs = hodges_lehmann([math.log(median(rounds)) for rounds in blocks], confidence)
     return Interval(math.exp(logs.point), math.exp(logs.low), math.exp(logs.high))
 
 
 def calls_to_pay_off(extra_first_call: float, reference_seconds: float, ratio: float) -> float | None:
-    """After how many calls a slower first call has paid for itself; None if it never does.
+    """The number of calls after which a slower first call has paid off; None if it never does.
 
     Solves F_ref + (N − 1)·t = F_case + (N − 1)·t/ratio for N, with ``extra_first_call`` = F_case − F_ref.
     """

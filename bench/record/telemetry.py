@@ -1,6 +1,6 @@
-"""What is kept of the machine while a family was timed: its counters, interruptions, the GPU's clocks. Plain data.
+"""The machine's counters, context switches and GPU clocks while a family was timed. Plain data.
 
-A family's noise follows from it only once the pilots after the family are known (``bench.noise``).
+How a family's noise follows from them is left to ``bench.noise``: the pilots after the family are needed, too.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ class Telemetry:
     """What the counters say of the time between two readings; None: not known here.
 
     Attributes:
-        seconds: how long it was.
+        seconds: the length of that time.
         others: cores that other processes kept busy, of those that this process may use.
         steal: share of these cores' time that the hypervisor kept back.
-        stopped: share of the time for which the container's quota of CPU time was used up.
+        stopped: share of the time for which the container was throttled, as its quota of CPU time was used up.
         quota: cores that the container may use at once on average.
         swapped: pages read from and written to swap.
         throttled: how often a core or its package was slowed down for its temperature.
-        slowest, fastest: Hz; of the fastest core at each look, the least and the greatest.
+        slowest, fastest: Hz; the least and the greatest of the samples, each of which is that of the fastest core.
         governor: cpufreq's policy for the clocks.
         virtual: whether this is a virtual machine.
     """
@@ -40,16 +40,16 @@ class Telemetry:
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
-    """How often blocks were interrupted.
+class BlockSwitches:
+    """How often context switches fell into blocks, and how many blocks were left out.
 
     Attributes:
-        share: of the blocks; None: not counted here.
-        rate: interruptions per second of blocks; None: not counted here.
+        share: of the blocks with a context switch; None: not counted here.
+        rate: context switches per second of blocks; None: not counted here.
         loaders: what was timed has DataLoader workers of its own.
-        stood_still: seconds for which the process was stopped or the machine suspended in blocks, at the most.
+        stood_still: seconds for which the process or the machine was suspended during blocks, at most.
         left_out: blocks that were therefore left out, and taken again.
-        kept: blocks that counted all the same.
+        kept: blocks that counted nevertheless.
     """
 
     share: float | None
@@ -65,18 +65,18 @@ class Timed:
     """A family that was timed, from when to when (seconds into the run).
 
     Attributes:
-        drift: how much slower its slowest stretch was than its fastest; None: not known.
-        whole: interruptions of the family.
-        each: case id → interruptions of that case.
-        gpu: reason for lowered clocks → share of the looks at which it held.
-        left_open: its verdicts are open in the records already.
+        drift: how much slower it was at its slowest than at its fastest (0.35: 35 %); None: not known.
+        whole: context switches of the family.
+        each: case id → context switches of that case.
+        gpu: reason for lowered clocks → share of the samples in which it held.
+        left_open: its verdicts are withheld in the records already.
     """
 
     begun: float
     ended: float
     telemetry: Telemetry
     drift: float | None
-    whole: Interrupted
-    each: Mapping[str, Interrupted]
+    whole: BlockSwitches
+    each: Mapping[str, BlockSwitches]
     gpu: Mapping[str, float]
     left_open: bool = False

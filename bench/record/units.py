@@ -1,4 +1,4 @@
-"""How figures are written, the same in the terminal and in the reports: durations, factors, marks of verdicts."""
+"""Formats figures, the same in the terminal and in the reports: durations, factors, marks of verdicts."""
 
 from __future__ import annotations
 

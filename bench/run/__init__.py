@@ -1,1 +1,1 @@
-"""A run: the session, its progress, its records, and resuming."""
+"""A run: its session, progress and records, and how it is resumed."""

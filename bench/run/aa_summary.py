@@ -1,7 +1,7 @@
-"""What a run against its own twins found: rates, widths, and where they are kept for later runs.
+"""Summarises an A/A run: rates of false alarms and of slow-downs found, widths of intervals; keeps them for later runs.
 
-``pytest bench/ --aa`` writes the figures below the user's cache folder; every run on the same machine
-with the same PyTorch and number of threads carries the last ones.
+``pytest bench/ --aa`` writes the figures to the user's cache folder. Every later run on the same machine, with the same
+PyTorch and number of threads, has them in its record.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from torchduet.bench.record.statistics import CONFIDENCE, half_width, speedup
 THRESHOLD = 0.01
 NARROW = 0.01
 FILE = "self_check.json"
-SAME = ("cpu", "cores", "torch", "gpu")  # facts that make it the same machine
-SHORT, LONG = 2e-3, 2e-2  # seconds per call, below which and from which on
+SAME = ("cpu", "cores", "torch", "gpu")  # facts that identify a machine
+SHORT, LONG = 2e-3, 2e-2  # seconds per call: short below the first, long from the second on
 
 
-def trial(case: Case, whole: CaseResult, twin: CaseResult) -> TrialRecord:
-    """A copy held against the case that it is a copy of; ``case`` is the copy."""
-    estimate = speedup(whole.blocks, twin.blocks)
+def trial(copy: Case, original_result: CaseResult, copy_result: CaseResult) -> TrialRecord:
+    """A copy of a case held against the case itself."""
+    estimate = speedup(original_result.blocks, copy_result.blocks)
     width = estimate.half_width
     finite = math.isfinite(width)
     return TrialRecord(
-        slowdown=case.slowdown,
+        slowdown=copy.slowdown,
         ratio=estimate.ratio,
         low=estimate.low if finite else None,
         high=estimate.high if finite else None,
         placements=estimate.placements,
         verdict=estimate.verdict(THRESHOLD),
-        seconds=whole.context_switches.seconds,
+        seconds=original_result.context_switches.seconds,
         minimum_effect=minimum_effect(width, THRESHOLD) if finite else None,
     )
 
@@ -57,18 +57,17 @@ def trial(case: Case, whole: CaseResult, twin: CaseResult) -> TrialRecord:
 def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, Any], threads: int) -> SelfCheckRecord:
     """The figures of a run with ``--aa``.
 
-    A false alarm is a verdict of faster or slower on identical code; a slow-down is found where the
-    verdict is slower.
+    A false alarm is the verdict faster or slower on identical code. A slow-down is found if the verdict is slower.
     """
     by_kind: dict[str, list[TrialRecord]] = {kind: [] for kind in KINDS}
     for record in records:
         if trials := record.get("trials"):
             by_kind[kind_of(record)] += trials
-    trials = [one for kind in by_kind.values() for one in kind]
+    trials = [trial for of_kind in by_kind.values() for trial in of_kind]
     identical = _identical(trials)
-    seconds = [one["seconds"] for one in identical]
-    effects = [one["minimum_effect"] for one in identical]
-    widths = [half_width(one["low"], one["high"]) for one in identical]
+    seconds = [trial["seconds"] for trial in identical]
+    effects = [trial["minimum_effect"] for trial in identical]
+    widths = [half_width(trial["low"], trial["high"]) for trial in identical]
     return SelfCheckRecord(
         measured=measured,
         cpu=machine.get("cpu"),
@@ -80,16 +79,16 @@ def summary(records: Sequence[Record], *, measured: str, machine: Mapping[str, A
         confidence=CONFIDENCE,
         bounds_confidence=BOUNDS_CONFIDENCE,
         **_rates(trials),
-        outside=sum(one["low"] is not None and not one["low"] <= 1 <= (one["high"] or 1) for one in identical),
-        half_width=_middle(widths),
-        half_width_after_1s=_middle([width * math.sqrt(spent) for width, spent in zip(widths, seconds, strict=True)]),
-        minimum_effect=_middle([math.inf if effect is None else effect for effect in effects]),
-        kinds=[KindRecord(kind=kind, **_rates(some)) for kind, some in by_kind.items() if some],
+        outside=sum(trial["low"] is not None and not trial["low"] <= 1 <= (trial["high"] or 1) for trial in identical),
+        half_width=_median(widths),
+        half_width_after_1s=_median([width * math.sqrt(spent) for width, spent in zip(widths, seconds, strict=True)]),
+        minimum_effect=_median([math.inf if effect is None else effect for effect in effects]),
+        kinds=[KindRecord(kind=kind, **_rates(of_kind)) for kind, of_kind in by_kind.items() if of_kind],
     )
 
 
 def kind_of(record: Record) -> str:
-    """One of ``KINDS``: how long a call takes and how much it scatters decide what can be found."""
+    """One of ``KINDS``: which slow-downs can be found depends on a call's time and on how much it scatters."""
     timing = record["timing"]
     if timing.get("rests"):
         return "waiting"
@@ -97,62 +96,62 @@ def kind_of(record: Record) -> str:
 
 
 def _identical(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return [one for one in trials if one["slowdown"] == 1]
+    return [trial for trial in trials if trial["slowdown"] == 1]
 
 
 def _rates(trials: Sequence[TrialRecord]) -> RatesRecord:
     identical = _identical(trials)
     return RatesRecord(
-        false_alarms=_rate([one["verdict"] in ("faster", "slower") for one in identical], 1.0),
+        false_alarms=_rate([trial["verdict"] in ("faster", "slower") for trial in identical], 1.0),
         found=[
-            _rate([one["verdict"] == "slower" for one in trials if one["slowdown"] == factor], factor)
-            for factor in sorted({one["slowdown"] for one in trials} - {1.0})
+            _rate([trial["verdict"] == "slower" for trial in trials if trial["slowdown"] == factor], factor)
+            for factor in sorted({trial["slowdown"] for trial in trials} - {1.0})
         ],
-        narrow=_rate([half_width(one["low"], one["high"]) <= NARROW for one in identical], 1.0),
-        seconds=_middle([one["seconds"] for one in identical]),
+        narrow=_rate([half_width(trial["low"], trial["high"]) <= NARROW for trial in identical], 1.0),
+        seconds=_median([trial["seconds"] for trial in identical]),
     )
 
 
-def _middle(values: Sequence[float]) -> float | None:
-    """The median; None where there is none, or it is infinite."""
-    found = median(values) if values else math.inf
-    return found if math.isfinite(found) else None
+def _median(values: Sequence[float]) -> float | None:
+    """The median; None without values, or if it is infinite."""
+    middle = median(values) if values else math.inf
+    return middle if math.isfinite(middle) else None
 
 
-def _rate(happened: Sequence[bool], slowdown: float) -> RateRecord:
-    count, trials = sum(happened), len(happened)
+def _rate(outcomes: Sequence[bool], slowdown: float) -> RateRecord:
+    count, trials = sum(outcomes), len(outcomes)
     low, high = clopper_pearson(count, trials) if trials else (0.0, 1.0)
     return RateRecord(slowdown=slowdown, count=count, trials=trials, low=low, high=high)
 
 
-def lines(found: SelfCheckRecord) -> list[str]:
+def lines(figures: SelfCheckRecord) -> list[str]:
     """The figures for the terminal."""
-    if not found["false_alarms"]["trials"]:
+    if not figures["false_alarms"]["trials"]:
         return []
-    said = [f"{_said(found['false_alarms'], 'comparisons of identical code called faster or slower')}"]
-    said += [_said(rate, f"slow-downs by {_percent(rate)} found") for rate in found["found"] if rate["trials"]]
-    said.append(_said(found["narrow"], f"intervals within ±{NARROW:.0%}"))
-    width, seconds, effect = found["half_width"], found["seconds"], found["minimum_effect"]
+    text = [_rate_line(figures["false_alarms"], "comparisons of identical code called faster or slower")]
+    text += [_rate_line(rate, f"slow-downs by {_percent(rate)} found") for rate in figures["found"] if rate["trials"]]
+    text.append(_rate_line(figures["narrow"], f"intervals within ±{NARROW:.0%}"))
+    width, seconds, effect = figures["half_width"], figures["seconds"], figures["minimum_effect"]
     if width is not None and seconds is not None:
-        said.append(f"half an interval: ±{width:.2%} in the median, after {seconds:.1f} s of the case")
+        text.append(f"half an interval: ±{width:.2%} in the median, after {seconds:.1f} s of the case")
     if effect is not None:
-        said.append(f"least slow-down found in 95 of 100: {effect:.1%} in the median")
-    kinds = found.get("kinds", [])
-    return said + ([_said_of(kind) for kind in kinds] if len(kinds) > 1 else [])
+        text.append(f"least slow-down found in 95 of 100: {effect:.1%} in the median")
+    kinds = figures.get("kinds", [])
+    return text + ([_kind_line(kind) for kind in kinds] if len(kinds) > 1 else [])
 
 
-def _said_of(kind: KindRecord) -> str:
+def _kind_line(kind: KindRecord) -> str:
     counts = [(f"slow-downs by {_percent(rate)} found", rate) for rate in kind["found"]]
     counts += [(f"intervals within ±{NARROW:.0%}", kind["narrow"]), ("false alarms", kind["false_alarms"])]
-    said = ", ".join(f"{what}: {rate['count']} of {rate['trials']}" for what, rate in counts if rate["trials"])
-    return f"  calls {KINDS.get(kind['kind'], kind['kind'])}: {said}"
+    text = ", ".join(f"{what}: {rate['count']} of {rate['trials']}" for what, rate in counts if rate["trials"])
+    return f"  calls {KINDS.get(kind['kind'], kind['kind'])}: {text}"
 
 
 def _percent(rate: RateRecord) -> str:
     return f"{100 * (rate['slowdown'] - 1):.3g}%"
 
 
-def _said(rate: RateRecord, what: str) -> str:
+def _rate_line(rate: RateRecord, what: str) -> str:
     share = rate["count"] / rate["trials"]
     return (
         f"{rate['count']} of {rate['trials']} {what}: {share:.1%} "
@@ -161,7 +160,7 @@ def _said(rate: RateRecord, what: str) -> str:
 
 
 def cache_folder() -> Path:
-    """Where this user's programs keep what can be made again."""
+    """The user's folder for files that programs can make again."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torchduet"
     if sys.platform == "darwin":
@@ -169,43 +168,45 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet"
 
 
-def _same(one: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:
-    return one.get("threads") == threads and all(one.get(name) == machine.get(name) for name in SAME)
+def _same(figures: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:
+    return figures.get("threads") == threads and all(figures.get(name) == machine.get(name) for name in SAME)
 
 
-def _kept(path: Path) -> list[SelfCheckRecord]:
-    """What the file holds.
+def _read(path: Path) -> list[SelfCheckRecord]:
+    """The figures in the file.
 
     Raises:
-        ValueError: it is not what this module writes.
+        ValueError: it is not a file that this module writes.
     """
     try:
-        kept = json.loads(path.read_text("utf-8"))
+        entries = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return []
-    if not isinstance(kept, list) or not all(isinstance(one, dict) and "false_alarms" in one for one in kept):
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and "false_alarms" in entry for entry in entries
+    ):
         raise ValueError("not a list of self-checks")
-    return cast("list[SelfCheckRecord]", kept)
+    return cast("list[SelfCheckRecord]", entries)
 
 
 def last(machine: Mapping[str, Any], threads: int, folder: Path | None = None) -> SelfCheckRecord | None:
     """The figures last measured on this machine with this PyTorch and number of threads.
 
-    Those without ``kinds`` are not told: the extra work of their time was calibrated by itself, which made 3 % of
+    Figures without ``kinds`` are not returned: their version calibrated the extra work by itself, which made 3 % of
     0.2 ms 3.1 to 4.9 %.
 
     Raises:
-        ValueError: the file that should hold them cannot be read; the message names it.
+        ValueError: the file cannot be read; the message names it.
     """
     path = (folder or cache_folder()) / FILE
     try:
-        return next((one for one in _kept(path) if "kinds" in one and _same(one, machine, threads)), None)
+        return next((entry for entry in _read(path) if "kinds" in entry and _same(entry, machine, threads)), None)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; remove it, and measure it anew with --aa") from None
+        raise ValueError(f"{path}: {error}; remove it, and measure again with --aa") from None
 
 
-def keep(found: SelfCheckRecord, folder: Path | None = None) -> Path:
-    """Keep the figures instead of those before, whole or not at all; returns the file.
+def save(figures: SelfCheckRecord, folder: Path | None = None) -> Path:
+    """Replace the earlier figures of the same machine, completely or not at all; returns the file.
 
     Raises:
         OSError: it cannot be written.
@@ -214,8 +215,8 @@ def keep(found: SelfCheckRecord, folder: Path | None = None) -> Path:
     path = folder / FILE
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        others = [one for one in _kept(path) if not _same(one, found, found["threads"])]
+        of_others = [entry for entry in _read(path) if not _same(entry, figures, figures["threads"])]
     except ValueError:
-        others = []  # not ours any more; what replaces it is
-    write_json([found, *others], path)
+        of_others = []  # a damaged file is replaced
+    write_json([figures, *of_others], path)
     return path

@@ -1,4 +1,4 @@
-"""Measures a run's families within its budget, and what is measured beside them: pilots, ceilings, profiles."""
+"""Measures a run's families within its budget, and its pilots, ceilings and profiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.passes.energy import ENERGY_SECONDS
 from torchduet.bench.plan.budget import MIN_SECONDS, Budget, Spent, enough_for
-from torchduet.bench.plan.too_slow import too_slow
+from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.journal_events import Began, CeilingsMeasured, PilotsTimed
@@ -36,12 +36,12 @@ from torchduet.suites.workload import COMPILED
 
 CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
 MAX_CEILING_SECONDS = 1.5
-MAX_DEATHS = 3  # of workers, of as many workloads, until the run stops with what it has
+MAX_DEATHS = 3  # workers of as many workloads in a row that give no answer, until the run ends early
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came out of a family; ``timed``: what was seen of the machine meanwhile, None where nothing was."""
+    """A family's outcomes; ``timed``: the machine's figures meanwhile, None if there are none."""
 
     outcomes: Mapping[Case, Outcome]
     timed: Timed | None = None
@@ -51,11 +51,11 @@ class Measuring:
     """Measures families, each in a worker of its own.
 
     Args:
-        passing: whether the run's time passes as it should; the conductor's.
+        run_clock: the launcher's.
 
     Attributes:
-        settings: with the budget that :meth:`plan` settled on.
-        resumable: whether another process can go on with the run.
+        settings: with the budget that :meth:`plan` has set.
+        resumable: whether another process can continue the run.
     """
 
     resumable = True
@@ -63,22 +63,22 @@ class Measuring:
     def __init__(
         self,
         settings: Settings,
-        conductor: Launcher,
+        launcher: Launcher,
         progress: Progress | None = None,
-        passing: RunClock | None = None,
+        run_clock: RunClock | None = None,
     ) -> None:
-        self.settings, self.conductor = settings, conductor
-        self.progress, self.passing = progress or Progress(), passing or RunClock()
+        self.settings, self.launcher = settings, launcher
+        self.progress, self.run_clock = progress or Progress(), run_clock or RunClock()
         self.budget: Budget | None = None
-        used = settings.machine.gpus_of(settings.selection.devices())
-        gpus = Gpus(list(used.values()))
+        uuids = settings.machine.gpus_of(settings.selection.devices())
+        gpus = Gpus(list(uuids.values()))
         budget = settings.options.budget_seconds
-        self.watch = Monitor(conductor, settings.threads, budget, self.progress.warnings.append, gpus)
-        self.timeline = Timeline(dict(zip(used, gpus.devices, strict=True)), gpus.why)
-        self._deaths: list[str] = []  # workloads whose workers gave no answer, one after the other
+        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
+        self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
+        self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
     def plan(self, selected: Sequence[Case]) -> None:
-        """Fix the families and the budget: called once, when pytest has made its selection."""
+        """Set the families and the budget; called once, after pytest's selection."""
         options = self.settings.options
         families = self.settings.selection.families(selected)
         if options.self_check:
@@ -92,13 +92,13 @@ class Measuring:
         self.progress.families = families
         if families and not self.settings.selecting_only:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
-            self.conductor.start(compiler=compiled)
+            self.launcher.start(compiler=compiled)
 
     def measure(self, family: Family) -> Measurement:
-        """Measure a family, as far as the budget goes.
+        """Measure a family, as far as the budget allows.
 
         Raises:
-            EndedEarlyError: the run ends early, before there are enough placements.
+            EndedEarlyError: the run is to end, and too little of the family was timed.
         """
         show = self.progress.show
         if self.budget is None:
@@ -107,61 +107,61 @@ class Measuring:
             self._start_budget(family)
         assert self.budget is not None
         planned = family
-        family, hopeless = self.progress.slowness.split(planned)
-        skips: dict[Case, Outcome] = {case: Skipped(reason) for case, reason in hopeless.items()}
+        family, too_slow = self.progress.too_slow.split(planned)
+        skips: dict[Case, Outcome] = {case: Skipped(reason) for case, reason in too_slow.items()}
         if not family.reported:
             self.done(planned, Spent())
             return Measurement(skips)
         seconds = MIN_SECONDS if self.settings.check_only else self.budget.allot(planned)
         if seconds is None:
             self.done(planned, Spent())
-            return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.too_short())))
+            return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
 
         def listen(stage: Stage) -> None:
             if stage.fraction:
-                self.watch.look()
+                self.monitor.sample_gpus()
             what = stage.what if family.name in stage.what else f"{family.name}: {stage.what}"
             percent = f" {stage.fraction:.0%}" if stage.fraction else ""
-            show(f"{self.progress.place()} {what}{percent} · {self.left()}")
+            show(f"{self.progress.position()} {what}{percent} · {self.time_left()}")
 
-        show(f"{self.progress.place()} {family.name} · {self.left()}")
+        show(f"{self.progress.position()} {family.name} · {self.time_left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
-        started, awake = monotonic(), self.passing.awake
+        started, awake = monotonic(), self.run_clock.awake
         began = awake()
         try:
-            result = self.conductor.measure(self._task(family, seconds), listen)
+            result = self.launcher.measure(self._task(family, seconds), listen)
         except WorkerError as error:
-            self.done(planned, Spent(again=True))
+            self.done(planned, Spent(retry=True))
             self._count_deaths(family)
             return Measurement(skips | dict.fromkeys(family.reported, Failed(f"{family.name}: {error}")))
         self._deaths.clear()
-        interrupted = result.stop == INTERRUPTED
-        if interrupted and any(one.blocks and len(one.blocks) < MIN_PLACEMENTS for one in result.results):
+        ended_early = result.stop == INTERRUPTED
+        if ended_early and any(case.blocks and len(case.blocks) < MIN_PLACEMENTS for case in result.results):
             raise EndedEarlyError
         timing = result.seconds["timed"] + result.seconds["warming"]
-        fixed, slow = awake() - began - timing, too_slow(result.results)
-        self.done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, again=interrupted))
+        fixed, slow = awake() - began - timing, slow_cases(result.results)
+        self.done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, retry=ended_early))
         if self.settings.check_only:
             return Measurement(skips | _checked(family, result))
-        made = records(family, result, workload_of(family.reference))
-        self._hint_at_energy(made)
-        return Measurement(skips | made, self.watch.note(started, result))
+        outcomes = records(family, result, workload_of(family.reference))
+        self._hint_at_energy(outcomes)
+        return Measurement(skips | outcomes, self.monitor.add_family(started, result))
 
     def finish(self) -> None:
-        """After the last family, once."""
+        """Measure what comes after the last family; called once."""
         if not self.settings.check_only:
             self._pilots_before("", due=True)
             self._measure_ceilings()
 
     def profile(self, profiling: Profiling) -> None:
-        """After all timing, so that it disturbs none."""
+        """Profile cases; called after all timing, so that it disturbs none."""
         begun, progress = monotonic(), self.progress
         profiles, warnings = profile_all(
             profiling,
             progress.families,
             progress.records(),
-            self.conductor,
+            self.launcher,
             lambda family: self._task(family, MIN_SECONDS),
             progress.show,
         )
@@ -171,29 +171,29 @@ class Measuring:
         progress.seconds["profiling"] = monotonic() - begun
 
     def completed(self, record: RunRecord) -> RunRecord:
-        """The run's record, with what only this way of measuring has to say."""
+        """The run's record, with what this way of measuring adds to it."""
         return record
 
     def done(self, family: Family, spent: Spent) -> None:
-        """A family is done: the budget and the progress learn what it cost."""
+        """Account for a finished family, in the budget and in the progress."""
         assert self.budget is not None
         self.budget.done(family, spent.fixed, spent.timing)
         self.progress.done(family, spent)
 
-    def left(self) -> str:
-        """How long the run will take yet, in words."""
+    def time_left(self) -> str:
+        """How much longer the run will take, in words."""
         assert self.budget is not None
-        return self.progress.left(self.budget.seconds_left())
+        return self.progress.time_left(self.budget.seconds_left())
 
-    def too_short(self) -> str:
-        """Why a family was left out for want of time."""
+    def out_of_budget(self) -> str:
+        """The reason of cases that were left out, as too little of the budget was left."""
         return (
-            f"what was left of the run's budget of {duration(self.settings.options.budget_seconds)} was too short for "
-            "it; raise --budget or select fewer cases with -k"
+            f"too little was left of the run's budget of {duration(self.settings.options.budget_seconds)}; "
+            "raise --budget or select fewer cases with -k"
         )
 
     def call_seconds(self) -> dict[str, float]:
-        """Family's name → about how long one call takes, in seconds, of workloads that say so; else 0."""
+        """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
         return {
             family.name: workload_of(family.reference).seconds_of(dict(family.reference.size))
             for family in self.progress.families
@@ -201,20 +201,20 @@ class Measuring:
 
     def await_workers(self) -> None:
         """Wait until workers can be started, and make sure that they can use the devices."""
-        seen, machine = self.conductor.machine(), self.settings.machine
+        in_worker, machine = self.launcher.machine(), self.settings.machine
         wanted = dict.fromkeys(device_kind(device) for device in self.settings.selection.devices())
-        here = [kind for kind in wanted if kind in machine.devices()]
-        # Something that the fork server imported may have initialised CUDA, which no fork of it can use then.
-        lost = [kind for kind in here if kind not in seen.devices() or kind in machine.not_after_a_fork()]
+        present = [kind for kind in wanted if kind in machine.devices()]
+        # A module that the fork server imported may have initialised CUDA, which no fork of it can use then.
+        lost = [kind for kind in present if kind not in in_worker.devices() or kind in machine.not_after_a_fork()]
         if lost:
-            self.conductor.spawn_workers()
+            self.launcher.spawn_workers()
             named = ", ".join(kind.upper() for kind in lost)
-            anew = "each worker imports torch anew, some seconds each"
-            self.progress.warnings.append(f"{anew}: the fork server cannot use {named}")
+            slower = "each worker imports torch itself, which takes some seconds each time"
+            self.progress.warnings.append(f"{slower}: the fork server cannot use {named}")
 
     def _start_budget(self, first: Family) -> None:
         options, progress = self.settings.options, self.progress
-        began, (spent, set_aside) = progress.elapsed(), progress.spent or (0.0, 0.0)
+        began, (spent, set_aside) = progress.elapsed(), progress.spent_before or (0.0, 0.0)
         self.budget = Budget(
             options.budget_seconds,
             progress.families,
@@ -222,20 +222,20 @@ class Measuring:
             ENERGY_SECONDS if options.energy else 0.0,
             asked_for=options.budget_given,
             spent=spent,
-            now=self.passing.awake,
+            now=self.run_clock.awake,
         )
-        for family, known in progress.learned:
-            self.budget.done(family, known.fixed, known.timing)
+        for family, cost in progress.finished_families:
+            self.budget.done(family, cost.fixed, cost.timing)
         if self.settings.check_only:
             return
         self.timeline.start()
-        if progress.spent is not None:
+        if progress.spent_before is not None:
             self._pilots_before(first.name, due=True)
         else:
             progress.startup = began
             self._measure_ceilings()
             self._pilots_before(first.name)
-            set_aside = progress.elapsed() - began  # both are measured once more at the end
+            set_aside = progress.elapsed() - began  # both are measured again at the end
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
         self.budget.set_aside(set_aside)
 
@@ -245,7 +245,7 @@ class Measuring:
             family,
             seconds,
             self.settings.threads,
-            max_seconds=math.inf if self.budget is None else self.budget.most(),
+            max_seconds=math.inf if self.budget is None else self.budget.max_seconds(),
             check_only=self.settings.check_only,
             data=options.data,
             cold=options.cold,
@@ -255,14 +255,14 @@ class Measuring:
         )
 
     def _pilots_before(self, family: str, *, due: bool = False) -> None:
-        """Time the pilots if they are due, and keep that."""
-        before = len(self.watch.pilots)
-        self.watch.pilots_before(family, due=due)
-        for pilot in self.watch.pilots[before:]:
+        """Time the pilots if they are due, and write them to the journal."""
+        before = len(self.monitor.pilots)
+        self.monitor.pilots_before(family, due=due)
+        for pilot in self.monitor.pilots[before:]:
             self.progress.write(PilotsTimed(at=self.progress.elapsed(), pilot=pilot))
 
     def _measure_ceilings(self) -> None:
-        """What the machine can do at best, at the start and at the end: the load by others changes."""
+        """Measure the machine's ceilings, at the start and at the end, as the load by others changes."""
         progress = self.progress
         cases = [case for family in progress.families for case in family.cases]
         progress.show("measuring the machine's own ceilings")
@@ -270,7 +270,7 @@ class Measuring:
         precisions = sorted({"fp32", *(case.precision for case in cases)})
         seconds = min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * self.settings.options.budget_seconds)
         try:
-            measured = self.conductor.ceilings(devices, precisions, self.settings.threads, seconds)
+            measured = self.launcher.ceilings(devices, precisions, self.settings.threads, seconds)
         except WorkerError as error:
             progress.warnings.append(f"the machine's ceilings are not known: {error}")
         else:
@@ -278,14 +278,14 @@ class Measuring:
             progress.write(CeilingsMeasured(at=progress.elapsed(), ceilings=measured))
 
     def _count_deaths(self, family: Family) -> None:
-        """Several workloads in a row whose workers die: something is wrong with more than the workloads."""
+        """End the run early if the workers of several workloads in a row die: the workloads are not the reason then."""
         self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
         if len(set(self._deaths)) >= MAX_DEATHS:
-            self.progress.stopped = f"the workers of {MAX_DEATHS} workloads gave no answer one after the other"
+            self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"
 
-    def _hint_at_energy(self, made: Mapping[Case, Outcome]) -> None:
-        """Say once for each reason why energies that were asked for are not known."""
-        for record in (one.record for one in made.values() if isinstance(one, Measured)):
+    def _hint_at_energy(self, outcomes: Mapping[Case, Outcome]) -> None:
+        """Add a hint for each reason for which an energy is not known."""
+        for record in (outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)):
             why = record.get("energy", {}).get("why")
             hint = f"energy on {record['case']['device']}: {why}"
             if why is not None and hint not in self.progress.hints:

@@ -1,7 +1,7 @@
-"""What came out for each case of a run. Records that nobody needs until its end are put away: hours fit in memory.
+"""The outcome of each case of a run. Records that are not needed until its end are moved out of memory.
 
-They stay where they are, in the journal; without one they are packed. A record of 1,000 block times takes 40 KB as
-Python's objects.
+They are read from the journal again when needed; without a journal they are compressed. A record of 1,000 block times
+takes 40 KB as Python's objects.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
-from torchduet.bench.record.journal import Journal, Place
+from torchduet.bench.record.journal import Journal, Span
 from torchduet.bench.record.journal_events import OutcomeEntry, outcomes_of
 from torchduet.bench.record.schema import NotMeasured, ProfileRecord, Record
 
 
 def outcome_entry(case: Case, outcome: Outcome) -> OutcomeEntry:
-    """A case's outcome as it stands in the journal: its record, or why there is none."""
+    """A case's outcome as its journal entry: its record, or the reason why there is none."""
     match outcome:
         case Measured(record):
             return OutcomeEntry(record=dict(record))
@@ -33,7 +33,7 @@ def outcome_entry(case: Case, outcome: Outcome) -> OutcomeEntry:
 
 
 def outcome_of(entry: OutcomeEntry) -> Outcome:
-    """What :func:`outcome_entry` was given."""
+    """The inverse of :func:`outcome_entry`."""
     if entry.skipped is not None:
         return Skipped(entry.skipped["reason"])
     if entry.failed is not None:
@@ -42,52 +42,52 @@ def outcome_of(entry: OutcomeEntry) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Away:
-    """A family's outcomes elsewhere: in the journal, or here as packed JSON."""
+class _Stored:
+    """A family's outcomes, stored in the journal or as compressed JSON."""
 
     cases: Sequence[Case]
     journal: Journal | None
-    where: Place | bytes
+    content: Span | bytes  # the entry's position in the journal, or the JSON
 
-    def bring(self) -> dict[str, Outcome]:
-        """Case id → outcome; of those that cannot be read any more there is none."""
-        if isinstance(self.where, bytes):
-            entries = outcomes_of({"outcomes": json.loads(zlib.decompress(self.where))})
+    def load(self) -> dict[str, Outcome]:
+        """Case id → outcome; empty if the journal cannot be read any more."""
+        if isinstance(self.content, bytes):
+            entries = outcomes_of({"outcomes": json.loads(zlib.decompress(self.content))})
         else:
             assert self.journal is not None
-            entries = outcomes_of(self.journal.read(self.where))
+            entries = outcomes_of(self.journal.read(self.content))
         return {case: outcome_of(entry) for case, entry in entries.items()}
 
 
 class Outcomes(MutableMapping[Case, Outcome]):
-    """Case → what came out for it. Once asked for, a record is brought back and stays the same object.
+    """Case → its outcome. A stored record is loaded when it is first read, and then stays the same object.
 
     Attributes:
-        revision: how often an outcome was set or taken away.
+        revision: how often an outcome was set or deleted.
     """
 
     def __init__(self) -> None:
-        self._found: dict[Case, Outcome | _Away] = {}
+        self._outcomes: dict[Case, Outcome | _Stored] = {}
         self.revision = 0
 
-    def put_away(self, cases: Sequence[Case], journal: Journal | None = None, place: Place | None = None) -> None:
-        """These will not be asked for for long: nobody may hold on to their records.
+    def store(self, cases: Sequence[Case], journal: Journal | None = None, span: Span | None = None) -> None:
+        """Move a family's outcomes out of memory; callers should keep no reference to their records.
 
         Args:
-            place: where their family stands in the journal as it is.
+            span: of the family's entry in the journal, if that holds the same outcomes.
         """
-        here = {case.id: outcome_entry(case, self[case]) for case in cases if case in self}
-        if not any(entry.record is not None for entry in here.values()):
+        entries = {case.id: outcome_entry(case, self[case]) for case in cases if case in self}
+        if not any(entry.record is not None for entry in entries.values()):
             return
-        if journal is not None and place is not None:
-            away = _Away(cases, journal, place)
+        if journal is not None and span is not None:
+            stored = _Stored(cases, journal, span)
         else:
-            packed = json.dumps(msgspec.to_builtins(here), separators=(",", ":")).encode()
-            away = _Away(cases, None, zlib.compress(packed, 1))
-        self._found.update((case, away) for case in cases if case.id in here)
+            text = json.dumps(msgspec.to_builtins(entries), separators=(",", ":")).encode()
+            stored = _Stored(cases, None, zlib.compress(text, 1))
+        self._outcomes.update((case, stored) for case in cases if case.id in entries)
 
     def amend(self, case: Case, *, profile: ProfileRecord) -> None:
-        """Put a record with its profile in the place of one without.
+        """Replace a case's record by one with its profile.
 
         Raises:
             KeyError: the case has no record.
@@ -98,29 +98,29 @@ class Outcomes(MutableMapping[Case, Outcome]):
         self[case] = Measured({**outcome.record, "profile": profile})
 
     def __getitem__(self, case: Case) -> Outcome:
-        outcome = self._found[case]
-        if not isinstance(outcome, _Away):
+        outcome = self._outcomes[case]
+        if not isinstance(outcome, _Stored):
             return outcome
-        back = outcome.bring()
-        for one in outcome.cases:
-            if self._found.get(one) is outcome:
-                lost = Failed(f"{one.id}: its record cannot be read from the journal any more")
-                self._found[one] = back.get(one.id, lost)
+        loaded = outcome.load()
+        for member in outcome.cases:
+            if self._outcomes.get(member) is outcome:
+                lost = Failed(f"{member.id}: its record cannot be read from the journal any more")
+                self._outcomes[member] = loaded.get(member.id, lost)
         return self[case]
 
     def __setitem__(self, case: Case, outcome: Outcome) -> None:
-        self._found[case] = outcome
+        self._outcomes[case] = outcome
         self.revision += 1
 
     def __delitem__(self, case: Case) -> None:
-        del self._found[case]
+        del self._outcomes[case]
         self.revision += 1
 
     def __iter__(self) -> Iterator[Case]:
-        return iter(self._found)
+        return iter(self._outcomes)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._outcomes)
 
     def __contains__(self, case: object) -> bool:
-        return case in self._found
+        return case in self._outcomes

@@ -1,4 +1,4 @@
-"""Chooses the cases to profile once all timing is done, and has them profiled family by family in new workers."""
+"""Selects the cases to profile after all timing, and profiles them family by family in new workers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ALL, SLOWEST = "all", "slowest:"
 
 @dataclass(frozen=True)
 class Profiling:
-    """What ``--profile`` asks for.
+    """The options of ``--profile``.
 
     Attributes:
         what: ``all``, ``slowest:N`` or a glob over case ids.
-        folder: where traces go, a folder for each case.
-        beside: the folder of the run's file, from which its record names them.
+        folder: for traces, with a folder for each case.
+        beside: the folder of the run's file; the record names traces relative to it.
     """
 
     what: str
@@ -36,28 +36,28 @@ class Profiling:
     extras: Extras = field(default_factory=Extras)
 
     def folder_of(self, case: Case, side: str = "") -> str:
-        """Where the trace of a case goes, of one side of a duet or of the only one."""
+        """The folder for a case's trace; ``side`` tells the two sides of a duet apart."""
         return str(self.folder.resolve() / (folder_name(case.id) + side))
 
     def named(self, record: ProfileRecord) -> ProfileRecord:
-        """A profile's record with its files named from the folder of the run's file."""
-        named: ProfileRecord = {**record, "trace": self._from_there(record["trace"])}
+        """A profile's record with the paths of its files relative to the folder of the run's file."""
+        named: ProfileRecord = {**record, "trace": self._relative(record["trace"])}
         if "python" in record:
-            named["python"] = {**record["python"], "file": self._from_there(record["python"]["file"])}
+            named["python"] = {**record["python"], "file": self._relative(record["python"]["file"])}
         return named
 
-    def _from_there(self, path: str) -> str:
+    def _relative(self, path: str) -> str:
         return Path(os.path.relpath(path, self.beside)).as_posix()
 
 
 def profiling_of(options: Options, run: Path | None) -> Profiling | None:
-    """What the options ask for, with the folder for traces made; None without ``--profile``.
+    """The options of ``--profile``; creates the folder for traces. None without ``--profile``.
 
     Args:
-        run: where the run's own file will be.
+        run: the path of the run's file.
 
     Raises:
-        OptionError: the folder cannot be made or written to.
+        OptionError: the folder cannot be created or written to.
     """
     if options.profile is None:
         return None
@@ -69,83 +69,83 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
     except OSError as error:
-        raise OptionError(f"--trace-dir {folder}: cannot be made: {error.strerror}") from None
+        raise OptionError(f"--trace-dir {folder}: cannot be created: {error.strerror}") from None
     if not writable:
         raise OptionError(f"--trace-dir {folder}: cannot be written: permission denied")
     extras = Extras("stacks" in options.profile_with, "flops" in options.profile_with, options.profile_python)
     return Profiling(options.profile, folder, beside.resolve(), extras)
 
 
-def chosen(what: str, records: Mapping[Case, Record]) -> list[Case]:
-    """The cases that were measured and that ``what`` names, in the order of the run."""
+def matching(what: str, records: Mapping[Case, Record]) -> list[Case]:
+    """The measured cases that ``what`` selects, in the order of the run."""
     if what == ALL:
         return list(records)
     if what.startswith(SLOWEST):
-        slowest = sorted(records, key=lambda case: -records[case]["timing"]["seconds"])
-        kept = set(slowest[: int(what.removeprefix(SLOWEST))])
-        return [case for case in records if case in kept]
-    pattern = what.replace("[", "[[]")  # brackets stand for themselves, as in ids
+        by_time = sorted(records, key=lambda case: -records[case]["timing"]["seconds"])
+        slowest = set(by_time[: int(what.removeprefix(SLOWEST))])
+        return [case for case in records if case in slowest]
+    pattern = what.replace("[", "[[]")  # brackets are literal, as in ids
     return [case for case in records if fnmatch.fnmatchcase(case.id, pattern)]
 
 
 def selected(
     what: str, families: Sequence[Family], records: Mapping[Case, Record]
 ) -> list[tuple[Family, list[Case], str]]:
-    """Each family with its cases that ``what`` names, and how far the pass is by then: ``[profile 3/10]``."""
-    cases = chosen(what, records)
-    found, done = [], 0
+    """Each family with its cases that ``what`` selects, and the position in the pass: ``[profile 3/10]``."""
+    cases = matching(what, records)
+    parts, done = [], 0
     for family in families:
         if own := [case for case in cases if case in family.reported]:
-            found.append((family, own, f"[profile {done + 1}/{len(cases)}]"))
+            parts.append((family, own, f"[profile {done + 1}/{len(cases)}]"))
             done += len(own)
-    return found
+    return parts
 
 
-def nothing_chosen(what: str) -> str:
-    """The warning that ``what`` names nothing."""
-    return f"--profile {what}: no measured case is called so; nothing was profiled"
+def no_match(what: str) -> str:
+    """The warning that ``what`` selects no case."""
+    return f"--profile {what}: no measured case matches; nothing was profiled"
 
 
 def profile_all(
     profiling: Profiling,
     families: Sequence[Family],
     records: Mapping[Case, Record],
-    conductor: Launcher,
+    launcher: Launcher,
     task_of: Callable[[Family], Task],
     show: Callable[[str], None],
 ) -> tuple[dict[Case, ProfileRecord], list[str]]:
-    """Profile what was chosen: its profiles, and warnings about what could not be."""
+    """Profile the selected cases; returns their profiles, and a warning for each case or family without one."""
     parts = selected(profiling.what, families, records)
     profiles: dict[Case, ProfileRecord] = {}
-    warnings = [] if parts else [nothing_chosen(profiling.what)]
-    for family, own, place in parts:
+    warnings = [] if parts else [no_match(profiling.what)]
+    for family, own, position in parts:
 
-        def told(what: str, place: str = place) -> None:
-            show(f"{place} {what}")
+        def report(what: str, position: str = position) -> None:
+            show(f"{position} {what}")
 
-        told(f"preparing {family.name}")
+        report(f"preparing {family.name}")
         try:
-            found = _profile(profiling, task_of(family), own, conductor, told)
+            profiled = _profile(profiling, task_of(family), own, launcher, report)
         except WorkerError as error:
             warnings.append(f"{family.name} has no profile: {error}")
             continue
-        profiles |= {case: profiling.named(record) for case, record in found.records.items()}
-        warnings += [f"{case.id} has no profile: {why}" for case, why in found.errors.items()]
+        profiles |= {case: profiling.named(record) for case, record in profiled.records.items()}
+        warnings += [f"{case.id} has no profile: {why}" for case, why in profiled.errors.items()]
     return profiles, warnings
 
 
 def _profile(
-    profiling: Profiling, task: Task, cases: Sequence[Case], conductor: Launcher, told: Callable[[str], None]
+    profiling: Profiling, task: Task, cases: Sequence[Case], launcher: Launcher, report: Callable[[str], None]
 ) -> Profiled:
     job = ProfileTask(
         task,
         {case: profiling.folder_of(case) for case in cases},
         profiling.extras,
     )
-    return conductor.profile(job, lambda progress: told(progress.what))
+    return launcher.profile(job, lambda progress: report(progress.what))
 
 
 def folder_name(case: str) -> str:
-    """A case's id as the name of a folder on any file system, never the same for two cases."""
-    plain = re.sub(r"[^A-Za-z0-9._=+-]+", "_", case).strip("._")[:100]
-    return f"{plain}-{hashlib.sha256(case.encode()).hexdigest()[:8]}"
+    """A case's id as the name of a folder that is valid on any file system and unique to the case."""
+    readable = re.sub(r"[^A-Za-z0-9._=+-]+", "_", case).strip("._")[:100]
+    return f"{readable}-{hashlib.sha256(case.encode()).hexdigest()[:8]}"

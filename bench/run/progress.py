@@ -1,4 +1,4 @@
-"""How far a run is: what came out so far, what was learned from it, and the journal that keeps both."""
+"""The progress of a run: its outcomes so far, what finished families cost, and the journal that keeps both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured, Skipped
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.plan.too_slow import TooSlow
-from torchduet.bench.record.journal import Journal, Place
+from torchduet.bench.record.journal import Journal, Span
 from torchduet.bench.record.journal_events import AnyEvent, entry_of
 from torchduet.bench.record.run_record import STAGES
 from torchduet.bench.record.schema import CeilingRecord, Record, ResumedRecord
@@ -22,7 +22,7 @@ from torchduet.bench.run.outcomes import Outcomes
 
 @dataclass
 class Progress:
-    """What is known of a run by now.
+    """The state of a run so far.
 
     Attributes:
         warnings: for the record and the terminal.
@@ -30,9 +30,11 @@ class Progress:
         show: draws the progress line.
         begun: seconds of the monotonic clock.
         startup: seconds until the first worker was ready.
-        learned: every family that is done, in a resumed run from before, too.
+        finished_families: every finished family with its cost, including those before the run was resumed.
+        too_slow: the cases that were too slow so far.
         seconds: where the time went, by stage.
-        spent: seconds (of the budget, set aside) before the run was resumed; None: it was not.
+        spent_before: seconds (of the budget, set aside) before the run was resumed; None: it was not.
+        finished: all families are measured, and what comes after the last of them.
         unwritten: the JSON could not be written.
         stopped: why the run ends early, "" while it does not.
     """
@@ -45,76 +47,76 @@ class Progress:
     startup: float = 0.0
     families: list[Family] = field(default_factory=list)
     outcomes: Outcomes = field(default_factory=Outcomes)
-    learned: list[tuple[Family, Spent]] = field(default_factory=list)
-    slowness: TooSlow = field(default_factory=TooSlow)
+    finished_families: list[tuple[Family, Spent]] = field(default_factory=list)
+    too_slow: TooSlow = field(default_factory=TooSlow)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     ceilings: list[CeilingRecord] = field(default_factory=list)
     journal: Journal | None = None
-    spent: tuple[float, float] | None = None
+    spent_before: tuple[float, float] | None = None
     resumed: list[ResumedRecord] = field(default_factory=list)
     finished: bool = False
     unwritten: bool = False
     stopped: str = ""
-    _done_by: tuple[float, int] = (0.0, 0)  # seconds until the last family that is done, cases of all that are
+    _pace: tuple[float, int] = (0.0, 0)  # seconds after the start-up until the last family finished, cases until then
 
     @property
     def measured(self) -> int:
-        """Families that are done."""
-        return len(self.learned)
+        """The number of finished families."""
+        return len(self.finished_families)
 
     def elapsed(self) -> float:
         """Seconds into the run."""
         return monotonic() - self.begun
 
-    def write(self, event: AnyEvent) -> Place | None:
-        """Add an event to the journal, if there is one; returns where it stands there."""
+    def write(self, event: AnyEvent) -> Span | None:
+        """Add an event to the journal, if there is one; returns its position there."""
         if self.journal is None or self.journal.problem:
             return None
-        place = self.journal.append(entry_of(event))
+        span = self.journal.append(entry_of(event))
         if self.journal.problem:
-            self.warnings.append(f"if this run is cut short it cannot be resumed: {self.journal.problem}")
-        return place
+            self.warnings.append(f"if this run ends early it cannot be resumed: {self.journal.problem}")
+        return span
 
     def done(self, family: Family, spent: Spent) -> None:
-        """A family is done just now."""
-        self.learn(family, spent)
-        self._note()
+        """Account for a family that has just finished."""
+        self.add_finished(family, spent)
+        self._set_pace()
 
-    def learn(self, family: Family, spent: Spent) -> None:
-        """A family is done, in this process or in the one that is gone on with."""
-        self.learned.append((family, spent))
-        self.slowness.known += spent.slow
+    def add_finished(self, family: Family, spent: Spent) -> None:
+        """Account for a finished family of this process, or of the one whose run is resumed."""
+        self.finished_families.append((family, spent))
+        self.too_slow.cases += spent.slow
         for stage, seconds in spent.stages.items():
             self.seconds[stage] += seconds
 
-    def go_on_after(self, seconds: float) -> None:
-        """So many seconds of the run are behind it, in which what it knows was measured."""
+    def continue_after(self, seconds: float) -> None:
+        """Continue a run whose finished families took so many seconds."""
         self.begun = monotonic() - seconds
-        self._note()
+        self._set_pace()
 
-    def _note(self) -> None:
-        self._done_by = self.elapsed() - self.startup, sum(len(family.cases) for family, _ in self.learned)
+    def _set_pace(self) -> None:
+        self._pace = self.elapsed() - self.startup, sum(len(family.cases) for family, _ in self.finished_families)
 
-    def place(self) -> str:
-        """The family that is measured now among all: ``[3/17]``."""
+    def position(self) -> str:
+        """The current family's number among all: ``[3/17]``."""
         return f"[{self.measured + 1}/{len(self.families)}]"
 
-    def left(self, budget: float) -> str:
-        """What the cases ahead will take, if as long as those done; what the budget has left (seconds) at the most."""
+    def time_left(self, budget: float) -> str:
+        """The time for the remaining cases, if each takes as long as those so far; at most the ``budget`` (seconds)."""
         left = max(0.0, budget)
-        until, cases = self._done_by
+        until, cases = self._pace
         if cases:
-            done = {id(family) for family, _ in self.learned}
-            ahead = [len(family.cases) for family in self.families if id(family) not in done]
-            spent = self.elapsed() - self.startup - until  # on the first of these
-            each = until / cases
-            left = min(left, each * sum(ahead[1:]) + max(0.0, each * sum(ahead[:1]) - spent))
+            finished = {id(family) for family, _ in self.finished_families}
+            remaining = [len(family.cases) for family in self.families if id(family) not in finished]
+            on_current = self.elapsed() - self.startup - until
+            per_case = until / cases
+            left = min(left, per_case * sum(remaining[1:]) + max(0.0, per_case * sum(remaining[:1]) - on_current))
         return f"about {duration(left)} left"
 
     def records(self) -> dict[Case, Record]:
-        """Every record as it was measured: without its noise."""
-        return {case: one.record for case, one in self.outcomes.items() if isinstance(one, Measured)}
+        """Every record as it was measured, without its noise."""
+        return {case: outcome.record for case, outcome in self.outcomes.items() if isinstance(outcome, Measured)}
 
     def skipped(self) -> dict[str, int]:
-        """Why cases were skipped, and how many for each reason."""
-        return dict(Counter(one.reason for one in self.outcomes.values() if isinstance(one, Skipped)))
+        """Reason → the number of cases that were skipped for it."""
+        return dict(Counter(outcome.reason for outcome in self.outcomes.values() if isinstance(outcome, Skipped)))

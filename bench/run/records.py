@@ -1,4 +1,4 @@
-"""From what a worker measured to the records in the JSON: estimates, speed-ups, costs, notes."""
+"""Turns a worker's results into the records of the JSON: estimates, speed-ups, costs, notes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LAUNCH_BOUND_SHARE = 0.9
 
 
 def rounded(value: float) -> float:
-    """Six significant digits: nanoseconds in a millisecond, and half the file."""
+    """A value with six significant digits: a millisecond to a nanosecond, in half the file size."""
     return float(f"{value:.{SIGNIFICANT}g}")
 
 
@@ -39,12 +39,12 @@ def bound(value: float) -> float | None:
 
 
 def known(source: object, *names: str) -> dict[str, Any]:
-    """Those of the attributes that are not None, by their names."""
+    """Name → value of the attributes that are not None."""
     return {name: value for name in names if (value := getattr(source, name)) is not None}
 
 
 def cost_record(workload: Workload, case: Case) -> CostRecord:
-    """What one call of the case costs, as far as its author says."""
+    """What one call of the case costs, as far as its author declares it."""
     if workload.cost is None:
         return CostRecord()
     return cast(CostRecord, known(workload.cost(**dict(case.size)), "flops", "bytes", "samples"))
@@ -112,7 +112,7 @@ def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
 
 
 def with_extras(record: Record, result: CaseResult) -> Record:
-    """The record with what not every case has: meters, operators, memory."""
+    """The record with the fields that not every case has: meters, operators, memory."""
     meters = {
         name: MeterRecord(
             unit=unit,
@@ -126,48 +126,48 @@ def with_extras(record: Record, result: CaseResult) -> Record:
     }
     if meters:
         record["meters"] = meters
-    found = known(result, "operators", "peak_bytes", "reserved_bytes", "context_bytes", "headroom", "energy")
-    return cast(Record, {**record, **found})
+    extras = known(result, "operators", "peak_bytes", "reserved_bytes", "context_bytes", "headroom", "energy")
+    return cast(Record, {**record, **extras})
 
 
 def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[TrialRecord]:
-    """What the copies of a case came to, where there are any."""
+    """The trials of a case's copies, if there are any."""
     return [
-        aa_summary.trial(twin, results[case], results[twin])
-        for twin in family.cases
-        if twin.copy_number and twin.original == case and results[twin].blocks and not results[twin].error
+        aa_summary.trial(copy, results[case], results[copy])
+        for copy in family.cases
+        if copy.copy_number and copy.original == case and results[copy].blocks and not results[copy].error
     ]
 
 
-def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[Case, Outcome]:
+def records(family: Family, family_result: FamilyResult, workload: Workload) -> dict[Case, Outcome]:
     """The record of every reported case, or the reason why it has none."""
-    results = {result.case: result for result in outcome.results}
+    results = {result.case: result for result in family_result.results}
     reference = results[family.reference]
-    made: dict[Case, Outcome] = {}
+    outcomes: dict[Case, Outcome] = {}
     for case in family.reported:
         result = results[case]
         if result.error is not None:
-            made[case] = Failed(f"{case.id}: {result.error}")
+            outcomes[case] = Failed(f"{case.id}: {result.error}")
             continue
         if result.skip is not None:
-            made[case] = Skipped(result.skip)
+            outcomes[case] = Skipped(result.skip)
             continue
         notes = [*result.notes]
         if not reference.blocks:
             notes.append(f"no speed-up: the reference {reference.case.id}: {reference.error or reference.skip}")
-        compiled_before = [one.case.id for one in outcome.results if one.compile is not None]
-        if result.compile is not None and (place := compiled_before.index(case.id)):
+        compiled = [other.case.id for other in family_result.results if other.compile is not None]
+        if result.compile is not None and (earlier := compiled.index(case.id)):
             notes.append(
-                f"compiled in one process after {place} other case{'s' if place > 1 else ''} of its family: what they "
-                f"share, such as an optimiser's step, was compiled with {compiled_before[0]}"
+                f"compiled in one process after {earlier} other case{'s' if earlier > 1 else ''} of its family: "
+                f"shared code, such as an optimiser's step, was compiled with {compiled[0]}"
             )
         assert result.first_call is not None
         assert result.check is not None
-        assert outcome.stop is not None
+        assert family_result.stop is not None
         record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == family.reference),
-            timing=timing_record(result, outcome.stop),
+            timing=timing_record(result, family_result.stop),
             speedups=[
                 speedup_record(knob, result, results[other])
                 for knob, other in family.comparisons(case)
@@ -179,7 +179,7 @@ def records(family: Family, outcome: FamilyResult, workload: Workload) -> dict[C
             cost=cost_record(workload, case),
             notes=notes,
         )
-        if found := trials(family, case, results):
-            record["trials"] = found
-        made[case] = Measured(with_extras(record, result))
-    return made
+        if of_copies := trials(family, case, results):
+            record["trials"] = of_copies
+        outcomes[case] = Measured(with_extras(record, result))
+    return outcomes

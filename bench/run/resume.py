@@ -1,7 +1,7 @@
-"""What a run writes into its journal, and how another process goes on with it.
+"""Writes a run's journal entries, and restores a run from its journal in another process.
 
-A family's entry holds all that its session learned from it, so that a session that is given the entries
-stands where the one that wrote them stood.
+A family's entry holds all that the run learned from it: a session that restores the entries has the state of the
+session that wrote them.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ from torchduet.suites.registry import names
 
 FOLDERS = {"bench": Path(bench.__file__).parent, "suites": Path(suites.__file__).parent}
 PACKAGES = ("torchduet", "numpy", "torch")
-MEMORY_TOLERANCE = 0.01  # the kernel keeps another amount for itself at each start
+MEMORY_TOLERANCE = 0.01  # the kernel reserves a different amount at each start
 MAX_NAMED = 5
 
 
 def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
-    """Open the run's journal, to go on with it or to begin a new one; returns what to tell the user.
+    """Open the run's journal, to continue it or to begin a new one; returns lines for the terminal.
 
     Raises:
-        JournalError: it cannot be written, or gone on with: the message says why.
+        JournalError: it cannot be written or continued; the message says why.
     """
     path, progress = path_for(run), measuring.progress
     if resume and path.exists():
         journal, content = Journal.reopen(path)
         try:
             log = read_log(content, str(path))
-            found = differences(log.header.identity, identity(measuring))
-            if found:
+            changes = differences(log.header.identity, identity(measuring))
+            if changes:
                 raise JournalError(
                     f"--resume: {path} is of another run; without --resume it is kept under another name\n"
-                    + "\n".join(f"  {one}" for one in found)
+                    + "\n".join(f"  {change}" for change in changes)
                 )
         except JournalError:
             journal.close()
@@ -68,21 +68,22 @@ def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
         restore(measuring, log)
         lines = [f"resumed from {path}: {progress.measured} of {len(progress.families)} families are measured"]
         if content.dropped:
-            lines.append(f"warning: {content.dropped} damaged line(s) of {path} left out: measured again")
+            damaged = f"{content.dropped} damaged line{'s' if content.dropped > 1 else ''}"
+            lines.append(f"warning: {damaged} of {path} left out; their cases are measured again")
         return lines
-    lines = [f"--resume: there is no {path}, so all is measured"] if resume else []
+    lines = [f"--resume: there is no {path}, so all cases are measured"] if resume else []
     kept = set_aside(path)
     if kept is not None:
         lines.append(
-            f"an unfinished run lay in {path}; it is kept as {kept.name} "
-            f"(to go on with it: rename it back and give --resume)"
+            f"the journal of an unfinished run in {path} is kept as {kept.name} "
+            f"(to continue that run, rename it back and give --resume)"
         )
     progress.journal = Journal.create(path, entry_of(header(measuring)))
     return lines
 
 
 def header(measuring: Measuring) -> Header:
-    """Which run this is, and what is planned."""
+    """The journal's header: the run's identity, and its plan."""
     return Header(
         identity=identity(measuring),
         run=dict(run_record(facts_of(measuring))),
@@ -91,7 +92,7 @@ def header(measuring: Measuring) -> Header:
 
 
 def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
-    """All that must be the same for two processes' records to be one run's."""
+    """All that must be equal for the records of two processes to form one run."""
     settings = measuring.settings
     options = asdict(replace(settings.options, hang_seconds=None)) | {
         "threads": settings.threads,
@@ -109,121 +110,123 @@ def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
     }
 
 
-def sources(chosen: Iterable[str]) -> dict[str, str]:
-    """What the cases and their timing are made of → a digest of it."""
-    found = {name: _digest(sorted(folder.rglob("*.py"))) for name, folder in FOLDERS.items()}
-    return found | {name: _digest([Path(name)]) for name in chosen if name not in names()}
+def sources(suite_sources: Iterable[str]) -> dict[str, str]:
+    """A digest of each source of the cases and their timing: our packages, and the user's suite files."""
+    digests = {name: _digest(sorted(folder.rglob("*.py"))) for name, folder in FOLDERS.items()}
+    return digests | {name: _digest([Path(name)]) for name in suite_sources if name not in names()}
 
 
 def _digest(files: Iterable[Path]) -> str:
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in files:
-        total.update(file.name.encode() + b"\0" + file.read_bytes())
-    return total.hexdigest()[:16]
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def differences(before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What is not the same, one line each: ``option tier: quick there, full here``."""
-    found = []
+    """A line for each difference: ``option tier: quick there, full here``; ``there`` is the journal's run."""
+    lines = []
     for kind, values in now.items():
         earlier = before.get(kind, {})
         for name in [*values, *(name for name in earlier if name not in values)]:
-            one, other = earlier.get(name), values.get(name)
-            if one == other or (name == "memory_bytes" and _about(one, other)):
+            there, here = earlier.get(name), values.get(name)
+            if there == here or (name == "memory_bytes" and _nearly_equal(there, here)):
                 continue
             if name == "cases":
-                found += _cases(one or [], other or [])
+                lines += _case_differences(there or [], here or [])
             elif kind == "source":
-                found.append(f"source {name}: it has been edited")
+                lines.append(f"source {name}: it has been edited")
             else:
-                found.append(f"{kind} {name}: {_shown(one)} there, {_shown(other)} here")
-    return found
+                lines.append(f"{kind} {name}: {_shown(there)} there, {_shown(here)} here")
+    return lines
 
 
-def _cases(there: list[str], here: list[str]) -> list[str]:
-    lacking, more = [case for case in there if case not in here], [case for case in here if case not in there]
-    found = []
-    for words, cases in (("no longer selected", lacking), ("not selected there", more)):
+def _case_differences(there: list[str], here: list[str]) -> list[str]:
+    removed, added = [case for case in there if case not in here], [case for case in here if case not in there]
+    lines = []
+    for words, cases in (("no longer selected", removed), ("not selected there", added)):
         if cases:
             rest = f" and {len(cases) - MAX_NAMED} more" if len(cases) > MAX_NAMED else ""
-            found.append(f"selection: {words}: {', '.join(cases[:MAX_NAMED])}{rest}")
-    return found or ["selection: the same cases in another order"]
+            lines.append(f"selection: {words}: {', '.join(cases[:MAX_NAMED])}{rest}")
+    return lines or ["selection: the same cases in another order"]
 
 
-def _about(one: Any, other: Any) -> bool:
-    return isinstance(one, int) and isinstance(other, int) and abs(one - other) <= MEMORY_TOLERANCE * max(one, other)
+def _nearly_equal(first: Any, second: Any) -> bool:
+    if not (isinstance(first, int) and isinstance(second, int)):
+        return False
+    return abs(first - second) <= MEMORY_TOLERANCE * max(first, second)
 
 
 def _shown(value: Any) -> str:
     return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def family_event(measuring: Measuring, family: Family, found: Measurement) -> FamilyDone:
-    """A family that is done just now."""
+def family_event(measuring: Measuring, family: Family, measurement: Measurement) -> FamilyDone:
+    """The event of the family that has just finished."""
     progress = measuring.progress
-    _, spent = progress.learned[-1]
+    _, spent = progress.finished_families[-1]
     return FamilyDone(
         at=progress.elapsed(),
         name=family.name,
-        outcomes={case.id: outcome_entry(case, outcome) for case, outcome in found.outcomes.items()},
+        outcomes={case.id: outcome_entry(case, outcome) for case, outcome in measurement.outcomes.items()},
         spent=spent_entry(spent),
-        timed=found.timed,
+        timed=measurement.timed,
         warnings=progress.warnings,
         hints=progress.hints,
-        passing=measuring.passing.record(),
+        passing=measuring.run_clock.record(),
         gpus=measuring.timeline.news(),
     )
 
 
 def restore(measuring: Measuring, log: RunLog) -> None:
-    """Put a run where the process that wrote the journal stood after its last event."""
-    progress, passing = measuring.progress, measuring.passing
+    """Restore the state that the process which wrote the journal had after its last event."""
+    progress = measuring.progress
     families = {family.name: family for family in progress.families}
     cases = {case.id: case for family in progress.families for case in family.cases}
-    before, known, at = list(progress.warnings), log.settled(), log.seconds()
-    places = {id(event): place for event, place in zip(log.events, log.places, strict=True)}
-    for event in known:
+    new_warnings, settled, at = list(progress.warnings), log.settled(), log.seconds()
+    spans = {id(event): span for event, span in zip(log.events, log.spans, strict=True)}
+    for event in settled:
         outcomes = {cases[case]: outcome_of(entry) for case, entry in event.outcomes.items()}
         progress.outcomes.update(outcomes)
-        progress.outcomes.put_away(list(outcomes), progress.journal, places[id(event)])
-        progress.learn(families[event.name], spent_of(event.spent, cases))
+        progress.outcomes.store(list(outcomes), progress.journal, spans[id(event)])
+        progress.add_finished(families[event.name], spent_of(event.spent, cases))
     for event in log.of(FamilyDone):
-        progress.warnings[:] = dict.fromkeys([*event.warnings, *before])
+        progress.warnings[:] = dict.fromkeys([*event.warnings, *new_warnings])
         progress.hints[:] = dict.fromkeys([*progress.hints, *event.hints])
-        passing.restore(event.passing)
+        measuring.run_clock.restore(event.passing)
     began = log.began()
     progress.startup = began.startup if began else 0.0
-    progress.spent = (at - began.at, began.set_aside) if began else None
+    progress.spent_before = (at - began.at, began.set_aside) if began else None
     progress.ceilings = log.ceilings()
     progress.started = datetime.fromisoformat(log.header.run["started"])
-    progress.go_on_after(at)
-    timed = [event.timed for event in known if event.timed is not None]
-    measuring.watch.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
-    measuring.timeline.restore(at, [event.gpus for event in known if event.gpus])
+    progress.continue_after(at)
+    timed = [event.timed for event in settled if event.timed is not None]
+    measuring.monitor.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
+    measuring.timeline.restore(at, [event.gpus for event in settled if event.gpus])
     progress.finished = bool(log.of(Ended))
     resumed = ResumedRecord(
         at=round(at, 3),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=measuring.settings.machine.facts(),
-        warnings=before,
-        families=len(known),
+        warnings=new_warnings,
+        families=len(settled),
     )
     progress.resumed = [*(event.resumed for event in log.of(Resumed)), resumed]
     progress.write(Resumed(at=progress.elapsed(), resumed=resumed))
 
 
 def spent_entry(spent: Spent) -> SpentEntry:
-    """What a family cost as it stands in the journal."""
+    """A family's cost as its journal entry."""
     return SpentEntry(
         fixed=spent.fixed,
         timing=spent.timing,
         stages=dict(spent.stages),
         slow=[(case.id, seconds) for case, seconds in spent.slow],
-        again=spent.again,
+        again=spent.retry,
     )
 
 
 def spent_of(entry: SpentEntry, cases: Mapping[str, Case]) -> Spent:
-    """What :func:`spent_entry` was given."""
+    """The inverse of :func:`spent_entry`."""
     slow = tuple((cases[case], seconds) for case, seconds in entry.slow)
     return Spent(entry.fixed, entry.timing, entry.stages, slow, entry.again)

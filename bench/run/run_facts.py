@@ -1,4 +1,4 @@
-"""What the run's record says of a run that is being measured."""
+"""Collects the facts of a running run for its record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchduet.bench.run.measuring import Measuring
 
 
 def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: NoiseRecord | None = None) -> RunFacts:
-    """What a run was asked for, and what it measured and left out so far."""
+    """A run's options, and what it measured and left out so far."""
     settings, progress = measuring.settings, measuring.progress
     options = settings.options
     failed, skipped = [], []
@@ -51,9 +51,9 @@ def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: Noi
         ],
         warnings=progress.warnings,
         ceilings=progress.ceilings,
-        pilots=measuring.watch.pilots,
+        pilots=measuring.monitor.pilots,
         gpus=gpus,
-        passing=measuring.passing.record(),
+        run_clock=measuring.run_clock.record(),
         resumed=progress.resumed,
         noise=noise,
         stopped=progress.stopped,

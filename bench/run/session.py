@@ -1,4 +1,4 @@
-"""One run: its families' measurement on first demand, the journal, and its records."""
+"""One run: measures each family when its first case is asked for, writes the journal, gives the records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torchduet.bench.cases.outcome import Outcome, Skipped
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.noise.grades import Graded
 from torchduet.bench.plan.availability import unavailable
-from torchduet.bench.record.journal import Place
+from torchduet.bench.record.journal import Span
 from torchduet.bench.record.journal_events import Ended
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import NoiseRecord, Record, RunRecord, SelfCheckRecord
@@ -27,28 +27,28 @@ class Session:
     """One ``pytest bench/``.
 
     Args:
-        interruption: whether the run was asked to stop.
+        stop_request: whether the run is to end, and how.
     """
 
-    def __init__(self, measuring: Measuring, interruption: StopRequest | None = None) -> None:
-        self.measuring, self.interruption = measuring, interruption or StopRequest()
-        self._asked_for: Sequence[Case] = ()  # the family that was measured last
-        self._written: Place | None = None  # where it stands in the journal
+    def __init__(self, measuring: Measuring, stop_request: StopRequest | None = None) -> None:
+        self.measuring, self.stop_request = measuring, stop_request or StopRequest()
+        self._last_cases: Sequence[Case] = ()  # of the family that was measured last
+        self._last_span: Span | None = None  # that family's position in the journal
         self._family: dict[Case, Family] = {}
-        self._graded: tuple[tuple[int, ...], Graded] | None = None  # and of which state of the run
+        self._graded: tuple[tuple[int, ...], Graded] | None = None  # with the state of the run that was graded
 
     @property
     def settings(self) -> Settings:
-        """What the run was asked for."""
+        """The run's settings."""
         return self.measuring.settings
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """The run's progress."""
         return self.measuring.progress
 
     def outcome(self, case: Case) -> Outcome:
-        """What came out for the case, measuring its whole family at the first of its cases."""
+        """The case's outcome; the first case of a family measures the whole family."""
         progress = self.progress
         obstacle = unavailable(self.settings.machine, case)
         if obstacle is not None:
@@ -56,38 +56,42 @@ class Session:
             return progress.outcomes[case]
         try:
             if case not in progress.outcomes:
-                self._bring(self._family_of(case))
+                self._measure(self._family_of(case))
             if progress.families and progress.measured == len(progress.families):
                 self._end()
         except EndedEarlyError:
-            progress.stopped = progress.stopped or f"it was interrupted by {self.interruption.name}"
+            progress.stopped = progress.stopped or self.stop_reason()
         return progress.outcomes.get(case, Skipped(f"not measured: {progress.stopped}"))
 
     def reaches(self, case: Case) -> bool:
-        """Whether there is an outcome of the case, or the run still goes on to it."""
-        if self.interruption.asked() and not self.progress.stopped:
-            self.progress.stopped = f"it was interrupted by {self.interruption.name}"
+        """Whether there is an outcome of the case, or the run will still measure it."""
+        if self.stop_request.received() and not self.progress.stopped:
+            self.progress.stopped = self.stop_reason()
         return not self.progress.stopped or case in self.progress.outcomes
+
+    def stop_reason(self) -> str:
+        """Why the run ends early, in words, after a stop request."""
+        return f"stopped by {self.stop_request.name}"
 
     def _family_of(self, case: Case) -> Family:
         if not self._family:
             self._family = {case: family for family in self.progress.families for case in family.reported}
         return self._family[case]
 
-    def _bring(self, family: Family) -> None:
-        """Measure a family, and keep what came out."""
-        if self.interruption.asked():
+    def _measure(self, family: Family) -> None:
+        """Measure a family, and keep its outcomes."""
+        if self.stop_request.received():
             raise EndedEarlyError
         progress = self.progress
-        progress.outcomes.put_away(self._asked_for, progress.journal, self._written)
-        self._asked_for, self._written = family.reported, None
-        found = self.measuring.measure(family)
-        progress.outcomes.update(found.outcomes)
+        progress.outcomes.store(self._last_cases, progress.journal, self._last_span)
+        self._last_cases, self._last_span = family.reported, None
+        measurement = self.measuring.measure(family)
+        progress.outcomes.update(measurement.outcomes)
         if progress.journal is not None:
-            self._written = progress.write(family_event(self.measuring, family, found))
+            self._last_span = progress.write(family_event(self.measuring, family, measurement))
 
     def _end(self) -> None:
-        """After the last family, once; profiles are not in the journal, and a resumed run makes them anew."""
+        """Finish the run after its last family. Profiles are not in the journal: a resumed run makes them again."""
         progress, settings = self.progress, self.settings
         if not progress.finished:
             self.measuring.finish()
@@ -97,38 +101,38 @@ class Session:
             self.measuring.profile(settings.profiling)
 
     def records(self) -> list[Record]:
-        """Every record so far, with its noise by all that is known so far; what was measured stays as it is."""
+        """Every record so far, with its noise as graded from all figures so far."""
         return list(self._grade().records.values())
 
     def noise(self) -> NoiseRecord | None:
-        """The run's noise; None where nothing is known of the machine."""
+        """The run's noise; None if nothing was measured of the machine."""
         return self._grade().noise
 
     def _grade(self) -> Graded:
-        watch, outcomes = self.measuring.watch, self.progress.outcomes
-        state = (outcomes.revision, len(watch.timed), len(watch.pilots))
+        monitor, outcomes = self.measuring.monitor, self.progress.outcomes
+        state = (outcomes.revision, len(monitor.timed), len(monitor.pilots))
         if self._graded is None or self._graded[0] != state:
-            self._graded = state, watch.grade({case.id: record for case, record in self.progress.records().items()})
+            self._graded = state, monitor.grade({case.id: record for case, record in self.progress.records().items()})
         return self._graded[1]
 
     def run_record(self) -> RunRecord:
-        """The run as it stands in the JSON."""
+        """The run's record for the JSON."""
         self.measuring.timeline.stop()
-        made = run_record(facts_of(self.measuring, gpus=self.measuring.timeline.records(), noise=self.noise()))
-        checked = self._last_self_check(made["warnings"])
-        if checked is not None:
-            made["self_check"] = checked
-        return self.measuring.completed(made)
+        record = run_record(facts_of(self.measuring, gpus=self.measuring.timeline.records(), noise=self.noise()))
+        figures = self._last_self_check(record["warnings"])
+        if figures is not None:
+            record["self_check"] = figures
+        return self.measuring.completed(record)
 
     def check_itself(self) -> list[str]:
-        """``--aa``: keep the figures for later runs, and say them."""
-        found = self._self_check()
-        said = aa_summary.lines(found)
+        """``--aa``: save the figures for later runs; returns their lines for the terminal."""
+        figures = self._self_check()
+        lines = aa_summary.lines(figures)
         try:
-            aa_summary.keep(found)
+            aa_summary.save(figures)
         except OSError as error:
-            said.append(f"warning: these figures are not kept for later runs: {error}")
-        return said
+            lines.append(f"warning: these figures are not kept for later runs: {error}")
+        return lines
 
     def _self_check(self) -> SelfCheckRecord:
         return aa_summary.summary(
@@ -139,7 +143,7 @@ class Session:
         )
 
     def _last_self_check(self, warnings: list[str]) -> SelfCheckRecord | None:
-        """The figures of this run, or the last on this machine; a warning is added where they cannot be read."""
+        """The figures of this run, or the last ones on this machine; adds a warning if they cannot be read."""
         if self.settings.options.self_check:
             return self._self_check()
         try:
@@ -150,5 +154,5 @@ class Session:
 
 
 def samples(record: Record) -> list[float]:
-    """What pytest-benchmark gets: the placements' block medians, seconds per call, in order."""
+    """The samples for pytest-benchmark: the placements' block medians, seconds per call, in order."""
     return [median(rounds) for rounds in record["timing"]["blocks"]]

@@ -1,4 +1,4 @@
-"""What one ``pytest bench/`` was asked for, and on which machine: nothing in here changes while it measures."""
+"""The settings of one ``pytest bench/``: its options and its machine; they do not change during the run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torchduet.suites.workload import cores
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for.
+    """The settings of a run.
 
     Args:
         check_only: cases are checked and not timed (``--benchmark-disable``).
-        selecting_only: nothing will be measured (``--collect-only``).
-        claims_only: collect what claims need, of any tier (``-m claims``).
-        data: the name of the data set that ``--data`` stands for.
-        profiling: what ``--profile`` asks for.
+        selecting_only: nothing is measured (``--collect-only``).
+        claims_only: the cases that claims need are collected, of any tier (``-m claims``).
+        data: the name of the data set that ``--data`` selects.
+        profiling: the options of ``--profile``; None without it.
     """
 
     options: Options
@@ -39,5 +39,5 @@ class Settings:
 
     @cached_property
     def selection(self) -> Selection:
-        """Which cases the options select on this machine."""
+        """The cases that the options select on this machine."""
         return Selection(self.options, self.machine, self.claims_only)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.host.suspension import MAX_AGAIN, awake
+from torchduet.bench.host.suspension import MAX_RETAKES, awake
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import seconds_per_call, speedup
 from torchduet.bench.timing.clock import Block, median_block
@@ -220,12 +220,12 @@ def _round(live: Sequence[TimedCase], rng: random.Random, on_error: OnError) -> 
 
 def _unsuspended_block(run: TimedCase, on_error: OnError) -> Block | None:
     """Time a block. One during which the process was suspended is left out and taken again, a few times at most."""
-    for attempt in range(MAX_AGAIN + 1):
+    for attempt in range(MAX_RETAKES + 1):
         block = _attempt(run, run.block, on_error)
         if block is None or not block.paused:
             return block
         run.left_out.seconds += block.paused
-        if attempt < MAX_AGAIN:
+        if attempt < MAX_RETAKES:
             run.left_out.blocks += 1
     run.left_out.kept += 1  # suspended all the time: a program that limits another's share of the CPU does that
     return block

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from torchduet.bench.host.counters import interruptions
+from torchduet.bench.host.counters import context_switches
 from torchduet.bench.host.cpu_cache import last_level_bytes
 
 Work = Callable[[], None]
@@ -107,14 +107,14 @@ class CpuClock:
     def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
         """Time ``calls`` consecutive calls as one block."""
         repeat = itertools.repeat(None, calls)
-        before = interruptions()
+        before = context_switches()
         start = perf_counter()
         for _ in repeat:
             call(*args)
         if after is not None:
             after()
         seconds = (perf_counter() - start) / calls
-        return Block(seconds, seconds, seconds, interruptions() - before)
+        return Block(seconds, seconds, seconds, context_switches() - before)
 
     def cold(
         self,
@@ -128,7 +128,7 @@ class CpuClock:
         del launch_seconds  # nothing is launched
         if self._flush_buffer is None:
             self._flush_buffer = torch.zeros(last_level_bytes(), dtype=torch.uint8)
-        before = interruptions()
+        before = context_switches()
         total = 0.0
         for remaining in reversed(range(calls)):
             self._flush_buffer.add_(1)
@@ -137,7 +137,7 @@ class CpuClock:
             if after is not None and not remaining:
                 after()
             total += perf_counter() - start
-        return Block(total / calls, total / calls, total / calls, interruptions() - before)
+        return Block(total / calls, total / calls, total / calls, context_switches() - before)
 
     def synchronize(self) -> None:
         """Nothing to wait for."""
@@ -166,7 +166,7 @@ class SynchronizedClock:
         """Time ``calls`` consecutive calls as one block."""
         self.synchronize()
         repeat = itertools.repeat(None, calls)
-        before = interruptions()
+        before = context_switches()
         start = perf_counter()
         for _ in repeat:
             call(*args)
@@ -175,7 +175,7 @@ class SynchronizedClock:
         host = perf_counter() - start
         self.synchronize()
         wall = perf_counter() - start
-        return Block(wall / calls, host / calls, wall / calls, interruptions() - before)
+        return Block(wall / calls, host / calls, wall / calls, context_switches() - before)
 
     def cold(
         self,
@@ -189,7 +189,7 @@ class SynchronizedClock:
         del launch_seconds  # the clock waits for each call, so that none is launched behind another
         if self._flush_buffer is None:
             self._flush_buffer = torch.zeros(self._cache_bytes(), dtype=torch.uint8, device=self._device)
-        before = interruptions()
+        before = context_switches()
         host = wall = 0.0
         for remaining in reversed(range(calls)):
             self._flush_buffer.add_(1)
@@ -201,4 +201,4 @@ class SynchronizedClock:
             host += perf_counter() - start
             self.synchronize()
             wall += perf_counter() - start
-        return Block(wall / calls, host / calls, wall / calls, interruptions() - before)
+        return Block(wall / calls, host / calls, wall / calls, context_switches() - before)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from torchduet.bench.host.counters import interruptions
+from torchduet.bench.host.counters import context_switches
 from torchduet.bench.timing.clock import Block, Work
 from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
 
@@ -69,7 +69,7 @@ class CudaClock:
     def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
-        before = interruptions()
+        before = context_switches()
         start = perf_counter()
         self._start.record(stream)
         for _ in repeat:
@@ -80,7 +80,7 @@ class CudaClock:
         host = perf_counter() - start
         self._end.synchronize()
         wall = perf_counter() - start
-        switches = interruptions() - before
+        switches = context_switches() - before
         return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls, switches)
 
     def cold(
@@ -101,7 +101,7 @@ class CudaClock:
         stream = torch.cuda.current_stream(self.device)
         pairs = [self._pair(index) for index in range(calls)]
         self.synchronize()
-        before = interruptions()
+        before = context_switches()
         self._delay(calls * launch_seconds)
         start = perf_counter()
         for index, (begin, end) in enumerate(pairs):
@@ -114,7 +114,7 @@ class CudaClock:
         host = perf_counter() - start
         pairs[-1][1].synchronize()
         wall = perf_counter() - start
-        switches = interruptions() - before
+        switches = context_switches() - before
         seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3
         return Block(seconds / calls, host / calls, wall / calls, switches)
 

@@ -14,7 +14,7 @@ import torch
 
 from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
-from torchduet.bench.host.suspension import awake, moment, paused
+from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.record.schema import FirstCallRecord
 from torchduet.bench.timing.callables import Prepared, in_float64, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
@@ -158,7 +158,7 @@ class FirstCalls:
                 poison(reference, case.device, None, prepared.inputs)
                 self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
-        if paused(started):
+        if suspended(started):
             result.notes.append(
                 "the time of its first call is too long: the process or the machine was suspended during it"
             )

@@ -50,7 +50,7 @@ class TimedCase:
     launch_seconds: float = 0.0  # per call, until it was launched, in the last cold block
     forks: bool = False  # its calls start processes that end with them
     idle_waiting: bool = False  # its calls leave the cores idle for a while
-    children_ended: float = field(default_factory=child_processes.ended)  # of this process, as of its last call
+    children_ended: float = field(default_factory=child_processes.usage)  # of this process, as of its last call
 
     @property
     def device(self) -> Device:
@@ -69,10 +69,10 @@ class TimedCase:
         cases with fewer calls per block would seem slower. One call after child processes of another case have ended is
         untimed, too.
         """
-        before, ended = suspension.moment(), child_processes.ended()
+        before, ended = suspension.moment(), child_processes.usage()
         block = self._block()
-        suspended = suspension.paused(before)
-        self.children_ended = child_processes.ended()
+        suspended = suspension.suspended(before)
+        self.children_ended = child_processes.usage()
         self.forks = self.children_ended != ended
         return replace(block, paused=suspended) if suspended else block
 
@@ -97,7 +97,7 @@ class TimedCase:
         after those with two workers, else 6.5 ms (2-core VM). A case that starts processes itself shares its pages
         again soon, and a long call is too expensive to repeat: neither has an untimed call.
         """
-        others_ended = child_processes.ended() != self.children_ended
+        others_ended = child_processes.usage() != self.children_ended
         return int(0 < self.seconds < LONG_CALL_SECONDS and not self.forks and others_ended)
 
     @property
@@ -115,7 +115,7 @@ class TimedCase:
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
-            self.children_ended = child_processes.ended()
+            self.children_ended = child_processes.usage()
             return result
 
     def settle(self) -> None:

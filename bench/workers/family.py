@@ -9,7 +9,7 @@ from statistics import median
 import torch
 
 from torchduet.bench.cases.exchange import FamilyResult, Task
-from torchduet.bench.host.counters import COUNTS_INTERRUPTIONS, Gauge
+from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.record.schema import StopReason
@@ -172,7 +172,7 @@ class Stages(FirstCalls):
             result.too_slow = run.seconds if run.skip else None
             result.calls, result.cold, result.idle_waiting = run.calls, run.cold, run.idle_waiting
             result.blocks, result.left_out = run.blocks, run.left_out
-            if COUNTS_INTERRUPTIONS:
+            if COUNTS_CONTEXT_SWITCHES:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
                 result.context_switches = run.context_switches
             meter = run.prepared.context.meter

@@ -43,7 +43,7 @@ def run_so_far(log: RunLog) -> dict[str, Any]:
         ceilings=log.ceilings(),
         pilots=pilots,
         gpus=gpu_records([event.gpus for event in log.of(FamilyDone)]),
-        passing=families[-1].passing if families else None,
+        run_clock=families[-1].passing if families else None,
         resumed=[event.resumed for event in log.of(Resumed)],
         noise=graded.noise,
         stopped="",

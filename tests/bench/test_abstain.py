@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.bench.test_noise import QUIET, seen
-from torchduet.bench.noise.withheld import left_open, preempted
+from torchduet.bench.noise.withheld import preempted, with_verdicts_withheld
 
 
 def test_a_quiet_machine_gives_verdicts() -> None:
@@ -16,9 +16,9 @@ def test_a_quiet_machine_gives_verdicts() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"interrupted": 0.49, "interruptions": 60.0, "others": 1.4},  # few a second: long blocks are always hit
-        {"interrupted": 0.49, "interruptions": 290.0, "threads": 1, "others": 0.1},  # the threads fit
-        {"interrupted": 0.01, "interruptions": 290.0, "others": 1.4},  # few blocks were hit
+        {"switched": 0.49, "switches_per_second": 60.0, "others": 1.4},  # few a second: long blocks are always hit
+        {"switched": 0.49, "switches_per_second": 290.0, "threads": 1, "others": 0.1},  # the threads fit
+        {"switched": 0.01, "switches_per_second": 290.0, "others": 1.4},  # few blocks were hit
         {"pilots": 2.2, "drift": 1.4},  # a host at half speed and less
         {"pilots": 140.0, "threads": 1},  # one thread waits for nobody
     ],
@@ -36,12 +36,12 @@ def test_threads_that_waited_for_each_others_time_slices_allow_no_verdict(change
 
 
 def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:
-    cause = preempted(seen(interrupted=0.49, interruptions=290.0, others=1.4))
+    cause = preempted(seen(switched=0.49, switches_per_second=290.0, others=1.4))
     assert cause is not None
     record: Any = {"speedups": [{"verdict": "faster", "ratio": 154.0}], "trials": [{"verdict": "slower"}], "notes": []}
     plain: Any = {"speedups": [{"verdict": "same"}], "notes": []}
     before = copy.deepcopy([record, plain])
-    made: list[Any] = [left_open(one, cause) for one in (record, plain)]
+    made: list[Any] = [with_verdicts_withheld(one, cause) for one in (record, plain)]
     assert [record, plain] == before  # what was measured stays as it is
     record, plain = made
     assert [one["speedups"][0]["verdict"] for one in (record, plain)] == ["unclear", "unclear"]

@@ -74,7 +74,7 @@ def test_every_case_has_the_same_time_whether_its_calls_are_long_or_not() -> Non
     assert shares[0] == pytest.approx(shares[1])  # of which 10 s are ten calls of each case
     assert shares[1] > 10 * 0.5 * 2
     assert shares[2] == pytest.approx(100 + shares[3])  # its ten calls take more than the share of two cases
-    assert shares[3] == pytest.approx(budgets.LITTLE * shares[0] / 2)
+    assert shares[3] == pytest.approx(budgets.SMALL_WEIGHT * shares[0] / 2)
 
 
 @pytest.mark.usefixtures("clock")

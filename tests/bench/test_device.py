@@ -186,7 +186,7 @@ def test_a_registered_kind_is_found_and_planned_for() -> None:
     )
     assert unavailable(here, replace(CASE, device="pretend", mode="graph")) == Obstacle("mode", "it has no graphs")
     absent = unavailable(here, replace(CASE, device="pretend:2"))
-    assert absent == Obstacle("device", "pretend:2 does not exist: this machine has 2 PRETEND GPU(s)")
+    assert absent == Obstacle("device", "pretend:2 does not exist: this machine has 2 PRETEND GPUs")
     assert here.gpus_of(["cpu", "pretend", "pretend:1"]) == {}
     assert counter_for("pretend", {}) == "no energy counter of pretend can be read"
 

@@ -136,7 +136,7 @@ def test_after_ctrl_c_while_a_worker_hangs(traces: Traces, whole_group: bool) ->
     (os.killpg if whole_group else os.kill)(run.pid, signal.SIGINT)
     output, _ = run.communicate(timeout=120)
     assert run.returncode == 130, output
-    assert "the run stopped early, it was interrupted by SIGINT: 0 of 1 families" in output
+    assert "the run ended early (stopped by SIGINT): 0 of 1 families" in output
     assert "Traceback" not in output
     assert until(traces.none, 60), traces
 

@@ -15,8 +15,8 @@ from torchduet.bench.host.run_clock import MIN_STOPPED, RunClock
 from torchduet.bench.noise.causes import causes
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.record.run_clock_words import words
-from torchduet.bench.record.telemetry import Interrupted, Telemetry
-from torchduet.bench.timing.alternation import MAX_AGAIN, _round
+from torchduet.bench.record.telemetry import BlockSwitches, Telemetry
+from torchduet.bench.timing.alternation import MAX_RETAKES, _round
 from torchduet.bench.timing.clock import Block
 from torchduet.bench.timing.timed_case import TimedCase
 
@@ -68,7 +68,7 @@ def test_a_block_in_which_the_process_was_stopped_is_taken_again() -> None:
 
 def test_a_block_in_which_the_machine_was_suspended_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asleep = [1000.0]
-    monkeypatch.setattr(suspension, "suspended", lambda: asleep[0])
+    monkeypatch.setattr(suspension, "machine_suspended", lambda: asleep[0])
 
     def close_the_lid(number: int) -> None:
         asleep[0] += 7200.0 if number == 2 else 1e-4  # the two clocks are not read at one moment
@@ -81,7 +81,7 @@ def test_a_block_in_which_the_machine_was_suspended_is_taken_again(monkeypatch: 
 def test_what_is_stopped_all_the_time_counts_after_some_tries_and_says_so() -> None:
     run = run_of(continued(lambda _: True))
     assert len(rounds(run, 2)) == 2
-    assert (run.left_out.blocks, run.left_out.kept) == (2 * MAX_AGAIN, 2)
+    assert (run.left_out.blocks, run.left_out.kept) == (2 * MAX_RETAKES, 2)
 
 
 def test_a_clock_for_budgets_stands_still_with_the_process() -> None:
@@ -90,19 +90,19 @@ def test_a_clock_for_budgets_stands_still_with_the_process() -> None:
     while suspension.perf_counter() - since.at < 0.01:
         pass
     signal.raise_signal(signal.SIGCONT)
-    assert suspension.awake() - before < 0.01 <= suspension.paused(since)
+    assert suspension.awake() - before < 0.01 <= suspension.suspended(since)
 
 
 @pytest.mark.parametrize(("kept", "grade"), [(0, "noisy"), (2, "disturbed")])
 def test_the_noise_of_a_case_says_what_was_left_out(kept: int, grade: str) -> None:
     figures = Figures(1, 2, Telemetry(1.0))
     assert causes(figures) == []
-    seen = Interrupted(0.0, 0.0, loaders=False, stood_still=12.34, left_out=3, kept=kept)
-    (cause,) = causes(figures.with_interruptions(seen))
+    seen = BlockSwitches(0.0, 0.0, loaders=False, stood_still=12.34, left_out=3, kept=kept)
+    (cause,) = causes(figures.with_context_switches(seen))
     assert cause.grade == grade
-    assert cause.words.startswith("it was stopped, or the machine suspended, for up to 12 s: 3 blocks were left out")
-    assert ("2 counted all the same" in cause.words) == bool(kept)
-    assert figures.with_interruptions(seen).known()["left_out"] == 3
+    assert cause.words.startswith("the process or the machine was suspended for up to 12 s: 3 blocks were left out")
+    assert ("2 counted nevertheless" in cause.words) == bool(kept)
+    assert figures.with_context_switches(seen).known()["left_out"] == 3
     assert "left_out" not in replace(figures).known()
 
 
@@ -112,7 +112,7 @@ class Clocks:
     def __init__(self) -> None:
         self.monotonic, self.asleep, self.set = 50.0, 10.0, 1.7e9
 
-    def passing(self) -> RunClock:
+    def run_clock(self) -> RunClock:
         return RunClock(
             lambda: self.monotonic,
             lambda: self.asleep,
@@ -123,38 +123,38 @@ class Clocks:
 
 def test_where_time_passes_as_it_should_nothing_is_said() -> None:
     clocks = Clocks()
-    passing = clocks.passing()
+    run_clock = clocks.run_clock()
     for _ in range(20):
         clocks.monotonic += 600.0
         clocks.set += 0.3  # what NTP corrects of a clock that drifts
-        assert passing.waited(0.2, 0.2 + MIN_STOPPED / 2) == pytest.approx(0.2 + MIN_STOPPED / 2)
-    assert passing.record() is None
-    assert passing.awake() == clocks.monotonic
+        assert run_clock.waited(0.2, 0.2 + MIN_STOPPED / 2) == pytest.approx(0.2 + MIN_STOPPED / 2)
+    assert run_clock.record() is None
+    assert run_clock.awake() == clocks.monotonic
 
 
 def test_a_stop_is_noticed_by_the_wait_that_it_made_late_and_spends_no_budget() -> None:
     clocks = Clocks()
-    passing = clocks.passing()
-    before = passing.awake()
+    run_clock = clocks.run_clock()
+    before = run_clock.awake()
     clocks.monotonic += 3600.2
-    assert passing.waited(0.2, 3600.2) == 0.2
-    assert passing.awake() - before == pytest.approx(0.2)
-    record = passing.record()
+    assert run_clock.waited(0.2, 3600.2) == 0.2
+    assert run_clock.awake() - before == pytest.approx(0.2)
+    record = run_clock.record()
     assert record == {"stopped": 3600.0, "suspended": 0.0, "clock_set": []}
-    assert words(record) == ["pytest was stopped for 1 h 0 min (Ctrl-Z, or its machine stood still)"]
+    assert words(record) == ["pytest was suspended for 1 h 0 min (by Ctrl-Z, or with its machine)"]
 
 
 def test_a_suspended_machine_and_a_clock_that_was_set_are_told_apart() -> None:
     clocks = Clocks()
-    passing = clocks.passing()
+    run_clock = clocks.run_clock()
     clocks.asleep += 7200.0
-    passing.waited(0.2, 0.1)
+    run_clock.waited(0.2, 0.1)
     clocks.set -= 3600.0
-    passing.waited(0.2, 0.1)
+    run_clock.waited(0.2, 0.1)
     clocks.set += 90.0
-    passing.waited(0.2, 0.1)
-    passing.waited(0.2, 0.1)
-    record = passing.record()
+    run_clock.waited(0.2, 0.1)
+    run_clock.waited(0.2, 0.1)
+    record = run_clock.record()
     assert record == {"stopped": 0.0, "suspended": 7200.0, "clock_set": [-3600.0, 90.0]}
     suspended, clock = words(record)
     assert suspended.startswith("the machine was suspended for 2 h 0 min")
@@ -163,15 +163,15 @@ def test_a_suspended_machine_and_a_clock_that_was_set_are_told_apart() -> None:
 
 def test_another_process_goes_on_with_what_was_seen() -> None:
     clocks = Clocks()
-    passing = clocks.passing()
-    passing.restore({"stopped": 5.0, "suspended": 0.0, "clock_set": [-2.0]})
+    run_clock = clocks.run_clock()
+    run_clock.restore({"stopped": 5.0, "suspended": 0.0, "clock_set": [-2.0]})
     clocks.set += 8.0
-    passing.waited(0.2, 0.1)
-    assert passing.record() == {"stopped": 5.0, "suspended": 0.0, "clock_set": [-2.0, 8.0]}
+    run_clock.waited(0.2, 0.1)
+    assert run_clock.record() == {"stopped": 5.0, "suspended": 0.0, "clock_set": [-2.0, 8.0]}
 
 
 def test_the_real_clocks_agree_while_nothing_happens() -> None:
-    passing = RunClock()
-    assert passing.waited(0.2, 0.2) == 0.2
-    assert passing.record() is None
-    assert math.isfinite(suspension.suspended())
+    run_clock = RunClock()
+    assert run_clock.waited(0.2, 0.2) == 0.2
+    assert run_clock.record() is None
+    assert math.isfinite(suspension.machine_suspended())

@@ -28,7 +28,7 @@ from torchduet.bench.cases.exchange import ProfileTask, Task
 from torchduet.bench.passes import profiler
 from torchduet.bench.plan.options import OptionError, parse_profile
 from torchduet.bench.record.schema import LOADER_STARTS, PROFILED_CALL, ProfileRecord
-from torchduet.bench.run.profile_selection import chosen, folder_name, profiling_of
+from torchduet.bench.run.profile_selection import folder_name, matching, profiling_of
 from torchduet.reports.profile.categories import DATA, LOADER, PYTHON
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import read
@@ -60,13 +60,13 @@ class Named(SimpleNamespace):
     [("all", ["a", "bb", "bc"]), ("slowest:2", ["a", "bc"]), ("b?", ["bb", "bc"]), ("x*", [])],
 )
 def test_what_is_profiled(what: str, ids: list[str]) -> None:
-    assert [case.id for case in chosen(what, measured(a=3.0, bb=1.0, bc=2.0))] == ids
+    assert [case.id for case in matching(what, measured(a=3.0, bb=1.0, bc=2.0))] == ids
 
 
 def test_brackets_of_an_id_stand_for_themselves_in_a_glob() -> None:
     records = {Named("m.mm[n=64] cpu"): {"timing": {"seconds": 1.0}}}
-    assert len(chosen("m.mm[n=64]*", records)) == 1  # type: ignore[arg-type]
-    assert not chosen("m.mm[n=6]*", records)  # type: ignore[arg-type]
+    assert len(matching("m.mm[n=64]*", records)) == 1  # type: ignore[arg-type]
+    assert not matching("m.mm[n=6]*", records)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    if "was too short for it" in done.stdout and "1 passed" not in done.stdout:
+    if "too little was left of the run's budget" in done.stdout and "1 passed" not in done.stdout:
         pytest.skip("this machine is too slow or too busy to measure a case within the budget")
     return path
 

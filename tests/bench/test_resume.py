@@ -11,7 +11,7 @@ from torchduet.bench.cases.outcome import Failed, Measured, Skipped
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.journal import Content, JournalError, decode, encode
 from torchduet.bench.record.journal_events import FamilyDone, PilotsTimed, RunLog, entry_of, read_log
-from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
+from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 from torchduet.bench.run.outcomes import Outcomes, outcome_entry, outcome_of
 from torchduet.bench.run.resume import differences, spent_entry, spent_of
 
@@ -86,7 +86,7 @@ def test_what_a_family_cost_and_its_noise_come_back() -> None:
     event = family(spent=spent_entry(spent))
     assert json.loads(json.dumps(entry_of(event)))["spent"] == entry
     assert spent_of(back(event).spent, {CASE.id: CASE}) == spent
-    seen = Interrupted(0.03, 12.5, loaders=False)
+    seen = BlockSwitches(0.03, 12.5, loaders=False)
     timed = Timed(
         1.0, 2.5, Telemetry(1.5, others=0.25, virtual=True), 0.07, seen, {CASE.id: seen}, {"temperature": 0.5}
     )
@@ -95,7 +95,7 @@ def test_what_a_family_cost_and_its_noise_come_back() -> None:
 
 def test_families_at_the_end_that_died_or_were_cut_short_are_tried_again() -> None:
     def ended(name: str, again: bool) -> FamilyDone:
-        return family(name=name, spent=spent_entry(Spent(again=again)))
+        return family(name=name, spent=spent_entry(Spent(retry=again)))
 
     pilot = PilotsTimed(at=1.0, pilot={"at": 1.0, "before": "c", "seconds": {}})
     log = logged(ended("a", True), ended("b", False), pilot, ended("c", True), ended("d", True))

@@ -27,7 +27,7 @@ MOMENTS = 20
 
 
 class Answers:
-    """A conductor whose workers answer at once; of one workload they die."""
+    """A launcher whose workers answer at once; of one workload they die."""
 
     def __init__(self) -> None:
         self.measured: list[str] = []
@@ -73,9 +73,9 @@ MACHINE = probe()
 
 def run(path: Path, *, again: bool) -> tuple[Session, Answers]:
     """A run from its beginning or its journal to its end."""
-    conductor: Any = Answers()
+    launcher: Any = Answers()
     options = parse(tier="quick", suite=[SUITE], budget="10m", **NOTHING)  # type: ignore[arg-type]
-    measuring = Measuring(Settings(options, MACHINE), conductor)
+    measuring = Measuring(Settings(options, MACHINE), launcher)
     session, progress = Session(measuring), measuring.progress
     measuring.plan([case for _, case in measuring.settings.selection.cases(SUITE)])
     resume.begin(measuring, path, resume=again)
@@ -84,7 +84,7 @@ def run(path: Path, *, again: bool) -> tuple[Session, Answers]:
             session.outcome(case)
     assert progress.journal is not None
     progress.journal.close()
-    return session, conductor
+    return session, launcher
 
 
 def outcome(session: Session) -> dict[str, Any]:
@@ -100,19 +100,19 @@ def test_torn_off_at_any_byte_it_ends_with_the_records_of_an_undisturbed_run(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = tmp_path / "run.json"
-    undisturbed, conductor = run(path, again=False)
+    undisturbed, launcher = run(path, again=False)
     expected = outcome(undisturbed)
     assert len(expected["records"]) == 3
     assert len(expected["failed"]) == 1
     content = journal.path_for(path).read_bytes()
-    families = len(conductor.measured)
+    families = len(launcher.measured)
     first_line = content.index(b"\n") + 1
     chance = random.Random(7)
     spared = 0
     for cut in [*(chance.randrange(first_line, len(content)) for _ in range(MOMENTS)), first_line, len(content)]:
         journal.path_for(path).write_bytes(content[:cut])
-        resumed, conductor = run(path, again=True)
+        resumed, launcher = run(path, again=True)
         assert outcome(resumed) == expected, cut
         assert len(resumed.progress.resumed) == 1
-        spared += families - len(conductor.measured)
+        spared += families - len(launcher.measured)
     assert spared > MOMENTS / 2  # and what the journal holds is not measured again

@@ -181,7 +181,7 @@ def test_nothing_measured_says_nothing() -> None:
 def test_figures_are_kept_by_machine_and_threads(tmp_path: Path) -> None:
     for threads in (1, 2, 1):
         made = aa_summary.summary([], measured=f"with {threads}", machine=MACHINE, threads=threads)
-        path = aa_summary.keep(made, tmp_path)
+        path = aa_summary.save(made, tmp_path)
     assert [path] == list(tmp_path.iterdir())
     assert len(json.loads(path.read_text())) == 2
     assert (aa_summary.last(MACHINE, 2, tmp_path) or {})["measured"] == "with 2"
@@ -190,7 +190,7 @@ def test_figures_are_kept_by_machine_and_threads(tmp_path: Path) -> None:
 
 
 def test_figures_of_a_version_whose_extra_work_was_not_fitted_are_not_told(tmp_path: Path) -> None:
-    path = aa_summary.keep(aa_summary.summary([], measured="then", machine=MACHINE, threads=2), tmp_path)
+    path = aa_summary.save(aa_summary.summary([], measured="then", machine=MACHINE, threads=2), tmp_path)
     assert aa_summary.last(MACHINE, 2, tmp_path) is not None
     (kept,) = json.loads(path.read_text())
     del kept["kinds"]
@@ -203,7 +203,7 @@ def test_a_file_that_is_not_ours_is_named_and_replaced(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(ValueError, match=f"{aa_summary.FILE}.*remove it"):
         aa_summary.last(MACHINE, 1, tmp_path)
-    aa_summary.keep(aa_summary.summary([], measured="now", machine=MACHINE, threads=1), tmp_path)
+    aa_summary.save(aa_summary.summary([], measured="now", machine=MACHINE, threads=1), tmp_path)
     assert aa_summary.last(MACHINE, 1, tmp_path) is not None
 
 

@@ -16,7 +16,7 @@ NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "dat
 
 
 class FakeConductor:
-    """A conductor whose fork server sees the machine it is given."""
+    """A launcher whose fork server sees the machine it is given."""
 
     def __init__(self, seen: Machine) -> None:
         self.seen, self.spawning = seen, False
@@ -32,10 +32,10 @@ class FakeConductor:
 def test_workers_are_spawned_where_the_fork_server_cannot_use_cuda(gpus: int, seen: int, spawning: bool) -> None:
     one = Gpu("H200", (9, 0), 2**37, triton=True)
     machine = replace(probe(), gpus=(one,) * gpus)
-    conductor: Any = FakeConductor(replace(machine, gpus=(one,) * seen))
-    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), machine), conductor)  # type: ignore[arg-type]
+    launcher: Any = FakeConductor(replace(machine, gpus=(one,) * seen))
+    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), machine), launcher)  # type: ignore[arg-type]
     measuring.await_workers()
-    assert conductor.spawning is spawning
+    assert launcher.spawning is spawning
     assert bool(measuring.progress.warnings) is spawning
 
 
@@ -55,19 +55,19 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
         made = tuple(Case("s", "s", name, "", (), f"i{i}", i == 0, "cpu", "eager", "fp32") for i in range(cases))
         return Family(cases=made, reported=made)
 
-    conductor: Any = FakeConductor(probe())
-    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), probe()), conductor)  # type: ignore[arg-type]
+    launcher: Any = FakeConductor(probe())
+    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), probe()), launcher)  # type: ignore[arg-type]
     progress = measuring.progress
     progress.families = [family("before", 9), family("a", 2), family("b", 2), family("c", 1), family("d", 1)]
     measuring.budget = Budget()  # type: ignore[assignment]
-    progress.learn(progress.families[0], Spent())  # by the run that is gone on with
-    progress.go_on_after(90.0)
-    said = [measuring.left()]
+    progress.add_finished(progress.families[0], Spent())  # by the run that is resumed
+    progress.continue_after(90.0)
+    said = [measuring.time_left()]
     for seconds, done in ((5.0, None), (5.0, 1), (8.0, None), (30.0, None), (2.0, 2), (1.0, 3), (100.0, None)):
         now += seconds
         if done is not None:
             measuring.done(progress.families[done], Spent())
-        said.append(measuring.left())
+        said.append(measuring.time_left())
     assert said == [
         "about 1 min left",  # 10 s for each of six cases
         "about 55 s left",

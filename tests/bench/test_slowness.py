@@ -16,19 +16,19 @@ def family(n: int, kind: str = "x") -> Family:
 
 def test_only_larger_sizes_of_the_same_variant_are_left_out() -> None:
     slowness = TooSlow()
-    slowness.note([CaseResult(case(100), too_slow=2.2), CaseResult(case(100, "fp32"))])
+    slowness.add([CaseResult(case(100), too_slow=2.2), CaseResult(case(100, "fp32"))])
     smaller, nothing = slowness.split(family(50))
     assert smaller == family(50)
     assert nothing == {}
     larger, left_out = slowness.split(family(200))
     assert larger.cases == larger.reported == (case(200, "fp32"),)
     (reason,) = left_out.values()
-    assert reason.startswith("not tried: one call takes 2.2 s at n=100,kind=x already")
+    assert reason.startswith("not measured: one call takes 2.2 s at n=100,kind=x already")
     other_kind, nothing = slowness.split(family(200, kind="y"))
     assert len(other_kind.cases) == 2
 
 
 def test_the_reference_is_always_tried() -> None:
     slowness = TooSlow()
-    slowness.note([CaseResult(case(100, "fp32"), too_slow=9.0)])
+    slowness.add([CaseResult(case(100, "fp32"), too_slow=9.0)])
     assert slowness.split(family(200)) == (family(200), {})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from torchduet.bench.host import counters
-from torchduet.bench.host.counters import Gauge, interruptions
+from torchduet.bench.host.counters import Gauge, context_switches
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.timing.alternation import Alternation
 from torchduet.bench.timing.clock import Block, CpuClock, median_block
@@ -114,7 +114,7 @@ def test_the_real_counters_of_this_machine_can_be_read() -> None:
 
 def test_a_block_counts_how_often_the_process_had_to_leave_its_core(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter((40, 43))
-    monkeypatch.setattr("torchduet.bench.timing.clock.interruptions", lambda: next(counts))
+    monkeypatch.setattr("torchduet.bench.timing.clock.context_switches", lambda: next(counts))
     assert CpuClock().block(int, (), 5).switches == 3
 
 
@@ -173,5 +173,5 @@ def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> No
 
 
 def test_interruptions_only_grow() -> None:
-    before = interruptions()
-    assert interruptions() >= before >= 0
+    before = context_switches()
+    assert context_switches() >= before >= 0

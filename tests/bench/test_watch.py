@@ -10,7 +10,7 @@ from tests.bench.nvml_fake import Nvml, error
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, PilotTask
 from torchduet.bench.host.gpu_throttling import Gpus
-from torchduet.bench.noise.family_noise import interrupted
+from torchduet.bench.noise.family_noise import switch_share_and_rate
 from torchduet.bench.noise.monitor import PILOT_SHARE, Monitor
 from torchduet.bench.passes import pilots
 from torchduet.bench.plugin.closing_table import noise_of, unclear
@@ -34,7 +34,7 @@ class Clock:
 
 
 class Pilots:
-    """A conductor whose pilots take a while and are as fast as it is told."""
+    """A launcher whose pilots take a while and are as fast as it is told."""
 
     def __init__(self, clock: Clock, took: float = 0.15) -> None:
         self.clock, self.took, self.scale, self.fails = clock, took, 1.0, False
@@ -59,63 +59,65 @@ def result(**changes: Any) -> CaseResult:
     )
 
 
-def timed(watch: Monitor, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> None:
+def timed(monitor: Monitor, clock: Clock, *, telemetry: Telemetry = IDLE, cases: Any = None) -> None:
     """A family of two seconds passes."""
     began = clock.time
     clock.time += 2.0
-    watch.note(began, FamilyResult(cases or [result()], telemetry=telemetry))
+    monitor.add_family(began, FamilyResult(cases or [result()], telemetry=telemetry))
 
 
-def graded(watch: Monitor) -> tuple[Any, NoiseRecord | None]:
+def graded(monitor: Monitor) -> tuple[Any, NoiseRecord | None]:
     """The record of the last family's case, and the noise of the run."""
     measured: Any = {"speedups": [], "notes": []}
-    found = watch.grade({CASE.id: measured})
+    found = monitor.grade({CASE.id: measured})
     assert measured == {"speedups": [], "notes": []}  # what was measured stays as it is
     return found.records[CASE.id], found.noise
 
 
 @pytest.mark.parametrize(("budget", "took"), [(90.0, 0.15), (540.0, 0.15), (3600.0, 0.4), (90.0, 0.4)])
 def test_pilots_keep_to_their_share_of_the_budget(clock: Clock, budget: float, took: float) -> None:
-    conductor = Pilots(clock, took)
-    watch = Monitor(conductor, 2, budget, print, now=clock)
+    launcher = Pilots(clock, took)
+    monitor = Monitor(launcher, 2, budget, print, now=clock)
     end = clock.time + budget
     while clock.time < end:
-        watch.pilots_before("s.w")
+        monitor.pilots_before("s.w")
         clock.time += 1.5
-    watch.pilots_before("", due=True)
-    spent = took * len(conductor.asked)
+    monitor.pilots_before("", due=True)
+    spent = took * len(launcher.asked)
     assert spent <= PILOT_SHARE * budget + 2 * took  # the first and the last are always taken
-    assert watch.pilots[0]["before"] == "s.w"
-    assert watch.pilots[-1]["before"] == ""
-    assert all(later["at"] - one["at"] >= 10 for one, later in zip(watch.pilots[:-2], watch.pilots[1:-1], strict=True))
+    assert monitor.pilots[0]["before"] == "s.w"
+    assert monitor.pilots[-1]["before"] == ""
+    assert all(
+        later["at"] - one["at"] >= 10 for one, later in zip(monitor.pilots[:-2], monitor.pilots[1:-1], strict=True)
+    )
 
 
 def test_a_pilot_that_fails_is_one_warning_and_no_more_are_tried(clock: Clock) -> None:
-    conductor, warnings = Pilots(clock), list[str]()
-    conductor.fails = True
-    watch = Monitor(conductor, 2, 90.0, warnings.append, now=clock)
-    watch.pilots_before("s.w", due=True)
-    watch.pilots_before("s.x", due=True)
-    assert len(conductor.asked) == 1
+    launcher, warnings = Pilots(clock), list[str]()
+    launcher.fails = True
+    monitor = Monitor(launcher, 2, 90.0, warnings.append, now=clock)
+    monitor.pilots_before("s.w", due=True)
+    monitor.pilots_before("s.x", due=True)
+    assert len(launcher.asked) == 1
     (warning,) = warnings
     assert "its pilots could not be timed: it was killed" in warning
-    timed(watch, clock)
-    record, grade = graded(watch)
+    timed(monitor, clock)
+    record, grade = graded(monitor)
     assert grade is not None
     assert grade["grade"] == "quiet"
     assert record["noise"]["grade"] == "quiet"
 
 
 def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
-    conductor = Pilots(clock)
-    watch = Monitor(conductor, 2, 90.0, print, now=clock)
-    watch.pilots_before("s.w")
-    timed(watch, clock)
-    record, _ = graded(watch)
+    launcher = Pilots(clock)
+    monitor = Monitor(launcher, 2, 90.0, print, now=clock)
+    monitor.pilots_before("s.w")
+    timed(monitor, clock)
+    record, _ = graded(monitor)
     assert record["noise"]["grade"] == "quiet"
-    conductor.scale = 2.0
-    watch.pilots_before("", due=True)
-    record, whole = graded(watch)
+    launcher.scale = 2.0
+    monitor.pilots_before("", due=True)
+    record, whole = graded(monitor)
     assert record["noise"]["grade"] == "noisy"  # its own times were steady
     assert record["noise"]["causes"] == [
         "the pilots before and after differ by a factor of 2, without any load on this machine: "
@@ -127,28 +129,28 @@ def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
 
 
 def test_the_runs_figures_are_means_over_its_families(clock: Clock) -> None:
-    watch = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
-    timed(watch, clock, telemetry=Telemetry(seconds=1.0, others=0.8))
-    timed(watch, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01))
-    _, whole = graded(watch)
+    monitor = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
+    timed(monitor, clock, telemetry=Telemetry(seconds=1.0, others=0.8))
+    timed(monitor, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01))
+    _, whole = graded(monitor)
     assert whole is not None
     assert whole["figures"] == {"others": 0.2, "steal": 0.01}
 
 
 def test_what_was_only_checked_has_no_noise(clock: Clock) -> None:
-    watch = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
-    watch.note(clock.time, FamilyResult([result()]))
-    assert graded(watch) == ({"speedups": [], "notes": []}, None)
+    monitor = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
+    monitor.add_family(clock.time, FamilyResult([result()]))
+    assert graded(monitor) == ({"speedups": [], "notes": []}, None)
 
 
 def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock) -> None:
-    watch = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
+    monitor = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
     uneven = [[1e-3 * (1 + place // 6)] * 10 for place in range(12)]
     case = replace(result(), blocks=uneven)
-    timed(watch, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})])
-    first, _ = graded(watch)
-    timed(watch, clock, cases=[case])
-    drifting, _ = graded(watch)
+    timed(monitor, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})])
+    first, _ = graded(monitor)
+    timed(monitor, clock, cases=[case])
+    drifting, _ = graded(monitor)
     assert drifting["noise"]["causes"][0].startswith("times drifted by a factor of 2")
     assert first["noise"]["grade"] == "quiet"
 
@@ -157,10 +159,10 @@ def test_interruptions_are_counted_per_block_and_per_second() -> None:
     one = replace(result(), context_switches=ContextSwitches())
     for switches in (2, 0) * 30:
         one.context_switches.add(switches, 0.002)
-    share, rate = interrupted([one, result()])
+    share, rate = switch_share_and_rate([one, result()])
     assert share == 30 / 180
     assert rate == pytest.approx(60 / 0.24)
-    assert interrupted([CaseResult(CASE, blocks=STEADY)]) == (None, None)
+    assert switch_share_and_rate([CaseResult(CASE, blocks=STEADY)]) == (None, None)
 
 
 def test_the_pilots_are_three_kinds_of_work_in_seconds() -> None:
@@ -198,7 +200,11 @@ def test_the_terminal_names_the_noise_and_what_would_help() -> None:
     ("grades", "run", "says"),
     [
         (("disturbed", "noisy"), NOISY, "the machine was too noisy to settle them within this budget"),
-        (("disturbed", "quiet"), NOISY, "settle 1 of them within this budget: what would help is said above; a longer"),
+        (
+            ("disturbed", "quiet"),
+            NOISY,
+            "settle 1 of them within this budget (see above for what would help); a longer",
+        ),
         (("quiet", "quiet"), NOISY, "a longer --budget would settle more of them"),
         (("noisy", "quiet"), NoiseRecord(grade="quiet", causes=[]), "a longer --budget would settle more of them"),
     ],
@@ -212,17 +218,17 @@ def test_what_stayed_unclear_for_noise_is_said(grades: tuple[str, str], run: Noi
 def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
     reasons = iter([0x4, 0x4 | 0x1, 0x1, 0x20])
     gpus = Gpus(["aaaa"], Nvml(nvmlDeviceGetCurrentClocksEventReasons=lambda _: next(reasons)))
-    watch = Monitor(Pilots(clock), 2, 90.0, print, gpus, now=clock)
+    monitor = Monitor(Pilots(clock), 2, 90.0, print, gpus, now=clock)
     for _ in range(4):
-        watch.look()
+        monitor.sample_gpus()
     cuda = replace(CASE, device="cuda")
-    timed(watch, clock, cases=[result(), CaseResult(cuda, blocks=STEADY)])
-    record, _ = graded(watch)
+    timed(monitor, clock, cases=[result(), CaseResult(cuda, blocks=STEADY)])
+    record, _ = graded(monitor)
     assert record["noise"]["grade"] == "noisy"
-    assert record["noise"]["causes"] == ["the GPU lowered its clocks: power cap, at 50 % of the looks"]
+    assert record["noise"]["causes"] == ["the GPU lowered its clocks: power cap, in 50 % of the samples"]
     assert record["noise"]["figures"]["gpu temperature"] == 0.25
-    timed(watch, clock)
-    on_cpu, _ = graded(watch)
+    timed(monitor, clock)
+    on_cpu, _ = graded(monitor)
     assert on_cpu["noise"]["grade"] == "quiet"
 
 
@@ -235,8 +241,8 @@ def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
 )
 def test_without_nvml_nothing_is_known_of_gpus(nvml: Nvml) -> None:
     gpus = Gpus(["aaaa"], nvml)
-    gpus.look()
-    gpus.look()
+    gpus.sample()
+    gpus.sample()
     assert gpus.shares() == {}
 
 

@@ -130,7 +130,7 @@ def test_a_gpu_that_nvml_loses_in_the_middle_keeps_its_samples_and_the_run_goes_
     assert record["lost"].startswith("the GPU was lost")
     watched = Gpus(["aaaa"], Nvml(nvmlDeviceGetCurrentClocksEventReasons=error(pynvml.NVML_ERROR_GPU_IS_LOST)))
     for _ in range(3):
-        watched.look()
+        watched.sample()
     assert watched.shares() == {}
 
 

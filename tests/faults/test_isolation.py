@@ -70,7 +70,9 @@ def test_blocks_in_which_a_worker_was_stopped_are_left_out_and_it_is_said(hostil
     number = record["timing"]["left_out"]
     assert number >= 1
     assert record["noise"]["grade"] in ("noisy", "disturbed")
-    (cause,) = [words for words in record["noise"]["causes"] if words.startswith("it was stopped")]
+    (cause,) = [
+        words for words in record["noise"]["causes"] if words.startswith("the process or the machine was suspended")
+    ]
     assert f"{number} block" in cause
     assert "left out and taken again" in cause
 
@@ -80,9 +82,12 @@ def test_three_workloads_in_a_row_without_an_answer_end_the_run(traces: Traces, 
     bench = Bench(traces, tmp_path / "run.json", "-k", words, suite=HOSTILE, budget="60s")
     code, output = bench.end()
     assert code == 1, output
-    assert "the workers of 3 workloads gave no answer one after the other: 3 of 7 families are measured" in output
+    assert (
+        "the run ended early (the workers of 3 workloads in a row gave no answer): 3 of 7 families are measured"
+        in output
+    )
     about = json.loads(bench.run.read_text())["torchduet"]
-    assert about["stopped"] == "the workers of 3 workloads gave no answer one after the other"
+    assert about["stopped"] == "the workers of 3 workloads in a row gave no answer"
     assert (len(about["failed"]), len(about["unreached"])) == (3, 4)
 
 
@@ -92,11 +97,11 @@ def test_a_full_disk_leaves_the_json_as_it_was(tmp_path: Path) -> None:
     script = f"""
 import resource, signal
 from pathlib import Path
-from torchduet.bench.host.atomic_files import write_whole
+from torchduet.bench.host.atomic_files import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    write_whole(b"x" * 100_000, Path({str(path)!r}))
+    write_atomically(b"x" * 100_000, Path({str(path)!r}))
 except OSError as error:
     print(error.strerror)
 """

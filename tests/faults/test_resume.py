@@ -77,7 +77,7 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
 
 
 def test_the_torn_end_of_a_journal_is_left_out_and_said(told: Told) -> None:
-    assert "1 damaged line(s)" in told.killed[2].output or "1 damaged line(s)" in told.stopped.output
+    assert "1 damaged line of" in told.killed[2].output or "1 damaged line of" in told.stopped.output
 
 
 def test_with_other_options_it_is_refused(told: Told) -> None:
@@ -92,9 +92,9 @@ def test_the_report_of_its_journal_says_that_it_was_stopped(told: Told) -> None:
 
 
 def test_ctrl_z_stops_the_worker_too_and_the_run_says_so(told: Told) -> None:
-    assert "pytest was stopped for" in told.stopped.output
+    assert "pytest was suspended for" in told.stopped.output
     assert told.stopped.about["passing"]["stopped"] >= MIN_STOPPED
-    assert any("pytest was stopped for" in one for one in told.finished.about["warnings"])
+    assert any("pytest was suspended for" in one for one in told.finished.about["warnings"])
 
 
 @pytest.mark.parametrize(("name", "stage"), [("SIGINT", "stopped"), ("SIGTERM", "terminated")])
@@ -102,9 +102,9 @@ def test_once_what_there_is_is_written_and_the_rest_can_be_resumed(told: Told, n
     found: Stage = getattr(told, stage)
     assert found.code == 128 + getattr(signal, name), found.output
     assert "Traceback" not in found.output
-    assert f"the run stopped early, it was interrupted by {name}" in found.output
+    assert f"the run ended early (stopped by {name})" in found.output
     assert "give the same options and --resume" in found.output
-    assert found.about["stopped"] == f"it was interrupted by {name}"
+    assert found.about["stopped"] == f"stopped by {name}"
     assert len(found.records) + len(found.about["unreached"]) == FAMILIES
     assert timing(found.records) == found.known
     assert all(len(one["blocks"]) >= MIN_PLACEMENTS for one in found.known.values())
@@ -175,6 +175,6 @@ def test_whatever_is_torn_off_the_lines_before_it_stand(cut: int) -> None:
     content = b"".join(lines)[:-cut]
     found = journal.parse(content, "it")
     assert [entry["kind"] for entry in found.entries] == ["pilot"]
-    assert found.whole == len(lines[0]) + len(lines[1])
+    assert found.intact == len(lines[0]) + len(lines[1])
     flipped = content.replace(b"pilot", b"pixot")
     assert journal.parse(flipped, "it").entries == ()

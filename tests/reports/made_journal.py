@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.reports.sample import make_run
 from torchduet.bench.record.schema import KEY
-from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
+from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 
 Entries = list[dict[str, Any]]
 
@@ -33,7 +33,7 @@ def entries() -> Entries:
     """One of few families, with an entry of every kind; not to be changed."""
     document = make_run(placements=9, rounds=2)
     header, *families = made_journal({**document, "benchmarks": document["benchmarks"][:12]})
-    seen = Interrupted(0.01, 3.0, loaders=False)
+    seen = BlockSwitches(0.01, 3.0, loaders=False)
     for family in families:
         timed = Timed(1.0, 2.0, Telemetry(1.0, others=0.1), 0.05, seen, dict.fromkeys(family["outcomes"], seen), {})
         family |= {"timed": asdict(timed), "passing": {"stopped": 3.0, "suspended": 0.0, "clock_set": [-60.0]}}

@@ -11,8 +11,8 @@ import pytest
 from tests.reports.sample import make_run
 from torchduet.__main__ import main
 from torchduet.bench.noise.causes import Cause
-from torchduet.bench.noise.remedies import one_less
-from torchduet.bench.noise.withheld import left_open
+from torchduet.bench.noise.remedies import one_thread_fewer
+from torchduet.bench.noise.withheld import with_verdicts_withheld
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.findings.claim_words import effect, naive
 from torchduet.reports.findings.claims import Judgement, judge, outcome
@@ -94,9 +94,9 @@ def test_without_an_interval_nothing_is_judged() -> None:
 def test_where_the_run_gave_no_verdict_no_claim_is_judged(rich_document: Any) -> None:
     """Its blocks had waited for a core: the intervals over them are narrow, and may be around a wrong value."""
     document = json.loads(json.dumps(rich_document))
-    cause = Cause("interrupted", "disturbed", 1.0, "9 % of the blocks were interrupted", one_less(2))
+    cause = Cause("context switches", "disturbed", 1.0, "9 % of the blocks had a context switch", one_thread_fewer(2))
     for one in document["benchmarks"]:
-        one["extra_info"][KEY] = left_open(one["extra_info"][KEY], cause)
+        one["extra_info"][KEY] = with_verdicts_withheld(one["extra_info"][KEY], cause)
         assert verdict_withheld(one["extra_info"][KEY])
     run = from_json(document)
     judged = [one for one in judge(run) if one.claim.measure != MEMORY and one.verdict != "unmeasured"]

@@ -16,7 +16,7 @@ from tests.reports.sample import make_run
 from torchduet.bench.record.journal import encode, parse
 from torchduet.bench.record.journal_events import entry_of, read_log
 from torchduet.bench.record.schema import KEY
-from torchduet.bench.record.telemetry import Interrupted, Telemetry, Timed
+from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured
 from torchduet.reports.read.run_file import RunFileError, load
 from torchduet.reports.read.run_so_far import run_so_far
@@ -90,7 +90,7 @@ def test_its_cases_have_their_noise_and_what_was_kept_is_not_changed() -> None:
 
 
 def test_verdicts_that_an_older_writer_left_open_in_the_records_get_no_second_note(entries: Entries) -> None:
-    seen = Interrupted(0.5, 500.0, loaders=False)  # two threads on fewer free cores
+    seen = BlockSwitches(0.5, 500.0, loaders=False)  # two threads on fewer free cores
     for entry, left_open in zip(entries[1:3], (False, True), strict=True):
         each = dict.fromkeys(entry["outcomes"], seen)
         entry["timed"] = asdict(Timed(1.0, 2.0, Telemetry(1.0, others=1.9), None, seen, each, {}, left_open))

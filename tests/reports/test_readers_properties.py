@@ -87,7 +87,7 @@ def test_of_a_journal_cut_anywhere_what_was_whole_comes_back_and_nothing_else(
     ends = list(itertools.accumulate(map(len, lines)))
     whole = sum(end <= cut for end in ends)
     assert same(found.entries, entries[: whole - 1])
-    assert found.whole == ends[whole - 1]
+    assert found.intact == ends[whole - 1]
     assert found.dropped == (cut > ends[whole - 1])
 
 

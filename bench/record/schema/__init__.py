@@ -1,9 +1,9 @@
-"""The record: what ``run.json`` holds beside pytest-benchmark's own fields, and its version.
+"""The record: the fields of ``run.json`` beside pytest-benchmark's own, and their version.
 
 Every benchmark's ``extra_info["torchduet"]`` is a :class:`Record`; the file's top level has a
 ``"torchduet"`` key with a :class:`RunRecord`. Times are seconds, sizes bytes, ratios dimensionless.
-Written by ``bench``, read by ``reports``; imports nothing but the standard library. The annotations are the rules
-that files are held against: types, closed sets of words, and bounds.
+Written by ``bench``, read by ``reports``; imports the standard library only. Files are validated against the
+annotations: types, closed sets of words, and bounds.
 """
 
 from torchduet.bench.record.schema.bounds import MAX_PLACEMENTS, MIN, Length, Range
@@ -49,7 +49,7 @@ from torchduet.bench.record.schema.words import (
     Verdict,
 )
 
-JOURNAL = b'{"crc32":"'  # what the journal of an unfinished run begins with
+JOURNAL = b'{"crc32":"'  # the first bytes of a journal
 
 __all__ = [
     "CLOCK_REASONS",

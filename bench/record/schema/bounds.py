@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-MIN = 1e-30  # and its inverse: no time, rate or ratio of anything lies beyond
-MAX_PLACEMENTS = 512  # four times what a run stops at; comparing two cases takes the product of theirs
+MIN = 1e-30  # and its inverse: no time, rate or ratio lies beyond
+MAX_PLACEMENTS = 512  # four times the limit of a run; the time to compare two cases grows with the product of theirs
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Range:
 
     low: float
     high: float | None = None
-    ends: bool = True  # whether the two belong to it
+    ends: bool = True  # whether both ends are included
 
 
 @dataclass(frozen=True)

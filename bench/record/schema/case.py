@@ -1,4 +1,4 @@
-"""Which case a record is of, and why there is none of another."""
+"""The case of a record, and the reasons of cases without one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torchduet.bench.record.schema.bounds import Count
 
 
 class CaseRecord(TypedDict):
-    """Which case this is."""
+    """The case of a record."""
 
     id: str  # "matmul.square[n=1024] cpu compile fp32", unique within a run
     family: str  # "matmul.square[n=1024]": all cases timed together
@@ -22,8 +22,8 @@ class CaseRecord(TypedDict):
     mode: str
     precision: str
     reference: bool  # the family's reference case
-    workers: NotRequired[Count]  # DataLoader workers, where that is a knob
-    settings: NotRequired[dict[str, str]]  # of the knobs without a key here, where they are not the reference's
+    workers: NotRequired[Count]  # DataLoader workers, if that is a knob of the workload
+    settings: NotRequired[dict[str, str]]  # of knobs without a key here, if not the reference's
 
 
 class NotMeasured(TypedDict):

@@ -1,4 +1,4 @@
-"""Two sides held against each other: what they are, and what came out for each case."""
+"""The two sides of a duet, and the result of each case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torchduet.bench.record.schema.words import Stage, Verdict
 
 
 class ScreeningRecord(TypedDict):
-    """What the first stage of a duet said of a case that was then confirmed on fresh data."""
+    """The result of the first stage of a duet, for a case that was then confirmed on fresh data."""
 
     ratio: float
     low: float | None
@@ -27,7 +27,7 @@ class AgainstRecord(TypedDict):
     ratio: Positive  # A's time / B's time: above 1 means that B is faster
     low: Positive | None  # None: too few pairs for an interval
     high: float | None
-    confidence: float  # the level that it was judged by, after Holm's procedure
+    confidence: float  # the level of the verdict, after Holm's procedure
     threshold: Positive
     pairs: int
     base_seconds: Positive  # per call: A
@@ -42,7 +42,7 @@ class AgainstRecord(TypedDict):
 class SideRecord(TypedDict):
     """One side of a duet."""
 
-    label: str  # what sets it apart from the other: "torch 2.12.0", "OMP_NUM_THREADS=1"
+    label: str  # what distinguishes it from the other side: "torch 2.12.0", "OMP_NUM_THREADS=1"
     python: str  # the interpreter's path
     python_version: str
     torch: str
@@ -52,7 +52,7 @@ class SideRecord(TypedDict):
 
 
 class DuetRecord(TypedDict):
-    """A run of two sides: A is the interpreter that ran pytest, B what ``--against…`` named."""
+    """A run of two sides: A is the interpreter that ran pytest, B is the side that ``--against…`` names."""
 
     base: SideRecord  # A
     against: SideRecord  # B

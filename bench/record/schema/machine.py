@@ -1,4 +1,4 @@
-"""The machine during a run: pilots, ceilings, GPUs, noise, and how the run's time passed."""
+"""The machine during a run: pilots, ceilings, GPUs, noise, suspensions and clock changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torchduet.bench.record.schema.words import Grade
 
 
 class PilotRecord(TypedDict):
-    """Three fixed little workloads, timed between families: how fast the machine was just then."""
+    """Three small fixed workloads, timed between families: the machine's speed at that moment."""
 
     at: float  # seconds since the run began
     before: str  # the family measured next, "" at the end
@@ -17,7 +17,7 @@ class PilotRecord(TypedDict):
 
 
 class CeilingRecord(TypedDict):
-    """The best that this machine was seen to do, on one device; measured at the run's start and end."""
+    """The best performance measured on one device, at the run's start and end."""
 
     device: str
     flops_per_second: dict[str, Positive]  # precision → matrix products
@@ -30,26 +30,26 @@ class GpuRecord(TypedDict):
 
     device: str  # "cuda:0"
     facts: dict[str, float | int | str]  # name, uuid, driver, power_limit_w, most_sm_mhz, ecc, …
-    slice: bool  # a part of a GPU (MIG): power and clocks are the whole's
+    slice: bool  # a part of a GPU (MIG): power and clocks are those of the full GPU
     update_seconds: dict[str, float]  # "power", "energy" → how often the counter takes a new value, measured
     missing: dict[str, str]  # field → why it cannot be read
     at: list[float]  # seconds since the run began
     samples: dict[str, list[float | None]]  # power_w, sm_mhz, memory_mhz, temperature_c, utilisation, …
-    lost: NotRequired[str]  # why nothing can be read, or could not from then on
+    lost: NotRequired[str]  # why nothing could be read, or no longer
 
 
 class NoiseRecord(TypedDict):
-    """How noisy the machine was while this was timed, and why."""
+    """The machine's noise during the timing, with its causes."""
 
     grade: Grade
     causes: list[str]  # in words, with figures; the worst first
-    remedy: NotRequired[str]  # what would help; of a run that was not quiet
-    figures: NotRequired[dict[str, float]]  # what the grade follows from; what is not known here is missing
+    remedy: NotRequired[str]  # what would help; in a run that was not quiet
+    figures: NotRequired[dict[str, float]]  # the basis of the grade; figures that are not known are left out
 
 
 class PassingRecord(TypedDict):
-    """How a run's time did not pass as it should; seconds. No duration in the file is taken from the wall clock."""
+    """Suspensions and clock changes during a run, in seconds. No duration in the file is taken from the wall clock."""
 
-    stopped: float  # pytest itself did not run, as after Ctrl-Z
+    stopped: float  # pytest itself was suspended, as by Ctrl-Z
     suspended: float  # the machine was suspended
-    clock_set: list[float]  # by how much the wall clock was set, forward above 0
+    clock_set: list[float]  # by how much the wall clock was set each time; positive: forward

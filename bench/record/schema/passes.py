@@ -8,7 +8,7 @@ from torchduet.bench.record.schema.bounds import Amount, Positive
 
 
 class EnergyRecord(TypedDict):
-    """Energy per call of the whole device, idle power included; or ``why`` it is not known."""
+    """Energy per call of the whole device, including idle power; or ``why`` it is not known."""
 
     joules: NotRequired[Amount]  # per call
     seconds: NotRequired[float]  # of the window
@@ -18,15 +18,15 @@ class EnergyRecord(TypedDict):
 
 
 class HeadroomRecord(TypedDict):
-    """The largest batch that was seen to fit, to within a sixteenth."""
+    """The largest batch that fitted, to within a sixteenth."""
 
     batch: int
-    bytes: int  # that the allocator had then taken from the device
+    bytes: int  # that the allocator then held of the device
     limit: str  # what ended the search: "memory" (of the GPU), "host" (inputs are made there), "time"
 
 
 class PythonFunction(TypedDict):
-    """A Python function while the case was called; ``share`` of the time in which it was the innermost one."""
+    """A Python function during the calls; ``share``: of the time in which it was the innermost one."""
 
     name: str
     place: str  # file and line
@@ -34,7 +34,7 @@ class PythonFunction(TypedDict):
 
 
 class PythonRecord(TypedDict):
-    """``--profile-python``: what pyinstrument saw."""
+    """``--profile-python``: the result of pyinstrument."""
 
     file: str  # path of its page, relative to the run's file
     seconds: float  # sampled
@@ -42,13 +42,13 @@ class PythonRecord(TypedDict):
 
 
 class ProfileRecord(TypedDict):
-    """``--profile``: what torch.profiler wrote of a case, in a pass of its own after all timing."""
+    """``--profile``: the result of torch.profiler for a case, from a separate pass after all timing."""
 
     trace: str  # path of the trace, relative to the run's file
     calls: int  # in the trace, each within an annotation named PROFILED_CALL
     seconds: Positive  # per call, under the profiler
-    plain_seconds: Positive  # per call, in the same process right before and after, without it
-    interrupted: NotRequired[float]  # share of these calls in which others took a core
-    batches: NotRequired[float]  # per call, that DataLoaders handed over
+    plain_seconds: Positive  # per call, in the same process right before and after, without the profiler
+    interrupted: NotRequired[float]  # share of these calls with a context switch
+    batches: NotRequired[float]  # from DataLoaders, per call
     python: NotRequired[PythonRecord]
-    stacks: bool  # whether it holds Python's stacks, which slow it down many times
+    stacks: bool  # whether the trace holds Python's stacks, which slow the calls down many times

@@ -35,19 +35,19 @@ class Record(TypedDict):
     notes: list[str]
     meters: NotRequired[dict[str, MeterRecord]]
     trials: NotRequired[list[TrialRecord]]
-    operators: NotRequired[int]  # operators that one call dispatches, views apart; eager cases
+    operators: NotRequired[int]  # operators that one call dispatches, except views; eager cases
     peak_bytes: NotRequired[Count]  # the most memory that a call held at once beyond its inputs
-    reserved_bytes: NotRequired[Count]  # accelerators: the most that the allocator took from the device for it
-    context_bytes: NotRequired[int]  # CUDA: what it takes itself in a process, beside that
+    reserved_bytes: NotRequired[Count]  # accelerators: the most that the allocator held of the device for it
+    context_bytes: NotRequired[int]  # CUDA: its own memory in a process, in addition
     energy: NotRequired[EnergyRecord]
     headroom: NotRequired[HeadroomRecord]
     profile: NotRequired[ProfileRecord]
     noise: NotRequired[NoiseRecord]
-    against: NotRequired[AgainstRecord]  # of a duet; the record itself is side A's
+    against: NotRequired[AgainstRecord]  # in a duet; the record itself is side A's
 
 
 class SecondsRecord(TypedDict):
-    """Where the run's time went, in seconds of wall clock."""
+    """The run's time by stage, in seconds."""
 
     total: float
     startup: float  # until the first worker was ready
@@ -59,12 +59,12 @@ class SecondsRecord(TypedDict):
 
 
 class ResumedRecord(TypedDict):
-    """A run that ended before its time was gone on with, from its journal."""
+    """A run that ended early was continued from its journal."""
 
     at: float  # seconds into the run; the time in between does not count
     started: str  # ISO 8601, UTC
-    machine: dict[str, str | int | float | bool | None]  # as of then; it is the same machine
-    warnings: list[str]  # about its state as of then
+    machine: dict[str, str | int | float | bool | None]  # the same machine, at that time
+    warnings: list[str]  # about its state at that time
     families: int  # finished before
 
 
@@ -81,13 +81,13 @@ class RunRecord(TypedDict):
     failed: list[NotMeasured]
     unavailable: list[Unavailable]
     warnings: list[str]
-    unreached: NotRequired[list[str]]  # ids of the cases whose turn never came: the run was stopped
-    stopped: NotRequired[str]  # why it was
+    unreached: NotRequired[list[str]]  # ids of the cases that the run did not reach, as it ended early
+    stopped: NotRequired[str]  # why it ended early
     resumed: NotRequired[list[ResumedRecord]]
     passing: NotRequired[PassingRecord]
     ceilings: NotRequired[list[CeilingRecord]]
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]
-    self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last one on this machine
+    self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last on this machine
     against: NotRequired[DuetRecord]
     gpus: NotRequired[list[GpuRecord]]

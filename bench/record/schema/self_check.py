@@ -8,9 +8,9 @@ from torchduet.bench.record.schema.words import Verdict
 
 
 class TrialRecord(TypedDict):
-    """``--aa``: a copy of a case held against it: an identical one, or one slowed down by a known factor."""
+    """``--aa``: a copy of a case held against the case: an A/A copy, or one slowed down by a known factor."""
 
-    slowdown: float  # 1: identical; 1.05: it takes 1.05 times as long
+    slowdown: float  # 1: an A/A copy; 1.05: the copy takes 1.05 times as long
     ratio: float  # the case's time / the copy's
     low: float | None
     high: float | None
@@ -21,7 +21,7 @@ class TrialRecord(TypedDict):
 
 
 class RateRecord(TypedDict):
-    """How often something happened, with its Clopper-Pearson bounds."""
+    """A rate with its Clopper-Pearson bounds."""
 
     slowdown: float
     count: int
@@ -31,7 +31,7 @@ class RateRecord(TypedDict):
 
 
 class RatesRecord(TypedDict):
-    """What ``--aa`` found of some cases."""
+    """The rates of ``--aa`` over some cases."""
 
     false_alarms: RateRecord  # identical code called faster or slower
     found: list[RateRecord]  # slow-downs called slower, factor by factor
@@ -40,13 +40,13 @@ class RatesRecord(TypedDict):
 
 
 class KindRecord(RatesRecord):
-    """The figures of ``--aa`` for cases of one kind: of calls that take about as long, or that wait."""
+    """The figures of ``--aa`` for cases of one kind: calls of similar length, or calls that wait."""
 
     kind: str  # one of KINDS
 
 
 class SelfCheckRecord(RatesRecord):
-    """What ``--aa`` found on a machine; medians over the cases' identical twins."""
+    """The figures of ``--aa`` on a machine; medians over the cases' A/A copies."""
 
     measured: str  # ISO 8601, UTC
     cpu: str | None
@@ -61,4 +61,4 @@ class SelfCheckRecord(RatesRecord):
     half_width: float | None  # of log ratios
     half_width_after_1s: float | None  # half-width × √seconds
     minimum_effect: float | None
-    kinds: NotRequired[list[KindRecord]]  # those there are any cases of; not in files of older versions
+    kinds: NotRequired[list[KindRecord]]  # kinds with any cases; not in files of older versions

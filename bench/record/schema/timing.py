@@ -1,4 +1,4 @@
-"""How a case was timed, what it was held against, and what preceded the timing. Seconds per call."""
+"""A case's timing and speed-ups, its first call, compilation and check. Times are seconds per call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torchduet.bench.record.schema.words import StopReason, Verdict
 
 
 class TimingRecord(TypedDict):
-    """How it was timed. ``blocks[placement][round]`` is seconds per call, in the order taken."""
+    """The timing of a case. ``blocks[placement][round]`` is seconds per call, in the order taken."""
 
     clock: str  # "perf_counter" or "cuda_events"
     calls_per_block: int
@@ -22,17 +22,19 @@ class TimingRecord(TypedDict):
     wall_seconds: NotRequired[float]  # accelerators: per call, until the device was done
     launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
     device_seconds: NotRequired[Amount]  # CUDA: per call, without the gaps in which the device waited for launches
-    waits: NotRequired[bool]  # CUDA: a call waits for the device, so that its work alone is not known
-    cache: NotRequired[str]  # "cold": each call found the cache full of something else; else it was hot
-    disturbed: NotRequired[list[int]]  # per placement, its blocks in which the process had to leave a core
-    left_out: NotRequired[int]  # blocks in which the process was stopped or the machine suspended: taken again
-    rests: NotRequired[bool]  # CPU: its thread slept for at least 2 ms and a tenth of each block when warmed up
+    waits: NotRequired[bool]  # CUDA: a call waits for the device, so the host's work alone is not known
+    cache: NotRequired[str]  # "cold": before each call the cache was filled with other data; else it was hot
+    disturbed: NotRequired[list[int]]  # per placement, its blocks with a context switch
+    left_out: NotRequired[int]  # blocks during which the process or the machine was suspended: taken again
+    rests: NotRequired[
+        bool
+    ]  # CPU: idle-waiting: its thread slept for at least 2 ms and a tenth of each block during warm-up
 
 
 class SpeedupRecord(TypedDict):
     """This case held against another of its family, from blocks taken in alternation."""
 
-    knob: str  # "reference", or the one knob in which the two differ: "mode", "precision", …
+    knob: str  # "reference", or the one knob that differs: "mode", "precision", …
     value: str  # this case's setting of the knob
     baseline: str  # the other's
     against: str  # the other's case id
@@ -49,12 +51,12 @@ class SpeedupRecord(TypedDict):
 
 
 class FirstCallRecord(TypedDict):
-    """The first call, apart from steady state."""
+    """The first call, measured separately from steady state."""
 
     seconds: float  # all calls until nothing more was compiled or initialised
-    calls: int  # how many those were
+    calls: int  # the number of these calls
     returned: NotRequired[float]  # until the first of them returned, without waiting for the device
-    setup: NotRequired[float]  # making what is called: an export, a session
+    setup: NotRequired[float]  # creating the callable: an export, a session
 
 
 class GraphBreak(TypedDict):
@@ -66,12 +68,12 @@ class GraphBreak(TypedDict):
 
 
 class CompileRecord(TypedDict):
-    """What torch.compile made of it."""
+    """The result of torch.compile."""
 
     graphs: int
     graph_breaks: list[GraphBreak]
     cold: bool  # the inductor cache was empty
-    graph_skips: NotRequired[list[str]]  # why inductor made no CUDA graph of some of it
+    graph_skips: NotRequired[list[str]]  # why inductor made no CUDA graph of some parts
 
 
 class CheckRecord(TypedDict):
@@ -83,7 +85,7 @@ class CheckRecord(TypedDict):
 
 
 class MeterRecord(TypedDict):
-    """Something that a call notes about itself: a phase's seconds, or a number with its unit."""
+    """A figure that a call records about itself: a phase's seconds, or a number with its unit."""
 
     unit: str  # "s" for phases
     values: Annotated[list[float], Length("placement")]  # the median of each placement, in the order taken
@@ -93,7 +95,7 @@ class MeterRecord(TypedDict):
 
 
 class CostRecord(TypedDict):
-    """What one call costs; a missing key is unknown."""
+    """The cost of one call; a missing key is unknown."""
 
     flops: NotRequired[float]
     bytes: NotRequired[float]

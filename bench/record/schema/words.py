@@ -1,4 +1,4 @@
-"""The words that a record's keys and values are drawn from."""
+"""The closed sets of words in a record."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ LOADER_ENDS = "DataLoader._shutdown_workers"
 
 Verdict = Literal["faster", "slower", "same", "unclear"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-Grade = Literal["quiet", "noisy", "disturbed"]  # of the machine's noise, the least first
+Grade = Literal["quiet", "noisy", "disturbed"]  # of the machine's noise, ascending
 GRADES: tuple[Grade, ...] = get_args(Grade)
 QUIET, NOISY, DISTURBED = GRADES
-# Why timing stopped: every interval narrow enough; time was up; enough placements; the run was asked to stop.
+# Why timing ended: every interval is narrow enough; time was up; enough placements; a stop request.
 StopReason = Literal["precise", "budget", "limit", "interrupted"]
 Stage = Literal["screened", "confirmed"]  # of a duet: by the first stage alone; by fresh pairs alone
 
-# What is written is one of the words; a reader takes any text, as a later writer of the same version may add some.
+# A writer uses these words; a reader accepts any text, as a later writer of the same version may add words.
 OPEN: frozenset[Any] = frozenset({StopReason, Stage})
 
-KINDS = {  # groups of cases that --aa also counts apart: calls …
+KINDS = {  # groups of cases that --aa also counts separately: calls …
     "short": "under 2 ms",
     "medium": "of 2 to 20 ms",
     "long": "of 20 ms and more",
