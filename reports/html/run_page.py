@@ -82,12 +82,12 @@ def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
-def _overview(answers: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
+def _overview(all_answers: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
     """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``.
 
     Answers on several knobs at once are listed only where there are none on single ones, to which they add little.
     """
-    listed = [answer for answer in answers if answer.knob != TOGETHER] or answers
+    listed = [answer for answer in all_answers if answer.knob != TOGETHER] or all_answers
     return [
         (standing, words, members)
         for standing, words in STANDINGS.items()

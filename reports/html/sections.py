@@ -42,7 +42,7 @@ PARTS = {
 def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     """Per suite: its rows, the columns that they fill, and the table of its meters."""
     meters_of = {table.suite: table for table in meters.tables(run, tables)}
-    suites = []
+    entries = []
     for index, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
         knobs = [knob for knob in KNOBS if _has_column(knob, rows, tables.cases)]
         rates = [
@@ -54,7 +54,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
             )
             if rows[key].notna().any()
         ]
-        suites.append(
+        entries.append(
             {
                 "name": name,
                 "anchor": f"suite-{index + 1}",
@@ -66,7 +66,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
                 "rates": rates,
             }
         )
-    return suites
+    return entries
 
 
 def _has_column(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
