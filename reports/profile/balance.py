@@ -26,7 +26,7 @@ class Balance:
         timed: the run's median, over many placements of its tensors in memory.
         low, high: the least and the most of a single placement. A profile has one placement, which may be any of
             them: sums over rows took 60 to 100 µs from one to the next (2-core VM under load, torch 2.13).
-        plain: in the profile's own process right before and after it, without the profiler.
+        unprofiled: in the profile's own process right before and after it, without the profiler.
         profiled: under the profiler.
         attributed: own times of all operators, kernels and annotations.
         rest: in which none of them ran: Python, and launching them.
@@ -38,7 +38,7 @@ class Balance:
     timed: float
     low: float
     high: float
-    plain: float
+    unprofiled: float
     profiled: float
     attributed: float
     rest: float
@@ -49,7 +49,7 @@ class Balance:
     @property
     def overhead(self) -> float:
         """How many times as long a call takes under the profiler."""
-        return self.profiled / self.plain
+        return self.profiled / self.unprofiled
 
     @property
     def total(self) -> float:
@@ -74,7 +74,7 @@ class Balance:
     @property
     def alike(self) -> bool:
         """Whether a call without the profiler took as long as when it was timed."""
-        return self._is_timed(self.plain)
+        return self._is_timed(self.unprofiled)
 
     def _is_timed(self, seconds: float) -> bool:
         return self.low / AGREES <= seconds <= self.high * AGREES
@@ -89,7 +89,7 @@ def balance(record: Record, summary: Summary) -> Balance:
         timed=timing["seconds"],
         low=min(levels),
         high=max(levels),
-        plain=record["profile"]["plain_seconds"],
+        unprofiled=record["profile"]["plain_seconds"],
         profiled=summary.seconds,
         attributed=sum(summary.categories.values()) - rest,
         rest=rest,
@@ -137,8 +137,8 @@ def _reasons(sums: Balance) -> Iterator[str]:
         yield "each profiled call was waited for, while timed ones follow one another and count the GPU’s time alone"
     elif not side_by_side or not sums.alike:
         yield (
-            f"right before and after the profile, without the profiler, a call took {units.seconds(sums.plain)}, so "
-            "the machine or the case was in another state than when it was timed"
+            f"right before and after the profile, without the profiler, a call took {units.seconds(sums.unprofiled)}, "
+            "so the machine or the case was in another state than when it was timed"
         )
     if side_by_side:
         yield "work of several threads at the same time counts for each of them"
