@@ -26,7 +26,7 @@ def headline(comparison: Comparison) -> str:
     slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
     if not slower and not faster:
         rest = f", {unclear} {_are(unclear)} unclear" if unclear else ""
-        return f"{cases} compared: none is shown to be slower or faster{rest}"
+        return f"0 of {cases} {_are(comparison.judged)} shown to be slower or faster{rest}"
     if not slower:
         return f"{faster} of {cases} {_are(faster)} faster, none slower"
     return f"{slower} of {cases} {_are(slower)} slower, {faster or 'none'} faster"
@@ -69,7 +69,7 @@ def guard(comparison: Comparison) -> str:
     if comparison.guarded:
         return "The pilots beside each family measure how much the machine itself changed; every verdict allows for it."
     return (
-        "One of the runs has no pilots, so nothing measures how much the machine itself changed. Each case’s reference "
+        "Not both runs have pilots, so nothing measures how much the machine itself changed. Each case’s reference "
         "and the median over all families stand in for them: a change that a whole family shares counts as the "
         "machine’s. A case alone in its family is not judged."
     )
@@ -165,7 +165,7 @@ def _section(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
 def title_of(verdict: str) -> str:
     """The heading over cases of one verdict."""
     if verdict == "speed-up alone":
-        return "Only the speed-up changed, through the case or its reference"
+        return "Only the speed-up is shown to have changed, through the case or its reference"
     return TITLES.get(verdict, verdict.capitalize())
 
 

@@ -190,7 +190,7 @@ def _not_judged(question: Question) -> Finding:
         number = f"{question.placements} placement{'s' if question.placements != 1 else ''}"
         cause, why = "placements", f"{number} in one of the runs; {MIN_PLACEMENTS} are needed"
     elif question.movement is None:
-        cause, why = "unguarded", "one of the runs has no pilots, and nothing timed beside it stands in for them"
+        cause, why = "unguarded", "not both runs have pilots, and nothing timed beside it stands in for them"
     else:
         cause, why = "families", "too few cases in both runs to estimate how much two runs of the same code differ"
     return Finding(math.exp(question.shift.point), None, None, "unclear", cause, why)

@@ -38,10 +38,10 @@ def of_verdicts(*verdicts: str) -> Comparison:
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        ("same same", "2 cases compared: none is shown to be slower or faster"),
-        ("same unclear", "2 cases compared: none is shown to be slower or faster, 1 is unclear"),
-        ("unclear unclear", "2 cases compared: none is shown to be slower or faster, 2 are unclear"),
-        ("same", "1 case compared: none is shown to be slower or faster"),
+        ("same same", "0 of 2 cases are shown to be slower or faster"),
+        ("same unclear", "0 of 2 cases are shown to be slower or faster, 1 is unclear"),
+        ("unclear unclear", "0 of 2 cases are shown to be slower or faster, 2 are unclear"),
+        ("same", "0 of 1 case is shown to be slower or faster"),
         ("slower", "1 of 1 case is slower, none faster"),
         ("slower slower faster", "2 of 3 cases are slower, 1 faster"),
         ("faster same", "1 of 2 cases is faster, none slower"),
