@@ -1,1 +1,1 @@
-"""Charts as SVG."""
+"""Draws charts as SVG for the pages."""

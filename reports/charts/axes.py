@@ -1,4 +1,4 @@
-"""What all charts are drawn with: axes measured in points, text that is never a formula, round ticks."""
+"""Helpers that all charts share: axes measured in points, text that is never parsed as a formula, round ticks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ LABEL_POINTS = 220.0
 
 
 def new_axes(width: float, height: float, box: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
-    """A transparent figure with one pair of axes; all in points (1/72 inch), ``box`` as left, bottom, width, height."""
+    """A transparent figure with one pair of axes.
+
+    Args:
+        width, height: in points (1/72 inch).
+        box: left, bottom, width and height of the axes in points.
+    """
     figure = Figure(figsize=(width / 72, height / 72))
     figure.patch.set_visible(False)
     left, bottom, across, up = box
@@ -32,8 +37,8 @@ def new_axes(width: float, height: float, box: tuple[float, float, float, float]
 def text_beside(
     axes: Axes, x: float, y: float, text: str, shift: float, align: str, *, colour: str, weight: str = "normal"
 ) -> None:
-    """Text beside a row: ``x`` in the axes' width plus ``shift`` points; names are never read as formulae."""
-    # Not an annotation, which is laid out three times over: text is most of what a chart of many rows costs.
+    """Text beside a row: ``x`` in the axes' width plus ``shift`` points; names are never parsed as formulae."""
+    # Not an annotation: matplotlib lays those out three times, and text takes most of the time of a long chart.
     beside = blended_transform_factory(axes.transAxes, axes.transData)
     shifted = beside + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.text(
@@ -50,6 +55,7 @@ def text_beside(
 
 
 def text_below(axes: Axes, text: str) -> None:
+    """The name of the horizontal axis, shortened to ``LABEL_POINTS``."""
     axes.annotate(
         fitted(text, LABEL_POINTS),
         (0.5, 0),
@@ -64,23 +70,24 @@ def text_below(axes: Axes, text: str) -> None:
 
 
 def round_time(seconds: float) -> str:
-    """A round time without the zeros that a measured one would keep: ``1 ms``."""
+    """A round time without the trailing zeros of a measured one: ``1 ms``."""
     number, unit = units.seconds(seconds).split(" ")
     return f"{float(number.replace(',', '')):g} {unit}"
 
 
 def decades(bottom: float, top: float) -> list[float]:
-    """Round values between two limits: powers of ten, with 2 and 5 where there are few."""
+    """Round values between two limits: powers of ten, and values between them where these are fewer than three."""
     powers = range(math.floor(math.log10(bottom)), math.ceil(math.log10(top)) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        found = [step * 10.0**power for power in powers for step in steps if bottom <= step * 10.0**power <= top]
-        if len(found) >= 3:
+        ticks = [step * 10.0**power for power in powers for step in steps if bottom <= step * 10.0**power <= top]
+        if len(ticks) >= 3:
             break
-    return found
+    return ticks
 
 
-def ticks_at(axis: Any, places: Sequence[float], labels: Sequence[str] | None) -> None:
-    axis.set_major_locator(FixedLocator(places))
+def ticks_at(axis: Any, ticks: Sequence[float], labels: Sequence[str] | None) -> None:
+    """Set an axis's ticks and their labels; None keeps matplotlib's labels."""
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     if labels is not None:
         axis.set_major_formatter(FixedFormatter(labels))
@@ -88,7 +95,7 @@ def ticks_at(axis: Any, places: Sequence[float], labels: Sequence[str] | None) -
 
 
 def key_of(colour: str, marker: str, style: str, prefix: str) -> str:
-    """The short piece of a chart's line or a mark of it that stands before its name in the legend; SVG."""
+    """A legend's sample of a line or a mark, to stand before its name; SVG."""
     with rc_context(STYLE):
         figure, axes = new_axes(34, 12, (0, 0, 34, 12))
         axes.set_axis_off()

@@ -1,6 +1,6 @@
 """Forest plots of speed-ups: a row per comparison with its interval, wide or, for a telephone, stacked.
 
-As in ``charts``, nothing here knows of runs or files.
+As in all of ``charts``, the input is numbers and labels, not runs or files.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from torchduet.reports.charts.ratio_axis import axis
 from torchduet.reports.charts.svg import BAND, INK, MUTED, PAPER, RULE, STYLE, VERDICT_COLOURS, to_svg
 from torchduet.reports.text import units
 
-# As the symbols of verdicts in the page's text: ▲ ▼ ■ ○
+# The same shapes as the symbols of verdicts in the page's text: ▲ ▼ ■ ○
 MARKERS = {"faster": "^", "slower": "v", "same": "s", "unclear": "o"}
-ROW, LINE = 17.0, 14.0  # points: a row of its own, and one line of several
+ROW, LINE = 17.0, 14.0  # points: the height of a row of one line, and of each line where there are several
 PLOT, MAX_LABEL = 320.0, 300.0
 NARROW, INSET = 270.0, 14.0
 GAP, FOOT = 8.0, 30.0
@@ -33,7 +33,7 @@ GAP, FOOT = 8.0, 30.0
 
 @dataclass(frozen=True)
 class Layout:
-    """Widths in points: all of it, the column of labels (0: they stand above their marks), the one of ratios."""
+    """Widths in points: of the chart, and of its columns of labels (0: above their marks), ratios and intervals."""
 
     width: float
     labels: float
@@ -42,13 +42,13 @@ class Layout:
 
     @property
     def plot(self) -> float:
-        """What is left for the marks."""
+        """The width left for the marks."""
         return self.width - self.labels - self.ratios - self.intervals - (3 if self.labels else 2) * GAP
 
 
 @dataclass(frozen=True)
 class Row:
-    """A bar or a group's name, its lines of text and where it stands: points from the top."""
+    """A bar, or a group's name (``bar`` is None), with its lines of text; positions in points from the top."""
 
     lines: list[str]
     top: float
@@ -58,7 +58,7 @@ class Row:
 
 
 def forest(bars: Sequence[Bar], threshold: float, prefix: str, *, narrow: bool = False) -> str:
-    """Speed-ups with intervals on a logarithmic axis, a row each under its group's name; returns SVG."""
+    """Speed-ups with intervals on a logarithmic axis, one row each under the group's name; returns SVG."""
     layout = _layout(bars, narrow)
     rows = list(_rows(bars, layout))
     height = rows[-1].bottom + 4
@@ -78,7 +78,7 @@ def forest(bars: Sequence[Bar], threshold: float, prefix: str, *, narrow: bool =
         if not layout.labels:
             _guides(axes, [row.mark for row in rows if row.bar], threshold)
         for row in rows:
-            _name(axes, row, layout)
+            _texts(axes, row, layout)
         for verdict in MARKERS:
             _marks(axes, [(row.mark, row.bar) for row in rows if row.bar and row.bar.verdict == verdict], low, high)
         axes.spines[["left", "right", "top"]].set_visible(False)
@@ -115,11 +115,11 @@ def _rows(bars: Sequence[Bar], layout: Layout) -> Iterator[Row]:
             below += height
 
 
-def _name(axes: Axes, row: Row, layout: Layout) -> None:
-    """What is written in a row: its label, its ratio and its interval."""
+def _texts(axes: Axes, row: Row, layout: Layout) -> None:
+    """The texts of a row: its label, its ratio and its interval."""
     first = row.mark - LINE * (len(row.lines) - 1) / 2 if layout.labels or row.bar is None else row.top + LINE / 2
-    for place, line in enumerate(row.lines):
-        y = first + LINE * place
+    for index, line in enumerate(row.lines):
+        y = first + LINE * index
         weight, colour = ("bold", MUTED) if row.bar is None else ("normal", INK)
         shift, align = (-GAP - 4, "right") if layout.labels else (-INSET, "left")
         text_beside(axes, 0.0, y, line, shift, align, colour=colour, weight=weight)
@@ -130,38 +130,38 @@ def _name(axes: Axes, row: Row, layout: Layout) -> None:
     text_beside(axes, 1.0, row.mark, row.bar.interval, ratio_ends + GAP, "left", colour=MUTED)
 
 
-def _guides(axes: Axes, places: Sequence[float], threshold: float) -> None:
-    """The band and the line at 1 beside each mark alone, where they would else run through the labels."""
+def _guides(axes: Axes, marks: Sequence[float], threshold: float) -> None:
+    """The band and the line at 1 behind each mark only: in a narrow chart they would cross the labels between marks."""
     low, high = 1 / (1 + threshold), 1 + threshold
-    bands = [[(low, y - 6.5), (high, y - 6.5), (high, y + 6.5), (low, y + 6.5)] for y in places]
+    bands = [[(low, y - 6.5), (high, y - 6.5), (high, y + 6.5), (low, y + 6.5)] for y in marks]
     axes.add_collection(PolyCollection(bands, facecolor=BAND, linewidth=0), autolim=False)
-    axes.vlines([1.0] * len(places), [y - 6.5 for y in places], [y + 6.5 for y in places], color=MUTED, linewidth=1)
+    axes.vlines([1.0] * len(marks), [y - 6.5 for y in marks], [y + 6.5 for y in marks], color=MUTED, linewidth=1)
 
 
 def _marks(axes: Axes, rows: Sequence[tuple[float, Bar]], low: float, high: float) -> None:
-    """The marks of one verdict with their intervals; one path for all, as each is drawn apart from the others."""
+    """The marks of one verdict with their intervals: one path for all intervals, one for all marks."""
     if not rows:
         return
     verdict = rows[0][1].verdict
     colour, hollow = VERDICT_COLOURS[verdict], verdict == "unclear"
-    known = [(y, bar.low, bar.high) for y, bar in rows if bar.low is not None and bar.high is not None]
-    ends = [(max(least, low), min(most, high), math.nan) for _, least, most in known]
+    intervals = [(y, bar.low, bar.high) for y, bar in rows if bar.low is not None and bar.high is not None]
+    ends = [(max(least, low), min(most, high), math.nan) for _, least, most in intervals]
     axes.plot(
         list(chain.from_iterable(ends)),
-        [y for y, *_ in known for _ in range(3)],
+        [y for y, *_ in intervals for _ in range(3)],
         color=colour,
         linewidth=1.6,
         solid_capstyle="butt",
     )
     beyond = (
-        (low, "<", [y for y, least, _ in known if least < low]),
-        (high, ">", [y for y, _, most in known if most > high]),
+        (low, "<", [y for y, least, _ in intervals if least < low]),
+        (high, ">", [y for y, _, most in intervals if most > high]),
     )
-    for limit, marker, places in beyond:
-        if places:
+    for limit, marker, rows_beyond in beyond:
+        if rows_beyond:
             axes.plot(
-                [limit] * len(places),
-                places,
+                [limit] * len(rows_beyond),
+                rows_beyond,
                 color=colour,
                 linestyle="none",
                 marker=marker,

@@ -1,4 +1,4 @@
-"""Draws a GPU's power, clocks and temperature over the run, with the stretches in which it was held back shaded."""
+"""Draws a GPU's power, clocks and temperature over the run; stretches in which it was throttled are shaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Column = Sequence[float | None]
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity over the run; ``limit`` is drawn as a line across: what it cannot exceed."""
+    """One quantity over the run; its upper limit, if any, is drawn as a horizontal line."""
 
     title: str
     unit: str
@@ -30,19 +30,22 @@ class Panel:
     limit: float | None = None
 
 
-def timeline(at: Sequence[float], panels: Sequence[Panel], held_back: Sequence[bool], prefix: str, name: str) -> Chart:
+def timeline(at: Sequence[float], panels: Sequence[Panel], throttled: Sequence[bool], prefix: str, name: str) -> Chart:
     """The panels above each other over the seconds of the run.
 
     Args:
-        held_back: of each sample, whether the GPU lowered its clocks for a fault.
+        at: seconds into the run of each sample.
+        throttled: for each sample, whether the GPU lowered its clocks for power, temperature or a fault.
+        prefix: of the ids in the SVG.
+        name: of the GPU.
     """
     step = max(1, len(at) // MAX_POINTS)
     height = BELOW + len(panels) * (PANEL + GAP)
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         figure.patch.set_visible(False)
-        for place, panel in enumerate(panels):
-            bottom = BELOW + (len(panels) - 1 - place) * (PANEL + GAP)
+        for index, panel in enumerate(panels):
+            bottom = BELOW + (len(panels) - 1 - index) * (PANEL + GAP)
             box = (LEFT / WIDTH, bottom / height, (WIDTH - LEFT - 12) / WIDTH, (PANEL - 14) / height)
             axes = figure.add_axes(box)
             axes.patch.set_visible(False)
@@ -53,7 +56,7 @@ def timeline(at: Sequence[float], panels: Sequence[Panel], held_back: Sequence[b
             axes.set_xlim(at[0], at[-1])
             if panel.limit is not None:
                 axes.axhline(panel.limit, color=MUTED, linewidth=0.8, linestyle="--")
-            for begin, end in stretches(at, held_back):
+            for begin, end in stretches(at, throttled):
                 axes.axvspan(begin, end, color=BAND, linewidth=0)
             axes.annotate(
                 f"{panel.title}, {panel.unit}",
@@ -68,8 +71,8 @@ def timeline(at: Sequence[float], panels: Sequence[Panel], held_back: Sequence[b
             middle = _round(top / 2)
             ticks_at(axes.yaxis, [0, middle, 2 * middle], [f"{tick:g}" for tick in (0, middle, 2 * middle)])
             seconds = round_seconds(at[0], at[-1])
-            last = place == len(panels) - 1
-            ticks_at(axes.xaxis, seconds, [f"{one:g}" if last else "" for one in seconds])
+            last = index == len(panels) - 1
+            ticks_at(axes.xaxis, seconds, [f"{tick:g}" if last else "" for tick in seconds])
             if last:
                 text_below(axes, "seconds into the run")
             axes.grid(visible=True, color=RULE, linewidth=0.6)
@@ -80,27 +83,27 @@ def timeline(at: Sequence[float], panels: Sequence[Panel], held_back: Sequence[b
         svg=Markup(svg),
         title=f"{name} over the run",
         alternative=f"Lines over the run's seconds for {name}. "
-        + "; ".join(_spoken(panel) for panel in panels)
-        + f". Held back in {sum(held_back)} of {len(held_back)} samples.",
+        + "; ".join(_in_words(panel) for panel in panels)
+        + f". Throttled in {sum(throttled)} of {len(throttled)} samples.",
     )
 
 
-def stretches(at: Sequence[float], held_back: Sequence[bool]) -> list[tuple[float, float]]:
-    """From when to when it was held back: from the first such sample to the one after the last."""
-    found: list[tuple[float, float]] = []
-    for place, held in enumerate(held_back):
-        if not held:
+def stretches(at: Sequence[float], throttled: Sequence[bool]) -> list[tuple[float, float]]:
+    """The stretches of throttling, (begin, end): each from its first sample to the sample after its last."""
+    intervals: list[tuple[float, float]] = []
+    for index, is_throttled in enumerate(throttled):
+        if not is_throttled:
             continue
-        end = at[min(place + 1, len(at) - 1)]
-        if found and found[-1][1] >= at[place]:
-            found[-1] = (found[-1][0], end)
+        end = at[min(index + 1, len(at) - 1)]
+        if intervals and intervals[-1][1] >= at[index]:
+            intervals[-1] = (intervals[-1][0], end)
         else:
-            found.append((at[place], end))
-    return found
+            intervals.append((at[index], end))
+    return intervals
 
 
 def _round(value: float) -> float:
-    """A round number near a value, from below."""
+    """The largest round number that does not exceed a value."""
     for power in range(6, -4, -1):
         for step in (5, 2.5, 2, 1):
             if step * 10.0**power <= value:
@@ -108,7 +111,7 @@ def _round(value: float) -> float:
     return value
 
 
-def _spoken(panel: Panel) -> str:
+def _in_words(panel: Panel) -> str:
     known = [value for value in panel.values if value is not None]
-    said = f"{panel.title} {min(known):.0f} to {max(known):.0f} {panel.unit}"
-    return said + (f", limit {panel.limit:.0f}" if panel.limit is not None else "")
+    limit = f", limit {panel.limit:.0f}" if panel.limit is not None else ""
+    return f"{panel.title} {min(known):.0f} to {max(known):.0f} {panel.unit}{limit}"

@@ -1,4 +1,4 @@
-"""Makes names fit where they stand in a chart: one line each, measured, wrapped or shortened in the middle."""
+"""Fits names into the room that a chart has for them: measured, wrapped, or shortened in the middle."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def one_line(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def text_width(text: str, *, bold: bool = False) -> float:
-    """How wide a line is drawn, in points; full-width letters, which the font lacks, count as an em.
+    """The drawn width of a line, in points.
 
-    The sum of its letters' advances: what kerning takes off is little, and no line is wider.
+    It is the sum of the letters' advances. Kerning is left out: it is small and only makes a line narrower.
+    Full-width letters, which the font lacks, count as an em.
     """
     return sum(_advance(letter, bold) for letter in one_line(text))
 
@@ -34,20 +35,20 @@ def _advance(letter: str, bold: bool) -> float:
     if unicodedata.east_asian_width(letter) in "WF":
         return FONT_POINTS
     font = _font(bold)
-    glyph = font.load_glyph(font.get_char_index(ord(letter)))  # 0, which is drawn as a box, where it has none
+    glyph = font.load_glyph(font.get_char_index(ord(letter)))  # index 0, drawn as a box, for a letter it lacks
     return float(glyph.linearHoriAdvance) / 65536  # without hinting, in 16.16 bits
 
 
 @cache
 def _font(bold: bool) -> FT2Font:
-    # Of our own: matplotlib sets the size of those that it hands out as it needs it.
+    # A font object of our own: matplotlib changes the size of those that it shares.
     font = FT2Font(findfont(FontProperties(family=FONT, weight="bold" if bold else "normal")))
     font.set_size(FONT_POINTS, 72)  # points are pixels
     return font
 
 
 def fitted(text: str, points: float, *, bold: bool = False) -> str:
-    """One line of at most that width; the end is kept, because that is where names differ."""
+    """One line of at most that width, shortened in the middle: names differ most at their ends."""
     text = one_line(text)
     if text_width(text, bold=bold) <= points:
         return text
@@ -61,11 +62,11 @@ def fitted(text: str, points: float, *, bold: bool = False) -> str:
 
 
 def wrapped(text: str, points: float) -> list[str]:
-    """At most two lines of that width, broken at a blank as late as fits; what is still too long is shortened."""
+    """At most two lines of that width, broken at the last blank that fits; a second line too long is shortened."""
     text = one_line(text)
     if text_width(text) <= points:
         return [text]
-    places = [place for place, letter in enumerate(text) if letter == " " and text_width(text[:place]) <= points]
-    if not places:
+    blanks = [index for index, letter in enumerate(text) if letter == " " and text_width(text[:index]) <= points]
+    if not blanks:
         return [fitted(text, points)]
-    return [text[: places[-1]], fitted(text[places[-1] :], points)]
+    return [text[: blanks[-1]], fitted(text[blanks[-1] :], points)]

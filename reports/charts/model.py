@@ -1,4 +1,4 @@
-"""A drawn chart with its words, as the pages show it, and what a forest plot is made of; draws nothing itself."""
+"""Types that charts and pages share: a drawn chart with its texts, and a row of a forest plot."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from markupsafe import Markup
 
 from torchduet.reports.text import units
 
-MAX_ROWS = 60  # of a forest plot: more than these would be a wall, not a chart
+MAX_ROWS = 60  # of a forest plot: more cannot be taken in at a glance
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn chart with what it says to those who cannot see it.
+    """A drawn chart with its texts.
 
     Attributes:
         svg: the drawing, safe to put into the page.
         title: what it shows.
-        alternative: the same in one or two sentences.
+        alternative: its content in one or two sentences, for readers who cannot see it.
         note: what was left out, if anything.
         keys: for line charts, (drawn sample, name) of each line.
         narrow: the same drawn for a narrow window; None where there is no such drawing.
@@ -34,7 +34,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Bar:
-    """One row of a forest plot: a speed-up with its interval, None where there is none."""
+    """One row of a forest plot: a speed-up with its interval (None: no interval)."""
 
     group: str
     label: str

@@ -1,6 +1,6 @@
-"""Draws times as ranges: a row per benchmark with median, quartiles and least, on a logarithmic axis.
+"""Draws times as ranges: a row per benchmark with median, quartiles and minimum, on a logarithmic axis.
 
-As in ``charts``, nothing here knows of runs or files.
+As in all of ``charts``, the input is numbers and labels, not runs or files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ MARK = LINE_COLOURS[0]
 
 @dataclass(frozen=True)
 class Range:
-    """One row: seconds per call; None where the file does not say."""
+    """One row: seconds per call; None where the file has no such figure.
+
+    Attributes:
+        least: the minimum.
+        low, high: the quartiles.
+    """
 
     label: str
     median: float
@@ -34,22 +39,22 @@ class Range:
 
 
 def ranges(rows: Sequence[Range], prefix: str, *, narrow: bool = False) -> str:
-    """Medians as dots, quartiles as bars, the least as a tick; narrow: names above their marks; returns SVG."""
-    said = max(text_width(units.seconds(row.median), bold=True) for row in rows) + GAP
+    """Medians as dots, quartiles as bars, minima as ticks; narrow: names above their marks; returns SVG."""
+    medians = max(text_width(units.seconds(row.median), bold=True) for row in rows) + GAP
     labels = 0.0 if narrow else min(MAX_LABEL, max(text_width(row.label) for row in rows)) + GAP
     step = ROW + LINE if narrow else ROW
     height = step * len(rows)
-    width = NARROW if narrow else labels + PLOT + said
+    width = NARROW if narrow else labels + PLOT + medians
     inset = 14.0 if narrow else 0.0
     with rc_context(STYLE):
-        box = (labels + inset, FOOT, width - labels - said - 2 * inset, height)
+        box = (labels + inset, FOOT, width - labels - medians - 2 * inset, height)
         figure, axes = new_axes(width, height + FOOT, box)
         axes.set_xscale("log")
         ends = [value for row in rows for value in (row.median, row.least, row.low, row.high) if value]
         axes.set_xlim(min(ends) / 1.15, max(ends) * 1.15)
         axes.set_ylim(height, 0)
-        for place, row in enumerate(rows):
-            y = step * place + (LINE + ROW / 2 if narrow else ROW / 2)
+        for index, row in enumerate(rows):
+            y = step * index + (LINE + ROW / 2 if narrow else ROW / 2)
             if row.low and row.high:
                 axes.plot([row.low, row.high], [y, y], color=MARK, linewidth=9, solid_capstyle="butt", alpha=0.35)
             if row.least:
@@ -59,10 +64,10 @@ def ranges(rows: Sequence[Range], prefix: str, *, narrow: bool = False) -> str:
                 text_beside(axes, 0.0, y - ROW / 2 - 3, fitted(row.label, NARROW - 4), -inset, "left", colour=INK)
             else:
                 text_beside(axes, 0.0, y, fitted(row.label, MAX_LABEL), -GAP, "right", colour=INK)
-            said_at = said - 2 + inset
-            text_beside(axes, 1.0, y, units.seconds(row.median), said_at, "right", colour=INK, weight="bold")
-        places = _ticks(*axes.get_xlim(), most=3 if narrow else 6)
-        ticks_at(axes.xaxis, places, [round_time(tick) for tick in places])
+            median_ends = medians - 2 + inset
+            text_beside(axes, 1.0, y, units.seconds(row.median), median_ends, "right", colour=INK, weight="bold")
+        ticks = _ticks(*axes.get_xlim(), most=3 if narrow else 6)
+        ticks_at(axes.xaxis, ticks, [round_time(tick) for tick in ticks])
         axes.yaxis.set_major_locator(NullLocator())
         axes.grid(visible=True, axis="x", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -72,12 +77,12 @@ def ranges(rows: Sequence[Range], prefix: str, *, narrow: bool = False) -> str:
 
 
 def _ticks(bottom: float, top: float, most: int) -> list[float]:
-    """Round times on the axis: a few per decade, evenly stepped where it spans less than one."""
+    """Round times on the axis: a few per decade; equal steps where the axis spans less than a factor of 5."""
     if top / bottom < 5:
         return [
             tick
             for tick in MaxNLocator(nbins=most, steps=[1, 2, 5, 10]).tick_values(bottom, top)
             if bottom <= tick <= top
         ]
-    places = decades(bottom, top)
-    return places[:: math.ceil(len(places) / most)]
+    ticks = decades(bottom, top)
+    return ticks[:: math.ceil(len(ticks) / most)]

@@ -30,24 +30,24 @@ MAX_NAME = 150.0  # points
 
 
 def roofcharts(run: Run, names: Mapping[str, str], limits: Mapping[str, Bound]) -> list[Chart]:
-    """A chart per device that has ceilings and cases of which operations and bytes are known."""
+    """One chart per device that has ceilings and cases whose operations and bytes are known."""
     charts: list[Chart] = []
     for device in dict.fromkeys(record["case"]["device"] for record in run.records):
         ceiling = ceiling_of(run, device)
-        found = points(run, device, names, limits)
-        if found and ceiling and ceiling["flops_per_second"] and ceiling["bytes_per_second"]:
-            charts.append(roofchart(device, ceiling, found, f"roofline-{len(charts) + 1}"))
+        cases = points(run, device, names, limits)
+        if cases and ceiling and ceiling["flops_per_second"] and ceiling["bytes_per_second"]:
+            charts.append(roofchart(device, ceiling, cases, f"roofline-{len(charts) + 1}"))
     return charts
 
 
 def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: str) -> Chart:
-    """The chart of one device, with the same in words."""
+    """The chart of one device, with its content in words."""
     best, memory, cache = _roofs(ceiling)
     lines = [(memory, "-"), (cache, "--")] if cache > 1.05 * memory else [(memory, "-")]
-    rates = sorted(ceiling["flops_per_second"].items(), key=lambda one: one[1])
+    rates = sorted(ceiling["flops_per_second"].items(), key=lambda item: item[1])
     with rc_context(STYLE):
-        named = max(text_width(_name(*rate)) for rate in rates)
-        figure, axes = new_axes(WIDTH, HEIGHT, (74, 44, WIDTH - 84 - named, HEIGHT - 60))
+        names = max(text_width(_name(*rate)) for rate in rates)
+        figure, axes = new_axes(WIDTH, HEIGHT, (74, 44, WIDTH - 84 - names, HEIGHT - 60))
         left, right = _limits([point.intensity for point in cases] + [best / memory], 3)
         bottom, top = _limits([point.flops_per_second for point in cases] + [rate for _, rate in rates], 2)
         axes.set_xscale("log")
@@ -61,10 +61,10 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
             axes.plot([max(left, rate / max(cache, memory)), right], [rate, rate], color=INK, linewidth=1.2)
         _names(axes, rates, right, (HEIGHT - 60) / math.log(top / bottom))
         for kind, (colour, marker) in LOOKS.items():
-            chosen = [point for point in cases if point.bound.kind == kind]
+            bound = [point for point in cases if point.bound.kind == kind]
             axes.plot(
-                [point.intensity for point in chosen],
-                [point.flops_per_second for point in chosen],
+                [point.intensity for point in bound],
+                [point.flops_per_second for point in bound],
                 color=colour,
                 marker=marker,
                 linestyle="none",
@@ -76,7 +76,7 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
         return Chart(
             svg=Markup(to_svg(figure, prefix)),
             title=f"Roofline of {device}",
-            alternative=_spoken(device, ceiling, cases),
+            alternative=_in_words(device, ceiling, cases),
             keys=tuple(
                 (Markup(key_of(INK, "", style, f"{prefix}-k{style}")), f"{name} {units.rate(bandwidth, 'B/s')}")
                 for (bandwidth, style), name in zip(lines, ("from memory", "from cache"), strict=False)
@@ -90,21 +90,21 @@ def roofchart(device: str, ceiling: CeilingRecord, cases: list[Point], prefix: s
 
 
 def _roofs(ceiling: CeilingRecord) -> tuple[float, float, float]:
-    """The best rate of operations, the bandwidth of the largest working set and the best of all."""
+    """The highest rate of operations, the bandwidth of the largest working set, and the highest bandwidth."""
     rates = {int(size): rate for size, rate in ceiling["bytes_per_second"].items()}
     return max(ceiling["flops_per_second"].values()), rates[max(rates)], max(rates.values())
 
 
 def _names(axes: Axes, rates: list[tuple[str, float]], right: float, points_per_log: float) -> None:
-    """The ceilings' names at the right, none nearer to the next than a line of text."""
-    lowest = -math.inf
+    """The ceilings' names at the right, at least a line of text apart."""
+    label = -math.inf
     for precision, rate in rates:
-        place = math.log(rate) * points_per_log
-        lowest = max(place, lowest + 12)
+        position = math.log(rate) * points_per_log
+        label = max(position, label + 12)
         axes.annotate(
             _name(precision, rate),
             (right, rate),
-            xytext=(5, lowest - place - 3),
+            xytext=(5, label - position - 3),
             textcoords="offset points",
             color=MUTED,
             annotation_clip=False,
@@ -122,12 +122,12 @@ def _limits(values: list[float], room: float) -> tuple[float, float]:
 
 
 def _round_ticks(axes: Axes) -> None:
-    """Round ticks, fewer where there would be many."""
+    """Round ticks, at most about eight per axis."""
     for axis, (low, high), unit in ((axes.xaxis, axes.get_xlim(), ""), (axes.yaxis, axes.get_ylim(), "FLOP/s")):
-        found = decades(low, high)
-        chosen = found[:: max(1, math.ceil(len(found) / 8))]
-        ticks_at(axis, chosen, None)
-        axis.set_major_formatter(FixedFormatter([_rate(one) if unit else f"{one:g}" for one in chosen]))
+        ticks = decades(low, high)
+        ticks = ticks[:: max(1, math.ceil(len(ticks) / 8))]
+        ticks_at(axis, ticks, None)
+        axis.set_major_formatter(FixedFormatter([_rate(tick) if unit else f"{tick:g}" for tick in ticks]))
     axes.grid(visible=True, color=RULE, linewidth=0.6)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -139,16 +139,16 @@ def _rate(value: float) -> str:
     return f"{float(number.replace(',', '')):g} {unit}"
 
 
-def _spoken(device: str, ceiling: CeilingRecord, cases: list[Point]) -> str:
+def _in_words(device: str, ceiling: CeilingRecord, cases: list[Point]) -> str:
     best, memory, cache = _roofs(ceiling)
-    counted = Counter(point.bound.kind for point in cases)
-    counted_cases = f"{len(cases)} case{'s' if len(cases) != 1 else ''}"
-    kinds = ", ".join(f"{counted[kind]} bound by {kind}" for kind in KINDS if counted[kind])
+    counts = Counter(point.bound.kind for point in cases)
+    number = f"{len(cases)} case{'s' if len(cases) != 1 else ''}"
+    kinds = ", ".join(f"{counts[kind]} bound by {kind}" for kind in KINDS if counts[kind])
     lowest = min(cases, key=lambda point: point.bound.share)
     highest = max(cases, key=lambda point: point.bound.share)
     return (
-        f"Roofline of {device}: {counted_cases} under ceilings of {units.rate(best, 'FLOP/s')} "
+        f"Roofline of {device}: {number} under ceilings of {units.rate(best, 'FLOP/s')} "
         f"and {units.rate(memory, 'B/s')} from memory ({units.rate(cache, 'B/s')} from cache): {kinds}. "
-        f"Shares of the ceiling go from {units.percent(lowest.bound.share)} ({lowest.name}) "
+        f"Shares of the ceiling range from {units.percent(lowest.bound.share)} ({lowest.name}) "
         f"to {units.percent(highest.bound.share)} ({highest.name})."
     )

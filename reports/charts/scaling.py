@@ -1,7 +1,6 @@
-"""Scaling curves, as SVG that stands within the page.
+"""Draws scaling curves: time per call over size, a line per variant.
 
-Figures are drawn without pyplot and know nothing of runs or files; how one becomes part of the page
-is left to ``svg``.
+Figures are drawn without pyplot; ``svg`` turns one into a part of the page.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ class Curve:
 
 
 def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
-    """Time per call over size, both logarithmic, a line each; returns SVG."""
+    """Time per call over size, both logarithmic, one line per curve; returns SVG."""
     with rc_context(STYLE):
         figure, axes = new_axes(300, 205, (52, 38, 238, 162))
         axes.set_xscale("log")
         axes.set_yscale("log")
-        for place, curve in enumerate(curves):
+        for index, curve in enumerate(curves):
             axes.plot(
                 [size for size, _ in curve.points],
                 [seconds for _, seconds in curve.points],
-                **line_look(place),
+                **line_look(index),
             )
         sizes = sorted({size for curve in curves for size, _ in curve.points})
         ticks_at(axes.xaxis, sizes[:: math.ceil(len(sizes) / 6)], None)
@@ -57,23 +56,23 @@ def scaling(curves: Sequence[Curve], axis: str, prefix: str) -> str:
         return to_svg(figure, prefix)
 
 
-def key_of_line(place: int, prefix: str) -> str:
-    """The short piece of a scaling chart's line that stands before its name in the legend; SVG."""
-    return _drawn_key(place % math.lcm(len(LINE_COLOURS), len(LINE_STYLES))).replace("any-chart-", f"{prefix}-")
+def key_of_line(index: int, prefix: str) -> str:
+    """A legend's sample of the line with that index, to stand before its name; SVG."""
+    return _drawn_key(index % math.lcm(len(LINE_COLOURS), len(LINE_STYLES))).replace("any-chart-", f"{prefix}-")
 
 
 @lru_cache(maxsize=32)
-def _drawn_key(place: int) -> str:
-    look = line_look(place)
+def _drawn_key(index: int) -> str:
+    look = line_look(index)
     return key_of(look["color"], look["marker"], look["linestyle"], "any-chart")
 
 
-def line_look(place: int) -> dict[str, Any]:
-    """How the line at a place looks: told apart by colour, marker and dashes alike."""
+def line_look(index: int) -> dict[str, Any]:
+    """The look of the line with that index: lines differ in colour, marker and dashes alike."""
     return {
-        "color": LINE_COLOURS[place % len(LINE_COLOURS)],
-        "marker": LINE_MARKERS[place % len(LINE_MARKERS)],
-        "linestyle": LINE_STYLES[place % len(LINE_STYLES)],
+        "color": LINE_COLOURS[index % len(LINE_COLOURS)],
+        "marker": LINE_MARKERS[index % len(LINE_MARKERS)],
+        "linestyle": LINE_STYLES[index % len(LINE_STYLES)],
         "markersize": 5,
         "linewidth": 1.5,
     }

@@ -1,7 +1,7 @@
-"""Turns a drawn figure into SVG that stands within the page: its ids, its colours, no styles of its own.
+"""Turns a drawn figure into SVG for the page: unique ids, the page's colours, no style sheet.
 
-Figures are drawn in sentinel colours, which are replaced here by the page's CSS variables, so that a
-chart follows light, dark and print.
+Figures are drawn in sentinel colours. They are replaced here by the page's CSS variables, so that a chart follows
+light, dark and print.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-# sentinel drawn by matplotlib → the page's variable
+# Sentinel colours that matplotlib draws in; VARIABLES gives the page's variable for each.
 INK, MUTED, RULE, BAND = "#010203", "#020304", "#030405", "#040506"
 VERDICT_COLOURS = {"faster": "#050607", "slower": "#060708", "same": "#070809", "unclear": "#08090a"}
 LINE_COLOURS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
@@ -27,13 +27,13 @@ VARIABLES = {
     BAND: "var(--band)",
     PAPER: "var(--card)",
     **{colour: f"var(--{verdict})" for verdict, colour in VERDICT_COLOURS.items()},
-    **{colour: f"var(--line-{place + 1})" for place, colour in enumerate(LINE_COLOURS)},
+    **{colour: f"var(--line-{index + 1})" for index, colour in enumerate(LINE_COLOURS)},
 }
 STYLE: Any = {"svg.fonttype": "none", "font.size": 11, "path.simplify": True, "axes.linewidth": 0.8}
 
 
 def to_svg(figure: Figure, prefix: str) -> str:
-    """The figure as an SVG element: no prolog, no styles of its own, ids of its own, the page's colours."""
+    """The figure as an SVG element: no prolog, no style sheet, ids with the prefix, the page's colours."""
     buffer = io.StringIO()
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with warnings.catch_warnings(), rc_context({"svg.hashsalt": prefix}):
@@ -43,7 +43,7 @@ def to_svg(figure: Figure, prefix: str) -> str:
     text = text[text.index("<svg") :].strip()
     for useless in (r"<metadata>.*?</metadata>", r"<style[^>]*>.*?</style>", r"<!--.*?-->", r"<defs>\s*</defs>"):
         text = re.sub(useless, "", text, flags=re.DOTALL)
-    # The page's style sheet says how large a point is drawn.
+    # The page's style sheet sets the size of a point.
     text = re.sub(r' width="([\d.]+)pt"| height="[\d.]+pt"', _as_variable, text, count=2)
     return _tags_only(text, prefix)
 
@@ -53,20 +53,20 @@ def _as_variable(size: re.Match[str]) -> str:
 
 
 def _tags_only(text: str, prefix: str) -> str:
-    """Rewrites the tags and leaves the text between them alone, whatever a name may look like."""
+    """Rewrite the tags only: the text between them is names, which may look like anything."""
 
-    kept: list[bool] = []
+    open_groups: list[bool] = []  # for each open group, whether it is kept
 
     def rewritten(match: re.Match[str]) -> str:
         tag = match.group()
         if re.match(r"</?g\b", tag):
-            # Groups that have a name and nothing else, as matplotlib makes one for everything, are left out.
+            # Matplotlib puts everything into a group; groups with an id and nothing else are left out.
             if tag == "</g>":
-                return tag if kept.pop() else ""
-            bare = re.fullmatch(r'<g(?: id="[^"]*")?/?>', tag) is not None
+                return tag if open_groups.pop() else ""
+            id_only = re.fullmatch(r'<g(?: id="[^"]*")?/?>', tag) is not None
             if not tag.endswith("/>"):
-                kept.append(not bare)
-            if bare:
+                open_groups.append(not id_only)
+            if id_only:
                 return ""
         tag = re.sub(r'\bid="', f'id="{prefix}-', tag)
         tag = re.sub(r"(url\(|href=\")#", rf"\g<1>#{prefix}-", tag)

@@ -48,13 +48,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the report; returns the exit code."""
-    from torchduet.reports.history.extra import ExtraMissing, require
+    """Make the report; returns the exit code."""
+    from torchduet.reports.history.dependencies import DependencyMissing, require
     from torchduet.reports.text.output import OutputError, refuse_overwrite, write
 
     try:
         require()
-    except ExtraMissing as error:
+    except DependencyMissing as error:
         return refuse(error)
 
     from torchduet.reports.history.collect import FolderError, collect

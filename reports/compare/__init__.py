@@ -1,1 +1,1 @@
-"""Finished runs held against each other: what moved from one to the other, and how sure that is."""
+"""Compares finished runs: which cases became slower or faster from one to the other, and how sure that is."""

@@ -1,4 +1,4 @@
-"""A comparison in brief, as Markdown for a comment on a change or a CI job's summary page: at most 60 lines."""
+"""Writes a comparison as Markdown of at most 60 lines, for a comment on a change or a CI job's summary page."""
 
 from __future__ import annotations
 
@@ -21,55 +21,54 @@ from torchduet.reports.compare.text import (
 from torchduet.reports.text.escaping import cell
 
 MAX_LINES = 60
-ROWS = (40, 30, 20, 14, 10, 6, 4, 2, 1)  # of a table; the most with which all fits
-LEGEND = "Base / new: how many times as fast (above 1× is faster), with its 99 % interval. Speed-up: what became of it."
-ELSEWHERE = "the page says all (`-o compare.html`)"
+ROWS = (40, 30, 20, 14, 10, 6, 4, 2, 1)  # of a table; the first with which everything fits is used
+LEGEND = "Base / new: how many times as fast (above 1× is faster), with its 99 % interval. Speed-up: how it changed."
+ELSEWHERE = "the page lists all (`-o compare.html`)"
 
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
-    """The answer, what changed, and folded what else there is to know; tables as long as 60 lines allow."""
-    for tier in (_lines, _matrix_and_answers):
+    """The answer, the changes, and, folded, how they were judged; tables are as long as 60 lines allow."""
+    for layout in (_full, _matrix_and_answers):
         for most in ROWS:
-            lines = list(tier(comparisons, most))
+            lines = list(layout(comparisons, most))
             if len(lines) <= MAX_LINES:
                 return "\n".join(lines) + "\n"
     return "\n".join(_answers(comparisons)) + "\n"
 
 
 def _matrix_and_answers(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
-    """For several runs that differ in much: the matrix, and a line for each."""
+    """The matrix and a line for each run: for several runs that differ too much for their tables to fit."""
     yield from _side_by_side(comparisons, most)
-    for one in comparisons:
-        yield f"- {cell(one.new.name)}: {cell(headline(one))} ({tally(one)})"
-        yield from (f"  - {cell(caution)}" for caution in one.cautions)
+    for comparison in comparisons:
+        yield f"- {cell(comparison.new.name)}: {cell(headline(comparison))} ({tally(comparison)})"
+        yield from (f"  - {cell(caution)}" for caution in comparison.cautions)
     yield ""
     yield f"- {cell(LEGEND)}"
     yield f"- {cell(expectation(comparisons[0]))}"
 
 
-def _lines(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
+def _full(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
     if len(comparisons) > 1:
         yield from _side_by_side(comparisons, most)
-    for one in comparisons:
-        yield from _one(one, most)
+    for comparison in comparisons:
+        yield from _section(comparison, most)
     yield "<details><summary>How this was judged</summary>"
     yield ""
-    first = comparisons[0]
-    quiet = dict.fromkeys(sentence for one in comparisons for sentence in quietness.of_runs(one))
-    guards = dict.fromkeys(guard(one) for one in comparisons)
-    for line in (LEGEND, *quiet, *guards, expectation(first)):
+    noise = dict.fromkeys(sentence for comparison in comparisons for sentence in quietness.of_runs(comparison))
+    guards = dict.fromkeys(guard(comparison) for comparison in comparisons)
+    for line in (LEGEND, *noise, *guards, expectation(comparisons[0])):
         yield f"- {cell(line)}"
     yield ""
     yield "</details>"
 
 
 def _answers(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """The answers alone, where runs are too many for more."""
-    for one in comparisons[: MAX_LINES - 2]:
-        yield f"- {cell(one.new.name)} against {cell(one.base.name)}: {cell(headline(one))}"
+    """The answers only, for too many runs for anything else."""
+    for comparison in comparisons[: MAX_LINES - 2]:
+        yield f"- {cell(comparison.new.name)} against {cell(comparison.base.name)}: {cell(headline(comparison))}"
     if left := len(comparisons) - (MAX_LINES - 2):
         yield ""
-        yield f"{max(left, 0)} more runs: {ELSEWHERE}."
+        yield f"{max(left, 0)} more run{'s' * (left != 1)}: {ELSEWHERE}."
 
 
 def _side_by_side(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
@@ -77,25 +76,25 @@ def _side_by_side(comparisons: Sequence[Comparison], most: int) -> Iterator[str]
     moved = [line for line in lines if line.moved]
     yield f"### {len(comparisons)} runs against {cell(comparisons[0].base.name)}: {moved_anywhere(moved, lines)}"
     yield ""
-    heads = [f"{one.new.name} ({', '.join(what_differs(one))})" for one in comparisons]
+    heads = [f"{comparison.new.name} ({', '.join(what_differs(comparison))})" for comparison in comparisons]
     yield from _table(("Case", *heads), [(line.case["id"], *map(cell_of, line.changes)) for line in moved], most)
 
 
-def _one(one: Comparison, most: int) -> Iterator[str]:
-    yield f"### {cell(headline(one))}"
+def _section(comparison: Comparison, most: int) -> Iterator[str]:
+    yield f"### {cell(headline(comparison))}"
     yield ""
-    yield f"{cell(one.new.name)} against {cell(one.base.name)}: {tally(one)}."
+    yield f"{cell(comparison.new.name)} against {cell(comparison.base.name)}: {tally(comparison)}."
     yield ""
-    for caution in one.cautions:
+    for caution in comparison.cautions:
         yield f"> **Note:** {cell(caution)}"
         yield ""
-    differences = [(two.name, two.base, two.new) for two in one.differences]
+    differences = [(difference.name, difference.base, difference.new) for difference in comparison.differences]
     yield from _table(("Differs", "Base", "New"), differences, most)
-    moved = [*one.of("slower"), *one.of("faster"), *speedups_moved(one)]
+    moved = [*comparison.of("slower"), *comparison.of("faster"), *speedups_moved(comparison)]
     yield from _table(("Verdict", *HEAD), [(change.verdict, *row_of(change)) for change in moved], most)
-    others = [change for verdict in ("failed", "missing", "new") for change in one.of(verdict)]
-    yield from _table(("Verdict", "Case", "Why"), list(map(_reason, others)), most)
-    if reasons := why_unclear(one):
+    unmatched = [change for verdict in ("failed", "missing", "new") for change in comparison.of(verdict)]
+    yield from _table(("Verdict", "Case", "Why"), list(map(_reason, unmatched)), most)
+    if reasons := why_unclear(comparison):
         yield f"Unclear: {cell('; '.join(reasons))}."
         yield ""
 

@@ -1,4 +1,4 @@
-"""Whether two files hold one and the same run, so that there is nothing to compare."""
+"""Detects that two files hold the same run, so that there is nothing to compare."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from torchduet.reports.read.run_file import Run
 
 
 def sameness(runs: Sequence[tuple[str, Run]]) -> str:
-    """What two of these files have in common that only one run can have; empty if all are different runs.
+    """Why two of these files hold the same run, in one line; empty if all are different runs.
 
     Args:
-        runs: each with the path by which its user knows it.
+        runs: each with the path that the user gave.
     """
-    for (first, one), (second, other) in combinations(runs, 2):
-        began = one.about["started"]
-        if not began or began != other.about["started"]:
+    for (first_path, first), (second_path, second) in combinations(runs, 2):
+        began = first.about["started"]
+        if not began or began != second.about["started"]:
             continue
-        if one.about == other.about and one.records == other.records:
-            return f"{second}: is the same run as {first}: their contents are the same"
-        if one.commit == other.commit and one.about["machine"] == other.about["machine"]:
-            return f"{second}: is the same run as {first}: both began at {began} on the same machine and commit"
+        same = f"{second_path}: is the same run as {first_path}"
+        if first.about == second.about and first.records == second.records:
+            return f"{same}: their contents are the same"
+        if first.commit == second.commit and first.about["machine"] == second.about["machine"]:
+            return f"{same}: both began at {began} on the same machine and commit"
     return ""

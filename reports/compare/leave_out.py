@@ -1,4 +1,4 @@
-"""Order statistics of what is left of many values when a few are left out, without sorting again."""
+"""Order statistics of many values with a few of them left out, without sorting again."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Ordered:
     """Values in ascending order.
 
     Attributes:
-        ranks: place in the sequence given → place in the order.
+        ranks: index in the original sequence → index in the order.
     """
 
     values: Sequence[float]
     ranks: Sequence[int]
 
-    def without(self, places: Sequence[int]) -> Rest:
-        """All but those at these places of the sequence given."""
-        return Rest(self.values, sorted(self.ranks[place] for place in places))
+    def without(self, indices: Sequence[int]) -> Rest:
+        """All values but those at these indices of the original sequence."""
+        return Rest(self.values, sorted(self.ranks[index] for index in indices))
 
 
 @dataclass(frozen=True)
 class Rest(Sequence[float]):
-    """Ordered values without those at some places of the order; ``rest[k]`` is the kth least of what is left."""
+    """Ordered values without those at some indices; ``rest[k]`` is the kth smallest of the remaining values."""
 
     values: Sequence[float]
     left_out: Sequence[int]
@@ -38,15 +38,15 @@ class Rest(Sequence[float]):
     def __len__(self) -> int:
         return len(self.values) - len(self.left_out)
 
-    def __getitem__(self, place: int) -> float:  # type: ignore[override]
-        for gap in self.left_out:
-            if gap > place:
+    def __getitem__(self, index: int) -> float:  # type: ignore[override]
+        for left_out in self.left_out:
+            if left_out > index:
                 break
-            place += 1
-        return self.values[place]
+            index += 1
+        return self.values[index]
 
     def median(self) -> float:
-        """The middle one, or the mean of the middle two.
+        """The middle value, or the mean of the middle two.
 
         Raises:
             IndexError: nothing is left.
@@ -56,7 +56,7 @@ class Rest(Sequence[float]):
 
 
 def ranked(values: Array) -> Ordered:
-    """The values sorted, with each one's place in the order."""
+    """The values sorted, with the rank of each."""
     order = np.argsort(values, kind="stable")
     ranks = np.empty(len(order), dtype=np.intp)
     ranks[order] = np.arange(len(order))

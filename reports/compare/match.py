@@ -1,4 +1,4 @@
-"""Finds every case of two runs in both, and makes of each what is judged: its shift in time and in speed-up."""
+"""Matches the cases of two runs, and computes what is judged of each: its shift in time and in speed-up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.leave_out import Array, ranked
-from torchduet.reports.compare.movement import Movement, beside, by_pilots, levels, stand_in
+from torchduet.reports.compare.movement import Movement, by_pilots, levels, pilots_beside, stand_in
 from torchduet.reports.compare.neighbours import NEIGHBOURS, beside_in_time, without_halves
 from torchduet.reports.compare.samples import Samples, questions
 from torchduet.reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
@@ -24,7 +24,7 @@ from torchduet.reports.read.run_file import Run
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]
-REFERENCE, OTHERS = "its reference", "what was timed together with it"
+REFERENCE, FAMILY = "its reference", "what was timed together with it"
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Change:
     """One case in two runs.
 
     Attributes:
-        time: what became of its time per call; None unless both runs measured it.
-        speedup: what became of its speed-up over its family's reference; None without one in both.
-        why: why it has no time in one of them.
+        time: the change of its time per call; None unless both runs measured it.
+        speedup: the change of its speed-up over its family's reference; None without one in both.
+        why: the reason why it has no time in one of them.
     """
 
     case: CaseRecord
@@ -49,99 +49,101 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One run held against the base."""
+    """One run compared with the base."""
 
     base: Run
     new: Run
     changes: tuple[Change, ...]
     differences: tuple[Difference, ...]
     cautions: tuple[str, ...]
-    guarded: bool  # both runs have pilots
-    asked: int  # how many verdicts were sought, over all runs compared
+    guarded: bool  # whether both runs have pilots
+    asked: int  # number of times and speed-ups judged together, over all runs
     before: Mapping[str, Array] = field(repr=False, compare=False)  # case → logs of its placements' medians
     after: Mapping[str, Array] = field(repr=False, compare=False)
 
     def of(self, verdict: str) -> list[Change]:
-        """The changes of that verdict; those of times with the largest first."""
+        """The changes of that verdict, the largest change of time first."""
         return list(self._by_verdict.get(verdict, ()))
 
     @cached_property
     def _by_verdict(self) -> dict[str, list[Change]]:
-        found: dict[str, list[Change]] = {}
-        for one in sorted(self.changes, key=lambda one: -abs(math.log(one.time.ratio)) if one.time else 0.0):
-            found.setdefault(one.verdict, []).append(one)
-        return found
+        groups: dict[str, list[Change]] = {}
+        for change in sorted(
+            self.changes, key=lambda change: -abs(math.log(change.time.ratio)) if change.time else 0.0
+        ):
+            groups.setdefault(change.verdict, []).append(change)
+        return groups
 
     @cached_property
     def judged(self) -> int:
-        """How many cases both runs measured."""
-        return sum(one.time is not None for one in self.changes)
+        """The number of cases that both runs measured."""
+        return sum(change.time is not None for change in self.changes)
 
     @property
-    def plain(self) -> bool:
-        """Both are runs of plain pytest-benchmark: nothing was timed in alternation, there are no placements."""
+    def of_pytest_benchmark(self) -> bool:
+        """Whether both are runs of plain pytest-benchmark, without alternation and without placements."""
         return isinstance(self.base, PytestBenchmarkRun)
 
 
 def compare(base: Run, others: Sequence[Run], thresholds: Thresholds) -> list[Comparison]:
-    """Every other run held against the base; all verdicts are corrected for their number together."""
-    sides = [_Sides(base, new, thresholds) for new in others]
-    groups = [group for one in sides for group in (one.times, one.speedups)]
-    found = findings([list(group.values()) for group in groups])
-    named = [dict(zip(group, ours, strict=True)) for group, ours in zip(groups, found, strict=True)]
+    """Every other run compared with the base; all verdicts are corrected for their total number."""
+    pairs = [_Pair(base, new, thresholds) for new in others]
+    groups = [group for pair in pairs for group in (pair.times, pair.speedups)]
+    results = findings([list(group.values()) for group in groups])
+    by_case = [dict(zip(group, result, strict=True)) for group, result in zip(groups, results, strict=True)]
     asked = sum(map(len, groups))
     return [
-        one.comparison(times, speedups, asked)
-        for one, times, speedups in zip(sides, named[::2], named[1::2], strict=True)
+        pair.comparison(times, speedups, asked)
+        for pair, times, speedups in zip(pairs, by_case[::2], by_case[1::2], strict=True)
     ]
 
 
-class _Sides:
-    """Two runs with what is asked about the cases that both measured."""
+class _Pair:
+    """Two runs with the questions about the cases that both measured."""
 
     def __init__(self, base: Run, new: Run, thresholds: Thresholds) -> None:
         self.base, self.new, self.threshold = base, new, cache(thresholds.of)
-        self.first, self.second = _by_id(base), _by_id(new)
-        self.both = [case for case in self.first if case in self.second]
+        self.base_records, self.new_records = _by_id(base), _by_id(new)
+        self.cases = [case for case in self.base_records if case in self.new_records]
         self.differences = differences(base, new)
-        self.another_machine = any(one.kind in (MACHINE, SETTING) for one in self.differences)
-        samples = [Samples(side) for side in (self.first, self.second)]
-        self.before, self.after = (side.log_times(self.both) for side in samples)
-        self.times = self._questions(self.both, list(self.before.values()), list(self.after.values()))
+        self.another_machine = any(difference.kind in (MACHINE, SETTING) for difference in self.differences)
+        samples = [Samples(side) for side in (self.base_records, self.new_records)]
+        self.before, self.after = (side.log_times(self.cases) for side in samples)
+        self.times = self._questions(self.cases, list(self.before.values()), list(self.after.values()))
         self.neighbours: Mapping[str, float] | None = None
         if isinstance(base, PytestBenchmarkRun):
             self.times = without_halves(self.times)
             self.neighbours = beside_in_time(self.times)
         guards = self._guards()
         self.guarded = bool(guards)
-        moved = {case: guards.get(one.unit) for case, one in self.times.items()}
-        for case, found in self._stand_ins([case for case, one in moved.items() if one is None]):
-            moved[case] = found
-        moved |= self._with_their_devices({case: one for case, one in moved.items() if one})
-        self.times = {case: one.beside(moved[case]) for case, one in self.times.items()}
+        movements = {case: guards.get(question.unit) for case, question in self.times.items()}
+        for case, movement in self._stand_ins([case for case, movement in movements.items() if movement is None]):
+            movements[case] = movement
+        movements |= self._with_their_devices({case: movement for case, movement in movements.items() if movement})
+        self.times = {case: question.with_movement(movements[case]) for case, question in self.times.items()}
         still = Movement(0.0, 0.0, "")
-        first, second = (side.log_speedups(self.both) for side in samples)
-        held = [case for case in self.both if case in first and case in second]
-        speedups = self._questions(held, [second[case] for case in held], [first[case] for case in held])
-        self.speedups = {case: one.beside(still) for case, one in speedups.items()}
+        first, second = (side.log_speedups(self.cases) for side in samples)
+        cases = [case for case in self.cases if case in first and case in second]
+        speedups = self._questions(cases, [second[case] for case in cases], [first[case] for case in cases])
+        self.speedups = {case: question.with_movement(still) for case, question in speedups.items()}
 
     def _questions(self, cases: Sequence[str], above: Sequence[Array], below: Sequence[Array]) -> dict[str, Question]:
         units, thresholds = list(map(self._family, cases)), list(map(self.threshold, cases))
         return dict(zip(cases, questions(units, above, below, thresholds), strict=True))
 
     def comparison(self, times: Mapping[str, Finding], speedups: Mapping[str, Finding], asked: int) -> Comparison:
-        """All that there is to say of both."""
+        """The comparison of both runs, with the findings on its questions."""
         changes = [
             Change(
-                self.second[case]["case"],
+                self.new_records[case]["case"],
                 times[case].verdict,
                 self.threshold(case),
-                self.first[case],
-                self.second[case],
+                self.base_records[case],
+                self.new_records[case],
                 times[case],
                 speedups.get(case),
             )
-            for case in self.both
+            for case in self.cases
         ]
         return Comparison(
             self.base,
@@ -156,103 +158,108 @@ class _Sides:
         )
 
     def _family(self, case: str) -> str:
-        return self.first[case]["case"]["family"]
+        return self.base_records[case]["case"]["family"]
 
     def _device(self, case: str) -> str:
-        return self.first[case]["case"]["device"]
+        return self.base_records[case]["case"]["device"]
 
     def _guards(self) -> dict[str, Movement]:
-        """What the pilots beside each family say; nothing where a run has none.
+        """Family → the machine's movement by the pilots beside it; empty where a run has none.
 
-        Between machines and settings, the level of the pilots is part of the question; only what moves
-        about it may still be the machine's.
+        Between two machines or settings, the difference in the pilots' level is part of the question. Only their
+        scatter about it is attributed to the machine.
         """
-        base, new = (beside(run.about.get("pilots", [])) for run in (self.base, self.new))
+        base, new = (pilots_beside(run.about.get("pilots", [])) for run in (self.base, self.new))
         level = levels(base, new) if self.another_machine else {}
-        found = {}
-        for family in dict.fromkeys(map(self._family, self.both)):
+        movements = {}
+        for family in dict.fromkeys(map(self._family, self.cases)):
             movement = by_pilots(base.get(family, ()), new.get(family, ()), level)
             if movement is not None:
-                found[family] = movement
-        return found
+                movements[family] = movement
+        return movements
 
-    def _with_their_devices(self, moved: Mapping[str, Movement]) -> dict[str, Movement]:
-        """The pilots run on the CPU. What moved all other families of a GPU may be its clocks."""
+    def _with_their_devices(self, movements: Mapping[str, Movement]) -> dict[str, Movement]:
+        """The movements of cases on GPUs, extended by the median shift of all other families on the same GPU.
+
+        The pilots run on the CPU; a shift that all families of a GPU share may come from its clocks.
+        """
         if self.another_machine:
             return {}
         families: dict[str, dict[str, list[float]]] = {}
-        for case, one in self.times.items():
+        for case, question in self.times.items():
             if (device := self._device(case)) and not on_host(device):
-                families.setdefault(device, {}).setdefault(one.unit, []).append(one.shift.point)
-        found = {}
+                families.setdefault(device, {}).setdefault(question.unit, []).append(question.shift.point)
+        extended = {}
         for device, shifts in families.items():
-            units = {unit: place for place, unit in enumerate(shifts)}
+            indices = {unit: index for index, unit in enumerate(shifts)}
             middles = ranked(np.array([median(values) for values in shifts.values()]))
-            for case, movement in moved.items():
-                if self._device(case) == device and len(units) > 1:
-                    common = middles.without([units[self.times[case].unit]]).median()
-                    found[case] = movement.reaching(common, f"all other families on {device} in the median")
-        return found
+            for case, movement in movements.items():
+                if self._device(case) == device and len(indices) > 1:
+                    common = middles.without([indices[self.times[case].unit]]).median()
+                    extended[case] = movement.extended_to(common, f"all other families on {device} in the median")
+        return extended
 
     def _stand_ins(self, cases: Sequence[str]) -> Iterator[tuple[str, Movement | None]]:
-        """What stands in for pilots, for each of these cases."""
+        """For each of these cases, the movement that stands in for the one by pilots."""
         common = centre(list(self.times.values()))
         if self.neighbours is not None:
             for case in cases:
                 yield case, stand_in(self.neighbours.get(case), common, NEIGHBOURS)
             return
-        together: dict[tuple[str, str], dict[str, int]] = {}
-        for case in self.both if cases else ():
-            members = together.setdefault((self._family(case), self._device(case)), {})
+        indices: dict[tuple[str, str], dict[str, int]] = {}  # family and device → case → its index there
+        for case in self.cases if cases else ():
+            members = indices.setdefault((self._family(case), self._device(case)), {})
             members[case] = len(members)
         shifts = {
             key: ranked(np.array([self.times[case].shift.point for case in members]))
-            for key, members in together.items()
+            for key, members in indices.items()
         }
         for case in cases:
-            held = [one["against"] for one in self.first[case]["speedups"] if one["knob"] == "reference"]
-            if held and held[0] in self.times and self._device(held[0]) == self._device(case):
-                yield case, stand_in(self.times[held[0]].shift.point, common, REFERENCE)
+            speedups = self.base_records[case]["speedups"]
+            reference = next((speedup["against"] for speedup in speedups if speedup["knob"] == "reference"), "")
+            if reference in self.times and self._device(reference) == self._device(case):
+                yield case, stand_in(self.times[reference].shift.point, common, REFERENCE)
                 continue
             key = self._family(case), self._device(case)
-            others = shifts[key].without([together[key][case]])
-            yield case, stand_in(others.median() if len(others) else None, common, OTHERS)
+            rest = shifts[key].without([indices[key][case]])
+            yield case, stand_in(rest.median() if len(rest) else None, common, FAMILY)
 
     def _unmatched(self) -> list[Change]:
-        """What only one run measured: failed or missing in the new one, or new in it."""
-        failed = {one["case"]["id"]: one for one in self.new.about["failed"]}
-        before = {one["case"]["id"] for one in self.base.about["failed"]}
-        reasons = {one["case"]["id"]: one["reason"] for one in self.new.about["skipped"]}
-        reasons |= dict.fromkeys(self.new.about.get("unreached", []), "the run was stopped before its turn")
-        found = [
+        """The cases that only one run measured: failed or missing in the new run, or new in it."""
+        failed = {failure["case"]["id"]: failure for failure in self.new.about["failed"]}
+        failed_before = {failure["case"]["id"] for failure in self.base.about["failed"]}
+        reasons = {skip["case"]["id"]: skip["reason"] for skip in self.new.about["skipped"]}
+        reasons |= dict.fromkeys(self.new.about.get("unreached", []), "the run ended before this case")
+        changes = [
             Change(
-                one["case"],
+                failure["case"],
                 "failed",
                 self.threshold(case),
-                base=self.first.get(case),
-                why=one["reason"].removeprefix(f"{case}: ")
-                + (f" (in {self.base.name}, too)" if case in before else ""),
+                base=self.base_records.get(case),
+                why=failure["reason"].removeprefix(f"{case}: ")
+                + (f" (also in {self.base.name})" if case in failed_before else ""),
             )
-            for case, one in failed.items()
+            for case, failure in failed.items()
         ]
-        for case, record in self.first.items():
-            if case not in self.second and case not in failed:
+        for case, record in self.base_records.items():
+            if case not in self.new_records and case not in failed:
                 why = reasons.get(case, "not selected in this run")
-                found.append(Change(record["case"], "missing", self.threshold(case), base=record, why=why))
-        known = self._reasons_before()
-        for case, record in self.second.items():
-            if case not in self.first:
-                why = known.get(case, f"not measured in {self.base.name}")
-                found.append(Change(record["case"], "new", self.threshold(case), new=record, why=why))
-        return found
+                changes.append(Change(record["case"], "missing", self.threshold(case), base=record, why=why))
+        reasons_before = self._reasons_before()
+        for case, record in self.new_records.items():
+            if case not in self.base_records:
+                why = reasons_before.get(case, f"not measured in {self.base.name}")
+                changes.append(Change(record["case"], "new", self.threshold(case), new=record, why=why))
+        return changes
 
     def _reasons_before(self) -> dict[str, str]:
-        """What the base says of cases that it did not measure."""
-        return {
-            one["case"]["id"]: f"{words} in {self.base.name}: {one['reason'].removeprefix(one['case']['id'] + ': ')}"
-            for words, cases in (("skipped", self.base.about["skipped"]), ("failed", self.base.about["failed"]))
-            for one in cases
-        }
+        """Case → the base's reason for not measuring it."""
+        reasons = {}
+        for words, outcomes in (("skipped", self.base.about["skipped"]), ("failed", self.base.about["failed"])):
+            for outcome in outcomes:
+                case = outcome["case"]["id"]
+                reasons[case] = f"{words} in {self.base.name}: {outcome['reason'].removeprefix(case + ': ')}"
+        return reasons
 
 
 def _by_id(run: Run) -> dict[str, Record]:

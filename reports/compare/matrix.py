@@ -1,4 +1,4 @@
-"""Several runs side by side: one line per case, with what became of it in each run."""
+"""Puts several runs side by side: one line per case, with its change in each run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_DIFFERENCES = 3
 
 @dataclass(frozen=True)
 class Line:
-    """A case over all runs that are held against the base.
+    """A case over all runs that are compared with the base.
 
     Attributes:
         changes: one per run; None where neither that run nor the base has the case.
@@ -34,51 +34,54 @@ class Line:
     @property
     def verdicts(self) -> list[str]:
         """Every verdict in the line, once."""
-        found = {one.verdict for one in self.changes if one}
-        return [verdict for verdict in VERDICTS if verdict in found]
+        present = {change.verdict for change in self.changes if change}
+        return [verdict for verdict in VERDICTS if verdict in present]
 
     @property
     def moved(self) -> bool:
-        """Whether it is shown to be slower or faster in any run."""
+        """Whether the case is shown to be slower or faster in any run."""
         return any(verdict in MOVED for verdict in self.verdicts)
 
     @property
     def measured(self) -> bool:
         """Whether the base and any other run have a time for it."""
-        return any(one and one.time for one in self.changes)
+        return any(change and change.time for change in self.changes)
 
     @property
-    def furthest(self) -> int:
-        """Which of the runs that measured it says most: the place of the most urgent verdict, the largest shift."""
-        timed = [place for place, one in enumerate(self.changes) if one and one.time]
-        return min(timed or range(len(self.changes)), key=lambda place: _urgency(self.changes[place]))
+    def most_urgent(self) -> int:
+        """Index of the run with the most urgent verdict among those that measured the case; then, the largest shift."""
+        timed = [index for index, change in enumerate(self.changes) if change and change.time]
+        return min(timed or range(len(self.changes)), key=lambda index: _urgency(self.changes[index]))
 
 
 def matrix(comparisons: Sequence[Comparison]) -> list[Line]:
-    """A line for every case of any run: what is slower somewhere first, then by the furthest shift."""
-    found: dict[str, list[Change | None]] = {}
+    """A line for every case of any run, by the most urgent verdict, slower first, then by the largest shift."""
+    changes_of: dict[str, list[Change | None]] = {}
     cases: dict[str, CaseRecord] = {}
-    for place, one in enumerate(comparisons):
-        for change in one.changes:
+    for index, comparison in enumerate(comparisons):
+        for change in comparison.changes:
             cases.setdefault(change.case["id"], change.case)
-            found.setdefault(change.case["id"], [None] * len(comparisons))[place] = change
-    lines = [Line(cases[case], tuple(changes)) for case, changes in found.items()]
+            changes_of.setdefault(change.case["id"], [None] * len(comparisons))[index] = change
+    lines = [Line(cases[case], tuple(changes)) for case, changes in changes_of.items()]
     return sorted(lines, key=lambda line: min(map(_urgency, line.changes)))
 
 
-def what_differs(one: Comparison) -> list[str]:
-    """What sets a run apart from the base, for the head of its column: ``PyTorch 2.12.0``; the weightiest first."""
-    about = [two for two in one.differences if two.kind != SELECTION]
-    named = sorted(
-        about, key=lambda two: (two.name not in ("GPU", "PyTorch", "CPU"), two.kind not in (MACHINE, SOFTWARE))
+def what_differs(comparison: Comparison) -> list[str]:
+    """How a run differs from the base, for the head of its column: ``PyTorch 2.12.0``; the most important first."""
+    differences = sorted(
+        (difference for difference in comparison.differences if difference.kind != SELECTION),
+        key=lambda difference: (
+            difference.name not in ("GPU", "PyTorch", "CPU"),
+            difference.kind not in (MACHINE, SOFTWARE),
+        ),
     )
-    shown = [f"{two.name} {two.new}" for two in named[:MAX_DIFFERENCES]]
-    left = len(named) - len(shown)
-    return [*shown, *([f"{left} more"] if left else [])] or ["same machine, versions and settings"]
+    shown = [f"{difference.name} {difference.new}" for difference in differences[:MAX_DIFFERENCES]]
+    hidden = len(differences) - len(shown)
+    return [*shown, *([f"{hidden} more"] if hidden else [])] or ["same machine, versions and settings"]
 
 
 def cell_of(change: Change | None) -> str:
-    """``▼ 0.89×``; a symbol alone where there is no ratio, nothing where there is no case."""
+    """``▼ 0.89×``; symbol and verdict where there is no ratio; empty where there is no case."""
     if change is None:
         return ""
     ratio = f" {units.ratio(change.time.ratio)}" if change.time else f" {change.verdict}"

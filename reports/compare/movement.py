@@ -1,6 +1,7 @@
-"""How far the machine itself moved between two measurements of a family: by its pilots, or by what stands in for them.
+"""Estimates how much the machine itself changed between two measurements of a family: its movement.
 
-A movement is log(base time / new time), as a shift of times is: above 0 the machine was faster in the new run.
+It comes from the pilots beside the family, or from other cases that stand in for them. A movement is log(base time /
+new time), as a shift of times is: above 0 the machine was faster in the new run.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from torchduet.reports.text import units
 
 @dataclass(frozen=True)
 class Movement:
-    """The movements that are possible, ``low <= 0 <= high``: that the machine did not move always is.
+    """The range of possible movements, ``low <= 0 <= high``: it always includes none.
 
     Attributes:
-        source: what moved furthest, for a sentence: "the memory pilot beside it".
+        source: what moved most, as the subject of a sentence: "the memory pilot beside it".
     """
 
     low: float
@@ -30,18 +31,18 @@ class Movement:
 
     @property
     def furthest(self) -> float:
-        """The larger of both movements, with its sign."""
+        """The end of the range that is further from 0."""
         return self.low if -self.low > self.high else self.high
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """``the memory pilot beside it took 4.1 % longer``."""
         return f"{self.source} took {longer(self.furthest)}"
 
-    def reaching(self, shift: float, source: str) -> Movement:
-        """The same with another possible movement."""
-        named = source if abs(shift) > abs(self.furthest) else self.source
-        return Movement(min(self.low, shift), max(self.high, shift), named)
+    def extended_to(self, shift: float, source: str) -> Movement:
+        """The range extended to another possible movement."""
+        furthest = source if abs(shift) > abs(self.furthest) else self.source
+        return Movement(min(self.low, shift), max(self.high, shift), furthest)
 
 
 def longer(shift: float) -> str:
@@ -50,40 +51,40 @@ def longer(shift: float) -> str:
     return f"{units.percent(abs(change))} {'longer' if change > 0 else 'less'}"
 
 
-Beside: TypeAlias = Mapping[str, Sequence[Mapping[str, float]]]
+PilotsBeside: TypeAlias = Mapping[str, Sequence[Mapping[str, float]]]
 
 
-def beside(pilots: Sequence[PilotRecord]) -> Beside:
-    """Family → the pilots right before and right after each time that it was measured, in seconds per unit."""
-    found: dict[str, list[Mapping[str, float]]] = {}
+def pilots_beside(pilots: Sequence[PilotRecord]) -> PilotsBeside:
+    """Family → the pilots right before and right after each of its measurements, in seconds per unit."""
+    by_family: dict[str, list[Mapping[str, float]]] = {}
     ordered = sorted(pilots, key=lambda pilot: pilot["at"])
     for before, after in itertools.zip_longest(ordered, ordered[1:]):
-        both = (before, after) if after else (before,)
-        found.setdefault(before["before"], []).extend(one["seconds"] for one in both)
-    return found
+        neighbours = (before, after) if after else (before,)
+        by_family.setdefault(before["before"], []).extend(pilot["seconds"] for pilot in neighbours)
+    return by_family
 
 
-def levels(base: Beside, new: Beside) -> dict[str, float]:
+def levels(base: PilotsBeside, new: PilotsBeside) -> dict[str, float]:
     """Per kind of pilot, its median movement over the families that both runs measured."""
-    found: dict[str, list[float]] = {}
+    movements: dict[str, list[float]] = {}
     for family, first in base.items():
         second = new.get(family, ())
         for kind in _kinds(first, second):
-            found.setdefault(kind, []).append(median(_logs(first, kind)) - median(_logs(second, kind)))
-    return {kind: median(values) for kind, values in found.items()}
+            movements.setdefault(kind, []).append(median(_logs(first, kind)) - median(_logs(second, kind)))
+    return {kind: median(values) for kind, values in movements.items()}
 
 
 def by_pilots(
     base: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]], level: Mapping[str, float]
 ) -> Movement | None:
-    """All movements that the pilots beside a family leave possible; None without a pilot that both runs have.
+    """The range of movements that the pilots beside a family allow; None without a pilot that both runs have.
 
-    For each kind of pilot, from the least to the greatest quotient of a base time and a new time: what the
-    machine moved between the runs, and within either while the family was measured. Which kind a case feels
-    is not known, so that any may have moved it, and none.
+    For each kind of pilot, the range goes from the least to the greatest quotient of a base time and a new time. That
+    covers the movement between the runs and within either while the family was measured. It is not known which kind
+    affects a case, so the ranges of all kinds are joined, and 0 is included.
 
     Args:
-        level: movements that are part of the question and therefore no excuse, as between two machines.
+        level: movements that are part of the question, as between two machines; they are subtracted.
     """
     low, high, source = 0.0, 0.0, ""
     for kind in _kinds(base, new):
@@ -97,23 +98,23 @@ def by_pilots(
 
 
 def _kinds(base: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]]) -> list[str]:
-    return [kind for kind in base[0] if all(kind in one for one in (*base, *new))] if base and new else []
+    return [kind for kind in base[0] if all(kind in pilot for pilot in (*base, *new))] if base and new else []
 
 
 def _logs(pilots: Sequence[Mapping[str, float]], kind: str) -> list[float]:
-    return [math.log(one[kind]) for one in pilots]
+    return [math.log(pilot[kind]) for pilot in pilots]
 
 
 def stand_in(own: float | None, common: float, source: str) -> Movement | None:
-    """Without pilots: as far as what was timed together with the case moved, and all cases in the median.
+    """The movement without pilots: the range over ``own``, ``common`` and 0.
 
     Args:
-        own: the shift of the case's reference, or of the others in its family if it is the reference itself;
-            None if there is nothing beside it, so that nothing can be said.
-        common: the median shift of all families.
+        own: shift of the case's reference, or of the others in its family if it is the reference itself; None if
+            nothing was timed together with it, which makes the movement unknown.
+        common: median shift of all families.
         source: what ``own`` is the shift of.
     """
     if own is None:
         return None
-    named = source if abs(own) >= abs(common) else "all families in the median"
-    return Movement(min(0.0, own, common), max(0.0, own, common), named)
+    furthest = source if abs(own) >= abs(common) else "all families in the median"
+    return Movement(min(0.0, own, common), max(0.0, own, common), furthest)

@@ -1,4 +1,4 @@
-"""The comparison as one self-contained HTML page in the look of the report."""
+"""Renders a comparison as one self-contained HTML page in the style of the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torchduet.reports.compare import quietness
 from torchduet.reports.compare.details import embedded, last_cell, numbered, ordered, width
 from torchduet.reports.compare.match import VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
-from torchduet.reports.compare.profiles import whys
+from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.settings import common_facts
 from torchduet.reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
 from torchduet.reports.html.environment import date, environment, fixed
@@ -22,11 +22,11 @@ from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import FILTERS, filter_values
 
-MAX_TABLE_ROWS = 400  # of all tables together that are written out; of more, the script makes those that are looked at
+MAX_TABLE_ROWS = 400  # of all tables together; of more, only FIRST_ROWS are written and the script makes the others
 FIRST_ROWS = 100
 MAX_LISTED = 60  # in an answer
 MAX_GAPS = 200
-FEW_DRAWN, MANY_DRAWN = 16, 24  # where there are more cases than a chart can hold
+FEW_DRAWN, MANY_DRAWN = 16, 24  # rows of a chart that cannot hold all cases: at least and at most
 TONES = {"slower": "no", "faster": "yes"}
 
 
@@ -34,15 +34,15 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     """The page on all comparisons with one base, as HTML.
 
     Args:
-        threshold: the one that cases have unless set otherwise.
+        threshold: the default threshold of cases.
         helper: draws the charts (default: this process).
     """
     second = helper or Helper()
-    charts = [_chart(one, threshold, f"run-{place + 1}", second) for place, one in enumerate(comparisons)]
-    data = embedded(comparisons)  # while the charts are drawn, if somewhere else
+    charts = [_chart(comparison, threshold, f"run-{index + 1}", second) for index, comparison in enumerate(comparisons)]
+    data = embedded(comparisons)  # computed while another process, if there is one, draws the charts
     base = comparisons[0].base
     lines = [line for line in matrix(comparisons) if line.measured] if len(comparisons) > 1 else []
-    rows = len(lines) + sum(one.judged for one in comparisons)
+    rows = len(lines) + sum(comparison.judged for comparison in comparisons)
     window = FIRST_ROWS if rows > MAX_TABLE_ROWS else 0
     templates = environment()
     templates.globals.update(
@@ -56,8 +56,8 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
         started=date(base.about["started"]),
         machine=" · ".join(f"PyTorch {value}" if name == "PyTorch" else value for name, value in facts.items()),
         entries=[
-            _entry(one, place, chart() if chart else None, window)
-            for place, (one, chart) in enumerate(zip(comparisons, charts, strict=True))
+            _entry(comparison, index, chart() if chart else None, window)
+            for index, (comparison, chart) in enumerate(zip(comparisons, charts, strict=True))
         ],
         lines=lines[:window] if window else lines,
         number_of_lines=len(lines),
@@ -72,46 +72,48 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     )
 
 
-def _entry(one: Comparison, place: int, chart: Chart | None, window: int) -> dict[str, Any]:
-    counted = Counter(change.verdict for change in one.changes)
-    moved = {verdict.capitalize(): one.of(verdict) for verdict in ("slower", "faster")}
-    moved[title_of("speed-up alone")] = speedups_moved(one)
+def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int) -> dict[str, Any]:
+    counts = Counter(change.verdict for change in comparison.changes)
+    moved = {verdict.capitalize(): comparison.of(verdict) for verdict in ("slower", "faster")}
+    moved[title_of("speed-up alone")] = speedups_moved(comparison)
     return {
-        "comparison": one,
-        "anchor": f"run-{place + 1}",
+        "comparison": comparison,
+        "anchor": f"run-{index + 1}",
         "tone": next(
-            (tone for verdict, tone in TONES.items() if counted[verdict]), "same" if counted["same"] else "unclear"
+            (tone for verdict, tone in TONES.items() if counts[verdict]), "same" if counts["same"] else "unclear"
         ),
-        "started": date(one.new.about["started"]),
-        "slower": counted["slower"],
-        "counts": [(verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict]],
-        "headline": headline(one),
-        "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(one)) else "",
-        "noise": " ".join(quietness.of_runs(one)),
-        "guard": guard(one),
-        "expectation": expectation(one),
+        "started": date(comparison.new.about["started"]),
+        "slower": counts["slower"],
+        "counts": [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
+        "headline": headline(comparison),
+        "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(comparison)) else "",
+        "noise": " ".join(quietness.of_runs(comparison)),
+        "guard": guard(comparison),
+        "expectation": expectation(comparison),
         "moved": [(name, rows) for name, rows in moved.items() if rows],
-        "whys": whys(one),
+        "explanations": explanations(comparison),
         "chart": chart,
-        "drawn": len(_drawn(one)),
-        "rows": ordered(one)[: window or None],
-        "differs": what_differs(one),
-        "gaps": [(title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := one.of(verdict))],
+        "drawn": len(_drawn(comparison)),
+        "rows": ordered(comparison)[: window or None],
+        "differs": what_differs(comparison),
+        "gaps": [
+            (title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := comparison.of(verdict))
+        ],
     }
 
 
-def _drawn(one: Comparison) -> list[Change]:
-    """What the forest shows: all, or where they are many those that changed, and the furthest of the others."""
-    found = ordered(one)
-    changed = sum(change.verdict in TONES for change in found)
-    return found[: MAX_ROWS if len(found) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
+def _drawn(comparison: Comparison) -> list[Change]:
+    """The rows of the forest plot: all cases; of too many, those that changed and the largest shifts of the others."""
+    changes = ordered(comparison)
+    changed = sum(change.verdict in TONES for change in changes)
+    return changes[: MAX_ROWS if len(changes) <= MAX_ROWS else min(max(changed, FEW_DRAWN), MANY_DRAWN)]
 
 
-def _chart(one: Comparison, threshold: float, prefix: str, helper: Helper) -> Callable[[], Chart] | None:
-    """What gives the forest of a comparison once it is needed; None without a case."""
+def _chart(comparison: Comparison, threshold: float, prefix: str, helper: Helper) -> Callable[[], Chart] | None:
+    """A function that gives the forest plot of a comparison; None without a case."""
     bars = [
         Bar(change.verdict, change.case["id"], change.time.ratio, change.time.low, change.time.high, change.verdict)
-        for change in _drawn(one)
+        for change in _drawn(comparison)
         if change.time
     ]
     if not bars:
@@ -120,25 +122,25 @@ def _chart(one: Comparison, threshold: float, prefix: str, helper: Helper) -> Ca
 
     def chart() -> Chart:
         least, most = (pick(bars, key=lambda bar: bar.ratio) for pick in (min, max))
-        left = one.judged - len(bars)
+        hidden = comparison.judged - len(bars)
         wide, narrow = forests()
         return Chart(
             svg=Markup(wide),
             narrow=Markup(narrow),
-            title=f"Base over new, {one.new.name}",
-            alternative=f"Forest plot of {len(bars)} cases, from {units.ratio(least.ratio)} ({least.label}) "
-            f"to {units.ratio(most.ratio)} ({most.label}).",
-            note=f"{left} others that moved less are in the table." if left else "",
+            title=f"Base over new, {comparison.new.name}",
+            alternative=f"Forest plot of {len(bars)} case{'s' * (len(bars) != 1)}, "
+            f"from {units.ratio(least.ratio)} ({least.label}) to {units.ratio(most.ratio)} ({most.label}).",
+            note=f"{hidden} more case{'s are' if hidden != 1 else ' is'} in the table." if hidden else "",
         )
 
     return chart
 
 
 def _choices(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
-    """What the tables can be filtered by; empty without a case in any."""
-    judged = [change for one in comparisons for change in one.changes if change.time]
+    """The values that the tables can be filtered by; empty without a case in any."""
+    judged = [change for comparison in comparisons for change in comparison.changes if change.time]
     cases = [filter_values(change.case) for change in judged]
-    found = {name: [value for value in dict.fromkeys(case[name] for case in cases) if value] for name in FILTERS}
+    choices = {name: [value for value in dict.fromkeys(case[name] for case in cases) if value] for name in FILTERS}
     verdicts = {change.verdict for change in judged}
-    found["verdict"] = [verdict for verdict in VERDICTS if verdict in verdicts]
-    return found if judged else {}
+    choices["verdict"] = [verdict for verdict in VERDICTS if verdict in verdicts]
+    return choices if judged else {}

@@ -1,4 +1,4 @@
-"""What became of a case's profile from one run to the other: why it is slower or faster, as far as traces tell."""
+"""Explains why cases became slower or faster, by their profiles in both runs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.match import Change, Comparison
 from torchduet.reports.read.run_file import Run
 
-MAX = 12  # cases whose traces are read
+MAX_CASES = 12  # whose traces are read
 
 
 @dataclass(frozen=True)
-class Why:
-    """A case that changed, with what its two profiles say of that, or why one of them says nothing."""
+class Explanation:
+    """A case that changed, with sentences on how its profile changed, or on why a trace cannot be used."""
 
     case: CaseRecord
-    says: tuple[str, ...]
+    sentences: tuple[str, ...]
 
 
-def whys(one: Comparison) -> list[Why]:
-    """Of the cases that became slower or faster and were profiled in both runs, the furthest first."""
-    moved = sorted((*one.of("slower"), *one.of("faster")), key=_ratio)
+def explanations(comparison: Comparison) -> list[Explanation]:
+    """The cases that became slower or faster and were profiled in both runs, the largest change first."""
+    moved = sorted((*comparison.of("slower"), *comparison.of("faster")), key=_ratio)
     profiled = [
         change
         for change in moved
         if change.base and change.new and "profile" in change.base and "profile" in change.new
     ]
-    return [Why(change.case, tuple(_says(one, change))) for change in profiled[:MAX]]
+    return [Explanation(change.case, tuple(_sentences(comparison, change))) for change in profiled[:MAX_CASES]]
 
 
 def _ratio(change: Change) -> float:
@@ -36,14 +36,14 @@ def _ratio(change: Change) -> float:
     return min(ratio, 1 / ratio)
 
 
-def _says(one: Comparison, change: Change) -> Sequence[str]:
+def _sentences(comparison: Comparison, change: Change) -> Sequence[str]:
     from torchduet.reports.profile.balance import disturbance
     from torchduet.reports.profile.difference import sentences
     from torchduet.reports.profile.summary import summarise
     from torchduet.reports.profile.trace import TraceError, read
 
     summaries = []
-    sides: tuple[tuple[Run, Record | None], ...] = ((one.base, change.base), (one.new, change.new))
+    sides: tuple[tuple[Run, Record | None], ...] = ((comparison.base, change.base), (comparison.new, change.new))
     for run, record in sides:
         assert record is not None
         trace = record["profile"]["trace"]
@@ -51,8 +51,8 @@ def _says(one: Comparison, change: Change) -> Sequence[str]:
             summaries.append(summarise(read(run.folder / trace), change.case["id"], change.case["device"]))
         except TraceError as error:
             return [f"{run.name}: {trace} {error}"]
-    found = list(sentences(summaries[0], summaries[1], one.base.name, one.new.name))
+    result = list(sentences(summaries[0], summaries[1], comparison.base.name, comparison.new.name))
     for run, record in sides:
         assert record is not None
-        found += disturbance(record["profile"].get("interrupted", 0.0), f"the profiled calls in {run.name}")
-    return found
+        result += disturbance(record["profile"].get("interrupted", 0.0), f"the profiled calls in {run.name}")
+    return result

@@ -1,6 +1,7 @@
-"""From cases' records in two runs to the samples that are compared, and the questions they make; many at once.
+"""Computes the samples that are compared from the records of two runs, and the questions on them, many at once.
 
-Cases with as many placements and rounds go through numpy together, so that ten thousand cost little more than one.
+Cases with the same numbers of placements and rounds are computed together, so that ten thousand cost little more than
+one.
 """
 
 from __future__ import annotations
@@ -29,33 +30,33 @@ def questions(
 ) -> list[Question]:
     """By how much each of ``above`` lies above its ``below``, one value per placement.
 
-    What the machine did is still open.
+    The machine's movement is not filled in yet.
     """
-    found: list[Question | None] = [None] * len(units)
-    for places in _alike((len(first), len(second)) for first, second in zip(above, below, strict=True)):
-        first, second = (np.array([side[place] for place in places]) for side in (above, below))
+    result: list[Question | None] = [None] * len(units)
+    for indices in _alike((len(first), len(second)) for first, second in zip(above, below, strict=True)):
+        first, second = (np.array([side[index] for index in indices]) for side in (above, below))
         noises = [_noise(side) for side in (first, second)]
-        both = zip(
-            places,
+        columns = zip(
+            indices,
             shifts(first, second),
             np.hypot(*noises).tolist(),
             *(
-                zip(_apart(side), noise.tolist(), strict=True)
+                zip(_between_halves(side), noise.tolist(), strict=True)
                 for side, noise in zip((first, second), noises, strict=True)
             ),
             strict=True,
         )
-        for place, shift, noise, *sides in both:
-            found[place] = Question(
-                unit=units[place],
+        for index, shift, noise, *sides in columns:
+            result[index] = Question(
+                unit=units[index],
                 shift=shift,
                 placements=min(first.shape[1], second.shape[1]),
                 noise=noise,
-                halves=tuple(Residual(units[place], apart, math.sqrt(2) * own) for apart, own in sides),
+                halves=tuple(Residual(units[index], apart, math.sqrt(2) * own) for apart, own in sides),
                 movement=None,
-                threshold=thresholds[place],
+                threshold=thresholds[index],
             )
-    return [one for one in found if one is not None]
+    return [question for question in result if question is not None]
 
 
 class Samples:
@@ -69,61 +70,62 @@ class Samples:
         self.records = records
         blocks = [record["timing"]["blocks"] for record in records.values()]
         self._shapes = dict(zip(records, map(_shape, blocks), strict=True))
-        numbers = [sum(map(len, one)) for one in blocks]
+        numbers = [sum(map(len, of_case)) for of_case in blocks]
         self._starts = dict(zip(records, accumulate(numbers, initial=0), strict=False))
         flat = chain.from_iterable(chain.from_iterable(blocks))
         self._seconds: Array = np.fromiter(flat, np.float64, sum(numbers))
 
     def log_times(self, cases: Sequence[str]) -> dict[str, Array]:
-        """For each case, per placement the log of its median block."""
-        found: dict[str, Array] = {}
-        for shape, places in self._by_shape(cases):
-            some = [cases[place] for place in places]
+        """Case → per placement, the log of its median block."""
+        logs: dict[str, Array] = {}
+        for shape, indices in self._by_shape(cases):
+            group = [cases[index] for index in indices]
             if shape is None:
-                for case in some:
+                for case in group:
                     blocks = self.records[case]["timing"]["blocks"]
-                    found[case] = np.array([math.log(median(rounds)) for rounds in blocks])
+                    logs[case] = np.array([math.log(median(rounds)) for rounds in blocks])
             else:
-                found.update(zip(some, np.log(_medians(self._stacked(some, shape))), strict=True))
-        return {case: found[case] for case in cases}
+                logs.update(zip(group, np.log(_medians(self._stacked(group, shape))), strict=True))
+        return {case: logs[case] for case in cases}
 
     def log_speedups(self, cases: Sequence[str]) -> dict[str, Array]:
-        """For each case, per placement the log speed-up over its reference; none without one timed in alternation."""
-        held = {case: against for case in cases if (against := self._against(case))}
-        found: dict[str, Array] = {}
-        for shape, places in self._by_shape(own := list(held)):
-            some = [own[place] for place in places]
-            reference = [held[case] for case in some]
+        """Case → per placement, its log speed-up; without the cases that have no reference timed in alternation."""
+        reference_of = {case: reference for case in cases if (reference := self._reference(case))}
+        logs: dict[str, Array] = {}
+        for shape, indices in self._by_shape(paired := list(reference_of)):
+            group = [paired[index] for index in indices]
+            references = [reference_of[case] for case in group]
             if shape is None:
-                for pair in zip(reference, some, strict=True):
-                    found[pair[1]] = np.array(
+                for pair in zip(references, group, strict=True):
+                    logs[pair[1]] = np.array(
                         placement_differences(*(self.records[case]["timing"]["blocks"] for case in pair))
                     )
             else:
-                quotients = self._stacked(reference, shape) / self._stacked(some, shape)
-                found.update(zip(some, _medians(np.log(quotients)), strict=True))
-        return found
+                quotients = self._stacked(references, shape) / self._stacked(group, shape)
+                logs.update(zip(group, _medians(np.log(quotients)), strict=True))
+        return logs
 
-    def _against(self, case: str) -> str:
-        """The case's reference, if its blocks pair with the case's own."""
-        held = [one["against"] for one in self.records[case]["speedups"] if one["knob"] == "reference"]
-        if not held or held[0] not in self.records:
+    def _reference(self, case: str) -> str:
+        """The case's reference if its blocks pair with the case's own; else empty."""
+        speedups = self.records[case]["speedups"]
+        reference = next((speedup["against"] for speedup in speedups if speedup["knob"] == "reference"), "")
+        if reference not in self.records:
             return ""
         if self._shapes[case] is not None:
-            return held[0] if self._shapes[case] == self._shapes[held[0]] else ""
-        reference, own = (self.records[one]["timing"]["blocks"] for one in (held[0], case))
-        return held[0] if list(map(len, reference)) == list(map(len, own)) else ""
+            return reference if self._shapes[case] == self._shapes[reference] else ""
+        theirs, own = (self.records[name]["timing"]["blocks"] for name in (reference, case))
+        return reference if list(map(len, theirs)) == list(map(len, own)) else ""
 
     def _by_shape(self, cases: Sequence[str]) -> Iterator[tuple[Shape, list[int]]]:
-        """(placements, rounds) with the places of those that have them; None where rounds differ in number."""
+        """(placements, rounds) with the indices of the cases that have them; None where rounds differ in number."""
         shapes = [self._shapes[case] for case in cases]
-        return ((shapes[places[0]], places) for places in _alike(shapes))
+        return ((shapes[indices[0]], indices) for indices in _alike(shapes))
 
     def _stacked(self, cases: Sequence[str], shape: tuple[int, int]) -> Array:
-        """The blocks of these cases as an array of their own: cases × placements × rounds."""
+        """A copy of the blocks of these cases: cases × placements × rounds."""
         starts = np.array([self._starts[case] for case in cases])
-        found: Array = self._seconds[starts[:, None] + np.arange(shape[0] * shape[1])]
-        return found.reshape(-1, *shape)
+        blocks: Array = self._seconds[starts[:, None] + np.arange(shape[0] * shape[1])]
+        return blocks.reshape(-1, *shape)
 
 
 def _shape(blocks: Sequence[Sequence[float]]) -> Shape:
@@ -131,29 +133,29 @@ def _shape(blocks: Sequence[Sequence[float]]) -> Shape:
 
 
 def _alike(keys: Iterable[Key]) -> Iterable[list[int]]:
-    """The places of keys that are the same."""
+    """The indices of equal keys, a list for each key."""
     groups: dict[Key, list[int]] = {}
-    for place, key in enumerate(keys):
-        groups.setdefault(key, []).append(place)
+    for index, key in enumerate(keys):
+        groups.setdefault(key, []).append(index)
     return groups.values()
 
 
 def _medians(values: Array) -> Array:
-    """The medians over the last axis, of which the values are then sorted."""
+    """The medians over the last axis; sorts the values along it in place."""
     values.sort(axis=-1)
     middle, odd = divmod(values.shape[-1], 2)
     return values[..., middle] if odd else (values[..., middle - 1] + values[..., middle]) / 2
 
 
 def _noise(values: Array) -> Array:
-    """The spread of placements: their standard deviation, row by row."""
+    """The standard deviation of placements, row by row."""
     return values.std(axis=1, ddof=1) if values.shape[1] > 1 else np.zeros(len(values))
 
 
-def _apart(values: Array) -> list[float]:
-    """The second half of a run held against its first, as if they were two runs; row by row."""
+def _between_halves(values: Array) -> list[float]:
+    """The median of a run's second half minus that of its first, as if they were two runs; row by row."""
     middle = values.shape[1] // 2
     if not middle:
         return [0.0] * len(values)
-    apart: list[float] = (_medians(values[:, middle:].copy()) - _medians(values[:, :middle].copy())).tolist()
-    return apart
+    differences: list[float] = (_medians(values[:, middle:].copy()) - _medians(values[:, :middle].copy())).tolist()
+    return differences

@@ -1,4 +1,4 @@
-"""What differs between the machines and settings of two runs, and what therefore cannot be concluded."""
+"""Lists how the machines and settings of two runs differ, and what cannot be concluded because of that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torchduet.reports.text.settings import SETTABLE
 
 MACHINE, SOFTWARE, SETTING, SELECTION, OTHER = "machine", "software", "setting", "selection", "other"
 
-# What a key of ``machine`` or ``options`` says of a run. Others are shown, and nothing is made of them.
+# The kind of each key of ``machine`` and ``options``. Other keys are shown, without any conclusion.
 KINDS = {
     **dict.fromkeys(("cpu", "cores", "memory_bytes"), MACHINE),
     **dict.fromkeys(("gpu", "gpus", "gpu_memory_bytes", "gpu_capability"), MACHINE),
@@ -49,54 +49,53 @@ class Difference:
 
 
 def differences(base: Run, new: Run) -> list[Difference]:
-    """Every fact of machine, versions and options that is not the same in both, the weightiest first."""
+    """Every fact of machine, versions and options that differs, the most important kind first."""
     first, second = facts(base), facts(new)
-    found = [
-        Difference(KINDS.get(key, OTHER), name_of(key), said(key, first.get(key)), said(key, second.get(key)))
+    pairs = [
+        Difference(KINDS.get(key, OTHER), name_of(key), in_words(key, first.get(key)), in_words(key, second.get(key)))
         for key in {**first, **second}
     ]
-    return sorted((one for one in found if one.base != one.new), key=lambda one: ORDER.index(one.kind))
+    return sorted((pair for pair in pairs if pair.base != pair.new), key=lambda pair: ORDER.index(pair.kind))
 
 
-def cautions(base: Run, new: Run, found: list[Difference]) -> list[str]:
-    """What cannot be concluded because of these differences, a sentence each."""
+def cautions(base: Run, new: Run, differences: list[Difference]) -> list[str]:
+    """What cannot be concluded because of these differences, one text for each kind."""
 
-    def named(kind: str) -> str:
-        return ", ".join(one.name for one in found if one.kind == kind)
+    def names(kind: str) -> str:
+        return ", ".join(difference.name for difference in differences if difference.kind == kind)
 
-    said = pytest_benchmark_cautions(base, new)
-    if machines := named(MACHINE):
-        said.append(
+    texts = pytest_benchmark_cautions(base, new)
+    if machines := names(MACHINE):
+        texts.append(
             f"These are different machines ({machines}): the verdicts compare the machines, not the code. "
-            "What part the code has in a difference cannot be said."
+            "How much of a difference comes from the code is not known."
         )
-    if software := named(SOFTWARE):
-        said.append(
+    if software := names(SOFTWARE):
+        texts.append(
             f"Versions differ ({software}): a change may come from them as well as from your code. "
-            "Which of them it comes from cannot be said."
+            "Which of them it comes from is not known."
         )
-    if settings := named(SETTING):
-        said.append(
-            f"The runs were made under different settings ({settings}): what is compared is the code together "
-            "with these settings."
+    if settings := names(SETTING):
+        texts.append(
+            f"The runs have different settings ({settings}): the comparison is of the code together with its settings."
         )
-    if selected := named(SELECTION):
-        said.append(
-            f"Different cases or times were asked for ({selected}): what only one run selected is listed as "
-            "missing or new, and is no regression."
+    if selection := names(SELECTION):
+        texts.append(
+            f"The runs selected different cases or times ({selection}): cases of one run only are listed as "
+            "missing or new; they are no regressions."
         )
     if _before(new, base):
-        said.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
-    return said
+        texts.append(f"{new.name} was measured before {base.name}: are the files in the wrong order?")
+    return texts
 
 
 def facts(run: Run) -> dict[str, str | int | float | bool | None]:
-    """What a run says of its machine, options and versions."""
+    """A run's facts on its machine, options and versions."""
     return {**run.about["machine"], **_gpu_facts(run), **run.about["options"], "Torchduet": run.about["version"]}
 
 
 def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
-    """What NVML said of the first GPU of the run."""
+    """NVML's facts on the first GPU of the run."""
     facts = next((gpu["facts"] for gpu in run.about.get("gpus", [])), {})
     return {name: facts[key] for key, name in GPU_FACTS.items() if key in facts}
 
@@ -109,7 +108,7 @@ def name_of(key: str) -> str:
     )
 
 
-def said(key: str, value: str | int | float | bool | None) -> str:
+def in_words(key: str, value: str | int | float | bool | None) -> str:
     """A fact's value in words."""
     if value is None:
         return "none" if KINDS.get(key) == MACHINE else "default" if key in ("threads", "device") else "not given"
@@ -120,14 +119,14 @@ def said(key: str, value: str | int | float | bool | None) -> str:
     return value
 
 
-def _before(one: Run, other: Run) -> bool:
-    """Whether it began earlier; False where either does not say."""
-    first, second = (moment_of(run.about["started"]) for run in (one, other))
-    return first is not None and second is not None and first < second
+def _before(first: Run, second: Run) -> bool:
+    """Whether the first run began before the second; False where either file has no time."""
+    began, other_began = (moment_of(run.about["started"]) for run in (first, second))
+    return began is not None and other_began is not None and began < other_began
 
 
 def moment_of(started: str) -> float | None:
-    """Seconds since 1970 of a date as files have it, in UTC unless it says otherwise; None if it is none."""
+    """Seconds since 1970 of a date in ISO format, in UTC unless it names a zone; None if it is no date."""
     try:
         moment = datetime.fromisoformat(started)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -136,7 +135,7 @@ def moment_of(started: str) -> float | None:
 
 
 def common_facts(base: Run) -> Mapping[str, str]:
-    """The base's machine in a few words: what stands under the title."""
+    """The main facts on the base's machine, for the line below the title."""
     machine = base.about["machine"]
     shown = {
         "GPU": machine.get("gpu"),

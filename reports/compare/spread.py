@@ -1,8 +1,8 @@
-"""How far two runs of the same code lie apart without a cause: fitted to all cases of the two runs themselves.
+"""Estimates how much two runs of the same code differ, from all cases of the two runs themselves.
 
-Every family is measured in a process of its own, and the machine is never the same twice. Neither is seen from
-within a run, so that an interval from one run's placements is too narrow for a comparison of two. Most cases did
-not change from one run to the next; how far they lie apart all the same is what a change has to exceed.
+Every family is measured in a process of its own, and the machine is never the same twice. Neither can be seen within
+one run, so an interval from one run's placements is too narrow for a comparison of two. Most cases did not change from
+one run to the next; a change has to exceed the differences between those.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy as np
 from torchduet.reports.compare.leave_out import Array, Ordered, ranked
 
 MIN_UNITS, MIN_HALVES = 8, 4
-FEW = 2.0  # medians of runs on a shared machine: times 1.7 to 2.1 times as far apart as halves, speed-ups 1.1 to 1.4
-NEAR, FAR = 0.8, 0.95  # quantiles that tell, beside the median, how heavy the tail is: between runs, within one
-LIGHTEST = 1.35  # the shape at which the two quantiles stand as those of a normal distribution do
-HEAVIEST = 0.5  # few values may ask for a tail without end
+FEW = 2.0  # medians on a shared machine: runs differ 1.7 to 2.1 times as much as halves, in speed-ups 1.1 to 1.4 times
+NEAR, FAR = 0.8, 0.95  # quantiles that give, beside the median, the weight of the tail: between runs, within one
+LIGHTEST = 1.35  # the shape at which both quantiles relate as in a normal distribution
+HEAVIEST = 0.5  # a limit for fits to few values, which may give a tail without end
 
 
 class Residual(NamedTuple):
-    """What is left of a shift without what all cases have in common.
+    """A shift minus the shift that all cases have in common.
 
     Attributes:
-        unit: what shares a process, and so is not independent: the family.
+        unit: the family: its cases share a process and are therefore not independent.
         noise: the spread of single placements, of both runs together (standard deviation of log times).
     """
 
@@ -39,10 +39,10 @@ class Residual(NamedTuple):
 
 @dataclass(frozen=True)
 class Spread:
-    """The law of residuals: |residual| / √(noise² + between²) has a stretched exponential (Weibull) tail.
+    """The distribution of residuals: |residual| / √(noise² + between²) has a stretched exponential (Weibull) tail.
 
-    P(ratio > x) = exp(−ln 2 · (x / middle)^shape). With a shape of 1.35 it lies near the normal distribution's;
-    below 1 it is heavier than exponential, as on machines that others share.
+    P(ratio > x) = exp(−ln 2 · (x / middle)^shape). A shape of 1.35 is close to the normal distribution; a shape below 1
+    is heavier than exponential, as on shared machines.
     """
 
     between: float
@@ -50,14 +50,14 @@ class Spread:
     shape: float
 
     def chance(self, value: float, noise: float) -> float:
-        """How likely a residual at least this far from 0 is where nothing changed."""
+        """The probability of a residual at least this far from 0 where nothing changed."""
         if value == 0:
             return 1.0
         scale = self._scale(noise)
         return math.exp(-math.log(2) * math.pow(abs(value) / scale, self.shape)) if scale else 0.0
 
     def reach(self, noise: float, confidence: float) -> float:
-        """How far from 0 a residual lies at most, with that confidence."""
+        """The distance from 0 that a residual does not exceed, with that confidence."""
         return self._scale(noise) * math.pow(math.log2(1 / (1 - confidence)), 1 / self.shape)
 
     def _scale(self, noise: float) -> float:
@@ -65,14 +65,17 @@ class Spread:
 
 
 def spread_of(residuals: Sequence[Residual], halves: Sequence[Residual]) -> Spread | None:
-    """The spread of the residuals between two runs; None where there is too little to fit it to.
+    """The spread of the residuals between two runs; None where there are too few halves to fit it to.
 
-    How far runs lie apart is the residuals' median: an empirical null distribution (Efron 2004). How heavy its tail
-    is follows from quantiles that the changes looked for cannot reach: of the residuals no more than 80 %, so that
-    a fifth may have changed; and 95 % of the ``halves``, each run's second half of placements held against its
-    first, in which the code is the same. The heavier of both counts.
+    Its scale is the residuals' median: an empirical null distribution (Efron 2004). The weight of its tail comes from
+    quantiles that real changes do not reach: of the residuals the 80 % quantile, so that a fifth may have changed; of
+    the ``halves`` the 95 % quantile, as the code is the same in both halves of a run. The heavier tail counts.
 
-    Residuals of fewer than 8 families tell too little; then runs are taken to lie twice as far apart as halves.
+    Residuals of fewer than 8 families are too few; then runs are assumed to differ twice as much as halves.
+
+    Args:
+        residuals: of the cases, between the two runs.
+        halves: the median of each run's second half of placements minus that of its first.
     """
     return spreads_without([None], residuals, halves)[0]
 
@@ -80,56 +83,56 @@ def spread_of(residuals: Sequence[Residual], halves: Sequence[Residual]) -> Spre
 def spreads_without(
     units: Sequence[str | None], residuals: Sequence[Residual], halves: Sequence[Residual]
 ) -> list[Spread | None]:
-    """For each unit, ``spread_of`` all residuals but its own; all of them for None.
+    """For each unit, ``spread_of`` all residuals but its own; for None, of all.
 
-    Leaving a few values out moves a median by a few places at most, so that only few different scales are asked
-    for: the cost grows with the residuals, not with their square.
+    Leaving a few values out moves a median by a few ranks at most, so only few different scales occur: the cost grows
+    with the number of residuals, not with its square.
     """
     if len(halves) < MIN_HALVES:
         return [None] * len(units)
-    apart = _typical(halves)
-    within = _ratios(halves, apart)
+    between_halves = _typical(halves)
+    within = _ratios(halves, between_halves)
     tail, middle = _shape(median(within), within, FAR), median(within)
-    few = Spread(apart, FEW * middle, tail)
-    places: dict[str | None, list[int]] = {}
-    for place, one in enumerate(residuals):
-        places.setdefault(one.unit, []).append(place)
-    values = np.array([abs(one.value) for one in residuals])
-    noise = np.array([one.noise for one in residuals])
+    few = Spread(between_halves, FEW * middle, tail)
+    indices: dict[str | None, list[int]] = {}
+    for index, residual in enumerate(residuals):
+        indices.setdefault(residual.unit, []).append(index)
+    values = np.array([abs(residual.value) for residual in residuals])
+    noise = np.array([residual.noise for residual in residuals])
     ordered = ranked(values)
     scaled: dict[float, Ordered] = {}
-    found: list[Spread | None] = []
+    spreads: list[Spread | None] = []
     for unit in units:
-        own = places.get(unit, [])
-        if len(places) - bool(own) < MIN_UNITS:
-            found.append(few)
+        own = indices.get(unit, [])
+        if len(indices) - bool(own) < MIN_UNITS:
+            spreads.append(few)
             continue
         between = ordered.without(own).median()
         if between not in scaled:
             scaled[between] = ranked(_over(values, np.hypot(noise, between)))
         ratios = scaled[between].without(own)
         typical = ratios.median()
-        found.append(Spread(between, max(typical, middle), min(tail, _shape(typical, ratios, NEAR))))
-    return found
+        spreads.append(Spread(between, max(typical, middle), min(tail, _shape(typical, ratios, NEAR))))
+    return spreads
 
 
 def _typical(residuals: Sequence[Residual]) -> float:
-    return median(abs(one.value) for one in residuals)
+    return median(abs(residual.value) for residual in residuals)
 
 
 def _ratios(residuals: Sequence[Residual], between: float) -> list[float]:
     """The residuals over their scales, sorted."""
-    noise = np.hypot(np.array([one.noise for one in residuals]), between)
-    return sorted(_over(np.array([abs(one.value) for one in residuals]), noise).tolist())
+    scales = np.hypot(np.array([residual.noise for residual in residuals]), between)
+    return sorted(_over(np.array([abs(residual.value) for residual in residuals]), scales).tolist())
 
 
 def _over(values: Array, scales: Array) -> Array:
-    """Quotients; 0 where the scale is."""
+    """Quotients; 0 where the scale is 0."""
     return np.divide(values, scales, out=np.zeros_like(values), where=scales != 0)
 
 
 def _shape(middle: float, ratios: Sequence[float], far: float) -> float:
-    """The shape of the Weibull law with that median and these sorted ratios' quantile at ``far``, within limits."""
+    """The shape of the Weibull distribution with that median and the sorted ratios' quantile ``far``, within limits."""
     end = ratios[min(math.ceil(far * (len(ratios) + 1)), len(ratios)) - 1]
     if not 0 < middle < end:
         return LIGHTEST

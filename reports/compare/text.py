@@ -1,4 +1,4 @@
-"""A comparison in words, and for the terminal."""
+"""Writes a comparison in sentences, and as text for the terminal."""
 
 from __future__ import annotations
 
@@ -18,63 +18,68 @@ LISTED = ("slower", "faster", "failed", "missing", "new")
 TITLES = {"failed": "Failed in the new run", "missing": "Missing from the new run", "new": "New"}
 
 
-def headline(one: Comparison) -> str:
+def headline(comparison: Comparison) -> str:
     """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``."""
-    if not one.judged:
+    if not comparison.judged:
         return "No case was measured in both runs"
-    slower, faster = len(one.of("slower")), len(one.of("faster"))
+    cases = f"{comparison.judged} case{'s' * (comparison.judged != 1)}"
+    slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
     if not slower and not faster:
-        open_ones = len(one.of("unclear"))
-        are = f"; {open_ones} {'is' if open_ones == 1 else 'are'} unclear" if open_ones else ""
-        return f"None of {one.judged} cases is shown to be slower or faster{are}"
+        rest = f", {unclear} {_are(unclear)} unclear" if unclear else ""
+        return f"0 of {cases} {_are(comparison.judged)} shown to be slower or faster{rest}"
     if not slower:
-        return f"No case is slower, {faster} of {one.judged} {'is' if faster == 1 else 'are'} faster"
-    return f"{slower} of {one.judged} cases {'is' if slower == 1 else 'are'} slower, {faster or 'none'} faster"
+        return f"{faster} of {cases} {_are(faster)} faster, none slower"
+    return f"{slower} of {cases} {_are(slower)} slower, {faster or 'none'} faster"
 
 
-def tally(one: Comparison) -> str:
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def tally(comparison: Comparison) -> str:
     """How many of each verdict: ``2 slower, 1 faster, 30 same, 28 unclear; 1 missing``."""
-    counted = Counter(change.verdict for change in one.changes)
-    judged, others = (
-        ", ".join(f"{counted[verdict]} {verdict}" for verdict in some if counted[verdict])
-        for some in (JUDGED, VERDICTS[len(JUDGED) :])
+    counts = Counter(change.verdict for change in comparison.changes)
+    judged, unmatched = (
+        ", ".join(f"{counts[verdict]} {verdict}" for verdict in verdicts if counts[verdict])
+        for verdicts in (JUDGED, VERDICTS[len(JUDGED) :])
     )
-    return "; ".join(filter(None, (judged, others)))
+    return "; ".join(filter(None, (judged, unmatched)))
 
 
-def why_unclear(one: Comparison) -> list[str]:
-    """How many verdicts each cause keeps open, the most frequent first."""
-    counted = Counter(change.time.cause for change in one.of("unclear") if change.time)
-    return [f"{number} because {CAUSES[cause]}" for cause, number in counted.most_common()]
+def why_unclear(comparison: Comparison) -> list[str]:
+    """How many verdicts are unclear for each cause, the most frequent first."""
+    counts = Counter(change.time.cause for change in comparison.of("unclear") if change.time)
+    return [f"{number} because {CAUSES[cause]}" for cause, number in counts.most_common()]
 
 
-def expectation(one: Comparison) -> str:
-    """How many false alarms to expect."""
+def expectation(comparison: Comparison) -> str:
+    """The expected number of false alarms."""
+    together = f"{comparison.asked} times and speed-ups are" if comparison.asked != 1 else "1 time or speed-up is"
     return (
-        f"{one.asked} times and speed-ups are judged together (Holm’s procedure): where nothing changed, the chance "
-        f"that any of them is called faster or slower is held to {units.percent(FAMILY_WISE)}, so expect "
-        f"{FAMILY_WISE:g} false alarms. Judged one by one at 99 % it would be {one.asked * 0.01:.1f}."
+        f"{together} judged together (Holm’s procedure). If nothing changed, the chance of any verdict "
+        f"“faster” or “slower” is at most {units.percent(FAMILY_WISE)}: expect {FAMILY_WISE:g} false alarms. "
+        f"If each were judged alone at 99 %, it would be {comparison.asked * 0.01:.1f}."
     )
 
 
-def guard(one: Comparison) -> str:
-    """What guards the absolute times."""
-    if one.plain:
+def guard(comparison: Comparison) -> str:
+    """How changes of the machine itself are kept out of the verdicts on times."""
+    if comparison.of_pytest_benchmark:
         return PYTEST_BENCHMARK_GUARD
-    if one.guarded:
-        return "How far the machine itself moved is taken from the pilots beside each family; no verdict rests on less."
+    if comparison.guarded:
+        return "The pilots beside each family measure how much the machine itself changed; every verdict allows for it."
     return (
-        "Not both runs have pilots, so that nothing says how far the machine itself moved. Each case’s reference and "
-        "the median over all families stand in for them: what a whole family has in common is taken for the machine’s, "
-        "and no case alone in its family is judged."
+        "Not both runs have pilots, so nothing measures how much the machine itself changed. Each case’s reference "
+        "and the median over all families stand in for them: a change that a whole family shares counts as the "
+        "machine’s. A case alone in its family is not judged."
     )
 
 
-def speedups_moved(one: Comparison) -> list[Change]:
+def speedups_moved(comparison: Comparison) -> list[Change]:
     """Cases whose speed-up is shown to have changed though their time is not."""
     return [
         change
-        for change in one.changes
+        for change in comparison.changes
         if change.speedup
         and change.speedup.verdict in ("slower", "faster")
         and change.verdict != change.speedup.verdict
@@ -82,8 +87,8 @@ def speedups_moved(one: Comparison) -> list[Change]:
 
 
 def terminal(comparisons: Sequence[Comparison]) -> str:
-    """All comparisons as plain text, a section each; of several, first what moved in any of them."""
-    sections = ["\n".join(_terminal(one)) for one in comparisons]
+    """All comparisons as plain text, a section each; for several, first the cases that changed in any of them."""
+    sections = ["\n".join(_terminal(comparison)) for comparison in comparisons]
     if len(comparisons) > 1:
         sections.insert(0, "\n".join(_side_by_side(comparisons)))
     return "\n".join(sections)
@@ -94,77 +99,79 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> Iterator[str]:
     moved = [line for line in lines if line.moved]
     yield plain(f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(moved, lines)}")
     yield ""
-    for one in comparisons:
-        yield plain(f"  {one.new.name}: {', '.join(what_differs(one))}")
+    for comparison in comparisons:
+        yield plain(f"  {comparison.new.name}: {', '.join(what_differs(comparison))}")
     yield ""
     if moved:
-        head = ("Case", *(one.new.name for one in comparisons))
+        head = ("Case", *(comparison.new.name for comparison in comparisons))
         rows = [tuple(map(plain, (line.case["id"], *map(cell_of, line.changes)))) for line in moved]
         yield from _aligned(tuple(map(plain, head)), rows)
         yield ""
 
 
 def moved_anywhere(moved: Sequence[Line], lines: Sequence[Line]) -> str:
-    """``3 of 61 cases moved in any of them``."""
-    are = "case" if len(lines) == 1 else "cases"
-    return f"{len(moved) or 'none'} of {len(lines)} {are} moved in any of them"
+    """``3 of 61 cases are slower or faster in at least one``."""
+    cases = f"{len(lines)} case{'s' * (len(lines) != 1)}"
+    if not moved:
+        return f"none of {cases} is slower or faster in any"
+    return f"{len(moved)} of {cases} {_are(len(moved))} slower or faster in at least one"
 
 
 def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> Iterator[str]:
-    """Rows under their head, numbers to the right; the columns named to the left."""
+    """Rows under their head, aligned to the right but for the columns with the indices ``left``."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [
-            text.ljust(width) if place in left else text.rjust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+            text.ljust(width) if index in left else text.rjust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(["", *cells]).rstrip()
 
 
-def _terminal(one: Comparison) -> Iterator[str]:
-    yield plain(f"{one.new.name} against {one.base.name}: {headline(one)}")
+def _terminal(comparison: Comparison) -> Iterator[str]:
+    yield plain(f"{comparison.new.name} against {comparison.base.name}: {headline(comparison)}")
     yield ""
-    width = max((len(difference.name) for difference in one.differences), default=0)
-    for difference in one.differences:
+    width = max((len(difference.name) for difference in comparison.differences), default=0)
+    for difference in comparison.differences:
         yield plain(f"  {difference.name:{width}}  {difference.base} → {difference.new}")
-    for caution in one.cautions:
+    for caution in comparison.cautions:
         yield plain(f"  ! {caution}")
-    if one.differences or one.cautions:
+    if comparison.differences or comparison.cautions:
         yield ""
     for verdict in LISTED:
-        if found := one.of(verdict):
-            yield from _section(verdict, found)
-    if moved := speedups_moved(one):
+        if changes := comparison.of(verdict):
+            yield from _section(verdict, changes)
+    if moved := speedups_moved(comparison):
         yield from _section("speed-up alone", moved)
-    yield plain(f"{tally(one)}.")
-    for reason in why_unclear(one):
+    yield plain(f"{tally(comparison)}.")
+    for reason in why_unclear(comparison):
         yield f"  unclear: {reason}"
-    for sentence in quietness.of_runs(one):
+    for sentence in quietness.of_runs(comparison):
         yield plain(sentence)
-    yield guard(one)
-    yield expectation(one)
+    yield guard(comparison)
+    yield expectation(comparison)
 
 
-def _section(verdict: str, found: Sequence[Change]) -> Iterator[str]:
-    yield f"{title_of(verdict)} ({len(found)})"
+def _section(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
+    yield f"{title_of(verdict)} ({len(changes)})"
     if verdict in ("failed", "missing", "new"):
-        for change in found:
+        for change in changes:
             yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
-        yield from _aligned(HEAD, [tuple(map(plain, row_of(change))) for change in found], (0, len(HEAD) - 1))
+        yield from _aligned(HEAD, [tuple(map(plain, row_of(change))) for change in changes], (0, len(HEAD) - 1))
     yield ""
 
 
 def title_of(verdict: str) -> str:
     """The heading over cases of one verdict."""
     if verdict == "speed-up alone":
-        return "Only the speed-up is shown to have changed, by the case or by its reference"
+        return "Only the speed-up is shown to have changed, through the case or its reference"
     return TITLES.get(verdict, verdict.capitalize())
 
 
 def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
-    """A case's cells as in ``HEAD``; empty where there is nothing."""
-    base, new = (units.seconds(one["timing"]["seconds"]) if one else "" for one in (change.base, change.new))
+    """A case's cells in the order of ``HEAD``; empty where there is no figure."""
+    base, new = (units.seconds(record["timing"]["seconds"]) if record else "" for record in (change.base, change.new))
     return (
         short(change.case["id"]),
         base,

@@ -1,4 +1,4 @@
-"""How much a case must change to matter: ``--threshold``, and globs over case ids in ``pyproject.toml``."""
+"""Reads how much a case must change to matter: ``--threshold``, and globs over case ids in ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXPECTED = "expected a share of the time such as 3% or 0.03, from 0 to below 100
 
 
 class ThresholdError(Exception):
-    """A threshold that cannot be used; the message is one line: where it stands, what was expected."""
+    """A threshold that cannot be used; the message is one line: where it is set, what was expected."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Thresholds:
     globs: tuple[tuple[str, float], ...] = ()
 
     def of(self, case: str) -> float:
-        """The threshold of a case by its id. ``*`` and ``?`` are wild; brackets stand for themselves, as in ids."""
-        chosen = self.default
+        """The threshold of a case by its id. ``*`` and ``?`` are wildcards; brackets are literal, as in ids."""
+        threshold = self.default
         for pattern, value in self.globs:
             if fnmatch.fnmatchcase(case, pattern.replace("[", "[[]")):
-                chosen = value
-        return chosen
+                threshold = value
+        return threshold
 
 
 def fraction(value: object) -> float:
@@ -59,7 +59,8 @@ def fraction(value: object) -> float:
 
 def nearest_pyproject(folder: Path) -> Path | None:
     """The ``pyproject.toml`` of a folder, or of the nearest one above it."""
-    return next((path for one in (folder, *folder.parents) if (path := one / "pyproject.toml").is_file()), None)
+    folders = (folder, *folder.parents)
+    return next((path for parent in folders if (path := parent / "pyproject.toml").is_file()), None)
 
 
 def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
@@ -80,10 +81,10 @@ def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
             raise ThresholdError(f"{path}: {above}: expected a table, got {content!a}")
         if above == TABLE.rpartition(".")[0] and (unknown := sorted(set(content) - {"thresholds"})):
             raise ThresholdError(f"{path}: {above}.{unknown[0]}: is not known; there is only {TABLE}")
-    found = []
+    globs = []
     for pattern, value in content.items():
         try:
-            found.append((pattern, fraction(value)))
+            globs.append((pattern, fraction(value)))
         except ValueError as error:
             raise ThresholdError(f'{path}: {TABLE}."{pattern}": {error}') from None
-    return tuple(found)
+    return tuple(globs)

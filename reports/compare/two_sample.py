@@ -1,7 +1,7 @@
-"""From two independent samples of log times to their shift with an exact interval: Mann-Whitney, Hodges-Lehmann.
+"""Estimates the shift between two independent samples of log times with an exact interval.
 
-Pure functions of numbers, for one pair of samples (``shift``) and for many at once (``shifts``). What a shift means is
-left to ``verdicts``.
+The methods are those of Mann and Whitney, and Hodges and Lehmann: pure functions of numbers, for one pair of samples
+(``shift``) and for many at once (``shifts``). Verdicts are left to ``verdicts``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def rank_sum_counts(m: int, n: int) -> tuple[int, ...]:
     Andrews, *The Theory of Partitions*, §3.2), multiplied and divided factor by factor.
     """
     m, n = min(m, n), max(m, n)
-    half = m * n // 2  # the coefficients read the same from either end
+    half = m * n // 2  # the coefficients are symmetric
     counts = [1] + [0] * half
     for i in range(1, m + 1):
         for u in range(half, n + i - 1, -1):
@@ -39,9 +39,9 @@ def rank_sum_counts(m: int, n: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=8192)
 def difference_rank(m: int, n: int, confidence: float) -> int | None:
-    """How many of the mn sorted differences to step in from each end for an interval of at least ``confidence``.
+    """The rank, from each end of the mn sorted differences, of the limits of an interval of at least ``confidence``.
 
-    1 means the extremes themselves; None means that so few values cannot carry that confidence (at 99 %:
+    1 means the extremes themselves; None means that there are too few values for that confidence (at 99 %:
     fewer than 5 and 5). Exact, from the null distribution of U (Hollander & Wolfe, *Nonparametric
     Statistical Methods*, §4.3): the largest k with 2·P(U <= k − 1) <= 1 − confidence.
     """
@@ -51,10 +51,10 @@ def difference_rank(m: int, n: int, confidence: float) -> int | None:
 def shift(first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """By how much ``first`` lies above ``second``: the Hodges-Lehmann estimate with the exact rank-sum interval.
 
-    The estimate is the median of all differences between a value of the one and a value of the other
+    The estimate is the median of all differences between a value of the first and a value of the second sample
     (Hodges & Lehmann 1963). The interval is exact when each sample's values are independent and the two
-    distributions differ by a shift only; ties make it conservative. It is widened by the ``drift_factor``
-    of the sample that drifts more. Too few values for the confidence give an infinite interval.
+    distributions differ by a shift only; ties make it conservative. It is widened by the larger ``drift_factor``
+    of the two samples. Too few values for the confidence give an infinite interval.
 
     Raises:
         ValueError: no values on a side, or one that is not finite.
@@ -83,7 +83,7 @@ def shifts(first: Array, second: Array, confidence: float = CONFIDENCE) -> list[
     rank = difference_rank(m, n, confidence)
     middle, odd = divmod(m * n, 2)
     factors = np.maximum(drift_factors(first), drift_factors(second))
-    found: list[Interval] = []
+    intervals: list[Interval] = []
     step = max(1, AT_ONCE // (m * n))
     for start in range(0, rows, step):
         part = slice(start, start + step)
@@ -91,20 +91,20 @@ def shifts(first: Array, second: Array, confidence: float = CONFIDENCE) -> list[
         differences.sort(axis=1)
         points = differences[:, middle] if odd else (differences[:, middle - 1] + differences[:, middle]) / 2
         if rank is None:
-            found += [Interval(point, -math.inf, math.inf) for point in points.tolist()]
+            intervals += [Interval(point, -math.inf, math.inf) for point in points.tolist()]
             continue
         low = points - factors[part] * (points - differences[:, rank - 1])
         high = points + factors[part] * (differences[:, -rank] - points)
-        found += map(Interval, points.tolist(), low.tolist(), high.tolist())
-    return found
+        intervals += map(Interval, points.tolist(), low.tolist(), high.tolist())
+    return intervals
 
 
 def drift_factors(values: Array) -> Array:
     """``torchduet.bench.record.statistics.drift_factor`` of every row."""
-    about = values - values.mean(axis=1, keepdims=True)
-    squares = (about**2).sum(axis=1)
-    together = (about[:, 1:] * about[:, :-1]).sum(axis=1)
+    deviations = values - values.mean(axis=1, keepdims=True)
+    squares = (deviations**2).sum(axis=1)
+    products = (deviations[:, 1:] * deviations[:, :-1]).sum(axis=1)
     known = (squares > 0) & (values.shape[1] >= 3)
-    correlation = np.divide(together, squares, out=np.zeros_like(squares), where=known).clip(0.0, MAX_CORRELATED)
+    correlation = np.divide(products, squares, out=np.zeros_like(squares), where=known).clip(0.0, MAX_CORRELATED)
     factors: Array = np.sqrt((1 + correlation) / (1 - correlation))
     return factors

@@ -1,4 +1,4 @@
-"""From shifts to verdicts: faster, slower, same or unclear, and why; sure of all comparisons together (Holm)."""
+"""Turns shifts into verdicts: faster, slower, same or unclear, with the cause; corrected for their number (Holm)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torchduet.reports.compare.movement import Movement
 from torchduet.reports.compare.spread import Residual, Spread, spreads_without
 from torchduet.reports.text import units
 
-FAMILY_WISE = 0.05  # the chance that any verdict of all is false where nothing changed
+FAMILY_WISE = 0.05  # the chance of any false verdict where nothing changed
 CAUSES = {
-    "moved": "the machine itself moved as much",
-    "apart": "two runs lie as far apart without a cause",
+    "moved": "the machine itself may have changed as much",
+    "apart": "two runs of the same code differ as much",
     "own": "their own times vary as much within a run",
-    "many": "such a difference is to be expected once among so many",
+    "many": "among so many, such a difference is expected by chance",
     "placements": "a run has too few placements of them",
-    "unguarded": "nothing says how far the machine moved",
+    "unguarded": "nothing measures how much the machine changed",
     "families": "too few cases were measured",
 }
 
@@ -31,11 +31,11 @@ class Question:
     Attributes:
         unit: the family, whose cases share a process in either run.
         shift: with its exact interval from the placements.
-        placements: the fewer of both runs.
+        placements: the smaller number of both runs.
         noise: the spread of single placements, of both runs together (standard deviation, log).
-        halves: either run's second half of placements held against its first.
-        movement: what the machine may account for; None where nothing says so.
-        threshold: what must be exceeded to matter, as a share.
+        halves: for either run, the second half of its placements minus the first.
+        movement: how much the machine itself may have changed; None where that is not known.
+        threshold: share of the time that a change must exceed to matter.
     """
 
     unit: str
@@ -46,18 +46,18 @@ class Question:
     movement: Movement | None
     threshold: float
 
-    def beside(self, movement: Movement | None) -> Question:
-        """The same, with what the machine may account for."""
+    def with_movement(self, movement: Movement | None) -> Question:
+        """The same question with the machine's movement."""
         return Question(self.unit, self.shift, self.placements, self.noise, self.halves, movement, self.threshold)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a question's answer is: base time / new time with the interval that is judged, and a verdict.
+    """The answer to a question: base time / new time with the interval that is judged, and a verdict.
 
     Attributes:
-        cause: what keeps an unclear one open, a key of ``CAUSES``.
-        why: the same with its figures.
+        cause: why the verdict is unclear, a key of ``CAUSES``.
+        why: the cause with its figures.
     """
 
     ratio: float
@@ -70,7 +70,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Bounds:
-    """A question with what may account for its shift, and how likely it is where nothing changed."""
+    """A question with the interval that is judged, and the probability of its shift where nothing changed."""
 
     question: Question
     spread: Spread
@@ -79,63 +79,64 @@ class _Bounds:
     high: float
     chance: float
 
-    def side(self) -> str:
-        """The verdict that the interval gives."""
+    def verdict(self) -> str:
+        """The verdict by the interval alone."""
         return side_of(self.low, self.high, self.question.threshold)
 
 
 def findings(groups: Sequence[Sequence[Question]]) -> list[list[Finding]]:
-    """The findings of all groups of questions; within a group most are taken not to have changed.
+    """The findings of all groups of questions; most cases of a group are assumed not to have changed.
 
-    A shift's interval reaches as far as its placements say (99 %, exact), or as the group's spread says if that
-    is further, and is extended by the machine's movement. *Faster* and *slower* also need that the shift is
-    significant among all that are asked, by Holm's step-down procedure (Holm 1979) at 5 %.
+    A shift's interval is the exact one of its placements (99 %), or that of the group's spread where it is wider,
+    extended by the machine's movement. *Faster* and *slower* also need a shift that is significant among all
+    questions, by Holm's step-down procedure (Holm 1979) at 5 %.
     """
-    bounded = [_bounds_of(group) for group in groups]
-    sure = holm([one.chance for group in bounded for one in group if one])
-    limit = max((one.chance for group in bounded for one in group if one and one.chance in sure), default=-1.0)
-    asked = sum(one is not None for group in bounded for one in group)
+    bounds_of_groups = [_bounds_of(group) for group in groups]
+    chances = [bounds.chance for group in bounds_of_groups for bounds in group if bounds]
+    significant = holm(chances)
+    limit = max((chance for chance in chances if chance in significant), default=-1.0)
     return [
         [
-            _finding(bounds, bounds.chance <= limit, asked) if bounds else _open(question)
-            for question, bounds in zip(group, ours, strict=True)
+            _finding(bounds, bounds.chance <= limit, len(chances)) if bounds else _not_judged(question)
+            for question, bounds in zip(group, bounds_of_group, strict=True)
         ]
-        for group, ours in zip(groups, bounded, strict=True)
+        for group, bounds_of_group in zip(groups, bounds_of_groups, strict=True)
     ]
 
 
 def holm(chances: Sequence[float], level: float = FAMILY_WISE) -> set[float]:
-    """The chances that are significant at a family-wise level: the least one against level/n, and so on."""
+    """The chances that are significant at a family-wise level: the smallest against level/n, the next level/(n − 1)."""
     ordered = sorted(chances)
-    kept = 0
-    while kept < len(ordered) and ordered[kept] <= level / (len(ordered) - kept):
-        kept += 1
-    return set(ordered[:kept])
+    number = 0
+    while number < len(ordered) and ordered[number] <= level / (len(ordered) - number):
+        number += 1
+    return set(ordered[:number])
 
 
 def centre(questions: Sequence[Question]) -> float:
-    """What all have in common: the median over families of their median shift."""
+    """The common shift: the median over families of their median shift."""
     by_unit: dict[str, list[float]] = {}
-    for one in questions:
-        by_unit.setdefault(one.unit, []).append(one.shift.point)
+    for question in questions:
+        by_unit.setdefault(question.unit, []).append(question.shift.point)
     return median(median(values) for values in by_unit.values()) if by_unit else 0.0
 
 
 def residuals(questions: Sequence[Question]) -> list[Residual]:
-    """Every shift without what all have in common; those of too few placements say too little."""
+    """Every shift minus the common one; without those from too few placements."""
     common = centre(questions)
     return [
-        Residual(one.unit, one.shift.point - common, one.noise) for one in questions if one.placements >= MIN_PLACEMENTS
+        Residual(question.unit, question.shift.point - common, question.noise)
+        for question in questions
+        if question.placements >= MIN_PLACEMENTS
     ]
 
 
 def _bounds_of(group: Sequence[Question]) -> list[_Bounds | None]:
-    left = residuals(group)
-    halves = [half for one in group if one.placements >= MIN_PLACEMENTS for half in one.halves]
-    # A case is never judged by a spread that its own change is part of.
-    units_of_all = list(dict.fromkeys(one.unit for one in group))
-    others = dict(zip(units_of_all, spreads_without(units_of_all, left, halves), strict=True))
-    return [_bounds(question, others[question.unit]) for question in group]
+    halves = [half for question in group if question.placements >= MIN_PLACEMENTS for half in question.halves]
+    # The spread that judges a case leaves out its own family: a change must not widen its own interval.
+    all_units = list(dict.fromkeys(question.unit for question in group))
+    spreads = dict(zip(all_units, spreads_without(all_units, residuals(group), halves), strict=True))
+    return [_bounds(question, spreads[question.unit]) for question in group]
 
 
 def _bounds(question: Question, spread: Spread | None) -> _Bounds | None:
@@ -155,10 +156,10 @@ def _bounds(question: Question, spread: Spread | None) -> _Bounds | None:
 
 
 def _finding(bounds: _Bounds, significant: bool, asked: int) -> Finding:
-    verdict = bounds.side()
+    verdict = bounds.verdict()
     cause, why = "", ""
     if verdict in ("faster", "slower") and not significant:
-        verdict, cause, why = "unclear", "many", f"among {asked} comparisons this is not rare enough"
+        verdict, cause, why = "unclear", "many", f"not significant among {asked} comparisons"
     elif verdict == "unclear":
         cause, why = _why(bounds)
     ratio = math.exp(bounds.question.shift.point)
@@ -166,15 +167,15 @@ def _finding(bounds: _Bounds, significant: bool, asked: int) -> Finding:
 
 
 def _why(bounds: _Bounds) -> tuple[str, str]:
-    """What keeps a verdict open: the first thing without which it would be settled."""
+    """Cause and reason of an unclear verdict: the first without which it would be clear."""
     question, movement = bounds.question, bounds.movement
     shift = question.shift
     if side_of(bounds.low + movement.high, bounds.high + movement.low, question.threshold) != "unclear":
-        return "moved", f"{movement.said}, which may be all there is to it"
+        return "moved", f"{movement.in_words}, which may explain the change"
     if side_of(shift.low, shift.high, question.threshold) != "unclear":
         apart = bounds.spread.reach(question.noise, CONFIDENCE)
-        return "apart", f"these runs lie up to {units.percent(math.expm1(apart))} apart without a cause"
-    return "own", f"its own times leave it between {percent(-shift.high)} and {percent(-shift.low)}"
+        return "apart", f"these runs differ by up to {units.percent(math.expm1(apart))} in unchanged code"
+    return "own", f"its own times allow a change from {percent(-shift.high)} to {percent(-shift.low)}"
 
 
 def percent(shift: float) -> str:
@@ -183,13 +184,13 @@ def percent(shift: float) -> str:
     return f"{'+' if change >= 0 else '−'}{units.percent(abs(change))}"
 
 
-def _open(question: Question) -> Finding:
-    """Where there is nothing to judge by."""
+def _not_judged(question: Question) -> Finding:
+    """The finding on a question that cannot be judged."""
     if question.placements < MIN_PLACEMENTS:
-        few = f"{question.placements} placement{'s' if question.placements != 1 else ''}"
-        cause, why = "placements", f"{few} in one of the runs; {MIN_PLACEMENTS} are needed"
+        number = f"{question.placements} placement{'s' if question.placements != 1 else ''}"
+        cause, why = "placements", f"{number} in one of the runs; {MIN_PLACEMENTS} are needed"
     elif question.movement is None:
-        cause, why = "unguarded", "no pilots in one of the runs, and nothing measured beside it to stand in for them"
+        cause, why = "unguarded", "not both runs have pilots, and nothing timed beside it stands in for them"
     else:
-        cause, why = "families", "too few cases in both runs to tell how far two runs lie apart without a cause"
+        cause, why = "families", "too few cases in both runs to estimate how much two runs of the same code differ"
     return Finding(math.exp(question.shift.point), None, None, "unclear", cause, why)

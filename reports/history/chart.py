@@ -1,4 +1,4 @@
-"""Draws a series in full: runs with their intervals, levels, change points and new versions; and the pilots."""
+"""Draws series over runs, with intervals, levels, change points and new versions; and the pilots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torchduet.reports.charts.model import Chart
 from torchduet.reports.charts.pilots import WORDS
 from torchduet.reports.charts.scaling import key_of_line, line_look
 from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
-from torchduet.reports.history.drawn import Axis, Drawn
+from torchduet.reports.history.chart_data import Axis, Drawn
 from torchduet.reports.history.judge import SPEEDUP, Change, Line
 from torchduet.reports.history.series import Numbers
 from torchduet.reports.history.spark import binned, levels
@@ -25,11 +25,11 @@ from torchduet.reports.text import units
 
 WIDTH, HEIGHT = 660.0, 210.0
 BOX = (64.0, 42.0, WIDTH - 76.0, HEIGHT - 62.0)
-WITH_MARKS = 150  # runs; more are a line without marks
+WITH_MARKS = 150  # runs; more are drawn as a line without marks
 MAX_POINTS = 400
 DATES = 6
 LABEL_APART = 30.0  # points between the numbers of new versions
-PART = (0.02, 0.98)  # of the runs, which the axis shows in any case
+QUANTILES = (0.02, 0.98)  # of the runs' values, which the axis always shows
 ROOM = 0.15
 
 
@@ -43,7 +43,7 @@ def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) ->
         figure, axes = new_axes(WIDTH, HEIGHT, BOX)
         axes.set_xlim(-0.02 * len(line.logs) - 0.5, 1.02 * len(line.logs) - 0.5)
         axes.set_ylim(math.exp(low) / unit, math.exp(high) / unit)
-        if len(at) <= MAX_POINTS:  # a single path for all: an element per run would make the page large
+        if len(at) <= MAX_POINTS:  # one path for all intervals: an element for each would make the page large
             x = np.repeat(at.astype(float), 3)
             y = np.stack([drawn.low[at], drawn.high[at], np.full(len(at), np.nan)], axis=1).ravel()
             axes.plot(x, np.exp(y) / unit, color=MUTED, linewidth=0.7)
@@ -59,8 +59,8 @@ def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) ->
         )
         for begin, end, level in levels(line):
             axes.plot([begin - 0.4, end + 0.4], [math.exp(level) / unit] * 2, color=INK, linewidth=1.6)
-        for one in line.changes:
-            _mark_change(axes, one)
+        for change in line.changes:
+            _mark_change(axes, change)
         _mark_versions(axes, runs)
         _dates(axes, runs)
         ticks = [tick for tick in MaxNLocator(4).tick_values(*axes.get_ylim()) if _within(tick, axes.get_ylim())]
@@ -74,28 +74,28 @@ def series_chart(drawn: Drawn, name: str, what: str, runs: Axis, prefix: str) ->
         svg=Markup(svg),
         title=f"{name}: {'speed-up' if what == SPEEDUP else 'time per call'}",
         alternative=_in_words(line, name, what, len(at)),
-        note=f"{outside} run{'s lie' if outside != 1 else ' lies'} outside of what is drawn." if outside else "",
+        note=f"{outside} run{'s lie' if outside != 1 else ' lies'} outside the axis." if outside else "",
     )
 
 
-def pilot_chart(found: Mapping[str, Numbers], runs: Axis, prefix: str, machine: str) -> Chart:
+def pilot_chart(pilots: Mapping[str, Numbers], runs: Axis, prefix: str, machine: str) -> Chart:
     """The machine's pilots over its runs, each over its own median.
 
     Args:
-        found: kind of pilot → logs by run.
-        machine: what it is called.
+        pilots: kind of pilot → logs by run.
+        machine: its name.
     """
-    every = np.concatenate([logs[np.isfinite(logs)] for logs in found.values()])
-    low, high = (float(one) for one in np.quantile(every, (0.005, 0.995)))
+    finite = np.concatenate([logs[np.isfinite(logs)] for logs in pilots.values()])
+    low, high = (float(limit) for limit in np.quantile(finite, (0.005, 0.995)))
     low, high = min(low, -0.05) - 0.01, max(high, 0.05) + 0.01
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, BOX)
         axes.set_xlim(-0.02 * len(runs) - 0.5, 1.02 * len(runs) - 0.5)
         axes.set_ylim(math.exp(low), math.exp(high))
-        for place, logs in enumerate(found.values()):
+        for index, logs in enumerate(pilots.values()):
             at = np.flatnonzero(np.isfinite(logs))
             x, y = binned(at.astype(float), logs[at], MAX_POINTS // 2)
-            look = line_look(place) | {"markersize": 3 if len(x) <= 60 else 0, "linewidth": 1.1}
+            look = line_look(index) | {"markersize": 3 if len(x) <= 60 else 0, "linewidth": 1.1}
             axes.plot(x, np.exp(y), **look)
         _mark_versions(axes, runs)
         _dates(axes, runs)
@@ -105,23 +105,24 @@ def pilot_chart(found: Mapping[str, Numbers], runs: Axis, prefix: str, machine: 
         for spine in axes.spines.values():
             spine.set_visible(False)
         svg = to_svg(figure, prefix)
-    ends = {kind: (math.exp(float(pick(logs))) for pick in (np.nanmin, np.nanmax)) for kind, logs in found.items()}
-    spoken = "; ".join(f"{kind} from {' to '.join(map(units.ratio, both))}" for kind, both in ends.items())
+    limits = {kind: (math.exp(float(pick(logs))) for pick in (np.nanmin, np.nanmax)) for kind, logs in pilots.items()}
+    ranges = "; ".join(f"{kind} from {' to '.join(map(units.ratio, ends))}" for kind, ends in limits.items())
     return Chart(
         svg=Markup(svg),
         title=f"Pilots over the runs of {machine}",
-        alternative=f"Times of the pilots in {len(runs)} runs over the median of each: {spoken}.",
+        alternative=f"Times of the pilots in {len(runs)} run{'s' * (len(runs) != 1)} "
+        f"over the median of each: {ranges}.",
         keys=tuple(
-            (Markup(key_of_line(place, f"{prefix}-k{place}")), WORDS.get(kind, kind))
-            for place, kind in enumerate(found)
+            (Markup(key_of_line(index, f"{prefix}-k{index}")), WORDS.get(kind, kind))
+            for index, kind in enumerate(pilots)
         ),
     )
 
 
 def _limits(line: Line) -> tuple[float, float]:
-    """From where to where the axis goes, in logs: all levels and nearly all runs."""
+    """The limits of the axis, in logs: all levels and nearly all runs."""
     finite = line.logs[np.isfinite(line.logs)]
-    shown = [*np.quantile(finite, PART).tolist(), *(level for _, _, level in levels(line))]
+    shown = [*np.quantile(finite, QUANTILES).tolist(), *(level for _, _, level in levels(line))]
     room = ROOM * max(max(shown) - min(shown), 0.05)
     return min(shown) - room, max(shown) + room
 
@@ -140,22 +141,22 @@ def _within(tick: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= tick <= limits[1]
 
 
-def _mark_change(axes: Axes, one: Change) -> None:
-    """A line where it lies, with the symbol of its verdict on top; one that is the machine's has none."""
-    colour = VERDICT_COLOURS.get(one.verdict, MUTED)
-    axes.axvline(one.after - 0.5, color=colour, linewidth=1.2, dashes=(4, 2))
-    _on_top(axes, one.after - 0.5, SYMBOLS.get(one.verdict, "machine"), colour, 3)
+def _mark_change(axes: Axes, change: Change) -> None:
+    """A vertical line at the change, with the symbol of its verdict above, or the word for a change of the machine."""
+    colour = VERDICT_COLOURS.get(change.verdict, MUTED)
+    axes.axvline(change.after - 0.5, color=colour, linewidth=1.2, dashes=(4, 2))
+    _on_top(axes, change.after - 0.5, SYMBOLS.get(change.verdict, "machine"), colour, 3)
 
 
 def _mark_versions(axes: Axes, runs: Axis) -> None:
     """A dotted line at every run with a new version, numbered as in the page's table where there is room."""
     per_run = BOX[2] / (1.04 * len(runs))
     last = -math.inf
-    for number, place in enumerate(runs.versions, start=1):
-        axes.axvline(place - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
-        if (place - last) * per_run >= LABEL_APART:
-            _on_top(axes, place - 0.5, f"v{number}", MUTED, 14)
-            last = place
+    for number, run in enumerate(runs.versions, start=1):
+        axes.axvline(run - 0.5, color=MUTED, linewidth=0.9, linestyle=":")
+        if (run - last) * per_run >= LABEL_APART:
+            _on_top(axes, run - 0.5, f"v{number}", MUTED, 14)
+            last = run
 
 
 def _on_top(axes: Axes, x: float, text: str, colour: str, points: float) -> None:
@@ -174,15 +175,15 @@ def _on_top(axes: Axes, x: float, text: str, colour: str, points: float) -> None
 
 
 def _dates(axes: Axes, runs: Axis) -> None:
-    places = sorted({round(one) for one in np.linspace(0, len(runs) - 1, min(DATES, len(runs)))})
-    ticks_at(axes.xaxis, places, [runs.days[place] or f"run {place + 1}" for place in places])
+    ticks = sorted({round(position) for position in np.linspace(0, len(runs) - 1, min(DATES, len(runs)))})
+    ticks_at(axes.xaxis, ticks, [runs.days[run] or f"run {run + 1}" for run in ticks])
     text_below(axes, "runs in the order of time")
 
 
 def _in_words(line: Line, name: str, what: str, runs: int) -> str:
-    said = [
+    values = [
         units.ratio(math.exp(level)) if what == SPEEDUP else units.seconds(math.exp(level))
         for *_, level in levels(line)
     ]
     word = "Speed-up" if what == SPEEDUP else "Time per call"
-    return f"{word} of {name} over {runs} runs: {', then '.join(said)}."
+    return f"{word} of {name} over {runs} run{'s' * (runs != 1)}: {', then '.join(values)}."

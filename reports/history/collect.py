@@ -1,4 +1,4 @@
-"""Finds a folder's runs, reads those that the index does not know, and says what became of every file."""
+"""Collects a folder's runs: reads the files that are not in the index, and sorts out all that are no runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torchduet.reports.history import index
 from torchduet.reports.history.reader import BAD, OTHER, RUN, Entry, read
 from torchduet.reports.html.helper_process import cores
 
-FEW = 64  # so many files are read before other processes would have started
-AT_A_TIME = 8
+MIN_PARALLEL = 64  # files; fewer are read before other processes have started
+CHUNK = 8  # files per task of a process
 MAX_PROCESSES = 8
 
 
@@ -31,14 +31,14 @@ class Collection:
     """The runs of a folder.
 
     Attributes:
-        runs: a row per run as in ``reader.Entry``, by the time it began; copies left out.
-        bad: files that should be runs and cannot be used: (path, why).
-        others: other tools' JSON files: (path, why).
+        runs: a row per run as in ``reader.Entry``, by the time it began; without copies.
+        bad: files that should be runs and cannot be used: (path, reason).
+        others: JSON files of other tools: (path, reason).
         copies: (path of a copy, path of the run that counts).
-        parts: (path of a run that was stopped and written, path of the whole one that it was resumed to).
-        undated: paths of runs that do not say when they began; they stand at their files' time of change.
-        fresh: how many files were read; the others were known.
-        notes: what was wrong with the index.
+        parts: (path of a run that ended early, path of the complete run that it was resumed to).
+        undated: paths of runs without a time of their begin; the files' modification times stand in for it.
+        fresh: number of files that were read now; the others are in the index.
+        notes: problems with the index.
     """
 
     runs: pa.Table
@@ -52,26 +52,26 @@ class Collection:
 
     @property
     def paths(self) -> list[str]:
-        """Every file that was found."""
-        named = (path for path, _ in (*self.bad, *self.others, *self.copies, *self.parts))
-        return [*self.runs["path"].to_pylist(), *named]
+        """Every file of the folder."""
+        left_out = (path for path, _ in (*self.bad, *self.others, *self.copies, *self.parts))
+        return [*self.runs["path"].to_pylist(), *left_out]
 
 
 def collect(folder: Path) -> Collection:
-    """All runs below a folder, however deep.
+    """All runs in a folder and the folders below it.
 
     Raises:
         FolderError: there is no such folder, or no run in it.
     """
-    found, unnameable, closed = _files(folder)
-    kept = index.stored(folder)
-    known = _still_there(kept.table, folder, found)
-    fresh = [path for path in found if path not in known]
-    entries = [one for one in _read_all(folder, fresh) if one is not None]
-    table = kept.table.take(pa.array(list(known.values()), pa.int64()))
+    paths, unnameable, closed = _files(folder)
+    stored = index.stored(folder)
+    known = _unchanged(stored.table, folder, paths)
+    fresh = [path for path in paths if path not in known]
+    entries = [entry for entry in _read_all(folder, fresh) if entry is not None]
+    table = stored.table.take(pa.array(list(known.values()), pa.int64()))
     table = pa.concat_tables([table, index.table_of(entries)]).sort_by("path")
-    notes = [kept.note] if kept.note else []
-    if (entries or kept.note or len(known) < len(kept.table)) and (note := index.keep(table, folder)):
+    notes = [stored.note] if stored.note else []
+    if (entries or stored.note or len(known) < len(stored.table)) and (note := index.store(table, folder)):
         notes.append(note)
     if RUN not in table["kind"].to_pylist():
         raise FolderError(_nothing(folder, table))
@@ -80,19 +80,19 @@ def collect(folder: Path) -> Collection:
 
 
 def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
-    """Paths of all JSON files below the folder, and of those with a name that no text can hold, made printable.
+    """The paths of all JSON files below the folder, of those whose names are not text, and of unreadable folders.
 
-    Last, the folders in it that cannot be read, with why. Hidden folders are left out; links to folders are not
-    followed.
+    Names that are not UTF-8 are made printable; unreadable folders come with a reason. Hidden folders are left out;
+    links to folders are not followed.
     """
     try:
         if not folder.is_dir():
-            there = "is a file, not a folder; name the folder it lies in" if folder.exists() else "no such folder"
-            raise FolderError(f"{folder}: {there}")
+            reason = "is a file, not a folder; name the folder it lies in" if folder.exists() else "no such folder"
+            raise FolderError(f"{folder}: {reason}")
         os.scandir(folder).close()
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    found: list[str] = []
+    paths: list[str] = []
     closed: list[tuple[str, str]] = []
 
     def refused(error: OSError) -> None:
@@ -102,46 +102,46 @@ def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     for top, inner, names in os.walk(folder, onerror=refused):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         below = Path(top).relative_to(folder)
-        found += [(below / name).as_posix() for name in names if name.endswith(".json") and not name.startswith(".")]
-    if not found:
+        paths += [(below / name).as_posix() for name in names if name.endswith(".json") and not name.startswith(".")]
+    if not paths:
         raise FolderError(
             f"{folder}: holds no JSON file, nor does a folder in it; keep runs there: "
             f"`pytest bench/ --benchmark-json {folder / 'run.json'}`"
         )
-    named = {path: path.encode("utf-8", "backslashreplace").decode() for path in sorted(found)}
-    whole = [path for path, name in named.items() if path == name]
-    return whole, [name for path, name in named.items() if path != name], closed
+    named = {path: path.encode("utf-8", "backslashreplace").decode() for path in sorted(paths)}
+    readable = [path for path, name in named.items() if path == name]
+    return readable, [name for path, name in named.items() if path != name], closed
 
 
-def _still_there(table: pa.Table, folder: Path, found: Sequence[str]) -> dict[str, int]:
-    """Which files are as the index knows them: path → its row."""
-    rows = zip(table["path"].to_pylist(), table["size"].to_pylist(), table["modified"].to_pylist(), strict=True)
-    known = {path: (place, size, modified) for place, (path, size, modified) in enumerate(rows)}
+def _unchanged(table: pa.Table, folder: Path, paths: Sequence[str]) -> dict[str, int]:
+    """The files that have not changed since they were stored in the index: path → its row."""
+    columns = zip(table["path"].to_pylist(), table["size"].to_pylist(), table["modified"].to_pylist(), strict=True)
+    known = {path: (row, size, modified) for row, (path, size, modified) in enumerate(columns)}
     same = {}
-    for path in found:
+    for path in paths:
         if path in known:
-            place, size, modified = known[path]
+            row, size, modified = known[path]
             try:
                 status = (folder / path).stat()
             except OSError:
                 continue
             if (status.st_size, status.st_mtime_ns) == (size, modified):
-                same[path] = place
+                same[path] = row
     return same
 
 
 def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
-    """The entries of files; many are shared among processes."""
-    one: Callable[[str], Entry | None] = partial(read, folder)
+    """The entries of files; many files are read by several processes."""
+    read_path: Callable[[str], Entry | None] = partial(read, folder)
     workers = min(cores(), MAX_PROCESSES)
-    if len(paths) >= FEW and workers > 1:
+    if len(paths) >= MIN_PARALLEL and workers > 1:
         try:
-            # Threads of libraries that are loaded here would not survive a fork.
+            # Spawned, not forked: threads of the libraries that are loaded here would not survive a fork.
             with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-                return list(pool.map(one, paths, chunksize=AT_A_TIME))
+                return list(pool.map(read_path, paths, chunksize=CHUNK))
         except (OSError, NotImplementedError, BrokenProcessPool):
-            pass  # without semaphores or memory for more, this process reads them, only slower
-    return [one(path) for path in paths]
+            pass  # no semaphores, or no memory for processes: this process reads them, only slower
+    return [read_path(path) for path in paths]
 
 
 def _nothing(folder: Path, table: pa.Table) -> str:
@@ -161,52 +161,52 @@ def _of(table: pa.Table, kind: str) -> tuple[tuple[str, str], ...]:
 
 def _sorted(table: pa.Table, bad: tuple[tuple[str, str], ...], fresh: int, notes: Sequence[str]) -> Collection:
     rows = [
-        (place, row)
-        for place, row in enumerate(table.select(["path", "kind", "content", "when", "modified"]).to_pylist())
+        (number, row)
+        for number, row in enumerate(table.select(["path", "kind", "content", "when", "modified"]).to_pylist())
         if row["kind"] == RUN
     ]
-    rows.sort(key=lambda one: (_moment(one[1]), one[1]["path"]))
-    first: dict[str, str] = {}
-    chosen: dict[int, str] = {}
+    rows.sort(key=lambda item: (_moment(item[1]), item[1]["path"]))
+    originals: dict[str, str] = {}  # content → path of the first run with it
+    path_of: dict[int, str] = {}  # row → path, without copies
     copies = []
-    for place, row in rows:
-        if row["content"] in first:
-            copies.append((row["path"], first[row["content"]]))
+    for number, row in rows:
+        if row["content"] in originals:
+            copies.append((row["path"], originals[row["content"]]))
         else:
-            chosen[place] = first[row["content"]] = row["path"]
-    parts = _parts(table, list(chosen))
+            path_of[number] = originals[row["content"]] = row["path"]
+    parts = _parts(table, list(path_of))
     undated = tuple(row["path"] for _, row in rows if row["when"] is None)
-    runs = table.take(pa.array([place for place in chosen if place not in parts], pa.int64()))
+    runs = table.take(pa.array([number for number in path_of if number not in parts], pa.int64()))
     return Collection(
         runs=runs,
         bad=bad,
         others=_of(table, OTHER),
         copies=tuple(copies),
-        parts=tuple((chosen[place], chosen[whole]) for place, whole in parts.items()),
+        parts=tuple((path_of[part], path_of[complete]) for part, complete in parts.items()),
         undated=undated,
         fresh=fresh,
         notes=tuple(notes),
     )
 
 
-def _parts(table: pa.Table, places: Sequence[int]) -> dict[int, int]:
-    """Runs of which another holds all and more, as of one that was stopped, written and resumed: place → the other's.
+def _parts(table: pa.Table, rows: Sequence[int]) -> dict[int, int]:
+    """Runs that are a part of another, because they ended early and were resumed: row → row of the complete run.
 
-    Both began at the same time, and what both have is the same to the last digit.
+    Both began at the same time, and the cases of the part have exactly the same times in the complete run.
     """
-    began: dict[str, list[int]] = {}
-    for place, started in zip(places, table["started"].take(pa.array(places, pa.int64())).to_pylist(), strict=True):
-        began.setdefault(started, []).append(place)
-    found: dict[int, int] = {}
-    for together in began.values():
-        if len(together) > 1:
-            rows = table.select(["case", "seconds"]).take(pa.array(together, pa.int64())).to_pylist()
-            held = [set(zip(one["case"], one["seconds"], strict=True)) for one in rows]
-            for place, own in zip(together, held, strict=True):
-                most = max(range(len(held)), key=lambda at: len(held[at]) if held[at] > own else -1)
-                if held[most] > own:
-                    found[place] = together[most]
-    return found
+    by_begin: dict[str, list[int]] = {}
+    for row, started in zip(rows, table["started"].take(pa.array(rows, pa.int64())).to_pylist(), strict=True):
+        by_begin.setdefault(started, []).append(row)
+    parts: dict[int, int] = {}
+    for same_begin in by_begin.values():
+        if len(same_begin) > 1:
+            columns = table.select(["case", "seconds"]).take(pa.array(same_begin, pa.int64())).to_pylist()
+            times = [set(zip(run["case"], run["seconds"], strict=True)) for run in columns]
+            for row, own in zip(same_begin, times, strict=True):
+                largest = max(range(len(times)), key=lambda at: len(times[at]) if times[at] > own else -1)
+                if times[largest] > own:
+                    parts[row] = same_begin[largest]
+    return parts
 
 
 def _moment(row: dict[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""Says whether a series creeps: a slope since its last step that noise does not explain."""
+"""Detects creep: a slope of a series since its last step that noise does not explain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_RUNS = 60
 
 @dataclass(frozen=True)
 class Creep:
-    """By how much a series moved over its latest runs, log(end / begin), with its interval."""
+    """The change of a series over its latest runs, log(end / begin), with its interval."""
 
     runs: int
     total: float
@@ -37,7 +37,7 @@ def creep(values: Numbers, noise: Noise, threshold: float) -> Creep | None:
     slope, _, low, high = theilslopes(latest, alpha=CONFIDENCE)
     span = len(latest) - 1
     wider = math.sqrt((1 + noise.correlation) / (1 - noise.correlation))
-    total, least, most = (span * (slope + wider * (one - slope)) for one in (slope, low, high))
+    total, least, most = (span * (slope + wider * (estimate - slope)) for estimate in (slope, low, high))
     if least * most <= 0 or abs(total) < threshold or not np.isfinite(total):
         return None
     return Creep(len(latest), float(total), float(least), float(most))

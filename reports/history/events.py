@@ -1,4 +1,4 @@
-"""Puts changes together that came with the same run: what one looks for is the run, or its commit or version."""
+"""Groups changes that came with the same run, so that the run and its commit or versions can be looked up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Event:
 
     Attributes:
         after: the first run with them.
-        before: the latest run that any of them holds against it.
+        before: the latest run before it that any of them is compared with.
     """
 
     before: int
@@ -23,26 +23,27 @@ class Event:
 
     def of(self, what: str, verdict: str) -> list[Change]:
         """Its changes of that kind, the largest first."""
-        found = [one for one in self.changes if (one.what, one.verdict) == (what, verdict)]
-        return sorted(found, key=lambda one: -abs(one.height.point))
+        matching = [change for change in self.changes if (change.what, change.verdict) == (what, verdict)]
+        return sorted(matching, key=lambda change: -abs(change.height.point))
 
 
-def events(found: Sequence[Change]) -> list[Event]:
+def events(changes: Sequence[Change]) -> list[Event]:
     """Changes by the run that they came with, the latest first.
 
-    One that may lie a few runs earlier or later is taken to have come with surer ones nearby, of other series.
+    A change whose run is uncertain joins the nearest event within its reach, if that has none of the same series.
     """
-    places: dict[int, list[Change]] = {}
-    for one in sorted(found, key=lambda one: (one.reach, -abs(one.height.point))):
-        series = (one.case, one.what)
+    by_run: dict[int, list[Change]] = {}
+    for change in sorted(changes, key=lambda change: (change.reach, -abs(change.height.point))):
+        series = (change.case, change.what)
         near = [
-            place
-            for place, together in places.items()
-            if abs(place - one.after) <= one.reach and series not in [(two.case, two.what) for two in together]
+            run
+            for run, members in by_run.items()
+            if abs(run - change.after) <= change.reach
+            and series not in [(member.case, member.what) for member in members]
         ]
-        place = min(near, key=lambda place: abs(place - one.after), default=one.after)
-        places.setdefault(place, []).append(one)
+        run = min(near, key=lambda run: abs(run - change.after), default=change.after)
+        by_run.setdefault(run, []).append(change)
     return [
-        Event(max((one.before for one in together if one.before < place), default=place - 1), place, tuple(together))
-        for place, together in sorted(places.items(), reverse=True)
+        Event(max((change.before for change in members if change.before < run), default=run - 1), run, tuple(members))
+        for run, members in sorted(by_run.items(), reverse=True)
     ]

@@ -1,12 +1,12 @@
-"""Keeps what was read of a folder's runs in one Parquet file, so that thousands of runs open in a second.
+"""Stores what was read of a folder's runs in one Parquet file, so that thousands of runs open in a second.
 
-Parquet and not a database: the index has one writer, is always read as a whole and never asked a question that needs
-an engine; a file that is replaced by renaming is never half-written and needs no lock (two reports at a time each
-write a whole one, the last wins, and what the other added is read again); and any tool can open it. It holds a row
-per file, with a list per column for the run's cases, so that adding a run reads that run alone.
+It is a Parquet file and not a database: it is always read as a whole, no query needs an engine, and any tool can open
+it. A file that is replaced by renaming is never half-written and needs no lock: two reports at a time each write a
+complete one, the last wins, and the other's additions are read again. It holds a row per file, with a list per column
+for the run's cases, so that adding a run reads that run only.
 
-The runs' JSON files stay the source of truth: a row counts only while its file has the same size and time of change,
-and whatever is wrong with the index, it is made anew.
+The runs' JSON files stay the source of truth: a row counts only while its file has the same size and modification time.
+An index with any fault is rebuilt.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from torchduet.reports.history.reader import FIELDS, RUN, Entry
 from torchduet.reports.text.settings import FILTERS
 
 NAME = "torchduet-history.parquet"
-VERSION = f"3 {','.join(FILTERS)}".encode()  # of the columns and of what they mean; a change makes every index anew
+VERSION = f"3 {','.join(FILTERS)}".encode()  # of the columns and their meaning; a change rebuilds every index
 MARK, READER = b"torchduet.history", b"torchduet.reader"
 
 
 def _version() -> str:
-    """Torchduet's own; empty where it is not installed but run as it is."""
+    """Torchduet's version; empty where it runs without being installed."""
     try:
         return version("torchduet")
     except PackageNotFoundError:
@@ -49,7 +49,7 @@ _TYPES = {
     "reference": pa.list_(pa.bool_()),
     **dict.fromkeys(("seconds", "low", "high", "speedup", "speedup_low", "speedup_high", "pilot_seconds"), _NUMBERS),
 }
-# What one version cannot read another may: such files are read again by it, and the runs stay.
+# Another version may read files that this one refuses: it reads those again and keeps the rows of runs.
 COLUMNS = pa.schema(
     [(name, _TYPES[name]) for name in FIELDS],
     metadata={MARK: VERSION, READER: f"{_version()} {SCHEMA}".encode()},
@@ -57,67 +57,67 @@ COLUMNS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What an index held.
+class Stored:
+    """The content of an index.
 
     Attributes:
-        table: a row per file; empty if there was no index, or none that can be used.
-        note: why it was not used; empty where all is well.
+        table: a row per file; empty without an index that can be used.
+        note: why the index was not used; empty without a problem.
     """
 
     table: pa.Table
     note: str = ""
 
 
-def stored(folder: Path) -> Kept:
-    """The index of a folder, beside the runs or in the user's cache: the later one, where a folder became read-only."""
-    place = max(filter(Path.is_file, places(folder)), key=_modified, default=None)
-    if place is None:
-        return Kept(COLUMNS.empty_table())
+def stored(folder: Path) -> Stored:
+    """The index of a folder, beside the runs or in the user's cache; the later of two (the folder became read-only)."""
+    path = max(filter(Path.is_file, locations(folder)), key=_modified, default=None)
+    if path is None:
+        return Stored(COLUMNS.empty_table())
     try:
-        found = pq.read_table(place, page_checksum_verification=True)
-        known = found.schema.metadata or {}
-        if known.get(MARK) != VERSION:
-            return Kept(COLUMNS.empty_table(), f"{place}: was made by another version; all runs are read again")
-        table = found.select(list(FIELDS)).cast(COLUMNS)
-        if known.get(READER) != COLUMNS.metadata[READER]:
+        content = pq.read_table(path, page_checksum_verification=True)
+        metadata = content.schema.metadata or {}
+        if metadata.get(MARK) != VERSION:
+            return Stored(COLUMNS.empty_table(), f"{path}: was written by another version; all runs are read again")
+        table = content.select(list(FIELDS)).cast(COLUMNS)
+        if metadata.get(READER) != COLUMNS.metadata[READER]:
             table = table.filter(pc.equal(table["kind"], RUN))
-        return Kept(table)
+        return Stored(table)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
-        return Kept(COLUMNS.empty_table(), f"{place}: cannot be used ({reason}); all runs are read again")
+        return Stored(COLUMNS.empty_table(), f"{path}: cannot be used ({reason}); all runs are read again")
 
 
-def _modified(place: Path) -> float:
+def _modified(path: Path) -> float:
     try:
-        return place.stat().st_mtime
+        return path.stat().st_mtime
     except OSError:
         return 0.0
 
 
 def table_of(entries: Sequence[Entry]) -> pa.Table:
     """Entries as rows."""
-    columns = {name: [getattr(one, name) for one in entries] for name in FIELDS}
+    columns = {name: [getattr(entry, name) for entry in entries] for name in FIELDS}
     return pa.table({name: pa.array(column, _TYPES[name]) for name, column in columns.items()}, schema=COLUMNS)
 
 
-def keep(table: pa.Table, folder: Path) -> str:
-    """Write the index, whole or not at all; returns a note where it could be kept nowhere."""
+def store(table: pa.Table, folder: Path) -> str:
+    """Write the index, completely or not at all; returns a note if it could be written nowhere."""
     reason = ""
-    for place in places(folder):
+    for path in locations(folder):
         try:
-            if place.parent != folder:
-                place.parent.mkdir(parents=True, exist_ok=True)
-            _replace(table, place)
+            if path.parent != folder:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(table, path)
         except OSError as error:
-            reason = reason or f"{place}: cannot be written: {error.strerror or error}"
+            reason = reason or f"{path}: cannot be written: {error.strerror or error}"
             continue
         return ""
     return f"{reason}; without an index, all runs are read again next time"
 
 
-def places(folder: Path) -> list[Path]:
-    """Where an index may lie: with the runs, or in the user's cache if nothing can be written there."""
+def locations(folder: Path) -> list[Path]:
+    """The possible paths of an index: beside the runs, or in the user's cache if the folder is read-only."""
     digest = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet" / "history"
     return [folder / NAME, cache / f"{digest}.parquet"]

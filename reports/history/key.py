@@ -1,7 +1,7 @@
-"""Which runs are of one machine: those whose facts of the kinds *machine* and *setting* agree.
+"""Assigns runs to machines: runs are of one machine if their facts of the kinds *machine* and *setting* agree.
 
-Times of another CPU, GPU, number of cores or threads, power limit or governor are no continuation of a series.
-Versions of PyTorch, Python or the driver are: they are what one wants to see, and become marks on the series.
+Another CPU, GPU, number of cores or threads, power limit or governor begins another series. New versions of PyTorch,
+Python or the driver do not: their effect is of interest, so they become marks on the series.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from torchduet.reports.compare.settings import KINDS, MACHINE, SETTING, SOFTWARE, name_of, said
+from torchduet.reports.compare.settings import KINDS, MACHINE, SETTING, SOFTWARE, in_words, name_of
 
 Fact = str | int | float | bool | None
 GIB = 2**30
-ASKED_FOR = ("threads", "data", "cache")  # settings that are options: without one, the default was meant
-NAMED = ("gpu", "accelerator", "cpu", "cores", "threads")
+OPTIONS = ("threads", "data", "cache")  # settings that are options; None stands for the default
+LABELLED = ("gpu", "accelerator", "cpu", "cores", "threads")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Machine:
 
     Attributes:
         key: eight hexadecimal digits that name it on the command line.
-        facts: what its runs have in common.
+        facts: common to its runs.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Machine:
     def label(self) -> str:
         """``AMD EPYC · 2 cores · 2 threads``."""
         words = []
-        for name in NAMED:
+        for name in LABELLED:
             value = self.facts.get(name)
             if name == "threads":
                 words.append("default threads" if value is None else _counted(value, "thread"))
@@ -44,50 +44,52 @@ class Machine:
         return " · ".join(words)
 
     def detail(self, others: Sequence[Machine]) -> str:
-        """What else sets it apart from machines of the same label: ``governor powersave``."""
-        alike = [one for one in others if one.label == self.label and one is not self]
-        apart = [name for name in self.facts if any(one.facts.get(name) != self.facts[name] for one in alike)]
-        return ", ".join(f"{name_of(name)} {said(name, _unrounded(name, self.facts[name]))}" for name in apart)
+        """The facts that distinguish it from machines with the same label: ``governor powersave``."""
+        alike = [machine for machine in others if machine.label == self.label and machine is not self]
+        differing = [
+            name for name in self.facts if any(machine.facts.get(name) != self.facts[name] for machine in alike)
+        ]
+        return ", ".join(f"{name_of(name)} {in_words(name, _unrounded(name, self.facts[name]))}" for name in differing)
 
 
 def identity(facts: Mapping[str, Fact]) -> dict[str, Fact]:
-    """The facts of a run that make its machine what it is; those it does not know are left out.
+    """The facts of a run that identify its machine; facts that the file lacks are left out.
 
-    An option that was not given, or that there was none of in an older version, stands at its default.
-    Memory is rounded to whole GiB: kernels keep more or less of it to themselves.
+    An option that was not given, or that an older version did not have, counts as its default. Memory is rounded to
+    whole GiB, because kernels reserve different amounts of it.
     """
-    found: dict[str, Fact] = {name: facts.get(name) for name in ASKED_FOR}
+    identifying: dict[str, Fact] = {name: facts.get(name) for name in OPTIONS}
     for name, value in facts.items():
         kind = KINDS.get(name)
         if kind == MACHINE or (kind == SETTING and value is not None):
             rounded = isinstance(value, int | float) and name.endswith("_bytes")
-            found[name] = round(float(value) / GIB) if rounded and value is not None else value
-    return dict(sorted(found.items()))
+            identifying[name] = round(float(value) / GIB) if rounded and value is not None else value
+    return dict(sorted(identifying.items()))
 
 
 def versions(facts: Mapping[str, Fact]) -> dict[str, str]:
-    """The versions a run was made with, in words, by their names in words."""
-    return {name_of(name): said(name, value) for name, value in facts.items() if KINDS.get(name) == SOFTWARE}
+    """The versions in a run: name in words → version in words."""
+    return {name_of(name): in_words(name, value) for name, value in facts.items() if KINDS.get(name) == SOFTWARE}
 
 
 def machines(identities: Sequence[Mapping[str, Fact]]) -> list[Machine]:
-    """The machine of each run. What a run does not say, as one of an older version, does not set it apart.
+    """The machine of each run. A fact that a run lacks, as in files of older versions, does not distinguish it.
 
-    A run that knows fewer facts than others belongs to the one machine that agrees in all it knows; where several
-    do, it stays apart, because whose run it was cannot be said.
+    A run with fewer facts than others belongs to the one machine that agrees in all of them. If several machines
+    agree, the run gets a machine of its own, because it is not known which of them it is from.
     """
-    known = {_digest(one): dict(one) for one in identities}
-    fullest = {
+    facts_of = {_digest(identity): dict(identity) for identity in identities}
+    complete = {
         key: facts
-        for key, facts in known.items()
-        if not any(len(other) > len(facts) and _within(facts, other) for other in known.values())
+        for key, facts in facts_of.items()
+        if not any(len(other) > len(facts) and _within(facts, other) for other in facts_of.values())
     }
-    chosen = {}
-    for key, facts in known.items():
-        fitting = [key] if key in fullest else [one for one, other in fullest.items() if _within(facts, other)]
-        home = fitting[0] if len(fitting) == 1 else key
-        chosen[key] = Machine(home, known[home])
-    return [chosen[_digest(one)] for one in identities]
+    machine_of = {}
+    for key, facts in facts_of.items():
+        matching = [key] if key in complete else [name for name, other in complete.items() if _within(facts, other)]
+        machine = matching[0] if len(matching) == 1 else key
+        machine_of[key] = Machine(machine, facts_of[machine])
+    return [machine_of[_digest(identity)] for identity in identities]
 
 
 def _within(facts: Mapping[str, Fact], other: Mapping[str, Fact]) -> bool:

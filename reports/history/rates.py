@@ -1,6 +1,7 @@
-"""How often a change is seen where there is none, and how often one that is there is found: measured by simulation.
+"""The rates of false alarms and of detected changes, measured by simulation.
 
-Made by ``python -m tests.reports.history_rates 1000``: a thousand series per number, at the default threshold of 3 %.
+``python -m tests.reports.history_rates 1000`` writes them: a thousand series per number, at the default threshold of
+3 %.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SETTING = (
-    "Simulated, 1,000 series per number, at a threshold of 3 %: series without a change in which one is seen; steps of "
-    "5 % and 10 % at a random run that are found, at most 2 runs off; and how many of those of 10 % lie within the "
-    "runs that are given. The noise is what is left from run to run after what all cases share is taken off; that of "
-    "your cases is in the table. On simulated pages of 200 cases, of a machine that drifts by 5 % from run to run, no "
-    "alarm was raised in 1,000 series of 30, 100 or 1,000 runs."
+    "Simulated, 1,000 series per number, at a threshold of 3 %. False alarms: series without a change in which one is "
+    "found. 5 % and 10 % found: steps at a random run that are found, at most 2 runs off. Run right: found steps of "
+    "10 % that lie within the runs given. The noise is the variation from run to run without the movement that all "
+    "cases share; that of your cases is in the table. On simulated pages of 200 cases, of a machine that drifts by 5 % "
+    "from run to run, there was no false alarm in 1,000 series of 30, 100 or 1,000 runs."
 )
 
 
@@ -21,11 +22,11 @@ class Rates:
     """Shares of simulated series.
 
     Attributes:
-        noise: deviation of single runs about their level, and how they are made.
-        runs: of a series.
-        false_alarms: without a change, at least one is seen.
-        five, ten: a step of 5 % or 10 % is found, at most 2 runs off or within its own reach.
-        located: it lies within the reach that is given for it (95 % is aimed at), of those found, at 10 %.
+        noise: deviation of single runs about their level, and their distribution.
+        runs: number of runs of a series.
+        false_alarms: series without a change in which at least one is found.
+        five, ten: series in which a step of 5 % or 10 % is found, at most 2 runs off or within its own reach.
+        located: found steps of 10 % that lie within their reach (95 % is the aim).
     """
 
     noise: str

@@ -1,4 +1,4 @@
-"""Reads one run's file and keeps of it what a history needs: a number or three per case."""
+"""Reads one run's file into the row that a history needs: a few numbers per case."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
-from torchduet.reports.compare.movement import beside
+from torchduet.reports.compare.movement import pilots_beside
 from torchduet.reports.compare.settings import facts, moment_of
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, UnreadableError, content_of
 from torchduet.reports.read.run_file import Run, document_of, from_json, read_fast
@@ -20,26 +20,26 @@ from torchduet.reports.read.unfinished_run import is_journal
 from torchduet.reports.text.settings import filter_values
 
 RUN, BAD, OTHER = "run", "bad", "other"
-SMALL = 2**20  # bytes; a larger file that does not even name benchmarks, as a trace of a profiler, is not decoded
-NEVER = -1  # no file's time of change
+SMALL = 2**20  # bytes; a larger file without the word "benchmarks", such as a profiler's trace, is not decoded
+NEVER = -1  # no file has this modification time
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file and what it holds; lists go together, one item per case or per pilot.
+    """A file and its content; the lists have one item per case or per pilot.
 
     Attributes:
-        path: below the folder of the history, with forward slashes.
-        size: in bytes; with ``modified``, nanoseconds, it tells whether the file is the one that was read.
+        path: relative to the folder of the history, with forward slashes.
+        size: in bytes; with ``modified`` (nanoseconds) it shows whether the file has changed since it was read.
         kind: ``RUN``; ``BAD``, a run that cannot be used; ``OTHER``, another tool's file.
-        why: what is wrong with it, unless it is a run.
-        content: digest of what was measured, the same for every copy of a run.
-        when: seconds since 1970 at which the run began; None where the file does not say.
+        why: what is wrong with a file that is no run.
+        content: digest of the measurements, the same for every copy of a run.
+        when: seconds since 1970 at which the run began; None where the file has no such time.
         facts: machine, settings and versions, as JSON.
         about: each case's family and its values of ``FILTERS``, as JSON lists.
         seconds: per call, with ``low`` and ``high``, its 99 % interval; NaN without one.
         speedup: over the family's reference, with its interval; NaN without one.
-        against: id of the reference that it is over; empty without one.
+        against: id of that reference; empty without one.
         pilot_seconds: the median of the pilots of ``pilot_kind`` beside ``pilot_family``, seconds per unit.
     """
 
@@ -74,7 +74,7 @@ NONE = float("nan")
 
 
 def read(folder: Path, path: str) -> Entry | None:
-    """The entry of a file below ``folder``; None where it is gone by now."""
+    """The entry of a file below ``folder``; None if it no longer exists."""
     file = folder / path
     try:
         status = file.stat()
@@ -83,7 +83,7 @@ def read(folder: Path, path: str) -> Entry | None:
     stamp: dict[str, Any] = {"path": path, "size": status.st_size, "modified": status.st_mtime_ns}
     try:
         content = content_of(file)
-    except UnreadableError as error:  # which may pass without a change of the file, so that it is tried again
+    except UnreadableError as error:  # may pass without a change of the file, so the file is read again next time
         return Entry(**stamp | {"modified": NEVER}, kind=BAD, why=str(error))
     except ContractError as error:
         return Entry(**stamp, kind=BAD, why=str(error))
@@ -95,11 +95,11 @@ def read(folder: Path, path: str) -> Entry | None:
             run = from_json(document_of(content), file.name)
         except ContractError as error:
             return Entry(**stamp, kind=_kind_of(content), why=str(error))
-    return Entry(**stamp, kind=RUN, **_kept(run))
+    return Entry(**stamp, kind=RUN, **_columns(run))
 
 
 def _kind_of(content: bytes) -> str:
-    """Whether an unusable file is another tool's: sound JSON without a record of Torchduet's where they stand."""
+    """The kind of an unusable file: another tool's if it is valid JSON without any record of Torchduet's."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -107,36 +107,36 @@ def _kind_of(content: bytes) -> str:
     if not isinstance(document, dict):
         return OTHER
     benchmarks = document.get("benchmarks")
-    for one in benchmarks if isinstance(benchmarks, list) else ():
-        extra = one.get("extra_info") if isinstance(one, dict) else None
+    for benchmark in benchmarks if isinstance(benchmarks, list) else ():
+        extra = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
         if isinstance(extra, dict) and KEY in extra:
             return BAD
     return BAD if KEY in document and "benchmarks" in document else OTHER
 
 
-def _kept(run: Run) -> dict[str, Any]:
-    known = json.dumps(facts(run), sort_keys=True)
-    held = [_against_reference(record) for record in run.records]
+def _columns(run: Run) -> dict[str, Any]:
+    facts_text = json.dumps(facts(run), sort_keys=True)
+    speedups = [_over_reference(record) for record in run.records]
     cases = tuple(record["case"]["id"] for record in run.records)
     seconds = tuple(float(record["timing"]["seconds"]) for record in run.records)
-    measured = json.dumps([run.about["started"], known, cases, seconds])
+    measured = json.dumps([run.about["started"], facts_text, cases, seconds])
     return {
         "content": hashlib.sha256(measured.encode()).hexdigest()[:24],
         "started": run.about["started"],
         "when": moment_of(run.about["started"]),
         "commit": run.commit,
         "grade": run.about["noise"]["grade"] if "noise" in run.about else "",
-        "facts": known,
+        "facts": facts_text,
         "case": cases,
         "about": tuple(_about(record) for record in run.records),
         "reference": tuple(record["case"]["reference"] for record in run.records),
         "seconds": seconds,
         "low": tuple(_number(record["timing"]["low"]) for record in run.records),
         "high": tuple(_number(record["timing"]["high"]) for record in run.records),
-        "speedup": tuple(_number(one["ratio"] if one else None) for one in held),
-        "speedup_low": tuple(_number(one["low"] if one else None) for one in held),
-        "speedup_high": tuple(_number(one["high"] if one else None) for one in held),
-        "against": tuple(one["against"] if one else "" for one in held),
+        "speedup": tuple(_number(speedup["ratio"] if speedup else None) for speedup in speedups),
+        "speedup_low": tuple(_number(speedup["low"] if speedup else None) for speedup in speedups),
+        "speedup_high": tuple(_number(speedup["high"] if speedup else None) for speedup in speedups),
+        "against": tuple(speedup["against"] if speedup else "" for speedup in speedups),
         **_pilots(run),
     }
 
@@ -145,8 +145,8 @@ def _about(record: Record) -> str:
     return json.dumps([record["case"]["family"], *filter_values(record["case"]).values()])
 
 
-def _against_reference(record: Record) -> SpeedupRecord | None:
-    return next((one for one in record["speedups"] if one["knob"] == "reference"), None)
+def _over_reference(record: Record) -> SpeedupRecord | None:
+    return next((speedup for speedup in record["speedups"] if speedup["knob"] == "reference"), None)
 
 
 def _number(value: float | None) -> float:
@@ -154,13 +154,13 @@ def _number(value: float | None) -> float:
 
 
 def _pilots(run: Run) -> Mapping[str, tuple[Any, ...]]:
-    pilots = beside(run.about.get("pilots", []))
-    found = [
-        (family, kind, median(one[kind] for one in around))
+    pilots = pilots_beside(run.about.get("pilots", []))
+    rows = [
+        (family, kind, median(pilot[kind] for pilot in beside))
         for family in dict.fromkeys(record["case"]["family"] for record in run.records)
-        if (around := pilots.get(family, ()))
-        for kind in around[0]
-        if all(kind in one for one in around)
+        if (beside := pilots.get(family, ()))
+        for kind in beside[0]
+        if all(kind in pilot for pilot in beside)
     ]
-    columns = tuple(zip(*found, strict=True)) or ((), (), ())
+    columns = tuple(zip(*rows, strict=True)) or ((), (), ())
     return dict(zip(("pilot_family", "pilot_kind", "pilot_seconds"), columns, strict=True))

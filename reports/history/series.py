@@ -1,4 +1,4 @@
-"""From the rows of one machine's runs to series: a time and a speed-up per case and run, and what moved them all."""
+"""Builds the series of each machine from the rows of its runs, and computes the movement that its cases share."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from torchduet.reports.history.key import Machine, identity, machines, versions
 from torchduet.reports.text.settings import FILTERS
 
 Numbers = NDArray[np.float64]
-MIN_OTHERS = 4  # families beside a family whose median says how far the machine moved
-USUAL = 0.5  # the share of a family's runs that measured so many, for the others to be left out
+MIN_OTHERS = 4  # other families whose median gives the machine's movement
+USUAL = 0.5  # share of a family's runs that must have measured so many; else nothing is subtracted from any of its runs
 ROUNDS = 2  # of median polish
 
 
 @dataclass(frozen=True)
 class RunMark:
-    """A run as a place on the axis of a history.
+    """A run on the axis of a history.
 
     Attributes:
-        when: seconds since 1970; NaN where the file does not say.
-        changed: versions that are not those of the run before: name → (before, now).
+        when: seconds since 1970; NaN where the file has no such time.
+        changed: versions that differ from those of the run before: name → (before, now).
     """
 
     path: str
@@ -46,7 +46,7 @@ class RunMark:
 
 @dataclass(frozen=True)
 class CaseName:
-    """Which case a series is of; ``filters`` are its values of what the table can be filtered by."""
+    """The case of a series; ``filters`` are its values for the filters of the table."""
 
     id: str
     family: str
@@ -63,8 +63,8 @@ class History:
     """All series of one machine; arrays are ``[case, run]``, NaN where a run did not measure a case.
 
     Attributes:
-        seconds: per call; ``low`` and ``high`` its 99 % interval within the run.
-        speedup: over the family's reference, likewise; NaN where that was another one than in the latest run.
+        seconds: per call; ``low`` and ``high`` are its 99 % interval within the run.
+        speedup: over the family's reference, likewise; NaN where the reference is not that of the latest run.
         pilots: family → kind of pilot → log seconds per unit beside that family, by run.
     """
 
@@ -88,13 +88,13 @@ def histories(table: pa.Table) -> list[History]:
     """
     texts = table["facts"].to_pylist()
     facts = {text: json.loads(text) for text in dict.fromkeys(texts)}
-    homes = dict(zip(facts, machines([identity(one) for one in facts.values()]), strict=True))
+    machine_of = dict(zip(facts, machines([identity(run_facts) for run_facts in facts.values()]), strict=True))
     rows: dict[str, list[int]] = {}
-    for place, text in enumerate(texts):
-        rows.setdefault(homes[text].key, []).append(place)
-    named = {machine.key: machine for machine in homes.values()}
+    for row, text in enumerate(texts):
+        rows.setdefault(machine_of[text].key, []).append(row)
+    by_key = {machine.key: machine for machine in machine_of.values()}
     return [
-        _history(named[key], table.take(pa.array(rows[key], pa.int64())), facts)
+        _history(by_key[key], table.take(pa.array(rows[key], pa.int64())), facts)
         for key in sorted(rows, key=lambda key: -rows[key][-1])
     ]
 
@@ -106,7 +106,7 @@ def _history(machine: Machine, table: pa.Table, facts: Mapping[str, Any]) -> His
     names = ids.dictionary.to_pylist()
     about = dict(zip(cell[0].tolist(), _flat(table, "about").to_pylist(), strict=True))  # as in the latest run
     reference = dict(zip(cell[0].tolist(), _flat(table, "reference").to_pylist(), strict=True))
-    cases = tuple(_named(name, about[place], reference[place]) for place, name in enumerate(names))
+    cases = tuple(_case_name(name, about[index], reference[index]) for index, name in enumerate(names))
 
     def grid(column: str) -> Numbers:
         values = np.full((len(names), len(table)), np.nan)
@@ -130,15 +130,15 @@ def _history(machine: Machine, table: pa.Table, facts: Mapping[str, Any]) -> His
 
 
 def _over_another(against: Any) -> Any:
-    """Where a case was held against another reference than in its latest run: such a speed-up is another figure."""
-    latest = np.array([next((one for one in row[::-1] if one), "") for row in against], dtype=object)
+    """Where a case's reference is not that of its latest run, so that the speed-up is a different quantity."""
+    latest = np.array([next((reference for reference in row[::-1] if reference), "") for row in against], dtype=object)
     return (against != "") & (against != latest[:, None])
 
 
-def _named(name: str, about: str, reference: bool) -> CaseName:
+def _case_name(name: str, about: str, reference: bool) -> CaseName:
     family, *values = json.loads(about)
-    its = dict(zip(FILTERS, values, strict=True))
-    return CaseName(name, family, its["suite"], its["device"], its["mode"], its["precision"], reference, its)
+    knobs = dict(zip(FILTERS, values, strict=True))
+    return CaseName(name, family, knobs["suite"], knobs["device"], knobs["mode"], knobs["precision"], reference, knobs)
 
 
 def _marks(table: pa.Table, facts: Mapping[str, Any]) -> tuple[RunMark, ...]:
@@ -156,14 +156,14 @@ def _marks(table: pa.Table, facts: Mapping[str, Any]) -> tuple[RunMark, ...]:
 def _pilots(table: pa.Table) -> Mapping[str, Mapping[str, Numbers]]:
     lengths = np.diff(_lists(table, "pilot_family").offsets.to_numpy())
     runs = np.repeat(np.arange(len(table)), lengths)
-    found: dict[str, dict[str, Numbers]] = {}
+    pilots: dict[str, dict[str, Numbers]] = {}
     columns = (_flat(table, name).to_pylist() for name in ("pilot_family", "pilot_kind", "pilot_seconds"))
     for run, family, kind, seconds in zip(runs.tolist(), *columns, strict=True):
-        kinds = found.setdefault(family, {})
+        kinds = pilots.setdefault(family, {})
         if kind not in kinds:
             kinds[kind] = np.full(len(table), np.nan)
         kinds[kind][run] = np.log(seconds)
-    return found
+    return pilots
 
 
 def _lists(table: pa.Table, column: str) -> Any:
@@ -175,64 +175,60 @@ def _flat(table: pa.Table, column: str) -> Any:
 
 
 def common_movement(history: History) -> tuple[Numbers, Numbers]:
-    """How far the machine moved, seen from each case, and all of each device: logs of time, ``[case, run]`` each.
-
-    The first is the median over all *other* families on the same device of the median over their cases, after each
-    case's own level is taken off (median polish, Tukey 1977, two rounds): a family's own change is no part of it.
-    It is 0 throughout for a family beside which fewer than four others are usually measured, as nothing can be told
-    apart there, and NaN in a run that measured fewer than usual. The second is the median over all families.
+    """The machine's movement, by all other families and by all families of a device: logs of time, ``[case, run]``.
+    The first is the median over all *other* families on the same device of the median over their cases, minus each
+    case's own level (median polish, Tukey 1977, two rounds); so a family's own change is no part of it. It is 0 in all
+    runs of a family if these usually measured fewer than four others, which is too few to tell the machine from them;
+    otherwise it is NaN in a run that measured fewer than four. The second is the median over all families.
     """
     logs = np.log(history.seconds)
-    others, everyone = np.zeros_like(logs), np.zeros_like(logs)
+    of_others, of_all = np.zeros_like(logs), np.zeros_like(logs)
     for device in dict.fromkeys(case.device for case in history.cases):
-        rows = np.array([place for place, case in enumerate(history.cases) if case.device == device])
-        families = [history.cases[place].family for place in rows]
-        found, common = _without_each(logs[rows], families)
-        others[rows], everyone[rows] = found, common
-    return others, everyone
+        rows = np.array([index for index, case in enumerate(history.cases) if case.device == device])
+        families = [history.cases[row].family for row in rows]
+        of_others[rows], of_all[rows] = _without_each(logs[rows], families)
+    return of_others, of_all
 
 
 def _without_each(logs: Numbers, families: Sequence[str]) -> tuple[Numbers, Numbers]:
     names = list(dict.fromkeys(families))
-    members = [np.array([place for place, one in enumerate(families) if one == name]) for name in names]
+    members = [np.array([row for row, family in enumerate(families) if family == name]) for name in names]
     common = np.zeros(logs.shape[1])
     for _ in range(ROUNDS):
-        left = logs - np.nan_to_num(common)
-        level = median_of(left, axis=1)[:, None]
+        level = median_of(logs - np.nan_to_num(common), axis=1)[:, None]
         by_family = np.array([median_of(logs[rows] - level[rows], axis=0) for rows in members])
         common = median_of(by_family, axis=0)
-    others = np.zeros_like(logs)
+    of_others = np.zeros_like(logs)
     if len(names) <= MIN_OTHERS:
-        return others, np.broadcast_to(common, logs.shape)
-    for place, rows in enumerate(members):
-        rest = np.delete(by_family, place, axis=0)
-        seen = np.isfinite(rest).sum(axis=0)
-        enough = seen >= MIN_OTHERS
-        measured = np.isfinite(by_family[place])
+        return of_others, np.broadcast_to(common, logs.shape)
+    for index, rows in enumerate(members):
+        rest = np.delete(by_family, index, axis=0)
+        enough = np.isfinite(rest).sum(axis=0) >= MIN_OTHERS
+        measured = np.isfinite(by_family[index])
         if enough[measured].mean() >= USUAL:
-            others[rows] = np.where(enough, median_of(rest, axis=0), np.nan)
-    return others, np.broadcast_to(common, logs.shape)
+            of_others[rows] = np.where(enough, median_of(rest, axis=0), np.nan)
+    return of_others, np.broadcast_to(common, logs.shape)
 
 
 def pilots_together(history: History) -> dict[str, Numbers]:
-    """Kind of pilot → by run, the median over families of its log time, after each family's own level is taken off."""
+    """Kind of pilot → by run, the median over families of its log time minus each family's own level."""
     kinds = dict.fromkeys(kind for pilots in history.pilots.values() for kind in pilots)
-    found = {}
+    medians = {}
     for kind in kinds:
         logs = np.array([pilots[kind] for pilots in history.pilots.values() if kind in pilots])
-        found[kind] = median_of(logs - median_of(logs, axis=1)[:, None], axis=0)
-    return found
+        medians[kind] = median_of(logs - median_of(logs, axis=1)[:, None], axis=0)
+    return medians
 
 
 def median_of(values: Numbers, axis: int) -> Numbers:
-    """The median of what is there; NaN where nothing is.
+    """The median of the finite values; NaN where there is none.
 
-    Sorting puts NaN last, so that the middle of the finite values is found by their count (numpy's own ``nanmedian``
-    takes ten times as long on such arrays).
+    Sorting puts NaN last, so the count of finite values gives their middle. (numpy's own ``nanmedian`` takes ten times
+    as long on such arrays.)
     """
     ordered = np.sort(values, axis=axis)
     count = np.isfinite(ordered).sum(axis=axis, keepdims=True)
-    low, high = (np.maximum(place, 0) for place in ((count - 1) // 2, count // 2))
+    low, high = (np.maximum(index, 0) for index in ((count - 1) // 2, count // 2))
     high = np.minimum(high, values.shape[axis] - 1)
     middle = (np.take_along_axis(ordered, low, axis) + np.take_along_axis(ordered, high, axis)) / 2
     return np.asarray(np.where(count > 0, middle, np.nan).squeeze(axis))

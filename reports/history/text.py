@@ -1,4 +1,4 @@
-"""A history in a few lines for the terminal: what changed lately, and what was left out."""
+"""Writes a history in a few lines for the terminal: the latest changes, and the files that were left out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MAX_FILES = 5
 
 
 def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
-    """All histories as plain text, a section each, and the files that none rests on."""
-    machines = [one.history.machine for one in judged]
-    lines = [line for one in judged for line in _machine(one, words.label(one.history.machine, machines))]
+    """All histories as plain text, a section each, and the files that were left out."""
+    machines = [machine.history.machine for machine in judged]
+    lines = [line for machine in judged for line in _machine(machine, words.label(machine.history.machine, machines))]
     for note in collection.notes:
         lines.append(f"! {note}")
     for name, rows in words.left_out(collection):
@@ -29,29 +29,29 @@ def terminal(collection: Collection, judged: Sequence[Judged]) -> str:
 
 
 def _machine(judged: Judged, label: str) -> Iterator[str]:
-    found = events(judged.found())
+    all_events = events(judged.changes())
     history = judged.history
-    yield f"{label} [{history.machine.key}]: {words.headline(judged, found)}"
-    yield f"  {words.span(history)}, {len(history.cases)} cases"
-    yield from (f"  {sentence}" for sentence in words.together(judged)[:1])
-    recent = words.lately(judged, found)
+    yield f"{label} [{history.machine.key}]: {words.headline(judged, all_events)}"
+    yield f"  {words.span(history)}, {words.many(len(history.cases), 'case')}"
+    yield from (f"  {sentence}" for sentence in words.common_changes(judged)[:1])
+    recent = words.recent(judged, all_events)
     left = MAX_ROWS
     for event in recent:
         if left <= 0:
             break
         yield ""
         yield f"  {words.event_title(event).capitalize()} with {words.run_name(history, event.after)}"
-        if news := words.news(history.runs[event.after]):
-            yield f"  New: {news}"
+        if versions := words.new_versions(history.runs[event.after]):
+            yield f"  New: {versions}"
         rows = list(_rows(event))
         width = max(len(row[0]) for row in rows[:left])
-        for case, what, change, interval, sure in rows[:left]:
-            yield f"    {case:{width}}  {what:8}  {change:>8}  {interval}{'; ' if interval else ''}{sure}"
+        for case, what, change, interval, certainty in rows[:left]:
+            yield f"    {case:{width}}  {what:8}  {change:>8}  {interval}{'; ' if interval else ''}{certainty}"
         left -= len(rows)
     hidden = sum(len(event.changes) for event in recent) - MAX_ROWS
     if hidden > 0:
-        yield f"  and {hidden} more changes, in the page"
-    if earlier := len(found) - len(recent):
+        yield f"  and {words.many(hidden, 'more change')}, in the page"
+    if earlier := len(all_events) - len(recent):
         yield f"  {earlier} earlier run{' with changes is' if earlier == 1 else 's with changes are'} in the page"
     yield ""
 
@@ -59,5 +59,5 @@ def _machine(judged: Judged, label: str) -> Iterator[str]:
 def _rows(event: Event) -> Iterator[tuple[str, str, str, str, str]]:
     for what in (TIME, SPEEDUP):
         for verdict in ("slower", "faster"):
-            for one in event.of(what, verdict):
-                yield one.case.id, what, words.change(one), words.interval(one), words.sureness(one)
+            for change in event.of(what, verdict):
+                yield change.case.id, what, words.size(change), words.interval(change), words.certainty(change)

@@ -1,1 +1,1 @@
-"""Pages of one run."""
+"""HTML pages of one run, and what all pages share."""

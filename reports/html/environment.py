@@ -1,4 +1,4 @@
-"""What all pages share: where their templates lie, how these write numbers, and what a page may load (nothing)."""
+"""What all pages share: the folder of templates, filters for numbers, and the policy that a page loads nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SYMBOLS = {"faster": "▲", "slower": "▼", "same": "■", "unclear": "○"}
 
 
 def content_policy(script: str) -> str:
-    """The Content-Security-Policy: nothing from anywhere, no script but this one."""
+    """The Content-Security-Policy: nothing is loaded, and no other script runs."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
@@ -32,35 +32,35 @@ def content_policy(script: str) -> str:
 
 
 def fixed(*scripts: str) -> dict[str, str]:
-    """What every page has, for its template: the style, its scripts as one, and the policy that lets no other run.
+    """The values that every page's template needs: the style, its scripts as one, and the policy for them.
 
     Args:
-        scripts: files among the templates, in the order in which they are to run.
+        scripts: names of files in the folder of templates, in the order in which they run.
     """
     script = "\n".join((TEMPLATES / name).read_text("utf-8") for name in scripts)
     style = (TEMPLATES / "report.css").read_text("utf-8")
     return {"csp": content_policy(script), "css": Markup(style), "script": Markup(script)}
 
 
-class _Compiled(BytecodeCache):
-    """Templates as they were compiled before in this process: that takes as long as to fill them in."""
+class _MemoryCache(BytecodeCache):
+    """Keeps compiled templates for this process: compiling one takes as long as rendering it."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], CodeType] = {}
+        self._code: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         if bucket.code is not None:
-            self._kept[bucket.key, bucket.checksum] = bucket.code
+            self._code[bucket.key, bucket.checksum] = bucket.code
 
 
-_COMPILED = _Compiled()
+_CACHE = _MemoryCache()
 
 
 def environment() -> Environment:
-    """Where templates come from, and how they write numbers."""
+    """Jinja's environment for all pages, with the filters that write numbers."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -68,7 +68,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_visible,
-        bytecode_cache=_COMPILED,
+        bytecode_cache=_CACHE,
     )
     environment.filters.update(
         prose=prose,
@@ -95,48 +95,48 @@ def environment() -> Environment:
 
 
 def _visible(value: Any) -> Any:
-    """What is written into the page, its control characters as escapes: no name can steer how the page reads."""
+    """Text with its control characters as escapes, so that no name can change how the page reads."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def prose(text: str) -> Markup:
-    """A sentence as HTML: what stands between backticks as code, numbers kept with their units."""
+    """A sentence as HTML: text between backticks as code, no line break between a number and its unit."""
     pieces = []
-    for place, piece in enumerate(visible(text).split("`")):
-        if place % 2:
-            whole = Markup(' class="option"') if piece.startswith("--") else ""
-            pieces.append(Markup("<code{}>{}</code>").format(whole, short(piece)))
+    for index, piece in enumerate(visible(text).split("`")):
+        if index % 2:
+            attribute = Markup(' class="option"') if piece.startswith("--") else ""
+            pieces.append(Markup("<code{}>{}</code>").format(attribute, short(piece)))
         else:
-            kept = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
-            pieces.append(escape(kept))
+            joined = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
+            pieces.append(escape(joined))
     return Markup("").join(pieces)
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in the next line after an underscore; one of over 300 letters is shortened in its middle.
+    """A name that may be broken after an underscore; one of over 300 letters is shortened in its middle.
 
-    It stands apart from the direction of what surrounds it.
+    Its writing direction is isolated from that of the text around it.
     """
-    whole = visible(name, spaces=False)
-    shown = short(whole)
-    title = Markup(' title="{}"').format(whole) if shown != whole else ""
+    full = visible(name, spaces=False)
+    shown = short(full)
+    title = Markup(' title="{}"').format(full) if shown != full else ""
     return Markup("<bdi{}>{}</bdi>").format(title, Markup("_<wbr>").join(shown.split("_")))
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None or value != value else float(value)  # NaN alone differs from itself
+    return None if value is None or value != value else float(value)  # only NaN differs from itself
 
 
 def _raw(value: Any) -> str:
-    """A number for sorting by; empty sorts last."""
+    """A number as a sort key; the empty text sorts last."""
     number = _number(value)
     return "" if number is None else repr(number)
 
 
 def date(started: str) -> str:
-    """When a run began, in words; as it stands in the file if that is no date."""
+    """The start of a run in words; the file's text unchanged if it is no date."""
     try:
         moment = datetime.fromisoformat(started)
     except ValueError:
         return started
-    return f"{moment.day} {moment:%B %Y, %H:%M %Z}".strip()  # not every system knows %-d
+    return f"{moment.day} {moment:%B %Y, %H:%M %Z}".strip()  # not every system supports %-d

@@ -1,6 +1,6 @@
-"""Chooses what is drawn: which comparisons share a forest plot, which cases a scaling chart.
+"""Chooses the charts of a run's page: which comparisons share a forest plot, which cases a scaling chart.
 
-How a chart looks is left to ``charts``; each comes with its text alternative.
+Drawing them is left to ``charts``; each chart has a text alternative.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from markupsafe import Markup
 
 from torchduet.bench.record.knobs import NAMES
 from torchduet.reports.charts.axes import key_of
-from torchduet.reports.charts.bars import FOOT, REST, Column, columns, waterfall
-from torchduet.reports.charts.bars import Step as Fall
-from torchduet.reports.charts.bars import spoken as in_words
+from torchduet.reports.charts.bars import FOOT, REST, Column, columns, in_words, waterfall
+from torchduet.reports.charts.bars import Step as BarStep
 from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
 from torchduet.reports.charts.scaling import Curve, key_of_line, scaling
@@ -36,8 +35,8 @@ def forests(answer: Answer) -> list[Chart]:
     if len(answer.rows) <= MAX_ROWS:
         return [_forest(answer, answer.rows, "", f"{answer.key}-f")]
     return [
-        _forest(answer, rows, str(suite), f"{answer.key}-f{place}")
-        for place, (suite, rows) in enumerate(answer.rows.groupby("suite", sort=False))
+        _forest(answer, rows, str(suite), f"{answer.key}-f{index}")
+        for index, (suite, rows) in enumerate(answer.rows.groupby("suite", sort=False))
     ]
 
 
@@ -61,29 +60,29 @@ def _forest(answer: Answer, rows: pd.DataFrame, suite: str, prefix: str) -> Char
         )
         for row in each(drawn)
     ]
-    counted = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in answer.tally.items() if number)
     least, *_, most = each(rows.sort_values("ratio")) if len(rows) > 1 else [next(each(rows))] * 2
     spread = f"from {units.ratio(least.ratio)} ({least.name}) to {units.ratio(most.ratio)} ({most.name})"
-    what = answer.title.replace("`", "")
+    knob = answer.title.replace("`", "")
     threshold = float(rows["threshold"].max())
     return Chart(
         svg=Markup(forest(bars, threshold, prefix)),
         narrow=Markup(forest(bars, threshold, f"{prefix}-n", narrow=True)),
-        title=f"Speed-up by {what}" + (f", suite {suite}" if suite else ""),
-        alternative=f"Forest plot of {len(bars)} speed-ups by {what} over {answer.baseline}, {spread}"
-        + (f"; {counted}." if not suite else "."),
+        title=f"Speed-up by {knob}" + (f", suite {suite}" if suite else ""),
+        alternative=f"Forest plot of {len(bars)} speed-up{'s' * (len(bars) != 1)} by {knob} over {answer.baseline}, "
+        f"{spread}" + (f"; {counts}." if not suite else "."),
         note=note,
     )
 
 
 def scalings(cases: pd.DataFrame) -> list[Chart]:
-    """A chart per workload and numeric size axis that has at least two values, other axes held still.
+    """A chart per workload and numeric size axis that has at least two values, the other axes fixed.
 
-    At most ``MAX_PANELS``, the first in the file: beyond that a table is quicker to read.
+    At most ``MAX_PANELS``, in the order of the file: of more, a table is quicker to read.
     """
     return [
-        _scaling(workload, axis, fixed, rows, f"scaling-{place}")
-        for place, (workload, axis, fixed, rows) in enumerate(itertools.islice(_panels(cases), MAX_PANELS))
+        _scaling(workload, axis, fixed, rows, f"scaling-{index}")
+        for index, (workload, axis, fixed, rows) in enumerate(itertools.islice(_panels(cases), MAX_PANELS))
     ]
 
 
@@ -94,7 +93,7 @@ def _panels(cases: pd.DataFrame) -> Iterator[tuple[str, str, str, list[tuple[flo
         for axis, value in case.sizes.items():
             if isinstance(value, str) or value <= 0:
                 continue
-            fixed = ", ".join(f"{other}={one}" for other, one in case.sizes.items() if other != axis)
+            fixed = ", ".join(f"{other}={size}" for other, size in case.sizes.items() if other != axis)
             key = (f"{case.suite}.{case.workload}", axis, fixed)
             panels.setdefault(key, []).append((float(value), case))
     for (workload, axis, fixed), rows in panels.items():
@@ -109,8 +108,8 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
         name = " ".join(value_words(knob, str(getattr(case, knob))) for knob in knobs) or case.mode
         lines.setdefault(name, []).append((size, float(case.seconds)))
     curves = [Curve(name, tuple(sorted(points))) for name, points in lines.items()]
-    shown, left = curves[:MAX_CURVES], len(curves) - MAX_CURVES
-    spoken = "; ".join(
+    shown, hidden = curves[:MAX_CURVES], len(curves) - MAX_CURVES
+    ends = "; ".join(
         f"{curve.label}: {units.seconds(curve.points[0][1])} at {curve.points[0][0]:g}, "
         f"{units.seconds(curve.points[-1][1])} at {curve.points[-1][0]:g}"
         for curve in shown
@@ -118,10 +117,10 @@ def _scaling(workload: str, axis: str, fixed: str, rows: list[tuple[float, Any]]
     return Chart(
         svg=Markup(scaling(shown, axis, prefix)),
         title=f"{workload}" + (f" ({fixed})" if fixed else ""),
-        alternative=f"Time per call of {workload} over {axis}. {spoken}.",
-        note=f"{left} more variants are in the table." if left > 0 else "",
+        alternative=f"Time per call of {workload} over {axis}. {ends}.",
+        note=f"{hidden} more variant{'s are' if hidden != 1 else ' is'} in the table." if hidden > 0 else "",
         keys=tuple(
-            (Markup(key_of_line(place, f"{prefix}-k{place}")), curve.label) for place, curve in enumerate(shown)
+            (Markup(key_of_line(index, f"{prefix}-k{index}")), curve.label) for index, curve in enumerate(shown)
         ),
     )
 
@@ -136,9 +135,9 @@ def _number(value: Any) -> float | None:
 
 
 def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
-    """A chart per choice: a bar per number of workers, with the wait for the first batch as its foot."""
+    """A chart per choice: a bar per number of workers, with the wait for the first batch as its lower part."""
     charts = []
-    for place, choice in enumerate(choices[:MAX_PANELS]):
+    for index, choice in enumerate(choices[:MAX_PANELS]):
         bars = [
             Column(
                 label=str(count.workers),
@@ -149,7 +148,7 @@ def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
             )
             for count in choice.counts
         ]
-        prefix = f"loader-{place + 1}"
+        prefix = f"loader-{index + 1}"
         feet = any(bar.foot is not None for bar in bars)
         keys = [(REST, "after the first batch" if feet else "a call")] + [(FOOT, "until the first batch")] * feet
         charts.append(
@@ -169,19 +168,19 @@ def loader_panels(choices: Sequence[Choice]) -> list[Chart]:
 
 
 def path_chart(path: Path) -> Chart:
-    """A path as a waterfall: each step's bar goes from the time before it to its own."""
-    steps: list[Fall] = []
+    """A path as a waterfall: each step's bar goes from the time of the step before to its own."""
+    bars: list[BarStep] = []
     for step in path.steps:
-        before = steps[-1].seconds if steps and not step.off_path else 0.0
-        falls = step.over_previous is not None
-        against = step.over_previous if falls else step.over_first
-        said = units.seconds(step.seconds) + (f" ({units.ratio(against.ratio)})" if against else "")
+        before = bars[-1].seconds if bars and not step.off_path else 0.0
+        follows = step.over_previous is not None
+        speedup = step.over_previous if follows else step.over_first
+        caption = units.seconds(step.seconds) + (f" ({units.ratio(speedup.ratio)})" if speedup else "")
         verdict = step.over_previous.verdict if step.over_previous else ""
-        steps.append(Fall(step.name, before if falls else 0.0, step.seconds, verdict, said))
+        bars.append(BarStep(step.name, before if follows else 0.0, step.seconds, verdict, caption))
     return Chart(
-        svg=Markup(waterfall(steps, path.key)),
+        svg=Markup(waterfall(bars, path.key)),
         title=f"Time of {path.name}, step by step",
         alternative=f"Waterfall chart of {path.name}: "
-        + "; ".join(f"{fall.label} {fall.said}" for fall in steps)
-        + ". Each ratio is over the step before; beside the path, over the first.",
+        + "; ".join(f"{bar.label} {bar.caption}" for bar in bars)
+        + ". Each ratio is over the step before; for cases beside the path, over the first step.",
     )

@@ -1,7 +1,7 @@
-"""The table of case × knob: what each setting does to each workload, at one glance.
+"""Builds the heat map: the speed-up of each workload (rows) under each setting (columns).
 
-A row is a workload at one size under one implementation; a column is what differs from the settings of its
-family's reference. How it looks is left to the template.
+A row is a workload at one size under one implementation. A column is what differs from the settings of the family's
+reference. Colours are left to the template.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, settings, value_words
 
-FEWEST = 4  # cells; fewer are read more quickly among the answers
-DEEPEST = math.log(2)  # from twice or half as fast on a cell has its full shade
+MIN_CELLS = 4  # fewer are quicker to read in the answers
+FULL_SHADE = math.log(2)  # a cell that is twice or half as fast, or beyond, has the full shade
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Cell:
 
     Attributes:
         anchor: of the case's details within the page.
-        shade: from 0, as fast as its baseline or not known to be otherwise, to 1, twice or half as fast and beyond.
-        said: the whole of it in words.
+        shade: from 0 (verdict same or unclear) to 1 (twice or half as fast, or beyond).
+        description: ratio, interval and verdict in words.
     """
 
     anchor: str
     ratio: float
     verdict: str
     shade: float
-    said: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -49,36 +49,35 @@ class Row:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """All rows by suite, and what the columns are called: (what differs, from what)."""
+    """All rows by suite, and the columns' titles: (the setting, the setting it replaces)."""
 
     columns: tuple[tuple[str, str], ...]
     suites: tuple[tuple[str, tuple[Row, ...]], ...]
 
 
 def heatmap(run: Run) -> HeatMap | None:
-    """The speed-ups that change the reference's settings; None where there are too few for a table.
+    """The speed-ups by what differs from the reference's settings; None where there are too few for a table.
 
-    Those of several knobs at once are over the reference itself, so that they are known for its
-    implementation alone.
+    Several settings at once are compared with the reference itself, so these exist only for its implementation.
     """
     references = {record["case"]["family"]: record for record in run.records if record["case"]["reference"]}
-    found: dict[tuple[str, str, str], dict[tuple[str, ...], Cell]] = {}
+    cells_of: dict[tuple[str, str, str], dict[tuple[str, ...], Cell]] = {}
     titles: dict[tuple[str, ...], dict[str, None]] = {}
     for index, record in enumerate(run.records):
         reference = references.get(record["case"]["family"])
         if reference is None:
             continue
         own, base = settings(record), settings(reference)
-        for column, one in _held(record, own, base):
+        for column, speedup in _speedups(record, own, base):
             case = record["case"]
             row = (case["suite"], f"{case['suite']}.{case['workload']}", _setting(record))
-            found.setdefault(row, {})[column] = _cell(one, anchor(index))
+            cells_of.setdefault(row, {})[column] = _cell(speedup, anchor(index))
             titles.setdefault(column, {})[_from(column, base)] = None
-    if sum(map(len, found.values())) < FEWEST:
+    if sum(map(len, cells_of.values())) < MIN_CELLS:
         return None
-    columns = sorted(titles, key=_place)
+    columns = sorted(titles, key=_order)
     suites: dict[str, list[Row]] = {}
-    for (suite, workload, setting), cells in found.items():
+    for (suite, workload, setting), cells in cells_of.items():
         suites.setdefault(suite, []).append(Row(workload, setting, tuple(map(cells.get, columns))))
     return HeatMap(
         tuple((_title(column), " or ".join(titles[column])) for column in columns),
@@ -86,20 +85,21 @@ def heatmap(run: Run) -> HeatMap | None:
     )
 
 
-def _held(
+def _speedups(
     record: Record, own: Mapping[str, str], base: Mapping[str, str]
 ) -> Iterator[tuple[tuple[str, ...], SpeedupRecord]]:
-    """The record's comparison with the reference's settings, and the column where it belongs."""
+    """The record's speed-ups over the reference's settings, each with its column."""
     differing = [knob for knob in KNOBS if own[knob] != base[knob]]
-    turned = [knob for knob in differing if knob != IMPLEMENTATION]
-    for one in record["speedups"]:
-        if one["knob"] == "reference":
+    knobs = [knob for knob in differing if knob != IMPLEMENTATION]
+    for speedup in record["speedups"]:
+        knob = speedup["knob"]
+        if knob == "reference":
             if differing == [IMPLEMENTATION]:
-                yield (IMPLEMENTATION,), one
-            elif differing == turned and turned:
-                yield tuple(f"{knob}={own[knob]}" for knob in turned), one
-        elif turned == [one["knob"]] and one["baseline"] == base[one["knob"]] and IMPLEMENTATION in differing:
-            yield (f"{one['knob']}={own[one['knob']]}",), one
+                yield (IMPLEMENTATION,), speedup
+            elif differing == knobs and knobs:
+                yield tuple(f"{name}={own[name]}" for name in knobs), speedup
+        elif knobs == [knob] and speedup["baseline"] == base[knob] and IMPLEMENTATION in differing:
+            yield (f"{knob}={own[knob]}",), speedup
 
 
 def _setting(record: Record) -> str:
@@ -109,19 +109,20 @@ def _setting(record: Record) -> str:
     return " · ".join(filter(None, (case["size_label"].replace(",", ", "), implementation)))
 
 
-def _cell(one: SpeedupRecord, its_anchor: str) -> Cell:
-    interval = units.ratio_interval(one["low"], one["high"])
+def _cell(speedup: SpeedupRecord, case_anchor: str) -> Cell:
+    ratio, verdict = speedup["ratio"], speedup["verdict"]
+    interval = units.ratio_interval(speedup["low"], speedup["high"])
     return Cell(
-        its_anchor,
-        one["ratio"],
-        one["verdict"],
-        min(1.0, abs(math.log(one["ratio"])) / DEEPEST) if one["verdict"] in ("faster", "slower") else 0.0,
-        f"{units.ratio(one['ratio'])}{f' ({interval})' if interval else ''}, {one['verdict']}",
+        case_anchor,
+        ratio,
+        verdict,
+        min(1.0, abs(math.log(ratio)) / FULL_SHADE) if verdict in ("faster", "slower") else 0.0,
+        f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}",
     )
 
 
-def _place(column: Sequence[str]) -> tuple[int, list[int], list[str]]:
-    """Other implementations first, then single knobs in their usual order, then several at once."""
+def _order(column: Sequence[str]) -> tuple[int, list[int], list[str]]:
+    """Sort key of columns: other implementations, then single knobs in their usual order, then several at once."""
     knobs = [part.partition("=")[0] for part in column]
     return len(column), [-1 if knob == IMPLEMENTATION else KNOBS.index(knob) for knob in knobs], list(column)
 

@@ -1,4 +1,4 @@
-"""A second process that draws and judges while this one goes on, where there is so much to read that it pays."""
+"""A second process that draws charts and judges series in parallel, for inputs large enough to be worth its start."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from typing import ParamSpec, TypeVar
 
 from torchduet.reports.charts.model import Bar
 
-LARGE = 4 * 2**20  # bytes of all that is read; less is done with before another process has started
+LARGE = 4 * 2**20  # bytes of all input files; less is finished before another process has started
 
 P = ParamSpec("P")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 def cores() -> int:
     """How many cores this process may use."""
-    from torchduet.suites import cpus  # which few reports are large enough to need
+    from torchduet.suites import cpus  # imported here because few reports are large enough to need it
 
     return cpus.cores()
 
 
 @dataclass(frozen=True)
 class Helper:
-    """Works here, once the result is asked for, or in the meantime elsewhere.
+    """Runs functions in another process; without one, in this process once the result is needed.
 
     Attributes:
-        elsewhere: the other process, if there is one.
+        pool: the other process, if there is one.
     """
 
-    elsewhere: Executor | None = None
+    pool: Executor | None = None
 
-    def begin(self, make: Callable[P, Made], *arguments: P.args, **named: P.kwargs) -> Callable[[], Made]:
-        """What gives the result of ``make``, a function that another process can import, once it is needed."""
+    def begin(self, make: Callable[P, Result], *arguments: P.args, **named: P.kwargs) -> Callable[[], Result]:
+        """Start ``make``, a function that another process can import; returns a function that gives its result."""
 
-        def here() -> Made:
+        def here() -> Result:
             return make(*arguments, **named)
 
-        if self.elsewhere is None:
+        if self.pool is None:
             return here
         try:
-            begun = self.elsewhere.submit(make, *arguments, **named)
+            future = self.pool.submit(make, *arguments, **named)
         except (BrokenProcessPool, OSError):
             return here
 
-        def finished() -> Made:
+        def finished() -> Result:
             try:
-                return begun.result()
-            except BrokenProcessPool:  # killed, as where memory is short: it is only slower here
+                return future.result()
+            except BrokenProcessPool:  # killed, for example for lack of memory: this process does it, only later
                 return here()
 
         return finished
@@ -67,18 +67,18 @@ def both_forests(bars: Sequence[Bar], threshold: float, prefix: str) -> tuple[st
 
 @contextmanager
 def helper(size: int, needed: str = "torchduet.reports.charts.forest") -> Iterator[Helper]:
-    """What draws while so many bytes are worked on: a second process, if they are many and there is a core for it.
+    """A helper while ``size`` bytes are processed: a second process if they are many and there is a second core.
 
-    It is started at once, as the module that is ``needed`` takes half a second to import.
+    It starts at once, because the module ``needed`` takes half a second to import.
     """
     if size < LARGE or cores() < 2:
         yield Helper()
         return
     try:
-        # Threads of libraries that are loaded here would not survive a fork.
+        # Spawned, not forked: threads of the libraries that are loaded here would not survive a fork.
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         pool.submit(import_module, needed)
-    except (OSError, NotImplementedError, BrokenProcessPool):  # no semaphores, or no memory for more
+    except (OSError, NotImplementedError, BrokenProcessPool):  # no semaphores, or no memory for a process
         yield Helper()
         return
     try:

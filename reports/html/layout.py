@@ -1,4 +1,4 @@
-"""The sections of a run's report in the order of the page: where each gets its data, and the template that shows it.
+"""The sections of a run's report in the order of the page: the data of each, and its template.
 
 To add one, write its template and the function that gathers its data, and add a line to ``SECTIONS``.
 """
@@ -30,7 +30,7 @@ FILTERS = ("suite", *SETTABLE, "verdict")
 
 @dataclass(frozen=True)
 class Sources:
-    """What sections are made from: the run, and what several of them need of it."""
+    """The data that sections are built from: the run, and what several of them need of it."""
 
     run: Run
     tables: Frames
@@ -44,9 +44,9 @@ class Section:
 
     Attributes:
         id: its anchor.
-        title: what the navigation calls it, or a function of its data; empty: it is not listed there.
-        name: what templates call its data. The header and other sections see it, too; None where it is left out.
-        data: gathers what it shows; None leaves it out of this page.
+        title: its text in the navigation, or a function of its data that gives it; empty: not listed there.
+        name: of its data in all templates; the value is None where the section is left out.
+        data: gathers what the section shows; None leaves the section out of this page.
         template: shows it.
     """
 
@@ -61,19 +61,19 @@ class Section:
         return f"{self.id}.html.j2"
 
     def heading(self, data: Any) -> str:
-        """What the navigation calls it."""
+        """Its text in the navigation."""
         return self.title if isinstance(self.title, str) else self.title(data)
 
 
 def _answers(sources: Sources) -> list[dict[str, Any]] | None:
-    """Each answer with its charts; a duet, which has none, is an answer itself."""
+    """Each answer with its charts; None for a duet, which is an answer itself."""
     if not sources.answers and "against" in sources.run.about:
         return None
     return [{"answer": answer, "charts": forests(answer), "link": _filter_link(answer)} for answer in sources.answers]
 
 
 def _filter_link(answer: Answer) -> str:
-    """The fragment that shows an answer's cases in the tables; empty where no filter says it."""
+    """The fragment that shows an answer's cases in the tables; empty where no filter selects them."""
     if answer.knob in FILTERS and answer.value:
         return urlencode({answer.knob: answer.value})
     return urlencode({"q": answer.value}) if answer.knob == IMPLEMENTATION and answer.value else ""
@@ -90,7 +90,7 @@ SECTIONS = (
     Section("claims", "Claims, judged here", "claims", lambda of: sections.claims(of.run)),
     Section("paths", "Step by step", "paths", lambda of: sections.paths(of.run) or None),
     Section("loaders", "DataLoader workers", "loaders", _loaders),
-    Section("gpu", lambda found: str(found.title), "gpu", lambda of: gpu.section(of.run)),
+    Section("gpu", lambda data: str(data.title), "gpu", lambda of: gpu.section(of.run)),
     Section("roofline", "Roofline", "roofline", lambda of: sections.ceilings(of.run)),
     Section("heatmap", "Every knob at a glance", "heatmap", lambda of: heatmap(of.run) or None),
     Section("profiles", "Where the time goes", "profiling", lambda of: profiles(of.run) or None),

@@ -1,4 +1,4 @@
-"""The page on a run of plain pytest-benchmark: its times, how steady they were, what cannot be concluded from them."""
+"""Renders a run of plain pytest-benchmark as a page: times, how steady they were, what they cannot show."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def render(run: PytestBenchmarkRun) -> str:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
-    several = [name for name, members in groups.items() if len(members) > 1]
+    to_draw = [name for name, members in groups.items() if len(members) > 1]
     templates = environment()
     templates.filters.update(signed=signed)
-    return templates.get_template("plain.html.j2").render(
+    return templates.get_template("pytest_benchmark.html.j2").render(
         run=run,
         about=run.about,
         **fixed("report.js"),
@@ -38,8 +38,8 @@ def render(run: PytestBenchmarkRun) -> str:
         meanings={grade: MEANINGS[grade] for grade in GRADES},
         unknown=UNKNOWN,
         groups=groups,
-        charts=[_chart(name, groups[name], place) for place, name in enumerate(several[:MAX_CHARTS])],
-        undrawn=len(several) - MAX_CHARTS,
+        charts=[_chart(name, groups[name], index) for index, name in enumerate(to_draw[:MAX_CHARTS])],
+        undrawn=len(to_draw) - MAX_CHARTS,
         choices={
             name: values
             for name, values in {
@@ -53,7 +53,7 @@ def render(run: PytestBenchmarkRun) -> str:
     )
 
 
-def _chart(name: str, members: Sequence[Row], place: int) -> Chart:
+def _chart(name: str, members: Sequence[Row], index: int) -> Chart:
     drawn = sorted(members, key=lambda row: row.record["timing"]["seconds"])[-MAX_ROWS:]
     bars = [
         Range(
@@ -63,15 +63,15 @@ def _chart(name: str, members: Sequence[Row], place: int) -> Chart:
         )
         for row in drawn
     ]
-    left = len(members) - len(bars)
+    hidden = len(members) - len(bars)
     least, most = bars[0], bars[-1]
     return Chart(
-        svg=Markup(ranges(bars, f"group-{place + 1}")),
-        narrow=Markup(ranges(bars, f"group-{place + 1}-n", narrow=True)),
+        svg=Markup(ranges(bars, f"group-{index + 1}")),
+        narrow=Markup(ranges(bars, f"group-{index + 1}-n", narrow=True)),
         title=name,
         alternative=f"Times of {len(bars)} benchmarks, from {units.seconds(least.median)} ({least.label}) to "
         f"{units.seconds(most.median)} ({most.label}).",
-        note=f"{left} faster ones are in the table." if left else "",
+        note=f"{hidden} faster benchmark{'s are' if hidden != 1 else ' is'} in the table." if hidden else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""Puts a report together: a run, its answers and its charts into one self-contained HTML page."""
+"""Renders the report on a run as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER
 
-FEW_CASES = 20  # so many are listed without unfolding
+FEW_CASES = 20  # up to so many are listed unfolded
 
 
 def render(run: Run) -> str:
     """The report on a run, as HTML."""
     tables = frames(run)
     choices = loaders.choices(run)
-    found = answers(tables.comparisons, choices, budget_of(run.about["options"]))
-    sources = Sources(run, tables, found, choices)
-    gathered = [(section, section.data(sources)) for section in SECTIONS]
+    all_answers = answers(tables.comparisons, choices, budget_of(run.about["options"]))
+    sources = Sources(run, tables, all_answers, choices)
+    data_of = [(section, section.data(sources)) for section in SECTIONS]
     return (
         environment()
         .get_template("report.html.j2")
         .render(
-            **{section.name: data for section, data in gathered},
+            **{section.name: data for section, data in data_of},
             sections=[
                 {"id": section.id, "title": section.heading(data), "template": section.template}
-                for section, data in gathered
+                for section, data in data_of
                 if data is not None
             ],
             run=run,
@@ -52,7 +52,7 @@ def render(run: Run) -> str:
             stopped=ended_early(run),
             warnings=warnings(run),
             few=FEW_CASES,
-            overview=_overview(found),
+            overview=_overview(all_answers),
             full=roofline.FULL,
             quiet=QUIET,
             max_panels=MAX_PANELS,
@@ -82,16 +82,16 @@ def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
-def _overview(found: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
+def _overview(all_answers: list[Answer]) -> list[tuple[str, str, list[Answer]]]:
     """Answers by standing: (standing, its words, the answers), in the order of ``STANDINGS``.
 
-    Several knobs at once say little beside the single ones, and are named only where there are none.
+    Answers on several knobs at once are listed only where there are none on single ones, to which they add little.
     """
-    named = [answer for answer in found if answer.knob != TOGETHER] or found
+    listed = [answer for answer in all_answers if answer.knob != TOGETHER] or all_answers
     return [
-        (standing, words, chosen)
+        (standing, words, members)
         for standing, words in STANDINGS.items()
-        if (chosen := [answer for answer in named if answer.standing == standing])
+        if (members := [answer for answer in listed if answer.standing == standing])
     ]
 
 
@@ -101,5 +101,5 @@ def _choices(cases: pd.DataFrame, name: str) -> list[str]:
 
 
 def _threshold(comparisons: pd.DataFrame) -> float:
-    """The threshold the verdicts were made with; the usual one where there are none."""
+    """The threshold of the run's verdicts; the default where there are none."""
     return float(comparisons["threshold"].max()) if len(comparisons) else THRESHOLD

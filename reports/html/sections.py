@@ -1,4 +1,4 @@
-"""Gathers what each section of the page needs; how it looks is left to the templates."""
+"""Gathers the data of the page's sections; presentation is left to the templates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ STOPS = {
     "interrupted": "the run was interrupted",
 }
 
-
 PARTS = {
     "startup": "Starting up",
     "compiling": "Compiling (first calls)",
@@ -41,11 +40,11 @@ PARTS = {
 
 
 def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
-    """Per suite: its rows, which columns they fill, and what its cases note beside their time."""
-    noted = {table.suite: table for table in meters.tables(run, tables)}
-    found = []
-    for place, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
-        telling = [knob for knob in KNOBS if _has_column(knob, rows, tables.cases)]
+    """Per suite: its rows, the columns that they fill, and the table of its meters."""
+    meters_of = {table.suite: table for table in meters.tables(run, tables)}
+    entries = []
+    for index, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
+        knobs = [knob for knob in KNOBS if _has_column(knob, rows, tables.cases)]
         rates = [
             (key, label, scale)
             for key, label, scale in (
@@ -55,23 +54,23 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
             )
             if rows[key].notna().any()
         ]
-        found.append(
+        entries.append(
             {
                 "name": name,
-                "anchor": f"suite-{place + 1}",
+                "anchor": f"suite-{index + 1}",
                 "rows": list(each(rows)),
-                "stacked": [_stacked(row, telling) for row in each(rows)],
-                "knobs": telling,
+                "stacked": [_stacked(row, knobs) for row in each(rows)],
+                "knobs": knobs,
                 "bounds": bool(rows["share_of_ceiling"].notna().any()),
-                "meters": noted.get(str(name)),
+                "meters": meters_of.get(str(name)),
                 "rates": rates,
             }
         )
-    return found
+    return entries
 
 
 def _has_column(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
-    """Whether a suite's table shows a knob: where its cases differ in it, and always what every case is run under."""
+    """Whether a suite's table has a column for a knob: cases differ in it, or the knob has a reference value."""
     if knob.optional:
         return bool((rows[knob.name] != knob.absent).any())
     if knob.name == IMPLEMENTATION:
@@ -79,15 +78,15 @@ def _has_column(knob: Knob, rows: pd.DataFrame, cases: pd.DataFrame) -> bool:
     return knob.reference is not None or bool(cases[knob.name].nunique() > 1)
 
 
-def _stacked(row: Any, telling: Sequence[Knob]) -> str:
-    """What sets a case apart from others of its workload, for tables too narrow for a column each."""
-    named = [knob for knob in telling if knob.name != IMPLEMENTATION or row.implementation != row.workload]
-    parts = (row.size.replace(",", ", "), *(knob.spoken(str(getattr(row, knob.name))) for knob in named))
+def _stacked(row: Any, knobs: Sequence[Knob]) -> str:
+    """What distinguishes a case from others of its workload, in one text for tables too narrow for a column each."""
+    shown = [knob for knob in knobs if knob.name != IMPLEMENTATION or row.implementation != row.workload]
+    parts = (row.size.replace(",", ", "), *(knob.spoken(str(getattr(row, knob.name))) for knob in shown))
     return " · ".join(filter(None, parts))
 
 
 def details(run: Run) -> list[tuple[str, list[Detail]]]:
-    """Per suite, each case's place in the page, its record, how it was timed and what bounds it."""
+    """Per suite, for each case: its anchor in the page, its record, how it was timed and what bounds it."""
     suites: dict[str, list[Detail]] = {}
     limits = bounds(run)
     for index, record in enumerate(run.records):
@@ -98,19 +97,19 @@ def details(run: Run) -> list[tuple[str, list[Detail]]]:
 
 
 def claims(run: Run) -> dict[str, Any] | None:
-    """The claims in the order of their verdicts' weight; None where there is nothing to judge by.
+    """The claims in the order of their verdicts; None where there is nothing to judge them by.
 
-    A duet holds each case against itself on the other side, and none against another case.
+    A duet compares each case with itself on the other side, and none with another case.
     """
     if not run.records or "against" in run.about:
         return None
     judged = judge(run)
     return {
-        "judged": [one for one in judged if one.findings],
-        "unmeasured": [one for one in judged if not one.findings],
+        "judged": [claim for claim in judged if claim.findings],
+        "unmeasured": [claim for claim in judged if not claim.findings],
         "tones": {"holds": "yes", "fails": "no", "unclear": "unclear"},
         "words": claim_words,
-        "counted": {verdict: sum(one.verdict == verdict for one in judged) for verdict in claim_words.VERDICTS},
+        "counted": {verdict: sum(claim.verdict == verdict for claim in judged) for verdict in claim_words.VERDICTS},
         "counting": {
             "holds": "hold",
             "fails": "do not hold",
@@ -121,32 +120,32 @@ def claims(run: Run) -> dict[str, Any] | None:
 
 
 def paths(run: Run) -> list[dict[str, Any]]:
-    """Each path with its sentences, its chart and how much time each step saved."""
-    found = []
+    """Each path with its sentences, its chart, and the time that each step saved."""
+    entries = []
     for path in ablation.paths(run):
         rows = []
-        for place, step in enumerate(path.steps):
-            saved = path.steps[place - 1].seconds - step.seconds if step.over_previous else None
+        for index, step in enumerate(path.steps):
+            saved = path.steps[index - 1].seconds - step.seconds if step.over_previous else None
             rows.append((step, "" if saved is None else f"{'−' if saved > 0 else '+'}{units.seconds(abs(saved))}"))
-        found.append({"path": path, "sentences": ablation.sentences(path), "chart": path_chart(path), "rows": rows})
-    return found
+        entries.append({"path": path, "sentences": ablation.sentences(path), "chart": path_chart(path), "rows": rows})
+    return entries
 
 
 def ceilings(run: Run) -> dict[str, Any] | None:
-    """What the ceilings say; None where the file has none, or no case has a known cost."""
+    """Sentences and charts on the ceilings; None where the file has none, or no case has a known cost."""
     limits = bounds(run)
     if not limits:
         return None
-    plain = {record["case"]["id"]: record["case"]["id"] for record in run.records}
+    names = {record["case"]["id"]: record["case"]["id"] for record in run.records}
     return {
-        "sentences": bound_sentences(limits, {name: code(name) for name in plain}),
-        "charts": roofcharts(run, plain, limits),
+        "sentences": bound_sentences(limits, {name: code(name) for name in names}),
+        "charts": roofcharts(run, names, limits),
         "source": SOURCE,
     }
 
 
 def parts(run: Run) -> list[tuple[str, float, float]]:
-    """Where the time went: (what, seconds, share of the whole); what is left over last."""
+    """The run's time by activity: (activity, seconds, share of the total); the remainder comes last."""
     seconds: Mapping[str, Any] = run.about["seconds"]
     total = max(float(seconds["total"]), 1e-9)
     parts = [(words, float(seconds[key])) for key, words in PARTS.items() if key in seconds]
@@ -158,7 +157,7 @@ def parts(run: Run) -> list[tuple[str, float, float]]:
 
 def _timing(record: Record) -> dict[str, str]:
     timing = record["timing"]
-    rounds = [len(one) for one in timing["blocks"]]
+    rounds = [len(blocks) for blocks in timing["blocks"]]
     per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
     return {
         "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",

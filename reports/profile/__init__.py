@@ -1,1 +1,1 @@
-"""Why a case takes as long as it does: the traces of ``pytest bench/ --profile``, read and explained."""
+"""Explains why a case takes as long as it does, from the traces of ``pytest bench/ --profile``."""

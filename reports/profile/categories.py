@@ -1,4 +1,4 @@
-"""What kind of work an operator or a kernel does, by its name."""
+"""Sorts operators and kernels into kinds of work by their names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CATEGORIES = (
     LOADER,
 )
 
-# The first that matches counts; names of operators stand without their namespace and trailing underscore.
+# The first pattern that matches counts; operators are matched without their namespace and trailing underscore.
 PATTERNS: tuple[tuple[str, str], ...] = (
     (LOADER, "|".join(map(re.escape, (LOADER_STARTS, LOADER_ENDS)))),
     (DATA, r"enumerate\(DataLoader\).*|.*DataLoader.*__next__.*"),
@@ -84,25 +84,25 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 
 @lru_cache(maxsize=8192)
 def category(name: str) -> str:
-    """The category of an operator, an annotation or a kernel; those of no known name are ``OTHER``."""
-    plain = re.sub(r"^[a-z_]+::", "", name) if not name.startswith(("autograd::", "torch::")) else name
-    if not plain.endswith("__"):  # no method of Python's: what works in place is called like what does not
-        plain = plain.removesuffix("_") or plain
-    for found, pattern in PATTERNS:
-        if re.fullmatch(pattern, plain):
-            return found
+    """The category of an operator, an annotation or a kernel; ``OTHER`` if no pattern matches its name."""
+    stem = re.sub(r"^[a-z_]+::", "", name) if not name.startswith(("autograd::", "torch::")) else name
+    if not stem.endswith("__"):  # a single trailing underscore marks an in-place operator, two a Python method
+        stem = stem.removesuffix("_") or stem
+    for kind, pattern in PATTERNS:
+        if re.fullmatch(pattern, stem):
+            return kind
     return OTHER
 
 
 def category_within(name: str, above: Iterable[str]) -> str:
-    """The category of what ran within other names: all that an optimizer or a loader does is theirs."""
-    around = [*above, name]
-    if any(map(is_optimizer, around)):
+    """The category of a name within others: everything within an optimizer or a loader counts as theirs."""
+    names = [*above, name]
+    if any(map(is_optimizer, names)):
         return OPTIMIZER
-    found = {category(one) for one in around}
-    return LOADER if LOADER in found else DATA if DATA in found else category(name)
+    kinds = {category(name) for name in names}
+    return LOADER if LOADER in kinds else DATA if DATA in kinds else category(name)
 
 
 def is_optimizer(name: str) -> bool:
-    """Whether an annotation encloses what an optimizer does."""
+    """Whether an annotation encloses the work of an optimizer."""
     return name.startswith(("Optimizer.step", "Optimizer.zero_grad"))

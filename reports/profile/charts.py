@@ -1,4 +1,4 @@
-"""Draws the memory of one profiled call over its time."""
+"""Draws the memory that one profiled call holds over its time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_POINTS = 400
 
 
 def memory_chart(held: Memory, prefix: str) -> Chart:
-    """Bytes held beyond those before the call, as a line of steps; both axes start at 0."""
+    """Bytes held beyond those held before the call, as a line of steps; both axes start at 0."""
     points = thinned(held.points)
     with rc_context(STYLE):
         figure, axes = new_axes(WIDTH, HEIGHT, (74, 44, WIDTH - 92, HEIGHT - 60))
@@ -37,10 +37,10 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
         for side in ("left", "bottom"):
             axes.spines[side].set_color(RULE)
         step = 2 ** math.ceil(math.log2(max((high - low) / 4, 1)))
-        places = [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
-        ticks_at(axes.yaxis, places, [f"−{units.size(-place)}" if place < 0 else units.size(place) for place in places])
-        moments = [place for place in MaxNLocator(3).tick_values(0, end) if 0 <= place <= end]
-        ticks_at(axes.xaxis, moments, [units.seconds(place) if place else "0" for place in moments])
+        ticks = [step * index for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        ticks_at(axes.yaxis, ticks, [f"−{units.size(-tick)}" if tick < 0 else units.size(tick) for tick in ticks])
+        moments = [tick for tick in MaxNLocator(3).tick_values(0, end) if 0 <= tick <= end]
+        ticks_at(axes.xaxis, moments, [units.seconds(tick) if tick else "0" for tick in moments])
         axes.tick_params(labelcolor=MUTED)
         text_below(axes, "time within a call, from 0")
         svg = to_svg(figure, prefix)
@@ -53,13 +53,13 @@ def memory_chart(held: Memory, prefix: str) -> Chart:
 
 
 def thinned(points: tuple[tuple[float, int], ...]) -> list[tuple[float, int]]:
-    """Few enough points to draw; of each stretch the lowest and the highest stay."""
+    """At most ``MAX_POINTS`` points: of each stretch, the lowest and the highest."""
     if len(points) <= MAX_POINTS:
         return list(points)
     size = 2 * len(points) / MAX_POINTS
-    kept: list[tuple[float, int]] = []
-    for place in range(MAX_POINTS // 2):
-        stretch = points[round(place * size) : round((place + 1) * size)]
+    drawn: list[tuple[float, int]] = []
+    for index in range(MAX_POINTS // 2):
+        stretch = points[round(index * size) : round((index + 1) * size)]
         if stretch:
-            kept += sorted({min(stretch, key=lambda one: one[1]), max(stretch, key=lambda one: one[1])})
-    return kept
+            drawn += sorted({min(stretch, key=lambda point: point[1]), max(stretch, key=lambda point: point[1])})
+    return drawn

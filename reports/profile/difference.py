@@ -1,4 +1,4 @@
-"""Two profiles held against each other: what compiling, or another run, did to where the time goes."""
+"""Compares two profiles: how compiling a case, or another run, changed where the time goes."""
 
 from __future__ import annotations
 
@@ -26,53 +26,53 @@ class Shift:
 def shifts(before: Summary, after: Summary) -> list[Shift]:
     """Every category of either side, the largest change first."""
     names = dict.fromkeys((*before.categories, *after.categories))
-    found = [Shift(name, before.categories.get(name, 0.0), after.categories.get(name, 0.0)) for name in names]
-    return sorted(found, key=lambda one: -abs(one.after - one.before))
+    unsorted = [Shift(name, before.categories.get(name, 0.0), after.categories.get(name, 0.0)) for name in names]
+    return sorted(unsorted, key=lambda shift: -abs(shift.after - shift.before))
 
 
 def sentences(before: Summary, after: Summary, first: str, second: str) -> Iterator[str]:
-    """What became of one profile in another, in words; both sides are called by name."""
+    """How the second profile differs from the first, in sentences that call both by their names."""
     fused = f", {_number(after.fused)} of them fused by the compiler" if after.fused else ""
     yield (
         f"{second} runs {_number(after.dispatched)} operators and kernels per call instead of the "
         f"{_number(before.dispatched)} of {first}{fused}."
     )
     least = WORTH_NAMING * max(before.seconds, after.seconds)
-    named = [one for one in shifts(before, after) if abs(one.after - one.before) >= least]
-    if named:
-        changes = [f"{one.category} {_seconds(one.before)} → {_seconds(one.after)}" for one in named]
+    large = [shift for shift in shifts(before, after) if abs(shift.after - shift.before) >= least]
+    if large:
+        changes = [f"{shift.category} {_seconds(shift.before)} → {_seconds(shift.after)}" for shift in large]
         yield f"By category, under the profiler: {'; '.join(changes)}."
-    gemm = next((one for one in shifts(before, after) if one.category == GEMM and one.before), None)
+    gemm = next((shift for shift in shifts(before, after) if shift.category == GEMM and shift.before), None)
     if gemm and abs(gemm.after - gemm.before) < least:
-        yield f"The {GEMM} stay what they were ({_seconds(gemm.before)} and {_seconds(gemm.after)})."
-    was, became = _without_operator(before), _without_operator(after)
-    if max(was, became) >= WORTH_NAMING:
+        yield f"The {GEMM} did not change ({_seconds(gemm.before)} and {_seconds(gemm.after)})."
+    share_before, share_after = _without_operator(before), _without_operator(after)
+    if max(share_before, share_after) >= WORTH_NAMING:
         compiled = ", entering compiled code" if before.share(COMPILED) or after.share(COMPILED) else ""
-        went = "fell" if became < was else "rose"
+        change = "fell" if share_after < share_before else "rose"
         yield (
-            f"The share in which no operator ran (Python, launching{compiled}) {went} from "
-            f"{units.percent(was)} to {units.percent(became)}: {_seconds(was * before.seconds)} → "
-            f"{_seconds(became * after.seconds)}."
+            f"The share in which no operator ran (Python, launching{compiled}) {change} from "
+            f"{units.percent(share_before)} to {units.percent(share_after)}: "
+            f"{_seconds(share_before * before.seconds)} → {_seconds(share_after * after.seconds)}."
         )
-    kernels = [one.name for one in after.operators if one.category == FUSED]
+    kernels = [operator.name for operator in after.operators if operator.category == FUSED]
     if kernels:
         yield f"The longest fused kernel: `{kernels[0]}`."
 
 
 def partner(case: CaseRecord, cases: Mapping[str, CaseRecord]) -> str | None:
-    """The id of the case that differs from a compiled one in being eager alone; None where it is not among them."""
+    """The id of the eager case that differs from a compiled one in nothing else; None where there is none."""
     if case["mode"] == EAGER:
         return None
-    alike = {**case, "mode": EAGER, "id": "", "reference": False}
+    eager = {**case, "mode": EAGER, "id": "", "reference": False}
     return next(
-        (name for name, other in cases.items() if {**other, "id": "", "reference": False} == alike),
+        (name for name, candidate in cases.items() if {**candidate, "id": "", "reference": False} == eager),
         None,
     )
 
 
-def _without_operator(one: Summary) -> float:
-    """A share of the time: what is compiled is entered from Python, too, by guards and wrappers."""
-    return one.share(PYTHON) + one.share(COMPILED)
+def _without_operator(summary: Summary) -> float:
+    """The share of Python and of entering compiled code, which is Python's guards and wrappers."""
+    return summary.share(PYTHON) + summary.share(COMPILED)
 
 
 def _seconds(value: float) -> str:

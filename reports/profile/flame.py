@@ -1,4 +1,4 @@
-"""A flame graph's frames: what ran within what, as wide as it took. How they look is left to the template."""
+"""Computes a flame graph's frames: nested names, as wide as their time. Drawing them is left to the template."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torchduet.reports.profile.categories import CATEGORIES, PYTHON, category_wi
 from torchduet.reports.profile.tree import Node
 from torchduet.reports.text import units
 
-NARROWEST = 0.004  # of the whole; narrower ones cannot be seen, nor chosen
-MAX = 160
-DEEPEST = 40
+MIN_SHARE = 0.004  # of a call; narrower frames can be neither seen nor selected
+MAX_FRAMES = 160
+MAX_DEPTH = 40
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Frame:
     """One name within those above it; left and width in per cent of a call, depth from 0.
 
     Attributes:
-        tone: its category's place.
-        said: the whole of it in words.
+        tone: index of its category, which selects its colour.
+        description: name, time and share in words.
     """
 
     name: str
@@ -28,29 +28,29 @@ class Frame:
     width: float
     depth: int
     tone: int
-    said: str
+    description: str
 
 
 def frames(root: Node) -> list[Frame]:
-    """The frames of a tree, each parent before its children, at most 160: the widest."""
-    found = list(_frames(root, root, 0.0, ()))
-    if len(found) > MAX:
-        narrowest = sorted((frame.width for frame in found), reverse=True)[MAX - 1]
-        found = [frame for frame in found if frame.width >= narrowest][:MAX]
-    return found
+    """The widest frames of a tree, at most ``MAX_FRAMES``, each parent before its children."""
+    nested = list(_frames(root, root, 0.0, ()))
+    if len(nested) > MAX_FRAMES:
+        narrowest = sorted((frame.width for frame in nested), reverse=True)[MAX_FRAMES - 1]
+        nested = [frame for frame in nested if frame.width >= narrowest][:MAX_FRAMES]
+    return nested
 
 
 def _frames(node: Node, root: Node, left: float, above: tuple[str, ...]) -> Iterator[Frame]:
     depth = len(above)
     share = node.total / root.total if root.total else 0.0
-    if share < NARROWEST or depth > DEEPEST:
+    if share < MIN_SHARE or depth > MAX_DEPTH:
         return
     kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, above[1:])
     per_call = node.total / root.calls
-    said = f"{node.name}: {units.seconds(per_call)}, {units.percent(share)} of a call"
+    description = f"{node.name}: {units.seconds(per_call)}, {units.percent(share)} of a call"
     if node is not root and node.calls != root.calls:
-        said += f", {node.calls / root.calls:.3g} times"
-    yield Frame(node.name, left, 100 * share, depth, CATEGORIES.index(kind), said)
-    for child in sorted(node.children.values(), key=lambda one: -one.total):
+        description += f", {node.calls / root.calls:.3g} times"
+    yield Frame(node.name, left, 100 * share, depth, CATEGORIES.index(kind), description)
+    for child in sorted(node.children.values(), key=lambda child: -child.total):
         yield from _frames(child, root, left, (*above, node.name))
         left += 100 * child.total / root.total

@@ -1,4 +1,4 @@
-"""Gathers the report's section on profiles: for each profiled case what its trace says, or why it says nothing."""
+"""Gathers the report's section on profiles: the findings of each trace, or why it cannot be used."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import Record
 from torchduet.reports.profile.balance import Balance, balance, disturbance
-from torchduet.reports.profile.balance import said as balance_said
+from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import CATEGORIES, COMPILED, PYTHON
 from torchduet.reports.profile.charts import memory_chart
 from torchduet.reports.profile.difference import partner, sentences
 from torchduet.reports.profile.flame import Frame, frames
 from torchduet.reports.profile.summary import Operator, Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
-from torchduet.reports.profile.waiting import said as waiting_said
+from torchduet.reports.profile.waiting import in_words as waiting_in_words
 from torchduet.reports.profile.waiting import waiting
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
@@ -31,24 +31,24 @@ class Profile:
     """One case's profile as the page shows it.
 
     Attributes:
-        says: sentences, the first one the answer.
-        balance: whether it adds up; ``balanced`` says so.
-        compared: what it is held against, and what became of it.
-        parts: (category, seconds per call, share of the call, its tone), the longest first.
-        operators: those with the most time of their own; ``others`` of them are left out.
+        sentences: its findings; the first one is the answer.
+        balance: whether it adds up, in figures; in ``balance_sentences``, in words.
+        comparisons: (heading, sentences) for each profile that it is compared with.
+        parts: (category, seconds per call, share of the call, tone), the longest first.
+        operators: those with the longest own times; ``more_operators`` others are left out.
     """
 
     anchor: str
     case: str
     details: str
     summary: Summary
-    says: tuple[str, ...]
+    sentences: tuple[str, ...]
     balance: Balance
-    balanced: tuple[str, ...]
-    compared: tuple[tuple[str, tuple[str, ...]], ...]
+    balance_sentences: tuple[str, ...]
+    comparisons: tuple[tuple[str, tuple[str, ...]], ...]
     parts: tuple[tuple[str, float, float, int], ...]
     operators: tuple[Operator, ...]
-    others: int
+    more_operators: int
     flame: tuple[Frame, ...]
     memory: Any
     python: Any
@@ -57,66 +57,67 @@ class Profile:
 
 def section(run: Run) -> dict[str, Any] | None:
     """The profiles of a run, and the traces that cannot be read; None where nothing was profiled."""
-    wanted = [(place, record) for place, record in enumerate(run.records) if "profile" in record]
-    if not wanted:
+    profiled = [(index, record) for index, record in enumerate(run.records) if "profile" in record]
+    if not profiled:
         return None
     summaries: dict[str, Summary] = {}
     unreadable: list[tuple[str, str, str]] = []
-    for _, record in wanted:
+    for _, record in profiled:
         case, trace = record["case"], record["profile"]["trace"]
         try:
             summaries[case["id"]] = summarise(read(run.folder / trace), case["id"], case["device"])
         except TraceError as error:
             unreadable.append((case["id"], trace, str(error)))
-    cases = {record["case"]["id"]: record["case"] for _, record in wanted if record["case"]["id"] in summaries}
+    readable = [(index, record) for index, record in profiled if record["case"]["id"] in summaries]
+    cases = {record["case"]["id"]: record["case"] for _, record in readable}
     profiles = []
-    for number, (place, record) in enumerate((one for one in wanted if one[1]["case"]["id"] in summaries), 1):
+    for number, (index, record) in enumerate(readable, 1):
         summary = summaries[record["case"]["id"]]
-        compared = []
-        if other := partner(record["case"], cases):
-            said = sentences(summaries[other], summary, "eager", f"`{record['case']['mode']}`")
-            compared.append(("Against eager", tuple(said)))
+        comparisons = []
+        if eager := partner(record["case"], cases):
+            changes = sentences(summaries[eager], summary, "eager", f"`{record['case']['mode']}`")
+            comparisons.append(("Against eager", tuple(changes)))
         if "profile" in record.get("against", {}):
-            compared.append(("B against A", tuple(_other_side(run, record, summary))))
-        profiles.append(_profile(record, summary, tuple(compared), place, number))
+            comparisons.append(("B against A", tuple(_other_side(run, record, summary))))
+        profiles.append(_profile(record, summary, tuple(comparisons), index, number))
     return {"profiles": profiles, "unreadable": unreadable, "categories": CATEGORIES}
 
 
 def _other_side(run: Run, record: Record, summary: Summary) -> Iterator[str]:
-    """Of a duet: what B's profile says beside A's."""
+    """For a duet: how B's profile differs from A's."""
     case, profile = record["case"], record["against"]["profile"]
     trace = profile["trace"]
     try:
-        other = summarise(read(run.folder / trace), case["id"], case["device"])
+        summary_of_b = summarise(read(run.folder / trace), case["id"], case["device"])
     except TraceError as error:
         yield f"B has no profile here: {trace} {error}"
     else:
-        yield from sentences(summary, other, "A", "B")
+        yield from sentences(summary, summary_of_b, "A", "B")
         yield from disturbance(profile.get("interrupted", 0.0), "B’s profiled calls")
         yield f"B’s whole trace: `{trace}`."
 
 
 def _profile(
-    record: Record, summary: Summary, compared: tuple[tuple[str, tuple[str, ...]], ...], place: int, number: int
+    record: Record, summary: Summary, comparisons: tuple[tuple[str, tuple[str, ...]], ...], index: int, number: int
 ) -> Profile:
     parts = sorted(summary.categories.items(), key=lambda item: -item[1])
-    adds_up = balance(record, summary)
+    sums = balance(record, summary)
     return Profile(
         anchor=f"profile-{number}",
         case=record["case"]["id"],
-        details=anchor(place),
+        details=anchor(index),
         summary=summary,
-        says=tuple(_says(record, summary)),
-        balance=adds_up,
-        balanced=tuple(balance_said(adds_up)),
-        compared=compared,
+        sentences=tuple(_sentences(record, summary)),
+        balance=sums,
+        balance_sentences=tuple(balance_sentences(sums)),
+        comparisons=comparisons,
         parts=tuple(
             (name, seconds, seconds / summary.seconds if summary.seconds else 0.0, CATEGORIES.index(name))
             for name, seconds in parts
             if seconds > 0
         ),
         operators=summary.operators[:MAX_OPERATORS],
-        others=max(0, len(summary.operators) - MAX_OPERATORS),
+        more_operators=max(0, len(summary.operators) - MAX_OPERATORS),
         flame=tuple(frames(summary.root)),
         memory=memory_chart(summary.memory, f"memory-{number}") if summary.memory else None,
         python=record["profile"].get("python"),
@@ -124,32 +125,34 @@ def _profile(
     )
 
 
-def _says(record: Record, summary: Summary) -> Iterator[str]:
-    """The answer first: what takes the most; then what else a call spends its time and memory on."""
+def _sentences(record: Record, summary: Summary) -> Iterator[str]:
+    """The answer first: the category that takes the most time; then waiting, the GPU, Python and memory."""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
     also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
-    longest = next((one for one in summary.operators if not one.named and one.category != COMPILED), None)
+    longest = next(
+        (operator for operator in summary.operators if not operator.named and operator.category != COMPILED), None
+    )
     yield (
         f"{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
         + (f"; the longest operator is `{longest.name}` with {units.seconds(longest.own)}" if longest else "")
         + "."
     )
-    waits = waiting(summary, record["profile"])
-    if waits:
-        yield waiting_said(waits, summary, record["case"].get("workers"))
+    wait = waiting(summary, record["profile"])
+    if wait:
+        yield waiting_in_words(wait, summary, record["case"].get("workers"))
     device = summary.device
     if device is not None:
-        bound = record["timing"].get("launch_bound")
+        launch_bound = record["timing"].get("launch_bound")
         yield f"The GPU idles {units.percent(device.idle_share)} of the time" + (
-            "; launching is what limits it." if bound else "."
+            "; launching limits it." if launch_bound else "."
         )
     if summary.share(PYTHON) > 0.5 and on_host(record["case"]["device"]):
-        yield "More than half of a call passes without any operator: what runs then is Python itself."
-    held = summary.memory
-    if held is not None and held.peak > 0:
-        large = [(name, size) for name, size in held.holders[:3] if size >= WORTH_NAMING * held.peak]
+        yield "No operator runs in more than half of a call: that time is Python’s."
+    memory = summary.memory
+    if memory is not None and memory.peak > 0:
+        large = [(name, size) for name, size in memory.holders[:3] if size >= WORTH_NAMING * memory.peak]
         holders = ", ".join(f"`{name}` {units.size(size)}" for name, size in large)
-        freed = f", having released {units.size(held.released)} of what was held then" if held.released else ""
-        yield f"At its peak a call holds {units.size(held.peak)} more than before it{freed}" + (
+        freed = f", after releasing {units.size(memory.released)} that was held before" if memory.released else ""
+        yield f"At its peak a call holds {units.size(memory.peak)} more than before it{freed}" + (
             f": {holders}." if holders else "."
         )

@@ -1,4 +1,4 @@
-"""A trace in figures: where a call's time goes by operator and by category, on the host and on the device."""
+"""Summarises a trace: a call's time by operator and by category, on the host and on the device."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torchduet.reports.profile.tree import Node, tree, typical
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator over all places where it runs; seconds and numbers are per call of the case.
+    """One operator, summed over all places where it runs; seconds and numbers are per call of the case.
 
     Attributes:
-        own: seconds without what it calls.
-        total: with it; of nested runs of the same operator, the outer ones.
+        own: seconds without the operators that it calls.
+        total: seconds with them; of nested runs of the same operator only the outer ones count.
         shapes: of its inputs, the most frequent first.
-        named: it is an annotation, whose own time is that of Python.
+        named: whether it is an annotation, whose own time is that of Python.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Operator:
 
 @dataclass(frozen=True)
 class Device:
-    """What GPUs do within a call; seconds per call.
+    """The activity of GPUs within a call; seconds per call.
 
     Attributes:
         busy: in which at least one kernel, copy or fill runs.
-        idle_share: of the time from the first call's begin to the last one's end in which none does.
+        idle_share: share of the time from the first call's begin to the last one's end in which none runs.
         kernels: their time by name, the longest first.
     """
 
@@ -52,13 +52,13 @@ class Summary:
     """A case's trace; seconds are per call, the mean over the calls of typical duration.
 
     Attributes:
-        calls: how many calls the figures rest on.
+        calls: number of calls that the figures are averaged over.
         seconds: per call.
         operators: by their own time, the longest first.
-        categories: category → seconds; with ``PYTHON`` they add up to ``seconds``, or to more where threads
-            work side by side.
-        dispatched: operators and kernels that ran per call.
-        fused: kernels among them that a compiler made.
+        categories: category → seconds; with ``PYTHON`` they add up to ``seconds``, or to more where threads run
+            at the same time.
+        dispatched: number of operators and kernels that ran per call.
+        fused: number of kernels among them that a compiler generated.
     """
 
     calls: int
@@ -77,18 +77,18 @@ class Summary:
 
 
 def summarise(trace: Trace, name: str, device: str) -> Summary:
-    """The figures of a trace whose case ran on a device such as ``cpu`` or ``cuda:0``."""
+    """The summary of a trace whose case ran on a device such as ``cpu`` or ``cuda:0``."""
     calls = typical(trace)
     number = len(calls)
     root = tree(trace, calls, name)
     categories: dict[str, float] = {}
-    found: dict[str, list[float]] = {}
+    sums_of: dict[str, list[float]] = {}  # name → own seconds, total seconds, calls
     shapes: dict[str, dict[str, int]] = {}
     kinds: dict[str, str] = {}
     annotations: set[str] = set()
     dispatched = fused = 0
     for node, above in root.walk():
-        within = (one.name for one in above[1:])
+        within = (outer.name for outer in above[1:])
         kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, within)
         own_seconds = node.gap if node is root else node.own
         categories[kind] = categories.get(kind, 0.0) + own_seconds / number
@@ -97,32 +97,32 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
         if node.kind == "operator":
             dispatched += node.calls
             fused += node.calls if kind == FUSED else 0
-        own = found.setdefault(node.name, [0.0, 0.0, 0.0])
-        own[0] += own_seconds / number
-        own[1] += node.total / number if all(one.name != node.name for one in above) else 0.0
-        own[2] += node.calls / number
+        sums = sums_of.setdefault(node.name, [0.0, 0.0, 0.0])
+        sums[0] += own_seconds / number
+        sums[1] += node.total / number if all(outer.name != node.name for outer in above) else 0.0
+        sums[2] += node.calls / number
         kinds.setdefault(node.name, kind)
         if node.kind != "operator":
             annotations.add(node.name)
         for shape, times in node.shapes.items():
-            mine = shapes.setdefault(node.name, {})
-            mine[shape] = mine.get(shape, 0) + times
+            counts = shapes.setdefault(node.name, {})
+            counts[shape] = counts.get(shape, 0) + times
     operators = [
         Operator(
-            one,
-            kinds[one],
-            times[0],
-            times[1],
-            times[2],
-            tuple(sorted(shapes.get(one, {}), key=lambda shape: -shapes[one][shape])),
-            one in annotations,
+            operator,
+            kinds[operator],
+            sums[0],
+            sums[1],
+            sums[2],
+            tuple(sorted(shapes.get(operator, {}), key=lambda shape: -shapes[operator][shape])),
+            operator in annotations,
         )
-        for one, times in found.items()
+        for operator, sums in sums_of.items()
     ]
     return Summary(
         calls=number,
         seconds=root.total / number,
-        operators=tuple(sorted(operators, key=lambda one: -one.own)),
+        operators=tuple(sorted(operators, key=lambda operator: -operator.own)),
         categories=categories,
         dispatched=dispatched / number,
         fused=fused / number,
@@ -133,7 +133,10 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
 
 
 def _device(trace: Trace, calls: Sequence[Span]) -> Device:
-    """Kernels run apart from the calls that launch them: all calls of the trace count, without gaps between them."""
+    """The device's activity over all calls of the trace, without the gaps between them.
+
+    Calls are not selected as on the host: a kernel may run later than the call that launched it.
+    """
     del calls
     first, last = trace.calls[0].start, max(call.end for call in trace.calls)
     inside = [span for span in trace.device if first <= span.start <= last]
@@ -149,7 +152,7 @@ def _device(trace: Trace, calls: Sequence[Span]) -> Device:
     return Device(
         busy=busy / 1e6 / number,
         idle_share=max(0.0, 1 - busy / max(last - first - between, 1e-9)),
-        kernels=tuple(sorted(kernels, key=lambda one: -one.own)),
+        kernels=tuple(sorted(kernels, key=lambda operator: -operator.own)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reads a trace of torch.profiler and makes sure of it; what it means is left to ``summary``."""
+"""Reads and checks a trace of torch.profiler; its interpretation is left to ``summary``."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 
 
 class TraceError(Exception):
-    """A trace that cannot be explained; the message says what is wrong with it."""
+    """A trace that cannot be used; the message says what is wrong with it."""
 
 
 class Span(NamedTuple):
-    """Something that ran from ``start`` to ``end`` (microseconds) on a thread, or a stream of a device."""
+    """An operator, annotation or kernel that ran from ``start`` to ``end`` (microseconds) on a thread or a stream."""
 
     start: float
     end: float
@@ -54,7 +54,7 @@ class Allocation(NamedTuple):
 
 @dataclass(frozen=True)
 class Trace:
-    """What a trace holds, by kind and in order of time.
+    """The events of a trace by kind, in order of time.
 
     Attributes:
         calls: the profiled calls of the case.
@@ -73,11 +73,11 @@ def read(path: Path) -> Trace:
     """Read and check a trace.
 
     Raises:
-        TraceError: no such file, not a whole trace, or none of ours.
+        TraceError: there is no such file, it is not a complete trace, or another tool wrote it.
     """
     content = _unpacked(path)
     collecting = gc.isenabled()
-    gc.disable()  # so many objects at once, none of which refers back: collecting among them doubles the time
+    gc.disable()  # collecting among so many objects, which have no cycles, doubles the time
     try:
         return _read(content)
     finally:
@@ -86,7 +86,7 @@ def read(path: Path) -> Trace:
 
 
 def _read(content: bytearray) -> Trace:
-    same: dict[Any, Any] = {}  # of equal names, threads and shapes one is kept
+    interned: dict[Any, Any] = {}  # equal names, threads and shapes share one object
     calls, host, device, allocations = [], [], [], []
     for raw in _events(content):
         try:
@@ -95,7 +95,7 @@ def _read(content: bytearray) -> Trace:
             continue
         kind = event.cat
         if kind in HOST or kind in DEVICE:
-            span = _span(event, kind, same)
+            span = _span(event, kind, interned)
             if span is None:
                 continue
             if kind in DEVICE:
@@ -143,7 +143,7 @@ def _limited(chunks: Iterator[bytes]) -> bytearray:
 
 
 def _events(content: bytearray) -> Sequence[msgspec.Raw]:
-    """The events, each as it stands in the file: of one of an odd shape nothing but itself is lost."""
+    """The events, not yet decoded, so that one with an unexpected shape is skipped alone."""
     if not content or content.isspace():
         raise TraceError("is empty; profile the case again")
     try:
@@ -160,7 +160,7 @@ def _events(content: bytearray) -> Sequence[msgspec.Raw]:
     return events
 
 
-def _span(event: _Event, kind: str, same: dict[Any, Any]) -> Span | None:
+def _span(event: _Event, kind: str, interned: dict[Any, Any]) -> Span | None:
     if event.ts is None or event.dur is None or event.name is None:
         return None
     thread = (str(event.pid), str(event.tid))
@@ -168,15 +168,15 @@ def _span(event: _Event, kind: str, same: dict[Any, Any]) -> Span | None:
     return Span(
         event.ts,
         event.ts + max(0.0, event.dur),
-        same.setdefault(event.name, _short(event.name)),
+        interned.setdefault(event.name, _short(event.name)),
         HOST.get(kind, kind),
-        same.setdefault(thread, thread),
-        same.setdefault(shapes, shapes),
+        interned.setdefault(thread, thread),
+        interned.setdefault(shapes, shapes),
     )
 
 
 def _short(name: str) -> str:
-    """``CompiledFxGraph fndswo…`` of inductor's name, which has all 52 letters of its key."""
+    """``CompiledFxGraph fndswo…``: inductor's name without the rest of the 52 letters of its key."""
     return re.sub(r"## Call (CompiledFxGraph \w{6})\w* ##", r"\1…", name)
 
 
@@ -186,8 +186,8 @@ def _shapes(args: msgspec.Raw) -> str:
         dims = msgspec.json.decode(args, type=_Inputs).dims
     except msgspec.MsgspecError:
         return ""
-    tensors = [one for one in dims if isinstance(one, list) and one and all(isinstance(size, int) for size in one)]
-    return ", ".join("×".join(map(str, tensor)) for tensor in tensors)
+    shapes = [dim for dim in dims if isinstance(dim, list) and dim and all(isinstance(size, int) for size in dim)]
+    return ", ".join("×".join(map(str, shape)) for shape in shapes)
 
 
 def _allocation(event: _Event) -> Allocation | None:
@@ -201,16 +201,16 @@ def _allocation(event: _Event) -> Allocation | None:
 
 
 def _document(content: bytearray) -> _Document:
-    """Bare ``nan`` and ``inf``, which C++ writes for a bandwidth and JSON does not know, are nulls."""
+    """The decoded file; unquoted ``nan`` and ``inf``, which C++ writes for a bandwidth, are replaced by null."""
     try:
         return msgspec.json.decode(content, type=_Document)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        plain, number = NO_NUMBER.subn(b"null", content)
+        valid, number = NO_NUMBER.subn(b"null", content)
         if not number:
             raise
-        return msgspec.json.decode(plain, type=_Document)
+        return msgspec.json.decode(valid, type=_Document)
 
 
 class _Document(msgspec.Struct):

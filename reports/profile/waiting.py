@@ -1,4 +1,4 @@
-"""How long a call waits for data: for each batch that a DataLoader hands over, and for the loader's workers."""
+"""Computes how long a call waits for data: for the batches of a DataLoader, and to start and end its workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torchduet.reports.profile.categories import DATA, LOADER
 from torchduet.reports.profile.summary import Summary
 from torchduet.reports.text import units
 
-ALONE = "_SingleProcessDataLoaderIter"  # loads in the process itself; PyTorch names the wait by its class
+ALONE = "_SingleProcessDataLoaderIter"  # the loader without workers; PyTorch names the wait by its class
 WORTH_NAMING = 0.005  # of a call
 
 
@@ -18,10 +18,10 @@ class Waiting:
     """Seconds per call.
 
     Attributes:
-        seconds: until batches were there.
-        alone: of these, those in which the process itself loaded them, having no workers.
-        loaders: to start and to end loaders, with their workers.
-        batches: per call; None where they were not counted.
+        seconds: waiting for batches.
+        alone: part of them, in which the process itself loaded batches without workers.
+        loaders: starting and ending loaders, with their workers.
+        batches: number per call; None where they were not counted.
     """
 
     seconds: float
@@ -31,7 +31,7 @@ class Waiting:
 
 
 def waiting(summary: Summary, profile: ProfileRecord) -> Waiting | None:
-    """What a trace says of it; None of a call that uses no loader."""
+    """The waiting in a trace; None for a call that uses no loader."""
     seconds, loaders = (summary.categories.get(name, 0.0) for name in (DATA, LOADER))
     if not seconds:
         return None
@@ -39,27 +39,27 @@ def waiting(summary: Summary, profile: ProfileRecord) -> Waiting | None:
     return Waiting(seconds, min(alone, seconds), loaders, profile.get("batches"))
 
 
-def said(found: Waiting, summary: Summary, workers: int | None) -> str:
-    """The same in a sentence or two.
+def in_words(wait: Waiting, summary: Summary, workers: int | None) -> str:
+    """The waiting in a sentence or two.
 
     Args:
-        workers: of the case, where that is a knob of it.
+        workers: number of the case's workers; None where the case has no such knob.
     """
-    share = units.percent(found.seconds / summary.seconds)
+    share = units.percent(wait.seconds / summary.seconds)
     each = ""
-    if found.batches:
-        batch = "its only batch" if found.batches == 1 else f"each of its {found.batches:.3g} batches"
-        each = f", {units.seconds(found.seconds / found.batches)} for {batch}"
-    if found.alone >= 0.99 * found.seconds:
-        text = f"Loading data takes {share} of a call{each}: it has no workers, so all that loading takes is waited for"
+    if wait.batches:
+        batch = "its only batch" if wait.batches == 1 else f"each of its {wait.batches:.3g} batches"
+        each = f", {units.seconds(wait.seconds / wait.batches)} for {batch}"
+    if wait.alone >= 0.99 * wait.seconds:
+        text = f"Loading data takes {share} of a call{each}: without workers a call waits for all of it"
     else:
         ahead = f"{workers} worker{'s' * (workers != 1)} load" if workers else "workers load"
         text = f"A call waits {share} of its time for data{each}, while {ahead} ahead"
-        if found.alone >= WORTH_NAMING * summary.seconds:
-            text += f"; {units.seconds(found.alone)} of it is loading without workers"
-    if found.loaders >= WORTH_NAMING * summary.seconds:
+        if wait.alone >= WORTH_NAMING * summary.seconds:
+            text += f"; {units.seconds(wait.alone)} of it is loading without workers"
+    if wait.loaders >= WORTH_NAMING * summary.seconds:
         text += (
-            f". Starting and ending {'loaders' if found.alone == found.seconds else 'the workers'} takes another "
-            f"{units.percent(found.loaders / summary.seconds)}, {units.seconds(found.loaders)}"
+            f". Starting and ending {'loaders' if wait.alone == wait.seconds else 'the workers'} takes another "
+            f"{units.percent(wait.loaders / summary.seconds)}, {units.seconds(wait.loaders)}"
         )
     return text + "."

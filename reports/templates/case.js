@@ -1,8 +1,8 @@
-// Opens a case: the samples of both runs, drawn here, and what else they recorded of it. Which case is open stands in
-// the address's fragment, beside the view of the tables.
+// Opens a case: draws the samples of both runs, and lists what else they recorded of it. The address's fragment has the open
+// case, beside the view of the tables.
 "use strict";
-// A case in two runs, drawn: circles and a whole line are the base, squares and a broken line the new run.
-let width = 560; // of a drawing, in its own units: as wide as a telephone's window where that is all there is
+// Circles and a solid line are the base, squares and a dashed line the new run.
+let width = 560; // of a drawing, in its own units; narrower in a telephone's window
 const HEIGHT = 230, LEFT = 62, RIGHT = 10, TOP = 10, FOOT = 38, STEPS = 1e4;
 const UNITS = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
 const secondsOf = (side, steps = side.samples) => steps.map((step) => side.scale * (1 + step / STEPS));
@@ -13,18 +13,18 @@ const median = (values) => {
 const unitFor = (seconds) => UNITS.find(([scale]) => seconds >= scale * 0.9995) ?? UNITS.at(-1);
 const digits = (value) => value.toLocaleString("en", { maximumSignificantDigits: 4, minimumSignificantDigits: 4 });
 const time = (seconds) => { const [scale, unit] = unitFor(seconds); return `${digits(seconds / scale)} ${unit}`; };
-// Round ticks of an axis of times, in one unit: some beyond all values, as a share of their reach.
+// An axis of times with round ticks in one unit; it extends beyond the values by a share of their range.
 const axisOf = (values, beyond, number) => {
   const least = Math.min(...values), most = Math.max(...values);
   const [scale, unit] = unitFor(most);
   const room = (most - least || most * 0.01) * beyond;
   const low = Math.max(0, least - room) / scale, high = (most + room) / scale;
   const raw = (high - low) / number, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= raw);
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);
   const ticks = [];
   for (let at = Math.ceil(low / step); at * step <= high; at += 1) ticks.push(at * step);
-  const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return { low, high, unit, ticks, label: (tick) => tick.toFixed(places), share: (seconds) => (seconds / scale - low) / (high - low), from: low ? `${low.toFixed(places + 1)} ${unit}, not at 0` : "0" };
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return { low, high, unit, ticks, label: (tick) => tick.toFixed(decimals), share: (seconds) => (seconds / scale - low) / (high - low), from: low ? `${low.toFixed(decimals + 1)} ${unit}, not at 0` : "0" };
 };
 const across = (share) => LEFT + share * (width - LEFT - RIGHT);
 const up = (share) => HEIGHT - FOOT - share * (HEIGHT - FOOT - TOP);
@@ -45,53 +45,53 @@ const inOrder = (sides, names) => {
   const single = sides.map((side) => (side.blocks ? side.blocks.map((steps) => secondsOf(side, steps)) : []));
   const axis = axisOf(values.flat(), sides[0].blocks ? 0.6 : 0.06, 5);
   const within = (seconds) => axis.share(seconds) >= 0 && axis.share(seconds) <= 1;
-  const beyond = single.flat(2).filter((one) => !within(one)).length;
-  const most = Math.max(...values.map((one) => one.length));
-  const at = (place) => across((place + 0.5) / most);
+  const beyond = single.flat(2).filter((seconds) => !within(seconds)).length;
+  const most = Math.max(...values.map((medians) => medians.length));
+  const at = (index) => across((index + 0.5) / most);
   const every = Math.ceil(most * 38 / (width - LEFT - RIGHT));
   const how = `Each mark is a placement’s median${sides[0].blocks ? ", each dot beside it a block" : ""}.`;
   const left = beyond ? ` ${beyond} ${beyond === 1 ? "block lies" : "blocks lie"} beyond the axis.` : "";
   return [axis, how + left, frame(`Medians of the placements in the order taken. ${names.map((name, run) => range(name, values[run])).join("; ")}.`, "placement, in the order taken",
     ...axis.ticks.flatMap((tick) => level((tick - axis.low) / (axis.high - axis.low), `${axis.label(tick)} ${axis.unit}`)),
-    ...Array.from({ length: most }, (_, place) => place).filter((place) => place % every === 0).flatMap((place) => below((place + 0.5) / most, `${place + 1}`)),
-    ...single.flatMap((placements, run) => placements.flatMap((blocks, place) =>
-      blocks.filter(within).map((one) => drawn("circle", { class: `block ${run ? "fresh" : "base"}`, cx: at(place) + (run ? 4 : -4), cy: up(axis.share(one)), r: 1.3 })))),
-    ...values.flatMap((one, run) => [
-      drawn("polyline", { class: run ? "fresh" : "base", points: one.map((value, place) => `${at(place).toFixed(1)},${up(axis.share(value)).toFixed(1)}`).join(" ") }),
-      ...one.map((value, place) => mark(run ? "fresh" : "base", at(place), up(axis.share(value))))]))];
+    ...Array.from({ length: most }, (_, index) => index).filter((index) => index % every === 0).flatMap((index) => below((index + 0.5) / most, `${index + 1}`)),
+    ...single.flatMap((placements, run) => placements.flatMap((blocks, index) =>
+      blocks.filter(within).map((seconds) => drawn("circle", { class: `block ${run ? "fresh" : "base"}`, cx: at(index) + (run ? 4 : -4), cy: up(axis.share(seconds)), r: 1.3 })))),
+    ...values.flatMap((medians, run) => [
+      drawn("polyline", { class: run ? "fresh" : "base", points: medians.map((value, index) => `${at(index).toFixed(1)},${up(axis.share(value)).toFixed(1)}`).join(" ") }),
+      ...medians.map((value, index) => mark(run ? "fresh" : "base", at(index), up(axis.share(value))))]))];
 };
 const distribution = (sides, names) => {
   const values = sides.map((side) => secondsOf(side).sort((a, b) => a - b));
   const axis = axisOf(values.flat(), 0.06, width / 90);
-  const steps = (one) => {
+  const steps = (medians) => {
     let path = `M${across(0)},${up(0)}`;
-    one.forEach((value, place) => { const x = across(axis.share(value)).toFixed(1); path += `H${x}V${up((place + 1) / one.length).toFixed(1)}`; });
+    medians.forEach((value, index) => { const x = across(axis.share(value)).toFixed(1); path += `H${x}V${up((index + 1) / medians.length).toFixed(1)}`; });
     return `${path}H${across(1)}`;
   };
   const shares = names.map((name, run) => `${name}: half of its placements take at most ${time(median(values[run]))}`);
-  return [axis, "Share of the placements that took at most so long.", frame(`Distribution of the placements’ medians. ${shares.join("; ")}.`, `time per call (${axis.unit})`,
+  return [axis, "Share of the placements that took at most that time.", frame(`Distribution of the placements’ medians. ${shares.join("; ")}.`, `time per call (${axis.unit})`,
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => level(share, `${100 * share} %`)),
     ...axis.ticks.flatMap((tick) => below((tick - axis.low) / (axis.high - axis.low), axis.label(tick))),
-    ...values.map((one, run) => drawn("path", { class: run ? "fresh" : "base", d: steps(one) })))];
+    ...values.map((medians, run) => drawn("path", { class: run ? "fresh" : "base", d: steps(medians) })))];
 };
 const figure = ([axis, how, svg], title) => make("figure", { class: "samples" }, make("h3", {}, title), svg,
   make("figcaption", {}, `${how} The axis of times starts at ${axis.from}.`));
 const key = (kind, name) => make("li", {}, drawn("svg", { viewBox: "0 0 34 12", "aria-hidden": "true", class: "samples" },
   drawn("polyline", { class: kind, points: "1,6 33,6" }), mark(kind, 17, 6)), ` ${name}`);
 
-// What a run recorded of the case beside its samples, in words; what it does not say is left out.
+// What a run recorded of the case beside its samples, in words; facts that it lacks are left out.
 const bytes = (size) => { const [scale, unit] = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]].find(([scale]) => size >= scale) ?? [1, "B"]; return `${+(size / scale).toPrecision(4)} ${unit}`; };
-const STOPS = { precise: "precise enough", budget: "time was up", limit: "enough placements" };
+const STOPS = { precise: "precise enough", budget: "time budget used up", limit: "limit of placements reached" };
 const plural = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 const inWords = ({ seconds, samples, facts }) => {
   const { calls: [blocks, calls], stop, time: interval, speedup, graphs } = facts, texts = data.texts;
   const spread = speedup && speedup[1] !== null ? ` (${speedup[1].toPrecision(3)} to ${speedup[2].toPrecision(3)})` : "";
-  const said = {
+  const entries = {
     "Time per call": time(seconds) + (interval ? ` (${time(interval[0])} to ${time(interval[1])})` : ""),
     "Speed-up over its reference": speedup && `${speedup[0].toPrecision(3)}×${spread}, ${texts[speedup[3]]}`,
     Samples: `${plural(samples.length, "placement")}, ${plural(blocks, "block")} of ${plural(calls, "call")}; ${STOPS[texts[stop]] ?? texts[stop]}`,
     Noise: texts[facts.noise],
-    "Its figures": texts[facts.figures],
+    "Noise in figures": texts[facts.figures],
     "Interrupted blocks": facts.interrupted && facts.interrupted.toLocaleString("en"),
     Clock: texts[facts.clock],
     "Until launched": facts.launched && time(facts.launched),
@@ -103,23 +103,23 @@ const inWords = ({ seconds, samples, facts }) => {
     "Reserved on the device": facts.reserved === undefined ? undefined : bytes(facts.reserved),
     "Energy per call": facts.joules && `${facts.joules} J`,
   };
-  return Object.fromEntries(Object.entries(said).filter(([, words]) => words));
+  return Object.fromEntries(Object.entries(entries).filter(([, words]) => words));
 };
 
 const dialog = document.getElementById("case");
-const fill = (run, at, places) => {
-  const row = found[run].get(at), its = row.case;
-  const names = [data.base, runs[run].name], sides = [its.side, row.side];
-  const place = places.indexOf(at);
+const fill = (run, at, neighbours) => {
+  const row = byCase[run].get(at), ofBase = row.case;
+  const names = [data.base, runs[run].name], sides = [ofBase.side, row.side];
+  const position = neighbours.indexOf(at);
   width = innerWidth < 600 ? 300 : 560;
   const step = (words, other) => make("button", { type: "button", "data-go": other === undefined ? null : `${run}:${other}`, disabled: other === undefined ? "" : null }, words);
-  const told = sides.map(inWords);
-  const facts = [...new Set(told.flatMap((one) => Object.keys(one)))];
+  const recorded = sides.map(inWords);
+  const facts = [...new Set(recorded.flatMap((record) => Object.keys(record)))];
   const speedup = row.speedup ? [make("p", {}, "Speed-up over its reference: ", make("strong", {}, row.speedup),
     row.itsInterval ? ` (${row.itsInterval}) ` : " ", pill(row.its))] : [];
   dialog.replaceChildren(
-    make("header", {}, make("h2", { id: "case-h", tabindex: "-1", autofocus: "" }, ...breakable(its.id)), make("button", { type: "button", "data-close": "" }, "Close")),
-    ...(runs.length > 1 ? [make("p", { class: "others", role: "group", "aria-label": "Runs" }, ...runs.flatMap(({ name }, other) => found[other].has(at)
+    make("header", {}, make("h2", { id: "case-h", tabindex: "-1", autofocus: "" }, ...breakable(ofBase.id)), make("button", { type: "button", "data-close": "" }, "Close")),
+    ...(runs.length > 1 ? [make("p", { class: "others", role: "group", "aria-label": "Runs" }, ...runs.flatMap(({ name }, other) => byCase[other].has(at)
       ? [make("button", { type: "button", "data-go": `${other}:${at}`, "aria-pressed": String(other === run) }, name)] : []))] : []),
     make("p", {}, "Base / new: ", make("strong", {}, row.ratio), row.interval ? ` (${row.interval}) ` : " ", pill(row.verdict), ` at ${row.threshold}`,
       row.why ? `. ${row.why[0].toUpperCase()}${row.why.slice(1)}.` : ""),
@@ -131,11 +131,11 @@ const fill = (run, at, places) => {
     make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "What both runs recorded" }, make("table", {},
       make("caption", { class: "hidden" }, "What both runs recorded of this case"),
       make("thead", {}, make("tr", {}, ...["What", ...names].map((name) => make("th", { scope: "col" }, name)))),
-      make("tbody", {}, ...facts.map((name) => make("tr", {}, make("th", { scope: "row" }, name), ...told.map((one) => make("td", { class: "size" }, one[name] ?? ""))))))),
-    make("p", { class: "steps" }, step("Previous case", places[place - 1]), step("Next case", place < 0 ? undefined : places[place + 1])));
+      make("tbody", {}, ...facts.map((name) => make("tr", {}, make("th", { scope: "row" }, name), ...recorded.map((record) => make("td", { class: "size" }, record[name] ?? ""))))))),
+    make("p", { class: "steps" }, step("Previous case", neighbours[position - 1]), step("Next case", position < 0 ? undefined : neighbours[position + 1])));
 };
 (() => {
-  let places = [];
+  let neighbours = [];
   const view = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
   const address = (run, at) => {
     const now = view();
@@ -144,26 +144,26 @@ const fill = (run, at, places) => {
   };
   const asked = (text) => text.split(":").map(Number);
   const show = (run, at) => {
-    fill(run, at, places);
+    fill(run, at, neighbours);
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
     dialog.querySelector("h2").focus();
   };
-  // What the address asks for: a case of a run, or none. A case that is in no run leaves the page as it is.
+  // Shows the case of a run that the address names, or none. A case that is in no run leaves the page as it is.
   const follow = () => {
     const wanted = view().get("case");
     const [, number, id] = /^(\d+) ([^]*)$/.exec(wanted ?? "") ?? [];
-    const at = id === undefined ? -1 : cases.findIndex((one) => one.id === id);
-    if (at >= 0 && found[number - 1]?.has(at)) show(number - 1, at);
+    const at = id === undefined ? -1 : cases.findIndex((base) => base.id === id);
+    if (at >= 0 && byCase[number - 1]?.has(at)) show(number - 1, at);
     else if (dialog.open) dialog.close();
   };
   document.addEventListener("click", ({ target }) => {
     const opener = target.closest("[data-case]");
     if (!opener) return;
     const [run, at] = asked(opener.dataset.case);
-    // Those before and after it as the table shows them now, of this run.
-    places = [...opener.closest("tbody").querySelectorAll("tr:not([hidden]) [data-case]")]
-      .map((one) => asked(one.dataset.case)[1]).filter((one) => found[run].has(one));
+    // The cases of this run in the order in which the table shows them now.
+    neighbours = [...opener.closest("tbody").querySelectorAll("tr:not([hidden]) [data-case]")]
+      .map((button) => asked(button.dataset.case)[1]).filter((other) => byCase[run].has(other));
     history.pushState({ opened: true }, "", address(run, at));
     show(run, at);
   });
@@ -175,7 +175,7 @@ const fill = (run, at, places) => {
     const words = go.textContent;
     history.replaceState(history.state, "", address(run, at));
     show(run, at);
-    const again = [...dialog.querySelectorAll("[data-go]")].find((one) => one.textContent === words);
+    const again = [...dialog.querySelectorAll("[data-go]")].find((button) => button.textContent === words);
     (again ?? dialog.querySelector("h2")).focus();
   });
   dialog.addEventListener("close", () => {

@@ -1,15 +1,15 @@
-// Reads the page's data, and makes of it the rows of tables that are too large to be written out.
+// Reads the page's data, and builds from it the rows of tables that are too large to be written out.
 "use strict";
 const data = JSON.parse(document.getElementById("comparison").textContent);
 const SYMBOLS = { faster: "▲", slower: "▼", same: "■", unclear: "○", failed: "✕", missing: "−", new: "+" };
 const ofCase = ([id, settings, text, seconds, samples, blocks, facts]) => ({
   id,
-  ...Object.fromEntries(data.filters.map((name, place) => [name, data.texts[settings[place]]])),
+  ...Object.fromEntries(data.filters.map((name, index) => [name, data.texts[settings[index]]])),
   text: data.texts[text],
   side: { text: data.texts[text], seconds, scale: seconds, samples, blocks, facts },
 });
 const cases = data.cases.map(ofCase);
-const filtered = (its) => Object.fromEntries(data.filters.map((name) => [`data-${name}`, its[name]])); // a row's attributes
+const filtered = (settings) => Object.fromEntries(data.filters.map((name) => [`data-${name}`, settings[name]])); // a row's attributes
 const runs = data.runs.map(({ name, rows }) => ({
   name,
   rows: rows.map(([at, verdict, ratio, ratioRaw, interval, widthRaw, threshold, thresholdRaw, speedup, speedupRaw, its, itsInterval, why,
@@ -28,9 +28,9 @@ const runs = data.runs.map(({ name, rows }) => ({
     side: { text: data.texts[text], seconds, scale: cases[at].side.seconds, samples, blocks, facts },
   })),
 }));
-const found = runs.map(({ rows }) => new Map(rows.map((row) => [row.at, row])));
+const byCase = runs.map(({ rows }) => new Map(rows.map((row) => [row.at, row])));
 
-// An element with its classes, its attributes and what is in it; texts stay texts.
+// An element with its attributes and its children; texts are never parsed as HTML.
 const make = (tag, { svg, ...attributes } = {}, ...inside) => {
   const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
@@ -38,7 +38,7 @@ const make = (tag, { svg, ...attributes } = {}, ...inside) => {
   return node;
 };
 const drawn = (tag, attributes, ...inside) => make(tag, { svg: true, ...attributes }, ...inside);
-// As the page writes names: apart from the direction around them, long ones shortened, to be broken after underscores.
+// Names as the page writes them: isolated in direction, shortened if long, with line breaks allowed after underscores.
 const MAX_LETTERS = 300;
 const shortened = (name) => {
   const letters = [...name];
@@ -47,7 +47,7 @@ const shortened = (name) => {
 };
 const breakable = (name) => {
   const text = shortened(name);
-  const parts = text.split("_").flatMap((part, place) => (place ? ["_", make("wbr"), part] : [part]));
+  const parts = text.split("_").flatMap((part, index) => (index ? ["_", make("wbr"), part] : [part]));
   return [make("bdi", { title: text === name ? null : name }, ...parts)];
 };
 const pill = (verdict, text = "") => make("span", { class: `verdict ${verdict}` },
@@ -55,49 +55,49 @@ const pill = (verdict, text = "") => make("span", { class: `verdict ${verdict}` 
   ...(text ? [make("span", { class: "hidden" }, ` ${verdict}`)] : []));
 const button = (run, at, { id }) => make("button", { type: "button", class: "open", "data-case": `${run}:${at}` }, ...breakable(id));
 
-// The rows of a table that is too large to be written out: what a filter asks them, and the row once it is seen.
+// The rows of a table that is too large to be written out: what filters and sorting need, and the row once it is shown.
 const rowsOf = (table) => (table.dataset.source === "lines" ? linesOf() : changesOf(Number(table.dataset.source)));
-const lazily = (one) => {
+const lazily = (entry) => {
   let text, row;
   return {
-    ...one,
-    get text() { return (text ??= one.words().toLowerCase()); },
-    row: () => (row ??= one.built()),
+    ...entry,
+    get text() { return (text ??= entry.words().toLowerCase()); },
+    row: () => (row ??= entry.built()),
   };
 };
-const changesOf = (run) => runs[run].rows.map((row, place) => {
-  const { at, case: its, side } = row;
-  const values = [its.id, row.verdict, row.raw.ratio, row.raw.width, its.side.seconds, side.seconds, row.raw.threshold, row.raw.speedup, row.its, row.why];
-  const rowText = () => [its.id, row.verdict, row.ratio, row.interval, its.side.text, side.text, row.threshold, row.speedup, row.its, row.why];
+const changesOf = (run) => runs[run].rows.map((row, index) => {
+  const { at, case: ofBase, side } = row;
+  const values = [ofBase.id, row.verdict, row.raw.ratio, row.raw.width, ofBase.side.seconds, side.seconds, row.raw.threshold, row.raw.speedup, row.its, row.why];
+  const rowText = () => [ofBase.id, row.verdict, row.ratio, row.interval, ofBase.side.text, side.text, row.threshold, row.speedup, row.its, row.why];
   return lazily({
-    place,
-    has: (name, value) => (name === "verdict" ? row.verdict : its[name]) === value,
+    index,
+    has: (name, value) => (name === "verdict" ? row.verdict : ofBase[name]) === value,
     value: (column) => values[column],
-    words: () => `${its.suite}.${rowText().join(" ")}`,
+    words: () => `${ofBase.suite}.${rowText().join(" ")}`,
     built: () => {
       const [, , ...texts] = rowText();
       const quiet = (text) => (text ? [text] : [make("span", { class: "faint" }, "none")]);
-      return make("tr", { ...filtered(its), "data-verdict": row.verdict },
-        make("th", { scope: "row" }, button(run, at, its), make("span", { class: "stacked" }, ` ${its.side.text} → ${side.text}, ${row.threshold}`)),
+      return make("tr", { ...filtered(ofBase), "data-verdict": row.verdict },
+        make("th", { scope: "row" }, button(run, at, ofBase), make("span", { class: "stacked" }, ` ${ofBase.side.text} → ${side.text}, ${row.threshold}`)),
         make("td", {}, pill(row.verdict)),
-        ...["num strong", "num quiet", "num which", "num which", "num which", "num"].map((classes, place) =>
-          make("td", { class: classes, "data-v": values[place + 2] ?? "" }, ...(place === 1 ? quiet(texts[1]) : [texts[place]]))),
+        ...["num strong", "num quiet", "num which", "num which", "num which", "num"].map((classes, column) =>
+          make("td", { class: classes, "data-v": values[column + 2] ?? "" }, ...(column === 1 ? quiet(texts[1]) : [texts[column]]))),
         row.speedup ? make("td", {}, pill(row.its)) : make("td", { class: "quiet" }, row.its),
         make("td", { class: "size quiet" }, row.why));
     },
   });
 });
-const linesOf = () => data.lines.map(([at, furthest, ...verdicts], place) => {
-  const its = cases[at];
+const linesOf = () => data.lines.map(([at, furthest, ...verdicts], index) => {
+  const measured = cases[at];
   const names = verdicts.map((verdict) => (verdict < 0 ? "" : data.texts[verdict]));
-  const rows = found.map((rows) => rows.get(at));
+  const rows = byCase.map((rows) => rows.get(at));
   return lazily({
-    place,
-    has: (name, value) => (name === "verdict" ? names.includes(value) : its[name] === value),
-    value: (column) => (column ? rows[column - 1]?.raw.ratio ?? null : its.id),
-    words: () => `${its.suite}.${its.id} ${rows.map((row, run) => `${row?.ratio ?? ""} ${names[run]}`).join(" ")}`,
-    built: () => make("tr", { ...filtered(its), "data-verdict": names.join(" ") },
-      make("th", { scope: "row" }, button(furthest, at, its)),
+    index,
+    has: (name, value) => (name === "verdict" ? names.includes(value) : measured[name] === value),
+    value: (column) => (column ? rows[column - 1]?.raw.ratio ?? null : measured.id),
+    words: () => `${measured.suite}.${measured.id} ${rows.map((row, run) => `${row?.ratio ?? ""} ${names[run]}`).join(" ")}`,
+    built: () => make("tr", { ...filtered(measured), "data-verdict": names.join(" ") },
+      make("th", { scope: "row" }, button(furthest, at, measured)),
       ...rows.map((row, run) => make("td", { class: "num", "data-v": row?.raw.ratio ?? "" },
         ...(row ? [pill(names[run], row.ratio)] : names[run] ? [pill(names[run])] : [])))),
   });

@@ -1,19 +1,19 @@
-// Unfolds the evidence for printing, writes tables out as CSV, and sorts and filters the tables of cases; the view is kept in the address's
-// fragment so that it can be shared.
+// Unfolds the evidence for printing, writes tables out as CSV, and sorts and filters the tables of cases. The view is kept
+// in the address's fragment so that it can be shared.
 "use strict";
-// Paper cannot be unfolded: evidence, and what was not measured, is opened for printing and closed again after it.
+// The evidence and the list of what was not measured are unfolded for printing and folded again after it.
 (() => {
   let opened = [];
   window.addEventListener("beforeprint", () => {
     opened = [...document.querySelectorAll("details.evidence:not([open]), #gaps details:not([open])")];
-    for (const one of opened) one.open = true;
+    for (const details of opened) details.open = true;
   });
   window.addEventListener("afterprint", () => {
-    for (const one of opened) one.open = false;
+    for (const details of opened) details.open = false;
     opened = [];
   });
 })();
-// Tables as files: unpacked from the page itself, nothing is loaded.
+// Tables as files, unpacked from the page itself; nothing is loaded.
 (() => {
   const unpacked = (packed) => {
     const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
@@ -29,7 +29,7 @@
     });
   }
 })();
-// Flame graphs: a bar is widened to the whole, the arrow keys follow what called what.
+// Flame graphs: a bar can be widened to the full width; the arrow keys follow the calls.
 (() => {
   for (const graph of document.querySelectorAll(".flame")) {
     const bars = [...graph.children].map((bar) => ({
@@ -39,17 +39,17 @@
       depth: Number(bar.style.getPropertyValue("--d")),
     }));
     const chosen = graph.parentElement.querySelector(".chosen");
-    const slack = 0.011; // places are rounded to a hundredth
+    const slack = 0.011; // positions are rounded to a hundredth
     const within = (inner, outer) =>
       inner.left >= outer.left - slack && inner.left + inner.width <= outer.left + outer.width + slack;
-    const widen = (one) => {
-      graph.style.setProperty("--from", one.left);
-      graph.style.setProperty("--span", Math.max(one.width, 0.01));
+    const widen = (frame) => {
+      graph.style.setProperty("--from", frame.left);
+      graph.style.setProperty("--span", Math.max(frame.width, 0.01));
       for (const other of bars) {
-        other.bar.classList.toggle("above", other.depth < one.depth && within(one, other));
-        other.bar.hidden = !within(other, one) && !(other.depth < one.depth && within(one, other));
+        other.bar.classList.toggle("above", other.depth < frame.depth && within(frame, other));
+        other.bar.hidden = !within(other, frame) && !(other.depth < frame.depth && within(frame, other));
       }
-      chosen.textContent = one.bar.title;
+      chosen.textContent = frame.bar.title;
     };
     const move = (to) => {
       if (!to) return;
@@ -58,19 +58,19 @@
       chosen.textContent = to.bar.title;
     };
     graph.addEventListener("click", (event) => {
-      const one = bars.find(({ bar }) => bar === event.target);
-      if (one) { widen(one); move(one); }
+      const frame = bars.find(({ bar }) => bar === event.target);
+      if (frame) { widen(frame); move(frame); }
     });
     graph.addEventListener("keydown", (event) => {
-      const one = bars.find(({ bar }) => bar === event.target);
-      if (!one) return;
+      const frame = bars.find(({ bar }) => bar === event.target);
+      if (!frame) return;
       const shown = bars.filter(({ bar }) => !bar.hidden);
-      const level = shown.filter(({ depth }) => depth === one.depth).sort((a, b) => a.left - b.left);
+      const level = shown.filter(({ depth }) => depth === frame.depth).sort((a, b) => a.left - b.left);
       const to = {
-        ArrowDown: () => shown.find((other) => other.depth === one.depth + 1 && within(other, one)),
-        ArrowUp: () => shown.find((other) => other.depth === one.depth - 1 && within(one, other)),
-        ArrowRight: () => level[level.indexOf(one) + 1],
-        ArrowLeft: () => level[level.indexOf(one) - 1],
+        ArrowDown: () => shown.find((other) => other.depth === frame.depth + 1 && within(other, frame)),
+        ArrowUp: () => shown.find((other) => other.depth === frame.depth - 1 && within(frame, other)),
+        ArrowRight: () => level[level.indexOf(frame) + 1],
+        ArrowLeft: () => level[level.indexOf(frame) - 1],
         Escape: () => { widen(bars[0]); return bars[0]; },
       }[event.key];
       if (!to) return;
@@ -86,10 +86,10 @@
   const controls = [...form.querySelectorAll("[data-filter]")];
   const collator = new Intl.Collator("en", { numeric: true });
 
-  // A table's rows as they stand in it, or, of a large one, as ``rowsOf`` of the page's data makes them when seen.
-  const written = (table) => [...table.tBodies[0].rows].map((row, place) => ({
+  // The rows of a written table; those of a large table are made from the page's data by ``rowsOf`` when they are shown.
+  const written = (table) => [...table.tBodies[0].rows].map((row, index) => ({
     row: () => row,
-    place,
+    index,
     text: `${row.dataset.suite}.${[...row.cells].map((cell) => cell.textContent.trim()).join(" ")}`.toLowerCase(),
     has: (name, value) => row.dataset[name] === value || (name === "verdict" && (row.dataset.verdict ?? "").split(" ").includes(value)),
     value: (column) => valueOf(row, column),
@@ -110,7 +110,7 @@
       frame: table.parentElement,
       empty: section.querySelector(".empty"),
       more: section.querySelector(".more"),
-      said: section.querySelector(".said"),
+      note: section.querySelector(".said"),
       headers: [...table.tHead.rows[0].cells],
       sort: "",
       step,
@@ -120,10 +120,10 @@
       matching: rows,
     };
   });
-  // Where one table has every case of all runs, the others are not counted again.
+  // If one table has every case of all runs, only that one is counted.
   const counted = tables.some((table) => table.counted) ? tables.filter((table) => table.counted) : tables;
   const total = counted.reduce((sum, table) => sum + table.rows.length, 0);
-  const MORE = 3; // times as many as there are: a few presses show all
+  const MORE = 3; // each press shows so many times as many as before
   const number = (value) => value.toLocaleString("en");
 
   const filter = () => {
@@ -131,9 +131,9 @@
     const words = form.querySelector("[data-filter=q]").value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const table of tables) {
       const all = table.step === Infinity;
-      table.matching = table.order.filter((one) => {
-        const matches = wanted.every(([name, value]) => one.has(name, value)) && words.every((w) => one.text.includes(w));
-        if (all && one.row().hidden === matches) one.row().hidden = !matches;
+      table.matching = table.order.filter((entry) => {
+        const matches = wanted.every(([name, value]) => entry.has(name, value)) && words.every((w) => entry.text.includes(w));
+        if (all && entry.row().hidden === matches) entry.row().hidden = !matches;
         return matches;
       });
       table.empty.hidden = table.matching.length > 0;
@@ -143,12 +143,12 @@
     const shown = counted.reduce((sum, table) => sum + table.matching.length, 0);
     status.textContent = shown === total ? `${number(total)} cases` : `${number(shown)} of ${number(total)} cases`;
   };
-  // A large table holds only the first of its matching rows, and more of them when asked.
+  // A large table holds only the first of its matching rows; a button adds more.
   const draw = (table) => {
     const left = table.matching.length - table.limit;
-    const rows = table.matching.slice(0, table.limit).map((one) => one.row());
-    if (rows.length !== table.body.rows.length || rows.some((row, place) => row !== table.body.rows[place])) table.body.replaceChildren(...rows);
-    table.said.textContent = left > 0 ? `The first ${number(table.limit)} of ${number(table.matching.length)} cases.` : "";
+    const rows = table.matching.slice(0, table.limit).map((entry) => entry.row());
+    if (rows.length !== table.body.rows.length || rows.some((row, index) => row !== table.body.rows[index])) table.body.replaceChildren(...rows);
+    table.note.textContent = left > 0 ? `The first ${number(table.limit)} of ${number(table.matching.length)} cases.` : "";
     table.more.hidden = left <= 0;
     table.more.textContent = `Show ${number(Math.min(left, MORE * table.limit))} more`;
   };
@@ -159,39 +159,39 @@
     const column = table.headers.findIndex((header) => header.dataset.key === key);
     const sign = wanted.startsWith("-") ? -1 : 1;
     table.sort = column < 0 ? "" : wanted;
-    table.headers.forEach((header, place) => {
-      header.setAttribute("aria-sort", place !== column ? "none" : sign > 0 ? "ascending" : "descending");
+    table.headers.forEach((header, index) => {
+      header.setAttribute("aria-sort", index !== column ? "none" : sign > 0 ? "ascending" : "descending");
     });
-    const keyed = table.rows.map((one) => ({ one, place: one.place, value: column < 0 ? null : one.value(column) }));
+    const keyed = table.rows.map((entry) => ({ entry, index: entry.index, value: column < 0 ? null : entry.value(column) }));
     keyed.sort((a, b) => {
-      if (a.value === b.value) return a.place - b.place;
+      if (a.value === b.value) return a.index - b.index;
       if (a.value === null || a.value === "") return 1;
       if (b.value === null || b.value === "") return -1;
       const order = typeof a.value === "number" ? a.value - b.value : collator.compare(a.value, b.value);
-      return sign * order || a.place - b.place;
+      return sign * order || a.index - b.index;
     });
-    table.order = keyed.map(({ one }) => one);
-    if (table.step === Infinity) table.body.append(...table.order.map((one) => one.row()));
+    table.order = keyed.map(({ entry }) => entry);
+    if (table.step === Infinity) table.body.append(...table.order.map((entry) => entry.row()));
   };
 
-  let kept = null; // the view that the tables show
+  let current = null; // the view that the tables show
   const save = () => {
     const view = new URLSearchParams();
     for (const control of controls) if (control.value) view.set(control.dataset.filter, control.value);
     for (const table of tables) if (table.sort) view.set(`sort.${table.suite}`, table.sort);
-    kept = view.toString();
-    history.replaceState(null, "", kept ? `#${kept}` : location.pathname + location.search);
+    current = view.toString();
+    history.replaceState(null, "", current ? `#${current}` : location.pathname + location.search);
   };
-  // A fragment with "=" is a view; any other names a place in the page and leaves the view alone.
+  // A fragment with "=" is a view; any other is the id of an element and leaves the view as it is.
   const restore = (event) => {
     const text = location.hash.slice(1);
     if (text && !text.includes("=")) return open(text);
     const view = new URLSearchParams(text);
-    // A case that is opened beside the view is no part of it: opening and closing one leaves the tables as they are.
-    const cases = [view, new URLSearchParams(event ? new URL(event.oldURL).hash.slice(1) : "")].some((one) => one.has("case"));
+    // An opened case is not part of the view: opening and closing one leaves the tables as they are.
+    const cases = [view, new URLSearchParams(event ? new URL(event.oldURL).hash.slice(1) : "")].some((params) => params.has("case"));
     view.delete("case");
-    if (cases && view.toString() === kept) return;
-    kept = view.toString();
+    if (cases && view.toString() === current) return;
+    current = view.toString();
     for (const control of controls) {
       const value = view.get(control.dataset.filter) ?? "";
       control.value = value;
@@ -199,7 +199,7 @@
     }
     for (const table of tables) sort(table, view.get(`sort.${table.suite}`) ?? "");
     filter();
-    if (kept) form.closest("section").scrollIntoView();
+    if (current) form.closest("section").scrollIntoView();
   };
   const open = (id) => {
     const target = document.getElementById(id);

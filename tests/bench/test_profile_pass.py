@@ -32,7 +32,7 @@ from torchduet.bench.run.profile_selection import folder_name, matching, profili
 from torchduet.reports.profile.categories import DATA, LOADER, PYTHON
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import read
-from torchduet.reports.profile.waiting import said, waiting
+from torchduet.reports.profile.waiting import in_words, waiting
 from torchduet.suites.registry import load
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,9 @@ def loading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Foun
                 summary = summarise(read(Path(record["trace"])), case.id, "cpu")
                 waits = waiting(summary, record)
                 assert waits is not None
-                found[f"{case.workload} {case.workers}"] = Found(record, summary, said(waits, summary, case.workers))
+                found[f"{case.workload} {case.workers}"] = Found(
+                    record, summary, in_words(waits, summary, case.workers)
+                )
         yield found
     finally:
         patch.undo()
@@ -136,7 +138,7 @@ def test_without_workers_what_is_waited_for_is_loading_itself(loading: dict[str,
     assert found.record["batches"] == 4
     assert found.summary.share(DATA) > 0.5
     assert found.summary.share(PYTHON) < 0.4
-    assert "it has no workers, so all that loading takes is waited for" in found.said
+    assert "without workers a call waits for all of it" in found.said
     assert "of its 4 batches" in found.said
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from torchduet.reports.history.changes import noise_of, pooled, steadied, steps
+from torchduet.reports.history.changes import noise_of, pooled, shrunk, steps
 from torchduet.reports.history.judge import judge
 from torchduet.reports.history.key import Machine
 from torchduet.reports.history.rates import Rates
@@ -71,7 +71,7 @@ def measure(name: str, runs: int, trials: int, seed: int = 1) -> Rates:
     def found(step: float, at: int) -> list[tuple[int, int]]:
         values = draw(rng, runs)
         values[at:] += math.log1p(step)
-        return [(one.place, one.reach) for one in steps(values, steadied(noise_of(values), runs, common), THRESHOLD)]
+        return [(one.index, one.reach) for one in steps(values, shrunk(noise_of(values), runs, common), THRESHOLD)]
 
     alarms = sum(bool(found(0.0, runs)) for _ in range(trials)) / trials
     shares, within, seen = [], 0, 0

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from tests.reports.remeasured import ids, remeasured
+from tests.reports.sample import make_run
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.compare import unique_names
 from torchduet.reports.compare.match import Change, Comparison, compare
+from torchduet.reports.compare.text import headline
 from torchduet.reports.compare.thresholds import Thresholds
+from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.run_file import from_json
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -22,6 +25,31 @@ COMPILED = "tensor_ops.softmax[n=65536] cpu compile fp32"
 
 def held(base: Any, new: Any, threshold: float = 0.05) -> Comparison:
     return compare(from_json(base, "base.json"), [from_json(new, "new.json")], Thresholds(threshold))[0]
+
+
+def of_verdicts(*verdicts: str) -> Comparison:
+    """A comparison of one case for each of these verdicts."""
+    run = from_json(make_run(), "base.json")
+    finding = Finding(1.0, 0.99, 1.01, "same")
+    changes = tuple(Change(run.records[0]["case"], verdict, 0.05, time=finding) for verdict in verdicts)
+    return Comparison(run, run, changes, (), (), True, len(changes), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ("same same", "0 of 2 cases are shown to be slower or faster"),
+        ("same unclear", "0 of 2 cases are shown to be slower or faster, 1 is unclear"),
+        ("unclear unclear", "0 of 2 cases are shown to be slower or faster, 2 are unclear"),
+        ("same", "0 of 1 case is shown to be slower or faster"),
+        ("slower", "1 of 1 case is slower, none faster"),
+        ("slower slower faster", "2 of 3 cases are slower, 1 faster"),
+        ("faster same", "1 of 2 cases is faster, none slower"),
+        ("faster faster", "2 of 2 cases are faster, none slower"),
+    ],
+)
+def test_the_headline_counts_cases_in_singular_and_plural(verdicts: str, expected: str) -> None:
+    assert headline(of_verdicts(*verdicts.split())) == expected
 
 
 def tally(one: Comparison) -> Counter[str]:
@@ -178,7 +206,7 @@ def test_what_only_one_run_has_is_missing_new_or_failed_with_the_reason(base: An
     assert {change.case["id"]: (change.verdict, change.why) for change in one.changes if not change.time} == {
         "matmul.batched[batch=8,n=64] cpu eager bf16": (
             "failed",
-            "wrong result: relative error 0.31 exceeds the tolerance 0.02 (in base.json, too)",
+            "wrong result: relative error 0.31 exceeds the tolerance 0.02 (also in base.json)",
         ),
         cases[30]: ("failed", "out of memory"),
         cases[20]: ("missing", "too slow"),
@@ -198,7 +226,7 @@ def test_what_only_one_run_has_is_missing_new_or_failed_with_the_reason(base: An
         ("machine", "governor", "powersave", "different settings (governor)"),
         ("machine", "power_limit_watts", 300, "different settings (power limit watts)"),
         ("options", "threads", 2, "different settings (threads)"),
-        ("options", "tier", "full", "is no regression"),
+        ("options", "tier", "full", "are no regressions"),
     ],
 )
 def test_what_differs_is_shown_and_what_it_forbids_is_said(

@@ -11,7 +11,7 @@ from tests.reports.sample import make_run
 from tests.reports.tracing import call, span, steps, write
 from torchduet.reports.compare.match import Comparison, compare
 from torchduet.reports.compare.page import render
-from torchduet.reports.compare.profiles import whys
+from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import load
 
@@ -45,13 +45,13 @@ def compared(tmp_path: Path) -> Comparison:
 
 def test_a_slower_case_says_what_became_of_its_time(tmp_path: Path) -> None:
     one = compared(tmp_path)
-    (why,) = whys(one)
-    assert why.case["id"] == SQUARE
-    assert "matrix products and convolutions 40.0 µs → 190 µs" in " ".join(why.says)
+    (explanation,) = explanations(one)
+    assert explanation.case["id"] == SQUARE
+    assert "matrix products and convolutions 40.0 µs → 190 µs" in " ".join(explanation.sentences)
     assert "What their profiles say" in render([one], 0.05)
 
 
 def test_a_trace_that_is_gone_is_named(tmp_path: Path) -> None:
     one = compared(tmp_path)
     (tmp_path / "new" / "b.json.gz").unlink()
-    assert "b.json.gz no such file" in whys(one)[0].says[0]
+    assert "b.json.gz no such file" in explanations(one)[0].sentences[0]

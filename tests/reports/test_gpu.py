@@ -113,7 +113,7 @@ def test_the_timeline_is_drawn_with_its_stretches_and_told_in_words() -> None:
     (gpu,) = of(make_gpu_run()).gpus
     assert gpu.chart is not None
     assert "Power 120 to 690 W, limit 700" in gpu.chart.alternative
-    assert re.search(r"Held back in \d+ of 400 samples", gpu.chart.alternative)
+    assert re.search(r"Throttled in \d+ of 400 samples", gpu.chart.alternative)
     assert stretches([0, 1, 2, 3, 4], [False, True, True, False, True]) == [(1, 3), (4, 4)]
     page = page_of(make_gpu_run)
     assert 'href="#gpu"' in page

@@ -17,7 +17,7 @@ from tests.reports.made_history import make_history
 from tests.reports.with_gpu import make_gpu_run
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import Interval
-from torchduet.reports.history.changes import Noise, calmed, noise_of, steps
+from torchduet.reports.history.changes import Noise, clipped, noise_of, steps
 from torchduet.reports.history.collect import collect
 from torchduet.reports.history.creep import creep
 from torchduet.reports.history.events import events
@@ -40,7 +40,7 @@ def judged(folder: Path) -> Judged:
 def changed(one: Judged, what: str = TIME) -> dict[str, list[tuple[int, str]]]:
     """Case → (run, verdict) of every change that is not the machine's."""
     found: dict[str, list[tuple[int, str]]] = {}
-    for change in one.found():
+    for change in one.changes():
         if change.what == what:
             found.setdefault(change.case.id, []).append((change.after, change.verdict))
     return found
@@ -50,7 +50,7 @@ def test_a_step_of_one_case_is_found_with_its_run_and_size(shared_document: Any,
     make_history(tmp_path, shared_document, 24, slower=lambda run: {SQUARE: 1.1} if run >= 15 else {})
     one = judged(tmp_path)
     assert changed(one) == {SQUARE: [(15, "slower")]}
-    (change,) = [change for change in one.found() if change.what == TIME]
+    (change,) = [change for change in one.changes() if change.what == TIME]
     assert change.height.low < math.log(1.1) < change.height.high
     assert change.before == 14
     assert change.runs == 9
@@ -60,7 +60,7 @@ def test_what_is_faster_again_is_two_changes_the_latest_first(shared_document: A
     make_history(tmp_path, shared_document, 30, slower=lambda run: {SQUARE: 1.2} if 10 <= run < 20 else {})
     one = judged(tmp_path)
     assert changed(one) == {SQUARE: [(10, "slower"), (20, "faster")]}
-    assert [event.after for event in events(one.found())] == [20, 10]
+    assert [event.after for event in events(one.changes())] == [20, 10]
 
 
 def test_a_change_that_may_lie_elsewhere_comes_with_a_surer_one_nearby() -> None:
@@ -82,7 +82,7 @@ def test_a_machine_that_drifts_is_no_change(shared_document: Any, tmp_path: Path
     make_history(tmp_path, shared_document, 24, machine=lambda run: 1.0 if run < 12 else 1.15)
     one = judged(tmp_path)
     assert changed(one) == {}
-    (together,) = one.together["cpu"].changes
+    (together,) = one.common["cpu"].changes
     assert together.verdict == "machine"
     assert together.after == 12
     assert together.height.point == pytest.approx(math.log(1.15), abs=0.02)
@@ -93,9 +93,9 @@ def test_what_all_cases_share_and_no_pilot_does_is_said_to_be_no_machines(shared
     make_history(tmp_path, shared_document, 24, slower=lambda run: dict.fromkeys(families, 1.1) if run >= 12 else {})
     one = judged(tmp_path)
     assert changed(one) == {}
-    assert [(two.after, two.verdict) for two in one.together["cpu"].changes] == [(12, "slower")]
+    assert [(two.after, two.verdict) for two in one.common["cpu"].changes] == [(12, "slower")]
     assert headline(one, []).startswith(
-        "In the last 20 runs no case became slower or faster than the others; all on cpu"
+        "In the last 20 runs no case became slower or faster than the others; all cases on cpu"
     )
 
 
@@ -186,7 +186,7 @@ def test_outliers_are_no_steps_however_far_they_lie() -> None:
     values = rng.normal(0, 0.01, 60)
     values[[5, 20, 21, 40, 41, 42]] += 0.7
     assert steps(values, noise_of(values), THRESHOLD) == []
-    assert np.abs(calmed(values, noise_of(values))).max() < 0.06
+    assert np.abs(clipped(values, noise_of(values))).max() < 0.06
 
 
 def test_a_step_lies_where_it_lies_though_the_run_before_it_was_an_outlier() -> None:
@@ -195,7 +195,7 @@ def test_a_step_lies_where_it_lies_though_the_run_before_it_was_an_outlier() -> 
     values[30:] += 0.1
     values[27] += 0.5
     (step,) = steps(values, noise_of(values), THRESHOLD)
-    assert step.place == 30
+    assert step.index == 30
     assert step.reach == 0
 
 

@@ -17,7 +17,7 @@ from tests.reports import refusals
 from tests.reports.made_history import make_history
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
-from torchduet.reports.history import extra
+from torchduet.reports.history import dependencies
 from torchduet.reports.history.index import NAME
 from torchduet.reports.html import helper_process
 
@@ -61,6 +61,30 @@ def test_the_page_answers_first_and_stands_alone() -> None:
     assert page.count("Dashed: a change") == 1
     assert "3 log n times the long-run variance" in page
     assert "False alarms</th>" in page
+
+
+def test_a_short_history_says_how_many_runs_there_are_and_how_many_it_needs(
+    shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "few").mkdir()
+    make_history(tmp_path / "few", shared_document, 5)
+    assert main(["history", "few"]) == 0
+    page = Path("history.html").read_text("utf-8")
+    assert '<p class="big">5</p>' in page
+    assert '<p class="under">runs so far; 10 are needed to find changes</p>' in page
+    assert "in the last 20 runs" not in page
+
+
+def test_a_history_of_fewer_runs_than_are_recent_names_their_number(
+    shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some").mkdir()
+    make_history(tmp_path / "some", shared_document, 12)
+    assert main(["history", "some"]) == 0
+    page = Path("history.html").read_text("utf-8")
+    assert re.search(r'<p class="big">0</p>\s*<p class="under">of \d+ cases became slower in 12 runs</p>', page)
 
 
 @pytest.mark.usefixtures("folder")
@@ -148,7 +172,7 @@ def test_a_threshold_above_a_change_hides_it(capsys: pytest.CaptureFixture[str])
 def test_a_missing_package_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(extra, "PACKAGES", ("msgspec", "no_such_package"))
+    monkeypatch.setattr(dependencies, "PACKAGES", ("msgspec", "no_such_package"))
     says = refused(capsys, "runs")
     assert "needs no_such_package, which is not installed; pip install 'torchduet[history]'" in says
 
@@ -157,7 +181,7 @@ def test_the_extra_of_the_project_is_what_is_asked_for() -> None:
     import tomllib
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert sorted(re.split("[>=]", one)[0] for one in extras["history"]) == sorted(extra.PACKAGES)
+    assert sorted(re.split("[>=]", one)[0] for one in extras["history"]) == sorted(dependencies.PACKAGES)
 
 
 def test_names_cannot_steer_the_terminal_nor_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.history import collect as module
 from torchduet.reports.history import reader
 from torchduet.reports.history.collect import Collection, FolderError, collect
-from torchduet.reports.history.index import COLUMNS, MARK, NAME, places
+from torchduet.reports.history.index import COLUMNS, MARK, NAME, locations
 from torchduet.reports.history.reader import BAD, OTHER, RUN, read
 from torchduet.reports.read.run_file import load
 
@@ -136,7 +136,7 @@ def test_the_index_lies_in_the_users_cache_where_the_folder_cannot_be_written(
 ) -> None:
     make_read_only(folder, monkeypatch)
     assert collect(folder).notes == ()
-    assert places(folder)[1].is_file()
+    assert locations(folder)[1].is_file()
     assert not (folder / NAME).exists()
     assert collect(folder).fresh == 0
 
@@ -301,7 +301,7 @@ def test_many_files_are_shared_among_processes(
     (tmp_path / "bad.json").write_text("{")
     alone = collect(tmp_path)
     (tmp_path / NAME).unlink()
-    monkeypatch.setattr(module, "FEW", 2)
+    monkeypatch.setattr(module, "MIN_PARALLEL", 2)
     shared = collect(tmp_path)
     assert told(shared) == told(alone)
     assert shared.bad == alone.bad

@@ -225,7 +225,7 @@ def test_prose_keeps_numbers_with_their_units() -> None:
 
 
 def test_a_view_of_the_tables_says_that_its_speed_up_is_another(page: Page) -> None:
-    assert "where the speed-up is another: against the family’s reference" in page.text
+    assert "The speed-up there is over the family’s reference" in page.text
     assert "Speed-up against reference" in page.text
 
 
@@ -270,9 +270,9 @@ def test_shares_above_the_ceiling_are_flagged(rich: Run, rich_page: Page) -> Non
 
 def test_meters_stand_in_details_and_beside_the_table_in_their_units(rich_page: Page) -> None:
     words = rich_page.text
-    assert "What 4 cases note beside their time" in words  # export: size, set-up, first call
+    assert "Meters of 4 cases: what they measure beside their time" in words  # export: size, set-up, first call
     assert "set up before in 610 ms" in words
-    assert "4.00 MiB at the most beyond the inputs" in words
+    assert "at most 4.00 MiB beyond the inputs" in words
     assert re.search(r"samples per second: 4,\d\d0/s", words)
 
 

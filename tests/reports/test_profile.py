@@ -15,7 +15,7 @@ from tests.reports.tracing import call, change, document, span, step, steps, wri
 from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
 from torchduet.reports.html.run_page import render
 from torchduet.reports.profile.balance import balance
-from torchduet.reports.profile.balance import said as balance_said
+from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import (
     AUTOGRAD,
     CATEGORIES,
@@ -29,12 +29,12 @@ from torchduet.reports.profile.categories import (
     category,
 )
 from torchduet.reports.profile.difference import sentences
-from torchduet.reports.profile.flame import MAX, frames
+from torchduet.reports.profile.flame import MAX_FRAMES, frames
 from torchduet.reports.profile.section import section
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.profile.tree import typical
-from torchduet.reports.profile.waiting import said as waiting_said
+from torchduet.reports.profile.waiting import in_words as waiting_in_words
 from torchduet.reports.profile.waiting import waiting
 from torchduet.reports.read.run_file import RunFileError, load
 
@@ -101,7 +101,7 @@ def record(timed: float, plain: float, **more: Any) -> Any:
 
 
 def adds_up(found: Summary, *of: Any, **more: Any) -> str:
-    return " ".join(balance_said(balance(record(*of, **more), found)))
+    return " ".join(balance_sentences(balance(record(*of, **more), found)))
 
 
 def test_own_times_without_the_profilers_share_are_held_against_the_timed_median(tmp_path: Path) -> None:
@@ -121,21 +121,24 @@ def test_a_profile_that_does_not_add_up_says_why(tmp_path: Path) -> None:
     assert "it was timed with a cold cache" in adds_up(found, 200, 80, cache="cold")
     assert "each profiled call was waited for" in adds_up(found, 40, 80, device="cuda:0")
     wide = adds_up(found, 120, 80, placements=(75, 130, 200))
-    assert "median is 120 µs, 75.0 to 200 µs from placement to placement of its tensors in memory: within that" in wide
-    assert "In 50 % of the profiled calls others took a core" in adds_up(found, 80, 80, interrupted=0.5)
+    assert (
+        "median is 120 µs, with 75.0 to 200 µs from placement to placement of its tensors in memory: within that"
+        in wide
+    )
+    assert "In 50 % of the profiled calls other processes took a core" in adds_up(found, 80, 80, interrupted=0.5)
     assert "took a core" not in adds_up(found, 80, 80, interrupted=0.1)
     both = summary(tmp_path / "both", call(0, 100), span("a", 10, 60), span("b", 10, 80, thread=2))
     assert both.categories[PYTHON] == pytest.approx(20e-6)  # in which no thread runs anything
-    assert "side by side counts for each of them" in adds_up(both, 100, 100)
+    assert "several threads at the same time counts for each of them" in adds_up(both, 100, 100)
 
 
 NEXT = "enumerate(DataLoader)#_{}ProcessDataLoaderIter.__next__"
 
 
 def waits(found: Summary, workers: int | None = None, **profile: Any) -> str:
-    waited = waiting(found, {**profile})  # type: ignore[typeddict-item]
-    assert waited is not None
-    return waiting_said(waited, found, workers)
+    wait = waiting(found, {**profile})  # type: ignore[typeddict-item]
+    assert wait is not None
+    return waiting_in_words(wait, found, workers)
 
 
 def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_path: Path) -> None:
@@ -159,8 +162,7 @@ def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_p
 def test_loading_without_workers_is_all_waited_for(tmp_path: Path) -> None:
     found = summary(tmp_path, call(0, 100), span(NEXT.format("Single"), 10, 80, "user_annotation"))
     assert waits(found, 0, batches=1.0) == (
-        "Loading data takes 80 % of a call, 80.0 µs for its only batch: it has no workers, so all that loading takes "
-        "is waited for."
+        "Loading data takes 80 % of a call, 80.0 µs for its only batch: without workers a call waits for all of it."
     )
     assert waiting(summary(tmp_path / "other", *steps(3)), {}) is None  # type: ignore[typeddict-item]
 
@@ -208,7 +210,7 @@ def test_in_a_compiled_region_memory_belongs_to_what_runs_in_it(tmp_path: Path) 
 def test_the_flame_graph_is_bounded_and_nested(tmp_path: Path) -> None:
     many = [span(f"op {place}", 10 + place * 0.5, 0.45) for place in range(160)]
     found = frames(summary(tmp_path, call(0, 100), *many).root)
-    assert len(found) <= MAX
+    assert len(found) <= MAX_FRAMES
     assert found[0].width == pytest.approx(100)
     assert all(frame.left + frame.width <= 100.01 and frame.tone < len(CATEGORIES) for frame in found)
 
@@ -333,8 +335,8 @@ def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:
     path.write_text(json.dumps(document), "utf-8")
     found = section(load(path))
     assert found is not None
-    (heading, says), (_, gone) = (one.compared[-1] for one in found["profiles"])
+    (heading, says), (_, gone) = (profile.comparisons[-1] for profile in found["profiles"])
     assert heading == "B against A"
     assert "matrix products and convolutions 40.0 µs → 190 µs" in " ".join(says)
-    assert "In 50 % of B’s profiled calls others took a core" in " ".join(says)
+    assert "In 50 % of B’s profiled calls other processes took a core" in " ".join(says)
     assert "B has no profile here: gone.json.gz no such file" in gone[0]

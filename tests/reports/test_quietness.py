@@ -45,4 +45,4 @@ def test_files_that_do_not_say_are_said(shared_document: Any) -> None:
         record["extra_info"][KEY].pop("noise", None)
     one = held(old, old)
     assert quietness.of_case(change_of(one, SQUARE)) == ""
-    assert quietness.of_runs(one)[0] == "base.json does not say how noisy its machine was."
+    assert quietness.of_runs(one)[0] == "base.json does not record how noisy its machine was."

@@ -1,4 +1,4 @@
-"""What the charts of a history are drawn from."""
+"""The input of the charts of a history: the axis of runs, and a series with its intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Axis:
 
     Attributes:
         days: ``2026-01-05``; empty where it is not known.
-        versions: the places of runs whose versions are not those of the run before.
+        versions: indices of the runs whose versions differ from those of the run before.
     """
 
     days: tuple[str, ...]
@@ -36,11 +36,11 @@ class Drawn:
 
 
 def axis_of(history: History) -> Axis:
-    """The runs of a history."""
-    versions = tuple(place for place, run in enumerate(history.runs) if run.changed)
+    """The axis of a history's runs."""
+    versions = tuple(index for index, run in enumerate(history.runs) if run.changed)
     return Axis(tuple(run.day for run in history.runs), versions)
 
 
 def pilots_of(history: History) -> dict[str, Numbers]:
-    """Kind of pilot → its logs by run, of those that were timed at all."""
+    """Kind of pilot → its logs by run, for the kinds that were timed in any run."""
     return {kind: logs for kind, logs in pilots_together(history).items() if np.isfinite(logs).any()}

@@ -1,4 +1,4 @@
-"""Makes sure that what only the history needs is installed, before anything is read."""
+"""Checks that the packages that only the history needs are installed, before anything is read."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from importlib.util import find_spec
 PACKAGES = ("pyarrow", "ruptures", "scipy")  # the extra ``history`` in pyproject.toml
 
 
-class ExtraMissing(Exception):
-    """Packages that are not installed; the message is one line: which, and how to get them."""
+class DependencyMissing(Exception):
+    """Packages that are not installed; the message is one line: which, and how to install them."""
 
 
 def require() -> None:
-    """Return if all packages of the extra ``history`` are there.
+    """Return if all packages of the extra ``history`` are installed.
 
     Raises:
-        ExtraMissing: one is not.
+        DependencyMissing: at least one is not.
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise ExtraMissing(
+        raise DependencyMissing(
             f"history: needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed; "
             "pip install 'torchduet[history]'"
         )

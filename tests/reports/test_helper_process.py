@@ -22,7 +22,7 @@ BARS = [Bar("faster", f"case {place}", 1.1 + place, 1.0 + place, 1.2 + place, "f
 def test_a_second_process_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper_process, "cores", lambda: 2)
     with helper(helper_process.LARGE) as second:
-        assert second.elsewhere is not None
+        assert second.pool is not None
         assert second.begin(both_forests, BARS, 0.05, "f")() == both_forests(BARS, 0.05, "f")
 
 
@@ -32,7 +32,7 @@ def test_small_files_and_single_cores_have_no_second_process(
 ) -> None:
     monkeypatch.setattr(helper_process, "cores", lambda: cores)
     with helper(size) as second:
-        assert second.elsewhere is None
+        assert second.pool is None
 
 
 def test_where_no_process_can_be_started_this_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
