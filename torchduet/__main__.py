@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     try:
         code = options.command(options)
-        say("")  # flushes
+        say("")  # what is still buffered
     except OutputError as error:
         return refuse(error)
     except BrokenPipeError:
-        abandon_stdout()  # the reader of the output has closed it
+        abandon_stdout()  # whoever read our output has gone
     return code
 
 

@@ -64,13 +64,13 @@ class DuetMeasuring(Measuring):
             self.duet.start(SCREENING_PAIRS - 1)
 
     def measure(self, family: Family) -> Measurement:
-        """Time a family on both sides, within the budget of the first stage."""
-        show, position = self.progress.show, self.progress.place
+        """Time a family on both sides, as far as the first stage's budget goes."""
+        show, place = self.progress.show, self.progress.place
         if self.budget is None:
             show("starting: both sides import torch")
             self._begin()
         assert self.budget is not None
-        show(f"{position()} {family.name} · {self.left()}")
+        show(f"{place()} {family.name} · {self.left()}")
         if self.settings.check_only:
             ledger = self.duet.check(family.cases)
             self.done(family, Spent())
@@ -84,7 +84,7 @@ class DuetMeasuring(Measuring):
         ledger = self.duet.screen(
             family.cases,
             seconds,
-            lambda pair: show(f"{position()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
+            lambda pair: show(f"{place()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.left()}"),
         )
         timed = self._add_seconds(ledger)
         self.done(family, Spent(ledger.seconds - timed, (seconds, timed)))
