@@ -66,14 +66,14 @@ WORKER: dict[str, tuple[str, str]] = {  # workload of workloads/hostile.py → w
     "deletes_its_folder": ("deletes its temporary folder", "ZeroDivisionError"),
 }
 
-RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becomes of it, the test of tests/faults
+RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result, the test of tests/faults
     (
         "pytest is killed by SIGKILL",
         "the journal holds every finished family; --resume measures the others",
         "test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_before",
     ),
     (
-        "the journal's last line is torn off",
+        "the last line of the journal is incomplete",
         "it is left out with a warning, and measured again",
         "test_the_torn_end_of_a_journal_is_left_out_and_said",
     ),
@@ -89,11 +89,11 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
     ),
     (
         "killed after the last family, before the JSON",
-        "--resume writes the JSON to the last digit as it would have been",
+        "--resume writes the JSON that the run would have written, to the last digit",
         "test_from_its_whole_journal_a_run_is_the_same_to_the_last_digit",
     ),
     (
-        "a new run where an unfinished one lies",
+        "a new run writes the file of an unfinished one",
         "its journal is kept under another name",
         "test_an_unfinished_journal_is_kept_when_all_is_measured_anew",
     ),
@@ -104,17 +104,17 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
     ),
     (
         "the disk is full while the journal is written",
-        "the run goes on with a warning; the journal holds what it held",
+        "the run continues with a warning; the journal keeps its earlier lines",
         "test_a_full_disk_ends_the_journal_and_not_the_run",
     ),
     (
         "the disk is full while the JSON is written",
-        "the file holds what it held before, the journal stays",
+        "the file keeps its earlier contents, the journal stays",
         "test_a_full_disk_leaves_the_json_as_it_was",
     ),
     (
         "Ctrl-C",
-        "the placement is finished, what there is is written, exit code 130",
+        "the placement is finished, the results so far are written, exit code 130",
         "test_once_what_there_is_is_written_and_the_rest_can_be_resumed",
     ),
     (
@@ -124,61 +124,61 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what is done to the run, what becom
     ),
     (
         "two signals",
-        "it stops at once, the journal is intact",
+        "the run ends at once, the journal is intact",
         "test_twice_it_stops_at_once_and_the_journal_is_intact",
     ),
     (
         "Ctrl-Z, and `fg` later",
-        "the worker stands still, too, and goes on; no budget is spent meanwhile; the record says for how long",
+        "the worker is suspended and continued, too; no budget is used meanwhile; the record says for how long",
         "test_ctrl_z_stops_the_worker_too_and_the_run_says_so",
     ),
     (
         "Ctrl-Z, and then pytest is killed",
-        "the worker is let go on, and ends with its children",
+        "the worker is continued, and ends with its children",
         "test_after_pytest_was_stopped_and_killed_while_a_worker_hangs",
     ),
     (
         "the worker is stopped in the middle of a block (SIGSTOP, cpulimit)",
-        "the block is left out and taken again; the case's record counts them, its noise says so",
+        "the block is left out and timed again; the record of the case counts such blocks, and its noise names them",
         "test_blocks_in_which_a_worker_was_stopped_are_left_out_and_it_is_said",
     ),
     (
         "the machine is suspended in the middle of a block (fake)",
-        "the same; the run's record says for how long",
+        "the same; the record of the run says for how long",
         "test_a_block_in_which_the_machine_was_suspended_is_taken_again",
     ),
     (
         "the machine's clock is set back or forward (fake)",
-        "no duration is taken from it; the run's record says by how much it was set",
+        "no duration depends on it; the record of the run says by how much it was set",
         "test_a_suspended_machine_and_a_clock_that_was_set_are_told_apart",
     ),
     (
         "another run is measuring on the machine",
-        "it is waited for, unless this one is to refuse, or to go on and say so in its record",
+        "this run waits for it, or refuses, or continues and notes it in its record (`--when-busy`)",
         "test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_so",
     ),
     (
-        "a link lies where the lock would be",
+        "there is a link in place of the lock file",
         "it is not followed",
         "test_a_link_in_its_place_is_not_followed",
     ),
     (
         "the workers of three workloads die in a row",
-        "the run stops with what it has",
+        "the run ends early, with the results so far",
         "test_three_workloads_in_a_row_without_an_answer_end_the_run",
     ),
 )
 
-GPU: tuple[tuple[str, str, str], ...] = (  # the same, of a GPU that is faked at torch's and NVML's own interfaces
+GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the interfaces of torch and NVML
     (
-        "an error after which each CUDA call fails (illegal access, failed assertion), in a first call, a warm-up or "
+        "an error after which every CUDA call fails (illegal access, failed assertion), in a first call, a warm-up or "
         "a timed block",
-        "the case that made it fails with it; the others of its family are measured anew, in a new worker",
+        "the case that caused it fails with it; the others of its family are measured again, in a new worker",
         "test_an_error_that_stays_is_blamed_on_the_case_that_made_it",
     ),
     (
         "a case runs out of the GPU's memory",
-        "it fails with that; what the allocator held is given back to the cases after it",
+        "it fails with this reason; the memory that the allocator held is free for later cases",
         "test_out_of_the_gpus_memory_costs_one_case_and_its_neighbours_get_what_it_held",
     ),
     (
@@ -188,23 +188,23 @@ GPU: tuple[tuple[str, str, str], ...] = (  # the same, of a GPU that is faked at
     ),
     (
         "NVML loses the GPU in the middle of a run",
-        "the samples so far stay, the record says when and why there are no more; the run goes on",
+        "the samples so far are kept, the record says when and why they end; the run continues",
         "test_a_gpu_that_nvml_loses_in_the_middle_keeps_its_samples_and_the_run_goes_on",
     ),
     (
         "the GPU's energy counter is lost while a case's energy is measured",
-        "its energy is missing, with the reason; its times stand",
+        "its energy is missing, with the reason; its times are kept",
         "test_energy_that_was_lost_in_the_middle_says_why",
     ),
 )
 BESIDE = ("test_left_behind", "test_pauses", "test_graph")  # of tests/bench, where tests of the table are, too
 
-HEAD = """# What becomes of a run when something goes wrong
+HEAD = """# What happens to a run when something goes wrong
 
-Each fault is injected by a test with a real process and a real signal (`pytest tests/faults`), but for GPUs, clocks
-and suspended machines, which are fakes; this table is made of what those tests hold true (`pytest tests/faults
---write-table`). After each of them no process, no
-shared memory and no temporary folder is left; the folder of a run that was killed by SIGKILL is removed by the next.
+A test injects each fault with a real process and a real signal (`pytest tests/faults`), except for GPUs, clocks and
+suspended machines, which are fakes. `pytest tests/faults --write-table` writes these tables from the results that the
+tests check. After each fault no process, no shared memory and no temporary folder is left; the next run removes the
+folder of a run that was killed by SIGKILL.
 
 """
 
@@ -212,26 +212,26 @@ shared memory and no temporary folder is left; the folder of a run that was kill
 TAIL = """
 ## What is not covered
 
-A duet (`--against…`) keeps no journal: its second stage judges by fresh pairs of both sides' processes, which nobody
-can go on with. When pytest dies in the middle of one, all that it measured is lost; its processes end with it.
+A duet (`--against…`) keeps no journal: its second stage judges by fresh pairs of processes, which another run cannot
+continue. If pytest is killed during a duet, all its results are lost; its processes end with it.
 
-Windows has no signals to stop a process, and no locks on files here: two runs do not notice each other there.
+Windows has no signals to stop a process, and Torchduet has no file locks there: two runs do not detect each other.
 
 ## Long runs
 
 `nox -s soak` kills a run at 20 random moments and resumes it each time, and measures 5,000 families with real workers;
-`nox -s fuzz` throws 10,000 mutated files at the readers. Short versions of all three are part of the tests.
+`nox -s fuzz` lets the readers read 10,000 mutated files. Short versions of all three are part of the tests.
 """
 
 
 def document() -> str:
     """The text of ``docs/reliability.md``."""
-    lines = [f"## A workload does it to its worker: {len(WORKER)} faults", ""]
-    lines += ["Its family fails with the reason and the last lines of its output; the run goes on.", ""]
-    lines += ["| fault | what the family fails with |", "| --- | --- |"]
+    lines = [f"## A workload causes it in its worker: {len(WORKER)} faults", ""]
+    lines += ["Its family fails with the reason and the last lines of its output; the run continues.", ""]
+    lines += ["| fault | reason of the failed family |", "| --- | --- |"]
     lines += [f"| {fault} | {words} … |" for fault, words in WORKER.values()]
-    lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | what becomes of it |", "| --- | --- |"]
+    lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in RUN]
-    lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | what becomes of it |", "| --- | --- |"]
+    lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in GPU]
     return HEAD + "\n".join(lines) + "\n" + TAIL
