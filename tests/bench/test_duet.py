@@ -69,7 +69,9 @@ def test_both_sides_time_the_same_turns(duet: Duet) -> None:
     ledger = pair(duet, [case])
     assert not ledger.failures
     ((base, against),) = ledger.blocks[case]
-    assert len(base) == len(against) == ledger.placements * ledger.paces[case].turns
+    # As many as fit into the time: all that are planned only where nothing else keeps the cores busy.
+    assert len(base) == len(against)
+    assert 1 <= len(base) <= ledger.placements * ledger.paces[case].turns
     assert min(base + against) > 0
     assert ledger.first[case]["check"]["relative_error"] <= ledger.first[case]["check"]["tolerance"]
     assert len(processes("live")) == 1  # the server; its worker has ended

@@ -107,7 +107,9 @@ def test_once_what_there_is_is_written_and_the_rest_can_be_resumed(told: Told, n
     assert found.about["stopped"] == f"stopped by {name}"
     assert len(found.records) + len(found.about["unreached"]) == FAMILIES
     assert timing(found.records) == found.known
-    assert all(len(one["blocks"]) >= MIN_PLACEMENTS for one in found.known.values())
+    # A family whose budget a loaded machine used up has as many as there was time for.
+    ended_early = [case for case in found.known.values() if case["stop"] == "interrupted"]
+    assert all(len(case["blocks"]) >= MIN_PLACEMENTS for case in ended_early)
 
 
 def test_twice_it_stops_at_once_and_the_journal_is_intact(told: Told) -> None:
