@@ -144,7 +144,7 @@ def test_energy_that_was_lost_in_the_middle_says_why(monkeypatch: pytest.MonkeyP
     def measured(_: object, counter: GpuCounter) -> Any:
         return energy.joules_per_call(lambda: 1, counter)
 
-    monkeypatch.setattr(after_timing, "_measured", measured)
+    monkeypatch.setattr(after_timing, "_joules_per_call", measured)
     after_timing._energy(
         SimpleNamespace(), result, SimpleNamespace(), Task(Family((case,), (case,)), 1.0, 1, energy=True)
     )  # type: ignore[arg-type]
