@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -228,3 +230,9 @@ def test_every_module_says_what_it_is_for() -> None:
     assert [
         module for module, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
     ] == []
+
+
+def test_the_plugin_does_not_import_torch() -> None:
+    """Else its import would come before the start of the fork server, which imports torch meanwhile: seconds."""
+    code = "import sys, torchduet.bench.conftest; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -20,7 +20,6 @@ from torchduet.bench.timing.device_registry import device_of
 WINDOW_SECONDS = 5.0
 MIN_CHANGES = 10
 PATIENCE_SECONDS = 1.0  # for the first change
-ENERGY_SECONDS = WINDOW_SECONDS + PATIENCE_SECONDS / 2  # of a case, about
 ENERGY = {"energy": COUNTERS["energy"]}
 RAPL = Path("/sys/class/powercap")
 

@@ -15,6 +15,9 @@ TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed
 MIN_SECONDS = 0.4
 SECONDS_PER_CASE = 2.0
+ENERGY_SECONDS = (
+    5.5  # of a case with --energy, about: the window of passes/energy, and half the wait for its first change
+)
 CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # one a placement, and those of the check and the warm-up
 MAX_STRETCH = 3.0
 GUESS_COUNTS = 5  # the first guess weighs as much as this many families

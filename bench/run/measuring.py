@@ -15,8 +15,7 @@ from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
-from torchduet.bench.passes.energy import ENERGY_SECONDS
-from torchduet.bench.plan.budget import MIN_SECONDS, Budget, Spent, enough_for
+from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.devices import device_kind

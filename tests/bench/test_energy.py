@@ -7,7 +7,15 @@ import pynvml
 import pytest
 
 from tests.bench.nvml_fake import Nvml, error
-from torchduet.bench.passes.energy import MIN_CHANGES, WINDOW_SECONDS, EnergyCounter, counter_for, joules_per_call
+from torchduet.bench.passes.energy import (
+    MIN_CHANGES,
+    PATIENCE_SECONDS,
+    WINDOW_SECONDS,
+    EnergyCounter,
+    counter_for,
+    joules_per_call,
+)
+from torchduet.bench.plan.budget import ENERGY_SECONDS
 
 
 class Machine:
@@ -99,3 +107,7 @@ def test_a_cpu_without_a_counter_says_why(tmp_path: Path) -> None:
     (package(tmp_path, 0, 1) / "energy_uj").chmod(0)
     if os.geteuid() != 0:
         assert "root alone" in str(counter_for("cpu", {}, tmp_path))
+
+
+def test_the_budget_counts_on_what_an_energy_takes() -> None:
+    assert ENERGY_SECONDS == WINDOW_SECONDS + PATIENCE_SECONDS / 2
