@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +53,8 @@ def _table(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Measure; returns the exit code: 0, 1 if a trial failed, 130 after Ctrl-C."""
+    import tempfile
+
     from torchduet.bench.host.machine import probe
     from torchduet.bench.peers import trials
     from torchduet.bench.peers.table import markdown
@@ -136,6 +135,8 @@ def _selected(option: str, parser: argparse.ArgumentParser, text: str | None, kn
 
 def _calibrate(threads: int) -> dict[str, Any]:
     """Calibrate in a process of its own, in which the threads are set once."""
+    import subprocess
+
     from torchduet.bench.peers.tools.trial import ROOT
 
     process = subprocess.run(
@@ -150,6 +151,8 @@ def _calibrate(threads: int) -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

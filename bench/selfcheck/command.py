@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from torchduet.bench.selfcheck.neighbours import neighbours
 
 EPILOG = (
     "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "
@@ -53,6 +50,10 @@ def _overhead(_: argparse.Namespace) -> int:
 
 
 def _beside(options: argparse.Namespace) -> int:
+    import subprocess
+
+    from torchduet.bench.selfcheck.neighbours import neighbours
+
     if not options.what:
         return _unusable("beside: name a command, such as: torchduet selfcheck beside pytest bench/ --aa --threads 1")
     with neighbours(options.cores):
