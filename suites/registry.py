@@ -28,6 +28,7 @@ BUILT_IN = (
     "logging",
 )
 
+FORMER = "suites"  # what torchduet.suites was called
 PUBLIC = frozenset({"Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable"})  # of `torchduet`
 
 
@@ -81,7 +82,9 @@ def _load_file(path: Path) -> tuple[Suite, ...]:
 
 
 def _refuse_former_import(path: Path) -> None:
-    """Refuse ``from suites import Suite``, whether ``suites`` is missing, the user's own, or the folder of a clone.
+    """Refuse ``from suites import Suite`` and ``suites.Suite``.
+
+    It does not matter whether ``suites`` is missing, the user's own, or the folder of a clone.
 
     In a clone the import works, but loads modules a second time under another name.
     """
@@ -89,14 +92,32 @@ def _refuse_former_import(path: Path) -> None:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return  # running the file raises the error with its line
+    packages: set[str] = set()  # names in the file that stand for the package or a module of it
+    public: dict[str, int] = {}  # name that torchduet has → the line that takes it from suites
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] == "suites":
-            public = [alias.name for alias in node.names if alias.name in PUBLIC]
-            if public:
-                raise SuiteError(
-                    f"--suite {path}:{node.lineno}: import these names from torchduet: "
-                    f"from torchduet import {', '.join(public)}"
-                )
+        if isinstance(node, ast.ImportFrom) and not node.level and _is_former(node.module or ""):
+            public |= {alias.name: node.lineno for alias in node.names if alias.name in PUBLIC}
+        elif isinstance(node, ast.Import):
+            packages |= {alias.asname or FORMER for alias in node.names if _is_former(alias.name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in PUBLIC and _root(node) in packages:
+            public.setdefault(node.attr, node.lineno)
+    if public:
+        raise SuiteError(
+            f"--suite {path}:{min(public.values())}: import these names from torchduet: "
+            f"from torchduet import {', '.join(public)}"
+        )
+
+
+def _is_former(module: str) -> bool:
+    return module.partition(".")[0] == FORMER
+
+
+def _root(node: ast.expr) -> str | None:
+    """``"suites"`` of ``suites.suite.Suite``; None where it begins with no name."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _line(error: Exception, path: Path) -> str:

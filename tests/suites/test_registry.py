@@ -66,3 +66,27 @@ def test_a_file_that_cannot_be_parsed_is_named_with_the_line(tmp_path: Path) -> 
     file.write_text("from torchduet import Suite\nfrom suites import (\n")
     with pytest.raises(SuiteError, match=r"mine\.py:2: SyntaxError"):
         load(str(file))
+
+
+@pytest.mark.parametrize(
+    ("former", "line"),
+    [
+        ("import suites\nmine = suites.Suite('mine')\n", 2),
+        ("import suites.suite as s\n\nmine = s.Suite('mine')\n", 3),
+        ("import suites.workload\nsize = suites.workload.Axis([1])\n", 2),
+    ],
+)
+def test_so_is_what_is_reached_through_the_former_package(tmp_path: Path, former: str, line: int) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(former)
+    with pytest.raises(SuiteError, match=rf"mine\.py:{line}: import these names from torchduet: from torchduet "):
+        load(str(file))
+
+
+def test_a_users_own_package_of_that_name_may_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "suites.py").write_text("LARGE = 1000\n")
+    file = tmp_path / "mine.py"
+    file.write_text("import suites\nfrom torchduet import Suite\nsuite = Suite('mine')\nsize = suites.LARGE\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "suites", raising=False)
+    assert [suite.name for suite in load(str(file))] == ["mine"]
