@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
@@ -36,6 +37,10 @@ class Details(TypedDict, total=False):
     deterministic: bool
     observe: Callable[[Sequence[Any], Any], Any] | None
     tolerance: Mapping[str, float]
+    check: bool
+    mutates: Sequence[str]
+    scratch: Sequence[str]
+    fresh: bool
     call_seconds: float | Callable[..., float]
     memory: bool
 
@@ -148,6 +153,7 @@ class Suite:
             raise SuiteError(f"suite {self.name!r}: a workload needs a name (a lambda has none)")
         if name in self.workloads:
             raise SuiteError(f"{where}: the name is used twice; rename one of them")
+        check_keywords(where, details)
         variants = {
             key: fn if isinstance(fn, Implementation) else Implementation(fn) for key, fn in implementations.items()
         }
@@ -169,6 +175,10 @@ class Suite:
             deterministic=details.get("deterministic", True),
             observe=details.get("observe"),
             tolerance=dict(details.get("tolerance", {})),
+            check=details.get("check", True),
+            mutates=tuple(details.get("mutates", ())),
+            scratch=tuple(details.get("scratch", ())),
+            fresh=details.get("fresh", False),
             call_seconds=details.get("call_seconds", 0.0),
             memory=details.get("memory", False),
         )
@@ -195,6 +205,19 @@ class Suite:
                 _check_cost(workload, size, where)
         self.workloads[name] = workload
         return workload
+
+
+def check_keywords(where: str, details: Mapping[str, object]) -> None:
+    """Refuse a keyword that is not a detail of a workload.
+
+    Raises:
+        SuiteError: names the keyword, and the one that was probably meant.
+    """
+    for keyword in details:
+        if keyword not in Details.__annotations__:
+            similar = difflib.get_close_matches(keyword, Details.__annotations__, n=1)
+            hint = f"did you mean {similar[0]}=?" if similar else f"there are {', '.join(Details.__annotations__)}"
+            raise SuiteError(f"{where}: there is no keyword {keyword}=; {hint}")
 
 
 def _check_cost(workload: Workload, size: Size, where: str) -> None:

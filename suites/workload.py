@@ -160,6 +160,12 @@ class Workload:
         observe: ``observe(inputs, result)`` returns the tensors to check, if the result alone does not show
             the work (such as the gradients and parameters of a training step).
         tolerance: relative Frobenius error allowed per precision, if it differs from the default.
+        check: False: its results are not compared with anything; every table marks its cases as not checked.
+        mutates: names of the arguments that a call changes, where it does not show in the first call; they are what
+            they were before each call. Arguments that the first call changes are restored without being named.
+        scratch: names of the arguments whose contents do not matter to the next call, such as a buffer for ``out=``;
+            they are not restored.
+        fresh: the inputs are made anew, with other values, before each call.
         call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
             ``call_seconds(**size)``; the budget sets eight calls of each case aside.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
@@ -180,6 +186,10 @@ class Workload:
     deterministic: bool = True
     observe: Callable[[Sequence[Any], Any], Any] | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
+    check: bool = True
+    mutates: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
+    fresh: bool = False
     call_seconds: float | Callable[..., float] = 0.0
     memory: bool = False
 
