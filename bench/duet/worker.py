@@ -26,11 +26,11 @@ from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host import suspension
+from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
-from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.process import isolate
@@ -202,6 +202,8 @@ class Timed:
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 results[index]["error"] = describe(error, case.source)
             results[index]["seconds"] = run.seconds
+        if self._stages:
+            self._stages.decide_restoring()
         return results
 
     def answer(self, message: Message) -> Message:
@@ -216,7 +218,7 @@ class Timed:
 
     def _block(self, index: int, calls: int) -> Message:
         run = self._runs[index]
-        run.calls = calls
+        run.calls = min(calls, run.max_calls)
         try:
             block = run.block()
             return {"seconds": block.seconds, "cpu": _cpu(), "paused": block.paused}
@@ -229,9 +231,10 @@ class Timed:
         if cores:
             keep(0, cores)
         errors: dict[str, str] = {}
-        for placements in self._stages.placements.values():
+        for device, placements in self._stages.placements.items():
             try:
                 placements.fresh()
+                self._stages.restoring[device].moved()
             except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
                 return {"errors": {str(index): reason for index in indices}}

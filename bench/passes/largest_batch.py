@@ -9,11 +9,11 @@ from time import monotonic
 from typing import Any
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.inputs.graph import tensors_in
 from torchduet.bench.record.schema import HeadroomRecord
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.conversions import convert
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.placements import tensors_in
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import Workload
 

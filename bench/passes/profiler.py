@@ -18,13 +18,13 @@ from torch.profiler import profile, record_function, schedule, tensorboard_trace
 
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, context_switches
+from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.passes.profiler_loaders import loaders_observed
 from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
-from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.suites.datasets import data

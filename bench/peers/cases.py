@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from torchduet import Suite
-from torchduet.bench.timing.placements import settle_allocator
+from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.suites.registry import load
 from torchduet.suites.workload import Size, SuiteError, Workload
 

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -77,6 +77,7 @@ class Prepared:
         setup_seconds: of the implementation's setup, where it has one.
         renew: makes ``call`` again, with its own memory in another place.
         graph: to be captured before the first call, and whenever the inputs have moved.
+        made_for: the call and its arguments for other inputs.
     """
 
     case: Case
@@ -87,6 +88,13 @@ class Prepared:
     setup_seconds: float | None = None
     renew: Callable[[], Callable[..., Any]] | None = None
     graph: Captured | None = None
+    made_for: Callable[[Sequence[Any]], tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
+
+    def with_inputs(self, inputs: Sequence[Any]) -> Prepared:
+        """The same case with other inputs of the same kinds and sizes; compiled code stays the same."""
+        assert self.made_for is not None
+        call, args = self.made_for(inputs)
+        return replace(self, call=call, args=args, inputs=tuple(inputs))
 
 
 def asks_for(function: Callable[..., Any]) -> frozenset[str]:
@@ -206,7 +214,13 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     if case.mode not in ("eager", "compile-model") and (changing := asks_for(function) & NOT_COMPILED):
         what = "captured in a CUDA graph" if case.mode == "graph" else "compiled as a whole"
         raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be {what}")
+    if workload.fresh and implementation.setup and case.mode not in ("eager", "compile-model"):
+        raise Unavailable(
+            "fresh=True sets the function up anew for each call, and compiled code would be for the first"
+        )
     if case.mode == "graph":
+        if workload.fresh:
+            raise Unavailable("a CUDA graph replays the same memory, and fresh=True makes the inputs anew")
         if "scaler" in asks_for(function) and case.precision == "fp16":
             raise Unavailable("a GradScaler waits for the device in each step, which no CUDA graph can hold")
         args = tuple(with_own_optimizers(value, capturable=True) for value in args)
@@ -220,7 +234,17 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         args = tuple(with_own_optimizers(value) for value in args)
     renew = getattr(function, "renew", None) if implementation.setup and case.mode == "eager" else None
     renewed = None if renew is None else lambda: assemble(renew(), case.precision, case.device, context)
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, renewed, graph)
+
+    def made_for(others: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        own_call = call
+        if implementation.setup and case.mode == "eager":
+            own_call = assemble(timed_function(implementation, others), case.precision, case.device, context)
+        return own_call, tuple(
+            mine.of(other) if isinstance(mine, CompiledModel) else other
+            for mine, other in zip(args, others, strict=True)
+        )
+
+    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, renewed, graph, made_for)
 
 
 def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:

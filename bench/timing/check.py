@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.reference import to_reference
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.placements import tensors_in, to_reference
 from torchduet.bench.timing.precision import TOLERANCE
 from torchduet.suites.workload import Workload
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.timing.placements import tensors_in
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.reference import duplicate
 from torchduet.suites.workload import SuiteError
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -41,6 +41,6 @@ def converted(inputs: Sequence[Any], case: Case) -> tuple[Any, ...]:
     """A copy of the inputs, converted to the case's settings; the inputs themselves where these change nothing."""
     if not case.other_settings:
         return tuple(inputs)
-    copied = copy.deepcopy(tuple(inputs))
+    copied = duplicate(inputs)
     convert(copied, case)
     return copied

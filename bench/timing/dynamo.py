@@ -51,6 +51,12 @@ class CompiledModel:
         self._model = model
         self._compiled = torch.compile(own_code(forward))
 
+    def of(self, model: torch.nn.Module) -> CompiledModel:
+        """A stand-in for another module of the same class, which runs the same compiled code."""
+        other = CompiledModel.__new__(CompiledModel)
+        other._model, other._compiled = model, self._compiled
+        return other
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The module's output, from compiled code."""
         return self._compiled(self._model, *args, **kwargs)

@@ -6,6 +6,7 @@ import gc
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,8 +16,21 @@ import torch
 from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
+from torchduet.bench.inputs.changes import NOTHING, Changes
+from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
 from torchduet.bench.record.schema import FirstCallRecord
 from torchduet.bench.timing.callables import Prepared, in_float64, prepare
+from torchduet.bench.timing.changed_inputs import (
+    argument_names,
+    changed_by_a_call,
+    changed_while_timed,
+    late_note,
+    positions,
+    refuse_iterators,
+    restored_note,
+    unrestored_note,
+)
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.conversions import converted
@@ -24,7 +38,6 @@ from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
-from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
@@ -47,6 +60,11 @@ class FirstCalls:
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.placements: dict[str, Placements] = {}  # per device
+        self.restoring: dict[str, PutBack | Fresh] = {}  # per device
+        self.names: tuple[str, ...] = ()  # of the arguments
+        self.scratch: frozenset[int] = frozenset()  # positions of arguments whose changes do not matter
+        self.mutates: frozenset[int] = frozenset()  # positions of arguments that calls change
+        self.changes: dict[Case, Changes] = {}  # what a call changes of its inputs
         self.converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}  # per device and settings
         self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
@@ -55,17 +73,18 @@ class FirstCalls:
         """Make the inputs on one device; take the first call of every case there, and check it."""
         start = perf_counter()
         device = device_of(name)
-        torch.manual_seed(SEED)
         stage = "its inputs could not be made: "
         try:
             context = device.context_bytes(self.task.uuids.get(name, ""))
             for case in cases:
                 self.results[case].context_bytes = context
-            inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
-            if not isinstance(inputs, tuple | list):
-                raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
-            inputs = tuple(inputs)
-            placements = Placements(inputs, self.rng)
+            inputs = self.make_inputs(name)
+            self.names = argument_names(self.workload, len(inputs))
+            self.scratch = positions(self.workload, "scratch", self.names)
+            self.mutates = positions(self.workload, "mutates", self.names)
+            if not self.workload.fresh:
+                refuse_iterators(inputs, self.names)
+            placements = Placements(() if self.workload.fresh else inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
             reference = self.reference(inputs)
         except Unavailable as reason:
@@ -79,11 +98,16 @@ class FirstCalls:
         finally:
             self.seconds["checking"] += perf_counter() - start
         self.placements[name] = placements
+        fresh, put_back = Fresh(partial(self.make_inputs, name)), PutBack(placements)
+        self.restoring[name] = fresh if self.workload.fresh else put_back
         clock = device.clock()
         for case in [case for case in cases if case.slowdown == 1]:
             result = self.results[case]
             try:
-                prepared = self.first_call(result, inputs, placements, clock, reference)
+                own = self.make_inputs(name) if self.workload.fresh else inputs
+                prepared = self.first_call(result, own, placements, clock, reference)
+                if not self.workload.fresh:
+                    put_back.include(self.changes[case])
             except Unavailable as reason:
                 result.skip = str(reason)
                 continue
@@ -101,7 +125,7 @@ class FirstCalls:
                 gc.collect()  # releases what the failed call made, such as a loader's processes
                 continue
             result.clock = clock.name
-            self.runs.append(TimedCase(prepared, clock, cold=self.task.cold))
+            self.runs.append(self.timed_case(prepared, clock))
         self.add_slowed_copies(cases, clock)
 
     def add_slowed_copies(self, cases: Sequence[Case], clock: Clock) -> None:
@@ -113,7 +137,25 @@ class FirstCalls:
                 self.results[case].skip = NO_ORIGINAL
                 continue
             self.results[case].clock = clock.name
-            self.runs.append(TimedCase(replace(original, case=case), clock, cold=self.task.cold))
+            self.runs.append(self.timed_case(replace(original, case=case), clock))
+
+    def timed_case(self, prepared: Prepared, clock: Clock) -> TimedCase:
+        """The case that is going to be timed, with what its calls change of the family's inputs."""
+        case = prepared.case
+        restoring, changes = self.restoring[case.device], self.changes.get(case.original, NOTHING)
+        return TimedCase(prepared, clock, cold=self.task.cold, restoring=restoring, changes=changes)
+
+    def make_inputs(self, device: str, number: int = 0) -> tuple[Any, ...]:
+        """The inputs on a device, allocated anew; for each number with other random values.
+
+        Raises:
+            CheckError: ``inputs=`` does not return a tuple.
+        """
+        seed_all(SEED + number)
+        inputs = self.workload.inputs(device_of(device).torch_device, **dict(self.family.reference.size))
+        if not isinstance(inputs, tuple | list):
+            raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
+        return tuple(inputs)
 
     def first_call(
         self,
@@ -144,6 +186,8 @@ class FirstCalls:
             seconds, calls = capture_seconds + perf_counter() - start, 1
             check_start = perf_counter()
             self.check(result, prepared.inputs, value, reference)
+            del value
+            self.changes[case] = self.changed(prepared, placements)
             self.seconds["checking"] += perf_counter() - check_start
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
@@ -172,6 +216,38 @@ class FirstCalls:
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
+
+    def changed(self, prepared: Prepared, placements: Placements) -> Changes:
+        """What the first call has changed of its inputs, and what the author says that calls change."""
+        if self.workload.fresh:
+            return NOTHING
+        found = changed_by_a_call(placements, partial(prepared.call, *prepared.args), self.scratch)
+        return found | placements.everything_of(self.mutates)
+
+    def decide_restoring(self) -> None:
+        """After the warm-up, decide where inputs can be put back before every call, and note it."""
+        for device, restoring in self.restoring.items():
+            changing = [run for run in self.runs if run.prepared.case.device == device and run.changes]
+            timed = [run.seconds for run in changing if run.seconds > 0]
+            if not isinstance(restoring, PutBack) or not timed:
+                continue
+            restored = restoring.decide(min(timed))
+            for run in changing:
+                if restored:
+                    note = restored_note(run.changes, self.names)
+                else:
+                    note = unrestored_note(run.changes, self.names, restoring.seconds, run.seconds)
+                self.results[run.prepared.case].notes.append(note)
+
+    def note_late_changes(self) -> None:
+        """After the timing, note which calls have changed their inputs since the first call."""
+        for device, restoring in self.restoring.items():
+            if isinstance(restoring, PutBack) and not restoring.changes:
+                runs = [run for run in self.runs if run.prepared.case.device == device and not run.restored]
+                changed_while_timed(runs, self.placements[device], self.scratch)
+                for run in runs:
+                    if run.late_changes:
+                        self.results[run.prepared.case].notes.append(late_note(run.late_changes, self.names))
 
     def inputs_for(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
         """The family's inputs, converted to the case's settings; cases with the same settings share the tensors."""

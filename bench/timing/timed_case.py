@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from torchduet.bench.cases.exchange import ContextSwitches, LeftOut
 from torchduet.bench.host import child_processes, suspension
 from torchduet.bench.host.thread_sleep import seconds_asleep
+from torchduet.bench.inputs.changes import NOTHING, Changes
+from torchduet.bench.inputs.restoring import Restoring
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock
 from torchduet.bench.timing.device import Device
@@ -23,6 +26,7 @@ from torchduet.bench.timing.slowdown import spin
 from torchduet.suites.workload import IMPLIED
 
 WINDOW = 5
+MAX_RESTORED_WARM_UP_CALLS = 3  # before a block of one call whose inputs are readied each time
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs again, or TorchScript has optimised a program again
 STILL_FALLING = 0.98
 WAITING_SECONDS, WAITING_SHARE = 2e-3, 0.1  # of a block
@@ -51,6 +55,9 @@ class TimedCase:
     forks: bool = False  # its calls start processes that end with them
     idle_waiting: bool = False  # its calls leave the cores idle for a while
     children_ended: float = field(default_factory=child_processes.usage)  # of this process, as of its last call
+    restoring: Restoring | None = None  # readies the inputs before each call
+    changes: Changes = NOTHING  # what a call changes of its inputs
+    late_changes: Changes = NOTHING  # what later calls change
 
     @property
     def device(self) -> Device:
@@ -77,11 +84,10 @@ class TimedCase:
         return replace(block, paused=suspended) if suspended else block
 
     def _block(self) -> Block:
-        call, args = self.prepared.call, self.prepared.args
         with matmul_precision(self.prepared.case.precision):
             with self.unmetered():
-                for _ in itertools.repeat(None, max(self.warm_up_calls, self._after_children())):
-                    call(*args)
+                self._warm_up_calls(max(self._block_warm_up_calls, self._after_children()))
+            call, args = self.prepared.call, self.prepared.args
             if self.cold:
                 start = perf_counter()
                 block = self.clock.cold(call, args, self.calls, self.extra_work, self.launch_seconds)
@@ -89,6 +95,34 @@ class TimedCase:
                 self.flush_seconds = max(0.0, perf_counter() - start - block.seconds * self.calls)
                 return block
             return self.clock.block(call, args, self.calls, self.extra_work)
+
+    @property
+    def restored(self) -> bool:
+        """Whether each call begins with inputs that were put back or made anew; a block is then one call."""
+        return self.restoring is not None and self.restoring.active
+
+    @property
+    def _block_warm_up_calls(self) -> int:
+        return min(self.warm_up_calls, MAX_RESTORED_WARM_UP_CALLS) if self.restored else self.warm_up_calls
+
+    def _warm_up_calls(self, number: int) -> None:
+        """Make the untimed calls before a block, and ready the inputs of the next call."""
+        restoring = self.restoring if self.restored else None
+        if restoring is not None:
+            restoring.before_call(self)
+        for _ in itertools.repeat(None, number):
+            self.prepared.call(*self.prepared.args)
+            if restoring is not None:
+                restoring.before_call(self)
+
+    @property
+    def changes_inputs(self) -> bool:
+        """Whether a call changes what the next one is given."""
+        return bool(self.changes)
+
+    def use(self, inputs: Sequence[Any]) -> None:
+        """Take these inputs, made anew, for the next call."""
+        self.prepared = self.prepared.with_inputs(inputs)
 
     def _after_children(self) -> int:
         """Untimed calls after another case's processes have ended: 1 or 0.
@@ -103,16 +137,21 @@ class TimedCase:
     @property
     def round_seconds(self) -> float:
         """Seconds of this case per round, as of the warm-up."""
-        return (self.seconds * (self.calls + self.warm_up_calls) + self.flush_seconds) * self.repeats
+        warm_up_calls = self._block_warm_up_calls
+        restoring = self.restoring.seconds * (1 + warm_up_calls) if self.restored and self.restoring else 0.0
+        return (self.seconds * (self.calls + warm_up_calls) + self.flush_seconds + restoring) * self.repeats
 
     @property
     def max_calls(self) -> int:
         """The most calls per block."""
+        if self.restored:
+            return 1
         return self.clock.cold_calls if self.cold else sys.maxsize
 
     def call(self) -> object:
         """Make one untimed call, which the meter does not record; waits for the device."""
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
+            self._warm_up_calls(0)
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
             self.children_ended = child_processes.usage()

@@ -11,6 +11,7 @@ import torch
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
+from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
@@ -21,7 +22,6 @@ from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls, Report
 from torchduet.bench.timing.pacing import OVERDRAFT, core_warm_up_seconds, leave_out_too_slow, set_pace, too_slow
-from torchduet.bench.timing.placements import settle_allocator
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
@@ -59,6 +59,7 @@ class Stages(FirstCalls):
                 warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = self.reason(run, error)
+        self.decide_restoring()
         align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
         slowed = [
@@ -137,6 +138,7 @@ class Stages(FirstCalls):
         for device in devices:
             try:
                 self.placements[device].fresh()
+                self.restoring[device].moved()
             except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
                 for run in runs:
                     if run.prepared.case.device == device and run.error is None:
@@ -219,6 +221,7 @@ def measure(task: Task, report: Report) -> FamilyResult:
             if stop != INTERRUPTED and not stages.broken:
                 stages.after()
         if not stages.broken:
+            stages.note_late_changes()
             stages.still_finite()
     stages.finish()
     results = list(stages.results.values())

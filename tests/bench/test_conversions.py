@@ -13,9 +13,9 @@ from torch import nn
 
 from tests.bench.test_run import pytest_bench
 from torchduet.bench.cases.case import Case
+from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.timing.conversions import CONVERSIONS, converted
-from torchduet.bench.timing.placements import Placements
 from torchduet.reports.findings.advice import answers
 from torchduet.reports.read.run_file import from_json
 from torchduet.reports.tables.frames import frames

@@ -14,12 +14,12 @@ import torch
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, CeilingTask
 from torchduet.bench.host import machine
+from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.passes import ceilings
 from torchduet.bench.run.records import timing_record
 from torchduet.bench.timing import failures
 from torchduet.bench.timing.clock import Block, CpuClock
 from torchduet.bench.timing.device_cuda import CudaDevice
-from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
 from torchduet.bench.timing.timed_case import TimedCase, slow_down

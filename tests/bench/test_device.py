@@ -23,6 +23,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.option_values import parse_devices
 from torchduet.bench.host import machine
 from torchduet.bench.host.machine import Accelerator, Machine
+from torchduet.bench.inputs.reference import to_reference
 from torchduet.bench.passes.energy import counter_for
 from torchduet.bench.passes.largest_batch import largest_batch
 from torchduet.bench.passes.operators_and_memory import peak_memory
@@ -37,7 +38,6 @@ from torchduet.bench.timing.device import CpuDevice
 from torchduet.bench.timing.device_accelerator import AcceleratorDevice, MpsDevice, XpuDevice
 from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.device_registry import accelerators, device_of
-from torchduet.bench.timing.placements import to_reference
 from torchduet.bench.timing.timed_case import TimedCase, slow_down
 
 ROOT = Path(__file__).parents[2]

@@ -13,6 +13,7 @@ import torch
 from torchduet import Suite
 from torchduet.bench.cases.case import Case, Family, cases_of
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
+from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import Context, assemble, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison
 from torchduet.bench.timing.clock import CpuClock
@@ -25,7 +26,6 @@ from torchduet.bench.timing.cuda_graph import (
     step_by_step,
 )
 from torchduet.bench.timing.first_calls import FirstCalls
-from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.family import measure
 from torchduet.bench.workers.launcher import Launcher

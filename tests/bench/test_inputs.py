@@ -8,7 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from torchduet.bench.timing.placements import Placements, tensors_in, to_reference
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.inputs.reference import to_reference
 
 
 def pointers(value: object) -> list[int]:

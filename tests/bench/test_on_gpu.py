@@ -20,12 +20,12 @@ from torchduet import Suite
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.nvml import devices
+from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.passes.ceilings import matrix_product, memory_traffic
 from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.cuda_clock import CudaClock
-from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.slowdown import seconds_per_cycle
 from torchduet.bench.timing.slowdown import sleep as busy

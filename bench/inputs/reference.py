@@ -1,0 +1,110 @@
+"""Copies of a workload's inputs for the reference: on the CPU, in float64, with the same sharing and structure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchduet.bench.inputs.graph import is_wrapper, walk
+from torchduet.bench.inputs.memory import has_storage
+
+CPU = torch.device("cpu")
+MAX_UNUSED = 4  # times as many elements in a storage as its views have together: then each view is copied alone
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which a reference computes: float64, complex128, and any other as it is."""
+    return torch.complex128 if dtype.is_complex else torch.float64 if dtype.is_floating_point else dtype
+
+
+def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """A deep copy of ``inputs`` on the CPU with every floating-point tensor in float64, which not every device has.
+
+    Tensors are found wherever they are held: containers, modules' plain attributes, objects. Views of one storage are
+    views of one storage in the copy. Whatever holds a tensor twice holds its copy twice, so that a copied optimiser
+    still refers to the copied parameters.
+    """
+    return duplicate(inputs, upcast=True)
+
+
+def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]:
+    """A deep copy of ``inputs``: as they are, or on the CPU in float64.
+
+    Unlike :func:`copy.deepcopy` it copies compressed sparse tensors, results of operators, and generators of random
+    numbers.
+    """
+    memo: dict[int, Any] = {}
+    tensors = []
+    for value in walk(*inputs):
+        if isinstance(value, Tensor):
+            tensors.append(value)
+        elif isinstance(value, torch.Generator):
+            own = torch.Generator(CPU if upcast else value.device)
+            memo[id(value)] = own.set_state(value.get_state()) if own.device == value.device else own
+    if upcast:
+        memo |= {id(device): CPU for device in _devices(inputs)}
+    memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
+    return copy.deepcopy(tuple(inputs), memo)
+
+
+def _devices(inputs: Sequence[Any]) -> list[torch.device]:
+    """Every device that is an item or an attribute of what is reachable."""
+    return [value for value in walk(*inputs) if isinstance(value, torch.device)]
+
+
+def _copies(tensors: Sequence[Tensor], upcast: bool) -> list[tuple[Tensor, Tensor]]:
+    """Each tensor with its copy; lazy parameters are left to ``copy.deepcopy``."""
+    plain = [tensor for tensor in tensors if not nn.parameter.is_lazy(tensor)]
+    by_storage: dict[tuple[int, torch.dtype], list[Tensor]] = {}
+    copies: dict[int, Tensor] = {}
+    for tensor in plain:
+        sharable = has_storage(tensor) and not is_wrapper(tensor) and not tensor.is_quantized
+        if sharable and tensor.untyped_storage().nbytes():
+            by_storage.setdefault((tensor.untyped_storage().data_ptr(), tensor.dtype), []).append(tensor)
+        else:
+            copies[id(tensor)] = _converted(tensor.detach(), upcast)
+    for views in by_storage.values():
+        copies.update(zip(map(id, views), _copied_views(views, upcast), strict=True))
+    for tensor in plain:
+        copied = copies[id(tensor)]
+        if isinstance(tensor, nn.Parameter):
+            copied = nn.Parameter(copied, requires_grad=tensor.requires_grad)
+            copied.__dict__.update(tensor.__dict__)
+        elif tensor.requires_grad:
+            copied.requires_grad_()
+        copies[id(tensor)] = copied
+    for tensor in plain:
+        if tensor.is_leaf and tensor.grad is not None and id(tensor.grad) in copies:
+            copies[id(tensor)].grad = copies[id(tensor.grad)]
+    return [(tensor, copies[id(tensor)]) for tensor in plain]
+
+
+def _copied_views(views: Sequence[Tensor], upcast: bool) -> list[Tensor]:
+    first = views[0]
+    elements = first.untyped_storage().nbytes() // first.element_size()
+    if len(views) == 1 and (first.is_contiguous() or elements > MAX_UNUSED * max(1, first.numel())):
+        return [_converted(first.detach(), upcast)]
+    flat = torch.empty(0, dtype=first.dtype, device=first.device)
+    flat.set_(first.untyped_storage(), 0, (elements,))
+    base = _converted(flat, upcast)
+    copied = []
+    for view in views:
+        alias = base.as_strided(view.size(), view.stride(), view.storage_offset())
+        alias = alias.conj() if view.is_conj() else alias
+        copied.append(torch._neg_view(alias) if view.is_neg() else alias)
+    return copied
+
+
+def _converted(tensor: Tensor, upcast: bool) -> Tensor:
+    """A copy; in float64 on the CPU where the layout allows it."""
+    if not upcast or tensor.is_quantized or tensor.device.type == "meta":
+        return tensor.clone()
+    on_cpu = tensor.to(CPU)  # before it is converted, as not every device has float64
+    dtype = wide(tensor.dtype)
+    if on_cpu.layout == torch._mkldnn:  # type: ignore[attr-defined]
+        return on_cpu.clone()
+    return on_cpu.to(dtype) if on_cpu.dtype != dtype else on_cpu.clone() if on_cpu is tensor else on_cpu

@@ -1,0 +1,111 @@
+"""Gives each timed call the inputs that it is meant to have: put back where calls change them, or made anew."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from torchduet.bench.inputs.changes import Changes
+from torchduet.bench.inputs.placements import Placements
+
+# Putting inputs back may take three times as long as a call, and always a tenth of a millisecond.
+MAX_SHARE, ALWAYS_SECONDS = 3.0, 1e-4
+
+
+class Restored(Protocol):
+    """What is called: a case that is being timed."""
+
+    @property
+    def changes_inputs(self) -> bool:
+        """Whether a call changes what the next one is given."""
+
+    def use(self, inputs: Sequence[Any]) -> None:
+        """Take these inputs for the next call."""
+
+
+class Restoring(Protocol):
+    """Readies the inputs before calls.
+
+    Attributes:
+        active: the inputs are readied before each call, so that a block is one call.
+        seconds: of readying them once.
+    """
+
+    active: bool
+    seconds: float
+
+    def before_call(self, run: Restored) -> None:
+        """Ready the inputs of the next call; untimed."""
+
+    def moved(self) -> None:
+        """The inputs have just been given their original values."""
+
+
+class PutBack:
+    """Puts back what the calls of a family change of their inputs on one device, before the call that comes next."""
+
+    def __init__(self, placements: Placements) -> None:
+        self._placements = placements
+        self.changes = Changes()
+        self.active = False
+        self.seconds = 0.0
+        self._changed = False  # since they were put back
+
+    def include(self, changes: Changes) -> None:
+        """From now on put this back, too."""
+        self.changes |= changes
+        self.active = bool(self.changes)
+        self._changed = True
+
+    def before_call(self, run: Restored) -> None:
+        """Put the inputs back if a call has changed them."""
+        if self._changed:
+            start = perf_counter()
+            self._placements.put_back(self.changes)
+            self.seconds = perf_counter() - start
+        self._changed = run.changes_inputs
+
+    def moved(self) -> None:
+        """The inputs have just been given their original values."""
+        self._changed = False
+
+    def decide(self, call_seconds: float) -> bool:
+        """Whether inputs can be put back before every call; else it is done for each placement only.
+
+        Args:
+            call_seconds: of the shortest call that changes them.
+        """
+        self.active = self.active and self.seconds <= max(ALWAYS_SECONDS, MAX_SHARE * call_seconds)
+        return self.active
+
+
+class Fresh:
+    """Makes the inputs anew before each call, with other values each time: the same sequence for every case."""
+
+    def __init__(self, make: Callable[[int], Sequence[Any]]) -> None:
+        self._make = make
+        self._made: dict[int, int] = {}  # id of a case → how often it was given inputs
+        self.active = True
+        self.seconds = 0.0
+
+    def before_call(self, run: Restored) -> None:
+        """Give the case new inputs."""
+        number = self._made[id(run)] = self._made.get(id(run), 0) + 1
+        start = perf_counter()
+        run.use(self._make(number))
+        self.seconds = perf_counter() - start
+
+    def moved(self) -> None:
+        """New inputs are new memory already."""
+
+
+def seed_all(seed: int) -> None:
+    """Seed the generators that ``inputs=`` may draw from: PyTorch's, Python's and NumPy's."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)

@@ -1,0 +1,124 @@
+"""Finds which arguments a case's calls change, and says so in words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from torchduet.bench.inputs.changes import Changes
+from torchduet.bench.inputs.graph import is_iterator, walk
+from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.timing.callables import SPECIAL
+from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.suites.workload import Workload
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+MIN_LATE_CALLS = 3
+
+
+def argument_names(workload: Workload, count: int) -> tuple[str, ...]:
+    """The names of the arguments, from the parameters of the first implementation; else "argument 2"."""
+    first = next(iter(workload.implementations.values())).function
+    try:
+        parameters = inspect.signature(first).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        parameters = ()
+    names = [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
+    names = [name for name in names if name not in SPECIAL][:count]
+    return (*names, *(f"argument {position + 1}" for position in range(len(names), count)))
+
+
+def positions(workload: Workload, keyword: str, names: Sequence[str]) -> frozenset[int]:
+    """The positions of the arguments that ``mutates=`` or ``scratch=`` names.
+
+    Raises:
+        CheckError: there is no such argument.
+    """
+    wanted: tuple[str, ...] = getattr(workload, keyword)
+    for name in wanted:
+        if name not in names:
+            raise CheckError(f"{keyword}= names {name!r}, which is no argument; the arguments are {', '.join(names)}")
+    return frozenset(map(list(names).index, wanted))
+
+
+def refuse_iterators(inputs: Sequence[Any], names: Sequence[str]) -> None:
+    """Refuse inputs that the first call uses up.
+
+    Raises:
+        CheckError: an input is an iterator, or holds one.
+    """
+    for name, value in zip(names, inputs, strict=True):
+        for item in walk(value):
+            if is_iterator(item):
+                where = name if item is value else f"{name} (within it)"
+                raise CheckError(
+                    f"{where} is an iterator ({type(item).__name__}), which the first call uses up: return a list, "
+                    "make the iterator within the call, or pass fresh=True, which makes the inputs anew for each call"
+                )
+
+
+def changed_by_a_call(placements: Placements, again: Callable[[], object], ignored: frozenset[int]) -> Changes:
+    """What the first call has changed, after it.
+
+    What it has only filled, such as a table that is computed once, stays filled, unless a second call changes it again.
+
+    Args:
+        again: makes a second call.
+        ignored: positions of arguments whose changes do not matter.
+    """
+    changes = placements.changes(ignored)
+    if changes.only_filled:
+        placements.keep(changes)
+        again()
+        changes = placements.changes(ignored)
+    return changes
+
+
+def changed_while_timed(runs: Iterable[TimedCase], placements: Placements, ignored: frozenset[int]) -> None:
+    """After the timing, find calls that change their inputs later than in the first call.
+
+    Returns nothing: the cases concerned have ``late_changes`` set. Makes calls only where something has changed.
+    """
+    timed = [run for run in runs if run.error is None and run.placements]
+    if not timed or not (overall := placements.changes(ignored)):
+        return
+    for run in timed:
+        placements.restore()
+        with run.unmetered(), matmul_precision(run.prepared.case.precision):
+            for _ in range(max(MIN_LATE_CALLS, run.calls)):
+                run.prepared.call(*run.prepared.args)
+        run.late_changes = placements.changes(ignored)
+    if not any(run.late_changes for run in timed):
+        for run in timed:
+            run.late_changes = overall
+    placements.restore()
+
+
+def listed(changes: Changes, names: Sequence[str]) -> str:
+    """``"x and y"``: the arguments that were changed."""
+    words = [names[position] for position in sorted(changes.arguments)]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def restored_note(changes: Changes, names: Sequence[str]) -> str:
+    """The note of a case whose inputs are put back before each call."""
+    return f"a call changes its input {listed(changes, names)}; put back, untimed, before every call of this family"
+
+
+def unrestored_note(changes: Changes, names: Sequence[str], restoring: float, call: float) -> str:
+    """The note of a case whose inputs cannot be put back so often."""
+    return (
+        f"repeated calls do different work: a call changes its input {listed(changes, names)}, and putting that back "
+        f"takes {restoring / max(call, 1e-9):.0f} times as long as the call, so that it is done for each placement only"
+    )
+
+
+def late_note(changes: Changes, names: Sequence[str]) -> str:
+    """The note of a case whose inputs had changed after its timing, but not after its first call."""
+    return (
+        f"repeated calls do different work: its input {listed(changes, names)} had changed after the timing, but not "
+        "after the first call; name it in mutates= to have it put back before every call"
+    )
