@@ -7,7 +7,7 @@ import io
 import operator
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,11 +156,20 @@ def kinds_of(value: object) -> Iterator[Kind]:
 
 @dataclass(frozen=True)
 class Held:
-    """The contents of one object at a moment."""
+    """The contents of one object at a moment.
+
+    Attributes:
+        attribute: it is an attribute of an object, not an argument or an item of one.
+    """
 
     value: Any
     kind: Kind
     taken: Any
+    attribute: bool = False
+
+    def now(self) -> Held:
+        """The contents of the same object at present."""
+        return replace(self, taken=self.kind.take(self.value))
 
     def changed(self) -> bool:
         """Whether the object holds something else by now."""
@@ -172,13 +181,13 @@ class Held:
             self.kind.put(self.value, self.taken)
 
     def only_filled(self) -> bool:
-        """Whether all that has changed is that attributes or keys were added or filled which were empty.
+        """Whether all that has changed is that empty attributes of an object, or keys of one of them, were filled.
 
         That is what a lazy initialisation does: a table of a rotary embedding, an iterator of a loader.
         """
         if self.kind is ATTRIBUTES:
             present = attributes(self.value)
-        elif isinstance(self.value, dict):
+        elif self.attribute and isinstance(self.value, dict):
             present = self.value
         else:
             return False
@@ -194,7 +203,11 @@ def _is_something(value: object) -> bool:
 
 def held_in(root: object, excluded: set[int]) -> Iterator[Held]:
     """The contents of everything that is reachable from a root, except what is excluded by its id."""
+    of_objects: set[int] = set()
     for value in walk(root, foreign=False):
         if id(value) not in excluded:
             for kind in kinds_of(value):
-                yield Held(value, kind, kind.take(value))
+                held = Held(value, kind, kind.take(value), id(value) in of_objects)
+                if kind is ATTRIBUTES:
+                    of_objects.update(map(id, held.taken.values()))
+                yield held

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import SUPPORTED_NODES
 
 ATOMS: frozenset[type] = frozenset(
@@ -150,8 +151,13 @@ def walk(*roots: object, foreign: bool = True) -> Iterator[Any]:
 def tensors_in(value: object) -> Iterator[Tensor]:
     """Every tensor with memory of its own that is reachable: in containers, modules, optimisers, gradients, objects."""
     for item in walk(value):
-        if isinstance(item, Tensor) and not is_wrapper(item):
+        if isinstance(item, Tensor) and not is_wrapper(item) and not is_lazy(item):
             yield item
+
+
+def has_lazy_parameters(value: object) -> bool:
+    """Whether a module among what is reachable creates its parameters in its first call."""
+    return any(isinstance(item, Tensor) and is_lazy(item) for item in walk(value))
 
 
 def trained_in(value: object) -> set[int]:

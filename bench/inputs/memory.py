@@ -79,6 +79,9 @@ def _as_bytes(tensor: Tensor) -> Tensor:
     return tensor.contiguous().reshape(-1).view(torch.uint8)
 
 
+COMPRESSED = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
+
+
 class Whole:
     """A tensor without one storage, such as a sparse one: moved and put back by a copy of all of it."""
 
@@ -88,7 +91,24 @@ class Whole:
 
     def fresh(self) -> None:
         """Give it newly allocated memory with its original values."""
-        self.tensor.data = self.original.clone()
+        copied = self.original.clone()
+        if self.tensor.layout not in COMPRESSED:
+            self.tensor.data = copied
+            return
+        # Assigning to ``data`` leaves the components of a compressed sparse tensor as they are.
+        copied.requires_grad_(self.tensor.requires_grad)
+        try:
+            torch.utils.swap_tensors(self.tensor, copied)
+        except RuntimeError:  # something else refers to its memory, such as a graph of its gradient
+            self.put_back()
+
+    def put_back(self) -> None:
+        """Give it its original values, in place where the layout allows it."""
+        if self.tensor.layout not in COMPRESSED:
+            self.fresh()
+            return
+        for own, original in zip(components(self.tensor), components(self.original), strict=True):
+            own.copy_(original)
 
     def changed(self) -> bool:
         """Whether it holds other values than at first."""

@@ -144,7 +144,7 @@ class Placements:
             else:
                 bytes_of(tensors[0].untyped_storage()).copy_(bytes_of(original))
         for whole in self._whole.values():
-            whole.fresh()
+            whole.put_back()
         self._reset_optimizer_state()
 
     def _put_back_contents(self) -> None:
@@ -236,14 +236,14 @@ class Placements:
                 bytes_of(storage).copy_(bytes_of(original))
                 done.add(storage.data_ptr())
         for whole in changes.whole:
-            whole.fresh()
+            whole.put_back()
 
     def keep(self, changes: Changes) -> None:
         """Take what these containers and objects hold now for what they held at first."""
         for known in self._held:
             for place_of, held in enumerate(known):
                 if any(held is changed for changed in changes.held):
-                    known[place_of] = Held(held.value, held.kind, held.kind.take(held.value))
+                    known[place_of] = held.now()
         for index in range(len(self._inputs)):
             self._take(index)
 

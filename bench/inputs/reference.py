@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from torchduet.bench.inputs.graph import is_wrapper, walk
+from torchduet.bench.inputs.graph import children, is_iterator, is_wrapper, walk
 from torchduet.bench.inputs.memory import has_storage
 
 CPU = torch.device("cpu")
@@ -48,7 +49,29 @@ def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]
     if upcast:
         memo |= {id(device): CPU for device in _devices(inputs)}
     memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
-    return copy.deepcopy(tuple(inputs), memo)
+    try:
+        return copy.deepcopy(tuple(inputs), dict(memo))
+    except (TypeError, NotImplementedError, RuntimeError, pickle.PicklingError):
+        return copy.deepcopy(tuple(inputs), memo | _shared(inputs))
+
+
+def _shared(inputs: Sequence[Any]) -> dict[int, Any]:
+    """Ids of reachable objects that cannot be copied, such as locks and sessions → the objects themselves.
+
+    Raises:
+        TypeError: an iterator is among them: its copy would use up the original's items.
+    """
+    shared: dict[int, Any] = {}
+    for value in walk(*inputs):
+        if isinstance(value, Tensor) or any(True for _ in children(value)):
+            continue
+        try:
+            copy.deepcopy(value)
+        except (TypeError, NotImplementedError, RuntimeError, pickle.PicklingError):
+            if is_iterator(value):
+                raise
+            shared[id(value)] = value
+    return shared
 
 
 def _devices(inputs: Sequence[Any]) -> list[torch.device]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.memory import has_storage
 from torchduet.bench.record.schema import HeadroomRecord
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.conversions import convert
@@ -100,7 +101,7 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
 
 
 def _bytes(tensor: Any) -> int:
-    return int(tensor.untyped_storage().nbytes())
+    return int(tensor.untyped_storage().nbytes()) if has_storage(tensor) else 0
 
 
 def _free_host_bytes() -> int:

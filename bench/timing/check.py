@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.memory import has_storage
 from torchduet.bench.inputs.reference import to_reference
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.device_registry import device_of
@@ -79,7 +80,7 @@ def poison(reference: Sequence[Tensor], device: str, graph_result: Any, inputs: 
     Args:
         graph_result: of a CUDA graph; tensors that share memory with the inputs are not changed. None without a graph.
     """
-    shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
+    shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs) if has_storage(tensor)}
     for tensor in _flatten(graph_result):
         if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
             with torch.inference_mode():  # the result may be of that kind

@@ -17,10 +17,11 @@ from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.inputs.changes import NOTHING, Changes
+from torchduet.bench.inputs.graph import has_lazy_parameters
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
 from torchduet.bench.record.schema import FirstCallRecord
-from torchduet.bench.timing.callables import Prepared, in_float64, prepare
+from torchduet.bench.timing.callables import Prepared, assemble, in_float64, prepare, timed_function
 from torchduet.bench.timing.changed_inputs import (
     argument_names,
     changed_by_a_call,
@@ -79,11 +80,17 @@ class FirstCalls:
             for case in cases:
                 self.results[case].context_bytes = context
             inputs = self.make_inputs(name)
+            stage = ""
             self.names = argument_names(self.workload, len(inputs))
             self.scratch = positions(self.workload, "scratch", self.names)
             self.mutates = positions(self.workload, "mutates", self.names)
             if not self.workload.fresh:
                 refuse_iterators(inputs, self.names)
+            if has_lazy_parameters(inputs):
+                stage = "in the call that creates its lazy parameters, "
+                assemble(timed_function(next(iter(self.workload.implementations.values())), inputs), "fp32", name)(
+                    *inputs
+                )
             placements = Placements(() if self.workload.fresh else inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
             reference = self.reference(inputs)
@@ -251,6 +258,8 @@ class FirstCalls:
 
     def inputs_for(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
         """The family's inputs, converted to the case's settings; cases with the same settings share the tensors."""
+        if self.workload.fresh:
+            return converted(inputs, case)
         key = (case.device, case.other_settings)
         if key not in self.converted:
             self.converted[key] = converted(inputs, case)
