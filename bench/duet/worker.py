@@ -203,7 +203,7 @@ class Timed:
                 results[index]["error"] = describe(error, case.source)
             results[index]["seconds"] = run.seconds
         if self._stages:
-            self._stages.decide_restoring()
+            self._stages.inputs.decide(self._stages.runs, self.results)
         return results
 
     def answer(self, message: Message) -> Message:
@@ -231,10 +231,9 @@ class Timed:
         if cores:
             keep(0, cores)
         errors: dict[str, str] = {}
-        for device, placements in self._stages.placements.items():
+        for device in self._stages.inputs.placements:
             try:
-                placements.fresh()
-                self._stages.restoring[device].moved()
+                self._stages.inputs.fresh(device)
             except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
                 return {"errors": {str(index): reason for index in indices}}

@@ -58,7 +58,7 @@ def _device_time(run: TimedCase, result: CaseResult, workload: Workload, task: T
     """Measure the device's work, without the gaps in which it waits for launches."""
     del workload, task
     clock = run.clock
-    if not isinstance(clock, DelayingClock) or run.cold or not run.placements:
+    if not isinstance(clock, DelayingClock) or run.cold or run.restored or not run.placements:
         return
     launch = median(block.host for placement in run.placements for block in placement)
     if launch * run.calls > MAX_LAUNCH_SECONDS:
@@ -79,6 +79,9 @@ def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
     """Measure joules per call, with ``--energy``."""
     del workload
     if not task.energy:
+        return
+    if run.restored:
+        result.energy = EnergyRecord(why="its inputs are put back or made anew before each call")
         return
     counter = counter_for(result.case.device, task.uuids)
     if not isinstance(counter, EnergyCounter):

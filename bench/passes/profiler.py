@@ -82,7 +82,7 @@ def profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
 
 
 def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
-    case, call, args = run.prepared.case, run.prepared.call, run.prepared.args
+    case = run.prepared.case
     folder.mkdir(parents=True, exist_ok=True)
     annotation = _annotation()
     with loaders_observed() as loaders:
@@ -107,10 +107,11 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
             ) as profiler,
         ):
             for _ in range(wait + warm_up_steps + steps):
+                run.ready()
                 before = context_switches()
                 start = perf_counter()
                 with annotation(PROFILED_CALL):
-                    call(*args)
+                    run.prepared.call(*run.prepared.args)
                     run.clock.synchronize()
                 times.append(perf_counter() - start)
                 interrupted += context_switches() > before
@@ -133,7 +134,8 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
         record["batches"] = delivered / len(times)
     if extras.python and available():
         with run.unmetered(), matmul_precision(case.precision):
-            record["python"] = sample(partial(call, *args), plain_seconds, folder)
+            call = run.call if run.restored else partial(run.prepared.call, *run.prepared.args)
+            record["python"] = sample(call, plain_seconds, folder)
             run.clock.synchronize()
     return record
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchduet.bench.inputs.changes import Changes
@@ -77,24 +77,26 @@ def changed_by_a_call(placements: Placements, again: Callable[[], object], ignor
     return changes
 
 
-def changed_while_timed(runs: Iterable[TimedCase], placements: Placements, ignored: frozenset[int]) -> None:
-    """After the timing, find calls that change their inputs later than in the first call.
+def changed_while_timed(
+    runs: Sequence[TimedCase], placements: Placements, ignored: frozenset[int]
+) -> list[tuple[TimedCase, Changes]]:
+    """After the timing, the cases whose calls change their inputs later than in the first call, and what they change.
 
-    Returns nothing: the cases concerned have ``late_changes`` set. Makes calls only where something has changed.
+    All cases where it cannot be found out which one does. Makes calls only where something has changed.
     """
-    timed = [run for run in runs if run.error is None and run.placements]
-    if not timed or not (overall := placements.changes(ignored)):
-        return
-    for run in timed:
+    overall = placements.changes(ignored)
+    if not runs or not overall:
+        return []
+    late = []
+    for run in runs:
         placements.restore()
         with run.unmetered(), matmul_precision(run.prepared.case.precision):
             for _ in range(max(MIN_LATE_CALLS, run.calls)):
                 run.prepared.call(*run.prepared.args)
-        run.late_changes = placements.changes(ignored)
-    if not any(run.late_changes for run in timed):
-        for run in timed:
-            run.late_changes = overall
+        if changes := placements.changes(ignored):
+            late.append((run, changes))
     placements.restore()
+    return late or [(run, overall) for run in runs]
 
 
 def listed(changes: Changes, names: Sequence[str]) -> str:

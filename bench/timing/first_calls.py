@@ -6,7 +6,6 @@ import gc
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,29 +15,16 @@ import torch
 from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
-from torchduet.bench.inputs.changes import NOTHING, Changes
-from torchduet.bench.inputs.graph import has_lazy_parameters
 from torchduet.bench.inputs.placements import Placements
-from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
 from torchduet.bench.record.schema import FirstCallRecord
-from torchduet.bench.timing.callables import Prepared, assemble, in_float64, prepare, timed_function
-from torchduet.bench.timing.changed_inputs import (
-    argument_names,
-    changed_by_a_call,
-    changed_while_timed,
-    late_note,
-    positions,
-    refuse_iterators,
-    restored_note,
-    unrestored_note,
-)
+from torchduet.bench.timing.callables import Prepared, in_float64, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
 from torchduet.bench.timing.clock import Clock
-from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
+from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
@@ -60,13 +46,7 @@ class FirstCalls:
         self.rng = random.Random(f"{SEED} {self.family.name}")
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
-        self.placements: dict[str, Placements] = {}  # per device
-        self.restoring: dict[str, PutBack | Fresh] = {}  # per device
-        self.names: tuple[str, ...] = ()  # of the arguments
-        self.scratch: frozenset[int] = frozenset()  # positions of arguments whose changes do not matter
-        self.mutates: frozenset[int] = frozenset()  # positions of arguments that calls change
-        self.changes: dict[Case, Changes] = {}  # what a call changes of its inputs
-        self.converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}  # per device and settings
+        self.inputs = FamilyInputs(self.family, self.workload, self.rng)
         self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
 
@@ -79,19 +59,9 @@ class FirstCalls:
             context = device.context_bytes(self.task.uuids.get(name, ""))
             for case in cases:
                 self.results[case].context_bytes = context
-            inputs = self.make_inputs(name)
+            inputs = self.inputs.make(name)
             stage = ""
-            self.names = argument_names(self.workload, len(inputs))
-            self.scratch = positions(self.workload, "scratch", self.names)
-            self.mutates = positions(self.workload, "mutates", self.names)
-            if not self.workload.fresh:
-                refuse_iterators(inputs, self.names)
-            if has_lazy_parameters(inputs):
-                stage = "in the call that creates its lazy parameters, "
-                assemble(timed_function(next(iter(self.workload.implementations.values())), inputs), "fp32", name)(
-                    *inputs
-                )
-            placements = Placements(() if self.workload.fresh else inputs, self.rng)
+            self.inputs.hold(name, inputs)
             stage = "in float64 on the CPU, for the check, "
             reference = self.reference(inputs)
         except Unavailable as reason:
@@ -104,17 +74,11 @@ class FirstCalls:
             return
         finally:
             self.seconds["checking"] += perf_counter() - start
-        self.placements[name] = placements
-        fresh, put_back = Fresh(partial(self.make_inputs, name)), PutBack(placements)
-        self.restoring[name] = fresh if self.workload.fresh else put_back
         clock = device.clock()
         for case in [case for case in cases if case.slowdown == 1]:
             result = self.results[case]
             try:
-                own = self.make_inputs(name) if self.workload.fresh else inputs
-                prepared = self.first_call(result, own, placements, clock, reference)
-                if not self.workload.fresh:
-                    put_back.include(self.changes[case])
+                prepared = self.first_call(result, inputs, clock, reference)
             except Unavailable as reason:
                 result.skip = str(reason)
                 continue
@@ -132,7 +96,7 @@ class FirstCalls:
                 gc.collect()  # releases what the failed call made, such as a loader's processes
                 continue
             result.clock = clock.name
-            self.runs.append(self.timed_case(prepared, clock))
+            self.runs.append(self.inputs.ready(TimedCase(prepared, clock, cold=self.task.cold)))
         self.add_slowed_copies(cases, clock)
 
     def add_slowed_copies(self, cases: Sequence[Case], clock: Clock) -> None:
@@ -144,44 +108,26 @@ class FirstCalls:
                 self.results[case].skip = NO_ORIGINAL
                 continue
             self.results[case].clock = clock.name
-            self.runs.append(self.timed_case(replace(original, case=case), clock))
-
-    def timed_case(self, prepared: Prepared, clock: Clock) -> TimedCase:
-        """The case that is going to be timed, with what its calls change of the family's inputs."""
-        case = prepared.case
-        restoring, changes = self.restoring[case.device], self.changes.get(case.original, NOTHING)
-        return TimedCase(prepared, clock, cold=self.task.cold, restoring=restoring, changes=changes)
-
-    def make_inputs(self, device: str, number: int = 0) -> tuple[Any, ...]:
-        """The inputs on a device, allocated anew; for each number with other random values.
-
-        Raises:
-            CheckError: ``inputs=`` does not return a tuple.
-        """
-        seed_all(SEED + number)
-        inputs = self.workload.inputs(device_of(device).torch_device, **dict(self.family.reference.size))
-        if not isinstance(inputs, tuple | list):
-            raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
-        return tuple(inputs)
+            run = TimedCase(replace(original, case=case), clock, cold=self.task.cold)
+            self.runs.append(self.inputs.ready(run))
 
     def first_call(
         self,
         result: CaseResult,
         inputs: Sequence[Any],
-        placements: Placements,
         clock: Clock,
         reference: list[torch.Tensor],
     ) -> Prepared:
         """Check the first result, and time the calls until none compiles anything."""
         case = result.case
         compiled = case.mode in COMPILED
-        placements.fresh()
+        own_inputs, placements = self.inputs.of(case, inputs), self.inputs.placements[case.device]
         self.report(f"{'compiling' if compiled else 'checking'} {case.id}", 0.0)
         if compiled:
             self.empty_cache(case)
         watch, started = CompileWatch(), moment()
-        prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
-        placements.add(prepared.args)
+        prepared = prepare(self.workload, case, own_inputs)
+        self.inputs.add(prepared)
         graphed = case.mode in IMPLIED
         with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
             capture_seconds = self.capture(prepared, placements)
@@ -194,7 +140,7 @@ class FirstCalls:
             check_start = perf_counter()
             self.check(result, prepared.inputs, value, reference)
             del value
-            self.changes[case] = self.changed(prepared, placements)
+            self.inputs.note_changes(prepared)
             self.seconds["checking"] += perf_counter() - check_start
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
@@ -223,48 +169,6 @@ class FirstCalls:
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         return prepared
-
-    def changed(self, prepared: Prepared, placements: Placements) -> Changes:
-        """What the first call has changed of its inputs, and what the author says that calls change."""
-        if self.workload.fresh:
-            return NOTHING
-        found = changed_by_a_call(placements, partial(prepared.call, *prepared.args), self.scratch)
-        return found | placements.everything_of(self.mutates)
-
-    def decide_restoring(self) -> None:
-        """After the warm-up, decide where inputs can be put back before every call, and note it."""
-        for device, restoring in self.restoring.items():
-            changing = [run for run in self.runs if run.prepared.case.device == device and run.changes]
-            timed = [run.seconds for run in changing if run.seconds > 0]
-            if not isinstance(restoring, PutBack) or not timed:
-                continue
-            restored = restoring.decide(min(timed))
-            for run in changing:
-                if restored:
-                    note = restored_note(run.changes, self.names)
-                else:
-                    note = unrestored_note(run.changes, self.names, restoring.seconds, run.seconds)
-                self.results[run.prepared.case].notes.append(note)
-
-    def note_late_changes(self) -> None:
-        """After the timing, note which calls have changed their inputs since the first call."""
-        for device, restoring in self.restoring.items():
-            if isinstance(restoring, PutBack) and not restoring.changes:
-                runs = [run for run in self.runs if run.prepared.case.device == device and not run.restored]
-                changed_while_timed(runs, self.placements[device], self.scratch)
-                for run in runs:
-                    if run.late_changes:
-                        self.results[run.prepared.case].notes.append(late_note(run.late_changes, self.names))
-
-    def inputs_for(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
-        """The family's inputs, converted to the case's settings; cases with the same settings share the tensors."""
-        if self.workload.fresh:
-            return converted(inputs, case)
-        key = (case.device, case.other_settings)
-        if key not in self.converted:
-            self.converted[key] = converted(inputs, case)
-            placements.add(self.converted[key])
-        return self.converted[key]
 
     @staticmethod
     def first_result(prepared: Prepared, placements: Placements) -> Any:

@@ -57,7 +57,6 @@ class TimedCase:
     children_ended: float = field(default_factory=child_processes.usage)  # of this process, as of its last call
     restoring: Restoring | None = None  # readies the inputs before each call
     changes: Changes = NOTHING  # what a call changes of its inputs
-    late_changes: Changes = NOTHING  # what later calls change
 
     @property
     def device(self) -> Device:
@@ -105,15 +104,17 @@ class TimedCase:
     def _block_warm_up_calls(self) -> int:
         return min(self.warm_up_calls, MAX_RESTORED_WARM_UP_CALLS) if self.restored else self.warm_up_calls
 
+    def ready(self) -> None:
+        """Ready the inputs of the next call, where calls change them or each has new ones."""
+        if self.restoring is not None and self.restoring.active:
+            self.restoring.before_call(self)
+
     def _warm_up_calls(self, number: int) -> None:
         """Make the untimed calls before a block, and ready the inputs of the next call."""
-        restoring = self.restoring if self.restored else None
-        if restoring is not None:
-            restoring.before_call(self)
+        self.ready()
         for _ in itertools.repeat(None, number):
             self.prepared.call(*self.prepared.args)
-            if restoring is not None:
-                restoring.before_call(self)
+            self.ready()
 
     @property
     def changes_inputs(self) -> bool:
@@ -151,7 +152,7 @@ class TimedCase:
     def call(self) -> object:
         """Make one untimed call, which the meter does not record; waits for the device."""
         with self.unmetered(), matmul_precision(self.prepared.case.precision):
-            self._warm_up_calls(0)
+            self.ready()
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
             self.children_ended = child_processes.usage()

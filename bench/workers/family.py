@@ -59,7 +59,7 @@ class Stages(FirstCalls):
                 warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = self.reason(run, error)
-        self.decide_restoring()
+        self.inputs.decide(self.runs, self.results)
         align_blocks(warm, self.comparisons(warm), self.reason)
         originals = {run.prepared.case: run for run in warm}
         slowed = [
@@ -137,8 +137,7 @@ class Stages(FirstCalls):
         """Move the inputs on these devices to fresh memory; where that fails, the device's cases get the error."""
         for device in devices:
             try:
-                self.placements[device].fresh()
-                self.restoring[device].moved()
+                self.inputs.fresh(device)
             except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
                 for run in runs:
                     if run.prepared.case.device == device and run.error is None:
@@ -221,7 +220,7 @@ def measure(task: Task, report: Report) -> FamilyResult:
             if stop != INTERRUPTED and not stages.broken:
                 stages.after()
         if not stages.broken:
-            stages.note_late_changes()
+            stages.inputs.note_late_changes(stages.runs, stages.results)
             stages.still_finite()
     stages.finish()
     results = list(stages.results.values())

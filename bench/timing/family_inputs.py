@@ -1,0 +1,149 @@
+"""The inputs of a family on its devices: made, converted to cases' settings, moved, and readied for each call."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import SEED, CaseResult
+from torchduet.bench.inputs.changes import NOTHING, Changes
+from torchduet.bench.inputs.graph import has_lazy_parameters
+from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
+from torchduet.bench.timing.callables import Prepared, assemble, timed_function
+from torchduet.bench.timing.changed_inputs import (
+    argument_names,
+    changed_by_a_call,
+    changed_while_timed,
+    late_note,
+    positions,
+    refuse_iterators,
+    restored_note,
+    unrestored_note,
+)
+from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.conversions import converted
+from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.suites.workload import Workload
+
+
+class FamilyInputs:
+    """The inputs of one family, device by device.
+
+    Attributes:
+        placements: device → what moves its inputs.
+        restoring: device → what readies its inputs before calls.
+        names: of the arguments.
+        changes: case → what a call changes of its inputs.
+    """
+
+    def __init__(self, family: Family, workload: Workload, rng: random.Random) -> None:
+        self._family, self._workload, self._rng = family, workload, rng
+        self.placements: dict[str, Placements] = {}
+        self.restoring: dict[str, PutBack | Fresh] = {}
+        self.names: tuple[str, ...] = ()
+        self.changes: dict[Case, Changes] = {}
+        self._scratch: frozenset[int] = frozenset()
+        self._mutates: frozenset[int] = frozenset()
+        self._converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}
+
+    def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
+        """The inputs on a device, allocated anew; for each number with other random values.
+
+        Raises:
+            CheckError: ``inputs=`` does not return a tuple.
+        """
+        seed_all(SEED + number)
+        inputs = self._workload.inputs(device_of(device).torch_device, **dict(self._family.reference.size))
+        if not isinstance(inputs, tuple | list):
+            raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
+        return tuple(inputs)
+
+    def hold(self, device: str, inputs: Sequence[Any]) -> None:
+        """Take the values that the inputs on a device have now for those that they are given again.
+
+        Raises:
+            CheckError: an iterator among them, or ``mutates=`` or ``scratch=`` names no argument.
+        """
+        self.names = argument_names(self._workload, len(inputs))
+        self._scratch = positions(self._workload, "scratch", self.names)
+        self._mutates = positions(self._workload, "mutates", self.names)
+        if self._workload.fresh:
+            self.placements[device] = Placements((), self._rng)
+            self.restoring[device] = Fresh(partial(self.make, device))
+            return
+        refuse_iterators(inputs, self.names)
+        if has_lazy_parameters(inputs):
+            first = next(iter(self._workload.implementations.values()))
+            assemble(timed_function(first, inputs), "fp32", device)(*inputs)
+        self.placements[device] = Placements(inputs, self._rng)
+        self.restoring[device] = PutBack(self.placements[device])
+
+    def of(self, case: Case, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The inputs of a case, with their original values in fresh memory.
+
+        They are converted to the case's settings; cases with the same settings share the tensors.
+        """
+        self.placements[case.device].fresh()
+        if self._workload.fresh:
+            return converted(self.make(case.device), case)
+        key = (case.device, case.other_settings)
+        if key not in self._converted:
+            self._converted[key] = converted(inputs, case)
+            self.placements[case.device].add(self._converted[key])
+        return self._converted[key]
+
+    def add(self, prepared: Prepared) -> None:
+        """Move the arguments that a case has of its own, such as its optimiser, with the inputs."""
+        if not self._workload.fresh:
+            self.placements[prepared.case.device].add(prepared.args)
+
+    def note_changes(self, prepared: Prepared) -> None:
+        """After a case's first call, note what it has changed, and what the author says that calls change."""
+        case = prepared.case
+        restoring = self.restoring[case.device]
+        if not isinstance(restoring, PutBack):
+            return
+        placements = self.placements[case.device]
+        found = changed_by_a_call(placements, partial(prepared.call, *prepared.args), self._scratch)
+        self.changes[case] = found | placements.everything_of(self._mutates)
+        restoring.include(self.changes[case])
+
+    def ready(self, run: TimedCase) -> TimedCase:
+        """The case that is going to be timed, with what readies its inputs."""
+        case = run.prepared.case
+        run.restoring, run.changes = self.restoring[case.device], self.changes.get(case.original, NOTHING)
+        return run
+
+    def fresh(self, device: str) -> None:
+        """Move the inputs on a device to fresh memory, with their original values."""
+        self.placements[device].fresh()
+        self.restoring[device].moved()
+
+    def decide(self, runs: Sequence[TimedCase], results: Mapping[Case, CaseResult]) -> None:
+        """After the warm-up, decide where inputs can be put back before every call, and note it."""
+        for device, restoring in self.restoring.items():
+            changing = [run for run in runs if run.prepared.case.device == device and run.changes]
+            timed = [run.seconds for run in changing if run.seconds > 0]
+            if not isinstance(restoring, PutBack) or not timed:
+                continue
+            restored = restoring.decide(min(timed))
+            for run in changing:
+                if restored:
+                    note = restored_note(run.changes, self.names)
+                else:
+                    note = unrestored_note(run.changes, self.names, restoring.seconds, run.seconds)
+                results[run.prepared.case].notes.append(note)
+
+    def note_late_changes(self, runs: Sequence[TimedCase], results: Mapping[Case, CaseResult]) -> None:
+        """After the timing, note which calls have changed their inputs since the first call."""
+        for device, restoring in self.restoring.items():
+            if not isinstance(restoring, PutBack) or restoring.changes:
+                continue
+            timed = [run for run in runs if run.prepared.case.device == device and run.error is None and run.placements]
+            for run, changes in changed_while_timed(timed, self.placements[device], self._scratch):
+                results[run.prepared.case].notes.append(late_note(changes, self.names))
