@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,11 @@ class Changes:
             together(self.whole, other.whole),
             together(self.held, other.held),
         )
+
+    def words(self, names: Sequence[str]) -> str:
+        """``"x, y and z"``: the arguments that have changed, by their names."""
+        words = [names[position] for position in sorted(self.arguments)]
+        return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
     @property
     def only_filled(self) -> bool:

@@ -196,6 +196,16 @@ class Held:
             for name, item in self.taken.items()
         )
 
+    def only_counted(self) -> bool:
+        """Whether all that has changed is numbers under the same keys, as of a counter."""
+        present = attributes(self.value) if self.kind is ATTRIBUTES else self.value
+        if not isinstance(self.taken, dict) or not isinstance(present, dict) or present.keys() != self.taken.keys():
+            return False
+        return all(
+            same(present[name], item) or (type(item) in (int, float) and type(present[name]) in (int, float))
+            for name, item in self.taken.items()
+        )
+
 
 def _is_something(value: object) -> bool:
     return value is not None and not (type(value) in (bool, int, float, str) and not value)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 def has_storage(tensor: Tensor) -> bool:
     """Whether a tensor is a view of one storage; not so sparse, nested and opaque ones."""
-    return tensor.layout == torch.strided and not tensor.is_nested and tensor.device.type != "meta"
+    return tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_meta
 
 
 def bytes_of(storage: torch.UntypedStorage) -> Tensor:
@@ -24,7 +24,7 @@ def copy_of(storage: torch.UntypedStorage) -> torch.UntypedStorage:
     copied = storage.clone()  # type: ignore[no-untyped-call]
     if storage.is_pinned():
         return copied.pin_memory()  # type: ignore[no-any-return]
-    return copied.share_memory_() if storage.device.type == "cpu" and storage.is_shared() else copied  # type: ignore[no-any-return]
+    return copied.share_memory_() if storage.is_shared() else copied  # type: ignore[no-any-return]
 
 
 def same_bytes(storage: torch.UntypedStorage, other: torch.UntypedStorage) -> bool:

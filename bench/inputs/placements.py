@@ -7,7 +7,7 @@ compiled step with its optimiser is not compiled again for each placement.
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +52,7 @@ class Placements:
         self._trained: set[int] = set()
         self._original: dict[int, torch.UntypedStorage] = {}  # where each storage lives now → its original values
         self._views: dict[int, tuple[Geometry, int]] = {}  # id of a tensor → its view, and where its storage lives
+        self._leaves: set[int] = set()  # ids of tensors without a gradient
         self._whole: dict[int, Whole] = {}
         self._ballast: list[Tensor] = []
         self.add(inputs)
@@ -80,13 +81,15 @@ class Placements:
             for own in _settings_of(item)
         ]
         known = {id(tensor) for tensors in self._tensors for tensor in tensors}
-        tensors = [tensor for tensor in tensors_in(value) if id(tensor) not in known and tensor.device.type != "meta"]
+        tensors = [tensor for tensor in tensors_in(value) if id(tensor) not in known and not tensor.is_meta]
         self._tensors[index] += tensors
         for tensor in tensors:
             if not has_storage(tensor):
                 self._whole[id(tensor)] = Whole(tensor)
                 continue
             storage = tensor.untyped_storage()
+            if not tensor.requires_grad:
+                self._leaves.add(id(tensor))
             if storage.nbytes() and storage.data_ptr() not in self._original:
                 self._original[storage.data_ptr()] = copy_of(storage)
             self._views[id(tensor)] = Geometry.of(tensor), storage.data_ptr()
@@ -157,7 +160,10 @@ class Placements:
                 self._put_back_view(tensor)
 
     def _put_back_view(self, tensor: Tensor) -> None:
-        """Undo ``resize_``, ``set_``, ``t_`` and assignments to ``data``."""
+        """Undo ``resize_``, ``set_``, ``t_``, assignments to ``data``, ``requires_grad_`` and recorded operations."""
+        if id(tensor) in self._leaves and (tensor.grad_fn is not None or tensor.requires_grad):
+            tensor.detach_().requires_grad_(False)
+            tensor.grad = None
         if not self._has_other_view(tensor):
             return
         geometry, pointer = self._views[id(tensor)]
@@ -173,13 +179,14 @@ class Placements:
             return False
         return (Geometry.of(tensor), tensor.untyped_storage().data_ptr()) != self._views[id(tensor)]
 
-    def changes(self, ignored: Container[int] = ()) -> Changes:
+    def changes(self, ignored: Container[int] = (), harmless: Callable[[Held], bool] = lambda _: False) -> Changes:
         """What has changed since the inputs had their original values, beside what a training step changes.
 
         Compares values: views of NumPy arrays and compiled code change a tensor without counting a new version of it.
 
         Args:
             ignored: positions of arguments whose changes do not matter.
+            harmless: whether changed contents do not matter.
         """
         together = Changes()
         compared: dict[int, bool] = {}  # where a storage lives → whether it holds other bytes
@@ -191,7 +198,7 @@ class Placements:
                 frozenset({argument}),
                 tuple(tensor for tensor in own if self._has_changed(tensor, compared)),
                 tuple(self._whole[id(tensor)] for tensor in own if self._is_changed_whole(tensor)),
-                tuple(entry for entry in held if entry.changed()),
+                tuple(entry for entry in held if entry.changed() and not harmless(entry)),
             )
             if found.tensors or found.whole or found.held:
                 together |= found
@@ -203,7 +210,7 @@ class Placements:
     def _has_changed(self, tensor: Tensor, compared: dict[int, bool]) -> bool:
         if id(tensor) not in self._views:
             return False
-        if self._has_other_view(tensor):
+        if self._has_other_view(tensor) or (tensor.requires_grad and id(tensor) in self._leaves):
             return True
         storage = tensor.untyped_storage()
         original = self._original.get(storage.data_ptr())

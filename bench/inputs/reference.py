@@ -124,7 +124,7 @@ def _copied_views(views: Sequence[Tensor], upcast: bool) -> list[Tensor]:
 
 def _converted(tensor: Tensor, upcast: bool) -> Tensor:
     """A copy; in float64 on the CPU where the layout allows it."""
-    if not upcast or tensor.is_quantized or tensor.device.type == "meta":
+    if not upcast or tensor.is_quantized or tensor.is_meta:
         return tensor.clone()
     on_cpu = tensor.to(CPU)  # before it is converted, as not every device has float64
     dtype = wide(tensor.dtype)

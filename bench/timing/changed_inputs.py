@@ -99,21 +99,15 @@ def changed_while_timed(
     return late or [(run, overall) for run in runs]
 
 
-def listed(changes: Changes, names: Sequence[str]) -> str:
-    """``"x and y"``: the arguments that were changed."""
-    words = [names[position] for position in sorted(changes.arguments)]
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
-
-
 def restored_note(changes: Changes, names: Sequence[str]) -> str:
     """The note of a case whose inputs are put back before each call."""
-    return f"a call changes its input {listed(changes, names)}; put back, untimed, before every call of this family"
+    return f"a call changes its input {changes.words(names)}; put back, untimed, before every call of this family"
 
 
 def unrestored_note(changes: Changes, names: Sequence[str], restoring: float, call: float) -> str:
     """The note of a case whose inputs cannot be put back so often."""
     return (
-        f"repeated calls do different work: a call changes its input {listed(changes, names)}, and putting that back "
+        f"repeated calls do different work: a call changes its input {changes.words(names)}, and putting that back "
         f"takes {restoring / max(call, 1e-9):.0f} times as long as the call, so that it is done for each placement only"
     )
 
@@ -121,6 +115,6 @@ def unrestored_note(changes: Changes, names: Sequence[str], restoring: float, ca
 def late_note(changes: Changes, names: Sequence[str]) -> str:
     """The note of a case whose inputs had changed after its timing, but not after its first call."""
     return (
-        f"repeated calls do different work: its input {listed(changes, names)} had changed after the timing, but not "
+        f"repeated calls do different work: its input {changes.words(names)} had changed after the timing, but not "
         "after the first call; name it in mutates= to have it put back before every call"
     )

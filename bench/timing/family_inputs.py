@@ -13,6 +13,7 @@ from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.graph import has_lazy_parameters
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
+from torchduet.bench.inputs.variables import Variables
 from torchduet.bench.timing.callables import Prepared, assemble, timed_function
 from torchduet.bench.timing.changed_inputs import (
     argument_names,
@@ -49,6 +50,8 @@ class FamilyInputs:
         self.changes: dict[Case, Changes] = {}
         self._scratch: frozenset[int] = frozenset()
         self._mutates: frozenset[int] = frozenset()
+        self._variables: Variables | None = None  # watched while the reference is computed
+        self._reference_note: str | None = None
         self._converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}
 
     def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
@@ -70,6 +73,7 @@ class FamilyInputs:
             CheckError: an iterator among them, or ``mutates=`` or ``scratch=`` names no argument.
         """
         self.names = argument_names(self._workload, len(inputs))
+        self._variables = Variables(next(iter(self._workload.implementations.values())).function, inputs)
         self._scratch = positions(self._workload, "scratch", self.names)
         self._mutates = positions(self._workload, "mutates", self.names)
         if self._workload.fresh:
@@ -82,6 +86,11 @@ class FamilyInputs:
             assemble(timed_function(first, inputs), "fp32", device)(*inputs)
         self.placements[device] = Placements(inputs, self._rng)
         self.restoring[device] = PutBack(self.placements[device])
+
+    def after_reference(self) -> None:
+        """The reference was computed, by a call of the first implementation."""
+        self._reference_note = self._variables.note() if self._variables else None
+        self._variables = None
 
     def of(self, case: Case, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """The inputs of a case, with their original values in fresh memory.
@@ -102,9 +111,17 @@ class FamilyInputs:
         if not self._workload.fresh:
             self.placements[prepared.case.device].add(prepared.args)
 
-    def note_changes(self, prepared: Prepared) -> None:
+    def watch(self, case: Case, inputs: Sequence[Any]) -> Variables:
+        """Watch what the case's function reads beside its inputs, before its first call."""
+        return Variables(self._workload.implementations[case.implementation].function, inputs)
+
+    def note_changes(self, prepared: Prepared, variables: Variables, result: CaseResult) -> None:
         """After a case's first call, note what it has changed, and what the author says that calls change."""
         case = prepared.case
+        notes = [variables.note()]
+        if case.implementation == next(iter(self._workload.implementations)):
+            notes.append(self._reference_note)
+        result.notes += dict.fromkeys(filter(None, notes))
         restoring = self.restoring[case.device]
         if not isinstance(restoring, PutBack):
             return

@@ -64,6 +64,7 @@ class FirstCalls:
             self.inputs.hold(name, inputs)
             stage = "in float64 on the CPU, for the check, "
             reference = self.reference(inputs)
+            self.inputs.after_reference()
         except Unavailable as reason:
             for case in cases:
                 self.results[case].skip = str(reason)
@@ -128,6 +129,7 @@ class FirstCalls:
         watch, started = CompileWatch(), moment()
         prepared = prepare(self.workload, case, own_inputs)
         self.inputs.add(prepared)
+        variables = self.inputs.watch(case, own_inputs)
         graphed = case.mode in IMPLIED
         with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
             capture_seconds = self.capture(prepared, placements)
@@ -140,7 +142,7 @@ class FirstCalls:
             check_start = perf_counter()
             self.check(result, prepared.inputs, value, reference)
             del value
-            self.inputs.note_changes(prepared)
+            self.inputs.note_changes(prepared, variables, result)
             self.seconds["checking"] += perf_counter() - check_start
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()

@@ -274,3 +274,25 @@ def test_drawing_random_numbers_is_no_change(run: Callable[..., list[CaseResult]
     )
     assert result.error is None  # each check began with the same numbers
     assert not result.notes
+
+
+def test_a_change_outside_the_inputs_is_said(run: Callable[..., list[CaseResult]]) -> None:
+    data, cache = list(NUMBERS), dict[str, float]()
+
+    def helper() -> float:
+        return data[0]
+
+    def in_place(x: Tensor) -> Tensor:
+        data.sort()
+        cache["once"] = 1.0
+        return x + helper() - data[0]
+
+    def reads(x: Tensor) -> Tensor:
+        return x + len(data) - len(data)
+
+    changes, honest = run({"in_place": in_place, "reads": reads}, lambda _: (torch.ones(3),))
+    assert changes.notes == [
+        "repeated calls may do different work: a call changes data, which is no input and is not put back; "
+        "return it from inputs="
+    ]
+    assert not honest.notes

@@ -178,6 +178,20 @@ def resize(x: Tensor) -> Tensor:
     return x.resize_(2).sum()
 
 
+def ask_for_gradient(x: Tensor) -> Tensor:
+    assert not x.requires_grad
+    assert x.grad is None
+    x.requires_grad_().square().sum().backward()
+    assert x.grad is not None
+    return x.grad.clone()
+
+
+def record(x: Tensor, weight: Tensor) -> Tensor:
+    assert x.grad_fn is None
+    is_first(x)
+    return x.mul_(weight).sum().detach()
+
+
 def transpose(x: Tensor) -> Tensor:
     assert x.shape == (2, 3)
     return x.t_().sum()
@@ -254,6 +268,8 @@ changing(sort_array, lambda: np.array(NUMBERS))
 changing(sort_nested_array, lambda: [np.array(NUMBERS)])
 changing(from_queue, filled_queue)
 changing(write_stream, lambda: io.BytesIO(b"abc"))
+changing(ask_for_gradient, tensor)
+changing(record, tensor, lambda: torch.ones(3, requires_grad=True))
 changing(transpose, lambda: torch.ones(2, 3))
 changing(dataclass_of_tensors, lambda: Batch(tensor(), ["a"]))
 changing(attribute, lambda: SimpleNamespace(x=tensor()))
