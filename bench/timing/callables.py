@@ -15,6 +15,7 @@ import torch
 from torch.optim import Optimizer
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.cuda_graph import Captured, step_by_step
 from torchduet.bench.timing.dynamo import CompiledModel, own_code
 from torchduet.bench.timing.precision import autocast_factory, scaler_for
@@ -77,6 +78,7 @@ class Prepared:
         setup_seconds: of the implementation's setup, where it has one.
         renew: makes ``call`` again, with its own memory in another place.
         graph: to be captured before the first call, and whenever the inputs have moved.
+        own_state: what its setup and its calls change, in force around its own calls only.
     """
 
     case: Case
@@ -87,6 +89,7 @@ class Prepared:
     setup_seconds: float | None = None
     renew: Callable[[], Callable[..., Any]] | None = None
     graph: Captured | None = None
+    own_state: OwnState = field(default_factory=OwnState)
 
 
 def asks_for(function: Callable[..., Any]) -> frozenset[str]:

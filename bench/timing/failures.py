@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from torchduet import suites
+from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.timing.check import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
 from torchduet.suites.registry import names
@@ -23,7 +24,7 @@ def describe(error: BaseException, source: str) -> str:
         source: the origin of the workload: a built-in suite's name or a file.
     """
     message = " ".join(str(error).split("\n")[0].split()) or "no message"
-    if isinstance(error, CheckError):
+    if isinstance(error, CheckError | LastingChangeError):
         return message
     full = isinstance(error, torch.OutOfMemoryError | MemoryError)
     if full or any(words in str(error) for words in ("can't allocate memory", MPS_FULL)):

@@ -16,6 +16,8 @@ from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.record.schema import FirstCallRecord
+from torchduet.bench.state.entry import LastingChangeError
+from torchduet.bench.state.own_state import SETUP, restored
 from torchduet.bench.timing.callables import Prepared, in_float64, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
 from torchduet.bench.timing.clock import Clock
@@ -61,13 +63,17 @@ class FirstCalls:
             context = device.context_bytes(self.task.uuids.get(name, ""))
             for case in cases:
                 self.results[case].context_bytes = context
-            inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
+            with restored() as changed:
+                inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
+            for case in cases:
+                self.results[case].notes += changed.note("inputs=")
             if not isinstance(inputs, tuple | list):
                 raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
             inputs = tuple(inputs)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
-            reference = self.reference(inputs)
+            with restored():  # a case of this function is named below
+                reference = self.reference(inputs)
         except Unavailable as reason:
             for case in cases:
                 self.results[case].skip = str(reason)
@@ -87,7 +93,7 @@ class FirstCalls:
             except Unavailable as reason:
                 result.skip = str(reason)
                 continue
-            except CaptureError as error:
+            except (CaptureError, LastingChangeError) as error:
                 result.error = str(error)
                 self.broken = case
                 return
@@ -131,10 +137,14 @@ class FirstCalls:
         if compiled:
             self.empty_cache(case)
         watch, started = CompileWatch(), moment()
-        prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
+        with restored() as changed:
+            prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
+        prepared.own_state.adopt(changed.changed)
+        result.notes += changed.note(SETUP, "in force around its own calls only")
         placements.add(prepared.args)
         graphed = case.mode in IMPLIED
-        with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
+        in_its_state = prepared.own_state.entered(thorough=True)
+        with matmul_precision(case.precision), in_its_state, skipped_graphs(graphed) as skips:
             capture_seconds = self.capture(prepared, placements)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
@@ -157,6 +167,7 @@ class FirstCalls:
                 placements.restore()
                 poison(reference, case.device, None, prepared.inputs)
                 self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
+        result.notes += prepared.own_state.notes
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
         if suspended(started):
             result.notes.append(
@@ -210,7 +221,9 @@ class FirstCalls:
 
     def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
         """Compare the value of a first call with the reference."""
-        tensors = observed(self.workload, inputs, value)
+        with restored() as changed:
+            tensors = observed(self.workload, inputs, value)
+        result.notes += changed.note("observe=")
         result.check = check(self.workload, result.case.precision, tensors, reference)
 
     def empty_cache(self, case: Case) -> None:
