@@ -18,6 +18,7 @@ from typing import Any
 
 from torchduet.bench.state.entry import Entry, on_or_off
 
+DEFAULT_RECURSION, INDUCTOR_RECURSION = 1000, 2000
 DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")  # of a decimal.Context
 TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
 # PyTorch's DataLoader sets SIGCHLD's once, and counts on it. The last two cannot be set.
@@ -101,11 +102,17 @@ def _set_tracemalloc(value: bool) -> None:
 
 
 def _limits() -> Iterator[Entry]:
-    yield Entry("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit)
+    yield Entry("recursion limit", _recursion_limit, sys.setrecursionlimit)
     yield Entry("switch interval of threads", sys.getswitchinterval, sys.setswitchinterval)
     yield Entry("limit of digits", sys.get_int_max_str_digits, sys.set_int_max_str_digits)
     yield Entry("stack size of threads", threading.stack_size, threading.stack_size)
     yield Entry("decimal context", _decimal_context, _set_decimal_context, lambda value: f"{value[0]} digits")
+
+
+def _recursion_limit() -> int:
+    """Python's default and what inductor raises it to, whenever it compiles, count as one value."""
+    limit = sys.getrecursionlimit()
+    return INDUCTOR_RECURSION if DEFAULT_RECURSION <= limit <= INDUCTOR_RECURSION else limit
 
 
 def _decimal_context() -> tuple[Any, ...]:
@@ -133,7 +140,8 @@ def _surroundings() -> Iterator[Entry]:
     yield Entry("faulthandler", faulthandler.is_enabled, _set_faulthandler, on_or_off)
     yield Entry(
         "start method of multiprocessing",
-        lambda: multiprocessing.get_start_method(allow_none=True),
+        # The first of all methods is the default, which is set when it is first used.
+        lambda: multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0],
         lambda value: multiprocessing.set_start_method(value, force=True),
     )
 

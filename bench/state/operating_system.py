@@ -12,6 +12,8 @@ from typing import Any
 from torchduet.bench.state.entry import Entry
 
 THREADS = Path("/proc/self/task")
+# Variables that inductor and Triton set while they compile, and read again later.
+SET_BY_COMPILER = ("_TORCHINDUCTOR_", "TORCHINDUCTOR_CACHE_DIR", "TRITON_", "TORCH_WARM_POOL", "KMP_DUPLICATE_LIB_OK")
 LIMITS = ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_STACK")
 
 
@@ -19,7 +21,7 @@ def entries() -> Iterator[Entry]:
     """All of them."""
     yield Entry(
         "environment",
-        lambda: dict(os.environ),
+        _environment,
         _set_environment,
         differing=lambda before, after: ", ".join(difference(before, after)),
     )
@@ -73,8 +75,12 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(SET_BY_COMPILER)}
+
+
 def _set_environment(value: Mapping[str, str]) -> None:
-    for name in difference(os.environ, value):
+    for name in difference(_environment(), value):
         if name in value:
             os.environ[name] = value[name]
         else:

@@ -24,7 +24,7 @@ from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
+from torchduet.bench.timing.dynamo import CompileWatch, Uncompiling, cold_cache
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
 from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import matmul_precision
@@ -33,6 +33,13 @@ from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
 SCALING_CALLS = 10  # each halves the factor
+UNCOMPILED = (
+    "its author compiles it with torch.compile: that is undone, so that the mode alone decides; "
+    "options of that torch.compile do not apply"
+)
+CALLS_COMPILED = (
+    "it calls code that torch.compile has compiled: it is timed as it is, and left out of the answer for torch.compile"
+)
 NO_ORIGINAL = "the case that it is a copy of could not be timed"
 Report = Callable[[str, float], None]
 
@@ -69,7 +76,11 @@ class FirstCalls:
                 self.results[case].notes += changed.note("inputs=")
             if not isinstance(inputs, tuple | list):
                 raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
-            inputs = tuple(inputs)
+            uncompiling = Uncompiling()
+            inputs = uncompiling(tuple(inputs))
+            if uncompiling.found:
+                for case in cases:
+                    self.results[case].notes.append(UNCOMPILED)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
             with restored():  # a case of this function is named below
@@ -140,6 +151,8 @@ class FirstCalls:
         with restored() as changed:
             prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
         prepared.own_state.adopt(changed.changed)
+        if prepared.compiled_already and UNCOMPILED not in result.notes:
+            result.notes.append(UNCOMPILED)
         result.notes += changed.note(SETUP, "in force around its own calls only")
         placements.add(prepared.args)
         graphed = case.mode in IMPLIED
@@ -148,14 +161,16 @@ class FirstCalls:
             capture_seconds = self.capture(prepared, placements)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
-            value = self.first_result(prepared, placements)
+            with watch.entries():
+                value = self.first_result(prepared, placements)
             returned = perf_counter() - start
             clock.synchronize()
             seconds, calls = capture_seconds + perf_counter() - start, 1
             check_start = perf_counter()
             self.check(result, prepared.inputs, value, reference)
             self.seconds["checking"] += perf_counter() - check_start
-            while compiled and calls < SETTLING_CALLS:
+            deeper = not compiled and (watch.entered or watch.compiled())
+            while (compiled or deeper) and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
                 prepared.call(*prepared.args)
                 clock.synchronize()
@@ -182,6 +197,9 @@ class FirstCalls:
                 result.compile["graph_skips"] = list(dict.fromkeys(skips))
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
+        elif deeper:
+            result.compile = watch.record(cold=False)
+            result.notes.append(CALLS_COMPILED)
         return prepared
 
     def inputs_for(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:

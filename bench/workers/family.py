@@ -16,6 +16,7 @@ from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
+from torchduet.bench.state.at_import import imported
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
 from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
 from torchduet.bench.timing.alternation import Alternation, align_blocks, undisturbed, warm_cores
@@ -29,6 +30,7 @@ from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.suites.datasets import data
+from torchduet.suites.registry import load
 from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a first call longer than this and twice the family's share is not repeated
@@ -229,7 +231,11 @@ def measure(task: Task, report: Report) -> FamilyResult:
     tempfile.tempdir = task.folder  # the launcher removes it with everything that workloads have written
     data.use(task.data)
     settle_allocator()
+    reference = task.family.reference
+    notes = imported(lambda: load(reference.source), reference.source, task.threads)
     stages = Stages(task, report)
+    for result in stages.results.values():
+        result.notes += notes
     devices = dict.fromkeys(case.device for case in task.family.cases)
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
