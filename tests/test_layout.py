@@ -28,6 +28,7 @@ BENCH_LAYERS = (
     "cases",
     "plan",
     "inputs",
+    "state",
     "timing",
     "passes",
     "workers",
@@ -53,6 +54,7 @@ REPORTS_LAYERS = (
 )
 TORCH = (
     "bench.inputs",
+    "bench.state",
     "bench.timing",
     "bench.passes",
     "bench.workers",

@@ -15,8 +15,9 @@ import torch
 from torch.optim import Optimizer
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.cuda_graph import Captured, step_by_step
-from torchduet.bench.timing.dynamo import CompiledModel, own_code
+from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling, own_code
 from torchduet.bench.timing.precision import autocast_factory, scaler_for
 from torchduet.suites.workload import Implementation, Meter, SuiteError, Unavailable, Workload
 
@@ -78,6 +79,8 @@ class Prepared:
         renew: makes ``call`` again, with its own memory in another place.
         graph: to be captured before the first call, and whenever the inputs have moved.
         made_for: the call and its arguments for other inputs.
+        compiled_already: its author compiled the function; ``call`` is made of the original.
+        own_state: what its setup and its calls change, in force around its own calls only.
     """
 
     case: Case
@@ -88,6 +91,8 @@ class Prepared:
     setup_seconds: float | None = None
     renew: Callable[[], Callable[..., Any]] | None = None
     graph: Captured | None = None
+    compiled_already: bool = False
+    own_state: OwnState = field(default_factory=OwnState)
     made_for: Callable[[Sequence[Any]], tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
 
     def with_inputs(self, inputs: Sequence[Any]) -> Prepared:
@@ -149,9 +154,12 @@ def _metered(call: Callable[..., Any], context: Context, asked: frozenset[str]) 
 
 
 def timed_function(implementation: Implementation, inputs: Sequence[Any]) -> Callable[..., Any]:
-    """The function of the inputs that is timed: the implementation's own, or the one that its setup returns."""
+    """The function of the inputs that is timed: the implementation's own, or the one that its setup returns.
+
+    It may be compiled already; see :class:`Uncompiling`.
+    """
     function = implementation.function
-    return function(*inputs) if implementation.setup else function
+    return Uncompiling()(function)(*inputs) if implementation.setup else function
 
 
 def in_float64(workload: Workload) -> Callable[..., Any]:
@@ -159,7 +167,7 @@ def in_float64(workload: Workload) -> Callable[..., Any]:
     first = next(iter(workload.implementations.values()))
 
     def call(*inputs: Any) -> Any:
-        return assemble(timed_function(first, inputs), "fp32", "cpu")(*inputs)
+        return assemble(Uncompiling()(timed_function(first, inputs)), "fp32", "cpu")(*inputs)
 
     return call
 
@@ -206,8 +214,10 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     implementation = workload.implementations[case.implementation]
     context = Context(workers=case.workers)
     start = perf_counter()
-    function = timed_function(implementation, inputs)
+    returned = timed_function(implementation, inputs)
     setup_seconds = perf_counter() - start if implementation.setup else None
+    uncompiling = Uncompiling()
+    function = uncompiling(returned)
     call = assemble(function, case.precision, case.device, context)
     args = tuple(inputs)
     graph = None
@@ -232,19 +242,31 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     elif case.mode != "eager":
         call = compiled(call, case.mode)
         args = tuple(with_own_optimizers(value) for value in args)
-    renew = getattr(function, "renew", None) if implementation.setup and case.mode == "eager" else None
-    renewed = None if renew is None else lambda: assemble(renew(), case.precision, case.device, context)
+    renew = getattr(returned, "renew", None) if implementation.setup and case.mode == "eager" else None
+    renewed = None if renew is None else lambda: assemble(Uncompiling()(renew()), case.precision, case.device, context)
 
     def made_for(others: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         own_call = call
         if implementation.setup and case.mode == "eager":
-            own_call = assemble(timed_function(implementation, others), case.precision, case.device, context)
+            own = Uncompiling()(timed_function(implementation, others))
+            own_call = assemble(own, case.precision, case.device, context)
         return own_call, tuple(
             mine.of(other) if isinstance(mine, CompiledModel) else other
             for mine, other in zip(args, others, strict=True)
         )
 
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, renewed, graph, made_for)
+    return Prepared(
+        case,
+        call,
+        args,
+        tuple(inputs),
+        context,
+        setup_seconds,
+        renewed,
+        graph,
+        uncompiling.found,
+        made_for=made_for,
+    )
 
 
 def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ from torchduet.bench.inputs.graph import is_iterator, walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import SPECIAL
 from torchduet.bench.timing.check import CheckError
-from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import Workload
 
@@ -90,7 +89,7 @@ def changed_while_timed(
     late = []
     for run in runs:
         placements.restore()
-        with run.unmetered(), matmul_precision(run.prepared.case.precision):
+        with run.unmetered(), run.in_its_state():
             for _ in range(max(MIN_LATE_CALLS, run.calls)):
                 run.prepared.call(*run.prepared.args)
         if changes := placements.changes(ignored):

@@ -28,6 +28,7 @@ from torchduet.bench.timing.changed_inputs import (
 from torchduet.bench.timing.check import CheckError
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import Workload
 
@@ -40,6 +41,7 @@ class FamilyInputs:
         restoring: device → what readies its inputs before calls.
         names: of the arguments.
         changes: case → what a call changes of its inputs.
+        uncompiled: the author had compiled something among the inputs; they hold the originals.
     """
 
     def __init__(self, family: Family, workload: Workload, rng: random.Random) -> None:
@@ -48,6 +50,7 @@ class FamilyInputs:
         self.restoring: dict[str, PutBack | Fresh] = {}
         self.names: tuple[str, ...] = ()
         self.changes: dict[Case, Changes] = {}
+        self.uncompiled = False
         self._scratch: frozenset[int] = frozenset()
         self._mutates: frozenset[int] = frozenset()
         self._variables: Variables | None = None  # watched while the reference is computed
@@ -64,7 +67,10 @@ class FamilyInputs:
         inputs = self._workload.inputs(device_of(device).torch_device, **dict(self._family.reference.size))
         if not isinstance(inputs, tuple | list):
             raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
-        return tuple(inputs)
+        uncompiling = Uncompiling()
+        made: tuple[Any, ...] = uncompiling(tuple(inputs))
+        self.uncompiled = self.uncompiled or uncompiling.found
+        return made
 
     def hold(self, device: str, inputs: Sequence[Any]) -> None:
         """Take the values that the inputs on a device have now for those that they are given again.

@@ -83,7 +83,7 @@ class TimedCase:
         return replace(block, paused=suspended) if suspended else block
 
     def _block(self) -> Block:
-        with matmul_precision(self.prepared.case.precision):
+        with self.in_its_state():
             with self.unmetered():
                 self._warm_up_calls(max(self._block_warm_up_calls, self._after_children()))
             call, args = self.prepared.call, self.prepared.args
@@ -151,7 +151,7 @@ class TimedCase:
 
     def call(self) -> object:
         """Make one untimed call, which the meter does not record; waits for the device."""
-        with self.unmetered(), matmul_precision(self.prepared.case.precision):
+        with self.unmetered(), self.in_its_state():
             self.ready()
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
@@ -165,11 +165,12 @@ class TimedCase:
         """
         graph = self.prepared.graph
         if graph is not None:
-            with matmul_precision(self.prepared.case.precision):
+            with self.in_its_state():
                 graph.capture()
         case = self.prepared.case
         if self.prepared.renew is not None:
-            self.prepared = replace(self.prepared, call=self.prepared.renew())
+            with self.in_its_state():
+                self.prepared = replace(self.prepared, call=self.prepared.renew())
         if case.mode in IMPLIED or self.prepared.renew is not None:
             for _ in range(RECORDING_CALLS):
                 self.call()
@@ -177,6 +178,16 @@ class TimedCase:
                 self.device.prefer_newest_recordings()
         elif self.seconds < LONG_CALL_SECONDS:
             self.call()
+
+    @contextlib.contextmanager
+    def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:
+        """The process state for calls of this case: its precision, and what its calls leave changed; see ``OwnState``.
+
+        Raises:
+            LastingChangeError: a call has changed what cannot be put back for other cases.
+        """
+        with matmul_precision(self.prepared.case.precision), self.prepared.own_state.entered(thorough=thorough):
+            yield
 
     @contextlib.contextmanager
     def unmetered(self) -> Iterator[None]:
