@@ -27,10 +27,13 @@ from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host import suspension
 from torchduet.bench.timing.alternation import undisturbed
+from torchduet.bench.timing.callables import Prepared
+from torchduet.bench.timing.checking.reference import Reference, no_reference
+from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
-from torchduet.bench.timing.placements import settle_allocator
+from torchduet.bench.timing.placements import Placements, settle_allocator
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.process import isolate
@@ -106,12 +109,15 @@ class _SideStages(Stages):
         super().__init__(task, lambda _stage, _fraction: None)
         self.first = first
 
-    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
-        return super().reference(inputs) if self.first else []
+    def reference(self, device: str, inputs: Sequence[Any], placements: Placements) -> Reference:
+        return super().reference(device, inputs, placements) if self.first else no_reference()
 
-    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
+    def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
         if self.first:
-            super().check(result, inputs, value, reference)
+            super().check(result, prepared, values, reference)
+
+    def remembers(self, run: TimedCase, results: Results) -> str | None:
+        return super().remembers(run, results) if self.first else None
 
     def empty_cache(self, case: Case) -> None:
         """A cache for each case and side: cold in the first pair, warm in those after it."""
@@ -261,5 +267,5 @@ class Timed:
     def _finite(self) -> Message:
         """Check which results became NaN while they were timed; returns the errors by case."""
         assert self._stages is not None
-        self._stages.still_finite()
+        self._stages.still_computes()
         return {"errors": {str(index): run.error for index, run in self._runs.items() if run.error}}

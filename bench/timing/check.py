@@ -1,145 +1,161 @@
-"""The check: compares a case's result with the same function in float64 on the CPU, before the case is timed."""
+"""The check: compares a case's result with the reference, before the case is timed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from torchduet.bench.record.schema import CheckRecord
-from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.placements import tensors_in, to_reference
-from torchduet.bench.timing.precision import TOLERANCE
+from torchduet.bench.timing.checking.compare import Held, compare
+from torchduet.bench.timing.checking.compare import relative_error as relative_error
+from torchduet.bench.timing.checking.dense import CheckError as CheckError
+from torchduet.bench.timing.checking.exactness import allowed, computes_in, label, lowest, unit_roundoff
+from torchduet.bench.timing.checking.pairing import pair, same_form, where
+from torchduet.bench.timing.checking.poison import poison as poison
+from torchduet.bench.timing.checking.reference import Reference
+from torchduet.bench.timing.checking.reference import has_nan as has_nan
+from torchduet.bench.timing.checking.reference import reference_result as reference_result
+from torchduet.bench.timing.checking.results import ROOT, Part, Results
+from torchduet.bench.timing.checking.results import observed as observed
 from torchduet.suites.workload import Workload
 
-
-class CheckError(Exception):
-    """A result that must not be timed; the message says what is wrong with it."""
+WORST_ADVISED = 0.5  # a larger error is no matter of tolerance
 
 
-def observed(workload: Workload, inputs: Sequence[Any], result: Any) -> list[Tensor]:
-    """The tensors of a call that are checked, as detached copies.
-
-    Raises:
-        CheckError: the result contains no tensor and no number.
-    """
-    value = workload.observe(inputs, result) if workload.observe else result
-    tensors = [tensor.detach().clone() for tensor in _flatten(value)]
-    if not tensors:
-        raise CheckError(
-            f"it returned {type(result).__name__}, which contains nothing to check; return a tensor, "
-            "or name what to check with observe="
-        )
-    return tensors
-
-
-def _flatten(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, np.ndarray):
-        yield torch.as_tensor(value)
-    elif isinstance(value, bool | int | float):
-        yield torch.tensor(value, dtype=torch.float64)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _flatten(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _flatten(item)
-
-
-def reference_result(workload: Workload, inputs: Sequence[Any], call: Callable[..., Any]) -> list[Tensor]:
-    """The result of ``call`` in float64 on the CPU, from a copy of ``inputs``.
-
-    Raises:
-        CheckError: the float64 result itself is not finite.
-    """
-    copied = to_reference(inputs)
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        tensors = observed(workload, copied, call(*copied))
-    finally:
-        torch.set_default_dtype(default)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
-        raise CheckError("the result is not finite even in float64; choose other inputs")
-    return tensors
-
-
-def poison(reference: Sequence[Tensor], device: str, graph_result: Any, inputs: Sequence[Any]) -> None:
-    """Make sure that a result that the next call does not write is not right by chance.
-
-    Memory of the result's size is filled with NaN and released, so that the allocator returns it again. The memory of
-    a CUDA graph's result, which stays the same, is filled with NaN, too.
+def check(
+    workload: Workload,
+    precision: str,
+    results: Results,
+    reference: Reference,
+    implementation: str = "",
+    recorded: Callable[[], set[torch.dtype]] = set,
+) -> CheckRecord:
+    """Compare a case's values with the reference's.
 
     Args:
-        graph_result: of a CUDA graph; tensors that share memory with the inputs are not changed. None without a graph.
-    """
-    shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
-    for tensor in _flatten(graph_result):
-        if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
-            with torch.inference_mode():  # the result may be of that kind
-                tensor.detach().fill_(torch.nan)
-    target = device_of(device).torch_device
-    filled = [torch.full(tensor.shape, torch.nan, device=target) for tensor in reference if tensor.is_floating_point()]
-    del filled
-
-
-def relative_error(result: Tensor, reference: Tensor) -> float:
-    """Relative Frobenius error ‖result − reference‖ / ‖reference‖, both taken to float64 on the CPU.
-
-    The absolute error where the reference is zero; NaN where the result has a NaN. Each is moved before it is
-    converted, as not every device has float64.
-    """
-    actual = result.to("cpu").to(torch.complex128 if result.is_complex() else torch.float64)
-    expected = reference.to("cpu").to(actual.dtype)
-    scale = float(torch.linalg.vector_norm(expected))
-    error = float(torch.linalg.vector_norm(actual - expected))
-    return error / scale if scale else error
-
-
-def has_nan(tensor: Tensor) -> bool:
-    """Whether a real or complex tensor contains NaN."""
-    return (tensor.is_floating_point() or tensor.is_complex()) and bool(tensor.isnan().any())
-
-
-def _kind(tensor: Tensor) -> str:
-    if tensor.is_complex():
-        return "complex"
-    return "real" if tensor.is_floating_point() else "boolean" if tensor.dtype == torch.bool else "whole"
-
-
-def check(workload: Workload, precision: str, result: Sequence[Tensor], reference: Sequence[Tensor]) -> CheckRecord:
-    """Compare a case's tensors with the reference's.
+        recorded: computes the implementation's result once more, and returns the floating-point types within; it is
+            called where the result is too far from the reference.
 
     Raises:
-        CheckError: NaN or infinity, another shape or number of tensors, or an error above the
-            tolerance of the precision.
+        CheckError: NaN or infinity, another shape or number of values, or an error above the
+            tolerance of the precision; the message names the value.
     """
-    if any(has_nan(tensor) for tensor in result):
-        raise CheckError("it returned NaN where float64 does not; look for overflow in this precision")
-    shapes = [tuple(tensor.shape) for tensor in result]
-    expected_shapes = [tuple(tensor.shape) for tensor in reference]
-    if shapes != expected_shapes:
-        raise CheckError(f"it returned shapes {shapes}, the float64 reference {expected_shapes}")
-    kinds = [_kind(tensor) for tensor in result]
-    expected_kinds = [_kind(tensor) for tensor in reference]
-    if kinds != expected_kinds:
-        raise CheckError(
-            f"it returned {', '.join(kinds)} values, the float64 reference {', '.join(expected_kinds)} values"
-        )
+    if not workload.check:
+        return CheckRecord(what="nothing", relative_error=None, tolerance=None)
+    for part in results.values():
+        if isinstance(part.value, Tensor) and has_nan(part.value):
+            raise CheckError(
+                f"it returned NaN{where(part)} where float64 does not; look for overflow in this precision"
+            )
+    if reference.held_against == "nothing":
+        _refuse_infinity(results, {})
+        return _record(CheckRecord(what="shapes", relative_error=None, tolerance=None), precision, None, reference)
+    pairs = pair(results, reference.results)
+    random = None if workload.deterministic else reference.with_another_seed
+    for actual, expected in pairs:
+        same_form(actual, expected, reference, random)
+    dtype = lowest(reference.dtypes)
     if not workload.deterministic:
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in result):
-            raise CheckError("it returned infinity where float64 does not; look for overflow in this precision")
-        return CheckRecord(what="shapes", relative_error=None, tolerance=None)
-    tolerance = workload.tolerance.get(precision, TOLERANCE[precision])
-    worst = max(relative_error(actual, expected) for actual, expected in zip(result, reference, strict=True))
-    if not worst <= tolerance:
-        raise CheckError(
-            f"its result is wrong: relative error {worst:.2e} against float64, {tolerance:.0e} is allowed "
-            f"in {precision}"
+        _refuse_infinity(results, {actual.path: expected for actual, expected in pairs})
+        return _record(CheckRecord(what="shapes", relative_error=None, tolerance=None), precision, dtype, reference)
+    try:
+        return _values(workload, precision, pairs, reference, implementation, dtype)
+    except CheckError:
+        casts = lowest(recorded() | reference.dtypes)
+        if computes_in(precision, casts) == computes_in(precision, dtype):
+            raise
+        return _values(workload, precision, pairs, reference, implementation, casts)
+
+
+def _values(
+    workload: Workload,
+    precision: str,
+    pairs: Sequence[tuple[Part, Part]],
+    reference: Reference,
+    implementation: str,
+    found: torch.dtype | None,
+) -> CheckRecord:
+    """The record of values that agree; ``found`` is the least exact type in the computation."""
+    dtype = computes_in(precision, found)
+    tolerance = allowed(workload, implementation, precision, dtype)
+    unit = unit_roundoff(precision, dtype)
+    held = [compare(actual, expected, reference, tolerance, unit) for actual, expected in pairs]
+    worst = max(held, key=lambda one: one.error if one.error == one.error else math.inf)
+    if not worst.error <= tolerance:
+        key = implementation if len(workload.implementations) > 1 else precision
+        raise CheckError(_wrong(worst, tolerance, precision, key, reference, len(pairs)))
+    record = CheckRecord(what="values", relative_error=worst.error, tolerance=tolerance)
+    if any(one.rounding for one in held):
+        record["scale"] = "rounding"
+    if undecided := sum(one.undecided for one in held):
+        record["undecided"] = undecided
+    return _record(record, precision, found, reference)
+
+
+def _record(record: CheckRecord, precision: str, found: torch.dtype | None, reference: Reference) -> CheckRecord:
+    """The record with what it is held against, and what it computes in, where these are not the usual."""
+    if reference.held_against != "float64":
+        record["held_against"] = reference.held_against
+        if reference.why:
+            record["why"] = reference.why
+    if name := label(precision, computes_in(precision, found)):
+        record["computes_in"] = name
+    return record
+
+
+def _refuse_infinity(results: Results, reference: Results) -> None:
+    """Refuse infinity, unless the reference has it, too."""
+    for part in results.values():
+        expected = reference.get(part.path)
+        known = expected is not None and not _finite(expected)
+        if not _finite(part) and not known:
+            raise CheckError(
+                f"it returned infinity{where(part)} where float64 does not; look for overflow in this precision"
+            )
+
+
+def _finite(part: Part) -> bool:
+    return isinstance(part.value, str) or bool(torch.isfinite(part.value).all())
+
+
+def _wrong(worst: Held, tolerance: float, precision: str, key: str, reference: Reference, count: int) -> str:
+    """Which value is wrong, what it was compared with, and the ways out."""
+    place = "" if worst.path == ROOT and count == 1 else f" in {worst.path}"
+    against = "float64" if reference.held_against == "float64" else "the first implementation in its own dtype"
+    if worst.error == math.inf:
+        what = f"it differs from {against} where that is no finite number"
+    else:
+        what = f"relative error {worst.error:.2e} against {against}, {tolerance:.0e} is allowed in {precision}"
+    if _is_random(reference):
+        return (
+            f"its result is wrong{place}: {what}; its results are random (dropout in training mode?): "
+            "deterministic=False, or seed both sides alike"
         )
-    return CheckRecord(what="values", relative_error=worst, tolerance=tolerance)
+    advice = "random? deterministic=False"
+    if worst.error < WORST_ADVISED:
+        advice += f". Less exact by design? tolerance={{{key!r}: {_rounded_up(worst.error)}}}"
+    return f"its result is wrong{place}: {what}; {advice}"
+
+
+def _rounded_up(error: float) -> str:
+    """Twice an error, to one digit."""
+    return f"{2 * error:.0e}" if error < 1e-3 else f"{2 * error:.1g}"
+
+
+def _is_random(reference: Reference) -> bool:
+    """Whether the reference's results depend on the seed."""
+    try:
+        other = reference.with_another_seed()
+    except Exception as error:  # noqa: BLE001 - nothing is known then
+        print(f"the reference cannot be computed with another seed: {type(error).__name__}: {error}")
+        return False
+    return other is not None and any(
+        isinstance(part.value, Tensor)
+        and isinstance(expected := reference.results[path].value, Tensor)
+        and not (part.value.shape == expected.shape and torch.equal(part.value, expected))
+        for path, part in other.items()
+        if path in reference.results
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from torchduet import suites
-from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
 from torchduet.suites.registry import names
 

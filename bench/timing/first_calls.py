@@ -16,8 +16,11 @@ from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.record.schema import FirstCallRecord
-from torchduet.bench.timing.callables import Prepared, in_float64, prepare
+from torchduet.bench.timing.callables import Prepared, assemble, in_float64, in_own_dtype, prepare, timed_function
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
+from torchduet.bench.timing.checking.exactness import Recorder, changes_nothing
+from torchduet.bench.timing.checking.reference import Reference, no_reference
+from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
@@ -67,7 +70,7 @@ class FirstCalls:
             inputs = tuple(inputs)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
-            reference = self.reference(inputs)
+            reference = self.reference(name, inputs, placements)
         except Unavailable as reason:
             for case in cases:
                 self.results[case].skip = str(reason)
@@ -121,7 +124,7 @@ class FirstCalls:
         inputs: Sequence[Any],
         placements: Placements,
         clock: Clock,
-        reference: list[torch.Tensor],
+        reference: Reference,
     ) -> Prepared:
         """Check the first result, and time the calls until none compiles anything."""
         case = result.case
@@ -133,6 +136,7 @@ class FirstCalls:
         watch, started = CompileWatch(), moment()
         prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
         placements.add(prepared.args)
+        self.refuse_without_effect(prepared, placements, reference)
         graphed = case.mode in IMPLIED
         with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
             capture_seconds = self.capture(prepared, placements)
@@ -143,7 +147,8 @@ class FirstCalls:
             clock.synchronize()
             seconds, calls = capture_seconds + perf_counter() - start, 1
             check_start = perf_counter()
-            self.check(result, prepared.inputs, value, reference)
+            values = observed(self.workload, prepared.inputs, value)
+            self.check(result, prepared, values, reference)
             self.seconds["checking"] += perf_counter() - check_start
             while compiled and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
@@ -156,7 +161,8 @@ class FirstCalls:
             if graphed:
                 placements.restore()
                 poison(reference, case.device, None, prepared.inputs)
-                self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
+                values = observed(self.workload, prepared.inputs, prepared.call(*prepared.args))
+                self.check(result, prepared, values, reference)
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
         if suspended(started):
             result.notes.append(
@@ -204,14 +210,48 @@ class FirstCalls:
         placements.restore()
         return seconds
 
-    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
-        """The result in float64 on the CPU, with which the others are compared."""
-        return reference_result(self.workload, inputs, in_float64(self.workload))
+    def reference(self, device: str, inputs: Sequence[Any], placements: Placements) -> Reference:
+        """The result in float64 on the CPU, or the next best, with which the others are compared."""
+        if not self.workload.check:
+            return no_reference()
+        first = next(iter(self.workload.implementations))
+        alone = any(case.mode not in COMPILED and case.implementation == first for case in self.family.cases)
+        calls = in_float64(self.workload), in_own_dtype(self.workload, device)
+        return reference_result(self.workload, inputs, *calls, placements.restore, runs_alone=alone)
 
-    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
-        """Compare the value of a first call with the reference."""
-        tensors = observed(self.workload, inputs, value)
-        result.check = check(self.workload, result.case.precision, tensors, reference)
+    def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
+        """Compare the values of a first call with the reference; the inputs may be restored meanwhile."""
+        case = prepared.case
+        placements = self.placements[case.device]
+
+        def recorded() -> set[torch.dtype]:
+            return self.recorded(prepared, case.precision, placements)
+
+        result.check = check(self.workload, case.precision, values, reference, case.implementation, recorded)
+
+    def recorded(self, prepared: Prepared, precision: str, placements: Placements) -> set[torch.dtype]:
+        """The floating-point types in which an implementation computes, from an eager call with its inputs."""
+        implementation = self.workload.implementations[prepared.case.implementation]
+        if implementation.setup:
+            return set()  # what it made does not run on PyTorch's operators alone
+        placements.restore()
+        function = assemble(timed_function(implementation, prepared.inputs), precision, prepared.case.device)
+        with Recorder() as recorder:
+            function(*prepared.inputs)
+        placements.restore()
+        dtypes: set[torch.dtype] = recorder.dtypes
+        return dtypes
+
+    def refuse_without_effect(self, prepared: Prepared, placements: Placements, reference: Reference) -> None:
+        """Skip a case whose precision changes nothing, as its tensors are of another.
+
+        Raises:
+            Unavailable: says which.
+        """
+        precision = prepared.case.precision
+        reason = changes_nothing(precision, reference.dtypes, lambda: self.recorded(prepared, "fp32", placements))
+        if reason is not None:
+            raise Unavailable(reason)
 
     def empty_cache(self, case: Case) -> None:
         """Start an empty compile cache before a case is compiled."""
