@@ -43,8 +43,8 @@ def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bo
     undo: list[Undo] = []
     for container, key, value in _numbers(inputs, ()):
         if isinstance(value, np.ndarray):
-            arrays = np.random.default_rng(seed)
-            value *= (factor if common else arrays.uniform(LEAST, MOST, value.shape)).astype(value.dtype)  # type: ignore[union-attr]
+            random_factors = np.random.default_rng(seed).uniform(LEAST, MOST, value.shape)
+            value *= (np.full(value.shape, factor) if common else random_factors).astype(value.dtype)
             changed = True
         elif numbers:
             undo.append(_setter(container, key, value))

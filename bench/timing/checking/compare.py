@@ -18,6 +18,7 @@ ROUNDING_FACTOR = 5.0
 MIN_RUNS, MAX_RUNS = 4, 16
 # For positions: what 16 runs with four times the noise do not change is decided by more than rounding.
 POSITIONS_FACTOR = 4.0
+CLEARLY = 10.0  # beyond the spread of a few runs by so much, more runs decide nothing else
 WHOLE = (torch.int64, torch.int32, torch.bool)  # positions, counts and conditions; narrower types hold rounded values
 
 
@@ -108,7 +109,7 @@ def compare(actual: Part, expected: Part, reference: Reference, tolerance: float
         finite = [spread for spread in errors if math.isfinite(spread)]
         spread = math.sqrt(sum(one**2 for one in finite) / len(finite)) if finite else 0.0
         by_rounding = ROUNDING_FACTOR * spread / tolerance
-        if error <= tolerance * by_rounding:
+        if error <= tolerance * by_rounding or error > CLEARLY * tolerance * by_rounding:
             break
     larger = max(scale, by_rounding)
     return Held(actual.path, error / larger if larger else error, rounding=by_rounding > scale)
