@@ -74,7 +74,8 @@ def inference_step(
         return module(*arguments)
 
 
-def state(inputs: Sequence[Any], loss: torch.Tensor) -> tuple[Any, ...]:
-    """The values by which a training step is checked: the loss, the gradients and the new parameters."""
-    parameters = list(inputs[0].parameters())
-    return loss, [p.grad for p in parameters if p.grad is not None], parameters
+def state(inputs: Sequence[Any], loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The values by which a training step is checked, by name: the loss, the gradients and the new parameters."""
+    parameters = {name.replace("_orig_mod.", ""): value for name, value in inputs[0].named_parameters()}
+    gradients = {f"gradient of {name}": value.grad for name, value in parameters.items() if value.grad is not None}
+    return {"loss": loss, **gradients, **parameters}

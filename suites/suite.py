@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, TypedDict, Unpack
 
 from torchduet.suites.devices import DEVICES, is_known
@@ -36,7 +38,7 @@ class Details(TypedDict, total=False):
     cost: Callable[..., Cost] | None
     deterministic: bool
     observe: Callable[[Sequence[Any], Any], Any] | None
-    tolerance: Mapping[str, float]
+    tolerance: Mapping[str, float | Mapping[str, float]]
     check: bool
     mutates: Sequence[str]
     scratch: Sequence[str]
@@ -185,13 +187,13 @@ class Suite:
         for argument, given, known in (
             ("modes", workload.modes.up_to("full"), MODES),
             ("precisions", workload.precisions.up_to("full"), PRECISIONS),
-            ("tolerance", tuple(workload.tolerance), PRECISIONS),
             *(("modes", variant.modes or (), MODES) for variant in variants.values()),
             *(("precisions", variant.precisions or (), PRECISIONS) for variant in variants.values()),
         ):
             unknown = [str(value) for value in given if value not in known]
             if unknown:
                 raise SuiteError(f"{where}: {argument} has {', '.join(unknown)}; known are {', '.join(known)}")
+        check_tolerance(where, workload.tolerance, tuple(variants))
         for kind in (*workload.devices, *(kind for variant in variants.values() for kind in variant.devices or ())):
             if not is_known(kind):
                 raise SuiteError(
@@ -218,6 +220,28 @@ def check_keywords(where: str, details: Mapping[str, object]) -> None:
             similar = difflib.get_close_matches(keyword, Details.__annotations__, n=1)
             hint = f"did you mean {similar[0]}=?" if similar else f"there are {', '.join(Details.__annotations__)}"
             raise SuiteError(f"{where}: there is no keyword {keyword}=; {hint}")
+
+
+def check_tolerance(where: str, tolerance: Mapping[Any, Any], implementations: Sequence[str]) -> None:
+    """Refuse a tolerance of what does not exist, or one that is no positive finite number.
+
+    Raises:
+        SuiteError: names the key, and what may stand there.
+    """
+    for key, stated in tolerance.items():
+        if key not in (*PRECISIONS, *implementations):
+            raise SuiteError(
+                f"{where}: tolerance has {key}; known are {', '.join(PRECISIONS)} and the implementations "
+                f"{', '.join(implementations)}"
+            )
+        per_precision = stated if isinstance(stated, Mapping) and key not in PRECISIONS else {"": stated}
+        for precision, number in per_precision.items():
+            name = f"{key}'s {precision}" if precision else key
+            if precision and precision not in PRECISIONS:
+                raise SuiteError(f"{where}: tolerance of {name} is of no precision; known are {', '.join(PRECISIONS)}")
+            if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < math.inf:
+                way = "; use check=False to compare nothing" if number == math.inf else ", such as 0.05"
+                raise SuiteError(f"{where}: tolerance of {name} is {number!r}; it is a positive number{way}")
 
 
 def _check_cost(workload: Workload, size: Size, where: str) -> None:

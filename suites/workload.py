@@ -159,7 +159,8 @@ class Workload:
         deterministic: False for random results: then only shapes, dtypes and finiteness are checked.
         observe: ``observe(inputs, result)`` returns the tensors to check, if the result alone does not show
             the work (such as the gradients and parameters of a training step).
-        tolerance: relative Frobenius error allowed per precision, if it differs from the default.
+        tolerance: relative Frobenius error allowed, if it differs from the default: per precision, or per
+            implementation, as a number or per precision: ``{"bf16": 0.1, "int8": 0.05, "fp8": {"bf16": 0.3}}``.
         check: False: its results are not compared with anything; every table marks its cases as not checked.
         mutates: names of the arguments that a call changes, where it does not show in the first call; they are what
             they were before each call. Arguments that the first call changes are restored without being named.
@@ -185,7 +186,7 @@ class Workload:
     cost: Callable[..., Cost] | None = None
     deterministic: bool = True
     observe: Callable[[Sequence[Any], Any], Any] | None = None
-    tolerance: Mapping[str, float] = field(default_factory=dict)
+    tolerance: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
     check: bool = True
     mutates: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()

@@ -9,19 +9,17 @@ import contextlib
 import ctypes
 import gc
 import os
-import random
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from torchduet.bench.cases.case import Case, Family, workload_of
-from torchduet.bench.cases.exchange import SEED, CaseResult, Extras, Task
+from torchduet.bench.cases.exchange import CaseResult, Extras, Task
 from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.protocol import Channel, Message
@@ -29,6 +27,7 @@ from torchduet.bench.host import suspension
 from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.state.at_import import imported
 from torchduet.bench.timing.alternation import undisturbed
+from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
@@ -103,16 +102,12 @@ def _cpu() -> int | None:
 class _SideStages(Stages):
     """The stages of a family on one side; checks and compilation happen in the first pair only."""
 
-    def __init__(self, task: Task, *, first: bool) -> None:
-        super().__init__(task, lambda _stage, _fraction: None)
-        self.first = first
+    def __init__(self, task: Task, seed: str, *, first: bool) -> None:
+        super().__init__(task, lambda _stage, _fraction: None, seed)
+        self.first = self.checks.enabled = first
 
-    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
-        return super().reference(inputs) if self.first else []
-
-    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
-        if self.first:
-            super().check(result, inputs, value, reference)
+    def remembers(self, run: TimedCase, results: Results) -> str | None:
+        return super().remembers(run, results) if self.first else None
 
     def empty_cache(self, case: Case) -> None:
         """A cache for each case and side: cold in the first pair, warm in those after it."""
@@ -149,9 +144,8 @@ class Timed:
         if runnable:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
-            self._stages = _SideStages(task, first=order["first"])
+            self._stages = _SideStages(task, str(order["seed"]), first=order["first"])
             self._stages.results = self.results
-            self._stages.rng = random.Random(f"{SEED} {order['seed']}")
 
     def _is_open(self, case: Case) -> bool:
         return self.results[case].error is None and self.results[case].skip is None
@@ -279,5 +273,5 @@ class Timed:
     def _finite(self) -> Message:
         """Check which results became NaN while they were timed; returns the errors by case."""
         assert self._stages is not None
-        self._stages.still_finite()
+        self._stages.still_computes()
         return {"errors": {str(index): run.error for index, run in self._runs.items() if run.error}}

@@ -172,6 +172,16 @@ def in_float64(workload: Workload) -> Callable[..., Any]:
     return call
 
 
+def in_own_dtype(workload: Workload, device: str) -> Callable[..., Any]:
+    """The workload's first implementation for the check, to be called with the inputs as they are."""
+    first = next(iter(workload.implementations.values()))
+
+    def call(*inputs: Any) -> Any:
+        return assemble(timed_function(first, inputs), "fp32", device)(*inputs)
+
+    return call
+
+
 def with_own_optimizers(value: Any, *, capturable: bool = False) -> Any:
     """``value`` with a copy of every optimiser in it: the same parameters, settings and values, but its own state.
 

@@ -10,7 +10,7 @@ from torchduet.bench.inputs.changes import Changes
 from torchduet.bench.inputs.graph import is_iterator, walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import SPECIAL
-from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.checking.check import CheckError
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import Workload
 

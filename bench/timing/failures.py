@@ -11,7 +11,7 @@ import torch
 
 from torchduet import suites
 from torchduet.bench.state.entry import LastingChangeError
-from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
 from torchduet.suites.registry import names
 

@@ -25,7 +25,7 @@ from torchduet.bench.timing.changed_inputs import (
     restored_note,
     unrestored_note,
 )
-from torchduet.bench.timing.check import CheckError
+from torchduet.bench.timing.checking.check import CheckError
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import Uncompiling
@@ -97,6 +97,13 @@ class FamilyInputs:
         """The reference was computed, by a call of the first implementation."""
         self._reference_note = self._variables.note() if self._variables else None
         self._variables = None
+
+    def original(self, device: str, inputs: Sequence[Any]) -> Sequence[Any]:
+        """These inputs with their original values; with ``fresh=True`` others with the same values."""
+        if self._workload.fresh:
+            return self.make(device)
+        self.placements[device].restore()
+        return inputs
 
     def of(self, case: Case, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """The inputs of a case, with their original values in fresh memory.

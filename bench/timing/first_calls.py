@@ -10,8 +10,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
@@ -19,8 +17,10 @@ from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.record.schema import FirstCallRecord
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.state.own_state import SETUP, restored
-from torchduet.bench.timing.callables import Prepared, in_float64, prepare
-from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
+from torchduet.bench.timing.callables import Prepared, prepare
+from torchduet.bench.timing.checking.check import CheckError, poison
+from torchduet.bench.timing.checking.family_checks import FamilyChecks
+from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
@@ -47,15 +47,16 @@ Report = Callable[[str, float], None]
 class FirstCalls:
     """Inputs, checks and first calls of one family; fills ``results`` (all cases) and ``runs`` (cases to be timed)."""
 
-    def __init__(self, task: Task, report: Report) -> None:
+    def __init__(self, task: Task, report: Report, seed: str = "") -> None:
         self.task, self.report = task, report
         self.started = awake()
         self.family = task.family
         self.workload = workload_of(self.family.reference)
-        self.rng = random.Random(f"{SEED} {self.family.name}")
+        self.rng = random.Random(f"{SEED} {seed or self.family.name}")
         self.results = {case: CaseResult(case) for case in self.family.cases}
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.inputs = FamilyInputs(self.family, self.workload, self.rng)
+        self.checks = FamilyChecks(self.family, self.workload, self.inputs)
         self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
 
@@ -79,7 +80,7 @@ class FirstCalls:
             self.inputs.hold(name, inputs)
             stage = "in float64 on the CPU, for the check, "
             with restored():  # a case of this function is named below
-                reference = self.reference(inputs)
+                reference = self.checks.reference(name, inputs)
             self.inputs.after_reference()
         except Unavailable as reason:
             for case in cases:
@@ -133,7 +134,7 @@ class FirstCalls:
         result: CaseResult,
         inputs: Sequence[Any],
         clock: Clock,
-        reference: list[torch.Tensor],
+        reference: Reference,
     ) -> Prepared:
         """Check the first result, and time the calls until none compiles anything."""
         case = result.case
@@ -150,6 +151,7 @@ class FirstCalls:
             result.notes.append(UNCOMPILED)
         result.notes += changed.note(SETUP, "in force around its own calls only")
         self.inputs.add(prepared)
+        self.checks.refuse_without_effect(prepared, reference)
         variables = self.inputs.watch(case, own_inputs)
         graphed = case.mode in IMPLIED
         in_its_state = prepared.own_state.entered(thorough=True)
@@ -163,9 +165,10 @@ class FirstCalls:
             clock.synchronize()
             seconds, calls = capture_seconds + perf_counter() - start, 1
             check_start = perf_counter()
-            self.check(result, prepared.inputs, value, reference)
+            values = self.checks.observed(result, prepared, value)
             del value
             self.inputs.note_changes(prepared, variables, result)
+            self.checks.check(result, prepared, values, reference)
             self.seconds["checking"] += perf_counter() - check_start
             deeper = not compiled and (watch.entered or watch.compiled())
             while (compiled or deeper) and calls < SETTLING_CALLS:
@@ -179,7 +182,8 @@ class FirstCalls:
             if graphed:
                 placements.restore()
                 poison(reference, case.device, None, prepared.inputs)
-                self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
+                values = self.checks.observed(result, prepared, prepared.call(*prepared.args))
+                self.checks.check(result, prepared, values, reference)
         result.notes += prepared.own_state.notes
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
         if suspended(started):
@@ -222,17 +226,6 @@ class FirstCalls:
         seconds = perf_counter() - start
         placements.restore()
         return seconds
-
-    def reference(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
-        """The result in float64 on the CPU, with which the others are compared."""
-        return reference_result(self.workload, inputs, in_float64(self.workload))
-
-    def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
-        """Compare the value of a first call with the reference."""
-        with restored() as changed:
-            tensors = observed(self.workload, inputs, value)
-        result.notes += changed.note("observe=")
-        result.check = check(self.workload, result.case.precision, tensors, reference)
 
     def empty_cache(self, case: Case) -> None:
         """Start an empty compile cache before a case is compiled."""

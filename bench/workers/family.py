@@ -21,7 +21,8 @@ from torchduet.bench.state.at_import import imported
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
 from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
 from torchduet.bench.timing.alternation import Alternation, align_blocks, undisturbed, warm_cores
-from torchduet.bench.timing.check import has_nan, observed
+from torchduet.bench.timing.checking.check import has_nan, observed
+from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls, Report
@@ -29,6 +30,7 @@ from torchduet.bench.timing.pacing import OVERDRAFT, core_warm_up_seconds, leave
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
+from torchduet.bench.workers.remembered import Memory
 from torchduet.suites.datasets import data
 from torchduet.suites.registry import load
 from torchduet.suites.workload import COMPILED
@@ -176,8 +178,8 @@ class Stages(FirstCalls):
                 self.report(f"{what} {run.prepared.case.id}", 0.0)
                 measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task)
 
-    def still_finite(self) -> None:
-        """Turn a case whose result became NaN during its timing into an error."""
+    def still_computes(self) -> None:
+        """Turn a case whose result became NaN during its timing, or is remembered, into an error."""
         for run in self.runs:
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 result = self.results[run.prepared.case]
@@ -188,8 +190,17 @@ class Stages(FirstCalls):
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
                     run.error = f"after its timing, {self.reason(run, error)}"
                     continue
-                if any(has_nan(tensor) for tensor in tensors):
+                if any(isinstance(part.value, torch.Tensor) and has_nan(part.value) for part in tensors.values()):
                     run.error = "its result turned NaN while it was being timed; keep its state bounded"
+                    continue
+                try:
+                    run.error = self.remembers(run, tensors)
+                except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                    run.error = f"after its timing, with changed values, {self.reason(run, error)}"
+
+    def remembers(self, run: TimedCase, results: Results) -> str | None:
+        """Whether the case's results are remembered instead of computed, in words; None where they are computed."""
+        return Memory(self.workload, run, self.inputs.placements[run.prepared.case.device], results).reason()
 
     def finish(self) -> None:
         """Copy the blocks and errors of the timed cases to the results."""
@@ -252,7 +263,7 @@ def measure(task: Task, report: Report) -> FamilyResult:
                 stages.after()
         if not stages.broken:
             stages.inputs.note_late_changes(stages.runs, stages.results)
-            stages.still_finite()
+            stages.still_computes()
     stages.finish()
     results = list(stages.results.values())
     stop = None if stages.broken else stop  # the others are timed again, in another process

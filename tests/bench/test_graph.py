@@ -15,7 +15,9 @@ from torchduet.bench.cases.case import Case, Family, cases_of
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import Context, assemble, prepare
-from torchduet.bench.timing.check import CheckError, check, observed, poison
+from torchduet.bench.timing.checking.check import CheckError, check, observed, poison
+from torchduet.bench.timing.checking.reference import Reference
+from torchduet.bench.timing.checking.results import results_of
 from torchduet.bench.timing.clock import CpuClock
 from torchduet.bench.timing.cuda_graph import (
     WARM_UP_CALLS,
@@ -253,7 +255,7 @@ def test_a_replay_that_writes_nothing_is_found_out() -> None:
     prepared = prepare(workload, a_case(workload, "graph"), inputs)
     assert prepared.graph is not None
     prepared.graph.capture()  # the fake computes it meanwhile, and never again
-    reference = [torch.full((4,), 2.0, dtype=torch.float64)]
+    reference = Reference(results_of(torch.full((4,), 2.0, dtype=torch.float64)))
     poison(reference, "cpu", prepared.graph.result, inputs)
     value = prepared.call(*prepared.args)
     with pytest.raises(CheckError, match="NaN"):
@@ -262,7 +264,7 @@ def test_a_replay_that_writes_nothing_is_found_out() -> None:
 
 def test_poison_leaves_the_inputs_alone() -> None:
     x = torch.ones(4)
-    poison([x.double()], "cpu", [x[:2], {"y": x.view(2, 2)}], (x,))
+    poison(Reference(results_of(x.double())), "cpu", [x[:2], {"y": x.view(2, 2)}], (x,))
     assert x.tolist() == [1, 1, 1, 1]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
-from torchduet.bench.record.schema.bounds import Amount, Blocks, Length, Level, Positive
+from torchduet.bench.record.schema.bounds import Amount, Blocks, Count, Length, Level, Positive
 from torchduet.bench.record.schema.words import StopReason, Verdict
 
 
@@ -79,9 +79,15 @@ class CompileRecord(TypedDict):
 class CheckRecord(TypedDict):
     """The result held against the same function in float64 on the CPU."""
 
-    what: str  # "values", or "shapes" for random results
+    what: str  # "values"; "shapes" for random results; "nothing" with check=False: the result is compared with nothing
     relative_error: float | None  # relative Frobenius error, the worst over the tensors checked
     tolerance: float | None
+    # What the result is held against, if not float64: the first implementation in the types of its inputs, or nothing.
+    held_against: NotRequired[Literal["own dtype", "nothing"]]
+    why: NotRequired[str]  # what prevented float64: "RuntimeError: mat1 and mat2 must have the same dtype"
+    computes_in: NotRequired[str]  # the type of its tensors, if the precision says another: "bfloat16", "float64"
+    scale: NotRequired[Literal["rounding"]]  # some errors are relative to the rounding that the reference shows
+    undecided: NotRequired[Count]  # values that differ and were left out, as rounding decides them, such as argmax ties
 
 
 class MeterRecord(TypedDict):

@@ -1,0 +1,190 @@
+"""The reference: the first implementation's result in float64 on the CPU, or the next best where that is impossible."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from torchduet.bench.inputs.reference import duplicate, to_reference
+from torchduet.bench.timing.checking.dense import CheckError
+from torchduet.bench.timing.checking.exactness import LOW, Recorder, dtypes_in
+from torchduet.bench.timing.checking.results import Results, observed
+from torchduet.bench.timing.checking.rounding import Perturbation
+from torchduet.bench.timing.precision import matmul_precision
+from torchduet.suites.workload import Unavailable, Workload
+
+SEED = 7
+MAX_SECONDS = 20.0  # for repeating the reference, after the fewest times
+Held = Literal["float64", "own dtype", "nothing"]
+Call = Callable[..., Any]
+
+
+@dataclass
+class Reference:
+    """What results are compared with.
+
+    Attributes:
+        results: by their names; empty where nothing could be computed.
+        held_against: ``float64``; ``own dtype`` where the first implementation runs in the types of its inputs only;
+            ``nothing`` where it does not run there, either.
+        why: what prevented float64.
+        dtypes: the floating-point types of the inputs, and lower ones into which the computation casts.
+        again: computes it once more, with a seed and within a context.
+    """
+
+    results: Results = field(default_factory=dict)
+    held_against: Held = "float64"
+    why: str | None = None
+    dtypes: set[torch.dtype] = field(default_factory=set)
+    again: Callable[[int, contextlib.AbstractContextManager[Any]], Results] | None = None
+    _perturbed: dict[float, list[Results]] = field(default_factory=dict)
+    _seconds: float = 0.0
+
+    def perturbed(self, unit: float, least: int, most: int) -> list[Results]:
+        """Its results with operations that round at random, see :mod:`torchduet.bench.timing.checking.rounding`.
+
+        Args:
+            unit: unit roundoff.
+            least, most: number of results: ``most``, or fewer where they take long, but ``least``.
+        """
+        runs = self._perturbed.setdefault(unit, [])
+        while self.again is not None and len(runs) < most and (len(runs) < least or self._seconds < MAX_SECONDS):
+            start = perf_counter()
+            runs.append(self.again(SEED, Perturbation(unit, len(runs))))
+            self._seconds += perf_counter() - start
+        return runs[:most]
+
+    def with_another_seed(self) -> Results | None:
+        """Its results with other random numbers."""
+        return None if self.again is None else self.again(SEED + 1, contextlib.nullcontext())
+
+
+def no_reference(why: str | None = None) -> Reference:
+    """Nothing to compare with."""
+    return Reference(held_against="nothing", why=why)
+
+
+def reference_result(
+    workload: Workload,
+    inputs: Sequence[Any],
+    in_float64: Call,
+    in_own_dtype: Call | None = None,
+    restore: Callable[[], Sequence[Any] | None] = lambda: None,
+    *,
+    runs_alone: bool = True,
+) -> Reference:
+    """The result of the first implementation, from a copy of ``inputs``.
+
+    Args:
+        in_float64: it, for inputs in float64 on the CPU.
+        in_own_dtype: it, for the inputs as they are; None if there is no such thing.
+        restore: gives the inputs their original values again; it may return others in their place.
+        runs_alone: it is timed without torch.compile, too: where it raises for any inputs, its family fails.
+
+    Raises:
+        Exception: what the first implementation raised in float64, if it also raises for the inputs as they are.
+        CheckError: the result contains nothing to compare, or NaN.
+        Unavailable: something that it needs is missing.
+    """
+
+    def wide(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+        copied = to_reference(restore() or inputs)
+        with _seeded(seed), _default_dtype(torch.float64), context:
+            value = in_float64(*copied)
+        return observed(workload, copied, value)
+
+    def own(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+        assert in_own_dtype is not None
+        present = restore() or inputs
+        try:
+            given = duplicate(present)
+        except Exception:  # noqa: BLE001 - what cannot be copied is used itself, and restored
+            given = tuple(present)
+        try:
+            with _seeded(seed), matmul_precision("fp32"), context:
+                value = in_own_dtype(*given)
+            return observed(workload, given, value)
+        finally:
+            restore()
+
+    found = dtypes_in(inputs)
+    recorder = Recorder()
+    try:
+        return _held(wide(SEED, recorder), "float64", None, found | (recorder.dtypes & LOW), wide)
+    except (CheckError, Unavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - raised, or recorded as the reason for the next best
+        first = error
+    if in_own_dtype is None:
+        raise first
+    try:
+        results = own(SEED, contextlib.nullcontext())
+    except (CheckError, Unavailable):
+        raise
+    except Exception:  # noqa: BLE001 - the first one is raised, or recorded
+        if runs_alone:
+            raise first from None  # it fails whatever its inputs are
+        return no_reference(_one_line(first))
+    with contextlib.suppress(Exception):  # the first reason stands; it may have been the recording's
+        return _held(wide(SEED, contextlib.nullcontext()), "float64", None, found, wide)
+    return _held(results, "own dtype", _one_line(first), found, own)
+
+
+def _held(results: Results, held: Held, why: str | None, dtypes: set[torch.dtype], again: Any) -> Reference:
+    """A reference of these results.
+
+    Raises:
+        CheckError: NaN among them.
+    """
+    for part in results.values():
+        if isinstance(part.value, torch.Tensor) and has_nan(part.value):
+            number = int(part.value.isnan().sum())
+            raise CheckError(
+                f"{part.path} is not finite even in {held}: {number} of {part.value.numel()} values are NaN; choose "
+                "other inputs, or leave them out with observe="
+            )
+    return Reference(results, held, why, dtypes, again)
+
+
+def has_nan(tensor: torch.Tensor) -> bool:
+    """Whether a real or complex tensor contains NaN."""
+    return (tensor.is_floating_point() or tensor.is_complex()) and bool(tensor.isnan().any())
+
+
+def _one_line(error: BaseException) -> str:
+    message = " ".join(str(error).split("\n")[0].split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+@contextlib.contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The same random numbers each time within the context, and those outside it as if it had not been."""
+    python, numpy = random.getstate(), np.random.get_state()
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if started else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

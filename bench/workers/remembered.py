@@ -1,0 +1,243 @@
+"""Finds results that are remembered instead of computed: they do not follow when the values of the inputs change."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import SEED
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.inputs.reference import duplicate
+from torchduet.bench.timing.callables import in_float64, in_own_dtype
+from torchduet.bench.timing.checking.changed import Undo, change_values
+from torchduet.bench.timing.checking.compare import compare
+from torchduet.bench.timing.checking.exactness import allowed, computes_in, lowest, unit_roundoff
+from torchduet.bench.timing.checking.pairing import pair
+from torchduet.bench.timing.checking.reference import reference_result
+from torchduet.bench.timing.checking.results import Results, observed
+from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
+from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.suites.registry import BUILT_IN
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Workload
+
+REPEATS, EXCEPTIONS = 6, 1
+SLOWER, MIN_SECONDS = 3.0, 2e-5  # by which the first call with new values exceeds the second, but for exceptions
+STALE = "it returns what it computed before: its result does not follow when the values of its inputs change"
+SEEN = (
+    "it remembers the results for {what} that it has seen: the first call with new {what} takes {ratio:.0f} times as "
+    "long as the second; time what it computes, without the cache"
+)
+
+
+class Memory:
+    """Whether one timed case remembers its results.
+
+    Args:
+        before: its results in the last call, with whatever values its inputs have.
+    """
+
+    def __init__(self, workload: Workload, run: TimedCase, placements: Placements, before: Results) -> None:
+        self.workload, self.run, self.placements, self.before = workload, run, placements, before
+        self.case = run.prepared.case
+        self.seed = int.from_bytes(hashlib.sha256(self.case.id.encode()).digest()[:6], "big")
+        self.common = False
+        self._undo: list[Undo] = []
+
+    def reason(self) -> str | None:
+        """Why the case must not be reported; None where it computes, or where that cannot be decided.
+
+        The inputs have their original values afterwards.
+        """
+        if self.workload.fresh or self.workload.implementations[self.case.implementation].setup:
+            return None  # each call had other values; what a setup has made may hold values of its own
+        try:
+            return self._reason()
+        finally:
+            self._restore()
+
+    def _reason(self) -> str | None:
+        first = self._first_call()
+        if first is None:
+            return None
+        seconds, new = first
+        if new is None:
+            return self._by_object()
+        if self.workload.check and self.workload.deterministic:
+            same = {path for path, part in new.items() if path in self.before and _equal(part, self.before[path])}
+            if same and self._is_wrong(new, same):
+                return STALE
+        return self._by_value(seconds)
+
+    def _first_call(self) -> tuple[float, Results | None] | None:
+        """Seconds and results with changed values; no results where nothing can be changed, None where it raises."""
+        for common in (False, True):
+            self.common = common
+            if not self._change(self.seed):
+                return 0.0, None
+            try:
+                seconds, value = self._timed()
+                return seconds, observed(self.workload, self.run.prepared.inputs, value)
+            except Exception as error:  # noqa: BLE001 - such values are not its inputs: a common factor, or no answer
+                print(f"{self.case.id}: with changed values it raised {type(error).__name__}: {error}")
+        return None
+
+    def _by_value(self, seconds: float) -> str | None:
+        """Whether each first call with new values is slower than the second with the same ones."""
+        pairs = []
+        for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
+            if number:
+                self._change(self.seed + number)
+                seconds, _ = self._timed()
+            self._change(self.seed + number)
+            again, _ = self._timed()
+            pairs.append((seconds, again))
+            if _as_fast(pairs) > EXCEPTIONS:
+                return None
+        return _seen(pairs, "values")
+
+    def _by_object(self) -> str | None:
+        """Whether each first call with copies of the inputs is slower than one with the inputs themselves.
+
+        It is for inputs without real numbers, whose values cannot be changed safely.
+        """
+        pairs = []
+        for _ in range(REPEATS if self.case.mode == "eager" and self.run.seconds < LONG_CALL_SECONDS else 0):
+            self._restore()
+            try:
+                copied = duplicate(self.run.prepared.args)
+            except Exception as error:  # noqa: BLE001 - what cannot be copied cannot be tried
+                print(f"{self.case.id}: its inputs cannot be copied: {type(error).__name__}: {error}")
+                return None
+            seconds, _ = self._timed(copied)
+            self._restore()
+            again, _ = self._timed()
+            pairs.append((seconds, again))
+            if _as_fast(pairs) > EXCEPTIONS:
+                return None
+        return _seen(pairs, "objects")
+
+    def _is_wrong(self, new: Results, same: set[str]) -> bool:
+        """Whether some of these values, which are the same as before, should have followed the inputs."""
+        inputs = self.run.prepared.inputs
+        if self._differs(self.workload, inputs, lambda: self._change(self.seed), new, same):
+            return True
+        real = {path for path, part in new.items() if isinstance(part.value, torch.Tensor) and _is_real(part.value)}
+        if not real <= same:
+            return False  # something followed: it is no function that remembers its result
+        # Even the reference may be remembered: it is computed again by another import of the file, from new inputs.
+        for workload in _imported_again(self.case):
+            self._restore()
+            torch.manual_seed(SEED)
+            others = tuple(workload.inputs(device_of(self.case.device).torch_device, **dict(self.case.size)))
+            originals, copies = list(tensors_in(inputs)), list(tensors_in(others))
+            if len(originals) != len(copies) or not all(map(_same, originals, copies)):
+                return False
+            changed, _ = change_values(others, self.seed, common=self.common, numbers=self._numbers)
+            return changed and self._differs(workload, others, lambda: None, new, same)
+        return False
+
+    def _differs(
+        self, workload: Workload, inputs: Sequence[Any], restore: Callable[[], object], new: Results, same: set[str]
+    ) -> bool:
+        """Whether some of these values are not those of the reference for the changed inputs."""
+        calls = in_float64(workload), in_own_dtype(workload, self.case.device)
+        try:
+            reference = reference_result(workload, inputs, *calls, lambda: (restore(), None)[1])
+            pairs = pair(new, reference.results)
+        except Exception as error:  # noqa: BLE001 - nothing can be said without a reference
+            print(f"{self.case.id}: no reference for changed values: {type(error).__name__}: {error}")
+            return False
+        found, precision = lowest(reference.dtypes), self.case.precision
+        dtype = computes_in(precision, found)
+        tolerance = allowed(self.workload, self.case.implementation, precision, dtype)
+        unit = unit_roundoff(precision, dtype)
+        return any(
+            not compare(actual, expected, reference, tolerance, unit).error <= tolerance
+            for actual, expected in pairs
+            if actual.path in same and reference.held_against == "float64"
+        )
+
+    def _timed(self, args: tuple[Any, ...] | None = None) -> tuple[float, Any]:
+        """Seconds and value of one call."""
+        self.run.clock.synchronize()
+        start = perf_counter()
+        value = self.run.call(ready=False) if args is None else self.run.prepared.call(*args)
+        self.run.clock.synchronize()
+        return perf_counter() - start, value
+
+    @property
+    def _numbers(self) -> bool:
+        """Python's numbers are compiled into code; those of other cases may change."""
+        return self.case.mode == "eager"
+
+    def _change(self, seed: int) -> bool:
+        self._restore()
+        inputs = self.run.prepared.inputs
+        changed, self._undo = change_values(inputs, seed, common=self.common, numbers=self._numbers)
+        return changed
+
+    def _restore(self) -> None:
+        for undo in reversed(self._undo):
+            undo()
+        self._undo = []
+        self.placements.restore()
+
+
+def _as_fast(pairs: Sequence[tuple[float, float]]) -> int:
+    """In how many pairs the first call was not much slower than the second, which does the same work."""
+    return sum(first < SLOWER * second or first - second < MIN_SECONDS for first, second in pairs)
+
+
+def _seen(pairs: Sequence[tuple[float, float]], what: str) -> str | None:
+    """The reason, from the median ratio."""
+    return SEEN.format(ratio=median(first / second for first, second in pairs), what=what) if pairs else None
+
+
+def _imported_again(case: Case) -> Iterator[Workload]:
+    """The workload from another import of its file, with an empty memory; none of a built-in suite."""
+    if case.source in BUILT_IN:
+        return
+    path = Path(case.source).resolve()
+    name = f"torchduet_again_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        return
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+        for suite in vars(module).values():
+            if isinstance(suite, Suite) and suite.name == case.suite and case.workload in suite.workloads:
+                yield suite.workloads[case.workload]
+                return
+    except Exception as error:  # noqa: BLE001 - nothing can be said then
+        print(f"{case.id}: its file cannot be imported again: {type(error).__name__}: {error}")
+    finally:
+        del sys.modules[name]
+
+
+def _equal(part: Any, other: Any) -> bool:
+    """Whether two values are the same to the last bit."""
+    if isinstance(part.value, str) or isinstance(other.value, str):
+        return bool(part.value == other.value)
+    return _same(part.value, other.value)
+
+
+def _same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    return tensor.shape == other.shape and tensor.dtype == other.dtype and torch.equal(tensor, other)
+
+
+def _is_real(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
