@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if sides is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_test_files(BENCH)
-        preflight.check_suites(options.suites or ())
+        preflight.check_suites(options.suites or (), options.hang_seconds or silent_seconds(options.budget_seconds))
         data = preflight.check_data(options.data)
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))

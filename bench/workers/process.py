@@ -63,6 +63,7 @@ def isolate(log: str) -> None:
     os.dup2(output, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    sys.argv = sys.argv[:1]  # a workload that parses arguments gets its defaults, not pytest's
     faulthandler.enable(file=sys.stderr, all_threads=False)
     gc.freeze()
     # As in a user's own process. By default a workload's processes would come from the run's fork server: slower,

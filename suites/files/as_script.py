@@ -1,0 +1,111 @@
+"""The surroundings in which a user's file is imported: those of a script without arguments and without a keyboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NoReturn, TextIO
+
+ENDS = ("_exit", "abort", "execv", "execve")  # functions of os that end the program, or replace it
+MAX_TAIL = 4096  # characters of what a file prints to stderr
+
+_tail = ""
+
+
+class EndsProgramError(BaseException):
+    """A file calls a function that would end this program; the message names the call."""
+
+
+class ImportTooLongError(BaseException):
+    """The import of a file takes longer than it may; the message says how long."""
+
+
+@contextmanager
+def as_script(path: str) -> Iterator[None]:
+    """Within the context, a file can be run without harm to this process.
+
+    ``sys.argv`` has its path alone, so that argparse takes its defaults; ``input()`` raises EOFError; what would end
+    the process without a trace raises :class:`EndsProgramError`; a start method can be set although this process has
+    one, as in a script. Filters of warnings are put back afterwards.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_value(sys, "argv", [path]))
+        stack.enter_context(_value(sys, "stdin", stack.enter_context(open(os.devnull, encoding="utf-8"))))  # noqa: PTH123
+        stack.enter_context(_stderr_kept())
+        stack.enter_context(_start_method_open())
+        stack.enter_context(warnings.catch_warnings())
+        for name in ENDS:
+            stack.enter_context(_value(os, name, _refused(name, getattr(os, name))))
+        yield
+
+
+def last_error_line() -> str:
+    """The last line that the file that was run last has printed to stderr; empty if there is none."""
+    return next((line.strip() for line in reversed(_tail.splitlines()) if line.strip()), "")
+
+
+class _Tee:
+    """Passes on what is written, and keeps its end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        global _tail
+        _tail = (_tail + text)[-MAX_TAIL:]
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _stderr_kept() -> Iterator[None]:
+    global _tail
+    _tail = ""
+    tee: Any = _Tee(sys.stderr)
+    with _value(sys, "stderr", tee):
+        yield
+
+
+@contextmanager
+def _value(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """``owner.name`` is ``value`` within the context."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _start_method_open() -> Iterator[None]:
+    """``multiprocessing.set_start_method`` can be called within the context, although this process has set a method."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    before = multiprocessing.get_start_method(allow_none=True) if multiprocessing else None
+    if multiprocessing is None or before is None:
+        yield
+        return
+    multiprocessing.set_start_method(None, force=True)
+    try:
+        yield
+    finally:
+        if multiprocessing.get_start_method(allow_none=True) is None:
+            multiprocessing.set_start_method(before, force=True)
+
+
+def _refused(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """In place of a function that ends this process; a child that the file has forked may call it."""
+    process = os.getpid()
+
+    def ends(*arguments: Any) -> NoReturn:
+        if os.getpid() != process:
+            original(*arguments)
+        shown = ", ".join(map(repr, arguments))
+        raise EndsProgramError(f"os.{name}({shown[:100]})")
+
+    return ends
