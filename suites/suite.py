@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+from torchduet.suites.authoring.details import check_details, check_implementations, check_name
+from torchduet.suites.authoring.signatures import check_inputs, explained
+from torchduet.suites.authoring.sizes import check_sizes
 from torchduet.suites.devices import DEVICES, is_known
 from torchduet.suites.workload import (
     CORES,
@@ -15,7 +17,6 @@ from torchduet.suites.workload import (
     Axis,
     Cost,
     Implementation,
-    Size,
     SuiteError,
     Value,
     Workload,
@@ -67,10 +68,12 @@ class Suite:
     def __init__(self, name: str, about: str = "") -> None:
         if not isinstance(name, str) or not name.strip():
             raise SuiteError("Suite: the first argument is its name, e.g. Suite('mine')")
+        check_name("Suite", "the name", name)
         self.name = name
         self.about = about
         self.workloads: dict[str, Workload] = {}
 
+    @explained(Details.__annotations__)
     def workload(
         self,
         function: Callable[..., Any] | None = None,
@@ -87,6 +90,12 @@ class Suite:
             SuiteError: a name used twice, an unknown mode, precision or device.
         """
 
+        if function is not None and not callable(function):
+            raise SuiteError(
+                f"suite {self.name!r}: suite.workload decorates a function, not {function!r}; "
+                "for several implementations of a name there is suite.compare"
+            )
+
         def register(fn: Callable[..., Any]) -> Callable[..., Any]:
             name = getattr(fn, "__name__", "")
             details.setdefault("about", (inspect.getdoc(fn) or "").split("\n")[0])
@@ -95,6 +104,7 @@ class Suite:
 
         return register if function is None else register(function)
 
+    @explained(Details.__annotations__)
     def model(
         self,
         name: str,
@@ -135,6 +145,7 @@ class Suite:
         self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=inputs, **training)
         self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=steps.for_inference(inputs), **inference)
 
+    @explained(Details.__annotations__)
     def compare(
         self,
         name: str,
@@ -153,24 +164,25 @@ class Suite:
             raise SuiteError(f"suite {self.name!r}: a workload needs a name (a lambda has none)")
         if name in self.workloads:
             raise SuiteError(f"{where}: the name is used twice; rename one of them")
-        check_keywords(where, details)
+        check_implementations(where, implementations)
+        check_name(f"suite {self.name!r}", "the name of a workload", name)
+        check_details(where, details)
+        check_inputs(where, inputs, details.get("axes", {}))
         variants = {
             key: fn if isinstance(fn, Implementation) else Implementation(fn) for key, fn in implementations.items()
         }
-        if not variants or not all(callable(variant.function) for variant in variants.values()):
-            raise SuiteError(f"{where}: implementations must be a non-empty mapping of name → function")
         workload = Workload(
             suite=self.name,
             name=name,
             about=details.get("about", ""),
             inputs=inputs,
             implementations=variants,
-            axes={axis: as_axis(values) for axis, values in details.get("axes", {}).items()},
-            modes=as_axis(details.get("modes", ("eager", "compile"))),
-            precisions=as_axis(details.get("precisions", ("fp32",))),
-            devices=tuple(details.get("devices", DEVICES)),
-            workers=None if (workers := details.get("workers")) is None else as_axis(workers),
-            knobs={name: as_axis(settings) for name, settings in details.get("knobs", {}).items()},
+            axes={axis: _axis(where, "axes", values) for axis, values in details.get("axes", {}).items()},
+            modes=_axis(where, "modes", details.get("modes", ("eager", "compile"))),
+            precisions=_axis(where, "precisions", details.get("precisions", ("fp32",))),
+            devices=tuple(dict.fromkeys(details.get("devices", DEVICES))),
+            workers=None if (workers := details.get("workers")) is None else _axis(where, "workers", workers),
+            knobs={name: _axis(where, "knobs", settings) for name, settings in details.get("knobs", {}).items()},
             cost=details.get("cost"),
             deterministic=details.get("deterministic", True),
             observe=details.get("observe"),
@@ -198,33 +210,15 @@ class Suite:
                     f"{where}: devices has {kind}; use {', '.join(DEVICES)}, or a kind of device that PyTorch has"
                 )
         for count in workload.workers.up_to("full") if workload.workers else ():
-            if count not in CORES and not (isinstance(count, int) and count >= 0):
+            if count not in CORES and not (type(count) is int and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
-        if workload.cost is not None:
-            for size in workload.sizes("full"):
-                _check_cost(workload, size, where)
+        check_sizes(workload, where)
         self.workloads[name] = workload
         return workload
 
 
-def check_keywords(where: str, details: Mapping[str, object]) -> None:
-    """Refuse a keyword that is not a detail of a workload.
-
-    Raises:
-        SuiteError: names the keyword, and the one that was probably meant.
-    """
-    for keyword in details:
-        if keyword not in Details.__annotations__:
-            similar = difflib.get_close_matches(keyword, Details.__annotations__, n=1)
-            hint = f"did you mean {similar[0]}=?" if similar else f"there are {', '.join(Details.__annotations__)}"
-            raise SuiteError(f"{where}: there is no keyword {keyword}=; {hint}")
-
-
-def _check_cost(workload: Workload, size: Size, where: str) -> None:
-    assert workload.cost is not None
+def _axis(where: str, keyword: str, values: Axis | Sequence[Value]) -> Axis:
     try:
-        cost = workload.cost(**size)
-    except Exception as error:
-        raise SuiteError(f"{where}: cost= raised {type(error).__name__} for {dict(size)}: {error}") from error
-    if not isinstance(cost, Cost):
-        raise SuiteError(f"{where}: cost= returned {type(cost).__name__}; return a Cost(flops=…, bytes=…, samples=…)")
+        return as_axis(values)
+    except SuiteError as error:
+        raise SuiteError(f"{where}: {keyword}= cannot be used: {error}") from None

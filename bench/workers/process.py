@@ -69,6 +69,11 @@ def isolate(log: str) -> None:
     # As in a user's own process. By default a workload's processes would come from the run's fork server: slower,
     # without the modules loaded since, and outside this process group, so that they would outlive it.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver
+
+        server = forkserver._forkserver  # type: ignore[attr-defined]
+        type(server).__init__(server)  # for the workload's own start method "forkserver", too
 
 
 def _watch_parent(stop_inbox: Connection) -> None:

@@ -14,7 +14,17 @@ MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")  # of a project's ro
 # What torch and Torchduet import: a user's file of such a name must not hide the package, in child processes neither.
 NEEDED = (
     *("torch", "torchgen", "functorch", "triton", "numpy", "sympy", "mpmath", "networkx", "jinja2", "markupsafe"),
-    *("fsspec", "filelock", "typing_extensions", "setuptools", "torchduet", "pytest", "_pytest", "pluggy", "iniconfig"),
+    *(
+        "fsspec",
+        "filelock",
+        "typing_extensions",
+        "setuptools",
+        __name__.partition(".")[0],
+        "pytest",
+        "_pytest",
+        "pluggy",
+        "iniconfig",
+    ),
     *("packaging", "pygments", "pytest_benchmark", "cpuinfo", "msgspec", "pandas", "dateutil", "matplotlib", "pynvml"),
 )
 
