@@ -109,23 +109,26 @@ class Suite:
         self,
         name: str,
         make: Callable[[], Any],
-        data: Callable[[int], Sequence[Any]],
+        data: Callable[..., Any],
         *,
-        loss: Callable[[Any, Any], Any],
+        loss: Callable[..., Any] | None = None,
         optimizer: Callable[[Any], Any] | None = None,
-        batch: Axis | Sequence[Value] = (32,),
+        batch: Axis | Sequence[Value] | None = None,
         **details: Unpack[Details],
     ) -> None:
         """Register a module under all knobs, as the workloads ``<name>_train`` and ``<name>_infer``.
 
         Args:
             make: returns a new ``torch.nn.Module``.
-            data: ``data(batch)`` returns CPU tensors: the module's inputs, then the target, each with
-                ``batch`` rows.
-            loss: ``loss(output, target)`` returns a scalar tensor.
+            data: ``data(batch, **axes)`` returns CPU tensors, each with ``batch`` rows: the module's inputs, then the
+                target; or a mapping, which the module takes as keyword arguments.
+            loss: ``loss(output, target)`` or ``loss(output)`` returns a scalar tensor; the target of a mapping is the
+                mapping. None: the loss is that of the output, if the mapping has labels, as for Hugging Face's models;
+                without labels, there is no training step.
             optimizer: makes an optimizer of the parameters of the module (default: AdamW).
-            batch: batch sizes.
-            details: of both workloads; ``deterministic=False`` for a module with dropout.
+            batch: batch sizes (default: 32).
+            details: of both workloads; ``axes={"seq": [16, 64]}`` for sizes beside the batch, ``deterministic=False``
+                for a module with dropout.
 
         Raises:
             SuiteError: see :meth:`compare`.
@@ -134,16 +137,23 @@ class Suite:
 
         from torchduet.suites import model as steps
 
+        where = f"suite {self.name!r}, workload {name!r}"
+        check_details(where, details)
+        steps.check_functions(where, make, data, loss, optimizer)
+        details["axes"] = axes = steps.axes_of(where, data, batch, details.get("axes", {}))
         details.setdefault("modes", ("eager", "compile-model", "compile"))
         details.setdefault("precisions", PRECISIONS)
-        details.setdefault("axes", {"batch": batch})
-        details.setdefault("cost", lambda batch: Cost(samples=batch))
-        inputs = steps.inputs(make, data, optimizer or AdamW)
-        training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
-        training.setdefault("tolerance", steps.STATE_TOLERANCE)
-        inference: Details = {"about": f"Inference step of {name}", **details}
-        self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=inputs, **training)
-        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=steps.for_inference(inputs), **inference)
+        details.setdefault("cost", steps.cost_of(axes))
+        smallest = {axis: _axis(where, axis, values).up_to("full")[0] for axis, values in axes.items()}
+        if steps.has_loss(where, data, loss, smallest):
+            training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
+            training.setdefault("tolerance", steps.STATE_TOLERANCE)
+            step = {"step": steps.training_step(loss)}
+            inputs = steps.inputs(make, data, loss, optimizer or AdamW)
+            self.compare(f"{name}_train", step, inputs=inputs, **training)
+        inference: Details = {"about": f"Inference step of {name}", "observe": steps.outputs, **details}
+        inputs = steps.inputs(make, data, loss, None)
+        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=inputs, **inference)
 
     @explained(Details.__annotations__)
     def compare(
