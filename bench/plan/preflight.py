@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,27 @@ SILENT_SECONDS = 600.0  # for the import of a file, unless --hang-after says oth
 REPEAT_SECONDS = 1.0  # between attempts to end an import that catches every exception
 
 
-def check_suites(sources: Sequence[str], max_seconds: float = SILENT_SECONDS) -> None:
+def check_suites(
+    sources: Sequence[str],
+    max_seconds: float = SILENT_SECONDS,
+    around: Callable[[str], AbstractContextManager[None]] | None = None,
+) -> None:
     """Load every source. The working directory is afterwards what it was before.
 
     Args:
         max_seconds: for the import of each.
+        around: file → a context for its import.
 
     Raises:
         SuiteError: a source cannot be used or declares an unknown knob, or two suites have the same name.
     """
     source_of: dict[str, str] = {}
     for source in sources:
-        with _import_limited(max_seconds), contextlib.chdir(Path.cwd()):
+        with (
+            contextlib.chdir(Path.cwd()),
+            _import_limited(max_seconds),
+            around(source) if around and source not in names() else contextlib.nullcontext(),
+        ):
             suites = load(source)
         for suite in suites:
             before = source_of.setdefault(suite.name, source)

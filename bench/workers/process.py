@@ -40,7 +40,8 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
         outbox.send(Progress(what, fraction))
 
     try:
-        answer = Answer(job(argument, report))
+        unsafe = _unsafe()
+        answer = Answer(unsafe=unsafe) if unsafe else Answer(job(argument, report))
     except Exception as error:  # noqa: BLE001 - sent to the parent as the reason
         import traceback
 
@@ -50,6 +51,12 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
     outbox.close()
     sys.stdout.flush()
     os._exit(0)  # skips the interpreter's shutdown, which takes long with CUDA and compiled libraries loaded
+
+
+def _unsafe() -> str:
+    """Why the server that this worker was forked from must fork none; empty if it may, or if there is no server."""
+    preload = sys.modules.get("torchduet.bench.workers.preload")
+    return getattr(preload, "unsafe", "")
 
 
 def isolate(log: str) -> None:
