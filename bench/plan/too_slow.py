@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult
@@ -66,5 +67,5 @@ def _longer(case: Case, other: Case) -> bool:
     )
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -79,7 +79,7 @@ def isolate(log: str) -> None:
     if "forkserver" in multiprocessing.get_all_start_methods():
         from multiprocessing import forkserver
 
-        server = forkserver._forkserver  # type: ignore[attr-defined]
+        server = forkserver._forkserver
         type(server).__init__(server)  # for the workload's own start method "forkserver", too
 
 

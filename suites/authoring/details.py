@@ -57,7 +57,7 @@ RULES: Mapping[str, tuple[Callable[[object], bool], str]] = {  # keyword → (wh
     "precisions": (are_values, f"{LIST}, e.g. precisions=['fp32', 'bf16']"),
     "devices": (lambda value: are_words(value) and bool(value), "a list, e.g. devices=['cpu']"),
     "workers": (lambda value: value is None or are_values(value), f"{LIST}, e.g. workers=[0, 4]"),
-    "knobs": (are_named_values, "a mapping from knobs to lists of settings, e.g. knobs={'layout': ['channels_last']}"),
+    "knobs": (are_named_values, "a mapping from knobs to lists of their settings"),
     "cost": (is_function_or_none, "a function of the axes, e.g. cost=lambda n: Cost(flops=2 * n)"),
     "deterministic": SWITCH,
     "observe": (is_function_or_none, "a function, e.g. observe=lambda inputs, result: result"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import warnings
@@ -10,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn, TextIO
 
 ENDS = ("_exit", "abort", "execv", "execve")  # functions of os that end the program, or replace it
-MAX_TAIL = 4096  # characters of what a file prints to stderr
+MAX_PRINTED = 20_000  # characters that a file can print while it is imported
+MAX_TAIL = 4096  # characters that are kept of its last output
 
 _tail = ""
 
@@ -34,7 +36,7 @@ def as_script(path: str) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_value(sys, "argv", [path]))
         stack.enter_context(_value(sys, "stdin", stack.enter_context(open(os.devnull, encoding="utf-8"))))  # noqa: PTH123
-        stack.enter_context(_stderr_kept())
+        stack.enter_context(_output_limited())
         stack.enter_context(_start_method_open())
         stack.enter_context(warnings.catch_warnings())
         for name in ENDS:
@@ -47,28 +49,37 @@ def last_error_line() -> str:
     return next((line.strip() for line in reversed(_tail.splitlines()) if line.strip()), "")
 
 
-class _Tee:
-    """Passes on what is written, and keeps its end."""
+class _Limited:
+    """Passes on the beginning of what is written, and keeps its end."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.left: float = MAX_PRINTED
+        self.tail = ""
 
     def write(self, text: str) -> int:
-        global _tail
-        _tail = (_tail + text)[-MAX_TAIL:]
-        return self._stream.write(text)
+        self.tail = (self.tail + text[-MAX_TAIL:])[-MAX_TAIL:]
+        if self.left > 0:
+            self._stream.write(text if len(text) <= self.left else text[: int(self.left)] + " …\n")
+        self.left -= len(text)
+        return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
 @contextmanager
-def _stderr_kept() -> Iterator[None]:
+def _output_limited() -> Iterator[None]:
+    """``sys.stdout`` and ``sys.stderr`` pass on so many characters; loggers that keep one have all of it afterwards."""
     global _tail
-    _tail = ""
-    tee: Any = _Tee(sys.stderr)
-    with _value(sys, "stderr", tee):
-        yield
+    limited: list[Any] = [_Limited(sys.stdout), _Limited(sys.stderr)]
+    try:
+        with _value(sys, "stdout", limited[0]), _value(sys, "stderr", limited[1]):
+            yield
+    finally:
+        _tail = limited[1].tail
+        for stream in limited:
+            stream.left = math.inf
 
 
 @contextmanager

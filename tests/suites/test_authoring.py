@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG005 (the parameters of functions that are never called are what is tested)
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -242,3 +243,20 @@ def test_an_axis_takes_numbers_and_booleans() -> None:
     for alike in ([1, 1.0], [0, False], [0.0, -0.0], ["True", True]):
         with pytest.raises(SuiteError, match="listed twice"):
             Axis(alike)
+
+
+def test_sizes_of_every_type_are_read_as_they_were_written() -> None:
+    import msgspec
+
+    from torchduet.bench.record.schema import CaseRecord
+    from torchduet.reports.read.fast_decode import _bounded
+    from torchduet.reports.read.schema_check import check
+
+    size = {"n": 4, "dropout": 0.0, "rate": 1e-5, "bias": True, "kind": "x"}
+    words = dict.fromkeys(("id", "family", "suite", "workload", "about", "size_label", "implementation", "device"), "x")
+    case = {**words, "size": size, "mode": "eager", "precision": "fp32", "reference": True}
+    check(case, CaseRecord, "case")
+    read = msgspec.json.decode(json.dumps(case).encode(), type=_bounded(CaseRecord))
+    assert {axis: (type(value), value) for axis, value in read["size"].items()} == {
+        axis: (type(value), value) for axis, value in size.items()
+    }
