@@ -31,7 +31,7 @@ class Variant:
 
     suite: str
     workload: str
-    size: Mapping[str, Setting]
+    size: Mapping[str, float | str]
     settings: Mapping[str, Setting | None]
     plain: Mapping[str, Setting]
 
@@ -51,7 +51,7 @@ class Comparison:
     workload: str
     case: Mapping[str, Setting]
     baseline: Mapping[str, Setting]
-    size: Mapping[str, Setting] = field(default_factory=dict)
+    size: Mapping[str, float | str] = field(default_factory=dict)
 
     def side(self, variant: Variant, cores: int) -> str:
         """``"case"`` or ``"baseline"`` if the variant is a side of this comparison, else ``""``."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import functools
 import importlib
-import importlib.util
-import sys
-import traceback
 from pathlib import Path
 
+from torchduet.suites.files.loading import is_loaded, load_module
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import SuiteError
 
@@ -45,40 +42,38 @@ def load(source: str) -> list[Suite]:
     """
     if source in BUILT_IN:
         return [importlib.import_module(f"torchduet.suites.{source}").suite]
-    if not (source.endswith(".py") or "/" in source or "\\" in source):
+    if not (source.endswith((".py", ".ipynb")) or "/" in source or "\\" in source):
         raise SuiteError(
             f"--suite {source}: no such suite; the built-in ones are {', '.join(BUILT_IN)}, "
             "and a file's name ends in .py"
         )
-    return list(_load_file(Path(source).resolve()))
-
-
-@functools.cache
-def _load_file(path: Path) -> tuple[Suite, ...]:
-    if not path.is_file():
-        problem = "is a folder" if path.is_dir() else "does not exist"
-        raise SuiteError(f"--suite {path}: {problem}; name a Python file of workloads")
-    _refuse_former_import(path)
-    name = f"torchduet_suite_{abs(hash(path))}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise SuiteError(f"--suite {path}: is not a Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise SuiteError(f"--suite {path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+        return list(_load_file(Path(source).resolve()))
+    except OSError as error:
+        raise SuiteError(f"--suite {source}: it cannot be read: {error.strerror or error}") from None
+
+
+def _load_file(path: Path) -> list[Suite]:
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "is no file" if path.exists() else "does not exist"
+        raise SuiteError(f"--suite {path}: {problem}; name a Python file of workloads")
+    if path.suffix == ".ipynb":
+        raise SuiteError(
+            f"--suite {path}: is a notebook; write a Python file of its cells: jupyter nbconvert --to script"
+        )
+    if path.suffix != ".py":
+        raise SuiteError(f"--suite {path}: is not a Python file; its name must end in .py")
+    if not is_loaded(path):
+        _refuse_former_import(path)
     suites: dict[str, Suite] = {}
-    for suite in vars(module).values():
+    for suite in list(vars(load_module(path)).values()):
         if isinstance(suite, Suite):
             if suites.get(suite.name, suite) is not suite:
                 raise SuiteError(f"--suite {path}: two suites are named {suite.name!r}; rename one")
             suites[suite.name] = suite
     if not suites:
         raise SuiteError(f"--suite {path}: no Suite in it; start it with: suite = Suite('mine')")
-    return tuple(suites.values())
+    return list(suites.values())
 
 
 def _refuse_former_import(path: Path) -> None:
@@ -90,7 +85,7 @@ def _refuse_former_import(path: Path) -> None:
     """
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # running the file raises the error with its line
     packages: set[str] = set()  # names in the file that stand for the package or a module of it
     public: dict[str, int] = {}  # name that torchduet has → the line that takes it from suites
@@ -118,10 +113,3 @@ def _root(node: ast.expr) -> str | None:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
-
-
-def _line(error: Exception, path: Path) -> str:
-    if isinstance(error, SyntaxError):
-        return f":{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f":{lines[-1]}" if lines else ""

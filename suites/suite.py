@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypedDict, Unpack
 
+from torchduet.suites.authoring.details import check_details, check_implementations, check_name
+from torchduet.suites.authoring.signatures import check_inputs, explained
+from torchduet.suites.authoring.sizes import check_sizes
 from torchduet.suites.devices import DEVICES, is_known
 from torchduet.suites.workload import (
     CORES,
@@ -17,7 +19,6 @@ from torchduet.suites.workload import (
     Axis,
     Cost,
     Implementation,
-    Size,
     SuiteError,
     Value,
     Workload,
@@ -69,10 +70,12 @@ class Suite:
     def __init__(self, name: str, about: str = "") -> None:
         if not isinstance(name, str) or not name.strip():
             raise SuiteError("Suite: the first argument is its name, e.g. Suite('mine')")
+        check_name("Suite", "the name", name)
         self.name = name
         self.about = about
         self.workloads: dict[str, Workload] = {}
 
+    @explained(Details.__annotations__)
     def workload(
         self,
         function: Callable[..., Any] | None = None,
@@ -89,6 +92,12 @@ class Suite:
             SuiteError: a name used twice, an unknown mode, precision or device.
         """
 
+        if function is not None and not callable(function):
+            raise SuiteError(
+                f"suite {self.name!r}: suite.workload decorates a function, not {function!r}; "
+                "for several implementations of a name there is suite.compare"
+            )
+
         def register(fn: Callable[..., Any]) -> Callable[..., Any]:
             name = getattr(fn, "__name__", "")
             details.setdefault("about", (inspect.getdoc(fn) or "").split("\n")[0])
@@ -97,27 +106,31 @@ class Suite:
 
         return register if function is None else register(function)
 
+    @explained(Details.__annotations__)
     def model(
         self,
         name: str,
         make: Callable[[], Any],
-        data: Callable[[int], Sequence[Any]],
+        data: Callable[..., Any],
         *,
-        loss: Callable[[Any, Any], Any],
+        loss: Callable[..., Any] | None = None,
         optimizer: Callable[[Any], Any] | None = None,
-        batch: Axis | Sequence[Value] = (32,),
+        batch: Axis | Sequence[Value] | None = None,
         **details: Unpack[Details],
     ) -> None:
         """Register a module under all knobs, as the workloads ``<name>_train`` and ``<name>_infer``.
 
         Args:
             make: returns a new ``torch.nn.Module``.
-            data: ``data(batch)`` returns CPU tensors: the module's inputs, then the target, each with
-                ``batch`` rows.
-            loss: ``loss(output, target)`` returns a scalar tensor.
+            data: ``data(batch, **axes)`` returns CPU tensors, each with ``batch`` rows: the module's inputs, then the
+                target; or a mapping, which the module takes as keyword arguments.
+            loss: ``loss(output, target)`` or ``loss(output)`` returns a scalar tensor; the target of a mapping is the
+                mapping. None: the loss is that of the output, if the mapping has labels, as for Hugging Face's models;
+                without labels, there is no training step.
             optimizer: makes an optimizer of the parameters of the module (default: AdamW).
-            batch: batch sizes.
-            details: of both workloads; ``deterministic=False`` for a module with dropout.
+            batch: batch sizes (default: 32).
+            details: of both workloads; ``axes={"seq": [16, 64]}`` for sizes beside the batch, ``deterministic=False``
+                for a module with dropout.
 
         Raises:
             SuiteError: see :meth:`compare`.
@@ -126,17 +139,25 @@ class Suite:
 
         from torchduet.suites import model as steps
 
+        where = f"suite {self.name!r}, workload {name!r}"
+        check_details(where, details)
+        steps.check_functions(where, make, data, loss, optimizer)
+        details["axes"] = axes = steps.axes_of(where, data, batch, details.get("axes", {}))
         details.setdefault("modes", ("eager", "compile-model", "compile"))
         details.setdefault("precisions", PRECISIONS)
-        details.setdefault("axes", {"batch": batch})
-        details.setdefault("cost", lambda batch: Cost(samples=batch))
-        inputs = steps.inputs(make, data, optimizer or AdamW)
-        training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
-        training.setdefault("tolerance", steps.STATE_TOLERANCE)
+        details.setdefault("cost", steps.cost_of(axes))
+        smallest = {axis: _axis(where, axis, values).up_to("full")[0] for axis, values in axes.items()}
+        if steps.has_loss(where, data, loss, smallest):
+            training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
+            training.setdefault("tolerance", steps.STATE_TOLERANCE)
+            step = {"step": steps.training_step(loss)}
+            inputs = steps.inputs(make, data, loss, optimizer or AdamW)
+            self.compare(f"{name}_train", step, inputs=inputs, **training)
         inference: Details = {"about": f"Inference step of {name}", **details}
-        self.compare(f"{name}_train", {"step": steps.training_step(loss)}, inputs=inputs, **training)
-        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=steps.for_inference(inputs), **inference)
+        inputs = steps.inputs(make, data, loss, None)
+        self.compare(f"{name}_infer", {"step": steps.inference_step}, inputs=inputs, **inference)
 
+    @explained(Details.__annotations__)
     def compare(
         self,
         name: str,
@@ -155,24 +176,25 @@ class Suite:
             raise SuiteError(f"suite {self.name!r}: a workload needs a name (a lambda has none)")
         if name in self.workloads:
             raise SuiteError(f"{where}: the name is used twice; rename one of them")
-        check_keywords(where, details)
+        check_implementations(where, implementations)
+        check_name(f"suite {self.name!r}", "the name of a workload", name)
+        check_details(where, details)
+        check_inputs(where, inputs, details.get("axes", {}))
         variants = {
             key: fn if isinstance(fn, Implementation) else Implementation(fn) for key, fn in implementations.items()
         }
-        if not variants or not all(callable(variant.function) for variant in variants.values()):
-            raise SuiteError(f"{where}: implementations must be a non-empty mapping of name → function")
         workload = Workload(
             suite=self.name,
             name=name,
             about=details.get("about", ""),
             inputs=inputs,
             implementations=variants,
-            axes={axis: as_axis(values) for axis, values in details.get("axes", {}).items()},
-            modes=as_axis(details.get("modes", ("eager", "compile"))),
-            precisions=as_axis(details.get("precisions", ("fp32",))),
-            devices=tuple(details.get("devices", DEVICES)),
-            workers=None if (workers := details.get("workers")) is None else as_axis(workers),
-            knobs={name: as_axis(settings) for name, settings in details.get("knobs", {}).items()},
+            axes={axis: _axis(where, "axes", values) for axis, values in details.get("axes", {}).items()},
+            modes=_axis(where, "modes", details.get("modes", ("eager", "compile"))),
+            precisions=_axis(where, "precisions", details.get("precisions", ("fp32",))),
+            devices=tuple(dict.fromkeys(details.get("devices", DEVICES))),
+            workers=None if (workers := details.get("workers")) is None else _axis(where, "workers", workers),
+            knobs={name: _axis(where, "knobs", settings) for name, settings in details.get("knobs", {}).items()},
             cost=details.get("cost"),
             deterministic=details.get("deterministic", True),
             observe=details.get("observe"),
@@ -200,26 +222,11 @@ class Suite:
                     f"{where}: devices has {kind}; use {', '.join(DEVICES)}, or a kind of device that PyTorch has"
                 )
         for count in workload.workers.up_to("full") if workload.workers else ():
-            if count not in CORES and not (isinstance(count, int) and count >= 0):
+            if count not in CORES and not (type(count) is int and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
-        if workload.cost is not None:
-            for size in workload.sizes("full"):
-                _check_cost(workload, size, where)
+        check_sizes(workload, where)
         self.workloads[name] = workload
         return workload
-
-
-def check_keywords(where: str, details: Mapping[str, object]) -> None:
-    """Refuse a keyword that is not a detail of a workload.
-
-    Raises:
-        SuiteError: names the keyword, and the one that was probably meant.
-    """
-    for keyword in details:
-        if keyword not in Details.__annotations__:
-            similar = difflib.get_close_matches(keyword, Details.__annotations__, n=1)
-            hint = f"did you mean {similar[0]}=?" if similar else f"there are {', '.join(Details.__annotations__)}"
-            raise SuiteError(f"{where}: there is no keyword {keyword}=; {hint}")
 
 
 def check_tolerance(where: str, tolerance: Mapping[Any, Any], implementations: Sequence[str]) -> None:
@@ -244,11 +251,8 @@ def check_tolerance(where: str, tolerance: Mapping[Any, Any], implementations: S
                 raise SuiteError(f"{where}: tolerance of {name} is {number!r}; it is a positive number{way}")
 
 
-def _check_cost(workload: Workload, size: Size, where: str) -> None:
-    assert workload.cost is not None
+def _axis(where: str, keyword: str, values: Axis | Sequence[Value]) -> Axis:
     try:
-        cost = workload.cost(**size)
-    except Exception as error:
-        raise SuiteError(f"{where}: cost= raised {type(error).__name__} for {dict(size)}: {error}") from error
-    if not isinstance(cost, Cost):
-        raise SuiteError(f"{where}: cost= returned {type(cost).__name__}; return a Cost(flops=…, bytes=…, samples=…)")
+        return as_axis(values)
+    except SuiteError as error:
+        raise SuiteError(f"{where}: {keyword}= cannot be used: {error}") from None

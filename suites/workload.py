@@ -6,6 +6,8 @@ A workload says what is computed; the engine decides how it is timed, compiled a
 from __future__ import annotations
 
 import itertools
+import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +23,7 @@ IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that ca
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
-Value = int | str
+Value = int | float | str  # a bool is an int
 Size = Mapping[str, Value]
 
 
@@ -60,6 +62,29 @@ class Cost:
     bytes: float | None = None
     samples: int | None = None
 
+    def __post_init__(self) -> None:
+        """Take the numbers of NumPy and torch as Python's own; a record has whole numbers below 2**63 only."""
+        for name in ("flops", "bytes", "samples"):
+            amount = getattr(self, name)
+            if amount is not None and (type(amount) is not int or abs(amount) >= 2**63):
+                object.__setattr__(self, name, _plain(amount))
+
+
+def _plain(number: Any) -> Any:
+    """A number as an int below 2**63 if it is whole, else as a float; anything else is returned as it is."""
+    if isinstance(number, bool | str | bytes):
+        return number
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = None
+    if whole is not None and abs(whole) < 2**63:
+        return whole
+    try:
+        return float(number)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return number
+
 
 @dataclass(frozen=True, init=False)
 class Axis:
@@ -82,23 +107,22 @@ class Axis:
         full: Sequence[Value] = (),
     ) -> None:
         for tier, values in zip(TIERS, (quick, default, full), strict=True):
-            if isinstance(values, str) or not all(isinstance(v, int | str) and not isinstance(v, bool) for v in values):
-                raise SuiteError(f"Axis: {tier}= takes a list of whole numbers or strings, not {values!r}")
-            object.__setattr__(self, tier, tuple(values))
+            if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+                raise SuiteError(f"Axis: {tier}= takes a list of numbers, strings or booleans, not {values!r}")
+            object.__setattr__(self, tier, tuple(_axis_value(tier, value) for value in values))
         listed = self.quick + self.default + self.full
         if not listed:
             raise SuiteError("Axis: no values; give at least one, e.g. Axis(quick=[1024])")
-        if len({str(value) for value in listed}) != len(listed):
+        if len({str(value) for value in listed}) != len(listed) or len(set(listed)) != len(listed):
             raise SuiteError(f"Axis: a value is listed twice in {listed}; tiers are cumulative, list each once")
 
     def up_to(self, tier: str) -> tuple[Value, ...]:
-        """The values that run at ``tier``, numbers in ascending order."""
+        """The values that run at ``tier``, numbers in ascending order, others as they are listed."""
         values: tuple[Value, ...] = ()
         for name in TIERS[: TIERS.index(tier) + 1]:
             values += getattr(self, name)
-        if all(isinstance(v, int) for v in values):
-            return tuple(sorted(values))
-        return values
+        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+        return tuple(sorted(numbers)) if len(numbers) == len(values) else values
 
     def tier_of(self, value: Value) -> str:
         """The lowest tier that includes ``value``."""
@@ -106,6 +130,22 @@ class Axis:
             if value in getattr(self, name):
                 return name
         raise KeyError(value)
+
+
+def _axis_value(tier: str, value: Any) -> Value:
+    """A value of an axis as a number, a bool or a text of Python's own."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    number = _plain(value)
+    if not isinstance(number, int | float):
+        raise SuiteError(f"Axis: {tier}= takes a list of numbers, strings or booleans; {value!r} is none of these")
+    if not math.isfinite(number) or (
+        isinstance(number, float) and not isinstance(value, float) and abs(number) >= 2**63
+    ):
+        raise SuiteError(f"Axis: {tier}= has {value!r}; a number must be finite, and a whole one below 2**63")
+    return number
 
 
 def as_axis(values: Axis | Sequence[Value]) -> Axis:

@@ -67,13 +67,13 @@ def _counts(axis: Axis, tier: str, asked: Sequence[str | int] | None = None) -> 
     if asked:
         return [int(count) for count in asked]  # any number can be asked for
     counts = {"cores": cores(), "2x cores": twice(cores())}
-    return sorted({count if isinstance(count, int) else counts[count] for count in axis.up_to(tier)})
+    return sorted({count if isinstance(count, int) else counts[str(count)] for count in axis.up_to(tier)})
 
 
 def _modes(axis: Axis, tier: str, asked: Sequence[str | int] | None) -> Sequence[str | int]:
     """A workload with mode ``compile`` also has the implied modes, if they are asked for."""
     if asked is None:
-        return axis.up_to(tier)
+        return [*map(str, axis.up_to(tier))]
     modes = [*map(str, axis.up_to("full"))]
     if "compile" in modes:
         modes += [mode for mode in IMPLIED if mode not in modes]
@@ -179,7 +179,7 @@ def settings_here(knob: Knob, workload: Workload, tier: str, asked: Sequence[str
     if asked is not None:
         declared = axis.up_to("full")
         return [setting for setting in asked if setting in declared]
-    return axis.up_to(tier) or [knob.reference]
+    return [*map(str, axis.up_to(tier))] or [knob.reference]
 
 
 def check_declared(workload: Workload) -> None:

@@ -120,7 +120,8 @@ def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: flo
         if needed <= OVERDRAFT * max(share, 1e-9):
             break
         slowest = max(times, key=lambda case: times[case])
-        reason = too_slow(times.pop(slowest), needed * pairs, share * pairs)
+        reason = too_slow(times[slowest], needed * pairs, share * pairs, len(times))
+        del times[slowest]
         ledger.fail(slowest, Failure(None, reason, skip=True))
     affordable = []  # turns per pair, of each case
     for case in times:

@@ -68,7 +68,7 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
     batch = size.get(AXIS)
     target = device_of(case.device)
     allocator = target.allocator()
-    if allocator is None or case.mode != "eager" or not isinstance(batch, int):
+    if allocator is None or case.mode != "eager" or type(batch) is not int:
         return None
     device = target.torch_device
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +15,64 @@ from torchduet.bench.cases.knobs import check_declared
 from torchduet.bench.host.machine import Machine, busy_cores
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind
+from torchduet.suites.files.as_script import ImportTooLongError
 from torchduet.suites.registry import load, names
 from torchduet.suites.workload import SuiteError, Unavailable, cores, usable_cpus
 
 BUSY_SECONDS = 0.25
+SILENT_SECONDS = 600.0  # for the import of a file, unless --hang-after says otherwise
+REPEAT_SECONDS = 1.0  # between attempts to end an import that catches every exception
 
 
-def check_suites(sources: Sequence[str]) -> None:
-    """Load every source.
+def check_suites(
+    sources: Sequence[str],
+    max_seconds: float = SILENT_SECONDS,
+    around: Callable[[str], AbstractContextManager[None]] | None = None,
+) -> None:
+    """Load every source. The working directory is afterwards what it was before.
+
+    Args:
+        max_seconds: for the import of each.
+        around: file → a context for its import.
 
     Raises:
         SuiteError: a source cannot be used or declares an unknown knob, or two suites have the same name.
     """
     source_of: dict[str, str] = {}
     for source in sources:
-        for suite in load(source):
+        with (
+            contextlib.chdir(Path.cwd()),
+            _import_limited(max_seconds),
+            around(source) if around and source not in names() else contextlib.nullcontext(),
+        ):
+            suites = load(source)
+        for suite in suites:
             before = source_of.setdefault(suite.name, source)
             if before != source:
                 raise SuiteError(f"--suite {source}: {before} has a suite named {suite.name!r}, too; rename it")
             for workload in suite.workloads.values():
                 check_declared(workload)
+
+
+@contextlib.contextmanager
+def _import_limited(seconds: float) -> Iterator[None]:
+    """Interrupt an import that takes longer, where the system has interval timers."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise ImportTooLongError(
+            f"its import has not ended after {seconds:.0f} s; put what takes long into inputs=, or raise --hang-after"
+        )
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult
@@ -52,15 +53,19 @@ def slow_cases(results: Iterable[CaseResult]) -> tuple[tuple[Case, float], ...]:
 
 
 def _longer(case: Case, other: Case) -> bool:
-    """Whether no axis of ``case`` is smaller: numbers are at least as large, words the same.
+    """Whether no axis of ``case`` is smaller: numbers are at least as large, words and booleans the same.
 
     With DataLoader workers a larger batch makes an epoch shorter: then it must be the same.
     """
     return all(
         value == other_value
         or (
-            (isinstance(value, int) and isinstance(other_value, int) and value >= other_value)
+            (_is_number(value) and _is_number(other_value) and value >= other_value)
             and not (axis == "batch" and case.workers is not None)
         )
         for (axis, value), (_, other_value) in zip(case.size, other.size, strict=True)
     )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

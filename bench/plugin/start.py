@@ -23,7 +23,7 @@ from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Launcher, silent_seconds
-from torchduet.suites.registry import load, names
+from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
 
 
@@ -48,8 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if sides is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_test_files(BENCH)
-        _import_suites(options.suites or ())
-        preflight.check_suites(options.suites or ())
+        silent = options.hang_seconds or silent_seconds(options.budget_seconds)
+        files, import_warnings = _import_suites(options.suites or (), silent)
         data = preflight.check_data(options.data)
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
@@ -63,10 +63,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
-    warnings = [] if selecting_only else lock_warnings + preflight.load_warnings(options.threads or cores())
-    silent = options.hang_seconds or silent_seconds(options.budget_seconds)
+    warnings = (
+        [] if selecting_only else lock_warnings + import_warnings + preflight.load_warnings(options.threads or cores())
+    )
     run_clock = RunClock()
-    launcher = Launcher(silent_seconds=silent, stop_requested=stop_request.received, run_clock=run_clock)
+    launcher = Launcher(
+        silent_seconds=silent,
+        stop_requested=stop_request.received,
+        run_clock=run_clock,
+        files=files,
+        warn=warnings.append,
+    )
     config.add_cleanup(launcher.close)
     launcher.job_control.listen()
     config.add_cleanup(launcher.job_control.restore)
@@ -95,20 +102,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = Session(measuring, stop_request)
 
 
-def _import_suites(sources: Sequence[str]) -> None:
-    """Import users' files, and put back what each changes, such as the folder or environment variables.
+def _import_suites(sources: Sequence[str], max_seconds: float) -> tuple[list[str], list[str]]:
+    """Import the suites; returns the files that the fork server is to import, and warnings."""
+    if all(source in names() for source in sources):
+        preflight.check_suites(sources, max_seconds)
+        return [], []
+    from torchduet.bench.workers.imported_once import Imports  # imports torch, as a user's file does
 
-    Each worker imports its file again, in the state that the file wants. Other suites' workers inherit from here.
-
-    Raises:
-        SuiteError: a file cannot be used.
-    """
-    for source in sources:
-        if source not in names():
-            from torchduet.bench.state.own_state import restored  # imports torch, as a user's file does
-
-            with restored():
-                load(source)
+    imports = Imports()
+    preflight.check_suites(sources, max_seconds, imports.observed)
+    return imports.once, imports.warnings
 
 
 def _machine(launcher: Launcher) -> Machine:

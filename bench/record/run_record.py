@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.schema import (
+    IMPORTING,
     SCHEMA,
     CeilingRecord,
     GpuRecord,
@@ -20,7 +21,7 @@ from torchduet.bench.record.schema import (
     Unavailable,
 )
 
-STAGES = ("compiling", "timed", "checking", "warming")
+STAGES = ("compiling", "timed", "checking", "warming", IMPORTING)
 
 Facts = Mapping[str, str | int | float | None]
 
@@ -79,6 +80,8 @@ def run_record(facts: RunFacts) -> RunRecord:
         ceilings=[*facts.ceilings],
         pilots=[*facts.pilots],
     )
+    if stages.get(IMPORTING):
+        record["seconds"]["importing"] = stages[IMPORTING]
     if "profiling" in stages:
         record["seconds"]["profiling"] = stages["profiling"]
     if facts.run_clock is not None:

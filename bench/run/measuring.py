@@ -20,7 +20,7 @@ from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.journal_events import Began, CeilingsMeasured, PilotsTimed
-from torchduet.bench.record.schema import RunRecord
+from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
@@ -139,7 +139,8 @@ class Measuring:
         if ended_early and any(case.blocks and len(case.blocks) < MIN_PLACEMENTS for case in result.results):
             raise EndedEarlyError
         timing = result.seconds["timed"] + result.seconds["warming"]
-        fixed, slow = awake() - began - timing, slow_cases(result.results)
+        self.budget.set_aside(-(importing := result.seconds.get(IMPORTING, 0.0)))  # no case is to blame for it
+        fixed, slow = awake() - began - timing - importing, slow_cases(result.results)
         self.done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, retry=ended_early))
         if self.settings.check_only:
             return Measurement(skips | _checked(family, result))

@@ -48,6 +48,7 @@ class TimedCase:
     left_out: LeftOut = field(default_factory=LeftOut)
     error: str | None = None
     skip: str | None = None
+    too_slow: float | None = None  # seconds of one call, where that is why it is skipped
     extra_work: Callable[[], None] | None = None  # of a slowed copy, in each block beside its calls
     cold: bool = False  # the cache is filled with other data before each call
     flush_seconds: float = 0.0  # for filling the cache in the last block

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from statistics import median
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.passes.after_timing import measure_after_timing
-from torchduet.bench.record.schema import StopReason
+from torchduet.bench.record.schema import IMPORTING, StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.state.at_import import imported
@@ -26,7 +27,14 @@ from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls, Report
-from torchduet.bench.timing.pacing import OVERDRAFT, core_warm_up_seconds, leave_out_too_slow, set_pace, too_slow
+from torchduet.bench.timing.pacing import (
+    OVERDRAFT,
+    core_warm_up_seconds,
+    leave_out_too_slow,
+    out_of_time,
+    set_pace,
+    too_slow,
+)
 from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
@@ -35,7 +43,7 @@ from torchduet.suites.datasets import data
 from torchduet.suites.registry import load
 from torchduet.suites.workload import COMPILED
 
-HOPELESS_SECONDS = 1.0  # a first call longer than this and twice the family's share is not repeated
+HOPELESS_SECONDS = 1.0  # a call longer than this and twice the family's share is not repeated
 WARM_UP_SHARE = 0.15
 LONE_SECONDS = 2.0  # for a case without comparisons
 
@@ -52,18 +60,13 @@ class Stages(FirstCalls):
         warm: list[TimedCase] = []
         for run in [run for run in self.runs if run.prepared.case.slowdown == 1]:
             case = run.prepared.case
-            first = self.results[case].first_call
-            limit = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
-            if first is not None and case.mode not in COMPILED and first["seconds"] > limit:
-                run.seconds = first["seconds"]
-                run.skip = too_slow(run.seconds, MIN_PLACEMENTS * run.seconds, self.task.seconds)
-                continue
             self.report(f"warming up {case.id}", 0.0)
             try:
                 if run.prepared.graph is not None:
                     run.settle()  # other cases' first calls have moved the inputs since
-                warm_up(run, share)
-                warm.append(run)
+                if not self.hopeless(run):
+                    warm_up(run, share)
+                    warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = self.reason(run, error)
         self.inputs.decide(self.runs, self.results)
@@ -78,6 +81,28 @@ class Stages(FirstCalls):
         for run, original in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].idle_waiting):
             self.warm_slowed(run, original)
         self.seconds["warming"] += awake() - start
+
+    def hopeless(self, run: TimedCase) -> bool:
+        """Whether a call takes so long that the case is skipped, which saves its warm-up.
+
+        A long first call decides nothing: it may have loaded a library or filled a cache. Another one does.
+        """
+        case = run.prepared.case
+        first = self.results[case].first_call
+        limit = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
+        if first is None or case.mode in COMPILED or first["seconds"] <= limit:
+            return False
+        left = max(0.0, self.task.max_seconds - (awake() - self.started))
+        if first["seconds"] > left:
+            run.skip = f"its first call took {first['seconds']:.2g} s; {out_of_time({}, left)}"
+            return True
+        start = perf_counter()
+        run.call()
+        seconds = perf_counter() - start
+        if seconds > limit:
+            run.seconds = run.too_slow = seconds
+            run.skip = too_slow(seconds, MIN_PLACEMENTS * seconds, self.task.seconds)
+        return run.skip is not None
 
     def reason(self, run: TimedCase, error: Exception) -> str:
         """Why a case failed; the first after which this process or its device is unusable becomes ``broken``."""
@@ -112,6 +137,7 @@ class Stages(FirstCalls):
             [run for run in self.runs if run.error is None and run.skip is None],
             self.task.seconds,
             max(0.0, self.task.max_seconds - (awake() - self.started)),
+            self.seconds | {"warming": awake() - self.started - self.seconds["compiling"] - self.seconds["checking"]},
         )
         if not runs:
             return None
@@ -208,7 +234,7 @@ class Stages(FirstCalls):
             result = self.results[run.prepared.case]
             result.error, result.skip = run.error, run.skip
             result.notes += [note for note in run.prepared.own_state.notes if note not in result.notes]
-            result.too_slow = run.seconds if run.skip else None
+            result.too_slow = run.too_slow
             result.calls, result.cold, result.idle_waiting = run.calls, run.cold, run.idle_waiting
             result.blocks, result.left_out = run.blocks, run.left_out
             if COUNTS_CONTEXT_SWITCHES:
@@ -244,8 +270,12 @@ def measure(task: Task, report: Report) -> FamilyResult:
     data.use(task.data)
     settle_allocator()
     reference = task.family.reference
+    report(f"importing {reference.source}", 0.0)
+    start = awake()
     notes = imported(lambda: load(reference.source), reference.source, task.threads)
+    importing = awake() - start
     stages = Stages(task, report)
+    stages.seconds[IMPORTING] = importing
     for result in stages.results.values():
         result.notes += notes
     devices = dict.fromkeys(case.device for case in task.family.cases)

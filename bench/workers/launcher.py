@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import tempfile
@@ -24,7 +25,7 @@ from torchduet.bench.record.schema import CeilingRecord
 from torchduet.bench.workers import process
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
-from torchduet.bench.workers.messages import PRELOAD_COMPILER, Answer, Progress
+from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES, Answer, Progress
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
@@ -59,6 +60,8 @@ class Launcher:
         stop_requested: whether the run is to end early: a worker that times then returns its results so far, any other
             is killed.
         run_clock: records how long each wait took.
+        files: of users, which the fork server imports for all workers.
+        warn: adds a warning to the run's record.
 
     Attributes:
         job_control: passes Ctrl-Z on to the worker; the caller starts and ends its listening.
@@ -70,10 +73,13 @@ class Launcher:
         silent_seconds: float = SILENT_SECONDS,
         stop_requested: Callable[[], bool] = lambda: False,
         run_clock: RunClock | None = None,
+        files: Sequence[str] = (),
+        warn: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._silent_seconds, self._stop_requested = silent_seconds, stop_requested
         self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
-        self._folder = RunFolder()
+        self._folder, self._files = RunFolder(), files
+        self._warn = warn
         self._workers = 0
         self._environment: dict[str, str] = {}
         self._running = False
@@ -94,7 +100,8 @@ class Launcher:
         from multiprocessing import forkserver
 
         self._context.set_forkserver_preload(["torchduet.bench.workers.preload"])
-        with _environment(self._for_workers(compiler=compiler)):
+        files = json.dumps([str(Path(file).resolve()) for file in self._files])
+        with _environment({**self._for_workers(compiler=compiler), PRELOAD_FILES: files}):
             forkserver.ensure_running()
 
     def _for_workers(self, *, compiler: bool) -> dict[str, str]:
@@ -213,6 +220,10 @@ class Launcher:
             end(child)
             for connection in (inbox, outbox, stop_inbox, stop_outbox):
                 connection.close()
+        if answer.unsafe:
+            self._warn(f"each worker imports torch itself, which takes some seconds: a file {answer.unsafe}")
+            self.spawn_workers()
+            return self._run(job, argument, listen)
         if answer.error is not None:
             raise WorkerError(f"the worker failed: {answer.error}{last_output(log)}")
         return answer.value

@@ -10,6 +10,9 @@ STOP_REQUESTED = threading.Event()  # the run ends early: timing stops, and the 
 PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server imports the compiler
 
 
+PRELOAD_FILES = "TORCHDUET_PRELOAD_FILES"  # files of users that the fork server imports: a JSON list of paths
+
+
 @dataclass(frozen=True)
 class Progress:
     """The worker's activity, and the fraction of the timing that is done (0 to 1)."""
@@ -20,7 +23,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Answer:
-    """The job's result, or the one-line reason why there is none."""
+    """The job's result, or the one-line reason why there is none.
+
+    Attributes:
+        unsafe: why no worker may be forked from the server; the job was not begun.
+    """
 
     value: Any = None
     error: str | None = None
+    unsafe: str = ""

@@ -1,13 +1,14 @@
 """The fork server imports this module once, so that a worker starts in milliseconds and compiles at once.
 
 It contains imports only: workers can be forked only while no thread is started and no device is used. Modules that a
-version of torch lacks are skipped.
+version of torch lacks are skipped. Files of users come last: ``unsafe`` says what they leave that no worker can use.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 from collections.abc import Iterator
 
@@ -15,7 +16,8 @@ import torch
 import torch._dynamo.utils
 
 import torchduet.bench.workers.family  # noqa: F401
-from torchduet.bench.workers.messages import PRELOAD_COMPILER
+from torchduet.bench.workers.imported_once import import_files
+from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES
 
 COMPILER_MODULES = (
     "torch._dynamo",
@@ -84,3 +86,5 @@ def _without_cuda() -> Iterator[None]:
 
 if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
+
+unsafe = import_files(json.loads(os.environ.get(PRELOAD_FILES, "[]")))

@@ -40,7 +40,8 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
         outbox.send(Progress(what, fraction))
 
     try:
-        answer = Answer(job(argument, report))
+        unsafe = _unsafe()
+        answer = Answer(unsafe=unsafe) if unsafe else Answer(job(argument, report))
     except Exception as error:  # noqa: BLE001 - sent to the parent as the reason
         import traceback
 
@@ -50,6 +51,12 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
     outbox.close()
     sys.stdout.flush()
     os._exit(0)  # skips the interpreter's shutdown, which takes long with CUDA and compiled libraries loaded
+
+
+def _unsafe() -> str:
+    """Why the server that this worker was forked from must fork none; empty if it may, or if there is no server."""
+    preload = sys.modules.get("torchduet.bench.workers.preload")
+    return getattr(preload, "unsafe", "")
 
 
 def isolate(log: str) -> None:
@@ -63,11 +70,17 @@ def isolate(log: str) -> None:
     os.dup2(output, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    sys.argv = sys.argv[:1]  # a workload that parses arguments gets its defaults, not pytest's
     faulthandler.enable(file=sys.stderr, all_threads=False)
     gc.freeze()
     # As in a user's own process. By default a workload's processes would come from the run's fork server: slower,
     # without the modules loaded since, and outside this process group, so that they would outlive it.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver
+
+        server = forkserver._forkserver
+        type(server).__init__(server)  # for the workload's own start method "forkserver", too
 
 
 def _watch_parent(stop_inbox: Connection) -> None:

@@ -208,7 +208,9 @@ def crossings(run: Run) -> Iterator[str]:
     groups: dict[tuple[str, ...], list[tuple[float, str, str, Record]]] = {}
     for record in run.records:
         for speedup in record["speedups"]:
-            numbers = {axis: value for axis, value in record["case"]["size"].items() if not isinstance(value, str)}
+            numbers = {
+                axis: value for axis, value in record["case"]["size"].items() if not isinstance(value, str | bool)
+            }
             if speedup["knob"] == "device" and on_host(speedup["baseline"]) and len(numbers) == 1:
                 ((axis, size),) = numbers.items()
                 case = record["case"]
@@ -233,11 +235,15 @@ def crossings(run: Run) -> Iterator[str]:
         wins = [size for size, _, verdict, _ in ordered if verdict == "faster"]
         begin = next((size for size in wins if all(larger in wins for larger, *_ in ordered if larger >= size)), None)
         if begin is None:
-            yield f"{name}: the GPU is not clearly faster at the largest size measured, {axis}={ordered[-1][0]:,.0f}."
+            yield f"{name}: the GPU is not clearly faster at the largest size measured, {axis}={_size(ordered[-1][0])}."
         elif begin == ordered[0][0]:
-            yield f"{name}: the GPU is faster at every size measured, from {axis}={begin:,.0f} on."
+            yield f"{name}: the GPU is faster at every size measured, from {axis}={_size(begin)} on."
         else:
-            yield f"{name}: the GPU begins to win between {axis}={_below(ordered, begin):,.0f} and {begin:,.0f}."
+            yield f"{name}: the GPU begins to win between {axis}={_size(_below(ordered, begin))} and {_size(begin)}."
+
+
+def _size(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:g}"
 
 
 def _changed_setting(record: Record, knob: str) -> str:

@@ -31,6 +31,7 @@ STOPS = {
 
 PARTS = {
     "startup": "Starting up",
+    "importing": "Importing the suite’s file",
     "compiling": "Compiling (first calls)",
     "checking": "Checking results against float64",
     "warming": "Warming up and calibrating",

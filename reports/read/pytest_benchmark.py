@@ -187,7 +187,8 @@ def _case(case_id: str, entry: Mapping[str, Any]) -> CaseRecord:
     function = full.removesuffix(f"[{param}]") if param else full
     file, _, within = function.rpartition("::")
     params = entry.get("params")
-    sizes = {as_text(key): scalar(value) for key, value in params.items()} if isinstance(params, dict) else {}
+    named = params.items() if isinstance(params, dict) else ()
+    sizes: dict[str, int | float | bool | str] = {as_text(key): scalar(value) for key, value in named}
     return CaseRecord(
         id=case_id,
         family=function,

@@ -205,3 +205,23 @@ def test_as_many_placements_follow_each_other_as_there_is_time_for() -> None:
     assert stopping.room_for(4) == 2  # 5 s left, and one took 2.2 s
     clock.now = 30.0
     assert stopping.room_for(4) == 1
+
+
+def test_a_short_call_is_never_called_too_long() -> None:
+    short = [run(2.5e-6, calls=80) for _ in range(600)]
+    kept = leave_out_too_slow(short, seconds=0.4)
+    reasons = {case.skip for case in short if case.skip is not None}
+    assert 0 < len(kept) < 600
+    assert all(reason.startswith("its family has ") and "one call" not in reason for reason in reasons)
+    assert not any(case.too_slow for case in short)
+
+
+def test_what_took_the_time_is_named_where_too_little_is_left() -> None:
+    short = run(2.5e-6, calls=80)
+    stages = {"importing": 2.0, "compiling": 12.04, "checking": 3.0, "warming": 0.01}
+    assert leave_out_too_slow([short], seconds=2.0, max_seconds=0.0, stages=stages) == []
+    assert short.skip == (
+        "0.0 s of the run's budget are left for its timing after compiling took 12.0 s and its inputs and the check in "
+        "float64 took 3.0 s; raise --budget or select fewer cases with -k"
+    )
+    assert short.too_slow is None  # larger sizes are tried

@@ -55,6 +55,7 @@ class SecondsRecord(TypedDict):
     timed: float  # inside timed blocks
     checking: float  # float64 references and comparisons
     warming: float  # warm-up, calibration and untimed calls
+    importing: NotRequired[float]  # a user's file, in workers: beyond the budget
     profiling: NotRequired[float]  # --profile: after all timing, beyond the budget
 
 

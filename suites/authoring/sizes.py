@@ -1,0 +1,61 @@
+"""Checks what an author's functions say of each size: its cost and the seconds of a call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from torchduet.suites.authoring.details import check_name
+from torchduet.suites.workload import Cost, Size, SuiteError, Workload
+
+MAX_AMOUNT = 1e30  # of operations or bytes
+
+
+def check_sizes(workload: Workload, where: str) -> None:
+    """Call ``cost=`` and ``call_seconds=`` for every size, and compare the sizes' labels.
+
+    Raises:
+        SuiteError: a value that cannot be used; the message names the size.
+    """
+    for axis, values in workload.axes.items():
+        check_name(where, "the name of an axis", axis)
+        for value in values.up_to("full"):
+            if isinstance(value, str):
+                check_name(where, f"the axis {axis!r}: the value", value)
+    labels: Counter[str] = Counter()
+    for size in workload.sizes("full"):
+        labels[",".join(f"{axis}={value}" for axis, value in size.items())] += 1
+        if workload.cost is not None:
+            _check_cost(_called(workload.cost, "cost=", size, where), size, where)
+        if callable(workload.call_seconds):
+            seconds = _called(workload.call_seconds, "call_seconds=", size, where)
+            if not _is_amount(seconds):
+                raise SuiteError(f"{where}: call_seconds= returned {seconds!r} for {dict(size)}; return seconds from 0")
+    twice = [label for label, count in labels.items() if count > 1]
+    if twice:
+        raise SuiteError(f"{where}: two sizes read {twice[0]}; leave commas and equals signs out of the values")
+
+
+def _called(function: Callable[..., Any], keyword: str, size: Size, where: str) -> Any:
+    try:
+        return function(**size)
+    except Exception as error:
+        raise SuiteError(f"{where}: {keyword} raised {type(error).__name__} for {dict(size)}: {error}") from error
+
+
+def _check_cost(cost: object, size: Size, where: str) -> None:
+    if not isinstance(cost, Cost):
+        raise SuiteError(f"{where}: cost= returned {type(cost).__name__}; return a Cost(flops=…, bytes=…, samples=…)")
+    for name in ("flops", "bytes", "samples"):
+        amount = getattr(cost, name)
+        whole = name != "samples" or (isinstance(amount, int) and amount < 2**63)
+        if amount is not None and not (_is_amount(amount) and whole):
+            expected = (
+                "a whole number below 2**63" if name == "samples" else f"a finite number from 0 to {MAX_AMOUNT:g}"
+            )
+            raise SuiteError(f"{where}: cost= returned {name}={amount!r} for {dict(size)}; give {expected}, or None")
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_AMOUNT
