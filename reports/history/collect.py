@@ -39,7 +39,7 @@ class Collection:
         parts: (path of a run that ended early, path of the complete run that it was resumed to).
         undated: paths of runs without a time of their begin; the files' modification times stand in for it.
         fresh: number of files that were read now; the others are in the index.
-        notes: problems with the index.
+        notes: problems with the index, and cases of runs that cannot be read.
     """
 
     runs: pa.Table
@@ -74,6 +74,7 @@ def collect(folder: Path) -> Collection:
     notes = [stored.note] if stored.note else []
     if (entries or stored.note or len(known) < len(stored.table)) and (note := index.store(table, folder)):
         notes.append(note)
+    notes += [f"{path}: {why}" for path, why in _of(table, RUN) if why]
     if RUN not in table["kind"].to_pylist():
         raise FolderError(_nothing(folder, table))
     bad = (*_of(table, BAD), *((path, "its name is not UTF-8; rename it") for path in unnameable), *closed)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.read.folders import latest_file
-from torchduet.reports.read.schema_check import ContractError
 
 MAX_BYTES = 200 * 2**20
 TOO_DEEP = "is nested too deeply to be a run's file"

@@ -15,7 +15,7 @@ class CaseRecord(TypedDict):
     suite: str
     workload: str
     about: str
-    size: dict[str, int | str]
+    size: dict[str, int | float | str | bool]
     size_label: str  # "n=1024", "" for a workload without axes
     implementation: str
     device: str

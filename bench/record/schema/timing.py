@@ -77,11 +77,15 @@ class CompileRecord(TypedDict):
 
 
 class CheckRecord(TypedDict):
-    """The result held against the same function in float64 on the CPU."""
+    """The result held against the same function in float64 on the CPU, unless ``held_against`` says otherwise."""
 
-    what: str  # "values", or "shapes" for random results
+    what: str  # "values", "shapes" for random results, or "nothing"
     relative_error: float | None  # relative Frobenius error, the worst over the tensors checked
     tolerance: float | None
+    held_against: NotRequired[str]  # what else the result was held against, in words; absent: float64
+    why: NotRequired[str]  # why it was not held against float64, or not checked
+    computes_in: NotRequired[str]  # the dtype that the code computes in, if not that of its precision
+    scale: NotRequired[str]  # what the error is relative to, in words, if not the tensor's own norm
 
 
 class MeterRecord(TypedDict):
@@ -89,6 +93,7 @@ class MeterRecord(TypedDict):
 
     unit: str  # "s" for phases
     values: Annotated[list[float], Length("placement")]  # the median of each placement, in the order taken
+    not_finite: NotRequired[int]  # placements without a value here, as one was NaN, infinite or beyond 1e100
     median: float
     low: float  # the least and the greatest of the placements
     high: float
