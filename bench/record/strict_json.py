@@ -37,7 +37,10 @@ def strict(value: Any) -> Any:
 
 def encodable(text: str) -> str:
     """Text without lone surrogates, which UTF-8 cannot encode; they are written as escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    if text.isascii():
+        return text
+    changed = text.encode("utf-8", "backslashreplace").decode()
+    return text if changed == text else changed
 
 
 def dumps(value: Any) -> str:

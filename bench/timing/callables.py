@@ -54,7 +54,7 @@ class Recorder(Meter):
             SuiteError: it is no number.
         """
         try:
-            value = float(number)
+            value = float(number.item() if hasattr(number, "item") else number)
         except (TypeError, ValueError, OverflowError, RuntimeError):
             raise SuiteError(
                 f"meter.value({name!r}): expected a number, got {_described(number)}; give a float, or one value of it"
