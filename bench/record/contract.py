@@ -81,9 +81,7 @@ def readable_run(record: Mapping[str, Any], where: str = KEY) -> tuple[RunRecord
             hint = get_type_hints(RunRecord, include_extras=True)[key]
             kept[key], lines = _items_kept(kept[key], hint, key)
             left_out += lines
-    for key in ("skipped", "failed"):
-        if isinstance(kept.get(key), list):
-            kept[key] = [_not_measured(entry) for entry in kept[key]]
+    kept = with_readable_failures(kept)
     for key in ("ceilings", "gpus"):
         try:
             check_run({**kept, key: kept.get(key, [])}, where)
@@ -92,6 +90,16 @@ def readable_run(record: Mapping[str, Any], where: str = KEY) -> tuple[RunRecord
                 left_out.append(f"{str(error).removeprefix(f'{where}.')}; left out")
     check_run(kept, where)
     return cast(RunRecord, kept), left_out
+
+
+def with_readable_failures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's record whose cases without a result are named so that a reader accepts them, with their reasons."""
+    named = {
+        key: [_not_measured(entry) for entry in record[key]]
+        for key in ("skipped", "failed")
+        if isinstance(record.get(key), list)
+    }
+    return {**record, **named}
 
 
 def readable_case(case: object, name: str = "") -> CaseRecord:

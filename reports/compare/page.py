@@ -17,7 +17,15 @@ from torchduet.reports.compare.match import VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.settings import common_facts
-from torchduet.reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
+from torchduet.reports.compare.text import (
+    expectation,
+    guard,
+    headline,
+    noise_and_marks,
+    speedups_moved,
+    title_of,
+    why_unclear,
+)
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
@@ -47,7 +55,7 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     window = FIRST_ROWS if rows > MAX_TABLE_ROWS else 0
     templates = environment()
     templates.globals.update(
-        symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width, filter_values=filter_values
+        symbols=SYMBOLS, noise_of=noise_and_marks, last_cell=last_cell, width=width, filter_values=filter_values
     )
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from torchduet.bench.record.marks import short_marks
 from torchduet.reports.compare import common_words, quietness
 from torchduet.reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
@@ -186,8 +187,23 @@ def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
         new,
         ratio_of(change.time),
         speedup_of(change.speedup),
-        quietness.of_case(change),
+        noise_and_marks(change),
     )
+
+
+def noise_and_marks(change: Change) -> str:
+    """The noise of both runs, and the marks of the case."""
+    return "; ".join(filter(None, (quietness.of_case(change), marks_of(change))))
+
+
+def marks_of(change: Change) -> str:
+    """What a case's figures depend on in either run: ``not checked``; empty where nothing is marked."""
+    if not change.case["device"]:
+        return ""  # of plain pytest-benchmark, which checks nothing
+    base, new = (short_marks(record) if record else "" for record in (change.base, change.new))
+    if base == new or not change.base or not change.new:
+        return new or base
+    return f"base {base or 'unmarked'}, new {new or 'unmarked'}"
 
 
 def ratio_of(finding: Finding | None) -> str:

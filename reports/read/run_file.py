@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from torchduet.bench.record.contract import check_meaning, check_record, check_run, readable_case, readable_run
+from torchduet.bench.record.contract import (
+    check_meaning,
+    check_record,
+    check_run,
+    readable_case,
+    with_readable_failures,
+)
 from torchduet.bench.record.schema import KEY, SCHEMA, NotMeasured, Record, RunRecord
 from torchduet.bench.record.schema_check import ContractError, shown
 from torchduet.reports.read import unfinished_run
@@ -164,14 +170,15 @@ def _without_unreadable(document: object) -> tuple[dict[str, Any] | None, list[N
             kept.append(benchmark)
     if not any(record_of(benchmark) is not None for benchmark in kept):
         return None, []
-    try:
-        about, left_out = readable_run(document[KEY])
-    except (ContractError, LookupError, TypeError, AttributeError):
+    if not isinstance(document.get(KEY), dict):
+        return None, []
+    about = with_readable_failures(document[KEY])
+    if not all(isinstance(about.get(key), list) for key in ("failed", "warnings")):
         return None, []
     cases = f"{len(unreadable)} case{'s' * (len(unreadable) != 1)}"
     lines = [f"{cases} cannot be read from this file; see the reasons of cases that failed"] if unreadable else []
     about["failed"] = [*about["failed"], *unreadable]
-    about["warnings"] = [*about["warnings"], *lines, *(f"{line} by the reader" for line in left_out)]
+    about["warnings"] = [*about["warnings"], *lines]
     return {**document, "benchmarks": kept, KEY: about}, unreadable
 
 

@@ -197,19 +197,6 @@ def test_a_run_none_of_whose_cases_can_be_read_is_refused(document: Any, tmp_pat
     assert "benchmarks[0].extra_info.torchduet.timing.seconds: expected a finite number, got nan" in refusal(path)
 
 
-@pytest.mark.parametrize("key", ["pilots", "ceilings", "noise", "self_check", "gpus", "passing"])
-def test_an_optional_part_of_the_run_that_cannot_be_read_is_left_out_with_a_warning(
-    key: str, document: Any, tmp_path: Path
-) -> None:
-    document[KEY][key] = [{"at": float("nan")}]
-    path = tmp_path / "run.json"
-    path.write_text(json.dumps(document))
-    run = load(path)
-    assert len(run.records) == len(document["benchmarks"])
-    assert key not in run.about
-    assert f"{key}" in run.about["warnings"][-1]
-
-
 def test_a_case_that_failed_keeps_its_reason_whatever_else_is_wrong_with_it(document: Any, tmp_path: Path) -> None:
     case = document["benchmarks"][0]["extra_info"][KEY]["case"]
     document[KEY]["failed"] = [{"case": {**case, "about": None, "size": {"n": 2**63}}, "reason": "it raised"}]
