@@ -113,15 +113,15 @@ def readable_case(case: object, name: str = "") -> CaseRecord:
     texts["id"] = texts["id"] or strict(name) or UNNAMED
     texts["family"] = texts["family"] or texts["id"]
     size = given.get("size")
-    record = CaseRecord(
-        **texts,  # type: ignore[typeddict-item]
-        size={str(key): as_size(value) for key, value in size.items()} if isinstance(size, dict) else {},
-        reference=given.get("reference") is True,
-    )
+    record = {
+        **texts,
+        "size": {str(key): as_size(value) for key, value in size.items()} if isinstance(size, dict) else {},
+        "reference": given.get("reference") is True,
+    }
     for key in ("workers", "settings"):
         if key in given and not _refusal(given[key], _hints(CaseRecord)[key], key):
             record[key] = given[key]
-    return record
+    return cast(CaseRecord, record)
 
 
 def as_size(value: Any) -> int | float | str | bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 _PLAIN = (bool, int, float, str)
@@ -61,7 +62,7 @@ def _key(key: Any) -> Any:
     return encodable(key) if isinstance(key, str) else key
 
 
-def _are_finite(values: list[Any]) -> bool:
+def _are_finite(values: Sequence[Any]) -> bool:
     """Whether all values are finite floats, as in the long lists of a file."""
     return set(map(type, values)) <= {float} and math.isfinite(sum(values))
 

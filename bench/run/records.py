@@ -54,7 +54,7 @@ def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
         cost = workload.cost(**dict(case.size))
     except Exception as error:  # noqa: BLE001 - the author's own code; the times are right without it
         return CostRecord(), [f"cost= raised {type(error).__name__}: {error}; its figures are left out"]
-    record, notes = CostRecord(), []
+    record, notes = dict[str, Any](), []
     for name, kind in (("flops", float), ("bytes", float), ("samples", int)):
         value = getattr(cost, name, None)
         if value is None:
@@ -64,7 +64,7 @@ def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
             notes.append(f"cost= says {name}={shown(value)}; it is left out, as no finite number from 0")
         else:
             record[name] = kind(number)
-    return record, notes
+    return cast(CostRecord, record), notes
 
 
 def number_of(value: object) -> float | None:

@@ -213,7 +213,9 @@ def _case(case_id: str, entry: Mapping[str, Any]) -> CaseRecord:
     function = full.removesuffix(f"[{param}]") if param else full
     file, _, within = function.rpartition("::")
     params = entry.get("params")
-    sizes = {as_text(key): scalar(value) for key, value in params.items()} if isinstance(params, dict) else {}
+    sizes: dict[str, int | float | str | bool] = (
+        {as_text(key): scalar(value) for key, value in params.items()} if isinstance(params, dict) else {}
+    )
     return CaseRecord(
         id=case_id,
         family=function,

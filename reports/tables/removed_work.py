@@ -13,7 +13,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.roofline import Bound, bounds, ceiling_of
 from torchduet.reports.text import units
 
-MAX_SHARE = 2.0  # of the least time that the declared cost needs: ceilings are not exact to a factor of this
+MIN_SHARE = 3.0  # the least time over the measured one; declared costs and ceilings are not exact to a factor of 2
 MIN_SPEEDUP = 5.0  # below it fusion, threads and vector instructions explain any speed-up
 FUSED_EACH = 2.0  # fusing n operators saves reading and writing between them: at most about this factor for each
 DISPATCH_SHARE = 0.5  # of eager's time in dispatching, above which a compiler may remove that alone
@@ -34,7 +34,7 @@ def removed_work(run: Run) -> dict[str, str]:
 
 
 def _beyond_cost(bound: Bound | None) -> str:
-    if bound is None or bound.kind == "overhead" or bound.share < MAX_SHARE:
+    if bound is None or bound.kind == "overhead" or bound.share < MIN_SHARE:
         return ""
     share = units.digits(1 / bound.share, 2)
     return (
