@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from torchduet.bench.cases.knobs import Asked, Setting, check_declared, reference_settings, variants
+from torchduet.bench.record.contract import as_size
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS
 from torchduet.bench.record.schema import CaseRecord
 from torchduet.suites.registry import load
@@ -120,8 +121,8 @@ class Case:
             family=self.family,
             suite=self.suite,
             workload=self.workload,
-            about=self.about,
-            size=dict(self.size),
+            about=self.about or "",
+            size={axis: as_size(value) for axis, value in self.size},
             size_label=self.size_label,
             implementation=self.implementation,
             device=self.device,

@@ -11,7 +11,7 @@ from torchduet.bench.duet.sides import Side
 from torchduet.bench.duet.stages import differences
 from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord, Stage
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD, seconds_per_call
-from torchduet.bench.run.records import bound, cost_record, rounded, timing_record
+from torchduet.bench.run.records import bound, check_record, cost_record, rounded, timing_record
 from torchduet.suites.workload import Workload
 
 
@@ -83,6 +83,7 @@ def screened_record(ledger: Ledger, case: Case, workload: Workload, *, reference
     """The record of a case after the first stage: that of A, with B compared with it."""
     first = ledger.first[case]
     blocks = [pair[BASE] for pair in ledger.blocks[case]]
+    (cost, of_cost), (check, of_check) = cost_record(workload, case), check_record(first["check"])
     result = CaseResult(case, clock=first["clock"], calls=ledger.paces[case].calls, blocks=blocks)
     return Record(
         schema=SCHEMA,
@@ -91,8 +92,8 @@ def screened_record(ledger: Ledger, case: Case, workload: Workload, *, reference
         speedups=[],
         first_call=first["first_call"],
         compile=first["compile"],
-        check=first["check"],
-        cost=cost_record(workload, case),
-        notes=first.get("notes", []),  # a side of an earlier version sends none
+        check=check,
+        cost=cost,
+        notes=[*first.get("notes", []), *of_check, *of_cost],  # a side of an earlier version sends none
         against=against_record(ledger, case, screened(differences(ledger, case)), "screened"),
     )

@@ -8,14 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.record.strict_json import strict
+
 
 def write_json(value: Any, path: Path) -> None:
-    """Write ``value`` as JSON; the file is replaced only once all of it is on disk.
+    """Write ``value`` as JSON, NaN and infinity as null; the file is replaced only once all of it is on disk.
 
     Raises:
         OSError: the file cannot be written; its earlier content stays, and no temporary file is left.
     """
-    write_atomically(json.dumps(value, indent=1).encode(), path)
+    write_atomically(json.dumps(strict(value), indent=1, allow_nan=False).encode(), path)
 
 
 def write_atomically(content: bytes, path: Path) -> None:

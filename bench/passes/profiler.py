@@ -22,6 +22,7 @@ from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.passes.profiler_loaders import loaders_observed
 from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
+from torchduet.bench.record.trace_repair import repair_file
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
@@ -118,6 +119,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
         plain += _plain(run)
     gc.collect()
     (trace,) = set(folder.iterdir()) - present
+    repair_file(trace)
     plain_seconds = median(plain)
     record = ProfileRecord(
         trace=str(trace),

@@ -8,6 +8,7 @@ import pytest
 
 from torchduet.bench.duet import against
 from torchduet.bench.plugin import closing_table, output
+from torchduet.bench.record.marks import explained
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.run.session import Session
 
@@ -35,6 +36,7 @@ def write(terminalreporter: pytest.TerminalReporter, session: Session, path: Pat
         *output.closing(session, path),
         *session.progress.hints,
         *(words(suspensions) if (suspensions := session.measuring.run_clock.record()) else ()),
+        *explained(records),
         *closing_table.noise_of(noise),
         *closing_table.unclear(records, noise),
     ):

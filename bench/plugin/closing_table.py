@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from torchduet.bench.record.knobs import IMPLEMENTATION, NAMES
+from torchduet.bench.record.marks import by_id, of_comparison
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
 from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import half_width
@@ -57,7 +58,7 @@ def unclear(records: Sequence[Record], run: NoiseRecord | None = None) -> list[s
 
 def table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
     """The table's lines; empty if nothing was compared. It shows the largest effects if not all of them fit."""
-    all_rows = rows(records)
+    all_rows, measured = rows(records), by_id(records)
     if not all_rows:
         return []
     largest = sorted(all_rows, key=lambda row: -abs(math.log(row[1]["ratio"])))[:max_rows]
@@ -75,6 +76,8 @@ def table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[str]:
             f"{case:<{width}}  {speedup['baseline']:<{against}}  {factor(speedup['ratio']):>8}  {interval:<17}  "
             f"{MARK[speedup['verdict']]} {speedup['verdict']}"
         )
+        if marks := of_comparison(measured[case], measured.get(speedup["against"])):
+            lines[-1] = f"{lines[-1]:<{len(lines[-1]) + 7 - len(speedup['verdict'])}}  {marks}"
     if (smaller := len(all_rows) - len(largest)) > 0:
         lines.append(f"… and {smaller} smaller effect{'s' if smaller > 1 else ''}; the report has all of them")
     return lines

@@ -8,8 +8,11 @@ import pytest
 
 from torchduet.bench.plugin import closing, output, pytest_benchmark_adapter
 from torchduet.bench.plugin.stash import SESSION, json_path
+from torchduet.bench.record.contract import readable_record, readable_run
 from torchduet.bench.record.knobs import KNOBS
-from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema import KEY, NotMeasured, Record
+from torchduet.bench.record.schema_check import ContractError
+from torchduet.bench.record.strict_json import strict
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -18,19 +21,35 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    """Add the run's own record to the JSON."""
+    """Add the run's own record to the JSON, and hold all of it to what its readers accept."""
     session = config.stash[SESSION]
-    output_json[KEY] = session.run_record()
+    about = session.run_record()
     pytest_benchmark_adapter.as_lists(output_json["benchmarks"])
     records = {record["case"]["id"]: record for record in session.records()}
     left_out = {knob.name: knob.absent for knob in KNOBS if not knob.own_key}
     for benchmark in output_json["benchmarks"]:
         if isinstance(case := benchmark["extra_info"].get(KEY), str):
-            benchmark["extra_info"][KEY] = records[case]
+            _add_record(benchmark["extra_info"], records[case], about["failed"])
             params = benchmark["params"]
             benchmark["params"] = {
                 name: params[name] for name in params if name not in left_out or params[name] != left_out[name]
             }
+    output_json[KEY], lines = readable_run(about)
+    output_json[KEY]["warnings"] += lines
+    for key, value in output_json.items():
+        output_json[key] = strict(value)
+
+
+def _add_record(extra_info: dict[str, Any], record: Record, failed: list[NotMeasured]) -> None:
+    """Put a case's record in its benchmark; a case whose record no reader would accept is one that failed."""
+    try:
+        kept, left_out = readable_record(record)
+    except ContractError as error:
+        del extra_info[KEY]
+        failed.append(NotMeasured(case=record["case"], reason=f"its result cannot be recorded: {error}"))
+        return
+    kept["notes"] = [*kept["notes"], *left_out]
+    extra_info[KEY] = kept
 
 
 @pytest.hookimpl(trylast=True)

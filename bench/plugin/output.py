@@ -13,6 +13,7 @@ from torchduet.bench.host import run_lock
 from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.journal import JournalError, path_for
+from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
@@ -107,7 +108,8 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
         run.parent.mkdir(parents=True, exist_ok=True)
         session.progress.hints.append(f"{run.parent} had been removed; it was created again")
     try:
-        write_atomically(safe_dumps(output, ensure_ascii=True, separators=(",", ":")).encode(), run)  # type: ignore[no-untyped-call]
+        text = safe_dumps(strict(output), ensure_ascii=True, separators=(",", ":"), allow_nan=False)  # type: ignore[no-untyped-call]
+        write_atomically(text.encode(), run)
     except OSError as error:
         session.progress.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session.progress, run)}")
         session.progress.unwritten = True

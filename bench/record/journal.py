@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torchduet.bench.record.schema import JOURNAL
+from torchduet.bench.record.strict_json import dumps
 
 try:
     import fcntl
@@ -51,8 +52,8 @@ def path_for(run: Path) -> Path:
 
 
 def encode(entry: Mapping[str, Any]) -> bytes:
-    """An entry as its line."""
-    body = json.dumps(entry, separators=(",", ":")).encode()
+    """An entry as its line, in strict JSON: null for NaN and infinity."""
+    body = dumps(entry).encode()
     return JOURNAL + b"%08x" % zlib.crc32(body) + MIDDLE + body + END
 
 

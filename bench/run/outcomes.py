@@ -19,6 +19,7 @@ from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.record.journal import Journal, Span
 from torchduet.bench.record.journal_events import OutcomeEntry, outcomes_of
 from torchduet.bench.record.schema import NotMeasured, ProfileRecord, Record
+from torchduet.bench.record.strict_json import dumps
 
 
 def outcome_entry(case: Case, outcome: Outcome) -> OutcomeEntry:
@@ -82,7 +83,7 @@ class Outcomes(MutableMapping[Case, Outcome]):
         if journal is not None and span is not None:
             stored = _Stored(cases, journal, span)
         else:
-            text = json.dumps(msgspec.to_builtins(entries), separators=(",", ":")).encode()
+            text = dumps(msgspec.to_builtins(entries)).encode()
             stored = _Stored(cases, None, zlib.compress(text, 1))
         self._outcomes.update((case, stored) for case in cases if case.id in entries)
 

@@ -9,9 +9,11 @@ from typing import Any, cast
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
+from torchduet.bench.record.contract import readable_record
 from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.schema import (
     SCHEMA,
+    CheckRecord,
     CostRecord,
     MeterRecord,
     Record,
@@ -20,6 +22,7 @@ from torchduet.bench.record.schema import (
     TimingRecord,
     TrialRecord,
 )
+from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, ContractError, shown
 from torchduet.bench.record.statistics import THRESHOLD, seconds_per_call, speedup
 from torchduet.bench.run import aa_summary
 from torchduet.suites.workload import Workload
@@ -43,11 +46,46 @@ def known(source: object, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(source, name)) is not None}
 
 
-def cost_record(workload: Workload, case: Case) -> CostRecord:
-    """What one call of the case costs, as far as its author declares it."""
+def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
+    """What one call of the case costs, as far as its author declares it, and a note on each figure left out."""
     if workload.cost is None:
-        return CostRecord()
-    return cast(CostRecord, known(workload.cost(**dict(case.size)), "flops", "bytes", "samples"))
+        return CostRecord(), []
+    try:
+        cost = workload.cost(**dict(case.size))
+    except Exception as error:  # noqa: BLE001 - the author's own code; the times are right without it
+        return CostRecord(), [f"cost= raised {type(error).__name__}: {error}; its figures are left out"]
+    record, notes = dict[str, Any](), []
+    for name, kind in (("flops", float), ("bytes", float), ("samples", int)):
+        value = getattr(cost, name, None)
+        if value is None:
+            continue
+        number = number_of(value)
+        if number is None or number < 0 or (kind is int and number >= LARGEST_WHOLE_NUMBER):
+            notes.append(f"cost= says {name}={shown(value)}; it is left out, as no finite number from 0")
+        else:
+            record[name] = kind(number)
+    return cast(CostRecord, record), notes
+
+
+def number_of(value: object) -> float | None:
+    """A number within the bounds of a record; None for anything else."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
+    return number if abs(number) < LARGEST else None
+
+
+def check_record(check: CheckRecord) -> tuple[CheckRecord, list[str]]:
+    """The check for JSON, which has no infinity, and a note on a check that any result passes."""
+    record, notes = check.copy(), []
+    if check["tolerance"] is not None and number_of(check["tolerance"]) is None:
+        record["tolerance"] = None
+        notes.append(f"its tolerance is {check['tolerance']}, so any result passes its check")
+    if check["relative_error"] is not None and number_of(check["relative_error"]) is None:
+        record["relative_error"] = None
+        notes.append(f"its relative error is {check['relative_error']}")
+    return record, notes
 
 
 def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupRecord:
@@ -113,17 +151,18 @@ def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
 
 def with_extras(record: Record, result: CaseResult) -> Record:
     """The record with the fields that not every case has: meters, operators, memory."""
-    meters = {
-        name: MeterRecord(
-            unit=unit,
-            values=[rounded(value) for value in values],
-            median=rounded(median(values)),
-            low=rounded(min(values)),
-            high=rounded(max(values)),
-        )
-        for name, (unit, values) in result.meters.items()
-        if values
-    }
+    meters = {}
+    for name, (unit, values) in result.meters.items():
+        finite = [rounded(value) for value in values if number_of(value) is not None]
+        if lost := len(values) - len(finite):
+            odd = next(value for value in values if number_of(value) is None)
+            record["notes"].append(f"meter {name} was {odd:g} in {lost} of {len(values)} placements")
+        if finite:
+            meters[name] = MeterRecord(
+                unit=unit, values=finite, median=rounded(median(finite)), low=min(finite), high=max(finite)
+            )
+            if lost:
+                meters[name]["not_finite"] = lost
     if meters:
         record["meters"] = meters
     extras = known(result, "operators", "peak_bytes", "reserved_bytes", "context_bytes", "headroom", "energy")
@@ -137,6 +176,19 @@ def trials(family: Family, case: Case, results: dict[Case, CaseResult]) -> list[
         for copy in family.cases
         if copy.copy_number and copy.original == case and results[copy].blocks and not results[copy].error
     ]
+
+
+def recorded(case: Case, record: Record) -> Outcome:
+    """The record as its readers accept it, with a note on what they would refuse; a failure where that is required.
+
+    So one odd value neither makes the whole file unreadable nor is lost without a word.
+    """
+    try:
+        kept, left_out = readable_record(record)
+    except ContractError as error:
+        return Failed(f"{case.id}: its result cannot be recorded: {error}; report this with the case's suite file")
+    kept["notes"] = [*kept["notes"], *left_out]
+    return Measured(kept)
 
 
 def records(family: Family, family_result: FamilyResult, workload: Workload) -> dict[Case, Outcome]:
@@ -164,6 +216,8 @@ def records(family: Family, family_result: FamilyResult, workload: Workload) -> 
         assert result.first_call is not None
         assert result.check is not None
         assert family_result.stop is not None
+        cost, of_cost = cost_record(workload, case)
+        check, of_check = check_record(result.check)
         record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == family.reference),
@@ -175,11 +229,11 @@ def records(family: Family, family_result: FamilyResult, workload: Workload) -> 
             ],
             first_call=result.first_call,
             compile=result.compile,
-            check=result.check,
-            cost=cost_record(workload, case),
-            notes=notes,
+            check=check,
+            cost=cost,
+            notes=[*notes, *of_check, *of_cost],
         )
         if of_copies := trials(family, case, results):
             record["trials"] = of_copies
-        outcomes[case] = Measured(with_extras(record, result))
+        outcomes[case] = recorded(case, with_extras(record, result))
     return outcomes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -240,14 +239,7 @@ class Stages(FirstCalls):
             if COUNTS_CONTEXT_SWITCHES:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
                 result.context_switches = run.context_switches
-            meter = run.prepared.context.meter
-            result.meters = {
-                name: (
-                    unit,
-                    [median(values[name]) for values in meter.placements[: len(run.placements)] if name in values],
-                )
-                for name, unit in meter.units.items()
-            }
+            result.meters = run.prepared.context.meter.medians(len(run.placements))
             if run.device.asynchronous:
                 result.waiting_unknown = not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]

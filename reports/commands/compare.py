@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import itertools
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from torchduet.reports.compare.thresholds import (
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
+    from torchduet.reports.compare.match import Comparison
     from torchduet.reports.html.helper_process import Helper
     from torchduet.reports.read.run_file import Run
 
@@ -31,8 +33,10 @@ NOT_ALIKE = (
     "stretch, blocks in alternation), so a difference may come from the method alone: compare files of one kind"
 )
 EPILOG = (
-    "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower; 2 if a file cannot be used, no case is "
-    "in both runs, two files are the same run, or the page cannot be written. Thresholds by case are read from the "
+    "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower, or all cases of a run are by a common "
+    "factor that no pilot explains by the machine; with --fail-on all-slower, 1 if all cases of a run are slower by a "
+    "common factor, whatever the cause; 2 if a file cannot be used, no case is in both runs, "
+    "two files are the same run, or the page cannot be written. Thresholds by case are read from the "
     'nearest pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that '
     "matches a case's id counts."
 )
@@ -64,7 +68,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="FILE",
         help="write a summary of the comparison as Markdown, at most 60 lines; - for stdout, in place of the text",
     )
-    parser.add_argument("--fail-on", choices=("slower",), help="exit with 1 if any case is slower (default: never)")
+    parser.add_argument(
+        "--fail-on",
+        choices=("slower", "all-slower"),
+        help="exit with 1 if any case is slower or the whole run is, unless the pilots say that it is the machine; "
+        "all-slower: only if the whole run is, whatever the cause (default: never)",
+    )
     parser.add_argument(
         "--threshold",
         metavar="SHARE",
@@ -132,8 +141,26 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
         write_stdout(markdown(comparisons))
     else:
         write_stdout(terminal(comparisons) + "\n")
-    slower = any(comparison.of("slower") for comparison in comparisons)
-    return SLOWER if options.fail_on and slower else 0
+    return _exit_code(comparisons, options.fail_on)
+
+
+def _exit_code(comparisons: Sequence[Comparison], fail_on: str | None) -> int:
+    """The exit code that ``--fail-on`` asks for; a whole run that is slower and does not count is noted."""
+    whole = [comparison for comparison in comparisons if comparison.common and comparison.common.slower]
+    if fail_on == "all-slower":
+        return SLOWER if whole else 0
+    if fail_on != "slower":
+        return 0
+    unexplained = [comparison for comparison in whole if comparison.common and not comparison.common.by_machine]
+    if unexplained or any(comparison.of("slower") for comparison in comparisons):
+        return SLOWER
+    for comparison in whole:
+        print(
+            f"note: {comparison.new.name} is slower as a whole, and so is its machine by the pilots; "
+            "--fail-on all-slower exits with 1 for that",
+            file=sys.stderr,
+        )
+    return 0
 
 
 def _size(path: str) -> int:

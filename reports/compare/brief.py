@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from torchduet.reports.compare import quietness
+from torchduet.reports.compare import common_words, quietness
 from torchduet.reports.compare.match import Change, Comparison
 from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
 from torchduet.reports.compare.text import (
@@ -83,6 +83,9 @@ def _side_by_side(comparisons: Sequence[Comparison], most: int) -> Iterator[str]
 def _section(comparison: Comparison, most: int) -> Iterator[str]:
     yield f"### {cell(headline(comparison))}"
     yield ""
+    if comparison.common:
+        yield f"**{cell(common_words.sentence(comparison))}**"
+        yield ""
     yield f"{cell(comparison.new.name)} against {cell(comparison.base.name)}: {tally(comparison)}."
     yield ""
     for caution in comparison.cautions:

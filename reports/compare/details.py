@@ -16,10 +16,10 @@ import numpy as np
 from markupsafe import Markup
 
 from torchduet.bench.record.schema import QUIET, Record
-from torchduet.reports.compare import quietness
 from torchduet.reports.compare.leave_out import Array
 from torchduet.reports.compare.match import Change, Comparison
 from torchduet.reports.compare.matrix import Line, matrix
+from torchduet.reports.compare.text import noise_and_marks
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import visible
@@ -116,8 +116,8 @@ def ordered(comparison: Comparison) -> list[Change]:
 
 
 def last_cell(change: Change) -> str:
-    """Why the verdict is unclear, and the noise of both runs."""
-    return "; ".join(filter(None, (change.time.why if change.time else "", quietness.of_case(change))))
+    """Why the verdict is unclear, the noise of both runs, and the marks of the case."""
+    return "; ".join(filter(None, (change.time.why if change.time else "", noise_and_marks(change))))
 
 
 def width(finding: Finding | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from statistics import median
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import CaseRecord, Record
+from torchduet.reports.compare.common_factor import CommonFactor, common_factor
 from torchduet.reports.compare.leave_out import Array, ranked
-from torchduet.reports.compare.movement import Movement, by_pilots, levels, pilots_beside, stand_in
+from torchduet.reports.compare.movement import Movement, by_pilots, levels, longer, pilots_beside, stand_in
 from torchduet.reports.compare.neighbours import NEIGHBOURS, beside_in_time, without_halves
 from torchduet.reports.compare.samples import Samples, questions
 from torchduet.reports.compare.settings import MACHINE, SETTING, Difference, cautions, differences
@@ -60,6 +61,7 @@ class Comparison:
     asked: int  # number of times and speed-ups judged together, over all runs
     before: Mapping[str, Array] = field(repr=False, compare=False)  # case → logs of its placements' medians
     after: Mapping[str, Array] = field(repr=False, compare=False)
+    common: CommonFactor | None = None  # by which the whole run took longer or less
 
     def of(self, verdict: str) -> list[Change]:
         """The changes of that verdict, the largest change of time first."""
@@ -103,6 +105,7 @@ class _Pair:
 
     def __init__(self, base: Run, new: Run, thresholds: Thresholds) -> None:
         self.base, self.new, self.threshold = base, new, cache(thresholds.of)
+        self.default_threshold = thresholds.default
         self.base_records, self.new_records = _by_id(base), _by_id(new)
         self.cases = [case for case in self.base_records if case in self.new_records]
         self.differences = differences(base, new)
@@ -133,6 +136,10 @@ class _Pair:
 
     def comparison(self, times: Mapping[str, Finding], speedups: Mapping[str, Finding], asked: int) -> Comparison:
         """The comparison of both runs, with the findings on its questions."""
+        pilots = levels(*(pilots_beside(run.about.get("pilots", [])) for run in (self.base, self.new)))
+        common = common_factor(list(self.times.values()), self.default_threshold, pilots, self.differences)
+        if common is not None:
+            times = {case: self._beside(common, case, finding) for case, finding in times.items()}
         changes = [
             Change(
                 self.new_records[case]["case"],
@@ -155,7 +162,15 @@ class _Pair:
             asked,
             self.before,
             self.after,
+            common,
         )
+
+    def _beside(self, common: CommonFactor, case: str, finding: Finding) -> Finding:
+        """The finding; one that is unclear because of the machine says how the case did beside all others."""
+        if finding.cause != "moved":
+            return finding
+        rest = self.times[case].shift.point - common.shift
+        return replace(finding, why=f"{finding.why}; beside the common factor it took {longer(rest)}")
 
     def _family(self, case: str) -> str:
         return self.base_records[case]["case"]["family"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,13 +11,21 @@ from markupsafe import Markup
 
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
-from torchduet.reports.compare import quietness
+from torchduet.reports.compare import common_words, quietness
 from torchduet.reports.compare.details import embedded, last_cell, numbered, ordered, width
 from torchduet.reports.compare.match import VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.settings import common_facts
-from torchduet.reports.compare.text import expectation, guard, headline, speedups_moved, title_of, why_unclear
+from torchduet.reports.compare.text import (
+    expectation,
+    guard,
+    headline,
+    noise_and_marks,
+    speedups_moved,
+    title_of,
+    why_unclear,
+)
 from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.helper_process import Helper, both_forests
 from torchduet.reports.text import units
@@ -46,7 +55,7 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     window = FIRST_ROWS if rows > MAX_TABLE_ROWS else 0
     templates = environment()
     templates.globals.update(
-        symbols=SYMBOLS, noise_of=quietness.of_case, last_cell=last_cell, width=width, filter_values=filter_values
+        symbols=SYMBOLS, noise_of=noise_and_marks, last_cell=last_cell, width=width, filter_values=filter_values
     )
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
@@ -79,13 +88,13 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
     return {
         "comparison": comparison,
         "anchor": f"run-{index + 1}",
-        "tone": next(
-            (tone for verdict, tone in TONES.items() if counts[verdict]), "same" if counts["same"] else "unclear"
-        ),
+        "tone": _tone(comparison, counts),
         "started": date(comparison.new.about["started"]),
         "slower": counts["slower"],
         "counts": [(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
         "headline": headline(comparison),
+        "common": common_words.sentence(comparison),
+        "factor": units.ratio(math.exp(-comparison.common.shift)) if comparison.common else "",
         "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(comparison)) else "",
         "noise": " ".join(quietness.of_runs(comparison)),
         "guard": guard(comparison),
@@ -100,6 +109,14 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
             (title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := comparison.of(verdict))
         ],
     }
+
+
+def _tone(comparison: Comparison, counts: Counter[str]) -> str:
+    """The colour of an answer: that of its gravest verdict, or of a whole run that took longer."""
+    if comparison.common and comparison.common.slower and not comparison.common.by_machine:
+        return TONES["slower"]
+    tones = (tone for verdict, tone in TONES.items() if counts[verdict])
+    return next(tones, "same" if counts["same"] else "unclear")
 
 
 def _drawn(comparison: Comparison) -> list[Change]:

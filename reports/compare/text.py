@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from torchduet.reports.compare import quietness
+from torchduet.bench.record.marks import short_marks
+from torchduet.reports.compare import common_words, quietness
 from torchduet.reports.compare.match import JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
@@ -19,9 +20,14 @@ TITLES = {"failed": "Failed in the new run", "missing": "Missing from the new ru
 
 
 def headline(comparison: Comparison) -> str:
-    """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``."""
+    """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``; a factor common to all cases comes first."""
     if not comparison.judged:
         return "No case was measured in both runs"
+    first = common_words.short_words(comparison.common) if comparison.common else ""
+    return f"{first[0].upper()}{first[1:]}; {_cases_moved(comparison)}" if first else _cases_moved(comparison)
+
+
+def _cases_moved(comparison: Comparison) -> str:
     cases = f"{comparison.judged} case{'s' * (comparison.judged != 1)}"
     slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
     if not slower and not faster:
@@ -100,7 +106,8 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> Iterator[str]:
     yield plain(f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(moved, lines)}")
     yield ""
     for comparison in comparisons:
-        yield plain(f"  {comparison.new.name}: {', '.join(what_differs(comparison))}")
+        first = f"{common_words.short_words(comparison.common)}; " if comparison.common else ""
+        yield plain(f"  {comparison.new.name}: {first}{', '.join(what_differs(comparison))}")
     yield ""
     if moved:
         head = ("Case", *(comparison.new.name for comparison in comparisons))
@@ -131,6 +138,8 @@ def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[
 def _terminal(comparison: Comparison) -> Iterator[str]:
     yield plain(f"{comparison.new.name} against {comparison.base.name}: {headline(comparison)}")
     yield ""
+    if comparison.common:
+        yield from (plain(common_words.sentence(comparison)), "")
     width = max((len(difference.name) for difference in comparison.differences), default=0)
     for difference in comparison.differences:
         yield plain(f"  {difference.name:{width}}  {difference.base} → {difference.new}")
@@ -178,8 +187,23 @@ def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
         new,
         ratio_of(change.time),
         speedup_of(change.speedup),
-        quietness.of_case(change),
+        noise_and_marks(change),
     )
+
+
+def noise_and_marks(change: Change) -> str:
+    """The noise of both runs, and the marks of the case."""
+    return "; ".join(filter(None, (quietness.of_case(change), marks_of(change))))
+
+
+def marks_of(change: Change) -> str:
+    """What a case's figures depend on in either run: ``not checked``; empty where nothing is marked."""
+    if not change.case["device"]:
+        return ""  # of plain pytest-benchmark, which checks nothing
+    base, new = (short_marks(record) if record else "" for record in (change.base, change.new))
+    if base == new or not change.base or not change.new:
+        return new or base
+    return f"base {base or 'unmarked'}, new {new or 'unmarked'}"
 
 
 def ratio_of(finding: Finding | None) -> str:

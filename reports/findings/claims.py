@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.knobs import KNOBS, PLAIN
@@ -168,7 +169,7 @@ def variant_of(case: CaseRecord) -> Variant:
     return Variant(
         suite=case["suite"],
         workload=case["workload"],
-        size=case["size"],
+        size=cast(Mapping[str, int | str], case["size"]),
         settings={
             knob.name: None if not (text := knob.of(case)) else int(text) if knob.numeric else text for knob in KNOBS
         },

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.schema import NotMeasured
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.removed_work import removed_work
 
 ENDED = "the run ended before their turn"
 
@@ -63,7 +64,7 @@ def warnings(run: Run) -> list[str]:
         "in another process."
         for resumed in run.about.get("resumed", [])
     ]
-    return [*run.about["warnings"], *resumptions, *others_warning]
+    return [*run.about["warnings"], *removed_work(run).values(), *resumptions, *others_warning]
 
 
 def ended_early(run: Run) -> str:

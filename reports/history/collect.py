@@ -16,6 +16,7 @@ import pyarrow as pa
 from torchduet.reports.history import index
 from torchduet.reports.history.reader import BAD, OTHER, RUN, Entry, read
 from torchduet.reports.html.helper_process import cores
+from torchduet.reports.read.folders import json_files, not_searched
 
 MIN_PARALLEL = 64  # files; fewer are read before other processes have started
 CHUNK = 8  # files per task of a process
@@ -38,7 +39,7 @@ class Collection:
         parts: (path of a run that ended early, path of the complete run that it was resumed to).
         undated: paths of runs without a time of their begin; the files' modification times stand in for it.
         fresh: number of files that were read now; the others are in the index.
-        notes: problems with the index.
+        notes: problems with the index, and cases of runs that cannot be read.
     """
 
     runs: pa.Table
@@ -73,6 +74,7 @@ def collect(folder: Path) -> Collection:
     notes = [stored.note] if stored.note else []
     if (entries or stored.note or len(known) < len(stored.table)) and (note := index.store(table, folder)):
         notes.append(note)
+    notes += [f"{path}: {why}" for path, why in _of(table, RUN) if why]
     if RUN not in table["kind"].to_pylist():
         raise FolderError(_nothing(folder, table))
     bad = (*_of(table, BAD), *((path, "its name is not UTF-8; rename it") for path in unnameable), *closed)
@@ -82,8 +84,8 @@ def collect(folder: Path) -> Collection:
 def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     """The paths of all JSON files below the folder, of those whose names are not text, and of unreadable folders.
 
-    Names that are not UTF-8 are made printable; unreadable folders come with a reason. Hidden folders are left out;
-    links to folders are not followed.
+    Names that are not UTF-8 are made printable; unreadable folders come with a reason. See ``json_files``
+    for what is left out.
     """
     try:
         if not folder.is_dir():
@@ -92,20 +94,17 @@ def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
         os.scandir(folder).close()
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    paths: list[str] = []
     closed: list[tuple[str, str]] = []
 
     def refused(error: OSError) -> None:
         below = os.path.relpath(error.filename or folder, folder).encode("utf-8", "backslashreplace").decode()
         closed.append((below, f"this folder cannot be read: {error.strerror or error}"))
 
-    for top, inner, names in os.walk(folder, onerror=refused):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        below = Path(top).relative_to(folder)
-        paths += [(below / name).as_posix() for name in names if name.endswith(".json") and not name.startswith(".")]
+    hidden: list[str] = []
+    paths = list(json_files(folder, hidden, refused))
     if not paths:
         raise FolderError(
-            f"{folder}: holds no JSON file, nor does a folder in it; keep runs there: "
+            f"{folder}: holds no JSON file, nor does a folder in it{not_searched(hidden)}; keep runs there: "
             f"`pytest bench/ --benchmark-json {folder / 'run.json'}`"
         )
     named = {path: path.encode("utf-8", "backslashreplace").decode() for path in sorted(paths)}

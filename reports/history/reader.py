@@ -11,11 +11,11 @@ from statistics import median
 from typing import Any
 
 from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.compare.movement import pilots_beside
 from torchduet.reports.compare.settings import facts, moment_of
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, UnreadableError, content_of
-from torchduet.reports.read.run_file import Run, document_of, from_json, read_fast
-from torchduet.reports.read.schema_check import ContractError
+from torchduet.reports.read.run_file import Run, document_of, read_fast, readable_from_json
 from torchduet.reports.read.unfinished_run import is_journal
 from torchduet.reports.text.settings import filter_values
 
@@ -32,7 +32,7 @@ class Entry:
         path: relative to the folder of the history, with forward slashes.
         size: in bytes; with ``modified`` (nanoseconds) it shows whether the file has changed since it was read.
         kind: ``RUN``; ``BAD``, a run that cannot be used; ``OTHER``, another tool's file.
-        why: what is wrong with a file that is no run.
+        why: what is wrong with a file that is no run, or with a case of a run that is left out.
         content: digest of the measurements, the same for every copy of a run.
         when: seconds since 1970 at which the run began; None where the file has no such time.
         facts: machine, settings and versions, as JSON.
@@ -92,10 +92,19 @@ def read(folder: Path, path: str) -> Entry | None:
     run = read_fast(content, file.name)
     if run is None:
         try:
-            run = from_json(document_of(content), file.name)
+            run = readable_from_json(document_of(content), file.name)
         except ContractError as error:
             return Entry(**stamp, kind=_kind_of(content), why=str(error))
-    return Entry(**stamp, kind=RUN, **_columns(run))
+    return Entry(**stamp, kind=RUN, why=_why_incomplete(run), **_columns(run))
+
+
+def _why_incomplete(run: Run) -> str:
+    """Which of a run's cases cannot be read; empty if all can be."""
+    if not run.unreadable:
+        return ""
+    first, more = run.unreadable[0], len(run.unreadable) - 1
+    rest = f" (and {more} more)" if more else ""
+    return f"{first['case']['id']} is left out: {first['reason']}{rest}"
 
 
 def _kind_of(content: bytes) -> str:

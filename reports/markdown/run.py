@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from torchduet.bench.record.duet_words import headline, ordered, stages
+from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
 from torchduet.reports.findings import gpu, loaders
 from torchduet.reports.findings.advice import Answer, answers
@@ -65,7 +66,8 @@ def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for record in moved[:MAX_ANSWERS]:
         side = record["against"]
-        row = (record["case"]["id"], units.ratio(side["ratio"]), units.ratio_interval(side["low"], side["high"]))
+        name = ", ".join(filter(None, (record["case"]["id"], short_marks(record))))
+        row = (name, units.ratio(side["ratio"]), units.ratio_interval(side["low"], side["high"]))
         yield "| " + " | ".join(cell(text) for text in (*row, side["verdict"])) + " |"
     if more := max(0, len(moved) - MAX_ANSWERS):
         yield ""
@@ -94,6 +96,8 @@ def _rest(run: Run) -> Iterator[str]:
     if graded is not None and graded.grade:
         causes = f": {graded.causes[0]}" if graded.causes else ""
         yield f"- The machine was {graded.grade}{cell(causes)}."
+    for line in explained(run.records)[:MAX_REASONS]:
+        yield f"- {cell(line[0].upper() + line[1:])}"
     for group in unmeasured(run):
         for reason in group.reasons[:MAX_REASONS]:
             number = len(reason.cases)

@@ -16,13 +16,12 @@ import msgspec
 from msgspec import Meta
 
 from torchduet.bench.record.schema import PROFILED_CALL
+from torchduet.bench.record.trace_repair import MAX_BYTES, NO_NUMBER, problem, repaired
 
-MAX_BYTES = 600 * 2**20  # unpacked
 MAX_EVENTS = 2_000_000
 CHUNK = 2**20
 MICROSECONDS = Annotated[float, Meta(gt=-1e18, lt=1e18)]  # thirty thousand years
 BYTES = Annotated[int, Meta(gt=-(2**62), lt=2**62)]
-NO_NUMBER = re.compile(rb"(?<=[:,\[\s])-?(?:nan|inf|NaN|Infinity)(?=[,}\]\s])")
 HOST = {"cpu_op": "operator", "user_annotation": "annotation", "python_function": "python"}
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 
@@ -90,8 +89,8 @@ def _read(content: bytearray) -> Trace:
     calls, host, device, allocations = [], [], [], []
     for raw in _events(content):
         try:
-            event = _decoder().decode(raw)
-        except msgspec.ValidationError:
+            event = _event(raw)
+        except msgspec.MsgspecError:
             continue
         kind = event.cat
         if kind in HOST or kind in DEVICE:
@@ -112,6 +111,14 @@ def _read(content: bytearray) -> Trace:
         spans.sort(key=lambda span: (span.start, -span.end))
     allocations.sort()
     return Trace(tuple(calls), tuple(host), tuple(device), tuple(allocations))
+
+
+def _event(raw: msgspec.Raw) -> _Event:
+    """An event; a name that was cut within a character ends in a replacement character."""
+    try:
+        return _decoder().decode(raw)
+    except UnicodeDecodeError:
+        return _decoder().decode(bytes(raw).decode("utf-8", "replace"))
 
 
 def _unpacked(path: Path) -> bytearray:
@@ -151,7 +158,9 @@ def _events(content: bytearray) -> Sequence[msgspec.Raw]:
     except msgspec.ValidationError:
         raise TraceError('has no list "traceEvents", so it is no trace of torch.profiler') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise TraceError("is not JSON, or cut short; profile the case again") from None
+        if not content.rstrip().endswith(b"}"):
+            raise TraceError("is not JSON, or cut short; profile the case again") from None
+        raise TraceError(f"cannot be used: {problem(content)}; give that annotation a plain name") from None
     if len(events) > MAX_EVENTS:
         raise TraceError(
             f"holds {len(events):,} events, more than the {MAX_EVENTS:,} that can be explained; profile a smaller "
@@ -201,16 +210,20 @@ def _allocation(event: _Event) -> Allocation | None:
 
 
 def _document(content: bytearray) -> _Document:
-    """The decoded file; unquoted ``nan`` and ``inf``, which C++ writes for a bandwidth, are replaced by null."""
+    """The decoded file; what C++ writes that is no JSON is repaired: names as they are, ``nan`` and ``inf``."""
     try:
         return msgspec.json.decode(content, type=_Document)
     except msgspec.ValidationError:
         raise
-    except msgspec.DecodeError:
-        valid, number = NO_NUMBER.subn(b"null", content)
-        if not number:
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if not content.rstrip().endswith(b"}"):
             raise
-        return msgspec.json.decode(valid, type=_Document)
+    try:
+        return msgspec.json.decode(NO_NUMBER.sub(b"null", content), type=_Document)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(repaired(content), type=_Document)
 
 
 class _Document(msgspec.Struct):

@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Meta
 
 from torchduet.bench.record.schema import OPEN, Length, Range, Record, RunRecord
-from torchduet.reports.read.schema_check import LARGEST_WHOLE_NUMBER
+from torchduet.bench.record.schema_check import LARGEST_WHOLE_NUMBER
 
 # Narrower than ``schema_check``'s bounds: msgspec turns a whole number into a float where a float is expected.
 MAX = float(LARGEST_WHOLE_NUMBER)

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from torchduet.reports.read.schema_check import ContractError
+from torchduet.bench.record.schema_check import ContractError
+from torchduet.reports.read.folders import latest_file
 
 MAX_BYTES = 200 * 2**20
 TOO_DEEP = "is nested too deeply to be a run's file"
@@ -32,7 +33,10 @@ def content_of(path: Path) -> bytes:
     except FileNotFoundError:
         raise ContractError(f"no such file; {HOW_TO_MAKE_ONE}") from None
     except IsADirectoryError:
-        raise ContractError("is a directory; name the run's JSON file in it") from None
+        example = latest_file(path)
+        raise ContractError(
+            f"is a directory; name the run's JSON file in it{f', e.g. {path / example}' if example else ''}"
+        ) from None
     except (OSError, ValueError) as error:
         raise UnreadableError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:

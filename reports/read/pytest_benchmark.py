@@ -14,11 +14,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NotRequired, TypedDict, cast
 
+from torchduet.bench.record.contract import readable_case
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, SCHEMA, CaseRecord, NotMeasured, Record, StopReason
+from torchduet.bench.record.schema_check import ContractError, check, shown
 from torchduet.reports.read.pytest_benchmark_facts import as_json, as_text, run_record, scalar
-from torchduet.reports.read.run_file import Run, commit_of, from_json, load, record_of
-from torchduet.reports.read.schema_check import ContractError, check, shown
+from torchduet.reports.read.run_file import Run, commit_of, load, readable_from_json, record_of
 
 BATCHES = 20  # 10 to 30 suffice: more add little, and shorter batches are less independent (Schmeiser 1982)
 MIN_SECONDS = 1e-15  # a shorter time was not measured: its timer did not advance
@@ -90,7 +91,9 @@ def load_any(path: str | Path) -> Run:
     """
     return load(
         path,
-        lambda document, name: (from_pytest_benchmark if is_pytest_benchmark(document) else from_json)(document, name),
+        lambda document, name: (from_pytest_benchmark if is_pytest_benchmark(document) else readable_from_json)(
+            document, name
+        ),
     )
 
 
@@ -103,16 +106,15 @@ def is_pytest_benchmark(document: object) -> bool:
 
 
 def from_pytest_benchmark(document: Mapping[str, Any], name: str = "run.json") -> PytestBenchmarkRun:
-    """A run of pytest-benchmark's own from its decoded JSON.
+    """A run of pytest-benchmark's own from its decoded JSON; a benchmark that cannot be read is one that failed.
 
     Raises:
-        ContractError: pytest-benchmark does not write such a document; the message names the key.
+        ContractError: pytest-benchmark does not write any such benchmark; the message names the first key at fault.
     """
-    entries = document["benchmarks"]
-    for index, entry in enumerate(entries):
-        _check(entry, f"benchmarks[{index}]")
+    entries, unreadable = _readable(document["benchmarks"])
+    document = {**document, "benchmarks": entries}
     names, warnings = _unique([entry.get("fullname") or entry["name"] for entry in entries])
-    records, benchmarks, failed = [], [], []
+    records, benchmarks, failed = list[Record](), list[Benchmark](), list(unreadable)
     for case_id, entry in zip(names, entries, strict=True):
         case, batches = _case(case_id, entry), _batches(entry["stats"])
         if min(entry["stats"]["median"], *(median(batch) for batch in batches)) < MIN_SECONDS:
@@ -128,7 +130,31 @@ def from_pytest_benchmark(document: Mapping[str, Any], name: str = "run.json") -
         records=tuple(records),
         commit=commit_of(document.get("commit_info")),
         benchmarks=tuple(benchmarks),
+        unreadable=tuple(unreadable),
     )
+
+
+def _readable(entries: Sequence[Any]) -> tuple[list[Any], list[NotMeasured]]:
+    """The benchmarks that can be read, and the others with the reason.
+
+    Raises:
+        ContractError: none of them can be read.
+    """
+    kept, unreadable, first = list[Any](), list[NotMeasured](), None
+    for index, entry in enumerate(entries):
+        where = f"benchmarks[{index}]"
+        try:
+            _check(entry, where)
+        except ContractError as error:
+            first = first or error
+            names = [entry.get("fullname"), entry.get("name")] if isinstance(entry, dict) else []
+            label = next((name for name in names if isinstance(name, str) and name), where)
+            unreadable.append(NotMeasured(case=readable_case(None, label), reason=f"it cannot be read: {error}"))
+        else:
+            kept.append(entry)
+    if first is not None and not kept:
+        raise first
+    return kept, unreadable
 
 
 def _check(entry: object, where: str) -> None:

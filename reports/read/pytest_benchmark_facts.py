@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchduet.bench.record.schema import SCHEMA, NotMeasured, RunRecord
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.read.jsonfile import TOO_DEEP
-from torchduet.reports.read.schema_check import ContractError
 
 COMMON_OPTIONS = ("timer", "disable_gc", "min_rounds", "max_time", "min_time", "warmup")
 

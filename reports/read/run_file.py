@@ -7,22 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from torchduet.bench.record.knobs import KNOBS
-from torchduet.bench.record.schema import (
-    KEY,
-    SCHEMA,
-    CeilingRecord,
-    GpuRecord,
-    Record,
-    RunRecord,
-    SpeedupRecord,
-    Verdict,
+from torchduet.bench.record.contract import (
+    check_meaning,
+    check_record,
+    check_run,
+    readable_case,
+    with_readable_failures,
 )
-from torchduet.bench.record.statistics import Speedup
+from torchduet.bench.record.schema import KEY, SCHEMA, NotMeasured, Record, RunRecord
+from torchduet.bench.record.schema_check import ContractError, shown
 from torchduet.reports.read import unfinished_run
 from torchduet.reports.read.fast_decode import decode_typed
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, content_of, decoded
-from torchduet.reports.read.schema_check import ContractError, check, shown
 
 
 class RunFileError(Exception):
@@ -40,6 +36,7 @@ class Run:
         other_benchmarks: how many benchmarks in the file are not Torchduet's.
         commit: id of the commit that was checked out, with ``-dirty`` if it had changes; empty if there was none.
         folder: the file's folder; paths of traces are relative to it.
+        unreadable: cases of the file whose records cannot be read; they are among those that failed, too.
     """
 
     name: str
@@ -48,13 +45,14 @@ class Run:
     other_benchmarks: int = 0
     commit: str = ""
     folder: Path = Path()
+    unreadable: tuple[NotMeasured, ...] = ()
 
 
 def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run:
     """Read and check a run of Torchduet's; ``read.pytest_benchmark.load_any`` reads pytest-benchmark's own, too.
 
     Args:
-        read: makes a run from decoded JSON that ``read_fast`` does not accept (default: ``from_json``).
+        read: makes a run from decoded JSON that ``read_fast`` does not accept (default: ``readable_from_json``).
 
     Raises:
         RunFileError: the file cannot be used; the message is one line.
@@ -62,7 +60,7 @@ def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run
     path = Path(path)
     try:
         content = content_of(path)
-        run = read_fast(content, path.name) or (read or from_json)(document_of(content), path.name)
+        run = read_fast(content, path.name) or (read or readable_from_json)(document_of(content), path.name)
         return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
@@ -111,19 +109,15 @@ def from_json(document: object, name: str = "run.json", *, types_checked: bool =
             )
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
     _check_version(document[KEY], KEY)
-    if not types_checked:
-        check(document[KEY], RunRecord, KEY)
-    for index, ceiling in enumerate(document[KEY].get("ceilings", [])):
-        _check_ceiling(ceiling, f"{KEY}.ceilings[{index}]")
-    for index, gpu in enumerate(document[KEY].get("gpus", [])):
-        _check_gpu(gpu, f"{KEY}.gpus[{index}]")
+    check_run(document[KEY], types_checked=types_checked)
     seen: dict[str, str] = {}
     for index, record in records.items():
         where = f"benchmarks[{index}].extra_info.{KEY}"
         _check_version(record, where)
-        if not types_checked:
-            check(record, Record, where)
-        _check_meaning(cast(Record, record), where)
+        if types_checked:
+            check_meaning(record, where)
+        else:
+            check_record(record, where)
         first = seen.setdefault(record["case"]["id"], where)
         if first != where:
             raise ContractError(f"{where}.case.id: {shown(record['case']['id'])} is the id of {first}, too")
@@ -134,6 +128,58 @@ def from_json(document: object, name: str = "run.json", *, types_checked: bool =
         other_benchmarks=len(benchmarks) - len(records),
         commit=commit_of(document.get("commit_info")),
     )
+
+
+def readable_from_json(document: object, name: str = "run.json") -> Run:
+    """A run from its decoded JSON; cases whose records cannot be read are listed among those that failed.
+
+    Raises:
+        ContractError: as ``from_json``, if no case can be read or the fault lies in the run's own record.
+    """
+    try:
+        return from_json(document, name)
+    except ContractError:
+        rest, unreadable = _without_unreadable(document)
+        if rest is None:
+            raise
+    return replace(from_json(rest, name), unreadable=tuple(unreadable))
+
+
+def _without_unreadable(document: object) -> tuple[dict[str, Any] | None, list[NotMeasured]]:
+    """The document without what cannot be read of it, and the cases left out; None if no case or no run is left."""
+    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        return None, []
+    kept, unreadable = [], []
+    for index, benchmark in enumerate(document["benchmarks"]):
+        record = record_of(benchmark)
+        if record is None:
+            kept.append(benchmark)
+            continue
+        where = f"benchmarks[{index}].extra_info.{KEY}"
+        if isinstance(version := record.get("schema") if isinstance(record, dict) else None, int) and version > SCHEMA:
+            return None, []
+        try:
+            _check_version(record, where)
+            check_record(record, where)
+        except ContractError as error:
+            case = record.get("case") if isinstance(record, dict) else None
+            label = benchmark.get("name") if isinstance(benchmark, dict) else None
+            named = readable_case(case, label if isinstance(label, str) else where)
+            unreadable.append(NotMeasured(case=named, reason=f"its record cannot be read: {error}"))
+        else:
+            kept.append(benchmark)
+    if not any(record_of(benchmark) is not None for benchmark in kept):
+        return None, []
+    if not isinstance(document.get(KEY), dict):
+        return None, []
+    about = with_readable_failures(document[KEY])
+    if not all(isinstance(about.get(key), list) for key in ("failed", "warnings")):
+        return None, []
+    cases = f"{len(unreadable)} case{'s' * (len(unreadable) != 1)}"
+    lines = [f"{cases} cannot be read from this file; see the reasons of cases that failed"] if unreadable else []
+    about["failed"] = [*about["failed"], *unreadable]
+    about["warnings"] = [*about["warnings"], *lines]
+    return {**document, "benchmarks": kept, KEY: about}, unreadable
 
 
 def record_of(benchmark: object) -> Any:
@@ -153,59 +199,6 @@ def _check_version(record: object, where: str) -> None:
         )
     if version < SCHEMA:
         raise ContractError(f"{where}.schema: version {version} is no longer read; run it again")
-
-
-def _check_meaning(record: Record, where: str) -> None:
-    """Checks what types cannot express: intervals contain their estimate, verdicts follow from their intervals."""
-    timing = record["timing"]
-    if any(number < 0 for number in timing.get("disturbed", [])):
-        raise ContractError(f"{where}.timing.disturbed: expected numbers of blocks, from 0")
-    _interval(timing["low"], timing["seconds"], timing["high"], where, ".timing")
-    for index, speedup in enumerate(record["speedups"]):
-        _check_speedup(speedup, f"{where}.speedups[{index}]")
-    if "against" in record:
-        side = record["against"]
-        _interval(side["low"], side["ratio"], side["high"], where, ".against")
-    for knob in KNOBS:
-        if knob.numeric and (number := int(knob.of(record["case"]) or 0)) < 0:
-            raise ContractError(f"{where}: expected {knob.name} from 0, got {number}")
-
-
-def _check_ceiling(ceiling: CeilingRecord, where: str) -> None:
-    for working_set in ceiling["bytes_per_second"]:
-        if not working_set.isascii() or not working_set.isdigit():
-            raise ContractError(f"{where}.bytes_per_second: expected whole bytes as keys, got {shown(working_set)}")
-
-
-def _check_gpu(gpu: GpuRecord, where: str) -> None:
-    for name, column in gpu["samples"].items():
-        if len(column) != len(gpu["at"]):
-            raise ContractError(f"{where}.samples.{name}: expected {len(gpu['at'])} samples, got {len(column)}")
-
-
-def _check_speedup(speedup: SpeedupRecord, where: str) -> None:
-    _interval(speedup["low"], speedup["ratio"], speedup["high"], where)
-    follows = verdict_of(speedup)
-    if speedup["verdict"] not in (follows, "unclear"):
-        raise ContractError(f"{where}.verdict: is {speedup['verdict']!r}, but its interval says {follows!r}")
-
-
-def verdict_of(speedup: SpeedupRecord) -> Verdict:
-    """The verdict that follows from a recorded interval."""
-    low, high = speedup["low"], speedup["high"]
-    if low is None or high is None:
-        return "unclear"
-    estimate = Speedup(speedup["ratio"], low, high, speedup["placements"], speedup["confidence"])
-    return estimate.verdict(speedup["threshold"])
-
-
-def _interval(low: float | None, point: float, high: float | None, where: str, key: str = "") -> None:
-    if (low is None) != (high is None):
-        raise ContractError(f"{where}{key}: expected low and high to be numbers or null together")
-    if low is not None and high is not None:
-        slack = 1e-9 * point
-        if not low - slack <= point <= high + slack:
-            raise ContractError(f"{where}{key}: expected low <= {point} <= high, got {low} and {high}")
 
 
 def commit_of(info: object) -> str:

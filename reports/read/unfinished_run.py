@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchduet.bench.record.schema import JOURNAL
-from torchduet.reports.read.schema_check import ContractError
+from torchduet.bench.record.schema_check import ContractError
 
 
 def is_journal(content: bytes) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from torchduet.bench.record.knobs import KNOBS
+from torchduet.bench.record.marks import FLOAT64
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
@@ -17,7 +18,10 @@ from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import Frames, frames
 from torchduet.reports.tables.steadiness import steadiness
 
-TEXTS = ("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock")
+TEXTS = (
+    *("checked", "held_against", "computes_in", "notes", "marks"),
+    *("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock"),
+)
 WHOLE = (*(knob.name for knob in KNOBS if knob.numeric), "peak_bytes", "placements", "blocks", "calls_per_block")
 SIZE = "size_"  # + the axis: a column for each axis of the run's workloads
 
@@ -77,6 +81,10 @@ def _more(run: Run) -> dict[str, list[Any]]:
         "clock": [record["timing"]["clock"] for record in records],
         "first_call_seconds": [record["first_call"]["seconds"] for record in records],
         "relative_error": [record["check"]["relative_error"] for record in records],
+        "checked": [record["check"]["what"] for record in records],
+        "held_against": [_held_against(record) for record in records],
+        "computes_in": [record["check"].get("computes_in") for record in records],
+        "notes": ["; ".join(record["notes"]) or None for record in records],
         "peak_bytes": [record.get("peak_bytes") for record in records],
         "joules": [record.get("energy", {}).get("joules") for record in records],
         "noise": [record.get("noise", {}).get("grade") for record in records],
@@ -84,6 +92,11 @@ def _more(run: Run) -> dict[str, list[Any]]:
     if isinstance(run, PytestBenchmarkRun):
         columns |= _pytest_benchmark_columns(run)
     return columns
+
+
+def _held_against(record: Record) -> str | None:
+    check = record["check"]
+    return None if check["what"] == "nothing" else check.get("held_against", FLOAT64)
 
 
 def _pytest_benchmark_columns(run: PytestBenchmarkRun) -> dict[str, list[Any]]:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from torchduet.bench.record.knobs import NAMES
+from torchduet.bench.record.marks import of_comparison, short_marks
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.baselines import Baseline, compiles_beside_eager, only_this_compiles, pay_off
 from torchduet.reports.tables.comparisons import answerable, tied_families
+from torchduet.reports.tables.removed_work import MARK, removed_work
 from torchduet.reports.tables.roofline import Bound, bounds
 from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, setting_words, settings
 
 CASE_COLUMNS = [
     *("id", "anchor", "family", "suite", "workload", "size", "sizes", *NAMES, "bound_by", "share_of_ceiling"),
     *("reference", "seconds", "low", "high", "flops_per_second", "bytes_per_second", "samples_per_second"),
-    *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold"),
+    *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold", "marks"),
 ]
 COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
-    *("placements", "threshold", "confidence", "verdict", "relative_error", "compiled", "first_call"),
+    *("placements", "threshold", "confidence", "verdict", "relative_error", "compiled", "first_call", "marks"),
     "both_compiled",
     *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"),
 ]
@@ -51,11 +53,14 @@ def frames(run: Run) -> Frames:
     limits = bounds(run)
     by_id = {record["case"]["id"]: record for record in run.records}
     tied = tied_families(run, by_id)
+    removed = removed_work(run)
     cases = [
-        _case_row(record, anchor(index), limits.get(record["case"]["id"])) for index, record in enumerate(run.records)
+        _case_row(record, anchor(index), limits.get(record["case"]["id"]), removed)
+        for index, record in enumerate(run.records)
     ]
     comparisons = [
         _comparison_row(record, anchor(index), speedup, baseline, varied[_workload(record)])
+        | {"marks": _marks(of_comparison(record, by_id.get(speedup["against"])), record, removed)}
         for index, record in enumerate(run.records)
         for speedup, baseline in answerable(record, by_id, record["case"]["family"] in tied)
     ]
@@ -100,7 +105,12 @@ def _workload(record: Record) -> str:
     return f"{record['case']['suite']}.{record['case']['workload']}"
 
 
-def _case_row(record: Record, case_anchor: str, limit: Bound | None) -> dict[str, Any]:
+def _marks(marks: str, record: Record, removed: Mapping[str, str]) -> str:
+    """The marks of a row, with that of a case which takes less time than its work needs."""
+    return "; ".join(filter(None, (marks, MARK if record["case"]["id"] in removed else "")))
+
+
+def _case_row(record: Record, case_anchor: str, limit: Bound | None, removed: Mapping[str, str]) -> dict[str, Any]:
     case, timing, cost = record["case"], record["timing"], record["cost"]
     overall = next((speedup for speedup in record["speedups"] if speedup["knob"] == "reference"), None)
     seconds = timing["seconds"]
@@ -124,6 +134,7 @@ def _case_row(record: Record, case_anchor: str, limit: Bound | None) -> dict[str
         "verdict": overall["verdict"] if overall else "",
         "against": overall["against"] if overall else "",
         "threshold": overall["threshold"] if overall else None,
+        "marks": _marks(short_marks(record), record, removed),
     }
 
 

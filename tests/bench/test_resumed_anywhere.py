@@ -62,8 +62,8 @@ class Answers:
             blocks=[[chance.uniform(1e-5, 1.2e-5) for _ in range(5)] for _ in range(12)],
             disturbed=[0] * 12,
             context_switches=ContextSwitches(60, 2, 3, 0.05),
-            first_call={"seconds": 0.1},  # type: ignore[typeddict-item]
-            check={"relative_error": 0.0, "tolerance": 1e-5},  # type: ignore[typeddict-item]
+            first_call={"seconds": 0.1, "calls": 1},
+            check={"what": "values", "relative_error": 0.0, "tolerance": 1e-5},
             clock="perf_counter",
         )
 

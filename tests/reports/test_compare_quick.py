@@ -13,6 +13,7 @@ import pytest
 
 from tests.reports.many import make_many
 from torchduet.bench.record.schema import KEY, Record, RunRecord
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.bench.record.statistics import drift_factor, placement_differences
 from torchduet.reports.compare import spread
 from torchduet.reports.compare.leave_out import ranked
@@ -20,7 +21,6 @@ from torchduet.reports.compare.samples import Samples, questions
 from torchduet.reports.compare.spread import Residual, spread_of, spreads_without
 from torchduet.reports.compare.two_sample import drift_factors, shift, shifts
 from torchduet.reports.read.run_file import from_json, read_fast
-from torchduet.reports.read.schema_check import ContractError
 
 
 def close(value: float) -> Any:

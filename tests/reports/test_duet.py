@@ -14,9 +14,9 @@ from tests.reports.sample import make_run
 from tests.reports.test_page import HOSTILE, Page
 from torchduet.bench.duet.judge import confirmed, difference, screened
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
-from torchduet.reports.read.schema_check import ContractError
 
 
 def side(label: str, torch: str) -> dict[str, Any]:

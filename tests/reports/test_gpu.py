@@ -9,12 +9,12 @@ from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from tests.reports.with_gpu import gpu_record, make_gpu_run
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.charts.gpu import stretches
 from torchduet.reports.compare.settings import cautions, differences
 from torchduet.reports.findings.gpu import Section, section
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
-from torchduet.reports.read.schema_check import ContractError
 
 
 def of(document: object) -> Section:

@@ -144,15 +144,21 @@ def test_the_index_lies_in_the_users_cache_where_the_folder_cannot_be_written(
 def test_a_bad_file_among_good_ones_is_named_and_remembered(folder: Path) -> None:
     document = json.loads((folder / "0001.json").read_text())
     document["benchmarks"][3]["extra_info"][KEY]["timing"]["blocks"][2][1] = -1.0
+    document[KEY]["started"] = "2026-02-01T03:00:00+00:00"
+    (folder / "one-case.json").write_text(json.dumps(document))
+    document[KEY]["seconds"]["total"] = None
     (folder / "negative.json").write_text(json.dumps(document))
     (folder / "cut.json").write_text((folder / "0001.json").read_text()[:5000])
     (folder / "empty.json").write_text("")
     (folder / "list.json").write_text("[1, 2]")
     (folder / "other.json").write_text('{"benchmarks": [{"name": "a", "stats": {}}]}')
     found = collect(folder)
-    assert len(found.runs) == 3
+    assert len(found.runs) == 4
     assert [path for path, _ in found.bad] == ["cut.json", "empty.json", "negative.json"]
-    assert "benchmarks[3].extra_info.torchduet.timing.blocks[2][1]: expected a number above 0" in found.bad[2][1]
+    assert "torchduet.seconds.total: expected a finite number, got null" in found.bad[2][1]
+    (note,) = found.notes
+    assert note.startswith("one-case.json: ")
+    assert "benchmarks[3].extra_info.torchduet.timing.blocks[2][1]: expected a number above 0" in note
     assert [path for path, _ in found.others] == ["list.json", "other.json"]
     again = collect(folder)
     assert again.fresh == 0
@@ -180,6 +186,12 @@ def test_the_quick_reader_refuses_what_the_thorough_one_refuses(spoil: Any, docu
     path.write_text(json.dumps(document))
     entry = read(tmp_path, path.name)
     assert entry
+    if document["benchmarks"][1]["extra_info"][KEY]["schema"] != 99:
+        assert entry.kind == RUN
+        (case,) = load(path).unreadable
+        assert case["reason"] in entry.why
+        assert len(entry.case) == len(document["benchmarks"]) - 1
+        return
     assert entry.kind == BAD
     with pytest.raises(Exception, match=r"spoiled\.json") as error:
         load(path)

@@ -11,9 +11,9 @@ import pytest
 
 from tests.reports.sample import empty_run
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.read import jsonfile
 from torchduet.reports.read.run_file import RunFileError, from_json, load, read_fast
-from torchduet.reports.read.schema_check import ContractError
 
 
 def refusal(path: Path) -> str:
@@ -23,6 +23,17 @@ def refusal(path: Path) -> str:
     assert message.startswith(str(path))
     assert "\n" not in message
     return message
+
+
+def unreadable(path: Path, others: int) -> str:
+    """Why the one case of a file cannot be read whose ``others`` are read."""
+    run = load(path)
+    (case,) = run.unreadable
+    assert len(run.records) == others
+    assert case in run.about["failed"]
+    assert "1 case cannot be read from this file" in run.about["warnings"][-1]
+    assert "\n" not in case["reason"]
+    return case["reason"]
 
 
 def test_a_run_keeps_the_order_of_its_file(run_file: Path, shared_document: Any) -> None:
@@ -160,13 +171,13 @@ PLACE = f"benchmarks[3].extra_info.{KEY}"
         (put(KEY, value=None), f"{KEY}.schema", "got null"),
     ],
 )
-def test_a_malformed_value_is_refused_with_its_key(
+def test_a_malformed_value_is_named_with_its_key_and_all_other_cases_are_read(
     change: Callable[[Any], None], path: str, says: str, document: Any, tmp_path: Path
 ) -> None:
     change(document)
     file = tmp_path / "run.json"
     file.write_text(json.dumps(document))
-    message = refusal(file)
+    message = unreadable(file, len(document["benchmarks"]) - 1) if path.startswith(PLACE) else refusal(file)
     assert path in message
     assert says in message
 
@@ -175,7 +186,26 @@ def test_a_missing_key_is_named(document: Any, tmp_path: Path) -> None:
     del document["benchmarks"][0]["extra_info"][KEY]["check"]
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
-    assert "check: missing" in refusal(path)
+    assert "check: missing" in unreadable(path, len(document["benchmarks"]) - 1)
+
+
+def test_a_run_none_of_whose_cases_can_be_read_is_refused(document: Any, tmp_path: Path) -> None:
+    for one in document["benchmarks"]:
+        one["extra_info"][KEY]["timing"]["seconds"] = float("nan")
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    assert "benchmarks[0].extra_info.torchduet.timing.seconds: expected a finite number, got nan" in refusal(path)
+
+
+def test_a_case_that_failed_keeps_its_reason_whatever_else_is_wrong_with_it(document: Any, tmp_path: Path) -> None:
+    case = document["benchmarks"][0]["extra_info"][KEY]["case"]
+    document[KEY]["failed"] = [{"case": {**case, "about": None, "size": {"n": 2**63}}, "reason": "it raised"}]
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    (failed,) = load(path).about["failed"]
+    assert failed["reason"] == "it raised"
+    assert failed["case"]["id"] == case["id"]
+    assert failed["case"]["size"] == {"n": str(2**63)}
 
 
 def test_keys_of_a_later_writer_are_let_through(document: Any, tmp_path: Path) -> None:
@@ -232,7 +262,7 @@ def test_a_verdict_that_its_interval_does_not_carry_is_refused(document: Any, tm
     one.update(ratio=1.01, low=0.9, high=1.1, verdict="faster")
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
-    assert "its interval says 'unclear'" in refusal(path)
+    assert "its interval says 'unclear'" in unreadable(path, len(document["benchmarks"]) - 1)
 
 
 def test_a_verdict_may_be_withheld(document: Any, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.charts.pilots import pilot_chart
 from torchduet.reports.findings.noise import noise, of_case
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
-from torchduet.reports.read.schema_check import ContractError
 
 CAUSE = "others kept 0.9 of 2 cores busy <at worst>"
 REMEDY = "use --threads 1, or close what else is running"

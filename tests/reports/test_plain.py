@@ -124,9 +124,14 @@ def test_a_time_of_zero_is_listed_as_failed_not_dropped() -> None:
         (lambda one: one.update(stats=None), "benchmarks[2].stats: expected an object, got null"),
     ],
 )
-def test_what_pytest_benchmark_never_writes_is_refused_by_its_key(spoil: Any, says: str, tmp_path: Path) -> None:
+def test_what_pytest_benchmark_never_writes_is_named_by_its_key(spoil: Any, says: str, tmp_path: Path) -> None:
     document = make_plain()
     spoil(document["benchmarks"][2])
+    run = load_any(saved(document, tmp_path / "p.json"))
+    assert len(run.records) == len(document["benchmarks"]) - 1
+    assert [one["reason"] for one in run.about["failed"] if says in one["reason"]]
+    document["benchmarks"] = document["benchmarks"][2:3]
+    says = says.replace("benchmarks[2]", "benchmarks[0]")
     with pytest.raises(RunFileError) as caught:
         load_any(saved(document, tmp_path / "p.json"))
     assert says in str(caught.value)

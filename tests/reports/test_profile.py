@@ -36,7 +36,7 @@ from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.profile.tree import typical
 from torchduet.reports.profile.waiting import in_words as waiting_in_words
 from torchduet.reports.profile.waiting import waiting
-from torchduet.reports.read.run_file import RunFileError, load
+from torchduet.reports.read.run_file import load
 
 
 def summary(tmp_path: Path, *events: dict[str, Any], device: str = "cpu") -> Summary:
@@ -320,8 +320,8 @@ def test_a_trace_adds_at_most_100_kb_to_the_page(shown: str) -> None:
 def test_a_profile_without_time_is_refused(tmp_path: Path) -> None:
     path = profiled(tmp_path, ["a"])
     path.write_text(path.read_text("utf-8").replace('"plain_seconds": 0.0001', '"plain_seconds": 0'), "utf-8")
-    with pytest.raises(RunFileError, match=r"profile\.plain_seconds: expected a number above 0"):
-        load(path)
+    (unreadable,) = load(path).unreadable
+    assert "profile.plain_seconds: expected a number above 0" in unreadable["reason"]
 
 
 def test_of_a_duet_bs_profile_is_held_against_as(tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from tests.reports import fuzz, tracing
 from tests.reports.spoiled import documents, spoiled
 from torchduet.bench.record import journal
 from torchduet.bench.record.schema import JOURNAL, KEY, Record, RunRecord
+from torchduet.bench.record.schema_check import ContractError, check
+from torchduet.bench.record.strict_json import strict
 from torchduet.reports.profile.summary import summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.read.pytest_benchmark import BATCHES, _batches
 from torchduet.reports.read.run_file import from_json, read_fast
-from torchduet.reports.read.schema_check import ContractError, check
 
 SEEDS = st.integers(0, 2**32)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -79,7 +80,7 @@ def test_no_value_whatever_breaks_the_check_of_a_record(value: Any) -> None:
 def test_of_a_journal_cut_anywhere_what_was_whole_comes_back_and_nothing_else(
     entries: list, data: st.DataObject
 ) -> None:  # type: ignore[type-arg]
-    entries = json.loads(json.dumps(entries))
+    entries = strict(json.loads(json.dumps(entries)))
     lines = [journal.encode(one) for one in (FIRST, *entries)]
     content = b"".join(lines)
     cut = data.draw(st.integers(len(lines[0]), len(content)))
@@ -98,7 +99,7 @@ def same(some: object, others: object) -> bool:
 
 @given(ENTRIES, st.data())
 def test_a_byte_that_flips_costs_a_line_at_the_most_and_makes_nothing_up(entries: list, data: st.DataObject) -> None:  # type: ignore[type-arg]
-    entries = json.loads(json.dumps(entries))
+    entries = strict(json.loads(json.dumps(entries)))
     lines = [journal.encode(one) for one in (FIRST, *entries)]
     content = bytearray(b"".join(lines))
     content[

@@ -77,7 +77,7 @@ class CompileRecord(TypedDict):
 
 
 class CheckRecord(TypedDict):
-    """The result held against the same function in float64 on the CPU."""
+    """The result held against the same function in float64 on the CPU, unless ``held_against`` says otherwise."""
 
     what: str  # "values"; "shapes" for random results; "nothing" with check=False: the result is compared with nothing
     relative_error: float | None  # relative Frobenius error, the worst over the tensors checked
@@ -95,6 +95,7 @@ class MeterRecord(TypedDict):
 
     unit: str  # "s" for phases
     values: Annotated[list[float], Length("placement")]  # the median of each placement, in the order taken
+    not_finite: NotRequired[int]  # placements without a value here, as one was NaN, infinite or beyond 1e100
     median: float
     low: float  # the least and the greatest of the placements
     high: float

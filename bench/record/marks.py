@@ -1,0 +1,78 @@
+"""Marks of a case: what a reader of any table must see beside its figures, such as that its result was not checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torchduet.bench.record.schema import CheckRecord, Record
+
+FLOAT64 = "float64"
+NOTE = "†"
+# Notes that tables show in another way (≈ for noise, an empty cell for no speed-up), or that hold of most cases.
+PLAIN_NOTES = ("no verdict: ", "no speed-up: ", "compiled in one process after ", "its tolerance is ")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark: ``short`` for a cell, ``words`` for its explanation."""
+
+    short: str
+    words: str
+
+
+def marks(record: Record) -> list[Mark]:
+    """The marks of a case, the gravest first; empty for one that was checked against float64 and has no notes."""
+    return [*_of_check(record["check"]), *_of_notes(record["notes"])]
+
+
+def short_marks(record: Record) -> str:
+    """``not checked, computes in bfloat16, †``; empty without a mark."""
+    return ", ".join(dict.fromkeys(mark.short for mark in marks(record)))
+
+
+def explained(records: Iterable[Record], shown: int = 3) -> list[str]:
+    """A line for each explanation with the cases that it holds of: ``not checked: a, b and 3 more``."""
+    cases: dict[str, list[str]] = {}
+    for record in records:
+        for mark in marks(record):
+            words = f"{NOTE} {mark.words}" if mark.short == NOTE else mark.words
+            cases.setdefault(words, []).append(record["case"]["id"])
+    return [f"{words}: {_listed(ids, shown)}" for words, ids in cases.items()]
+
+
+def _of_check(check: CheckRecord) -> list[Mark]:
+    why = f" ({check['why']})" if check.get("why") else ""
+    found = []
+    if check["what"] == "nothing":
+        found.append(Mark("not checked", f"its result was not checked{why}"))
+    elif check["what"] == "shapes":
+        found.append(Mark("shapes checked only", f"only the shapes of its result were checked{why}"))
+    elif check["relative_error"] is not None and check["tolerance"] is None:
+        found.append(Mark("any result passes", "its tolerance is infinite, so any result passes its check"))
+    held_against = check.get("held_against", FLOAT64)
+    if held_against != FLOAT64 and check["what"] != "nothing":
+        found.append(Mark(f"checked against {held_against}", f"its result was held against {held_against}{why}"))
+    if computes_in := check.get("computes_in"):
+        found.append(Mark(f"computes in {computes_in}", f"its code computes in {computes_in}, not in its precision"))
+    return found
+
+
+def _of_notes(notes: Sequence[str]) -> list[Mark]:
+    return [Mark(NOTE, note) for note in notes if not note.startswith(PLAIN_NOTES)]
+
+
+def of_comparison(record: Record, baseline: Record | None) -> str:
+    """The marks of a case and of the one that it is held against."""
+    own, other = short_marks(record), short_marks(baseline) if baseline else ""
+    return "; ".join(filter(None, (own, f"baseline: {other}" if other else "")))
+
+
+def by_id(records: Iterable[Record]) -> Mapping[str, Record]:
+    """Case id → its record."""
+    return {record["case"]["id"]: record for record in records}
+
+
+def _listed(ids: Sequence[str], shown: int) -> str:
+    more = len(ids) - shown
+    return ", ".join(ids[:shown]) + (f" and {more} more" if more > 0 else "")
