@@ -50,7 +50,7 @@ class Geometry:
     @classmethod
     def of(cls, tensor: Tensor) -> Geometry:
         """The geometry of a tensor."""
-        return cls(tensor.storage_offset(), tensor.size(), tensor.stride())
+        return cls(int(tensor.storage_offset()), tensor.size(), tensor.stride())
 
 
 def components(tensor: Tensor) -> list[Tensor]:
@@ -98,7 +98,7 @@ class Whole:
         # Assigning to ``data`` leaves the components of a compressed sparse tensor as they are.
         copied.requires_grad_(self.tensor.requires_grad)
         try:
-            torch.utils.swap_tensors(self.tensor, copied)
+            torch.utils.swap_tensors(self.tensor, copied)  # type: ignore[no-untyped-call]
         except RuntimeError:  # something else refers to its memory, such as a graph of its gradient
             self.put_back()
 

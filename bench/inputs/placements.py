@@ -168,7 +168,8 @@ class Placements:
             return
         geometry, pointer = self._views[id(tensor)]
         original = self._original.get(pointer)
-        storage = torch.UntypedStorage(0, device=tensor.device) if original is None else copy_of(original)
+        empty = torch.empty(0, dtype=torch.uint8, device=tensor.device).untyped_storage()
+        storage = empty if original is None else copy_of(original)
         place(tensor, storage, geometry)
         if original is not None:
             self._original[storage.data_ptr()] = original

@@ -112,7 +112,7 @@ def _copied_views(views: Sequence[Tensor], upcast: bool) -> list[Tensor]:
     if len(views) == 1 and (first.is_contiguous() or elements > MAX_UNUSED * max(1, first.numel())):
         return [_converted(first.detach(), upcast)]
     flat = torch.empty(0, dtype=first.dtype, device=first.device)
-    flat.set_(first.untyped_storage(), 0, (elements,))
+    flat.set_(first.untyped_storage(), 0, (elements,), (1,))
     base = _converted(flat, upcast)
     copied = []
     for view in views:

@@ -22,9 +22,9 @@ def argument_names(workload: Workload, count: int) -> tuple[str, ...]:
     """The names of the arguments, from the parameters of the first implementation; else "argument 2"."""
     first = next(iter(workload.implementations.values())).function
     try:
-        parameters = inspect.signature(first).parameters.values()
+        parameters = list(inspect.signature(first).parameters.values())
     except (TypeError, ValueError):  # a builtin without a signature
-        parameters = ()
+        parameters = []
     names = [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
     names = [name for name in names if name not in SPECIAL][:count]
     return (*names, *(f"argument {position + 1}" for position in range(len(names), count)))

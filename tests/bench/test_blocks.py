@@ -10,8 +10,8 @@ import pytest
 from torchduet.bench.cases.case import Case
 from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.alternation import align_blocks
-from torchduet.bench.timing.callables import Context
 from torchduet.bench.timing.clock import Block
+from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.pacing import BLOCK_SECONDS, BLOCK_WARM_UP_SECONDS, WARMED_UP_BELOW, set_block
 from torchduet.bench.timing.slowdown import Spin
 from torchduet.bench.timing.timed_case import TimedCase, slow_down

@@ -14,7 +14,7 @@ from torchduet import Suite
 from torchduet.bench.cases.case import Case, Family, cases_of
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
 from torchduet.bench.inputs.placements import Placements
-from torchduet.bench.timing.callables import Context, assemble, prepare
+from torchduet.bench.timing.callables import assemble, prepare
 from torchduet.bench.timing.checking.check import CheckError, check, observed, poison
 from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.checking.results import results_of
@@ -28,6 +28,7 @@ from torchduet.bench.timing.cuda_graph import (
     step_by_step,
 )
 from torchduet.bench.timing.first_calls import FirstCalls
+from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.family import measure
 from torchduet.bench.workers.launcher import Launcher

@@ -9,8 +9,9 @@ from torchduet.bench.cases.knobs import worker_counts
 from torchduet.bench.passes.ceilings import measure_ceilings
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
 from torchduet.bench.record.ceilings import highest
-from torchduet.bench.timing.callables import Context, Recorder, assemble, prepare, with_own_optimizers
+from torchduet.bench.timing.callables import assemble, prepare, with_own_optimizers
 from torchduet.bench.timing.clock import CpuClock
+from torchduet.bench.timing.meter import Context, Recorder
 from torchduet.bench.timing.timed_case import TimedCase
 
 

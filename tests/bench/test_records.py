@@ -18,7 +18,7 @@ from torchduet.bench.plugin.stash import SESSION
 from torchduet.bench.record.contract import check_record, readable_case, readable_run
 from torchduet.bench.record.schema import KEY, CheckRecord, NotMeasured, Record
 from torchduet.bench.run.records import records
-from torchduet.bench.timing.callables import Recorder
+from torchduet.bench.timing.meter import Recorder
 from torchduet.suites.workload import Cost, SuiteError, Workload
 
 CHECK: CheckRecord = {"what": "values", "relative_error": 0.0, "tolerance": 1e-5}

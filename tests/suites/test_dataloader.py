@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from torchduet.bench.timing.callables import Context, assemble
+from torchduet.bench.timing.callables import assemble
+from torchduet.bench.timing.meter import Context
 from torchduet.suites import dataloader
 from torchduet.suites.dataloader import suite
 from torchduet.suites.datasets import loading

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from torchduet.bench.cases.case import cases_of
-from torchduet.bench.timing.callables import Context, assemble
+from torchduet.bench.timing.callables import assemble
 from torchduet.bench.timing.dynamo import CompiledModel
+from torchduet.bench.timing.meter import Context
 from torchduet.suites import training
 from torchduet.suites.training import suite
 

@@ -43,7 +43,7 @@ def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bo
     undo: list[Undo] = []
     for container, key, value in _numbers(inputs, ()):
         if isinstance(value, np.ndarray):
-            random_factors = np.random.default_rng(seed).uniform(LEAST, MOST, value.shape)
+            random_factors = np.asarray(np.random.default_rng(seed).uniform(LEAST, MOST, value.shape))
             value *= (np.full(value.shape, factor) if common else random_factors).astype(value.dtype)
             changed = True
         elif numbers:

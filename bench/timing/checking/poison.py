@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.memory import has_storage
 from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.device_registry import device_of
 
@@ -22,9 +23,9 @@ def poison(reference: Reference, device: str, graph_result: Any, inputs: Sequenc
     Args:
         graph_result: of a CUDA graph; tensors that share memory with the inputs are not changed. None without a graph.
     """
-    shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
+    shared = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs) if has_storage(tensor)}
     for tensor in tensors_in([graph_result]):
-        if tensor.is_floating_point() and tensor.untyped_storage().data_ptr() not in shared:
+        if tensor.is_floating_point() and has_storage(tensor) and tensor.untyped_storage().data_ptr() not in shared:
             with torch.inference_mode():  # the result may be of that kind
                 tensor.detach().fill_(torch.nan)
     target = device_of(device).torch_device
