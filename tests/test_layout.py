@@ -27,6 +27,7 @@ BENCH_LAYERS = (
     "host",
     "cases",
     "plan",
+    "state",
     "timing",
     "passes",
     "workers",
@@ -50,7 +51,16 @@ REPORTS_LAYERS = (
     "history",
     "commands",
 )
-TORCH = ("bench.timing", "bench.passes", "bench.workers", "bench.duet", "bench.peers", "bench.selfcheck", "suites")
+TORCH = (
+    "bench.state",
+    "bench.timing",
+    "bench.passes",
+    "bench.workers",
+    "bench.duet",
+    "bench.peers",
+    "bench.selfcheck",
+    "suites",
+)
 TORCH_LAZILY = ("bench.host.machine", "bench.conftest", "bench.plugin")
 READ_BY_REPORTS = (
     "torchduet.bench.record",

@@ -93,6 +93,6 @@ def screened_record(ledger: Ledger, case: Case, workload: Workload, *, reference
         compile=first["compile"],
         check=first["check"],
         cost=cost_record(workload, case),
-        notes=[],
+        notes=first.get("notes", []),  # a side of an earlier version sends none
         against=against_record(ledger, case, screened(differences(ledger, case)), "screened"),
     )

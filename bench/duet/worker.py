@@ -26,6 +26,7 @@ from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host import suspension
+from torchduet.bench.state.at_import import imported
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.failures import describe
@@ -137,7 +138,10 @@ class Timed:
 
             name_fused_kernels()
         try:
-            self._skip_missing_workloads()
+            source = self.cases[0].source
+            notes = imported(self._skip_missing_workloads, source, order["threads"])
+            for result in self.results.values():
+                result.notes += notes
         except SuiteError as error:
             for result in self.results.values():
                 result.error = str(error)
@@ -170,6 +174,9 @@ class Timed:
         for device in dict.fromkeys(case.device for case in runnable):
             assert self._stages is not None
             self._stages.prepare_device(device, [case for case in runnable if case.device == device])
+            if (broken := self._stages.broken) is not None:
+                self._leave_out_others(broken)
+                break
         return [
             {
                 "error": result.error,
@@ -178,9 +185,18 @@ class Timed:
                 "check": result.check,
                 "first_call": result.first_call,
                 "compile": result.compile,
+                "notes": result.notes,
             }
             for result in self.results.values()
         ]
+
+    def _leave_out_others(self, broken: Case) -> None:
+        """Give every case the reason why this process can measure none of them."""
+        assert self._stages is not None
+        for case, result in self.results.items():
+            if result.error is None and result.skip is None:
+                result.error = f"it cannot be timed beside {broken.id}: {self.results[broken].error}"
+        self._stages.runs.clear()
 
     def warm_up(self) -> list[Message]:
         """Warm every case up; returns the seconds per call of each, or the error."""

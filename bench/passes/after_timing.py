@@ -14,7 +14,6 @@ from torchduet.bench.passes.operators_and_memory import count_operators, peak_me
 from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
-from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import IMPLIED, Workload
 
@@ -64,7 +63,7 @@ def _device_time(run: TimedCase, result: CaseResult, workload: Workload, task: T
     if launch * run.calls > MAX_LAUNCH_SECONDS:
         return
     prepared = run.prepared
-    with run.unmetered(), matmul_precision(prepared.case.precision):
+    with run.unmetered(), run.in_its_state():
         blocks = [
             block
             for _ in range(DELAYED_BLOCKS)
@@ -109,5 +108,5 @@ def _joules_per_call(run: TimedCase, counter: EnergyCounter) -> EnergyRecord:
         run.clock.synchronize()
         return calls
 
-    with run.unmetered(), matmul_precision(run.prepared.case.precision):
+    with run.unmetered(), run.in_its_state():
         return joules_per_call(call, counter)

@@ -25,7 +25,6 @@ from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
 from torchduet.bench.timing.placements import settle_allocator
-from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
@@ -82,7 +81,7 @@ def profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
 
 
 def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
-    case, call, args = run.prepared.case, run.prepared.call, run.prepared.args
+    call, args = run.prepared.call, run.prepared.args
     folder.mkdir(parents=True, exist_ok=True)
     annotation = _annotation()
     with loaders_observed() as loaders:
@@ -95,7 +94,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
         delivered = loaders.batches
         with (
             run.unmetered(),
-            matmul_precision(case.precision),
+            run.in_its_state(),
             profile(
                 activities=run.device.profiler_activities(),
                 schedule=schedule(wait=wait, warmup=warm_up_steps, active=steps, repeat=1),
@@ -132,7 +131,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
     if delivered:
         record["batches"] = delivered / len(times)
     if extras.python and available():
-        with run.unmetered(), matmul_precision(case.precision):
+        with run.unmetered(), run.in_its_state():
             record["python"] = sample(partial(call, *args), plain_seconds, folder)
             run.clock.synchronize()
     return record

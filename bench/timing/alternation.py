@@ -81,6 +81,7 @@ def _time_in_turns(runs: Sequence[TimedCase], on_error: OnError) -> None:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Suspend garbage collection and forbid recompilation while blocks are timed."""
+    collecting = gc.isenabled()  # a suite may switch it off when it is imported
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -90,7 +91,8 @@ def undisturbed() -> Iterator[None]:
         with torch.compiler.set_stance("fail_on_recompile") if compiler else contextlib.nullcontext():
             yield
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
         gc.unfreeze()
 
 

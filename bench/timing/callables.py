@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -15,8 +15,9 @@ import torch
 from torch.optim import Optimizer
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.cuda_graph import Captured, step_by_step
-from torchduet.bench.timing.dynamo import CompiledModel, own_code
+from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling, own_code
 from torchduet.bench.timing.precision import autocast_factory, scaler_for
 from torchduet.suites.workload import Implementation, Meter, SuiteError, Unavailable, Workload
 
@@ -77,6 +78,8 @@ class Prepared:
         setup_seconds: of the implementation's setup, where it has one.
         renew: makes ``call`` again, with its own memory in another place.
         graph: to be captured before the first call, and whenever the inputs have moved.
+        compiled_already: its author compiled the function; ``call`` is made of the original.
+        own_state: what its setup and its calls change, in force around its own calls only.
     """
 
     case: Case
@@ -87,6 +90,8 @@ class Prepared:
     setup_seconds: float | None = None
     renew: Callable[[], Callable[..., Any]] | None = None
     graph: Captured | None = None
+    compiled_already: bool = False
+    own_state: OwnState = field(default_factory=OwnState)
 
 
 def asks_for(function: Callable[..., Any]) -> frozenset[str]:
@@ -141,9 +146,12 @@ def _metered(call: Callable[..., Any], context: Context, asked: frozenset[str]) 
 
 
 def timed_function(implementation: Implementation, inputs: Sequence[Any]) -> Callable[..., Any]:
-    """The function of the inputs that is timed: the implementation's own, or the one that its setup returns."""
+    """The function of the inputs that is timed: the implementation's own, or the one that its setup returns.
+
+    It may be compiled already; see :class:`Uncompiling`.
+    """
     function = implementation.function
-    return function(*inputs) if implementation.setup else function
+    return Uncompiling()(function)(*inputs) if implementation.setup else function
 
 
 def in_float64(workload: Workload) -> Callable[..., Any]:
@@ -151,7 +159,7 @@ def in_float64(workload: Workload) -> Callable[..., Any]:
     first = next(iter(workload.implementations.values()))
 
     def call(*inputs: Any) -> Any:
-        return assemble(timed_function(first, inputs), "fp32", "cpu")(*inputs)
+        return assemble(Uncompiling()(timed_function(first, inputs)), "fp32", "cpu")(*inputs)
 
     return call
 
@@ -198,8 +206,10 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     implementation = workload.implementations[case.implementation]
     context = Context(workers=case.workers)
     start = perf_counter()
-    function = timed_function(implementation, inputs)
+    returned = timed_function(implementation, inputs)
     setup_seconds = perf_counter() - start if implementation.setup else None
+    uncompiling = Uncompiling()
+    function = uncompiling(returned)
     call = assemble(function, case.precision, case.device, context)
     args = tuple(inputs)
     graph = None
@@ -218,9 +228,10 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     elif case.mode != "eager":
         call = compiled(call, case.mode)
         args = tuple(with_own_optimizers(value) for value in args)
-    renew = getattr(function, "renew", None) if implementation.setup and case.mode == "eager" else None
-    renewed = None if renew is None else lambda: assemble(renew(), case.precision, case.device, context)
-    return Prepared(case, call, args, tuple(inputs), context, setup_seconds, renewed, graph)
+    renew = getattr(returned, "renew", None) if implementation.setup and case.mode == "eager" else None
+    renewed = None if renew is None else lambda: assemble(Uncompiling()(renew()), case.precision, case.device, context)
+    prepared = Prepared(case, call, args, tuple(inputs), context, setup_seconds, renewed, graph)
+    return replace(prepared, compiled_already=uncompiling.found)
 
 
 def compiled(call: Callable[..., Any], mode: str) -> Callable[..., Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
 import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,98 @@ def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     clone.__kwdefaults__ = function.__kwdefaults__
     return clone
+
+
+class Uncompiling:
+    """Removes torch.compile from functions and objects whose author compiled them already.
+
+    Attributes:
+        found: whether there was anything compiled.
+    """
+
+    def __init__(self) -> None:
+        self.found = False
+        self._seen: dict[int, Any] = {}  # keeps what was seen alive, so that no id is used again
+
+    def __call__(self, value: Any) -> Any:
+        """``value`` without torch.compile: the original of a compiled function or module.
+
+        Lists, dictionaries, modules and other objects that contain one are changed in place, as other inputs may share
+        them; a tuple becomes a new one.
+        """
+        original = self._original(value)
+        if original is not value:
+            self.found = True
+            return self(original)
+        if isinstance(value, functools.partial):
+            return self._partial(value)
+        if isinstance(value, types.MethodType):
+            function = self(value.__func__)
+            self(value.__self__)
+            return value if function is value.__func__ else types.MethodType(function, value.__self__)
+        if isinstance(value, tuple):
+            items = [self(item) for item in value]
+            if all(new is old for new, old in zip(items, value, strict=True)):
+                return value
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        if id(value) not in self._seen and not isinstance(value, _LEAVES):
+            self._seen[id(value)] = value
+            self._within(value)
+        return value
+
+    @staticmethod
+    def _original(value: Any) -> Any:
+        """The module or function that torch.compile was given; ``value`` itself if it is not compiled."""
+        if isinstance(value, torch.nn.Module):
+            return vars(value).get("_modules", {}).get("_orig_mod", value) if _is_optimized(value) else value
+        # Functions that compilation leaves out (torch.compiler.disable) have the attribute, too, and so do wrappers
+        # made with functools.wraps, which copies it.
+        if isinstance(value, types.FunctionType) and value.__code__.co_filename.startswith(TORCH):
+            attributes = vars(value)
+            if not attributes.get("_torchdynamo_disable"):
+                return attributes.get("_torchdynamo_orig_callable", value)
+        return value
+
+    def _partial(self, value: functools.partial[Any]) -> functools.partial[Any]:
+        function = self(value.func)
+        arguments, keywords = self(value.args), self(value.keywords)
+        if function is value.func and arguments is value.args:
+            return value
+        return functools.partial(function, *arguments, **keywords)
+
+    def _within(self, value: Any) -> None:
+        """Replace what is compiled among the items and attributes of an object, and the methods of its class."""
+        if isinstance(value, list):
+            value[:] = map(self, value)
+        elif isinstance(value, dict):
+            self._replace(value, value.__setitem__)
+        elif hasattr(value, "__dict__"):
+            if vars(value).get("_compiled_call_impl") is not None:  # by nn.Module.compile
+                self.found, value._compiled_call_impl = True, None
+            self._replace(vars(value), vars(value).__setitem__)
+            for kind in type(value).__mro__:
+                if id(kind) not in self._seen and not kind.__module__.startswith(("torch.", "builtins")):
+                    self._seen[id(kind)] = kind
+                    compiled = {
+                        name: new for name, item in vars(kind).items() if (new := self._original(item)) is not item
+                    }
+                    for name, original in compiled.items():
+                        setattr(kind, name, self(original))
+                    self.found = self.found or bool(compiled)
+
+    def _replace(self, values: dict[Any, Any], replace: Callable[[Any, Any], None]) -> None:
+        for name, item in list(values.items()):
+            new = self(item)
+            if new is not item:
+                replace(name, new)
+
+
+_LEAVES = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.FunctionType, torch.Tensor)
+
+
+def _is_optimized(module: torch.nn.Module) -> bool:
+    frames = sys.modules.get("torch._dynamo.eval_frame")  # else nothing has been compiled yet
+    return frames is not None and isinstance(module, frames.OptimizedModule)
 
 
 class CompiledModel:
@@ -116,19 +210,44 @@ def _places(reason: str) -> list[str]:
 
 
 class CompileWatch:
-    """Dynamo's counters since this object was made."""
+    """Dynamo's counters since this object was made.
+
+    Attributes:
+        entered: how often compiled code was entered within :meth:`entries`, whenever it was compiled.
+    """
 
     def __init__(self) -> None:
+        self.entered = 0
         if "torch._dynamo.utils" in sys.modules:  # else nothing has been compiled yet
             _counters().clear()
             _reasons().clear()
 
     def compiled(self) -> int:
         """Number of frames and graphs compiled so far; grows whenever something is compiled."""
+        if "torch._dynamo.utils" not in sys.modules:
+            return 0
         counters = _counters()
         return int(counters["stats"]["unique_graphs"]) + int(sum(counters["frames"].values()))
 
-    def record(self) -> CompileRecord:
+    @contextlib.contextmanager
+    def entries(self) -> Iterator[None]:
+        """Count within how often compiled code is entered."""
+        dynamo: Any = sys.modules.get("torch._C._dynamo.eval_frame")
+        if "torch._dynamo.eval_frame" not in sys.modules or not hasattr(dynamo, "set_guard_complete_hook"):
+            yield
+            return
+
+        def count(hit: bool) -> bool:
+            self.entered += 1
+            return hit
+
+        former = dynamo.set_guard_complete_hook(count)
+        try:
+            yield
+        finally:
+            dynamo.set_guard_complete_hook(former)
+
+    def record(self, *, cold: bool = True) -> CompileRecord:
         """The number of graphs, and the graph breaks with Dynamo's reason for each."""
         counters = _counters()
         breaks = []
@@ -137,4 +256,4 @@ class CompileWatch:
             if places := _places(graph_break["reason"]):
                 graph_break["places"] = places
             breaks.append(graph_break)
-        return CompileRecord(graphs=int(counters["stats"]["unique_graphs"]), graph_breaks=breaks, cold=True)
+        return CompileRecord(graphs=int(counters["stats"]["unique_graphs"]), graph_breaks=breaks, cold=cold)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 import traceback
 from pathlib import Path
 
 import torch
 
 from torchduet import suites
+from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.timing.check import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
 from torchduet.suites.registry import names
 
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
 SUITES = Path(suites.__file__).parent
+EAGER_ONLY = 'use modes=("eager",)'
+_FRAME = re.compile(r"filename: '(.*?)', function name: '(.*?)', line number: (\d+)")
+_GUARD = re.compile(
+    r"^\s*- (?:\d+/\d+: )?(?P<condition>.+?)(?:\s+# (?P<code>.*?)\s+# (?P<place>[^\n]*?:\d+) in [^\n]*)?$", re.MULTILINE
+)
+_SIZES = ("size mismatch", "stride mismatch", "rank mismatch", "shape mismatch")
+_STACK = re.compile(r"___stack\d+")  # what Dynamo kept across a graph break, such as the result of .item()
+_SCOPE = re.compile(r"\b[GL]\['(?P<name>\w+)'\]")  # a global or a local variable
 
 
 def describe(error: BaseException, source: str) -> str:
@@ -23,14 +34,13 @@ def describe(error: BaseException, source: str) -> str:
         source: the origin of the workload: a built-in suite's name or a file.
     """
     message = " ".join(str(error).split("\n")[0].split()) or "no message"
-    if isinstance(error, CheckError):
+    if isinstance(error, CheckError | LastingChangeError):
         return message
     full = isinstance(error, torch.OutOfMemoryError | MemoryError)
     if full or any(words in str(error) for words in ("can't allocate memory", MPS_FULL)):
         return f"out of memory: {message}"
     if "fail_on_recompile" in str(error):
-        cause = next((line.strip(" -") for line in str(error).split("\n") if line.strip().startswith("- ")), "")
-        return f"it was compiled again while being timed ({cause or message}); make its inputs' sizes constant"
+        return recompilation(str(error))
     origin = error.__cause__
     if type(error).__module__.startswith("torch._dynamo") and origin is not None and str(origin):
         message += f": {' '.join(str(origin).split())[:200]}"
@@ -38,6 +48,45 @@ def describe(error: BaseException, source: str) -> str:
     own = [frame for frame in frames if _belongs(frame.filename, source)]
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
     return f"it raised {type(error).__name__}: {message}{where}"
+
+
+def recompilation(message: str) -> str:
+    """Why compiled code was compiled again while it was timed, in the author's words, and what to do.
+
+    Args:
+        message: of the error that the stance ``fail_on_recompile`` raises: the function, and a line for each guard that
+            failed, such as ``- 0/0: h.n == 3   # return x * h.n  # step.py:9 in step``.
+    """
+    again = "it was compiled again while being timed"
+    where = _FRAME.search(message)
+    file, function, line = where.groups() if where else ("", "", "0")
+    source = linecache.getline(file, int(line)).strip()
+    place = f"{Path(file).name}:{line}" + (f" ({source})" if source else "")
+    resumed = function.startswith("torch_dynamo_resume_in")
+    guard = _GUARD.search(message)
+    if guard is None:
+        if resumed:
+            return (
+                f"{again}: the data chose a branch at {place} that no earlier call took; let the first calls take "
+                f"every branch, write it with torch.where or torch.cond, or {EAGER_ONLY}"
+            )
+        return f"{again}: {function} at {place} was not called before; call it in the first calls, too, or {EAGER_ONLY}"
+    condition, used = guard["condition"].strip(), guard["place"]
+    at = f" at {used} ({guard['code'].strip()})" if used else ""
+    if "mismatch" in condition:
+        size = any(word in condition for word in _SIZES)
+        kept = "sizes and strides" if size else "dtypes, devices and requires_grad"
+        return f"{again}: {condition}; make its inputs' {kept} constant, or {EAGER_ONLY}"
+    if condition.startswith("GLOBAL_STATE changed"):
+        changed = condition.partition(":")[2].strip()
+        return f"{again}: PyTorch's state changed ({changed}); leave it as it is between calls, or {EAGER_ONLY}"
+    if any(word in condition for word in ("len(", ".size()", "shape")):
+        return f"{again}: its guard {condition} failed{at}; make its inputs' sizes constant, or {EAGER_ONLY}"
+    if _STACK.search(condition):
+        condition = _STACK.sub("the number", condition)
+        return f"{again}: a number that is read at {place} changed ({condition}); keep it in a tensor, or {EAGER_ONLY}"
+    condition = _SCOPE.sub(lambda scope: scope["name"], condition)
+    return f"{again}: its guard {condition} failed{at}; keep it constant, pass it as a tensor, or {EAGER_ONLY}"
 
 
 def _belongs(filename: str, source: str) -> bool:

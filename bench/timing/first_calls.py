@@ -16,13 +16,15 @@ from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.record.schema import FirstCallRecord
+from torchduet.bench.state.entry import LastingChangeError
+from torchduet.bench.state.own_state import SETUP, restored
 from torchduet.bench.timing.callables import Prepared, in_float64, prepare
 from torchduet.bench.timing.check import CheckError, check, observed, poison, reference_result
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
+from torchduet.bench.timing.dynamo import CompileWatch, Uncompiling, cold_cache
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
 from torchduet.bench.timing.placements import Placements
 from torchduet.bench.timing.precision import matmul_precision
@@ -31,6 +33,13 @@ from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
 SCALING_CALLS = 10  # each halves the factor
+UNCOMPILED = (
+    "its author compiles it with torch.compile: that is undone, so that the mode alone decides; "
+    "options of that torch.compile do not apply"
+)
+CALLS_COMPILED = (
+    "it calls code that torch.compile has compiled: it is timed as it is, and left out of the answer for torch.compile"
+)
 NO_ORIGINAL = "the case that it is a copy of could not be timed"
 Report = Callable[[str, float], None]
 
@@ -61,13 +70,21 @@ class FirstCalls:
             context = device.context_bytes(self.task.uuids.get(name, ""))
             for case in cases:
                 self.results[case].context_bytes = context
-            inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
+            with restored() as changed:
+                inputs = self.workload.inputs(device.torch_device, **dict(self.family.reference.size))
+            for case in cases:
+                self.results[case].notes += changed.note("inputs=")
             if not isinstance(inputs, tuple | list):
                 raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
-            inputs = tuple(inputs)
+            uncompiling = Uncompiling()
+            inputs = uncompiling(tuple(inputs))
+            if uncompiling.found:
+                for case in cases:
+                    self.results[case].notes.append(UNCOMPILED)
             placements = Placements(inputs, self.rng)
             stage = "in float64 on the CPU, for the check, "
-            reference = self.reference(inputs)
+            with restored():  # a case of this function is named below
+                reference = self.reference(inputs)
         except Unavailable as reason:
             for case in cases:
                 self.results[case].skip = str(reason)
@@ -87,7 +104,7 @@ class FirstCalls:
             except Unavailable as reason:
                 result.skip = str(reason)
                 continue
-            except CaptureError as error:
+            except (CaptureError, LastingChangeError) as error:
                 result.error = str(error)
                 self.broken = case
                 return
@@ -131,21 +148,29 @@ class FirstCalls:
         if compiled:
             self.empty_cache(case)
         watch, started = CompileWatch(), moment()
-        prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
+        with restored() as changed:
+            prepared = prepare(self.workload, case, self.inputs_for(case, inputs, placements))
+        prepared.own_state.adopt(changed.changed)
+        if prepared.compiled_already and UNCOMPILED not in result.notes:
+            result.notes.append(UNCOMPILED)
+        result.notes += changed.note(SETUP, "in force around its own calls only")
         placements.add(prepared.args)
         graphed = case.mode in IMPLIED
-        with matmul_precision(case.precision), skipped_graphs(graphed) as skips:
+        in_its_state = prepared.own_state.entered(thorough=True)
+        with matmul_precision(case.precision), in_its_state, skipped_graphs(graphed) as skips:
             capture_seconds = self.capture(prepared, placements)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
-            value = self.first_result(prepared, placements)
+            with watch.entries():
+                value = self.first_result(prepared, placements)
             returned = perf_counter() - start
             clock.synchronize()
             seconds, calls = capture_seconds + perf_counter() - start, 1
             check_start = perf_counter()
             self.check(result, prepared.inputs, value, reference)
             self.seconds["checking"] += perf_counter() - check_start
-            while compiled and calls < SETTLING_CALLS:
+            deeper = not compiled and (watch.entered or watch.compiled())
+            while (compiled or deeper) and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
                 prepared.call(*prepared.args)
                 clock.synchronize()
@@ -157,6 +182,7 @@ class FirstCalls:
                 placements.restore()
                 poison(reference, case.device, None, prepared.inputs)
                 self.check(result, prepared.inputs, prepared.call(*prepared.args), reference)
+        result.notes += prepared.own_state.notes
         result.first_call = FirstCallRecord(seconds=seconds, calls=calls, returned=returned)
         if suspended(started):
             result.notes.append(
@@ -171,6 +197,9 @@ class FirstCalls:
                 result.compile["graph_skips"] = list(dict.fromkeys(skips))
             if not result.compile["graphs"]:
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
+        elif deeper:
+            result.compile = watch.record(cold=False)
+            result.notes.append(CALLS_COMPILED)
         return prepared
 
     def inputs_for(self, case: Case, inputs: Sequence[Any], placements: Placements) -> Sequence[Any]:
@@ -210,7 +239,9 @@ class FirstCalls:
 
     def check(self, result: CaseResult, inputs: Sequence[Any], value: Any, reference: list[torch.Tensor]) -> None:
         """Compare the value of a first call with the reference."""
-        tensors = observed(self.workload, inputs, value)
+        with restored() as changed:
+            tensors = observed(self.workload, inputs, value)
+        result.notes += changed.note("observe=")
         result.check = check(self.workload, result.case.precision, tensors, reference)
 
     def empty_cache(self, case: Case) -> None:

@@ -78,7 +78,7 @@ class TimedCase:
 
     def _block(self) -> Block:
         call, args = self.prepared.call, self.prepared.args
-        with matmul_precision(self.prepared.case.precision):
+        with self.in_its_state():
             with self.unmetered():
                 for _ in itertools.repeat(None, max(self.warm_up_calls, self._after_children())):
                     call(*args)
@@ -112,7 +112,7 @@ class TimedCase:
 
     def call(self) -> object:
         """Make one untimed call, which the meter does not record; waits for the device."""
-        with self.unmetered(), matmul_precision(self.prepared.case.precision):
+        with self.unmetered(), self.in_its_state():
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
             self.children_ended = child_processes.usage()
@@ -125,11 +125,12 @@ class TimedCase:
         """
         graph = self.prepared.graph
         if graph is not None:
-            with matmul_precision(self.prepared.case.precision):
+            with self.in_its_state():
                 graph.capture()
         case = self.prepared.case
         if self.prepared.renew is not None:
-            self.prepared = replace(self.prepared, call=self.prepared.renew())
+            with self.in_its_state():
+                self.prepared = replace(self.prepared, call=self.prepared.renew())
         if case.mode in IMPLIED or self.prepared.renew is not None:
             for _ in range(RECORDING_CALLS):
                 self.call()
@@ -137,6 +138,16 @@ class TimedCase:
                 self.device.prefer_newest_recordings()
         elif self.seconds < LONG_CALL_SECONDS:
             self.call()
+
+    @contextlib.contextmanager
+    def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:
+        """The process state for calls of this case: its precision, and what its calls leave changed; see ``OwnState``.
+
+        Raises:
+            LastingChangeError: a call has changed what cannot be put back for other cases.
+        """
+        with matmul_precision(self.prepared.case.precision), self.prepared.own_state.entered(thorough=thorough):
+            yield
 
     @contextlib.contextmanager
     def unmetered(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -15,6 +16,9 @@ from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
+from torchduet.bench.state.at_import import imported
+from torchduet.bench.state.entry import LastingChangeError, put_back, read
+from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
 from torchduet.bench.timing.alternation import Alternation, align_blocks, undisturbed, warm_cores
 from torchduet.bench.timing.check import has_nan, observed
 from torchduet.bench.timing.clock import DelayingClock
@@ -26,6 +30,7 @@ from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.suites.datasets import data
+from torchduet.suites.registry import load
 from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a first call longer than this and twice the family's share is not repeated
@@ -72,9 +77,9 @@ class Stages(FirstCalls):
         self.seconds["warming"] += awake() - start
 
     def reason(self, run: TimedCase, error: Exception) -> str:
-        """Why a case failed; the first case after which its device is unusable becomes ``broken``."""
+        """Why a case failed; the first after which this process or its device is unusable becomes ``broken``."""
         case = run.prepared.case
-        if self.broken is None and unusable(case.device):
+        if self.broken is None and (isinstance(error, LastingChangeError) or unusable(case.device)):
             self.broken = case
         return describe(error, case.source)
 
@@ -108,7 +113,10 @@ class Stages(FirstCalls):
         if not runs:
             return None
 
+        before = read(everything())
+
         def move_inputs(group: Sequence[TimedCase]) -> None:
+            self.put_back(before)
             self.move(runs, dict.fromkeys(run.prepared.case.device for run in group))
             next_placement(group)
 
@@ -123,7 +131,10 @@ class Stages(FirstCalls):
             gauge.sample()
             self.report("timing", min(1.0, (awake() - start) / share))
 
-        stopping = Stopping(share, stop_requested=STOP_REQUESTED.is_set)
+        def must_stop() -> bool:
+            return STOP_REQUESTED.is_set() or self.broken is not None
+
+        stopping = Stopping(share, stop_requested=must_stop)
         alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report)
         stop = alternation.time(runs, comparisons)
         self.telemetry = gauge.finish()
@@ -131,6 +142,18 @@ class Stages(FirstCalls):
         self.seconds["timed"] += timed
         self.seconds["warming"] += awake() - start - timed
         return stop
+
+    def put_back(self, before: Sequence[Any]) -> None:
+        """Put back what is not compared after every block, if a case has changed it since its first calls.
+
+        Args:
+            before: every entry's value before the timing.
+        """
+        changed = differences(before, read(everything()))
+        if changed:
+            outcome = Restored(changed, put_back(changed))
+            for run in self.runs:
+                self.results[run.prepared.case].notes += outcome.note(f"while {self.family.name} was timed, a case")
 
     def move(self, runs: Sequence[TimedCase], devices: Iterable[str]) -> None:
         """Move the inputs on these devices to fresh memory; where that fails, the device's cases get the error."""
@@ -156,8 +179,11 @@ class Stages(FirstCalls):
         """Turn a case whose result became NaN during its timing into an error."""
         for run in self.runs:
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
+                result = self.results[run.prepared.case]
                 try:
-                    tensors = observed(self.workload, run.prepared.inputs, run.call())
+                    with restored() as changed:
+                        tensors = observed(self.workload, run.prepared.inputs, run.call())
+                    result.notes += changed.note(CALLS)
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
                     run.error = f"after its timing, {self.reason(run, error)}"
                     continue
@@ -169,6 +195,7 @@ class Stages(FirstCalls):
         for run in self.runs:
             result = self.results[run.prepared.case]
             result.error, result.skip = run.error, run.skip
+            result.notes += [note for note in run.prepared.own_state.notes if note not in result.notes]
             result.too_slow = run.seconds if run.skip else None
             result.calls, result.cold, result.idle_waiting = run.calls, run.cold, run.idle_waiting
             result.blocks, result.left_out = run.blocks, run.left_out
@@ -204,7 +231,11 @@ def measure(task: Task, report: Report) -> FamilyResult:
     tempfile.tempdir = task.folder  # the launcher removes it with everything that workloads have written
     data.use(task.data)
     settle_allocator()
+    reference = task.family.reference
+    notes = imported(lambda: load(reference.source), reference.source, task.threads)
     stages = Stages(task, report)
+    for result in stages.results.values():
+        result.notes += notes
     devices = dict.fromkeys(case.device for case in task.family.cases)
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
@@ -222,4 +253,5 @@ def measure(task: Task, report: Report) -> FamilyResult:
             stages.still_finite()
     stages.finish()
     results = list(stages.results.values())
+    stop = None if stages.broken else stop  # the others are timed again, in another process
     return FamilyResult(results, stop, stages.seconds, stages.telemetry, broken=stages.broken)

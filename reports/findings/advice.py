@@ -73,7 +73,8 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
     """An answer per knob, setting and baseline: the single knobs first, then several together.
 
     Implementations and combinations differ from workload to workload; if there are several, one answer collects them.
-    Another collects the numbers of DataLoader workers.
+    Another collects the numbers of DataLoader workers. A compiled case against an eager one that calls compiled code
+    itself answers nothing.
 
     Args:
         comparisons: ``frames.COMPARISON_COLUMNS``.
@@ -81,6 +82,7 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
         budget: the run's budget in seconds, if its file records one.
     """
     order = [*KNOBS, TOGETHER]
+    comparisons = comparisons[~comparisons["both_compiled"].astype(bool)]
     given: list[Answer] = []
     knobs = sorted(comparisons["knob"].unique(), key=lambda knob: order.index(knob) if knob in order else len(KNOBS))
     for knob in knobs:

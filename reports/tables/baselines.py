@@ -85,6 +85,15 @@ def only_this_compiles(record: Record, baseline: Baseline) -> bool:
     return record["compile"] is not None and not baseline.compiled
 
 
+def compiles_beside_eager(record: Record, baseline: Baseline, speedup: SpeedupRecord) -> bool:
+    """Whether a compiled case is compared with an eager one that calls compiled code itself.
+
+    Such a ratio says nothing of torch.compile.
+    """
+    of_modes = speedup["knob"] == "mode" and speedup["baseline"] == "eager"
+    return of_modes and record["compile"] is not None and bool(baseline.compiled)
+
+
 def pay_off(record: Record, baseline: Baseline, speedup: SpeedupRecord) -> dict[str, float | None]:
     """After how many calls, and after how many seconds, the longer first call has paid off.
 

@@ -13,7 +13,7 @@ from torchduet.bench.record.knobs import NAMES
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.tables.baselines import Baseline, only_this_compiles, pay_off
+from torchduet.reports.tables.baselines import Baseline, compiles_beside_eager, only_this_compiles, pay_off
 from torchduet.reports.tables.comparisons import answerable, tied_families
 from torchduet.reports.tables.roofline import Bound, bounds
 from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, setting_words, settings
@@ -26,6 +26,7 @@ CASE_COLUMNS = [
 COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
     *("placements", "threshold", "confidence", "verdict", "relative_error", "compiled", "first_call"),
+    "both_compiled",
     *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"),
 ]
 
@@ -37,7 +38,7 @@ class Frames:
     Attributes:
         cases: a row per case, with its speed-up against its family's reference (NaN for the reference).
         comparisons: a row per case and knob; ``pays_*`` only where a compiled case is faster than a baseline that
-            is not compiled.
+            is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too.
     """
 
     cases: pd.DataFrame
@@ -145,6 +146,7 @@ def _comparison_row(
         "setting": words,
         "relative_error": record["check"]["relative_error"],
         "compiled": only_this_compiles(record, baseline),
+        "both_compiled": compiles_beside_eager(record, baseline, speedup),
         "first_call": record["first_call"]["seconds"],
         **pay_off(record, baseline, speedup),
     }
