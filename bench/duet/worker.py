@@ -193,7 +193,7 @@ class Timed:
     def _leave_out_others(self, broken: Case) -> None:
         """Give every case the reason why this process can measure none of them."""
         assert self._stages is not None
-        for case, result in self.results.items():
+        for result in self.results.values():
             if result.error is None and result.skip is None:
                 result.error = f"it cannot be timed beside {broken.id}: {self.results[broken].error}"
         self._stages.runs.clear()

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from torchduet.bench.cases.case import Case
 from torchduet.bench.plan import claim_selection
 from torchduet.bench.plan.selection import unused
 from torchduet.bench.plugin import output, pytest_benchmark_adapter
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASE, CASES, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
-from torchduet.bench.run.session import Session
 from torchduet.suites.registry import names
-from torchduet.suites.suite import Suite
 
 PARAMS = ("suite", "workload", "size", *NAMES)
 
@@ -27,19 +24,6 @@ def _source(function: str, config: pytest.Config) -> list[str]:
     if name in names():
         return [name] if selected is None or name in selected else []
     return [source for source in selected or () if source not in names()]
-
-
-def _cases(session: Session, source: str) -> list[tuple[Suite, Case]]:
-    """The cases of a suite; what a user's file changes when it is imported, such as the folder, is put back.
-
-    Each worker imports the file again, and has its changes. Other suites and this process do without them.
-    """
-    if source in names():
-        return session.settings.selection.cases(source)
-    from torchduet.bench.state.own_state import restored  # imports torch, as a user's file does
-
-    with restored():
-        return session.settings.selection.cases(source)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -57,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     many_suites = metafunc.function.__name__ == "test_user"
     values = []
     for source in _source(metafunc.function.__name__, metafunc.config):
-        for suite, case in _cases(session, source):
+        for suite, case in session.settings.selection.cases(source):
             params = (suite.name, *case.params().values())
             metafunc.config.stash[CASES][params] = case
             marks = [pytest.mark.claims] if claim_selection.decides(case) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,6 +23,7 @@ from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Launcher, silent_seconds
+from torchduet.suites.registry import load, names
 from torchduet.suites.workload import SuiteError, cores
 
 
@@ -46,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if sides is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_test_files(BENCH)
+        _import_suites(options.suites or ())
         preflight.check_suites(options.suites or ())
         data = preflight.check_data(options.data)
         preflight.check_output(json_path(config))
@@ -90,6 +93,22 @@ def pytest_configure(config: pytest.Config) -> None:
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = Session(measuring, stop_request)
+
+
+def _import_suites(sources: Sequence[str]) -> None:
+    """Import users' files, and put back what each changes, such as the folder or environment variables.
+
+    Each worker imports its file again, in the state that the file wants. Other suites' workers inherit from here.
+
+    Raises:
+        SuiteError: a file cannot be used.
+    """
+    for source in sources:
+        if source not in names():
+            from torchduet.bench.state.own_state import restored  # imports torch, as a user's file does
+
+            with restored():
+                load(source)
 
 
 def _machine(launcher: Launcher) -> Machine:

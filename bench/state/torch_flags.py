@@ -15,6 +15,7 @@ _C: Any = torch._C
 _inference_guards: list[Any] = []  # entered, and never left: a guard sets the former mode when it is destroyed
 DENORMAL = sys.float_info.min / 4
 
+MIXED = "mixed"
 # (backend, operation) of torch._C._get_fp32_precision_getter
 FP32_PRECISIONS = (
     ("generic", "all"),
@@ -81,7 +82,7 @@ def entries() -> Iterator[Entry]:
     """All of them."""
     yield from _modes()
     yield from _numbers()
-    yield from _precisions()
+    yield Entry("precision of fp32", _precisions, _set_precisions, differing=_differing_precisions)
     for name, (getter, setter) in SWITCHES.items():
         if hasattr(_C, getter) and hasattr(_C, setter):
             yield Entry(name, getattr(_C, getter), getattr(_C, setter), on_or_off)
@@ -242,16 +243,25 @@ def _cuda() -> Iterator[Entry]:
     yield Entry("CUDA's debug mode", initialised(cuda.get_sync_debug_mode), unless_none(cuda.set_sync_debug_mode))
 
 
-def _precisions() -> Iterator[Entry]:
-    """The precision of fp32 in matrix products and convolutions, by both interfaces."""
-    yield Entry(
-        "torch.set_float32_matmul_precision",
-        _C._get_float32_matmul_precision,
-        _C._set_float32_matmul_precision,
+def _precisions() -> tuple[str, ...]:
+    """By the older interface, then of each backend and operation."""
+    try:
+        older = _C._get_float32_matmul_precision()
+    except RuntimeError:  # the newer interface has been used, too: the older has no single value
+        older = MIXED
+    return older, *(_C._get_fp32_precision_getter(*operation) for operation in FP32_PRECISIONS)
+
+
+def _set_precisions(value: tuple[str, ...]) -> None:
+    older, *newer = value
+    if older != MIXED:
+        _C._set_float32_matmul_precision(older)  # sets some of the others
+    for operation, precision in zip(FP32_PRECISIONS, newer, strict=True):
+        _C._set_fp32_precision_setter(*operation, precision)
+
+
+def _differing_precisions(before: tuple[str, ...], after: tuple[str, ...]) -> str:
+    names = ("matrix products", *(f"{backend} {operation}" for backend, operation in FP32_PRECISIONS))
+    return ", ".join(
+        f"{name}: {old} → {new}" for name, old, new in zip(names, before, after, strict=True) if old != new
     )
-    for backend, operation in FP32_PRECISIONS:
-        yield Entry(
-            f"precision of fp32 ({backend}, {operation})",
-            partial(_C._get_fp32_precision_getter, backend, operation),
-            partial(_C._set_fp32_precision_setter, backend, operation),
-        )

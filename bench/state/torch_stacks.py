@@ -223,7 +223,10 @@ def _set_checkpointing(value: tuple[Any, ...]) -> None:
 
 
 def _stance() -> Any:
-    return getattr(sys.modules.get("torch._dynamo.eval_frame"), "_stance", None)
+    """None for the default, also before the compiler is imported."""
+    frames: Any = sys.modules.get("torch._dynamo.eval_frame")
+    stance = getattr(frames, "_stance", None)
+    return None if stance is None or stance == frames.DynamoStance() else stance
 
 
 def _set_stance(value: Any) -> None:
