@@ -63,8 +63,8 @@ def _set_or_not(value: Any) -> str:
 def _tracing() -> Iterator[Entry]:
     yield Entry("sys.settrace", sys.gettrace, sys.settrace, _set_or_not, fast=True)
     yield Entry("sys.setprofile", sys.getprofile, sys.setprofile, _set_or_not, fast=True)
-    yield Entry("threading.settrace", threading.gettrace, threading.settrace, _set_or_not)  # type: ignore[arg-type]
-    yield Entry("threading.setprofile", threading.getprofile, threading.setprofile, _set_or_not)  # type: ignore[arg-type]
+    yield Entry("threading.settrace", threading.gettrace, threading.settrace, _set_or_not)
+    yield Entry("threading.setprofile", threading.getprofile, threading.setprofile, _set_or_not)
     yield Entry("tracemalloc", tracemalloc.is_tracing, _set_tracemalloc, on_or_off)
     yield Entry(
         "tracking of coroutines' origins",

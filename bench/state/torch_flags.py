@@ -143,14 +143,14 @@ def _modes() -> Iterator[Entry]:
         torch.backends.mha.set_fastpath_enabled,
         on_or_off,
     )
-    einsum: Any = torch.backends.opt_einsum
+    einsum = torch.backends.opt_einsum
     yield Entry(
         "torch.backends.opt_einsum",
         lambda: (einsum.enabled, einsum.strategy),
-        lambda value: [setattr(einsum, name, item) for name, item in zip(("enabled", "strategy"), value, strict=True)],
+        _set_einsum,
         lambda value: f"{value[1]}" if value[0] else "off",
     )
-    invariants = torch.sparse.check_sparse_tensor_invariants
+    invariants: Any = torch.sparse.check_sparse_tensor_invariants
     yield Entry(
         "checks of sparse tensors",
         invariants.is_enabled,
@@ -163,6 +163,11 @@ def _modes() -> Iterator[Entry]:
     executor, profiling = _C._jit_set_profiling_executor, _C._jit_set_profiling_mode
     yield Entry("TorchScript's profiling executor", _by_setting(executor), executor, on_or_off)
     yield Entry("TorchScript's profiling mode", _by_setting(profiling), profiling, on_or_off)
+
+
+def _set_einsum(value: tuple[bool, str | None]) -> None:
+    einsum: Any = torch.backends.opt_einsum
+    einsum.enabled, einsum.strategy = value
 
 
 def _by_setting(setter: Callable[[bool], bool]) -> Callable[[], bool]:

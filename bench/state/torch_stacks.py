@@ -248,7 +248,7 @@ def _overrides(config: str) -> dict[str, Any]:
 
 
 def _unset() -> object:
-    return sys.modules["torch.utils._config_module"]._UNSET_SENTINEL  # type: ignore[attr-defined]
+    return sys.modules["torch.utils._config_module"]._UNSET_SENTINEL
 
 
 def _override(setting: Any) -> Any:

@@ -76,6 +76,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "threshold": "the change that the interval must exceed, as a share",
         "relative_error": "of this case against float64",
         "compiled": "whether this case is compiled and its baseline is not",
+        "both_compiled": "whether its eager baseline calls compiled code, so that it answers nothing for torch.compile",
         "first_call_seconds": "seconds until this case's first result",
         "pays_after": "calls after which a compilation has paid off",
         "pays_after_low": "pays_after at the upper end of the ratio's interval",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.alternation import align_blocks
 from torchduet.bench.timing.callables import Context
 from torchduet.bench.timing.clock import Block
@@ -51,6 +52,7 @@ def a_run(seconds: float, log: list[str] | None = None) -> TimedCase:
         args=(),
         call=lambda: said.append("paused call" if meter.paused else "call"),
         context=SimpleNamespace(meter=meter),
+        own_state=OwnState(),
     )
     made = TimedCase(prepared, Clock(), seconds=seconds)  # type: ignore[arg-type]
     set_block(made, seconds)

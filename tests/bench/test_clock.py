@@ -11,6 +11,7 @@ import torch
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.cpu_cache import UNKNOWN, last_level_bytes
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import clock as clocks
 from torchduet.bench.timing import cuda_clock
 from torchduet.bench.timing.device_registry import device_of
@@ -162,7 +163,7 @@ def test_the_delay_of_a_cold_block_is_the_cases_own(log: list[str], monkeypatch:
     def run(call: Callable[[], None]) -> TimedCase:
         case = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
         context = SimpleNamespace(meter=SimpleNamespace(paused=False))
-        prepared: Any = SimpleNamespace(case=case, call=call, args=(), context=context)
+        prepared: Any = SimpleNamespace(case=case, call=call, args=(), context=context, own_state=OwnState())
         return TimedCase(prepared, clock, cold=True)
 
     slow, quick = run(lambda: time.sleep(5e-3)), run(lambda: None)

@@ -16,6 +16,7 @@ from torchduet.bench.cases.exchange import CaseResult, CeilingTask
 from torchduet.bench.host import machine
 from torchduet.bench.passes import ceilings
 from torchduet.bench.run.records import timing_record
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import failures
 from torchduet.bench.timing.clock import Block, CpuClock
 from torchduet.bench.timing.device_cuda import CudaDevice
@@ -96,7 +97,7 @@ def test_a_slowed_copy_waits_on_its_own_device_for_as_long_as_calibrated(gpu: li
 def test_a_copys_slow_down_is_a_share_of_what_its_original_takes(gpu: list[Any]) -> None:
     clock: Any = SimpleNamespace(block=lambda *_: Block(2e-3, 1e-4, 2e-3))
     context = SimpleNamespace(meter=SimpleNamespace(paused=False))
-    prepared: Any = SimpleNamespace(case=CASE, call=lambda: None, args=(), context=context)
+    prepared: Any = SimpleNamespace(case=CASE, call=lambda: None, args=(), context=context, own_state=OwnState())
     original = TimedCase(prepared, clock, calls=3, seconds=2e-3)
     slowed = Case(**{**vars(CASE), "slowdown": 1.05, "copy_number": 2})
     copy = TimedCase(SimpleNamespace(**{**vars(prepared), "case": slowed}), clock)  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.plan.availability import Obstacle, unavailable
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.preflight import check_devices
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import device_registry
 from torchduet.bench.timing.check import relative_error
 from torchduet.bench.timing.clock import CpuClock, DelayingClock, SynchronizedClock
@@ -195,7 +196,9 @@ def test_a_registered_kind_is_found_and_planned_for() -> None:
 def test_a_slowed_copy_on_a_device_without_a_kernel_that_waits_lets_the_host_wait_after_its_calls() -> None:
     case = replace(CASE, device="pretend")
     context = SimpleNamespace(meter=SimpleNamespace(paused=False))
-    prepared: Any = SimpleNamespace(case=case, call=lambda: sum(range(2000)), args=(), context=context)
+    prepared: Any = SimpleNamespace(
+        case=case, call=lambda: sum(range(2000)), args=(), context=context, own_state=OwnState()
+    )
     device = device_of("pretend")
     assert isinstance(device, PretendedDevice)
     original = TimedCase(prepared, device.clock(), calls=5)

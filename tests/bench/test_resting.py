@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from torchduet.bench.host import thread_sleep
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import alternation
 from torchduet.bench.timing.alternation import Alternation, warm_cores
 from torchduet.bench.timing.clock import Block, CpuClock
@@ -30,7 +31,7 @@ def busy(seconds: float) -> None:
 def prepared(call: Any, device: str = "cpu") -> Any:
     case = SimpleNamespace(precision="fp32", device=device, id="it", mode="eager")
     context = SimpleNamespace(meter=SimpleNamespace(paused=False))
-    return SimpleNamespace(case=case, call=call, args=(), context=context, graph=None, renew=None)
+    return SimpleNamespace(case=case, call=call, args=(), context=context, own_state=OwnState(), graph=None, renew=None)
 
 
 def reason(_: TimedCase, error: Exception) -> str:

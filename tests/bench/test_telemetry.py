@@ -10,6 +10,7 @@ import pytest
 from torchduet.bench.host import counters
 from torchduet.bench.host.counters import Gauge, context_switches
 from torchduet.bench.record.telemetry import Telemetry
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.alternation import Alternation
 from torchduet.bench.timing.clock import Block, CpuClock, median_block
 from torchduet.bench.timing.pacing import Plan
@@ -149,6 +150,7 @@ class Idle:
         precision, mode = "fp32", "eager"
 
     graph = renew = None
+    own_state = OwnState()
 
     class context:
         class meter:

@@ -186,6 +186,17 @@ def test_a_baseline_without_a_record_leaves_the_pay_off_open(document: Any) -> N
     assert any("pays off is unknown" in sentence for sentence in only(pair).sentences)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_eager_case_that_calls_compiled_code_answers_nothing_for_torch_compile(document: Any, listed: bool) -> None:
+    pair = one_pair(document, ratio=1.31, low=1.28, high=1.33, verdict="faster", baseline_compiled=True)
+    eager, compiled = (one["extra_info"][KEY] for one in pair["benchmarks"])
+    assert compiled["compile"] is not None
+    eager["compile"] = compiled["compile"]
+    if not listed:
+        del pair["benchmarks"][0]
+    assert answers(frames(from_json(pair)).comparisons) == []
+
+
 def test_knobs_turned_together_are_held_against_the_reference(run: Run) -> None:
     answer = by_value(run)["together", ""]
     assert set(answer.rows["value"]) == {"compile + bf16", "compile-model + bf16", "compile + einsum"}
