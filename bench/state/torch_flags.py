@@ -182,7 +182,8 @@ def _by_setting(setter: Callable[[bool], bool]) -> Callable[[], bool]:
 
 
 def _accelerator() -> str:
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    """The kind that this PyTorch is built for. Whether there is a device is not asked: that initialises its driver."""
+    device = torch.accelerator.current_accelerator()
     return device.type if device is not None else ""
 
 
@@ -229,7 +230,7 @@ def _numbers() -> Iterator[Entry]:
     yield Entry("number of threads", torch.get_num_threads, torch.set_num_threads, fast=True)
     # PyTorch refuses to change it once it was set or used.
     yield Entry("number of inter-op threads", torch.get_num_interop_threads, torch.set_num_interop_threads)
-    if torch.cuda.is_available():
+    if torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         yield from _cuda()
 
 
