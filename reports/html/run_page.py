@@ -20,7 +20,7 @@ from torchduet.reports.html.figures import MAX_PANELS
 from torchduet.reports.html.layout import FILTERS, SECTIONS, Sources
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables import roofline
-from torchduet.reports.tables.frames import anchor, frames
+from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER
 
@@ -57,11 +57,6 @@ def render(run: Run) -> str:
             full=roofline.FULL,
             short_marks=short_marks,
             marked=bool((tables.cases["marks"] != "").any()),
-            computes_in={
-                anchor(index): record["check"]["computes_in"]
-                for index, record in enumerate(run.records)
-                if "computes_in" in record["check"]
-            },
             quiet=QUIET,
             max_panels=MAX_PANELS,
             downloads=downloads(run, tables),
