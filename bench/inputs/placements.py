@@ -209,14 +209,16 @@ class Placements:
         return id(tensor) in self._whole and self._whole[id(tensor)].changed()
 
     def _has_changed(self, tensor: Tensor, compared: dict[int, bool]) -> bool:
+        """Whether a tensor has another shape, other values or a gradient; a move to shared memory is no change."""
         if id(tensor) not in self._views:
             return False
-        if self._has_other_view(tensor) or (tensor.requires_grad and id(tensor) in self._leaves):
+        geometry, pointer = self._views[id(tensor)]
+        if Geometry.of(tensor) != geometry or (tensor.requires_grad and id(tensor) in self._leaves):
             return True
-        storage = tensor.untyped_storage()
-        original = self._original.get(storage.data_ptr())
+        original = self._original.get(pointer)
         if original is None:
             return False
+        storage = tensor.untyped_storage()
         if storage.data_ptr() not in compared:
             compared[storage.data_ptr()] = not same_bytes(storage, original)
         return compared[storage.data_ptr()]

@@ -296,3 +296,13 @@ def test_a_change_outside_the_inputs_is_said(run: Callable[..., list[CaseResult]
         "return it from inputs="
     ]
     assert not honest.notes
+
+
+def test_a_move_to_shared_memory_is_no_change() -> None:
+    """Handing a tensor to a worker process does that."""
+    x = torch.randn(8)
+    placements = Placements((x,), random.Random(0))
+    x.share_memory_()
+    assert not placements.changes()
+    x[0] += 1
+    assert placements.changes().tensors
