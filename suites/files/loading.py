@@ -55,7 +55,6 @@ def load_module(path: Path) -> ModuleType:
     spec = finder.spec_of(finder.module_name(path))
     assert spec is not None
     loaded.module = importlib.util.module_from_spec(spec)
-    importlib.invalidate_caches()  # a module beside it may be younger than the listing of its folder
     names = [spec.name, *_own_names(path)]
     sys.modules.update(dict.fromkeys(names, loaded.module))
     start = perf_counter()
@@ -104,13 +103,31 @@ def _activate(wanted: Loaded) -> None:
             for name, module in sys.modules.items()
             if (folder := _imported_from(name)) is not None and folder in _active.folders
         }
-        for name in _active.modules:
-            if _imported_from(name) not in wanted.folders:
-                del sys.modules[name]
     place(wanted.folders, wanted.path)
+    importlib.invalidate_caches()  # a module beside it may be younger than the listing of its folder
+    others = {} if _active is None else _active.modules
+    differing = {name for name in {name.partition(".")[0] for name in others} if not _is_found_again(name)}
+    for name in others:
+        if name.partition(".")[0] in differing:
+            del sys.modules[name]
     for name, module in wanted.modules.items():
         sys.modules.setdefault(name, module)
     _active = wanted
+
+
+def _is_found_again(name: str) -> bool:
+    """Whether an import of a top-level module would find the file that ``sys.modules`` has it from.
+
+    Then it is kept, such as a package that is installed from its sources in the project's root: torch must not be
+    imported twice.
+    """
+    module = sys.modules[name]
+    for other in sys.meta_path:
+        spec = other.find_spec(name, None)
+        if spec is not None:
+            file = getattr(module, "__file__", None)
+            return spec.origin == file if file else list(spec.submodule_search_locations or ()) == list(module.__path__)
+    return False
 
 
 def _imported_from(name: str) -> str | None:

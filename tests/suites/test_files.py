@@ -150,6 +150,23 @@ def test_files_of_one_project_share_its_modules(tmp_path: Path) -> None:
     assert len(sys.modules["model"].USERS) == 2
 
 
+def test_what_is_found_again_is_not_imported_twice(tmp_path: Path) -> None:
+    code = "import torchduet\n" + HEAD + "suite.about = str(id(torchduet))\n"
+    inside = ROOT / "tests" / "bench" / "workloads" / "small.py"  # the project's root has torchduet itself
+    write(tmp_path, {"s.py": code, "one/small.py": HEAD})
+    before = sys.modules["torchduet"]
+    assert [suite.name for suite in load(str(inside))] == ["small"]
+    assert [suite.name for suite in load(str(tmp_path / "one/small.py"))] == ["mine"]
+    assert load(str(tmp_path / "s.py"))[0].about == str(id(before))
+
+
+def test_a_module_of_another_file_is_not_found(tmp_path: Path) -> None:
+    write(tmp_path, {"one/s.py": HEAD + "import layers\n", "one/layers.py": "", "two/s.py": HEAD + "import layers\n"})
+    load(str(tmp_path / "one/s.py"))
+    with pytest.raises(SuiteError, match=r"two/s\.py:3: ModuleNotFoundError: No module named 'layers'"):
+        load(str(tmp_path / "two/s.py"))
+
+
 def test_nothing_of_the_standard_library_and_of_torch_is_hidden(tmp_path: Path) -> None:
     code = (
         "import random, logging, numpy\n"
