@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from torchduet.bench.inputs.graph import ATOMS, GENERATORS, attributes, is_foreign, walk
 
@@ -172,12 +172,23 @@ class Held:
         return replace(self, taken=self.kind.take(self.value))
 
     def changed(self) -> bool:
-        """Whether the object holds something else by now."""
-        return not self.kind.unchanged(self.value, self.taken)
+        """Whether the object holds something else by now, beside the derived tensors of a module.
+
+        A module that computes an attribute anew in each call, such as the weight of a weight norm or a hidden state,
+        does the same work each time.
+        """
+        if self.kind.unchanged(self.value, self.taken):
+            return False
+        if self.kind is not ATTRIBUTES or not isinstance(self.value, nn.Module):
+            return True
+        present = attributes(self.value)
+        return present.keys() != self.taken.keys() or not all(
+            same(present[name], item) or _is_derived_anew(present[name], item) for name, item in self.taken.items()
+        )
 
     def put_back(self) -> None:
         """Let the object hold what it held; one that still does is not written to."""
-        if self.kind is GENERATOR or self.changed():
+        if self.kind is GENERATOR or not self.kind.unchanged(self.value, self.taken):
             self.kind.put(self.value, self.taken)
 
     def only_filled(self) -> bool:
@@ -205,6 +216,12 @@ class Held:
             same(present[name], item) or (type(item) in (int, float) and type(present[name]) in (int, float))
             for name, item in self.taken.items()
         )
+
+
+def _is_derived_anew(value: object, before: object) -> bool:
+    if not isinstance(value, Tensor) or not isinstance(before, Tensor):
+        return False
+    return value.shape == before.shape and value.dtype == before.dtype and value.layout == before.layout
 
 
 def _is_something(value: object) -> bool:

@@ -306,3 +306,12 @@ def test_a_move_to_shared_memory_is_no_change() -> None:
     assert not placements.changes()
     x[0] += 1
     assert placements.changes().tensors
+
+
+def test_a_tensor_that_a_module_derives_in_each_call_is_no_change(run: Callable[..., list[CaseResult]]) -> None:
+    (result,) = run(
+        {"w": lambda model, x: model(x)},
+        lambda _: (nn.utils.weight_norm(nn.Linear(4, 2)), torch.randn(3, 4)),
+    )
+    assert result.error is None
+    assert not result.notes
