@@ -136,7 +136,8 @@ class Memory:
         real = {path for path, part in new.items() if isinstance(part.value, torch.Tensor) and _is_real(part.value)}
         if real and not real & same:
             return False  # what is the same are positions and conditions, and the reference has the same
-        # Even the reference may be remembered, as by an id that another object had: it is computed again by another import of the file, from new inputs.
+        # Even the reference may be remembered, as by an id that another object had: it is computed again by another
+        # import of the file, from new inputs.
         for workload in _imported_again(self.case):
             self._restore()
             torch.manual_seed(SEED)
