@@ -43,8 +43,9 @@ def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bo
     undo: list[Undo] = []
     for container, key, value in _numbers(inputs, ()):
         if isinstance(value, np.ndarray):
-            random_factors = np.asarray(np.random.default_rng(seed).uniform(LEAST, MOST, value.shape))
-            value *= (np.full(value.shape, factor) if common else random_factors).astype(value.dtype)
+            random_factors = np.random.default_rng(seed).uniform(LEAST, MOST, value.shape)
+            scales = np.full(value.shape, factor) if common else np.asarray(random_factors)
+            value *= scales.astype(value.dtype)
             changed = True
         elif numbers:
             undo.append(_setter(container, key, value))
