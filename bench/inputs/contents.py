@@ -175,7 +175,7 @@ class Held:
         """Whether the object holds something else by now, beside the derived tensors of a module.
 
         A module that computes an attribute anew in each call, such as the weight of a weight norm or a hidden state,
-        does the same work each time.
+        does the same work each time; so does one that each call switches to training or to evaluation.
         """
         if self.kind.unchanged(self.value, self.taken):
             return False
@@ -183,7 +183,8 @@ class Held:
             return True
         present = attributes(self.value)
         return present.keys() != self.taken.keys() or not all(
-            same(present[name], item) or _is_derived_anew(present[name], item) for name, item in self.taken.items()
+            name == "training" or same(present[name], item) or _is_derived_anew(present[name], item)
+            for name, item in self.taken.items()
         )
 
     def put_back(self) -> None:
