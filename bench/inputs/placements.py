@@ -55,6 +55,7 @@ class Placements:
         self._leaves: set[int] = set()  # ids of tensors without a gradient
         self._whole: dict[int, Whole] = {}
         self._ballast: list[Tensor] = []
+        self.made_by_calls: set[int] = set()  # ids of tensors that calls have computed once and kept
         self.add(inputs)
 
     def add(self, more: Sequence[Any]) -> None:
@@ -254,8 +255,10 @@ class Placements:
             for place_of, held in enumerate(known):
                 if any(held is changed for changed in changes.held):
                     known[place_of] = held.now()
+        before = {id(tensor) for tensors in self._tensors for tensor in tensors}
         for index in range(len(self._inputs)):
             self._take(index)
+        self.made_by_calls |= {id(tensor) for tensors in self._tensors for tensor in tensors} - before
 
     def _reset_optimizer_state(self) -> None:
         """Reset settings, and state created since that begins with another value than zero."""

@@ -119,22 +119,21 @@ def timed_function(implementation: Implementation, inputs: Sequence[Any]) -> Cal
     return Uncompiling()(function)(*inputs) if implementation.setup else function
 
 
-def in_float64(workload: Workload) -> Callable[..., Any]:
-    """The workload's first implementation for the check, to be called with inputs in float64."""
-    first = next(iter(workload.implementations.values()))
+def in_float64(workload: Workload, name: str | None = None) -> Callable[..., Any]:
+    """An implementation for the check, the first unless named, to be called with inputs in float64."""
+    return _checked(workload, name, "cpu")
+
+
+def in_own_dtype(workload: Workload, device: str, name: str | None = None) -> Callable[..., Any]:
+    """An implementation for the check, the first unless named, to be called with the inputs as they are."""
+    return _checked(workload, name, device)
+
+
+def _checked(workload: Workload, name: str | None, device: str) -> Callable[..., Any]:
+    implementation = workload.implementations[name or next(iter(workload.implementations))]
 
     def call(*inputs: Any) -> Any:
-        return assemble(Uncompiling()(timed_function(first, inputs)), "fp32", "cpu")(*inputs)
-
-    return call
-
-
-def in_own_dtype(workload: Workload, device: str) -> Callable[..., Any]:
-    """The workload's first implementation for the check, to be called with the inputs as they are."""
-    first = next(iter(workload.implementations.values()))
-
-    def call(*inputs: Any) -> Any:
-        return assemble(timed_function(first, inputs), "fp32", device)(*inputs)
+        return assemble(Uncompiling()(timed_function(implementation, inputs)), "fp32", device)(*inputs)
 
     return call
 

@@ -143,7 +143,9 @@ class Memory:
             self._restore()
             torch.manual_seed(SEED)
             others = tuple(workload.inputs(device_of(self.case.device).torch_device, **dict(self.case.size)))
-            originals, copies = list(tensors_in(inputs)), list(tensors_in(others))
+            made = self.placements.made_by_calls
+            originals = [tensor for tensor in tensors_in(inputs) if id(tensor) not in made]
+            copies = list(tensors_in(others))
             if len(originals) != len(copies) or not all(map(_same, originals, copies)):
                 return False
             changed, _ = change_values(others, self.seed, common=self.common, numbers=self._numbers)
@@ -153,8 +155,13 @@ class Memory:
     def _differs(
         self, workload: Workload, inputs: Sequence[Any], restore: Callable[[], object], new: Results, same: set[str]
     ) -> bool:
-        """Whether some of these values are not those of the reference for the changed inputs."""
-        calls = in_float64(workload), in_own_dtype(workload, self.case.device)
+        """Whether some of these values are not what the same implementation returns for a copy of the changed inputs.
+
+        Not what another one returns: of inputs that hold the same data twice, as a tensor and as a file or as bytes,
+        only one may have been changed.
+        """
+        name = self.case.implementation
+        calls = in_float64(workload, name), in_own_dtype(workload, self.case.device, name)
         try:
             reference = reference_result(workload, inputs, *calls, lambda: (restore(), None)[1])
             pairs = pair(new, reference.results)
@@ -187,7 +194,8 @@ class Memory:
     def _change(self, seed: int) -> bool:
         self._restore()
         inputs = self.run.prepared.inputs
-        changed, self._undo = change_values(inputs, seed, common=self.common, numbers=self._numbers)
+        made = self.placements.made_by_calls
+        changed, self._undo = change_values(inputs, seed, common=self.common, numbers=self._numbers, left=made)
         return changed
 
     def _restore(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ LEAST, MOST = 1.0, 1.25  # of the factors: signs, order of magnitude and zeros s
 Undo = Callable[[], None]
 
 
-def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bool) -> tuple[bool, list[Undo]]:
+def change_values(
+    inputs: Sequence[Any], seed: int, *, common: bool, numbers: bool, left: Collection[int] = ()
+) -> tuple[bool, list[Undo]]:
     """Multiply every real number within the inputs by a factor in [1, 1.25), the same for the same seed.
 
     The tensors' version counters stay as they are. The state of optimisers is left alone.
@@ -25,6 +27,7 @@ def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bo
     Args:
         common: one factor for all, which keeps what is symmetric, sorted or definite.
         numbers: change Python's numbers in lists and mappings, too.
+        left: ids of tensors to leave as they are.
 
     Returns:
         Whether anything was changed, and what undoes the changes of Python's numbers.
@@ -33,7 +36,7 @@ def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bo
     generator = torch.Generator().manual_seed(seed)
     factor = numbers_rng.uniform((LEAST + MOST) / 2, MOST)
     changed = False
-    for flat in _memory(inputs):
+    for flat in _memory(inputs, left):
         if common:
             flat.mul_(factor)
         else:
@@ -54,7 +57,7 @@ def change_values(inputs: Sequence[Any], seed: int, *, common: bool, numbers: bo
     return changed, undo
 
 
-def _memory(inputs: Sequence[Any]) -> Iterator[Tensor]:
+def _memory(inputs: Sequence[Any], also_left: Collection[int]) -> Iterator[Tensor]:
     """The memory of every dense real or complex tensor, once each, as a flat tensor of a version counter of its own."""
     left = {id(tensor) for value in _optimizers(inputs, ()) for tensor in tensors_in(list(value.state.values()))}
     seen: set[int] = set()
@@ -62,7 +65,13 @@ def _memory(inputs: Sequence[Any]) -> Iterator[Tensor]:
         for dense in _dense(tensor):
             storage = dense.untyped_storage()
             real = (dense.is_floating_point() or dense.is_complex()) and dense.dtype.itemsize > 1
-            if id(tensor) in left or not real or storage.data_ptr() in seen or not storage.nbytes():
+            if (
+                id(tensor) in left
+                or id(tensor) in also_left
+                or not real
+                or storage.data_ptr() in seen
+                or not storage.nbytes()
+            ):
                 continue
             seen.add(storage.data_ptr())
             flat = torch.empty(0, dtype=dense.dtype, device=dense.device)
