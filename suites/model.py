@@ -35,6 +35,8 @@ def check_functions(where: str, make: object, data: object, loss: object, optimi
     if isinstance(optimizer, torch.optim.Optimizer):
         kind = type(optimizer).__name__
         raise SuiteError(f"{where}: optimizer= must make an optimiser: give lambda parameters: {kind}(parameters, …)")
+    if isinstance(loss, type) and issubclass(loss, torch.nn.Module):
+        raise SuiteError(f"{where}: loss= must be a function of the output and the target: give {loss.__name__}()")
     for name, value, optional in (("make", make, 0), ("data", data, 0), ("loss", loss, 1), ("optimizer", optimizer, 1)):
         if not callable(value) and not (optional and value is None):
             raise SuiteError(f"{where}: {name}= must be a function, not {value!a:.80}")
@@ -48,6 +50,8 @@ def axes_of(
     Raises:
         SuiteError: ``data`` does not take an axis, or has a parameter that no axis gives.
     """
+    if isinstance(batch, int):
+        raise SuiteError(f"{where}: batch= takes a list of sizes: give batch=[{batch}]")
     parameters = parameters_of(data)
     takes_batch = parameters is None or any(p.name == BATCH or p.name not in axes for p in parameters)
     if batch is not None or takes_batch:

@@ -112,6 +112,8 @@ def children(value: object) -> Iterable[Any]:
 def is_foreign(value: object) -> bool:
     """Whether an object's attributes belong to an installed package, such as a loader's; they are not put back."""
     kind = type(value)
+    if isinstance(value, torch.optim.lr_scheduler.LRScheduler):
+        return False
     known = (
         Tensor,
         np.ndarray,
@@ -164,14 +166,14 @@ def trained_in(value: object) -> set[int]:
     """Ids of what a training step changes by its nature, as each call does.
 
     The parameters and buffers of modules, tensors that require gradients, all gradients, and everything within an
-    optimiser, a schedule of learning rates or a loss scaler.
+    optimiser or a loss scaler. A schedule of learning rates is none of them: it may come to an end.
     """
     trained: set[int] = set()
     for item in walk(value):
         if isinstance(item, nn.Module):
             for tensor in (*item.parameters(recurse=False), *item.buffers(recurse=False)):
                 trained.update(map(id, walk(tensor)))
-        elif isinstance(item, torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler | torch.amp.GradScaler):
+        elif isinstance(item, torch.optim.Optimizer | torch.amp.GradScaler):
             trained.update(map(id, walk(*vars(item).values())))
             trained.add(id(item))
         elif isinstance(item, Tensor) and item.is_leaf:

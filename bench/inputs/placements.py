@@ -238,6 +238,7 @@ class Placements:
         """Give what ``changes`` names its original values, in place."""
         for held in changes.held:
             held.put_back()
+        self._put_back_settings()
         done: set[int] = set()
         for tensor in changes.tensors:
             self._put_back_view(tensor)
@@ -260,12 +261,16 @@ class Placements:
             self._take(index)
         self.made_by_calls |= {id(tensor) for tensors in self._tensors for tensor in tensors} - before
 
-    def _reset_optimizer_state(self) -> None:
-        """Reset settings, and state created since that begins with another value than zero."""
+    def _put_back_settings(self) -> None:
+        """Give optimisers their first settings, which a schedule of learning rates changes."""
         for own, settings in self._settings:
             for name, setting in settings.items():
-                if own.get(name) is not setting:  # a schedule of learning rates has changed it
+                if own.get(name) is not setting:
                     own[name] = setting
+
+    def _reset_optimizer_state(self) -> None:
+        """Reset settings, and state created since that begins with another value than zero."""
+        self._put_back_settings()
         for optimizer in self._optimizers.values():
             for group in optimizer.param_groups:
                 for parameter in group["params"]:

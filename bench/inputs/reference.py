@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from torchduet.bench.inputs.graph import children, is_iterator, is_wrapper, walk
 from torchduet.bench.inputs.memory import has_storage
@@ -50,9 +51,23 @@ def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]
         memo |= {id(device): CPU for device in _devices(inputs)}
     memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
     try:
-        return copy.deepcopy(tuple(inputs), dict(memo))
+        copied = copy.deepcopy(tuple(inputs), own := dict(memo))
     except (TypeError, NotImplementedError, RuntimeError, pickle.PicklingError):
-        return copy.deepcopy(tuple(inputs), memo | _shared(inputs))
+        copied = copy.deepcopy(tuple(inputs), own := memo | _shared(inputs))
+    for value in walk(*inputs):
+        if isinstance(value, Optimizer):
+            _complete(own[id(value)], value, own)
+    return copied
+
+
+def _complete(copied: Optimizer, optimizer: Optimizer, memo: dict[int, Any]) -> None:
+    """Copy the attributes that an optimiser leaves out of its state, such as the parameters of LBFGS.
+
+    Callables are left out: a schedule replaces ``step`` by one of the original optimiser.
+    """
+    for name, value in vars(optimizer).items():
+        if name not in vars(copied) and not callable(value):
+            setattr(copied, name, copy.deepcopy(value, memo))
 
 
 def _shared(inputs: Sequence[Any]) -> dict[int, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import pickle
 import random
 import types
 from collections.abc import Callable, Sequence
@@ -51,6 +53,40 @@ def _plain(function: Any) -> Any:
 
 def _is_harmless(held: Held) -> bool:
     return replace(held, attribute=True).only_filled() or held.only_counted()
+
+
+class Opaque:
+    """Watches inputs of installed packages' classes, such as a table, whose contents cannot be put back.
+
+    They are compared by their pickles; objects that cannot be pickled, or not twice alike, are not watched.
+    """
+
+    def __init__(self, inputs: Sequence[Any]) -> None:
+        self._watched = [
+            (position, item, digest)
+            for position, value in enumerate(inputs)
+            for item in walk(value, foreign=False)
+            if is_foreign(item) and not type(item).__module__.startswith("torch")
+            if (digest := _digest(item)) is not None and digest == _digest(item)
+        ]
+
+    def note(self, names: Sequence[str]) -> str | None:
+        """The note of a case whose call has changed such an input."""
+        for position, item, digest in self._watched:
+            if _digest(item) != digest:
+                return (
+                    f"repeated calls do different work: a call changes its input {names[position]}, and the contents "
+                    f"of a {type(item).__name__} cannot be put back; pass fresh=True, which makes the inputs anew"
+                )
+        return None
+
+
+def _digest(value: object) -> bytes | None:
+    try:
+        return hashlib.sha256(pickle.dumps(value)).digest()
+    except Exception as error:  # noqa: BLE001 - a class's own code may raise anything; it is not watched then
+        print(f"an input of type {type(value).__name__} is not watched: {type(error).__name__}")
+        return None
 
 
 class Variables:

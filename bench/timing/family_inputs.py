@@ -13,7 +13,7 @@ from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.graph import has_lazy_parameters
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import Fresh, PutBack, seed_all
-from torchduet.bench.inputs.variables import Variables
+from torchduet.bench.inputs.variables import Opaque, Variables
 from torchduet.bench.timing.callables import Prepared, assemble, timed_function
 from torchduet.bench.timing.changed_inputs import (
     argument_names,
@@ -31,6 +31,8 @@ from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import Workload
+
+Watched = tuple[Variables, Opaque]
 
 
 class FamilyInputs:
@@ -124,14 +126,16 @@ class FamilyInputs:
         if not self._workload.fresh:
             self.placements[prepared.case.device].add(prepared.args)
 
-    def watch(self, case: Case, inputs: Sequence[Any]) -> Variables:
-        """Watch what the case's function reads beside its inputs, before its first call."""
-        return Variables(self._workload.implementations[case.implementation].function, inputs)
+    def watch(self, case: Case, inputs: Sequence[Any]) -> Watched:
+        """Watch what the case's first call may change, and what cannot be put back."""
+        variables = Variables(self._workload.implementations[case.implementation].function, inputs)
+        return variables, Opaque(() if self._workload.fresh else inputs)
 
-    def note_changes(self, prepared: Prepared, variables: Variables, result: CaseResult) -> None:
+    def note_changes(self, prepared: Prepared, watched: Watched, result: CaseResult) -> None:
         """After a case's first call, note what it has changed, and what the author says that calls change."""
         case = prepared.case
-        notes = [variables.note()]
+        variables, opaque = watched
+        notes = [variables.note(), opaque.note(self.names)]
         if case.implementation == next(iter(self._workload.implementations)):
             notes.append(self._reference_note)
         result.notes += dict.fromkeys(filter(None, notes))

@@ -152,7 +152,7 @@ class FirstCalls:
         result.notes += changed.note(SETUP, "in force around its own calls only")
         self.inputs.add(prepared)
         self.checks.refuse_without_effect(prepared, reference)
-        variables = self.inputs.watch(case, own_inputs)
+        watched = self.inputs.watch(case, own_inputs)
         graphed = case.mode in IMPLIED
         in_its_state = prepared.own_state.entered(thorough=True)
         with matmul_precision(case.precision), in_its_state, skipped_graphs(graphed) as skips:
@@ -167,7 +167,7 @@ class FirstCalls:
             check_start = perf_counter()
             values = self.checks.observed(result, prepared, value)
             del value
-            self.inputs.note_changes(prepared, variables, result)
+            self.inputs.note_changes(prepared, watched, result)
             self.checks.check(result, prepared, values, reference)
             self.seconds["checking"] += perf_counter() - check_start
             deeper = not compiled and (watch.entered or watch.compiled())

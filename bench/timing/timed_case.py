@@ -150,15 +150,10 @@ class TimedCase:
             return 1
         return self.clock.cold_calls if self.cold else sys.maxsize
 
-    def call(self, *, ready: bool = True) -> object:
-        """Make one untimed call, which the meter does not record; waits for the device.
-
-        Args:
-            ready: ready its inputs before; else it takes them as they are.
-        """
+    def call(self) -> object:
+        """Make one untimed call, which the meter does not record; waits for the device."""
         with self.unmetered(), self.in_its_state():
-            if ready:
-                self.ready()
+            self.ready()
             result = self.prepared.call(*self.prepared.args)
             self.clock.synchronize()
             self.children_ended = child_processes.usage()

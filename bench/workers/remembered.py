@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import SEED
-from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.graph import tensors_in, walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.reference import duplicate
 from torchduet.bench.timing.callables import in_float64, in_own_dtype
@@ -34,6 +38,9 @@ from torchduet.suites.workload import Workload
 
 REPEATS, EXCEPTIONS = 6, 1
 NOT_SLOWER = 1.5  # the first pair of calls decides below this ratio
+MUCH_SLOWER, MIN_SECONDS_IF_MUCH = 20.0, 3e-6
+MIN_REFERENCE_LIMIT = 60.0  # seconds for the same in float64
+MIN_LIMIT, LIMIT = 5.0, 20.0  # seconds, and times the usual seconds, after which a call with other values is ended
 SLOWER, MIN_SECONDS = 3.0, 2e-5  # by which the first call with new values exceeds the second, but for exceptions
 STALE = "it returns what it computed before: its result does not follow when the values of its inputs change"
 SEEN = (
@@ -63,8 +70,13 @@ class Memory:
         """
         if self.workload.fresh or self.workload.implementations[self.case.implementation].setup:
             return None  # each call had other values; what a setup has made may hold values of its own
+        if any(isinstance(value, DataLoader) and value.persistent_workers for value in walk(*self.run.prepared.inputs)):
+            return None  # its processes hold copies of the data
         try:
             return self._reason()
+        except TookTooLong as error:
+            print(f"{self.case.id}: with changed values {error}")
+            return None
         finally:
             self._restore()
 
@@ -90,8 +102,8 @@ class Memory:
             try:
                 seconds, value = self._timed()
                 return seconds, observed(self.workload, self.run.prepared.inputs, value)
-            except Exception as error:  # noqa: BLE001 - such values are not its inputs: a common factor, or no answer
-                print(f"{self.case.id}: with changed values it raised {type(error).__name__}: {error}")
+            except (Exception, TookTooLong) as error:  # noqa: BLE001 - such values are not its inputs
+                print(f"{self.case.id}: with changed values it raised {_one_line(error)}")
         return None
 
     def _by_value(self, seconds: float) -> str | None:
@@ -163,7 +175,8 @@ class Memory:
         name = self.case.implementation
         calls = in_float64(workload, name), in_own_dtype(workload, self.case.device, name)
         try:
-            reference = reference_result(workload, inputs, *calls, lambda: (restore(), None)[1])
+            with limited(max(MIN_REFERENCE_LIMIT, LIMIT * self.run.seconds)):
+                reference = reference_result(workload, inputs, *calls, lambda: (restore(), None)[1])
             pairs = pair(new, reference.results)
         except Exception as error:  # noqa: BLE001 - nothing can be said without a reference
             print(f"{self.case.id}: no reference for changed values: {type(error).__name__}: {error}")
@@ -179,12 +192,14 @@ class Memory:
         )
 
     def _timed(self, args: tuple[Any, ...] | None = None) -> tuple[float, Any]:
-        """Seconds and value of one call."""
+        """Seconds and value of one call, with its inputs as they are, or with others."""
+        given = self.run.prepared.args if args is None else args
         self.run.clock.synchronize()
-        start = perf_counter()
-        value = self.run.call(ready=False) if args is None else self.run.prepared.call(*args)
-        self.run.clock.synchronize()
-        return perf_counter() - start, value
+        with limited(max(MIN_LIMIT, LIMIT * self.run.seconds)), self.run.unmetered(), self.run.in_its_state():
+            start = perf_counter()
+            value = self.run.prepared.call(*given)
+            self.run.clock.synchronize()
+            return perf_counter() - start, value
 
     @property
     def _numbers(self) -> bool:
@@ -205,11 +220,48 @@ class Memory:
         self.placements.restore()
 
 
+class TookTooLong(BaseException):
+    """A call with changed values does not end; no error that the call itself might handle."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """End Python code within the context after some seconds, where the system has timers.
+
+    Raises:
+        TookTooLong: the seconds are over.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise TookTooLong(f"it did not end within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
 def _as_fast(pairs: Sequence[tuple[float, float]]) -> int:
     """In how many pairs the first call was not much slower than the second, which does the same work."""
     if pairs[0][0] < NOT_SLOWER * pairs[0][1]:
         return len(pairs) + EXCEPTIONS  # the usual case: no more calls are needed
-    return sum(first < SLOWER * second or first - second < MIN_SECONDS for first, second in pairs)
+    return sum(
+        not (
+            (first >= SLOWER * second and first - second >= MIN_SECONDS)
+            or (first >= MUCH_SLOWER * second and first - second >= MIN_SECONDS_IF_MUCH)
+        )
+        for first, second in pairs
+    )
 
 
 def _seen(pairs: Sequence[tuple[float, float]], what: str) -> str | None:

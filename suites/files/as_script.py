@@ -39,8 +39,10 @@ def as_script(path: str) -> Iterator[None]:
         stack.enter_context(_output_limited())
         stack.enter_context(_start_method_open())
         stack.enter_context(warnings.catch_warnings())
+        importing = [True]
+        stack.callback(importing.clear)
         for name in ENDS:
-            stack.enter_context(_value(os, name, _refused(name, getattr(os, name))))
+            stack.enter_context(_value(os, name, _refused(name, getattr(os, name), importing)))
         yield
 
 
@@ -109,12 +111,18 @@ def _start_method_open() -> Iterator[None]:
             multiprocessing.set_start_method(before, force=True)
 
 
-def _refused(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    """In place of a function that ends this process; a child that the file has forked may call it."""
+def _refused(name: str, original: Callable[..., Any], importing: list[bool]) -> Callable[..., Any]:
+    """In place of a function that ends this process.
+
+    A child that the file has forked may call it, and so may the file's own functions after the import.
+
+    Args:
+        importing: empty after the import.
+    """
     process = os.getpid()
 
     def ends(*arguments: Any) -> NoReturn:
-        if os.getpid() != process:
+        if os.getpid() != process or not importing:
             original(*arguments)
         shown = ", ".join(map(repr, arguments))
         raise EndsProgramError(f"os.{name}({shown[:100]})")

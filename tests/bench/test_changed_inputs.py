@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -142,18 +143,17 @@ def test_fresh_inputs_are_not_compiled_again(run: Callable[..., list[CaseResult]
 
 
 def test_training_changes_its_parameters_and_is_timed_as_before(run: Callable[..., list[CaseResult]]) -> None:
-    def step(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, x: Tensor) -> Tensor:
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> Tensor:
         optimizer.zero_grad()
         loss: Tensor = model(x).square().mean()
         loss.backward()
         optimizer.step()
-        schedule.step()
         return loss.detach()
 
     def inputs(_: torch.device) -> tuple[Any, ...]:
         model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
         optimizer = torch.optim.Adam(model.parameters())
-        return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1), torch.randn(8, 4)
+        return model, optimizer, torch.randn(8, 4)
 
     (result,) = run({"step": step}, inputs, deterministic=False)
     assert result.error is None
@@ -315,3 +315,54 @@ def test_a_tensor_that_a_module_derives_in_each_call_is_no_change(run: Callable[
     )
     assert result.error is None
     assert not result.notes
+
+
+def test_a_schedule_that_ends_is_put_back_before_every_call(run: Callable[..., list[CaseResult]]) -> None:
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Any, x: Tensor) -> Tensor:
+        assert schedule.last_epoch == 0
+        loss: Tensor = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        return loss.detach()
+
+    def inputs(_: torch.device) -> tuple[Any, ...]:
+        model = nn.Linear(4, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return model, optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=3), torch.randn(8, 4)
+
+    (result,) = run({"step": step}, inputs)
+    assert result.error is None
+    assert result.notes == ["a call changes its input schedule; put back, untimed, before every call of this family"]
+
+
+def test_a_table_that_a_call_changes_is_said(run: Callable[..., list[CaseResult]]) -> None:
+    def in_place(table: pd.DataFrame) -> Tensor:
+        table.sort_values("a", inplace=True)
+        return torch.tensor(table["a"].to_numpy()[0])
+
+    def copied(table: pd.DataFrame) -> Tensor:
+        return torch.tensor(table.sort_values("a")["a"].to_numpy()[0])
+
+    honest, changes = run({"copied": copied, "in_place": in_place}, lambda _: (pd.DataFrame({"a": NUMBERS}),))
+    assert not honest.notes
+    assert "a call changes its input table, and the contents of a DataFrame cannot be put back" in changes.notes[0]
+    assert "fresh=True" in changes.notes[0]
+
+
+def test_an_optimiser_that_evaluates_several_times_is_copied_whole(run: Callable[..., list[CaseResult]]) -> None:
+    def step(model: nn.Module, optimizer: torch.optim.LBFGS, x: Tensor) -> Tensor:
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss: Tensor = model(x).square().mean()
+            loss.backward()
+            return loss
+
+        return optimizer.step(closure).detach()
+
+    def inputs(_: torch.device) -> tuple[Any, ...]:
+        model = nn.Linear(4, 4)
+        return model, torch.optim.LBFGS(model.parameters()), torch.randn(8, 4)
+
+    (result,) = run({"step": step}, inputs)
+    assert result.error is None

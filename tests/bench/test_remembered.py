@@ -72,11 +72,14 @@ suite.compare("random", {"f": lambda x: remember(float(x.double().sum()), lambda
               deterministic=False, **VECTOR)
 suite.compare("numbers", {"f": lambda xs: remember(("list", id(xs)), lambda: sum(x * x for x in xs))},
               inputs=lambda device: ([i / 7 for i in range(1000)],), **EAGER)
+suite.compare("whole", {"f": lambda x: remember(("whole", id(x)), lambda: torch.bincount(x))},
+              inputs=lambda device: (torch.randint(99, (10_000,)),), **EAGER)
 suite.compare("text", {"f": lambda texts: sum(of_text(t) for t in texts)},
               inputs=lambda device: (["a", "b", "c"],), **EAGER)
 suite.compare("attribute", {"f": by_attribute},
               inputs=lambda device: (nn.Linear(256, 256), torch.randn(64, 256)), **EAGER)
 """
+BY_OBJECT = {"whole"}
 BY_VALUE = {"value", "bytes", "equality", "random"}
 UNDECIDED = {"text"}  # its values cannot be changed, and a text that is copied is the same object
 
@@ -90,12 +93,13 @@ def remembering(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | Non
 def test_a_result_that_does_not_follow_the_values_of_its_inputs_fails(remembering: dict[str, str | None]) -> None:
     assert remembering["id plain"] is None
     stale = {name for name in remembering if "returns what it computed before" in (remembering[name] or "")}
-    assert stale == {*remembering, "id f"} - {"id plain"} - BY_VALUE - UNDECIDED
+    assert stale == {*remembering, "id f"} - {"id plain"} - BY_VALUE - BY_OBJECT - UNDECIDED
 
 
 def test_a_result_that_is_remembered_by_value_fails(remembering: dict[str, str | None]) -> None:
     seen = {name for name in remembering if "values that it has seen" in (remembering[name] or "")}
     assert seen == BY_VALUE
+    assert {name for name in remembering if "objects that it has seen" in (remembering[name] or "")} == BY_OBJECT
 
 
 HONEST = """
@@ -106,6 +110,18 @@ def saved(device):
     x, file = torch.randn(1000), io.BytesIO()
     torch.save(x, file)
     return file.getvalue(), x
+
+
+def decay(x, settings):
+    scale = 1.0
+    while scale > 0.01:
+        scale *= settings["decay"]
+    return x * scale
+
+
+def loader(device):
+    data = torch.utils.data.TensorDataset(torch.randn(64, 4))
+    return (torch.utils.data.DataLoader(data, batch_size=16, num_workers=1, persistent_workers=True),)
 
 
 def spd(device):
@@ -180,6 +196,10 @@ suite.compare("compiled", {"f": lambda x: x.sin().sum()},
               inputs=lambda device: (torch.randn(500),), modes=("eager", "compile"))
 suite.compare("twice", {"clone": lambda b, x: x + 0, "loads": lambda b, x: torch.load(io.BytesIO(b))},
               inputs=saved, **EAGER)
+suite.compare("decay", {"f": decay}, inputs=lambda device: (torch.randn(4), {"decay": 0.9}), **EAGER)
+suite.compare("pop", {"f": lambda xs: torch.tensor(xs.pop())},
+              inputs=lambda device: ([float(i) for i in range(50)],), **EAGER)
+suite.compare("workers", {"f": lambda loader: sum(batch[0].sum() for batch in loader)}, inputs=loader, **EAGER)
 suite.compare("folded", {"f": lambda b, x: torch.frombuffer(bytearray(b), dtype=torch.float32) * 2},
               inputs=lambda device: (torch.ones(9).numpy().tobytes(), torch.ones(9)), **EAGER)
 suite.compare("unchecked", {"f": lambda x: x * 2}, inputs=lambda device: (torch.randn(500),), check=False, **EAGER)
@@ -188,7 +208,7 @@ suite.compare("unchecked", {"f": lambda x: x * 2}, inputs=lambda device: (torch.
 
 def test_what_computes_its_result_is_never_accused(tmp_path: Path) -> None:
     errors = called_again(tmp_path, HONEST)
-    assert len(errors) == 32
+    assert len(errors) == 35
     assert {name: error for name, error in errors.items() if error} == {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from torchduet.bench.inputs.graph import tensors_in
 
+MIN_NUMBERS = 8
 LEAST, MOST = 1.0, 1.25  # of the factors: signs, order of magnitude and zeros stay
 Undo = Callable[[], None]
 
@@ -26,7 +27,7 @@ def change_values(
 
     Args:
         common: one factor for all, which keeps what is symmetric, sorted or definite.
-        numbers: change Python's numbers in lists and mappings, too.
+        numbers: change Python's numbers in lists, too, where there are no tensors.
         left: ids of tensors to leave as they are.
 
     Returns:
@@ -44,14 +45,18 @@ def change_values(
             flat.mul_((LEAST + (MOST - LEAST) * factors).to(flat.device, flat.dtype))
         changed = True
     undo: list[Undo] = []
-    for container, key, value in _numbers(inputs, ()):
+    held: set[int] = set()
+    settled = changed
+    for container, key, value in list(_numbers(inputs, ())):
         if isinstance(value, np.ndarray):
             random_factors = np.random.default_rng(seed).uniform(LEAST, MOST, value.shape)
             scales = np.full(value.shape, factor) if common else np.asarray(random_factors)
             value *= scales.astype(value.dtype)
             changed = True
-        elif numbers:
-            undo.append(_setter(container, key, value))
+        elif numbers and not settled:  # else a tensor's values decide
+            if id(container) not in held:
+                held.add(id(container))
+                undo.append(_putting_back(container))
             container[key] = value * (factor if common else numbers_rng.uniform(LEAST, MOST))
             changed = True
     return changed, undo
@@ -97,7 +102,10 @@ def _optimizers(value: Any, above: tuple[int, ...]) -> Iterator[Optimizer]:
 
 
 def _numbers(value: Any, above: tuple[int, ...]) -> Iterator[tuple[Any, Any, Any]]:
-    """(container, key, value) of every float in a list or mapping, and of every array of real numbers."""
+    """(container, key, value) of every float in a long list, and of every array of real numbers.
+
+    Single numbers are settings, such as a rate of decay that must stay below 1.
+    """
     if id(value) in above or isinstance(value, str | bytes):
         return
     if isinstance(value, np.ndarray):
@@ -106,14 +114,16 @@ def _numbers(value: Any, above: tuple[int, ...]) -> Iterator[tuple[Any, Any, Any
     elif isinstance(value, Mapping | Sequence):
         items = list(value.items() if isinstance(value, Mapping) else enumerate(value))
         for key, item in items:
-            if type(item) in (float, complex) and isinstance(value, MutableMapping | MutableSequence):
+            if type(item) in (float, complex) and isinstance(value, MutableSequence) and len(value) >= MIN_NUMBERS:
                 yield value, key, item
             else:
                 yield from _numbers(item, (*above, id(value)))
 
 
-def _setter(container: Any, key: Any, value: Any) -> Undo:
+def _putting_back(container: Any) -> Undo:
+    items = list(container)
+
     def put_back() -> None:
-        container[key] = value
+        container[:] = items  # a call may have made it shorter
 
     return put_back

@@ -18,7 +18,10 @@ ROUNDING_FACTOR = 5.0
 MIN_RUNS, MAX_RUNS = 4, 16
 # For positions: what 16 runs with four times the noise do not change is decided by more than rounding.
 POSITIONS_FACTOR = 4.0
-CLEARLY = 10.0  # beyond the spread of a few runs by so much, more runs decide nothing else
+# Kernels add up in blocks and approximate roots: some of their results are several roundings off. A step of AdamW after
+# twenty layers with batch norm needs this; below it 4 runs suffice.
+COARSER = 4.0
+CLEARLY = 30.0  # beyond the spread of a few runs by so much, more runs decide nothing else
 WHOLE = (torch.int64, torch.int32, torch.bool)  # positions, counts and conditions; narrower types hold rounded values
 
 
@@ -99,8 +102,8 @@ def compare(actual: Part, expected: Part, reference: Reference, tolerance: float
         return Held(actual.path, error)
     if not expected.value.is_floating_point() and not expected.value.is_complex():
         return _positions(actual, expected, reference, tolerance, unit, exact=whole)
-    for most in (MIN_RUNS, MAX_RUNS):
-        runs = [part.value for part in _runs(reference, unit, most, expected)]
+    for most, coarser in ((MIN_RUNS, 1.0), (MAX_RUNS, 1.0), (MAX_RUNS, COARSER)):
+        runs = [part.value for part in _runs(reference, coarser * unit, most, expected)]
         errors = [
             _error_and_scale(value, expected.value)[0]
             for value in runs

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.graph import tensors_in, walk
 from torchduet.bench.timing.precision import AUTOCAST_DTYPE, TOLERANCE
 from torchduet.suites.workload import PRECISIONS, Workload
 
@@ -32,30 +33,41 @@ PRECISION_OF = {
     torch.float64: "fp32",
 }
 ROUNDOFF_BITS = {"fp32": 24, "tf32": 11, "fp16": 11, "bf16": 8}
+UP_TO_SIGN = frozenset({"_linalg_svd", "linalg_eig", "_linalg_eigh", "linalg_qr", "geqrf"})
 NOMINAL = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Collects the floating-point types of all that is computed within the context."""
+    """Collects the floating-point types of all that is computed within the context, and what it is computed by.
+
+    Attributes:
+        random: operators that draw random numbers were called.
+        free: operators were called whose results are determined only up to signs or phases.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dtypes: set[torch.dtype] = set()
+        self.random = self.free = False
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """The operation's result, as it is."""
         result = func(*args, **(kwargs or {}))
+        self.random = self.random or torch.Tag.nondeterministic_seeded in func.tags
+        self.free = self.free or func.overloadpacket.__name__ in UP_TO_SIGN
         for leaf in (result,) if isinstance(result, Tensor) else tree_leaves(result):
-            if isinstance(leaf, Tensor):
+            if isinstance(leaf, Tensor) and leaf.dim():  # counters of optimisers are single numbers in float32
                 self.dtypes.add(leaf.dtype)
         return result
 
 
 def dtypes_in(inputs: Sequence[Any]) -> set[torch.dtype]:
     """The floating-point types of the tensors and arrays among the inputs, a module's parameters included."""
-    found = {tensor.dtype for tensor in tensors_in(inputs) if tensor.numel()}
+    state = [list(value.state.values()) for value in walk(*inputs) if isinstance(value, Optimizer)]
+    counters = {id(tensor) for tensor in tensors_in(state)}  # in float32 whatever the parameters are
+    found = {tensor.dtype for tensor in tensors_in(inputs) if tensor.numel() and id(tensor) not in counters}
     for value in tree_leaves(list(inputs)):
         if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
             found.add({2: torch.float16, 4: torch.float32}.get(value.real.dtype.itemsize, torch.float64))

@@ -21,6 +21,7 @@ from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import Unavailable, Workload
 
 SEED = 7
+RANDOM = "random numbers of the same seed are others in float64"
 MAX_SECONDS = 20.0  # for repeating the reference, after the fewest times
 Held = Literal["float64", "own dtype", "nothing"]
 Call = Callable[..., Any]
@@ -37,6 +38,9 @@ class Reference:
         why: what prevented float64.
         dtypes: the floating-point types of the inputs, and lower ones into which the computation casts.
         again: computes it once more, with a seed and within a context.
+        random: random numbers are drawn in it, which are others in float64 than in float32.
+        free: some results are determined only up to signs or phases.
+        own: computes it for the inputs as they are.
     """
 
     results: Results = field(default_factory=dict)
@@ -44,6 +48,9 @@ class Reference:
     why: str | None = None
     dtypes: set[torch.dtype] = field(default_factory=set)
     again: Callable[[int, contextlib.AbstractContextManager[Any]], Results] | None = None
+    random: bool = False
+    free: bool = False
+    own: Callable[[], Reference] | None = None
     _perturbed: dict[float, list[Results]] = field(default_factory=dict)
     _seconds: float = 0.0
 
@@ -115,7 +122,11 @@ def reference_result(
     found = dtypes_in(inputs)
     recorder = Recorder()
     try:
-        return _held(wide(SEED, recorder), "float64", None, found | (recorder.dtypes & LOW), wide)
+        reference = _held(wide(SEED, recorder), "float64", None, found | (recorder.dtypes & LOW), wide)
+        reference.random, reference.free = recorder.random, recorder.free
+        if in_own_dtype is not None and recorder.random:
+            reference.own = lambda: _held(own(SEED, contextlib.nullcontext()), "own dtype", RANDOM, found, own)
+        return reference
     except (CheckError, Unavailable):
         raise
     except Exception as error:  # noqa: BLE001 - raised, or recorded as the reason for the next best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import numbers
 import re
 import types
@@ -70,6 +71,9 @@ def results_of(value: Any, kind: str = "") -> Results:
         while path in named:
             path, number = f"{part.path} ({number})", number + 1
         named[path] = dataclasses.replace(part, path=path)
+    if inspect.iscoroutine(value):
+        value.close()
+        raise CheckError("it returned a coroutine, which has computed nothing yet: call asyncio.run in the function")
     if not any(part.value is not NONE for part in named.values()):
         raise CheckError(
             f"it returned {kind or type(value).__name__}, which contains nothing to check; return a tensor, "
