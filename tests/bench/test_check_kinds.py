@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.bench.measured import checked
 from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.timing.checking.exactness import Recorder
+from torchduet.bench.timing.checking.rounding import Perturbation
 from torchduet.suites import Suite, SuiteError
+
+ROOT = Path(__file__).parents[2]
 
 MODELS = """
 class Attention(nn.Module):
@@ -437,3 +444,28 @@ suite.compare("lengths", {"f": lambda net, x: x[torch.rand(64) > 0.5]}, inputs=n
     wrong = errors(checked(tmp_path, text))
     assert set(wrong) == {"dropout eager fp32"}
     assert "its results are random (dropout in training mode?): deterministic=False" in wrong["dropout eager fp32"]
+
+
+def test_the_check_does_not_import_the_compiler() -> None:
+    """It would take seconds in each worker."""
+    code = """
+import sys, torch
+from torchduet.bench.timing.checking.exactness import Recorder
+from torchduet.bench.timing.checking.results import results_of
+from torchduet.bench.timing.checking.rounding import Perturbation
+for mode in (Recorder(), Perturbation(1e-7, 0)):
+    with mode:
+        results_of(torch.randn(8).softmax(0))
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_compiled_code_within_a_reference_is_recorded_and_perturbed() -> None:
+    for function in (torch.compile(torch.sin), torch.compile(lambda x: x.bfloat16() + 1)):
+        function(torch.ones(8))  # compiled before
+        with Perturbation(0.05, 0):
+            assert not torch.equal(function(torch.ones(64)), function(torch.ones(64)))
+    with Recorder() as recorder:
+        function(torch.ones(8))
+    assert torch.bfloat16 in recorder.dtypes

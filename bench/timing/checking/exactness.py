@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from torchduet.bench.timing.checking.modes import OperationMode
 from torchduet.bench.timing.placements import tensors_in
 from torchduet.bench.timing.precision import AUTOCAST_DTYPE, TOLERANCE
 from torchduet.suites.workload import PRECISIONS, Workload
@@ -35,11 +35,11 @@ ROUNDOFF_BITS = {"fp32": 24, "tf32": 11, "fp16": 11, "bf16": 8}
 NOMINAL = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(OperationMode):  # type: ignore[no-untyped-call]
     """Collects the floating-point types of all that is computed within the context."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.dtypes: set[torch.dtype] = set()
 
     def __torch_dispatch__(
