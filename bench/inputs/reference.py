@@ -51,12 +51,14 @@ def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]
         memo |= {id(device): CPU for device in _devices(inputs)}
     memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
     try:
-        copied = copy.deepcopy(tuple(inputs), own := dict(memo))
+        known = dict(memo)
+        copied = copy.deepcopy(tuple(inputs), known)
     except (TypeError, NotImplementedError, RuntimeError, pickle.PicklingError):
-        copied = copy.deepcopy(tuple(inputs), own := memo | _shared(inputs))
+        known = memo | _shared(inputs)
+        copied = copy.deepcopy(tuple(inputs), known)
     for value in walk(*inputs):
         if isinstance(value, Optimizer):
-            _complete(own[id(value)], value, own)
+            _complete(known[id(value)], value, known)
     return copied
 
 

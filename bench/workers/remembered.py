@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -32,6 +29,8 @@ from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.bench.workers.limit import TookTooLong, limited, one_line
+from torchduet.suites.files.as_script import EndsProgramError, as_script
 from torchduet.suites.registry import BUILT_IN
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Workload
@@ -103,7 +102,7 @@ class Memory:
                 seconds, value = self._timed()
                 return seconds, observed(self.workload, self.run.prepared.inputs, value)
             except (Exception, TookTooLong) as error:  # noqa: BLE001 - such values are not its inputs
-                print(f"{self.case.id}: with changed values it raised {_one_line(error)}")
+                print(f"{self.case.id}: with changed values it raised {one_line(error)}")
         return None
 
     def _by_value(self, seconds: float) -> str | None:
@@ -220,37 +219,6 @@ class Memory:
         self.placements.restore()
 
 
-class TookTooLong(BaseException):
-    """A call with changed values does not end; no error that the call itself might handle."""
-
-
-@contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """End Python code within the context after some seconds, where the system has timers.
-
-    Raises:
-        TookTooLong: the seconds are over.
-    """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(*_: object) -> None:
-        raise TookTooLong(f"it did not end within {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
 def _as_fast(pairs: Sequence[tuple[float, float]]) -> int:
     """In how many pairs the first call was not much slower than the second, which does the same work."""
     if pairs[0][0] < NOT_SLOWER * pairs[0][1]:
@@ -281,13 +249,14 @@ def _imported_again(case: Case) -> Iterator[Workload]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with as_script(str(path)):
+            spec.loader.exec_module(module)
         for suite in vars(module).values():
             if isinstance(suite, Suite) and suite.name == case.suite and case.workload in suite.workloads:
                 yield suite.workloads[case.workload]
                 return
-    except Exception as error:  # noqa: BLE001 - nothing can be said then
-        print(f"{case.id}: its file cannot be imported again: {type(error).__name__}: {error}")
+    except (Exception, SystemExit, EndsProgramError) as error:  # noqa: BLE001 - nothing can be said then
+        print(f"{case.id}: its file cannot be imported again: {one_line(error)}")
     finally:
         del sys.modules[name]
 

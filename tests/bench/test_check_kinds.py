@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.bench.measured import checked
 from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.timing.checking.exactness import Recorder
+from torchduet.bench.timing.checking.rounding import Perturbation
 from torchduet.suites import Suite, SuiteError
+
+ROOT = Path(__file__).parents[2]
 
 MODELS = """
 class Attention(nn.Module):
@@ -329,8 +336,11 @@ for deterministic in (True, False):
 def test_without_float64_the_first_implementation_in_its_own_dtype_is_what_it_is_held_against(tmp_path: Path) -> None:
     results = checked(tmp_path, WITHOUT_FLOAT64)
     wrong = errors(results)
-    names = ("hard", "weight_norm", "quantised", "only_float32", "uncopied")
-    assert set(wrong) == {f"{name}_True wrong eager fp32" for name in names}
+    names = ("hard", "quantised", "only_float32", "uncopied")
+    assert set(wrong) == {f"{name}_True wrong eager fp32" for name in (*names, "weight_norm")}
+    weight_norm = results["weight_norm_True f eager fp32"].check  # its derived weight is copied in float64
+    assert weight_norm is not None
+    assert "held_against" not in weight_norm
     assert "against the first implementation in its own dtype" in wrong["hard_True wrong eager fp32"]
     for name in names:
         for what, deterministic in (("values", True), ("shapes", False)):
@@ -437,3 +447,61 @@ suite.compare("lengths", {"f": lambda net, x: x[torch.rand(64) > 0.5]}, inputs=n
     wrong = errors(checked(tmp_path, text))
     assert set(wrong) == {"dropout eager fp32"}
     assert "its results are random (dropout in training mode?): deterministic=False" in wrong["dropout eager fp32"]
+
+
+def test_the_check_does_not_import_the_compiler() -> None:
+    """It would take seconds in each worker."""
+    code = """
+import sys, torch
+from torchduet.bench.timing.checking.exactness import Recorder
+from torchduet.bench.timing.checking.results import results_of
+from torchduet.bench.timing.checking.rounding import Perturbation
+for mode in (Recorder(), Perturbation(1e-7, 0)):
+    with mode:
+        results_of(torch.randn(8).softmax(0))
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_compiled_code_within_a_reference_is_recorded_and_perturbed() -> None:
+    for function in (torch.compile(torch.sin), torch.compile(lambda x: x.bfloat16() + 1)):
+        function(torch.ones(8))  # compiled before
+        with Perturbation(0.05, 0):
+            assert not torch.equal(function(torch.ones(64)), function(torch.ones(64)))
+    with Recorder() as recorder:
+        function(torch.ones(8))
+    assert torch.bfloat16 in recorder.dtypes
+
+
+SEEDED = """
+def seeded(x):
+    torch.manual_seed(0)
+    return x + torch.rand(10)
+
+
+suite.compare("seeded", {"f": seeded, "g": seeded}, inputs=lambda device: (torch.randn(10),), **EAGER)
+suite.compare("unseeded", {"f": lambda x: x + torch.rand(10)}, inputs=lambda device: (torch.randn(10),), **EAGER)
+suite.compare("svd", {"f": torch.linalg.svd}, inputs=lambda device: (torch.randn(10, 10),), **EAGER)
+suite.compare("values", {"f": torch.linalg.svdvals}, inputs=lambda device: (torch.randn(10, 10),), **EAGER)
+suite.model("half", lambda: nn.Linear(8, 4).half(),
+            lambda batch: (torch.randn(batch, 8).half(), torch.randint(4, (batch,))),
+            loss=F.cross_entropy, precisions=("fp32",), **EAGER)
+"""
+
+
+def test_seeded_random_numbers_are_held_against_the_same_types(tmp_path: Path) -> None:
+    results = checked(tmp_path, SEEDED)
+    for name in ("f", "g"):
+        check = results[f"seeded {name} eager fp32"].check
+        assert check is not None
+        assert check["held_against"] == "own dtype"
+    assert "its results are random" in (results["unseeded eager fp32"].error or "")
+
+
+def test_vectors_up_to_sign_are_refused_with_advice(tmp_path: Path) -> None:
+    results = checked(tmp_path, SEEDED)
+    error = results["svd eager fp32"].error
+    assert error is None or "determined only up to sign or phase: name what to check with observe=" in error
+    assert results["values eager fp32"].error is None
+    assert "infinity" in (results["half_train[batch=32] eager fp32"].error or "")

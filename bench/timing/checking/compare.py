@@ -12,8 +12,8 @@ from torchduet.bench.timing.checking.exactness import computes_in, lowest, unit_
 from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.checking.results import Part
 
-# Errors above the tolerance in 40 training steps (ResNets, encoders, attention, LSTM, three norms; AdamW, SGD, RMSprop,
-# Adagrad, NAdam; fp32 and bf16, eager and compiled) were at most 1.7 times the spread of the perturbed references.
+# 180 eager training steps on a CPU (nine models, five optimisers, fp32 and bf16, two seeds) had 741 values with errors
+# above the tolerance, of at most 1.41 times the spread of the perturbed references; some ten compiled steps, 1.64.
 ROUNDING_FACTOR = 5.0
 MIN_RUNS, MAX_RUNS = 4, 16
 # For positions: what 16 runs with four times the noise do not change is decided by more than rounding.

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from torchduet.bench.inputs.graph import tensors_in, walk
+from torchduet.bench.timing.checking.modes import OperationMode
 from torchduet.bench.timing.precision import AUTOCAST_DTYPE, TOLERANCE
 from torchduet.suites.workload import PRECISIONS, Workload
 
@@ -37,7 +37,7 @@ UP_TO_SIGN = frozenset({"_linalg_svd", "linalg_eig", "_linalg_eigh", "linalg_qr"
 NOMINAL = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(OperationMode):  # type: ignore[no-untyped-call]
     """Collects the floating-point types of all that is computed within the context, and what it is computed by.
 
     Attributes:
@@ -46,7 +46,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.dtypes: set[torch.dtype] = set()
         self.random = self.free = False
 

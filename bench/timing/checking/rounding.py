@@ -15,20 +15,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from torchduet.bench.timing.checking.modes import OperationMode
 from torchduet.bench.timing.checking.operators import ELEMENTWISE, EXACT, ORDERING, SUMS
 
 PARTIAL_SUMS = 2.0**-24  # what is computed in a type below float32 is added up in float32
 WRITTEN = "running_"  # arguments that batch normalisation writes without declaring it
 
 
-class Perturbation(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Perturbation(OperationMode):  # type: ignore[no-untyped-call]
     """Every operation within the context rounds at random, as in a precision of unit roundoff ``unit``."""
 
     def __init__(self, unit: float, seed: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.unit, self.seed = unit, seed
         self.partial = min(unit, PARTIAL_SUMS)
         self._generators: dict[torch.device, torch.Generator] = {}
