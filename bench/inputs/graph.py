@@ -23,7 +23,7 @@ from torch.utils._pytree import SUPPORTED_NODES
 ATOMS: frozenset[type] = frozenset(
     {
         *(bool, int, float, complex, str, bytes, range, slice, type, type(None), type(Ellipsis), memoryview),
-        *(torch.dtype, torch.layout, torch.memory_format, torch.Size),
+        *(torch.dtype, torch.layout, type(torch.contiguous_format), torch.Size),
         *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.MappingProxyType),
     }
 )

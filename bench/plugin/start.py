@@ -109,7 +109,7 @@ def _import_suites(sources: Sequence[str], max_seconds: float) -> tuple[list[str
         return [], []
     from torchduet.bench.workers.imported_once import Imports  # imports torch, as a user's file does
 
-    imports = Imports()
+    imports = Imports(alone=sum(source not in names() for source in sources) == 1)
     preflight.check_suites(sources, max_seconds, imports.observed)
     return imports.once, imports.warnings
 

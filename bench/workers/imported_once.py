@@ -31,10 +31,12 @@ class Imports:
     """The imports of a run's files in the pytest process.
 
     Attributes:
+        alone: there is one file only.
         once: the files that the fork server imports.
         warnings: a sentence for each file that takes long in every worker.
     """
 
+    alone: bool
     once: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -42,15 +44,16 @@ class Imports:
     def observed(self, source: str) -> Iterator[None]:
         """Around the first import of a file: times it, finds out what it leaves, and puts the state back.
 
-        The environment stays as the file leaves it: workers inherit it, and some of it counts only before torch is
-        imported.
+        The environment stays as the file leaves it, if it is the only one: workers inherit it, and some of it counts
+        only before torch is imported.
         """
         start, before = perf_counter(), remains()
         try:
             with restored() as outcome:
                 yield
                 environment = dict(os.environ)
-            os.environ.update(environment)
+            if self.alone:
+                os.environ.update(environment)
         finally:
             seconds = perf_counter() - start
         after = remains()

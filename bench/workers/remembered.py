@@ -19,6 +19,7 @@ from torchduet.bench.cases.exchange import SEED
 from torchduet.bench.inputs.graph import tensors_in, walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.reference import duplicate
+from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.callables import in_float64, in_own_dtype
 from torchduet.bench.timing.checking.changed import Undo, change_values
 from torchduet.bench.timing.checking.compare import compare
@@ -100,7 +101,8 @@ class Memory:
                 return 0.0, None
             try:
                 seconds, value = self._timed()
-                return seconds, observed(self.workload, self.run.prepared.inputs, value)
+                with restored():
+                    return seconds, observed(self.workload, self.run.prepared.inputs, value)
             except (Exception, TookTooLong) as error:  # noqa: BLE001 - such values are not its inputs
                 print(f"{self.case.id}: with changed values it raised {one_line(error)}")
         return None
@@ -174,7 +176,7 @@ class Memory:
         name = self.case.implementation
         calls = in_float64(workload, name), in_own_dtype(workload, self.case.device, name)
         try:
-            with limited(max(MIN_REFERENCE_LIMIT, LIMIT * self.run.seconds)):
+            with limited(max(MIN_REFERENCE_LIMIT, LIMIT * self.run.seconds)), restored():
                 reference = reference_result(workload, inputs, *calls, lambda: (restore(), None)[1])
             pairs = pair(new, reference.results)
         except Exception as error:  # noqa: BLE001 - nothing can be said without a reference

@@ -16,6 +16,7 @@ from torchduet.bench.noise.causes import causes
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.alternation import MAX_RETAKES, _round
 from torchduet.bench.timing.clock import Block
 from torchduet.bench.timing.timed_case import TimedCase
@@ -40,7 +41,11 @@ def run_of(happens: Callable[[int], None]) -> TimedCase:
 
     case = SimpleNamespace(precision="fp32", device="cpu", id="it")
     prepared: Any = SimpleNamespace(
-        case=case, call=lambda: None, args=(), context=SimpleNamespace(meter=SimpleNamespace(paused=False))
+        case=case,
+        call=lambda: None,
+        args=(),
+        context=SimpleNamespace(meter=SimpleNamespace(paused=False)),
+        own_state=OwnState(),
     )
     clock: Any = SimpleNamespace(block=block)
     return TimedCase(prepared, clock, placements=[[]])
