@@ -1,6 +1,5 @@
 """What becomes of a GPU during a run, with fakes at torch's and NVML's own interfaces."""
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,14 +31,14 @@ suite = Suite("gpu", "A GPU to which one function does something")
 calls = []
 
 def fine(x):
-    if "RUINED" in os.environ:
+    if hasattr(torch, "ruined"):  # no state that is put back after a call
         raise RuntimeError("{STICKY}")
     return x + 1
 
 def ruins(x):
     calls.append(1)
     if len(calls) >= int(os.environ["AT"]):
-        os.environ["RUINED"] = "1"
+        torch.ruined = True
     return fine(x)
 
 def too_large(x):
@@ -68,11 +67,11 @@ def test_an_error_that_stays_is_blamed_on_the_case_that_made_it(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AT", str(at))
-    monkeypatch.delenv("RUINED", raising=False)
+    monkeypatch.delattr(torch, "ruined", raising=False)
     for module in (family, first_calls):
-        monkeypatch.setattr(module, "unusable", lambda _: "RUINED" in os.environ)
+        monkeypatch.setattr(module, "unusable", lambda _: hasattr(torch, "ruined"))
     cases, result = measured(tmp_path, "ruined")
-    monkeypatch.delenv("RUINED")
+    monkeypatch.delattr(torch, "ruined")
     assert result.broken == cases[1]  # the conductor measures the others anew, in another worker
     (its_own,) = [one for one in result.results if one.case == cases[1]]
     assert its_own.error is not None
@@ -98,7 +97,7 @@ def test_out_of_the_gpus_memory_costs_one_case_and_its_neighbours_get_what_it_he
     emptied: list[bool] = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
-    monkeypatch.delenv("RUINED", raising=False)
+    monkeypatch.delattr(torch, "ruined", raising=False)
     cases, result = measured(tmp_path, "full")
     found = {one.case: one for one in result.results}
     assert found[cases[1]].error == "out of memory: CUDA out of memory. Tried to allocate 200.00 GiB"
@@ -146,7 +145,10 @@ def test_energy_that_was_lost_in_the_middle_says_why(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(after_timing, "_joules_per_call", measured)
     after_timing._energy(
-        SimpleNamespace(), result, SimpleNamespace(), Task(Family((case,), (case,)), 1.0, 1, energy=True)
-    )  # type: ignore[arg-type]
+        SimpleNamespace(restored=False),  # type: ignore[arg-type]
+        result,
+        SimpleNamespace(),  # type: ignore[arg-type]
+        Task(Family((case,), (case,)), 1.0, 1, energy=True),
+    )
     assert result.energy is not None
     assert result.energy["why"].startswith("the GPU was lost")

@@ -31,7 +31,7 @@ CHECKS = [
     ({"what": "nothing", "relative_error": None, "tolerance": None, "why": "check=False"}, "not checked"),
     ({"what": "shapes", "relative_error": None, "tolerance": None}, "shapes checked only"),
     ({**VALUES, "tolerance": None}, "any result passes"),
-    ({**VALUES, "held_against": "eager fp32", "why": "weight_norm has no float64"}, "checked against eager fp32"),
+    ({**VALUES, "held_against": "own dtype", "why": "weight_norm has no float64"}, "checked against own dtype"),
     ({**VALUES, "computes_in": "bfloat16"}, "computes in bfloat16"),
 ]
 NOTE = "repeated calls do different work"

@@ -249,8 +249,8 @@ def test_sizes_of_every_type_are_read_as_they_were_written() -> None:
     import msgspec
 
     from torchduet.bench.record.schema import CaseRecord
+    from torchduet.bench.record.schema_check import check
     from torchduet.reports.read.fast_decode import _bounded
-    from torchduet.reports.read.schema_check import check
 
     size = {"n": 4, "dropout": 0.0, "rate": 1e-5, "bias": True, "kind": "x"}
     words = dict.fromkeys(("id", "family", "suite", "workload", "about", "size_label", "implementation", "device"), "x")
