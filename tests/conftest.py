@@ -24,6 +24,8 @@ LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the
     "browser/test_report.py",
     "bench/test_self_check.py",
     "bench/test_compile.py",
+    "bench/test_check_kinds.py",
+    "bench/test_user_files.py",
 )
 
 
