@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from torchduet.suites.authoring.signatures import check_axes, parameters_of
+from torchduet.suites.authoring.signatures import POSITIONAL, check_axes, parameters_of
 from torchduet.suites.steps import backward_and_step
 from torchduet.suites.workload import Axis, Cost, Size, SuiteError
 
@@ -19,7 +19,6 @@ STATE_TOLERANCE = {
 }  # of gradients: see torchduet.suites.mlp.GRADIENT_TOLERANCE
 BATCH = "batch"
 TARGETS = ("label", "target", "positions")  # parts of the names of what a module of transformers computes its loss from
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 Loss = Callable[..., Any]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any, TypedDict, Unpack
 
-from torchduet.suites.authoring.details import check_details, check_implementations, check_name
+from torchduet.suites.authoring.details import check_details, check_implementations, check_name, check_tolerance
 from torchduet.suites.authoring.signatures import check_inputs, explained
 from torchduet.suites.authoring.sizes import check_sizes
 from torchduet.suites.devices import DEVICES, is_known
@@ -227,28 +225,6 @@ class Suite:
         check_sizes(workload, where)
         self.workloads[name] = workload
         return workload
-
-
-def check_tolerance(where: str, tolerance: Mapping[Any, Any], implementations: Sequence[str]) -> None:
-    """Refuse a tolerance of what does not exist, or one that is no positive finite number.
-
-    Raises:
-        SuiteError: names the key, and what may stand there.
-    """
-    for key, stated in tolerance.items():
-        if key not in (*PRECISIONS, *implementations):
-            raise SuiteError(
-                f"{where}: tolerance has {key}; known are {', '.join(PRECISIONS)} and the implementations "
-                f"{', '.join(implementations)}"
-            )
-        per_precision = stated if isinstance(stated, Mapping) and key not in PRECISIONS else {"": stated}
-        for precision, number in per_precision.items():
-            name = f"{key}'s {precision}" if precision else key
-            if precision and precision not in PRECISIONS:
-                raise SuiteError(f"{where}: tolerance of {name} is of no precision; known are {', '.join(PRECISIONS)}")
-            if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < math.inf:
-                way = "; use check=False to compare nothing" if number == math.inf else ", such as 0.05"
-                raise SuiteError(f"{where}: tolerance of {name} is {number!r}; it is a positive number{way}")
 
 
 def _axis(where: str, keyword: str, values: Axis | Sequence[Value]) -> Axis:

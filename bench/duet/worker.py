@@ -24,6 +24,7 @@ from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host import suspension
+from torchduet.bench.host.error_words import one_line
 from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.state.at_import import imported
 from torchduet.bench.timing.alternation import undisturbed
@@ -56,7 +57,7 @@ def main(channel: Channel, log: str) -> None:
     except Exception as error:  # noqa: BLE001 - sent to the controller as the reason
         traceback.print_exc()
         with contextlib.suppress(OSError):
-            channel.send({"fatal": f"{type(error).__name__}: {error}".split("\n")[0]})
+            channel.send({"fatal": one_line(error)})
     sys.stdout.flush()
     os._exit(0)
 

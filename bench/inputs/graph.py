@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 from torch.utils._pytree import SUPPORTED_NODES
 
 ATOMS: frozenset[type] = frozenset(
@@ -157,6 +158,17 @@ def tensors_in(value: object) -> Iterator[Tensor]:
             yield item
 
 
+def optimizers_in(value: object) -> Iterator[Optimizer]:
+    """Every optimiser that is reachable."""
+    return (item for item in walk(value) if isinstance(item, Optimizer))
+
+
+def moments_in(value: object) -> set[int]:
+    """Ids of the tensors that optimisers keep: moments, and counters in float32 whatever the parameters are."""
+    states = [list(optimizer.state.values()) for optimizer in optimizers_in(value)]
+    return {id(tensor) for tensor in tensors_in(states)}
+
+
 def has_lazy_parameters(value: object) -> bool:
     """Whether a module among what is reachable creates its parameters in its first call."""
     return any(isinstance(item, Tensor) and is_lazy(item) for item in walk(value))
@@ -173,7 +185,7 @@ def trained_in(value: object) -> set[int]:
         if isinstance(item, nn.Module):
             for tensor in (*item.parameters(recurse=False), *item.buffers(recurse=False)):
                 trained.update(map(id, walk(tensor)))
-        elif isinstance(item, torch.optim.Optimizer | torch.amp.GradScaler):
+        elif isinstance(item, Optimizer | torch.amp.GradScaler):
             trained.update(map(id, walk(*vars(item).values())))
             trained.add(id(item))
         elif isinstance(item, Tensor) and item.is_leaf:

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torchduet.bench.inputs.allocator import release_free_memory
 from torchduet.bench.inputs.changes import Changes
 from torchduet.bench.inputs.contents import Held, held_in
-from torchduet.bench.inputs.graph import is_atom, tensors_in, trained_in, walk
+from torchduet.bench.inputs.graph import is_atom, optimizers_in, tensors_in, trained_in
 from torchduet.bench.inputs.memory import (
     Geometry,
     Whole,
@@ -48,7 +48,7 @@ class Placements:
         self._tensors: list[list[Tensor]] = []  # of each input: the tensors that are reachable from it
         self._held: list[list[Held]] = []  # of each input: what else it holds
         self._optimizers: dict[int, Optimizer] = {}
-        self._settings: list[tuple[dict[str, Any], dict[str, Any]]] = []  # of optimisers and schedules
+        self._settings: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}  # of each group of parameters
         self._trained: set[int] = set()
         self._original: dict[int, torch.UntypedStorage] = {}  # where each storage lives now → its original values
         self._views: dict[int, tuple[Geometry, int]] = {}  # id of a tensor → its view, and where its storage lives
@@ -75,12 +75,10 @@ class Placements:
         """Take what an input holds and is not known yet."""
         value = self._inputs[index]
         self._trained |= trained_in(value)
-        self._optimizers |= {id(item): item for item in walk(value) if isinstance(item, Optimizer)}
-        self._settings += [
-            (own, {name: setting for name, setting in own.items() if is_atom(setting)})
-            for item in walk(value)
-            for own in _settings_of(item)
-        ]
+        self._optimizers |= {id(item): item for item in optimizers_in(value)}
+        for group in (group for optimizer in self._optimizers.values() for group in optimizer.param_groups):
+            settings = {name: setting for name, setting in group.items() if is_atom(setting)}
+            self._settings.setdefault(id(group), (group, settings))
         known = {id(tensor) for tensors in self._tensors for tensor in tensors}
         tensors = [tensor for tensor in tensors_in(value) if id(tensor) not in known and not tensor.is_meta]
         self._tensors[index] += tensors
@@ -263,10 +261,8 @@ class Placements:
 
     def _put_back_settings(self) -> None:
         """Give optimisers their first settings, which a schedule of learning rates changes."""
-        for own, settings in self._settings:
-            for name, setting in settings.items():
-                if own.get(name) is not setting:
-                    own[name] = setting
+        for group, settings in self._settings.values():
+            group.update(settings)
 
     def _reset_optimizer_state(self) -> None:
         """Reset settings, and state created since that begins with another value than zero."""
@@ -280,9 +276,3 @@ class Placements:
                             continue
                         if tensor.untyped_storage().data_ptr() not in self._original:
                             tensor.fill_(float(group["lr"] if first == "lr" else first))
-
-
-def _settings_of(item: object) -> list[dict[str, Any]]:
-    if isinstance(item, Optimizer):
-        return item.param_groups
-    return [vars(item)] if isinstance(item, torch.optim.lr_scheduler.LRScheduler) else []

@@ -40,15 +40,17 @@ def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]
     numbers.
     """
     memo: dict[int, Any] = {}
-    tensors = []
+    tensors, optimizers = [], []
     for value in walk(*inputs):
         if isinstance(value, Tensor):
             tensors.append(value)
+        elif isinstance(value, Optimizer):
+            optimizers.append(value)
         elif isinstance(value, torch.Generator):
             own = torch.Generator(CPU if upcast else value.device)
             memo[id(value)] = own.set_state(value.get_state()) if own.device == value.device else own
-    if upcast:
-        memo |= {id(device): CPU for device in _devices(inputs)}
+        elif isinstance(value, torch.device) and upcast:
+            memo[id(value)] = CPU
     memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
     try:
         known = dict(memo)
@@ -56,9 +58,8 @@ def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]
     except (TypeError, NotImplementedError, RuntimeError, pickle.PicklingError):
         known = memo | _shared(inputs)
         copied = copy.deepcopy(tuple(inputs), known)
-    for value in walk(*inputs):
-        if isinstance(value, Optimizer):
-            _complete(known[id(value)], value, known)
+    for optimizer in optimizers:
+        _complete(known[id(optimizer)], optimizer, known)
     return copied
 
 
@@ -89,11 +90,6 @@ def _shared(inputs: Sequence[Any]) -> dict[int, Any]:
                 raise
             shared[id(value)] = value
     return shared
-
-
-def _devices(inputs: Sequence[Any]) -> list[torch.device]:
-    """Every device that is an item or an attribute of what is reachable."""
-    return [value for value in walk(*inputs) if isinstance(value, torch.device)]
 
 
 def _copies(tensors: Sequence[Tensor], upcast: bool) -> list[tuple[Tensor, Tensor]]:

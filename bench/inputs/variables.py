@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from torchduet.bench.inputs.contents import Held
 from torchduet.bench.inputs.graph import is_atom, is_foreign, tensors_in, walk
 from torchduet.bench.inputs.memory import has_storage
@@ -102,7 +104,9 @@ class Variables:
             if id(value) not in known:
                 self.names.append(name)
                 values.append(value)
-        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors_in(values) if has_storage(tensor))
+        arrays = [value for value in walk(values) if isinstance(value, np.ndarray)]
+        tensors = [tensor for tensor in tensors_in(values) if has_storage(tensor)]
+        size = sum(array.nbytes for array in arrays) + sum(tensor.nbytes for tensor in tensors)
         self._placements = None if size > MAX_WATCHED_BYTES else Placements(values, random.Random(0))
 
     def note(self) -> str | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from torchduet.bench.cases.knobs import check_declared
 from torchduet.bench.host.machine import Machine, busy_cores
+from torchduet.bench.host.time_limit import limited
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind
 from torchduet.suites.files.as_script import ImportTooLongError
@@ -42,7 +41,7 @@ def check_suites(
     for source in sources:
         with (
             contextlib.chdir(Path.cwd()),
-            _import_limited(max_seconds),
+            limited(max_seconds, lambda: _too_long(max_seconds), REPEAT_SECONDS),
             around(source) if around and source not in names() else contextlib.nullcontext(),
         ):
             suites = load(source)
@@ -54,25 +53,10 @@ def check_suites(
                 check_declared(workload)
 
 
-@contextlib.contextmanager
-def _import_limited(seconds: float) -> Iterator[None]:
-    """Interrupt an import that takes longer, where the system has interval timers."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise ImportTooLongError(
-            f"its import has not ended after {seconds:.0f} s; put what takes long into inputs=, or raise --hang-after"
-        )
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _too_long(seconds: float) -> ImportTooLongError:
+    return ImportTooLongError(
+        f"its import has not ended after {seconds:.0f} s; put what takes long into inputs=, or raise --hang-after"
+    )
 
 
 def check_devices(asked: Sequence[str], machine: Machine, *, selecting_only: bool) -> None:

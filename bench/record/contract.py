@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, cast, get_args, get_origin, get_type_hints
+from typing import Any, NotRequired, cast, get_args, get_origin
 
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import (
@@ -17,7 +17,7 @@ from torchduet.bench.record.schema import (
     SpeedupRecord,
     Verdict,
 )
-from torchduet.bench.record.schema_check import ContractError, check, shown
+from torchduet.bench.record.schema_check import ContractError, check, hints, shown
 from torchduet.bench.record.statistics import Speedup
 from torchduet.bench.record.strict_json import strict
 
@@ -78,7 +78,7 @@ def readable_run(record: Mapping[str, Any], where: str = KEY) -> tuple[RunRecord
     kept, left_out = _without_refused(_plain_record(record), RunRecord)
     for key in ("options", "machine"):
         if isinstance(kept.get(key), dict):
-            hint = get_type_hints(RunRecord, include_extras=True)[key]
+            hint = hints(RunRecord)[key]
             kept[key], lines = _items_kept(kept[key], hint, key)
             left_out += lines
     kept = with_readable_failures(kept)
@@ -119,7 +119,7 @@ def readable_case(case: object, name: str = "") -> CaseRecord:
         "reference": given.get("reference") is True,
     }
     for key in ("workers", "settings"):
-        if key in given and not _refusal(given[key], _hints(CaseRecord)[key], key):
+        if key in given and not _refusal(given[key], hints(CaseRecord)[key], key):
             record[key] = given[key]
     return cast(CaseRecord, record)
 
@@ -127,7 +127,7 @@ def readable_case(case: object, name: str = "") -> CaseRecord:
 def as_size(value: Any) -> int | float | str | bool:
     """A value of an axis for the record: as it is if a reader accepts it there, else as text."""
     value = strict(value)
-    hint = get_args(get_type_hints(CaseRecord)["size"])[1]
+    hint = get_args(hints(CaseRecord)["size"])[1]
     return value if value is not None and not _refusal(value, hint, "size") else str(value)
 
 
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
 def _without_refused(record: dict[str, Any], schema: Any) -> tuple[dict[str, Any], list[str]]:
     """The record without optional keys that do not match their type; of objects of many items, without these items."""
     kept, left_out = dict(record), list[str]()
-    for key, hint in _hints(schema).items():
+    for key, hint in hints(schema).items():
         if get_origin(hint) is not NotRequired or key not in kept:
             continue
         (inner,) = get_args(hint)
@@ -187,12 +187,8 @@ def _refusal(value: object, expected: Any, path: str) -> str:
     return ""
 
 
-def _hints(schema: Any) -> dict[str, Any]:
-    return get_type_hints(schema, include_extras=True)
-
-
 def _texts() -> list[str]:
-    return [key for key, hint in _hints(CaseRecord).items() if hint is str]
+    return [key for key, hint in hints(CaseRecord).items() if hint is str]
 
 
 def _not_measured(entry: object) -> NotMeasured:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from torchduet.bench.timing.cuda_graph import Captured, step_by_step
 from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling, own_code
 from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.precision import autocast_factory, scaler_for
+from torchduet.suites.authoring.signatures import parameters_of
 from torchduet.suites.workload import Implementation, SuiteError, Unavailable, Workload
 
 SPECIAL = frozenset({"autocast", "scaler", "workers", "seed", "meter"})
@@ -61,10 +61,7 @@ class Prepared:
 
 def asks_for(function: Callable[..., Any]) -> frozenset[str]:
     """The special parameters that a function has."""
-    try:
-        return SPECIAL & inspect.signature(function).parameters.keys()
-    except (TypeError, ValueError):  # a builtin without a signature
-        return frozenset()
+    return SPECIAL.intersection(parameter.name for parameter in parameters_of(function) or ())
 
 
 def assemble(

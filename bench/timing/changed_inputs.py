@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,22 +9,18 @@ from torchduet.bench.inputs.changes import Changes
 from torchduet.bench.inputs.graph import is_iterator, walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import SPECIAL
-from torchduet.bench.timing.checking.check import CheckError
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.suites.authoring.signatures import POSITIONAL, parameters_of
 from torchduet.suites.workload import Workload
 
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 MIN_LATE_CALLS = 3
 
 
 def argument_names(workload: Workload, count: int) -> tuple[str, ...]:
     """The names of the arguments, from the parameters of the first implementation; else "argument 2"."""
     first = next(iter(workload.implementations.values())).function
-    try:
-        parameters = list(inspect.signature(first).parameters.values())
-    except (TypeError, ValueError):  # a builtin without a signature
-        parameters = []
-    names = [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
+    names = [parameter.name for parameter in parameters_of(first) or () if parameter.kind in POSITIONAL]
     names = [name for name in names if name not in SPECIAL][:count]
     return (*names, *(f"argument {position + 1}" for position in range(len(names), count)))
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from torchduet.bench.host.error_words import one_line
+
 WARM_UP_CALLS = 3  # before a capture, as in the documentation of torch.cuda.graphs
 
 
@@ -62,9 +64,7 @@ class Captured:
             except Exception as error:  # noqa: BLE001 - raised again with its first cause
                 torch.cuda.set_stream(before)  # which torch.cuda.graph leaves where it cannot end a capture
                 first = reason or error
-                message = " ".join(str(first).split("\n")[0].split())
-                what = f"it cannot be captured in a CUDA graph: {type(first).__name__}: {message}"
-                raise CaptureError(what) from first
+                raise CaptureError(f"it cannot be captured in a CUDA graph: {one_line(first)}") from first
             self._graph = graph
 
     def __call__(self, *args: Any) -> Any:

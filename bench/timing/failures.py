@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from torchduet import suites
+from torchduet.bench.host.error_words import first_line
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
@@ -33,7 +34,7 @@ def describe(error: BaseException, source: str) -> str:
     Args:
         source: the origin of the workload: a built-in suite's name or a file.
     """
-    message = " ".join(str(error).split("\n")[0].split()) or "no message"
+    message = first_line(error) or "no message"
     if isinstance(error, CheckError | LastingChangeError):
         return message
     full = isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -25,7 +25,7 @@ from torchduet.bench.timing.changed_inputs import (
     restored_note,
     unrestored_note,
 )
-from torchduet.bench.timing.checking.check import CheckError
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.conversions import converted
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import Uncompiling
@@ -33,6 +33,19 @@ from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import Workload
 
 Watched = tuple[Variables, Opaque]
+
+
+def made_inputs(workload: Workload, case: Case, device: str, number: int = 0) -> tuple[Any, ...]:
+    """The inputs of a case's workload on a device, allocated anew; for each number with other random values.
+
+    Raises:
+        CheckError: ``inputs=`` does not return a tuple.
+    """
+    seed_all(SEED + number)
+    inputs = workload.inputs(device_of(device).torch_device, **dict(case.size))
+    if not isinstance(inputs, tuple | list):
+        raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
+    return tuple(inputs)
 
 
 class FamilyInputs:
@@ -60,19 +73,11 @@ class FamilyInputs:
         self._converted: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[Any, ...]] = {}
 
     def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
-        """The inputs on a device, allocated anew; for each number with other random values.
-
-        Raises:
-            CheckError: ``inputs=`` does not return a tuple.
-        """
-        seed_all(SEED + number)
-        inputs = self._workload.inputs(device_of(device).torch_device, **dict(self._family.reference.size))
-        if not isinstance(inputs, tuple | list):
-            raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
+        """The inputs on a device, see :func:`made_inputs`, without torch.compile where the author has compiled them."""
         uncompiling = Uncompiling()
-        made: tuple[Any, ...] = uncompiling(tuple(inputs))
+        inputs: tuple[Any, ...] = uncompiling(made_inputs(self._workload, self._family.reference, device, number))
         self.uncompiled = self.uncompiled or uncompiling.found
-        return made
+        return inputs
 
     def hold(self, device: str, inputs: Sequence[Any]) -> None:
         """Take the values that the inputs on a device have now for those that they are given again.

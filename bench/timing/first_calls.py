@@ -18,8 +18,9 @@ from torchduet.bench.record.schema import FirstCallRecord
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.state.own_state import SETUP, restored
 from torchduet.bench.timing.callables import Prepared, prepare
-from torchduet.bench.timing.checking.check import CheckError, poison
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.family_checks import FamilyChecks
+from torchduet.bench.timing.checking.poison import poison
 from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs

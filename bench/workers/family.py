@@ -21,8 +21,8 @@ from torchduet.bench.state.at_import import imported
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
 from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
 from torchduet.bench.timing.alternation import Alternation, align_blocks, undisturbed, warm_cores
-from torchduet.bench.timing.checking.check import has_nan, observed
-from torchduet.bench.timing.checking.results import Results
+from torchduet.bench.timing.checking.reference import has_nan
+from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls, Report

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from torchduet.bench.host import suspension
+from torchduet.bench.host.error_words import one_line
 from torchduet.bench.workers.messages import STOP_REQUESTED, Answer, Progress
 
 
@@ -46,7 +47,7 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
         import traceback
 
         traceback.print_exc()
-        answer = Answer(error=f"{type(error).__name__}: {error}".split("\n")[0])
+        answer = Answer(error=one_line(error))
     outbox.send(answer)
     outbox.close()
     sys.stdout.flush()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -14,29 +13,30 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from torchduet.bench.cases.case import Case
-from torchduet.bench.cases.exchange import SEED
-from torchduet.bench.inputs.graph import tensors_in, walk
+from torchduet.bench.host.error_words import one_line
+from torchduet.bench.host.time_limit import limited
+from torchduet.bench.inputs.graph import walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.reference import duplicate
 from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.callables import in_float64, in_own_dtype
 from torchduet.bench.timing.checking.changed import Undo, change_values
 from torchduet.bench.timing.checking.compare import compare
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.exactness import allowed, computes_in, lowest, unit_roundoff
 from torchduet.bench.timing.checking.pairing import pair
 from torchduet.bench.timing.checking.reference import reference_result
-from torchduet.bench.timing.checking.results import Results, observed
-from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.checking.results import Results, observed, results_of
+from torchduet.bench.timing.conversions import converted
+from torchduet.bench.timing.dynamo import Uncompiling
+from torchduet.bench.timing.family_inputs import made_inputs
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.bench.workers.limit import TookTooLong, limited, one_line
-from torchduet.suites.files.as_script import EndsProgramError, as_script
-from torchduet.suites.registry import BUILT_IN
-from torchduet.suites.suite import Suite
+from torchduet.bench.workers.second_import import imported_again
 from torchduet.suites.workload import Workload
 
-REPEATS, EXCEPTIONS = 6, 1
+REPEATS, EXCEPTIONS = 8, 1
+AGAIN = 3  # calls with values seen before, of which the fastest counts: other processes disturb some of them
 NOT_SLOWER = 1.5  # the first pair of calls decides below this ratio
 MUCH_SLOWER, MIN_SECONDS_IF_MUCH = 20.0, 3e-6
 MIN_REFERENCE_LIMIT = 60.0  # seconds for the same in float64
@@ -47,6 +47,10 @@ SEEN = (
     "it remembers the results for {what} that it has seen: the first call with new {what} takes {ratio:.0f} times as "
     "long as the second; time what it computes, without the cache"
 )
+
+
+class TookTooLong(BaseException):
+    """A call with changed values does not end; no error that the call itself might handle."""
 
 
 class Memory:
@@ -109,38 +113,49 @@ class Memory:
 
     def _by_value(self, seconds: float) -> str | None:
         """Whether each first call with new values is slower than the second with the same ones."""
-        pairs = []
-        for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
-            if number:
-                self._change(self.seed + number)
-                seconds, _ = self._timed()
-            self._change(self.seed + number)
-            again, _ = self._timed()
-            pairs.append((seconds, again))
-            if _as_fast(pairs) > EXCEPTIONS:
-                return None
-        return _seen(pairs, "values")
+
+        def first(number: int) -> float:
+            return self._seconds(lambda: self._change(self.seed + number)) if number else seconds
+
+        return self._seen("values", first, lambda number: self._change(self.seed + number))
 
     def _by_object(self) -> str | None:
         """Whether each first call with copies of the inputs is slower than one with the inputs themselves.
 
         It is for inputs without real numbers, whose values cannot be changed safely.
         """
-        pairs = []
-        for _ in range(REPEATS if self.case.mode == "eager" and self.run.seconds < LONG_CALL_SECONDS else 0):
+
+        def first(_: int) -> float | None:
             self._restore()
             try:
                 copied = duplicate(self.run.prepared.args)
             except Exception as error:  # noqa: BLE001 - what cannot be copied cannot be tried
-                print(f"{self.case.id}: its inputs cannot be copied: {type(error).__name__}: {error}")
+                print(f"{self.case.id}: its inputs cannot be copied: {one_line(error)}")
                 return None
-            seconds, _ = self._timed(copied)
-            self._restore()
-            again, _ = self._timed()
+            return self._timed(copied)[0]
+
+        return self._seen("objects", first, lambda _: self._restore()) if self.case.mode == "eager" else None
+
+    def _seen(self, what: str, first: Callable[[int], float | None], prepare: Callable[[int], object]) -> str | None:
+        """The reason where first calls with new values or objects take much longer than calls with ones seen before.
+
+        Args:
+            first: the seconds of the n-th first call, None where there is none.
+            prepare: makes the inputs ready for another call with what the n-th first call has seen.
+        """
+        pairs: list[tuple[float, float]] = []
+        for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
+            seconds, again = first(number), math.inf
+            if seconds is None:
+                return None
+            for _ in range(AGAIN):
+                again = min(again, self._seconds(lambda: prepare(number)))  # noqa: B023 - it is called at once
+                if _much_slower(seconds, again):
+                    break
             pairs.append((seconds, again))
             if _as_fast(pairs) > EXCEPTIONS:
                 return None
-        return _seen(pairs, "objects")
+        return SEEN.format(ratio=median(one / two for one, two in pairs), what=what) if pairs else None
 
     def _is_wrong(self, new: Results, same: set[str]) -> bool:
         """Whether some of these values, which are the same as before, should have followed the inputs."""
@@ -152,15 +167,11 @@ class Memory:
             return False  # what is the same are positions and conditions, and the reference has the same
         # Even the reference may be remembered, as by an id that another object had: it is computed again by another
         # import of the file, from new inputs.
-        for workload in _imported_again(self.case):
+        for workload in imported_again(self.case):
             self._restore()
-            torch.manual_seed(SEED)
-            others = tuple(workload.inputs(device_of(self.case.device).torch_device, **dict(self.case.size)))
-            made = self.placements.made_by_calls
-            originals = [tensor for tensor in tensors_in(inputs) if id(tensor) not in made]
-            copies = list(tensors_in(others))
-            if len(originals) != len(copies) or not all(map(_same, originals, copies)):
-                return False
+            others = converted(Uncompiling()(made_inputs(workload, self.case, self.case.device)), self.case)
+            if not _alike(inputs, others):
+                return False  # it does not draw the same again
             changed, _ = change_values(others, self.seed, common=self.common, numbers=self._numbers)
             return changed and self._differs(workload, others, lambda: None, new, same)
         return False
@@ -176,11 +187,11 @@ class Memory:
         name = self.case.implementation
         calls = in_float64(workload, name), in_own_dtype(workload, self.case.device, name)
         try:
-            with limited(max(MIN_REFERENCE_LIMIT, LIMIT * self.run.seconds)), restored():
+            with self._limited(MIN_REFERENCE_LIMIT), restored():
                 reference = reference_result(workload, inputs, *calls, lambda: (restore(), None)[1])
             pairs = pair(new, reference.results)
         except Exception as error:  # noqa: BLE001 - nothing can be said without a reference
-            print(f"{self.case.id}: no reference for changed values: {type(error).__name__}: {error}")
+            print(f"{self.case.id}: no reference for changed values: {one_line(error)}")
             return False
         found, precision = lowest(reference.dtypes), self.case.precision
         dtype = computes_in(precision, found)
@@ -192,15 +203,24 @@ class Memory:
             if actual.path in same and reference.held_against == "float64"
         )
 
+    def _seconds(self, prepare: Callable[[], object]) -> float:
+        prepare()
+        return self._timed()[0]
+
     def _timed(self, args: tuple[Any, ...] | None = None) -> tuple[float, Any]:
         """Seconds and value of one call, with its inputs as they are, or with others."""
         given = self.run.prepared.args if args is None else args
         self.run.clock.synchronize()
-        with limited(max(MIN_LIMIT, LIMIT * self.run.seconds)), self.run.unmetered(), self.run.in_its_state():
+        with self._limited(MIN_LIMIT), self.run.unmetered(), self.run.in_its_state():
             start = perf_counter()
             value = self.run.prepared.call(*given)
             self.run.clock.synchronize()
             return perf_counter() - start, value
+
+    def _limited(self, least: float) -> AbstractContextManager[None]:
+        """End calls that take much longer than those that were timed."""
+        seconds = max(least, LIMIT * self.run.seconds)
+        return limited(seconds, lambda: TookTooLong(f"it did not end within {seconds:.0f} s"))
 
     @property
     def _numbers(self) -> bool:
@@ -225,42 +245,14 @@ def _as_fast(pairs: Sequence[tuple[float, float]]) -> int:
     """In how many pairs the first call was not much slower than the second, which does the same work."""
     if pairs[0][0] < NOT_SLOWER * pairs[0][1]:
         return len(pairs) + EXCEPTIONS  # the usual case: no more calls are needed
-    return sum(
-        not (
-            (first >= SLOWER * second and first - second >= MIN_SECONDS)
-            or (first >= MUCH_SLOWER * second and first - second >= MIN_SECONDS_IF_MUCH)
-        )
-        for first, second in pairs
+    return sum(not _much_slower(first, second) for first, second in pairs)
+
+
+def _much_slower(first: float, second: float) -> bool:
+    longer = first - second
+    return (first >= SLOWER * second and longer >= MIN_SECONDS) or (
+        first >= MUCH_SLOWER * second and longer >= MIN_SECONDS_IF_MUCH
     )
-
-
-def _seen(pairs: Sequence[tuple[float, float]], what: str) -> str | None:
-    """The reason, from the median ratio."""
-    return SEEN.format(ratio=median(first / second for first, second in pairs), what=what) if pairs else None
-
-
-def _imported_again(case: Case) -> Iterator[Workload]:
-    """The workload from another import of its file, with an empty memory; none of a built-in suite."""
-    if case.source in BUILT_IN:
-        return
-    path = Path(case.source).resolve()
-    name = f"torchduet_again_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        return
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with as_script(str(path)):
-            spec.loader.exec_module(module)
-        for suite in vars(module).values():
-            if isinstance(suite, Suite) and suite.name == case.suite and case.workload in suite.workloads:
-                yield suite.workloads[case.workload]
-                return
-    except (Exception, SystemExit, EndsProgramError) as error:  # noqa: BLE001 - nothing can be said then
-        print(f"{case.id}: its file cannot be imported again: {one_line(error)}")
-    finally:
-        del sys.modules[name]
 
 
 def _equal(part: Any, other: Any) -> bool:
@@ -272,6 +264,15 @@ def _equal(part: Any, other: Any) -> bool:
 
 def _same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
     return tensor.shape == other.shape and tensor.dtype == other.dtype and torch.equal(tensor, other)
+
+
+def _alike(inputs: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether two lists of inputs hold the same values under the same names; False where that cannot be seen."""
+    try:
+        values, same = results_of(list(inputs)), results_of(list(others))
+    except CheckError:
+        return False
+    return values.keys() == same.keys() and all(_equal(part, same[path]) for path, part in values.items())
 
 
 def _is_real(tensor: torch.Tensor) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
-from torchduet.suites.workload import Axis, Implementation, SuiteError
+from torchduet.suites.workload import PRECISIONS, Axis, Implementation, SuiteError
 
 MAX_NAME = 200  # characters
 
@@ -126,6 +127,28 @@ def check_implementations(where: str, implementations: Mapping[str, Any]) -> Non
                 raise SuiteError(
                     f"{where}: Implementation {name!r}: {field}={_shown(value)} cannot be used; give a list of words"
                 )
+
+
+def check_tolerance(where: str, tolerance: Mapping[Any, Any], implementations: Sequence[str]) -> None:
+    """Refuse a tolerance of what does not exist, or one that is no positive finite number.
+
+    Raises:
+        SuiteError: names the key, and what may stand there.
+    """
+    for key, stated in tolerance.items():
+        if key not in (*PRECISIONS, *implementations):
+            raise SuiteError(
+                f"{where}: tolerance has {key}; known are {', '.join(PRECISIONS)} and the implementations "
+                f"{', '.join(implementations)}"
+            )
+        per_precision = stated if isinstance(stated, Mapping) and key not in PRECISIONS else {"": stated}
+        for precision, number in per_precision.items():
+            name = f"{key}'s {precision}" if precision else key
+            if precision and precision not in PRECISIONS:
+                raise SuiteError(f"{where}: tolerance of {name} is of no precision; known are {', '.join(PRECISIONS)}")
+            if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < math.inf:
+                way = "; use check=False to compare nothing" if number == math.inf else ", such as 0.05"
+                raise SuiteError(f"{where}: tolerance of {name} is {number!r}; it is a positive number{way}")
 
 
 def encodable(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from torchduet.suites.authoring.details import are_values
 from torchduet.suites.workload import SuiteError
 
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -84,7 +85,7 @@ def check_inputs(where: str, inputs: Callable[..., Any], axes: Collection[str], 
     parameters = parameters_of(inputs)
     if parameters is None:
         return
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    positional = [p for p in parameters if p.kind in POSITIONAL]
     if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise SuiteError(f"{where}: {function} must take the device as its first argument: {function}lambda device: …")
     check_axes(where, parameters[1:] if positional else parameters, axes, function, taken=positional[:1])

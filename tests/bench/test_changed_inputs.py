@@ -366,3 +366,19 @@ def test_an_optimiser_that_evaluates_several_times_is_copied_whole(run: Callable
 
     (result,) = run({"step": step}, inputs)
     assert result.error is None
+
+
+def test_what_is_kept_leaves_the_first_settings_of_an_optimiser() -> None:
+    """A table that was filled in the first step must not make that step's rate of learning the original one."""
+    model = Rotary()
+    model(torch.randn(3, 4))
+    model.table = None
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    placements = Placements((model, optimizer, schedule), random.Random(0))
+    model(torch.randn(3, 4)).sum().backward()
+    optimizer.step()
+    schedule.step()
+    placements.keep(placements.changes())
+    placements.restore()
+    assert optimizer.param_groups[0]["lr"] == 1.0

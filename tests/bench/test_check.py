@@ -7,9 +7,10 @@ import torch
 
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.checking import check as checking
-from torchduet.bench.timing.checking.check import CheckError, observed, reference_result, relative_error
-from torchduet.bench.timing.checking.reference import Reference
-from torchduet.bench.timing.checking.results import results_of
+from torchduet.bench.timing.checking.compare import relative_error
+from torchduet.bench.timing.checking.dense import CheckError
+from torchduet.bench.timing.checking.reference import Reference, reference_result
+from torchduet.bench.timing.checking.results import observed, results_of
 from torchduet.bench.timing.precision import TOLERANCE
 from torchduet.suites import Suite, Workload
 

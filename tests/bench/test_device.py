@@ -32,7 +32,7 @@ from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.preflight import check_devices
 from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import device_registry
-from torchduet.bench.timing.checking.check import relative_error
+from torchduet.bench.timing.checking.compare import relative_error
 from torchduet.bench.timing.clock import CpuClock, DelayingClock, SynchronizedClock
 from torchduet.bench.timing.cuda_clock import CudaClock
 from torchduet.bench.timing.device import CpuDevice

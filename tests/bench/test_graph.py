@@ -15,9 +15,11 @@ from torchduet.bench.cases.case import Case, Family, cases_of
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import assemble, prepare
-from torchduet.bench.timing.checking.check import CheckError, check, observed, poison
+from torchduet.bench.timing.checking.check import check
+from torchduet.bench.timing.checking.dense import CheckError
+from torchduet.bench.timing.checking.poison import poison
 from torchduet.bench.timing.checking.reference import Reference
-from torchduet.bench.timing.checking.results import results_of
+from torchduet.bench.timing.checking.results import observed, results_of
 from torchduet.bench.timing.clock import CpuClock
 from torchduet.bench.timing.cuda_graph import (
     WARM_UP_CALLS,

@@ -12,7 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchduet.bench.cases.case import cases_of
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.timing.callables import assemble, in_float64, timed_function
-from torchduet.bench.timing.checking.check import check, observed, reference_result
+from torchduet.bench.timing.checking.check import check
+from torchduet.bench.timing.checking.reference import reference_result
+from torchduet.bench.timing.checking.results import observed
 from torchduet.bench.timing.meter import Context
 from torchduet.suites.registry import load, names
 from torchduet.suites.workload import Implementation, Size, Unavailable, Workload

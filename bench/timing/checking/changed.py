@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Collection, Iterator, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.graph import moments_in, tensors_in, walk
 
-MIN_NUMBERS = 8
+MIN_NUMBERS = 8  # in a list: single numbers are settings, such as a rate of decay that must stay below 1
 LEAST, MOST = 1.0, 1.25  # of the factors: signs, order of magnitude and zeros stay
 Undo = Callable[[], None]
 
@@ -45,38 +44,31 @@ def change_values(
             flat.mul_((LEAST + (MOST - LEAST) * factors).to(flat.device, flat.dtype))
         changed = True
     undo: list[Undo] = []
-    held: set[int] = set()
-    settled = changed
-    for container, key, value in list(_numbers(inputs, ())):
-        if isinstance(value, np.ndarray):
+    settled = changed or not numbers  # a tensor's values decide
+    for value in walk(inputs, foreign=False):  # what is put back
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fc" and value.flags.writeable:
             random_factors = np.random.default_rng(seed).uniform(LEAST, MOST, value.shape)
             scales = np.full(value.shape, factor) if common else np.asarray(random_factors)
             value *= scales.astype(value.dtype)
             changed = True
-        elif numbers and not settled:  # else a tensor's values decide
-            if id(container) not in held:
-                held.add(id(container))
-                undo.append(_putting_back(container))
-            container[key] = value * (factor if common else numbers_rng.uniform(LEAST, MOST))
-            changed = True
+        elif not settled and isinstance(value, MutableSequence) and len(value) >= MIN_NUMBERS:
+            undo.append(_putting_back(value))
+            for index, item in enumerate(value):
+                if type(item) in (float, complex):
+                    value[index] = item * (factor if common else numbers_rng.uniform(LEAST, MOST))
+                    changed = True
     return changed, undo
 
 
 def _memory(inputs: Sequence[Any], also_left: Collection[int]) -> Iterator[Tensor]:
     """The memory of every dense real or complex tensor, once each, as a flat tensor of a version counter of its own."""
-    left = {id(tensor) for value in _optimizers(inputs, ()) for tensor in tensors_in(list(value.state.values()))}
+    left = moments_in(inputs) | {*also_left}
     seen: set[int] = set()
-    for tensor in tensors_in(list(inputs)):
+    for tensor in tensors_in(inputs):
         for dense in _dense(tensor):
             storage = dense.untyped_storage()
             real = (dense.is_floating_point() or dense.is_complex()) and dense.dtype.itemsize > 1
-            if (
-                id(tensor) in left
-                or id(tensor) in also_left
-                or not real
-                or storage.data_ptr() in seen
-                or not storage.nbytes()
-            ):
+            if id(tensor) in left or not real or storage.data_ptr() in seen or not storage.nbytes():
                 continue
             seen.add(storage.data_ptr())
             flat = torch.empty(0, dtype=dense.dtype, device=dense.device)
@@ -91,33 +83,6 @@ def _dense(tensor: Tensor) -> list[Tensor]:
         if tensor.layout == torch.sparse_coo:
             return [tensor._values()]
         return [tensor] if tensor.layout == torch.strided else [tensor.values()]
-
-
-def _optimizers(value: Any, above: tuple[int, ...]) -> Iterator[Optimizer]:
-    if isinstance(value, Optimizer):
-        yield value
-    elif isinstance(value, Mapping | list | tuple) and id(value) not in above:
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _optimizers(item, (*above, id(value)))
-
-
-def _numbers(value: Any, above: tuple[int, ...]) -> Iterator[tuple[Any, Any, Any]]:
-    """(container, key, value) of every float in a long list, and of every array of real numbers.
-
-    Single numbers are settings, such as a rate of decay that must stay below 1.
-    """
-    if id(value) in above or isinstance(value, str | bytes):
-        return
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind in "fc" and value.flags.writeable:
-            yield None, None, value
-    elif isinstance(value, Mapping | Sequence):
-        items = list(value.items() if isinstance(value, Mapping) else enumerate(value))
-        for key, item in items:
-            if type(item) in (float, complex) and isinstance(value, MutableSequence) and len(value) >= MIN_NUMBERS:
-                yield value, key, item
-            else:
-                yield from _numbers(item, (*above, id(value)))
 
 
 def _putting_back(container: Any) -> Undo:

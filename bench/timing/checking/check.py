@@ -10,16 +10,11 @@ from torch import Tensor
 
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.checking.compare import Held, compare
-from torchduet.bench.timing.checking.compare import relative_error as relative_error
-from torchduet.bench.timing.checking.dense import CheckError as CheckError
+from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.exactness import allowed, computes_in, label, lowest, unit_roundoff
 from torchduet.bench.timing.checking.pairing import pair, same_form, where
-from torchduet.bench.timing.checking.poison import poison as poison
-from torchduet.bench.timing.checking.reference import Reference
-from torchduet.bench.timing.checking.reference import has_nan as has_nan
-from torchduet.bench.timing.checking.reference import reference_result as reference_result
+from torchduet.bench.timing.checking.reference import Reference, has_nan
 from torchduet.bench.timing.checking.results import ROOT, Part, Results
-from torchduet.bench.timing.checking.results import observed as observed
 from torchduet.suites.workload import Workload
 
 WORST_ADVISED = 0.5  # a larger error is no matter of tolerance
@@ -79,8 +74,8 @@ def _as_seeded(
 ) -> CheckRecord | None:
     """The record of results that agree with those of the first implementation in its own types, seeded alike."""
     assert reference.own is not None
-    own = reference.own()
     try:
+        own = reference.own()
         pairs = pair(results, own.results)
         return _values(workload, precision, pairs, own, implementation, lowest(own.dtypes))
     except CheckError:

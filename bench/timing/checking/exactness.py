@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves
 
-from torchduet.bench.inputs.graph import tensors_in, walk
+from torchduet.bench.inputs.graph import moments_in, tensors_in, walk
 from torchduet.bench.timing.checking.modes import OperationMode
 from torchduet.bench.timing.precision import AUTOCAST_DTYPE, TOLERANCE
 from torchduet.suites.workload import PRECISIONS, Workload
@@ -65,10 +64,9 @@ class Recorder(OperationMode):  # type: ignore[no-untyped-call]
 
 def dtypes_in(inputs: Sequence[Any]) -> set[torch.dtype]:
     """The floating-point types of the tensors and arrays among the inputs, a module's parameters included."""
-    state = [list(value.state.values()) for value in walk(*inputs) if isinstance(value, Optimizer)]
-    counters = {id(tensor) for tensor in tensors_in(state)}  # in float32 whatever the parameters are
+    counters = moments_in(inputs)
     found = {tensor.dtype for tensor in tensors_in(inputs) if tensor.numel() and id(tensor) not in counters}
-    for value in tree_leaves(list(inputs)):
+    for value in walk(inputs):
         if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
             found.add({2: torch.float16, 4: torch.float32}.get(value.real.dtype.itemsize, torch.float64))
     return {REAL.get(dtype, dtype) for dtype in found} & set(FLOATS)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from torchduet.bench.host.error_words import one_line
 from torchduet.bench.inputs.reference import duplicate, to_reference
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.exactness import LOW, Recorder, dtypes_in
@@ -143,10 +144,10 @@ def reference_result(
     except Exception:  # noqa: BLE001 - the first one is raised, or recorded
         if runs_alone:
             raise first from None  # it fails whatever its inputs are
-        return no_reference(_one_line(first))
+        return no_reference(one_line(first))
     with contextlib.suppress(Exception):  # the first reason stands; it may have been the recording's
         return _held(wide(SEED, contextlib.nullcontext()), "float64", None, found, wide)
-    return _held(results, "own dtype", _one_line(first), found, own)
+    return _held(results, "own dtype", one_line(first), found, own)
 
 
 def _held(results: Results, held: Held, why: str | None, dtypes: set[torch.dtype], again: Any) -> Reference:
@@ -168,11 +169,6 @@ def _held(results: Results, held: Held, why: str | None, dtypes: set[torch.dtype
 def has_nan(tensor: torch.Tensor) -> bool:
     """Whether a real or complex tensor contains NaN."""
     return (tensor.is_floating_point() or tensor.is_complex()) and bool(tensor.isnan().any())
-
-
-def _one_line(error: BaseException) -> str:
-    message = " ".join(str(error).split("\n")[0].split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 @contextlib.contextmanager

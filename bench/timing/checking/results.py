@@ -19,6 +19,7 @@ from torch.distributions import Distribution
 from torch.optim import Optimizer
 from torch.utils import _pytree as pytree
 
+from torchduet.bench.inputs.graph import attributes
 from torchduet.bench.timing.checking.dense import CheckError, dense, from_array
 from torchduet.suites.workload import Workload
 
@@ -171,12 +172,7 @@ def _attribute(path: str, name: str) -> str:
 
 def _attributes(value: object) -> list[tuple[str, Any]]:
     """The attributes of an object that may hold tensors; private ones only where no public one does."""
-    own = dict(getattr(value, "__dict__", {}))
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if hasattr(value, name):
-                own.setdefault(name, getattr(value, name))
+    own = attributes(value)
     if isinstance(value, Distribution):
         return [(name, own[name]) for name in value.arg_constraints if name in own]
     public = [(name, item) for name, item in own.items() if not name.startswith("_")]
