@@ -25,10 +25,13 @@ from torchduet.bench.record.schema.timing import (
     CostRecord,
     FirstCallRecord,
     GraphBreak,
+    IntervalRecord,
     MeterRecord,
     SpeedupRecord,
     TimingRecord,
+    VisitRecord,
 )
+from torchduet.bench.record.schema.visits import PriorRecord, VisitsRecord
 from torchduet.bench.record.schema.words import (
     CLOCK_REASONS,
     DISTURBED,
@@ -45,6 +48,8 @@ from torchduet.bench.record.schema.words import (
     SCHEMA,
     VERDICTS,
     Grade,
+    PriorOf,
+    PriorSource,
     Stage,
     StopReason,
     Verdict,
@@ -83,6 +88,7 @@ __all__ = [
     "Grade",
     "GraphBreak",
     "HeadroomRecord",
+    "IntervalRecord",
     "KindRecord",
     "Length",
     "MeterRecord",
@@ -90,6 +96,9 @@ __all__ = [
     "NotMeasured",
     "PassingRecord",
     "PilotRecord",
+    "PriorOf",
+    "PriorRecord",
+    "PriorSource",
     "ProfileRecord",
     "PythonFunction",
     "PythonRecord",
@@ -110,4 +119,6 @@ __all__ = [
     "TrialRecord",
     "Unavailable",
     "Verdict",
+    "VisitRecord",
+    "VisitsRecord",
 ]

@@ -19,6 +19,7 @@ from torchduet.bench.record.schema.timing import (
     SpeedupRecord,
     TimingRecord,
 )
+from torchduet.bench.record.schema.visits import VisitsRecord
 
 
 class Record(TypedDict):
@@ -89,6 +90,7 @@ class RunRecord(TypedDict):
     ceilings: NotRequired[list[CeilingRecord]]
     pilots: NotRequired[list[PilotRecord]]
     noise: NotRequired[NoiseRecord]
+    visits: NotRequired[VisitsRecord]
     self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last on this machine
     against: NotRequired[DuetRecord]
     gpus: NotRequired[list[GpuRecord]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
+from torchduet.bench.record.schema.bounds import Amount, Length, Positive
+from torchduet.bench.record.schema.timing import IntervalRecord
 from torchduet.bench.record.schema.words import Verdict
 
 
@@ -15,6 +17,9 @@ class TrialRecord(TypedDict):
     low: float | None
     high: float | None
     placements: int
+    visit_ratios: NotRequired[Annotated[list[Positive], Length("visit")]]  # each visit's own estimate of the ratio
+    visit_errors: NotRequired[list[Amount | None]]  # standard error of its logarithm, by the visit's placements alone
+    interval: NotRequired[IntervalRecord]  # with visits only
     verdict: Verdict  # at the self-check's own threshold
     seconds: float  # of the case's timed blocks
     minimum_effect: float | None  # the least slow-down that would be found in 95 of 100, as a share

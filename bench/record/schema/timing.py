@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from torchduet.bench.record.schema.bounds import Amount, Blocks, Count, Length, Level, Positive
-from torchduet.bench.record.schema.words import StopReason, Verdict
+from torchduet.bench.record.schema.words import PriorSource, StopReason, Verdict
+
+
+class VisitRecord(TypedDict):
+    """One visit to a case's family: timing by one process, which measured nothing else."""
+
+    at: Amount  # seconds into the run, when its timing began
+    placements: Count  # how many of the case's placements it took
+
+
+class IntervalRecord(TypedDict):
+    """What an interval over visits rests on. Deviations are standard deviations of log ratios (or of log times)."""
+
+    visits: Count
+    deviation: Amount  # of one visit's value, as the interval allows for: between visits and within
+    degrees: Positive  # degrees of freedom of Student's t
+    prior: PriorSource  # what the variance between visits was moderated by
 
 
 class TimingRecord(TypedDict):
@@ -14,9 +30,10 @@ class TimingRecord(TypedDict):
     clock: str  # "perf_counter" or "cuda_events"
     calls_per_block: int
     blocks: Blocks
+    visits: NotRequired[list[VisitRecord]]  # in the order taken; absent: one visit, by a writer without visits
     stop: StopReason
-    seconds: Positive  # per call: Hodges-Lehmann over placements' medians
-    low: Positive | None  # its 99 % interval; None with fewer than 8 placements
+    seconds: Positive  # per call: the mean over visits (of logarithms); of one visit: Hodges-Lehmann over placements
+    low: Positive | None  # its 99 % interval; None where there are too few values for one
     high: float | None
     host_seconds: NotRequired[float]  # accelerators: per call, until the launches returned
     wall_seconds: NotRequired[float]  # accelerators: per call, until the device was done
@@ -43,6 +60,9 @@ class SpeedupRecord(TypedDict):
     high: float | None
     confidence: Level
     placements: int
+    visit_ratios: NotRequired[Annotated[list[Positive], Length("visit")]]  # each visit's own estimate of the ratio
+    visit_errors: NotRequired[list[Amount | None]]  # standard error of its logarithm, by the visit's placements alone
+    interval: NotRequired[IntervalRecord]  # with visits only
     threshold: Positive
     baseline_seconds: NotRequired[Positive]  # the other's time per call and first call: it may have no record
     baseline_first_call: NotRequired[float]
