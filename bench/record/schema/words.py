@@ -19,8 +19,9 @@ QUIET, NOISY, DISTURBED = GRADES
 # Why timing ended: every interval is narrow enough; time was up; enough placements; a stop request.
 StopReason = Literal["precise", "budget", "limit", "interrupted"]
 Stage = Literal["screened", "confirmed"]  # of a duet: by the first stage alone; by fresh pairs alone
-PriorOf = Literal["speedups", "copies", "times"]  # whose variance between visits: of cases, of --aa's copies, of times
-# Where it was taken from: this run's families, earlier runs on this machine, built in; none: a family's own visits only.
+# Whose variance between visits: of speed-ups, of copies in --aa, of times per call.
+PriorOf = Literal["speedups", "copies", "times"]
+# Where it was taken from: the families of the run, earlier runs on the machine, built in; none: the visits alone.
 PriorSource = Literal["run", "machine", "typical", "none"]
 
 # A writer uses these words; a reader accepts any text, as a later writer of the same version may add words.
