@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from torchduet.bench.cases.exchange import ContextSwitches, LeftOut
+from torchduet.bench.cases.exchange import ContextSwitches, LeftOut, Pace
 from torchduet.bench.host import child_processes, suspension
 from torchduet.bench.host.thread_sleep import seconds_asleep
 from torchduet.bench.inputs.changes import NOTHING, Changes
@@ -63,6 +63,16 @@ class TimedCase:
     def device(self) -> Device:
         """The device that it runs on."""
         return device_of(self.prepared.case.device)
+
+    @property
+    def pace(self) -> Pace:
+        """How it is timed, for another visit."""
+        return Pace(self.seconds, self.pacing_seconds, self.calls, self.warm_up_calls, self.idle_waiting)
+
+    def keep_to(self, pace: Pace) -> None:
+        """Be timed as in an earlier visit."""
+        self.seconds, self.pacing_seconds = pace.seconds, pace.pacing_seconds
+        self.calls, self.warm_up_calls, self.idle_waiting = pace.calls, pace.warm_up_calls, pace.idle_waiting
 
     @property
     def blocks(self) -> list[list[float]]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import torch
 import torch._dynamo.utils
 
-import torchduet.bench.workers.family  # noqa: F401
+import torchduet.bench.workers.visit  # noqa: F401
 from torchduet.bench.workers.imported_once import import_files
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES
 

@@ -12,7 +12,7 @@ from torchduet.bench.timing.callables import asks_for, assemble
 from torchduet.bench.timing.dynamo import CompileWatch, own_code
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.precision import autocast_factory
-from torchduet.bench.workers.family import measure
+from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
 WORKLOADS = str(Path(__file__).parent / "workloads" / "compiled.py")

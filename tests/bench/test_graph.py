@@ -32,8 +32,8 @@ from torchduet.bench.timing.cuda_graph import (
 from torchduet.bench.timing.first_calls import FirstCalls
 from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.bench.workers.family import measure
 from torchduet.bench.workers.launcher import Launcher
+from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 from torchduet.suites.workload import Implementation, SuiteError, Unavailable, Workload
 
