@@ -28,9 +28,10 @@ from torchduet.bench.record.schema import (
     SelfCheckRecord,
     TrialRecord,
 )
-from torchduet.bench.record.statistics import CONFIDENCE, half_width, speedup
+from torchduet.bench.record.statistics import CONFIDENCE, half_width, placement_differences, speedup
+from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
-THRESHOLD = 0.01
 NARROW = 0.01
 FILE = "self_check.json"
 SAME = ("cpu", "cores", "torch", "gpu")  # facts that identify a machine
@@ -40,6 +41,7 @@ SHORT, LONG = 2e-3, 2e-2  # seconds per call: short below the first, long from t
 def trial(copy: Case, original_result: CaseResult, copy_result: CaseResult) -> TrialRecord:
     """A copy of a case held against the case itself."""
     estimate = speedup(original_result.blocks, copy_result.blocks)
+    log_ratio, error = value_of(placement_differences(original_result.blocks, copy_result.blocks))
     width = estimate.half_width
     finite = math.isfinite(width)
     return TrialRecord(
@@ -48,6 +50,8 @@ def trial(copy: Case, original_result: CaseResult, copy_result: CaseResult) -> T
         low=estimate.low if finite else None,
         high=estimate.high if finite else None,
         placements=estimate.placements,
+        visit_ratios=[math.exp(log_ratio)],
+        visit_errors=[error],
         verdict=estimate.verdict(THRESHOLD),
         seconds=original_result.context_switches.seconds,
         minimum_effect=minimum_effect(width, THRESHOLD) if finite else None,

@@ -17,24 +17,23 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
-from torchduet.bench.record.ceilings import highest
-from torchduet.bench.record.devices import device_kind
-from torchduet.bench.record.journal_events import Began, CeilingsMeasured, PilotsTimed
+from torchduet.bench.plan.visits import visit_seconds
+from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
-from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
+from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
+from torchduet.bench.run.machine_facts import await_workers, hint_at_energy, measure_ceilings
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import records
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.timing.stopping import INTERRUPTED
-from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
+from torchduet.bench.run.visiting import Visiting
+from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
 from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
-CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
-MAX_CEILING_SECONDS = 1.5
 MAX_DEATHS = 3  # workers of as many workloads in a row that give no answer, until the run ends early
 
 
@@ -74,6 +73,10 @@ class Measuring:
         budget = settings.options.budget_seconds
         self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
+        self.visiting = Visiting()
+        self._later = LaterVisits(
+            self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
+        )
         self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
     def plan(self, selected: Sequence[Case]) -> None:
@@ -93,6 +96,10 @@ class Measuring:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
             self.launcher.start(compiler=compiled)
 
+    def before(self, family: Family) -> list[Family]:
+        """The families to measure now, this one last: cheaper ones come first where the time is too short for all."""
+        return [*(self.budget.cheaper_first(family) if self.budget and not self.settings.check_only else ()), family]
+
     def measure(self, family: Family) -> Measurement:
         """Measure a family, as far as the budget allows.
 
@@ -111,42 +118,70 @@ class Measuring:
         if not family.reported:
             self.done(planned, Spent())
             return Measurement(skips)
-        seconds = MIN_SECONDS if self.settings.check_only else self.budget.allot(planned)
-        if seconds is None:
+        share = MIN_SECONDS if self.settings.check_only else self.budget.allot(planned)
+        if share is None:
             self.done(planned, Spent())
             return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
-
-        def listen(stage: Stage) -> None:
-            if stage.fraction:
-                self.monitor.sample_gpus()
-            what = stage.what if family.name in stage.what else f"{family.name}: {stage.what}"
-            percent = f" {stage.fraction:.0%}" if stage.fraction else ""
-            show(f"{self.progress.position()} {what}{percent} · {self.time_left()}")
 
         show(f"{self.progress.position()} {family.name} · {self.time_left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
-        started, awake = monotonic(), self.run_clock.awake
+        started, at, awake = monotonic(), self.progress.elapsed(), self.run_clock.awake
         began = awake()
         try:
-            result = self.launcher.measure(self._task(family, seconds), listen)
+            result = self.launcher.measure(self._first_task(family, share), self._listener(family.name))
         except WorkerError as error:
             self.done(planned, Spent(retry=True))
             self._count_deaths(family)
             return Measurement(skips | dict.fromkeys(family.reported, Failed(f"{family.name}: {error}")))
         self._deaths.clear()
         ended_early = result.stop == INTERRUPTED
-        if ended_early and any(case.blocks and len(case.blocks) < MIN_PLACEMENTS for case in result.results):
+        if ended_early and any(case.blocks and len(case.blocks) < MIN_VISIT_PLACEMENTS for case in result.results):
             raise EndedEarlyError
         timing = result.seconds["timed"] + result.seconds["warming"]
         self.budget.set_aside(-(importing := result.seconds.get(IMPORTING, 0.0)))  # no case is to blame for it
         fixed, slow = awake() - began - timing - importing, slow_cases(result.results)
-        self.done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, retry=ended_early))
+        self.done(planned, Spent(fixed, (share, timing), result.seconds, slow, retry=ended_early))
         if self.settings.check_only:
             return Measurement(skips | _checked(family, result))
-        outcomes = records(family, result, workload_of(family.reference))
-        self._hint_at_energy(outcomes)
+        outcomes = records(family, result, workload_of(family.reference), at)
+        self._add_first(family, result, outcomes, share, at)
+        hint_at_energy(self.progress, outcomes)
         return Measurement(skips | outcomes, self.monitor.add_family(started, result))
+
+    def _listener(self, name: str) -> Listen:
+        """Shows a worker's progress."""
+
+        def listen(stage: Stage) -> None:
+            if stage.fraction:
+                self.monitor.sample_gpus()
+            what = stage.what if name in stage.what else f"{name}: {stage.what}"
+            percent = f" {stage.fraction:.0%}" if stage.fraction else ""
+            self.progress.show(f"{self.progress.position()} {what}{percent} · {self.time_left()}")
+
+        return listen
+
+    def _first_task(self, family: Family, share: float) -> Task:
+        task = self._task(family, visit_seconds(len(family.cases), share))
+        return replace(task, share=share, compiled=kept_folder(self.launcher, family))
+
+    def _add_first(
+        self, family: Family, result: FamilyResult, outcomes: Mapping[Case, Outcome], share: float, at: float
+    ) -> None:
+        """Take note of what later visits to a family need."""
+        timed = [each for each in result.results if each.pace is not None and each.blocks and not each.error]
+        records = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
+        paces = {each.case: each.pace for each in timed if each.pace is not None}
+        self.visiting.add_first(family, paces, share, at, records)
+
+    def visit(self) -> LaterVisit | None:
+        """Visit the family again for which that is worth most; None where no visit is left, or no time for one.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        assert self.budget is not None
+        return self._later.next(self.budget.seconds_left, self.time_left)
 
     def finish(self) -> None:
         """Measure what comes after the last family; called once."""
@@ -177,7 +212,7 @@ class Measuring:
     def done(self, family: Family, spent: Spent) -> None:
         """Account for a finished family, in the budget and in the progress."""
         assert self.budget is not None
-        self.budget.done(family, spent.fixed, spent.timing)
+        self.budget.done(family, spent.fixed, measured=spent.timing is not None)
         self.progress.done(family, spent)
 
     def time_left(self) -> str:
@@ -194,23 +229,12 @@ class Measuring:
 
     def call_seconds(self) -> dict[str, float]:
         """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
-        return {
-            family.name: workload_of(family.reference).seconds_of(dict(family.reference.size))
-            for family in self.progress.families
-        }
+        families = self.progress.families
+        return {of.name: workload_of(of.reference).seconds_of(dict(of.reference.size)) for of in families}
 
     def await_workers(self) -> None:
         """Wait until workers can be started, and make sure that they can use the devices."""
-        in_worker, machine = self.launcher.machine(), self.settings.machine
-        wanted = dict.fromkeys(device_kind(device) for device in self.settings.selection.devices())
-        present = [kind for kind in wanted if kind in machine.devices()]
-        # A module that the fork server imported may have initialised CUDA, which no fork of it can use then.
-        lost = [kind for kind in present if kind not in in_worker.devices() or kind in machine.not_after_a_fork()]
-        if lost:
-            self.launcher.spawn_workers()
-            named = ", ".join(kind.upper() for kind in lost)
-            slower = "each worker imports torch itself, which takes some seconds each time"
-            self.progress.warnings.append(f"{slower}: the fork server cannot use {named}")
+        await_workers(self.launcher, self.settings, self.progress)
 
     def _start_budget(self, first: Family) -> None:
         options, progress = self.settings.options, self.progress
@@ -225,7 +249,7 @@ class Measuring:
             now=self.run_clock.awake,
         )
         for family, cost in progress.finished_families:
-            self.budget.done(family, cost.fixed, cost.timing)
+            self.budget.done(family, cost.fixed, measured=cost.timing is not None)
         if self.settings.check_only:
             return
         self.timeline.start()
@@ -263,33 +287,13 @@ class Measuring:
 
     def _measure_ceilings(self) -> None:
         """Measure the machine's ceilings, at the start and at the end, as the load by others changes."""
-        progress = self.progress
-        cases = [case for family in progress.families for case in family.cases]
-        progress.show("measuring the machine's own ceilings")
-        devices = sorted({case.device for case in cases})
-        precisions = sorted({"fp32", *(case.precision for case in cases)})
-        seconds = min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * self.settings.options.budget_seconds)
-        try:
-            measured = self.launcher.ceilings(devices, precisions, self.settings.threads, seconds)
-        except WorkerError as error:
-            progress.warnings.append(f"the machine's ceilings are not known: {error}")
-        else:
-            progress.ceilings = highest([progress.ceilings, measured])
-            progress.write(CeilingsMeasured(at=progress.elapsed(), ceilings=measured))
+        measure_ceilings(self.launcher, self.progress, self.settings.threads, self.settings.options.budget_seconds)
 
     def _count_deaths(self, family: Family) -> None:
         """End the run early if the workers of several workloads in a row die: the workloads are not the reason then."""
         self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
         if len(set(self._deaths)) >= MAX_DEATHS:
             self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"
-
-    def _hint_at_energy(self, outcomes: Mapping[Case, Outcome]) -> None:
-        """Add a hint for each reason for which an energy is not known."""
-        for record in (outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)):
-            why = record.get("energy", {}).get("why")
-            hint = f"energy on {record['case']['device']}: {why}"
-            if why is not None and hint not in self.progress.hints:
-                self.progress.hints.append(hint)
 
 
 def _checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import multiprocessing
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -23,15 +23,15 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.record.schema import CeilingRecord
 from torchduet.bench.workers import process
+from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
-from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES, Answer, Progress
+from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
 GRACE_SECONDS = 6.0  # to finish timing after a stop request: a CI's SIGKILL follows its SIGTERM after 10 s
 POLL_SECONDS = 0.2
-LONGEST_TEMPORARY = 75  # bytes: of the 107 that unix(7) allows, less those that multiprocessing adds
 
 Listen = Callable[[Progress], None]
 
@@ -101,7 +101,7 @@ class Launcher:
 
         self._context.set_forkserver_preload(["torchduet.bench.workers.preload"])
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        with _environment({**self._for_workers(compiler=compiler), PRELOAD_FILES: files}):
+        with changed({**self._for_workers(compiler=compiler), PRELOAD_FILES: files}):
             forkserver.ensure_running()
 
     def _for_workers(self, *, compiler: bool) -> dict[str, str]:
@@ -176,6 +176,25 @@ class Launcher:
         seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in second.seconds.items()}
         return replace(second, results=[*second.results, *failed], seconds=seconds)
 
+    def visit(self, task: Task, listen: Listen) -> FamilyResult:
+        """Visit a family again, in a new worker.
+
+        Raises:
+            WorkerError: the worker sent no answer, or was left unable to measure.
+            EndedEarlyError: the run ends early.
+        """
+        answer = self._measure(task, listen)
+        if answer.broken is not None:
+            error = next(result.error for result in answer.results if result.case == answer.broken)
+            raise WorkerError(f"{answer.broken.id}: {error}")
+        return answer
+
+    def kept_folder(self, name: str) -> str:
+        """A folder for what later visits to a family read, removed at the end of the run."""
+        folder = Path(self._folder.name) / "kept" / hashlib.sha256(name.encode()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
     def profile(self, job: ProfileTask, listen: Listen) -> Profiled:
         """Profile cases of one family in a new worker.
 
@@ -209,7 +228,7 @@ class Launcher:
             target=process.main, args=(job, argument, outbox, stop_inbox, str(log)), daemon=False
         )
         try:
-            with _environment(self._environment):
+            with changed(self._environment):
                 child.start()
             self.job_control.group = child.pid
             outbox.close()
@@ -263,36 +282,3 @@ class Launcher:
                     with contextlib.suppress(OSError):
                         stop_outbox.send(True)
             truncate_log(log)
-
-
-def room_for_sockets() -> bool:
-    """Whether the temporary folder's path is short enough for the fork server's socket below it."""
-    return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
-
-
-def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
-    """The environment of a process that forks workers.
-
-    Args:
-        toolchain: folder for what inductor builds once for all workers.
-        compiler: whether it imports the compiler.
-    """
-    return {
-        "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
-        "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
-        PRELOAD_COMPILER: "1" if compiler else "0",
-    }
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
