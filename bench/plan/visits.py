@@ -16,7 +16,7 @@ from torchduet.bench.record.statistics import wanted
 MIN_VISITS = 3  # to every family before any gets more
 MAX_VISITS = 40
 PRECISE_VISITS, PRECISE_SPAN = 4, 20.0  # and seconds from the first to the last: a family is not precise before
-MIN_VISIT_SECONDS = 0.25
+MIN_VISIT_SECONDS = 0.35
 SECONDS_PER_CASE = 0.06
 MAX_VISIT_SECONDS = 4.0
 VISITS_PER_SHARE = 8  # a visit is no longer than this part of what a family may take
