@@ -23,7 +23,7 @@ from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
-from torchduet.bench.run.machine_facts import await_workers, hint_at_energy, measure_ceilings
+from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import records
@@ -77,6 +77,7 @@ class Measuring:
         self._later = LaterVisits(
             self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
         )
+        self._ceilings_measured = False  # by this process
         self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
     def plan(self, selected: Sequence[Case]) -> None:
@@ -181,6 +182,8 @@ class Measuring:
             EndedEarlyError: the run is to end.
         """
         assert self.budget is not None
+        if not self._ceilings_measured:
+            self._measure_ceilings()
         return self._later.next(self.budget.seconds_left, self.time_left)
 
     def finish(self) -> None:
@@ -257,9 +260,9 @@ class Measuring:
             self._pilots_before(first.name, due=True)
         else:
             progress.startup = began
-            self._measure_ceilings()
             self._pilots_before(first.name)
-            set_aside = progress.elapsed() - began  # both are measured again at the end
+            pilots = progress.elapsed() - began  # they are timed again at the end
+            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds)
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
         self.budget.set_aside(set_aside)
 
@@ -286,7 +289,8 @@ class Measuring:
             self.progress.write(PilotsTimed(at=self.progress.elapsed(), pilot=pilot))
 
     def _measure_ceilings(self) -> None:
-        """Measure the machine's ceilings, at the start and at the end, as the load by others changes."""
+        """Measure the machine's ceilings, after the first visits and at the end, as the load by others changes."""
+        self._ceilings_measured = True
         measure_ceilings(self.launcher, self.progress, self.settings.threads, self.settings.options.budget_seconds)
 
     def _count_deaths(self, family: Family) -> None:

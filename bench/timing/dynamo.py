@@ -170,8 +170,8 @@ class CompiledModel:
 def cold_cache(parent: Path) -> None:
     """From now on this process compiles into a new, empty cache below ``parent``.
 
-    Code that was compiled before stays loaded. The probe of the CPU's vector instructions is made once per run, before
-    any worker starts, and is not repeated.
+    Code that was compiled before stays loaded. The probe of the CPU's vector instructions is made before any worker
+    starts, and is not repeated.
     """
     compile_into(Path(tempfile.mkdtemp(prefix="inductor-", dir=parent)))
 
@@ -194,7 +194,7 @@ def load_without_headers() -> None:
     from torch._inductor import codecache
 
     if hasattr(codecache, "_precompile_header"):
-        codecache._precompile_header = lambda *_, **__: ""
+        setattr(codecache, "_precompile_header", lambda *_, **__: "")  # noqa: B010 - it has another type
 
 
 def _counters() -> Any:

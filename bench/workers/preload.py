@@ -19,6 +19,7 @@ import torch._dynamo.utils
 import torchduet.bench.workers.visit  # noqa: F401
 from torchduet.bench.workers.imported_once import import_files
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES
+from torchduet.bench.workers.vector_probe import probe
 
 COMPILER_MODULES = (
     "sympy.combinatorics.tensor_can",
@@ -85,19 +86,13 @@ COMPILER_MODULES = (
 def compiler() -> None:
     """Import what torch.compile imports lazily, and probe the CPU's vector instructions.
 
-    The probe compiles and runs a small C++ program (3 to 4 s); inductor would repeat it in every worker whose cache is
-    empty. The digest of torch's source files takes 0.1 s, which every worker would repeat, too.
+    The digest of torch's source files takes 0.1 s, which every worker would repeat.
     """
     with _without_cuda():
         for name in (*COMPILER_MODULES, *_patterns()):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-        try:
-            from torch._inductor.cpu_vec_isa import valid_vec_isa_list
-        except ImportError:
-            return
-        for isa in valid_vec_isa_list():
-            bool(isa)
+        probe()
         with contextlib.suppress(ImportError):
             from torch._inductor.codecache import torch_key
 
