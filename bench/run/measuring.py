@@ -26,7 +26,7 @@ from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folde
 from torchduet.bench.run.machine_facts import await_workers, hint_at_energy, measure_ceilings
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
-from torchduet.bench.run.records import records
+from torchduet.bench.run.records import checked, records
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.run.visiting import Visiting
 from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
@@ -143,7 +143,7 @@ class Measuring:
         fixed, slow = awake() - began - timing - importing, slow_cases(result.results)
         self.done(planned, Spent(fixed, (share, timing), result.seconds, slow, retry=ended_early))
         if self.settings.check_only:
-            return Measurement(skips | _checked(family, result))
+            return Measurement(skips | checked(family, result))
         outcomes = records(family, result, workload_of(family.reference), at)
         self._add_first(family, result, outcomes, share, at)
         hint_at_energy(self.progress, outcomes)
@@ -294,11 +294,3 @@ class Measuring:
         self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
         if len(set(self._deaths)) >= MAX_DEATHS:
             self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"
-
-
-def _checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:
-    """The outcomes of cases that were checked and not timed."""
-    results = {result.case: result for result in result.results}
-    checked = "checked, not timed (--benchmark-disable)"
-    failures = {case: results[case].error for case in family.reported}
-    return {case: Failed(why) if why else Skipped(results[case].skip or checked) for case, why in failures.items()}
