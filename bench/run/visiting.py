@@ -175,6 +175,7 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
         copies = [copy for copy in family.cases if copy.copy_number and copy.original == case]
         entries[case] = VisitEntry(
             blocks=[[rounded(value) for value in rounds] for rounds in own.blocks],
+            seconds=rounded(own.context_switches.seconds),
             disturbed=own.disturbed,
             left_out=own.left_out.blocks,
             ratios=[_ratio(other.id, results[other], own) for other in sorted(against, key=lambda other: other.id)],
@@ -182,6 +183,11 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
             meters={
                 name: [rounded(value) for value in values if number_of(value) is not None]
                 for name, (_, values) in own.meters.items()
+            },
+            not_finite={
+                name: lost
+                for name, (_, values) in own.meters.items()
+                if (lost := sum(number_of(v) is None for v in values))
             },
             notes=own.notes,
         )
