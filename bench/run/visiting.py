@@ -149,12 +149,13 @@ def _visits(ratios: Sequence[Ratio]) -> Visits:
 
 
 def _first_entry(record: Record) -> VisitEntry:
-    """The ratios of a case's first visit, from its record."""
+    """The ratios of a case's first visit, from its record: one for each other case."""
+    against = {speedup["against"]: speedup for speedup in record["speedups"]}
     return VisitEntry(
         blocks=[],
         ratios=[
-            Ratio(of=speedup["against"], ratio=speedup["ratio"], error=speedup.get("visit_errors", [None])[0])
-            for speedup in record["speedups"]
+            Ratio(of=other, ratio=speedup["ratio"], error=speedup.get("visit_errors", [None])[0])
+            for other, speedup in against.items()
         ],
         copies=[
             Ratio(of=str(number), ratio=trial["ratio"], error=trial.get("visit_errors", [None])[0])
