@@ -10,6 +10,7 @@ from typing import cast
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
+from torchduet.bench.cases.outcome import Measured, Outcome
 from torchduet.bench.plan.visits import Rounds, Visited, needs_of
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
@@ -82,6 +83,15 @@ class Visiting:
         new.visited.compared = bool(new.speedups or new.copies)
         self.families[family.name] = new
         self._visits_since_fit += 1
+
+    def add_answer(
+        self, family: Family, result: FamilyResult, outcomes: Mapping[Case, Outcome], share: float, began: float
+    ) -> None:
+        """Take note of a family's first visit, from its worker's answer and the outcomes that were made of it."""
+        timed = [each for each in result.results if each.pace is not None and each.blocks and not each.error]
+        records = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
+        paces = {each.case: each.pace for each in timed if each.pace is not None}
+        self.add_first(family, paces, share, began, records)
 
     def first_visit(self, family: str) -> FirstVisit | None:
         """What the journal needs of a family's first visit."""
