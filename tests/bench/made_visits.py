@@ -51,7 +51,8 @@ def answer(
 
     Args:
         number: of the visit, 0 for the first.
-        seconds: mode → time of a call; 1e-3 for others. A slowed copy takes as much longer as it should.
+        seconds: mode or implementation → time of a call; 1e-3 for others. A slowed copy takes as much longer as it
+            should.
         between: standard deviation of a case's time from visit to visit, on the scale of logarithms.
         lacks: cases that fail.
         changes: of every result.
@@ -59,7 +60,12 @@ def answer(
     results = []
     for each in of.cases:
         chance = random.Random(f"{each.id} {number}")
-        time = (seconds or {}).get(each.mode, 1e-3) * each.slowdown * math.exp(chance.gauss(0, between))
+        known = seconds or {}
+        time = (
+            known.get(each.mode, known.get(each.implementation, 1e-3))
+            * each.slowdown
+            * math.exp(chance.gauss(0, between))
+        )
         values: dict[str, Any] = {
             "check": CHECK,
             "first_call": {"seconds": 0.1, "calls": 1},
