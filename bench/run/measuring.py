@@ -9,8 +9,8 @@ from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.copies import with_copies
-from torchduet.bench.cases.exchange import FamilyResult, Task
-from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.run_clock import RunClock
@@ -26,7 +26,7 @@ from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folde
 from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
-from torchduet.bench.run.records import records
+from torchduet.bench.run.records import checked, records
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.run.visiting import Visiting
 from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
@@ -98,20 +98,25 @@ class Measuring:
             self.launcher.start(compiler=compiled)
 
     def before(self, family: Family) -> list[Family]:
-        """The families to measure now, this one last: cheaper ones come first where the time is too short for all."""
-        return [*(self.budget.cheaper_first(family) if self.budget and not self.settings.check_only else ()), family]
+        """The families to measure now, this one last: cheaper ones come first where the time is too short for all.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        if self.budget is None:
+            self._begin()
+        return self._order(family)
+
+    def _order(self, family: Family) -> list[Family]:
+        assert self.budget is not None
+        return [*(() if self.settings.check_only else self.budget.cheaper_first(family)), family]
 
     def measure(self, family: Family) -> Measurement:
-        """Measure a family, as far as the budget allows.
+        """Measure a family after :meth:`before`, as far as the budget allows.
 
         Raises:
             EndedEarlyError: the run is to end, and too little of the family was timed.
         """
-        show = self.progress.show
-        if self.budget is None:
-            show("starting: importing torch and its compiler once for all workers")
-            self.await_workers()
-            self._start_budget(family)
         assert self.budget is not None
         planned = family
         family, too_slow = self.progress.too_slow.split(planned)
@@ -124,7 +129,7 @@ class Measuring:
             self.done(planned, Spent())
             return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
 
-        show(f"{self.progress.position()} {family.name} · {self.time_left()}")
+        self.progress.show(f"{self.progress.position()} {family.name} · {self.time_left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
         started, at, awake = monotonic(), self.progress.elapsed(), self.run_clock.awake
@@ -144,9 +149,9 @@ class Measuring:
         fixed, slow = awake() - began - timing - importing, slow_cases(result.results)
         self.done(planned, Spent(fixed, (share, timing), result.seconds, slow, retry=ended_early))
         if self.settings.check_only:
-            return Measurement(skips | _checked(family, result))
+            return Measurement(skips | checked(family, result))
         outcomes = records(family, result, workload_of(family.reference), at)
-        self._add_first(family, result, outcomes, share, at)
+        self.visiting.add_answer(family, result, outcomes, share, at)
         hint_at_energy(self.progress, outcomes)
         return Measurement(skips | outcomes, self.monitor.add_family(started, result))
 
@@ -166,21 +171,14 @@ class Measuring:
         task = self._task(family, visit_seconds(len(family.cases), share))
         return replace(task, share=share, compiled=kept_folder(self.launcher, family))
 
-    def _add_first(
-        self, family: Family, result: FamilyResult, outcomes: Mapping[Case, Outcome], share: float, at: float
-    ) -> None:
-        """Take note of what later visits to a family need."""
-        timed = [each for each in result.results if each.pace is not None and each.blocks and not each.error]
-        records = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
-        paces = {each.case: each.pace for each in timed if each.pace is not None}
-        self.visiting.add_first(family, paces, share, at, records)
-
     def visit(self) -> LaterVisit | None:
         """Visit the family again for which that is worth most; None where no visit is left, or no time for one.
 
         Raises:
             EndedEarlyError: the run is to end.
         """
+        if self.budget is None:  # every family was measured before the run was resumed
+            self._begin()
         assert self.budget is not None
         if not self._ceilings_measured:
             self._measure_ceilings()
@@ -239,8 +237,11 @@ class Measuring:
         """Wait until workers can be started, and make sure that they can use the devices."""
         await_workers(self.launcher, self.settings, self.progress)
 
-    def _start_budget(self, first: Family) -> None:
+    def _begin(self) -> None:
+        """Wait for the workers, and start the budget; called once, before the first family or visit."""
         options, progress = self.settings.options, self.progress
+        progress.show("starting: importing torch and its compiler once for all workers")
+        self.await_workers()
         began, (spent, set_aside) = progress.elapsed(), progress.spent_before or (0.0, 0.0)
         self.budget = Budget(
             options.budget_seconds,
@@ -256,11 +257,13 @@ class Measuring:
         if self.settings.check_only:
             return
         self.timeline.start()
+        left = [family for family in progress.families if not progress.has_finished(family)]
+        first = self._order(left[0])[0].name if left else next(iter(self.visiting.families), "")
         if progress.spent_before is not None:
-            self._pilots_before(first.name, due=True)
+            self._pilots_before(first, due=True)
         else:
             progress.startup = began
-            self._pilots_before(first.name)
+            self._pilots_before(first)
             pilots = progress.elapsed() - began  # they are timed again at the end
             set_aside = pilots + ceiling_seconds(progress, options.budget_seconds)
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
@@ -298,11 +301,3 @@ class Measuring:
         self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
         if len(set(self._deaths)) >= MAX_DEATHS:
             self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"
-
-
-def _checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:
-    """The outcomes of cases that were checked and not timed."""
-    results = {result.case: result for result in result.results}
-    checked = "checked, not timed (--benchmark-disable)"
-    failures = {case: results[case].error for case in family.reported}
-    return {case: Failed(why) if why else Skipped(results[case].skip or checked) for case, why in failures.items()}

@@ -64,6 +64,10 @@ class Progress:
         """The number of finished families."""
         return len(self.finished_families)
 
+    def has_finished(self, family: Family) -> bool:
+        """Whether a family has had its first visit."""
+        return any(finished is family for finished, _ in self.finished_families)
+
     def elapsed(self) -> float:
         """Seconds into the run."""
         return monotonic() - self.begun

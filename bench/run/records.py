@@ -249,3 +249,11 @@ def records(family: Family, family_result: FamilyResult, workload: Workload, at:
             record["trials"] = of_copies
         outcomes[case] = recorded(case, with_extras(record, result))
     return outcomes
+
+
+def checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:
+    """The outcomes of cases that were checked and not timed."""
+    results = {result.case: result for result in result.results}
+    why_not = "checked, not timed (--benchmark-disable)"
+    failures = {case: results[case].error for case in family.reported}
+    return {case: Failed(why) if why else Skipped(results[case].skip or why_not) for case, why in failures.items()}

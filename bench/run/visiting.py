@@ -10,6 +10,7 @@ from typing import cast
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
+from torchduet.bench.cases.outcome import Measured, Outcome
 from torchduet.bench.plan.visits import Rounds, Visited, needs_of
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
@@ -83,6 +84,15 @@ class Visiting:
         self.families[family.name] = new
         self._visits_since_fit += 1
 
+    def add_answer(
+        self, family: Family, result: FamilyResult, outcomes: Mapping[Case, Outcome], share: float, began: float
+    ) -> None:
+        """Take note of a family's first visit, from its worker's answer and the outcomes that were made of it."""
+        timed = [each for each in result.results if each.pace is not None and each.blocks and not each.error]
+        records = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
+        paces = {each.case: each.pace for each in timed if each.pace is not None}
+        self.add_first(family, paces, share, began, records)
+
     def first_visit(self, family: str) -> FirstVisit | None:
         """What the journal needs of a family's first visit."""
         if family not in self.families:
@@ -149,12 +159,13 @@ def _visits(ratios: Sequence[Ratio]) -> Visits:
 
 
 def _first_entry(record: Record) -> VisitEntry:
-    """The ratios of a case's first visit, from its record."""
+    """The ratios of a case's first visit, from its record: one for each other case."""
+    against = {speedup["against"]: speedup for speedup in record["speedups"]}
     return VisitEntry(
         blocks=[],
         ratios=[
-            Ratio(of=speedup["against"], ratio=speedup["ratio"], error=speedup.get("visit_errors", [None])[0])
-            for speedup in record["speedups"]
+            Ratio(of=other, ratio=speedup["ratio"], error=speedup.get("visit_errors", [None])[0])
+            for other, speedup in against.items()
         ],
         copies=[
             Ratio(of=str(number), ratio=trial["ratio"], error=trial.get("visit_errors", [None])[0])
@@ -175,6 +186,7 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
         copies = [copy for copy in family.cases if copy.copy_number and copy.original == case]
         entries[case] = VisitEntry(
             blocks=[[rounded(value) for value in rounds] for rounds in own.blocks],
+            seconds=rounded(own.context_switches.seconds),
             disturbed=own.disturbed,
             left_out=own.left_out.blocks,
             ratios=[_ratio(other.id, results[other], own) for other in sorted(against, key=lambda other: other.id)],
@@ -182,6 +194,11 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
             meters={
                 name: [rounded(value) for value in values if number_of(value) is not None]
                 for name, (_, values) in own.meters.items()
+            },
+            not_finite={
+                name: lost
+                for name, (_, values) in own.meters.items()
+                if (lost := sum(number_of(v) is None for v in values))
             },
             notes=own.notes,
         )

@@ -39,20 +39,24 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         blocks: seconds per call, per placement and round.
+        seconds: of all blocks.
         disturbed: per placement, its blocks with a context switch.
         left_out: blocks during which the process or the machine was suspended.
         ratios: of its speed-ups.
         copies: of its copies, by their order.
-        meters: name → the median of each placement.
+        meters: name → the median of each placement that has a finite one.
+        not_finite: name → how many placements have none.
         notes: that no earlier visit made.
     """
 
     blocks: list[list[float]]
+    seconds: float = 0.0
     disturbed: list[int] | None = None
     left_out: int = 0
     ratios: list[Ratio] = []
     copies: list[Ratio] = []
     meters: dict[str, list[float]] = {}
+    not_finite: dict[str, int] = {}
     notes: list[str] = []
 
 
@@ -96,13 +100,14 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     ]
     if "trials" in record:
         copies = {ratio.of: ratio for ratio in entry.copies}
+        timed = [{**trial, "seconds": trial["seconds"] + entry.seconds} for trial in record["trials"]]
         added["trials"] = [
-            cast(TrialRecord, _with_ratio(trial, copies.get(str(number)), kept))
-            for number, trial in enumerate(record["trials"])
+            cast(TrialRecord, _with_ratio(trial, copies.get(str(number)), kept)) for number, trial in enumerate(timed)
         ]
-    if entry.meters and "meters" in record:
+    if kept and "meters" in record:
         added["meters"] = {
-            name: _with_values(meter, entry.meters.get(name, [])[:kept]) for name, meter in record["meters"].items()
+            name: _with_values(meter, entry.meters.get(name, [])[:kept], entry.not_finite.get(name, 0))
+            for name, meter in record["meters"].items()
         }
     return added
 
@@ -118,6 +123,15 @@ def _with_ratio(compared: Mapping[str, Any], ratio: Ratio | None, placements: in
     }
 
 
-def _with_values(meter: MeterRecord, values: Sequence[float]) -> MeterRecord:
+def _with_values(meter: MeterRecord, values: Sequence[float], not_finite: int) -> MeterRecord:
     together = [*meter["values"], *values]
-    return {**meter, "values": together, "median": median(together), "low": min(together), "high": max(together)}
+    added: MeterRecord = {
+        **meter,
+        "values": together,
+        "median": median(together),
+        "low": min(together),
+        "high": max(together),
+    }
+    if not_finite:
+        added["not_finite"] = meter.get("not_finite", 0) + not_finite
+    return added
