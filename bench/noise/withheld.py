@@ -11,6 +11,7 @@ from dataclasses import replace
 from torchduet.bench.noise.causes import Cause, causes
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import one_thread_fewer
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.schema import DISTURBED, Record
 
 
@@ -35,7 +36,7 @@ def with_verdicts_withheld(record: Record, cause: Cause) -> Record:
     withheld: Record = {
         **record,
         "speedups": [{**speedup, "verdict": "unclear"} for speedup in record["speedups"]],
-        "notes": [*record["notes"], f"no verdict: {cause.words}; {cause.remedy.words}"],
+        "notes": [*record["notes"], f"{NO_VERDICT}{cause.words}; {cause.remedy.words}"],
     }
     if "trials" in record:
         withheld["trials"] = [{**trial, "verdict": "unclear"} for trial in record["trials"]]

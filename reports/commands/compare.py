@@ -22,7 +22,7 @@ from torchduet.reports.compare.thresholds import (
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
-    from torchduet.reports.compare.match import Comparison
+    from torchduet.reports.compare.comparison import Comparison
     from torchduet.reports.html.helper_process import Helper
     from torchduet.reports.read.run_file import Run
 

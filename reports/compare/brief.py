@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from torchduet.reports.compare import common_words, quietness
-from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
 from torchduet.reports.compare.text import (
     HEAD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from torchduet.reports.compare.common_factor import CommonFactor
-from torchduet.reports.compare.match import Comparison
+from torchduet.reports.compare.comparison import Comparison
 from torchduet.reports.compare.movement import longer
 from torchduet.reports.text import units
 

@@ -16,8 +16,8 @@ import numpy as np
 from markupsafe import Markup
 
 from torchduet.bench.record.schema import QUIET, Record
+from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.leave_out import Array
-from torchduet.reports.compare.match import Change, Comparison
 from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.text import noise_and_marks
 from torchduet.reports.compare.verdicts import Finding

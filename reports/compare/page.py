@@ -12,8 +12,8 @@ from markupsafe import Markup
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
 from torchduet.reports.compare import common_words, quietness
+from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
 from torchduet.reports.compare.details import embedded, last_cell, numbered, ordered, width
-from torchduet.reports.compare.match import VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.settings import common_facts

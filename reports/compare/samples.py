@@ -53,7 +53,6 @@ def questions(
                 placements=min(first.shape[1], second.shape[1]),
                 noise=noise,
                 halves=tuple(Residual(units[index], apart, math.sqrt(2) * own) for apart, own in sides),
-                movement=None,
                 threshold=thresholds[index],
             )
     return [question for question in result if question is not None]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.marks import short_marks
 from torchduet.reports.compare import common_words, quietness
-from torchduet.reports.compare.match import JUDGED, VERDICTS, Change, Comparison
+from torchduet.reports.compare.comparison import JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
 from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD

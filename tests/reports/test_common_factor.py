@@ -15,7 +15,8 @@ from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.compare.brief import markdown
 from torchduet.reports.compare.common_words import sentence
-from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.page import render
 from torchduet.reports.compare.text import headline, terminal
 from torchduet.reports.compare.thresholds import Thresholds

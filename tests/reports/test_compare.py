@@ -12,7 +12,8 @@ from tests.reports.remeasured import ids, remeasured
 from tests.reports.sample import make_run
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.compare import unique_names
-from torchduet.reports.compare.match import Change, Comparison, compare
+from torchduet.reports.compare.comparison import Change, Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.text import headline
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.verdicts import Finding

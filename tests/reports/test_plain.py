@@ -12,7 +12,8 @@ import pytest
 
 from tests.reports.plain_sample import FUNCTIONS, benchmark_of, make_plain
 from torchduet.__main__ import main
-from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.neighbours import beside_in_time
 from torchduet.reports.compare.samples import questions
 from torchduet.reports.compare.thresholds import Thresholds

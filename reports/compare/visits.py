@@ -1,0 +1,138 @@
+"""Reads one value per visit from the records of a run, and makes the questions on cases that both runs visited.
+
+A visit is one process's measurement of a family. Processes and minutes differ more than the placements within one
+visit show, so the visits, and not the placements, are the independent values (Kalibera and Jones 2013).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, stdev
+
+from torchduet.bench.record.moderation import Prior, Visits, difference, prior_for
+from torchduet.bench.record.schema import PriorOf, Record, SpeedupRecord
+from torchduet.bench.record.statistics import Interval
+from torchduet.reports.compare.leave_out import Array
+from torchduet.reports.compare.verdicts import Question
+from torchduet.reports.read.run_file import Run
+
+MEDIAN_ERROR = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, of many normal values
+
+
+@dataclass(frozen=True)
+class VisitedRun:
+    """The values per visit of a run's cases; empty if its writer had no visits.
+
+    Attributes:
+        times: case → per visit, the median of its placements' log medians.
+        speedups: case → per visit, the log of its speed-up over the reference.
+        priors: by what the variances between visits are moderated, for times and for speed-ups.
+    """
+
+    times: Mapping[str, Visits]
+    speedups: Mapping[str, Visits]
+    priors: Mapping[PriorOf, Prior | None]
+
+
+def visited_run(
+    run: Run, log_times: Mapping[str, Array], log_speedups: Mapping[str, Array], left_out: Callable[[str], bool]
+) -> VisitedRun:
+    """The visits of a run.
+
+    Args:
+        log_times, log_speedups: case → one value per placement.
+        left_out: whether a case is not judged, by its id; its visits do not count towards the priors.
+    """
+    records = {record["case"]["id"]: record for record in run.records}
+    bounds = {case: bounds for case in log_times if (bounds := _bounds(records[case]))}
+    times = {case: _medians(log_times[case].tolist(), bounds[case]) for case in bounds}
+    speedups = {}
+    for case in bounds:
+        if (recorded := _recorded(records[case], len(bounds[case]))) is not None:
+            speedups[case] = recorded
+        elif case in log_speedups:
+            speedups[case] = _medians(log_speedups[case].tolist(), bounds[case])
+    families = {case: records[case]["case"]["family"] for case in bounds}
+    values: dict[PriorOf, Mapping[str, Visits]] = {"times": times, "speedups": speedups}
+    priors = {
+        of: prior_for(
+            of, [(families[case], visits) for case, visits in cases.items() if not left_out(case)], _machine(run, of)
+        )
+        for of, cases in values.items()
+    }
+    return VisitedRun(times, speedups, priors)
+
+
+def visits_of_families(run: Run) -> dict[str, list[float]]:
+    """Family → when each of its visits began, in seconds into the run: those of the case with the most."""
+    moments: dict[str, list[float]] = {}
+    for record in run.records:
+        own = [visit["at"] for visit in record["timing"].get("visits", [])]
+        family = record["case"]["family"]
+        if len(own) > len(moments.get(family, [])):
+            moments[family] = own
+    return moments
+
+
+def visited_questions(
+    units: Sequence[str],
+    above: Sequence[Visits],
+    below: Sequence[Visits],
+    priors: tuple[Prior | None, Prior | None],
+    thresholds: Sequence[float],
+) -> list[Question]:
+    """By how much each of ``above`` lies above its ``below``, from the means of their visits.
+
+    The machine's movement is not filled in yet.
+
+    Args:
+        priors: of ``above`` and of ``below``.
+    """
+    asked = []
+    for unit, first, second, threshold in zip(units, above, below, thresholds, strict=True):
+        estimate = difference(first, second, *priors)
+        shift = Interval(estimate.point, estimate.low, estimate.high)
+        asked.append(Question(unit, shift, threshold, visits=estimate))
+    return asked
+
+
+def number_of_visits(record: Record) -> int:
+    """How many visits a case's times come from; 0 where its writer had none."""
+    return len(_bounds(record))
+
+
+def _bounds(record: Record) -> list[tuple[int, int]]:
+    """The first placement of each visit and the one after its last; empty without visits, or if they do not add up."""
+    bounds, start = [], 0
+    for visit in record["timing"].get("visits", []):
+        if visit["placements"]:
+            bounds.append((start, start + visit["placements"]))
+        start += visit["placements"]
+    return bounds if start == len(record["timing"]["blocks"]) else []
+
+
+def _medians(values: Sequence[float], bounds: Sequence[tuple[int, int]]) -> Visits:
+    """Per visit the median of its placements, and its standard error, where there are two or more."""
+    parts = [values[start:end] for start, end in bounds]
+    errors = [MEDIAN_ERROR * stdev(part) / math.sqrt(len(part)) if len(part) > 1 else None for part in parts]
+    return Visits(tuple(map(median, parts)), tuple(errors))
+
+
+def _recorded(record: Record, visits: int) -> Visits | None:
+    """The speed-up over the reference in each visit, as the run recorded it; None if it did not."""
+    speedup: SpeedupRecord | None = next((one for one in record["speedups"] if one["knob"] == "reference"), None)
+    if speedup is None or len(ratios := speedup.get("visit_ratios", [])) != visits:
+        return None
+    errors = speedup.get("visit_errors", [])
+    return Visits(tuple(map(math.log, ratios)), tuple(errors) if len(errors) == len(ratios) else (None,) * len(ratios))
+
+
+def _machine(run: Run, of: PriorOf) -> Prior | None:
+    """What earlier runs on the machine taught, if the run's own estimate rests on that."""
+    for prior in run.about.get("visits", {}).get("priors", []):
+        if prior["of"] == of and prior["source"] == "machine":
+            degrees = math.inf if prior["degrees"] is None else prior["degrees"]
+            return Prior(prior["deviation"], degrees, prior["families"], "machine")
+    return None
