@@ -48,6 +48,7 @@ REPORTS_LAYERS = (
     "profile",
     "html",
     "markdown",
+    "shifts",
     "compare",
     "history",
     "commands",

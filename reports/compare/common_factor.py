@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from torchduet.reports.compare.settings import MACHINE, SETTING, SOFTWARE, Difference
-from torchduet.reports.compare.verdicts import Question
+from torchduet.reports.shifts.question import Question
 
 MIN_CASES = 5  # fewer may have changed together by chance, or because they share code
 FEW_SHIFT = math.log(1.25)  # what fewer cases must exceed

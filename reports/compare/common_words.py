@@ -6,7 +6,7 @@ import math
 
 from torchduet.reports.compare.common_factor import CommonFactor
 from torchduet.reports.compare.comparison import Comparison
-from torchduet.reports.compare.movement import longer
+from torchduet.reports.shifts.movement import longer
 from torchduet.reports.text import units
 
 MAX_DIFFERING = 4

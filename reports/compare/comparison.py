@@ -9,11 +9,11 @@ from functools import cached_property
 
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.common_factor import CommonFactor
-from torchduet.reports.compare.leave_out import Array
 from torchduet.reports.compare.settings import Difference
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.shifts.leave_out import Array
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]

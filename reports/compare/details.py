@@ -17,10 +17,10 @@ from markupsafe import Markup
 
 from torchduet.bench.record.schema import QUIET, Record
 from torchduet.reports.compare.comparison import Change, Comparison
-from torchduet.reports.compare.leave_out import Array
 from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.text import noise_and_marks
 from torchduet.reports.compare.verdicts import Finding
+from torchduet.reports.shifts.leave_out import Array
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.settings import FILTERS, filter_values

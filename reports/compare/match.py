@@ -9,19 +9,20 @@ from functools import cache
 from torchduet.bench.record.schema import PriorOf, Record
 from torchduet.reports.compare.common_factor import CommonFactor, common_factor
 from torchduet.reports.compare.comparison import Change, Comparison
-from torchduet.reports.compare.guards import Guards, stand_ins
-from torchduet.reports.compare.leave_out import Array
-from torchduet.reports.compare.movement import Movement, longer
-from torchduet.reports.compare.neighbours import beside_in_time, without_halves
-from torchduet.reports.compare.samples import Samples, questions
 from torchduet.reports.compare.settings import MACHINE, SETTING, cautions, differences
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.unmatched import unmatched
-from torchduet.reports.compare.verdicts import Finding, Question, findings
-from torchduet.reports.compare.visits import VisitedRun, visited_questions, visited_run
+from torchduet.reports.compare.verdicts import Finding, findings
 from torchduet.reports.compare.withheld import withheld
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.shifts.guards import Guards, stand_ins
+from torchduet.reports.shifts.leave_out import Array
+from torchduet.reports.shifts.movement import Movement, longer
+from torchduet.reports.shifts.neighbours import beside_in_time, without_halves
+from torchduet.reports.shifts.question import Question
+from torchduet.reports.shifts.samples import Samples, questions
+from torchduet.reports.shifts.visits import VisitedRun, visited_questions, visited_run
 
 
 def compare(base: Run, others: Sequence[Run], thresholds: Thresholds) -> list[Comparison]:

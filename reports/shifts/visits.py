@@ -14,9 +14,9 @@ from statistics import median, stdev
 from torchduet.bench.record.moderation import Prior, Visits, difference, prior_for
 from torchduet.bench.record.schema import PriorOf, Record, SpeedupRecord
 from torchduet.bench.record.statistics import Interval
-from torchduet.reports.compare.leave_out import Array
-from torchduet.reports.compare.verdicts import Question
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.shifts.leave_out import Array
+from torchduet.reports.shifts.question import Question
 
 MEDIAN_ERROR = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, of many normal values
 

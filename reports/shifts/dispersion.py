@@ -15,8 +15,8 @@ import numpy as np
 
 from torchduet.bench.record.moderation import Estimate
 from torchduet.bench.record.student_t import two_sided_quantile, two_sided_tail
-from torchduet.reports.compare.leave_out import ranked
-from torchduet.reports.compare.spread import MIN_UNITS
+from torchduet.reports.shifts.leave_out import ranked
+from torchduet.reports.shifts.spread import MIN_UNITS
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import Record
-from torchduet.reports.compare.leave_out import ranked
-from torchduet.reports.compare.movement import (
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.shifts.leave_out import ranked
+from torchduet.reports.shifts.movement import (
     Movement,
     PilotsBeside,
     by_pilots,
@@ -23,10 +24,9 @@ from torchduet.reports.compare.movement import (
     pilots_beside,
     stand_in,
 )
-from torchduet.reports.compare.neighbours import NEIGHBOURS
-from torchduet.reports.compare.verdicts import Question, centre
-from torchduet.reports.compare.visits import visits_of_families
-from torchduet.reports.read.run_file import Run
+from torchduet.reports.shifts.neighbours import NEIGHBOURS
+from torchduet.reports.shifts.question import Question, centre
+from torchduet.reports.shifts.visits import visits_of_families
 
 REFERENCE, FAMILY = "its reference", "what was timed together with it"
 
