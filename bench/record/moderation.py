@@ -24,10 +24,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from torchduet.bench.record.polygamma import digamma, trigamma, trigamma_inverse
+from torchduet.bench.record.distributions.polygamma import digamma, trigamma, trigamma_inverse
+from torchduet.bench.record.distributions.student_t import two_sided_quantile
 from torchduet.bench.record.schema.words import PriorOf, PriorSource
 from torchduet.bench.record.statistics import CONFIDENCE
-from torchduet.bench.record.student_t import two_sided_quantile
 
 MIN_FAMILIES = 5  # with two visits or more: from fewer no prior is estimated
 LEAST_SHARE = 1e-5  # of the median variance: a smaller one counts as this (as in limma), as its logarithm may not exist
