@@ -13,11 +13,13 @@ from torchduet.reports.compare.text import (
     guard,
     headline,
     moved_anywhere,
+    no_verdict,
     row_of,
     speedups_moved,
     tally,
     why_unclear,
 )
+from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.text.escaping import cell
 
 MAX_LINES = 60
@@ -95,15 +97,21 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
     yield from _table(("Differs", "Base", "New"), differences, most)
     moved = [*comparison.of("slower"), *comparison.of("faster"), *speedups_moved(comparison)]
     yield from _table(("Verdict", *HEAD), [(change.verdict, *row_of(change)) for change in moved], most)
-    unmatched = [change for verdict in ("failed", "missing", "new") for change in comparison.of(verdict)]
-    yield from _table(("Verdict", "Case", "Why"), list(map(_reason, unmatched)), most)
-    if reasons := why_unclear(comparison):
+    unmatched = [(change.verdict, change.case["id"], change.why) for change in comparison.of("failed")]
+    unmatched += [row for verdict in ("missing", "new") for row in _reasons(verdict, comparison.of(verdict))]
+    yield from _table(("Verdict", "Case", "Why"), unmatched, most)
+    if sentence := no_verdict(comparison):
+        yield cell(sentence)
+        yield ""
+    elif reasons := why_unclear(comparison):
         yield f"Unclear: {cell('; '.join(reasons))}."
         yield ""
 
 
-def _reason(change: Change) -> tuple[str, str, str]:
-    return change.verdict, change.case["id"], change.why
+def _reasons(verdict: str, changes: Sequence[Change]) -> Iterator[tuple[str, str, str]]:
+    """A row for each reason why cases are in one run only."""
+    for why, group in by_reason(changes).items():
+        yield verdict, group[0].case["id"] if len(group) == 1 else f"{len(group)} cases", why
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> Iterator[str]:

@@ -21,6 +21,7 @@ from torchduet.reports.compare.text import (
     expectation,
     guard,
     headline,
+    no_verdict,
     noise_and_marks,
     speedups_moved,
     title_of,
@@ -95,7 +96,7 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
         "headline": headline(comparison),
         "common": common_words.sentence(comparison),
         "factor": units.ratio(math.exp(-comparison.common.shift)) if comparison.common else "",
-        "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(comparison)) else "",
+        "unclear": no_verdict(comparison) or _unclear(comparison),
         "noise": " ".join(quietness.of_runs(comparison)),
         "guard": guard(comparison),
         "expectation": expectation(comparison),
@@ -109,6 +110,12 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
             (title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := comparison.of(verdict))
         ],
     }
+
+
+def _unclear(comparison: Comparison) -> str:
+    """How many cases are unclear for each cause, as a sentence; empty without one."""
+    reasons = why_unclear(comparison)
+    return f"Unclear: {'; '.join(reasons)}." if reasons else ""
 
 
 def _tone(comparison: Comparison, counts: Counter[str]) -> str:

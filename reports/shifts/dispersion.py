@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from torchduet.bench.record.distributions.student_t import two_sided_quantile, two_sided_tail
 from torchduet.bench.record.moderation import Estimate
-from torchduet.bench.record.student_t import two_sided_quantile, two_sided_tail
 from torchduet.reports.shifts.leave_out import ranked
 from torchduet.reports.shifts.spread import MIN_UNITS
 
