@@ -164,7 +164,7 @@ def _exit_code(comparisons: Sequence[Comparison], fail_on: str | None) -> int:
                 "--fail-on all-slower exits with 1 for that",
                 file=sys.stderr,
             )
-    unknown = [comparison for comparison in comparisons if comparison.without_verdict]
+    unknown = [comparison for comparison in comparisons if _unknown(comparison, fail_on)]
     for comparison in unknown:
         print(
             f"note: {visible(comparison.new.name)} has no verdict on any case, so nothing is known of slow-downs: exit "
@@ -172,6 +172,16 @@ def _exit_code(comparisons: Sequence[Comparison], fail_on: str | None) -> int:
             file=sys.stderr,
         )
     return NO_VERDICT if unknown else 0
+
+
+def _unknown(comparison: Comparison, fail_on: str) -> bool:
+    """Whether a comparison does not answer what ``--fail-on`` asks: no case has a verdict, nor is there one on all.
+
+    A run that is faster as a whole answers. One that is slower as a whole, and so is its machine, hides whether any
+    case is slower by its code.
+    """
+    whole = comparison.common is not None and (fail_on == "all-slower" or not comparison.common.slower)
+    return comparison.without_verdict and not whole
 
 
 def _fails(comparison: Comparison, fail_on: str) -> bool:

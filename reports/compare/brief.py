@@ -17,6 +17,7 @@ from torchduet.reports.compare.text import (
     row_of,
     speedups_moved,
     tally,
+    visits,
     why_unclear,
 )
 from torchduet.reports.compare.unmatched import by_reason
@@ -57,8 +58,9 @@ def _full(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
     yield "<details><summary>How this was judged</summary>"
     yield ""
     noise = dict.fromkeys(sentence for comparison in comparisons for sentence in quietness.of_runs(comparison))
+    rest_on = dict.fromkeys(filter(None, map(visits, comparisons)))
     guards = dict.fromkeys(guard(comparison) for comparison in comparisons)
-    for line in (LEGEND, *noise, *guards, expectation(comparisons[0])):
+    for line in (LEGEND, *noise, *rest_on, *guards, expectation(comparisons[0])):
         yield f"- {cell(line)}"
     yield ""
     yield "</details>"

@@ -14,6 +14,7 @@ from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import Array
+from torchduet.reports.shifts.visits import number_of_visits
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]
@@ -71,6 +72,15 @@ class Comparison:
     def judged(self) -> int:
         """The number of cases that both runs measured."""
         return sum(change.time is not None for change in self.changes)
+
+    @cached_property
+    def visits(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """In either run, the fewest and the most visits to a case that both measured; None if any has none."""
+        pairs = [(change.base, change.new) for change in self.changes if change.base and change.new]
+        if not pairs:
+            return None
+        base, new = ([number_of_visits(record) for record in side] for side in zip(*pairs, strict=True))
+        return ((min(base), max(base)), (min(new), max(new))) if min(*base, *new) else None
 
     @property
     def without_verdict(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-from torchduet.bench.record.schema import PriorOf, Record
+from torchduet.bench.record.schema import Record
 from torchduet.reports.compare.common_factor import CommonFactor, common_factor
 from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.settings import MACHINE, SETTING, cautions, differences
@@ -17,12 +17,11 @@ from torchduet.reports.compare.withheld import withheld
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.guards import Guards, stand_ins
-from torchduet.reports.shifts.leave_out import Array
 from torchduet.reports.shifts.movement import Movement, longer
 from torchduet.reports.shifts.neighbours import beside_in_time, without_halves
 from torchduet.reports.shifts.question import Question
 from torchduet.reports.shifts.samples import Samples, questions
-from torchduet.reports.shifts.visits import VisitedRun, visited_questions, visited_run
+from torchduet.reports.shifts.visits import Values, values, visited_questions, visited_run
 
 
 def compare(base: Run, others: Sequence[Run], thresholds: Thresholds) -> list[Comparison]:
@@ -51,46 +50,40 @@ class _Pair:
         self.guards = Guards(base, new, another_machine=another_machine)
         self.withheld = {case: withheld(self._sides(case)) for case in self.cases}
         samples = [Samples(side) for side in (self.base_records, self.new_records)]
-        self.before, self.after = (side.log_times(self.cases) for side in samples)
-        first, second = (side.log_speedups(self.cases) for side in samples)
-        visited = [
-            visited_run(run, times, speedups, lambda case: bool(self.withheld[case]))
-            for run, times, speedups in ((base, self.before, first), (new, self.after, second))
-        ]
-        self.times = self._with_movements(self._questions("times", self.before, self.after, visited))
-        still = Movement(0.0, 0.0, "")
-        speedups = self._questions("speedups", second, first, visited[::-1])
-        self.speedups = {case: question.with_movement(still) for case, question in speedups.items()}
+        times = [side.log_times(self.cases) for side in samples]
+        speedups = [side.log_speedups(self.cases) for side in samples]
+        self.before, self.after = times
+        visited = [visited_run(run, *logs) for run, *logs in zip((base, new), times, speedups, strict=True)]
+        judged = {case: self._family(case) for case, why in self.withheld.items() if not why}
+        of_times = values("times", visited, times, judged, alike=not another_machine)
+        of_speedups = values("speedups", visited, speedups, judged, alike=not another_machine)
+        self.times = self._with_movements(self._questions(*of_times))
+        still = Movement(0.0, 0.0, "")  # both sides of a speed-up are timed in alternation
+        asked = self._questions(*of_speedups[::-1])
+        self.speedups = {case: question.with_movement(still) for case, question in asked.items()}
 
     def _sides(self, case: str) -> list[tuple[str, Record]]:
         return [(self.base.name, self.base_records[case]), (self.new.name, self.new_records[case])]
 
-    def _questions(
-        self, of: PriorOf, above: Mapping[str, Array], below: Mapping[str, Array], visited: Sequence[VisitedRun]
-    ) -> dict[str, Question]:
-        """The questions on all cases that both sides have: by visits, where both runs have any, else by placements.
-
-        Args:
-            above, below: case → one value per placement.
-            visited: the visits of the same two runs.
-        """
-        first, second = (run.times if of == "times" else run.speedups for run in visited)
-        by_visits = [case for case in self.cases if case in first and case in second]
-        rest = [case for case in self.cases if case in above and case in below and case not in first.keys() & second]
+    def _questions(self, above: Values, below: Values) -> dict[str, Question]:
+        """By how much ``above`` lies above ``below`` in all cases of both: by visits, or by placements without any."""
+        visited = [case for case in self.cases if case in above.visits and case in below.visits]
         asked = visited_questions(
-            list(map(self._family, by_visits)),
-            [first[case] for case in by_visits],
-            [second[case] for case in by_visits],
-            (visited[0].priors[of], visited[1].priors[of]),
-            list(map(self.threshold, by_visits)),
+            list(map(self._family, visited)),
+            [above.visits[case] for case in visited],
+            [below.visits[case] for case in visited],
+            (above.prior, below.prior),
+            list(map(self.threshold, visited)),
         )
+        placed = above.placements.keys() & below.placements.keys() - set(visited)
+        rest = [case for case in self.cases if case in placed]
         asked += questions(
             list(map(self._family, rest)),
-            [above[case] for case in rest],
-            [below[case] for case in rest],
+            [above.placements[case] for case in rest],
+            [below.placements[case] for case in rest],
             list(map(self.threshold, rest)),
         )
-        of_cases = dict(zip((*by_visits, *rest), asked, strict=True))
+        of_cases = dict(zip((*visited, *rest), asked, strict=True))
         return {case: replace(of_cases[case], withheld=self.withheld[case]) for case in self.cases if case in of_cases}
 
     def _with_movements(self, times: dict[str, Question]) -> dict[str, Question]:

@@ -25,6 +25,7 @@ from torchduet.reports.compare.text import (
     noise_and_marks,
     speedups_moved,
     title_of,
+    visits,
     why_unclear,
 )
 from torchduet.reports.html.environment import date, environment, fixed
@@ -98,6 +99,7 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
         "factor": units.ratio(math.exp(-comparison.common.shift)) if comparison.common else "",
         "unclear": no_verdict(comparison) or _unclear(comparison),
         "noise": " ".join(quietness.of_runs(comparison)),
+        "visits": visits(comparison),
         "guard": guard(comparison),
         "expectation": expectation(comparison),
         "moved": [(name, rows) for name, rows in moved.items() if rows],

@@ -34,7 +34,7 @@ def _cases_moved(comparison: Comparison) -> str:
     cases = f"{comparison.judged} case{'s' * (comparison.judged != 1)}"
     slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
     if comparison.without_verdict:
-        return f"none of {cases} has a verdict"
+        return f"none of {cases} has a verdict" if comparison.judged > 1 else "the only case has no verdict"
     if not slower and not faster:
         rest = f", {unclear} {_are(unclear)} unclear" if unclear else ""
         return f"0 of {cases} {_are(comparison.judged)} shown to be slower or faster{rest}"
@@ -70,10 +70,12 @@ def no_verdict(comparison: Comparison) -> str:
     """Why no case has a verdict, and what may give some; empty where any has one."""
     if not comparison.without_verdict:
         return ""
+    reasons = f"No case has a verdict: {'; '.join(why_unclear(comparison))}."
+    if comparison.common:
+        return reasons
     return (
-        f"No case has a verdict: {'; '.join(why_unclear(comparison))}. Slow-downs are neither shown nor excluded. "
-        "A quieter machine or a longer --budget for both runs may give verdicts; a duet (--against) compares in "
-        "alternation."
+        f"{reasons} Slow-downs are neither shown nor excluded. A quieter machine or a longer --budget for both runs "
+        "may give verdicts; a duet (--against) compares in alternation."
     )
 
 
@@ -91,6 +93,11 @@ def guard(comparison: Comparison) -> str:
     """How changes of the machine itself are kept out of the verdicts on times."""
     if comparison.of_pytest_benchmark:
         return PYTEST_BENCHMARK_GUARD
+    if comparison.guarded and comparison.visits:
+        return (
+            "The pilots around each visit measure how much the machine itself changed between the runs; every verdict "
+            "allows for it."
+        )
     if comparison.guarded:
         return "The pilots beside each family measure how much the machine itself changed; every verdict allows for it."
     return (
@@ -98,6 +105,17 @@ def guard(comparison: Comparison) -> str:
         "and the median over all families stand in for them: a change that a whole family shares counts as the "
         "machine’s. A case alone in its family is not judged."
     )
+
+
+def visits(comparison: Comparison) -> str:
+    """How often either run visited its families: what their intervals rest on; empty for runs without visits."""
+    if comparison.visits is None:
+        return ""
+    words = [
+        f"{run.name} visited each case {fewest}{f' to {most}' if most > fewest else ''} time{'s' * (most > 1)}"
+        for run, (fewest, most) in zip((comparison.base, comparison.new), comparison.visits, strict=True)
+    ]
+    return f"{' and '.join(words)}: intervals cover what differs from process to process and from minute to minute."
 
 
 def speedups_moved(comparison: Comparison) -> list[Change]:
@@ -184,6 +202,8 @@ def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
     for reason in () if comparison.without_verdict else why_unclear(comparison):
         yield plain(f"  unclear: {reason}")
     for sentence in quietness.of_runs(comparison):
+        yield plain(sentence)
+    if sentence := visits(comparison):
         yield plain(sentence)
     yield guard(comparison)
     yield expectation(comparison)

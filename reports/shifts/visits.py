@@ -7,11 +7,11 @@ visit show, so the visits, and not the placements, are the independent values (K
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, stdev
 
-from torchduet.bench.record.moderation import Prior, Visits, difference, prior_for
+from torchduet.bench.record.moderation import Prior, Visits, difference, fit, prior_for
 from torchduet.bench.record.schema import PriorOf, Record, SpeedupRecord
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.read.run_file import Run
@@ -26,43 +26,86 @@ class VisitedRun:
     """The values per visit of a run's cases; empty if its writer had no visits.
 
     Attributes:
-        times: case → per visit, the median of its placements' log medians.
-        speedups: case → per visit, the log of its speed-up over the reference.
-        priors: by what the variances between visits are moderated, for times and for speed-ups.
+        of: for times, case → per visit, the median of its placements' log medians; for speed-ups, case → per visit,
+            the log of its speed-up over the reference.
+        machine: what earlier runs on the machine taught, where the run's own estimates rest on that.
     """
 
-    times: Mapping[str, Visits]
-    speedups: Mapping[str, Visits]
-    priors: Mapping[PriorOf, Prior | None]
+    of: Mapping[PriorOf, Mapping[str, Visits]]
+    machine: Mapping[PriorOf, Prior]
 
 
-def visited_run(
-    run: Run, log_times: Mapping[str, Array], log_speedups: Mapping[str, Array], left_out: Callable[[str], bool]
-) -> VisitedRun:
+def visited_run(run: Run, log_times: Mapping[str, Array], log_speedups: Mapping[str, Array]) -> VisitedRun:
     """The visits of a run.
 
     Args:
         log_times, log_speedups: case → one value per placement.
-        left_out: whether a case is not judged, by its id; its visits do not count towards the priors.
     """
     records = {record["case"]["id"]: record for record in run.records}
     bounds = {case: bounds for case in log_times if (bounds := _bounds(records[case]))}
-    times = {case: _medians(log_times[case].tolist(), bounds[case]) for case in bounds}
     speedups = {}
     for case in bounds:
         if (recorded := _recorded(records[case], len(bounds[case]))) is not None:
             speedups[case] = recorded
         elif case in log_speedups:
             speedups[case] = _medians(log_speedups[case].tolist(), bounds[case])
-    families = {case: records[case]["case"]["family"] for case in bounds}
-    values: dict[PriorOf, Mapping[str, Visits]] = {"times": times, "speedups": speedups}
-    priors = {
-        of: prior_for(
-            of, [(families[case], visits) for case, visits in cases.items() if not left_out(case)], _machine(run, of)
-        )
-        for of, cases in values.items()
-    }
-    return VisitedRun(times, speedups, priors)
+    times = {case: _medians(log_times[case].tolist(), bounds[case]) for case in bounds}
+    return VisitedRun({"times": times, "speedups": speedups}, _machine(run))
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of a run's cases, times or speed-ups, as logarithms.
+
+    Attributes:
+        placements: case → one value per placement.
+        visits: case → one value per visit.
+        prior: by what the variance between visits is moderated.
+    """
+
+    placements: Mapping[str, Array]
+    visits: Mapping[str, Visits]
+    prior: Prior | None
+
+
+def values(
+    of: PriorOf,
+    runs: Sequence[VisitedRun],
+    placements: Sequence[Mapping[str, Array]],
+    unit_of: Mapping[str, str],
+    *,
+    alike: bool,
+) -> tuple[Values, ...]:
+    """The values of each of two runs.
+
+    Args:
+        placements: of each run, case → one value per placement.
+        unit_of, alike: as for ``priors``.
+    """
+    moderated_by = priors(of, runs, unit_of, alike=alike)
+    return tuple(
+        Values(logs, run.of[of], prior) for logs, run, prior in zip(placements, runs, moderated_by, strict=True)
+    )
+
+
+def priors(
+    of: PriorOf, runs: Sequence[VisitedRun], unit_of: Mapping[str, str], *, alike: bool
+) -> tuple[Prior | None, ...]:
+    """By what the variances between the visits of each of two runs are moderated.
+
+    By those of the run's own families, else by what earlier runs on the machine taught. A run of too few families for
+    that takes what the families of the other run show, if both were made on the same machine.
+
+    Args:
+        unit_of: case → its family; without the cases that are not judged.
+        alike: whether both runs were made on the same machine with the same settings.
+    """
+    values = [[(unit_of[case], visits) for case, visits in run.of[of].items() if case in unit_of] for run in runs]
+    others = [fit(own) if alike else None for own in reversed(values)]
+    return tuple(
+        prior_for(of, own, run.machine.get(of) or other) if own else None
+        for run, own, other in zip(runs, values, others, strict=True)
+    )
 
 
 def visits_of_families(run: Run) -> dict[str, list[float]]:
@@ -80,7 +123,7 @@ def visited_questions(
     units: Sequence[str],
     above: Sequence[Visits],
     below: Sequence[Visits],
-    priors: tuple[Prior | None, Prior | None],
+    moderated_by: Sequence[Prior | None],
     thresholds: Sequence[float],
 ) -> list[Question]:
     """By how much each of ``above`` lies above its ``below``, from the means of their visits.
@@ -88,11 +131,12 @@ def visited_questions(
     The machine's movement is not filled in yet.
 
     Args:
-        priors: of ``above`` and of ``below``.
+        moderated_by: the priors of ``above`` and of ``below``.
     """
     asked = []
+    prior, other = moderated_by
     for unit, first, second, threshold in zip(units, above, below, thresholds, strict=True):
-        estimate = difference(first, second, *priors)
+        estimate = difference(first, second, prior, other)
         shift = Interval(estimate.point, estimate.low, estimate.high)
         asked.append(Question(unit, shift, threshold, visits=estimate))
     return asked
@@ -129,10 +173,12 @@ def _recorded(record: Record, visits: int) -> Visits | None:
     return Visits(tuple(map(math.log, ratios)), tuple(errors) if len(errors) == len(ratios) else (None,) * len(ratios))
 
 
-def _machine(run: Run, of: PriorOf) -> Prior | None:
-    """What earlier runs on the machine taught, if the run's own estimate rests on that."""
-    for prior in run.about.get("visits", {}).get("priors", []):
-        if prior["of"] == of and prior["source"] == "machine":
-            degrees = math.inf if prior["degrees"] is None else prior["degrees"]
-            return Prior(prior["deviation"], degrees, prior["families"], "machine")
-    return None
+def _machine(run: Run) -> dict[PriorOf, Prior]:
+    """What earlier runs on the machine taught, as far as the run's own estimates rest on that."""
+    return {
+        prior["of"]: Prior(
+            prior["deviation"], math.inf if prior["degrees"] is None else prior["degrees"], prior["families"], "machine"
+        )
+        for prior in run.about.get("visits", {}).get("priors", [])
+        if prior["source"] == "machine"
+    }
