@@ -126,8 +126,9 @@ def by_visits(
     """The range of movements by the pilots around a family's visits; None without a pilot that both runs have.
 
     How much the machine changed from visit to visit is part of the spread between visits. What is left for the pilots
-    is the change between the runs: for each kind, the mean over the visits of one run less that over the other's. It
-    is not known which kind affects a case, so the range spans all kinds and 0.
+    is the change between the runs: for each kind, the median over the visits of one run less that over the other's; a
+    burst of load beside a single visit does not count as one. It is not known which kind affects a case, so the range
+    spans all kinds and 0.
 
     Args:
         base, new: for each visit, the pilots around it.
@@ -135,7 +136,7 @@ def by_visits(
     """
     low, high, source = 0.0, 0.0, ""
     for kind in _kinds(base, new):
-        shift = fmean(_logs(base, kind)) - fmean(_logs(new, kind)) - level.get(kind, 0.0)
+        shift = median(_logs(base, kind)) - median(_logs(new, kind)) - level.get(kind, 0.0)
         if abs(shift) > max(-low, high) or not source:
             source = f"the {kind} pilot around its visits"
         low, high = min(low, shift), max(high, shift)

@@ -190,8 +190,8 @@ def test_the_pilots_around_a_visit_are_the_last_before_and_the_next() -> None:
     assert pilots_around([], {"a": [1.0]}) == {}
 
 
-def test_the_machine_moved_by_what_the_means_of_its_pilots_moved() -> None:
-    base = [{"calls": 1.0, "memory": 1.0}, {"calls": 4.0, "memory": 1.0}]
+def test_the_machine_moved_as_its_pilots_did_in_the_median_of_the_visits() -> None:
+    base = [{"calls": calls, "memory": 1.0} for calls in (2.0, 2.0, 50.0)]  # a burst of load beside one visit
     new = [{"calls": 4.0, "memory": 0.9}, {"calls": 4.0, "memory": 0.9}]
     movement = by_visits(base, new, {})
     assert movement is not None
