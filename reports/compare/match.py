@@ -13,7 +13,7 @@ from torchduet.reports.compare.settings import MACHINE, SETTING, cautions, diffe
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.unmatched import unmatched
 from torchduet.reports.compare.verdicts import Finding, findings
-from torchduet.reports.compare.withheld import withheld
+from torchduet.reports.compare.withheld import times_withheld, withheld
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.guards import Guards, stand_ins
@@ -48,25 +48,35 @@ class _Pair:
         self.differences = differences(base, new)
         another_machine = any(difference.kind in (MACHINE, SETTING) for difference in self.differences)
         self.guards = Guards(base, new, another_machine=another_machine)
-        self.withheld = {case: withheld(self._sides(case)) for case in self.cases}
+        withheld_of = {case: withheld(*self._sides(case)) for case in self.cases}
+        times_withheld_of = {case: times_withheld(*self._sides(case)) for case in self.cases}
         samples = [Samples(side) for side in (self.base_records, self.new_records)]
         times = [side.log_times(self.cases) for side in samples]
         speedups = [side.log_speedups(self.cases) for side in samples]
         self.before, self.after = times
         visited = [visited_run(run, *logs) for run, *logs in zip((base, new), times, speedups, strict=True)]
-        judged = {case: self._family(case) for case, why in self.withheld.items() if not why}
-        of_times = values("times", visited, times, judged, alike=not another_machine)
-        of_speedups = values("speedups", visited, speedups, judged, alike=not another_machine)
-        self.times = self._with_movements(self._questions(*of_times))
+        of_times = values("times", visited, times, self._judged(times_withheld_of), alike=not another_machine)
+        of_speedups = values("speedups", visited, speedups, self._judged(withheld_of), alike=not another_machine)
+        before, after = of_times
+        self.times = self._with_movements(self._questions(before, after, times_withheld_of))
         still = Movement(0.0, 0.0, "")  # both sides of a speed-up are timed in alternation
-        asked = self._questions(*of_speedups[::-1])
+        before, after = of_speedups
+        asked = self._questions(after, before, withheld_of)
         self.speedups = {case: question.with_movement(still) for case, question in asked.items()}
 
-    def _sides(self, case: str) -> list[tuple[str, Record]]:
-        return [(self.base.name, self.base_records[case]), (self.new.name, self.new_records[case])]
+    def _sides(self, case: str) -> tuple[tuple[Run, Record], tuple[Run, Record]]:
+        return (self.base, self.base_records[case]), (self.new, self.new_records[case])
 
-    def _questions(self, above: Values, below: Values) -> dict[str, Question]:
-        """By how much ``above`` lies above ``below`` in all cases of both: by visits, or by placements without any."""
+    def _judged(self, withheld_of: Mapping[str, str]) -> dict[str, str]:
+        """Case → its family, of those whose verdict is not withheld."""
+        return {case: self._family(case) for case, why in withheld_of.items() if not why}
+
+    def _questions(self, above: Values, below: Values, withheld_of: Mapping[str, str]) -> dict[str, Question]:
+        """By how much ``above`` lies above ``below`` in all cases of both: by visits, or by placements without any.
+
+        Args:
+            withheld_of: case → why no verdict is given on it; else empty.
+        """
         visited = [case for case in self.cases if case in above.visits and case in below.visits]
         asked = visited_questions(
             list(map(self._family, visited)),
@@ -84,7 +94,7 @@ class _Pair:
             list(map(self.threshold, rest)),
         )
         of_cases = dict(zip((*visited, *rest), asked, strict=True))
-        return {case: replace(of_cases[case], withheld=self.withheld[case]) for case in self.cases if case in of_cases}
+        return {case: replace(of_cases[case], withheld=withheld_of[case]) for case in self.cases if case in of_cases}
 
     def _with_movements(self, times: dict[str, Question]) -> dict[str, Question]:
         """The questions on times, with how much the machine itself may have changed."""

@@ -19,7 +19,7 @@ CAUSES = {
     "apart": "two runs of the same code differ as much",
     "own": "their own times vary as much within a run",
     "many": "among so many, such a difference is expected by chance",
-    "withheld": "a run withheld its own verdicts on them",
+    "withheld": "a run withheld its own verdicts on them, or waited for a core",
     "visits": "a run visited them too seldom",
     "placements": "a run has too few placements of them",
     "unguarded": "nothing measures how much the machine changed",

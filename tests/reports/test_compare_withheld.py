@@ -19,6 +19,8 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.compare.brief import markdown
 from torchduet.reports.compare.page import render
 from torchduet.reports.compare.text import terminal
+from torchduet.reports.compare.withheld import times_withheld
+from torchduet.reports.read.run_file import from_json
 
 FAMILY = "matmul.square[n=512]"
 SQUARE = f"{FAMILY} cpu eager fp32"
@@ -63,7 +65,39 @@ def test_a_case_of_which_a_run_withheld_its_verdicts_has_none(
     assert {speedup.cause for speedup in speedups} == {"withheld"}
     for output in (terminal([pair]), markdown([pair]), render([pair], 0.05)):
         assert f"{name} withheld its own verdicts" in output
-        assert "because a run withheld its own verdicts on them" in output
+        assert "because a run withheld its own verdicts on them, or waited for a core" in output
+
+
+@pytest.mark.parametrize("make", [remeasured, visited], ids=["placements", "visits"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_times_that_waited_for_a_core_have_no_verdict_though_the_run_withheld_none(
+    shared_document: Any, make: Make, side: int
+) -> None:
+    """As of two runs of one file, the second beside four busy processes: 5 µs against 16 ms."""
+    documents = [make(shared_document, 1), make(shared_document, 2, slower={FAMILY: 2900.0})]
+    figures = {"interrupted": 1.0, "interruptions_per_second": 102.0, "others": 1.31}
+    for document in documents:
+        document[KEY]["options"]["threads"] = 2
+    for one in documents[side]["benchmarks"]:
+        record = one["extra_info"][KEY]
+        if record["case"]["family"] == FAMILY:
+            record["noise"] = {"grade": "disturbed", "causes": [], "figures": figures}
+    pair = held(*documents)
+    assert not called(pair)
+    finding = change_of(pair, SQUARE).time
+    assert finding is not None
+    assert finding.why == (
+        f"{('base.json', 'new.json')[side]} waited for a core: 100 % of the blocks had a context switch: more threads "
+        "than free cores; use --threads 1, and close what else is running"
+    )
+    speedup = change_of(pair, f"{FAMILY} cpu compile fp32").speedup
+    assert speedup is not None
+    assert speedup.cause != "withheld"  # in alternation both sides waited
+    for document in documents:
+        document[KEY]["machine"]["cores"] = 8
+    runs = [from_json(document) for document in documents]
+    sides = [(run, next(record for record in run.records if record["case"]["id"] == SQUARE)) for run in runs]
+    assert times_withheld(*sides) == ""
 
 
 @pytest.mark.parametrize("make", [remeasured, visited], ids=["placements", "visits"])
