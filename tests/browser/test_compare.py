@@ -14,7 +14,8 @@ from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
 from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
-from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.page import FIRST_ROWS, MAX_TABLE_ROWS, render
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import from_json
