@@ -98,6 +98,9 @@ class DuetMeasuring(Measuring):
             }
         )
 
+    def visit(self) -> None:
+        """Make no visits: the pairs of a duet are its visits."""
+
     def meet(self) -> None:
         """Wait until both interpreters have reported their versions.
 

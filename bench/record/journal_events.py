@@ -17,6 +17,7 @@ from torchduet.bench.record.gpu_samples import GpuNews
 from torchduet.bench.record.journal import Content, Entry, JournalError, Span
 from torchduet.bench.record.schema import CeilingRecord, NotMeasured, PassingRecord, PilotRecord, ResumedRecord
 from torchduet.bench.record.telemetry import Timed
+from torchduet.bench.record.visits.entry import VisitEntry
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,30 @@ class CeilingsMeasured(Event, frozen=True, kw_only=True, tag="ceilings"):
     ceilings: list[CeilingRecord]
 
 
+class PaceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """How a case is timed in every visit, see :class:`torchduet.bench.cases.exchange.Pace`."""
+
+    seconds: float
+    pacing_seconds: float
+    calls: int
+    warm_up_calls: int
+    idle_waiting: bool
+
+
+class FirstVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """What later visits to a family need.
+
+    Attributes:
+        began: of the first visit, in seconds into the run.
+        share: seconds that all visits may time.
+        paces: of the cases that were timed, by case id, with those that are not reported and the copies.
+    """
+
+    began: float
+    share: float
+    paces: dict[str, PaceEntry]
+
+
 class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
     """A family is finished: its outcomes and cost, and the run's warnings and hints so far."""
 
@@ -89,6 +114,26 @@ class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
     timed: Timed | None
     warnings: list[str]
     hints: list[str]
+    passing: PassingRecord | None = None
+    gpus: GpuNews = {}
+    visits: FirstVisit | None = None
+
+
+class VisitDone(Event, frozen=True, kw_only=True, tag="visit"):
+    """A later visit to a family: what it found of each case, by case id.
+
+    Attributes:
+        began: seconds into the run.
+        took: seconds of the visit, its process included.
+    """
+
+    name: str
+    began: float
+    took: float
+    timing: float
+    cases: dict[str, VisitEntry]
+    stages: dict[str, float]
+    timed: Timed | None
     passing: PassingRecord | None = None
     gpus: GpuNews = {}
 
@@ -103,7 +148,7 @@ class Ended(Event, frozen=True, kw_only=True, tag="end"):
     """The last family is finished, and what is measured after it."""
 
 
-AnyEvent = Began | PilotsTimed | CeilingsMeasured | FamilyDone | Resumed | Ended
+AnyEvent = Began | PilotsTimed | CeilingsMeasured | FamilyDone | VisitDone | Resumed | Ended
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent))
 E = TypeVar("E", bound=Event)
 

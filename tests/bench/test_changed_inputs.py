@@ -19,7 +19,7 @@ from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import PutBack
 from torchduet.bench.timing import first_calls
-from torchduet.bench.workers.family import measure
+from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
 CHANGING = str(Path(__file__).parent / "workloads" / "changing.py")

@@ -49,7 +49,7 @@ def test_what_is_left_shrinks_while_a_family_is_timed_and_knows_what_was_measure
         def seconds_left(self) -> float:
             return 600.0 - now + 1000.0
 
-        def done(self, *_: object) -> None: ...
+        def done(self, *_: object, **__: object) -> None: ...
 
     def family(name: str, cases: int) -> Family:
         made = tuple(Case("s", "s", name, "", (), f"i{i}", i == 0, "cpu", "eager", "fp32") for i in range(cases))
