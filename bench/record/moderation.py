@@ -30,6 +30,7 @@ from torchduet.bench.record.schema.words import PriorOf, PriorSource
 from torchduet.bench.record.statistics import CONFIDENCE
 
 MIN_FAMILIES = 5  # with two visits or more: from fewer no prior is estimated
+MIN_DEGREES = 30  # of freedom, over these families: two visits to each of 22 do not show how alike families are
 LEAST_SHARE = 1e-5  # of the median variance: a smaller one counts as this (as in limma), as its logarithm may not exist
 
 
@@ -118,7 +119,7 @@ def fit(comparisons: Sequence[tuple[str, Visits]]) -> Prior | None:
         comparisons: the name of the family, and the values of one comparison in it.
 
     Returns:
-        None if fewer than ``MIN_FAMILIES`` families have two visits.
+        None if fewer than ``MIN_FAMILIES`` families have two visits, or if they have fewer than ``MIN_DEGREES``.
     """
     repeated = [(family, visits) for family, visits in comparisons if len(visits.values) > 1]
     sizes = Counter(family for family, _ in repeated)
@@ -128,6 +129,8 @@ def fit(comparisons: Sequence[tuple[str, Visits]]) -> Prior | None:
     degrees = [len(visits.values) - 1 for _, visits in repeated]
     within = [visits.within for _, visits in repeated]
     pooled = len(sizes) * math.fsum(w * d for w, d in zip(weights, degrees, strict=True))
+    if pooled < MIN_DEGREES:
+        return None
     variances = [visits.variance for _, visits in repeated]
     positive = [variance for variance in variances if variance > 0]
     if not positive:
