@@ -6,14 +6,16 @@ import math
 from functools import lru_cache
 from statistics import NormalDist
 
+from torchduet.bench.record.distributions.incomplete_beta import incomplete_beta, log_shares
+
 NEARLY_NORMAL = 1e4  # degrees of freedom from which the expansion about the normal quantile is exact to rounding
-STEPS = 200
-PRECISION = 1e-15
+LOG_RANGE = (-50.0, 709.0)  # of t: the greatest float is exp(709.8)
+HALVINGS = 64
 
 
 @lru_cache(maxsize=4096)
 def two_sided_quantile(confidence: float, degrees: float) -> float:
-    """The t with P(|T| <= t) = ``confidence``; infinite if it is beyond the greatest float.
+    """The t with P(|T| <= t) = ``confidence``; infinite beyond the greatest float.
 
     Args:
         confidence: between 0 and 1, exclusive.
@@ -26,14 +28,12 @@ def two_sided_quantile(confidence: float, degrees: float) -> float:
         raise ValueError(f"a quantile of t needs 0 < confidence < 1 and degrees > 0, got {confidence}, {degrees}")
     if degrees >= NEARLY_NORMAL:
         return _nearly_normal(NormalDist().inv_cdf((1 + confidence) / 2), degrees)
-    low, high = -50.0, 709.0  # logarithms of t
+    low, high = LOG_RANGE
     tail = 1 - confidence
     if two_sided_tail(math.exp(high), degrees) > tail:
         return math.inf
-    for _ in range(STEPS):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
-        if high - low <= PRECISION * max(1.0, abs(middle)):
-            break
         low, high = (middle, high) if two_sided_tail(math.exp(middle), degrees) > tail else (low, middle)
     return math.exp((low + high) / 2)
 
@@ -46,46 +46,5 @@ def _nearly_normal(z: float, degrees: float) -> float:
 
 
 def two_sided_tail(t: float, degrees: float) -> float:
-    """P(|T| > t) for t >= 0: the regularised incomplete beta function I_x(degrees/2, 1/2), x = degrees/(degrees + t²).
-
-    Abramowitz and Stegun 1964, 26.7.1.
-    """
-    if t == 0:
-        return 1.0
-    squared = math.log(t) * 2 - math.log(degrees)  # log(t²/degrees): t² itself may overflow
-    log_x = -_softplus(squared)
-    log_y = -_softplus(-squared)
-    return _incomplete_beta(degrees / 2, 0.5, log_x, log_y)
-
-
-def _softplus(value: float) -> float:
-    """log(1 + exp(value)) without overflow."""
-    return max(value, 0.0) + math.log1p(math.exp(-abs(value)))
-
-
-def _incomplete_beta(a: float, b: float, log_x: float, log_y: float) -> float:
-    """I_x(a, b) by its continued fraction (Press et al., *Numerical Recipes*, §6.4); y = 1 − x."""
-    factor = a * log_x + b * log_y + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    x, y = math.exp(log_x), math.exp(log_y)
-    if x < (a + 1) / (a + b + 2):
-        return math.exp(factor - math.log(a)) * _continued_fraction(a, b, x)
-    return 1 - math.exp(factor - math.log(b)) * _continued_fraction(b, a, y)
-
-
-def _continued_fraction(a: float, b: float, x: float) -> float:
-    """The fraction of the incomplete beta function, by Lentz's method as Thompson and Barnett (1986) modified it."""
-    tiny = 1e-300
-    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
-    value = d
-    for m in range(1, 10 * STEPS):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        change = 1.0
-        for term in (even, odd):
-            d = 1 / ((1 + term * d) or tiny)
-            c = (1 + term / c) or tiny
-            change = c * d
-            value *= change
-        if abs(change - 1) < PRECISION:
-            break
-    return value
+    """P(|T| > t), t > 0: I_x(degrees/2, 1/2) with x = degrees/(degrees + t²) (Abramowitz and Stegun 1964, 26.7.1)."""
+    return incomplete_beta(degrees / 2, 0.5, *log_shares(2 * math.log(t) - math.log(degrees)))
