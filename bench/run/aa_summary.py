@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -18,6 +16,7 @@ from typing import Any, cast
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult
 from torchduet.bench.host.atomic_files import write_json
+from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
 from torchduet.bench.record.schema import (
     KINDS,
@@ -161,15 +160,6 @@ def _rate_line(rate: RateRecord, what: str) -> str:
         f"{rate['count']} of {rate['trials']} {what}: {share:.1%} "
         f"({rate['low']:.1%} to {rate['high']:.1%} at {BOUNDS_CONFIDENCE:.0%})"
     )
-
-
-def cache_folder() -> Path:
-    """The user's folder for files that programs can make again."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torchduet"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "torchduet"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet"
 
 
 def _same(figures: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:

@@ -15,7 +15,7 @@ from torchduet.bench.record.visits.entry import VisitEntry
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.visiting import VisitedFamily, Visiting, entries_of
 from torchduet.bench.timing.stopping import INTERRUPTED
-from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, OutOfTimeError, WorkerError
 from torchduet.suites.workload import COMPILED
 
 
@@ -76,6 +76,8 @@ class LaterVisits:
             self._progress.show(f"{text} · {time_left()}")
             try:
                 return self._visit(of)
+            except OutOfTimeError:
+                return None
             except WorkerError as error:
                 of.visited.failed = str(error)
                 self._progress.warnings.append(f"{name}: visit {number} failed, so it gets no more: {error}")

@@ -13,7 +13,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import Launcher, WorkerError
 
-CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
+CEILING_SHARE = 0.015  # of the budget, after the first visits and again at the end
 MAX_CEILING_SECONDS = 1.5
 
 
@@ -31,13 +31,19 @@ def await_workers(launcher: Launcher, settings: Settings, progress: Progress) ->
         progress.warnings.append(f"{slower}: the fork server cannot use {named}")
 
 
+def ceiling_seconds(progress: Progress, budget_seconds: float) -> float:
+    """Seconds for measuring the ceilings once."""
+    devices = {case.device for family in progress.families for case in family.cases}
+    return min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * budget_seconds)
+
+
 def measure_ceilings(launcher: Launcher, progress: Progress, threads: int, budget_seconds: float) -> None:
     """Measure the machine's ceilings; the best of all measurements are kept."""
     cases = [case for family in progress.families for case in family.cases]
     progress.show("measuring the machine's own ceilings")
     devices = sorted({case.device for case in cases})
     precisions = sorted({"fp32", *(case.precision for case in cases)})
-    seconds = min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * budget_seconds)
+    seconds = ceiling_seconds(progress, budget_seconds)
     try:
         measured = launcher.ceilings(devices, precisions, threads, seconds)
     except WorkerError as error:

@@ -23,14 +23,14 @@ from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
-from torchduet.bench.run.machine_facts import await_workers, hint_at_energy, measure_ceilings
+from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import checked, records
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.run.visiting import Visiting
 from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
-from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, OutOfTimeError, WorkerError
 from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
@@ -77,6 +77,7 @@ class Measuring:
         self._later = LaterVisits(
             self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
         )
+        self._ceilings_measured = False  # by this process
         self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
     def plan(self, selected: Sequence[Case]) -> None:
@@ -127,7 +128,6 @@ class Measuring:
         if share is None:
             self.done(planned, Spent())
             return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
-
         self.progress.show(f"{self.progress.position()} {family.name} · {self.time_left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
@@ -135,6 +135,9 @@ class Measuring:
         began = awake()
         try:
             result = self.launcher.measure(self._first_task(family, share), self._listener(family.name))
+        except OutOfTimeError:
+            self.done(planned, Spent())
+            return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
         except WorkerError as error:
             self.done(planned, Spent(retry=True))
             self._count_deaths(family)
@@ -179,6 +182,8 @@ class Measuring:
         if self.budget is None:  # every family was measured before the run was resumed
             self._begin()
         assert self.budget is not None
+        if not self._ceilings_measured:
+            self._measure_ceilings()
         return self._later.next(self.budget.seconds_left, self.time_left)
 
     def finish(self) -> None:
@@ -211,12 +216,11 @@ class Measuring:
         """Account for a finished family, in the budget and in the progress."""
         assert self.budget is not None
         self.budget.done(family, spent.fixed, measured=spent.timing is not None)
-        self.progress.done(family, spent)
+        self.progress.add_finished(family, spent)
 
     def time_left(self) -> str:
-        """How much longer the run will take, in words."""
-        assert self.budget is not None
-        return self.progress.time_left(self.budget.seconds_left())
+        """How much longer the run will take, in words: visits make use of the whole budget, unless all is precise."""
+        return f"at most {duration(max(0.0, self.budget.seconds_left() if self.budget else 0.0))} left"
 
     def out_of_budget(self) -> str:
         """The reason of cases that were left out, as too little of the budget was left."""
@@ -230,15 +234,11 @@ class Measuring:
         families = self.progress.families
         return {of.name: workload_of(of.reference).seconds_of(dict(of.reference.size)) for of in families}
 
-    def await_workers(self) -> None:
-        """Wait until workers can be started, and make sure that they can use the devices."""
-        await_workers(self.launcher, self.settings, self.progress)
-
     def _begin(self) -> None:
         """Wait for the workers, and start the budget; called once, before the first family or visit."""
         options, progress = self.settings.options, self.progress
         progress.show("starting: importing torch and its compiler once for all workers")
-        self.await_workers()
+        await_workers(self.launcher, self.settings, self.progress)
         began, (spent, set_aside) = progress.elapsed(), progress.spent_before or (0.0, 0.0)
         self.budget = Budget(
             options.budget_seconds,
@@ -260,9 +260,9 @@ class Measuring:
             self._pilots_before(first, due=True)
         else:
             progress.startup = began
-            self._measure_ceilings()
             self._pilots_before(first)
-            set_aside = progress.elapsed() - began  # both are measured again at the end
+            pilots = progress.elapsed() - began  # they are timed again at the end
+            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds)
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
         self.budget.set_aside(set_aside)
 
@@ -289,7 +289,8 @@ class Measuring:
             self.progress.write(PilotsTimed(at=self.progress.elapsed(), pilot=pilot))
 
     def _measure_ceilings(self) -> None:
-        """Measure the machine's ceilings, at the start and at the end, as the load by others changes."""
+        """Measure the machine's ceilings, after the first visits and at the end, as the load by others changes."""
+        self._ceilings_measured = True
         measure_ceilings(self.launcher, self.progress, self.settings.threads, self.settings.options.budget_seconds)
 
     def _count_deaths(self, family: Family) -> None:

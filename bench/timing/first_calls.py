@@ -27,7 +27,7 @@ from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.dynamo import CompileWatch, cold_cache, compile_into
+from torchduet.bench.timing.dynamo import CompileWatch, cold_cache, compile_into, load_without_headers
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import matmul_precision
@@ -239,5 +239,7 @@ class FirstCalls:
         folder = Path(self.task.compiled) / hashlib.sha256(case.id.encode()).hexdigest()[:16]
         if self.task.paces is None:
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            load_without_headers()
         folder.mkdir(exist_ok=True)
         compile_into(folder)

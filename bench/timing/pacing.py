@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS, MIN_VISIT_PLACEMENTS
 
-BLOCK_SECONDS = 2e-4
+BLOCK_SECONDS = 3e-4
 BLOCK_WARM_UP_SECONDS = 5e-5
 WARMED_UP_BELOW = 5e-3  # seconds per call; a layer norm of 0.6 ms took a fifth longer without
 AIM_PLACEMENTS = 8  # in a visit

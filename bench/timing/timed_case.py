@@ -254,7 +254,7 @@ def _after_the_calls(work: Callable[[], None], device: Device) -> Callable[[], N
 def warm_up(run: TimedCase, seconds: float) -> None:
     """Call until block times stop falling, for at most about ``seconds``, and set the block length.
 
-    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when the median of
+    A block is about 0.3 ms, or one call where that takes longer. Block times have stopped falling when the median of
     five blocks is no longer 2 % under that of the five before. One call of 0.2 s or more is enough: the check has made
     another before. A case is idle-waiting if its thread slept for 2 ms and a tenth of the time in each of the last
     blocks, up to five; never on a device for which the thread itself may sleep until it has finished.

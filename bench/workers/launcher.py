@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
-from torchduet.bench.record.schema import CeilingRecord
+from torchduet.bench.record.schema import IMPORTING, CeilingRecord
 from torchduet.bench.workers import process
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
@@ -38,6 +39,10 @@ Listen = Callable[[Progress], None]
 
 class WorkerError(Exception):
     """The worker sent no answer; the message says how it ended and what it printed last."""
+
+
+class OutOfTimeError(WorkerError):
+    """The worker took longer than its task allows, and was killed."""
 
 
 class EndedEarlyError(Exception):
@@ -152,11 +157,7 @@ class Launcher:
         assert isinstance(answer, dict)
         return answer
 
-    def measure(
-        self,
-        task: Task,
-        listen: Listen,
-    ) -> FamilyResult:
+    def measure(self, task: Task, listen: Listen) -> FamilyResult:
         """Measure one family in a new worker, which gets a folder of its own.
 
         If a case leaves the worker unable to measure the others, these are measured again in another worker.
@@ -211,12 +212,21 @@ class Launcher:
 
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with self._scratch() as folder:
-            answer = self._run(process.measure_family, replace(task, folder=folder), listen)
+            job = replace(task, folder=folder)
+            answer = self._run(process.measure_family, job, listen, limit=task.max_seconds)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
         return answer
 
-    def _run(self, job: Callable[..., Any], argument: Any, listen: Listen, context: BaseContext | None = None) -> Any:
+    def _run(
+        self,
+        job: Callable[..., Any],
+        argument: Any,
+        listen: Listen,
+        context: BaseContext | None = None,
+        *,
+        limit: float = math.inf,
+    ) -> Any:
         context = context or self._context
         if context is self._context:
             self.start(compiler=False)
@@ -233,7 +243,7 @@ class Launcher:
             self.job_control.group = child.pid
             outbox.close()
             stop_inbox.close()
-            answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log)
+            answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log, limit)
         finally:
             self.job_control.group = None
             end(child)
@@ -242,13 +252,16 @@ class Launcher:
         if answer.unsafe:
             self._warn(f"each worker imports torch itself, which takes some seconds: a file {answer.unsafe}")
             self.spawn_workers()
-            return self._run(job, argument, listen)
+            return self._run(job, argument, listen, limit=limit)
         if answer.error is not None:
             raise WorkerError(f"the worker failed: {answer.error}{last_output(log)}")
         return answer.value
 
-    def _listen(self, child: BaseProcess, inbox: Inbox, stop_outbox: Connection, listen: Listen, log: Path) -> Answer:
-        silent, stop_sent, timing = 0.0, 0.0, False
+    def _listen(
+        self, child: BaseProcess, inbox: Inbox, stop_outbox: Connection, listen: Listen, log: Path, limit: float
+    ) -> Answer:
+        """Wait for the answer. The time limit does not include the import of the family's file."""
+        silent, stop_sent, timing, importing, left = 0.0, 0.0, False, True, limit
         while True:
             started = monotonic()
             try:
@@ -257,23 +270,25 @@ class Launcher:
                 child.join(5)
                 raise WorkerError(f"the worker {describe_exit(child.exitcode)}{last_output(log)}") from None
             except GarbageError as error:
-                raise WorkerError(
-                    f"the worker sent something that is not a message ({error}) and was killed{last_output(log)}"
-                ) from None
+                garbage = f"the worker sent something that is not a message ({error}) and was killed"
+                raise WorkerError(f"{garbage}{last_output(log)}") from None
             # The clock leaves out time for which this process was suspended: it then receives nothing.
-            silent += self._run_clock.waited(POLL_SECONDS, monotonic() - started)
+            waited = self._run_clock.waited(POLL_SECONDS, monotonic() - started)
+            silent, left = silent + waited, left if importing else left - waited
             if isinstance(message, Answer):
                 return message
             if isinstance(message, Progress):
                 silent, timing = 0.0, timing or message.fraction > 0
+                importing = importing and message.what.startswith(IMPORTING)
                 listen(message)
             elif message is not None:
                 what = type(message).__name__
                 raise WorkerError(f"the worker sent a message of type {what} and was killed{last_output(log)}")
             elif silent > self._silent_seconds:
-                raise WorkerError(
-                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{last_output(log)}"
-                )
+                nothing = f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed"
+                raise WorkerError(f"{nothing}{last_output(log)}")
+            if left < 0:
+                raise OutOfTimeError(f"it took longer than the {limit:.1f} s that were left")
             if self._stop_requested():
                 if not timing or (stop_sent and monotonic() - stop_sent > GRACE_SECONDS):
                     raise EndedEarlyError

@@ -7,8 +7,10 @@ from functools import lru_cache
 from statistics import NormalDist
 
 NEARLY_NORMAL = 1e4  # degrees of freedom from which the expansion about the normal quantile is exact to rounding
+LARGEST = 709.0  # logarithm of t
 STEPS = 200
 PRECISION = 1e-15
+SMALL_STEP = 1e-8  # of Newton's method, which squares the error: the next step would be lost in rounding
 
 
 @lru_cache(maxsize=4096)
@@ -26,16 +28,26 @@ def two_sided_quantile(confidence: float, degrees: float) -> float:
         raise ValueError(f"a quantile of t needs 0 < confidence < 1 and degrees > 0, got {confidence}, {degrees}")
     if degrees >= NEARLY_NORMAL:
         return _nearly_normal(NormalDist().inv_cdf((1 + confidence) / 2), degrees)
-    low, high = -50.0, 709.0  # logarithms of t
     tail = 1 - confidence
-    if two_sided_tail(math.exp(high), degrees) > tail:
+    if two_sided_tail(math.exp(LARGEST), degrees) > tail:
         return math.inf
+    # Newton's steps for log(tail) as a function of log(t). It is concave: after one step at most the iterates lie above
+    # the solution and fall to it. The normal quantile lies below.
+    log_t = math.log(NormalDist().inv_cdf((1 + confidence) / 2))
     for _ in range(STEPS):
-        middle = (low + high) / 2
-        if high - low <= PRECISION * max(1.0, abs(middle)):
+        t = math.exp(log_t)
+        excess = two_sided_tail(t, degrees) - tail
+        step = math.log1p(excess / tail) * (tail + excess) / (2 * t * _density(log_t, degrees))
+        log_t = min(log_t + step, LARGEST)
+        if abs(step) <= SMALL_STEP * max(1.0, abs(log_t)):
             break
-        low, high = (middle, high) if two_sided_tail(math.exp(middle), degrees) > tail else (low, middle)
-    return math.exp((low + high) / 2)
+    return math.exp(log_t)
+
+
+def _density(log_t: float, degrees: float) -> float:
+    """The density of Student's t."""
+    log_factor = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
+    return math.exp(log_factor - (degrees + 1) / 2 * _softplus(2 * log_t - math.log(degrees)))
 
 
 def _nearly_normal(z: float, degrees: float) -> float:
