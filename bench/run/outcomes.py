@@ -62,8 +62,8 @@ class _Stored:
         outcomes = {case: outcome_of(entry) for case, entry in entries.items()}
         for visit in self.visits:
             at, by_case = msgspec.json.decode(zlib.decompress(visit), type=tuple[float, dict[str, VisitEntry]])
-            for case, entry in by_case.items():
-                outcomes[case] = _visited(outcomes[case], entry, at)
+            for case in by_case.keys() & outcomes.keys():
+                outcomes[case] = _visited(outcomes[case], by_case[case], at)
         return outcomes
 
 

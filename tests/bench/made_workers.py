@@ -47,7 +47,9 @@ class Workers:
 
     Attributes:
         beside: family → seconds that a worker takes beside its timing.
-        dies: family → the visit, from 0, in which its worker dies; ``before`` is called with each task.
+        dies: family → the visit, from 0, in which its worker dies.
+        seconds, between: of the answers, see :func:`tests.bench.made_visits.answer`.
+        before: called with each task.
         visits: (family, visit, when it began) of all workers so far.
     """
 
@@ -55,6 +57,7 @@ class Workers:
     beside: Mapping[str, float] = field(default_factory=dict)
     dies: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    between: float = 0.02
     before: Callable[[Task], None] = lambda _: None
     visits: list[tuple[str, int, float]] = field(default_factory=list)
     awaited: int = 0
@@ -81,7 +84,7 @@ class Workers:
         if self.dies.get(task.family.name) == task.number:
             raise WorkerError("the worker was killed by SIGKILL")
         self.clock.now += task.seconds
-        return answer(task.family, task.number, seconds=self.seconds)
+        return answer(task.family, task.number, seconds=self.seconds, between=self.between)
 
     def visit(self, task: Task, listen: object) -> FamilyResult:
         assert task.paces is not None
