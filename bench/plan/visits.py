@@ -16,7 +16,9 @@ from torchduet.bench.record.statistics import wanted
 MIN_VISITS = 3  # to every family before any gets more
 MAX_VISITS = 40
 PRECISE_VISITS, PRECISE_SPAN = 4, 20.0  # and seconds from the first to the last: a family is not precise before
+LONE_VISITS = 5  # to a family in which nothing is compared
 MIN_VISIT_SECONDS = 0.35
+BESIDE, BESIDE_COMPILED = 0.2, 0.6  # a guess: seconds of a later visit beside its timing, and for a compiled case
 SECONDS_PER_CASE = 0.06
 MAX_VISIT_SECONDS = 4.0
 VISITS_PER_SHARE = 8  # a visit is no longer than this part of what a family may take
@@ -33,7 +35,8 @@ class Visited:
         share: seconds that all visits to it may time.
         compared: whether anything is compared; else the times alone are measured.
         begun: when each visit's timing began, in seconds into the run.
-        beside: seconds that a later visit takes beside its timing; None: there was none yet.
+        beside: seconds that a later visit takes beside its timing, as of the last one; before that a guess.
+        least: seconds that the fewest placements of a visit take.
         needs: how many times the wanted half-width its widest interval has; infinite without an interval.
         failed: why no further visit is made; empty while there may be one.
     """
@@ -43,7 +46,8 @@ class Visited:
     share: float
     compared: bool
     begun: list[float] = field(default_factory=list)
-    beside: float | None = None
+    beside: float = BESIDE
+    least: float = 0.0
     needs: float = math.inf
     failed: str = ""
 
@@ -58,18 +62,18 @@ class Visited:
         if self.failed or self.number >= MAX_VISITS:
             return True
         if not self.compared:
-            return self.number >= MIN_VISITS
+            return self.number >= LONE_VISITS
         return self.needs <= 1 and self.number >= PRECISE_VISITS and self.begun[-1] - self.begun[0] >= PRECISE_SPAN
 
     @property
     def timing(self) -> float:
         """Seconds that the next visit times: as long as it takes beside that, within bounds."""
-        return visit_seconds(self.cases, self.share, self.beside or 0.0)
+        return max(self.least, visit_seconds(self.cases, self.share, self.beside if self.number > 1 else 0.0))
 
     @property
     def cost(self) -> float:
         """Seconds that the next visit takes."""
-        return (self.beside or 0.0) + self.timing
+        return self.beside + self.timing
 
     @property
     def gain(self) -> float:
@@ -88,6 +92,15 @@ def visit_seconds(cases: int, share: float, beside: float = 0.0) -> float:
     """
     least = max(MIN_VISIT_SECONDS, SECONDS_PER_CASE * cases)
     return max(least, min(TIMED_SHARE * beside, share / VISITS_PER_SHARE, MAX_VISIT_SECONDS))
+
+
+def guess_beside(compiled: int) -> float:
+    """Seconds that a later visit takes beside its timing, before there was one.
+
+    Args:
+        compiled: how many of the cases are compiled.
+    """
+    return BESIDE + BESIDE_COMPILED * compiled
 
 
 def needs_of(estimates: Iterable[Estimate]) -> float:

@@ -6,7 +6,7 @@ are checked by their readers, as those of a run's file are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -184,6 +184,19 @@ class RunLog:
         while families and families[-1].spent.again:
             families.pop()
         return families
+
+    def visits(self, families: Sequence[FamilyDone]) -> list[VisitDone]:
+        """The later visits to these families, which are events of this log, in order.
+
+        Visits before a family's event were to an earlier measurement of it, whose event is damaged.
+        """
+        places = {id(event): place for place, event in enumerate(self.events)}
+        after = {family.name: places[id(family)] for family in families}
+        return [
+            event
+            for place, event in enumerate(self.events)
+            if isinstance(event, VisitDone) and place > after.get(event.name, len(self.events))
+        ]
 
     def ceilings(self) -> list[CeilingRecord]:
         """The ceilings: the best of all measurements."""

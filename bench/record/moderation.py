@@ -30,6 +30,8 @@ from torchduet.bench.record.schema.words import PriorOf, PriorSource
 from torchduet.bench.record.statistics import CONFIDENCE
 
 MIN_FAMILIES = 5  # with two visits or more: from fewer no prior is estimated
+MIN_DEGREES = 30  # of freedom, over these families: two visits to each of 22 do not show how alike families are
+BUILT_IN_VISITS = 2  # the most for which built-in figures are used: two have one degree of freedom, t = 64
 LEAST_SHARE = 1e-5  # of the median variance: a smaller one counts as this (as in limma), as its logarithm may not exist
 
 
@@ -118,7 +120,7 @@ def fit(comparisons: Sequence[tuple[str, Visits]]) -> Prior | None:
         comparisons: the name of the family, and the values of one comparison in it.
 
     Returns:
-        None if fewer than ``MIN_FAMILIES`` families have two visits.
+        None if fewer than ``MIN_FAMILIES`` families have two visits, or if they have fewer than ``MIN_DEGREES``.
     """
     repeated = [(family, visits) for family, visits in comparisons if len(visits.values) > 1]
     sizes = Counter(family for family, _ in repeated)
@@ -128,6 +130,8 @@ def fit(comparisons: Sequence[tuple[str, Visits]]) -> Prior | None:
     degrees = [len(visits.values) - 1 for _, visits in repeated]
     within = [visits.within for _, visits in repeated]
     pooled = len(sizes) * math.fsum(w * d for w, d in zip(weights, degrees, strict=True))
+    if pooled < MIN_DEGREES:
+        return None
     variances = [visits.variance for _, visits in repeated]
     positive = [variance for variance in variances if variance > 0]
     if not positive:
@@ -162,11 +166,11 @@ def prior_for(of: PriorOf, comparisons: Sequence[tuple[str, Visits]], machine: P
     """What the variances of these comparisons are moderated by.
 
     The families of the run where they are enough, else what earlier runs on the machine taught. Without either, None
-    if every comparison has two visits, as the visits then speak for themselves; else the built-in figures, which
-    :func:`estimate` uses for single visits alone.
+    if every comparison has three visits, as the visits then speak for themselves; else the built-in figures, which
+    :func:`estimate` uses for one or two visits alone.
     """
     found = fit(comparisons) or machine
-    if found or all(len(visits.values) > 1 for _, visits in comparisons):
+    if found or all(len(visits.values) > BUILT_IN_VISITS for _, visits in comparisons):
         return found
     return TYPICAL[of]
 
@@ -175,7 +179,7 @@ def estimate(visits: Visits, prior: Prior | None, confidence: float = CONFIDENCE
     """The mean over visits, and its interval by moderated t.
 
     A single visit has no variance of its own: its interval has the prior's degrees and scale √(s0² + w). Without a
-    prior, or with a built-in one and two visits or more, it is the plain t of the visits. A single visit without a
+    prior, or with a built-in one and three visits or more, it is the plain t of the visits. A single visit without a
     prior has no interval: it is infinite.
     """
     deviation, degrees, source = _moderated(visits, prior)
@@ -211,7 +215,7 @@ def difference(
 def _moderated(visits: Visits, prior: Prior | None) -> tuple[float, float, PriorSource]:
     """The standard deviation of one visit's value, its degrees of freedom (0: unknown), and what moderated it."""
     own, within = len(visits.values) - 1, visits.within
-    if prior is None or (prior.source == "typical" and own):
+    if prior is None or (prior.source == "typical" and own >= BUILT_IN_VISITS):
         return math.sqrt(max(visits.variance, within)), own, "none"
     expected = prior.deviation**2 + within
     if math.isinf(prior.degrees):

@@ -218,8 +218,7 @@ def restore(measuring: Measuring, log: RunLog) -> None:
             measured = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
             first = family.visits
             measuring.visiting.add_first(families[family.name], paces, first.share, first.began, measured)
-    names = {event.name for event in settled}
-    visits = [event for event in log.of(VisitDone) if event.name in names]
+    visits = log.visits(settled)
     for visit in visits:
         measuring.visiting.restore(visit)
         progress.outcomes.add_visit({cases[case]: entry for case, entry in visit.cases.items()}, visit.began)

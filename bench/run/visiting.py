@@ -11,13 +11,15 @@ from typing import cast
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
 from torchduet.bench.cases.outcome import Measured, Outcome
-from torchduet.bench.plan.visits import Rounds, Visited, needs_of
+from torchduet.bench.plan.visits import Rounds, Visited, guess_beside, needs_of
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
 from torchduet.bench.record.schema import PriorOf, Record
 from torchduet.bench.record.statistics import placement_differences
 from torchduet.bench.record.visits.entry import Ratio, VisitEntry, value_of
 from torchduet.bench.run.records import number_of, rounded
+from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
+from torchduet.suites.workload import COMPILED
 
 REFITS = 100  # in a run of many comparisons: priors are estimated again when this part of them has changed
 
@@ -74,7 +76,14 @@ class Visiting:
         new = VisitedFamily(
             timed,
             paces,
-            Visited(family.name, len(timed.cases), share, compared=any(record["speedups"] for record in records)),
+            Visited(
+                family.name,
+                len(timed.cases),
+                share,
+                compared=any(record["speedups"] for record in records),
+                beside=guess_beside(sum(case.mode in COMPILED for case in timed.cases)),
+                least=MIN_VISIT_PLACEMENTS * sum(pace.seconds * pace.calls for pace in paces.values()),
+            ),
             {},
             {},
         )

@@ -8,7 +8,7 @@ from torchduet.bench.timing.first_calls import Report
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.family import Stages
 
-WARM_UP_SECONDS = 0.05  # for a case, at most: the caches, and what its first calls make
+WARM_UP_SECONDS = 0.02  # for a case, at most: its first calls, each placement and each block warm it up, too
 
 
 class LaterStages(Stages):

@@ -23,8 +23,7 @@ def run_so_far(log: RunLog) -> dict[str, Any]:
     run, families, began = log.header.run, log.finished(), log.began()
     outcomes = {case: outcome for family in families for case, outcome in family.outcomes.items()}
     pilots = [event.pilot for event in log.of(PilotsTimed)]
-    names = {family.name for family in families}
-    visits = [visit for visit in log.of(VisitDone) if visit.name in names]
+    visits = log.visits(families)
     of_all: list[FamilyDone | VisitDone] = [*families, *visits]
     found = judged(_measured(outcomes, visits), {}, "interrupted")
     graded = noise_of(
@@ -53,7 +52,9 @@ def run_so_far(log: RunLog) -> dict[str, Any]:
         ceilings=log.ceilings(),
         pilots=pilots,
         gpus=gpu_records([event.gpus for event in log.events if isinstance(event, FamilyDone | VisitDone)]),
-        run_clock=(visits or families)[-1].passing if families else None,
+        run_clock=next(
+            (event.passing for event in reversed(log.events) if isinstance(event, FamilyDone | VisitDone)), None
+        ),
         resumed=[event.resumed for event in log.of(Resumed)],
         noise=graded.noise,
         stopped="",

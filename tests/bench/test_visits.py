@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from torchduet.bench.plan.visits import (
+    LONE_VISITS,
     MAX_VISIT_SECONDS,
     MAX_VISITS,
     MIN_VISIT_SECONDS,
@@ -23,6 +24,7 @@ from torchduet.bench.plan.visits import (
     VISITS_PER_SHARE,
     Rounds,
     Visited,
+    guess_beside,
     needs_of,
     visit_seconds,
 )
@@ -125,8 +127,8 @@ def test_there_is_a_last_visit_however_wide_the_interval_is() -> None:
     assert Counter(order(families)) == dict.fromkeys("abc", MAX_VISITS - 1)
 
 
-def test_where_nothing_is_compared_three_visits_show_how_much_the_time_varies() -> None:
-    alone = visited("a", MIN_VISITS - 1)
+def test_where_nothing_is_compared_five_visits_show_how_much_the_time_varies() -> None:
+    alone = visited("a", LONE_VISITS - 1)
     alone.compared = False
     assert not alone.done
     assert order([alone]) == ["a"]
@@ -169,10 +171,12 @@ def test_a_visit_times_as_long_as_it_takes_beside_that_within_bounds() -> None:
     share = 2 * MIN_VISIT_SECONDS * VISITS_PER_SHARE
     assert visit_seconds(2, share, 1000.0) == share / VISITS_PER_SHARE
     assert visit_seconds(2, 1e6, 1000.0) == MAX_VISIT_SECONDS
-    known, unknown = visited("a", beside=1.0), visited("a")
-    unknown.beside = None
+    known, unknown = visited("a", 2, beside=1.0), visited("b", 1, beside=guess_beside(compiled=3))
     assert known.cost == 1.0 + known.timing
-    assert unknown.cost == unknown.timing == visit_seconds(2, 8.0)
+    assert unknown.timing == visit_seconds(2, 8.0)  # the guess says when it may begin, not how long it times
+    assert unknown.cost > known.cost
+    unknown.least = 7.0  # three placements of long calls
+    assert unknown.timing == 7.0
 
 
 def test_the_widest_interval_of_a_family_counts() -> None:
