@@ -95,7 +95,10 @@ def _choice(records: Sequence[Record], named_knobs: Sequence[str], prior: Prior 
     )
     counts = tuple(
         Count(
-            record["case"].get("workers", 0), record, over_fewest[record["case"]["id"]], pair_ratio(recommended, record, prior)
+            record["case"].get("workers", 0),
+            record,
+            over_fewest[record["case"]["id"]],
+            pair_ratio(recommended, record, prior),
         )
         for record in comparable
     )

@@ -14,6 +14,7 @@ from torchduet.reports.text import units
 
 OUT_OF_REACH = 10.0  # times as much time; if more is needed, time alone is not the remedy
 AT_THE_THRESHOLD = 100.0  # times as much time; if more is needed, the ratio is too close to the threshold
+TOO_WIDE = 100  # a factor that is not shown more exactly
 FEW_VISITS = 3  # with fewer, an interval may be too wide to be one
 QUIETER = "a quieter machine, or fewer threads than free cores (`--threads`)"
 
@@ -62,7 +63,7 @@ def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
     widest = max(_half_width(row) for row in bounded)
     over_visits = bool(unclear["visits"].notna().all())
     note = "" if few.empty else f" ({len(few)} had {'none' if over_visits else f'fewer than {MIN_PLACEMENTS}'})"
-    width = f"the widest interval is ±{units.percent(widest)}{note}"
+    width = f"the widest interval is {_wide(widest)}{note}"
     much = "times as long" if over_visits else "times as many placements"
     if needed[0] > AT_THE_THRESHOLD:
         ratio = "its ratio is" if number == 1 else "their ratios are"
@@ -115,14 +116,22 @@ def _half_width(row: Any) -> float:
     return (math.log(row.high) - math.log(row.low)) / 2
 
 
+def _wide(half_width: float) -> str:
+    """``±4.1 %``; from half as much on, which is no longer a small change, as a factor."""
+    if half_width < 0.5:
+        return f"±{units.percent(half_width)}"
+    factor = math.exp(min(half_width, math.log(TOO_WIDE) + 1))
+    return f"a factor of {f'over {TOO_WIDE}' if factor > TOO_WIDE else units.digits(factor, 2)} either way"
+
+
 def _times_as_long(row: Any) -> float:
     """How many times as long a run would separate the interval from the threshold; infinite if none would."""
     distance = abs(abs(math.log(row.ratio)) - math.log1p(row.threshold))
     if distance <= 1e-6:
         return math.inf
     if pd.isna(row.deviation):
-        return (_half_width(row) / distance) ** 2
-    return _more_visits(row, distance) / row.visits
+        return float((_half_width(row) / distance) ** 2)
+    return _more_visits(row, distance) / int(row.visits)
 
 
 def _more_visits(row: Any, distance: float) -> float:
@@ -130,12 +139,14 @@ def _more_visits(row: Any, distance: float) -> float:
 
     The quantile of t falls with their number, too: from three visits to four by more than their root does.
     """
-    before = max(0.0, round(row.degrees - (row.visits - 1), 6))  # degrees of freedom of the prior
+    number = int(row.visits)
+    half = _half_width(row) / two_sided_quantile(row.confidence, row.degrees) * math.sqrt(number)
 
     def narrow(visits: int) -> bool:
-        return two_sided_quantile(row.confidence, before + visits - 1) * row.deviation <= distance * math.sqrt(visits)
+        quantile = two_sided_quantile(row.confidence, row.degrees + visits - number)
+        return bool(quantile * half <= distance * math.sqrt(visits))
 
-    low, high = int(row.visits), math.ceil(AT_THE_THRESHOLD * row.visits) + 1
+    low, high = number, math.ceil(AT_THE_THRESHOLD * number) + 1
     if not narrow(high):
         return math.inf
     while high - low > 1:

@@ -20,9 +20,15 @@ def visited(record: Record) -> bool:
     return "visits" in timing and sum(visit["placements"] for visit in timing["visits"]) == len(timing["blocks"])
 
 
+def placements_by_visit(record: Record) -> list[int]:
+    """How many placements each visit took, in the order taken; empty for a file without visits."""
+    visits = record["timing"]["visits"] if visited(record) else []
+    return [visit["placements"] for visit in visits if visit["placements"]]
+
+
 def number_of_visits(record: Record) -> int:
-    """How many visits a case's times come from; 0 where its writer had none."""
-    return sum(visit["placements"] > 0 for visit in record["timing"]["visits"]) if visited(record) else 0
+    """How many visits a case's times come from; 0 for a file without visits."""
+    return len(placements_by_visit(record))
 
 
 def by_visit(record: Record, values: Sequence[PerPlacement]) -> dict[float, Sequence[PerPlacement]]:
@@ -42,6 +48,14 @@ def by_visit(record: Record, values: Sequence[PerPlacement]) -> dict[float, Sequ
             parts[visit["at"]] = values[start:end]
         start = end
     return parts
+
+
+def visit_numbers(record: Record) -> list[int]:
+    """The number of each placement's visit, from 1 in the order taken; 0 for a file without visits."""
+    numbers = enumerate(placements_by_visit(record), 1)
+    return [number for number, placements in numbers for _ in range(placements)] or [0] * len(
+        record["timing"]["blocks"]
+    )
 
 
 def prior_of(run: Run, of: PriorOf = "speedups") -> Prior | None:
