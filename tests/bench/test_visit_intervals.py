@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench.made_visits import family, first_records, visited_records
 from torchduet.bench.record.contract import check_record
-from torchduet.bench.record.moderation import MIN_FAMILIES, TYPICAL, Prior, Visits, estimate, fit
+from torchduet.bench.record.moderation import MIN_DEGREES, MIN_FAMILIES, TYPICAL, Prior, Visits, estimate, fit
 from torchduet.bench.record.schema import Record, VisitsRecord
 from torchduet.bench.record.schema_check import check
 from torchduet.bench.record.statistics import side_of, wanted
@@ -20,10 +20,15 @@ from torchduet.bench.record.visits.intervals import judged, ratios_of, times_of
 MACHINE = {"speedups": Prior(0.03, 5.0, 40, "machine")}
 
 
-def run(visits: int, families: int = MIN_FAMILIES, **changes: Any) -> dict[str, Record]:
-    """Case id → record of a run of families with two cases each."""
+def enough(visits: int) -> int:
+    """How many families with so many visits teach how much visits differ."""
+    return max(MIN_FAMILIES, math.ceil(MIN_DEGREES / (visits - 1))) if visits > 1 else MIN_FAMILIES
+
+
+def run(visits: int, families: int | None = None, **changes: Any) -> dict[str, Record]:
+    """Case id → record of a run of families with two cases each; enough of them if no number is given."""
     found: dict[str, Record] = {}
-    for number in range(families):
+    for number in range(families or enough(visits)):
         found |= visited_records(family(f"w{number}", "eager", "compile"), visits, **changes)
     return found
 
@@ -156,7 +161,7 @@ def test_the_runs_record_says_how_often_and_by_what_it_was_moderated() -> None:
     assert found.visits is not None
     assert [prior["of"] for prior in found.visits["priors"]] == ["speedups", "times"]
     for prior in found.visits["priors"]:
-        assert prior["families"] == MIN_FAMILIES
+        assert prior["families"] == enough(3)
         assert prior["deviation"] == found.priors[prior["of"]].deviation
     check(found.visits, VisitsRecord, "visits")
 
@@ -175,7 +180,7 @@ def test_it_is_precise_where_every_interval_is_narrow_enough(between: float) -> 
 
 def test_copies_have_a_variance_of_their_own_and_their_verdicts() -> None:
     records: dict[str, Record] = {}
-    for number in range(MIN_FAMILIES):
+    for number in range(enough(5)):
         records |= visited_records(family(f"w{number}", "eager", slowdowns=(1.2,)), 5, between=0.001)
     found = judged(records, {})
     assert set(found.priors) == {"copies", "times"}
