@@ -15,7 +15,7 @@ from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
-from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, enough_for
+from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.plan.visits import visit_seconds
 from torchduet.bench.record.journal_events import Began, PilotsTimed
@@ -24,6 +24,7 @@ from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
 from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
+from torchduet.bench.run.machine_prior import machine_priors
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import checked, records
@@ -73,7 +74,7 @@ class Measuring:
         budget = settings.options.budget_seconds
         self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
-        self.visiting = Visiting()
+        self.visiting = Visiting(machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings))
         self._later = LaterVisits(
             self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
         )
@@ -219,7 +220,7 @@ class Measuring:
         self.progress.add_finished(family, spent)
 
     def time_left(self) -> str:
-        """How much longer the run will take, in words: visits make use of the whole budget, unless all is precise."""
+        """How much longer the run will take, in words: visits make use of the budget, unless all is precise."""
         return f"at most {duration(max(0.0, self.budget.seconds_left() if self.budget else 0.0))} left"
 
     def out_of_budget(self) -> str:
@@ -228,11 +229,6 @@ class Measuring:
             f"too little was left of the run's budget of {duration(self.settings.options.budget_seconds)}; "
             "raise --budget or select fewer cases with -k"
         )
-
-    def call_seconds(self) -> dict[str, float]:
-        """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
-        families = self.progress.families
-        return {of.name: workload_of(of.reference).seconds_of(dict(of.reference.size)) for of in families}
 
     def _begin(self) -> None:
         """Wait for the workers, and start the budget; called once, before the first family or visit."""
@@ -243,7 +239,7 @@ class Measuring:
         self.budget = Budget(
             options.budget_seconds,
             progress.families,
-            self.call_seconds(),
+            call_seconds(progress.families),
             ENERGY_SECONDS if options.energy else 0.0,
             asked_for=options.budget_given,
             spent=spent,

@@ -9,7 +9,6 @@ from torchduet.bench.host.machine import Gpu, Machine, probe
 from torchduet.bench.plan.options import parse
 from torchduet.bench.run.machine_facts import await_workers
 from torchduet.bench.run.measuring import Measuring
-from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
 
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "data", "threads", "budget"))
@@ -33,19 +32,22 @@ def test_workers_are_spawned_where_the_fork_server_cannot_use_cuda(gpus: int, se
     one = Gpu("H200", (9, 0), 2**37, triton=True)
     machine = replace(probe(), gpus=(one,) * gpus)
     launcher: Any = FakeConductor(replace(machine, gpus=(one,) * seen))
-    progress = Progress()
-    await_workers(launcher, Settings(parse(tier="quick", **NOTHING), machine), progress)  # type: ignore[arg-type]
+    measuring = Measuring(Settings(parse(tier="quick", **NOTHING), machine), launcher)  # type: ignore[arg-type]
+    await_workers(launcher, measuring.settings, measuring.progress)
     assert launcher.spawning is spawning
-    assert bool(progress.warnings) is spawning
+    assert bool(measuring.progress.warnings) is spawning
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(600.0, "10 min"), (42.0, "42 s"), (0.0, "0 s"), (-7.0, "0 s")])
-def test_what_is_left_is_the_budget_as_visits_make_use_of_all_of_it(seconds: float, words: str) -> None:
+def test_what_is_left_is_the_budget_which_visits_make_use_of() -> None:
     class Budget:
+        left = 90.0
+
         def seconds_left(self) -> float:
-            return seconds
+            return self.left
 
     launcher: Any = FakeConductor(probe())
     measuring = Measuring(Settings(parse(tier="quick", **NOTHING), probe()), launcher)  # type: ignore[arg-type]
-    measuring.budget = Budget()  # type: ignore[assignment]
-    assert measuring.time_left() == f"at most {words} left"
+    measuring.budget = budget = Budget()  # type: ignore[assignment]
+    assert measuring.time_left() == "at most 1 min 30 s left"
+    budget.left = -3.0
+    assert measuring.time_left() == "at most 0 s left"

@@ -115,6 +115,11 @@ def test_one_visit_has_an_interval_by_what_other_families_show(shared_document: 
 def test_a_run_with_visits_and_one_without_are_compared_by_placements(base: Any, shared_document: Any) -> None:
     pair = held(remeasured(shared_document, 2), base)
     assert pair.visits is None
+    assert not any(change.time and change.time.cause == "unguarded" for change in pair.changes)
+    few_pilots = json.loads(json.dumps(base))
+    few_pilots[KEY]["pilots"] = few_pilots[KEY]["pilots"][::10]  # not right before each family, but around its visits
+    causes = {change.time.cause for change in held(remeasured(shared_document, 2), few_pilots).changes if change.time}
+    assert "unguarded" not in causes
     assert sum(tally(pair).values()) == 56
     assert not called(pair)
     slow = held(remeasured(shared_document, 2), visited(shared_document, 3, slower={SQUARE: 1.5}))
