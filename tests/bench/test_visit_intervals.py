@@ -180,6 +180,15 @@ def test_it_is_precise_where_every_interval_is_narrow_enough(between: float) -> 
     assert stops == ({"precise"} if not between else {"interrupted"})
 
 
+@pytest.mark.parametrize("between", [0.0, 0.05])
+def test_copies_are_among_the_intervals_that_have_to_be_narrow(between: float) -> None:
+    records: dict[str, Record] = {}
+    for number in range(ENOUGH):
+        records |= visited_records(family(f"w{number}", "eager", slowdowns=()), 8, between=between)
+    found = judged(records, {})
+    assert {record["timing"]["stop"] for record in found.records.values()} == {"budget" if between else "precise"}
+
+
 def test_copies_have_a_variance_of_their_own_and_their_verdicts() -> None:
     records: dict[str, Record] = {}
     for number in range(ENOUGH):
