@@ -277,13 +277,15 @@ def test_the_prior_is_the_runs_else_the_machines_else_none() -> None:
     assert prior_for("speedups", few, None) is None
 
 
-def test_the_built_in_prior_is_for_single_visits_on_an_unknown_machine() -> None:
-    once, twice = Visits((0.1,), (0.01,)), Visits((0.1, 0.13), (0.01, 0.01))
-    prior = prior_for("speedups", [("a", once), ("b", twice)], None)
+def test_the_built_in_prior_is_for_one_or_two_visits_on_an_unknown_machine() -> None:
+    once, twice, thrice = (Visits((0.1, 0.13, 0.11)[:number], (0.01,) * number) for number in (1, 2, 3))
+    prior = prior_for("speedups", [("a", once), ("b", thrice)], None)
     assert prior == TYPICAL["speedups"]
-    assert (estimate(once, prior).prior, estimate(twice, prior).prior) == ("typical", "none")
-    assert math.isfinite(estimate(once, prior).half_width)
-    assert estimate(twice, prior) == estimate(twice, None)
+    found = [estimate(visits, prior) for visits in (once, twice, thrice)]
+    assert [each.prior for each in found] == ["typical", "typical", "none"]
+    assert math.inf > found[0].half_width > found[1].half_width > found[2].half_width
+    assert found[2] == estimate(thrice, None)
+    assert prior_for("speedups", [("b", thrice)], None) is None
 
 
 def test_a_difference_of_two_runs_is_welchs() -> None:
