@@ -19,6 +19,7 @@ from torchduet.bench.workers.messages import PRELOAD_READY
 
 PRELOAD = "torchduet.bench.workers.preload"
 POLL_SECONDS = 0.05
+STOP_SECONDS = 5.0  # for all servers to end
 
 Environment = Callable[[bool], Mapping[str, str]]  # whether a server imports the compiler → its variables
 
@@ -131,11 +132,23 @@ class Servers:
 
     def stop(self) -> None:
         """Let every server end but the first, which ends with this process; called once, at the end."""
-        for number in range(1, len(self._states)):
-            state = self._states[number]
-            if number != self._current and state["_forkserver_alive_fd"] is not None:
-                with contextlib.suppress(OSError):
-                    os.close(state["_forkserver_alive_fd"])
-        if self._states:
-            self._use(0)
-            del self._states[1:]
+        if not self._states:
+            return
+        self._use(0)
+        others = self._states[1:]
+        del self._states[1:]
+        for state in others:
+            with contextlib.suppress(OSError):
+                os.close(state["_forkserver_alive_fd"])  # the server ends when no process holds this any more
+        end = monotonic() + STOP_SECONDS
+        for state in others:
+            while monotonic() < end and not _has_ended(state["_forkserver_pid"]):
+                sleep(POLL_SECONDS)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child has ended; it then is no zombie any more."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
