@@ -124,7 +124,7 @@ def report(quick: bool = False) -> Iterator[str]:
     )
     cells = beyond = 0
     for title, rows, method in tables(quick):
-        yield f"\n{title}\n{HEADINGS}" + "".join(f"{f'{visits} visits':<35}" for visits in VISITS)
+        yield f"\n{title}\n{HEADINGS}" + "".join(f"{f'{visits} visits':<37}" for visits in VISITS)
         for row in rows:
             found = [coverage(cell, method, number) for cell in row]
             yield _row(row[0]) + "".join(map(_entry, found)).rstrip()
@@ -142,4 +142,4 @@ def _row(cell: Cell) -> str:
 
 def _entry(found: Coverage) -> str:
     share = f"{found.share:.2%} ({found.low:.2%} to {found.high:.2%})"
-    return f"{share:<26}±{found.half_width:.1%}{' ' if found.within_goal else '*'}".ljust(35)
+    return f"{share:<28}±{found.half_width:.1%}{' ' if found.within_goal else '*'}".ljust(37)

@@ -92,6 +92,6 @@ def test_the_report_names_every_cell_and_counts_those_beyond_the_goal(monkeypatc
     monkeypatch.setattr(simulation, "coverage", lambda cell, *_: Coverage(0.99, 0.98, 0.999 - cell.heavy, 0.034))
     lines = "\n".join(simulation.report(quick=True))
     rows, heavy = 13 * 2 * 2 + 2 * 12 + 1, 13 * 2 + 2 * 6
-    assert lines.count("99.00% (98.00% to 99.90%) ±3.4%") == 5 * (rows - heavy)
-    assert lines.count("99.00% (98.00% to -0.10%) ±3.4%*") == 5 * heavy
+    assert lines.count("99.00% (98.00% to 99.90%)   ±3.4%") == 5 * (rows - heavy)
+    assert lines.count("99.00% (98.00% to -0.10%)   ±3.4%*") == 5 * heavy
     assert f"{5 * heavy} of {5 * rows} cells are beyond 98.5% to 99.5%" in lines
