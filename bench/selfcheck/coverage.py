@@ -13,7 +13,7 @@ from torchduet.bench.record.moderation import MIN_TRIMMED_ALONE
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.bench.selfcheck.many_moderations import Floats, centres, half_widths, half_widths_alone, priors
-from torchduet.bench.selfcheck.simulated_visits import Cell, draw
+from torchduet.bench.selfcheck.simulated_visits import Cell, Simulated, draw
 
 SEED = 22
 VISITS = (3, 4, 6, 8, 12)
@@ -26,9 +26,8 @@ COMPARISONS, QUICK_COMPARISONS = 40_000, 4_000  # simulated in each cell …
 MIN_RUNS = 100  # … of so many runs or more
 LEARNED_FAMILIES, LEARNED_VISITS = 30, 4  # of the earlier run on the machine that a run of few families learns from
 
-Values = tuple[Floats, Floats]  # values and errors, runs × comparisons × visits
 Intervals = tuple[Floats, Floats]  # centres and half widths, runs × comparisons
-Method = Callable[[Cell, Values, np.random.Generator], Intervals]
+Method = Callable[[Cell, Simulated, np.random.Generator], Intervals]
 
 
 @dataclass(frozen=True)
@@ -46,23 +45,31 @@ class Coverage:
         return self.high >= GOAL[0] and self.low <= GOAL[1]
 
 
-def moderated(cell: Cell, values: Values, _: np.random.Generator) -> Intervals:
+def moderated(cell: Cell, simulated: Simulated, _: np.random.Generator) -> Intervals:
     """By a prior that the families of the same run give."""
-    of = centres(*values)
+    of = centres(simulated.values, simulated.errors)
     return of.centre, half_widths(of, *priors(of, 1 / cell.comparisons))
 
 
-def alone(_cell: Cell, values: Values, _: np.random.Generator) -> Intervals:
+def least_alike(cell: Cell, simulated: Simulated, generator: np.random.Generator) -> Intervals:
+    """As :func:`moderated`, of the tenth of each run's families that truly differ most from visit to visit."""
+    most = np.argsort(simulated.deviation, axis=1)[:, -(cell.families // 10) :]
+    centre, widths = moderated(cell, simulated, generator)
+    return np.take_along_axis(centre, most, axis=1), np.take_along_axis(widths, most, axis=1)
+
+
+def alone(_cell: Cell, simulated: Simulated, _: np.random.Generator) -> Intervals:
     """By the plain t of the visits."""
-    of = centres(*values, at_least=MIN_TRIMMED_ALONE)
+    of = centres(simulated.values, simulated.errors, MIN_TRIMMED_ALONE)
     return of.centre, half_widths_alone(of)
 
 
-def learned(cell: Cell, values: Values, generator: np.random.Generator) -> Intervals:
+def learned(cell: Cell, simulated: Simulated, generator: np.random.Generator) -> Intervals:
     """By a prior that an earlier run of many families gave."""
-    of = centres(*values)
+    of = centres(simulated.values, simulated.errors)
     earlier = replace(cell, families=LEARNED_FAMILIES, visits=LEARNED_VISITS, comparisons=1)
-    return of.centre, half_widths(of, *priors(centres(*draw(earlier, len(of.centre), generator))))
+    before = draw(earlier, len(of.centre), generator)
+    return of.centre, half_widths(of, *priors(centres(before.values, before.errors)))
 
 
 def coverage(cell: Cell, method: Method = moderated, comparisons: int = COMPARISONS) -> Coverage:
@@ -107,6 +114,8 @@ def tables(quick: bool = False) -> Iterator[tuple[str, Iterator[tuple[Cell, ...]
     yield "A few families without a prior: plain t of the visits", few_families(), alone
     earlier = f"{LEARNED_FAMILIES} families with {LEARNED_VISITS} visits"
     yield f"A few families, moderated by an earlier run of {earlier}", few_families(), learned
+    different = (tuple(Cell(visits, 30, 0.02, degrees) for visits in VISITS) for degrees in DEGREES[:2])
+    yield "The tenth of the families of a run that differ most from visit to visit", different, least_alike
     dependent = tuple(replace(cell, comparisons=3) for cell in (Cell(visits, 30, 0.02, 1.4) for visits in VISITS))
     yield "Three comparisons in each family, which share its reference", iter([dependent]), moderated
 
@@ -124,7 +133,7 @@ def report(quick: bool = False) -> Iterator[str]:
     )
     cells = beyond = 0
     for title, rows, method in tables(quick):
-        yield f"\n{title}\n{HEADINGS}" + "".join(f"{f'{visits} visits':<35}" for visits in VISITS)
+        yield f"\n{title}\n{HEADINGS}" + "".join(f"{f'{visits} visits':<37}" for visits in VISITS)
         for row in rows:
             found = [coverage(cell, method, number) for cell in row]
             yield _row(row[0]) + "".join(map(_entry, found)).rstrip()
@@ -142,4 +151,4 @@ def _row(cell: Cell) -> str:
 
 def _entry(found: Coverage) -> str:
     share = f"{found.share:.2%} ({found.low:.2%} to {found.high:.2%})"
-    return f"{share:<26}±{found.half_width:.1%}{' ' if found.within_goal else '*'}".ljust(35)
+    return f"{share:<28}±{found.half_width:.1%}{' ' if found.within_goal else '*'}".ljust(37)

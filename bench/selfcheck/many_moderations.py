@@ -104,14 +104,20 @@ def half_widths(of: Centres, between: Floats, prior: Floats, confidence: float =
         for place in zip(*np.nonzero(ratios > 0.9 * _least_unlikely(of.degrees)), strict=True):
             degrees[place] *= min(1.0, upper_tail(float(ratios[place]), of.degrees, float(degrees[place])) / UNLIKELY)
     total = degrees + of.degrees
-    variance = np.maximum((degrees * expected + of.degrees * of.variance) / total, of.within)
-    return quantiles(total, confidence) * np.sqrt(variance * of.inflation / of.count)
+    variance = (degrees * expected + of.degrees * of.variance) / total
+    return _widths(of, quantiles(total, confidence), variance, confidence)
 
 
 def half_widths_alone(of: Centres, confidence: float = CONFIDENCE) -> Floats:
     """Half the widths of the intervals by the plain t of the visits."""
-    variance = np.maximum(of.variance, of.within)
-    return two_sided_quantile(confidence, of.degrees) * np.sqrt(variance * of.inflation / of.count)
+    return _widths(of, np.array(two_sided_quantile(confidence, of.degrees)), of.variance, confidence)
+
+
+def _widths(of: Centres, quantile: Floats, variance: Floats, confidence: float) -> Floats:
+    """By the visits, and not narrower than by the placements within them."""
+    least = two_sided_quantile(confidence, math.inf) * np.sqrt(of.within)
+    widths: Floats = np.maximum(quantile * np.sqrt(variance), least) * math.sqrt(of.inflation / of.count)
+    return widths
 
 
 def _least_unlikely(degrees: float) -> float:

@@ -27,8 +27,17 @@ class Cell:
     comparisons: int = 1  # of one family: they share their reference and the variance
 
 
-def draw(cell: Cell, runs: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
-    """Values and standard errors, arrays of runs × comparisons × visits; comparisons of one family are neighbours."""
+@dataclass(frozen=True)
+class Simulated:
+    """The visits of simulated runs; comparisons of one family are neighbours."""
+
+    values: Floats  # runs × comparisons × visits
+    errors: Floats  # their standard errors, as the placements tell
+    deviation: Floats  # true one between visits, runs × comparisons
+
+
+def draw(cell: Cell, runs: int, generator: np.random.Generator) -> Simulated:
+    """Draw the visits of so many runs of a cell."""
     families = (runs, cell.families, 1, 1)
     deviation: Floats = np.full(families, cell.deviation)
     if math.isfinite(cell.degrees):
@@ -44,4 +53,5 @@ def draw(cell: Cell, runs: int, generator: np.random.Generator) -> tuple[Floats,
         values += off * OFF * generator.choice([-1.0, 1.0], shape)
     errors = WITHIN * np.sqrt(generator.chisquare(ERROR_DEGREES, shape) / ERROR_DEGREES)
     flat = (runs, cell.families * cell.comparisons, cell.visits)
-    return values.reshape(flat), errors.reshape(flat)
+    each = np.broadcast_to(deviation, (*shape[:3], 1)).reshape(flat[:2])
+    return Simulated(values.reshape(flat), errors.reshape(flat), each)

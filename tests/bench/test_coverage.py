@@ -23,7 +23,8 @@ CELLS = [
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_the_simulation_computes_what_a_run_computes(cell: Cell) -> None:
-    values, errors = draw(cell, 3, np.random.default_rng(1))
+    simulated = draw(cell, 3, np.random.default_rng(1))
+    values, errors = simulated.values, simulated.errors
     many = centres(values, errors)
     between, degrees = priors(many, 1 / cell.comparisons)
     widths = half_widths(many, between, degrees)
@@ -91,7 +92,7 @@ def test_bounds_are_wider_if_the_comparisons_of_a_run_hold_together() -> None:
 def test_the_report_names_every_cell_and_counts_those_beyond_the_goal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "coverage", lambda cell, *_: Coverage(0.99, 0.98, 0.999 - cell.heavy, 0.034))
     lines = "\n".join(simulation.report(quick=True))
-    rows, heavy = 13 * 2 * 2 + 2 * 12 + 1, 13 * 2 + 2 * 6
-    assert lines.count("99.00% (98.00% to 99.90%) ±3.4%") == 5 * (rows - heavy)
-    assert lines.count("99.00% (98.00% to -0.10%) ±3.4%*") == 5 * heavy
+    rows, heavy = 13 * 2 * 2 + 2 * 12 + 2 + 1, 13 * 2 + 2 * 6
+    assert lines.count("99.00% (98.00% to 99.90%)   ±3.4%") == 5 * (rows - heavy)
+    assert lines.count("99.00% (98.00% to -0.10%)   ±3.4%*") == 5 * heavy
     assert f"{5 * heavy} of {5 * rows} cells are beyond 98.5% to 99.5%" in lines

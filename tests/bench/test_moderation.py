@@ -147,7 +147,7 @@ def test_whatever_the_visits_are_there_is_an_answer(visits: Visits, prior: Prior
     assert found.low <= found.point <= found.high
     assert min(visits.values) - 1e-12 <= found.point <= max(visits.values) + 1e-12
     assert math.isfinite(found.half_width) == (prior is not None or len(visits.values) > 1)
-    assert found.deviation >= math.sqrt(visits.within)
+    assert found.half_width >= stats.norm.ppf(0.995) * math.sqrt(visits.within / len(visits.values)) * (1 - 1e-9)
 
 
 @given(some_visits(least=1, most=39), LOGS)
@@ -186,7 +186,8 @@ def test_a_single_visit_without_a_prior_has_no_interval() -> None:
 
 def test_an_interval_is_never_narrower_than_the_placements_within_the_visits_allow() -> None:
     exact = Visits((0.3,) * 4, (0.05,) * 4)
-    assert estimate(exact, Prior(0.0, 4.0, 30, "run")).half_width == pytest.approx(stats.t.ppf(0.995, 7) * 0.05 / 2)
+    assert estimate(exact, None).half_width == pytest.approx(stats.norm.ppf(0.995) * 0.05 / 2)
+    assert difference(exact, exact, None, None).half_width == pytest.approx(stats.norm.ppf(0.995) * 0.05 / math.sqrt(2))
 
 
 def test_one_disturbed_visit_does_not_widen_what_the_others_know() -> None:
