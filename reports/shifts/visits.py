@@ -6,6 +6,7 @@ visit show, so the visits, and not the placements, are the independent values (K
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torchduet.bench.record.statistics import Interval
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import Array
 from torchduet.reports.shifts.question import Question
+from torchduet.reports.tables.visits import placements_by_visit
 
 MEDIAN_ERROR = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, of many normal values
 
@@ -143,13 +145,8 @@ def visited_questions(
 
 
 def _bounds(record: Record) -> list[tuple[int, int]]:
-    """The first placement of each visit and the one after its last; empty without visits, or if they do not add up."""
-    bounds, start = [], 0
-    for visit in record["timing"].get("visits", []):
-        if visit["placements"]:
-            bounds.append((start, start + visit["placements"]))
-        start += visit["placements"]
-    return bounds if start == len(record["timing"]["blocks"]) else []
+    """The first placement of each visit and the one after its last; empty without visits."""
+    return list(itertools.pairwise(itertools.accumulate(placements_by_visit(record), initial=0)))
 
 
 def _medians(values: Sequence[float], bounds: Sequence[tuple[int, int]]) -> Visits:

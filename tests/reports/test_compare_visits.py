@@ -243,8 +243,29 @@ def test_all_outputs_say_how_often_both_runs_visited(base: Any, shared_document:
         assert words in output
     assert "from process to process and from minute to minute" in page
     facts = page[page.index('<script type="application/json" id="comparison">') :]
-    assert '"visits":5' in facts
-    assert '"visits":4' in facts
+    assert '"visits":[3,3,3,3,3]' in facts
+    assert '"visits":[3,3,3,3]' in facts
+
+
+def test_a_pair_says_which_slow_downs_it_would_show(shared_document: Any) -> None:
+    """Unclear is not blind: the same code twice is unclear, and 1.7 times as slow would be shown."""
+    few: dict[str, Any] = {"families": TWO, "visits": 4, "between": 0.03}
+    base, new = (visited(shared_document, seed, **few) for seed in (140, 141))
+    pair = held(base, new)
+    assert tally(pair) == {"unclear": 6}
+    assert not pair.blind
+    assert pair.shown_from is not None
+    assert 1.1 < pair.shown_from < 1.6
+    words = f"Half of the cases would be called slower if they took {pair.shown_from:.3g} times as long."
+    for output in (terminal([pair]), markdown([pair]), render([pair], 0.05)):
+        assert words in output
+    change = change_of(pair, SQUARE)
+    assert change.shown_from is not None
+    factor = change.shown_from
+    assert change.time is not None
+    for beyond, verdict in ((1.02, "slower"), (0.98, "unclear")):
+        exactly = visited(shared_document, 141, slower={SQUARE: beyond * factor * change.time.ratio}, **few)
+        assert change_of(held(base, exactly), SQUARE).verdict == verdict
 
 
 @pytest.fixture
@@ -279,7 +300,9 @@ def folder(shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("base wild", None, 0),
     ],
 )
-def test_a_pair_without_any_verdict_has_an_exit_code_of_its_own(files: str, fail_on: str | None, code: int) -> None:
+def test_a_pair_that_can_have_no_verdict_has_an_exit_code_of_its_own(
+    files: str, fail_on: str | None, code: int
+) -> None:
     paths = [f"{name}.json" for name in files.split()]
     assert main(["compare", *paths, *(["--fail-on", fail_on] if fail_on else [])]) == code
 
@@ -297,14 +320,14 @@ def test_unclear_cases_fail_only_where_that_is_asked(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_pair_without_any_verdict_says_so_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pair_that_can_have_no_verdict_says_so_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "base.json", "wild.json", "--fail-on", "slower", "-o", "c.html", "--markdown", "c.md"]) == 3
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0] == "wild.json against base.json: None of 6 cases has a verdict"
-    assert lines[2].startswith("No case has a verdict: ")
-    assert "Slow-downs are neither shown nor excluded." in lines[2]
+    assert lines[2].startswith("No verdict is possible: ")
+    assert "No case would be called slower if it took 1.5 times as long." in lines[2]
     assert err.count("\n") == 1
-    assert "wild.json has no verdict on any case" in err
-    assert "No case has a verdict: " in Path("c.md").read_text("utf-8")
-    assert "No case has a verdict: " in Path("c.html").read_text("utf-8")
+    assert "no verdict is possible on any case of wild.json" in err
+    assert "No verdict is possible: " in Path("c.md").read_text("utf-8")
+    assert "No verdict is possible: " in Path("c.html").read_text("utf-8")
