@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from tests.reports.remeasured import remeasured
 from tests.reports.test_compare import called, change_of, held
 from tests.reports.visited import visited
 from torchduet.__main__ import main
-from torchduet.bench.record.moderation import Prior, Visits, difference
+from torchduet.bench.record.moderation import Prior, Visits, difference, fit
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.visits.intervals import ratios_of, times_of
 from torchduet.reports.compare.brief import markdown
 from torchduet.reports.compare.page import render
 from torchduet.reports.compare.text import terminal
@@ -134,20 +134,32 @@ def test_visits_that_do_not_add_up_are_no_visits(base: Any) -> None:
     assert held(base, document).visits is None
 
 
-def test_a_visit_counts_by_the_median_of_its_placements(base: Any) -> None:
+def test_the_values_of_visits_are_those_of_the_run_itself(base: Any) -> None:
     run = from_json(base)
     samples = Samples({record["case"]["id"]: record for record in run.records})
     cases = [record["case"]["id"] for record in run.records]
     found = visited_run(run, samples.log_times(cases), samples.log_speedups(cases))
     record = next(record for record in run.records if record["case"]["id"] == COMPILED)
-    medians = [math.log(statistics.median(rounds)) for rounds in record["timing"]["blocks"]]
-    expected = [statistics.median(medians[place : place + 3]) for place in range(0, 15, 3)]
-    assert found.of["times"][COMPILED].values == pytest.approx(expected)
-    assert found.of["times"][COMPILED].errors[0] == pytest.approx(
-        math.sqrt(math.pi / 2) * statistics.stdev(medians[:3]) / math.sqrt(3)
-    )
-    (speedup,) = record["speedups"][:1]
-    assert found.of["speedups"][COMPILED].values == pytest.approx(list(map(math.log, speedup["visit_ratios"])))
+    own = times_of(record)
+    assert found.of["times"][COMPILED].values == pytest.approx(own.values)
+    assert found.of["times"][COMPILED].errors == pytest.approx(own.errors)
+    assert found.of["speedups"][COMPILED] == ratios_of(record["speedups"][0])
+
+
+def test_the_visits_are_moderated_by_what_the_run_recorded_unless_a_verdict_is_withheld(base: Any) -> None:
+    document = json.loads(json.dumps(base))
+    prior = {"of": "times", "deviation": 0.02, "degrees": 3.0, "families": 15, "source": "run"}
+    document[KEY]["visits"]["priors"] = [prior]
+    run = from_json(document)
+    samples = Samples({record["case"]["id"]: record for record in run.records})
+    cases = [record["case"]["id"] for record in run.records]
+    visits = visited_run(run, samples.log_times(cases), samples.log_speedups(cases))
+    units = {record["case"]["id"]: record["case"]["family"] for record in run.records}
+    recorded, _ = priors("times", (visits, visits), units, alike=True)
+    assert recorded == Prior(0.02, 3.0, 15, "run")
+    del units[SQUARE]
+    fitted, _ = priors("times", (visits, visits), units, alike=True)
+    assert fitted == fit([(units[case], values) for case, values in visits.of["times"].items() if case in units])
 
 
 def test_a_short_run_takes_from_the_other_run_what_visits_differ_by(shared_document: Any) -> None:
@@ -173,13 +185,7 @@ def test_the_interval_is_that_of_the_two_sets_of_visits(shared_document: Any) ->
             pilot | {"seconds": dict.fromkeys(pilot["seconds"], 1e-3)} for pilot in document[KEY]["pilots"]
         ]
     finding = change_of(held(*documents), SQUARE).time
-    sides = []
-    for document in documents:
-        blocks = document["benchmarks"][0]["extra_info"][KEY]["timing"]["blocks"]
-        logs = [math.log(statistics.median(rounds)) for rounds in blocks]
-        sides.append(
-            Visits(tuple(statistics.median(logs[place : place + 3]) for place in range(0, 12, 3)), (None,) * 4)
-        )
+    sides = [times_of(document["benchmarks"][0]["extra_info"][KEY]) for document in documents]
     alone = difference(*sides, None, None)
     assert finding is not None
     assert finding.ratio == pytest.approx(math.exp(alone.point))
