@@ -14,7 +14,7 @@ from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import Array
-from torchduet.reports.shifts.visits import number_of_visits
+from torchduet.reports.tables.visits import number_of_visits
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]

@@ -142,11 +142,6 @@ def visited_questions(
     return asked
 
 
-def number_of_visits(record: Record) -> int:
-    """How many visits a case's times come from; 0 where its writer had none."""
-    return len(_bounds(record))
-
-
 def _bounds(record: Record) -> list[tuple[int, int]]:
     """The first placement of each visit and the one after its last; empty without visits, or if they do not add up."""
     bounds, start = [], 0
