@@ -58,7 +58,7 @@ def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
     if len(few) == number:
         return _first_interval(few, which, budget)
     bounded = [row for row in each(unclear) if not pd.isna(row.low)]
-    needed = sorted(_times_as_long(row) for row in bounded)
+    needed = sorted(times_as_long(row) for row in bounded)
     within = [factor for factor in needed if factor <= OUT_OF_REACH]
     widest = max(_half_width(row) for row in bounded)
     over_visits = bool(unclear["visits"].notna().all())
@@ -124,7 +124,7 @@ def _wide(half_width: float) -> str:
     return f"a factor of {f'over {TOO_WIDE}' if factor > TOO_WIDE else units.digits(factor, 2)} either way"
 
 
-def _times_as_long(row: Any) -> float:
+def times_as_long(row: Any) -> float:
     """How many times as long a run would separate the interval from the threshold; infinite if none would."""
     distance = abs(abs(math.log(row.ratio)) - math.log1p(row.threshold))
     if distance <= 1e-6:

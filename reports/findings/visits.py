@@ -49,8 +49,9 @@ def visits(run: Run) -> VisitsFound | None:
     return VisitsFound(
         number=_number(numbers),
         spread=max(numbers) > 1,
-        covers=f"An interval ({units.percent(CONFIDENCE)}) covers where the next run of the same code on this machine "
-        "finds the value: in another process, at another minute. It does not cover other machines or versions.",
+        covers=f"An interval ({units.percent(CONFIDENCE)}) covers the value that runs of the same code on this machine "
+        "find on average: in other processes, at other minutes. The next run’s interval overlaps with it. It does not "
+        "cover other machines or versions.",
         sentences=tuple(filter(None, sentences)),
     )
 

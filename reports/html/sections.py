@@ -162,11 +162,12 @@ def _timing(record: Record) -> dict[str, str]:
     timing = record["timing"]
     rounds = [len(blocks) for blocks in timing["blocks"]]
     per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
-    number, stop = number_of_visits(record), STOPS.get(timing["stop"], timing["stop"])
+    number, calls = number_of_visits(record), timing["calls_per_block"]
+    stop = STOPS.get(timing["stop"], timing["stop"])
     visits = f"{number} visit{'s' if number != 1 else ''}, " if number else ""
     placements = f"{len(rounds)} placement{'s' if len(rounds) != 1 else ''}"
     return {
-        "blocks": f"{visits}{placements} × {per} rounds, {timing['calls_per_block']:,} calls per block",
+        "blocks": f"{visits}{placements} × {per} rounds, {calls:,} call{'s' if calls != 1 else ''} per block",
         "stop": STOPS_OF_VISITS.get(timing["stop"], stop) if number else stop,
         "noise": of_case(record),
     }

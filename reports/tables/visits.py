@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torchduet.bench.record.moderation import Prior, prior_for
 from torchduet.bench.record.schema import PriorOf, PriorRecord, Record
-from torchduet.bench.record.visits.intervals import MAX_LOG, ratios_of
+from torchduet.bench.record.visits.intervals import ratios_of
 from torchduet.reports.read.run_file import Run
 
 PerPlacement = TypeVar("PerPlacement")
@@ -83,4 +83,4 @@ def priors_of(run: Run) -> dict[PriorOf, Prior]:
 
 def _prior(record: PriorRecord) -> Prior:
     degrees = math.inf if record["degrees"] is None else record["degrees"]
-    return Prior(min(record["deviation"], MAX_LOG), degrees, record["families"], record["source"])
+    return Prior(record["deviation"], degrees, record["families"], record["source"])

@@ -297,6 +297,13 @@ def test_a_case_tells_how_often_both_runs_visited_it(browser: Browser, tmp_path:
         open_first(page)
         (samples,) = [row for row in case(page).locator("tr").all() if "Samples" in row.inner_text()]
         assert re.search(r"5 visits, 15 placements, .*1 visit, 3 placements, ", samples.inner_text(), re.DOTALL)
+        image = case(page).get_by_role("img").first
+        words = image.get_attribute("aria-label") or ""
+        assert re.search(r": 15 placements in 5 visits from .*: 3 placements in 1 visit from ", words)
+        # A line for the placements of each visit, and a short one where each visit but the last ends.
+        assert [image.locator(f"polyline.{side}").count() for side in ("base", "fresh")] == [5, 1]
+        assert [image.locator(f"line.end.{side}").count() for side in ("base", "fresh")] == [4, 0]
+        assert "A line joins the placements of one visit" in case(page).locator("figcaption").first.inner_text()
 
 
 def test_blocks_are_drawn_where_they_are_given(small_page: Page) -> None:

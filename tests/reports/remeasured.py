@@ -1,4 +1,4 @@
-"""A run measured again: the same cases with fresh noise, pilots, and whatever is injected."""
+"""A run measured again without visits: the same cases with fresh noise, pilots, and whatever is injected."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.reports.in_visits import without_visits
 from torchduet.bench.record.schema import KEY
 
 KINDS = {"arithmetic": 4.1e-4, "memory": 2.2e-3, "calls": 6.0e-5}
@@ -35,7 +36,7 @@ def remeasured(
         pilots: whether the run has any.
     """
     rng = random.Random(seed)
-    made = json.loads(json.dumps(document))
+    made = without_visits(json.loads(json.dumps(document)))
     made[KEY]["started"] = begun(seed)
     slower = slower or {}
     families = list(dict.fromkeys(one["extra_info"][KEY]["case"]["family"] for one in made["benchmarks"]))

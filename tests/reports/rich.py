@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from tests.reports.in_visits import in_visits
 from tests.reports.sample import benchmark_of, document_of, make_run, speedup_record
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import speedup
@@ -128,7 +129,7 @@ def make_rich_run(seed: int = 3, placements: int = 12, rounds: int = 5) -> Any:
     """The plain run with the families above, ceilings, pilots and noise, and the time until first calls returned."""
     rng = random.Random(seed)
     added = [one for family in FAMILIES for one in _family(*family, rng, placements, rounds)]
-    document = document_of(make_run()["benchmarks"] + added)
+    document = document_of(make_run(visits=0)["benchmarks"] + added)
     for one in document["benchmarks"]:
         record = one["extra_info"][KEY]
         record["first_call"].setdefault("returned", record["first_call"]["seconds"])
@@ -136,7 +137,7 @@ def make_rich_run(seed: int = 3, placements: int = 12, rounds: int = 5) -> Any:
             record.setdefault("operators", 4)
     _disturb(document, rng)
     document[KEY].update(ceilings=CEILINGS, machine={**document[KEY]["machine"], "cores": CORES})
-    return document
+    return in_visits(document)
 
 
 def _disturb(document: Any, rng: random.Random) -> None:

@@ -11,6 +11,7 @@ import random
 import statistics
 from typing import Any
 
+from tests.reports.in_visits import in_visits
 from torchduet.bench.record.schema import KEY, SCHEMA
 from torchduet.bench.record.statistics import THRESHOLD, Speedup, seconds_per_call, speedup
 
@@ -73,10 +74,16 @@ WORKLOADS: list[dict[str, Any]] = [
 ]
 
 
-def make_run(seed: int = 1, *, placements: int = 12, rounds: int = 9, copies: int = 1, noise: float = 0.004) -> Any:
+def make_run(
+    seed: int = 1, *, placements: int = 12, rounds: int = 9, copies: int = 1, noise: float = 0.004, visits: int = 4
+) -> Any:
     """A whole run of about 48 cases per copy, as the JSON file's content.
 
-    ``copies`` repeats every workload under numbered names; ``noise`` is the spread between placements.
+    Args:
+        placements: of each case, in all visits together.
+        copies: repeats every workload under numbered names.
+        noise: the spread between placements.
+        visits: to each family; 0: as an earlier version wrote it, which had none.
     """
     rng = random.Random(seed)
     benchmarks: list[Any] = []
@@ -85,7 +92,8 @@ def make_run(seed: int = 1, *, placements: int = 12, rounds: int = 9, copies: in
             name = workload["workload"] + (f"_{copy}" if copy else "")
             for size in workload["sizes"]:
                 benchmarks += _family({**workload, "workload": name}, size, rng, placements, rounds, noise)
-    return document_of(benchmarks)
+    document = document_of(benchmarks)
+    return in_visits(document, visits) if visits else document
 
 
 def empty_run() -> Any:

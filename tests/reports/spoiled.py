@@ -58,6 +58,8 @@ def _few(document: Any, number: int) -> Any:
         del one["stats"]["data"][2:]
         timing = one["extra_info"][KEY]["timing"]
         timing["blocks"] = [rounds[:2] for rounds in timing["blocks"][:9]]
+        while sum(visit["placements"] for visit in timing.get("visits", [])) > len(timing["blocks"]):
+            timing["visits"].pop()
     return kept
 
 

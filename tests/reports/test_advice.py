@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.reports.in_visits import without_visits
 from tests.reports.sample import empty_run, make_run
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import calls_to_pay_off
@@ -112,11 +114,19 @@ def test_a_pay_off_beyond_an_hour_is_not_called_worth_it(document: Any) -> None:
 
 
 def test_unclear_says_what_would_make_it_clear(document: Any) -> None:
-    answer = only(one_pair(document, ratio=1.06, low=0.98, high=1.146, verdict="unclear"))
+    interval = {"visits": 4, "deviation": 0.0357, "degrees": 5.0, "prior": "run"}  # ±7.2 %
+    answer = only(one_pair(document, ratio=1.06, low=0.9864, high=1.1391, interval=interval, verdict="unclear"))
     assert answer.standing == "unclear"
+    # Half of the interval has to shrink to the 3.8 % between 1.06 and 1.02: 9 visits, as the quantile of t falls, too.
+    assert "about 3 times as long" in answer.sentences[-1]
+    assert "±7.2 %" in answer.sentences[-1]
+
+
+def test_unclear_without_visits_is_told_in_placements(document: Any) -> None:
+    pair = without_visits(one_pair(document, ratio=1.06, low=0.98, high=1.146, verdict="unclear"))
     # Half of the interval, ±7.8 %, has to shrink to the 3.8 % between 1.06 and 1.02: (7.8/3.8)² = 4.2.
-    assert "about 5 times as many placements" in answer.sentences[-1]
-    assert "±7.8 %" in answer.sentences[-1]
+    assert "about 5 times as many placements" in only(pair).sentences[-1]
+    assert "±7.8 %" in only(pair).sentences[-1]
 
 
 def test_one_left_open_by_the_run_is_not_said_to_have_a_wide_interval(document: Any) -> None:
@@ -143,13 +153,34 @@ def test_what_keeps_all_of_them_open_is_said_as_it_is(
     intervals: list[tuple[float | None, float | None]], said: str
 ) -> None:
     rows = pd.DataFrame(intervals, columns=["low", "high"], dtype=float)
-    rows = rows.assign(ratio=1.05, placements=12, threshold=0.02, confidence=0.99, verdict="unclear")
+    rows = rows.assign(ratio=1.05, placements=12, visits=math.nan, threshold=0.02, confidence=0.99, verdict="unclear")
     assert said in certainty(rows, {"faster": 0, "slower": 0, "same": 0, "unclear": len(rows)})
+
+
+@pytest.mark.parametrize(
+    ("visits", "said"),
+    [
+        ((1,), "Not sure: it has no interval after 1 visit."),
+        ((1, 1), "Nothing is settled: 2 of 2 have no interval after 1 visit."),
+        ((1, 2, 2), "Nothing is settled: 3 of 3 have no interval after at most 2 visits."),
+    ],
+)
+def test_what_has_no_interval_yet_is_said_by_its_visits(visits: tuple[int, ...], said: str) -> None:
+    rows = pd.DataFrame({"visits": visits, "low": math.nan, "high": math.nan})
+    rows = rows.assign(ratio=1.05, placements=12, threshold=0.02, confidence=0.99, verdict="unclear")
+    assert certainty(rows, {"faster": 0, "slower": 0, "same": 0, "unclear": len(rows)}) == said
+
+
+def test_few_placements_over_visits_are_no_reason() -> None:
+    """Three visits with one placement each have an interval and a verdict: visits are the independent values."""
+    run = from_json(make_run(placements=3, visits=3, noise=0.001))
+    assert {answer.standing for answer in answers(frames(run).comparisons)} != {"unclear"}
+    assert all("placements" not in words for answer in answers(frames(run).comparisons) for words in answer.sentences)
 
 
 def test_what_is_left_open_beside_what_is_sure_is_said() -> None:
     rows = pd.DataFrame({"low": [1.1, 1.1], "high": [1.2, 1.2], "verdict": ["faster", "unclear"]})
-    rows = rows.assign(ratio=1.15, placements=12, threshold=0.02, confidence=0.99)
+    rows = rows.assign(ratio=1.15, placements=12, visits=4, threshold=0.02, confidence=0.99)
     said = certainty(rows, {"faster": 1, "slower": 0, "same": 0, "unclear": 1})
     assert said.startswith("Sure of 1 of 2, at 99 % each: 1 faster, 1 unclear")
     assert "1 of the unclear cases stays unclear although its interval would settle it" in said
@@ -169,7 +200,7 @@ def test_alternatives_are_counted_in_the_right_number(number: int, faster: int, 
 
 
 def test_too_few_placements_are_named_as_the_reason() -> None:
-    found = answers(frames(from_json(make_run(placements=5))).comparisons)
+    found = answers(frames(from_json(make_run(placements=5, visits=0))).comparisons)
     assert {answer.standing for answer in found} == {"unclear"}
     assert all("at least 8 placements are needed and there were 5" in answer.sentences[-1] for answer in found)
     assert all("no interval" in answer.sentences[0] for answer in found if answer.value)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.plain_sample import make_plain
+from tests.reports.sample import make_run
 from tests.reports.test_duet import make_duet
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
@@ -84,6 +85,31 @@ def test_every_block_is_a_sample_in_the_order_taken(run: Run) -> None:
         for place, seconds in enumerate(rounds, 1)
     ]
     assert list(zip(table["id"], table["placement"], table["round"], table["seconds"], strict=True)) == expected
+
+
+def test_samples_name_their_visit_and_comparisons_how_many_there_were(run: Run) -> None:
+    table = table_of(run, "samples")
+    first = table[table["id"] == run.records[0]["case"]["id"]]
+    assert first.groupby("visit")["placement"].unique().map(list).to_dict() == {
+        1: [1, 2, 3],
+        2: [4, 5, 6],
+        3: [7, 8, 9],
+        4: [10, 11, 12],
+    }
+    assert set(table_of(run, "cases")["visits"]) == {4}
+    comparisons = table_of(run, "comparisons")
+    assert set(comparisons["visits"]) == {4}
+    assert (comparisons["deviation"] > 0).all()
+
+
+def test_a_file_without_visits_has_empty_columns_for_them() -> None:
+    older = from_json(make_run(visits=0))
+    for name in ("cases", "comparisons", "samples"):
+        table = table_of(older, name)
+        column = "visit" if name == "samples" else "visits"
+        assert str(table[column].dtype) == "Int64"
+        assert table[column].isna().all()
+        pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(as_parquet(table))), table)
 
 
 def test_sizes_become_a_column_per_axis(run: Run) -> None:

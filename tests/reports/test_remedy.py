@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from torchduet.bench.plan.options import parse_duration
-from torchduet.reports.findings.remedy import budget_of, option, to_settle
+from torchduet.bench.record.distributions.student_t import two_sided_quantile
+from torchduet.reports.findings.remedy import budget_of, option, times_as_long, to_settle
 
 # Half of the interval over what lies between the ratio and the threshold, squared: times as many placements.
 WITHIN = (1.06, 0.98, 1.146)  # (7.8 % / 3.8 %)² = 4.2
@@ -16,8 +18,18 @@ BEYOND = (1.03, 0.99, 1.072)  # (4.0 % / 1.0 %)² = 17
 
 
 def rows(*intervals: tuple[float, float | None, float | None], placements: int = 12) -> pd.DataFrame:
-    columns = ["ratio", "low", "high"]
-    return pd.DataFrame(intervals, columns=columns).assign(placements=placements, threshold=0.02, verdict="unclear")
+    """Comparisons of a file without visits."""
+    given = pd.DataFrame(intervals, columns=["ratio", "low", "high"])
+    without = {"visits": math.nan, "deviation": math.nan, "degrees": math.nan}
+    return given.assign(placements=placements, threshold=0.02, verdict="unclear", confidence=0.99, **without)
+
+
+def visited(*ratios: float, visits: int = 4, deviation: float = 0.01, prior: float = 3.0) -> pd.DataFrame:
+    """Comparisons over visits, with the intervals that follow from their deviation."""
+    degrees = prior + visits - 1
+    half = two_sided_quantile(0.99, degrees) * deviation / math.sqrt(visits)
+    given = rows(*((ratio, ratio * math.exp(-half), ratio * math.exp(half)) for ratio in ratios), placements=visits)
+    return given.assign(visits=visits, deviation=deviation, degrees=degrees)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +108,46 @@ def test_beside_those_left_open_the_others_are_told_how_much_more_time() -> None
     said = to_settle(rows(LEFT_OPEN, WITHIN), 90.0)
     assert "To settle the other unclear case: about 5 times as many placements (`--budget 7m`)" in said
     assert "To settle the case whose verdict was withheld: fewer threads" in said
+
+
+def test_over_visits_a_factor_of_time_is_named_that_settles_the_case() -> None:
+    few = visited(1.035, visits=4)  # ±1.9 % has to shrink to the 1.5 % between 1.035 and 1.02
+    assert "about 2 times as long (`--budget 3m`)" in to_settle(few, 90.0)
+    assert to_settle(few, 90.0).endswith("the widest interval is ±1.9 %.")
+    assert "placements" not in to_settle(few, 90.0)
+
+
+@pytest.mark.parametrize(("visits", "prior"), [(2, 1.5), (4, 3.0), (8, 0.0), (5, 1e6)])
+def test_so_many_times_as_many_visits_would_separate_the_interval_from_the_threshold(visits: int, prior: float) -> None:
+    given = visited(1.03, visits=visits, prior=prior, deviation=0.012)
+    (row,) = given.itertuples()
+    more = round(times_as_long(row) * visits)
+    distance = math.log(1.03) - math.log(1.02)
+
+    def half(number: int) -> float:
+        return two_sided_quantile(0.99, prior + number - 1) * 0.012 / math.sqrt(number)
+
+    assert half(more) <= distance < half(more - 1)
+
+
+def test_few_visits_need_less_than_the_square_of_what_their_interval_is_too_wide() -> None:
+    """The quantile of t falls with every visit: two visits without a prior have t = 64, four have t = 6."""
+    (row,) = visited(1.3, visits=2, prior=0.0, deviation=0.02).itertuples()
+    distance = math.log(1.3 / 1.02)
+    assert 1 < times_as_long(row) <= 2 < (math.log(row.high / row.ratio) / distance) ** 2
+
+
+def test_an_interval_that_is_no_small_change_is_a_factor() -> None:
+    assert "the widest interval is a factor of 2.0 either way" in to_settle(rows((1.5, 0.75, 3.0)), 90.0)
+    assert "a factor of over 100 either way" in to_settle(rows((1.5, 1e-9, 1e9)), 90.0)
+
+
+def test_one_visit_without_an_interval_needs_more_visits() -> None:
+    words = to_settle(rows((1.4, None, None)).assign(visits=1), 90.0)
+    assert words == "To settle it: more visits are needed, and there was 1; give the run more time (`--budget 5m`)."
+
+
+def test_those_without_an_interval_are_counted_beside_the_others() -> None:
+    words = to_settle(pd.concat([visited(1.035), rows((1.4, None, None)).assign(visits=1)], ignore_index=True), 90.0)
+    assert words.startswith("To settle the 2 unclear cases: about 2 times as long")
+    assert words.endswith("±1.9 % (1 had none).")

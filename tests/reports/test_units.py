@@ -54,6 +54,12 @@ def test_a_narrow_interval_gets_a_digit_more() -> None:
     assert units.ratio_interval(None, None) == ""
 
 
+def test_an_interval_that_decides_nothing_is_not_spelled_out() -> None:
+    assert units.ratio_interval(1.9e-9, 3.5e8) == "<0.008 to >80"
+    assert units.ratio_interval(0.02, 150.0) == "0.020 to 150"
+    assert units.seconds_interval(2e-12, 4.5e5) == "<9.49 µs to >94.9 ms"
+
+
 def test_a_tiny_rate_is_not_spelled_out_in_zeros() -> None:
     assert [units.small(value) for value in (0.0, 2.8e-6, 0.0123, 123.4)] == ["0", "<0.001", "0.0123", "123"]
 
