@@ -6,18 +6,14 @@ PyTorch and number of threads, has them in its record.
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult
-from torchduet.bench.host.atomic_files import write_json
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
 from torchduet.bench.record.schema import (
     KINDS,
@@ -29,11 +25,11 @@ from torchduet.bench.record.schema import (
     TrialRecord,
 )
 from torchduet.bench.record.statistics import CONFIDENCE, half_width, speedup
+from torchduet.bench.run.machine_figures import Kept
 
 THRESHOLD = 0.01
 NARROW = 0.01
 FILE = "self_check.json"
-SAME = ("cpu", "cores", "torch", "gpu")  # facts that identify a machine
 SHORT, LONG = 2e-3, 2e-2  # seconds per call: short below the first, long from the second on
 
 
@@ -159,34 +155,7 @@ def _rate_line(rate: RateRecord, what: str) -> str:
     )
 
 
-def cache_folder() -> Path:
-    """The user's folder for files that programs can make again."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torchduet"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "torchduet"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet"
-
-
-def _same(figures: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:
-    return figures.get("threads") == threads and all(figures.get(name) == machine.get(name) for name in SAME)
-
-
-def _read(path: Path) -> list[SelfCheckRecord]:
-    """The figures in the file.
-
-    Raises:
-        ValueError: it is not a file that this module writes.
-    """
-    try:
-        entries = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return []
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and "false_alarms" in entry for entry in entries
-    ):
-        raise ValueError("not a list of self-checks")
-    return cast("list[SelfCheckRecord]", entries)
+KEPT = Kept[SelfCheckRecord](FILE, marker="false_alarms", needs="kinds", again="--aa")
 
 
 def last(machine: Mapping[str, Any], threads: int, folder: Path | None = None) -> SelfCheckRecord | None:
@@ -198,11 +167,7 @@ def last(machine: Mapping[str, Any], threads: int, folder: Path | None = None) -
     Raises:
         ValueError: the file cannot be read; the message names it.
     """
-    path = (folder or cache_folder()) / FILE
-    try:
-        return next((entry for entry in _read(path) if "kinds" in entry and _same(entry, machine, threads)), None)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; remove it, and measure again with --aa") from None
+    return KEPT.last(machine, threads, folder)
 
 
 def save(figures: SelfCheckRecord, folder: Path | None = None) -> Path:
@@ -211,12 +176,4 @@ def save(figures: SelfCheckRecord, folder: Path | None = None) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    folder = folder or cache_folder()
-    path = folder / FILE
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        of_others = [entry for entry in _read(path) if not _same(entry, figures, figures["threads"])]
-    except ValueError:
-        of_others = []  # a damaged file is replaced
-    write_json([figures, *of_others], path)
-    return path
+    return KEPT.save(figures, folder)

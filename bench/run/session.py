@@ -14,7 +14,7 @@ from torchduet.bench.record.journal import Span
 from torchduet.bench.record.journal_events import Ended
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import NoiseRecord, Record, RunRecord, SelfCheckRecord
-from torchduet.bench.run import aa_summary
+from torchduet.bench.run import aa_summary, machine_figures
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import family_event
@@ -122,6 +122,7 @@ class Session:
         figures = self._last_self_check(record["warnings"])
         if figures is not None:
             record["self_check"] = figures
+        machine_figures.add_last(record, self.settings.machine.facts(), self.settings.threads)
         return self.measuring.completed(record)
 
     def check_itself(self) -> list[str]:
