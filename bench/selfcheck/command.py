@@ -87,7 +87,8 @@ def _levels(options: argparse.Namespace) -> int:
     except (LevelsError, OSError) as error:
         return _unusable(f"levels: {error}")
     except (ValueError, KeyError, TypeError) as error:
-        return _unusable(f"levels: {options.finished}: not a file of this command: {error}")
+        cause = f"{options.finished}: not a file of this command" if options.finished else "too few visits were made"
+        return _unusable(f"levels: {cause}: {error}")
     return 0
 
 

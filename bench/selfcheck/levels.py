@@ -52,13 +52,15 @@ class Design:
 def order(design: Design, pairs: int, rng: random.Random) -> Iterator[tuple[int, int]]:
     """(pair, interpreter) of all visits in the order in which they are made.
 
-    Each round visits every pair once, in random order; the interpreters of a pair follow each other in random order.
+    Each round visits every pair once, in random order. In as many rounds as there are interpreters each pair is visited
+    by each of these once, in random order: wherever the visits end, the design is almost balanced.
     """
-    numbers = [number for number in range(design.interpreters) for _ in range(design.forks)]
-    interpreters = [rng.sample(numbers, len(numbers)) for _ in range(pairs)]
-    for index in range(len(numbers)):
-        for pair in rng.sample(range(pairs), pairs):
-            yield pair, interpreters[pair][index]
+    numbers = range(design.interpreters)
+    for _ in range(design.forks):
+        interpreters = [rng.sample(numbers, len(numbers)) for _ in range(pairs)]
+        for turn in numbers:
+            for pair in rng.sample(range(pairs), pairs):
+                yield pair, interpreters[pair][turn]
 
 
 class Interpreter:
@@ -120,7 +122,7 @@ def interpreters(number: int, settings: Mapping[str, Any]) -> Iterator[list[Inte
 
 
 def measure(design: Design, report: Callable[[str], None], pairs: Sequence[int] = tuple(range(len(PAIRS)))) -> Results:
-    """Make all visits.
+    """Make all visits, or those up to Ctrl-C.
 
     Args:
         report: gets a line at the beginning of each stage and now and then.
@@ -142,13 +144,16 @@ def measure(design: Design, report: Callable[[str], None], pairs: Sequence[int] 
             compiling = [hosts[0].visit(pair)["first_calls"] for pair in pairs]
             planned = list(order(design, len(pairs), rng))
             began = monotonic()
-            for done, (index, number) in enumerate(planned):
-                if done and done % (len(pairs) * design.forks) == 0:
-                    report(f"{done} of {len(planned)} visits after {monotonic() - began:.0f} s")
-                at = monotonic()
-                visit = hosts[number].visit(pairs[index])
-                took = monotonic() - at
-                visits[index].append({**visit, "interpreter": number, "at": at - began, "took": took})
+            try:
+                for done, (index, number) in enumerate(planned):
+                    if done and done % (len(pairs) * design.interpreters) == 0:
+                        report(f"{done} of {len(planned)} visits after {monotonic() - began:.0f} s")
+                    at = monotonic()
+                    visit = hosts[number].visit(pairs[index])
+                    took = monotonic() - at
+                    visits[index].append({**visit, "interpreter": number, "at": at - began, "took": took})
+            except KeyboardInterrupt:
+                report("stopped")
             seconds = monotonic() - began
     return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -163,9 +168,14 @@ def measure(design: Design, report: Callable[[str], None], pairs: Sequence[int] 
 
 
 def nested(visits: Sequence[Mapping[str, Any]]) -> list[list[list[float]]]:
-    """The visits' differences by interpreter, fork and placement, forks in the order in which they came."""
+    """The visits' differences by interpreter, fork and placement, forks in the order in which they came.
+
+    After Ctrl-C, every interpreter has as many forks as the one with the fewest.
+    """
     numbers = sorted({visit["interpreter"] for visit in visits})
-    return [[list(visit["differences"]) for visit in visits if visit["interpreter"] == number] for number in numbers]
+    forks = [[list(visit["differences"]) for visit in visits if visit["interpreter"] == number] for number in numbers]
+    fewest = min(map(len, forks), default=0)
+    return [of_one[:fewest] for of_one in forks]
 
 
 def markdown(results: Results) -> str:

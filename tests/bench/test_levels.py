@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from torchduet.__main__ import main
-from torchduet.bench.selfcheck.levels import Design, Interpreter, LevelsError, interpreters, markdown, order, row
+from torchduet.bench.selfcheck.levels import (
+    Design,
+    Interpreter,
+    LevelsError,
+    interpreters,
+    markdown,
+    nested,
+    order,
+    row,
+)
 from torchduet.bench.selfcheck.levels_pairs import PAIRS
 from torchduet.bench.selfcheck.variance import chance, levels, mean_squares
 from torchduet.suites.workload import COMPILED
@@ -83,6 +92,15 @@ def test_every_pair_gets_every_interpreter_as_often_and_none_is_visited_twice_in
     rounds = [planned[start : start + 5] for start in range(0, len(planned), 5)]
     assert all(sorted(pair for pair, _ in one) == list(range(5)) for one in rounds)
     assert planned != sorted(planned)
+    for pair in range(5):  # wherever it ends, no interpreter is more than one visit ahead of another
+        numbers = [interpreter for visited, interpreter in planned if visited == pair]
+        assert all(sorted(numbers[start : start + 3]) == [0, 1, 2] for start in range(0, 12, 3))
+
+
+def test_of_visits_that_were_stopped_every_interpreter_counts_alike() -> None:
+    rng = random.Random(2)
+    stopped = nested([made(rng, index) for index in range(8)])  # 3, 3 and 2 visits
+    assert [len(forks) for forks in stopped] == [2, 2, 2]
 
 
 def test_the_pairs_are_cases_of_one_family_and_two_are_compiled() -> None:
