@@ -34,6 +34,11 @@ KINDS = {  # groups of cases that --aa also counts separately: calls …
     "waiting": "that wait, as for workers",
 }
 
+GROUPS = KINDS | {  # groups of cases that the agreement of repeated runs is also counted for: calls …
+    "compiled": "of compiled cases, or against one",
+    "uncompiled": "of other cases",
+}
+
 CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)
     "power cap": 0x04,  # SwPowerCap
     "temperature": 0x20 | 0x40,  # SwThermalSlowdown, HwThermalSlowdown
