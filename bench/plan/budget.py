@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
@@ -170,6 +170,11 @@ class Budget:
             self._costs["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
             self._costs["eager"].append(fixed_seconds / len(family.cases))
+
+
+def call_seconds(families: Sequence[Family]) -> dict[str, float]:
+    """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
+    return {family.name: workload_of(family.reference).seconds_of(dict(family.reference.size)) for family in families}
 
 
 def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:

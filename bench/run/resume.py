@@ -37,7 +37,8 @@ from torchduet.bench.record.journal_events import (
     read_log,
 )
 from torchduet.bench.record.run_record import run_record
-from torchduet.bench.record.schema import ResumedRecord
+from torchduet.bench.record.schema import ResumedRecord, VisitsRecord
+from torchduet.bench.record.visits.intervals import prior_record
 from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.outcomes import outcome_entry, outcome_of
@@ -89,10 +90,13 @@ def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
 
 
 def header(measuring: Measuring) -> Header:
-    """The journal's header: the run's identity, and its plan."""
+    """The journal's header: the run's identity, what earlier runs taught it of visits, and its plan."""
+    record = run_record(facts_of(measuring))
+    if taught := [prior_record(of, prior) for of, prior in measuring.visiting.machine.items()]:
+        record["visits"] = VisitsRecord(fewest=0, median=0, most=0, priors=taught)
     return Header(
         identity=identity(measuring),
-        run=dict(run_record(facts_of(measuring))),
+        run=dict(record),
         plan=[(family.name, [case.id for case in family.reported]) for family in measuring.progress.families],
     )
 

@@ -16,6 +16,7 @@ from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import NoiseRecord, Record, RunRecord, SelfCheckRecord, StopReason, VisitsRecord
 from torchduet.bench.record.visits.intervals import Judged, judged
 from torchduet.bench.run import aa_summary
+from torchduet.bench.run.machine_prior import save_run
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import family_event, visit_event
@@ -115,10 +116,24 @@ class Session:
             if not settings.check_only:
                 self._visit_again()
             self.measuring.finish()
+            self._teach_later_runs()
             progress.finished = True
             progress.write(Ended(at=progress.elapsed()))
         if settings.profiling is not None and not settings.check_only and "profiling" not in progress.seconds:
             self.measuring.profile(settings.profiling)
+
+    def _teach_later_runs(self) -> None:
+        """Keep how much the visits differed, for runs of a few families on this machine."""
+        settings, progress = self.settings, self.progress
+        if settings.check_only or settings.options.cold:
+            return
+        save_run(
+            progress.records().values(),
+            measured=progress.started.isoformat(timespec="seconds"),
+            machine=settings.machine.facts(),
+            threads=settings.threads,
+            warnings=progress.warnings,
+        )
 
     def records(self) -> list[Record]:
         """Every record so far, with its noise as graded from all figures so far."""
@@ -134,7 +149,7 @@ class Session:
         if self._graded is None or self._graded[0] != state:
             stop: StopReason = "interrupted" if self.progress.stopped else "budget"
             measured = {case.id: record for case, record in self.progress.records().items()}
-            self._judged = judged(measured, {}, stop)
+            self._judged = judged(measured, self.measuring.visiting.machine, stop)
             self._graded = state, monitor.grade(self._judged.records)
         return self._graded[1]
 

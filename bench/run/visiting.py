@@ -53,7 +53,7 @@ class Visiting:
 
     def __init__(self, machine: Mapping[PriorOf, Prior] | None = None) -> None:
         self.families: dict[str, VisitedFamily] = {}
-        self._machine = machine or {}
+        self.machine = machine or {}
         self._rounds = Rounds(random.Random(SEED))
         self._priors: dict[PriorOf, Prior | None] = {}
         self._visits_since_fit = 0
@@ -149,7 +149,7 @@ class Visiting:
             "speedups": [(name, _visits(r)) for name, of in self.families.items() for r in of.speedups.values()],
             "copies": [(name, _visits(r)) for name, of in self.families.items() for r in of.copies.values()],
         }
-        self._priors = {of: prior_for(of, named, self._machine.get(of)) for of, named in values.items() if named}
+        self._priors = {of: prior_for(of, named, self.machine.get(of)) for of, named in values.items() if named}
         for family in self.families.values():
             self._judge(family)
 

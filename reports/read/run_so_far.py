@@ -11,7 +11,7 @@ from torchduet.bench.record.journal_events import FamilyDone, OutcomeEntry, Pilo
 from torchduet.bench.record.run_record import STAGES, RunFacts, run_record
 from torchduet.bench.record.schema import KEY, Record
 from torchduet.bench.record.visits.entry import with_visit
-from torchduet.bench.record.visits.intervals import judged
+from torchduet.bench.record.visits.intervals import judged, priors_of
 
 
 def run_so_far(log: RunLog) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def run_so_far(log: RunLog) -> dict[str, Any]:
     pilots = [event.pilot for event in log.of(PilotsTimed)]
     visits = log.visits(families)
     of_all: list[FamilyDone | VisitDone] = [*families, *visits]
-    found = judged(_measured(outcomes, visits), {}, "interrupted")
+    found = judged(_measured(outcomes, visits), priors_of(run.get("visits")), "interrupted")
     graded = noise_of(
         [event.timed for event in of_all if event.timed is not None],
         found.records,

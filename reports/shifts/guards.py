@@ -43,9 +43,9 @@ class Guards:
     """
 
     def __init__(self, base: Run, new: Run, *, another_machine: bool) -> None:
-        runs = base, new
-        self._visited = all(visits_of_families(run) for run in runs)
-        self._base, self._new = (_pilots(run, visited=self._visited) for run in runs)
+        visits = visits_of_families(base), visits_of_families(new)
+        self._visited = all(visits)
+        self._base, self._new = (_pilots(*side) for side in zip((base, new), visits, strict=True))
         self._another_machine = another_machine
         self.levels: Mapping[str, float] = levels(self._base, self._new)
 
@@ -87,9 +87,9 @@ class Guards:
         return extended
 
 
-def _pilots(run: Run, *, visited: bool) -> PilotsBeside:
+def _pilots(run: Run, visits: Mapping[str, Sequence[float]]) -> PilotsBeside:
     pilots = run.about.get("pilots", [])
-    return pilots_around(pilots, visits_of_families(run)) if visited else pilots_beside(pilots)
+    return pilots_around(pilots, visits) if visits else pilots_beside(pilots)
 
 
 def stand_ins(

@@ -7,7 +7,7 @@ together with all records of the run. Pure functions: they return new records an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
@@ -28,7 +28,6 @@ from torchduet.bench.record.statistics import side_of, wanted
 from torchduet.bench.record.visits.entry import value_of
 
 COPY_THRESHOLD = 0.01  # of the verdicts on copies
-Named = Sequence[tuple[str, Visits]]  # the family's name, and one comparison's values
 
 
 @dataclass(frozen=True)
@@ -49,23 +48,46 @@ def judged(records: Mapping[str, Record], machine: Mapping[PriorOf, Prior], stop
         stop: why the timing ended where an interval is not narrow enough.
     """
     visited = {name: record for name, record in records.items() if "visits" in record["timing"]}
-    values: dict[PriorOf, Named] = {
-        "speedups": [
-            (record["case"]["family"], ratios_of(speedup))
-            for record in visited.values()
-            for speedup in _distinct(record["speedups"])
-        ],
-        "copies": [
-            (record["case"]["family"], ratios_of(trial))
-            for record in visited.values()
-            for trial in record.get("trials", [])
-        ],
-        "times": [(record["case"]["family"], times_of(record)) for record in visited.values()],
-    }
+    values = comparisons_of(visited.values())
     found = {of: prior_for(of, named, machine.get(of)) for of, named in values.items() if named}
     priors = {of: prior for of, prior in found.items() if prior is not None}
     of_run = {name: _judged(record, priors, stop) for name, record in visited.items()}
     return Judged({**records, **of_run}, _visits_record(list(visited.values()), priors), priors)
+
+
+def comparisons_of(visited: Iterable[Record]) -> dict[PriorOf, list[tuple[str, Visits]]]:
+    """What is moderated together: the family's name and the values by visit of each comparison, copy and time."""
+    values: dict[PriorOf, list[tuple[str, Visits]]] = {"speedups": [], "copies": [], "times": []}
+    for record in visited:
+        family = record["case"]["family"]
+        values["speedups"] += [(family, ratios_of(speedup)) for speedup in _distinct(record["speedups"])]
+        values["copies"] += [(family, ratios_of(trial)) for trial in record.get("trials", [])]
+        values["times"].append((family, times_of(record)))
+    return values
+
+
+def prior_record(of: PriorOf, prior: Prior) -> PriorRecord:
+    """A prior for a record."""
+    return PriorRecord(
+        of=of,
+        deviation=prior.deviation,
+        degrees=prior.degrees if math.isfinite(prior.degrees) else None,
+        families=prior.families,
+        source=prior.source,
+    )
+
+
+def priors_of(record: VisitsRecord | None) -> dict[PriorOf, Prior]:
+    """The priors of a run's record; empty without any."""
+    return {
+        prior["of"]: Prior(
+            prior["deviation"],
+            math.inf if prior["degrees"] is None else prior["degrees"],
+            prior["families"],
+            prior["source"],
+        )
+        for prior in (record.get("priors", []) if record else ())
+    }
 
 
 def _distinct(speedups: Sequence[SpeedupRecord]) -> Iterator[SpeedupRecord]:
@@ -99,6 +121,7 @@ def _judged(record: Record, priors: Mapping[PriorOf, Prior], stop: StopReason) -
     if "trials" in record:
         new["trials"] = [cast(TrialRecord, _trial(trial, priors.get("copies"))) for trial in record["trials"]]
     precise = all(is_precise(estimate(ratios_of(speedup), priors.get("speedups"))) for speedup in record["speedups"])
+    precise &= all(is_precise(estimate(ratios_of(trial), priors.get("copies"))) for trial in record.get("trials", []))
     new["timing"] = {
         **record["timing"],
         "seconds": math.exp(time.point),
@@ -152,14 +175,5 @@ def _visits_record(visited: Sequence[Record], priors: Mapping[PriorOf, Prior]) -
         return None
     record = VisitsRecord(fewest=min(numbers), median=round(median(numbers)), most=max(numbers))
     if priors:
-        record["priors"] = [
-            PriorRecord(
-                of=of,
-                deviation=prior.deviation,
-                degrees=prior.degrees if math.isfinite(prior.degrees) else None,
-                families=prior.families,
-                source=prior.source,
-            )
-            for of, prior in priors.items()
-        ]
+        record["priors"] = [prior_record(of, prior) for of, prior in priors.items()]
     return record
