@@ -43,7 +43,7 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """The time of the step, in the median over seeds."""
+        """The time of the step, over all seeds."""
         return self.record["timing"]["seconds"]
 
     def meter(self, name: str) -> MeterRecord | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from torchduet.bench.record.moderation import MIN_FAMILIES, Prior
+from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import IntervalRecord, PriorOf
 from torchduet.bench.record.speedups import counted
 from torchduet.bench.record.statistics import CONFIDENCE
@@ -91,8 +91,8 @@ def _alone(intervals: Sequence[IntervalRecord]) -> str:
     rest = "1 interval rests" if number == 1 else f"{number} intervals rest"
     own = "its own visits" if number == 1 else "their own visits"
     return (
-        f"{rest} on {own} alone (Student’s t): this run has too few families with several visits to learn from "
-        f"(at least {MIN_FAMILIES} are needed), and earlier runs on this machine left nothing."
+        f"{rest} on {own} alone (Student’s t): how much visits differ was known neither from enough families of this "
+        "run nor from earlier runs on this machine."
     )
 
 
@@ -103,7 +103,7 @@ def _allowed(intervals: Sequence[IntervalRecord]) -> str:
     typical = units.percent(median(interval["deviation"] for interval in intervals))
     return (
         f"In the median comparison a visit’s speed-up scatters by {typical} (standard deviation, the scatter within a "
-        "visit included), and the estimate from all visits by that divided by the root of their number."
+        "visit included), and the estimate from all visits by about that divided by the root of their number."
     )
 
 
