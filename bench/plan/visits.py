@@ -111,9 +111,9 @@ def needs_of(estimates: Iterable[Estimate]) -> float:
 class Rounds:
     """The order of the visits after the first ones.
 
-    Until every family has three visits (two where nothing is compared), families take turns, each turn in a new random order (where the time is too
-    short for all, the cheapest first). Then the family comes next whose interval becomes narrowest for what a visit
-    costs. No family is visited twice in a row while another is left.
+    Until every family has three visits (two where nothing is compared), families take turns, each turn in a new random
+    order (where the time is too short for all, the cheapest first). Then the family comes next whose interval becomes
+    narrowest for what a visit costs. No family is visited twice in a row while another is left.
     """
 
     def __init__(self, rng: random.Random) -> None:
