@@ -1,20 +1,19 @@
-"""One pair of fresh processes, one per side: times the cases of a family block by block, one side at a time."""
+"""One pair of fresh processes, one per side: how its cases are timed, and what is known of them so far."""
 
 from __future__ import annotations
 
 import contextlib
 import random
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.cores import Cores
 from torchduet.bench.duet.order import COMPILER
 from torchduet.bench.duet.processes import Server, Worker
 from torchduet.bench.duet.protocol import Message
-from torchduet.bench.host.suspension import MAX_RETAKES
-from torchduet.bench.timing.pacing import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
+from torchduet.bench.timing.pacing import OVERDRAFT, too_slow
 from torchduet.bench.workers.launcher import WorkerError
 
 # Blocks of 1 and 3 ms were no steadier, and two of 1 ms took 1.5 times as long to take (2-core VM, two threads).
@@ -154,12 +153,14 @@ def workers(
         compiler: import the compiler once, in the server, before the workers are forked.
     """
     forked: dict[int, Worker] = {}
+    ends = socket.socketpair()  # the connection between the two, over which they hand over to each other
     try:
-        for side in random_order(rng):
-            with _named(side):
-                if compiler:
-                    servers[side].load(COMPILER)
-                forked[side] = servers[side].fork()
+        with ends[BASE], ends[AGAINST]:
+            for side in random_order(rng):
+                with named(side):
+                    if compiler:
+                        servers[side].load(COMPILER)
+                    forked[side] = servers[side].fork(ends[side])
         yield forked[BASE], forked[AGAINST]
     finally:
         for worker in forked.values():
@@ -167,7 +168,8 @@ def workers(
 
 
 @contextlib.contextmanager
-def _named(side: int) -> Iterator[None]:
+def named(side: int) -> Iterator[None]:
+    """A worker that gives no answer within this context is that of this side: its error becomes a PairError."""
     try:
         yield
     except WorkerError as error:
@@ -180,7 +182,7 @@ def turn_of(pair: tuple[Worker, Worker], side: int, message: Message) -> Message
     Raises:
         PairError: its worker gave none.
     """
-    with _named(side):
+    with named(side):
         return pair[side].turn(message)
 
 
@@ -199,15 +201,17 @@ def prepare(
     waiting = [(side, pair[side]) for side in random_order(rng)]
     if not first:
         for side, worker in waiting:
-            with _named(side):
+            with named(side):
                 worker.send(orders[side])
     for side, worker in waiting:
-        with _named(side):
+        with named(side):
             if first:
                 worker.send(orders[side])
             received[side] = worker.receive(), worker.receive()
             worker.pause()
     answers = received[BASE], received[AGAINST]
+    for worker in pair:
+        worker.stops = not all(warm["idle"] for _, warm in answers)
     ledger.compiler = any(warm["compiler"] for _, warm in answers)
     for side, (prepared, warm) in enumerate(answers):
         for case, result, speed in zip(cases, prepared["cases"], warm["cases"], strict=True):
@@ -219,80 +223,3 @@ def prepare(
                 ledger.first[case] = result
     seconds = zip(*([speed["seconds"] for speed in warm["cases"]] for _, warm in answers), strict=True)
     return [sides for case, sides in zip(cases, seconds, strict=True) if case not in ledger.failures]
-
-
-def time_blocks(pair: tuple[Worker, Worker], order: Sequence[Case], ledger: Ledger, rng: random.Random) -> None:
-    """Placements × turns: each turn one block of a case on both sides, in random order.
-
-    Args:
-        order: the cases in the order in which the workers received them.
-
-    Raises:
-        PairError: a worker gave no answer.
-    """
-    indices = {case: index for index, case in enumerate(order)}
-    taken: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in ledger.live() if case in indices}
-    for _ in range(ledger.placements):
-        _new_placement(pair, indices, ledger, rng)
-        turns = [case for case in taken if case not in ledger.failures for _ in range(ledger.paces[case].turns)]
-        rng.shuffle(turns)
-        deadline = monotonic() + PLACEMENT_OVERDRAFT * sum(ledger.paces[case].seconds for case in turns)
-        for case in turns:
-            if case in ledger.failures or (monotonic() > deadline and taken[case][BASE]):
-                continue  # other load slowed the machine: fewer turns
-            _turn(pair, case, indices[case], taken[case], ledger, rng)
-    for side, worker in enumerate(pair):
-        with _named(side):
-            for index, reason in worker.turn({"do": "finite"})["errors"].items():
-                ledger.fail(order[int(index)], Failure(side, reason))
-    for case, blocks in taken.items():
-        if case not in ledger.failures:
-            ledger.blocks.setdefault(case, []).append(blocks)
-
-
-def _new_placement(pair: tuple[Worker, Worker], indices: dict[Case, int], ledger: Ledger, rng: random.Random) -> None:
-    cores = rng.sample(ledger.cores.spread, len(ledger.cores.spread))
-    for side in random_order(rng):
-        live = {str(index): case for case, index in indices.items() if case not in ledger.failures}
-        answer = turn_of(pair, side, {"do": "fresh", "cases": [int(index) for index in live], "cores": cores})
-        for index, reason in answer["errors"].items():
-            ledger.fail(live[index], Failure(side, reason))
-
-
-def _turn(
-    pair: tuple[Worker, Worker],
-    case: Case,
-    index: int,
-    taken: tuple[list[float], list[float]],
-    ledger: Ledger,
-    rng: random.Random,
-) -> None:
-    for attempt in range(MAX_RETAKES + 1):
-        seconds, paused = _blocks_of_turn(pair, case, index, ledger, rng)
-        if paused:
-            ledger.left_out[case] = ledger.left_out.get(case, 0) + 1
-        if not paused or attempt == MAX_RETAKES:
-            break
-    if case not in ledger.failures:
-        for side in (BASE, AGAINST):
-            taken[side].append(seconds[side])
-
-
-def _blocks_of_turn(
-    pair: tuple[Worker, Worker], case: Case, index: int, ledger: Ledger, rng: random.Random
-) -> tuple[list[float], bool]:
-    """One block on each side: seconds per call, and whether a side was suspended in its block."""
-    message = {"do": "block", "case": index, "calls": ledger.paces[case].calls}
-    seconds, paused = [0.0, 0.0], False
-    cores = ledger.cores.shared
-    for side in random_order(rng):
-        if cores:
-            pair[side].keep_to(cores)
-        answer = turn_of(pair, side, message)
-        if "error" in answer:
-            ledger.fail(case, Failure(side, answer["error"]))
-            break
-        seconds[side], paused = answer["seconds"], paused or answer["paused"] > 0
-        if cores and answer["cpu"] is not None:
-            cores = {answer["cpu"]}  # the other side uses the same core, so that other load disturbs both
-    return seconds, paused

@@ -24,9 +24,9 @@ from torchduet.bench.duet.pairs import (
     prepare,
     random_order,
     set_paces,
-    time_blocks,
     workers,
 )
+from torchduet.bench.duet.placements import time_blocks
 from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side

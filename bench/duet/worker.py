@@ -6,14 +6,13 @@ It runs in the interpreter of its side. Each message from the controller is answ
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +20,9 @@ import torch
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.exchange import CaseResult, Extras, Task
 from torchduet.bench.duet.cores import free_children, keep, spread
+from torchduet.bench.duet.handover import Turns
 from torchduet.bench.duet.order import COMPILER, restored
+from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, end_with_server, has_children
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host import suspension
 from torchduet.bench.host.error_words import one_line
@@ -38,20 +39,25 @@ from torchduet.bench.workers.process import isolate
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WARM_UP_SECONDS = 0.05
-_libc = ctypes.CDLL(None)
 MAX_WARM_UP_CALL_SECONDS = 0.02  # a longer call refills the caches by itself after the other process ran
 
 
-def main(channel: Channel, log: str) -> None:
-    """The whole life of a worker."""
+def main(channel: Channel, peer: Channel, log: str) -> None:
+    """The whole life of a worker.
+
+    Args:
+        channel: to the controller.
+        peer: to the worker of the other side.
+    """
     isolate(log)
-    _end_with_server()
+    end_with_server()
     free_children()
+    for connection in (channel, peer):
+        os.register_at_fork(after_in_child=connection.close)  # a child that outlives this process must not hold them
     suspension.listen()
     try:
-        _serve(channel)
+        _serve(channel, peer)
     except (BrokenPipeError, ConnectionError):
         pass  # the controller has ended, and the server is about to end this process
     except Exception as error:  # noqa: BLE001 - sent to the controller as the reason
@@ -62,42 +68,20 @@ def main(channel: Channel, log: str) -> None:
     os._exit(0)
 
 
-def _end_with_server() -> None:
-    """Let this worker be killed when the server is: it may be stopped and would stay so for ever."""
-    if sys.platform == "linux":
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _serve(channel: Channel) -> None:
+def _serve(channel: Channel, peer: Channel) -> None:
     order = channel.receive()
     if order is None:
         return
-    with _blocked_in_new_threads(signal.SIGCONT):
+    with blocked_in_new_threads(signal.SIGCONT):
         side = Timed(order)
         channel.send({"cases": side.prepare()})
     with undisturbed():
-        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules})
+        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules, "idle": side.idle})
         while (message := channel.receive()) is not None:
-            channel.send(side.answer(message))
-
-
-@contextlib.contextmanager
-def _blocked_in_new_threads(number: signal.Signals) -> Iterator[None]:
-    """Block this signal in threads that are started meanwhile, so that the main thread handles it before it continues.
-
-    Every turn begins with SIGCONT. If another thread handled it, the handler would run in the middle of a block, as if
-    the process had been stopped there.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-
-
-def _cpu() -> int | None:
-    """The core that this thread has just run on; None if that is unknown."""
-    return _libc.sched_getcpu() if sys.platform == "linux" else None
+            if message["do"] == "turns":
+                channel.send(Turns(message, peer, channel, side.block).take())
+            else:
+                channel.send(side.answer(message))
 
 
 class _SideStages(Stages):
@@ -123,6 +107,7 @@ class Timed:
     def __init__(self, order: Message) -> None:
         self.cases = [restored(values) for values in order["cases"]]
         self.results = {case: CaseResult(case) for case in self.cases}
+        self.idle = True  # between its calls no thread computes, and there are no child processes
         self._runs: dict[int, TimedCase] = {}
         self._stages: _SideStages | None = None
         torch.set_num_threads(order["threads"])
@@ -194,7 +179,10 @@ class Timed:
         self._stages.runs.clear()
 
     def warm_up(self) -> list[Message]:
-        """Warm every case up; returns the seconds per call of each, or the error."""
+        """Warm every case up; returns the seconds per call of each, or the error.
+
+        It also finds out whether this side is ``idle`` between its calls.
+        """
         results: list[Message] = [{"seconds": 0.0, "error": None} for _ in self.cases]
         for run in self._stages.runs if self._stages else ():
             case = run.prepared.case
@@ -204,10 +192,13 @@ class Timed:
             try:
                 if first is not None and case.mode not in COMPILED and first["seconds"] >= LONG_CALL_SECONDS:
                     run.seconds = first["seconds"]
+                    self.idle = False  # not found out, and stopping takes little beside such a call
                 else:
                     if run.prepared.graph is not None:
                         run.settle()
                     warm_up(run, WARM_UP_SECONDS)
+                    run.call()
+                    self.idle = self.idle and not computes_on()
                 # The other process ran before each block, and its data are in the caches.
                 run.warm_up_calls = max(run.warm_up_calls, 1) if run.seconds < MAX_WARM_UP_CALL_SECONDS else 0
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
@@ -215,24 +206,24 @@ class Timed:
             results[index]["seconds"] = run.seconds
         if self._stages:
             self._stages.inputs.decide(self._stages.runs, self.results)
+        self.idle = self.idle and not has_children()
         return results
 
     def answer(self, message: Message) -> Message:
-        """Answer a request: ``fresh`` inputs, a ``block``, a ``profile``, or the final check (``finite``)."""
-        if message["do"] == "block":
-            return self._block(message["case"], message["calls"])
+        """Answer a request: ``fresh`` inputs, a ``profile``, or the final check (``finite``)."""
         if message["do"] == "fresh":
             return self._fresh(message["cases"], message["cores"])
         if message["do"] == "profile":
             return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
         return self._finite()
 
-    def _block(self, index: int, calls: int) -> Message:
+    def block(self, index: int, calls: int) -> Message:
+        """Time a block of a case: its seconds per call, the core, seconds for which it was suspended; or the error."""
         run = self._runs[index]
         run.calls = min(calls, run.max_calls)
         try:
             block = run.block()
-            return {"seconds": block.seconds, "cpu": _cpu(), "paused": block.paused}
+            return {"seconds": block.seconds, "cpu": cpu(), "paused": block.paused}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 

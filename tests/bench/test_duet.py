@@ -4,23 +4,28 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
 from torchduet.bench.cases.case import Case, Family, cases_of, group
+from torchduet.bench.duet import process_groups
 from torchduet.bench.duet.pairs import Ledger
+from torchduet.bench.duet.placements import time_blocks
 from torchduet.bench.duet.processes import Server, SideError, link_packages
 from torchduet.bench.duet.profile import profile_both
 from torchduet.bench.duet.sides import Side, sides
 from torchduet.bench.duet.stages import Duet, differences
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.run.profile_selection import Profiling
+from torchduet.suites.cpus import usable_cpus
 from torchduet.suites.registry import load
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +122,8 @@ def test_after_a_crash_the_next_family_is_timed(duet: Duet) -> None:
 
 def test_a_worker_stands_still_between_its_turns(duet: Duet) -> None:
     base, _ = duet._servers[0]
-    worker = base.fork()
+    own_end, other_end = socket.socketpair()
+    worker = base.fork(own_end)
     try:
         worker.pause()
         deadline = monotonic() + 5
@@ -126,12 +132,87 @@ def test_a_worker_stands_still_between_its_turns(duet: Duet) -> None:
             sleep(0.01)
         assert state(worker.pid) == "T"
         for _ in range(20):
-            worker._signal(signal.SIGCONT)
+            process_groups.resume(worker.pid)
             worker.pause()
             assert state(worker.pid) == "T"  # at once: the other side's turn comes next
     finally:
         worker.end()
+        own_end.close()
+        other_end.close()
     assert not Path(f"/proc/{worker.pid}").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "threads", "stops"),
+    [
+        ("equal", 1, False),
+        pytest.param("equal", 2, True, marks=pytest.mark.skipif(len(usable_cpus()) < 2, reason="needs two cores")),
+        ("forks", 1, True),
+    ],
+)
+def test_a_side_is_stopped_while_it_waits_only_if_it_would_use_a_core(
+    words: str, threads: int, stops: bool, duet: Duet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+
+    def watched(pair: Any, *rest: Any) -> None:
+        waited.append(pair[0].stops)
+        assert pair[0].stops == pair[1].stops
+        time_blocks(pair, *rest)
+
+    monkeypatch.setattr("torchduet.bench.duet.stages.time_blocks", watched)
+    monkeypatch.setattr(duet, "threads", threads)
+    (case,) = family(SIDED, words)
+    ledger = pair(duet, [case])
+    assert not ledger.failures
+    assert waited == [stops]
+    ((base, against),) = ledger.blocks[case]
+    assert len(base) == len(against) >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"), [("stumbles", "was killed by SIGABRT"), ("hangs", "reported nothing for 2 s and was killed")]
+)
+def test_a_side_that_ends_or_hangs_in_a_block_is_named(
+    words: str, reason: str, duet: Duet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchduet.bench.duet.placements.SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("torchduet.bench.duet.placements.ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("torchduet.bench.duet.placements.PLACEMENT_OVERDRAFT", 0.0)
+    (case,) = family(SIDED, words)
+    ledger = pair(duet, [case])
+    assert ledger.failures[case].side == 1
+    assert reason in ledger.failures[case].reason
+    assert case not in ledger.blocks
+    assert not pair(duet, family(SIDED, "equal")).failures  # and the next family is timed
+
+
+def test_a_side_that_is_suspended_meanwhile_takes_the_turn_again(duet: Duet, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[int] = []
+    (case,) = family(SIDED, "waits")
+
+    def watched(pair: Any, *rest: Any) -> None:
+        groups.append(pair[1].pid)
+        time_blocks(pair, *rest)
+
+    def suspend() -> None:
+        while not groups:
+            sleep(0.01)
+        for _ in range(3):
+            sleep(0.1)
+            os.killpg(groups[0], signal.SIGSTOP)
+            sleep(0.1)
+            os.killpg(groups[0], signal.SIGCONT)
+
+    monkeypatch.setattr("torchduet.bench.duet.stages.time_blocks", watched)
+    disturbing = Thread(target=suspend)
+    disturbing.start()
+    ledger = pair(duet, [case])
+    disturbing.join()
+    assert not ledger.failures
+    assert ledger.left_out[case] >= 1
+    ((base, against),) = ledger.blocks[case]
+    assert max(base + against) < 0.1
 
 
 def state(pid: int) -> str:

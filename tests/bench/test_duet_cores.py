@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.cores import Cores, cores_for
-from torchduet.bench.duet.pairs import Ledger, Pace, prepare, random_order, time_blocks, workers
+from torchduet.bench.duet.pairs import Ledger, Pace, prepare, random_order, workers
+from torchduet.bench.duet.placements import time_blocks
+from torchduet.bench.duet.protocol import Channel
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.duet.stages import Duet
 
@@ -83,24 +86,40 @@ def test_each_thread_has_a_core_and_children_have_all() -> None:
 class FakeWorker:
     """Answers at once, and writes down what it is asked for."""
 
+    stops, pid = False, 0
+
     def __init__(self, side: int, log: list[tuple[int, str, Any]]) -> None:
         self.side, self.log = side, log
+        self.channel, self.other = map(Channel, socket.socketpair())
+        self.turns: list[Any] | None = None
 
-    def send(self, _: dict[str, Any]) -> None:
-        self.log.append((self.side, "prepare", None))
+    def send(self, message: dict[str, Any], *, resume: bool = True) -> None:
+        del resume
+        self.turns = message.get("turns")
+        if self.turns is None:
+            self.log.append((self.side, "prepare", None))
+            return
+        for _, _, first in self.turns:
+            self.log += [(side, "block", None) for side in (first, 1 - first) if self.side == first]
+        self.other.send({})  # so that something can be read
 
     def receive(self) -> dict[str, Any]:
+        if self.turns is not None:
+            self.channel.receive()
+            return {"errors": {}, "left_out": {}, "blocks": [1e-3 for _ in self.turns]}
         cases = [{"skip": None, "error": None, "seconds": 1e-3}]
-        return {"cases": cases, "compiler": False}
+        return {"cases": cases, "compiler": False, "idle": True}
 
     def pause(self) -> None: ...
 
     def end(self) -> None:
         self.log.append((self.side, "end", None))
+        self.channel.close()
+        self.other.close()
 
     def turn(self, message: dict[str, Any]) -> dict[str, Any]:
         self.log.append((self.side, message["do"], message.get("cores")))
-        return {"errors": {}, "seconds": 1e-3, "cpu": 0, "paused": 0.0}
+        return {"errors": {}}
 
 
 def firsts(log: Sequence[tuple[int, str, Any]], what: str) -> set[int]:
@@ -119,7 +138,7 @@ def test_chance_says_which_side_comes_first_in_everything(first: bool) -> None:
         def __init__(self, side: int) -> None:
             self.side = side
 
-        def fork(self) -> FakeWorker:
+        def fork(self, _: socket.socket) -> FakeWorker:
             log.append((self.side, "fork", None))
             return FakeWorker(self.side, log)
 

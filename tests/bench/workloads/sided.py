@@ -1,6 +1,7 @@
 """Workloads that are other on the side whose environment has SIDED: slower, wrong, gone, or worse."""
 
 import os
+import time
 
 import torch
 
@@ -43,6 +44,48 @@ def aborts(x: torch.Tensor) -> torch.Tensor:
     if OTHER and x.dtype == torch.float32:
         print("about to abort", flush=True)
         os.abort()
+    return x + 1
+
+
+LATER = 2000  # calls: after the warm-up, within the blocks
+calls = {"stumbles": 0, "hangs": 0}
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def stumbles(x: torch.Tensor) -> torch.Tensor:
+    """Kills its process on the other side after some time."""
+    calls["stumbles"] += 1
+    if OTHER and calls["stumbles"] > LATER:
+        os.abort()
+    return x + 1
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def hangs(x: torch.Tensor) -> torch.Tensor:
+    """Hangs on the other side after some time."""
+    calls["hangs"] += 1
+    if OTHER and calls["hangs"] > LATER:
+        time.sleep(1000)
+    return x + 1
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def waits(x: torch.Tensor) -> torch.Tensor:
+    """Takes 10 ms."""
+    time.sleep(0.01)
+    return x + 1
+
+
+def with_child(device: torch.device) -> tuple[torch.Tensor]:
+    if os.fork() == 0:
+        time.sleep(1000)
+        os._exit(0)
+    return vector(device)
+
+
+@suite.workload(inputs=with_child, modes=["eager"])
+def forks(x: torch.Tensor) -> torch.Tensor:
+    """Has a child process."""
     return x + 1
 
 
