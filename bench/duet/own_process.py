@@ -7,8 +7,11 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from time import process_time, sleep
+
+from torchduet.bench.duet.cores import TASKS
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 SPINNING_SECONDS, SPINNING_SHARE = 1e-3, 0.2  # within which a thread that spins is seen, and what share of it counts
@@ -50,7 +53,17 @@ def computes_on() -> bool:
     """Whether threads of this process go on computing after a call, as OpenMP's do: they spin for some milliseconds."""
     before = process_time()
     sleep(SPINNING_SECONDS)
-    return process_time() - before > SPINNING_SHARE * SPINNING_SECONDS
+    return process_time() - before > SPINNING_SHARE * SPINNING_SECONDS or _others_run()
+
+
+def _others_run() -> bool:
+    """Whether another thread of this process runs or waits for a core, by proc_pid_stat(5)."""
+    own = str(threading.get_native_id())
+    for task in TASKS.iterdir() if TASKS.exists() else ():
+        with contextlib.suppress(OSError, IndexError):  # the thread has ended
+            if task.name != own and (task / "stat").read_bytes().rsplit(b") ", 1)[1][:1] == b"R":
+                return True
+    return False
 
 
 def cpu() -> int | None:

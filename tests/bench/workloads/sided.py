@@ -1,11 +1,14 @@
 """Workloads that are other on the side whose environment has SIDED: slower, wrong, gone, or worse."""
 
 import os
+import sys
 import time
+from types import FrameType
 
 import torch
 
 from torchduet import Suite, Unavailable
+from torchduet.bench.duet.handover import Turns
 
 suite = Suite("sided", "What differs between two sides")
 OTHER = bool(os.environ.get("SIDED"))
@@ -47,24 +50,26 @@ def aborts(x: torch.Tensor) -> torch.Tensor:
     return x + 1
 
 
-LATER = 2000  # calls: after the warm-up, within the blocks
-calls = {"stumbles": 0, "hangs": 0}
+def in_a_turn() -> bool:
+    """Whether this call is made while the two sides take their turns, not before."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals["__name__"] != Turns.__module__:
+        frame = frame.f_back
+    return frame is not None
 
 
 @suite.workload(inputs=vector, modes=["eager"])
 def stumbles(x: torch.Tensor) -> torch.Tensor:
-    """Kills its process on the other side after some time."""
-    calls["stumbles"] += 1
-    if OTHER and calls["stumbles"] > LATER:
+    """Kills its process on the other side in a block."""
+    if OTHER and in_a_turn():
         os.abort()
     return x + 1
 
 
 @suite.workload(inputs=vector, modes=["eager"])
 def hangs(x: torch.Tensor) -> torch.Tensor:
-    """Hangs on the other side after some time."""
-    calls["hangs"] += 1
-    if OTHER and calls["hangs"] > LATER:
+    """Hangs on the other side in a block."""
+    if OTHER and in_a_turn():
         time.sleep(1000)
     return x + 1
 
