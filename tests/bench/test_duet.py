@@ -216,7 +216,7 @@ def test_a_side_that_is_suspended_meanwhile_takes_the_turn_again(duet: Duet, mon
         disturbing.join()
     assert not ledger.failures
     assert ledger.left_out[case] >= 1
-    ((base, against),) = ledger.blocks[case]
+    ((_, against),) = ledger.blocks[case]
     assert median(against) < 0.1  # the block is left out, however long the side stood still
 
 
