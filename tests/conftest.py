@@ -58,6 +58,8 @@ def _runs_started_by_tests_are_alone(tmp_path_factory: pytest.TempPathFactory) -
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTEST_XDIST_WORKER", raising=False)
+        for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):  # runs of tests teach nothing to runs of the user
+            patch.setenv(name, str(tmp_path_factory.getbasetemp().parent / "torchduet-cache"))
         # Whose plugin costs each run 2 s of the CPU's time, and none of them draws examples.
         patch.setenv("PYTEST_ADDOPTS", f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:hypothesispytest")
         # And each may run beside those of other tests: it waits for its own worker's alone.

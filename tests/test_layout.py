@@ -48,6 +48,7 @@ REPORTS_LAYERS = (
     "profile",
     "html",
     "markdown",
+    "shifts",
     "compare",
     "history",
     "commands",
@@ -66,7 +67,10 @@ TORCH = (
 TORCH_LAZILY = ("bench.host.machine", "bench.conftest", "bench.plugin")
 READ_BY_REPORTS = (
     "torchduet.bench.record",
+    "torchduet.bench.noise.causes",
+    "torchduet.bench.noise.figures",
     "torchduet.bench.noise.grades",
+    "torchduet.bench.noise.withheld",
     "torchduet.suites.claim",
     "torchduet.suites.cpus",
 )

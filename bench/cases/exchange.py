@@ -22,13 +22,37 @@ SEED = 20_230_315  # an arbitrary fixed number, so that the inputs of a run can 
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How a case is timed in every visit, as its first visit has found it: seconds per call, and blocks.
+
+    Attributes:
+        seconds: per call.
+        pacing_seconds: per call; sets calls and turns: equal for cases that are timed alike.
+        calls: per block.
+        warm_up_calls: untimed calls before each block.
+        idle_waiting: its calls leave the cores idle for a while.
+    """
+
+    seconds: float
+    pacing_seconds: float
+    calls: int
+    warm_up_calls: int
+    idle_waiting: bool
+
+
+@dataclass(frozen=True)
 class Task:
-    """A family to measure, and how.
+    """A family to measure in one visit, and how.
 
     Attributes:
         seconds: time for placements × rounds; the stages before them are not limited.
         threads: intra-op threads.
-        folder: for compile caches; the caller removes it.
+        folder: for files of the worker; the caller removes it.
+        compiled: folder for compiled code, kept for later visits; empty: below ``folder``.
+        share: the family's time for all of its visits; a case with fewer than 8 placements in it is too slow. 0: it is
+            ``seconds``.
+        number: of the visit, 0 for the first.
+        paces: in a later visit, how each case is timed. Nothing is checked or compiled again then.
         check_only: stop after the check.
         data: folder of the images of the suite ``training``; None: scikit-learn's digits.
         cold: fill the cache with other data before each call.
@@ -42,6 +66,10 @@ class Task:
     seconds: float
     threads: int
     folder: str = ""
+    compiled: str = ""
+    share: float = 0.0
+    paces: Mapping[Case, Pace] | None = None
+    number: int = 0
     check_only: bool = False
     data: str | None = None
     cold: bool = False
@@ -172,6 +200,7 @@ class CaseResult:
     headroom: HeadroomRecord | None = None
     cold: bool = False
     idle_waiting: bool = False  # CPU: its calls leave the cores idle for a while
+    pace: Pace | None = None  # of a case that was timed
 
 
 @dataclass

@@ -16,7 +16,7 @@ from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.profile import profile_both
 from torchduet.bench.duet.stages import Duet, differences
 from torchduet.bench.host.run_clock import RunClock
-from torchduet.bench.plan.budget import TIER_BUDGET, Budget, Spent
+from torchduet.bench.plan.budget import TIER_BUDGET, Budget, Spent, call_seconds
 from torchduet.bench.record.duet_words import LOOKED
 from torchduet.bench.record.schema import AgainstRecord, DuetRecord, RunRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
@@ -98,6 +98,9 @@ class DuetMeasuring(Measuring):
             }
         )
 
+    def visit(self) -> None:
+        """Make no visits: the pairs of a duet are its visits."""
+
     def meet(self) -> None:
         """Wait until both interpreters have reported their versions.
 
@@ -111,7 +114,7 @@ class DuetMeasuring(Measuring):
         self.progress.startup = self.progress.elapsed()
         total = self.settings.options.budget_seconds
         self._deadline = monotonic() + total
-        long_calls = {name: LONG_CALLS * seconds for name, seconds in self.call_seconds().items()}
+        long_calls = {name: LONG_CALLS * seconds for name, seconds in call_seconds(self.progress.families).items()}
         self.budget = Budget(total * SCREENING_SHARE, self.progress.families, long_calls)
 
     def _add_seconds(self, ledger: Ledger) -> float:

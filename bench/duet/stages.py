@@ -30,9 +30,8 @@ from torchduet.bench.duet.placements import time_blocks
 from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
-from torchduet.bench.record.statistics import CONFIDENCE, speedup_of
-from torchduet.bench.timing.stopping import wanted
-from torchduet.bench.workers.launcher import for_workers
+from torchduet.bench.record.statistics import CONFIDENCE, speedup_of, wanted
+from torchduet.bench.workers.environment import for_workers
 
 MAX_PAIRS = 64
 

@@ -67,6 +67,23 @@ class Figures:
         )
         return any(value is not None and value >= threshold for value, threshold in levels)
 
+    @classmethod
+    def of_record(cls, known: Mapping[str, float], threads: int, cores: int, *, loaders: bool = False) -> Figures:
+        """The figures that a case's record has, as :meth:`known` writes them, of the processor."""
+        telemetry = Telemetry(
+            seconds=0.0, others=known.get("others"), steal=known.get("steal"), stopped=known.get("stopped")
+        )
+        return cls(
+            threads,
+            cores,
+            telemetry,
+            switched=known.get("interrupted"),
+            switches_per_second=known.get("interruptions_per_second"),
+            loaders=loaders,
+            pilots=known.get("pilots"),
+            drift=known.get("drift"),
+        )
+
     def with_context_switches(self, switches: BlockSwitches) -> Figures:
         """These figures with the context switches and left-out blocks of a case or a family."""
         return replace(

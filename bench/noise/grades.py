@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.noise.causes import SPEED, Cause, causes, grade_of, percent_or_factor, worst_first
-from torchduet.bench.noise.drift import pilots_around, pilots_change
+from torchduet.bench.noise.drift import pilots_change
 from torchduet.bench.noise.figures import Figures
+from torchduet.bench.noise.over_visits import over_visits
 from torchduet.bench.noise.remedies import QUIETER_MACHINE
 from torchduet.bench.noise.withheld import preempted, with_verdicts_withheld
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade, NoiseRecord, PilotRecord, Record
@@ -41,13 +42,14 @@ def noise_of(
     they were measured again, not the records that this returns.
 
     Args:
+        families: the figures of each visit.
         records: case id → record, without its noise.
         threads, cores: threads of the run, and cores that it may use.
     """
     of_cases = dict(records)
     of_families = []
-    for family in families:
-        change = pilots_change(pilots_around(pilots, family.begun, family.ended))
+    for visited in over_visits(families):
+        family, change = visited.timed, visited.pilots_change(pilots)
         figures = Figures(threads, cores, family.telemetry, pilots=change, drift=family.drift, gpu=family.gpu)
         of_family = figures.with_context_switches(family.whole)
         why = None if family.left_open else withheld(family, threads, cores) or preempted(of_family)

@@ -19,10 +19,12 @@ from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.workers.launcher import WorkerError
 from torchduet.suites.cpus import usable_cpus
 
-PILOT_SHARE = 0.015  # of the budget, for all pilots of a run
+PILOT_SHARE = 0.03  # of the time after the first 10 s, for all pilots of a run
 PILOT_SECONDS = (0.03, 0.1)  # minimum and maximum, inside the worker that times them once
 TARGET_PILOTS = 8  # in a run too short for one every ten seconds
 PILOT_INTERVAL = 10.0  # seconds: the slow stretches seen on shared machines last from some seconds to minutes
+SHORT_INTERVAL = 2.0  # at first: a run of a few workloads ends within half a minute, and is compared by its pilots, too
+INTERVAL_SHARE = 0.2  # of the time so far
 
 
 class PilotTimer(Protocol):
@@ -57,9 +59,9 @@ class Monitor:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._launcher, self._threads, self._warn, self._now = launcher, threads, warn, now
-        self._allowed = PILOT_SHARE * budget_seconds
+        self._allowed = PILOT_SHARE / 2 * budget_seconds
         self._begun = now()
-        self._interval = PILOT_INTERVAL
+        self._interval = SHORT_INTERVAL
         self._failed = False
         self._gpus = gpus or Gpus(())
         self.pilots: list[PilotRecord] = []
@@ -83,7 +85,9 @@ class Monitor:
             return
         self.pilots.append(PilotRecord(at=round(at, 6), before=family, seconds=_rounded(seconds)))
         took = self._now() - self._begun - at
-        self._interval = max(PILOT_INTERVAL, took / PILOT_SHARE)
+        self._interval = min(PILOT_INTERVAL, max(SHORT_INTERVAL, INTERVAL_SHARE * at))
+        if INTERVAL_SHARE * at > SHORT_INTERVAL:
+            self._interval = max(self._interval, took / PILOT_SHARE)
 
     def sample_gpus(self) -> None:
         """Sample the GPUs' clocks; called after each placement, while the GPUs are warm."""

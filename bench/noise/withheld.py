@@ -11,6 +11,7 @@ from dataclasses import replace
 from torchduet.bench.noise.causes import Cause, causes
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.remedies import one_thread_fewer
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.schema import DISTURBED, Record
 
 
@@ -30,12 +31,29 @@ def preempted(figures: Figures) -> Cause | None:
     return next((cause for cause in ordered if cause.kind == "context switches" and cause.grade == DISTURBED), None)
 
 
+def waited(figures: Figures) -> Cause | None:
+    """Why times measure the wait for a core, so that those of two runs cannot be compared; None where they do not.
+
+    Both sides of a comparison within a run wait alike, so their quotient may be valid where :func:`preempted` has no
+    objection. Another run does not wait. With more threads than free cores one context switch in a long block, or
+    one thread that waits while the others spin, makes a call of 5 µs take 16 ms.
+    """
+    if (cause := preempted(figures)) is not None or not figures.oversubscribed:
+        return cause
+    by_kind = {cause.kind: cause for cause in causes(figures)}
+    if "context switches" in by_kind:
+        return by_kind["context switches"]
+    others = by_kind.get("others")
+    # A single thread that keeps its core for the length of a block measures the code, however busy the others are.
+    return others if others is not None and others.grade == DISTURBED and figures.threads > 1 else None
+
+
 def with_verdicts_withheld(record: Record, cause: Cause) -> Record:
     """The record with every verdict ``unclear``, and a note with the cause and what would help."""
     withheld: Record = {
         **record,
         "speedups": [{**speedup, "verdict": "unclear"} for speedup in record["speedups"]],
-        "notes": [*record["notes"], f"no verdict: {cause.words}; {cause.remedy.words}"],
+        "notes": [*record["notes"], f"{NO_VERDICT}{cause.words}; {cause.remedy.words}"],
     }
     if "trials" in record:
         withheld["trials"] = [{**trial, "verdict": "unclear"} for trial in record["trials"]]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
@@ -19,7 +19,6 @@ ENERGY_SECONDS = (
     5.5  # of a case with --energy, about: the window of passes/energy, and half the wait for its first change
 )
 CALLS_SET_ASIDE = 1.25 * MIN_PLACEMENTS  # one a placement, and those of the check and the warm-up
-MAX_STRETCH = 3.0
 GUESS_COUNTS = 5  # the first guess weighs as much as this many families
 SMALL_WEIGHT = 0.3  # of a family that gets a small share, in cases
 TOLERANCE = 0.05  # of a --budget: by how much families may overdraw it for the minimum that they need
@@ -46,13 +45,13 @@ class Spent:
 
 
 class Budget:
-    """Time for the run. The time that one family does not need goes to the families after it.
+    """Time for the run: the first visit to every family, and the share that all visits to one may take.
 
     Two things are set aside for each family: its first calls (mainly compilation), whose cost is estimated from the
     families so far, and the minimum number of calls of each case whose author declares long calls. The rest is shared
-    so that every case has the same time; the calls set aside count towards it. A share is stretched by the ratio of
-    allotted to used time so far: most families are precise long before their share is used up, and the time goes to
-    those that are not. As much is left for the other families as they are likely to need.
+    so that every case has the same time; the calls set aside count towards it. A share says which cases are too slow to
+    be measured, and how long a visit takes at most; how many visits a family gets is decided in
+    :mod:`torchduet.bench.plan.visits`.
 
     Args:
         call_seconds: family name → roughly how long one call takes, where its author declares it.
@@ -74,14 +73,14 @@ class Budget:
         spent: float = 0.0,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self._extra, self._now = extra, now or monotonic
+        self._extra, self._now, self._seconds = extra, now or monotonic, seconds
         self._deadline = self._now() + seconds - spent
-        self._tolerated = TOLERANCE * seconds if asked_for else TOLERATED_SECONDS
-        self._left = list(families)
+        self._tolerance = TOLERANCE * seconds
+        self._tolerated = self._tolerance if asked_for else TOLERATED_SECONDS
+        self._families, self._left = list(families), list(families)
         self._call_seconds = call_seconds or {}
         self._costs: dict[str, list[float]] = {"eager": [], "compile": []}
-        self._allotted = self._used = 0.0
-        self._tried = False
+        self._tried = self._measured = False
 
     def set_aside(self, seconds: float) -> None:
         """Reserve ``seconds`` for the time after the last family."""
@@ -104,29 +103,28 @@ class Budget:
 
     def max_seconds(self) -> float:
         """Seconds that a family may take in all; unlimited for the first family."""
-        return self.seconds_left() + self._tolerated if self._used else math.inf
+        return self.seconds_left() + self._tolerated if self._measured else math.inf
+
+    def cheaper_first(self, family: Family) -> list[Family]:
+        """Where too little is left for all families: those to measure before this one, as each costs less.
+
+        So no family is left out because its name comes late, and as many as possible are measured.
+        """
+        needed = sum(self._minimum(other) for other in self._left)
+        if needed <= self.seconds_left() + self._tolerated:
+            return []
+        cost = self._minimum(family)
+        cheaper = [other for other in self._left if self._minimum(other) < cost]
+        return sorted(cheaper, key=self._minimum)
 
     def allot(self, family: Family) -> float | None:
-        """Seconds for timing ``family``'s blocks; None when too little of the budget is left for it."""
+        """Seconds for timing ``family`` in all of its visits; None when too little of the budget is left for it."""
         available = self.seconds_left() + self._tolerated
         first_try = not self._tried  # a run whose start has used up its budget still measures one family
-        if not first_try and (available <= 0 or (self._minimum(family) > available and self._used)):
+        if not first_try and (available <= 0 or (self._minimum(family) > available and self._measured)):
             return None
-        spare = max(0.0, self.seconds_left() - sum(self._minimum(other) for other in self._left))
-        fair = self._beyond_minimum(family, self._per_case(spare))
-        share = min(self._stretch() * fair, spare - self._reserved_for_others(spare - fair))
-        return self._long_calls(family) + MIN_SECONDS + share
-
-    def _reserved_for_others(self, seconds: float) -> float:
-        """The part of the other families' ``seconds`` that they are likely to need, judged by the families so far.
-
-        The fewer they are, the less certain is that part: the deviation of a mean falls with the root of their number.
-        """
-        others = len(self._left) - 1
-        if others <= 0:
-            return 0.0
-        needed = 1 / self._stretch()
-        return (needed + (1 - needed) / math.sqrt(others)) * max(0.0, seconds)
+        spare = max(0.0, self._seconds - sum(self._minimum(other) for other in self._families))
+        return self._long_calls(family) + MIN_SECONDS + self._beyond_minimum(family, self._per_case(spare))
 
     def _minimum(self, family: Family) -> float:
         return self._fixed(family) + self._long_calls(family) + MIN_SECONDS
@@ -141,9 +139,9 @@ class Budget:
         return max(SMALL_WEIGHT * per_case, fair)
 
     def _per_case(self, spare: float) -> float:
-        """The seconds per case with which the remaining families use up all of ``spare``."""
-        weight, set_aside = SMALL_WEIGHT * len(self._left), 0.0
-        compared = [family for family in self._left if len(family.cases) > 1]
+        """The seconds per case with which the families use up all of ``spare``."""
+        weight, set_aside = SMALL_WEIGHT * len(self._families), 0.0
+        compared = [family for family in self._families if len(family.cases) > 1]
         additional = [(len(family.cases) - SMALL_WEIGHT, self._long_calls(family)) for family in compared]
         # Families with the fewest seconds set aside per case get more than the small share.
         for cases, long_calls in sorted(additional, key=lambda item: item[1] / item[0]):
@@ -153,25 +151,16 @@ class Budget:
             set_aside += long_calls
         return (spare + set_aside) / weight
 
-    def _stretch(self) -> float:
-        if not self._used:
-            return 1.0
-        return min(MAX_STRETCH, max(1.0, self._allotted / self._used))
-
-    def done(
-        self, family: Family, fixed_seconds: float | None = None, timing: tuple[float, float] | None = None
-    ) -> None:
-        """Account for a finished family.
+    def done(self, family: Family, fixed_seconds: float | None = None, *, measured: bool = False) -> None:
+        """Account for a family after its first visit.
 
         Args:
             fixed_seconds: seconds of its stages before timing, None if unknown.
-            timing: seconds (allotted, used) for timing, None if nothing was timed.
+            measured: whether anything of it was timed.
         """
         self._left = [other for other in self._left if other is not family]
         self._tried = True
-        if timing is not None:
-            self._allotted += timing[0]
-            self._used += timing[1]
+        self._measured = self._measured or measured
         if fixed_seconds is None:
             return
         fixed_seconds -= self._extra * sum(case.slowdown == 1 for case in family.cases)
@@ -181,6 +170,11 @@ class Budget:
             self._costs["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
             self._costs["eager"].append(fixed_seconds / len(family.cases))
+
+
+def call_seconds(families: Sequence[Family]) -> dict[str, float]:
+    """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
+    return {family.name: workload_of(family.reference).seconds_of(dict(family.reference.size)) for family in families}
 
 
 def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:

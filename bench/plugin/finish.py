@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
@@ -13,11 +14,22 @@ from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, NotMeasured, Record
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.bench.record.strict_json import strict
+from torchduet.bench.run.session import samples
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Set the exit code of a run that ended early or could not be written."""
-    output.exit_code(session, session.config.stash[SESSION])
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Give pytest-benchmark all samples; set the exit code of a run that ended early or could not be written."""
+    run = session.config.stash[SESSION]
+    records = {record["case"]["id"]: record for record in run.records()}
+
+    def of(benchmark: Any) -> Sequence[float] | None:
+        case = benchmark.extra_info.get(KEY)
+        return samples(records[case]) if case in records else None
+
+    pytest_benchmark_adapter.refresh(session.config._benchmarksession.benchmarks, of)  # type: ignore[attr-defined]
+    yield
+    output.exit_code(session, run)
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:

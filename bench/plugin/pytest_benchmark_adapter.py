@@ -53,6 +53,20 @@ def replay(
     _reduce_memory(benchmark.stats)
 
 
+def refresh(benchmarks: Sequence[Any], samples: Callable[[Any], Sequence[float] | None]) -> None:
+    """Give the benchmarks the samples of visits after their items had ended.
+
+    Args:
+        benchmarks: of pytest-benchmark's session.
+        samples: a benchmark's samples, in seconds per call; None: they stay as they are.
+    """
+    for metadata in benchmarks:
+        values = None if metadata.has_error else samples(metadata)
+        if values is not None and len(values) != len(metadata.stats.data):
+            metadata.stats = type(metadata.stats)()
+            metadata.stats.data = array("d", values)
+
+
 class _FinishedFixture:
     """Replaces a fixture that is not needed any more."""
 

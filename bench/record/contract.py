@@ -226,7 +226,7 @@ def verdict_of(speedup: SpeedupRecord) -> Verdict:
     if low is None or high is None:
         return "unclear"
     estimate = Speedup(speedup["ratio"], low, high, speedup["placements"], speedup["confidence"])
-    return estimate.verdict(speedup["threshold"])
+    return (estimate.side if "interval" in speedup else estimate.verdict)(speedup["threshold"])
 
 
 def _check_speedup(speedup: SpeedupRecord, where: str) -> None:

@@ -6,7 +6,7 @@ are checked by their readers, as those of a run's file are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -17,6 +17,7 @@ from torchduet.bench.record.gpu_samples import GpuNews
 from torchduet.bench.record.journal import Content, Entry, JournalError, Span
 from torchduet.bench.record.schema import CeilingRecord, NotMeasured, PassingRecord, PilotRecord, ResumedRecord
 from torchduet.bench.record.telemetry import Timed
+from torchduet.bench.record.visits.entry import VisitEntry
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,30 @@ class CeilingsMeasured(Event, frozen=True, kw_only=True, tag="ceilings"):
     ceilings: list[CeilingRecord]
 
 
+class PaceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """How a case is timed in every visit, see :class:`torchduet.bench.cases.exchange.Pace`."""
+
+    seconds: float
+    pacing_seconds: float
+    calls: int
+    warm_up_calls: int
+    idle_waiting: bool
+
+
+class FirstVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """What later visits to a family need.
+
+    Attributes:
+        began: of the first visit, in seconds into the run.
+        share: seconds that all visits may time.
+        paces: of the cases that were timed, by case id, with those that are not reported and the copies.
+    """
+
+    began: float
+    share: float
+    paces: dict[str, PaceEntry]
+
+
 class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
     """A family is finished: its outcomes and cost, and the run's warnings and hints so far."""
 
@@ -89,6 +114,26 @@ class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):
     timed: Timed | None
     warnings: list[str]
     hints: list[str]
+    passing: PassingRecord | None = None
+    gpus: GpuNews = {}
+    visits: FirstVisit | None = None
+
+
+class VisitDone(Event, frozen=True, kw_only=True, tag="visit"):
+    """A later visit to a family: what it found of each case, by case id.
+
+    Attributes:
+        began: seconds into the run.
+        took: seconds of the visit, its process included.
+    """
+
+    name: str
+    began: float
+    took: float
+    timing: float
+    cases: dict[str, VisitEntry]
+    stages: dict[str, float]
+    timed: Timed | None
     passing: PassingRecord | None = None
     gpus: GpuNews = {}
 
@@ -103,7 +148,7 @@ class Ended(Event, frozen=True, kw_only=True, tag="end"):
     """The last family is finished, and what is measured after it."""
 
 
-AnyEvent = Began | PilotsTimed | CeilingsMeasured | FamilyDone | Resumed | Ended
+AnyEvent = Began | PilotsTimed | CeilingsMeasured | FamilyDone | VisitDone | Resumed | Ended
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent))
 E = TypeVar("E", bound=Event)
 
@@ -139,6 +184,19 @@ class RunLog:
         while families and families[-1].spent.again:
             families.pop()
         return families
+
+    def visits(self, families: Sequence[FamilyDone]) -> list[VisitDone]:
+        """The later visits to these families, which are events of this log, in order.
+
+        Visits before a family's event were to an earlier measurement of it, whose event is damaged.
+        """
+        places = {id(event): place for place, event in enumerate(self.events)}
+        after = {family.name: places[id(family)] for family in families}
+        return [
+            event
+            for place, event in enumerate(self.events)
+            if isinstance(event, VisitDone) and place > after.get(event.name, len(self.events))
+        ]
 
     def ceilings(self) -> list[CeilingRecord]:
         """The ceilings: the best of all measurements."""

@@ -9,8 +9,9 @@ from torchduet.bench.record.schema import CheckRecord, Record
 
 FLOAT64 = "float64"
 NOTE = "†"
+NO_VERDICT = "no verdict: "  # begins the note of a case whose verdicts the run withheld, with the reason
 # Notes that tables show in another way (≈ for noise, an empty cell for no speed-up), or that hold of most cases.
-PLAIN_NOTES = ("no verdict: ", "no speed-up: ", "compiled in one process after ", "its tolerance is ")
+PLAIN_NOTES = (NO_VERDICT, "no speed-up: ", "compiled in one process after ", "its tolerance is ")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -18,6 +16,7 @@ from typing import Any, cast
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult
 from torchduet.bench.host.atomic_files import write_json
+from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
 from torchduet.bench.record.schema import (
     KINDS,
@@ -28,9 +27,10 @@ from torchduet.bench.record.schema import (
     SelfCheckRecord,
     TrialRecord,
 )
-from torchduet.bench.record.statistics import CONFIDENCE, half_width, speedup
+from torchduet.bench.record.statistics import CONFIDENCE, half_width, placement_differences, speedup
+from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
-THRESHOLD = 0.01
 NARROW = 0.01
 FILE = "self_check.json"
 SAME = ("cpu", "cores", "torch", "gpu")  # facts that identify a machine
@@ -40,6 +40,7 @@ SHORT, LONG = 2e-3, 2e-2  # seconds per call: short below the first, long from t
 def trial(copy: Case, original_result: CaseResult, copy_result: CaseResult) -> TrialRecord:
     """A copy of a case held against the case itself."""
     estimate = speedup(original_result.blocks, copy_result.blocks)
+    log_ratio, error = value_of(placement_differences(original_result.blocks, copy_result.blocks))
     width = estimate.half_width
     finite = math.isfinite(width)
     return TrialRecord(
@@ -48,6 +49,8 @@ def trial(copy: Case, original_result: CaseResult, copy_result: CaseResult) -> T
         low=estimate.low if finite else None,
         high=estimate.high if finite else None,
         placements=estimate.placements,
+        visit_ratios=[math.exp(log_ratio)],
+        visit_errors=[error],
         verdict=estimate.verdict(THRESHOLD),
         seconds=original_result.context_switches.seconds,
         minimum_effect=minimum_effect(width, THRESHOLD) if finite else None,
@@ -157,15 +160,6 @@ def _rate_line(rate: RateRecord, what: str) -> str:
         f"{rate['count']} of {rate['trials']} {what}: {share:.1%} "
         f"({rate['low']:.1%} to {rate['high']:.1%} at {BOUNDS_CONFIDENCE:.0%})"
     )
-
-
-def cache_folder() -> Path:
-    """The user's folder for files that programs can make again."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torchduet"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "torchduet"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet"
 
 
 def _same(figures: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:

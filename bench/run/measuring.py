@@ -9,32 +9,32 @@ from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.copies import with_copies
-from torchduet.bench.cases.exchange import FamilyResult, Task
-from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
-from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, enough_for
+from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
-from torchduet.bench.record.ceilings import highest
-from torchduet.bench.record.devices import device_kind
-from torchduet.bench.record.journal_events import Began, CeilingsMeasured, PilotsTimed
+from torchduet.bench.plan.visits import visit_seconds
+from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
-from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
+from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
+from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
+from torchduet.bench.run.machine_prior import machine_priors
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
-from torchduet.bench.run.records import records
+from torchduet.bench.run.records import checked, records
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.timing.stopping import INTERRUPTED
-from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
+from torchduet.bench.run.visiting import Visiting
+from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, OutOfTimeError, WorkerError
 from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
-CEILING_SHARE = 0.015  # of the budget, at the start and again at the end
-MAX_CEILING_SECONDS = 1.5
 MAX_DEATHS = 3  # workers of as many workloads in a row that give no answer, until the run ends early
 
 
@@ -74,6 +74,11 @@ class Measuring:
         budget = settings.options.budget_seconds
         self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
         self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
+        self.visiting = Visiting(machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings))
+        self._later = LaterVisits(
+            self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
+        )
+        self._ceilings_measured = False  # by this process
         self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
     def plan(self, selected: Sequence[Case]) -> None:
@@ -93,17 +98,26 @@ class Measuring:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
             self.launcher.start(compiler=compiled)
 
+    def before(self, family: Family) -> list[Family]:
+        """The families to measure now, this one last: cheaper ones come first where the time is too short for all.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        if self.budget is None:
+            self._begin()
+        return self._order(family)
+
+    def _order(self, family: Family) -> list[Family]:
+        assert self.budget is not None
+        return [*(() if self.settings.check_only else self.budget.cheaper_first(family)), family]
+
     def measure(self, family: Family) -> Measurement:
-        """Measure a family, as far as the budget allows.
+        """Measure a family after :meth:`before`, as far as the budget allows.
 
         Raises:
             EndedEarlyError: the run is to end, and too little of the family was timed.
         """
-        show = self.progress.show
-        if self.budget is None:
-            show("starting: importing torch and its compiler once for all workers")
-            self.await_workers()
-            self._start_budget(family)
         assert self.budget is not None
         planned = family
         family, too_slow = self.progress.too_slow.split(planned)
@@ -111,42 +125,67 @@ class Measuring:
         if not family.reported:
             self.done(planned, Spent())
             return Measurement(skips)
-        seconds = MIN_SECONDS if self.settings.check_only else self.budget.allot(planned)
-        if seconds is None:
+        share = MIN_SECONDS if self.settings.check_only else self.budget.allot(planned)
+        if share is None:
             self.done(planned, Spent())
             return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
-
-        def listen(stage: Stage) -> None:
-            if stage.fraction:
-                self.monitor.sample_gpus()
-            what = stage.what if family.name in stage.what else f"{family.name}: {stage.what}"
-            percent = f" {stage.fraction:.0%}" if stage.fraction else ""
-            show(f"{self.progress.position()} {what}{percent} · {self.time_left()}")
-
-        show(f"{self.progress.position()} {family.name} · {self.time_left()}")
+        self.progress.show(f"{self.progress.position()} {family.name} · {self.time_left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
-        started, awake = monotonic(), self.run_clock.awake
+        started, at, awake = monotonic(), self.progress.elapsed(), self.run_clock.awake
         began = awake()
         try:
-            result = self.launcher.measure(self._task(family, seconds), listen)
+            result = self.launcher.measure(self._first_task(family, share), self._listener(family.name))
+        except OutOfTimeError:
+            self.done(planned, Spent())
+            return Measurement(skips | dict.fromkeys(family.reported, Skipped(self.out_of_budget())))
         except WorkerError as error:
             self.done(planned, Spent(retry=True))
             self._count_deaths(family)
             return Measurement(skips | dict.fromkeys(family.reported, Failed(f"{family.name}: {error}")))
         self._deaths.clear()
         ended_early = result.stop == INTERRUPTED
-        if ended_early and any(case.blocks and len(case.blocks) < MIN_PLACEMENTS for case in result.results):
+        if ended_early and any(case.blocks and len(case.blocks) < MIN_VISIT_PLACEMENTS for case in result.results):
             raise EndedEarlyError
         timing = result.seconds["timed"] + result.seconds["warming"]
         self.budget.set_aside(-(importing := result.seconds.get(IMPORTING, 0.0)))  # no case is to blame for it
         fixed, slow = awake() - began - timing - importing, slow_cases(result.results)
-        self.done(planned, Spent(fixed, (seconds, timing), result.seconds, slow, retry=ended_early))
+        self.done(planned, Spent(fixed, (share, timing), result.seconds, slow, retry=ended_early))
         if self.settings.check_only:
-            return Measurement(skips | _checked(family, result))
-        outcomes = records(family, result, workload_of(family.reference))
-        self._hint_at_energy(outcomes)
+            return Measurement(skips | checked(family, result))
+        outcomes = records(family, result, workload_of(family.reference), at)
+        self.visiting.add_answer(family, result, outcomes, share, at)
+        hint_at_energy(self.progress, outcomes)
         return Measurement(skips | outcomes, self.monitor.add_family(started, result))
+
+    def _listener(self, name: str) -> Listen:
+        """Shows a worker's progress."""
+
+        def listen(stage: Stage) -> None:
+            if stage.fraction:
+                self.monitor.sample_gpus()
+            what = stage.what if name in stage.what else f"{name}: {stage.what}"
+            percent = f" {stage.fraction:.0%}" if stage.fraction else ""
+            self.progress.show(f"{self.progress.position()} {what}{percent} · {self.time_left()}")
+
+        return listen
+
+    def _first_task(self, family: Family, share: float) -> Task:
+        task = self._task(family, visit_seconds(len(family.cases), share))
+        return replace(task, share=share, compiled=kept_folder(self.launcher, family))
+
+    def visit(self) -> LaterVisit | None:
+        """Visit the family again for which that is worth most; None where no visit is left, or no time for one.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        if self.budget is None:  # every family was measured before the run was resumed
+            self._begin()
+        assert self.budget is not None
+        if not self._ceilings_measured:
+            self._measure_ceilings()
+        return self._later.next(self.budget.seconds_left, self.time_left)
 
     def finish(self) -> None:
         """Measure what comes after the last family; called once."""
@@ -177,13 +216,12 @@ class Measuring:
     def done(self, family: Family, spent: Spent) -> None:
         """Account for a finished family, in the budget and in the progress."""
         assert self.budget is not None
-        self.budget.done(family, spent.fixed, spent.timing)
-        self.progress.done(family, spent)
+        self.budget.done(family, spent.fixed, measured=spent.timing is not None)
+        self.progress.add_finished(family, spent)
 
     def time_left(self) -> str:
-        """How much longer the run will take, in words."""
-        assert self.budget is not None
-        return self.progress.time_left(self.budget.seconds_left())
+        """How much longer the run will take, in words: visits make use of the budget, unless all is precise."""
+        return f"at most {duration(max(0.0, self.budget.seconds_left() if self.budget else 0.0))} left"
 
     def out_of_budget(self) -> str:
         """The reason of cases that were left out, as too little of the budget was left."""
@@ -192,50 +230,35 @@ class Measuring:
             "raise --budget or select fewer cases with -k"
         )
 
-    def call_seconds(self) -> dict[str, float]:
-        """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
-        return {
-            family.name: workload_of(family.reference).seconds_of(dict(family.reference.size))
-            for family in self.progress.families
-        }
-
-    def await_workers(self) -> None:
-        """Wait until workers can be started, and make sure that they can use the devices."""
-        in_worker, machine = self.launcher.machine(), self.settings.machine
-        wanted = dict.fromkeys(device_kind(device) for device in self.settings.selection.devices())
-        present = [kind for kind in wanted if kind in machine.devices()]
-        # A module that the fork server imported may have initialised CUDA, which no fork of it can use then.
-        lost = [kind for kind in present if kind not in in_worker.devices() or kind in machine.not_after_a_fork()]
-        if lost:
-            self.launcher.spawn_workers()
-            named = ", ".join(kind.upper() for kind in lost)
-            slower = "each worker imports torch itself, which takes some seconds each time"
-            self.progress.warnings.append(f"{slower}: the fork server cannot use {named}")
-
-    def _start_budget(self, first: Family) -> None:
+    def _begin(self) -> None:
+        """Wait for the workers, and start the budget; called once, before the first family or visit."""
         options, progress = self.settings.options, self.progress
+        progress.show("starting: importing torch and its compiler once for all workers")
+        await_workers(self.launcher, self.settings, self.progress)
         began, (spent, set_aside) = progress.elapsed(), progress.spent_before or (0.0, 0.0)
         self.budget = Budget(
             options.budget_seconds,
             progress.families,
-            self.call_seconds(),
+            call_seconds(progress.families),
             ENERGY_SECONDS if options.energy else 0.0,
             asked_for=options.budget_given,
             spent=spent,
             now=self.run_clock.awake,
         )
         for family, cost in progress.finished_families:
-            self.budget.done(family, cost.fixed, cost.timing)
+            self.budget.done(family, cost.fixed, measured=cost.timing is not None)
         if self.settings.check_only:
             return
         self.timeline.start()
+        left = [family for family in progress.families if not progress.has_finished(family)]
+        first = self._order(left[0])[0].name if left else next(iter(self.visiting.families), "")
         if progress.spent_before is not None:
-            self._pilots_before(first.name, due=True)
+            self._pilots_before(first, due=True)
         else:
             progress.startup = began
-            self._measure_ceilings()
-            self._pilots_before(first.name)
-            set_aside = progress.elapsed() - began  # both are measured again at the end
+            self._pilots_before(first)
+            pilots = progress.elapsed() - began  # they are timed again at the end
+            set_aside = pilots + ceiling_seconds(progress, options.budget_seconds)
             progress.write(Began(at=began, startup=began, set_aside=set_aside))
         self.budget.set_aside(set_aside)
 
@@ -262,39 +285,12 @@ class Measuring:
             self.progress.write(PilotsTimed(at=self.progress.elapsed(), pilot=pilot))
 
     def _measure_ceilings(self) -> None:
-        """Measure the machine's ceilings, at the start and at the end, as the load by others changes."""
-        progress = self.progress
-        cases = [case for family in progress.families for case in family.cases]
-        progress.show("measuring the machine's own ceilings")
-        devices = sorted({case.device for case in cases})
-        precisions = sorted({"fp32", *(case.precision for case in cases)})
-        seconds = min(MAX_CEILING_SECONDS * len(devices), CEILING_SHARE * self.settings.options.budget_seconds)
-        try:
-            measured = self.launcher.ceilings(devices, precisions, self.settings.threads, seconds)
-        except WorkerError as error:
-            progress.warnings.append(f"the machine's ceilings are not known: {error}")
-        else:
-            progress.ceilings = highest([progress.ceilings, measured])
-            progress.write(CeilingsMeasured(at=progress.elapsed(), ceilings=measured))
+        """Measure the machine's ceilings, after the first visits and at the end, as the load by others changes."""
+        self._ceilings_measured = True
+        measure_ceilings(self.launcher, self.progress, self.settings.threads, self.settings.options.budget_seconds)
 
     def _count_deaths(self, family: Family) -> None:
         """End the run early if the workers of several workloads in a row die: the workloads are not the reason then."""
         self._deaths.append(f"{family.reference.suite}.{family.reference.workload}")
         if len(set(self._deaths)) >= MAX_DEATHS:
             self.progress.stopped = f"the workers of {MAX_DEATHS} workloads in a row gave no answer"
-
-    def _hint_at_energy(self, outcomes: Mapping[Case, Outcome]) -> None:
-        """Add a hint for each reason for which an energy is not known."""
-        for record in (outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)):
-            why = record.get("energy", {}).get("why")
-            hint = f"energy on {record['case']['device']}: {why}"
-            if why is not None and hint not in self.progress.hints:
-                self.progress.hints.append(hint)
-
-
-def _checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:
-    """The outcomes of cases that were checked and not timed."""
-    results = {result.case: result for result in result.results}
-    checked = "checked, not timed (--benchmark-disable)"
-    failures = {case: results[case].error for case in family.reported}
-    return {case: Failed(why) if why else Skipped(results[case].skip or checked) for case, why in failures.items()}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
@@ -20,6 +20,7 @@ from torchduet.bench.record.journal import Journal, Span
 from torchduet.bench.record.journal_events import OutcomeEntry, outcomes_of
 from torchduet.bench.record.schema import NotMeasured, ProfileRecord, Record
 from torchduet.bench.record.strict_json import dumps
+from torchduet.bench.record.visits.entry import VisitEntry, with_visit
 
 
 def outcome_entry(case: Case, outcome: Outcome) -> OutcomeEntry:
@@ -49,6 +50,7 @@ class _Stored:
     cases: Sequence[Case]
     journal: Journal | None
     content: Span | bytes  # the entry's position in the journal, or the JSON
+    visits: list[bytes] = field(default_factory=list)  # later visits: (seconds into the run, case id → entry), as JSON
 
     def load(self) -> dict[str, Outcome]:
         """Case id → outcome; empty if the journal cannot be read any more."""
@@ -57,7 +59,16 @@ class _Stored:
         else:
             assert self.journal is not None
             entries = outcomes_of(self.journal.read(self.content))
-        return {case: outcome_of(entry) for case, entry in entries.items()}
+        outcomes = {case: outcome_of(entry) for case, entry in entries.items()}
+        for visit in self.visits:
+            at, by_case = msgspec.json.decode(zlib.decompress(visit), type=tuple[float, dict[str, VisitEntry]])
+            for case in by_case.keys() & outcomes.keys():
+                outcomes[case] = _visited(outcomes[case], by_case[case], at)
+        return outcomes
+
+
+def _visited(outcome: Outcome, entry: VisitEntry, at: float) -> Outcome:
+    return Measured(with_visit(outcome.record, entry, at)) if isinstance(outcome, Measured) else outcome
 
 
 class Outcomes(MutableMapping[Case, Outcome]):
@@ -86,6 +97,17 @@ class Outcomes(MutableMapping[Case, Outcome]):
             text = dumps(msgspec.to_builtins(entries)).encode()
             stored = _Stored(cases, None, zlib.compress(text, 1))
         self._outcomes.update((case, stored) for case in cases if case.id in entries)
+
+    def add_visit(self, entries: Mapping[Case, VisitEntry], at: float) -> None:
+        """Add what a later visit found of a family's cases, ``at`` seconds into the run."""
+        stored = [outcome for case in entries if isinstance(outcome := self._outcomes.get(case), _Stored)]
+        if stored and all(outcome is stored[0] for outcome in stored) and len(stored) == len(entries):
+            by_case = {case.id: entry for case, entry in entries.items()}
+            stored[0].visits.append(zlib.compress(msgspec.json.encode((at, by_case)), 1))
+            self.revision += 1
+            return
+        for case, entry in entries.items():
+            self[case] = _visited(self[case], entry, at)
 
     def amend(self, case: Case, *, profile: ProfileRecord) -> None:
         """Replace a case's record by one with its profile.

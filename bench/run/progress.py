@@ -16,7 +16,6 @@ from torchduet.bench.record.journal import Journal, Span
 from torchduet.bench.record.journal_events import AnyEvent, entry_of
 from torchduet.bench.record.run_record import STAGES
 from torchduet.bench.record.schema import CeilingRecord, Record, ResumedRecord
-from torchduet.bench.record.units import duration
 from torchduet.bench.run.outcomes import Outcomes
 
 
@@ -57,12 +56,15 @@ class Progress:
     finished: bool = False
     unwritten: bool = False
     stopped: str = ""
-    _pace: tuple[float, int] = (0.0, 0)  # seconds after the start-up until the last family finished, cases until then
 
     @property
     def measured(self) -> int:
         """The number of finished families."""
         return len(self.finished_families)
+
+    def has_finished(self, family: Family) -> bool:
+        """Whether a family has had its first visit."""
+        return any(finished is family for finished, _ in self.finished_families)
 
     def elapsed(self) -> float:
         """Seconds into the run."""
@@ -77,11 +79,6 @@ class Progress:
             self.warnings.append(f"if this run ends early it cannot be resumed: {self.journal.problem}")
         return span
 
-    def done(self, family: Family, spent: Spent) -> None:
-        """Account for a family that has just finished."""
-        self.add_finished(family, spent)
-        self._set_pace()
-
     def add_finished(self, family: Family, spent: Spent) -> None:
         """Account for a finished family of this process, or of the one whose run is resumed."""
         self.finished_families.append((family, spent))
@@ -90,28 +87,12 @@ class Progress:
             self.seconds[stage] += seconds
 
     def continue_after(self, seconds: float) -> None:
-        """Continue a run whose finished families took so many seconds."""
+        """Continue a run that took so many seconds until now."""
         self.begun = monotonic() - seconds
-        self._set_pace()
-
-    def _set_pace(self) -> None:
-        self._pace = self.elapsed() - self.startup, sum(len(family.cases) for family, _ in self.finished_families)
 
     def position(self) -> str:
         """The current family's number among all: ``[3/17]``."""
         return f"[{self.measured + 1}/{len(self.families)}]"
-
-    def time_left(self, budget: float) -> str:
-        """The time for the remaining cases, if each takes as long as those so far; at most the ``budget`` (seconds)."""
-        left = max(0.0, budget)
-        until, cases = self._pace
-        if cases:
-            finished = {id(family) for family, _ in self.finished_families}
-            remaining = [len(family.cases) for family in self.families if id(family) not in finished]
-            on_current = self.elapsed() - self.startup - until
-            per_case = until / cases
-            left = min(left, per_case * sum(remaining[1:]) + max(0.0, per_case * sum(remaining[:1]) - on_current))
-        return f"about {duration(left)} left"
 
     def records(self) -> dict[Case, Record]:
         """Every record as it was measured, without its noise."""

@@ -21,9 +21,11 @@ from torchduet.bench.record.schema import (
     StopReason,
     TimingRecord,
     TrialRecord,
+    VisitRecord,
 )
 from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, ContractError, shown
-from torchduet.bench.record.statistics import THRESHOLD, seconds_per_call, speedup
+from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup
+from torchduet.bench.record.visits.entry import value_of
 from torchduet.bench.run import aa_summary
 from torchduet.suites.workload import Workload
 
@@ -96,6 +98,7 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
         if knob in BY_NAME
         else (" ".join(result.case.variant), " ".join(other.case.variant))
     )
+    log_ratio, error = value_of(placement_differences(other.blocks, result.blocks))
     record = SpeedupRecord(
         knob=knob,
         value=value,
@@ -106,6 +109,8 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
         high=bound(estimate.high),
         confidence=estimate.confidence,
         placements=estimate.placements,
+        visit_ratios=[math.exp(log_ratio)],
+        visit_errors=[error],
         threshold=THRESHOLD,
         verdict=estimate.verdict(THRESHOLD),
         baseline_seconds=seconds_per_call(other.blocks).point,
@@ -191,8 +196,12 @@ def recorded(case: Case, record: Record) -> Outcome:
     return Measured(kept)
 
 
-def records(family: Family, family_result: FamilyResult, workload: Workload) -> dict[Case, Outcome]:
-    """The record of every reported case, or the reason why it has none."""
+def records(family: Family, family_result: FamilyResult, workload: Workload, at: float = 0.0) -> dict[Case, Outcome]:
+    """The record of every reported case after the first visit, or the reason why it has none.
+
+    Args:
+        at: seconds into the run, when the visit began.
+    """
     results = {result.case: result for result in family_result.results}
     reference = results[family.reference]
     outcomes: dict[Case, Outcome] = {}
@@ -221,7 +230,10 @@ def records(family: Family, family_result: FamilyResult, workload: Workload) -> 
         record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == family.reference),
-            timing=timing_record(result, family_result.stop),
+            timing={
+                **timing_record(result, family_result.stop),
+                "visits": [VisitRecord(at=at, placements=len(result.blocks))],
+            },
             speedups=[
                 speedup_record(knob, result, results[other])
                 for knob, other in family.comparisons(case)
@@ -237,3 +249,11 @@ def records(family: Family, family_result: FamilyResult, workload: Workload) -> 
             record["trials"] = of_copies
         outcomes[case] = recorded(case, with_extras(record, result))
     return outcomes
+
+
+def checked(family: Family, result: FamilyResult) -> dict[Case, Outcome]:
+    """The outcomes of cases that were checked and not timed."""
+    results = {result.case: result for result in result.results}
+    why_not = "checked, not timed (--benchmark-disable)"
+    failures = {case: results[case].error for case in family.reported}
+    return {case: Failed(why) if why else Skipped(results[case].skip or why_not) for case, why in failures.items()}

@@ -15,8 +15,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import Pace
+from torchduet.bench.cases.outcome import Measured
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.devices import numbered
 from torchduet.bench.record.journal import Journal, JournalError, path_for, set_aside
@@ -28,11 +32,14 @@ from torchduet.bench.record.journal_events import (
     Resumed,
     RunLog,
     SpentEntry,
+    VisitDone,
     entry_of,
     read_log,
 )
 from torchduet.bench.record.run_record import run_record
-from torchduet.bench.record.schema import ResumedRecord
+from torchduet.bench.record.schema import ResumedRecord, VisitsRecord
+from torchduet.bench.record.visits.intervals import prior_record
+from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.outcomes import outcome_entry, outcome_of
 from torchduet.bench.run.run_facts import facts_of
@@ -83,10 +90,13 @@ def begin(measuring: Measuring, run: Path, *, resume: bool) -> list[str]:
 
 
 def header(measuring: Measuring) -> Header:
-    """The journal's header: the run's identity, and its plan."""
+    """The journal's header: the run's identity, what earlier runs taught it of visits, and its plan."""
+    record = run_record(facts_of(measuring))
+    if taught := [prior_record(of, prior) for of, prior in measuring.visiting.machine.items()]:
+        record["visits"] = VisitsRecord(fewest=0, median=0, most=0, priors=taught)
     return Header(
         identity=identity(measuring),
-        run=dict(run_record(facts_of(measuring))),
+        run=dict(record),
         plan=[(family.name, [case.id for case in family.reported]) for family in measuring.progress.families],
     )
 
@@ -175,6 +185,23 @@ def family_event(measuring: Measuring, family: Family, measurement: Measurement)
         hints=progress.hints,
         passing=measuring.run_clock.record(),
         gpus=measuring.timeline.news(),
+        visits=measuring.visiting.first_visit(family.name),
+    )
+
+
+def visit_event(measuring: Measuring, visit: LaterVisit) -> VisitDone:
+    """The event of a later visit."""
+    return VisitDone(
+        at=measuring.progress.elapsed(),
+        name=visit.name,
+        began=visit.began,
+        took=visit.took,
+        timing=visit.timing,
+        cases={case.id: entry for case, entry in visit.entries.items()},
+        stages=dict(visit.stages),
+        timed=visit.timed,
+        passing=measuring.run_clock.record(),
+        gpus=measuring.timeline.news(),
     )
 
 
@@ -185,24 +212,38 @@ def restore(measuring: Measuring, log: RunLog) -> None:
     cases = {case.id: case for family in progress.families for case in family.cases}
     new_warnings, settled, at = list(progress.warnings), log.settled(), log.seconds()
     spans = {id(event): span for event, span in zip(log.events, log.spans, strict=True)}
-    for event in settled:
-        outcomes = {cases[case]: outcome_of(entry) for case, entry in event.outcomes.items()}
+    for family in settled:
+        outcomes = {cases[case]: outcome_of(entry) for case, entry in family.outcomes.items()}
         progress.outcomes.update(outcomes)
-        progress.outcomes.store(list(outcomes), progress.journal, spans[id(event)])
-        progress.add_finished(families[event.name], spent_of(event.spent, cases))
-    for event in log.of(FamilyDone):
-        progress.warnings[:] = dict.fromkeys([*event.warnings, *new_warnings])
-        progress.hints[:] = dict.fromkeys([*progress.hints, *event.hints])
-        measuring.run_clock.restore(event.passing)
+        progress.outcomes.store(list(outcomes), progress.journal, spans[id(family)])
+        progress.add_finished(families[family.name], spent_of(family.spent, cases))
+        if family.visits is not None:
+            paces = {cases[case]: Pace(**msgspec.structs.asdict(pace)) for case, pace in family.visits.paces.items()}
+            measured = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
+            first = family.visits
+            measuring.visiting.add_first(families[family.name], paces, first.share, first.began, measured)
+    visits = log.visits(settled)
+    for visit in visits:
+        measuring.visiting.restore(visit)
+        progress.outcomes.add_visit({cases[case]: entry for case, entry in visit.cases.items()}, visit.began)
+        for stage, seconds in visit.stages.items():
+            progress.seconds[stage] += seconds
+    for done in log.of(FamilyDone):
+        progress.warnings[:] = dict.fromkeys([*done.warnings, *new_warnings])
+        progress.hints[:] = dict.fromkeys([*progress.hints, *done.hints])
+    of_all: list[FamilyDone | VisitDone] = [*settled, *visits]
+    for event in log.events:
+        if isinstance(event, FamilyDone | VisitDone):
+            measuring.run_clock.restore(event.passing)
     began = log.began()
     progress.startup = began.startup if began else 0.0
     progress.spent_before = (at - began.at, began.set_aside) if began else None
     progress.ceilings = log.ceilings()
     progress.started = datetime.fromisoformat(log.header.run["started"])
     progress.continue_after(at)
-    timed = [event.timed for event in settled if event.timed is not None]
+    timed = [event.timed for event in of_all if event.timed is not None]
     measuring.monitor.restore(at, [event.pilot for event in log.of(PilotsTimed)], timed)
-    measuring.timeline.restore(at, [event.gpus for event in settled if event.gpus])
+    measuring.timeline.restore(at, [event.gpus for event in of_all if event.gpus])
     progress.finished = bool(log.of(Ended))
     resumed = ResumedRecord(
         at=round(at, 3),

@@ -13,11 +13,13 @@ from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.record.journal import Span
 from torchduet.bench.record.journal_events import Ended
 from torchduet.bench.record.run_record import run_record
-from torchduet.bench.record.schema import NoiseRecord, Record, RunRecord, SelfCheckRecord
+from torchduet.bench.record.schema import NoiseRecord, Record, RunRecord, SelfCheckRecord, StopReason, VisitsRecord
+from torchduet.bench.record.visits.intervals import Judged, judged
 from torchduet.bench.run import aa_summary
+from torchduet.bench.run.machine_prior import save_run
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.progress import Progress
-from torchduet.bench.run.resume import family_event
+from torchduet.bench.run.resume import family_event, visit_event
 from torchduet.bench.run.run_facts import facts_of
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import EndedEarlyError
@@ -35,6 +37,7 @@ class Session:
         self._last_cases: Sequence[Case] = ()  # of the family that was measured last
         self._last_span: Span | None = None  # that family's position in the journal
         self._family: dict[Case, Family] = {}
+        self._judged = Judged({}, None, {})
         self._graded: tuple[tuple[int, ...], Graded] | None = None  # with the state of the run that was graded
 
     @property
@@ -56,7 +59,8 @@ class Session:
             return progress.outcomes[case]
         try:
             if case not in progress.outcomes:
-                self._measure(self._family_of(case))
+                for family in self.measuring.before(self._family_of(case)):
+                    self._measure(family)
             if progress.families and progress.measured == len(progress.families):
                 self._end()
         except EndedEarlyError:
@@ -83,22 +87,53 @@ class Session:
         if self.stop_request.received():
             raise EndedEarlyError
         progress = self.progress
-        progress.outcomes.store(self._last_cases, progress.journal, self._last_span)
-        self._last_cases, self._last_span = family.reported, None
+        self._store_last()
+        self._last_cases = family.reported
         measurement = self.measuring.measure(family)
         progress.outcomes.update(measurement.outcomes)
         if progress.journal is not None:
             self._last_span = progress.write(family_event(self.measuring, family, measurement))
 
+    def _store_last(self) -> None:
+        """Move the outcomes of the family that was measured last out of memory."""
+        self.progress.outcomes.store(self._last_cases, self.progress.journal, self._last_span)
+        self._last_cases, self._last_span = (), None
+
+    def _visit_again(self) -> None:
+        """Visit the families again until all is precise, or the budget is used up."""
+        progress = self.progress
+        self._store_last()
+        while not self.stop_request.received() and (visit := self.measuring.visit()) is not None:
+            progress.outcomes.add_visit(visit.entries, visit.began)
+            progress.write(visit_event(self.measuring, visit))
+        if self.stop_request.received():
+            raise EndedEarlyError
+
     def _end(self) -> None:
         """Finish the run after its last family. Profiles are not in the journal: a resumed run makes them again."""
         progress, settings = self.progress, self.settings
         if not progress.finished:
+            if not settings.check_only:
+                self._visit_again()
             self.measuring.finish()
+            self._teach_later_runs()
             progress.finished = True
             progress.write(Ended(at=progress.elapsed()))
         if settings.profiling is not None and not settings.check_only and "profiling" not in progress.seconds:
             self.measuring.profile(settings.profiling)
+
+    def _teach_later_runs(self) -> None:
+        """Keep how much the visits differed, for runs of a few families on this machine."""
+        settings, progress = self.settings, self.progress
+        if settings.check_only or settings.options.cold:
+            return
+        save_run(
+            progress.records().values(),
+            measured=progress.started.isoformat(timespec="seconds"),
+            machine=settings.machine.facts(),
+            threads=settings.threads,
+            warnings=progress.warnings,
+        )
 
     def records(self) -> list[Record]:
         """Every record so far, with its noise as graded from all figures so far."""
@@ -112,13 +147,23 @@ class Session:
         monitor, outcomes = self.measuring.monitor, self.progress.outcomes
         state = (outcomes.revision, len(monitor.timed), len(monitor.pilots))
         if self._graded is None or self._graded[0] != state:
-            self._graded = state, monitor.grade({case.id: record for case, record in self.progress.records().items()})
+            stop: StopReason = "interrupted" if self.progress.stopped else "budget"
+            measured = {case.id: record for case, record in self.progress.records().items()}
+            self._judged = judged(measured, self.measuring.visiting.machine, stop)
+            self._graded = state, monitor.grade(self._judged.records)
         return self._graded[1]
+
+    def visits(self) -> VisitsRecord | None:
+        """How often the families were visited; None if nothing was."""
+        self._grade()
+        return self._judged.visits
 
     def run_record(self) -> RunRecord:
         """The run's record for the JSON."""
         self.measuring.timeline.stop()
         record = run_record(facts_of(self.measuring, gpus=self.measuring.timeline.records(), noise=self.noise()))
+        if (visits := self.visits()) is not None:
+            record["visits"] = visits
         figures = self._last_self_check(record["warnings"])
         if figures is not None:
             record["self_check"] = figures

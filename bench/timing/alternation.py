@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,6 @@ import torch
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.suspension import MAX_RETAKES, awake
 from torchduet.bench.record.schema import StopReason
-from torchduet.bench.record.statistics import seconds_per_call, speedup
 from torchduet.bench.timing.clock import Block, median_block
 from torchduet.bench.timing.pacing import (
     LONG_CALL_SECONDS,
@@ -117,12 +115,11 @@ class Alternation:
     on_error: OnError
     report: Callable[[], None]
 
-    def time(self, runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int]]) -> StopReason | None:
+    def time(self, runs: Sequence[TimedCase]) -> StopReason | None:
         """Time the cases until the stopping rule ends it; returns its reason, None where every case failed.
 
         Args:
             runs: the cases; one that raises gets its error and is left out from then on.
-            comparisons: pairs (reference, case) of indices into ``runs``; the widths of their intervals decide.
         """
         self.stopping.start()
         placements = 0
@@ -132,7 +129,7 @@ class Alternation:
             if not live:
                 return None
             previous, placements = placements, even_out(live, placements)
-            self.stopping.add(_estimates(runs, comparisons), placements - previous)
+            self.stopping.add(placements - previous)
             reason = self.stopping.finished()
             if reason:
                 return reason
@@ -240,16 +237,3 @@ def _attempt(run: TimedCase, action: Callable[[], Block | object], on_error: OnE
         run.error = on_error(run, error)
         return None
     return result if isinstance(result, Block) else None
-
-
-def _estimates(runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int]]) -> Iterator[tuple[float, float]]:
-    """(half-width, effect) of each comparison on the log scale; of each time where nothing is compared.
-
-    Computed lazily: after the first that is too wide the rest are not needed.
-    """
-    live = [pair for pair in comparisons if all(runs[index].error is None for index in pair)]
-    for reference, case in live:
-        estimate = speedup(runs[reference].blocks, runs[case].blocks)
-        yield estimate.half_width, math.log(estimate.ratio)
-    if not live:
-        yield from ((seconds_per_call(run.blocks).half_width, 0.0) for run in runs if run.error is None)

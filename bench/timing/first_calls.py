@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.dynamo import CompileWatch, cold_cache
+from torchduet.bench.timing.dynamo import CompileWatch, cold_cache, compile_into, load_without_headers
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import matmul_precision
@@ -58,6 +60,7 @@ class FirstCalls:
         self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
         self.inputs = FamilyInputs(self.family, self.workload, self.rng)
         self.checks = FamilyChecks(self.family, self.workload, self.inputs)
+        self.checks.enabled = task.paces is None
         self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
 
@@ -229,6 +232,14 @@ class FirstCalls:
         return seconds
 
     def empty_cache(self, case: Case) -> None:
-        """Start an empty compile cache before a case is compiled."""
-        del case
-        cold_cache(Path(self.task.folder))
+        """Start an empty compile cache before a case is compiled; a later visit reads what the first has compiled."""
+        if not self.task.compiled:
+            cold_cache(Path(self.task.folder))
+            return
+        folder = Path(self.task.compiled) / hashlib.sha256(case.id.encode()).hexdigest()[:16]
+        if self.task.paces is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            load_without_headers()
+        folder.mkdir(exist_ok=True)
+        compile_into(folder)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.bench.timing.stopping import MAX_PLACEMENTS
+from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS, MIN_VISIT_PLACEMENTS
 
-BLOCK_SECONDS = 2e-4
+BLOCK_SECONDS = 3e-4
 BLOCK_WARM_UP_SECONDS = 5e-5
 WARMED_UP_BELOW = 5e-3  # seconds per call; a layer norm of 0.6 ms took a fifth longer without
-AIM_PLACEMENTS, MAX_AIMED = 20, 64
+AIM_PLACEMENTS = 8  # in a visit
 PLACEMENT_SECONDS = 0.1
 FEW_ROUNDS, MAX_ROUNDS = 2, 100
 MAX_REPEATS = 50
@@ -101,7 +101,7 @@ def set_repeats(runs: Sequence[Paced], seconds: float) -> None:
             if generous:
                 turns = max(turns, math.sqrt((longest + warm_up / FEW_ROUNDS * (not run.idle_waiting)) / block))
             run.repeats = max(1, min(int(turns), MAX_REPEATS))
-        if MIN_PLACEMENTS * (round_seconds(runs) + warm_up) <= seconds:
+        if MIN_VISIT_PLACEMENTS * (round_seconds(runs) + warm_up) <= seconds:
             break
 
 
@@ -117,7 +117,7 @@ def mixed(runs: Sequence[Paced]) -> bool:
 
 def core_warm_up_seconds(runs: Sequence[Paced], seconds: float) -> float:
     """Seconds of each placement for warming the cores, if only some cases are idle-waiting: at most 0.3 s."""
-    return min(CORE_WARM_UP_SECONDS, CORE_WARM_UP_SHARE * seconds / MIN_PLACEMENTS) if mixed(runs) else 0.0
+    return min(CORE_WARM_UP_SECONDS, CORE_WARM_UP_SHARE * seconds / MIN_VISIT_PLACEMENTS) if mixed(runs) else 0.0
 
 
 def too_slow(seconds: float, family: float, share: float, cases: int = 1) -> str:
@@ -176,27 +176,27 @@ def leave_out_too_slow(
 
 
 def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
-    """As many rounds as let 20 to 64 placements of a tenth of a second or more fit into ``seconds``: 2 to 100.
+    """As many rounds as let 8 to 16 placements, the longest of a tenth of a second, fit into ``seconds``: 2 to 100.
 
-    Where 20 placements leave no time for two rounds in each: two if 8 placements do, else one. The number is even: the
+    Where 8 placements leave no time for two rounds in each: two if 3 placements do, else one. The number is even: the
     median of two is their mean, and that of three is little better (for normal scatter, variances of 0.50 and 0.45 of
     that of one). It is at least two, as each placement takes untimed calls. Placements differ by more than the rounds
     within one (by 5 % and 2 % for a chain of products that took 30 ms): with much time there are more placements rather
-    than longer ones. The interval from fewer than 20 placements is much wider.
+    than longer ones.
     """
     one_round, warm_up = max(round_seconds(runs), 1e-9), core_warm_up_seconds(runs, seconds)
-    aim = min(max(AIM_PLACEMENTS, seconds / max(PLACEMENT_SECONDS, 2 * warm_up)), MAX_AIMED)
+    aim = min(max(AIM_PLACEMENTS, seconds / max(PLACEMENT_SECONDS, 2 * warm_up)), MAX_VISIT_PLACEMENTS)
     fitting = min(int((seconds / aim - warm_up) / one_round), MAX_ROUNDS)
     if fitting >= FEW_ROUNDS:
         return fitting - fitting % 2
-    return max(1, min(int((seconds / MIN_PLACEMENTS - warm_up) / one_round), FEW_ROUNDS))
+    return max(1, min(int((seconds / MIN_VISIT_PLACEMENTS - warm_up) / one_round), FEW_ROUNDS))
 
 
 def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
     """The plan with this number of rounds.
 
     Where only some cases are idle-waiting, these take up to four placements in succession, and then the others take as
-    many, provided that the time is still divided into eight parts or more: the times of the two groups relative to each
+    many, provided that the time is still divided into three parts or more: the times of the two groups relative to each
     other are estimated from the parts. The cores are warmed once in each part before the others, for up to twice the
     share of one placement.
     """
@@ -204,7 +204,7 @@ def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
         return Plan(rounds)
     warm_up = core_warm_up_seconds(runs, seconds)
     fitting = int(seconds / max(rounds * round_seconds(runs) + warm_up, 1e-9))
-    consecutive = max(1, min(fitting // MIN_PLACEMENTS, MAX_TOGETHER))
+    consecutive = max(1, min(fitting // MIN_VISIT_PLACEMENTS, MAX_TOGETHER))
     return Plan(rounds, consecutive, min(consecutive, 2) * warm_up)
 
 
@@ -213,7 +213,7 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
 
     Changes of the machine from one second to the next average out only over a longer time.
     """
-    all_placements = MAX_PLACEMENTS * (rounds * round_seconds(runs) + core_warm_up_seconds(runs, seconds))
+    all_placements = MAX_VISIT_PLACEMENTS * (rounds * round_seconds(runs) + core_warm_up_seconds(runs, seconds))
     factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MAX_STRETCH)
     for run in runs:
         run.repeats *= max(1, factor)

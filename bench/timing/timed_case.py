@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from torchduet.bench.cases.exchange import ContextSwitches, LeftOut
+from torchduet.bench.cases.exchange import ContextSwitches, LeftOut, Pace
 from torchduet.bench.host import child_processes, suspension
 from torchduet.bench.host.thread_sleep import seconds_asleep
 from torchduet.bench.inputs.changes import NOTHING, Changes
@@ -63,6 +63,16 @@ class TimedCase:
     def device(self) -> Device:
         """The device that it runs on."""
         return device_of(self.prepared.case.device)
+
+    @property
+    def pace(self) -> Pace:
+        """How it is timed, for another visit."""
+        return Pace(self.seconds, self.pacing_seconds, self.calls, self.warm_up_calls, self.idle_waiting)
+
+    def keep_to(self, pace: Pace) -> None:
+        """Be timed as in an earlier visit."""
+        self.seconds, self.pacing_seconds = pace.seconds, pace.pacing_seconds
+        self.calls, self.warm_up_calls, self.idle_waiting = pace.calls, pace.warm_up_calls, pace.idle_waiting
 
     @property
     def blocks(self) -> list[list[float]]:
@@ -244,7 +254,7 @@ def _after_the_calls(work: Callable[[], None], device: Device) -> Callable[[], N
 def warm_up(run: TimedCase, seconds: float) -> None:
     """Call until block times stop falling, for at most about ``seconds``, and set the block length.
 
-    A block is about 0.2 ms, or one call where that takes longer. Block times have stopped falling when the median of
+    A block is about 0.3 ms, or one call where that takes longer. Block times have stopped falling when the median of
     five blocks is no longer 2 % under that of the five before. One call of 0.2 s or more is enough: the check has made
     another before. A case is idle-waiting if its thread slept for 2 ms and a tenth of the time in each of the last
     blocks, up to five; never on a device for which the thread itself may sleep until it has finished.

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
-from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.passes.after_timing import measure_after_timing
-from torchduet.bench.record.schema import IMPORTING, StopReason
+from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
-from torchduet.bench.state.at_import import imported
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
 from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
-from torchduet.bench.timing.alternation import Alternation, align_blocks, undisturbed, warm_cores
+from torchduet.bench.timing.alternation import Alternation, align_blocks, warm_cores
 from torchduet.bench.timing.checking.reference import has_nan
 from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
-from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls, Report
+from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls
 from torchduet.bench.timing.pacing import (
     OVERDRAFT,
     core_warm_up_seconds,
@@ -34,17 +30,14 @@ from torchduet.bench.timing.pacing import (
     set_pace,
     too_slow,
 )
-from torchduet.bench.timing.stopping import INTERRUPTED, Stopping
+from torchduet.bench.timing.stopping import Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.bench.workers.remembered import Memory
-from torchduet.suites.datasets import data
-from torchduet.suites.registry import load
 from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a call longer than this and twice the family's share is not repeated
-WARM_UP_SHARE = 0.15
-LONE_SECONDS = 2.0  # for a case without comparisons
+WARM_UP_SHARE, WARM_UP_SECONDS = 0.03, 0.1  # of the family's time, and at least, for a case, until its times are steady
 
 
 class Stages(FirstCalls):
@@ -52,10 +45,15 @@ class Stages(FirstCalls):
 
     telemetry: Telemetry | None = None
 
+    @property
+    def share(self) -> float:
+        """The family's seconds for the timing in all of its visits."""
+        return self.task.share or self.task.seconds
+
     def warm_up(self) -> None:
         """Warm up every case and set its block length."""
         start = awake()
-        share = self.task.seconds * WARM_UP_SHARE / max(len(self.runs), 1)
+        share = max(WARM_UP_SECONDS, self.share * WARM_UP_SHARE / max(len(self.runs), 1))
         warm: list[TimedCase] = []
         for run in [run for run in self.runs if run.prepared.case.slowdown == 1]:
             case = run.prepared.case
@@ -70,6 +68,11 @@ class Stages(FirstCalls):
                 run.error = self.reason(run, error)
         self.inputs.decide(self.runs, self.results)
         align_blocks(warm, self.comparisons(warm), self.reason)
+        self.warm_slowed_copies(warm)
+        self.seconds["warming"] += awake() - start
+
+    def warm_slowed_copies(self, warm: Sequence[TimedCase]) -> None:
+        """Set the extra work of the slowed copies, after the other cases are warm."""
         originals = {run.prepared.case: run for run in warm}
         slowed = [
             (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
@@ -79,7 +82,6 @@ class Stages(FirstCalls):
             warm_cores(active, core_warm_up_seconds(warm, self.task.seconds), self.reason)
         for run, original in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].idle_waiting):
             self.warm_slowed(run, original)
-        self.seconds["warming"] += awake() - start
 
     def hopeless(self, run: TimedCase) -> bool:
         """Whether a call takes so long that the case is skipped, which saves its warm-up.
@@ -88,7 +90,7 @@ class Stages(FirstCalls):
         """
         case = run.prepared.case
         first = self.results[case].first_call
-        limit = max(HOPELESS_SECONDS, OVERDRAFT * self.task.seconds)
+        limit = max(HOPELESS_SECONDS, OVERDRAFT * self.share)
         if first is None or case.mode in COMPILED or first["seconds"] <= limit:
             return False
         left = max(0.0, self.task.max_seconds - (awake() - self.started))
@@ -100,7 +102,7 @@ class Stages(FirstCalls):
         seconds = perf_counter() - start
         if seconds > limit:
             run.seconds = run.too_slow = seconds
-            run.skip = too_slow(seconds, MIN_PLACEMENTS * seconds, self.task.seconds)
+            run.skip = too_slow(seconds, MIN_PLACEMENTS * seconds, self.share)
         return run.skip is not None
 
     def reason(self, run: TimedCase, error: Exception) -> str:
@@ -132,12 +134,7 @@ class Stages(FirstCalls):
 
     def time(self) -> StopReason | None:
         """Take placements × rounds; returns the reason to stop, None where no case was left to time."""
-        runs = leave_out_too_slow(
-            [run for run in self.runs if run.error is None and run.skip is None],
-            self.task.seconds,
-            max(0.0, self.task.max_seconds - (awake() - self.started)),
-            self.seconds | {"warming": awake() - self.started - self.seconds["compiling"] - self.seconds["checking"]},
-        )
+        runs = self.timed()
         if not runs:
             return None
 
@@ -148,9 +145,7 @@ class Stages(FirstCalls):
             self.move(runs, dict.fromkeys(run.prepared.case.device for run in group))
             next_placement(group)
 
-        comparisons = self.comparisons(runs)
-        # Without comparisons, more time decides nothing.
-        share = self.task.seconds if comparisons else min(self.task.seconds, LONE_SECONDS * len(runs))
+        share = self.task.seconds
         plan = set_pace(runs, share)
         start = awake()
         gauge = Gauge()
@@ -164,12 +159,21 @@ class Stages(FirstCalls):
 
         stopping = Stopping(share, stop_requested=must_stop)
         alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report)
-        stop = alternation.time(runs, comparisons)
+        stop = alternation.time(runs)
         self.telemetry = gauge.finish()
         timed = sum(run.context_switches.seconds for run in runs)
         self.seconds["timed"] += timed
         self.seconds["warming"] += awake() - start - timed
         return stop
+
+    def timed(self) -> list[TimedCase]:
+        """The cases that are timed; those whose calls are too long are skipped."""
+        return leave_out_too_slow(
+            [run for run in self.runs if run.error is None and run.skip is None],
+            self.share,
+            max(0.0, self.task.max_seconds - (awake() - self.started)),
+            self.seconds | {"warming": awake() - self.started - self.seconds["compiling"] - self.seconds["checking"]},
+        )
 
     def put_back(self, before: Sequence[Any]) -> None:
         """Put back what is not compared after every block, if a case has changed it since its first calls.
@@ -235,7 +239,7 @@ class Stages(FirstCalls):
             result.notes += [note for note in run.prepared.own_state.notes if note not in result.notes]
             result.too_slow = run.too_slow
             result.calls, result.cold, result.idle_waiting = run.calls, run.cold, run.idle_waiting
-            result.blocks, result.left_out = run.blocks, run.left_out
+            result.blocks, result.left_out, result.pace = run.blocks, run.left_out, run.pace
             if COUNTS_CONTEXT_SWITCHES:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
                 result.context_switches = run.context_switches
@@ -250,43 +254,3 @@ def next_placement(runs: Sequence[TimedCase]) -> None:
     """Begin another placement of these cases. A slowed copy shares its original's context, whose seed advances once."""
     for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
         context.next_placement()
-
-
-def measure(task: Task, report: Report) -> FamilyResult:
-    """Measure one family in this process.
-
-    ``report(what, fraction)`` reports progress. An error in a case's own code becomes part of its result.
-    """
-    torch.set_num_threads(task.threads)
-    tempfile.tempdir = task.folder  # the launcher removes it with everything that workloads have written
-    data.use(task.data)
-    settle_allocator()
-    reference = task.family.reference
-    report(f"importing {reference.source}", 0.0)
-    start = awake()
-    notes = imported(lambda: load(reference.source), reference.source, task.threads)
-    importing = awake() - start
-    stages = Stages(task, report)
-    stages.seconds[IMPORTING] = importing
-    for result in stages.results.values():
-        result.notes += notes
-    devices = dict.fromkeys(case.device for case in task.family.cases)
-    for device in devices:
-        stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
-        if stages.broken is not None:
-            return FamilyResult(list(stages.results.values()), None, stages.seconds, broken=stages.broken)
-    stop = None
-    if not task.check_only:
-        # Recompilation is forbidden during the warm-up, too: a case that recompiles then is not yet stable.
-        with undisturbed():
-            stages.warm_up()
-            stop = None if stages.broken else stages.time()
-            if stop != INTERRUPTED and not stages.broken:
-                stages.after()
-        if not stages.broken:
-            stages.inputs.note_late_changes(stages.runs, stages.results)
-            stages.still_computes()
-    stages.finish()
-    results = list(stages.results.values())
-    stop = None if stages.broken else stop  # the others are timed again, in another process
-    return FamilyResult(results, stop, stages.seconds, stages.telemetry, broken=stages.broken)

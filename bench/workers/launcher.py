@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import math
 import multiprocessing
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -21,23 +22,27 @@ from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
-from torchduet.bench.record.schema import CeilingRecord
+from torchduet.bench.record.schema import IMPORTING, CeilingRecord
 from torchduet.bench.workers import process
+from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
-from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES, Answer, Progress
+from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
 GRACE_SECONDS = 6.0  # to finish timing after a stop request: a CI's SIGKILL follows its SIGTERM after 10 s
 POLL_SECONDS = 0.2
-LONGEST_TEMPORARY = 75  # bytes: of the 107 that unix(7) allows, less those that multiprocessing adds
 
 Listen = Callable[[Progress], None]
 
 
 class WorkerError(Exception):
     """The worker sent no answer; the message says how it ended and what it printed last."""
+
+
+class OutOfTimeError(WorkerError):
+    """The worker took longer than its task allows, and was killed."""
 
 
 class EndedEarlyError(Exception):
@@ -101,7 +106,7 @@ class Launcher:
 
         self._context.set_forkserver_preload(["torchduet.bench.workers.preload"])
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        with _environment({**self._for_workers(compiler=compiler), PRELOAD_FILES: files}):
+        with changed({**self._for_workers(compiler=compiler), PRELOAD_FILES: files}):
             forkserver.ensure_running()
 
     def _for_workers(self, *, compiler: bool) -> dict[str, str]:
@@ -152,11 +157,7 @@ class Launcher:
         assert isinstance(answer, dict)
         return answer
 
-    def measure(
-        self,
-        task: Task,
-        listen: Listen,
-    ) -> FamilyResult:
+    def measure(self, task: Task, listen: Listen) -> FamilyResult:
         """Measure one family in a new worker, which gets a folder of its own.
 
         If a case leaves the worker unable to measure the others, these are measured again in another worker.
@@ -176,6 +177,25 @@ class Launcher:
         seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in second.seconds.items()}
         return replace(second, results=[*second.results, *failed], seconds=seconds)
 
+    def visit(self, task: Task, listen: Listen) -> FamilyResult:
+        """Visit a family again, in a new worker.
+
+        Raises:
+            WorkerError: the worker sent no answer, or was left unable to measure.
+            EndedEarlyError: the run ends early.
+        """
+        answer = self._measure(task, listen)
+        if answer.broken is not None:
+            error = next(result.error for result in answer.results if result.case == answer.broken)
+            raise WorkerError(f"{answer.broken.id}: {error}")
+        return answer
+
+    def kept_folder(self, name: str) -> str:
+        """A folder for what later visits to a family read, removed at the end of the run."""
+        folder = Path(self._folder.name) / "kept" / hashlib.sha256(name.encode()).hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
     def profile(self, job: ProfileTask, listen: Listen) -> Profiled:
         """Profile cases of one family in a new worker.
 
@@ -192,12 +212,21 @@ class Launcher:
 
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with self._scratch() as folder:
-            answer = self._run(process.measure_family, replace(task, folder=folder), listen)
+            job = replace(task, folder=folder)
+            answer = self._run(process.measure_family, job, listen, limit=task.max_seconds)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
         return answer
 
-    def _run(self, job: Callable[..., Any], argument: Any, listen: Listen, context: BaseContext | None = None) -> Any:
+    def _run(
+        self,
+        job: Callable[..., Any],
+        argument: Any,
+        listen: Listen,
+        context: BaseContext | None = None,
+        *,
+        limit: float = math.inf,
+    ) -> Any:
         context = context or self._context
         if context is self._context:
             self.start(compiler=False)
@@ -209,12 +238,12 @@ class Launcher:
             target=process.main, args=(job, argument, outbox, stop_inbox, str(log)), daemon=False
         )
         try:
-            with _environment(self._environment):
+            with changed(self._environment):
                 child.start()
             self.job_control.group = child.pid
             outbox.close()
             stop_inbox.close()
-            answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log)
+            answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log, limit)
         finally:
             self.job_control.group = None
             end(child)
@@ -223,13 +252,16 @@ class Launcher:
         if answer.unsafe:
             self._warn(f"each worker imports torch itself, which takes some seconds: a file {answer.unsafe}")
             self.spawn_workers()
-            return self._run(job, argument, listen)
+            return self._run(job, argument, listen, limit=limit)
         if answer.error is not None:
             raise WorkerError(f"the worker failed: {answer.error}{last_output(log)}")
         return answer.value
 
-    def _listen(self, child: BaseProcess, inbox: Inbox, stop_outbox: Connection, listen: Listen, log: Path) -> Answer:
-        silent, stop_sent, timing = 0.0, 0.0, False
+    def _listen(
+        self, child: BaseProcess, inbox: Inbox, stop_outbox: Connection, listen: Listen, log: Path, limit: float
+    ) -> Answer:
+        """Wait for the answer. The time limit does not include the import of the family's file."""
+        silent, stop_sent, timing, importing, left = 0.0, 0.0, False, True, limit
         while True:
             started = monotonic()
             try:
@@ -238,23 +270,25 @@ class Launcher:
                 child.join(5)
                 raise WorkerError(f"the worker {describe_exit(child.exitcode)}{last_output(log)}") from None
             except GarbageError as error:
-                raise WorkerError(
-                    f"the worker sent something that is not a message ({error}) and was killed{last_output(log)}"
-                ) from None
+                garbage = f"the worker sent something that is not a message ({error}) and was killed"
+                raise WorkerError(f"{garbage}{last_output(log)}") from None
             # The clock leaves out time for which this process was suspended: it then receives nothing.
-            silent += self._run_clock.waited(POLL_SECONDS, monotonic() - started)
+            waited = self._run_clock.waited(POLL_SECONDS, monotonic() - started)
+            silent, left = silent + waited, left if importing else left - waited
             if isinstance(message, Answer):
                 return message
             if isinstance(message, Progress):
                 silent, timing = 0.0, timing or message.fraction > 0
+                importing = importing and message.what.startswith(IMPORTING)
                 listen(message)
             elif message is not None:
                 what = type(message).__name__
                 raise WorkerError(f"the worker sent a message of type {what} and was killed{last_output(log)}")
             elif silent > self._silent_seconds:
-                raise WorkerError(
-                    f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed{last_output(log)}"
-                )
+                nothing = f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed"
+                raise WorkerError(f"{nothing}{last_output(log)}")
+            if left < 0:
+                raise OutOfTimeError(f"it took longer than the {limit:.1f} s that were left")
             if self._stop_requested():
                 if not timing or (stop_sent and monotonic() - stop_sent > GRACE_SECONDS):
                     raise EndedEarlyError
@@ -263,36 +297,3 @@ class Launcher:
                     with contextlib.suppress(OSError):
                         stop_outbox.send(True)
             truncate_log(log)
-
-
-def room_for_sockets() -> bool:
-    """Whether the temporary folder's path is short enough for the fork server's socket below it."""
-    return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
-
-
-def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
-    """The environment of a process that forks workers.
-
-    Args:
-        toolchain: folder for what inductor builds once for all workers.
-        compiler: whether it imports the compiler.
-    """
-    return {
-        "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
-        "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
-        PRELOAD_COMPILER: "1" if compiler else "0",
-    }
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -10,44 +10,75 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
 from collections.abc import Iterator
 
 import torch
 import torch._dynamo.utils
 
-import torchduet.bench.workers.family  # noqa: F401
+import torchduet.bench.workers.visit  # noqa: F401
 from torchduet.bench.workers.imported_once import import_files
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES
+from torchduet.bench.workers.vector_probe import probe
 
 COMPILER_MODULES = (
+    "sympy.combinatorics.tensor_can",
+    "sympy.physics.units",
+    "sympy.tensor.tensor",
     "torch._dynamo",
-    "torch._dynamo.repro.after_dynamo",
+    "torch._dynamo.backends.cudagraphs",
+    "torch._dynamo.backends.distributed",
     "torch._dynamo.backends.inductor",
+    "torch._dynamo.backends.onnxrt",
+    "torch._dynamo.backends.tensorrt",
+    "torch._dynamo.backends.torchxla",
+    "torch._dynamo.backends.tvm",
+    "torch._dynamo.dce_extra_outputs",
+    "torch._dynamo.repro.after_dynamo",
     "torch._export.passes.add_runtime_assertions_for_constraints_pass",
-    "torch._functorch.aot_autograd",
+    "torch._functorch._activation_checkpointing.remat_using_tags_for_fwd_loss_bwd_graph_pass",
     "torch._functorch._aot_autograd.subclass_codegen",
+    "torch._functorch.aot_autograd",
+    "torch._higher_order_ops.cudagraph_conditional_nodes",
+    "torch._higher_order_ops.passes.inline_invoke_subgraph",
     "torch._inductor.async_compile",
+    "torch._inductor.bounds",
+    "torch._inductor.choices",
     "torch._inductor.codegen.cpp",
     "torch._inductor.codegen.cpp_wrapper_cpu",
     "torch._inductor.codegen.cpp_wrapper_cpu_array_ref",
     "torch._inductor.codegen.cpp_wrapper_gpu",
+    "torch._inductor.codegen.cpp_wrapper_mps",
+    "torch._inductor.codegen.cpu_device_op_overrides",
     "torch._inductor.codegen.cuda_combined_scheduling",
     "torch._inductor.codegen.halide",
     "torch._inductor.codegen.memory_planning",
     "torch._inductor.codegen.mps",
+    "torch._inductor.codegen.mps_device_op_overrides",
     "torch._inductor.codegen.pallas",
+    "torch._inductor.codegen.python_wrapper_mtia",
+    "torch._inductor.codegen.segmented_tree",
     "torch._inductor.codegen.wrapper_fxir",
     "torch._inductor.codegen.xpu.xpu_combined_scheduling",
     "torch._inductor.compile_fx",
     "torch._inductor.compiler_bisector",
+    "torch._inductor.cudagraph_trees",
+    "torch._inductor.extern_node_serializer",
+    "torch._inductor.fx_passes.apply_gumbel_max_trick",
+    "torch._inductor.fx_passes.efficient_conv_bn_eval",
     "torch._inductor.fx_passes.fuse_attention",
     "torch._inductor.fx_passes.joint_graph",
     "torch._inductor.fx_passes.mkldnn_fusion",
     "torch._inductor.fx_passes.pad_mm",
     "torch._inductor.fx_passes.post_grad",
     "torch._inductor.fx_passes.quantization",
+    "torch._inductor.hooks",
+    "torch._inductor.kernel_template_choice",
     "torch._inductor.runtime.caching",
+    "torch._subclasses.schema_check_mode",
+    "torch.distributed.tensor.experimental",
     "torch.export._trace",
+    "torch.fx.experimental.validator",
     "torch.utils.cpp_extension",
 )
 
@@ -55,19 +86,27 @@ COMPILER_MODULES = (
 def compiler() -> None:
     """Import what torch.compile imports lazily, and probe the CPU's vector instructions.
 
-    The probe compiles and runs a small C++ program (3 to 4 s); inductor would repeat it in every
-    worker whose cache is empty.
+    The digest of torch's source files takes 0.1 s, which every worker would repeat.
     """
     with _without_cuda():
-        for name in COMPILER_MODULES:
+        for name in (*COMPILER_MODULES, *_patterns()):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-        try:
-            from torch._inductor.cpu_vec_isa import valid_vec_isa_list
-        except ImportError:
-            return
-        for isa in valid_vec_isa_list():
-            bool(isa)
+        probe()
+        with contextlib.suppress(ImportError):
+            from torch._inductor.codecache import torch_key
+
+            torch_key()  # a digest of torch's source files, part of every key in the cache
+
+
+def _patterns() -> list[str]:
+    """The modules of inductor's patterns, which it imports when it first compiles a product or an attention."""
+    name = "torch._inductor.fx_passes.serialized_patterns"
+    try:
+        package = importlib.import_module(name)
+    except ImportError:
+        return []
+    return [f"{name}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ def _watch_parent(stop_inbox: Connection) -> None:
 def measure_family(task: Any, report: Callable[[str, float], None]) -> Any:
     """Job: measure the family of a :class:`torchduet.bench.cases.exchange.Task`."""
     import torchduet.bench.workers.preload  # noqa: F401 - imported already, unless this worker was not forked
-    from torchduet.bench.workers.family import measure
+    from torchduet.bench.workers.visit import measure
 
     return measure(task, report)
 

@@ -6,8 +6,9 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -53,6 +54,25 @@ class TookTooLong(BaseException):
     """A call with changed values does not end; no error that the call itself might handle."""
 
 
+@dataclass(frozen=True)
+class Took:
+    """How long a call took: seconds of the clock, and of the cores for this process alone."""
+
+    wall: float
+    cpu: float
+
+    def least(self, other: Took) -> Took:
+        """The least of both, each clock for itself."""
+        return Took(min(self.wall, other.wall), min(self.cpu, other.cpu))
+
+    def much_longer_than(self, other: Took) -> bool:
+        """Whether it took much longer by both clocks.
+
+        After values were changed the system often gives the core to another process, in the middle of the call.
+        """
+        return _much_slower(self.wall, other.wall) and self.cpu >= SLOWER * other.cpu
+
+
 class Memory:
     """Whether one timed case remembers its results.
 
@@ -88,34 +108,34 @@ class Memory:
         first = self._first_call()
         if first is None:
             return None
-        seconds, new = first
+        took, new = first
         if new is None:
             return self._by_object()
         if self.workload.check and self.workload.deterministic:
             same = {path for path, part in new.items() if path in self.before and _equal(part, self.before[path])}
             if same and self._is_wrong(new, same):
                 return STALE
-        return self._by_value(seconds)
+        return self._by_value(took)
 
-    def _first_call(self) -> tuple[float, Results | None] | None:
-        """Seconds and results with changed values; no results where nothing can be changed, None where it raises."""
+    def _first_call(self) -> tuple[Took, Results | None] | None:
+        """The time and results with changed values; no results where nothing can be changed, None where it raises."""
         for common in (False, True):
             self.common = common
             if not self._change(self.seed):
-                return 0.0, None
+                return Took(0.0, 0.0), None
             try:
-                seconds, value = self._timed()
+                took, value = self._timed()
                 with restored():
-                    return seconds, observed(self.workload, self.run.prepared.inputs, value)
+                    return took, observed(self.workload, self.run.prepared.inputs, value)
             except (Exception, TookTooLong) as error:  # noqa: BLE001 - such values are not its inputs
                 print(f"{self.case.id}: with changed values it raised {one_line(error)}")
         return None
 
-    def _by_value(self, seconds: float) -> str | None:
+    def _by_value(self, took: Took) -> str | None:
         """Whether each first call with new values is slower than the second with the same ones."""
 
-        def first(number: int) -> float:
-            return self._seconds(lambda: self._change(self.seed + number)) if number else seconds
+        def first(number: int) -> Took:
+            return self._took(lambda: self._change(self.seed + number)) if number else took
 
         return self._seen("values", first, lambda number: self._change(self.seed + number))
 
@@ -125,7 +145,7 @@ class Memory:
         It is for inputs without real numbers, whose values cannot be changed safely.
         """
 
-        def first(_: int) -> float | None:
+        def first(_: int) -> Took | None:
             self._restore()
             try:
                 copied = duplicate(self.run.prepared.args)
@@ -136,26 +156,26 @@ class Memory:
 
         return self._seen("objects", first, lambda _: self._restore()) if self.case.mode == "eager" else None
 
-    def _seen(self, what: str, first: Callable[[int], float | None], prepare: Callable[[int], object]) -> str | None:
+    def _seen(self, what: str, first: Callable[[int], Took | None], prepare: Callable[[int], object]) -> str | None:
         """The reason where first calls with new values or objects take much longer than calls with ones seen before.
 
         Args:
-            first: the seconds of the n-th first call, None where there is none.
+            first: the time of the n-th first call, None where there is none.
             prepare: makes the inputs ready for another call with what the n-th first call has seen.
         """
-        pairs: list[tuple[float, float]] = []
+        pairs: list[tuple[Took, Took]] = []
         for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
-            seconds, again = first(number), math.inf
-            if seconds is None:
+            took, again = first(number), Took(math.inf, math.inf)
+            if took is None:
                 return None
             for _ in range(AGAIN):
-                again = min(again, self._seconds(lambda: prepare(number)))  # noqa: B023 - it is called at once
-                if _much_slower(seconds, again):
+                again = again.least(self._took(lambda: prepare(number)))  # noqa: B023 - it is called at once
+                if took.much_longer_than(again):
                     break
-            pairs.append((seconds, again))
+            pairs.append((took, again))
             if _as_fast(pairs) > EXCEPTIONS:
                 return None
-        return SEEN.format(ratio=median(one / two for one, two in pairs), what=what) if pairs else None
+        return SEEN.format(ratio=median(one.wall / two.wall for one, two in pairs), what=what) if pairs else None
 
     def _is_wrong(self, new: Results, same: set[str]) -> bool:
         """Whether some of these values, which are the same as before, should have followed the inputs."""
@@ -203,19 +223,19 @@ class Memory:
             if actual.path in same and reference.held_against == "float64"
         )
 
-    def _seconds(self, prepare: Callable[[], object]) -> float:
+    def _took(self, prepare: Callable[[], object]) -> Took:
         prepare()
         return self._timed()[0]
 
-    def _timed(self, args: tuple[Any, ...] | None = None) -> tuple[float, Any]:
-        """Seconds and value of one call, with its inputs as they are, or with others."""
+    def _timed(self, args: tuple[Any, ...] | None = None) -> tuple[Took, Any]:
+        """The time and value of one call, with its inputs as they are, or with others."""
         given = self.run.prepared.args if args is None else args
         self.run.clock.synchronize()
         with self._limited(MIN_LIMIT), self.run.unmetered(), self.run.in_its_state():
-            start = perf_counter()
+            cpu, wall = process_time(), perf_counter()
             value = self.run.prepared.call(*given)
             self.run.clock.synchronize()
-            return perf_counter() - start, value
+            return Took(perf_counter() - wall, process_time() - cpu), value
 
     def _limited(self, least: float) -> AbstractContextManager[None]:
         """End calls that take much longer than those that were timed."""
@@ -241,11 +261,11 @@ class Memory:
         self.placements.restore()
 
 
-def _as_fast(pairs: Sequence[tuple[float, float]]) -> int:
+def _as_fast(pairs: Sequence[tuple[Took, Took]]) -> int:
     """In how many pairs the first call was not much slower than the second, which does the same work."""
-    if pairs[0][0] < NOT_SLOWER * pairs[0][1]:
+    if pairs[0][0].wall < NOT_SLOWER * pairs[0][1].wall:
         return len(pairs) + EXCEPTIONS  # the usual case: no more calls are needed
-    return sum(not _much_slower(first, second) for first, second in pairs)
+    return sum(not first.much_longer_than(second) for first, second in pairs)
 
 
 def _much_slower(first: float, second: float) -> bool:

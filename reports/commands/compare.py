@@ -19,14 +19,15 @@ from torchduet.reports.compare.thresholds import (
     globs_of,
     nearest_pyproject,
 )
+from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
-    from torchduet.reports.compare.match import Comparison
+    from torchduet.reports.compare.comparison import Comparison
     from torchduet.reports.html.helper_process import Helper
     from torchduet.reports.read.run_file import Run
 
-SLOWER = 1
+SLOWER, NO_VERDICT = 1, 3
 BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or pytest-benchmark's own if all files are"
 NOT_ALIKE = (
     "this file and {} are of two kinds, pytest-benchmark's own and Torchduet's; they time differently (rounds in one "
@@ -34,11 +35,12 @@ NOT_ALIKE = (
 )
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower, or all cases of a run are by a common "
-    "factor that no pilot explains by the machine; with --fail-on all-slower, 1 if all cases of a run are slower by a "
-    "common factor, whatever the cause; 2 if a file cannot be used, no case is in both runs, "
-    "two files are the same run, or the page cannot be written. Thresholds by case are read from the "
-    'nearest pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that '
-    "matches a case's id counts."
+    "factor that no pilot explains by the machine; with --fail-on unclear, 1 also if any case is unclear; with "
+    "--fail-on all-slower, 1 if all cases of a run are slower by a common factor, whatever the cause; with --fail-on, "
+    "3 if it is not 1 and a run has no verdict on any case, so that nothing is known of slow-downs; 2 if a file cannot "
+    "be used, no case is in both runs, two files are the same run, or the page cannot be written. Thresholds by case "
+    'are read from the nearest pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the '
+    "last glob that matches a case's id counts."
 )
 
 
@@ -70,9 +72,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument(
         "--fail-on",
-        choices=("slower", "all-slower"),
+        choices=("slower", "unclear", "all-slower"),
         help="exit with 1 if any case is slower or the whole run is, unless the pilots say that it is the machine; "
-        "all-slower: only if the whole run is, whatever the cause (default: never)",
+        "unclear: also if any case is unclear; all-slower: only if the whole run is, whatever the cause; exit with 3 "
+        "if no case has a verdict (default: never)",
+    )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="list each case that only one run has (default: one line for each reason)",
     )
     parser.add_argument(
         "--threshold",
@@ -140,27 +149,48 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     if options.format == "markdown" or options.markdown == "-":
         write_stdout(markdown(comparisons))
     else:
-        write_stdout(terminal(comparisons) + "\n")
+        write_stdout(terminal(comparisons, verbose=options.verbose) + "\n")
     return _exit_code(comparisons, options.fail_on)
 
 
 def _exit_code(comparisons: Sequence[Comparison], fail_on: str | None) -> int:
-    """The exit code that ``--fail-on`` asks for; a whole run that is slower and does not count is noted."""
-    whole = [comparison for comparison in comparisons if comparison.common and comparison.common.slower]
-    if fail_on == "all-slower":
-        return SLOWER if whole else 0
-    if fail_on != "slower":
-        return 0
-    unexplained = [comparison for comparison in whole if comparison.common and not comparison.common.by_machine]
-    if unexplained or any(comparison.of("slower") for comparison in comparisons):
-        return SLOWER
-    for comparison in whole:
+    """The exit code that ``--fail-on`` asks for; what it does not count as slower is noted."""
+    if fail_on is None or any(_fails(comparison, fail_on) for comparison in comparisons):
+        return 0 if fail_on is None else SLOWER
+    for comparison in comparisons:
+        if comparison.common and comparison.common.slower:
+            print(
+                f"note: {visible(comparison.new.name)} is slower as a whole, and so is its machine by the pilots; "
+                "--fail-on all-slower exits with 1 for that",
+                file=sys.stderr,
+            )
+    unknown = [comparison for comparison in comparisons if _unknown(comparison, fail_on)]
+    for comparison in unknown:
         print(
-            f"note: {comparison.new.name} is slower as a whole, and so is its machine by the pilots; "
-            "--fail-on all-slower exits with 1 for that",
+            f"note: {visible(comparison.new.name)} has no verdict on any case, so nothing is known of slow-downs: exit "
+            f"code {NO_VERDICT}",
             file=sys.stderr,
         )
-    return 0
+    return NO_VERDICT if unknown else 0
+
+
+def _unknown(comparison: Comparison, fail_on: str) -> bool:
+    """Whether a comparison does not answer what ``--fail-on`` asks: no case has a verdict, nor is there one on all.
+
+    A run that is faster as a whole answers. One that is slower as a whole, and so is its machine, hides whether any
+    case is slower by its code.
+    """
+    whole = comparison.common is not None and (fail_on == "all-slower" or not comparison.common.slower)
+    return comparison.without_verdict and not whole
+
+
+def _fails(comparison: Comparison, fail_on: str) -> bool:
+    """Whether ``--fail-on`` counts this comparison."""
+    common = comparison.common if comparison.common and comparison.common.slower else None
+    if fail_on == "all-slower":
+        return common is not None
+    failing = ("slower", "unclear") if fail_on == "unclear" else ("slower",)
+    return bool(common and not common.by_machine) or any(comparison.of(verdict) for verdict in failing)
 
 
 def _size(path: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from torchduet.reports.compare import common_words, quietness
-from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
 from torchduet.reports.compare.text import (
     HEAD,
@@ -13,11 +13,14 @@ from torchduet.reports.compare.text import (
     guard,
     headline,
     moved_anywhere,
+    no_verdict,
     row_of,
     speedups_moved,
     tally,
+    visits,
     why_unclear,
 )
+from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.text.escaping import cell
 
 MAX_LINES = 60
@@ -55,8 +58,9 @@ def _full(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
     yield "<details><summary>How this was judged</summary>"
     yield ""
     noise = dict.fromkeys(sentence for comparison in comparisons for sentence in quietness.of_runs(comparison))
+    rest_on = dict.fromkeys(filter(None, map(visits, comparisons)))
     guards = dict.fromkeys(guard(comparison) for comparison in comparisons)
-    for line in (LEGEND, *noise, *guards, expectation(comparisons[0])):
+    for line in (LEGEND, *noise, *rest_on, *guards, expectation(comparisons[0])):
         yield f"- {cell(line)}"
     yield ""
     yield "</details>"
@@ -95,15 +99,21 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
     yield from _table(("Differs", "Base", "New"), differences, most)
     moved = [*comparison.of("slower"), *comparison.of("faster"), *speedups_moved(comparison)]
     yield from _table(("Verdict", *HEAD), [(change.verdict, *row_of(change)) for change in moved], most)
-    unmatched = [change for verdict in ("failed", "missing", "new") for change in comparison.of(verdict)]
-    yield from _table(("Verdict", "Case", "Why"), list(map(_reason, unmatched)), most)
-    if reasons := why_unclear(comparison):
+    unmatched = [(change.verdict, change.case["id"], change.why) for change in comparison.of("failed")]
+    unmatched += [row for verdict in ("missing", "new") for row in _reasons(verdict, comparison.of(verdict))]
+    yield from _table(("Verdict", "Case", "Why"), unmatched, most)
+    if sentence := no_verdict(comparison):
+        yield cell(sentence)
+        yield ""
+    elif reasons := why_unclear(comparison):
         yield f"Unclear: {cell('; '.join(reasons))}."
         yield ""
 
 
-def _reason(change: Change) -> tuple[str, str, str]:
-    return change.verdict, change.case["id"], change.why
+def _reasons(verdict: str, changes: Sequence[Change]) -> Iterator[tuple[str, str, str]]:
+    """A row for each reason why cases are in one run only."""
+    for why, group in by_reason(changes).items():
+        yield verdict, group[0].case["id"] if len(group) == 1 else f"{len(group)} cases", why
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from torchduet.reports.compare.settings import MACHINE, SETTING, SOFTWARE, Difference
-from torchduet.reports.compare.verdicts import Question
+from torchduet.reports.shifts.question import Question
 
 MIN_CASES = 5  # fewer may have changed together by chance, or because they share code
 FEW_SHIFT = math.log(1.25)  # what fewer cases must exceed
@@ -68,7 +68,8 @@ def common_factor(
 
     Nine of ten families must have moved in one direction by more than the threshold, and three of four by a similar
     factor: within the square root of the common one. So a few cases that really changed hide it as little as they
-    cause it.
+    cause it. Of fewer than five cases all must have moved by more than a quarter, with the whole interval of their
+    visits, if they have any: two noisy cases go the same way by chance in one of two runs.
 
     Args:
         threshold: share of the time that a change must exceed to matter.
@@ -87,6 +88,8 @@ def common_factor(
     moved = sum(value * math.copysign(1, common) > least for value in values)
     alike = sum(abs(value - common) <= abs(common) / 2 for value in values)
     needed = 1.0 if len(shifts) < MIN_CASES else MOVED_SHARE
+    if len(shifts) < MIN_CASES and not all(_surely(question, least, common) for question in questions):
+        return None
     if moved < needed * len(values) or alike < ALIKE_SHARE * len(values):
         return None
     cuts = quantiles(shifts, n=20, method="inclusive")
@@ -103,3 +106,10 @@ def common_factor(
             if difference.kind in causes
         ),
     )
+
+
+def _surely(question: Question, least: float, common: float) -> bool:
+    """Whether the visits show that a case moved by more than ``least``, on the side of the common shift."""
+    if question.visits is None:
+        return True
+    return question.shift.low > least if common > 0 else question.shift.high < -least

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from torchduet.reports.compare.common_factor import CommonFactor
-from torchduet.reports.compare.match import Comparison
-from torchduet.reports.compare.movement import longer
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.shifts.movement import longer
 from torchduet.reports.text import units
 
 MAX_DIFFERING = 4

@@ -16,11 +16,12 @@ import numpy as np
 from markupsafe import Markup
 
 from torchduet.bench.record.schema import QUIET, Record
-from torchduet.reports.compare.leave_out import Array
-from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.text import noise_and_marks
 from torchduet.reports.compare.verdicts import Finding
+from torchduet.reports.shifts.leave_out import Array
+from torchduet.reports.shifts.visits import number_of_visits
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.settings import FILTERS, filter_values
@@ -178,7 +179,8 @@ def _facts(record: Record, texts: _Texts) -> dict[str, Any]:
     """The facts of a record beside its samples, as far as it has them; the page's script writes them in words."""
     timing, noise, compiled = record["timing"], record.get("noise"), record["compile"]
     calls = [sum(map(len, timing["blocks"])), timing["calls_per_block"]]
-    facts: dict[str, Any] = {
+    facts: dict[str, Any] = {"visits": visited} if (visited := number_of_visits(record)) else {}
+    facts |= {
         "calls": calls,
         "stop": texts[timing["stop"]],
         "first": _short(record["first_call"]["seconds"]),

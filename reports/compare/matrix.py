@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import CaseRecord
-from torchduet.reports.compare.match import VERDICTS, Change, Comparison
+from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
 from torchduet.reports.compare.settings import MACHINE, SELECTION, SOFTWARE
 from torchduet.reports.text import units
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
 from torchduet.reports.compare import common_words, quietness
+from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
 from torchduet.reports.compare.details import embedded, last_cell, numbered, ordered, width
-from torchduet.reports.compare.match import VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.settings import common_facts
@@ -21,9 +21,11 @@ from torchduet.reports.compare.text import (
     expectation,
     guard,
     headline,
+    no_verdict,
     noise_and_marks,
     speedups_moved,
     title_of,
+    visits,
     why_unclear,
 )
 from torchduet.reports.html.environment import date, environment, fixed
@@ -95,8 +97,9 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
         "headline": headline(comparison),
         "common": common_words.sentence(comparison),
         "factor": units.ratio(math.exp(-comparison.common.shift)) if comparison.common else "",
-        "unclear": f"Unclear: {'; '.join(reasons)}." if (reasons := why_unclear(comparison)) else "",
+        "unclear": no_verdict(comparison) or _unclear(comparison),
         "noise": " ".join(quietness.of_runs(comparison)),
+        "visits": visits(comparison),
         "guard": guard(comparison),
         "expectation": expectation(comparison),
         "moved": [(name, rows) for name, rows in moved.items() if rows],
@@ -109,6 +112,12 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
             (title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := comparison.of(verdict))
         ],
     }
+
+
+def _unclear(comparison: Comparison) -> str:
+    """How many cases are unclear for each cause, as a sentence; empty without one."""
+    reasons = why_unclear(comparison)
+    return f"Unclear: {'; '.join(reasons)}." if reasons else ""
 
 
 def _tone(comparison: Comparison, counts: Counter[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.schema import CaseRecord, Record
-from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.read.run_file import Run
 
 MAX_CASES = 12  # whose traces are read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record
-from torchduet.reports.compare.match import Change, Comparison
+from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.read.run_file import Run
 
 

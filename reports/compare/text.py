@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.marks import short_marks
 from torchduet.reports.compare import common_words, quietness
-from torchduet.reports.compare.match import JUDGED, VERDICTS, Change, Comparison
+from torchduet.reports.compare.comparison import JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
+from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
 from torchduet.reports.read.pytest_benchmark_cautions import PYTEST_BENCHMARK_GUARD
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
-LISTED = ("slower", "faster", "failed", "missing", "new")
+LISTED = ("slower", "faster", "failed")  # each case in a line of its own; of those that only one run has, each reason
+MAX_REASONS = 5
 TITLES = {"failed": "Failed in the new run", "missing": "Missing from the new run", "new": "New"}
 
 
@@ -23,13 +25,16 @@ def headline(comparison: Comparison) -> str:
     """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``; a factor common to all cases comes first."""
     if not comparison.judged:
         return "No case was measured in both runs"
-    first = common_words.short_words(comparison.common) if comparison.common else ""
-    return f"{first[0].upper()}{first[1:]}; {_cases_moved(comparison)}" if first else _cases_moved(comparison)
+    parts = [common_words.short_words(comparison.common)] if comparison.common else []
+    words = "; ".join((*parts, _cases_moved(comparison)))
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def _cases_moved(comparison: Comparison) -> str:
     cases = f"{comparison.judged} case{'s' * (comparison.judged != 1)}"
     slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
+    if comparison.without_verdict:
+        return f"none of {cases} has a verdict" if comparison.judged > 1 else "the only case has no verdict"
     if not slower and not faster:
         rest = f", {unclear} {_are(unclear)} unclear" if unclear else ""
         return f"0 of {cases} {_are(comparison.judged)} shown to be slower or faster{rest}"
@@ -54,8 +59,24 @@ def tally(comparison: Comparison) -> str:
 
 def why_unclear(comparison: Comparison) -> list[str]:
     """How many verdicts are unclear for each cause, the most frequent first."""
-    counts = Counter(change.time.cause for change in comparison.of("unclear") if change.time)
-    return [f"{number} because {CAUSES[cause]}" for cause, number in counts.most_common()]
+    findings = [change.time for change in comparison.of("unclear") if change.time]
+    counts = Counter(finding.cause for finding in findings)
+    first = {finding.cause: finding.why for finding in reversed(findings)}
+    examples = {cause: f" ({first[cause]})" for cause in ("withheld",) if cause in first}
+    return [f"{number} because {CAUSES[cause]}{examples.get(cause, '')}" for cause, number in counts.most_common()]
+
+
+def no_verdict(comparison: Comparison) -> str:
+    """Why no case has a verdict, and what may give some; empty where any has one."""
+    if not comparison.without_verdict:
+        return ""
+    reasons = f"No case has a verdict: {'; '.join(why_unclear(comparison))}."
+    if comparison.common:
+        return reasons
+    return (
+        f"{reasons} Slow-downs are neither shown nor excluded. A quieter machine or a longer --budget for both runs "
+        "may give verdicts; a duet (--against) compares in alternation."
+    )
 
 
 def expectation(comparison: Comparison) -> str:
@@ -72,6 +93,11 @@ def guard(comparison: Comparison) -> str:
     """How changes of the machine itself are kept out of the verdicts on times."""
     if comparison.of_pytest_benchmark:
         return PYTEST_BENCHMARK_GUARD
+    if comparison.guarded and comparison.visits:
+        return (
+            "The pilots around each visit measure how much the machine itself changed between the runs; every verdict "
+            "allows for it."
+        )
     if comparison.guarded:
         return "The pilots beside each family measure how much the machine itself changed; every verdict allows for it."
     return (
@@ -79,6 +105,17 @@ def guard(comparison: Comparison) -> str:
         "and the median over all families stand in for them: a change that a whole family shares counts as the "
         "machine’s. A case alone in its family is not judged."
     )
+
+
+def visits(comparison: Comparison) -> str:
+    """How often either run visited its families: what their intervals rest on; empty for runs without visits."""
+    if comparison.visits is None:
+        return ""
+    words = [
+        f"{run.name} visited each case {fewest}{f' to {most}' if most > fewest else ''} time{'s' * (most > 1)}"
+        for run, (fewest, most) in zip((comparison.base, comparison.new), comparison.visits, strict=True)
+    ]
+    return f"{' and '.join(words)}: intervals cover what differs from process to process and from minute to minute."
 
 
 def speedups_moved(comparison: Comparison) -> list[Change]:
@@ -92,9 +129,13 @@ def speedups_moved(comparison: Comparison) -> list[Change]:
     ]
 
 
-def terminal(comparisons: Sequence[Comparison]) -> str:
-    """All comparisons as plain text, a section each; for several, first the cases that changed in any of them."""
-    sections = ["\n".join(_terminal(comparison)) for comparison in comparisons]
+def terminal(comparisons: Sequence[Comparison], *, verbose: bool = False) -> str:
+    """All comparisons as plain text, a section each; for several, first the cases that changed in any of them.
+
+    Args:
+        verbose: list each case that only one run has; else one line for each reason.
+    """
+    sections = ["\n".join(_terminal(comparison, verbose=verbose)) for comparison in comparisons]
     if len(comparisons) > 1:
         sections.insert(0, "\n".join(_side_by_side(comparisons)))
     return "\n".join(sections)
@@ -135,11 +176,13 @@ def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[
         yield "  ".join(["", *cells]).rstrip()
 
 
-def _terminal(comparison: Comparison) -> Iterator[str]:
+def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
     yield plain(f"{comparison.new.name} against {comparison.base.name}: {headline(comparison)}")
     yield ""
     if comparison.common:
         yield from (plain(common_words.sentence(comparison)), "")
+    if sentence := no_verdict(comparison):
+        yield from (plain(sentence), "")
     width = max((len(difference.name) for difference in comparison.differences), default=0)
     for difference in comparison.differences:
         yield plain(f"  {difference.name:{width}}  {difference.base} → {difference.new}")
@@ -152,10 +195,15 @@ def _terminal(comparison: Comparison) -> Iterator[str]:
             yield from _section(verdict, changes)
     if moved := speedups_moved(comparison):
         yield from _section("speed-up alone", moved)
+    for verdict in ("missing", "new"):
+        if changes := comparison.of(verdict):
+            yield from _section(verdict, changes) if verbose else _by_reason(verdict, changes)
     yield plain(f"{tally(comparison)}.")
-    for reason in why_unclear(comparison):
-        yield f"  unclear: {reason}"
+    for reason in () if comparison.without_verdict else why_unclear(comparison):
+        yield plain(f"  unclear: {reason}")
     for sentence in quietness.of_runs(comparison):
+        yield plain(sentence)
+    if sentence := visits(comparison):
         yield plain(sentence)
     yield guard(comparison)
     yield expectation(comparison)
@@ -168,6 +216,18 @@ def _section(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
             yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
         yield from _aligned(HEAD, [tuple(map(plain, row_of(change))) for change in changes], (0, len(HEAD) - 1))
+    yield ""
+
+
+def _by_reason(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
+    """A line for each reason why cases are in one run only, and how to see them all."""
+    groups = by_reason(changes)
+    for why, group in list(groups.items())[:MAX_REASONS]:
+        cases = f"{len(group)} cases" if len(group) > 1 else short(group[0].case["id"])
+        hint = " (--verbose lists them)" if len(group) > 1 else ""
+        yield plain(f"{title_of(verdict)}: {cases}: {why}{hint}")
+    if left := sum(map(len, list(groups.values())[MAX_REASONS:])):
+        yield f"{title_of(verdict)}: {left} more for other reasons (--verbose lists them)"
     yield ""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
-from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, Interval, side_of
-from torchduet.reports.compare.movement import Movement
-from torchduet.reports.compare.spread import Residual, Spread, spreads_without
+from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, side_of
+from torchduet.reports.shifts.dispersion import VisitSpread, factors_without
+from torchduet.reports.shifts.movement import Movement
+from torchduet.reports.shifts.question import Question, centre, residuals
+from torchduet.reports.shifts.spread import Spread, spreads_without
 from torchduet.reports.text import units
 
 FAMILY_WISE = 0.05  # the chance of any false verdict where nothing changed
@@ -18,37 +19,12 @@ CAUSES = {
     "apart": "two runs of the same code differ as much",
     "own": "their own times vary as much within a run",
     "many": "among so many, such a difference is expected by chance",
+    "withheld": "a run withheld its own verdicts on them, or waited for a core",
+    "visits": "a run visited them too seldom",
     "placements": "a run has too few placements of them",
     "unguarded": "nothing measures how much the machine changed",
     "families": "too few cases were measured",
 }
-
-
-@dataclass(frozen=True)
-class Question:
-    """One case's shift between two runs, log(base / new), above 0 where it became faster.
-
-    Attributes:
-        unit: the family, whose cases share a process in either run.
-        shift: with its exact interval from the placements.
-        placements: the smaller number of both runs.
-        noise: the spread of single placements, of both runs together (standard deviation, log).
-        halves: for either run, the second half of its placements minus the first.
-        movement: how much the machine itself may have changed; None where that is not known.
-        threshold: share of the time that a change must exceed to matter.
-    """
-
-    unit: str
-    shift: Interval
-    placements: int
-    noise: float
-    halves: tuple[Residual, ...]
-    movement: Movement | None
-    threshold: float
-
-    def with_movement(self, movement: Movement | None) -> Question:
-        """The same question with the machine's movement."""
-        return Question(self.unit, self.shift, self.placements, self.noise, self.halves, movement, self.threshold)
 
 
 @dataclass(frozen=True)
@@ -73,8 +49,8 @@ class _Bounds:
     """A question with the interval that is judged, and the probability of its shift where nothing changed."""
 
     question: Question
-    spread: Spread
     movement: Movement
+    reach: float  # what two runs of the same code may differ by
     low: float
     high: float
     chance: float
@@ -87,9 +63,10 @@ class _Bounds:
 def findings(groups: Sequence[Sequence[Question]]) -> list[list[Finding]]:
     """The findings of all groups of questions; most cases of a group are assumed not to have changed.
 
-    A shift's interval is the exact one of its placements (99 %), or that of the group's spread where it is wider,
-    extended by the machine's movement. *Faster* and *slower* also need a shift that is significant among all
-    questions, by Holm's step-down procedure (Holm 1979) at 5 %.
+    A shift's interval is that of the visits (99 %), widened by the factor by which the group's cases differ more than
+    their visits show. Without visits it is the exact one of its placements, or that of the group's spread where it is
+    wider. It is extended by the machine's movement. *Faster* and *slower* also need a shift that is significant among
+    all questions, by Holm's step-down procedure (Holm 1979) at 5 %.
     """
     bounds_of_groups = [_bounds_of(group) for group in groups]
     chances = [bounds.chance for group in bounds_of_groups for bounds in group if bounds]
@@ -113,45 +90,54 @@ def holm(chances: Sequence[float], level: float = FAMILY_WISE) -> set[float]:
     return set(ordered[:number])
 
 
-def centre(questions: Sequence[Question]) -> float:
-    """The common shift: the median over families of their median shift."""
-    by_unit: dict[str, list[float]] = {}
-    for question in questions:
-        by_unit.setdefault(question.unit, []).append(question.shift.point)
-    return median(median(values) for values in by_unit.values()) if by_unit else 0.0
-
-
-def residuals(questions: Sequence[Question]) -> list[Residual]:
-    """Every shift minus the common one; without those from too few placements."""
-    common = centre(questions)
+def _bounds_of(group: Sequence[Question]) -> list[_Bounds | None]:
+    counted = [question for question in group if not question.withheld]
+    visited = [question for question in counted if question.visits]
+    placed = [question for question in counted if not question.visits]
+    # What two runs differ by is estimated without a case's own family: a change must not widen its own interval.
+    factors = factors_without(
+        [question.unit for question in visited],
+        [question.visits for question in visited if question.visits],
+        centre(visited),
+    )
+    halves = [half for question in placed if question.enough for half in question.halves]
+    units = list(dict.fromkeys(question.unit for question in placed))
+    spreads = dict(zip(units, spreads_without(units, residuals(placed), halves), strict=True))
     return [
-        Residual(question.unit, question.shift.point - common, question.noise)
-        for question in questions
-        if question.placements >= MIN_PLACEMENTS
+        _of_visits(question, VisitSpread(question.visits, factors[question.unit]))
+        if question.visits and not question.withheld
+        else _of_placements(question, spreads.get(question.unit))
+        for question in group
     ]
 
 
-def _bounds_of(group: Sequence[Question]) -> list[_Bounds | None]:
-    halves = [half for question in group if question.placements >= MIN_PLACEMENTS for half in question.halves]
-    # The spread that judges a case leaves out its own family: a change must not widen its own interval.
-    all_units = list(dict.fromkeys(question.unit for question in group))
-    spreads = dict(zip(all_units, spreads_without(all_units, residuals(group), halves), strict=True))
-    return [_bounds(question, spreads[question.unit]) for question in group]
+def _of_visits(question: Question, spread: VisitSpread) -> _Bounds | None:
+    return _bounds(question, spread.reach(), spread.chance(_excess(question)))
 
 
-def _bounds(question: Question, spread: Spread | None) -> _Bounds | None:
-    shift, movement = question.shift, question.movement
-    if question.placements < MIN_PLACEMENTS or movement is None or spread is None:
+def _of_placements(question: Question, spread: Spread | None) -> _Bounds | None:
+    if spread is None:
         return None
-    reach = spread.reach(question.noise, CONFIDENCE)
-    excess = max(shift.point - movement.high, movement.low - shift.point, 0.0)
+    return _bounds(question, spread.reach(question.noise, CONFIDENCE), spread.chance(_excess(question), question.noise))
+
+
+def _excess(question: Question) -> float:
+    """The part of a shift that the machine's movement does not explain."""
+    movement, point = question.movement, question.shift.point
+    return max(point - movement.high, movement.low - point, 0.0) if movement else 0.0
+
+
+def _bounds(question: Question, reach: float, chance: float) -> _Bounds | None:
+    shift, movement = question.shift, question.movement
+    if question.withheld or not question.enough or movement is None:
+        return None
     return _Bounds(
         question,
-        spread,
         movement,
+        reach,
         low=min(shift.low, shift.point - reach) - movement.high,
         high=max(shift.high, shift.point + reach) - movement.low,
-        chance=spread.chance(excess, question.noise),
+        chance=chance,
     )
 
 
@@ -173,8 +159,7 @@ def _why(bounds: _Bounds) -> tuple[str, str]:
     if side_of(bounds.low + movement.high, bounds.high + movement.low, question.threshold) != "unclear":
         return "moved", f"{movement.in_words}, which may explain the change"
     if side_of(shift.low, shift.high, question.threshold) != "unclear":
-        apart = bounds.spread.reach(question.noise, CONFIDENCE)
-        return "apart", f"these runs differ by up to {units.percent(math.expm1(apart))} in unchanged code"
+        return "apart", f"these runs differ by up to {units.percent(math.expm1(bounds.reach))} in unchanged code"
     return "own", f"its own times allow a change from {percent(-shift.high)} to {percent(-shift.low)}"
 
 
@@ -186,11 +171,19 @@ def percent(shift: float) -> str:
 
 def _not_judged(question: Question) -> Finding:
     """The finding on a question that cannot be judged."""
-    if question.placements < MIN_PLACEMENTS:
-        number = f"{question.placements} placement{'s' if question.placements != 1 else ''}"
-        cause, why = "placements", f"{number} in one of the runs; {MIN_PLACEMENTS} are needed"
+    if question.withheld:
+        cause, why = "withheld", question.withheld
+    elif not question.enough:
+        cause, why = _too_few(question)
     elif question.movement is None:
         cause, why = "unguarded", "not both runs have pilots, and nothing timed beside it stands in for them"
     else:
         cause, why = "families", "too few cases in both runs to estimate how much two runs of the same code differ"
     return Finding(math.exp(question.shift.point), None, None, "unclear", cause, why)
+
+
+def _too_few(question: Question) -> tuple[str, str]:
+    if question.visits:
+        return "visits", "1 visit in one of the runs, and nothing tells how much visits differ; 2 are needed"
+    number = f"{question.placements} placement{'s' if question.placements != 1 else ''}"
+    return "placements", f"{number} in one of the runs; {MIN_PLACEMENTS} are needed"

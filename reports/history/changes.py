@@ -17,8 +17,8 @@ from ruptures.detection.kernelcpd import KernelCPD
 from scipy.ndimage import median_filter
 
 from torchduet.bench.record.statistics import Interval
-from torchduet.reports.compare.two_sample import shift
 from torchduet.reports.history.series import Numbers
+from torchduet.reports.shifts.two_sample import shift
 
 MIN_RUNS = 10  # of a series in which change points are searched: fewer do not give the noise
 AFTER = 3  # the least number of runs of a level

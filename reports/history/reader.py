@@ -12,11 +12,11 @@ from typing import Any
 
 from torchduet.bench.record.schema import KEY, Record, SpeedupRecord
 from torchduet.bench.record.schema_check import ContractError
-from torchduet.reports.compare.movement import pilots_beside
 from torchduet.reports.compare.settings import facts, moment_of
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, UnreadableError, content_of
 from torchduet.reports.read.run_file import Run, document_of, read_fast, readable_from_json
 from torchduet.reports.read.unfinished_run import is_journal
+from torchduet.reports.shifts.movement import pilots_beside
 from torchduet.reports.text.settings import filter_values
 
 RUN, BAD, OTHER = "run", "bad", "other"

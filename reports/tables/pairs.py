@@ -10,12 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.statistics import THRESHOLD, speedup
-
-NO_VERDICT = (
-    "no verdict: "  # begins the note of a case whose verdicts are withheld because its blocks had to wait for a core
-)
 
 
 @dataclass(frozen=True)

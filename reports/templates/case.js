@@ -89,7 +89,7 @@ const inWords = ({ seconds, samples, facts }) => {
   const entries = {
     "Time per call": time(seconds) + (interval ? ` (${time(interval[0])} to ${time(interval[1])})` : ""),
     "Speed-up over its reference": speedup && `${speedup[0].toPrecision(3)}×${spread}, ${texts[speedup[3]]}`,
-    Samples: `${plural(samples.length, "placement")}, ${plural(blocks, "block")} of ${plural(calls, "call")}; ${STOPS[texts[stop]] ?? texts[stop]}`,
+    Samples: `${facts.visits ? `${plural(facts.visits, "visit")}, ` : ""}${plural(samples.length, "placement")}, ${plural(blocks, "block")} of ${plural(calls, "call")}; ${STOPS[texts[stop]] ?? texts[stop]}`,
     Noise: texts[facts.noise],
     "Noise in figures": texts[facts.figures],
     "Interrupted blocks": facts.interrupted && facts.interrupted.toLocaleString("en"),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torchduet.bench.cases.case import Family, cases_of, group
 from torchduet.bench.cases.exchange import CaseResult, Task
-from torchduet.bench.workers.family import Stages, measure
+from torchduet.bench.workers.family import Stages
+from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
 HEAD = """

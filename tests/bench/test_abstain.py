@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.bench.test_noise import QUIET, seen
-from torchduet.bench.noise.withheld import preempted, with_verdicts_withheld
+from torchduet.bench.noise.figures import Figures
+from torchduet.bench.noise.withheld import preempted, waited, with_verdicts_withheld
 
 
 def test_a_quiet_machine_gives_verdicts() -> None:
@@ -33,6 +34,36 @@ def test_threads_that_waited_for_each_others_time_slices_allow_no_verdict(change
     assert cause is not None
     assert "a factor of" in cause.words
     assert "--threads 1" in cause.remedy.words
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"switched": 1.0, "switches_per_second": 102.0, "others": 1.31},  # blocks of 0.1 s: few switches, all with one
+        {"switched": 0.125, "switches_per_second": 113.0, "others": 1.49},
+        {"switched": 0.0, "switches_per_second": 0.0, "others": 1.49},  # by chance in none of a few short blocks
+        {"switched": 0.077, "switches_per_second": 50.0, "others": 2.0, "threads": 1},
+    ],
+)
+def test_threads_that_waited_for_a_core_allow_no_comparison_with_another_run(changes: dict[str, Any]) -> None:
+    figures = seen(**changes)
+    assert preempted(figures) is None
+    assert waited(figures) is not None
+    assert waited(Figures.of_record(figures.known(), figures.threads, figures.cores)) == waited(figures)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"switched": 0.49, "switches_per_second": 290.0, "threads": 1, "others": 0.1},  # the threads fit
+        {"switched": 0.01, "switches_per_second": 290.0, "threads": 1, "others": 2.0},  # few blocks were hit
+        {"switched": 0.01, "switches_per_second": 20.0, "others": 0.4},
+        {"switched": 0.9, "switches_per_second": 900.0, "threads": 1, "others": 2.0, "loaders": True},
+    ],
+)
+def test_threads_that_had_their_cores_can_be_compared(changes: dict[str, Any]) -> None:
+    assert waited(seen(**changes)) is None
 
 
 def test_verdicts_are_left_open_where_most_blocks_waited_for_a_core() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.plan import budget as budgets
+from torchduet.bench.plan.visits import visit_seconds
 
 
 @pytest.fixture
@@ -29,20 +30,21 @@ def test_timing_time_goes_by_number_of_cases() -> None:
     assert sum(beyond) + 2 * budgets.MIN_SECONDS <= 41.0
 
 
-def test_what_compilation_needs_is_set_aside_and_learned(clock: list[float]) -> None:
-    first, second, third = (family(name, "eager", "compile") for name in "abc")
-    budget = budgets.Budget(100.0, [first, second, third])
-    before = budget.allot(first)
-    clock[0] += 30
-    budget.done(first, fixed_seconds=20.0)  # dearer than thought
-    after = budget.allot(second)
-    assert before is not None
-    assert after is not None
-    learned = (
-        5 * budgets.FIRST_GUESS["compile"] + (20.0 - 0.05)
-    ) / 6  # one that took 20 s does not mean that the others do
-    assert after == pytest.approx((70 - 2 * learned - 2 * 0.05) / 2, rel=0.01)
-    assert after < before
+def learned(compilations: int, seconds: float) -> float:
+    """Seconds that are set aside for a compilation, after some that took so many seconds."""
+    guessed = budgets.GUESS_COUNTS * budgets.FIRST_GUESS["compile"]
+    return (guessed + compilations * seconds) / (budgets.GUESS_COUNTS + compilations)
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_compilation_needs_is_set_aside_and_learned() -> None:
+    families = [family(name, "eager", "compile") for name in "abc"]
+    eager = budgets.FIRST_GUESS["eager"]
+    budget = budgets.Budget(100.0, families)
+    assert budget.allot(families[0]) == pytest.approx(100 / 3 - eager - budgets.FIRST_GUESS["compile"])
+    budget.done(families[0], fixed_seconds=20.0)  # more than was set aside
+    # One that took 20 s does not mean that the others do.
+    assert budget.allot(families[1]) == pytest.approx(100 / 3 - eager - learned(1, 20.0 - eager))
 
 
 @pytest.mark.usefixtures("clock")
@@ -50,9 +52,9 @@ def test_a_machine_that_compiles_slowly_is_known_after_some_families() -> None:
     families = [family(f"f{place}", "eager", "compile") for place in range(42)]
     budget = budgets.Budget(1000.0, families)
     for one in families[:40]:
-        budget.done(one, fixed_seconds=20.05)
-    learned = (5 * 4.0 + 40 * 20.0) / 45
-    assert budget.allot(families[40]) == pytest.approx((1000 - 2 * learned - 2 * 0.05) / 2, rel=0.01)
+        budget.done(one, fixed_seconds=20.0 + budgets.FIRST_GUESS["eager"])
+    set_aside = budgets.FIRST_GUESS["eager"] + learned(40, 20.0)
+    assert budget.allot(families[40]) == pytest.approx(1000 / 42 - set_aside)
 
 
 @pytest.mark.usefixtures("clock")
@@ -87,59 +89,74 @@ def test_shares_use_up_what_there_is() -> None:
         assert sum(budget.allot(each) or 0.0 for each in families) == pytest.approx(total - fixed)
 
 
-@pytest.mark.usefixtures("clock")
-def test_what_families_do_not_need_stretches_the_shares_of_those_after_them() -> None:
-    families = [family(name, "eager", "eager") for name in "abcdefgh"]
-    budget = budgets.Budget(80.0, families)
-    before = budget.allot(families[0])
-    budget.done(families[0], 0.0, timing=(before or 0.0, (before or 0.0) / 2))
-    after = budget.allot(families[1])
-    assert after == pytest.approx(2 * (before or 0.0) * 8 / 7, rel=0.1)
+def test_a_share_depends_neither_on_the_order_nor_on_what_earlier_families_used(clock: list[float]) -> None:
+    families = [family(name, *("eager",) * cases) for cases, name in enumerate("abcdefgh", 1)]
+    shares = []
+    for order in (families, families[::-1]):
+        budget = budgets.Budget(80.0, families)
+        found = {}
+        for one in order:
+            found[one.name] = budget.allot(one)
+            clock[0] += 1.0
+            budget.done(one, len(one.cases) * budgets.FIRST_GUESS["eager"], measured=True)
+        shares.append(found)
+    assert shares[0] == shares[1]
+    assert None not in shares[0].values()
 
 
-@pytest.mark.parametrize(("number", "least"), [(1, 1.0), (2, 0.75), (9, 0.45)])
-def test_stretched_shares_leave_the_families_after_them_enough(clock: list[float], number: int, least: float) -> None:
-    families = [family(f"f{place}", "eager", "eager") for place in range(20 + number)]
+def test_what_the_first_visits_leave_over_is_there_for_later_ones(clock: list[float]) -> None:
+    families = [family(f"f{place}", "eager", "eager") for place in range(20)]
     budget = budgets.Budget(1000.0, families)
-    for one in families[:19]:
-        share = budget.allot(one)
-        assert share is not None
-        clock[0] += share / 10
-        budget.done(one, 0.0, timing=(share, share / 10))
-    hungry, others = families[19], families[20:]
-    fair = budget.seconds_left() / (1 + number)
-    share = budget.allot(hungry)
-    assert share is not None
-    assert share >= 0.98 * fair
-    clock[0] += share
-    budget.done(hungry, 0.0, timing=(share, share))
-    assert budget.seconds_left() / number >= 0.98 * least * fair
-    for one in others:
-        share = budget.allot(one)
-        assert share is not None
-        clock[0] += share
-        budget.done(one, 0.0, timing=(share, share))
-    assert budget.seconds_left() == pytest.approx(0.0, abs=1.0)
-
-
-@pytest.mark.usefixtures("clock")
-def test_what_one_leaves_over_goes_to_the_others() -> None:
-    first, second = family("a", "eager"), family("b", "eager")
-    budget = budgets.Budget(10.0, [first, second])
-    share = budget.allot(first)
-    budget.done(first, 0.0)  # took no time at all
-    assert budget.allot(second) > 1.9 * share  # type: ignore[operator]
+    shares = [budget.allot(one) or 0.0 for one in families]
+    for one in families:
+        clock[0] += 1.0
+        budget.done(one, 0.1, measured=True)
+    assert budget.seconds_left() == 980.0
+    assert 980.0 < sum(shares) <= 1000.0
 
 
 def test_a_family_that_no_longer_fits_is_left_out_and_a_cheaper_one_after_it_is_not(clock: list[float]) -> None:
     first, dear, cheap = family("a", "eager"), family("b", "eager", "compile"), family("c", "eager", "eager")
     budget = budgets.Budget(20.0, [first, dear, cheap])
     assert budget.allot(first) is not None
-    budget.done(first, 0.0, timing=(1.0, 1.0))
+    budget.done(first, 0.0, measured=True)
     clock[0] += 18
     assert budget.allot(dear) is None  # its compilation alone takes longer than what is left
     budget.done(dear)
     assert budget.allot(cheap) is not None
+
+
+@pytest.mark.usefixtures("clock")
+def test_no_family_comes_before_another_while_there_is_time_for_all() -> None:
+    dear, cheap = family("a", "eager", "compile"), family("b", "eager")
+    budget = budgets.Budget(20.0, [dear, cheap])
+    assert budget.cheaper_first(dear) == []
+    assert budget.cheaper_first(cheap) == []
+
+
+def test_the_cheaper_ones_come_first_where_there_is_too_little_time_for_all(clock: list[float]) -> None:
+    dear, cheap, long = family("a", "eager", "compile", "compile"), family("y", "eager"), family("z", "eager")
+    cheapest = family("x", "eager")
+    families = [dear, long, cheap, cheapest]
+    budget = budgets.Budget(20.0, families, {"s.z": 0.3, "s.y": 0.1})
+    assert budget.cheaper_first(dear) == []
+    clock[0] += 10.0
+    assert budget.cheaper_first(dear) == [cheapest, cheap, long]
+    assert budget.cheaper_first(cheap) == [cheapest]
+    assert budget.cheaper_first(cheapest) == []
+    budget.done(cheap, 0.1, measured=True)
+    assert budget.cheaper_first(dear) == [cheapest, long]  # each is measured once
+    budget.done(dear)  # which makes room for the others
+    assert budget.cheaper_first(long) == []
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_time_by_which_a_budget_may_be_overdrawn_is_there_for_all_families() -> None:
+    dear, cheap = family("a", "eager", "compile"), family("b", "eager")
+    needed = sum(budgets.FIRST_GUESS[kind] for kind in ("eager", "eager", "compile")) + 2 * budgets.MIN_SECONDS
+    for asked_for in (True, False):
+        budget = budgets.Budget(0.9 * needed, [dear, cheap], asked_for=asked_for)
+        assert budget.cheaper_first(dear) == ([cheap] if asked_for else [])
 
 
 def test_the_first_family_is_measured_however_short_the_budget(clock: list[float]) -> None:
@@ -153,13 +170,14 @@ def test_the_first_family_is_measured_however_short_the_budget(clock: list[float
 
 def test_every_family_keeps_its_least_share_however_much_the_first_ones_could_use(clock: list[float]) -> None:
     families = [family(f"f{place}", "eager", "eager") for place in range(30)]
-    budget = budgets.Budget(30 * 2 * budgets.MIN_SECONDS, families)
+    first_calls = 2 * budgets.FIRST_GUESS["eager"]
+    budget = budgets.Budget(30 * (budgets.MIN_SECONDS + first_calls), families)
     for one in families:
         share = budget.allot(one)
         assert share is not None
         assert share >= budgets.MIN_SECONDS
-        clock[0] += share
-        budget.done(one, 0.0, timing=(share, share / 10))  # so that the shares of those that follow are stretched
+        clock[0] += first_calls + visit_seconds(2, share)
+        budget.done(one, first_calls, measured=True)
 
 
 def test_only_a_budget_that_nobody_asked_for_may_be_overdrawn_rather_than_leave_families_out(
@@ -169,7 +187,7 @@ def test_only_a_budget_that_nobody_asked_for_may_be_overdrawn_rather_than_leave_
     for asked_for in (True, False):
         budget = budgets.Budget(90.0, [first, second], asked_for=asked_for)
         budget.allot(first)
-        budget.done(first, 0.0, timing=(1.0, 1.0))
+        budget.done(first, 0.0, measured=True)
         clock[0] += 100
         assert (budget.allot(second) is None) is asked_for
 

@@ -12,7 +12,8 @@ from torchduet.bench.timing.callables import asks_for, assemble
 from torchduet.bench.timing.dynamo import CompileWatch, own_code
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.precision import autocast_factory
-from torchduet.bench.workers.family import measure
+from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
+from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
 WORKLOADS = str(Path(__file__).parent / "workloads" / "compiled.py")
@@ -81,7 +82,7 @@ def test_compiled_steps_are_checked_timed_and_not_recompiled(tmp_path: Path) -> 
     assert model.compile is not None
     assert step.compile is not None
     assert model.compile["graphs"] >= 1
-    assert len(model.blocks) == len(eager.blocks) >= 8
+    assert len(model.blocks) == len(eager.blocks) >= MIN_VISIT_PLACEMENTS
     assert model.first_call["seconds"] > eager.first_call["seconds"]  # type: ignore[index]
     assert outcome.seconds["compiling"] > 0
 
@@ -90,7 +91,7 @@ def test_a_workload_that_recompiles_fails_and_its_family_goes_on(tmp_path: Path)
     outcome = run(tmp_path, case("restless", "eager"), case("restless"))
     eager, compiled = outcome.results
     assert eager.error is None
-    assert len(eager.blocks) >= 8
+    assert len(eager.blocks) >= MIN_VISIT_PLACEMENTS
     assert "compiled again while being timed" in str(compiled.error)
 
 

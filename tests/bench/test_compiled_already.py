@@ -16,7 +16,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.timing.dynamo import CompileWatch, Uncompiling
 from torchduet.bench.timing.first_calls import CALLS_COMPILED, UNCOMPILED
-from torchduet.bench.workers.family import measure
+from torchduet.bench.workers.visit import measure
 
 HEAD = """
 import functools

@@ -39,6 +39,7 @@ from torchduet.bench.timing.device import CpuDevice
 from torchduet.bench.timing.device_accelerator import AcceleratorDevice, MpsDevice, XpuDevice
 from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.device_registry import accelerators, device_of
+from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.bench.timing.timed_case import TimedCase, slow_down
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +96,7 @@ def test_a_third_device_is_measured_through_to_the_report(elsewhere: dict[str, s
     assert record["timing"]["clock"] == "perf_counter_synchronized"
     assert "launch_bound" not in record["timing"]  # nothing tells such a call from one that waits for the device
     assert 0 < record["timing"]["host_seconds"] <= record["timing"]["wall_seconds"]
-    assert len(record["timing"]["blocks"]) >= 8
+    assert len(record["timing"]["blocks"]) >= MIN_VISIT_PLACEMENTS
     assert record["check"]["relative_error"] <= record["check"]["tolerance"]
     assert [(one["knob"], one["baseline"]) for one in record["speedups"]] == [
         ("reference", "cpu eager fp32"),

@@ -28,7 +28,7 @@ from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
 from torchduet.bench.state.entry import Entry, LastingChangeError, changes, put_back, read
 from torchduet.bench.state.own_state import OwnState, everything, fast, restored
 from torchduet.bench.state.threads import busy
-from torchduet.bench.workers.family import measure
+from torchduet.bench.workers.visit import measure
 
 HEAD = "import torch\nfrom torchduet import Implementation, Suite\nsuite = Suite('s')\nONE = {'modes': ('eager',)}\n"
 

@@ -14,7 +14,7 @@ import torch
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.timing.failures import describe
-from torchduet.bench.workers.family import measure
+from torchduet.bench.workers.visit import measure
 
 SCALE = 2
 

@@ -97,7 +97,7 @@ class Clock:
             self.log += "|"
 
         stopping = stopping or Stopping(1.0, min_placements=1, max_placements=plan.consecutive, now=lambda: 0.0)
-        Alternation(fresh, stopping, plan, random.Random(seed), reason, lambda: None).time(runs, [])
+        Alternation(fresh, stopping, plan, random.Random(seed), reason, lambda: None).time(runs)
         return moved
 
 

@@ -10,8 +10,18 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.outcome import Failed, Measured, Skipped
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.journal import Content, JournalError, decode, encode
-from torchduet.bench.record.journal_events import FamilyDone, PilotsTimed, RunLog, entry_of, read_log
+from torchduet.bench.record.journal_events import (
+    FamilyDone,
+    FirstVisit,
+    PaceEntry,
+    PilotsTimed,
+    RunLog,
+    VisitDone,
+    entry_of,
+    read_log,
+)
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
+from torchduet.bench.record.visits.entry import Ratio, VisitEntry
 from torchduet.bench.run.outcomes import Outcomes, outcome_entry, outcome_of
 from torchduet.bench.run.resume import differences, spent_entry, spent_of
 
@@ -101,6 +111,34 @@ def test_families_at_the_end_that_died_or_were_cut_short_are_tried_again() -> No
     log = logged(ended("a", True), ended("b", False), pilot, ended("c", True), ended("d", True))
     assert [event.name for event in log.settled()] == ["a", "b"]
     assert [event.name for event in log.finished()] == ["a", "b", "c", "d"]
+
+
+def test_a_later_visit_belongs_to_the_measurement_of_its_family_before_it() -> None:
+    def visit(name: str, began: float) -> VisitDone:
+        return VisitDone(at=began, name=name, began=began, took=0.5, timing=0.25, cases={}, stages={}, timed=None)
+
+    # The line of the first measurement of "b" is damaged, and so is that of "c": "b" was measured again.
+    log = logged(
+        *(family(name="a", at=1.0), visit("a", 2.0), visit("b", 3.0), visit("c", 4.0)),
+        *(family(name="b", at=5.0), visit("a", 6.0), visit("b", 7.0)),
+    )
+    assert [(event.name, event.began) for event in log.visits(log.finished())] == [("a", 2.0), ("a", 6.0), ("b", 7.0)]
+    assert [event.name for event in log.visits(log.finished()[:1])] == ["a", "a"]
+    assert log.visits([]) == []
+
+
+def test_what_later_visits_need_and_what_they_found_come_back() -> None:
+    pace = PaceEntry(seconds=1e-3, pacing_seconds=2e-3, calls=7, warm_up_calls=3, idle_waiting=True)
+    visits = FirstVisit(began=0.5, share=4.0, paces={CASE.id: pace})
+    assert back(family(visits=visits)).visits == visits
+    assert back(family()).visits is None  # of a family of which nothing was timed, or by a writer without visits
+    entry = VisitEntry(
+        blocks=[[1e-3, 0.1 + 0.2]], ratios=[Ratio(of="other", ratio=1.1, error=None)], notes=["it waits"]
+    )
+    event = VisitDone(
+        at=9.0, name="s.w", began=8.0, took=0.5, timing=0.25, cases={CASE.id: entry}, stages={"timed": 0.2}, timed=None
+    )
+    assert logged(family(), event).events[1] == event
 
 
 def test_kinds_of_events_and_keys_of_a_later_writer_are_passed_over() -> None:

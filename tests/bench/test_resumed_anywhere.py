@@ -1,118 +1,169 @@
 """Wherever a run's journal is torn off, what is resumed ends with the very records of an undisturbed run.
 
-The workers are stood in for by one whose answers follow from the case alone: real ones never answer twice the same.
+The workers are stood in for by some whose answers follow from the case and the visit: real ones never answer twice the
+same.
 """
 
 import json
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, Task
-from torchduet.bench.host.machine import Machine, probe
-from torchduet.bench.plan.options import parse
+from tests.bench.made_workers import Run, begin
+from torchduet.bench.plan import visits
 from torchduet.bench.record import journal
-from torchduet.bench.record.telemetry import Telemetry
-from torchduet.bench.run import resume
-from torchduet.bench.run.measuring import Measuring
-from torchduet.bench.run.session import Session
-from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.launcher import WorkerError
+from torchduet.bench.record.journal_events import read_log
+from torchduet.bench.record.schema import KEY
+from torchduet.reports.read.run_so_far import run_so_far
 
-SUITE = str(Path(__file__).parent / "workloads" / "small.py")
-NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "data", "threads"))
+WORKLOADS = """
+suite.compare("a", {"one": one}, inputs=inputs, axes={"n": [1, 2]}, modes=["eager"])
+suite.compare("b", {"one": one, "two": two}, inputs=inputs, modes=["eager"])
+suite.compare("c", {"one": one, "two": two}, inputs=inputs, modes=["eager"])
+""".replace("inputs=inputs, axes", "inputs=lambda device, n: inputs(device), axes")
+DEAD, COMPARED = "made.a[n=2]", ("made.b", "made.c")
 MOMENTS = 20
+VISITS = 6
 
 
-class Answers:
-    """A launcher whose workers answer at once; of one workload they die."""
-
-    def __init__(self) -> None:
-        self.measured: list[str] = []
-
-    def start(self, *, compiler: bool) -> None:
-        pass
-
-    def machine(self) -> Machine:
-        return MACHINE
-
-    def pilots(self, *_: float) -> dict[str, float]:
-        return {"arithmetic": 1e-4, "memory": 3e-3, "calls": 5e-5}
-
-    def ceilings(self, *_: object) -> list[dict[str, Any]]:
-        return [{"device": "cpu", "flops_per_second": {"fp32": 1e10}, "bytes_per_second": {}, "operator_seconds": 1e-6}]
-
-    def measure(self, task: Task, _: object) -> FamilyResult:
-        self.measured.append(task.family.name)
-        if "n=4000" in task.family.name:
-            raise WorkerError("the worker was killed by SIGKILL")
-        return FamilyResult(
-            [self.result(case) for case in task.family.cases],
-            "precise",
-            {"timed": 1.0, "warming": 0.25},
-            Telemetry(1.0, others=0.5, steal=0.03),
-        )
-
-    def result(self, case: Any) -> CaseResult:
-        chance = random.Random(case.id)
-        return CaseResult(
-            case,
-            blocks=[[chance.uniform(1e-5, 1.2e-5) for _ in range(5)] for _ in range(12)],
-            disturbed=[0] * 12,
-            context_switches=ContextSwitches(60, 2, 3, 0.05),
-            first_call={"seconds": 0.1, "calls": 1},
-            check={"what": "values", "relative_error": 0.0, "tolerance": 1e-5},
-            clock="perf_counter",
-        )
-
-
-MACHINE = probe()
-
-
-def run(path: Path, *, again: bool) -> tuple[Session, Answers]:
-    """A run from its beginning or its journal to its end."""
-    launcher: Any = Answers()
-    options = parse(tier="quick", suite=[SUITE], budget="10m", **NOTHING)  # type: ignore[arg-type]
-    measuring = Measuring(Settings(options, MACHINE), launcher)
-    session, progress = Session(measuring), measuring.progress
-    measuring.plan([case for _, case in measuring.settings.selection.cases(SUITE)])
-    resume.begin(measuring, path, resume=again)
-    for family in progress.families:
-        for case in family.reported:
-            session.outcome(case)
-    assert progress.journal is not None
-    progress.journal.close()
-    return session, launcher
-
-
-def outcome(session: Session) -> dict[str, Any]:
-    """All that the JSON says of the cases and of what the run measured of the machine, but for times of day."""
-    about = session.run_record()
-    of_run = {name: about.get(name) for name in ("failed", "skipped", "unreached", "ceilings", "noise", "options")}
-    seconds = {name: about["seconds"][name] for name in ("timed", "warming")}  # type: ignore[literal-required]
-    return json.loads(json.dumps({"records": session.records(), "seconds": seconds, **of_run}))
-
-
-def test_torn_off_at_any_byte_it_ends_with_the_records_of_an_undisturbed_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def few_visits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every family that is compared gets six visits, and no figures of earlier runs are read."""
+    monkeypatch.setattr(visits, "MAX_VISITS", VISITS)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Begins a run, or continues that of the journal; none of its families is precise before its last visit."""
     path = tmp_path / "run.json"
-    undisturbed, launcher = run(path, again=False)
+    return lambda again, **changes: begin(
+        tmp_path,
+        monkeypatch,
+        WORKLOADS,
+        budget="10m",
+        journal=path,
+        again=again,
+        **{"dies": {DEAD: 0}, "between": 0.5, **changes},
+    )
+
+
+def written(tmp_path: Path) -> Path:
+    """The journal's file."""
+    return journal.path_for(tmp_path / "run.json")
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """All that the JSON says of the cases and of what the run measured of the machine, but for when it was."""
+    about = run.session.run_record()
+    of_run = {
+        name: about.get(name) for name in ("failed", "skipped", "unreached", "ceilings", "noise", "options", "visits")
+    }
+    seconds = {name: about["seconds"][name] for name in ("timed", "warming")}  # type: ignore[literal-required]
+    found = json.loads(json.dumps({"records": run.session.records(), "seconds": seconds, **of_run}))
+    for record in found["records"]:
+        for visit in record["timing"]["visits"]:
+            del visit["at"]
+    return found
+
+
+def numbers(content: bytes, kind: str) -> int:
+    """How many events of a kind a journal has."""
+    return content.count(f'"kind":"{kind}"'.encode())
+
+
+def test_torn_off_at_any_byte_it_ends_with_the_records_of_an_undisturbed_run(tmp_path: Path, started: Any) -> None:
+    undisturbed = started(False)
+    undisturbed.to_its_end()
     expected = outcome(undisturbed)
-    assert len(expected["records"]) == 3
+    assert len(expected["records"]) == 5
     assert len(expected["failed"]) == 1
-    content = journal.path_for(path).read_bytes()
-    families = len(launcher.measured)
+    assert expected["visits"]["most"] == VISITS
+    content = written(tmp_path).read_bytes()
     first_line = content.index(b"\n") + 1
+    first_visit = content.index(b'"kind":"visit"')
     chance = random.Random(7)
-    spared = 0
-    for cut in [*(chance.randrange(first_line, len(content)) for _ in range(MOMENTS)), first_line, len(content)]:
-        journal.path_for(path).write_bytes(content[:cut])
-        resumed, launcher = run(path, again=True)
+    cuts = [chance.randrange(first_line, len(content)) for _ in range(MOMENTS)]
+    assert any(cut < first_visit for cut in cuts)
+    assert any(cut > first_visit for cut in cuts)
+    for cut in [*cuts, first_line, first_visit, len(content)]:
+        written(tmp_path).write_bytes(content[:cut])
+        resumed = started(True)
+        resumed.to_its_end()
         assert outcome(resumed) == expected, cut
-        assert len(resumed.progress.resumed) == 1
-        spared += families - len(launcher.measured)
-    assert spared > MOMENTS / 2  # and what the journal holds is not measured again
+        assert len(resumed.measuring.progress.resumed) == 1
+        # What the journal holds is not measured again; the family whose worker died, if it was the last one.
+        kept = content[: content.rfind(b"\n", 0, cut) + 1]
+        known = numbers(kept, "family") + numbers(kept, "visit")
+        assert len(undisturbed.workers.visits) - len(resumed.workers.visits) in (known, known - 1), cut
+
+
+@pytest.mark.parametrize("after", [1, 4, 5, 8, 13])
+def test_stopped_in_the_middle_its_journal_has_the_records_that_the_run_had(
+    tmp_path: Path, started: Any, after: int
+) -> None:
+    def stop(_: object) -> None:
+        if len(stopped.workers.visits) == after + 1:
+            stopped.session.stop_request.number = signal.SIGTERM
+
+    undisturbed = started(False)
+    undisturbed.to_its_end()
+    expected = outcome(undisturbed)
+    written(tmp_path).unlink()
+    stopped = started(False, before=stop)
+    stopped.to_its_end()
+    records, about = stopped.session.records(), stopped.session.run_record()
+    content = written(tmp_path).read_bytes()
+    so_far = run_so_far(read_log(journal.parse(content, "it"), "it"))
+    assert [one["extra_info"][KEY] for one in so_far["benchmarks"]] == json.loads(json.dumps(records))
+    for name in ("visits", "noise", "failed", "skipped", "unreached", "ceilings", "pilots"):
+        assert so_far[KEY].get(name) == json.loads(json.dumps(about.get(name))), name
+    for name in ("timed", "warming"):
+        assert so_far[KEY]["seconds"][name] == about["seconds"][name]
+    resumed = started(True)
+    known = [(record["case"]["id"], record["timing"]["visits"]) for record in resumed.session.records()]
+    # The family whose worker died last is measured again.
+    assert known == [(record["case"]["id"], record["timing"]["visits"]) for record in records]
+    resumed.to_its_end()
+    assert outcome(resumed) == expected
+    assert min(at for name, _, at in resumed.workers.visits if name in COMPARED) > 1000.0
+
+
+def test_a_run_whose_first_visits_were_all_made_goes_on_with_later_ones(tmp_path: Path, started: Any) -> None:
+    undisturbed = started(False)
+    undisturbed.to_its_end()
+    content = written(tmp_path).read_bytes()
+    events = content.splitlines(keepends=True)
+    first = next(place for place, event in enumerate(events) if b'"kind":"visit"' in event)
+    written(tmp_path).write_bytes(b"".join(events[: first + 3]))
+    resumed = started(True)
+    resumed.to_its_end()
+    assert all(number > 0 for _, number, _ in resumed.workers.visits)
+    assert resumed.workers.awaited == 1
+    made = {(name, number) for name, number, _ in resumed.workers.visits}
+    assert len(made) == len(resumed.workers.visits) == len(undisturbed.workers.visits) - 4 - 3
+    pilots = [pilot["before"] for pilot in resumed.session.run_record()["pilots"]]
+    assert pilots.count("") == 1  # at the very end
+
+
+def test_the_budget_of_a_resumed_run_is_what_the_first_process_left(started: Any) -> None:
+    def stop(task: Any) -> None:
+        if task.number == 3:
+            stopped.session.stop_request.number = signal.SIGTERM
+
+    stopped = started(False, before=stop)
+    stopped.to_its_end()
+    budget = stopped.measuring.budget
+    assert budget is not None
+    left = budget.seconds_left()
+    resumed = started(True)
+    assert resumed.measuring.budget is None
+    resumed.session.outcome(resumed.measuring.progress.families[0].reported[0])
+    first = min(at for _, _, at in resumed.workers.visits)
+    again = resumed.measuring.budget
+    assert again is not None
+    # The visit that was cut short, and the pilots, are all that was spent beside.
+    assert again.seconds_left() + (resumed.workers.clock.now - first) == pytest.approx(left, abs=1.0)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import Any
 
 import pytest
 
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES
 from torchduet.bench.record.schema import GRADES
+from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"
@@ -55,14 +56,39 @@ def test_every_case_has_a_record_and_true_pytest_benchmark_statistics(small: tup
     run, _ = small
     assert len(run["benchmarks"]) == 4
     for benchmark in run["benchmarks"]:
-        record = benchmark["extra_info"]["torchduet"]
+        record, stats = benchmark["extra_info"]["torchduet"], benchmark["stats"]
         placements = record["timing"]["blocks"]
-        assert len(placements) == benchmark["stats"]["rounds"] >= 8
-        middles = sorted(median(rounds) for rounds in placements)
-        assert middles[0] <= benchmark["stats"]["median"] <= middles[-1]
+        assert len(placements) >= MIN_VISIT_PLACEMENTS
+        middles = [median(rounds) for rounds in placements]
+        assert stats["data"] == middles
+        assert stats["rounds"] == len(middles)
+        assert (stats["min"], stats["max"]) == (min(middles), max(middles))
+        assert (stats["mean"], stats["median"]) == pytest.approx((fmean(middles), median(middles)))
+        assert stats["stddev"] == pytest.approx(stdev(middles))
         assert record["timing"]["low"] <= record["timing"]["seconds"] <= record["timing"]["high"]
         assert record["check"]["relative_error"] <= record["check"]["tolerance"]
         assert all(isinstance(value, str) for value in benchmark["params"].values())
+
+
+def test_families_are_visited_in_turn_and_their_intervals_rest_on_all_visits(small: tuple[dict[str, Any], str]) -> None:
+    run, _ = small
+    records = [benchmark["extra_info"]["torchduet"] for benchmark in run["benchmarks"]]
+    numbers = {record["case"]["family"]: len(record["timing"]["visits"]) for record in records}
+    visits = run["torchduet"]["visits"]
+    assert (visits["fewest"], visits["most"]) == (min(numbers.values()), max(numbers.values()))
+    assert visits["most"] > 1
+    begun: dict[str, list[float]] = {}
+    for record in records:
+        of_case = record["timing"]["visits"]
+        assert sum(visit["placements"] for visit in of_case) == len(record["timing"]["blocks"])
+        begun[record["case"]["family"]] = [visit["at"] for visit in of_case]
+        for speedup in record["speedups"]:
+            assert len(speedup["visit_ratios"]) == len(speedup["visit_errors"]) == len(of_case)
+            assert speedup["interval"]["visits"] == len(of_case)
+            assert min(speedup["visit_ratios"]) <= speedup["ratio"] <= max(speedup["visit_ratios"])
+    assert all(times == sorted(times) for times in begun.values())
+    first = max(times[0] for times in begun.values())  # every family is visited once before any is visited again
+    assert all(time > first for times in begun.values() for time in times[1:])
 
 
 def test_a_case_is_held_against_its_reference(small: tuple[dict[str, Any], str]) -> None:

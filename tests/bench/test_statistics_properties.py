@@ -18,8 +18,8 @@ from torchduet.bench.record.statistics import (
     speedup,
     speedup_of,
 )
-from torchduet.reports.compare.two_sample import shift, shifts
 from torchduet.reports.compare.verdicts import holm
+from torchduet.reports.shifts.two_sample import shift, shifts
 
 SECONDS = st.floats(1e-7, 10.0)
 LOGS = st.floats(-2.0, 2.0)

@@ -166,7 +166,7 @@ def test_every_block_counts_also_those_of_which_a_round_takes_the_median() -> No
     run = TimedCase(prepared=Idle, clock=Interrupted(), calls=4, repeats=3, seconds=1e-3)  # type: ignore[arg-type]
     one_placement = Stopping(0.0)
     rng = random.Random(0)
-    Alternation(lambda _: None, one_placement, Plan(5), rng, lambda _, error: str(error), lambda: None).time([run], [])
+    Alternation(lambda _: None, one_placement, Plan(5), rng, lambda _, error: str(error), lambda: None).time([run])
     (placement,) = run.placements
     assert [block.switches for block in placement] == [0] * 5
     found = run.context_switches

@@ -19,6 +19,7 @@ from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.workers.launcher import WorkerError
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
+OTHER = replace(CASE, workload="x", implementation="x")  # of another family
 STEADY = [[1e-3] * 10] * 12
 IDLE = Telemetry(seconds=2.0, others=0.02, steal=0.0, virtual=True)
 
@@ -53,9 +54,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def result(**changes: Any) -> CaseResult:
+def result(case: Case = CASE, **changes: Any) -> CaseResult:
     return CaseResult(
-        CASE, blocks=STEADY, disturbed=[0] * 12, context_switches=ContextSwitches(120, 0, 0, 0.12), **changes
+        case, blocks=STEADY, disturbed=[0] * 12, context_switches=ContextSwitches(120, 0, 0, 0.12), **changes
     )
 
 
@@ -66,12 +67,12 @@ def timed(monitor: Monitor, clock: Clock, *, telemetry: Telemetry = IDLE, cases:
     monitor.add_family(began, FamilyResult(cases or [result()], telemetry=telemetry))
 
 
-def graded(monitor: Monitor) -> tuple[Any, NoiseRecord | None]:
-    """The record of the last family's case, and the noise of the run."""
+def graded(monitor: Monitor, case: Case = CASE) -> tuple[Any, NoiseRecord | None]:
+    """The record of a family's case, and the noise of the run."""
     measured: Any = {"speedups": [], "notes": []}
-    found = monitor.grade({CASE.id: measured})
+    found = monitor.grade({case.id: measured})
     assert measured == {"speedups": [], "notes": []}  # what was measured stays as it is
-    return found.records[CASE.id], found.noise
+    return found.records[case.id], found.noise
 
 
 @pytest.mark.parametrize(("budget", "took"), [(90.0, 0.15), (540.0, 0.15), (3600.0, 0.4), (90.0, 0.4)])
@@ -131,7 +132,7 @@ def test_pilots_after_a_family_still_count_for_it(clock: Clock) -> None:
 def test_the_runs_figures_are_means_over_its_families(clock: Clock) -> None:
     monitor = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
     timed(monitor, clock, telemetry=Telemetry(seconds=1.0, others=0.8))
-    timed(monitor, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01))
+    timed(monitor, clock, telemetry=Telemetry(seconds=3.0, others=0.0, steal=0.01), cases=[result(OTHER)])
     _, whole = graded(monitor)
     assert whole is not None
     assert whole["figures"] == {"others": 0.2, "steal": 0.01}
@@ -146,11 +147,10 @@ def test_what_was_only_checked_has_no_noise(clock: Clock) -> None:
 def test_work_that_differs_from_placement_to_placement_is_no_drift(clock: Clock) -> None:
     monitor = Monitor(Pilots(clock), 2, 90.0, print, now=clock)
     uneven = [[1e-3 * (1 + place // 6)] * 10 for place in range(12)]
-    case = replace(result(), blocks=uneven)
-    timed(monitor, clock, cases=[replace(case, meters={"epochs": ("", [1.0])})])
+    timed(monitor, clock, cases=[replace(result(), blocks=uneven, meters={"epochs": ("", [1.0])})])
+    timed(monitor, clock, cases=[replace(result(OTHER), blocks=uneven)])
     first, _ = graded(monitor)
-    timed(monitor, clock, cases=[case])
-    drifting, _ = graded(monitor)
+    drifting, _ = graded(monitor, OTHER)
     assert drifting["noise"]["causes"][0].startswith("times drifted by a factor of 2")
     assert first["noise"]["grade"] == "quiet"
 
@@ -227,8 +227,8 @@ def test_a_gpu_that_lowered_its_clocks_is_named(clock: Clock) -> None:
     assert record["noise"]["grade"] == "noisy"
     assert record["noise"]["causes"] == ["the GPU lowered its clocks: power cap, in 50 % of the samples"]
     assert record["noise"]["figures"]["gpu temperature"] == 0.25
-    timed(monitor, clock)
-    on_cpu, _ = graded(monitor)
+    timed(monitor, clock, cases=[result(OTHER)])
+    on_cpu, _ = graded(monitor, OTHER)
     assert on_cpu["noise"]["grade"] == "quiet"
 
 

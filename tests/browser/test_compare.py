@@ -14,7 +14,9 @@ from tests.browser.pages import HOSTILE, lay_out, opened, shown, violations
 from tests.reports.many import make_many
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
-from torchduet.reports.compare.match import Comparison, compare
+from tests.reports.visited import visited
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.page import FIRST_ROWS, MAX_TABLE_ROWS, render
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import from_json
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.browser
 CASES = MAX_TABLE_ROWS + 600  # a thousand
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 ADD = "tensor_ops.add[n=65536] cpu eager fp32"
+FAMILIES = ("matmul.square[n=512]", "tensor_ops.add[n=65536]")
 
 
 def compared(base: Any, *others: Any) -> list[Comparison]:
@@ -286,6 +289,14 @@ def test_a_case_tells_what_both_runs_recorded_and_why_it_is_open(large_page: Pag
     assert all("to" in side for side in rows["Time per call"])
     assert all(side.startswith(("quiet", "noisy")) for side in rows["Noise"])
     assert all(side for side in rows["Peak memory"])
+
+
+def test_a_case_tells_how_often_both_runs_visited_it(browser: Browser, tmp_path: Path) -> None:
+    runs = [visited(make_run(), seed, visits=visits, families=FAMILIES) for seed, visits in ((1, 5), (2, 1))]
+    for page in opened(browser, written(compared(*runs), tmp_path)):
+        open_first(page)
+        (samples,) = [row for row in case(page).locator("tr").all() if "Samples" in row.inner_text()]
+        assert re.search(r"5 visits, 15 placements, .*1 visit, 3 placements, ", samples.inner_text(), re.DOTALL)
 
 
 def test_blocks_are_drawn_where_they_are_given(small_page: Page) -> None:

@@ -1,6 +1,7 @@
-"""A plugin for ``pytest bench/``: real workers, and 0.05 s for timing each family, so that thousands take minutes."""
+"""A plugin for ``pytest bench/``: real workers, and 0.05 s for timing in each visit, so that thousands take minutes."""
 
 from torchduet.bench.cases.case import Family
+from torchduet.bench.plan import visits
 from torchduet.bench.plan.budget import Budget
 
 SECONDS = 0.05
@@ -12,3 +13,5 @@ def _allot(self: Budget, family: Family) -> float:
 
 
 Budget.allot = _allot  # type: ignore[method-assign]
+visits.MIN_VISIT_SECONDS = visits.SECONDS_PER_CASE = SECONDS
+visits.MIN_VISITS = 2  # of a case alone: a first visit, and a later one

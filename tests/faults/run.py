@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -54,10 +54,22 @@ class Bench:
         found = read(self.journal)
         return 0 if found is None else found.families
 
+    def visits(self) -> int:
+        """How many later visits are in its journal."""
+        found = read(self.journal)
+        return 0 if found is None else sum(entry["kind"] == "visit" for entry in found.entries)
+
     def until_families(self, number: int) -> None:
         """Wait until so many families are in the journal."""
+        self._until(lambda: self.families() >= number)
+
+    def until_visits(self, number: int) -> None:
+        """Wait until so many later visits are in the journal."""
+        self._until(lambda: self.visits() >= number)
+
+    def _until(self, condition: Callable[[], bool]) -> None:
         deadline = monotonic() + SECONDS
-        while self.families() < number:
+        while not condition():
             assert self.process.poll() is None, self.process.communicate()[0]
             assert monotonic() < deadline, "the journal does not grow"
             sleep(0.02)
@@ -82,15 +94,24 @@ def records(run: Path) -> dict[str, Any]:
 
 
 def journaled(journal: Path) -> dict[str, Any]:
-    """Case id → its record in a journal."""
-    found = read(journal)
-    assert found is not None
-    outcomes: list[tuple[str, Mapping[str, Any]]] = [
-        pair for entry in found.entries if entry["kind"] == "family" for pair in entry["outcomes"].items()
-    ]
-    return {case: outcome["record"] for case, outcome in outcomes if "record" in outcome}
+    """Case id → its record in a journal, with the blocks of later visits."""
+    content = read(journal)
+    assert content is not None
+    found: dict[str, Any] = {}
+    for entry in content.entries:
+        if entry["kind"] == "family":
+            found |= {case: outcome["record"] for case, outcome in entry["outcomes"].items() if "record" in outcome}
+        if entry["kind"] == "visit":
+            for case, visit in entry["cases"].items():
+                found[case]["timing"]["blocks"] += visit["blocks"]
+    return found
 
 
 def timing(records: Mapping[str, Any]) -> dict[str, Any]:
-    """What was measured of each: with another measurement all of it would differ."""
-    return {case: record["timing"] for case, record in records.items()}
+    """The blocks of each, of all visits: with another measurement all of them would differ."""
+    return {case: record["timing"]["blocks"] for case, record in records.items()}
+
+
+def kept(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether all blocks that were known before are known now, with those of later visits after them."""
+    return all(case in now and now[case][: len(blocks)] == blocks for case, blocks in before.items())

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import monotonic, sleep
+from typing import Any
 
 from tests.bench.test_left_behind import Traces, until
-from tests.faults.run import WORKLOADS, Bench, journaled, records, timing
+from tests.faults.run import WORKLOADS, Bench, journaled, kept, records, timing
 
 MANY = WORKLOADS / "many.py"
 NUMBER = "TORCHDUET_TEST_FAMILIES"
@@ -107,7 +108,7 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
     try:
         traces = Traces(folder)
         run, lost, done, killed = folder / "run.json", 0, [], 0
-        known: dict[str, object] = {}
+        known: dict[str, Any] = {}
         while killed < number:
             bench = many(traces, run, families, "-p", "tests.faults.hurried", "--resume", budget="10h")
             begun = chance.random() < 0.7  # else at any moment, its start among them
@@ -125,14 +126,14 @@ def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
             bench.process.wait()
             killed += 1
             now = timing(journaled(bench.journal)) if bench.journal.exists() else {}
-            lost += sum(now.get(case) != value for case, value in known.items())
+            lost += sum(not kept({case: blocks}, now) for case, blocks in known.items())
             known = now
             done.append(len(known))
             print(f"kill {killed:2}, {moment:.1f} s after {'a family' if begun else 'the start'}: {len(known)} known")
         bench = many(traces, run, families, "-p", "tests.faults.hurried", "--resume", budget="10h")
         assert bench.process.wait() == 0
         found = timing(records(run))
-        lost += sum(found.get(case) != value for case, value in known.items())
+        lost += sum(not kept({case: blocks}, found) for case, blocks in known.items())
         expected = {f"many.add[n={n}] cpu eager fp32" for n in range(1, families + 1)}
         left = [] if until(lambda: not traces.processes(), 20) else traces.processes()
         print(

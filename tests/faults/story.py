@@ -18,6 +18,7 @@ from tests.bench.test_left_behind import ROOT, Traces, until
 from tests.faults.run import Bench, journaled, read, records, timing
 from tests.faults.soak import many
 from torchduet.bench.host.run_clock import MIN_STOPPED
+from torchduet.bench.timing.stopping import INTERRUPTED
 
 FAMILIES = 24
 # Families that may be timed beyond those that are waited for: a signal comes in the middle of one, or of a wait.
@@ -30,6 +31,7 @@ class Stage:
 
     Attributes:
         known: case id → what was measured of it, in the journal, when it had ended; empty without one.
+        cut_short: the same of cases whose first visit was cut short.
         about: the run's own record, and its cases', in the JSON that it wrote; None if it wrote none.
         left: the processes of which anything was left.
     """
@@ -37,6 +39,7 @@ class Stage:
     code: int
     output: str
     known: dict[str, Any] = field(default_factory=dict)
+    cut_short: dict[str, Any] = field(default_factory=dict)
     about: Any = None
     records: dict[str, Any] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -77,7 +80,11 @@ class Story:
         until(lambda: not self.traces.processes(), 20)
         stage = Stage(code, output, left=self.traces.processes())
         if bench.journal.exists():
-            stage.known = timing(journaled(bench.journal))
+            found = journaled(bench.journal)
+            stage.known = timing(found)
+            stage.cut_short = {
+                case: stage.known[case] for case in found if found[case]["timing"]["stop"] == INTERRUPTED
+            }
         if self.run.exists():
             stage.about, stage.records = json.loads(self.run.read_text())["torchduet"], records(self.run)
         return stage

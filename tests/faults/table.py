@@ -118,6 +118,16 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result
         "test_once_what_there_is_is_written_and_the_rest_can_be_resumed",
     ),
     (
+        "Ctrl-C while families are visited again",
+        "every family has an interval, from the visits so far; `--resume` adds further visits",
+        "test_after_ctrl_c_during_later_visits_every_family_has_an_interval",
+    ),
+    (
+        "the worker of a later visit to a family dies",
+        "that visit is lost, and the family gets no more; the visits before it count, and a warning names it",
+        "test_a_later_visit_whose_worker_dies_costs_only_itself_and_is_named",
+    ),
+    (
         "SIGTERM, as a CI's time-out sends it",
         "the same, exit code 143",
         "test_once_what_there_is_is_written_and_the_rest_can_be_resumed",

@@ -19,6 +19,7 @@ from torchduet.bench.passes.energy import GpuCounter
 from torchduet.bench.timing import first_calls
 from torchduet.bench.timing.failures import unusable
 from torchduet.bench.workers import family
+from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
 STICKY = "CUDA error: an illegal memory access was encountered"
@@ -59,7 +60,7 @@ def measured(tmp_path: Path, name: str) -> tuple[list[Case], FamilyResult]:
     path.write_text(FILE)
     (suite,) = load(str(path))
     found = [case for case, _ in cases_of(str(path), suite, tier="quick", devices=["cpu"]) if case.workload == name]
-    return found, family.measure(Task(Family(tuple(found), tuple(found)), 0.3, 1, str(tmp_path)), lambda *_: None)
+    return found, measure(Task(Family(tuple(found), tuple(found)), 0.3, 1, str(tmp_path)), lambda *_: None)
 
 
 @pytest.mark.parametrize("at", [1, 20, 400], ids=["in its first call", "in its warm-up", "while it is timed"])

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from tests.bench.test_left_behind import ROOT, Traces
-from tests.faults.run import read, timing
+from tests.faults.run import kept, read, timing
 from tests.faults.story import FAMILIES, Stage, Story
 from torchduet.bench.host.run_clock import MIN_STOPPED
 from torchduet.bench.record import journal
-from torchduet.bench.record.statistics import MIN_PLACEMENTS
+from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 
 
 @dataclass
@@ -67,9 +67,9 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
     assert not told.finished.about["unreached"]
     known: dict[str, Any] = {}
     for stage in (*told.killed[:3], told.stopped, told.terminated, told.twice, told.killed[3]):
-        assert {case: stage.known[case] for case in known} == known
+        assert kept(known, stage.known)
         known = stage.known
-    assert {case: found[case] for case in known} == known
+    assert kept(known, found)
     assert 7 <= len(known) < FAMILIES
     resumed = told.finished.about["resumed"]
     assert len(resumed) >= 5
@@ -108,8 +108,7 @@ def test_once_what_there_is_is_written_and_the_rest_can_be_resumed(told: Told, n
     assert len(found.records) + len(found.about["unreached"]) == FAMILIES
     assert timing(found.records) == found.known
     # A family whose budget a loaded machine used up has as many as there was time for.
-    ended_early = [case for case in found.known.values() if case["stop"] == "interrupted"]
-    assert all(len(case["blocks"]) >= MIN_PLACEMENTS for case in ended_early)
+    assert all(len(blocks) >= MIN_VISIT_PLACEMENTS for blocks in found.cut_short.values())
 
 
 def test_twice_it_stops_at_once_and_the_journal_is_intact(told: Told) -> None:

@@ -12,7 +12,8 @@ from tests.reports.remeasured import ids, remeasured
 from tests.reports.sample import make_run
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.compare import unique_names
-from torchduet.reports.compare.match import Change, Comparison, compare
+from torchduet.reports.compare.comparison import Change, Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.text import headline
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.compare.verdicts import Finding
@@ -40,7 +41,8 @@ def of_verdicts(*verdicts: str) -> Comparison:
     [
         ("same same", "0 of 2 cases are shown to be slower or faster"),
         ("same unclear", "0 of 2 cases are shown to be slower or faster, 1 is unclear"),
-        ("unclear unclear", "0 of 2 cases are shown to be slower or faster, 2 are unclear"),
+        ("unclear unclear", "None of 2 cases has a verdict"),
+        ("unclear", "The only case has no verdict"),
         ("same", "0 of 1 case is shown to be slower or faster"),
         ("slower", "1 of 1 case is slower, none faster"),
         ("slower slower faster", "2 of 3 cases are slower, 1 faster"),

@@ -9,7 +9,8 @@ from typing import Any
 from tests.reports.remeasured import remeasured
 from tests.reports.sample import make_run
 from tests.reports.tracing import call, span, steps, write
-from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.page import render
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.thresholds import Thresholds

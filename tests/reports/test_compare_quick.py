@@ -15,12 +15,12 @@ from tests.reports.many import make_many
 from torchduet.bench.record.schema import KEY, Record, RunRecord
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.bench.record.statistics import drift_factor, placement_differences
-from torchduet.reports.compare import spread
-from torchduet.reports.compare.leave_out import ranked
-from torchduet.reports.compare.samples import Samples, questions
-from torchduet.reports.compare.spread import Residual, spread_of, spreads_without
-from torchduet.reports.compare.two_sample import drift_factors, shift, shifts
 from torchduet.reports.read.run_file import from_json, read_fast
+from torchduet.reports.shifts import spread
+from torchduet.reports.shifts.leave_out import ranked
+from torchduet.reports.shifts.samples import Samples, questions
+from torchduet.reports.shifts.spread import Residual, spread_of, spreads_without
+from torchduet.reports.shifts.two_sample import drift_factors, shift, shifts
 
 
 def close(value: float) -> Any:

@@ -15,8 +15,9 @@ from tests.reports.remeasured import ids, remeasured
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.compare.brief import MAX_LINES, markdown
+from torchduet.reports.compare.comparison import Comparison
 from torchduet.reports.compare.details import MAX_BLOCKS, STEPS, embedded
-from torchduet.reports.compare.match import Comparison, compare
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.matrix import matrix, what_differs
 from torchduet.reports.compare.page import FIRST_ROWS, MAX_TABLE_ROWS, render
 from torchduet.reports.compare.text import terminal

@@ -89,6 +89,22 @@ def test_its_cases_have_their_noise_and_what_was_kept_is_not_changed() -> None:
     assert [encode(entry_of(event)) for event in log.events] == before
 
 
+def test_later_visits_are_in_its_records(tmp_path: Path) -> None:
+    run = load(written(tmp_path / "run.json.journal", full_entries()))
+    visited = {entry["name"] for entry in full_entries() if entry["kind"] == "visit"}
+    numbers = {record["case"]["family"]: len(record["timing"].get("visits", [])) for record in run.records}
+    assert numbers == {name: 3 if name in visited else 0 for name in numbers}
+    assert set(numbers.values()) == {0, 3}
+    for record in run.records:
+        for speedup in record["speedups"]:
+            assert ("interval" in speedup) == (record["case"]["family"] in visited)
+        if record["case"]["family"] in visited:
+            assert [visit["placements"] for visit in record["timing"]["visits"]] == [9, 3, 3]
+            assert all(speedup["interval"]["visits"] == 3 for speedup in record["speedups"])
+    assert run.about["visits"] == {"fewest": 3, "median": 3, "most": 3}
+    assert run.about["seconds"]["timed"] == pytest.approx(1.5 * len(numbers) + 0.05 * 2 * len(visited))
+
+
 def test_verdicts_that_an_older_writer_left_open_in_the_records_get_no_second_note(entries: Entries) -> None:
     seen = BlockSwitches(0.5, 500.0, loaders=False)  # two threads on fewer free cores
     for entry, left_open in zip(entries[1:3], (False, True), strict=True):

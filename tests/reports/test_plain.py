@@ -12,15 +12,16 @@ import pytest
 
 from tests.reports.plain_sample import FUNCTIONS, benchmark_of, make_plain
 from torchduet.__main__ import main
-from torchduet.reports.compare.match import Comparison, compare
-from torchduet.reports.compare.neighbours import beside_in_time
-from torchduet.reports.compare.samples import questions
+from torchduet.reports.compare.comparison import Comparison
+from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.pytest_benchmark_page import render
 from torchduet.reports.markdown.pytest_benchmark import markdown
 from torchduet.reports.read.pytest_benchmark import BATCHES, PytestBenchmarkRun, from_pytest_benchmark, load_any
 from torchduet.reports.read.pytest_benchmark_cautions import MISSING
 from torchduet.reports.read.run_file import RunFileError, load
+from torchduet.reports.shifts.neighbours import beside_in_time
+from torchduet.reports.shifts.samples import questions
 from torchduet.reports.tables.steadiness import DRIFTS, FEW, SCATTERS, STEADY, UNKNOWN, steadiness
 
 LOOP = "tests/test_speed.py::test_loop"

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from torchduet.reports.compare.spread import LIGHTEST, Residual, spread_of
+from torchduet.reports.shifts.spread import LIGHTEST, Residual, spread_of
 
 
 def residuals(

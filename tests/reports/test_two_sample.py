@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from torchduet.reports.compare.two_sample import difference_rank, rank_sum_counts, shift
+from torchduet.reports.shifts.two_sample import difference_rank, rank_sum_counts, shift
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 4), (2, 3), (4, 3), (5, 5)])

@@ -38,13 +38,14 @@ def state() -> dict[str, object]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _used_before() -> None:
-    """What PyTorch and TensorBoard change when they are first used (an optimiser's first step imports the compiler,
-    which sets an environment variable) they change once per process."""
+    """What libraries change when they are first used they change once per process: an optimiser's first step imports
+    the compiler, which sets an environment variable, and so does scikit-learn."""
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
     torch.optim.Adam([parameter]).step()
-    with contextlib.suppress(ImportError):
-        importlib.import_module("torch.utils.tensorboard")
+    for name in ("torch.utils.tensorboard", "sklearn.datasets"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torchduet.bench.peers.cases import BASE
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
-from torchduet.bench.run.aa_summary import THRESHOLD
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 NAME = "asv"
 RULE = "Mann-Whitney's U at p < 0.002, and medians differ by more than 1 % (`asv compare --factor 1.01`)"

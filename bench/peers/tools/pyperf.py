@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torchduet.bench.peers.cases import BASE, SETTINGS_VARIABLE
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
-from torchduet.bench.run.aa_summary import THRESHOLD
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 NAME = "pyperf"
 RULE = "t-test at 95 %, and means differ by at least 1 % (`compare_to --min-speed=1`)"

@@ -8,7 +8,7 @@ from torchduet.bench.peers import cases
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
 from torchduet.bench.plugin.run_command import pytest_arguments
 from torchduet.bench.record.statistics import Speedup
-from torchduet.bench.run.aa_summary import THRESHOLD
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 NAME = "torchduet"
 RULE = "99 % interval wholly beyond ±1 %"

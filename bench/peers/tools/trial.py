@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torchduet
 from torchduet.bench.peers.cases import SETTINGS_VARIABLE, SIDES, WORKLOADS
-from torchduet.bench.run.aa_summary import THRESHOLD
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 ROOT = Path(torchduet.__file__).resolve().parents[1]  # of the import path: a clone, or site-packages
 LAST_LINES = 15

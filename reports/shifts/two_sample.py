@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from torchduet.bench.record.statistics import CONFIDENCE, MAX_CORRELATED, Interval, drift_factor, steps_in
-from torchduet.reports.compare.leave_out import Array
+from torchduet.reports.shifts.leave_out import Array
 
 AT_ONCE = 2_000_000  # differences that are sorted together: 16 MB
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from typing import TypeAlias
 
 from torchduet.bench.record.schema import PilotRecord
@@ -64,6 +65,28 @@ def pilots_beside(pilots: Sequence[PilotRecord]) -> PilotsBeside:
     return by_family
 
 
+def pilots_around(pilots: Sequence[PilotRecord], visits: Mapping[str, Sequence[float]]) -> PilotsBeside:
+    """Family → the pilots around each of its visits, in seconds per unit: the mean of the last before and the next.
+
+    The mean is that of the logarithms. Before the first pilots and after the last there is only one of the two.
+
+    Args:
+        visits: family → when each of its visits began, in seconds into the run.
+    """
+    if not pilots:
+        return {}
+    ordered = sorted(pilots, key=lambda pilot: pilot["at"])
+    times = [pilot["at"] for pilot in ordered]
+    beside: dict[str, list[Mapping[str, float]]] = {}
+    for family, moments in visits.items():
+        for at in moments:
+            next_one = bisect_right(times, at)
+            around = [pilot["seconds"] for pilot in ordered[max(0, next_one - 1) : next_one + 1]]
+            kinds = _kinds(around, around)
+            beside.setdefault(family, []).append({kind: math.exp(fmean(_logs(around, kind))) for kind in kinds})
+    return beside
+
+
 def levels(base: PilotsBeside, new: PilotsBeside) -> dict[str, float]:
     """Per kind of pilot, its median movement over the families that both runs measured."""
     movements: dict[str, list[float]] = {}
@@ -94,6 +117,29 @@ def by_pilots(
         if max(-least, most) > max(-low, high) or not source:
             source = f"the {kind} pilot beside it"
         low, high = min(low, least), max(high, most)
+    return Movement(low, high, source) if source else None
+
+
+def by_visits(
+    base: Sequence[Mapping[str, float]], new: Sequence[Mapping[str, float]], level: Mapping[str, float]
+) -> Movement | None:
+    """The range of movements by the pilots around a family's visits; None without a pilot that both runs have.
+
+    How much the machine changed from visit to visit is part of the spread between visits. What is left for the pilots
+    is the change between the runs: for each kind, the median over the visits of one run less that over the other's; a
+    burst of load beside a single visit does not count as one. It is not known which kind affects a case, so the range
+    spans all kinds and 0.
+
+    Args:
+        base, new: for each visit, the pilots around it.
+        level: movements that are part of the question, as between two machines; they are subtracted.
+    """
+    low, high, source = 0.0, 0.0, ""
+    for kind in _kinds(base, new):
+        shift = median(_logs(base, kind)) - median(_logs(new, kind)) - level.get(kind, 0.0)
+        if abs(shift) > max(-low, high) or not source:
+            source = f"the {kind} pilot around its visits"
+        low, high = min(low, shift), max(high, shift)
     return Movement(low, high, source) if source else None
 
 

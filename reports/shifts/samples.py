@@ -16,10 +16,10 @@ import numpy as np
 
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.statistics import placement_differences
-from torchduet.reports.compare.leave_out import Array
-from torchduet.reports.compare.spread import Residual
-from torchduet.reports.compare.two_sample import shifts
-from torchduet.reports.compare.verdicts import Question
+from torchduet.reports.shifts.leave_out import Array
+from torchduet.reports.shifts.question import Question
+from torchduet.reports.shifts.spread import Residual
+from torchduet.reports.shifts.two_sample import shifts
 
 Shape: TypeAlias = tuple[int, int] | None  # placements and rounds; None where rounds differ in number
 Key = TypeVar("Key")
@@ -53,7 +53,6 @@ def questions(
                 placements=min(first.shape[1], second.shape[1]),
                 noise=noise,
                 halves=tuple(Residual(units[index], apart, math.sqrt(2) * own) for apart, own in sides),
-                movement=None,
                 threshold=thresholds[index],
             )
     return [question for question in result if question is not None]

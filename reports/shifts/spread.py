@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from torchduet.reports.compare.leave_out import Array, Ordered, ranked
+from torchduet.reports.shifts.leave_out import Array, Ordered, ranked
 
 MIN_UNITS, MIN_HALVES = 8, 4
 FEW = 2.0  # medians on a shared machine: runs differ 1.7 to 2.1 times as much as halves, in speed-ups 1.1 to 1.4 times

@@ -8,8 +8,8 @@ from dataclasses import replace
 from statistics import median
 
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.reports.compare.spread import MIN_UNITS
-from torchduet.reports.compare.verdicts import Question
+from torchduet.reports.shifts.question import Question
+from torchduet.reports.shifts.spread import MIN_UNITS
 
 ON_EACH_SIDE = 2  # functions; with one, a function that changed would count as the machine for those beside it
 NEIGHBOURS = "the functions timed right before and after it, in the median,"

@@ -1,0 +1,141 @@
+"""Which family a run visits next, and for how long: after the first visit to every family, where it is worth most.
+
+It looks at the widths of intervals, the sizes of effects and what a visit costs, never at which side is faster.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from torchduet.bench.record.moderation import Estimate
+from torchduet.bench.record.statistics import wanted
+
+MIN_VISITS = 3  # to every family before any gets more
+MAX_VISITS = 40
+PRECISE_VISITS, PRECISE_SPAN = 4, 20.0  # and seconds from the first to the last: a family is not precise before
+LONE_VISITS = 5  # to a family in which nothing is compared
+MIN_VISIT_SECONDS = 0.35
+BESIDE, BESIDE_COMPILED = 0.2, 0.6  # a guess: seconds of a later visit beside its timing, and for a compiled case
+SECONDS_PER_CASE = 0.06
+MAX_VISIT_SECONDS = 4.0
+VISITS_PER_SHARE = 8  # a visit is no longer than this part of what a family may take
+TIMED_SHARE = 1.0  # seconds of timing for each second that a visit takes beside it
+SPARE = 1.1  # a visit may take this much longer than those before
+
+
+@dataclass
+class Visited:
+    """A family's visits so far.
+
+    Attributes:
+        cases: how many are timed.
+        share: seconds that all visits to it may time.
+        compared: whether anything is compared; else the times alone are measured.
+        begun: when each visit's timing began, in seconds into the run.
+        beside: seconds that a later visit takes beside its timing, as of the last one; before that a guess.
+        least: seconds that the fewest placements of a visit take.
+        needs: how many times the wanted half-width its widest interval has; infinite without an interval.
+        failed: why no further visit is made; empty while there may be one.
+    """
+
+    name: str
+    cases: int
+    share: float
+    compared: bool
+    begun: list[float] = field(default_factory=list)
+    beside: float = BESIDE
+    least: float = 0.0
+    needs: float = math.inf
+    failed: str = ""
+
+    @property
+    def number(self) -> int:
+        """How many visits were made."""
+        return len(self.begun)
+
+    @property
+    def done(self) -> bool:
+        """Whether another visit would decide nothing."""
+        if self.failed or self.number >= MAX_VISITS:
+            return True
+        if not self.compared:
+            return self.number >= LONE_VISITS
+        return self.needs <= 1 and self.number >= PRECISE_VISITS and self.begun[-1] - self.begun[0] >= PRECISE_SPAN
+
+    @property
+    def timing(self) -> float:
+        """Seconds that the next visit times: as long as it takes beside that, within bounds."""
+        return max(self.least, visit_seconds(self.cases, self.share, self.beside if self.number > 1 else 0.0))
+
+    @property
+    def cost(self) -> float:
+        """Seconds that the next visit takes."""
+        return self.beside + self.timing
+
+    @property
+    def gain(self) -> float:
+        """What another visit gains: how much narrower the widest interval becomes, as far as that is needed."""
+        if not self.compared:
+            return 0.0
+        narrower = 1 / self.number if self.number else 1.0  # in logarithms; the quantile of t falls, too
+        return min(narrower, math.log(self.needs)) if self.needs > 1 else 0.1 * narrower
+
+
+def visit_seconds(cases: int, share: float, beside: float = 0.0) -> float:
+    """Seconds that one visit to a family of so many cases times.
+
+    Visits are short and many: what differs from visit to visit is more than what differs within one. But the time that
+    a visit takes beside its timing (a process, inputs, loading compiled code) is to be worth it.
+    """
+    least = max(MIN_VISIT_SECONDS, SECONDS_PER_CASE * cases)
+    return max(least, min(TIMED_SHARE * beside, share / VISITS_PER_SHARE, MAX_VISIT_SECONDS))
+
+
+def guess_beside(compiled: int) -> float:
+    """Seconds that a later visit takes beside its timing, before there was one.
+
+    Args:
+        compiled: how many of the cases are compiled.
+    """
+    return BESIDE + BESIDE_COMPILED * compiled
+
+
+def needs_of(estimates: Iterable[Estimate]) -> float:
+    """How many times as wide as wanted the widest interval is."""
+    return max((found.half_width / wanted(found.point) for found in estimates), default=1.0)
+
+
+class Rounds:
+    """The order of the visits after the first ones.
+
+    Until every family has three visits, families take turns, each turn in a new random order (where the time is too
+    short for all, the cheapest first). Then the family comes next whose interval becomes narrowest for what a visit
+    costs. No family is visited twice in a row while another is left.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._last = ""
+
+    def next(self, families: Sequence[Visited], seconds: float) -> Visited | None:
+        """The family to visit in the ``seconds`` that are left; None where no visit fits or decides anything."""
+        fitting = [family for family in families if not family.done and SPARE * family.cost <= seconds]
+        others = [family for family in fitting if family.name != self._last] or fitting
+        if not others:
+            return None
+        chosen = self._few(others, seconds) or max(others, key=lambda family: family.gain / family.cost)
+        self._last = chosen.name
+        return chosen
+
+    def _few(self, families: Sequence[Visited], seconds: float) -> Visited | None:
+        """One of those with the fewest visits, if fewer than three."""
+        fewest = min(family.number for family in families)
+        if fewest >= MIN_VISITS:
+            return None
+        few = [family for family in families if family.number == fewest]
+        if sum(family.cost for family in few) > seconds:
+            return min(few, key=lambda family: family.cost)
+        return self._rng.choice(few)

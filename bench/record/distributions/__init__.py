@@ -1,0 +1,1 @@
+"""Distributions and special functions that the standard library lacks."""

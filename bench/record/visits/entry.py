@@ -1,0 +1,137 @@
+"""What one visit found of a case, and how it is added to the case's record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median, stdev
+from typing import Any, cast
+
+import msgspec
+
+from torchduet.bench.record.schema import (
+    MAX_PLACEMENTS,
+    MeterRecord,
+    Record,
+    SpeedupRecord,
+    TrialRecord,
+    VisitRecord,
+)
+from torchduet.bench.record.statistics import drift_factor, hodges_lehmann
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison by one visit alone.
+
+    Attributes:
+        of: what it is compared with: the other case's id; of ``--aa``, the copy's number among the case's copies.
+        ratio: the other's time / the case's.
+        error: standard error of the ratio's logarithm, by the visit's placements; None where one placement has none.
+    """
+
+    of: str
+    ratio: float
+    error: float | None
+
+
+class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A later visit's part of a case's record.
+
+    Attributes:
+        blocks: seconds per call, per placement and round.
+        seconds: of all blocks.
+        disturbed: per placement, its blocks with a context switch.
+        left_out: blocks during which the process or the machine was suspended.
+        ratios: of its speed-ups.
+        copies: of its copies, by their order.
+        meters: name → the median of each placement that has a finite one.
+        not_finite: name → how many placements have none.
+        notes: that no earlier visit made.
+    """
+
+    blocks: list[list[float]]
+    seconds: float = 0.0
+    disturbed: list[int] | None = None
+    left_out: int = 0
+    ratios: list[Ratio] = []
+    copies: list[Ratio] = []
+    meters: dict[str, list[float]] = {}
+    not_finite: dict[str, int] = {}
+    notes: list[str] = []
+
+
+def value_of(differences: Sequence[float]) -> tuple[float, float | None]:
+    """One visit's own estimate from its placements' values, and its standard error.
+
+    Args:
+        differences: on the scale of logarithms, in the order taken.
+
+    Returns:
+        The Hodges-Lehmann estimate; for the error, the standard deviation of the mean, widened for drift (as if it were
+        as uncertain as the mean). None with one placement.
+    """
+    point = hodges_lehmann(differences).point
+    if len(differences) < 2:
+        return point, None
+    return point, stdev(differences) / math.sqrt(len(differences)) * drift_factor(differences)
+
+
+def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
+    """The record with another visit; its estimates are made by :mod:`torchduet.bench.record.visits.intervals`.
+
+    Beyond 512 placements no more blocks are kept; the visit's own estimates are.
+
+    Args:
+        at: seconds into the run, when the visit's timing began.
+    """
+    timing = record["timing"].copy()
+    kept = max(0, min(len(entry.blocks), MAX_PLACEMENTS - len(timing["blocks"])))
+    first = [VisitRecord(at=0.0, placements=len(timing["blocks"]))]
+    timing["visits"] = [*timing.get("visits", first), VisitRecord(at=at, placements=kept)]
+    timing["blocks"] = [*timing["blocks"], *entry.blocks[:kept]]
+    if "disturbed" in timing and entry.disturbed is not None:
+        timing["disturbed"] = [*timing["disturbed"], *entry.disturbed[:kept]]
+    if entry.left_out:
+        timing["left_out"] = timing.get("left_out", 0) + entry.left_out
+    added: Record = {**record, "timing": timing, "notes": list(dict.fromkeys([*record["notes"], *entry.notes]))}
+    of = {ratio.of: ratio for ratio in entry.ratios}
+    added["speedups"] = [
+        cast(SpeedupRecord, _with_ratio(speedup, of.get(speedup["against"]), kept)) for speedup in record["speedups"]
+    ]
+    if "trials" in record:
+        copies = {ratio.of: ratio for ratio in entry.copies}
+        timed = [{**trial, "seconds": trial["seconds"] + entry.seconds} for trial in record["trials"]]
+        added["trials"] = [
+            cast(TrialRecord, _with_ratio(trial, copies.get(str(number)), kept)) for number, trial in enumerate(timed)
+        ]
+    if kept and "meters" in record:
+        added["meters"] = {
+            name: _with_values(meter, entry.meters.get(name, [])[:kept], entry.not_finite.get(name, 0))
+            for name, meter in record["meters"].items()
+        }
+    return added
+
+
+def _with_ratio(compared: Mapping[str, Any], ratio: Ratio | None, placements: int) -> Mapping[str, Any]:
+    if ratio is None:
+        return compared
+    return {
+        **compared,
+        "visit_ratios": [*compared.get("visit_ratios", []), ratio.ratio],
+        "visit_errors": [*compared.get("visit_errors", []), ratio.error],
+        "placements": compared["placements"] + placements,
+    }
+
+
+def _with_values(meter: MeterRecord, values: Sequence[float], not_finite: int) -> MeterRecord:
+    together = [*meter["values"], *values]
+    added: MeterRecord = {
+        **meter,
+        "values": together,
+        "median": median(together),
+        "low": min(together),
+        "high": max(together),
+    }
+    if not_finite:
+        added["not_finite"] = meter.get("not_finite", 0) + not_finite
+    return added

@@ -1,0 +1,46 @@
+"""The environment variables of the processes that fork workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from torchduet.bench.workers.messages import PRELOAD_COMPILER
+
+LONGEST_TEMPORARY = 75  # bytes: of the 107 that unix(7) allows, less those that multiprocessing adds
+
+
+def room_for_sockets() -> bool:
+    """Whether the temporary folder's path is short enough for the fork server's socket below it."""
+    return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
+
+
+def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
+    """The environment of a process that forks workers.
+
+    Args:
+        toolchain: folder for what inductor builds once for all workers.
+        compiler: whether it imports the compiler.
+    """
+    return {
+        "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
+        "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
+        PRELOAD_COMPILER: "1" if compiler else "0",
+    }
+
+
+@contextlib.contextmanager
+def changed(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

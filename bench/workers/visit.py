@@ -1,0 +1,61 @@
+"""One visit to a family: what a worker does from the import of the suite to the answer."""
+
+from __future__ import annotations
+
+import tempfile
+
+import torch
+
+from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.host.suspension import awake
+from torchduet.bench.inputs.allocator import settle_allocator
+from torchduet.bench.record.schema import IMPORTING
+from torchduet.bench.state.at_import import imported
+from torchduet.bench.timing.alternation import undisturbed
+from torchduet.bench.timing.first_calls import Report
+from torchduet.bench.timing.stopping import INTERRUPTED
+from torchduet.bench.workers.family import Stages
+from torchduet.bench.workers.later_visit import LaterStages
+from torchduet.suites.datasets import data
+from torchduet.suites.registry import load
+
+
+def measure(task: Task, report: Report) -> FamilyResult:
+    """Measure one family in this process: its first visit, or a later one.
+
+    ``report(what, fraction)`` reports progress. An error in a case's own code becomes part of its result.
+    """
+    torch.set_num_threads(task.threads)
+    tempfile.tempdir = task.folder  # the launcher removes it with everything that workloads have written
+    data.use(task.data)
+    settle_allocator()
+    reference = task.family.reference
+    report(f"importing {reference.source}", 0.0)
+    start = awake()
+    notes = imported(lambda: load(reference.source), reference.source, task.threads)
+    importing = awake() - start
+    first = task.paces is None
+    stages = Stages(task, report) if first else LaterStages(task, report)
+    stages.seconds[IMPORTING] = importing
+    for result in stages.results.values():
+        result.notes += notes
+    devices = dict.fromkeys(case.device for case in task.family.cases)
+    for device in devices:
+        stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
+        if stages.broken is not None:
+            return FamilyResult(list(stages.results.values()), None, stages.seconds, broken=stages.broken)
+    stop = None
+    if not task.check_only:
+        # Recompilation is forbidden during the warm-up, too: a case that recompiles then is not yet stable.
+        with undisturbed():
+            stages.warm_up()
+            stop = None if stages.broken else stages.time()
+            if stop != INTERRUPTED and not stages.broken:
+                stages.after()
+        if first and not stages.broken:
+            stages.inputs.note_late_changes(stages.runs, stages.results)
+            stages.still_computes()
+    stages.finish()
+    results = list(stages.results.values())
+    stop = None if stages.broken else stop  # the others are timed again, in another process
+    return FamilyResult(results, stop, stages.seconds, stages.telemetry, broken=stages.broken)
