@@ -17,7 +17,7 @@ from torchduet.bench.duet.cores import keep
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host.suspension import MAX_RETAKES
 
-TakeBlock = Callable[[int, int], Message]  # (case, calls) → seconds, cpu, paused; or error
+TakeBlock = Callable[[int], Message]  # case → seconds, cpu, paused; or error
 
 IS_WAITING = {"waiting": True}  # the answer to ``waiting``: this side holds no token
 
@@ -54,15 +54,15 @@ class Turns:
 
     Args:
         order: the controller's message: ``side`` is this one (0 or 1); ``peer`` the other side's process group;
-            ``stops`` whether it is stopped while this one acts; ``turns`` a list of (case, calls, side that comes
-            first); ``timed`` the cases that have blocks of earlier placements; ``seconds`` after which only the others
+            ``stops`` whether it is stopped while this one acts; ``turns`` a list of (case, side that comes first);
+            ``timed`` the cases that have blocks of earlier placements; ``seconds`` after which only the others
             are timed; ``cores`` of which both sides use the one on which the first block runs, none: they use any.
         take_block: times a block here.
     """
 
     def __init__(self, order: Message, peer: Channel, controller: Channel, take_block: TakeBlock) -> None:
         self._side, self._group, self._stops = order["side"], order["peer"], order["stops"]
-        self._turns: Sequence[tuple[int, int, int]] = order["turns"]
+        self._turns: Sequence[tuple[int, int]] = order["turns"]
         self._timed, self._cores = set(order["timed"]), order["cores"]
         self._deadline = monotonic() + order["seconds"]
         self._peer, self._controller, self._take_block = peer, controller, take_block
@@ -100,12 +100,12 @@ class Turns:
     def _is_next(self) -> bool:
         """Whether this side takes the next block."""
         block = self._token.block
-        return not self._is_over() and self._turns[block // 2][2] ^ (block % 2) == self._side
+        return not self._is_over() and self._turns[block // 2][1] ^ (block % 2) == self._side
 
     def _advance(self, token: Token) -> None:
         """Take the next block, or leave its turn out."""
         number = token.block // 2
-        case, calls, _ = self._turns[number]
+        case, _ = self._turns[number]
         begins = token.block % 2 == 0
         late = begins and case in self._timed and monotonic() > self._deadline  # other load slowed the machine
         if late or case in token.failed:
@@ -114,7 +114,7 @@ class Turns:
         if self._cores and token.cpu is not None and not self._pinned:
             keep(0, [token.cpu])  # both sides use the same core, so that other load disturbs both
             self._pinned = True
-        answer = self._take_block(case, calls)
+        answer = self._take_block(case)
         if "error" in answer:
             self._errors[str(case)] = answer["error"]
             token.failed += (case,)

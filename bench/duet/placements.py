@@ -4,66 +4,103 @@ from __future__ import annotations
 
 import random
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import ContextSwitches
 from torchduet.bench.duet import process_groups
 from torchduet.bench.duet.handover import IS_WAITING
-from torchduet.bench.duet.pairs import AGAINST, BASE, Failure, Ledger, PairError, named, random_order, turn_of
+from torchduet.bench.duet.pairs import (
+    AGAINST,
+    BASE,
+    Blocks,
+    Failure,
+    Ledger,
+    PairError,
+    Taken,
+    named,
+    random_order,
+    turn_of,
+)
 from torchduet.bench.duet.processes import ANSWER_SECONDS, Worker
 from torchduet.bench.duet.protocol import Message
+from torchduet.bench.host.counters import Gauge
 from torchduet.bench.timing.pacing import PLACEMENT_OVERDRAFT
 from torchduet.bench.workers.launcher import SILENT_SECONDS
 
 Pair = tuple[Worker, Worker]
-Taken = Mapping[Case, tuple[list[float], list[float]]]  # blocks of A, blocks of B
 
 
-def time_blocks(pair: Pair, order: Sequence[Case], ledger: Ledger, rng: random.Random) -> None:
+def time_blocks(
+    pair: Pair, order: Sequence[Case], ledger: Ledger, rng: random.Random, report: Callable[[], None] = lambda: None
+) -> Taken:
     """Placements × turns: each turn one block of a case on both sides, in random order.
 
     Args:
         order: the cases in the order in which the workers received them.
+        report: called before each placement; an exception ends the pair.
 
     Raises:
         PairError: a worker gave no answer.
     """
-    taken: Taken = {case: ([], []) for case in ledger.live() if case in order}
-    for _ in range(ledger.placements):
-        _new_placement(pair, order, ledger, rng)
-        _take_turns(pair, order, taken, ledger, rng)
+    taken = Taken()
+    blocks: dict[Case, Blocks] = {case: ([], []) for case in ledger.live() if case in ledger.paces}
+    gauge = Gauge(sessions=[worker.pid for worker in pair])
+    for number in range(max((ledger.paces[case].placements for case in blocks), default=0)):
+        cases = [case for case in blocks if ledger.paces[case].placements > number]
+        report()
+        gauge.sample()
+        _new_placement(pair, order, cases, ledger, rng)
+        _take_turns(pair, order, [case for case in cases if case not in ledger.failures], blocks, ledger, taken, rng)
+    taken.telemetry = gauge.finish()
     for side, worker in enumerate(pair):
         with named(side):
-            for index, reason in worker.turn({"do": "finite"})["errors"].items():
-                ledger.fail(order[int(index)], Failure(side, reason))
-    for case, blocks in taken.items():
-        if case not in ledger.failures:
-            ledger.blocks.setdefault(case, []).append(blocks)
+            answer = worker.turn({"do": "finite"})
+        for index, reason in answer["errors"].items():
+            ledger.fail(order[int(index)], Failure(side, reason))
+        for index, (number, interrupted, switches, seconds) in answer["switches"].items():
+            total = taken.switches.setdefault(order[int(index)], ContextSwitches())
+            total.blocks += number
+            total.interrupted += interrupted
+            total.switches += switches
+            total.seconds += seconds
+    taken.blocks = {case: both for case, both in blocks.items() if case not in ledger.failures and both[BASE]}
+    return taken
 
 
-def _new_placement(pair: Pair, order: Sequence[Case], ledger: Ledger, rng: random.Random) -> None:
+def _new_placement(
+    pair: Pair, order: Sequence[Case], cases: Sequence[Case], ledger: Ledger, rng: random.Random
+) -> None:
     cores = rng.sample(ledger.cores.spread, len(ledger.cores.spread))
     for side in random_order(rng):
-        live = [index for index, case in enumerate(order) if case not in ledger.failures]
+        live = [order.index(case) for case in cases if case not in ledger.failures]
         answer = turn_of(pair, side, {"do": "fresh", "cases": live, "cores": cores})
         for index, reason in answer["errors"].items():
             ledger.fail(order[int(index)], Failure(side, reason))
 
 
-def _take_turns(pair: Pair, order: Sequence[Case], taken: Taken, ledger: Ledger, rng: random.Random) -> None:
-    """Let both sides take the turns of one placement; adds their blocks to those ``taken``."""
-    indices = {case: index for index, case in enumerate(order)}
-    live = [case for case in taken if case not in ledger.failures]
-    turns = [case for case in live for _ in range(ledger.paces[case].turns)]
+def _take_turns(
+    pair: Pair,
+    order: Sequence[Case],
+    cases: Sequence[Case],
+    blocks: dict[Case, Blocks],
+    ledger: Ledger,
+    taken: Taken,
+    rng: random.Random,
+) -> None:
+    """Let both sides take the turns of one placement of these cases; adds their blocks."""
+    turns = [case for case in cases for _ in range(ledger.paces[case].turns)]
     if not turns:
         return
     rng.shuffle(turns)
     firsts = [random_order(rng)[0] for _ in turns]
     seconds = PLACEMENT_OVERDRAFT * sum(ledger.paces[case].seconds for case in turns)
+    indices = {case: order.index(case) for case in cases}
     message = {
         "do": "turns",
-        "turns": [(indices[case], ledger.paces[case].calls, first) for case, first in zip(turns, firsts, strict=True)],
-        "timed": [indices[case] for case in live if taken[case][BASE]],
+        "turns": [(indices[case], first) for case, first in zip(turns, firsts, strict=True)],
+        "paces": [(indices[case], ledger.paces[case].calls, ledger.paces[case].warm_up_calls) for case in cases],
+        "timed": [indices[case] for case in cases if blocks[case][BASE]],
         "seconds": seconds,
         "cores": sorted(ledger.cores.shared),
         "stops": pair[BASE].stops,
@@ -73,12 +110,16 @@ def _take_turns(pair: Pair, order: Sequence[Case], taken: Taken, ledger: Ledger,
         for index, reason in answer["errors"].items():
             ledger.fail(order[int(index)], Failure(side, reason))
         for index, number in answer["left_out"].items():
-            if number:
-                ledger.left_out[order[int(index)]] = ledger.left_out.get(order[int(index)], 0) + number
+            taken.left_out[order[int(index)]] += number
+    placement: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in cases}
     for case, base, against in zip(turns, answers[BASE]["blocks"], answers[AGAINST]["blocks"], strict=True):
         if base is not None and against is not None:
-            taken[case][BASE].append(base)
-            taken[case][AGAINST].append(against)
+            placement[case][BASE].append(base)
+            placement[case][AGAINST].append(against)
+    for case, both in placement.items():
+        for side in (BASE, AGAINST):
+            if both[side]:  # none if other load slowed the machine
+                blocks[case][side].append(both[side])
 
 
 def _both(pair: Pair, message: Message, begins: int, seconds: float) -> tuple[Message, Message]:

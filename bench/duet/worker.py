@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ from torchduet.bench.workers.process import isolate
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
 
-WARM_UP_SECONDS = 0.05
+WARM_UP_SECONDS = 0.05  # for a case, at most, in the first pair: its pace is set by it
+LATER_WARM_UP_SECONDS = 0.02  # in later pairs: first calls, each placement and each block warm it up, too
 MAX_WARM_UP_CALL_SECONDS = 0.02  # a longer call refills the caches by itself after the other process ran
 
 
@@ -79,6 +81,7 @@ def _serve(channel: Channel, peer: Channel) -> None:
         channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules, "idle": side.idle})
         while (message := channel.receive()) is not None:
             if message["do"] == "turns":
+                side.keep_to(message["paces"])
                 channel.send(Turns(message, peer, channel, side.block).take())
             else:
                 channel.send(side.answer(message))
@@ -107,6 +110,7 @@ class Timed:
     def __init__(self, order: Message) -> None:
         self.cases = [restored(values) for values in order["cases"]]
         self.results = {case: CaseResult(case) for case in self.cases}
+        self._first = order["first"]
         self.idle = True  # between its calls no thread computes, and there are no child processes
         self._runs: dict[int, TimedCase] = {}
         self._stages: _SideStages | None = None
@@ -130,7 +134,7 @@ class Timed:
         if runnable:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
-            self._stages = _SideStages(task, str(order["seed"]), first=order["first"])
+            self._stages = _SideStages(task, str(order["seed"]), first=self._first)
             self._stages.results = self.results
 
     def _is_open(self, case: Case) -> bool:
@@ -183,7 +187,8 @@ class Timed:
 
         It also finds out whether this side is ``idle`` between its calls.
         """
-        results: list[Message] = [{"seconds": 0.0, "error": None} for _ in self.cases]
+        results: list[Message] = [{"seconds": 0.0, "warm_up_calls": 0, "error": None} for _ in self.cases]
+        seconds = WARM_UP_SECONDS if self._first else LATER_WARM_UP_SECONDS
         for run in self._stages.runs if self._stages else ():
             case = run.prepared.case
             index = self.cases.index(case)
@@ -196,14 +201,14 @@ class Timed:
                 else:
                     if run.prepared.graph is not None:
                         run.settle()
-                    warm_up(run, WARM_UP_SECONDS)
+                    warm_up(run, seconds)
                     run.call()
                     self.idle = self.idle and not computes_on()
                 # The other process ran before each block, and its data are in the caches.
                 run.warm_up_calls = max(run.warm_up_calls, 1) if run.seconds < MAX_WARM_UP_CALL_SECONDS else 0
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 results[index]["error"] = describe(error, case.source)
-            results[index]["seconds"] = run.seconds
+            results[index] |= {"seconds": run.seconds, "warm_up_calls": run.warm_up_calls}
         if self._stages:
             self._stages.inputs.decide(self._stages.runs, self.results)
         self.idle = self.idle and not has_children()
@@ -217,12 +222,18 @@ class Timed:
             return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
         return self._finite()
 
-    def block(self, index: int, calls: int) -> Message:
+    def keep_to(self, paces: Sequence[tuple[int, int, int]]) -> None:
+        """Time the blocks of these cases as the other side does: (case, calls per block, untimed calls before it)."""
+        for index, calls, warm_up_calls in paces:
+            run = self._runs[index]
+            run.calls, run.warm_up_calls = min(calls, run.max_calls), warm_up_calls
+
+    def block(self, index: int) -> Message:
         """Time a block of a case: its seconds per call, the core, seconds for which it was suspended; or the error."""
         run = self._runs[index]
-        run.calls = min(calls, run.max_calls)
         try:
             block = run.block()
+            run.context_switches.add(block.switches, block.wall * run.calls)
             return {"seconds": block.seconds, "cpu": cpu(), "paused": block.paused}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
@@ -263,7 +274,10 @@ class Timed:
             return {"error": describe(error, run.prepared.case.source)}
 
     def _finite(self) -> Message:
-        """Check which results became NaN while they were timed; returns the errors by case."""
+        """Check which results became NaN while they were timed; returns the errors and the context switches by case."""
         assert self._stages is not None
         self._stages.still_computes()
-        return {"errors": {str(index): run.error for index, run in self._runs.items() if run.error}}
+        return {
+            "errors": {str(index): run.error for index, run in self._runs.items() if run.error},
+            "switches": {str(index): astuple(run.context_switches) for index, run in self._runs.items()},
+        }

@@ -106,6 +106,7 @@ TYPICAL: Mapping[PriorOf, Prior] = {
     "speedups": Prior(0.019, 1.4, 36, "typical"),
     "copies": Prior(0.005, 1.4, 36, "typical"),
     "times": Prior(0.05, 1.4, 36, "typical"),
+    "sides": Prior(0.02, 1.4, 36, "typical"),
 }
 
 

@@ -47,6 +47,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         meters: name → the median of each placement that has a finite one.
         not_finite: name → how many placements have none.
         notes: that no earlier visit made.
+        against: side B's, of a pair; ``blocks`` are side A's.
     """
 
     blocks: list[list[float]]
@@ -58,6 +59,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     meters: dict[str, list[float]] = {}
     not_finite: dict[str, int] = {}
     notes: list[str] = []
+    against: list[list[float]] = []
 
 
 def value_of(differences: Sequence[float]) -> tuple[float, float | None]:
