@@ -138,6 +138,13 @@ def aa(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Simulate runs and print how often intervals over visits hold the true value; some minutes, see ``-- --quick``."""
+    install(session)
+    session.run("torchduet", "selfcheck", "coverage", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Run other benchmarking tools on the same identical and slowed copies; some hours, see ``-- --help``."""
     install(session, "[peers]")

@@ -6,6 +6,7 @@ What the figures mean is left to ``grades`` and ``causes``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import Protocol
 
@@ -93,14 +94,22 @@ class Monitor:
         """Sample the GPUs' clocks; called after each placement, while the GPUs are warm."""
         self._gpus.sample()
 
-    def add_family(self, began: float, result: FamilyResult) -> Timed | None:
-        """Add the figures of a family timed from ``began`` (of the clock ``now``) until now; None: there are none."""
+    def add_family(self, began: float, result: FamilyResult, beside: float = 0.0) -> Timed | None:
+        """Add the figures of a family timed from ``began`` (of the clock ``now``) until now; None: there are none.
+
+        Args:
+            beside: seconds of the cores that the run itself has used meanwhile for its next interpreter.
+        """
         gpu = self._gpus.shares()
         if result.telemetry is None:
             return None
+        telemetry = result.telemetry
+        if beside and telemetry.others is not None:
+            load = beside / max(self._now() - began, 1e-9)
+            telemetry = replace(telemetry, others=max(0.0, telemetry.others - load))
         on_gpu = not all(on_host(case_result.case.device) for case_result in result.results)
         times = began - self._begun, self._now() - self._begun
-        timed = noise_of_family(times, result, result.telemetry, gpu if on_gpu else {})
+        timed = noise_of_family(times, result, telemetry, gpu if on_gpu else {})
         self.timed.append(timed)
         return timed
 

@@ -11,8 +11,9 @@ families of the run (Smyth 2004, *Linear models and empirical Bayes methods for 
 microarray experiments*): they are taken to be (s0² + w)·d0/χ²(d0), with s0² and d0 estimated from all families, and the
 interval of K visits is
 
-    centre ± t(d0 + d) · s~ · √(c/K),    s~² = (d0·(s0² + w) + d·s²) / (d0 + d), never below w
+    centre ± t(d0 + d) · s~ · √(c/K),    s~² = (d0·(s0² + w) + d·s²) / (d0 + d)
 
+It is never narrower than the placements alone would make it: centre ± z · √(w·c/K), with z of the normal distribution.
 From five visits on, the centre is the mean without the least and the greatest fifth of the values, as one visit in ten
 to thirty is far off; d and c are those of :func:`trimmed_mean`. Of fewer it is the mean, with d = K − 1 and c = 1.
 
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from torchduet.bench.record.distributions.student_t import two_sided_quantile
-from torchduet.bench.record.distributions.trimmed_mean import TrimmedMean, trimmed_mean
+from torchduet.bench.record.distributions.trimmed_mean import trimmed_mean
 from torchduet.bench.record.distributions.variance_prior import SampleVariance, variance_prior
 from torchduet.bench.record.distributions.variance_ratio import upper_tail
 from torchduet.bench.record.schema.words import PriorOf, PriorSource
@@ -90,7 +91,7 @@ class Estimate:
     point: float
     low: float
     high: float
-    deviation: float  # s~: of one visit's value, as the interval allows for
+    deviation: float  # s~: of one visit's value, between visits and within
     degrees: float  # of Student's t; 0 without an interval
     visits: int
     prior: PriorSource
@@ -154,7 +155,7 @@ def estimate(visits: Visits, prior: Prior | None, confidence: float = CONFIDENCE
     trimmed only from ``MIN_TRIMMED_ALONE`` on. A single visit without a prior has an infinite interval.
     """
     found = _moderated(visits, prior)
-    return found.estimate(found.centre, found.error, found.degrees, confidence)
+    return found.estimate(found.centre, found.error, found.least_error, found.degrees, confidence)
 
 
 def difference(
@@ -175,7 +176,8 @@ def difference(
     else:
         degrees = 1 / math.fsum((part.error / error) ** 4 / part.degrees for part in (one, other))
     less_sure = max(one, other, key=lambda part: (not part.degrees, part.error))
-    return less_sure.estimate(one.centre - other.centre, error, degrees, confidence)
+    least_error = math.hypot(one.least_error, other.least_error)
+    return less_sure.estimate(one.centre - other.centre, error, least_error, degrees, confidence)
 
 
 @dataclass(frozen=True)
@@ -184,31 +186,34 @@ class _Moderated:
 
     centre: float
     error: float
+    least_error: float  # by the placements within the visits alone
     deviation: float
     degrees: float
     visits: int
     prior: PriorSource
 
-    def estimate(self, point: float, error: float, degrees: float, confidence: float) -> Estimate:
+    def estimate(self, point: float, error: float, least_error: float, degrees: float, confidence: float) -> Estimate:
         """The interval about ``point``; what it rests on is said of this set of visits."""
-        width = math.inf if not degrees else error and error * two_sided_quantile(confidence, degrees)
+        width = math.inf
+        if degrees:
+            by_visits = error and error * two_sided_quantile(confidence, degrees)
+            width = max(by_visits, least_error * two_sided_quantile(confidence, math.inf))
         return Estimate(point, point - width, point + width, self.deviation, degrees, self.visits, self.prior)
 
 
 def _moderated(visits: Visits, prior: Prior | None) -> _Moderated:
     values, within = visits.values, visits.within
+    source: PriorSource = "none"
     if prior is None or (prior.source == "typical" and len(values) > BUILT_IN_VISITS):
-        alone = trimmed_mean(values, at_least=MIN_TRIMMED_ALONE)
-        return _with(alone, max(alone.variance, within), alone.degrees, "none")
-    own, expected = trimmed_mean(values), prior.deviation**2 + within
-    degrees = prior_degrees(own.variance, own.degrees, expected, min(prior.degrees, MAX_DEGREES))
-    total = degrees + own.degrees
-    return _with(own, max((degrees * expected + own.degrees * own.variance) / total, within), total, prior.source)
-
-
-def _with(own: TrimmedMean, variance: float, degrees: float, source: PriorSource) -> _Moderated:
-    error = math.sqrt(variance * own.inflation / own.count)
-    return _Moderated(own.centre, error, math.sqrt(variance), degrees, own.count, source)
+        own = trimmed_mean(values, at_least=MIN_TRIMMED_ALONE)
+        variance, total = own.variance, own.degrees
+    else:
+        own, expected, source = trimmed_mean(values), prior.deviation**2 + within, prior.source
+        degrees = prior_degrees(own.variance, own.degrees, expected, min(prior.degrees, MAX_DEGREES))
+        total = degrees + own.degrees
+        variance = (degrees * expected + own.degrees * own.variance) / total
+    error, least_error = (math.sqrt(of * own.inflation / own.count) for of in (variance, within))
+    return _Moderated(own.centre, error, least_error, math.sqrt(variance), total, own.count, source)
 
 
 def prior_degrees(variance: float, degrees: float, expected: float, prior: float) -> float:

@@ -84,6 +84,9 @@ class LaterVisits:
         return None
 
     def _visit(self, of: VisitedFamily) -> LaterVisit:
+        servers, compiled = self._launcher.servers, any(case.mode in COMPILED for case in of.family.cases)
+        servers.choose(of.visited.number, compiler=compiled)
+        spent = servers.cpu_seconds()
         name, at, started, began = of.family.name, self._progress.elapsed(), monotonic(), self._run_clock.awake()
         task = replace(
             self._task(of.family, of.visited.timing),
@@ -102,7 +105,7 @@ class LaterVisits:
         self._visiting.add(name, of_cases, at, max(0.0, took - task.seconds))
         for stage, seconds in result.seconds.items():
             self._progress.seconds[stage] += seconds
-        timed = self._monitor.add_family(started, result)
+        timed = self._monitor.add_family(started, result, servers.cpu_seconds() - spent)
         return LaterVisit(name, at, took, task.seconds, entries, result.seconds, timed)
 
 

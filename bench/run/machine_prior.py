@@ -136,7 +136,8 @@ def _read(path: Path) -> list[RunPriors]:
     except msgspec.ValidationError as error:
         raise ValueError(f"not a list of priors: {error}") from None
     for prior in (prior for run in runs for prior in run["priors"]):
-        if not 0 <= prior["deviation"] < 1 / MIN or not MIN < (prior["degrees"] or 1.0) < 1 / MIN:
+        degrees = 1.0 if prior["degrees"] is None else prior["degrees"]
+        if not 0 <= prior["deviation"] < 1 / MIN or not MIN < degrees < 1 / MIN:
             raise ValueError(f"a prior with the deviation {prior['deviation']} and {prior['degrees']} degrees")
     return runs
 

@@ -22,10 +22,12 @@ from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
+from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
 from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
 from torchduet.bench.run.machine_prior import machine_priors
-from torchduet.bench.run.profile_selection import Profiling, profile_all
+from torchduet.bench.run.profile_selection import Profiling
+from torchduet.bench.run.profiles import profile_run
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.records import checked, records
 from torchduet.bench.run.settings import Settings
@@ -78,6 +80,7 @@ class Measuring:
         self._later = LaterVisits(
             self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
         )
+        self._interpreters = Interpreters(launcher.servers, settings.threads, self.progress)
         self._ceilings_measured = False  # by this process
         self._deaths: list[str] = []  # workloads in a row whose workers gave no answer
 
@@ -132,6 +135,10 @@ class Measuring:
         self.progress.show(f"{self.progress.position()} {family.name} · {self.time_left()}")
         if not self.settings.check_only:
             self._pilots_before(family.name)
+            self._interpreters.grow(self.budget.seconds_left())
+        servers = self.launcher.servers
+        servers.choose(0)
+        spent = servers.cpu_seconds()
         started, at, awake = monotonic(), self.progress.elapsed(), self.run_clock.awake
         began = awake()
         try:
@@ -156,7 +163,7 @@ class Measuring:
         outcomes = records(family, result, workload_of(family.reference), at)
         self.visiting.add_answer(family, result, outcomes, share, at)
         hint_at_energy(self.progress, outcomes)
-        return Measurement(skips | outcomes, self.monitor.add_family(started, result))
+        return Measurement(skips | outcomes, self.monitor.add_family(started, result, servers.cpu_seconds() - spent))
 
     def _listener(self, name: str) -> Listen:
         """Shows a worker's progress."""
@@ -185,6 +192,7 @@ class Measuring:
         assert self.budget is not None
         if not self._ceilings_measured:
             self._measure_ceilings()
+        self._interpreters.grow(self.budget.seconds_left(), later=True)
         return self._later.next(self.budget.seconds_left, self.time_left)
 
     def finish(self) -> None:
@@ -195,19 +203,7 @@ class Measuring:
 
     def profile(self, profiling: Profiling) -> None:
         """Profile cases; called after all timing, so that it disturbs none."""
-        begun, progress = monotonic(), self.progress
-        profiles, warnings = profile_all(
-            profiling,
-            progress.families,
-            progress.records(),
-            self.launcher,
-            lambda family: self._task(family, MIN_SECONDS),
-            progress.show,
-        )
-        for case, profile in profiles.items():
-            progress.outcomes.amend(case, profile=profile)
-        progress.warnings += warnings
-        progress.seconds["profiling"] = monotonic() - begun
+        profile_run(profiling, self.progress, self.launcher, lambda family: self._task(family, MIN_SECONDS))
 
     def completed(self, record: RunRecord) -> RunRecord:
         """The run's record, with what this way of measuring adds to it."""
@@ -280,6 +276,7 @@ class Measuring:
     def _pilots_before(self, family: str, *, due: bool = False) -> None:
         """Time the pilots if they are due, and write them to the journal."""
         before = len(self.monitor.pilots)
+        self.launcher.servers.choose(0)  # the same interpreter all the time: pilots are compared with each other
         self.monitor.pilots_before(family, due=due)
         for pilot in self.monitor.pilots[before:]:
             self.progress.write(PilotsTimed(at=self.progress.elapsed(), pilot=pilot))

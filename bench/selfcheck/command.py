@@ -1,4 +1,4 @@
-"""``torchduet selfcheck``: the overhead of the harness, a run on a loaded machine, the effect of profiles on timing."""
+"""``torchduet selfcheck``: overhead, a run on a loaded machine, the effect of profiles, the coverage of intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 EPILOG = (
     "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "
-    "`torchduet selfcheck profiled results/profiled -k mlp`."
+    "`torchduet selfcheck profiled results/profiled -k mlp`; `torchduet selfcheck coverage --quick`."
 )
 
 
@@ -17,7 +17,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Declare the command, its parts and their options."""
     parser = commands.add_parser(
         "selfcheck",
-        help="measure the suite itself: its overhead, a loaded machine, the cost of profiles",
+        help="measure the suite itself: overhead, a loaded machine, the cost of profiles, the coverage of intervals",
         description="Measures the suite itself.",
         epilog=EPILOG,
         allow_abbrev=False,
@@ -34,6 +34,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     profiled.add_argument("--pairs", type=_positive, default=10, help="runs of each kind (default: %(default)s)")
     profiled.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="further options of `pytest bench/`")
     profiled.set_defaults(command=_profiled)
+    coverage = parts.add_parser("coverage", help="simulate runs: how often intervals over visits hold the true value")
+    coverage.add_argument("--quick", action="store_true", help="fewer runs, of 10 and of 30 families only")
+    coverage.set_defaults(command=_coverage)
 
 
 def _positive(text: str) -> int:
@@ -87,4 +90,12 @@ def with_profiles(folder: Path, pairs: int, arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     print("\n".join(table(finished)))
+    return 0
+
+
+def _coverage(options: argparse.Namespace) -> int:
+    from torchduet.bench.selfcheck.coverage import report
+
+    for line in report(options.quick):
+        print(line, flush=True)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.timing.first_calls import Report
+from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.family import Stages
 
@@ -14,7 +15,7 @@ WARM_UP_SECONDS = 0.02  # for a case, at most: its first calls, each placement a
 class LaterStages(Stages):
     """The stages of a later visit: no checks, no passes, and the pace of the first visit.
 
-    Orders and distances in memory are others than in the first visit.
+    Orders, distances in memory and seeds are others than in earlier visits.
     """
 
     def __init__(self, task: Task, report: Report) -> None:
@@ -36,6 +37,8 @@ class LaterStages(Stages):
                 run.error = self.reason(run, error)
         self.inputs.decide(self.runs, self.results)
         self.warm_slowed_copies([run for run in self.runs if run.error is None and run.prepared.case.slowdown == 1])
+        for run in self.runs:
+            run.prepared.context.seed = self.task.number * MAX_VISIT_PLACEMENTS
         self.seconds["warming"] += awake() - start
 
     def timed(self) -> list[TimedCase]:

@@ -28,6 +28,7 @@ from torchduet.bench.workers.environment import changed, for_workers, room_for_s
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
+from torchduet.bench.workers.servers import Servers
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
@@ -69,6 +70,7 @@ class Launcher:
         warn: adds a warning to the run's record.
 
     Attributes:
+        servers: the fork servers; none where each worker is a new interpreter.
         job_control: passes Ctrl-Z on to the worker; the caller starts and ends its listening.
     """
 
@@ -87,7 +89,7 @@ class Launcher:
         self._warn = warn
         self._workers = 0
         self._environment: dict[str, str] = {}
-        self._running = False
+        self.servers = Servers(Path(self._folder.name), self._for_workers)
         self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
         if not room_for_sockets():
@@ -99,27 +101,23 @@ class Launcher:
         Args:
             compiler: whether cases will be compiled: the fork server then imports the compiler, too.
         """
-        if self._running or not self._fork_server:
+        if not self._fork_server or len(self.servers):
             return
-        self._running = True
-        from multiprocessing import forkserver
+        self.servers.start(compiler=compiler)
 
-        self._context.set_forkserver_preload(["torchduet.bench.workers.preload"])
+    def _for_workers(self, compiler: bool) -> dict[str, str]:
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        with changed({**self._for_workers(compiler=compiler), PRELOAD_FILES: files}):
-            forkserver.ensure_running()
-
-    def _for_workers(self, *, compiler: bool) -> dict[str, str]:
-        return for_workers(Path(self._folder.name) / "toolchain", compiler=compiler)
+        return {**for_workers(Path(self._folder.name) / "toolchain", compiler=compiler), PRELOAD_FILES: files}
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter, which is slower and inherits nothing."""
         self._context = multiprocessing.get_context("spawn")
         self._fork_server = False
-        self._environment = self._for_workers(compiler=True)
+        self._environment = for_workers(Path(self._folder.name) / "toolchain", compiler=True)
 
     def close(self) -> None:
-        """Remove the run's temporary folder."""
+        """Let the fork servers end, and remove the run's temporary folder."""
+        self.servers.stop()
         self._folder.cleanup()
 
     def machine(self, *, own_process: bool = False) -> Machine:

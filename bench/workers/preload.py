@@ -12,13 +12,15 @@ import json
 import os
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
 
 import torch
 import torch._dynamo.utils
 
 import torchduet.bench.workers.visit  # noqa: F401
 from torchduet.bench.workers.imported_once import import_files
-from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES
+from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES, PRELOAD_READY
 from torchduet.bench.workers.vector_probe import probe
 
 COMPILER_MODULES = (
@@ -127,3 +129,7 @@ if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
 
 unsafe = import_files(json.loads(os.environ.get(PRELOAD_FILES, "[]")))
+
+if ready := os.environ.get(PRELOAD_READY):
+    with contextlib.suppress(OSError):  # the run may have ended
+        Path(ready).write_text(str(monotonic()))

@@ -45,8 +45,8 @@ def axis(marks: Sequence[Ratio], points: float) -> tuple[float, float, list[floa
     first, last = low, high
     for _ in range(ROUNDS):  # a tick outside the limits widens the axis, so that labels need more of it: iterate
         room = _span(min(low, first), max(high, last)) * LABEL_POINTS / points
-        first = next(tick for tick in reversed(ROUND) if tick <= least and _apart(1 / tick, room))
-        last = next(tick for tick in ROUND if tick >= most and _apart(tick, room))
+        first = next((tick for tick in reversed(ROUND) if tick <= least and _apart(1 / tick, room)), ROUND[0])
+        last = next((tick for tick in ROUND if tick >= most and _apart(tick, room)), ROUND[-1])
     low, high = min(low, first), max(high, last)
     between = sorted((tick for tick in ROUND if low <= tick <= high), key=lambda tick: abs(math.log(tick)))
     kept: list[float] = []

@@ -37,10 +37,10 @@ EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower, or all cases of a run are by a common "
     "factor that no pilot explains by the machine; with --fail-on unclear, 1 also if any case is unclear; with "
     "--fail-on all-slower, 1 if all cases of a run are slower by a common factor, whatever the cause; with --fail-on, "
-    "3 if it is not 1 and a run has no verdict on any case, so that nothing is known of slow-downs; 2 if a file cannot "
-    "be used, no case is in both runs, two files are the same run, or the page cannot be written. Thresholds by case "
-    'are read from the nearest pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the '
-    "last glob that matches a case's id counts."
+    "3 if it is not 1 and no verdict is possible on any case of a run, as none would be called slower if it took 1.5 "
+    "times as long; 2 if a file cannot be used, no case is in both runs, two files are the same run, or the page "
+    "cannot be written. Thresholds by case are read from the nearest pyproject.toml under "
+    '[tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a case\'s id counts.'
 )
 
 
@@ -75,7 +75,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         choices=("slower", "unclear", "all-slower"),
         help="exit with 1 if any case is slower or the whole run is, unless the pilots say that it is the machine; "
         "unclear: also if any case is unclear; all-slower: only if the whole run is, whatever the cause; exit with 3 "
-        "if no case has a verdict (default: never)",
+        "if no verdict is possible (default: never)",
     )
     parser.add_argument(
         "-v",
@@ -167,21 +167,21 @@ def _exit_code(comparisons: Sequence[Comparison], fail_on: str | None) -> int:
     unknown = [comparison for comparison in comparisons if _unknown(comparison, fail_on)]
     for comparison in unknown:
         print(
-            f"note: {visible(comparison.new.name)} has no verdict on any case, so nothing is known of slow-downs: exit "
-            f"code {NO_VERDICT}",
+            f"note: no verdict is possible on any case of {visible(comparison.new.name)}, so nothing is known of "
+            f"slow-downs: exit code {NO_VERDICT}",
             file=sys.stderr,
         )
     return NO_VERDICT if unknown else 0
 
 
 def _unknown(comparison: Comparison, fail_on: str) -> bool:
-    """Whether a comparison does not answer what ``--fail-on`` asks: no case has a verdict, nor is there one on all.
+    """Whether a comparison cannot answer what ``--fail-on`` asks: no case can have a verdict, nor is there one on all.
 
     A run that is faster as a whole answers. One that is slower as a whole, and so is its machine, hides whether any
     case is slower by its code.
     """
     whole = comparison.common is not None and (fail_on == "all-slower" or not comparison.common.slower)
-    return comparison.without_verdict and not whole
+    return comparison.blind and not whole
 
 
 def _fails(comparison: Comparison, fail_on: str) -> bool:

@@ -15,6 +15,7 @@ from torchduet.reports.compare.text import (
     moved_anywhere,
     no_verdict,
     row_of,
+    sensitivity,
     speedups_moved,
     tally,
     visits,
@@ -106,7 +107,7 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
         yield cell(sentence)
         yield ""
     elif reasons := why_unclear(comparison):
-        yield f"Unclear: {cell('; '.join(reasons))}."
+        yield cell(" ".join(filter(None, (f"Unclear: {'; '.join(reasons)}.", sensitivity(comparison)))))
         yield ""
 
 

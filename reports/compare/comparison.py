@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import median
 
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.common_factor import CommonFactor
@@ -14,10 +15,11 @@ from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import Array
-from torchduet.reports.shifts.visits import number_of_visits
+from torchduet.reports.tables.visits import number_of_visits
 
 VERDICTS = ("slower", "faster", "same", "unclear", "failed", "missing", "new")
 JUDGED = VERDICTS[:4]
+BLIND = 1.5  # a comparison that would not show a case that takes so many times as long is of no use
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,16 @@ class Change:
     time: Finding | None = None
     speedup: Finding | None = None
     why: str = ""
+
+    @property
+    def shown_from(self) -> float | None:
+        """The least factor by which it would have to take longer to be called slower; None without an interval.
+
+        By the width of its interval alone, whatever the shift that was measured: 1.12 is 12 % more time.
+        """
+        if self.time is None or self.time.high is None:
+            return None
+        return self.time.high / self.time.ratio * (1 + self.threshold)
 
 
 @dataclass(frozen=True)
@@ -82,10 +94,18 @@ class Comparison:
         base, new = ([number_of_visits(record) for record in side] for side in zip(*pairs, strict=True))
         return ((min(base), max(base)), (min(new), max(new))) if min(*base, *new) else None
 
+    @cached_property
+    def shown_from(self) -> float | None:
+        """The factor by which half of the cases would have to take longer to be called slower; None: infinite."""
+        factors = [change.shown_from or math.inf for change in self.changes if change.time]
+        middle = median(factors) if factors else math.inf
+        return None if math.isinf(middle) else middle
+
     @property
-    def without_verdict(self) -> bool:
-        """Whether both runs measured some cases, and every one of them stayed unclear."""
-        return 0 < self.judged == len(self._by_verdict.get("unclear", ()))
+    def blind(self) -> bool:
+        """Whether no case has a verdict, nor would have one if it took 1.5 times as long: nothing can be concluded."""
+        unclear = self._by_verdict.get("unclear", ())
+        return 0 < self.judged == len(unclear) and all((change.shown_from or math.inf) > BLIND for change in unclear)
 
     @property
     def of_pytest_benchmark(self) -> bool:

@@ -21,7 +21,7 @@ from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.text import noise_and_marks
 from torchduet.reports.compare.verdicts import Finding
 from torchduet.reports.shifts.leave_out import Array
-from torchduet.reports.shifts.visits import number_of_visits
+from torchduet.reports.tables.visits import placements_by_visit
 from torchduet.reports.text import units
 from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.settings import FILTERS, filter_values
@@ -179,7 +179,7 @@ def _facts(record: Record, texts: _Texts) -> dict[str, Any]:
     """The facts of a record beside its samples, as far as it has them; the page's script writes them in words."""
     timing, noise, compiled = record["timing"], record.get("noise"), record["compile"]
     calls = [sum(map(len, timing["blocks"])), timing["calls_per_block"]]
-    facts: dict[str, Any] = {"visits": visited} if (visited := number_of_visits(record)) else {}
+    facts: dict[str, Any] = {"visits": visits} if (visits := placements_by_visit(record)) else {}
     facts |= {
         "calls": calls,
         "stop": texts[timing["stop"]],

@@ -23,6 +23,7 @@ from torchduet.reports.compare.text import (
     headline,
     no_verdict,
     noise_and_marks,
+    sensitivity,
     speedups_moved,
     title_of,
     visits,
@@ -115,9 +116,9 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
 
 
 def _unclear(comparison: Comparison) -> str:
-    """How many cases are unclear for each cause, as a sentence; empty without one."""
+    """How many cases are unclear for each cause, and which slow-downs would be shown."""
     reasons = why_unclear(comparison)
-    return f"Unclear: {'; '.join(reasons)}." if reasons else ""
+    return " ".join(filter(None, (f"Unclear: {'; '.join(reasons)}." if reasons else "", sensitivity(comparison))))
 
 
 def _tone(comparison: Comparison, counts: Counter[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.marks import short_marks
 from torchduet.reports.compare import common_words, quietness
-from torchduet.reports.compare.comparison import JUDGED, VERDICTS, Change, Comparison
+from torchduet.reports.compare.comparison import BLIND, JUDGED, VERDICTS, Change, Comparison
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
 from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
@@ -33,7 +33,7 @@ def headline(comparison: Comparison) -> str:
 def _cases_moved(comparison: Comparison) -> str:
     cases = f"{comparison.judged} case{'s' * (comparison.judged != 1)}"
     slower, faster, unclear = (len(comparison.of(verdict)) for verdict in ("slower", "faster", "unclear"))
-    if comparison.without_verdict:
+    if comparison.blind:
         return f"none of {cases} has a verdict" if comparison.judged > 1 else "the only case has no verdict"
     if not slower and not faster:
         rest = f", {unclear} {_are(unclear)} unclear" if unclear else ""
@@ -67,16 +67,23 @@ def why_unclear(comparison: Comparison) -> list[str]:
 
 
 def no_verdict(comparison: Comparison) -> str:
-    """Why no case has a verdict, and what may give some; empty where any has one."""
-    if not comparison.without_verdict:
+    """Why no case can have a verdict, and what may give some; empty where any can."""
+    if not comparison.blind:
         return ""
-    reasons = f"No case has a verdict: {'; '.join(why_unclear(comparison))}."
+    reasons = f"No verdict is possible: {'; '.join(why_unclear(comparison))}."
     if comparison.common:
         return reasons
     return (
-        f"{reasons} Slow-downs are neither shown nor excluded. A quieter machine or a longer --budget for both runs "
-        "may give verdicts; a duet (--against) compares in alternation."
+        f"{reasons} No case would be called slower if it took {BLIND} times as long. A quieter machine or a longer "
+        "--budget for both runs may give verdicts; a duet (--against) compares in alternation."
     )
+
+
+def sensitivity(comparison: Comparison) -> str:
+    """From which slow-down on half of the cases would be called slower; empty where that is infinite, or too much."""
+    if comparison.shown_from is None or comparison.blind:
+        return ""
+    return f"Half of the cases would be called slower if they took {units.digits(comparison.shown_from)} times as long."
 
 
 def expectation(comparison: Comparison) -> str:
@@ -199,8 +206,10 @@ def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
         if changes := comparison.of(verdict):
             yield from _section(verdict, changes) if verbose else _by_reason(verdict, changes)
     yield plain(f"{tally(comparison)}.")
-    for reason in () if comparison.without_verdict else why_unclear(comparison):
+    for reason in () if comparison.blind else why_unclear(comparison):
         yield plain(f"  unclear: {reason}")
+    if sentence := sensitivity(comparison):
+        yield sentence
     for sentence in quietness.of_runs(comparison):
         yield plain(sentence)
     if sentence := visits(comparison):

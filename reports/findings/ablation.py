@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torchduet.bench.record.knobs import code
+from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import MeterRecord, Record
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.pairs import PairRatio, pair_ratio
+from torchduet.reports.tables.visits import prior_of
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import SETTABLE, setting, setting_words
 
@@ -90,16 +92,17 @@ def paths(run: Run) -> list[Path]:
             for knob in PATH_KNOBS:
                 values[knob].add(setting(record, knob))
     declared: list[Path] = []
+    prior = prior_of(run)
     for (family, *_), members in groups.items():
         suite, workload = members[0][1]["case"]["suite"], members[0][1]["case"]["workload"]
         on_path = [record for _, record in members if record["case"]["implementation"] not in PATHS[suite, workload]]
         if on_path and len(members) >= 2:
             named_knobs = [knob for knob in PATH_KNOBS if len(varied[family][knob]) > 1]
-            declared.append(_path(f"path-{len(declared) + 1}", members, named_knobs))
+            declared.append(_path(f"path-{len(declared) + 1}", members, named_knobs, prior))
     return declared
 
 
-def _path(key: str, members: list[tuple[str, Record]], named_knobs: list[str]) -> Path:
+def _path(key: str, members: list[tuple[str, Record]], named_knobs: list[str], prior: Prior | None) -> Path:
     case = members[0][1]["case"]
     others = PATHS[case["suite"], case["workload"]]
     on_path = [member for member in members if member[1]["case"]["implementation"] not in others]
@@ -111,8 +114,8 @@ def _path(key: str, members: list[tuple[str, Record]], named_knobs: list[str]) -
                 name=_name(record, [member for _, member in members]),
                 anchor=case_anchor,
                 record=record,
-                over_previous=pair_ratio(steps[-1].record, record) if steps and not off_path else None,
-                over_first=pair_ratio(steps[0].record, record) if steps else None,
+                over_previous=pair_ratio(steps[-1].record, record, prior) if steps and not off_path else None,
+                over_first=pair_ratio(steps[0].record, record, prior) if steps else None,
                 off_path=off_path,
             )
         )

@@ -13,7 +13,7 @@ import pandas as pd
 from torchduet.bench.record.knobs import BY_NAME, code
 from torchduet.bench.record.schema import VERDICTS
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.reports.tables.frames import each, settled
+from torchduet.reports.tables.frames import each, settled, without_interval
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER
 
@@ -91,8 +91,8 @@ def certainty(rows: pd.DataFrame, tally: dict[str, int]) -> str:
 
 
 def _why_unclear(rows: pd.DataFrame, confidence: str, threshold: str) -> str:
-    """Why comparisons are unclear: wide intervals, too few placements, or a verdict that the run withheld."""
-    without = rows["low"].isna() | (rows["placements"] < MIN_PLACEMENTS)
+    """Why comparisons are unclear: wide intervals, none at all, or a verdict that the run withheld."""
+    without = without_interval(rows)
     narrow = settled(rows)
     crossing, number = int((~without & ~narrow).sum()), len(rows)
     reasons = []
@@ -103,13 +103,22 @@ def _why_unclear(rows: pd.DataFrame, confidence: str, threshold: str) -> str:
         reasons.append(
             f"{crossing} of {number} intervals ({confidence}) cross{'es' if crossing == 1 else ''} ±{threshold}"
         )
-    if few := int(without.sum()):
-        has = "there are" if number == 1 else f"{few} of {number} {'has' if few == 1 else 'have'}"
-        reasons.append(f"{has} fewer than the {MIN_PLACEMENTS} placements that an interval needs")
+    if without.any():
+        reasons.append(_without_interval(rows[without], number))
     if narrow.any():
         withheld = int(narrow.sum())
         reasons.append(_withheld("it" if number == 1 else str(withheld), withheld))
     return "; ".join(reasons)
+
+
+def _without_interval(few: pd.DataFrame, number: int) -> str:
+    """That ``few`` of ``number`` comparisons have no interval, and why."""
+    subject = "" if number == 1 else f"{len(few)} of {number} {'has' if len(few) == 1 else 'have'}"
+    if few["visits"].isna().any():
+        return f"{subject or 'there are'} fewer than the {MIN_PLACEMENTS} placements that an interval needs"
+    most = int(few["visits"].max())
+    visits = f"{most} visit{'s' if most != 1 else ''}"
+    return f"{subject or 'it has'} no interval after {visits if few['visits'].min() == most else f'at most {visits}'}"
 
 
 def _withheld(subject: str, number: int) -> str:

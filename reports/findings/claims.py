@@ -11,11 +11,13 @@ from typing import cast
 
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.knobs import KNOBS, PLAIN
+from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.pairs import PairRatio, pair_ratio, ratio_of_meters, ratio_of_peaks
+from torchduet.reports.tables.visits import prior_of
 from torchduet.suites.claim import MEMORY, TIME, Claim, Comparison, Variant
 from torchduet.suites.claims import CLAIMS
 from torchduet.suites.cpus import within_quota
@@ -53,6 +55,22 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class _Sources:
+    """What claims are judged by.
+
+    Attributes:
+        variants: of the run's records, in their order.
+        cores: that a process may use.
+        prior: of the run's speed-ups.
+    """
+
+    run: Run
+    variants: Sequence[Variant]
+    cores: int
+    prior: Prior | None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """A claim with its verdict on this machine.
 
@@ -77,14 +95,15 @@ def judge(run: Run, claims: Iterable[Claim] = CLAIMS) -> list[Judgement]:
     if isinstance(quota, int | float) and 0 < quota < number:
         number = within_quota(number, quota)
     variants = [variant_of(record["case"]) for record in run.records]
-    return [_judgement(claim, run, variants, number) for claim in claims]
+    sources = _Sources(run, variants, number, prior_of(run))
+    return [_judgement(claim, sources) for claim in claims]
 
 
-def _judgement(claim: Claim, run: Run, variants: Sequence[Variant], cores: int) -> Judgement:
+def _judgement(claim: Claim, of: _Sources) -> Judgement:
     findings: dict[tuple[str, str], Finding] = {}
     unmeasured: list[Comparison] = []
     for comparison in claim.comparisons:
-        measured = _findings(claim, comparison, run, variants, cores)
+        measured = _findings(claim, comparison, of)
         findings.update({(finding.case, finding.against): finding for finding in measured})
         if not measured:
             unmeasured.append(comparison)
@@ -92,7 +111,7 @@ def _judgement(claim: Claim, run: Run, variants: Sequence[Variant], cores: int) 
         claim=claim,
         verdict=_verdict([finding.outcome for finding in findings.values()], claim.any_of),
         findings=tuple(findings.values()),
-        missing=_missing(unmeasured, run, cores),
+        missing=_missing(unmeasured, of.run, of.cores),
         unmeasured=len(unmeasured),
     )
 
@@ -107,10 +126,10 @@ def _verdict(outcomes: Sequence[str], any_of: bool) -> str:
     return other if set(outcomes) == {other} else "unclear"
 
 
-def _findings(claim: Claim, comparison: Comparison, run: Run, variants: Sequence[Variant], cores: int) -> list[Finding]:
+def _findings(claim: Claim, comparison: Comparison, of: _Sources) -> list[Finding]:
     families: dict[str, dict[str, list[tuple[int, Record, Variant]]]] = {}
-    for index, (record, variant) in enumerate(zip(run.records, variants, strict=True)):
-        side = comparison.side(variant, cores)
+    for index, (record, variant) in enumerate(zip(of.run.records, of.variants, strict=True)):
+        side = comparison.side(variant, of.cores)
         if side:
             family = families.setdefault(record["case"]["family"], {"case": [], "baseline": []})
             family[side].append((index, record, variant))
@@ -118,8 +137,9 @@ def _findings(claim: Claim, comparison: Comparison, run: Run, variants: Sequence
     for family in families.values():
         for index, record, variant in family["case"]:
             for _, baseline, baseline_variant in family["baseline"]:
-                pair = _pair(claim, baseline, record) if comparison.pairs(variant, baseline_variant) else None
-                if pair:
+                if not comparison.pairs(variant, baseline_variant):
+                    continue
+                if (pair := _pair(claim, baseline, record, of.prior)) is not None:
                     findings.append(_finding(claim, index, record, baseline, pair))
     return findings
 
@@ -141,10 +161,12 @@ def _one_call(baseline: Record, case: Record) -> float | None:
     return first / second if first > 0 and second > 0 else None
 
 
-def _pair(claim: Claim, baseline: Record, case: Record) -> PairRatio | None:
+def _pair(claim: Claim, baseline: Record, case: Record, prior: Prior | None) -> PairRatio | None:
     if claim.measure == TIME:
-        return pair_ratio(baseline, case)
-    return ratio_of_peaks(baseline, case) if claim.measure == MEMORY else ratio_of_meters(baseline, case, claim.measure)
+        return pair_ratio(baseline, case, prior)
+    if claim.measure == MEMORY:
+        return ratio_of_peaks(baseline, case)
+    return ratio_of_meters(baseline, case, claim.measure, prior)
 
 
 def outcome(claim: Claim, pair: PairRatio) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchduet.bench.record.knobs import NAMES, code, workers
+from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.pairs import PairRatio, pair_ratio
+from torchduet.reports.tables.visits import prior_of
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import setting, setting_words
 
@@ -72,27 +74,31 @@ def choices(run: Run) -> list[Choice]:
         for knob in OTHER_KNOBS:
             values[knob].add(setting(record, knob))
     listed = []
+    prior = prior_of(run)
     for (family, *_), records in groups.items():
-        choice = _choice(records, [knob for knob in OTHER_KNOBS if len(varied[family][knob]) > 1])
+        choice = _choice(records, [knob for knob in OTHER_KNOBS if len(varied[family][knob]) > 1], prior)
         if choice:
             listed.append(choice)
     return listed
 
 
-def _choice(records: Sequence[Record], named_knobs: Sequence[str]) -> Choice | None:
+def _choice(records: Sequence[Record], named_knobs: Sequence[str], prior: Prior | None) -> Choice | None:
     ordered = sorted(records, key=lambda record: record["case"].get("workers", 0))
     fewest = ordered[0]
-    over_fewest = {record["case"]["id"]: pair_ratio(fewest, record) for record in ordered}
+    over_fewest = {record["case"]["id"]: pair_ratio(fewest, record, prior) for record in ordered}
     comparable = [record for record in ordered if over_fewest[record["case"]["id"]] is not None]
     if len(comparable) < 2:
         return None
     fastest = max(comparable, key=lambda record: _ratio(over_fewest[record["case"]["id"]]))
     recommended = next(
-        record for record in comparable if record is fastest or _verdict(pair_ratio(fastest, record)) == "same"
+        record for record in comparable if record is fastest or _verdict(pair_ratio(fastest, record, prior)) == "same"
     )
     counts = tuple(
         Count(
-            record["case"].get("workers", 0), record, over_fewest[record["case"]["id"]], pair_ratio(recommended, record)
+            record["case"].get("workers", 0),
+            record,
+            over_fewest[record["case"]["id"]],
+            pair_ratio(recommended, record, prior),
         )
         for record in comparable
     )

@@ -7,17 +7,20 @@ from typing import Any
 
 import pandas as pd
 
+from torchduet.bench.record.distributions.student_t import two_sided_quantile
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.reports.tables.frames import each, settled
+from torchduet.reports.tables.frames import each, settled, without_interval
 from torchduet.reports.text import units
 
-OUT_OF_REACH = 10.0  # times as many placements; if more are needed, time alone is not the remedy
-AT_THE_THRESHOLD = 100.0  # times as many placements; if more are needed, the ratio is too close to the threshold
+OUT_OF_REACH = 10.0  # times as much time; if more is needed, time alone is not the remedy
+AT_THE_THRESHOLD = 100.0  # times as much time; if more is needed, the ratio is too close to the threshold
+TOO_WIDE = 100  # a factor that is not shown more exactly
+FEW_VISITS = 3  # with fewer, an interval may be too wide to be one
 QUIETER = "a quieter machine, or fewer threads than free cores (`--threads`)"
 
 
 def to_settle(rows: pd.DataFrame, budget: float | None) -> str:
-    """What to type, or to change, to settle the unclear ``rows``: an interval's width shrinks with the root of time.
+    """What to type, or to change, to settle the unclear ``rows``: an interval shrinks with the root of time.
 
     If an interval would settle a row, the run withheld its verdict because blocks had to wait for a core.
 
@@ -51,31 +54,43 @@ def _subject(number: int, of: int, *, beside: bool) -> str:
 
 def _more_time(unclear: pd.DataFrame, which: str, budget: float | None) -> str:
     number = len(unclear)
-    few = unclear[(unclear["placements"] < MIN_PLACEMENTS) | unclear["low"].isna()]
+    few = unclear[without_interval(unclear)]
     if len(few) == number:
-        factor = MIN_PLACEMENTS / max(1, int(few["placements"].min()))
-        return (
-            f"To settle {which}: at least {MIN_PLACEMENTS} placements are needed and there were "
-            f"{int(unclear['placements'].max())}; give the run more time ({option(budget, factor)})."
-        )
+        return _first_interval(few, which, budget)
     bounded = [row for row in each(unclear) if not pd.isna(row.low)]
-    needed = sorted(_more_placements(row) for row in bounded)
+    needed = sorted(_times_as_long(row) for row in bounded)
     within = [factor for factor in needed if factor <= OUT_OF_REACH]
     widest = max(_half_width(row) for row in bounded)
-    note = f" ({len(few)} had fewer than {MIN_PLACEMENTS})" if len(few) else ""
-    width = f"the widest interval is ±{units.percent(widest)}{note}"
+    over_visits = bool(unclear["visits"].notna().all())
+    note = "" if few.empty else f" ({len(few)} had {'none' if over_visits else f'fewer than {MIN_PLACEMENTS}'})"
+    width = f"the widest interval is {_wide(widest)}{note}"
+    much = "times as long" if over_visits else "times as many placements"
     if needed[0] > AT_THE_THRESHOLD:
         ratio = "its ratio is" if number == 1 else "their ratios are"
         return f"More time would not settle {which}: {ratio} too close to the threshold; {width}."
     if not within:
-        times = f"about {units.count(needed[0])} times as many placements" + (" at least" if len(needed) > 1 else "")
+        times = f"about {units.count(needed[0])} {much}" + (" at least" if len(needed) > 1 else "")
         return f"To settle {which}: {times}, out of reach by time alone; it takes {QUIETER}; {width}."
     factor = max(2.0, within[-1])
-    more = f"about {units.count(factor)} times as many placements ({option(budget, factor)})"
+    more = f"about {units.count(factor)} {much} ({option(budget, factor)})"
     if len(within) + len(few) == number:
         return f"To settle {which}: {more}, or {QUIETER}; {width}."
     some = f"{len(within)} of {which}"
     return f"To settle {some}: {more}; the rest is out of reach by time alone and takes {QUIETER}; {width}."
+
+
+def _first_interval(few: pd.DataFrame, which: str, budget: float | None) -> str:
+    """What gives the ``few`` comparisons an interval."""
+    if few["visits"].isna().any():
+        factor = MIN_PLACEMENTS / max(1, int(few["placements"].min()))
+        return (
+            f"To settle {which}: at least {MIN_PLACEMENTS} placements are needed and there were "
+            f"{int(few['placements'].max())}; give the run more time ({option(budget, factor)})."
+        )
+    fewest, most = int(few["visits"].min()), int(few["visits"].max())
+    factor = max(2.0, FEW_VISITS / max(1, fewest))
+    were = "there was 1" if most == 1 else f"there were {most}"
+    return f"To settle {which}: more visits are needed, and {were}; give the run more time ({option(budget, factor)})."
 
 
 def option(budget: float | None, factor: float) -> str:
@@ -101,7 +116,40 @@ def _half_width(row: Any) -> float:
     return (math.log(row.high) - math.log(row.low)) / 2
 
 
-def _more_placements(row: Any) -> float:
-    """How many times as many placements would separate the interval from the threshold; infinite if none would."""
+def _wide(half_width: float) -> str:
+    """``±4.1 %``; from half as much on, which is no longer a small change, as a factor."""
+    if half_width < 0.5:
+        return f"±{units.percent(half_width)}"
+    factor = math.exp(min(half_width, math.log(TOO_WIDE) + 1))
+    return f"a factor of {f'over {TOO_WIDE}' if factor > TOO_WIDE else units.digits(factor, 2)} either way"
+
+
+def _times_as_long(row: Any) -> float:
+    """How many times as long a run would separate the interval from the threshold; infinite if none would."""
     distance = abs(abs(math.log(row.ratio)) - math.log1p(row.threshold))
-    return (_half_width(row) / distance) ** 2 if distance > 1e-6 else math.inf
+    if distance <= 1e-6:
+        return math.inf
+    if pd.isna(row.deviation):
+        return float((_half_width(row) / distance) ** 2)
+    return _more_visits(row, distance) / int(row.visits)
+
+
+def _more_visits(row: Any, distance: float) -> float:
+    """With how many visits half the interval is no wider than ``distance``, if they scatter as those that there were.
+
+    The quantile of t falls with their number, too: from three visits to four by more than their root does.
+    """
+    number = int(row.visits)
+    half = _half_width(row) / two_sided_quantile(row.confidence, row.degrees) * math.sqrt(number)
+
+    def narrow(visits: int) -> bool:
+        quantile = two_sided_quantile(row.confidence, row.degrees + visits - number)
+        return bool(quantile * half <= distance * math.sqrt(visits))
+
+    low, high = number, math.ceil(AT_THE_THRESHOLD * number) + 1
+    if not narrow(high):
+        return math.inf
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if narrow(middle) else (middle, high)
+    return high

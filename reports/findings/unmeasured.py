@@ -61,7 +61,7 @@ def warnings(run: Run) -> list[str]:
     resumptions = [
         f"This run was cut short after {resumed['at']:.0f} s and {resumed['families']} "
         f"famil{'y' if resumed['families'] == 1 else 'ies'}, and resumed {resumed['started']}: the rest was measured "
-        "in another process."
+        "then."
         for resumed in run.about.get("resumed", [])
     ]
     return [*run.about["warnings"], *removed_work(run).values(), *resumptions, *others_warning]

@@ -17,6 +17,7 @@ from torchduet.reports.findings.loaders import Choice
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.trust import trust
 from torchduet.reports.findings.unmeasured import unmeasured
+from torchduet.reports.findings.visits import visits
 from torchduet.reports.html import sections
 from torchduet.reports.html.figures import forests, loader_panels, scalings
 from torchduet.reports.html.heatmap import heatmap
@@ -97,6 +98,7 @@ SECTIONS = (
     Section("cases", "Cases", "suites", lambda of: sections.suites(of.run, of.tables) or None),
     Section("scaling", "Scaling", "scalings", lambda of: scalings(of.tables.cases) or None),
     Section("noise", "Noise", "noise", lambda of: noise(of.run)),
+    Section("visits", "Intervals", "visits", lambda of: visits(of.run)),
     Section("trust", "Trust", "trust", lambda of: trust(of.run)),
     Section("gaps", "Not measured", "gaps", lambda of: unmeasured(of.run)),
     Section("details", "", "details", lambda of: sections.details(of.run) or None),

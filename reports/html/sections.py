@@ -18,6 +18,7 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames, anchor, each
 from torchduet.reports.tables.roofline import SOURCE, Bound, bounds
 from torchduet.reports.tables.roofline import sentences as bound_sentences
+from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 
 Detail = tuple[str, Record, dict[str, str], Bound | None]
@@ -28,6 +29,7 @@ STOPS = {
     "limit": "the limit of placements was reached",
     "interrupted": "the run was interrupted",
 }
+STOPS_OF_VISITS = {"limit": "the limit of visits was reached"}
 
 PARTS = {
     "startup": "Starting up",
@@ -160,8 +162,11 @@ def _timing(record: Record) -> dict[str, str]:
     timing = record["timing"]
     rounds = [len(blocks) for blocks in timing["blocks"]]
     per = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
+    number, stop = number_of_visits(record), STOPS.get(timing["stop"], timing["stop"])
+    visits = f"{number} visit{'s' if number != 1 else ''}, " if number else ""
+    placements = f"{len(rounds)} placement{'s' if len(rounds) != 1 else ''}"
     return {
-        "blocks": f"{len(rounds)} placements × {per} rounds, {timing['calls_per_block']:,} calls per block",
-        "stop": STOPS.get(timing["stop"], timing["stop"]),
+        "blocks": f"{visits}{placements} × {per} rounds, {timing['calls_per_block']:,} calls per block",
+        "stop": STOPS_OF_VISITS.get(timing["stop"], stop) if number else stop,
         "noise": of_case(record),
     }

@@ -13,6 +13,7 @@ from torchduet.reports.findings.advice import Answer, answers
 from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
+from torchduet.reports.findings.visits import brief, visits
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
@@ -92,6 +93,8 @@ def _table(given: Sequence[Answer]) -> Iterator[str]:
 
 
 def _rest(run: Run) -> Iterator[str]:
+    if (visited := visits(run)) is not None:
+        yield f"- {brief(visited)}"
     graded = noise(run)
     if graded is not None and graded.grade:
         causes = f": {graded.causes[0]}" if graded.causes else ""

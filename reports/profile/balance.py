@@ -1,4 +1,4 @@
-"""Checks whether a profile adds up: own times plus unattributed time against the timed median."""
+"""Checks whether a profile adds up: own times plus unattributed time against the timed calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.schema import Record
 from torchduet.reports.profile.categories import PYTHON
 from torchduet.reports.profile.summary import Summary
+from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 
 AGREES = 1.15  # up to so many times as long or as short as timed: two moments on one machine usually differ by less
@@ -23,9 +24,10 @@ class Balance:
     """Seconds per call.
 
     Attributes:
-        timed: the run's median, over many placements of its tensors in memory.
-        low, high: the least and the most of a single placement. A profile has one placement, which may be any of
-            them: sums over rows took 60 to 100 µs from one to the next (2-core VM under load, torch 2.13).
+        timed: the run's time per call, over many placements of its tensors in memory.
+        low, high: the least and the most of a single placement, in any visit. A profile has one placement, in a process
+            of its own, which may be any of them: sums over rows took 60 to 100 µs from one to the next (2-core VM under
+            load, torch 2.13).
         unprofiled: in the profile's own process right before and after it, without the profiler.
         profiled: under the profiler.
         attributed: own times of all operators, kernels and annotations.
@@ -33,6 +35,7 @@ class Balance:
         cold: the case was timed with a cold cache, which a profile cannot have.
         waited: each profiled call was waited for, as on a GPU; timed calls follow one another.
         interrupted: share of the profiled calls in which other processes took a core.
+        visits: that the placements are from; 0 for a file without visits.
     """
 
     timed: float
@@ -45,6 +48,7 @@ class Balance:
     cold: bool = False
     waited: bool = False
     interrupted: float = 0.0
+    visits: int = 0
 
     @property
     def overhead(self) -> float:
@@ -63,7 +67,7 @@ class Balance:
 
     @property
     def factor(self) -> float:
-        """The corrected total as a multiple of the timed median."""
+        """The corrected total as a multiple of the time per call."""
         return self.without / self.timed
 
     @property
@@ -96,6 +100,7 @@ def balance(record: Record, summary: Summary) -> Balance:
         cold=timing.get("cache") == "cold",
         waited=not on_host(record["case"]["device"]),
         interrupted=record["profile"].get("interrupted", 0.0),
+        visits=number_of_visits(record),
     )
 
 
@@ -103,14 +108,15 @@ def sentences(sums: Balance) -> Iterator[str]:
     """Whether the profile adds up; where it does not, the likely reasons."""
     text = (
         f"Under the profiler a call takes {units.ratio(sums.overhead)} as long as without it. Corrected for that, "
-        f"own times and the rest add up to {units.seconds(sums.without)}; the timed median is "
+        f"own times and the rest add up to {units.seconds(sums.without)}; a timed call took "
         f"{units.seconds(sums.timed)}"
     )
     if 1 / AGREES <= sums.factor <= AGREES:
         yield text + ": they agree" + (f" within {units.percent(abs(sums.factor - 1))}." if sums.factor != 1 else ".")
     elif sums.agrees:
         interval = units.seconds_interval(sums.low, sums.high)
-        yield f"{text}, with {interval} from placement to placement of its tensors in memory: within that they agree."
+        over = f" in {sums.visits} visits" if sums.visits > 1 else ""
+        yield f"{text}, and {interval} in the placements of its tensors in memory{over}: within that they agree."
     else:
         yield f"{text}. They differ: {'; '.join(_reasons(sums))}. Rely on the shares, not on the times."
     if sums.overhead < 1 / AGREES:

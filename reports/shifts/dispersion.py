@@ -7,7 +7,6 @@ pilots. Most cases do not change from one run to the next, so their shifts show 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from torchduet.bench.record.distributions.student_t import two_sided_quantile, two_sided_tail
 from torchduet.bench.record.moderation import Estimate
+from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.shifts.leave_out import ranked
 from torchduet.reports.shifts.spread import MIN_UNITS
 
@@ -44,8 +44,8 @@ class VisitSpread:
 
 
 def error_of(estimate: Estimate) -> float:
-    """The standard error of a difference."""
-    return estimate.deviation / math.sqrt(estimate.visits)
+    """The standard error of a difference, from the half-width of its interval."""
+    return estimate.half_width / two_sided_quantile(CONFIDENCE, estimate.degrees)
 
 
 def factors_without(units: Sequence[str], estimates: Sequence[Estimate], common: float) -> dict[str, float]:

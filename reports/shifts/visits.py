@@ -6,33 +6,34 @@ visit show, so the visits, and not the placements, are the independent values (K
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median, stdev
 
 from torchduet.bench.record.moderation import Prior, Visits, difference, fit, prior_for
-from torchduet.bench.record.schema import PriorOf, Record, SpeedupRecord
+from torchduet.bench.record.schema import PriorOf, Record
 from torchduet.bench.record.statistics import Interval
+from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.visits.intervals import ratios_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import Array
 from torchduet.reports.shifts.question import Question
-
-MEDIAN_ERROR = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean, of many normal values
+from torchduet.reports.tables.visits import placements_by_visit, priors_of
 
 
 @dataclass(frozen=True)
 class VisitedRun:
-    """The values per visit of a run's cases; empty if its writer had no visits.
+    """The values per visit of a run's cases, as the run itself takes them; empty if its writer had no visits.
 
     Attributes:
-        of: for times, case → per visit, the median of its placements' log medians; for speed-ups, case → per visit,
-            the log of its speed-up over the reference.
-        machine: what earlier runs on the machine taught, where the run's own estimates rest on that.
+        of: for times, case → per visit, the log of its time per call; for speed-ups, case → per visit, the log of its
+            speed-up over the reference.
+        recorded: what the run's own intervals are moderated by.
     """
 
     of: Mapping[PriorOf, Mapping[str, Visits]]
-    machine: Mapping[PriorOf, Prior]
+    recorded: Mapping[PriorOf, Prior]
 
 
 def visited_run(run: Run, log_times: Mapping[str, Array], log_speedups: Mapping[str, Array]) -> VisitedRun:
@@ -48,9 +49,9 @@ def visited_run(run: Run, log_times: Mapping[str, Array], log_speedups: Mapping[
         if (recorded := _recorded(records[case], len(bounds[case]))) is not None:
             speedups[case] = recorded
         elif case in log_speedups:
-            speedups[case] = _medians(log_speedups[case].tolist(), bounds[case])
-    times = {case: _medians(log_times[case].tolist(), bounds[case]) for case in bounds}
-    return VisitedRun({"times": times, "speedups": speedups}, _machine(run))
+            speedups[case] = _visits(log_speedups[case].tolist(), bounds[case])
+    times = {case: _visits(log_times[case].tolist(), bounds[case]) for case in bounds}
+    return VisitedRun({"times": times, "speedups": speedups}, priors_of(run))
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,32 @@ def priors(
 ) -> tuple[Prior | None, ...]:
     """By what the variances between the visits of each of two runs are moderated.
 
-    By those of the run's own families, else by what earlier runs on the machine taught. A run of too few families for
-    that takes what the families of the other run show, if both were made on the same machine.
+    By what moderates the run's own intervals: its families, or earlier runs on the machine. If a verdict of the run is
+    withheld, by its other families. A run of too few families takes what the families of the other run show, if both
+    were made on the same machine.
 
     Args:
         unit_of: case → its family; without the cases that are not judged.
         alike: whether both runs were made on the same machine with the same settings.
     """
-    values = [[(unit_of[case], visits) for case, visits in run.of[of].items() if case in unit_of] for run in runs]
-    others = [fit(own) if alike else None for own in reversed(values)]
+    found = [_own(of, run, unit_of) for run in runs]
+    rest = [prior if alike else None for prior in reversed(found)]
     return tuple(
-        prior_for(of, own, run.machine.get(of) or other) if own else None
-        for run, own, other in zip(runs, values, others, strict=True)
+        own or prior_for(of, _named(run.of[of], unit_of), other) if run.of[of] else None
+        for run, own, other in zip(runs, found, rest, strict=True)
     )
+
+
+def _own(of: PriorOf, run: VisitedRun, unit_of: Mapping[str, str]) -> Prior | None:
+    """What a run's families or earlier runs on the machine show; None if neither does."""
+    recorded = run.recorded.get(of)
+    if recorded is not None and (recorded.source == "machine" or run.of[of].keys() <= unit_of.keys()):
+        return recorded if recorded.source != "typical" else None
+    return fit(_named(run.of[of], unit_of))
+
+
+def _named(cases: Mapping[str, Visits], unit_of: Mapping[str, str]) -> list[tuple[str, Visits]]:
+    return [(unit_of[case], visits) for case, visits in cases.items() if case in unit_of]
 
 
 def visits_of_families(run: Run) -> dict[str, list[float]]:
@@ -142,43 +156,22 @@ def visited_questions(
     return asked
 
 
-def number_of_visits(record: Record) -> int:
-    """How many visits a case's times come from; 0 where its writer had none."""
-    return len(_bounds(record))
-
-
 def _bounds(record: Record) -> list[tuple[int, int]]:
-    """The first placement of each visit and the one after its last; empty without visits, or if they do not add up."""
-    bounds, start = [], 0
-    for visit in record["timing"].get("visits", []):
-        if visit["placements"]:
-            bounds.append((start, start + visit["placements"]))
-        start += visit["placements"]
-    return bounds if start == len(record["timing"]["blocks"]) else []
+    """The first placement of each visit and the one after its last; empty without visits."""
+    return list(itertools.pairwise(itertools.accumulate(placements_by_visit(record), initial=0)))
 
 
-def _medians(values: Sequence[float], bounds: Sequence[tuple[int, int]]) -> Visits:
-    """Per visit the median of its placements, and its standard error, where there are two or more."""
-    parts = [values[start:end] for start, end in bounds]
-    errors = [MEDIAN_ERROR * stdev(part) / math.sqrt(len(part)) if len(part) > 1 else None for part in parts]
-    return Visits(tuple(map(median, parts)), tuple(errors))
+def _visits(values: Sequence[float], bounds: Sequence[tuple[int, int]]) -> Visits:
+    """Each visit's own estimate from its placements, with its standard error."""
+    points, errors = zip(*(value_of(values[start:end]) for start, end in bounds), strict=True)
+    return Visits(points, errors)
 
 
 def _recorded(record: Record, visits: int) -> Visits | None:
     """The speed-up over the reference in each visit, as the run recorded it; None if it did not."""
-    speedup: SpeedupRecord | None = next((one for one in record["speedups"] if one["knob"] == "reference"), None)
-    if speedup is None or len(ratios := speedup.get("visit_ratios", [])) != visits:
+    speedup = next((speedup for speedup in record["speedups"] if speedup["knob"] == "reference"), None)
+    if speedup is None or len(speedup.get("visit_ratios", [])) != visits:
         return None
-    errors = speedup.get("visit_errors", [])
-    return Visits(tuple(map(math.log, ratios)), tuple(errors) if len(errors) == len(ratios) else (None,) * len(ratios))
-
-
-def _machine(run: Run) -> dict[PriorOf, Prior]:
-    """What earlier runs on the machine taught, as far as the run's own estimates rest on that."""
-    return {
-        prior["of"]: Prior(
-            prior["deviation"], math.inf if prior["degrees"] is None else prior["degrees"], prior["families"], "machine"
-        )
-        for prior in run.about.get("visits", {}).get("priors", [])
-        if prior["source"] == "machine"
-    }
+    if len(speedup.get("visit_errors", [])) == visits:
+        return ratios_of(speedup)
+    return Visits(tuple(map(math.log, speedup["visit_ratios"])), (None,) * visits)

@@ -17,12 +17,16 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import Frames, frames
 from torchduet.reports.tables.steadiness import steadiness
+from torchduet.reports.tables.visits import number_of_visits, visit_numbers
 
 TEXTS = (
     *("checked", "held_against", "computes_in", "notes", "marks"),
     *("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock"),
 )
-WHOLE = (*(knob.name for knob in KNOBS if knob.numeric), "peak_bytes", "placements", "blocks", "calls_per_block")
+WHOLE = (
+    *(knob.name for knob in KNOBS if knob.numeric),
+    *("peak_bytes", "visits", "placements", "blocks", "calls_per_block"),
+)
 SIZE = "size_"  # + the axis: a column for each axis of the run's workloads
 
 
@@ -75,6 +79,7 @@ def _more(run: Run) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {
         "commit": [run.commit] * len(records),
         **{key: [machine.get(key)] * len(records) for key in ("cpu", "gpu", "torch", "python")},
+        "visits": [number_of_visits(record) or None for record in records],
         "placements": [len(record["timing"]["blocks"]) for record in records],
         "blocks": [sum(map(len, record["timing"]["blocks"])) for record in records],
         "calls_per_block": [record["timing"]["calls_per_block"] for record in records],
@@ -119,6 +124,8 @@ def _pytest_benchmark_columns(run: PytestBenchmarkRun) -> dict[str, list[Any]]:
 def _comparisons(run: Run, tables: Frames) -> pd.DataFrame:
     comparisons = tables.comparisons.drop(columns=["anchor"]).rename(columns={"first_call": "first_call_seconds"})
     comparisons["workload"] = [name.rpartition(".")[2] for name in comparisons["workload"]]
+    visits = [None if pd.isna(number) else int(number) for number in comparisons["visits"]]
+    comparisons["visits"] = _column(visits, "visits")
     duet = run.about.get("against")
     if duet is None:
         return comparisons
@@ -147,14 +154,15 @@ def _samples(run: Run) -> pd.DataFrame:
         [np.full(len(part[2]), part[0], dtype=np.int32) for part in parts] or [np.zeros(0, np.int32)]
     )
     sides = np.concatenate([np.full(len(part[2]), part[1], dtype=np.int8) for part in parts] or [np.zeros(0, np.int8)])
-    placements, rounds, seconds = (
+    visits, placements, rounds, seconds = (
         np.concatenate([part[position] for part in parts]) if parts else np.zeros(0, dtype)
-        for position, dtype in ((2, np.int64), (3, np.int64), (4, np.float64))
+        for position, dtype in ((5, np.int64), (2, np.int64), (3, np.int64), (4, np.float64))
     )
     return pd.DataFrame(
         {
             "id": pd.Categorical.from_codes(codes, categories=pd.Index(ids, dtype="str")),
             "side": pd.Categorical.from_codes(sides, categories=pd.Index(["", "A", "B"], dtype="str")),
+            "visit": pd.arrays.IntegerArray(visits.astype(np.int64), visits == 0),
             "placement": placements,
             "round": rounds,
             "seconds": seconds,
@@ -162,21 +170,25 @@ def _samples(run: Run) -> pd.DataFrame:
     )
 
 
-def _blocks(run: Run, index: int, record: Record) -> Iterator[tuple[int, int, Any, Any, Any]]:
-    """(case, side, placements, rounds, seconds) of each of a record's lists of blocks."""
+def _blocks(run: Run, index: int, record: Record) -> Iterator[tuple[int, int, Any, Any, Any, Any]]:
+    """(case, side, placements, rounds, seconds, visits) of each of a record's lists of blocks; visit 0: none."""
     if isinstance(run, PytestBenchmarkRun):
         if run.benchmarks[index].has_rounds:
             data = np.fromiter(itertools.chain.from_iterable(record["timing"]["blocks"]), np.float64)
-            yield index, 0, np.ones(len(data), np.int64), np.arange(1, len(data) + 1), data
+            ones = np.ones(len(data), np.int64)
+            yield index, 0, ones, np.arange(1, len(data) + 1), data, np.zeros_like(ones)
         return
-    lists: list[tuple[int, Sequence[Sequence[float]]]] = [(0, record["timing"]["blocks"])]
+    own = record["timing"]["blocks"]
+    lists: list[tuple[int, Sequence[Sequence[float]], Any]] = [(0, own, visit_numbers(record))]
     if "against" in record:
-        lists += [(1, record["against"]["base_blocks"]), (2, record["against"]["blocks"])]
-    for side, blocks in lists:
+        sides = record["against"]["base_blocks"], record["against"]["blocks"]
+        lists += [(side, blocks, np.zeros(len(blocks), np.int64)) for side, blocks in enumerate(sides, 1)]
+    for side, blocks, visits in lists:
         lengths = [len(rounds) for rounds in blocks]
         placements = np.repeat(np.arange(1, len(blocks) + 1), lengths)
         rounds = np.concatenate([np.arange(1, length + 1) for length in lengths] or [np.zeros(0, np.int64)])
-        yield index, side, placements, rounds, np.fromiter(itertools.chain.from_iterable(blocks), np.float64)
+        seconds = np.fromiter(itertools.chain.from_iterable(blocks), np.float64)
+        yield index, side, placements, rounds, seconds, np.repeat(visits, lengths)
 
 
 def _constant(text: str, rows: int) -> Any:

@@ -10,7 +10,7 @@ _RUN = {
 }
 _COMPARED = {
     "ratio": "baseline's time / this case's time: above 1 means that this case is faster",
-    "low": "lower end of the ratio's interval; empty with too few placements",
+    "low": "lower end of the ratio's interval; empty with too few visits (in files without visits: placements)",
     "high": "upper end of the ratio's interval",
 }
 COLUMNS: dict[str, dict[str, str]] = {
@@ -25,7 +25,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **{knob.name: knob.about for knob in KNOBS},
         "reference": "whether it is its family's reference",
         "seconds": "seconds per call; of pytest-benchmark: the median of its rounds",
-        "seconds_low": "lower end of its interval, seconds; not to be compared with another run",
+        "seconds_low": "lower end of its interval, seconds; it covers other processes and minutes, not other days",
         "seconds_high": "upper end of its interval, seconds",
         "against": "id of the reference that ratio, low, high and verdict compare it with",
         **_COMPARED,
@@ -45,7 +45,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "notes": "notes on the case, separated by semicolons",
         "peak_bytes": "the most memory that a call held beyond its inputs, bytes",
         "joules": "energy per call, joules",
-        "placements": "how many times it was measured on fresh allocations",
+        "visits": "how many times it was measured by a fresh process; empty in files without visits",
+        "placements": "how many times it was measured on fresh allocations, in all visits",
         "blocks": "timed blocks in all; of pytest-benchmark: rounds",
         "calls_per_block": "calls per timed block (iterations of a round)",
         "clock": "the clock that timed it",
@@ -77,7 +78,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_COMPARED,
         "verdict": "faster, slower, same or unclear",
         "confidence": "confidence of the interval",
-        "placements": "paired measurements that it rests on",
+        "visits": "visits that the interval rests on, which are its independent values; empty in files without visits",
+        "deviation": "standard deviation of one visit's log ratio, as the interval allows for",
+        "placements": "paired measurements on fresh allocations, in all visits",
         "threshold": "the change that the interval must exceed, as a share",
         "relative_error": "of this case against float64",
         "marks": "marks of this case and of its baseline, such as that it was not checked",
@@ -93,7 +96,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         **_RUN,
         "id": "the case",
         "side": "A or B in the pairs of a duet that were judged; empty: the case itself",
-        "placement": "number of the placement (of a duet: pair of processes), from 1 in the order taken",
+        "visit": "number of the visit, from 1 in the order taken; empty in files without visits, and in a duet's pairs",
+        "placement": "number of the placement in all visits (of a duet: pair of processes), from 1 in the order taken",
         "round": "number of the block in its placement, from 1 in the order taken",
         "seconds": "seconds per call in this block",
     },

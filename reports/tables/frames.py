@@ -27,8 +27,8 @@ CASE_COLUMNS = [
 ]
 COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
-    *("placements", "threshold", "confidence", "verdict", "relative_error", "compiled", "first_call", "marks"),
-    "both_compiled",
+    *("placements", "visits", "deviation", "degrees", "threshold", "confidence", "verdict", "relative_error"),
+    *("compiled", "first_call", "marks", "both_compiled"),
     *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"),
 ]
 
@@ -40,7 +40,9 @@ class Frames:
     Attributes:
         cases: a row per case, with its speed-up against its family's reference (NaN for the reference).
         comparisons: a row per case and knob; ``pays_*`` only where a compiled case is faster than a baseline that
-            is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too.
+            is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too;
+            ``visits``: how many there were (NaN: a file without visits), ``deviation`` and ``degrees``: what an
+            interval over them rests on (``schema.IntervalRecord``).
     """
 
     cases: pd.DataFrame
@@ -78,12 +80,15 @@ def each(frame: pd.DataFrame) -> Iterator[Any]:
 def settled(rows: pd.DataFrame) -> pd.Series[bool]:
     """Which comparisons' intervals give a verdict of faster, slower or same, whatever verdict the file records."""
     sides = [
-        row.placements >= MIN_PLACEMENTS
-        and not pd.isna(row.low)
-        and side_of(math.log(row.low), math.log(row.high), row.threshold) != "unclear"
-        for row in each(rows)
+        not without and side_of(math.log(row.low), math.log(row.high), row.threshold) != "unclear"
+        for row, without in zip(each(rows), without_interval(rows), strict=True)
     ]
     return pd.Series(sides, index=rows.index, dtype=bool)
+
+
+def without_interval(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Which comparisons have no interval, as they rest on too few visits; in a file without them, placements."""
+    return rows["low"].isna() | (rows["visits"].isna() & (rows["placements"] < MIN_PLACEMENTS))
 
 
 def anchor(index: int) -> str:
@@ -147,8 +152,12 @@ def _comparison_row(
         *(setting_words(record, knob) for knob in NAMES if knob in varied and speedup["knob"] not in (knob, TOGETHER)),
     )
     words = " · ".join(part for part in parts if part)
+    rests_on = speedup.get("interval")
     return {
         **speedup,
+        "visits": len(speedup["visit_ratios"]) if "visit_ratios" in speedup else None,
+        "deviation": rests_on["deviation"] if rests_on else None,
+        "degrees": rests_on["degrees"] if rests_on else None,
         "id": case["id"],
         "anchor": case_anchor,
         "suite": case["suite"],

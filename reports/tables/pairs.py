@@ -1,18 +1,26 @@
 """Compares any two records of a family by the blocks in which they were timed in alternation.
 
 The file has each case's comparison with the reference, and with each single knob turned back. This module makes all
-other comparisons: one step of a path with the step before, one number of workers with another.
+other comparisons: one step of a path with the step before, one number of workers with another. It does so as the run
+itself: visit by visit where there are visits, else placement by placement.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torchduet.bench.record.marks import NO_VERDICT
+from torchduet.bench.record.moderation import Prior, Visits, estimate
 from torchduet.bench.record.schema import Record
-from torchduet.bench.record.statistics import THRESHOLD, speedup
+from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, speedup
+from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.visits.intervals import MAX_LOG
+from torchduet.reports.tables.visits import by_visit, visited
+
+Blocks = Sequence[Sequence[float]]  # per placement, a value per round
+TIMES = ("s", "1/s")  # the units of meters that, like times, differ from process to process
 
 
 @dataclass(frozen=True)
@@ -20,9 +28,11 @@ class PairRatio:
     """How many times as fast a case is as its baseline, or another ratio of the two.
 
     Attributes:
-        low, high: the 99 % interval; None if there are too few placements.
+        low, high: the 99 % interval; None if there are too few values for one.
         verdict: faster, slower, same or unclear, from the interval and the threshold.
+        placements: that it rests on.
         withheld: the verdict is unclear whatever the interval, as the machine had too few free cores for the threads.
+        visits: that it rests on; 0 where placements are the independent values.
     """
 
     ratio: float
@@ -31,6 +41,7 @@ class PairRatio:
     verdict: str
     placements: int
     withheld: bool = False
+    visits: int = 0
 
     @property
     def extra_time(self) -> float:
@@ -38,9 +49,13 @@ class PairRatio:
         return 1 / self.ratio - 1
 
 
-def pair_ratio(baseline: Record, case: Record) -> PairRatio | None:
-    """Baseline's time / case's time; None if the two were not timed in the same rounds."""
-    return _judged(ratio_of_blocks(baseline["timing"]["blocks"], case["timing"]["blocks"]), baseline, case)
+def pair_ratio(baseline: Record, case: Record, prior: Prior | None) -> PairRatio | None:
+    """Baseline's time / case's time; None if the two were not timed in the same rounds.
+
+    Args:
+        prior: of the run's speed-ups (``visits.prior_of``); it has no effect on records without visits.
+    """
+    return _ratio(baseline, baseline["timing"]["blocks"], case, case["timing"]["blocks"], prior)
 
 
 def verdict_withheld(record: Record) -> bool:
@@ -55,11 +70,49 @@ def _judged(pair: PairRatio | None, *records: Record) -> PairRatio | None:
     return replace(pair, verdict="unclear", withheld=True)
 
 
-def ratio_of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence[float]]) -> PairRatio | None:
-    """Baseline / case from paired positive values, a list of rounds per placement; None if they do not pair."""
-    if not baseline or [len(rounds) for rounds in baseline] != [len(rounds) for rounds in case]:
+def _ratio(baseline: Record, first: Blocks, case: Record, second: Blocks, prior: Prior | None) -> PairRatio | None:
+    """Baseline / case of values that both have for each of their placements."""
+    if visited(baseline) and visited(case):
+        pair = ratio_of_visits(by_visit(baseline, first), by_visit(case, second), prior)
+    else:
+        pair = ratio_of_blocks(first, second)
+    return _judged(pair, baseline, case)
+
+
+def ratio_of_visits(
+    baseline: Mapping[float, Blocks], case: Mapping[float, Blocks], prior: Prior | None
+) -> PairRatio | None:
+    """Baseline / case from paired positive values of visits; None if no visit pairs.
+
+    A visit that only one of them has, as the other failed in it, is left out; so is one with other numbers of
+    placements or rounds.
+
+    Args:
+        baseline, case: when a visit began → its placements.
+    """
+    values, placements = [], 0
+    for at in baseline.keys() & case.keys():
+        if _pair_up(baseline[at], case[at]):
+            values.append((at, value_of(placement_differences(baseline[at], case[at]))))
+            placements += len(case[at])
+    if not values:
         return None
-    if not all(value > 0 for blocks in (baseline, case) for rounds in blocks for value in rounds):
+    points, errors = zip(*(value for _, value in sorted(values)), strict=True)
+    found = estimate(Visits(points, errors), prior)
+    known = found.half_width < MAX_LOG
+    return PairRatio(
+        ratio=math.exp(found.point),
+        low=math.exp(found.low) if known else None,
+        high=math.exp(found.high) if known else None,
+        verdict=side_of(found.low, found.high, THRESHOLD) if known else "unclear",
+        placements=placements,
+        visits=found.visits,
+    )
+
+
+def ratio_of_blocks(baseline: Blocks, case: Blocks) -> PairRatio | None:
+    """Baseline / case from paired positive values, placements as the independent values; None if they do not pair."""
+    if not baseline or not _pair_up(baseline, case):
         return None
     estimate = speedup(baseline, case)
     known = estimate.low > 0 and math.isfinite(estimate.high)
@@ -72,13 +125,28 @@ def ratio_of_blocks(baseline: Sequence[Sequence[float]], case: Sequence[Sequence
     )
 
 
-def ratio_of_meters(baseline: Record, case: Record, name: str) -> PairRatio | None:
-    """Baseline / case of a meter's values, paired by placement; None if either lacks it."""
+def _pair_up(baseline: Blocks, case: Blocks) -> bool:
+    """Whether two lists of placements have the same numbers of rounds, and positive values alone."""
+    return [len(rounds) for rounds in baseline] == [len(rounds) for rounds in case] and all(
+        value > 0 for blocks in (baseline, case) for rounds in blocks for value in rounds
+    )
+
+
+def ratio_of_meters(baseline: Record, case: Record, name: str, prior: Prior | None) -> PairRatio | None:
+    """Baseline / case of a meter's values, paired by placement; None if either lacks it.
+
+    Phases and rates differ between visits, as times do. What is no time, such as a number of epochs, depends on
+    neither the process nor the minute: its placements are independent, whatever their visit.
+    """
     first, second = (record.get("meters", {}).get(name) for record in (baseline, case))
     if first is None or second is None:
         return None
-    pair = ratio_of_blocks([[value] for value in first["values"]], [[value] for value in second["values"]])
-    return _judged(pair, baseline, case)
+    values, others = ([[value] for value in meter["values"]] for meter in (first, second))
+    if first["unit"] not in TIMES or not (visited(baseline) and visited(case)):
+        return _judged(ratio_of_blocks(values, others), baseline, case)
+    if "not_finite" in first or "not_finite" in second:
+        return None  # it is not known in which visit a value is missing
+    return _ratio(baseline, values, case, others, prior)
 
 
 def ratio_of_peaks(baseline: Record, case: Record) -> PairRatio | None:

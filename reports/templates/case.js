@@ -38,7 +38,14 @@ const below = (share, text) => [
   drawn("text", { class: "axis", x: across(share), y: HEIGHT - FOOT + 17, "text-anchor": "middle" }, text)];
 const mark = (kind, x, y) => (kind === "base" ? drawn("circle", { class: "base", cx: x, cy: y, r: 3.6 })
   : drawn("rect", { class: "fresh", x: x - 3.4, y: y - 3.4, width: 6.8, height: 6.8 }));
-const range = (name, values) => `${name}: ${values.length} placements from ${time(Math.min(...values))} to ${time(Math.max(...values))}, median ${time(median(values))}`;
+const plural = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
+const inVisits = ({ facts }) => (facts.visits ? ` in ${plural(facts.visits.length, "visit")}` : "");
+// The placements of each visit, as their indices among all placements; of a run without visits all are in one part.
+const visitsOf = ({ samples, facts }) => {
+  let start = 0;
+  return (facts.visits ?? [samples.length]).map((placements) => Array.from({ length: placements }, () => start++));
+};
+const range = (name, values, side) => `${name}: ${plural(values.length, "placement")}${inVisits(side)} from ${time(Math.min(...values))} to ${time(Math.max(...values))}, median ${time(median(values))}`;
 
 const inOrder = (sides, names) => {
   const values = sides.map((side) => secondsOf(side));
@@ -50,14 +57,18 @@ const inOrder = (sides, names) => {
   const at = (index) => across((index + 0.5) / most);
   const every = Math.ceil(most * 38 / (width - LEFT - RIGHT));
   const how = `Each mark is a placement’s median${sides[0].blocks ? ", each dot beside it a block" : ""}.`;
+  const visits = sides.map(visitsOf);
+  const several = visits.flatMap((parts, run) => (parts.length > 1 ? [`${run ? "bottom" : "top"} for ${names[run]}`] : []));
+  const joined = several.length ? ` A line joins the placements of one visit; short lines at the edge (${several.join(", ")}) stand where a visit ends.` : "";
   const left = beyond ? ` ${beyond} ${beyond === 1 ? "block lies" : "blocks lie"} beyond the axis.` : "";
-  return [axis, how + left, frame(`Medians of the placements in the order taken. ${names.map((name, run) => range(name, values[run])).join("; ")}.`, "placement, in the order taken",
+  return [axis, how + joined + left, frame(`Medians of the placements in the order taken. ${names.map((name, run) => range(name, values[run], sides[run])).join("; ")}.`, "placement, in the order taken",
     ...axis.ticks.flatMap((tick) => level((tick - axis.low) / (axis.high - axis.low), `${axis.label(tick)} ${axis.unit}`)),
     ...Array.from({ length: most }, (_, index) => index).filter((index) => index % every === 0).flatMap((index) => below((index + 0.5) / most, `${index + 1}`)),
     ...single.flatMap((placements, run) => placements.flatMap((blocks, index) =>
       blocks.filter(within).map((seconds) => drawn("circle", { class: `block ${run ? "fresh" : "base"}`, cx: at(index) + (run ? 4 : -4), cy: up(axis.share(seconds)), r: 1.3 })))),
     ...values.flatMap((medians, run) => [
-      drawn("polyline", { class: run ? "fresh" : "base", points: medians.map((value, index) => `${at(index).toFixed(1)},${up(axis.share(value)).toFixed(1)}`).join(" ") }),
+      ...visits[run].map((part) => drawn("polyline", { class: run ? "fresh" : "base", points: part.map((index) => `${at(index).toFixed(1)},${up(axis.share(medians[index])).toFixed(1)}`).join(" ") })),
+      ...visits[run].slice(0, -1).map((part) => across((part.at(-1) + 1) / most)).map((x) => drawn("line", { class: `end ${run ? "fresh" : "base"}`, x1: x, x2: x, y1: run ? up(0) - 10 : TOP, y2: run ? up(0) : TOP + 10 })),
       ...medians.map((value, index) => mark(run ? "fresh" : "base", at(index), up(axis.share(value))))]))];
 };
 const distribution = (sides, names) => {
@@ -81,15 +92,15 @@ const key = (kind, name) => make("li", {}, drawn("svg", { viewBox: "0 0 34 12", 
 
 // What a run recorded of the case beside its samples, in words; facts that it lacks are left out.
 const bytes = (size) => { const [scale, unit] = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]].find(([scale]) => size >= scale) ?? [1, "B"]; return `${+(size / scale).toPrecision(4)} ${unit}`; };
-const STOPS = { precise: "precise enough", budget: "time budget used up", limit: "limit of placements reached" };
-const plural = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
+const STOPS = { precise: "precise enough", budget: "time budget used up", limit: "limit of placements reached", interrupted: "run interrupted" };
+const stopOf = ({ visits, stop }) => (visits && data.texts[stop] === "limit" ? "limit of visits reached" : STOPS[data.texts[stop]] ?? data.texts[stop]);
 const inWords = ({ seconds, samples, facts }) => {
-  const { calls: [blocks, calls], stop, time: interval, speedup, graphs } = facts, texts = data.texts;
+  const { calls: [blocks, calls], time: interval, speedup, graphs } = facts, texts = data.texts;
   const spread = speedup && speedup[1] !== null ? ` (${speedup[1].toPrecision(3)} to ${speedup[2].toPrecision(3)})` : "";
   const entries = {
     "Time per call": time(seconds) + (interval ? ` (${time(interval[0])} to ${time(interval[1])})` : ""),
     "Speed-up over its reference": speedup && `${speedup[0].toPrecision(3)}×${spread}, ${texts[speedup[3]]}`,
-    Samples: `${facts.visits ? `${plural(facts.visits, "visit")}, ` : ""}${plural(samples.length, "placement")}, ${plural(blocks, "block")} of ${plural(calls, "call")}; ${STOPS[texts[stop]] ?? texts[stop]}`,
+    Samples: `${facts.visits ? `${plural(facts.visits.length, "visit")}, ` : ""}${plural(samples.length, "placement")}, ${plural(blocks, "block")} of ${plural(calls, "call")}; ${stopOf(facts)}`,
     Noise: texts[facts.noise],
     "Noise in figures": texts[facts.figures],
     "Interrupted blocks": facts.interrupted && facts.interrupted.toLocaleString("en"),

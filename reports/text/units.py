@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -36,6 +37,9 @@ def seconds_interval(low: float | None, high: float | None) -> str:
     """The interval of a time, in one unit: ``1.20 to 1.26 ms``; empty if there is none."""
     if low is None or high is None:
         return ""
+    if low > 0 and high / low > WIDE:
+        middle = math.sqrt(low) * math.sqrt(high)
+        return f"<{seconds(middle / math.sqrt(WIDE))} to >{seconds(middle * math.sqrt(WIDE))}"
     scale, unit = next(
         (step for step in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if high >= step[0] * 0.9995), (1e-9, "ns")
     )
@@ -73,6 +77,9 @@ def ratio_interval(low: float | None, high: float | None) -> str:
     """A speed-up's interval, with a third decimal where two would hide its width; empty if there is none."""
     if low is None or high is None:
         return ""
+    if low > 0 and high / low > WIDE:
+        middle = math.sqrt(low) * math.sqrt(high)
+        return f"<{digits(middle / math.sqrt(WIDE), 1)} to >{digits(middle * math.sqrt(WIDE), 1)}"
     if low < 0.1:
         return f"{digits(low, 2)} to {digits(high, 2)}"
     if high >= 10:

@@ -19,6 +19,7 @@ from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import WorkerError
+from torchduet.bench.workers.servers import Servers
 
 MACHINE = probe()
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "data", "threads"))
@@ -57,6 +58,7 @@ class Workers:
     beside: Mapping[str, float] = field(default_factory=dict)
     dies: Mapping[str, int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    servers: Servers = field(default_factory=lambda: Servers(Path(), lambda _: {}))  # none
     between: float = 0.02
     before: Callable[[Task], None] = lambda _: None
     visits: list[tuple[str, int, float]] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """What a block consists of: how many calls, and what comes before them."""
 
+import math
 import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
@@ -62,8 +63,8 @@ def a_run(seconds: float, log: list[str] | None = None) -> TimedCase:
 @pytest.mark.parametrize(
     ("seconds", "calls", "warm_up_calls"),
     [
-        (BLOCK_SECONDS / 1000, 1000, 250),
-        (0.3 * BLOCK_WARM_UP_SECONDS, 13, 4),
+        (BLOCK_SECONDS / 1000, 1000, math.ceil(1000 * BLOCK_WARM_UP_SECONDS / BLOCK_SECONDS)),
+        (0.3 * BLOCK_WARM_UP_SECONDS, round(BLOCK_SECONDS / BLOCK_WARM_UP_SECONDS / 0.3), 4),
         (BLOCK_SECONDS, 1, 1),
         (0.9 * WARMED_UP_BELOW, 1, 1),
         (1.1 * WARMED_UP_BELOW, 1, 0),

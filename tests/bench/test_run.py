@@ -267,8 +267,9 @@ def test_what_a_workload_asks_for_reaches_it_and_what_it_notes_is_recorded(tmp_p
     two = records["asking.everything cpu eager fp32 workers2"]
     assert two["case"]["workers"] == 2
     assert two["meters"]["workers"]["median"] == 2
-    seeds = two["meters"]["seed"]["values"]
-    assert seeds == list(range(1, len(seeds) + 1))
+    seeds, visits = two["meters"]["seed"]["values"], two["timing"]["visits"]
+    assert seeds[: visits[0]["placements"]] == list(range(1, visits[0]["placements"] + 1))
+    assert len(set(seeds)) == len(seeds) == sum(visit["placements"] for visit in visits)  # another in each placement
     assert two["meters"]["add"]["unit"] == "s"
     assert [one["knob"] for one in two["speedups"]] == ["reference", "workers"]
     assert [name for name, record in records.items() if "rests" in record["timing"]] == ["asking.waits cpu eager fp32"]

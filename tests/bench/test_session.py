@@ -1,6 +1,7 @@
 """A run's beginning: workers that cannot use the GPU are replaced by ones that can; and how long it says is left."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torchduet.bench.plan.options import parse
 from torchduet.bench.run.machine_facts import await_workers
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.settings import Settings
+from torchduet.bench.workers.servers import Servers
 
 NOTHING = dict.fromkeys(("device", "mode", "precision", "workers", "suite", "data", "threads", "budget"))
 
@@ -19,6 +21,7 @@ class FakeConductor:
 
     def __init__(self, seen: Machine) -> None:
         self.seen, self.spawning = seen, False
+        self.servers = Servers(Path(), lambda _: {})
 
     def machine(self) -> Machine:
         return self.seen

@@ -20,7 +20,10 @@ from torchduet.bench.record.visits.intervals import judged, ratios_of, times_of
 MACHINE = {"speedups": Prior(0.03, 5.0, 40, "machine")}
 
 
-def run(visits: int, families: int = MIN_FAMILIES, **changes: Any) -> dict[str, Record]:
+ENOUGH = 3 * MIN_FAMILIES  # families that teach how much visits differ
+
+
+def run(visits: int, families: int = ENOUGH, **changes: Any) -> dict[str, Record]:
     """Case id → record of a run of families with two cases each."""
     found: dict[str, Record] = {}
     for number in range(families):
@@ -33,7 +36,7 @@ def compared(records: Mapping[str, Record]) -> list[Any]:
     return [record["speedups"][0] for record in records.values() if record["speedups"]]
 
 
-def test_a_ratio_is_the_mean_over_visits_with_a_moderated_interval() -> None:
+def test_a_ratio_is_estimated_from_its_visits_with_a_moderated_interval() -> None:
     records = run(4, seconds={"compile": 5e-4})
     found = judged(records, {})
     prior = found.priors["speedups"]
@@ -48,7 +51,7 @@ def test_a_ratio_is_the_mean_over_visits_with_a_moderated_interval() -> None:
     for before, after in zip(compared(records), compared(found.records), strict=True):
         logs = [math.log(ratio) for ratio in before["visit_ratios"]]
         expected = estimate(Visits(tuple(logs), tuple(before["visit_errors"])), prior)
-        assert math.log(after["ratio"]) == pytest.approx(math.fsum(logs) / 4)
+        assert math.log(after["ratio"]) == pytest.approx(expected.point)
         assert (math.log(after["low"]), math.log(after["high"])) == pytest.approx((expected.low, expected.high))
         assert after["interval"] == {
             "visits": 4,
@@ -80,13 +83,15 @@ def test_both_comparisons_with_one_case_have_one_interval_and_count_once() -> No
     assert judged(records, {}).priors == found.priors
 
 
-def test_a_time_is_the_mean_over_visits_of_logarithms() -> None:
+def test_a_time_is_estimated_from_its_visits_like_a_ratio() -> None:
     records = run(3)
     found = judged(records, {})
     for case, record in found.records.items():
         times = times_of(records[case])
         assert len(times.values) == 3
-        assert record["timing"]["seconds"] == pytest.approx(math.exp(times.mean))
+        expected = estimate(times, found.priors["times"])
+        assert math.log(record["timing"]["seconds"]) == pytest.approx(expected.point)
+        assert math.log(record["timing"]["high"]) == pytest.approx(expected.high)
         assert record["timing"]["low"] < record["timing"]["seconds"] < record["timing"]["high"]
 
 
@@ -126,7 +131,9 @@ def test_without_other_families_the_visits_speak_for_themselves() -> None:
 def test_what_earlier_runs_taught_moderates_a_run_of_few_families() -> None:
     found = judged(run(3, families=1), MACHINE)
     (speedup,) = compared(found.records)
-    assert (speedup["interval"]["prior"], speedup["interval"]["degrees"]) == ("machine", 7.0)
+    expected = estimate(ratios_of(speedup), MACHINE["speedups"])
+    assert (speedup["interval"]["prior"], speedup["interval"]["degrees"]) == ("machine", expected.degrees)
+    assert expected.degrees > 2  # more than the visits alone have
     assert found.priors == MACHINE
     many = judged(run(3), MACHINE)
     assert many.priors["speedups"].source == "run"  # where a run has families enough, it learns from them
@@ -156,7 +163,7 @@ def test_the_runs_record_says_how_often_and_by_what_it_was_moderated() -> None:
     assert found.visits is not None
     assert [prior["of"] for prior in found.visits["priors"]] == ["speedups", "times"]
     for prior in found.visits["priors"]:
-        assert prior["families"] == MIN_FAMILIES
+        assert prior["families"] == ENOUGH
         assert prior["deviation"] == found.priors[prior["of"]].deviation
     check(found.visits, VisitsRecord, "visits")
 
@@ -173,9 +180,18 @@ def test_it_is_precise_where_every_interval_is_narrow_enough(between: float) -> 
     assert stops == ({"precise"} if not between else {"interrupted"})
 
 
+@pytest.mark.parametrize("between", [0.0, 0.05])
+def test_copies_are_among_the_intervals_that_have_to_be_narrow(between: float) -> None:
+    records: dict[str, Record] = {}
+    for number in range(ENOUGH):
+        records |= visited_records(family(f"w{number}", "eager", slowdowns=()), 8, between=between)
+    found = judged(records, {})
+    assert {record["timing"]["stop"] for record in found.records.values()} == {"budget" if between else "precise"}
+
+
 def test_copies_have_a_variance_of_their_own_and_their_verdicts() -> None:
     records: dict[str, Record] = {}
-    for number in range(MIN_FAMILIES):
+    for number in range(ENOUGH):
         records |= visited_records(family(f"w{number}", "eager", slowdowns=(1.2,)), 5, between=0.001)
     found = judged(records, {})
     assert set(found.priors) == {"copies", "times"}

@@ -1,5 +1,6 @@
 """Pilots are taken now and then, for a small share of the run; every timed case gets its noise."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, PilotTask
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.noise.family_noise import switch_share_and_rate
-from torchduet.bench.noise.monitor import PILOT_SHARE, Monitor
+from torchduet.bench.noise.monitor import INTERVAL_SHARE, PILOT_SHARE, SHORT_INTERVAL, Monitor
 from torchduet.bench.passes import pilots
 from torchduet.bench.plugin.closing_table import noise_of, unclear
 from torchduet.bench.record.schema import CLOCK_REASONS, NoiseRecord
@@ -84,13 +85,13 @@ def test_pilots_keep_to_their_share_of_the_budget(clock: Clock, budget: float, t
         monitor.pilots_before("s.w")
         clock.time += 1.5
     monitor.pilots_before("", due=True)
-    spent = took * len(launcher.asked)
-    assert spent <= PILOT_SHARE * budget + 2 * took  # the first and the last are always taken
+    spent, start = took * len(launcher.asked), SHORT_INTERVAL / INTERVAL_SHARE
+    at_first = start / SHORT_INTERVAL + 2  # the first and the last are always taken
+    assert spent <= PILOT_SHARE * (budget - start) + at_first * took
     assert monitor.pilots[0]["before"] == "s.w"
     assert monitor.pilots[-1]["before"] == ""
-    assert all(
-        later["at"] - one["at"] >= 10 for one, later in zip(monitor.pilots[:-2], monitor.pilots[1:-1], strict=True)
-    )
+    for one, later in itertools.pairwise(monitor.pilots[:-1]):
+        assert later["at"] - one["at"] >= (SHORT_INTERVAL if one["at"] <= start else took / PILOT_SHARE)
 
 
 def test_a_pilot_that_fails_is_one_warning_and_no_more_are_tried(clock: Clock) -> None:

@@ -35,22 +35,25 @@ class Sample:
     """The parent at one moment."""
 
     families: int
+    visits: int
     bytes: int
     descriptors: int
 
 
 def watched(bench: Bench, every: float = EVERY_SECONDS) -> list[Sample]:
-    """Looks at a run until it ends. Families are counted in its journal."""
+    """Looks at a run until it ends. Families and later visits are counted in its journal."""
     found: list[Sample] = []
-    folder, families, journal = Path(f"/proc/{bench.process.pid}"), 0, None
+    folder, families, visits, journal = Path(f"/proc/{bench.process.pid}"), 0, 0, None
     while bench.process.poll() is None:
         if journal is None and bench.journal.exists():
             journal = bench.journal.open("rb")
         if journal is not None:
-            families += journal.read().count(b'"kind":"family"')
+            content = journal.read()
+            families += content.count(b'"kind":"family"')
+            visits += content.count(b'"kind":"visit"')
         try:
             resident = int((folder / "statm").read_text().split()[1]) * PAGE
-            found.append(Sample(families, resident, len(list((folder / "fd").iterdir()))))
+            found.append(Sample(families, visits, resident, len(list((folder / "fd").iterdir()))))
         except OSError:  # it has just ended
             break
         sleep(every)

@@ -41,8 +41,7 @@ def of_verdicts(*verdicts: str) -> Comparison:
     [
         ("same same", "0 of 2 cases are shown to be slower or faster"),
         ("same unclear", "0 of 2 cases are shown to be slower or faster, 1 is unclear"),
-        ("unclear unclear", "None of 2 cases has a verdict"),
-        ("unclear", "The only case has no verdict"),
+        ("unclear unclear", "0 of 2 cases are shown to be slower or faster, 2 are unclear"),
         ("same", "0 of 1 case is shown to be slower or faster"),
         ("slower", "1 of 1 case is slower, none faster"),
         ("slower slower faster", "2 of 3 cases are slower, 1 faster"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from tests.reports.remeasured import remeasured
 from tests.reports.test_compare import called, change_of, held
 from tests.reports.visited import visited
 from torchduet.__main__ import main
-from torchduet.bench.record.moderation import Prior, Visits, difference
+from torchduet.bench.record.moderation import Prior, Visits, difference, fit
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.record.visits.intervals import ratios_of, times_of
 from torchduet.reports.compare.brief import markdown
 from torchduet.reports.compare.page import render
 from torchduet.reports.compare.text import terminal
@@ -134,20 +134,32 @@ def test_visits_that_do_not_add_up_are_no_visits(base: Any) -> None:
     assert held(base, document).visits is None
 
 
-def test_a_visit_counts_by_the_median_of_its_placements(base: Any) -> None:
+def test_the_values_of_visits_are_those_of_the_run_itself(base: Any) -> None:
     run = from_json(base)
     samples = Samples({record["case"]["id"]: record for record in run.records})
     cases = [record["case"]["id"] for record in run.records]
     found = visited_run(run, samples.log_times(cases), samples.log_speedups(cases))
     record = next(record for record in run.records if record["case"]["id"] == COMPILED)
-    medians = [math.log(statistics.median(rounds)) for rounds in record["timing"]["blocks"]]
-    expected = [statistics.median(medians[place : place + 3]) for place in range(0, 15, 3)]
-    assert found.of["times"][COMPILED].values == pytest.approx(expected)
-    assert found.of["times"][COMPILED].errors[0] == pytest.approx(
-        math.sqrt(math.pi / 2) * statistics.stdev(medians[:3]) / math.sqrt(3)
-    )
-    (speedup,) = record["speedups"][:1]
-    assert found.of["speedups"][COMPILED].values == pytest.approx(list(map(math.log, speedup["visit_ratios"])))
+    own = times_of(record)
+    assert found.of["times"][COMPILED].values == pytest.approx(own.values)
+    assert found.of["times"][COMPILED].errors == pytest.approx(own.errors)
+    assert found.of["speedups"][COMPILED] == ratios_of(record["speedups"][0])
+
+
+def test_the_visits_are_moderated_by_what_the_run_recorded_unless_a_verdict_is_withheld(base: Any) -> None:
+    document = json.loads(json.dumps(base))
+    prior = {"of": "times", "deviation": 0.02, "degrees": 3.0, "families": 15, "source": "run"}
+    document[KEY]["visits"]["priors"] = [prior]
+    run = from_json(document)
+    samples = Samples({record["case"]["id"]: record for record in run.records})
+    cases = [record["case"]["id"] for record in run.records]
+    visits = visited_run(run, samples.log_times(cases), samples.log_speedups(cases))
+    units = {record["case"]["id"]: record["case"]["family"] for record in run.records}
+    recorded, _ = priors("times", (visits, visits), units, alike=True)
+    assert recorded == Prior(0.02, 3.0, 15, "run")
+    del units[SQUARE]
+    fitted, _ = priors("times", (visits, visits), units, alike=True)
+    assert fitted == fit([(units[case], values) for case, values in visits.of["times"].items() if case in units])
 
 
 def test_a_short_run_takes_from_the_other_run_what_visits_differ_by(shared_document: Any) -> None:
@@ -173,13 +185,7 @@ def test_the_interval_is_that_of_the_two_sets_of_visits(shared_document: Any) ->
             pilot | {"seconds": dict.fromkeys(pilot["seconds"], 1e-3)} for pilot in document[KEY]["pilots"]
         ]
     finding = change_of(held(*documents), SQUARE).time
-    sides = []
-    for document in documents:
-        blocks = document["benchmarks"][0]["extra_info"][KEY]["timing"]["blocks"]
-        logs = [math.log(statistics.median(rounds)) for rounds in blocks]
-        sides.append(
-            Visits(tuple(statistics.median(logs[place : place + 3]) for place in range(0, 12, 3)), (None,) * 4)
-        )
+    sides = [times_of(document["benchmarks"][0]["extra_info"][KEY]) for document in documents]
     alone = difference(*sides, None, None)
     assert finding is not None
     assert finding.ratio == pytest.approx(math.exp(alone.point))
@@ -243,8 +249,29 @@ def test_all_outputs_say_how_often_both_runs_visited(base: Any, shared_document:
         assert words in output
     assert "from process to process and from minute to minute" in page
     facts = page[page.index('<script type="application/json" id="comparison">') :]
-    assert '"visits":5' in facts
-    assert '"visits":4' in facts
+    assert '"visits":[3,3,3,3,3]' in facts
+    assert '"visits":[3,3,3,3]' in facts
+
+
+def test_a_pair_says_which_slow_downs_it_would_show(shared_document: Any) -> None:
+    """Unclear is not blind: the same code twice is unclear, and 1.7 times as slow would be shown."""
+    few: dict[str, Any] = {"families": TWO, "visits": 4, "between": 0.03}
+    base, new = (visited(shared_document, seed, **few) for seed in (140, 141))
+    pair = held(base, new)
+    assert tally(pair) == {"unclear": 6}
+    assert not pair.blind
+    assert pair.shown_from is not None
+    assert 1.1 < pair.shown_from < 1.6
+    words = f"Half of the cases would be called slower if they took {pair.shown_from:.3g} times as long."
+    for output in (terminal([pair]), markdown([pair]), render([pair], 0.05)):
+        assert words in output
+    change = change_of(pair, SQUARE)
+    assert change.shown_from is not None
+    factor = change.shown_from
+    assert change.time is not None
+    for beyond, verdict in ((1.02, "slower"), (0.98, "unclear")):
+        exactly = visited(shared_document, 141, slower={SQUARE: beyond * factor * change.time.ratio}, **few)
+        assert change_of(held(base, exactly), SQUARE).verdict == verdict
 
 
 @pytest.fixture
@@ -279,7 +306,9 @@ def folder(shared_document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("base wild", None, 0),
     ],
 )
-def test_a_pair_without_any_verdict_has_an_exit_code_of_its_own(files: str, fail_on: str | None, code: int) -> None:
+def test_a_pair_that_can_have_no_verdict_has_an_exit_code_of_its_own(
+    files: str, fail_on: str | None, code: int
+) -> None:
     paths = [f"{name}.json" for name in files.split()]
     assert main(["compare", *paths, *(["--fail-on", fail_on] if fail_on else [])]) == code
 
@@ -297,14 +326,14 @@ def test_unclear_cases_fail_only_where_that_is_asked(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_pair_without_any_verdict_says_so_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pair_that_can_have_no_verdict_says_so_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "base.json", "wild.json", "--fail-on", "slower", "-o", "c.html", "--markdown", "c.md"]) == 3
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0] == "wild.json against base.json: None of 6 cases has a verdict"
-    assert lines[2].startswith("No case has a verdict: ")
-    assert "Slow-downs are neither shown nor excluded." in lines[2]
+    assert lines[2].startswith("No verdict is possible: ")
+    assert "No case would be called slower if it took 1.5 times as long." in lines[2]
     assert err.count("\n") == 1
-    assert "wild.json has no verdict on any case" in err
-    assert "No case has a verdict: " in Path("c.md").read_text("utf-8")
-    assert "No case has a verdict: " in Path("c.html").read_text("utf-8")
+    assert "no verdict is possible on any case of wild.json" in err
+    assert "No verdict is possible: " in Path("c.md").read_text("utf-8")
+    assert "No verdict is possible: " in Path("c.html").read_text("utf-8")

@@ -9,14 +9,14 @@ from statistics import NormalDist
 from torchduet.bench.record.distributions.incomplete_beta import incomplete_beta, log_shares
 
 NEARLY_NORMAL = 1e4  # degrees of freedom from which the expansion about the normal quantile is exact to rounding
-LARGEST = 709.0  # logarithm of t: the greatest float is exp(709.8)
-STEPS = 200
-SMALL_STEP = 1e-8  # of Newton's method, which squares the error: the next step would be lost in rounding
+LOG_MAX = 300.0  # of t, whose square is a float, too
+MAX_STEPS = 100
+PRECISION = 1e-13
 
 
 @lru_cache(maxsize=4096)
 def two_sided_quantile(confidence: float, degrees: float) -> float:
-    """The t with P(|T| <= t) = ``confidence``; infinite beyond the greatest float.
+    """The t with P(|T| <= t) = ``confidence``; infinite beyond 1e130.
 
     Args:
         confidence: between 0 and 1, exclusive.
@@ -30,27 +30,19 @@ def two_sided_quantile(confidence: float, degrees: float) -> float:
     if degrees >= NEARLY_NORMAL:
         return _nearly_normal(NormalDist().inv_cdf((1 + confidence) / 2), degrees)
     tail = 1 - confidence
-    if two_sided_tail(math.exp(LARGEST), degrees) > tail:
+    if two_sided_tail(math.exp(LOG_MAX), degrees) > tail:
         return math.inf
-    # Newton's steps for log(tail) as a function of log(t). It is concave: after one step at most the iterates lie above
-    # the solution and fall to it. The normal quantile lies below.
+    # Newton's method for the logarithms of t and of the tail, of which one is a concave function of the other: from
+    # the first step on, it comes down to the root from above.
     log_t = math.log(NormalDist().inv_cdf((1 + confidence) / 2))
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         t = math.exp(log_t)
-        excess = two_sided_tail(t, degrees) - tail
-        step = math.log1p(excess / tail) * (tail + excess) / (2 * t * _density(log_t, degrees))
-        log_t = min(log_t + step, LARGEST)
-        if abs(step) <= SMALL_STEP * max(1.0, abs(log_t)):
+        current = two_sided_tail(t, degrees)
+        step = math.log(current / tail) * current / (2 * t * density(t, degrees))
+        log_t = min(log_t + step, LOG_MAX)
+        if abs(step) <= PRECISION:
             break
     return math.exp(log_t)
-
-
-def _density(log_t: float, degrees: float) -> float:
-    """The density of Student's t."""
-    log_factor = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
-    squared = 2 * log_t - math.log(degrees)  # log(t²/degrees): t² itself may overflow
-    softplus = max(squared, 0.0) + math.log1p(math.exp(-abs(squared)))
-    return math.exp(log_factor - (degrees + 1) / 2 * softplus)
 
 
 def _nearly_normal(z: float, degrees: float) -> float:
@@ -63,3 +55,9 @@ def _nearly_normal(z: float, degrees: float) -> float:
 def two_sided_tail(t: float, degrees: float) -> float:
     """P(|T| > t), t > 0: I_x(degrees/2, 1/2) with x = degrees/(degrees + t²) (Abramowitz and Stegun 1964, 26.7.1)."""
     return incomplete_beta(degrees / 2, 0.5, *log_shares(2 * math.log(t) - math.log(degrees)))
+
+
+def density(t: float, degrees: float) -> float:
+    """The probability density of Student's t (Abramowitz and Stegun 1964, 26.7.2)."""
+    constant = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2) - math.log(degrees * math.pi) / 2
+    return math.exp(constant - (degrees + 1) / 2 * math.log1p(t * t / degrees))

@@ -125,6 +125,7 @@ def _judged(record: Record, priors: Mapping[PriorOf, Prior], stop: StopReason) -
     if "trials" in record:
         new["trials"] = [cast(TrialRecord, _trial(trial, priors.get("copies"))) for trial in record["trials"]]
     precise = all(is_precise(estimate(ratios_of(speedup), priors.get("speedups"))) for speedup in record["speedups"])
+    precise &= all(is_precise(estimate(ratios_of(trial), priors.get("copies"))) for trial in record.get("trials", []))
     new["timing"] = {
         **record["timing"],
         "seconds": math.exp(time.point),

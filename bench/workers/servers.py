@@ -1,0 +1,154 @@
+"""Fork servers: interpreters that have imported torch, and from which workers are forked in milliseconds.
+
+A run has several. What an interpreter has by chance (where its libraries and objects lie) stays for its life, and all
+workers forked from one share it: for some comparisons two interpreters differ more than two workers of one do. So the
+visits to a family take turns between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from torchduet.bench.workers.environment import changed
+from torchduet.bench.workers.messages import PRELOAD_READY
+
+PRELOAD = "torchduet.bench.workers.preload"
+POLL_SECONDS = 0.05
+STOP_SECONDS = 5.0  # for all servers to end
+
+Environment = Callable[[bool], Mapping[str, str]]  # whether a server imports the compiler → its variables
+
+
+class Servers:
+    """The fork servers of a run. The first begins with the run, the others later.
+
+    multiprocessing has one fork server, an object of its module: each of ours is a state of that object, exchanged
+    before a worker is started.
+
+    Args:
+        folder: for a file that each server makes when it is ready.
+        environment: variables for a server that imports the compiler, or does not.
+    """
+
+    def __init__(self, folder: Path, environment: Environment) -> None:
+        self._folder, self._environment = folder, environment
+        self._states: list[dict[str, Any]] = []  # of those that were started, in order
+        self._compilers: list[bool] = []
+        self._begun: list[float] = []
+        self._current = 0
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def start(self, *, compiler: bool) -> None:
+        """Start another server, which begins to import; does not wait for it."""
+        from multiprocessing import forkserver
+
+        server: Any = forkserver._forkserver
+        self._keep()
+        vars(server).clear()
+        type(server).__init__(server)
+        server.set_forkserver_preload([PRELOAD])
+        number = len(self._states)
+        ready = {PRELOAD_READY: str(self._ready_file(number))}
+        with changed({**self._environment(compiler), **ready}):
+            forkserver.ensure_running()
+        self._states.append(dict(vars(server)))
+        self._compilers.append(compiler)
+        self._begun.append(monotonic())
+        self._current = number
+
+    def choose(self, number: int, *, compiler: bool = False) -> None:
+        """Let the next workers be forked from one of the servers that are ready, which take turns.
+
+        Args:
+            number: of the turn.
+            compiler: only servers that have imported the compiler, unless none has.
+        """
+        if not self._states:
+            return
+        ready = [place for place in range(len(self._states)) if place == 0 or self.is_ready(place)]
+        able = [place for place in ready if self._compilers[place] or not compiler] or ready
+        self._use(able[number % len(able)])
+
+    def is_ready(self, number: int) -> bool:
+        """Whether a server has imported everything."""
+        return self._ready_file(number).exists()
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether every server that was started is ready."""
+        return all(map(self.is_ready, range(len(self._states))))
+
+    def wait(self, seconds: float) -> None:
+        """Wait until every server is ready, at most so long."""
+        end = monotonic() + seconds
+        while not self.all_ready and monotonic() < end:
+            sleep(POLL_SECONDS)
+
+    def seconds_of_first(self) -> float | None:
+        """How long the first server took to be ready; None: it is not."""
+        file = self._ready_file(0)
+        if not self._begun or not file.exists():
+            return None
+        # The file's own time is of another clock; what it holds is of the same one.
+        with contextlib.suppress(OSError, ValueError):
+            return float(file.read_text()) - self._begun[0]
+        return None
+
+    def cpu_seconds(self) -> float:
+        """Seconds of the cores that the servers but the first have used so far; 0 where the system does not say."""
+        spent = 0
+        for state in self._states[1:]:
+            with contextlib.suppress(OSError, ValueError):
+                fields = Path(f"/proc/{state['_forkserver_pid']}/stat").read_bytes().rpartition(b")")[2].split()
+                spent += int(fields[11]) + int(fields[12])  # utime, stime
+        return spent / os.sysconf("SC_CLK_TCK") if spent else 0.0
+
+    def _ready_file(self, number: int) -> Path:
+        return self._folder / f"server-{number}.ready"
+
+    def _keep(self) -> None:
+        """Keep the state of the server in use: it may have been started again."""
+        from multiprocessing import forkserver
+
+        if self._states:
+            self._states[self._current] = dict(vars(forkserver._forkserver))
+
+    def _use(self, number: int) -> None:
+        from multiprocessing import forkserver
+
+        if number != self._current:
+            self._keep()
+            server = forkserver._forkserver
+            vars(server).clear()
+            vars(server).update(self._states[number])
+            self._current = number
+
+    def stop(self) -> None:
+        """Let every server end but the first, which ends with this process; called once, at the end."""
+        if not self._states:
+            return
+        self._use(0)
+        others = self._states[1:]
+        del self._states[1:]
+        for state in others:
+            with contextlib.suppress(OSError):
+                os.close(state["_forkserver_alive_fd"])  # the server ends when no process holds this any more
+        end = monotonic() + STOP_SECONDS
+        for state in others:
+            while monotonic() < end and not _has_ended(state["_forkserver_pid"]):
+                sleep(POLL_SECONDS)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child has ended; it then is no zombie any more."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
