@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from torchduet.bench.cases.case import Case, Family, workload_of
-from torchduet.bench.cases.exchange import CaseResult, Extras, Task
+from torchduet.bench.cases.exchange import CaseResult, Extras, PilotTask, Task
 from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.handover import Turns
 from torchduet.bench.duet.order import COMPILER, restored
@@ -74,6 +74,11 @@ def _serve(channel: Channel, peer: Channel) -> None:
     order = channel.receive()
     if order is None:
         return
+    if order.get("do") == "pilots":
+        from torchduet.bench.passes.pilots import measure_pilots  # workers of families do not import it
+
+        channel.send({"pilots": measure_pilots(PilotTask(order["threads"], order["seconds"]))})
+        return
     with blocked_in_new_threads(signal.SIGCONT):
         side = Timed(order)
         channel.send({"cases": side.prepare()})
@@ -113,6 +118,7 @@ class Timed:
         self._first = order["first"]
         self.idle = True  # between its calls no thread computes, and there are no child processes
         self._runs: dict[int, TimedCase] = {}
+        self._unsettled: set[int] = set()  # cases that the last placement has left out
         self._stages: _SideStages | None = None
         torch.set_num_threads(order["threads"])
         tempfile.tempdir = order["folder"]
@@ -251,10 +257,12 @@ class Timed:
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
                 return {"errors": {str(index): reason for index in indices}}
         gc.collect()
+        self._unsettled = set(self._runs)
         for index in indices:
             run = self._runs[index]
             run.prepared.context.next_placement()
             run.placements.append([])
+            self._unsettled.discard(index)
             try:
                 run.settle()
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
@@ -276,6 +284,13 @@ class Timed:
     def _finite(self) -> Message:
         """Check which results became NaN while they were timed; returns the errors and the context switches by case."""
         assert self._stages is not None
+        for index in self._unsettled:  # not in the last placement, whose inputs have moved
+            run = self._runs[index]
+            if run.error is None and run.placements:
+                try:
+                    run.settle()
+                except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                    run.error = describe(error, run.prepared.case.source)
         self._stages.still_computes()
         return {
             "errors": {str(index): run.error for index, run in self._runs.items() if run.error},

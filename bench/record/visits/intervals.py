@@ -24,8 +24,7 @@ from torchduet.bench.record.schema import (
     TrialRecord,
     VisitsRecord,
 )
-from torchduet.bench.record.statistics import side_of, wanted
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import side_of, value_of, wanted
 from torchduet.bench.record.visits.sides import has_pairs, values_of, with_verdicts
 
 COPY_THRESHOLD = 0.01  # of the verdicts on copies

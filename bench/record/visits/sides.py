@@ -23,8 +23,8 @@ from torchduet.bench.record.statistics import (
     placement_differences,
     seconds_per_call,
     side_of,
+    value_of,
 )
-from torchduet.bench.record.visits.entry import value_of
 
 MIN_PAIRS = 3  # for a verdict: the interval of fewer rests on the other cases
 LEVEL = 0.5  # of an interval from which the standard error is computed; any other would do
@@ -107,7 +107,9 @@ def with_verdicts(records: Mapping[str, Record], prior: Prior | None) -> dict[st
     """
     of_duet = {name: record for name, record in records.items() if has_pairs(record)}
     judgements = judged({name: values_of(record["against"]) for name, record in of_duet.items()}, prior)
-    return {name: {**record, "against": _against(record["against"], judgements[name])} for name, record in of_duet.items()}
+    return {
+        name: {**record, "against": _against(record["against"], judgements[name])} for name, record in of_duet.items()
+    }
 
 
 def judged(cases: Mapping[str, Visits], prior: Prior | None, confidence: float = CONFIDENCE) -> dict[str, Judgement]:
