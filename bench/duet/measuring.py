@@ -10,7 +10,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.duet import record as to_record
 from torchduet.bench.duet.duet import Duet
-from torchduet.bench.duet.pairs import BASE, Failure, Ledger, PairError
+from torchduet.bench.duet.pairs import Failure, Ledger, PairError
 from torchduet.bench.duet.pool import MAX_LIVE
 from torchduet.bench.duet.processes import Facts, SideError
 from torchduet.bench.duet.profile import profile_both
@@ -118,7 +118,8 @@ class DuetMeasuring(Measuring):
         ledger, taken = self.duet.first(family.cases, share, self._may_go_on)
         took = self.run_clock.awake() - began
         stages = {"timed": taken.seconds, "warming": max(0.0, took - taken.seconds)}
-        self.done(family, Spent(stages["warming"], (share, taken.seconds), stages))
+        died = not taken.blocks and not all(failure.skip for failure in ledger.failures.values())
+        self.done(family, Spent(stages["warming"], (share, taken.seconds), stages, retry=died))
         records = to_record.first_records(family, ledger, taken, at, self.settings.selection.references)
         outcomes = {case: self._failure(ledger, case) or records[case] for case in family.cases}
         measured = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
@@ -187,9 +188,9 @@ class DuetMeasuring(Measuring):
     def _reason(self, failure: Failure) -> str:
         if failure.side is None:
             return failure.reason
-        record = self.sides()
-        side = record["base" if failure.side == BASE else "against"]
-        return f"on side {LETTERS[failure.side]} ({side['label']}): {failure.reason}"
+        assert self._facts is not None
+        label = to_record.labels(self.duet.sides, self._facts)[failure.side]
+        return f"on side {LETTERS[failure.side]} ({label}): {failure.reason}"
 
     def finish(self) -> None:
         """Time the last pilots, and end the interpreters; called once."""

@@ -30,15 +30,20 @@ def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
     )
 
 
-def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], records: Sequence[Record]) -> DuetRecord:
-    """The two sides, and how many cases have a pair, and enough of them for a verdict."""
-    labels = (
+def labels(sides: tuple[Side, Side], facts: tuple[Facts, Facts]) -> tuple[str, str]:
+    """What distinguishes each side from the other, in words."""
+    return (
         sides[BASE].words(facts[BASE].torch, sides[AGAINST], facts[AGAINST].torch),
         sides[AGAINST].words(facts[AGAINST].torch, sides[BASE], facts[BASE].torch),
     )
+
+
+def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], records: Sequence[Record]) -> DuetRecord:
+    """The two sides, and how many cases have a pair, and enough of them for a verdict."""
+    base, against = labels(sides, facts)
     return DuetRecord(
-        base=side_record(sides[BASE], facts[BASE], labels[BASE]),
-        against=side_record(sides[AGAINST], facts[AGAINST], labels[AGAINST]),
+        base=side_record(sides[BASE], facts[BASE], base),
+        against=side_record(sides[AGAINST], facts[AGAINST], against),
         screened=len(records),
         confirmed=sum(record["against"]["pairs"] >= MIN_PAIRS for record in records),
         confidence=CONFIDENCE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.schema import VERDICTS, DuetRecord, Record
+from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
-LOOKED = "looked different, but "  # begins the note of a case that should have been confirmed but was not
+LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
 
 def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
@@ -57,12 +57,18 @@ def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[st
         interval = f"{factor(against['low'])} to {factor(against['high'])}"
         lines.append(
             f"{record['case']['id']:<{width}}  {factor(against['ratio']):>8}  {interval:<17}  {against['pairs']:>5}  "
-            f"{MARK[against['verdict']]} {against['verdict']}{', confirmed' if against['stage'] == 'confirmed' else ''}"
+            f"{MARK[against['verdict']]} {against['verdict']}{_stage(against)}"
         )
     if len(shown) < len(rows):
         lines.append(f"… and {len(rows) - len(shown)} more; the report has all of them")
     notes = Counter(record["against"]["note"] for record in rows if "note" in record["against"])
     return lines + [f"{number} case{'s' if number > 1 else ''}: {note}" for note, number in notes.items()]
+
+
+def _stage(against: AgainstRecord) -> str:
+    if "pair_ratios" in against:
+        return ", too few pairs" if against["stage"] == "screened" else ""
+    return ", confirmed" if against["stage"] == "confirmed" else ""
 
 
 def stages(duet: DuetRecord, records: Sequence[Record] = ()) -> str:
