@@ -24,8 +24,7 @@ from torchduet.bench.record.schema import (
     SelfCheckRecord,
     TrialRecord,
 )
-from torchduet.bench.record.statistics import CONFIDENCE, half_width, placement_differences, speedup
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import CONFIDENCE, half_width, placement_differences, speedup, value_of
 from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 from torchduet.bench.run.machine_figures import Kept
 
