@@ -72,7 +72,7 @@ class Measuring:
         uuids = settings.machine.gpus_of(settings.selection.devices())
         gpus = Gpus(list(uuids.values()))
         budget = settings.options.budget_seconds
-        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
+        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus, monotonic)
         self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
         self.visiting = Visiting(machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings))
         self._later = LaterVisits(
