@@ -27,7 +27,7 @@ from torchduet.bench.selfcheck.levels_pairs import PAIRS
 from torchduet.bench.selfcheck.variance import SEED, chance, levels
 
 HEAD = (
-    "| pair | time of the first / time of the second | sd between interpreters | sd between forks of one "
+    "| pair | speed-up | sd between interpreters | sd between forks of one "
     "| what a fork's own placements predict | F of the interpreters (chance) | lag-one correlation in time "
     "| s per visit |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
 )
