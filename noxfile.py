@@ -145,6 +145,24 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def reproduce(session: nox.Session) -> None:
+    """Repeat the quick tier five times and report how far the runs agree; about 8 minutes.
+
+    Anything after ``--`` goes to the command: ``nox -s reproduce -- --runs 3 -k matmul``.
+    """
+    install(session, "[export,logging,data,history]")
+    session.run("torchduet", "selfcheck", "reproduce", "--folder", str(RESULTS / "reproduce"), *session.posargs)
+
+
+@nox.session
+def levels(session: nox.Session) -> None:
+    """Measure whether speed-ups differ between interpreters, their forks or placements; about 6 minutes."""
+    install(session)
+    RESULTS.mkdir(exist_ok=True)
+    session.run("torchduet", "selfcheck", "levels", "-o", str(RESULTS / "levels.json"), *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Run other benchmarking tools on the same identical and slowed copies; some hours, see ``-- --help``."""
     install(session, "[peers]")

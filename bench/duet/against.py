@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.duet.duet import Duet
 from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
 from torchduet.bench.duet.processes import SideError
 from torchduet.bench.duet.sides import Side, sides
-from torchduet.bench.duet.stages import Duet
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.record.duet_words import factor_table, headline, stages
@@ -105,7 +105,7 @@ def measuring(
     duet_measuring = DuetMeasuring(settings, launcher, progress, run_clock, duet)
     if not settings.selecting_only:
         try:
-            duet.start()
+            duet.pool.start()
             duet_measuring.meet()
         except SideError as error:
             raise OptionError(f"--against: {error}") from None
@@ -131,4 +131,4 @@ def closing(session: Session) -> Sequence[str]:
     if not isinstance(duet, DuetMeasuring) or not records:
         return []
     record = duet.sides()
-    return [headline(record, records), *factor_table(records), stages(record)]
+    return [headline(record, records), *factor_table(records), stages(record, records)]

@@ -1,37 +1,35 @@
-"""Measures two sides: screens the families one after the other, then confirms the cases that look different."""
+"""Measures two sides: a first pair of processes for every family, then further pairs where they decide most."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, cast
 
-from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.duet import record as to_record
-from torchduet.bench.duet.judge import SCREENING_PAIRS, confirmed, looks_different, pairs_worth_it, screened
-from torchduet.bench.duet.pairs import BASE, Failure, Ledger
-from torchduet.bench.duet.processes import Facts
+from torchduet.bench.duet.duet import Duet
+from torchduet.bench.duet.pairs import Failure, Ledger, PairError
+from torchduet.bench.duet.pool import MAX_LIVE
+from torchduet.bench.duet.processes import Facts, SideError
 from torchduet.bench.duet.profile import profile_both
-from torchduet.bench.duet.stages import Duet, differences
+from torchduet.bench.duet.visiting import DuetVisiting, PairedFamily
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.budget import TIER_BUDGET, Budget, Spent, call_seconds
-from torchduet.bench.record.duet_words import LOOKED
+from torchduet.bench.record.journal_events import Began
 from torchduet.bench.record.schema import AgainstRecord, DuetRecord, RunRecord
-from torchduet.bench.record.statistics import MIN_PLACEMENTS
-from torchduet.bench.record.units import duration
+from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.launcher import Launcher
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher
+from torchduet.suites.cpus import usable_cpus
 
-BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides, two stages
+BUDGET = {tier: 2 * seconds for tier, seconds in TIER_BUDGET.items()}  # two sides
 MODES = ("eager",)  # by default: every pair of processes would have to compile, or to load compiled code
-SCREENING_SHARE = 0.6  # of the budget; the second stage gets the rest
 LONG_CALLS = 4.0  # times as many long calls as when one process measures
-MAX_SCREENING_SECONDS = 1.5  # for the blocks of a case, on both sides together
 LETTERS = ("A", "B")
 
 
@@ -42,64 +40,26 @@ class DuetMeasuring(Measuring):
         duet: the processes of both sides.
     """
 
-    resumable = False  # the second stage needs the processes of the first
-
     def __init__(
         self, settings: Settings, launcher: Launcher, progress: Progress, run_clock: RunClock, duet: Duet
     ) -> None:
         super().__init__(settings, launcher, progress, run_clock)
         self.duet = duet
-        self.ledgers: dict[Case, Ledger] = {}
-        self.confirmed = 0
+        self.pairs = DuetVisiting(self.visiting.machine, duet.starting)
+        self.visiting = self.pairs
+        self.monitor.pilot_timer = duet
         self._facts: tuple[Facts, Facts] | None = None
-        self._deadline = math.inf
+        self._share = 0.0  # seconds for all pairs of a case
 
     def plan(self, selected: Sequence[Case]) -> None:
-        """Set the families, from the selected cases alone, and start the interpreters of the first stage."""
-        settings = self.settings
+        """Set the families, from the selected cases alone."""
         self.progress.families = [
-            Family(cases=family.reported, reported=family.reported) for family in settings.selection.families(selected)
+            Family(cases=family.reported, reported=family.reported)
+            for family in self.settings.selection.families(selected)
         ]
-        if self.progress.families and not settings.selecting_only and not settings.check_only:
-            self.duet.start(SCREENING_PAIRS - 1)
-
-    def measure(self, family: Family) -> Measurement:
-        """Time a family on both sides, within the budget of the first stage."""
-        show, position = self.progress.show, self.progress.position
-        if self.budget is None:
-            show("starting: both sides import torch")
-            self._begin()
-        assert self.budget is not None
-        show(f"{position()} {family.name} · {self.time_left()}")
-        if self.settings.check_only:
-            ledger = self.duet.check(family.cases)
-            self.done(family, Spent())
-            unchecked = Skipped("checked on both sides, not timed (--benchmark-disable)")
-            return Measurement({case: self._failure(ledger, case) or unchecked for case in family.cases})
-        seconds = self.budget.allot(family)
-        if seconds is None:
-            self.done(family, Spent())
-            return Measurement(dict.fromkeys(family.cases, Skipped(self.out_of_budget())))
-        seconds = min(seconds, MAX_SCREENING_SECONDS * len(family.cases))
-        ledger = self.duet.screen(
-            family.cases,
-            seconds,
-            lambda pair: show(f"{position()} {family.name}: pair {pair} of {SCREENING_PAIRS} · {self.time_left()}"),
-        )
-        timed = self._add_seconds(ledger)
-        self.done(family, Spent(ledger.seconds - timed, (seconds, timed)))
-        self.ledgers.update(dict.fromkeys(family.cases, ledger))
-        workload, references = workload_of(family.reference), self.settings.selection.references
-        return Measurement(
-            {
-                case: self._failure(ledger, case)
-                or Measured(to_record.screened_record(ledger, case, workload, reference=case == references[case]))
-                for case in family.cases
-            }
-        )
-
-    def visit(self) -> None:
-        """Make no visits: the pairs of a duet are its visits."""
+        if self.progress.families and not self.settings.selecting_only and not self.settings.check_only:
+            for _ in range(min(MAX_LIVE, len(usable_cpus()) // 2) - 1):  # as many as there are cores to import torch
+                self.duet.pool.start()
 
     def meet(self) -> None:
         """Wait until both interpreters have reported their versions.
@@ -110,24 +70,113 @@ class DuetMeasuring(Measuring):
         self._facts = self.duet.facts()
 
     def _begin(self) -> None:
-        self.duet.await_servers()
-        self.progress.startup = self.progress.elapsed()
-        total = self.settings.options.budget_seconds
-        self._deadline = monotonic() + total
-        long_calls = {name: LONG_CALLS * seconds for name, seconds in call_seconds(self.progress.families).items()}
-        self.budget = Budget(total * SCREENING_SHARE, self.progress.families, long_calls)
-
-    def _add_seconds(self, ledger: Ledger) -> float:
-        """Add the seconds of a ledger to those of the run; returns the seconds inside its blocks."""
-        timed = sum(
-            sum(turns) * ledger.paces[case].calls
-            for case, pairs in ledger.blocks.items()
-            for pair in pairs
-            for turns in pair
+        """Start the budget; called once, before the first pair."""
+        progress, total = self.progress, self.settings.options.budget_seconds
+        spent, _ = progress.spent_before or (0.0, 0.0)
+        self._share = total / max(1, sum(len(family.cases) for family in progress.families))
+        long_calls = {name: LONG_CALLS * seconds for name, seconds in call_seconds(progress.families).items()}
+        asked_for = self.settings.options.budget_given
+        self.budget = Budget(
+            total, progress.families, long_calls, asked_for=asked_for, spent=spent, now=self.run_clock.awake
         )
-        self.progress.seconds["timed"] += timed
-        self.progress.seconds["warming"] += ledger.seconds - timed
-        return timed
+        for family, cost in progress.finished_families:
+            self.budget.done(family, cost.fixed, measured=cost.timing is not None)
+        if self.settings.check_only:
+            return
+        self.timeline.start()
+        began, set_aside = progress.elapsed(), 0.0
+        first = next((family.name for family in progress.families if not progress.has_finished(family)), "")
+        self._pilots_before(first, due=progress.spent_before is not None)
+        if progress.spent_before is None:
+            progress.startup, set_aside = began, progress.elapsed() - began  # the pilots are timed again at the end
+            progress.write(Began(at=began, startup=began, set_aside=set_aside))
+        else:
+            _, set_aside = progress.spent_before
+        self.budget.set_aside(set_aside)
+
+    def measure(self, family: Family) -> Measurement:
+        """Take a family's first pair, within the budget.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        assert self.budget is not None
+        progress = self.progress
+        progress.show(f"{progress.position()} {family.name} · {self.time_left()}")
+        if self.settings.check_only:
+            ledger = self.duet.check(family.cases)
+            self.done(family, Spent())
+            unchecked = Skipped("checked on both sides, not timed (--benchmark-disable)")
+            return Measurement({case: self._failure(ledger, case) or unchecked for case in family.cases})
+        allotted = self.budget.allot(family)
+        if allotted is None:
+            self.done(family, Spent())
+            return Measurement(dict.fromkeys(family.cases, Skipped(self.out_of_budget())))
+        self._pilots_before(family.name)
+        started, at, began = monotonic(), progress.elapsed(), self.run_clock.awake()
+        share = max(allotted, self._share * len(family.cases))
+        ledger, taken = self.duet.first(family.cases, share, self._may_go_on)
+        took = self.run_clock.awake() - began
+        stages = {"timed": taken.seconds, "warming": max(0.0, took - taken.seconds)}
+        died = not taken.blocks and not all(failure.skip for failure in ledger.failures.values())
+        self.done(family, Spent(stages["warming"], (share, taken.seconds), stages, retry=died))
+        records = to_record.first_records(family, ledger, taken, at, self.settings.selection.references)
+        outcomes = {case: self._failure(ledger, case) or records[case] for case in family.cases}
+        measured = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
+        self.pairs.add_ledger(family, ledger, at, measured, share)
+        return Measurement(outcomes, self.monitor.add_family(started, to_record.family_result(ledger, taken)))
+
+    def visit(self) -> LaterVisit | None:
+        """Take the pair that decides most for what it costs; None where no pair is left, or no time for one.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        if self.budget is None:  # every family was measured before the run was resumed
+            self._begin()
+        assert self.budget is not None
+        while (of := self.pairs.next_family(self.budget.seconds_left())) is not None:
+            name, number = of.family.name, of.visited.number + 1
+            self._pilots_before(name)
+            unclear, cases = self.pairs.unclear()
+            self.progress.show(f"{name}, pair {number} · {unclear} of {cases} cases not settled · {self.time_left()}")
+            try:
+                return self._pair(of)
+            except PairError as error:
+                of.visited.failed = self._reason(Failure(error.side, f"the worker {error}"))
+                self.progress.warnings.append(f"{name}: pair {number} failed, so it gets no more: {of.visited.failed}")
+            except SideError as error:
+                self.progress.warnings.append(f"no more pairs: {error}")
+                return None
+        return None
+
+    def _pair(self, of: PairedFamily) -> LaterVisit:
+        name, ledger = of.family.name, of.ledger
+        failed, waits = set(ledger.failures), self.duet.starting(name)
+        started, at, began = monotonic(), self.progress.elapsed(), self.run_clock.awake()
+        taken = self.duet.later(ledger, self._may_go_on)
+        took = self.run_clock.awake() - began
+        for case in ledger.failures.keys() - failed:
+            why = self._reason(ledger.failures[case])
+            self.progress.warnings.append(f"{case.id}: pair {ledger.pairs} failed, so it gets no more: {why}")
+        entries = to_record.entries_of(taken)
+        stages = {"timed": taken.seconds, "warming": max(0.0, took - taken.seconds)}
+        for stage, seconds in stages.items():
+            self.progress.seconds[stage] += seconds
+        beside = max(0.0, took - of.visited.timing - (self.duet.pool.start_seconds if waits else 0.0))
+        self.pairs.add_pair(name, {case.id: entry for case, entry in entries.items()}, at, beside)
+        timed = self.monitor.add_family(started, to_record.family_result(ledger, taken))
+        return LaterVisit(name, at, took, of.visited.timing, entries, stages, timed)
+
+    def _may_go_on(self) -> None:
+        """Called before each placement.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        self.monitor.sample_gpus()
+        if self.launcher.stop_requested():
+            raise EndedEarlyError
 
     def _failure(self, ledger: Ledger, case: Case) -> Outcome | None:
         failure = ledger.failures.get(case)
@@ -139,40 +188,16 @@ class DuetMeasuring(Measuring):
     def _reason(self, failure: Failure) -> str:
         if failure.side is None:
             return failure.reason
-        record = self.sides()
-        side = record["base" if failure.side == BASE else "against"]
-        return f"on side {LETTERS[failure.side]} ({side['label']}): {failure.reason}"
+        assert self._facts is not None
+        label = to_record.labels(self.duet.sides, self._facts)[failure.side]
+        return f"on side {LETTERS[failure.side]} ({label}): {failure.reason}"
 
     def finish(self) -> None:
-        """The second stage: cases that look different are timed again and judged by that alone."""
-        if self.settings.check_only:
-            return
-        ledgers = self._to_confirm()
-        if ledgers:
-            self.duet.confirm(
-                ledgers,
-                self._deadline,
-                lambda family, pair, pairs: self.progress.show(
-                    self._confirmation_line(ledgers, family, pair + 1, pairs)
-                ),
-            )
-        for ledger in ledgers:
-            self._add_seconds(ledger)
-        self.duet.close_servers()
-        self._judge(ledgers)
-
-    def _confirmation_line(self, ledgers: Sequence[Ledger], family: str, pair: int, pairs: int) -> str:
-        cases = sum(len(ledger.live()) for ledger in ledgers)
-        left = self._deadline - monotonic()
-        if pair > pairs:
-            until = f"at most {duration(max(0.0, left))} left, until intervals are narrow enough"
-        elif left > 0:
-            until = f"{duration(left)} of the budget left"
-        else:
-            until = f"beyond the budget, as a verdict needs at least {pairs} pairs"
-        named = f"{cases} case{'s' if cases != 1 else ''} that looked different"
-        total = f" of {pairs}" if pair <= pairs else ""
-        return f"confirming {named}: pair {pair}{total}, {family} · {until}"
+        """Time the last pilots, and end the interpreters; called once."""
+        if not self.settings.check_only:
+            self._pilots_before("", due=True)
+        if self.settings.profiling is None:
+            self.duet.pool.close()
 
     def profile(self, profiling: Profiling) -> None:
         """Profile the selected cases on both sides, after all timing."""
@@ -182,72 +207,32 @@ class DuetMeasuring(Measuring):
         )
         for case, (base, against) in profiles.items():
             progress.outcomes.amend(case, profile=base)
-            self._amend(case, profile=against)
+            record = progress.records()[case]
+            of_b = cast(AgainstRecord, {**record["against"], "profile": against})
+            progress.outcomes[case] = Measured({**record, "against": of_b})
         progress.warnings += warnings
-        self.duet.close_servers()
+        self.duet.pool.close()
         progress.seconds["profiling"] = monotonic() - begun
 
-    def _amend(self, case: Case, **changes: Any) -> None:
-        """Replace the record of a case by one whose ``against`` has these changes."""
-        record = self.progress.records()[case]
-        against = cast(AgainstRecord, {**record["against"], **changes})
-        self.progress.outcomes[case] = Measured({**record, "against": against})
-
-    def _to_confirm(self) -> list[Ledger]:
-        """New ledgers for the cases to confirm: as many as the time suffices for, the surest first."""
-        effects = {}
-        for case in self.progress.records():
-            if looks_different(pair_differences := differences(self.ledgers[case], case)):
-                estimate = screened(pair_differences).estimate
-                effects[case] = abs(math.log(estimate.ratio)) / max(estimate.half_width, 1e-6)
-        candidates = sorted(effects, key=lambda case: -effects[case])
-        affordable = list(candidates)
-        left = self._deadline - monotonic()
-        while len(affordable) > 1 and self._confirmation_seconds(affordable) > left:
-            affordable.pop()
-        for case in candidates[len(affordable) :]:
-            self._amend(case, note=f"{LOOKED}{self.out_of_budget()}")
-        return list(self._confirmation_ledgers(affordable))
-
-    def _confirmation_ledgers(self, cases: Sequence[Case]) -> Iterator[Ledger]:
-        ledgers = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
-        for ledger in ledgers.values():
-            yield ledger.for_confirmation([case for case in cases if self.ledgers[case] is ledger])
-
-    def _confirmation_seconds(self, cases: Sequence[Case]) -> float:
-        """Seconds that it takes to confirm these cases."""
-        screening = {id(self.ledgers[case]): self.ledgers[case] for case in cases}
-        preparation = sum(ledger.preparation_seconds() for ledger in screening.values())
-        ledgers = self._confirmation_ledgers(cases)
-        blocks = sum(ledger.block_seconds(case) for ledger in ledgers for case in ledger.cases)
-        return pairs_worth_it(len(cases)) * (preparation + blocks + self.duet.start_seconds)
-
-    def _judge(self, ledgers: Sequence[Ledger]) -> None:
-        fresh = {
-            case: differences(ledger, case)
-            for ledger in ledgers
-            for case in ledger.cases
-            if len(ledger.blocks.get(case, [])) >= MIN_PLACEMENTS
+    def identity(self) -> dict[str, dict[str, Any]]:
+        """What must be equal for another process to continue this duet: both sides, and what they run."""
+        assert self._facts is not None
+        return {
+            f"side {letter}": {
+                "python": facts.executable,
+                "python_version": facts.python,
+                "torch": facts.torch,
+                "cuda": facts.cuda,
+                "env": [f"{name}={value}" for name, value in side.env],
+                "rev": side.commit,
+            }
+            for letter, side, facts in zip(LETTERS, self.duet.sides, self._facts, strict=True)
         }
-        judgements = confirmed(fresh)
-        self.confirmed = len(judgements)
-        for ledger in ledgers:
-            for case in ledger.cases:
-                if case in judgements:
-                    record = self.progress.records()[case]
-                    against: AgainstRecord = {
-                        **to_record.against_record(ledger, case, judgements[case], "confirmed"),
-                        "screening": to_record.screening_record(record["against"]),
-                    }
-                    self.progress.outcomes[case] = Measured({**record, "against": against})
-                elif case in ledger.failures:
-                    why = self._reason(ledger.failures[case])
-                    self._amend(case, note=f"{LOOKED}failed when measured again: {why}")
 
     def sides(self) -> DuetRecord:
         """The record of the two sides."""
         assert self._facts is not None
-        return to_record.duet_record(self.duet.sides, self._facts, len(self.progress.records()), self.confirmed)
+        return to_record.duet_record(self.duet.sides, self._facts, list(self.progress.records().values()))
 
     def completed(self, record: RunRecord) -> RunRecord:
         """The record of the run, with that of the two sides."""

@@ -1,29 +1,35 @@
-"""One pair of fresh processes, one per side: times the cases of a family block by block, one side at a time."""
+"""A family's pairs of fresh processes, one per side: how its cases are timed in each, and why some are not."""
 
 from __future__ import annotations
 
 import contextlib
 import random
+import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from time import monotonic
+from dataclasses import dataclass, field
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import ContextSwitches
 from torchduet.bench.duet.cores import Cores
 from torchduet.bench.duet.order import COMPILER
 from torchduet.bench.duet.processes import Server, Worker
 from torchduet.bench.duet.protocol import Message
-from torchduet.bench.host.suspension import MAX_RETAKES
-from torchduet.bench.timing.pacing import OVERDRAFT, PLACEMENT_OVERDRAFT, too_slow
+from torchduet.bench.record.telemetry import Telemetry
+from torchduet.bench.record.visits.sides import MIN_PAIRS
+from torchduet.bench.timing.pacing import OVERDRAFT, too_slow
 from torchduet.bench.workers.launcher import WorkerError
 
 # Blocks of 1 and 3 ms were no steadier, and two of 1 ms took 1.5 times as long to take (2-core VM, two threads).
 BLOCK_SECONDS = 3e-4
-PLACEMENTS = 12  # fresh allocations in a pair: each side has its own, so their effect does not cancel
+PAIR_SECONDS = 0.06  # for the blocks of a case in one pair, on both sides together
+MAX_PLACEMENTS = 6  # fresh allocations in a pair: each side has its own, so their effect does not cancel
 MAX_TURNS = 12  # per placement: more turns make a pair more precise, not more accurate
-SWITCH_SECONDS = 8e-4  # from the block of one process to that of the other, work around the block included
+SWITCH_SECONDS = 2e-4  # from the block of one process to that of the other, work around the block included
 UNTIMED_CALLS = 1.5  # per pair and side, of a case with long calls: the first call and the one on fresh inputs
 BASE, AGAINST = 0, 1
+
+Blocks = tuple[list[list[float]], list[list[float]]]  # A's and B's: seconds per call, per placement and turn
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Failure:
 
 
 class PairError(Exception):
-    """A worker gave no answer, so the family has no result; ``side`` is the side of that worker."""
+    """A worker gave no answer, so the pair has no result; ``side`` is the side of that worker."""
 
     def __init__(self, side: int, reason: str) -> None:
         super().__init__(reason)
@@ -45,94 +51,102 @@ class PairError(Exception):
 
 @dataclass(frozen=True)
 class Pace:
-    """How a case is timed in every pair: calls per block and blocks per placement, the same on both sides."""
+    """How a case is timed in every pair, the same on both sides.
+
+    Attributes:
+        calls: per block.
+        warm_up_calls: untimed, before each block.
+        placements: in which it is timed.
+        turns: per placement.
+        seconds: for one turn, the blocks of both sides, as expected from the first pair.
+    """
 
     calls: int
+    warm_up_calls: int
+    placements: int
     turns: int
-    seconds: float  # for one turn, the blocks of both sides, as measured in the first pair
+    seconds: float
+
+    @property
+    def timing(self) -> float:
+        """Seconds for its blocks in one pair."""
+        return self.placements * self.turns * self.seconds
 
 
 @dataclass
 class Ledger:
-    """The state of a family's cases: how they are timed, the blocks of each pair, the failures."""
+    """A family's cases over all of its pairs.
+
+    Attributes:
+        first: A's check and first call of each case, from the first pair.
+        settled: the cases that need no further pairs.
+        pairs: how many were taken.
+        compiler: whether its workers import the compiler.
+    """
 
     cases: tuple[Case, ...]
-    placements: int = 1
     paces: dict[Case, Pace] = field(default_factory=dict)
-    blocks: dict[Case, list[tuple[list[float], list[float]]]] = field(default_factory=dict)  # per pair: A, B
     failures: dict[Case, Failure] = field(default_factory=dict)
-    first: dict[Case, Message] = field(default_factory=dict)  # A's check and first call
-    done: set[Case] = field(default_factory=set)  # whose interval is narrow enough
-    seconds: float = 0.0  # of all pairs so far, preparation included
+    first: dict[Case, Message] = field(default_factory=dict)
+    settled: set[Case] = field(default_factory=set)
     pairs: int = 0
-    compiler: bool = False  # whether its workers import the compiler
-    left_out: dict[Case, int] = field(default_factory=dict)  # turns in which a side was suspended
+    compiler: bool = False
     cores: Cores = field(default_factory=Cores)
-
-    def block_seconds(self, case: Case) -> float:
-        """Seconds that the blocks of a case take in one pair."""
-        pace = self.paces[case]
-        return self.placements * pace.turns * pace.seconds
-
-    def preparation_seconds(self) -> float:
-        """Seconds that a pair takes beside its blocks."""
-        blocks = sum(map(self.block_seconds, self.paces))
-        return max(0.0, self.seconds / self.pairs - blocks) if self.pairs else 0.0
-
-    def for_confirmation(self, cases: Sequence[Case]) -> Ledger:
-        """A new ledger for some of the cases, which are timed up to four times as long in each pair.
-
-        Starting a fresh pair of interpreters takes far longer than timing a case, so each pair is used to the full.
-        """
-        return Ledger(
-            tuple(cases),
-            placements=min(2 * self.placements, PLACEMENTS),
-            paces={
-                case: replace(pace, turns=min(2 * pace.turns, MAX_TURNS))
-                for case, pace in self.paces.items()
-                if case in cases
-            },
-            compiler=self.compiler,
-        )
 
     def live(self) -> list[Case]:
         """The cases that are still timed."""
-        return [case for case in self.cases if case not in self.failures and case not in self.done]
+        return [case for case in self.cases if case not in self.failures and case not in self.settled]
 
     def fail(self, case: Case, failure: Failure) -> None:
-        """Note that a case has failed; its blocks are removed."""
+        """Note that a case has failed."""
         self.failures.setdefault(case, failure)
-        self.blocks.pop(case, None)
 
 
-def set_paces(ledger: Ledger, seconds: Sequence[tuple[float, float]], share: float, pairs: int) -> None:
-    """Decide how every live case is timed; a case that would take more than twice its share is skipped.
+@dataclass
+class Taken:
+    """What one pair has measured.
+
+    Attributes:
+        left_out: turns in which a side was suspended.
+        switches: context switches during the blocks of both sides.
+    """
+
+    blocks: dict[Case, Blocks] = field(default_factory=dict)
+    left_out: Counter[Case] = field(default_factory=Counter)
+    switches: dict[Case, ContextSwitches] = field(default_factory=dict)
+    telemetry: Telemetry | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all blocks."""
+        return sum(switches.seconds for switches in self.switches.values())
+
+
+def set_paces(ledger: Ledger, speeds: Sequence[tuple[Message, Message]], share: float) -> None:
+    """Decide how every live case is timed; a case whose fewest pairs would take more than twice the share is skipped.
 
     Args:
-        seconds: per call, of each live case on both sides.
-        share: seconds for the family's blocks in one pair.
-        pairs: how many pairs there will be.
+        speeds: of each live case on both sides: seconds per call, and untimed calls before a block.
+        share: seconds for all of the family's pairs.
     """
-    fastest = {case: max(min(sides), 1e-9) for case, sides in zip(ledger.live(), seconds, strict=True)}
-    times = {case: max(*sides, 1e-9) for case, sides in zip(ledger.live(), seconds, strict=True)}
+    speed = dict(zip(ledger.live(), speeds, strict=True))
+    times = {case: max(*(side["seconds"] for side in sides), 1e-9) for case, sides in speed.items()}
     while times:
-        needed = sum(2 * (1 + UNTIMED_CALLS) * call for call in times.values() if call > BLOCK_SECONDS)
+        needed = MIN_PAIRS * sum(2 * (1 + UNTIMED_CALLS) * call for call in times.values() if call > BLOCK_SECONDS)
         if needed <= OVERDRAFT * max(share, 1e-9):
             break
         slowest = max(times, key=lambda case: times[case])
-        reason = too_slow(times[slowest], needed * pairs, share * pairs, len(times))
+        reason = too_slow(times[slowest], needed, share, len(times))
         del times[slowest]
         ledger.fail(slowest, Failure(None, reason, skip=True))
-    affordable = []  # turns per pair, of each case
     for case in times:
-        calls = max(1, round(BLOCK_SECONDS / fastest[case]))
-        turn = 2 * (calls * fastest[case] + SWITCH_SECONDS)
-        affordable.append(int(share / len(times) / turn))
-        ledger.paces[case] = Pace(calls, 1, turn)
-    ledger.placements = max(1, min(PLACEMENTS, *affordable)) if affordable else 1
-    for (case, pace), turns in zip(list(ledger.paces.items()), affordable, strict=True):
-        per_placement = max(1, min(MAX_TURNS, turns // ledger.placements))
-        ledger.paces[case] = Pace(pace.calls, per_placement, pace.seconds)
+        fastest = max(min(side["seconds"] for side in speed[case]), 1e-9)
+        calls = max(1, round(BLOCK_SECONDS / fastest))
+        seconds = 2 * (calls * fastest + SWITCH_SECONDS)
+        turns = max(1, int(PAIR_SECONDS / seconds))
+        placements = min(MAX_PLACEMENTS, turns)
+        warm_up_calls = max(side["warm_up_calls"] for side in speed[case])
+        ledger.paces[case] = Pace(calls, warm_up_calls, placements, min(MAX_TURNS, turns // placements), seconds)
 
 
 def random_order(rng: random.Random) -> list[int]:
@@ -154,12 +168,14 @@ def workers(
         compiler: import the compiler once, in the server, before the workers are forked.
     """
     forked: dict[int, Worker] = {}
+    ends = socket.socketpair()  # the connection between the two, over which they hand over to each other
     try:
-        for side in random_order(rng):
-            with _named(side):
-                if compiler:
-                    servers[side].load(COMPILER)
-                forked[side] = servers[side].fork()
+        with ends[BASE], ends[AGAINST]:
+            for side in random_order(rng):
+                with named(side):
+                    if compiler:
+                        servers[side].load(COMPILER)
+                    forked[side] = servers[side].fork(ends[side])
         yield forked[BASE], forked[AGAINST]
     finally:
         for worker in forked.values():
@@ -167,7 +183,8 @@ def workers(
 
 
 @contextlib.contextmanager
-def _named(side: int) -> Iterator[None]:
+def named(side: int) -> Iterator[None]:
+    """A worker that gives no answer within this context is that of this side: its error becomes a PairError."""
     try:
         yield
     except WorkerError as error:
@@ -180,14 +197,14 @@ def turn_of(pair: tuple[Worker, Worker], side: int, message: Message) -> Message
     Raises:
         PairError: its worker gave none.
     """
-    with _named(side):
+    with named(side):
         return pair[side].turn(message)
 
 
 def prepare(
     pair: tuple[Worker, Worker], orders: tuple[Message, Message], ledger: Ledger, rng: random.Random, *, first: bool
-) -> list[tuple[float, float]]:
-    """Inputs, first calls, checks and warm-up on both sides; returns seconds per call of each live case on both.
+) -> list[tuple[Message, Message]]:
+    """Inputs, first calls, checks and warm-up on both sides; returns what both say of the speed of each live case.
 
     In the first pair one side prepares after the other, so that first calls are timed without load; later both at once.
 
@@ -199,15 +216,17 @@ def prepare(
     waiting = [(side, pair[side]) for side in random_order(rng)]
     if not first:
         for side, worker in waiting:
-            with _named(side):
+            with named(side):
                 worker.send(orders[side])
     for side, worker in waiting:
-        with _named(side):
+        with named(side):
             if first:
                 worker.send(orders[side])
             received[side] = worker.receive(), worker.receive()
             worker.pause()
     answers = received[BASE], received[AGAINST]
+    for worker in pair:
+        worker.stops = not all(warm["idle"] for _, warm in answers)
     ledger.compiler = any(warm["compiler"] for _, warm in answers)
     for side, (prepared, warm) in enumerate(answers):
         for case, result, speed in zip(cases, prepared["cases"], warm["cases"], strict=True):
@@ -217,82 +236,5 @@ def prepare(
                 ledger.fail(case, Failure(side, reason))
             elif side == BASE and first:
                 ledger.first[case] = result
-    seconds = zip(*([speed["seconds"] for speed in warm["cases"]] for _, warm in answers), strict=True)
-    return [sides for case, sides in zip(cases, seconds, strict=True) if case not in ledger.failures]
-
-
-def time_blocks(pair: tuple[Worker, Worker], order: Sequence[Case], ledger: Ledger, rng: random.Random) -> None:
-    """Placements × turns: each turn one block of a case on both sides, in random order.
-
-    Args:
-        order: the cases in the order in which the workers received them.
-
-    Raises:
-        PairError: a worker gave no answer.
-    """
-    indices = {case: index for index, case in enumerate(order)}
-    taken: dict[Case, tuple[list[float], list[float]]] = {case: ([], []) for case in ledger.live() if case in indices}
-    for _ in range(ledger.placements):
-        _new_placement(pair, indices, ledger, rng)
-        turns = [case for case in taken if case not in ledger.failures for _ in range(ledger.paces[case].turns)]
-        rng.shuffle(turns)
-        deadline = monotonic() + PLACEMENT_OVERDRAFT * sum(ledger.paces[case].seconds for case in turns)
-        for case in turns:
-            if case in ledger.failures or (monotonic() > deadline and taken[case][BASE]):
-                continue  # other load slowed the machine: fewer turns
-            _turn(pair, case, indices[case], taken[case], ledger, rng)
-    for side, worker in enumerate(pair):
-        with _named(side):
-            for index, reason in worker.turn({"do": "finite"})["errors"].items():
-                ledger.fail(order[int(index)], Failure(side, reason))
-    for case, blocks in taken.items():
-        if case not in ledger.failures:
-            ledger.blocks.setdefault(case, []).append(blocks)
-
-
-def _new_placement(pair: tuple[Worker, Worker], indices: dict[Case, int], ledger: Ledger, rng: random.Random) -> None:
-    cores = rng.sample(ledger.cores.spread, len(ledger.cores.spread))
-    for side in random_order(rng):
-        live = {str(index): case for case, index in indices.items() if case not in ledger.failures}
-        answer = turn_of(pair, side, {"do": "fresh", "cases": [int(index) for index in live], "cores": cores})
-        for index, reason in answer["errors"].items():
-            ledger.fail(live[index], Failure(side, reason))
-
-
-def _turn(
-    pair: tuple[Worker, Worker],
-    case: Case,
-    index: int,
-    taken: tuple[list[float], list[float]],
-    ledger: Ledger,
-    rng: random.Random,
-) -> None:
-    for attempt in range(MAX_RETAKES + 1):
-        seconds, paused = _blocks_of_turn(pair, case, index, ledger, rng)
-        if paused:
-            ledger.left_out[case] = ledger.left_out.get(case, 0) + 1
-        if not paused or attempt == MAX_RETAKES:
-            break
-    if case not in ledger.failures:
-        for side in (BASE, AGAINST):
-            taken[side].append(seconds[side])
-
-
-def _blocks_of_turn(
-    pair: tuple[Worker, Worker], case: Case, index: int, ledger: Ledger, rng: random.Random
-) -> tuple[list[float], bool]:
-    """One block on each side: seconds per call, and whether a side was suspended in its block."""
-    message = {"do": "block", "case": index, "calls": ledger.paces[case].calls}
-    seconds, paused = [0.0, 0.0], False
-    cores = ledger.cores.shared
-    for side in random_order(rng):
-        if cores:
-            pair[side].keep_to(cores)
-        answer = turn_of(pair, side, message)
-        if "error" in answer:
-            ledger.fail(case, Failure(side, answer["error"]))
-            break
-        seconds[side], paused = answer["seconds"], paused or answer["paused"] > 0
-        if cores and answer["cpu"] is not None:
-            cores = {answer["cpu"]}  # the other side uses the same core, so that other load disturbs both
-    return seconds, paused
+    speeds = zip(*(warm["cases"] for _, warm in answers), strict=True)
+    return [both for case, both in zip(cases, speeds, strict=True) if case not in ledger.failures]

@@ -7,14 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 
 import torchduet
 from torchduet import bench, suites
-from torchduet.bench.duet.cores import keep
+from torchduet.bench.duet import process_groups
 from torchduet.bench.duet.protocol import VERSION, Channel, Message, SilentError
 from torchduet.bench.duet.server import GRACE_SECONDS
 from torchduet.bench.duet.sides import Side
@@ -24,8 +23,6 @@ from torchduet.bench.workers.process import last_lines
 
 READY_SECONDS = 180.0
 ANSWER_SECONDS = 15.0
-STOP_SECONDS = 1.0  # a process that hangs in the kernel stops later
-POLL_SECONDS = 2e-5
 BOOT = """
 import sys
 if sys.version_info < (3, 11):
@@ -113,8 +110,11 @@ class Server:
         self._facts = Facts(hello["executable"], hello["python"], hello["torch"], hello["cuda"])
         return self._facts
 
-    def fork(self) -> Worker:
+    def fork(self, peer: socket.socket) -> Worker:
         """A new worker, in milliseconds.
+
+        Args:
+            peer: its end of the connection to the worker of the other side.
 
         Raises:
             WorkerError: the server has ended.
@@ -123,7 +123,7 @@ class Server:
         log = self._log.with_suffix(f".{self._workers}.log")
         own_end, other_end = socket.socketpair()
         try:
-            answer = self._ask({"do": "fork", "log": str(log)}, [other_end.fileno()])
+            answer = self._ask({"do": "fork", "log": str(log)}, [other_end.fileno(), peer.fileno()])
         except WorkerError:
             own_end.close()
             raise
@@ -171,36 +171,51 @@ class Server:
 
 
 class Worker:
-    """A worker, stopped except during its turns, so that its threads do not spin while the other side is timed."""
+    """A worker, stopped except while it has something to do, so that its threads do not spin while the other is timed.
+
+    Attributes:
+        pid: of its process, and of its process group.
+        channel: to it.
+        stops: whether it is stopped at all; False if it is known to be idle while it waits.
+    """
 
     def __init__(self, server: Server, pid: int, channel: Channel, log: Path) -> None:
-        self.pid = pid
-        self._server, self._channel, self._log = server, channel, log
-        self._ended = False
-        self._stat = Path(f"/proc/{pid}/stat")
+        self.pid, self.channel = pid, channel
+        self.stops = True
+        self._server, self._log = server, log
+        self._ended = self._stopped = False
 
-    def send(self, message: Message) -> None:
-        """Continue the worker and send it a message; :meth:`receive` waits for the answer.
+    def send(self, message: Message, *, resume: bool = True) -> None:
+        """Send the worker a message; :meth:`receive` waits for the answer.
+
+        Args:
+            resume: continue it, if it was stopped; else another process does.
 
         Raises:
             WorkerError: it has ended.
         """
-        self._signal(signal.SIGCONT)
+        if resume and self._stopped:
+            process_groups.resume(self.pid)
+        self._stopped = False
         try:
-            self._channel.send(message)
+            self.channel.send(message)
         except OSError:
             raise WorkerError(self._ending()) from None
 
-    def receive(self, seconds: float = SILENT_SECONDS) -> Message:
+    def receive(self, seconds: float = SILENT_SECONDS, *, after: float = 0.0) -> Message:
         """Its answer.
+
+        Args:
+            after: seconds for which it has been silent already.
 
         Raises:
             WorkerError: there is no answer; the message says how the worker ended and what it printed last.
         """
         try:
-            answer = self._channel.receive(seconds)
+            answer = self.channel.receive(seconds)
         except SilentError:
-            raise WorkerError(f"reported nothing for {seconds:.0f} s and was killed{last_output(self._log)}") from None
+            silent = f"reported nothing for {seconds + after:.0f} s and was killed"
+            raise WorkerError(f"{silent}{last_output(self._log)}") from None
         if answer is None:
             raise WorkerError(self._ending())
         if "fatal" in answer:
@@ -215,32 +230,10 @@ class Worker:
         return answer
 
     def pause(self) -> None:
-        """Stop the worker and its children until its next turn; returns when its first thread has stopped.
-
-        The signal takes effect when its first thread runs again. If the other side continued before that, this thread
-        might wait for a core until the time slice of the other side ends; meanwhile the other threads of this worker
-        would spin on a core that the other side needs.
-        """
-        self._signal(signal.SIGSTOP)
-        deadline = monotonic() + STOP_SECONDS
-        while self._is_running() and monotonic() < deadline:
-            sleep(POLL_SECONDS)
-
-    def _is_running(self) -> bool:
-        """Whether its first thread has not stopped yet, by proc_pid_stat(5); False if that cannot be read."""
-        try:
-            state = self._stat.read_bytes().rsplit(b") ", 1)[1][:1]
-        except (OSError, IndexError):
-            return False  # it has ended, or this system has no /proc
-        return state not in (b"T", b"t", b"Z", b"X")
-
-    def keep_to(self, cores: Collection[int]) -> None:
-        """Pin its first thread to these cores."""
-        keep(self.pid, cores)
-
-    def _signal(self, which: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, which)
+        """Stop the worker and its children until the next message to it, unless it is idle anyway."""
+        if self.stops:
+            process_groups.stop(self.pid)
+            self._stopped = True
 
     def _ending(self) -> str:
         return f"{describe_exit(self._reap(GRACE_SECONDS))}{last_output(self._log)}"
@@ -251,7 +244,7 @@ class Worker:
 
     def end(self) -> None:
         """End it, with all its children."""
-        self._channel.close()
+        self.channel.close()
         if not self._ended:
             with contextlib.suppress(WorkerError):  # the server has ended, and its workers with it
                 self._reap(0.0)

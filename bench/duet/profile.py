@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED
+from torchduet.bench.duet.duet import Duet
 from torchduet.bench.duet.pairs import Failure, Ledger, PairError, prepare, turn_of
 from torchduet.bench.duet.processes import SideError
-from torchduet.bench.duet.stages import Duet
 from torchduet.bench.record.schema import ProfileRecord, Record
 from torchduet.bench.run.profile_selection import Profiling, no_match, selected
 from torchduet.suites.workload import COMPILED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import json
+import os
 import select
 import socket
 from collections.abc import Mapping, Sequence
@@ -44,13 +45,21 @@ class Channel:
             line = line[sent:]
         self._socket.sendall(line)
 
+    def fileno(self) -> int:
+        """The connection's file descriptor, for :func:`select.select`."""
+        return self._socket.fileno()
+
+    def waiting(self) -> bool:
+        """Whether a whole message has been read from the connection and not yet received."""
+        return b"\n" in self._buffer
+
     def receive(self, seconds: float | None = None) -> Message | None:
         """The next message; None when the other end is closed.
 
         Raises:
             SilentError: no message arrived within ``seconds``.
         """
-        while b"\n" not in self._buffer:
+        while not self.waiting():
             if seconds is not None and not select.select([self._socket], [], [], seconds)[0]:
                 raise SilentError
             try:
@@ -71,6 +80,8 @@ class Channel:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 received = array.array("i")
                 received.frombytes(content[: len(content) - len(content) % received.itemsize])
+                for descriptor in received:
+                    os.set_inheritable(descriptor, False)  # programs that this process runs must not keep it open
                 self.descriptors += received
         return data
 

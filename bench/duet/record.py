@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from torchduet.bench.cases.case import Case
-from torchduet.bench.cases.exchange import CaseResult
-from torchduet.bench.duet.judge import Judgement, screened
-from torchduet.bench.duet.pairs import AGAINST, BASE, Ledger
+from collections.abc import Mapping, Sequence
+
+from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, LeftOut
+from torchduet.bench.cases.outcome import Outcome
+from torchduet.bench.duet.pairs import AGAINST, BASE, Ledger, Taken
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.sides import Side
-from torchduet.bench.duet.stages import differences
-from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, ScreeningRecord, SideRecord, Stage
-from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD, seconds_per_call
-from torchduet.bench.run.records import bound, check_record, cost_record, rounded, timing_record
-from torchduet.suites.workload import Workload
+from torchduet.bench.record.schema import SCHEMA, DuetRecord, Record, SideRecord, VisitRecord
+from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD
+from torchduet.bench.record.visits.entry import VisitEntry
+from torchduet.bench.record.visits.sides import MIN_PAIRS, first_pair
+from torchduet.bench.run.records import check_record, cost_record, recorded, rounded, timing_record
 
 
 def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
@@ -28,72 +30,86 @@ def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
     )
 
 
-def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], screened: int, confirmed: int) -> DuetRecord:
-    """The two sides, and how many cases came to which stage."""
-    labels = (
+def labels(sides: tuple[Side, Side], facts: tuple[Facts, Facts]) -> tuple[str, str]:
+    """What distinguishes each side from the other, in words."""
+    return (
         sides[BASE].words(facts[BASE].torch, sides[AGAINST], facts[AGAINST].torch),
         sides[AGAINST].words(facts[AGAINST].torch, sides[BASE], facts[BASE].torch),
     )
+
+
+def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], records: Sequence[Record]) -> DuetRecord:
+    """The two sides, and how many cases have a pair, and enough of them for a verdict."""
+    base, against = labels(sides, facts)
     return DuetRecord(
-        base=side_record(sides[BASE], facts[BASE], labels[BASE]),
-        against=side_record(sides[AGAINST], facts[AGAINST], labels[AGAINST]),
-        screened=screened,
-        confirmed=confirmed,
+        base=side_record(sides[BASE], facts[BASE], base),
+        against=side_record(sides[AGAINST], facts[AGAINST], against),
+        screened=len(records),
+        confirmed=sum(record["against"]["pairs"] >= MIN_PAIRS for record in records),
         confidence=CONFIDENCE,
         threshold=THRESHOLD,
     )
 
 
-def against_record(ledger: Ledger, case: Case, judgement: Judgement, stage: Stage) -> AgainstRecord:
-    """B compared with A, by the pairs of one stage."""
-    sides = [[pair[side] for pair in ledger.blocks[case]] for side in (BASE, AGAINST)]
-    estimate = judgement.estimate
-    record = AgainstRecord(
-        stage=stage,
-        verdict=judgement.verdict,
-        ratio=estimate.ratio,
-        low=bound(estimate.low),
-        high=bound(estimate.high),
-        confidence=estimate.confidence,
-        threshold=THRESHOLD,
-        pairs=estimate.placements,
-        base_seconds=seconds_per_call(sides[BASE]).point,
-        seconds=seconds_per_call(sides[AGAINST]).point,
-        base_blocks=[[rounded(value) for value in turns] for turns in sides[BASE]],
-        blocks=[[rounded(value) for value in turns] for turns in sides[AGAINST]],
-    )
-    if number := ledger.left_out.get(case):
-        turns = "1 turn was" if number == 1 else f"{number} turns were"
-        record["note"] = f"{turns} taken again: a side or the machine was suspended"
-    return record
+def result_of(case: Case, ledger: Ledger, taken: Taken) -> CaseResult:
+    """What a pair has measured of a case on side A; the context switches are those of both sides."""
+    first = ledger.first.get(case, {"clock": ""})
+    result = CaseResult(case, clock=first["clock"], calls=ledger.paces[case].calls, blocks=taken.blocks[case][BASE])
+    result.context_switches = taken.switches[case]
+    result.disturbed = []  # counted, though not for each placement
+    result.left_out = LeftOut(blocks=taken.left_out[case])
+    return result
 
 
-def screening_record(record: AgainstRecord) -> ScreeningRecord:
-    """The result of the first stage, without its blocks: those of A are in the timing of the case."""
-    return ScreeningRecord(
-        ratio=record["ratio"],
-        low=record["low"],
-        high=record["high"],
-        confidence=record["confidence"],
-        pairs=record["pairs"],
-    )
+def family_result(ledger: Ledger, taken: Taken) -> FamilyResult:
+    """What a pair has measured, for the noise of the run."""
+    return FamilyResult([result_of(case, ledger, taken) for case in taken.blocks], telemetry=taken.telemetry)
 
 
-def screened_record(ledger: Ledger, case: Case, workload: Workload, *, reference: bool) -> Record:
-    """The record of a case after the first stage: that of A, with B compared with it."""
-    first = ledger.first[case]
-    blocks = [pair[BASE] for pair in ledger.blocks[case]]
-    (cost, of_cost), (check, of_check) = cost_record(workload, case), check_record(first["check"])
-    result = CaseResult(case, clock=first["clock"], calls=ledger.paces[case].calls, blocks=blocks)
-    return Record(
-        schema=SCHEMA,
-        case=case.record(reference=reference),
-        timing=timing_record(result, "limit"),
-        speedups=[],
-        first_call=first["first_call"],
-        compile=first["compile"],
-        check=check,
-        cost=cost,
-        notes=[*first.get("notes", []), *of_check, *of_cost],  # a side of an earlier version sends none
-        against=against_record(ledger, case, screened(differences(ledger, case)), "screened"),
-    )
+def first_records(
+    family: Family, ledger: Ledger, taken: Taken, at: float, references: Mapping[Case, Case]
+) -> dict[Case, Outcome]:
+    """The record of each case that the first pair has measured: the times of A, and B compared with A.
+
+    Args:
+        at: seconds into the run, when the pair began.
+        references: the reference of each case.
+    """
+    workload = workload_of(family.reference)
+    outcomes: dict[Case, Outcome] = {}
+    for case, blocks in taken.blocks.items():
+        first, result = ledger.first[case], result_of(case, ledger, taken)
+        result.disturbed = None
+        (cost, of_cost), (check, of_check) = cost_record(workload, case), check_record(first["check"])
+        base, against = (_rounded(side) for side in blocks)
+        record = Record(
+            schema=SCHEMA,
+            case=case.record(reference=case == references[case]),
+            timing={**timing_record(result, "budget"), "visits": [VisitRecord(at=at, placements=len(base))]},
+            speedups=[],
+            first_call=first["first_call"],
+            compile=first["compile"],
+            check=check,
+            cost=cost,
+            notes=[*first.get("notes", []), *of_check, *of_cost],  # a side of an earlier version sends none
+            against=first_pair(base, against),
+        )
+        outcomes[case] = recorded(case, record)
+    return outcomes
+
+
+def entries_of(taken: Taken) -> dict[Case, VisitEntry]:
+    """What a later pair found of each case."""
+    return {
+        case: VisitEntry(
+            blocks=_rounded(blocks[BASE]),
+            against=_rounded(blocks[AGAINST]),
+            seconds=rounded(taken.switches[case].seconds),
+            left_out=taken.left_out[case],
+        )
+        for case, blocks in taken.blocks.items()
+    }
+
+
+def _rounded(placements: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[rounded(value) for value in turns] for turns in placements]

@@ -91,16 +91,17 @@ def serve(control: Channel) -> None:
 
 
 def _fork(control: Channel, log: str) -> int:
-    connection = socket.socket(fileno=control.descriptors.pop())
+    connection, peer = (socket.socket(fileno=control.descriptors.pop(0)) for _ in range(2))
     pid = os.fork()
     if pid:
         connection.close()
+        peer.close()
         return pid
     try:
         control.close()
         from torchduet.bench.duet.worker import main as run_worker
 
-        run_worker(Channel(connection), log)
+        run_worker(Channel(connection), Channel(peer), log)
     finally:
         os._exit(1)  # never return to the loop of the server
 

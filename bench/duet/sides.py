@@ -28,6 +28,7 @@ class Side:
         python: the interpreter's path.
         env: environment variables set on this side alone.
         rev: the git revision of the user's suites; None: the files as they are.
+        commit: that revision's hash.
         sources: source of a suite → the file that replaces it on this side, if any.
         folder: the working directory; None: this process's.
     """
@@ -37,6 +38,7 @@ class Side:
     rev: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
     folder: str | None = None
+    commit: str | None = field(default=None, compare=False)
 
     def environment(self, common: Mapping[str, str]) -> dict[str, str]:
         """The environment of this side's processes."""
@@ -77,8 +79,8 @@ def sides(
     variables = tuple(variable(text) for text in env or ())
     if rev is None:
         return base, Side(other, variables)
-    sources, top = revision(rev, suites or (), folder)
-    return base, Side(other, variables, rev, sources, top)
+    sources, top, commit = revision(rev, suites or (), folder)
+    return base, Side(other, variables, rev, sources, top, commit)
 
 
 def interpreter(python: str) -> str:
@@ -113,8 +115,10 @@ def variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, str], str]:
-    """Write the repository as of ``rev`` into ``folder``; returns (source → its file, the working directory) there.
+def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, str], str, str]:
+    """Write the repository as of ``rev`` into ``folder``.
+
+    Returns (source → its file, the working directory) there, and the hash of the commit.
 
     Nothing is checked out: the files and the index of the user do not change.
 
@@ -141,7 +145,7 @@ def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, s
             raise OptionError(f"{option}: {path.relative_to(top)} is not in that revision")
         sources[source] = str(archived)
     working = Path.cwd()
-    return sources, str(folder / working.relative_to(top) if working.is_relative_to(top) else working)
+    return sources, str(folder / working.relative_to(top) if working.is_relative_to(top) else working), commit
 
 
 def _git(option: str, folder: Path, *arguments: str) -> str:

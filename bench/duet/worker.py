@@ -6,22 +6,24 @@ It runs in the interpreter of its side. Each message from the controller is answ
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import torch
 
 from torchduet.bench.cases.case import Case, Family, workload_of
-from torchduet.bench.cases.exchange import CaseResult, Extras, Task
+from torchduet.bench.cases.exchange import CaseResult, Extras, PilotTask, Task
 from torchduet.bench.duet.cores import free_children, keep, spread
+from torchduet.bench.duet.handover import Turns
 from torchduet.bench.duet.order import COMPILER, restored
+from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, end_with_server, has_children
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host import suspension
 from torchduet.bench.host.error_words import one_line
@@ -38,20 +40,26 @@ from torchduet.bench.workers.process import isolate
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-WARM_UP_SECONDS = 0.05
-_libc = ctypes.CDLL(None)
+WARM_UP_SECONDS = 0.05  # for a case, at most, in the first pair: its pace is set by it
+LATER_WARM_UP_SECONDS = 0.02  # in later pairs: first calls, each placement and each block warm it up, too
 MAX_WARM_UP_CALL_SECONDS = 0.02  # a longer call refills the caches by itself after the other process ran
 
 
-def main(channel: Channel, log: str) -> None:
-    """The whole life of a worker."""
+def main(channel: Channel, peer: Channel, log: str) -> None:
+    """The whole life of a worker.
+
+    Args:
+        channel: to the controller.
+        peer: to the worker of the other side.
+    """
     isolate(log)
-    _end_with_server()
+    end_with_server()
     free_children()
+    for connection in (channel, peer):
+        os.register_at_fork(after_in_child=connection.close)  # a child that outlives this process must not hold them
     suspension.listen()
     try:
-        _serve(channel)
+        _serve(channel, peer)
     except (BrokenPipeError, ConnectionError):
         pass  # the controller has ended, and the server is about to end this process
     except Exception as error:  # noqa: BLE001 - sent to the controller as the reason
@@ -62,42 +70,26 @@ def main(channel: Channel, log: str) -> None:
     os._exit(0)
 
 
-def _end_with_server() -> None:
-    """Let this worker be killed when the server is: it may be stopped and would stay so for ever."""
-    if sys.platform == "linux":
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _serve(channel: Channel) -> None:
+def _serve(channel: Channel, peer: Channel) -> None:
     order = channel.receive()
     if order is None:
         return
-    with _blocked_in_new_threads(signal.SIGCONT):
+    if order.get("do") == "pilots":
+        from torchduet.bench.passes.pilots import measure_pilots  # workers of families do not import it
+
+        channel.send({"pilots": measure_pilots(PilotTask(order["threads"], order["seconds"]))})
+        return
+    with blocked_in_new_threads(signal.SIGCONT):
         side = Timed(order)
         channel.send({"cases": side.prepare()})
     with undisturbed():
-        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules})
+        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules, "idle": side.idle})
         while (message := channel.receive()) is not None:
-            channel.send(side.answer(message))
-
-
-@contextlib.contextmanager
-def _blocked_in_new_threads(number: signal.Signals) -> Iterator[None]:
-    """Block this signal in threads that are started meanwhile, so that the main thread handles it before it continues.
-
-    Every turn begins with SIGCONT. If another thread handled it, the handler would run in the middle of a block, as if
-    the process had been stopped there.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
-
-
-def _cpu() -> int | None:
-    """The core that this thread has just run on; None if that is unknown."""
-    return _libc.sched_getcpu() if sys.platform == "linux" else None
+            if message["do"] == "turns":
+                side.keep_to(message["paces"])
+                channel.send(Turns(message, peer, channel, side.block).take())
+            else:
+                channel.send(side.answer(message))
 
 
 class _SideStages(Stages):
@@ -123,7 +115,10 @@ class Timed:
     def __init__(self, order: Message) -> None:
         self.cases = [restored(values) for values in order["cases"]]
         self.results = {case: CaseResult(case) for case in self.cases}
+        self._first = order["first"]
+        self.idle = True  # between its calls no thread computes, and there are no child processes
         self._runs: dict[int, TimedCase] = {}
+        self._unsettled: set[int] = set()  # cases that the last placement has left out
         self._stages: _SideStages | None = None
         torch.set_num_threads(order["threads"])
         tempfile.tempdir = order["folder"]
@@ -145,7 +140,7 @@ class Timed:
         if runnable:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
-            self._stages = _SideStages(task, str(order["seed"]), first=order["first"])
+            self._stages = _SideStages(task, str(order["seed"]), first=self._first)
             self._stages.results = self.results
 
     def _is_open(self, case: Case) -> bool:
@@ -194,8 +189,12 @@ class Timed:
         self._stages.runs.clear()
 
     def warm_up(self) -> list[Message]:
-        """Warm every case up; returns the seconds per call of each, or the error."""
-        results: list[Message] = [{"seconds": 0.0, "error": None} for _ in self.cases]
+        """Warm every case up; returns the seconds per call of each, or the error.
+
+        It also finds out whether this side is ``idle`` between its calls.
+        """
+        results: list[Message] = [{"seconds": 0.0, "warm_up_calls": 0, "error": None} for _ in self.cases]
+        seconds = WARM_UP_SECONDS if self._first else LATER_WARM_UP_SECONDS
         for run in self._stages.runs if self._stages else ():
             case = run.prepared.case
             index = self.cases.index(case)
@@ -204,35 +203,44 @@ class Timed:
             try:
                 if first is not None and case.mode not in COMPILED and first["seconds"] >= LONG_CALL_SECONDS:
                     run.seconds = first["seconds"]
+                    self.idle = False  # not found out, and stopping takes little beside such a call
                 else:
                     if run.prepared.graph is not None:
                         run.settle()
-                    warm_up(run, WARM_UP_SECONDS)
+                    warm_up(run, seconds)
+                    run.call()
+                    self.idle = self.idle and not computes_on()
                 # The other process ran before each block, and its data are in the caches.
                 run.warm_up_calls = max(run.warm_up_calls, 1) if run.seconds < MAX_WARM_UP_CALL_SECONDS else 0
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 results[index]["error"] = describe(error, case.source)
-            results[index]["seconds"] = run.seconds
+            results[index] |= {"seconds": run.seconds, "warm_up_calls": run.warm_up_calls}
         if self._stages:
             self._stages.inputs.decide(self._stages.runs, self.results)
+        self.idle = self.idle and not has_children()
         return results
 
     def answer(self, message: Message) -> Message:
-        """Answer a request: ``fresh`` inputs, a ``block``, a ``profile``, or the final check (``finite``)."""
-        if message["do"] == "block":
-            return self._block(message["case"], message["calls"])
+        """Answer a request: ``fresh`` inputs, a ``profile``, or the final check (``finite``)."""
         if message["do"] == "fresh":
             return self._fresh(message["cases"], message["cores"])
         if message["do"] == "profile":
             return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
         return self._finite()
 
-    def _block(self, index: int, calls: int) -> Message:
+    def keep_to(self, paces: Sequence[tuple[int, int, int]]) -> None:
+        """Time the blocks of these cases as the other side does: (case, calls per block, untimed calls before it)."""
+        for index, calls, warm_up_calls in paces:
+            run = self._runs[index]
+            run.calls, run.warm_up_calls = min(calls, run.max_calls), warm_up_calls
+
+    def block(self, index: int) -> Message:
+        """Time a block of a case: its seconds per call, the core, seconds for which it was suspended; or the error."""
         run = self._runs[index]
-        run.calls = min(calls, run.max_calls)
         try:
             block = run.block()
-            return {"seconds": block.seconds, "cpu": _cpu(), "paused": block.paused}
+            run.context_switches.add(block.switches, block.wall * run.calls)
+            return {"seconds": block.seconds, "cpu": cpu(), "paused": block.paused}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 
@@ -249,10 +257,12 @@ class Timed:
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
                 return {"errors": {str(index): reason for index in indices}}
         gc.collect()
+        self._unsettled = set(self._runs)
         for index in indices:
             run = self._runs[index]
             run.prepared.context.next_placement()
             run.placements.append([])
+            self._unsettled.discard(index)
             try:
                 run.settle()
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
@@ -272,7 +282,17 @@ class Timed:
             return {"error": describe(error, run.prepared.case.source)}
 
     def _finite(self) -> Message:
-        """Check which results became NaN while they were timed; returns the errors by case."""
+        """Check which results became NaN while they were timed; returns the errors and the context switches by case."""
         assert self._stages is not None
+        for index in self._unsettled:  # not in the last placement, whose inputs have moved
+            run = self._runs[index]
+            if run.error is None and run.placements:
+                try:
+                    run.settle()
+                except Exception as error:  # noqa: BLE001 - becomes this case's reason
+                    run.error = describe(error, run.prepared.case.source)
         self._stages.still_computes()
-        return {"errors": {str(index): run.error for index, run in self._runs.items() if run.error}}
+        return {
+            "errors": {str(index): run.error for index, run in self._runs.items() if run.error},
+            "switches": {str(index): astuple(run.context_switches) for index, run in self._runs.items()},
+        }

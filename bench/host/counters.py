@@ -71,10 +71,15 @@ class Gauge:
     Args:
         root: the file system's root; another folder in tests.
         cpus: the cores that count (default: those that this process may use).
+        sessions: of the processes whose CPU time is not that of others (default: this process' session).
     """
 
-    def __init__(self, root: Path = Path("/"), cpus: Iterable[int] | None = None) -> None:
+    def __init__(
+        self, root: Path = Path("/"), cpus: Iterable[int] | None = None, sessions: Iterable[int] | None = None
+    ) -> None:
         self.root = root
+        own = [os.getsid(0)] if sessions is None and hasattr(os, "getsid") else sessions
+        self._sessions = {str(session).encode() for session in own or ()}
         self.cpus = sorted(usable_cpus() if cpus is None else cpus)
         self._clocks: list[float] = []
         self._clock_files = [
@@ -147,9 +152,8 @@ class Gauge:
 
         A worker leads a session of its own; the processes that its workload starts belong to it.
         """
-        if not hasattr(os, "getsid"):
+        if not self._sessions:
             return None
-        session = str(os.getsid(0)).encode()
         spent, known = 0, False
         try:
             numbers = [name for name in os.listdir(self.root / "proc") if name.isdigit()]  # noqa: PTH208 - a third
@@ -158,7 +162,7 @@ class Gauge:
         folder = f"{self.root}/proc"
         for number in numbers:
             fields = _bytes(f"{folder}/{number}/stat").rpartition(b")")[2].split()  # a process' name may hold any text
-            if len(fields) > 14 and fields[3] == session:
+            if len(fields) > 14 and fields[3] in self._sessions:
                 spent += sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
                 known = True
         return spent / _ticks() if known else None

@@ -39,6 +39,7 @@ class Monitor:
     """The run's pilots and its noise.
 
     Attributes:
+        pilot_timer: times the pilots, at first the launcher.
         pilots: the pilots timed so far.
         timed: the figures of each family timed so far.
 
@@ -59,7 +60,7 @@ class Monitor:
         gpus: Gpus | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self._launcher, self._threads, self._warn, self._now = launcher, threads, warn, now
+        self.pilot_timer, self._threads, self._warn, self._now = launcher, threads, warn, now
         self._allowed = PILOT_SHARE / 2 * budget_seconds
         self._begun = now()
         self._interval = SHORT_INTERVAL
@@ -79,7 +80,7 @@ class Monitor:
             return
         shortest, longest = PILOT_SECONDS
         try:
-            seconds = self._launcher.pilots(self._threads, min(longest, max(shortest, self._allowed / TARGET_PILOTS)))
+            seconds = self.pilot_timer.pilots(self._threads, min(longest, max(shortest, self._allowed / TARGET_PILOTS)))
         except WorkerError as error:
             self._failed = True
             self._warn(f"changes of the machine's speed are not known, as its pilots could not be timed: {error}")

@@ -49,7 +49,12 @@ def waited(figures: Figures) -> Cause | None:
 
 
 def with_verdicts_withheld(record: Record, cause: Cause) -> Record:
-    """The record with every verdict ``unclear``, and a note with the cause and what would help."""
+    """The record with every verdict ``unclear``, and a note with the cause and what would help.
+
+    Not those of a duet: its interval rests on pairs of fresh processes, so that what differs between them is in it.
+    """
+    if "against" in record:
+        return record
     withheld: Record = {
         **record,
         "speedups": [{**speedup, "verdict": "unclear"} for speedup in record["speedups"]],

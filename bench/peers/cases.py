@@ -1,7 +1,8 @@
-"""The functions that all tools time: built-in workloads, an A/A copy of each, and copies slowed down by 3 % and 5 %.
+"""The functions that all tools time: copies of built-in workloads, identical and slowed down, and unlike pairs.
 
 This is a file of workloads for ``--suite`` and a module that the scripts of other tools import. The extra work of
-the slowed copies is calibrated once for all tools (:mod:`torchduet.bench.peers.calibration`).
+the slowed copies is calibrated once for all tools (:mod:`torchduet.bench.peers.calibration`). An unlike pair is two
+implementations of one workload: what it shows in one sitting, another should show, too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from torchduet.suites.registry import load
 from torchduet.suites.workload import Size, SuiteError, Workload
 
 SETTINGS_VARIABLE = "TORCHDUET_PEERS"  # environment variable: the path of the file with threads and turns
-BASE = "base"
+CASES_VARIABLE = "TORCHDUET_PEERS_CASES"  # names of the cases of a trial, separated by commas; default: all copies
+BASE, OTHER = "base", "other"
 SIDES: Mapping[str, float] = {"twin": 1.0, "slower_3": 1.03, "slower_5": 1.05}
 
 # name: workload and size. On the CPU calls of some 20 µs to 2 ms, from one operator to a training step.
@@ -37,6 +39,18 @@ WORKLOADS: Mapping[str, tuple[str, Size]] = {
     "attention": ("attention.attention", {"length": 128}),
     "evaluate": ("mlp.evaluate_784_100_10", {"batch": 100}),
     "train": ("mlp.train_784_100_10", {"batch": 100}),
+}
+
+# name: workload, size, the base and the implementation that is compared with it. Calls of some 20 µs to 5 ms.
+UNLIKE: Mapping[str, tuple[str, Size, str, str]] = {
+    "index_select": ("tensor_ops.take_rows", {"n": 1000}, "index", "index_select"),
+    "gather": ("tensor_ops.take_rows", {"n": 1000}, "index", "gather"),
+    "nonzero": ("tensor_ops.select_positive", {"n": 1000}, "mask", "nonzero"),
+    "flatten_into": ("tensor_ops.flatten_transposed", {"n": 1000}, "reshape", "flatten_into"),
+    "einsum": ("einsum.batched_bilinear", {"batch": 64}, "bilinear", "einsum"),
+    "multi_dot": ("einsum.chain", {"n": 256}, "best_order", "multi_dot"),
+    "sdpa": ("attention.attention", {"length": 128}, "by_hand", "sdpa"),
+    "no_grad": ("autograd.forward", {"batch": 100}, "with_gradient", "no_grad"),
 }
 
 Function = Callable[..., Any]
@@ -75,14 +89,24 @@ def prepare_process(threads: int) -> None:
 
 def workload_of(name: str) -> Workload:
     """The built-in workload behind a case."""
-    suite, workload = WORKLOADS[name][0].split(".")
+    suite, workload = _sources(name)[0].split(".")
     return load(suite)[0].workloads[workload]
+
+
+def _sources(name: str) -> tuple[str, Size]:
+    """The workload of a case, as ``suite.workload``, and its size."""
+    return UNLIKE[name][:2] if name in UNLIKE else WORKLOADS[name]
 
 
 def base_of(name: str) -> Function:
     """The function that is timed; its arguments are the inputs of its workload."""
-    implementation = next(iter(workload_of(name).implementations.values()))
-    function = implementation.function
+    return _function(name, UNLIKE[name][2] if name in UNLIKE else None)
+
+
+def _function(name: str, implementation: str | None) -> Function:
+    """An implementation of a case's workload; None: its first."""
+    implementations = workload_of(name).implementations
+    function = implementations[implementation or next(iter(implementations))].function
     if "autocast" in inspect.signature(function).parameters:
         return lambda *inputs: function(*inputs, autocast=contextlib.nullcontext)
     return function
@@ -101,29 +125,40 @@ def with_turns(function: Function, turns: int) -> Function:
 
 def inputs_of(name: str) -> tuple[Any, ...]:
     """Fresh inputs of a case on the CPU."""
-    return tuple(workload_of(name).inputs(torch.device("cpu"), **WORKLOADS[name][1]))
+    return tuple(workload_of(name).inputs(torch.device("cpu"), **_sources(name)[1]))
+
+
+def sides_of(name: str, turns: Mapping[str, Mapping[str, int]]) -> dict[str, Function]:
+    """Every side of a case; of copies each is wrapped alike, with its own turns.
+
+    Args:
+        turns: of copies, per case and side.
+    """
+    base = base_of(name)
+    if name in UNLIKE:
+        return {BASE: base, OTHER: _function(name, UNLIKE[name][3])}
+    return {side: with_turns(base, turns[name].get(side, 0)) for side in (BASE, *SIDES)}
 
 
 def call(name: str, side: str, inputs: tuple[Any, ...] | None = None) -> Callable[[], Any]:
     """A side of a case for other tools: a function without arguments; sets the threads."""
     settings = read_settings()
     prepare_process(settings.threads)
-    turns = settings.turns[name].get(side, 0)
     arguments = inputs_of(name) if inputs is None else inputs
-    function = with_turns(base_of(name), turns)
+    function = sides_of(name, settings.turns)[side]
     return lambda: function(*arguments)
 
 
 def make_suite() -> Suite:
-    """The cases as workloads of Torchduet; the base is the reference of the other sides."""
-    peers = Suite("peers", "Identical copies and known slow-downs")
+    """The cases of a trial as workloads of Torchduet; the base is the reference of the other sides."""
+    peers = Suite("peers", "Identical copies, known slow-downs and unlike pairs")
     turns = read_settings().turns
-    for name, (_, size) in WORKLOADS.items():
-        base = base_of(name)
+    for name in os.environ.get(CASES_VARIABLE, ",".join(WORKLOADS)).split(","):
+        workload, size = _sources(name)
         peers.compare(
             name,
-            {side: with_turns(base, turns[name].get(side, 0)) for side in (BASE, *SIDES)},
-            about=f"{name}: identical and slowed copies",
+            sides_of(name, turns),
+            about=f"{name}: {workload}",
             inputs=workload_of(name).inputs,
             axes={axis: [value] for axis, value in size.items()},
             modes=["eager"],

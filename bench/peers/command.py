@@ -17,7 +17,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "peers",
         help="run other benchmarking tools on the same cases; needs the extra `peers`",
-        description="Runs other benchmarking tools on the same functions: identical copies and known slow-downs.",
+        description="Runs other benchmarking tools on the same functions: identical copies, known slow-downs, and "
+        "unlike pairs in two sittings.",
         allow_abbrev=False,
     )
     parts = parser.add_subparsers(title="parts", required=True, metavar="PART")
@@ -29,6 +30,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     run.add_argument(
         "--slow-repeats", type=int, default=4, metavar="N", help="trials of pyperf, of two cases (default: %(default)s)"
+    )
+    run.add_argument(
+        "--sittings", type=int, default=2, metavar="N", help="of each tool, of unlike pairs (default: %(default)s)"
     )
     run.add_argument("--seconds", type=float, default=1.0, help="of timing per side, if a tool lets it be set")
     run.add_argument("--tools", metavar="LIST", help="first letters of their names, separated by commas (default: all)")
@@ -54,6 +58,7 @@ def _table(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Measure; returns the exit code: 0, 1 if a trial failed, 130 after Ctrl-C."""
     import tempfile
+    from dataclasses import replace
 
     from torchduet.bench.host.machine import probe
     from torchduet.bench.peers import trials
@@ -68,8 +73,10 @@ def _run(options: argparse.Namespace) -> int:
     missing = [name for name in PACKAGES if _version(name) is None]
     if missing:
         parser.error(f"not installed: {', '.join(missing)}; pip install 'torchduet[peers]'")
-    if options.repeats < 0 or options.slow_repeats < 0 or options.seconds <= 0:
-        parser.error("use a number from 0 for --repeats and --slow-repeats, and a time above 0 for --seconds")
+    if min(options.repeats, options.slow_repeats, options.sittings) < 0 or options.seconds <= 0:
+        parser.error(
+            "use numbers from 0 for --repeats, --slow-repeats and --sittings, and a time above 0 for --seconds"
+        )
     if not options.output.parent.is_dir():
         parser.error(f"{options.output}: {options.output.parent} is not a folder")
     facts = probe().facts()
@@ -86,17 +93,22 @@ def _run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="torchduet-peers-") as folder:
         settings = {}
         for condition in conditions:
+            threads = condition.threads
             calibration = about["calibration"].get(condition.name)
-            if calibration is None:
-                threads = condition.threads
+            if not (options.repeats or options.slow_repeats):
+                calibration = calibration or {"threads": threads, "turns": {}}  # unlike pairs need none
+            elif calibration is None:
                 _report(f"calibrating the extra work with {threads} thread{'' if threads == 1 else 's'}")
                 calibration = about["calibration"][condition.name] = _calibrate(threads)
             settings[condition.name] = Path(folder, f"{condition.name}.json")
             settings[condition.name].write_text(json.dumps(calibration), "utf-8")
         results = trials.Results(options.output, about, earlier.get("trials", []))
         plan = trials.make_plan(tools, conditions, options.repeats, options.slow_repeats)
+        pairs = replace(trials.PAIRS, sittings=options.sittings)
+        of_pairs = trials.plan_of_sittings(tools, conditions, pairs)
         try:
             trials.run(plan, settings, options.seconds, results, _report)
+            trials.run(of_pairs, settings, options.seconds, results, _report, pairs)
         except KeyboardInterrupt:
             trials_done = len(results.trials)
             finished = f"{trials_done} finished trial{'' if trials_done == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The table of the tools: how often each calls identical code different, and which slow-downs it finds."""
+"""The tables of the tools: what each says of identical and of slowed copies, and of unlike pairs in two sittings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from statistics import quantiles
 from typing import Any
 
 from torchduet.bench.peers.cases import SIDES
-from torchduet.bench.peers.trials import TOOLS
+from torchduet.bench.peers.sittings import ABOUT as ABOUT_SITTINGS
+from torchduet.bench.peers.sittings import HEAD as SITTINGS_HEAD
+from torchduet.bench.peers.sittings import row as sittings_row
+from torchduet.bench.peers.trials import COPIES, PAIRS, TOOLS, subjects_of
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson
 
 INJECTED = [factor for factor in SIDES.values() if factor > 1]
@@ -39,11 +42,16 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
         threads = next(trial["threads"] for trial in trials if trial["condition"] == name)
         yield f"**{_condition(name)}, {threads} thread{'' if threads == 1 else 's'}**"
         yield ""
-        yield HEAD
-        for tool in TOOLS:
-            if any(trial["tool"] == tool.name and trial["condition"] == name for trial in trials):
-                yield row(trials, tool.name, name)
-        yield ""
+        for subjects, head, make_row in ((COPIES, HEAD, row), (PAIRS, SITTINGS_HEAD, sittings_row)):
+            own = [trial for trial in trials if trial["condition"] == name and subjects_of(trial) == subjects.name]
+            if own:
+                if subjects is PAIRS:
+                    yield from ("", *ABOUT_SITTINGS.splitlines(), "")
+                yield head
+                for tool in TOOLS:
+                    if any(trial["tool"] == tool.name for trial in own):
+                        yield make_row(own, tool.name, name)
+                yield ""
         yield from _failures(trials, name)
 
 

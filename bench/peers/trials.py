@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +14,35 @@ from time import monotonic
 from typing import Any
 
 from torchduet.bench.host.atomic_files import write_json
-from torchduet.bench.peers.cases import SIDES, WORKLOADS
+from torchduet.bench.peers.cases import OTHER, SIDES, UNLIKE, WORKLOADS
 from torchduet.bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet
 from torchduet.bench.peers.tools.trial import Answer, Trial
 from torchduet.bench.selfcheck.neighbours import neighbours
 
 SEED = "torchduet peers"
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What the trials are about: cases and the sides that are compared with their base.
+
+    Attributes:
+        sides: side → the factor by which it takes longer, None where nobody knows.
+        sittings: repeats in which a slow tool has the same cases, before it takes the next ones.
+    """
+
+    name: str
+    cases: Sequence[str]
+    sides: Mapping[str, float | None]
+    sittings: int = 1
+
+    def repeats_of(self, tool: Tool) -> int:
+        """How many trials a tool needs until every case has had its sittings."""
+        return self.sittings * math.ceil(len(self.cases) / (tool.cases_per_trial or len(self.cases)))
+
+
+COPIES = Subjects("copies", tuple(WORKLOADS), SIDES)
+PAIRS = Subjects("unlike", tuple(UNLIKE), {OTHER: None}, sittings=2)
 
 
 @dataclass(frozen=True)
@@ -35,13 +59,13 @@ class Tool:
         """Whether a trial has a part of the cases only."""
         return self.cases_per_trial is not None
 
-    def cases_of(self, repeat: int) -> tuple[str, ...]:
-        """The cases of a trial; a slow tool takes the next ones in each repeat."""
+    def cases_of(self, repeat: int, subjects: Subjects = COPIES) -> tuple[str, ...]:
+        """The cases of a trial; a slow tool takes the next ones in each repeat, or after the subjects' number of it."""
+        names = tuple(subjects.cases)
         if self.cases_per_trial is None:
-            return tuple(WORKLOADS)
-        names = list(WORKLOADS)
-        start = repeat * self.cases_per_trial % len(names)
-        return tuple(names[start : start + self.cases_per_trial])
+            return names
+        start = repeat // subjects.sittings * self.cases_per_trial % len(names)
+        return names[start : start + self.cases_per_trial]
 
 
 TOOLS = (
@@ -99,12 +123,22 @@ class Results:
 
 
 def make_plan(tools: Sequence[Tool], conditions: Sequence[Condition], repeats: int, slow_repeats: int) -> Plan:
-    """The order of the trials: in each repeat all conditions, in each of these the tools in random order."""
+    """The order of the trials of copies."""
+    return _in_random_order(tools, conditions, lambda tool: slow_repeats if tool.slow else repeats)
+
+
+def plan_of_sittings(tools: Sequence[Tool], conditions: Sequence[Condition], subjects: Subjects) -> Plan:
+    """The order of the trials of unlike pairs: every tool compares every pair in so many sittings."""
+    return _in_random_order(tools, conditions, subjects.repeats_of)
+
+
+def _in_random_order(tools: Sequence[Tool], conditions: Sequence[Condition], repeats_of: Callable[[Tool], int]) -> Plan:
+    """In each repeat all conditions, in each of these the tools in random order."""
     rng = random.Random(SEED)
     plan: Plan = []
-    for repeat in range(max(repeats, slow_repeats)):
+    for repeat in range(max(map(repeats_of, tools), default=0)):
         for condition in conditions:
-            due = [tool for tool in tools if repeat < (slow_repeats if tool.slow else repeats)]
+            due = [tool for tool in tools if repeat < repeats_of(tool)]
             plan += [(condition, tool) for tool in rng.sample(due, len(due))]
     return plan
 
@@ -115,6 +149,7 @@ def run(
     seconds: float,
     results: Results,
     report: Callable[[str], None],
+    subjects: Subjects = COPIES,
 ) -> None:
     """Run all trials of a plan. If a tool fails, only its own trial has no answers.
 
@@ -129,8 +164,12 @@ def run(
         remaining = "" if left is None else f"; about {left / 60:.0f} min left"
         report(f"[{done + 1}/{len(plan)}] {condition.name}, {tool.name}{remaining}")
         start = monotonic()
-        repeat = sum(trial["tool"] == tool.name and trial["condition"] == condition.name for trial in results.trials)
-        answers, error = _run_trial(condition, tool, settings[condition.name], seconds, tool.cases_of(repeat))
+        repeat = sum(
+            (trial["tool"], trial["condition"], subjects_of(trial)) == (tool.name, condition.name, subjects.name)
+            for trial in results.trials
+        )
+        cases = tool.cases_of(repeat, subjects)
+        answers, error = _run_trial(condition, tool, settings[condition.name], seconds, cases, tuple(subjects.sides))
         took = monotonic() - start
         spent.setdefault(tool.name, []).append(took)
         if error:
@@ -139,25 +178,31 @@ def run(
             {
                 "tool": tool.name,
                 "rule": tool.rule,
+                "subjects": subjects.name,
                 "condition": condition.name,
                 "threads": condition.threads,
                 "repeat": repeat,
                 "seconds": took,
                 "error": error,
-                "answers": [{**vars(answer), "injected": SIDES[answer.side]} for answer in answers],
+                "answers": [{**vars(answer), "injected": subjects.sides[answer.side]} for answer in answers],
             }
         )
 
 
+def subjects_of(trial: Mapping[str, Any]) -> str:
+    """What a recorded trial was about; files of earlier versions have trials of copies only."""
+    return str(trial.get("subjects", COPIES.name))
+
+
 def _run_trial(
-    condition: Condition, tool: Tool, settings: Path, seconds: float, cases: Sequence[str]
+    condition: Condition, tool: Tool, settings: Path, seconds: float, cases: Sequence[str], sides: Sequence[str]
 ) -> tuple[list[Answer], str | None]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torchduet-peers-")))
         if condition.busy:
             stack.enter_context(neighbours(condition.busy))
         try:
-            return tool.run(Trial(folder, settings, condition.threads, seconds, cases)), None
+            return tool.run(Trial(folder, settings, condition.threads, seconds, cases, sides)), None
         except Exception as error:  # noqa: BLE001 - becomes the reason of this trial
             return [], str(error) or type(error).__name__
 

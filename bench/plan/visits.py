@@ -16,8 +16,8 @@ from torchduet.bench.record.statistics import wanted
 MIN_VISITS = 3  # to every family before any gets more
 MAX_VISITS = 40
 PRECISE_VISITS, PRECISE_SPAN = 4, 20.0  # and seconds from the first to the last: a family is not precise before
-LONE_VISITS = 5  # to a family in which nothing is compared
-MIN_VISIT_SECONDS = 0.35
+LONE_VISITS, FEW_LONE_VISITS = 5, 2  # to a family in which nothing is compared; before others get more than three
+MIN_VISIT_SECONDS = 0.25
 BESIDE, BESIDE_COMPILED = 0.2, 0.6  # a guess: seconds of a later visit beside its timing, and for a compiled case
 SECONDS_PER_CASE = 0.06
 MAX_VISIT_SECONDS = 4.0
@@ -111,9 +111,9 @@ def needs_of(estimates: Iterable[Estimate]) -> float:
 class Rounds:
     """The order of the visits after the first ones.
 
-    Until every family has three visits, families take turns, each turn in a new random order (where the time is too
-    short for all, the cheapest first). Then the family comes next whose interval becomes narrowest for what a visit
-    costs. No family is visited twice in a row while another is left.
+    Until every family has three visits (two where nothing is compared), families take turns, each turn in a new random
+    order (where the time is too short for all, the cheapest first). Then the family comes next whose interval becomes
+    narrowest for what a visit costs. No family is visited twice in a row while another is left.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -131,11 +131,12 @@ class Rounds:
         return chosen
 
     def _few(self, families: Sequence[Visited], seconds: float) -> Visited | None:
-        """One of those with the fewest visits, if fewer than three."""
-        fewest = min(family.number for family in families)
-        if fewest >= MIN_VISITS:
+        """One of those with the fewest visits, if fewer than three; two are enough where nothing is compared."""
+        due = [family for family in families if family.number < (MIN_VISITS if family.compared else FEW_LONE_VISITS)]
+        if not due:
             return None
-        few = [family for family in families if family.number == fewest]
+        fewest = min(family.number for family in due)
+        few = [family for family in due if family.number == fewest]
         if sum(family.cost for family in few) > seconds:
             return min(few, key=lambda family: family.cost)
         return self._rng.choice(few)

@@ -81,6 +81,5 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Plan the families of the final selection, and open the journal."""
     run = session.config.stash[SESSION]
     run.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
-    # A duet cannot finish a family early: its two interpreters are timed in alternation.
-    run.stop_request.graceful = run.measuring.resumable
+    run.stop_request.graceful = True
     output.begin(session.config, run, json_path(session.config))

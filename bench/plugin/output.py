@@ -19,7 +19,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 
 
-def check(config: pytest.Config, run: Path | None, *, duet: bool) -> None:
+def check(config: pytest.Config, run: Path | None) -> None:
     """Check that ``--resume`` can be used with the other options.
 
     Raises:
@@ -29,8 +29,6 @@ def check(config: pytest.Config, run: Path | None, *, duet: bool) -> None:
         return
     if run is None:
         raise OptionError("--resume: name the run to continue: --benchmark-json run.json")
-    if duet:
-        raise OptionError("--resume: a comparison of two sides (--against…) cannot be resumed; leave it out")
     if config.getoption("benchmark_disable", False):
         raise OptionError("--resume: nothing is timed with --benchmark-disable, so there is nothing to continue")
 
@@ -67,8 +65,6 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
         return
     benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
     benchmarks.save_json = lambda output: _save(config, session, run, output)
-    if not session.measuring.resumable:
-        return
     try:
         lines = resume.begin(session.measuring, run, resume=config.getoption("resume"))
     except JournalError as error:

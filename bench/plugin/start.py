@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
         data = preflight.check_data(options.data)
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
-        output.check(config, json_path(config), duet=sides is not None)
+        output.check(config, json_path(config))
         stop_request = StopRequest()
         stop_request.listen()
         config.add_cleanup(stop_request.restore)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.schema import VERDICTS, DuetRecord, Record
+from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
-LOOKED = "looked different, but "  # begins the note of a case that should have been confirmed but was not
+LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
 
 def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
@@ -57,7 +57,7 @@ def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[st
         interval = f"{factor(against['low'])} to {factor(against['high'])}"
         lines.append(
             f"{record['case']['id']:<{width}}  {factor(against['ratio']):>8}  {interval:<17}  {against['pairs']:>5}  "
-            f"{MARK[against['verdict']]} {against['verdict']}{', confirmed' if against['stage'] == 'confirmed' else ''}"
+            f"{MARK[against['verdict']]} {against['verdict']}{_stage(against)}"
         )
     if len(shown) < len(rows):
         lines.append(f"… and {len(rows) - len(shown)} more; the report has all of them")
@@ -65,8 +65,19 @@ def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[st
     return lines + [f"{number} case{'s' if number > 1 else ''}: {note}" for note, number in notes.items()]
 
 
+def _stage(against: AgainstRecord) -> str:
+    if "pair_ratios" in against:
+        return ", too few pairs" if against["stage"] == "screened" else ""
+    return ", confirmed" if against["stage"] == "confirmed" else ""
+
+
 def stages(duet: DuetRecord, records: Sequence[Record] = ()) -> str:
-    """How the verdicts came about, and how many of these records looked different but were not confirmed."""
+    """How the verdicts came about: how many pairs of processes measured the cases of these records.
+
+    Of a duet by an earlier writer, which confirmed some cases by further pairs alone: how many of them.
+    """
+    if any("pair_ratios" in record["against"] for record in records if "against" in record):
+        return _pairs(duet, records)
     confirmed, screened = duet["confirmed"], duet["screened"]
     second = (
         "none was measured a second time"
@@ -80,4 +91,18 @@ def stages(duet: DuetRecord, records: Sequence[Record] = ()) -> str:
     sentences += [
         f"{number}{' more' if confirmed else ''} looked different, but {why}." for why, number in reasons.most_common(3)
     ]
+    return " ".join(sentences)
+
+
+def _pairs(duet: DuetRecord, records: Sequence[Record]) -> str:
+    pairs = [record["against"]["pairs"] for record in records if "against" in record]
+    few, many = min(pairs), max(pairs)
+    number = f"{few}" if few == many else f"{few} to {many}"
+    sentences = [
+        f"Each case was measured in {number} pair{'s' if many > 1 else ''} of fresh processes; slower and faster hold "
+        f"at {duet['confidence'] * 100:.0f} % for all {len(pairs)} together."
+    ]
+    if too_few := sum(record["against"]["stage"] == "screened" for record in records if "against" in record):
+        cases = "1 case has" if too_few == 1 else f"{too_few} cases have"
+        sentences.append(f"{cases} too few pairs for a verdict; raise --budget.")
     return " ".join(sentences)

@@ -91,18 +91,32 @@ class PaceEntry(msgspec.Struct, frozen=True, kw_only=True):
     idle_waiting: bool
 
 
-class FirstVisit(msgspec.Struct, frozen=True, kw_only=True):
+class PairPace(msgspec.Struct, frozen=True, kw_only=True):
+    """How a case is timed in every pair of a duet, see :class:`torchduet.bench.duet.pairs.Pace`."""
+
+    calls: int
+    warm_up_calls: int
+    placements: int
+    turns: int
+    seconds: float
+
+
+class FirstVisit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What later visits to a family need.
 
     Attributes:
         began: of the first visit, in seconds into the run.
         share: seconds that all visits may time.
         paces: of the cases that were timed, by case id, with those that are not reported and the copies.
+        pairs: the same of a duet.
+        compiler: of a duet: whether its workers import the compiler.
     """
 
     began: float
     share: float
     paces: dict[str, PaceEntry]
+    pairs: dict[str, PairPace] = {}
+    compiler: bool = False
 
 
 class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import median
+from statistics import median, stdev
 
 from torchduet.bench.record.schema.words import Verdict
 
@@ -182,6 +182,22 @@ def placement_differences(reference: Sequence[Sequence[float]], case: Sequence[S
         median(math.log(r / c) for r, c in zip(ref_rounds, case_rounds, strict=True))
         for ref_rounds, case_rounds in zip(reference, case, strict=True)
     ]
+
+
+def value_of(differences: Sequence[float]) -> tuple[float, float | None]:
+    """One visit's own estimate from its placements' values, and its standard error.
+
+    Args:
+        differences: on the scale of logarithms, in the order taken.
+
+    Returns:
+        The Hodges-Lehmann estimate; for the error, the standard deviation of the mean, widened for drift (as if it were
+        as uncertain as the mean). None with one placement.
+    """
+    point = hodges_lehmann(differences).point
+    if len(differences) < 2:
+        return point, None
+    return point, stdev(differences) / math.sqrt(len(differences)) * drift_factor(differences)
 
 
 def speedup(

@@ -6,17 +6,14 @@ PyTorch and number of threads, has them in its record.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult
-from torchduet.bench.host.atomic_files import write_json
-from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.record.proportions import BOUNDS_CONFIDENCE, clopper_pearson, minimum_effect
 from torchduet.bench.record.schema import (
     KINDS,
@@ -27,13 +24,12 @@ from torchduet.bench.record.schema import (
     SelfCheckRecord,
     TrialRecord,
 )
-from torchduet.bench.record.statistics import CONFIDENCE, half_width, placement_differences, speedup
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import CONFIDENCE, half_width, placement_differences, speedup, value_of
 from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
+from torchduet.bench.run.machine_figures import Kept
 
 NARROW = 0.01
 FILE = "self_check.json"
-SAME = ("cpu", "cores", "torch", "gpu")  # facts that identify a machine
 SHORT, LONG = 2e-3, 2e-2  # seconds per call: short below the first, long from the second on
 
 
@@ -162,25 +158,7 @@ def _rate_line(rate: RateRecord, what: str) -> str:
     )
 
 
-def _same(figures: SelfCheckRecord, machine: Mapping[str, Any], threads: int) -> bool:
-    return figures.get("threads") == threads and all(figures.get(name) == machine.get(name) for name in SAME)
-
-
-def _read(path: Path) -> list[SelfCheckRecord]:
-    """The figures in the file.
-
-    Raises:
-        ValueError: it is not a file that this module writes.
-    """
-    try:
-        entries = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return []
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and "false_alarms" in entry for entry in entries
-    ):
-        raise ValueError("not a list of self-checks")
-    return cast("list[SelfCheckRecord]", entries)
+KEPT = Kept[SelfCheckRecord](FILE, marker="false_alarms", needs="kinds", again="--aa")
 
 
 def last(machine: Mapping[str, Any], threads: int, folder: Path | None = None) -> SelfCheckRecord | None:
@@ -192,11 +170,7 @@ def last(machine: Mapping[str, Any], threads: int, folder: Path | None = None) -
     Raises:
         ValueError: the file cannot be read; the message names it.
     """
-    path = (folder or cache_folder()) / FILE
-    try:
-        return next((entry for entry in _read(path) if "kinds" in entry and _same(entry, machine, threads)), None)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; remove it, and measure again with --aa") from None
+    return KEPT.last(machine, threads, folder)
 
 
 def save(figures: SelfCheckRecord, folder: Path | None = None) -> Path:
@@ -205,12 +179,4 @@ def save(figures: SelfCheckRecord, folder: Path | None = None) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    folder = folder or cache_folder()
-    path = folder / FILE
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        of_others = [entry for entry in _read(path) if not _same(entry, figures, figures["threads"])]
-    except ValueError:
-        of_others = []  # a damaged file is replaced
-    write_json([figures, *of_others], path)
-    return path
+    return KEPT.save(figures, folder)

@@ -22,7 +22,7 @@ from torchduet.bench.record.schema import PriorRecord, Record
 from torchduet.bench.record.schema.bounds import MIN
 from torchduet.bench.record.schema.words import PriorOf
 from torchduet.bench.record.visits.intervals import comparisons_of, prior_record
-from torchduet.bench.run.aa_summary import SAME
+from torchduet.bench.run.machine_figures import SAME
 
 FILE = "machine_priors.json"
 ORDER: tuple[PriorOf, ...] = get_args(PriorOf)

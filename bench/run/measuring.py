@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.copies import with_copies
@@ -56,10 +57,7 @@ class Measuring:
 
     Attributes:
         settings: with the budget that :meth:`plan` has set.
-        resumable: whether another process can continue the run.
     """
-
-    resumable = True
 
     def __init__(
         self,
@@ -74,7 +72,7 @@ class Measuring:
         uuids = settings.machine.gpus_of(settings.selection.devices())
         gpus = Gpus(list(uuids.values()))
         budget = settings.options.budget_seconds
-        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus)
+        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus, monotonic)
         self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
         self.visiting = Visiting(machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings))
         self._later = LaterVisits(
@@ -204,6 +202,10 @@ class Measuring:
     def profile(self, profiling: Profiling) -> None:
         """Profile cases; called after all timing, so that it disturbs none."""
         profile_run(profiling, self.progress, self.launcher, lambda family: self._task(family, MIN_SECONDS))
+
+    def identity(self) -> dict[str, dict[str, Any]]:
+        """What else must be equal for another process to continue the run, by kind and name."""
+        return {}
 
     def completed(self, record: RunRecord) -> RunRecord:
         """The run's record, with what this way of measuring adds to it."""

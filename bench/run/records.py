@@ -24,8 +24,7 @@ from torchduet.bench.record.schema import (
     VisitRecord,
 )
 from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, ContractError, shown
-from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup, value_of
 from torchduet.bench.run import aa_summary
 from torchduet.suites.workload import Workload
 

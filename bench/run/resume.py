@@ -15,11 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.cases.exchange import Pace
 from torchduet.bench.cases.outcome import Measured
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.devices import numbered
@@ -96,7 +93,7 @@ def header(measuring: Measuring) -> Header:
         record["visits"] = VisitsRecord(fewest=0, median=0, most=0, priors=taught)
     return Header(
         identity=identity(measuring),
-        run=dict(record),
+        run=dict(measuring.completed(record)),
         plan=[(family.name, [case.id for case in family.reported]) for family in measuring.progress.families],
     )
 
@@ -117,6 +114,7 @@ def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
         "option": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "source": sources(settings.options.suites or ()),
         "selection": {"cases": [case.id for family in measuring.progress.families for case in family.cases]},
+        **measuring.identity(),
     }
 
 
@@ -218,10 +216,8 @@ def restore(measuring: Measuring, log: RunLog) -> None:
         progress.outcomes.store(list(outcomes), progress.journal, spans[id(family)])
         progress.add_finished(families[family.name], spent_of(family.spent, cases))
         if family.visits is not None:
-            paces = {cases[case]: Pace(**msgspec.structs.asdict(pace)) for case, pace in family.visits.paces.items()}
             measured = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
-            first = family.visits
-            measuring.visiting.add_first(families[family.name], paces, first.share, first.began, measured)
+            measuring.visiting.restore_first(families[family.name], family.visits, measured)
     visits = log.visits(settled)
     for visit in visits:
         measuring.visiting.restore(visit)

@@ -15,7 +15,7 @@ from torchduet.bench.record.journal_events import Ended
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import NoiseRecord, Record, RunRecord, SelfCheckRecord, StopReason, VisitsRecord
 from torchduet.bench.record.visits.intervals import Judged, judged
-from torchduet.bench.run import aa_summary
+from torchduet.bench.run import aa_summary, machine_figures
 from torchduet.bench.run.machine_prior import save_run
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.progress import Progress
@@ -167,6 +167,7 @@ class Session:
         figures = self._last_self_check(record["warnings"])
         if figures is not None:
             record["self_check"] = figures
+        machine_figures.add_last(record, self.settings.machine.facts(), self.settings.threads)
         return self.measuring.completed(record)
 
     def check_itself(self) -> list[str]:

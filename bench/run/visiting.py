@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
+import msgspec
+
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
 from torchduet.bench.cases.outcome import Measured, Outcome
@@ -15,8 +17,8 @@ from torchduet.bench.plan.visits import Rounds, Visited, guess_beside, needs_of
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
 from torchduet.bench.record.schema import PriorOf, Record
-from torchduet.bench.record.statistics import placement_differences
-from torchduet.bench.record.visits.entry import Ratio, VisitEntry, value_of
+from torchduet.bench.record.statistics import placement_differences, value_of
+from torchduet.bench.record.visits.entry import Ratio, VisitEntry
 from torchduet.bench.run.records import number_of, rounded
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.suites.workload import COMPILED
@@ -122,6 +124,12 @@ class Visiting:
         of.visited.beside = beside
         self._visits_since_fit += 1
         self._judge(of)
+
+    def restore_first(self, family: Family, first: FirstVisit, records: Sequence[Record]) -> None:
+        """Take note of the first visit of the process whose run is resumed."""
+        cases = {case.id: case for case in family.cases}
+        paces = {cases[case]: Pace(**msgspec.structs.asdict(pace)) for case, pace in first.paces.items()}
+        self.add_first(family, paces, first.share, first.began, records)
 
     def restore(self, event: VisitDone) -> None:
         """Take note of a visit of the process whose run is resumed."""

@@ -1,4 +1,4 @@
-"""``torchduet selfcheck``: overhead, a run on a loaded machine, the effect of profiles, the coverage of intervals."""
+"""``torchduet selfcheck``: the suite measured by itself; one part for each question."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from torchduet.bench.selfcheck import repeated_command
+
 EPILOG = (
     "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "
-    "`torchduet selfcheck profiled results/profiled -k mlp`; `torchduet selfcheck coverage --quick`."
+    "`torchduet selfcheck profiled results/profiled -k mlp`; `torchduet selfcheck reproduce --runs 5`; "
+    "`torchduet selfcheck levels -o levels.json`; `torchduet selfcheck coverage --quick`."
 )
 
 
@@ -17,7 +20,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Declare the command, its parts and their options."""
     parser = commands.add_parser(
         "selfcheck",
-        help="measure the suite itself: overhead, a loaded machine, the cost of profiles, the coverage of intervals",
+        help="measure the suite itself: its overhead, a loaded machine, the cost of profiles, how far runs agree",
         description="Measures the suite itself.",
         epilog=EPILOG,
         allow_abbrev=False,
@@ -37,12 +40,59 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     coverage = parts.add_parser("coverage", help="simulate runs: how often intervals over visits hold the true value")
     coverage.add_argument("--quick", action="store_true", help="fewer runs, of 10 and of 30 families only")
     coverage.set_defaults(command=_coverage)
+    repeated_command.add_to(parts)
+    _add_levels(parts)
+
+
+def _add_levels(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the part ``levels``."""
+    levels = parts.add_parser(
+        "levels", help="measure how far interpreters, their forks and placements differ; some minutes"
+    )
+    levels.add_argument("-o", "--output", type=Path, metavar="FILE", help="JSON with every visit (default: none)")
+    levels.add_argument("--from", type=Path, dest="finished", metavar="FILE", help="print the table of such a file")
+    for name, default, text in (
+        ("interpreters", 6, "fresh interpreters, alive at once"),
+        ("forks", 7, "forks of each for every pair"),
+        ("placements", 4, "fresh allocations in each fork"),
+        ("threads", 1, "intra-op threads"),
+    ):
+        levels.add_argument(f"--{name}", type=_positive, default=default, help=f"{text} (default: %(default)s)")
+    levels.add_argument("--seconds", type=float, default=0.45, help="of timing per visit (default: %(default)s)")
+    levels.set_defaults(command=_levels)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r}: use a whole number from 1")
     return int(text)
+
+
+def _levels(options: argparse.Namespace) -> int:
+    import json
+
+    from torchduet.bench.host.atomic_files import write_json
+    from torchduet.bench.selfcheck.levels import Design, LevelsError, markdown, measure
+
+    if min(options.interpreters, options.forks, options.placements) < 2 or options.seconds <= 0:
+        return _unusable("levels: use 2 or more of each level, and a time above 0 for --seconds")
+    if options.output and not options.output.parent.is_dir():
+        return _unusable(f"levels: {options.output}: {options.output.parent} is not a folder")
+    numbers = (options.interpreters, options.forks, options.placements, options.seconds, options.threads)
+    try:
+        if options.finished:
+            results = json.loads(options.finished.read_text("utf-8"))
+        else:
+            results = measure(Design(*numbers), lambda line: print(line, file=sys.stderr, flush=True))
+        if options.output:
+            write_json(results, options.output)
+        print(markdown(results), end="")
+    except (LevelsError, OSError) as error:
+        return _unusable(f"levels: {error}")
+    except (ValueError, KeyError, TypeError) as error:
+        cause = f"{options.finished}: not a file of this command" if options.finished else "too few visits were made"
+        return _unusable(f"levels: {cause}: {error}")
+    return 0
 
 
 def _overhead(_: argparse.Namespace) -> int:

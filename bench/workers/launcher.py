@@ -83,7 +83,7 @@ class Launcher:
         files: Sequence[str] = (),
         warn: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._silent_seconds, self._stop_requested = silent_seconds, stop_requested
+        self._silent_seconds, self.stop_requested = silent_seconds, stop_requested
         self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
         self._folder, self._files = RunFolder(), files
         self._warn = warn
@@ -287,7 +287,7 @@ class Launcher:
                 raise WorkerError(f"{nothing}{last_output(log)}")
             if left < 0:
                 raise OutOfTimeError(f"it took longer than the {limit:.1f} s that were left")
-            if self._stop_requested():
+            if self.stop_requested():
                 if not timing or (stop_sent and monotonic() - stop_sent > GRACE_SECONDS):
                     raise EndedEarlyError
                 if not stop_sent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -28,20 +29,34 @@ def probe() -> None:
         from torch._inductor.cpu_vec_isa import valid_vec_isa_list
     except ImportError:
         return
-    found = valid_vec_isa_list()
-    path = cache_folder() / FILE
-    now = _identity([str(isa) for isa in found])
-    if now is not None and hasattr(config.cpp, "vec_isa_ok") and _read(path) == now:
-        config.cpp.vec_isa_ok = True
+    if not hasattr(config.cpp, "vec_isa_ok"):
+        valid_vec_isa_list()
         return
-    usable = [bool(isa) for isa in found]
-    if now is not None and usable and all(usable):
-        with contextlib.suppress(OSError):  # it is probed again in the next run
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(now, path)
+    path, now = cache_folder() / FILE, _identity()
+    listed, before = _listed(config), _read(path)
+    if now is not None and before == {**now, "instructions": listed}:
+        return
+    config.cpp.vec_isa_ok = None
+    valid_vec_isa_list.cache_clear()
+    usable = list(map(str, valid_vec_isa_list()))
+    if now is None or usable != listed:
+        return  # inductor's own probe, whose result this process and those forked from it keep
+    with contextlib.suppress(OSError):  # it is probed again in the next run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json({**now, "instructions": listed}, path)
+    _listed(config)
 
 
-def _identity(instructions: list[str]) -> dict[str, Any] | None:
+def _listed(config: Any) -> list[str]:
+    """The instructions that the CPU lists, without a probe; leaves the configuration so that inductor makes none."""
+    from torch._inductor.cpu_vec_isa import valid_vec_isa_list
+
+    config.cpp.vec_isa_ok = True
+    valid_vec_isa_list.cache_clear()
+    return list(map(str, valid_vec_isa_list()))
+
+
+def _identity() -> dict[str, Any] | None:
     """All that the result depends on; None if the compiler does not answer."""
     try:
         from torch._inductor.cpp_builder import get_cpp_compiler
@@ -56,7 +71,7 @@ def _identity(instructions: list[str]) -> dict[str, Any] | None:
         "file": torch.__file__,
         "compiler": str(compiler),
         "version": version.stdout.split("\n")[0],
-        "instructions": instructions,
+        "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
 
 

@@ -13,6 +13,7 @@ from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
+from torchduet.reports.tables.visits import priors_of
 from torchduet.reports.text import units
 
 
@@ -26,6 +27,8 @@ def section(run: Run) -> dict[str, Any] | None:
     return {
         "headline": headline(duet, run.records),
         "stages": stages(duet, run.records),
+        "spread": spread(run),
+        "staged": any("pair_ratios" not in record["against"] for record in rows),
         "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
         "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
         "chart": chart(rows, duet["threshold"]) if rows else None,
@@ -35,6 +38,19 @@ def section(run: Run) -> dict[str, Any] | None:
             for verdict in ("slower", "faster", "same", "unclear")
         },
     }
+
+
+def spread(run: Run) -> str:
+    """How much the pairs of one case differ, and where that was taken from; empty for a file that does not say."""
+    prior = priors_of(run).get("sides")
+    if prior is None or prior.source == "typical":
+        return ""
+    families = f"{prior.families} famil{'y' if prior.families == 1 else 'ies'}"
+    source = f"{families} of this run" if prior.source == "run" else f"earlier duets on this machine ({families})"
+    return (
+        f"Pairs of the same case differ by {units.percent(prior.deviation)} (standard deviation, beyond what differs "
+        f"within a pair), as {source} show."
+    )
 
 
 def chart(records: Sequence[Record], threshold: float) -> Chart:

@@ -92,8 +92,8 @@ def _unclear(run: Run) -> str:
     noisy = [
         record.get("noise", {}).get("grade", QUIET) != QUIET
         for record in run.records
-        for speedup in counted(record)
-        if speedup["verdict"] == "unclear"
+        for compared in (*counted(record), *((record["against"],) if "against" in record else ()))
+        if compared["verdict"] == "unclear"
     ]
     if not any(noisy):
         return ""

@@ -1,16 +1,30 @@
-"""How far to trust the verdicts: the false alarms and misses that ``--aa`` measured on this machine."""
+"""How far to trust the verdicts: false alarms, misses and the agreement of runs, as measured on this machine.
+
+A duet has figures of its own: those of ``--aa`` are of cases within one process.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from torchduet.bench.record.schema import KINDS, KindRecord, RateRecord, Record, SelfCheckRecord, TrialRecord
+from torchduet.bench.record.schema import (
+    KINDS,
+    DuetCheckRecord,
+    KindRecord,
+    RateRecord,
+    Record,
+    SelfCheckRecord,
+    TrialRecord,
+)
+from torchduet.reports.findings.agreement import Agreement, agreement
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
 MEASURE = "pytest bench/ --aa"
+MEASURE_DUET = "torchduet selfcheck duet"
+EARLIER = "Measured by an earlier run on this machine with {}; the machine’s load may differ now."
 WORST = 20  # cases that are listed, the least sensitive
 
 
@@ -56,16 +70,19 @@ class Trust:
     """The section's content; ``rows`` is empty if nothing was measured on this machine."""
 
     sentences: list[str]
-    rows: list[Row]
-    kinds: list[Kind]  # empty if there is only one
-    slowdowns: list[str]
-    copies: list[Copy]
-    omitted: int
-    own_run: bool  # measured by this run itself
+    agreement: Agreement | None = None  # None for a duet, for which nothing like it is measured
+    rows: list[Row] = field(default_factory=list)
+    source: str = ""  # how the rows were measured, in words; empty: by this run itself
+    kinds: list[Kind] = field(default_factory=list)  # empty if there is only one
+    slowdowns: list[str] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
+    omitted: int = 0
 
 
 def trust(run: Run) -> Trust:
     """The false alarms and misses of this machine, as far as they were measured."""
+    if "against" in run.about:
+        return _of_duets(run)
     copies = _copies(run.records)
     check = run.about.get("self_check")
     if check is None or not check["false_alarms"]["trials"]:
@@ -74,18 +91,52 @@ def trust(run: Run) -> Trust:
             f"`{MEASURE}` times every case against an identical copy of itself, and against copies slowed down by a "
             "known factor. Later runs then show here how often a verdict is wrong, and which slow-downs are missed."
         )
-        return Trust([missing], [], [], [], [], 0, own_run=False)
+        return Trust([missing], agreement(run))
     factors = [rate["slowdown"] for rate in check["found"] if rate["trials"]]
     kinds = check.get("kinds", [])
     return Trust(
         _sentences(check),
-        _rows(check),
-        [_kind(kind, factors) for kind in kinds] if len(kinds) > 1 else [],
-        [units.percent(factor - 1) for factor in factors],
-        copies[:WORST],
-        max(0, len(copies) - WORST),
-        own_run=bool(copies),
+        agreement(run),
+        rows=_rows(check),
+        source="" if copies else EARLIER.format("`--aa`"),
+        kinds=[_kind(kind, factors) for kind in kinds] if len(kinds) > 1 else [],
+        slowdowns=[units.percent(factor - 1) for factor in factors],
+        copies=copies[:WORST],
+        omitted=max(0, len(copies) - WORST),
     )
+
+
+def _of_duets(run: Run) -> Trust:
+    """The false alarms of duets on this machine; those within one process are not a duet's."""
+    check = run.about.get("duet_check")
+    if check is None or not check["false_alarms"]["trials"]:
+        missing = (
+            "How often a duet calls identical code different is not measured on this machine with this PyTorch and "
+            f"number of threads: `{MEASURE_DUET}` compares an interpreter with itself. Later duets then show it here. "
+            f"What `{MEASURE}` measures holds within one process, not for two."
+        )
+        return Trust([missing])
+    threshold = units.percent(check["threshold"])
+    rows = [
+        _row(check["false_alarms"], f"an interpreter against itself called faster or slower (threshold ±{threshold})"),
+        *(
+            _row(rate, f"slow-down of B by {units.percent(rate['slowdown'] - 1)} called slower")
+            for rate in check.get("found", [])
+            if rate["trials"]
+        ),
+    ]
+    return Trust(_sentences_of_duets(check), rows=rows, source=EARLIER.format(f"`{MEASURE_DUET}`"))
+
+
+def _sentences_of_duets(check: DuetCheckRecord) -> list[str]:
+    sentences = [_alarms(check["false_alarms"], check, "an interpreter with itself")]
+    if check["half_width"] is not None:
+        sentences.append(
+            f"Half an interval was ±{units.percent(check['half_width'])} in the median, in a duet of "
+            f"{units.duration(check['seconds'])}; {check['confirmed']} that looked different "
+            f"{'was' if check['confirmed'] == 1 else 'were'} measured again."
+        )
+    return sentences
 
 
 def _rows(check: SelfCheckRecord) -> list[Row]:
@@ -123,15 +174,7 @@ def _row(rate: RateRecord, what: str) -> Row:
 
 
 def _sentences(check: SelfCheckRecord) -> list[str]:
-    alarms = check["false_alarms"]
-    count, trials = alarms["count"], alarms["trials"]
-    sentences = [
-        f"On this machine, {trials:,} comparison{'' if trials == 1 else 's'} of identical code gave {count or 'no'} "
-        f"false alarm{'' if count == 1 else 's'}. Where nothing differs, a verdict of faster or slower comes in at "
-        f"most {units.percent(alarms['high'])} of cases, at {units.percent(check['bounds_confidence'])} confidence "
-        f"(measured {check['measured'][:10]}, {check['threads']} thread{'' if check['threads'] == 1 else 's'}, "
-        f"PyTorch {check['torch']})."
-    ]
+    sentences = [_alarms(check["false_alarms"], check, "identical code")]
     if check["half_width"] is not None and check["seconds"] is not None:
         sentences.append(
             f"Half an interval was ±{units.percent(check['half_width'])} in the median, after "
@@ -143,6 +186,18 @@ def _sentences(check: SelfCheckRecord) -> list[str]:
             "smaller ones stay unclear more often."
         )
     return sentences
+
+
+def _alarms(alarms: RateRecord, check: SelfCheckRecord | DuetCheckRecord, what: str) -> str:
+    """How many comparisons of identical code gave a verdict, and when and how that was measured."""
+    count, trials, threads = alarms["count"], alarms["trials"], check["threads"]
+    return (
+        f"On this machine, {trials:,} comparison{'' if trials == 1 else 's'} of {what} gave {count or 'no'} "
+        f"false alarm{'' if count == 1 else 's'}. Where nothing differs, a verdict of faster or slower comes in at "
+        f"most {units.percent(alarms['high'])} of cases, at {units.percent(check['bounds_confidence'])} confidence "
+        f"(measured {check['measured'][:10]}, {threads} thread{'' if threads == 1 else 's'}, "
+        f"PyTorch {check['torch']})."
+    )
 
 
 def _copies(records: Sequence[Record]) -> list[Copy]:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.record.moderation import Prior, Visits, difference, fit, prior_for
 from torchduet.bench.record.schema import PriorOf, Record
-from torchduet.bench.record.statistics import Interval
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import Interval, value_of
 from torchduet.bench.record.visits.intervals import ratios_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import Array

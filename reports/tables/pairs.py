@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.moderation import Prior, Visits, estimate
 from torchduet.bench.record.schema import Record
-from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, speedup
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, speedup, value_of
 from torchduet.bench.record.visits.intervals import MAX_LOG
 from torchduet.reports.tables.visits import by_visit, visited
 

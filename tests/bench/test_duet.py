@@ -1,26 +1,38 @@
 """Two live interpreters: what reaches whom, what each failure costs, and that nothing is left behind."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
+from threading import Event, Thread
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from torchduet.bench.cases.case import Case, Family, cases_of, group
-from torchduet.bench.duet.pairs import Ledger
+from torchduet.bench.duet import process_groups
+from torchduet.bench.duet.duet import Duet
+from torchduet.bench.duet.pairs import Ledger, Taken
+from torchduet.bench.duet.placements import time_blocks
+from torchduet.bench.duet.pool import MAX_LIVE, Pool
 from torchduet.bench.duet.processes import Server, SideError, link_packages
 from torchduet.bench.duet.profile import profile_both
 from torchduet.bench.duet.sides import Side, sides
-from torchduet.bench.duet.stages import Duet, differences
+from torchduet.bench.passes.pilots import PILOTS
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.record.schema import GRADES
+from torchduet.bench.record.visits.sides import pair_of
 from torchduet.bench.run.profile_selection import Profiling
+from torchduet.bench.workers.launcher import EndedEarlyError
+from torchduet.suites.cpus import usable_cpus
 from torchduet.suites.registry import load
 
 ROOT = Path(__file__).parents[2]
@@ -52,35 +64,47 @@ def processes(mark: str) -> list[str]:
 def duet() -> Iterator[Duet]:
     """This interpreter against itself with SIDED=1, one pair of servers."""
     made = Duet((Side(sys.executable), Side(sys.executable, (("SIDED", "1"), (MARK, "live")))), compiler=False)
-    made.start()
-    made.await_servers()
+    servers = made.pool.start()
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(made.pool, "unused", lambda _: made.pool.any())  # the same interpreters for every test
     yield made
+    monkeypatch.undo()
     made.close()
+    assert not any(server._process.poll() is None for server in servers)
     assert processes("live") == []
 
 
-def pair(duet: Duet, cases: list[Case]) -> Ledger:
-    """One pair of workers, timed for a quarter of a second."""
-    return duet.screen(cases, 1.25, lambda _: None)
+def pair(duet: Duet, cases: list[Case]) -> tuple[Ledger, Taken]:
+    """The first pair of workers of a family."""
+    return duet.first(cases, 10.0, lambda: None)
+
+
+def difference(taken: Taken, case: Case) -> float:
+    """log(A's time / B's time)."""
+    return pair_of(*taken.blocks[case])[0]
 
 
 def test_both_sides_time_the_same_turns(duet: Duet) -> None:
     (case,) = family(SIDED, "equal")
-    ledger = pair(duet, [case])
+    ledger, taken = pair(duet, [case])
     assert not ledger.failures
-    ((base, against),) = ledger.blocks[case]
+    base, against = taken.blocks[case]
     # As many as fit into the time: all that are planned only where nothing else keeps the cores busy.
-    assert len(base) == len(against)
-    assert 1 <= len(base) <= ledger.placements * ledger.paces[case].turns
-    assert min(base + against) > 0
+    assert list(map(len, base)) == list(map(len, against))
+    assert 1 <= len(base) <= ledger.paces[case].placements
+    assert all(1 <= len(turns) <= ledger.paces[case].turns for turns in base)
+    assert min(min(turns) for turns in base + against) > 0
+    assert taken.switches[case].blocks >= 2 * sum(map(len, base))
+    assert taken.telemetry is not None
+    assert 0 < taken.seconds < 2 * taken.telemetry.seconds
     assert ledger.first[case]["check"]["relative_error"] <= ledger.first[case]["check"]["tolerance"]
     assert len(processes("live")) == 1  # the server; its worker has ended
 
 
 def test_a_side_that_does_more_is_slower(duet: Duet) -> None:
     (case,) = family(SIDED, "more")
-    (found,) = differences(pair(duet, [case]), case)
-    assert -3 < found < -0.4  # log(2/9) is -1.5; on a loaded machine one pair of processes may be far off
+    _, taken = pair(duet, [case])
+    assert -3 < difference(taken, case) < -0.4  # log(2/9) is -1.5; on a loaded machine one pair may be far off
 
 
 @pytest.mark.parametrize(
@@ -93,11 +117,11 @@ def test_a_side_that_does_more_is_slower(duet: Duet) -> None:
 )
 def test_what_fails_on_one_side_says_which_and_why(duet: Duet, words: str, skip: bool, reason: str) -> None:
     (case,) = family(SIDED, words)
-    ledger = pair(duet, [case])
+    ledger, taken = pair(duet, [case])
     assert ledger.failures[case].side == 1
     assert ledger.failures[case].skip is skip
     assert reason in ledger.failures[case].reason
-    assert case not in ledger.blocks
+    assert case not in taken.blocks
 
 
 def test_a_case_that_only_one_side_can_run_has_no_profile(duet: Duet, tmp_path: Path) -> None:
@@ -112,12 +136,75 @@ def test_a_case_that_only_one_side_can_run_has_no_profile(duet: Duet, tmp_path: 
 
 def test_after_a_crash_the_next_family_is_timed(duet: Duet) -> None:
     pair(duet, family(SIDED, "aborts"))
-    assert not pair(duet, family(SIDED, "equal")).failures
+    assert not pair(duet, family(SIDED, "equal"))[0].failures
+
+
+def test_a_later_pair_times_the_cases_in_the_same_way(duet: Duet) -> None:
+    cases = family(SIDED, "equal")
+    ledger, _ = pair(duet, cases)
+    paces = dict(ledger.paces)
+    taken = duet.later(ledger, lambda: None)
+    assert (ledger.pairs, ledger.paces) == (2, paces)
+    assert list(taken.blocks) == cases
+
+
+def test_a_pair_ends_at_the_next_placement_if_the_run_is_to_end(duet: Duet) -> None:
+    placements: list[int] = []
+
+    def report() -> None:
+        placements.append(1)
+        if len(placements) == 2:
+            raise EndedEarlyError
+
+    with pytest.raises(EndedEarlyError):
+        duet.first(family(SIDED, "equal"), 10.0, report)
+    assert len(placements) == 2
+    assert len(processes("live")) == 1  # its worker has ended
+
+
+def test_the_pilots_are_timed_by_a_worker_of_side_a(duet: Duet) -> None:
+    pilots = duet.pilots(1, 0.03)
+    assert set(pilots) == set(PILOTS)
+    assert min(pilots.values()) > 0
+
+
+def test_another_pair_of_a_family_comes_from_other_interpreters() -> None:
+    class FakeServer:
+        live: ClassVar[list[int]] = []
+
+        def __init__(self) -> None:
+            self.live.append(id(self))
+
+        def ready(self) -> None: ...
+
+        def close(self) -> None:
+            self.live.remove(id(self))
+
+    started: list[Any] = []
+
+    def start() -> Any:
+        started.append((FakeServer(), FakeServer()))
+        return started[-1]
+
+    pool = Pool(start)
+    assert pool.unused("f") is started[0]
+    assert not pool.has_unused("f")
+    assert pool.has_unused("g")
+    assert pool.unused("g") is started[0]
+    assert pool.unused("f") is started[1]
+    assert pool.unused("g") is started[1]
+    for _ in range(2 * MAX_LIVE):
+        pool.unused("f")
+    assert len(FakeServer.live) == 2 * MAX_LIVE
+    assert pool.any() is started[-1]
+    pool.close()
+    assert FakeServer.live == []
 
 
 def test_a_worker_stands_still_between_its_turns(duet: Duet) -> None:
-    base, _ = duet._servers[0]
-    worker = base.fork()
+    base, _ = duet.pool.any()
+    own_end, other_end = socket.socketpair()
+    worker = base.fork(own_end)
     try:
         worker.pause()
         deadline = monotonic() + 5
@@ -126,12 +213,91 @@ def test_a_worker_stands_still_between_its_turns(duet: Duet) -> None:
             sleep(0.01)
         assert state(worker.pid) == "T"
         for _ in range(20):
-            worker._signal(signal.SIGCONT)
+            process_groups.resume(worker.pid)
             worker.pause()
             assert state(worker.pid) == "T"  # at once: the other side's turn comes next
     finally:
         worker.end()
+        own_end.close()
+        other_end.close()
     assert not Path(f"/proc/{worker.pid}").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "threads", "stops"),
+    [
+        ("equal", 1, False),
+        pytest.param("equal", 2, True, marks=pytest.mark.skipif(len(usable_cpus()) < 2, reason="needs two cores")),
+        ("forks", 1, True),
+    ],
+)
+def test_a_side_is_stopped_while_it_waits_only_if_it_would_use_a_core(
+    words: str, threads: int, stops: bool, duet: Duet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+
+    def watched(pair: Any, *rest: Any) -> Taken:
+        waited.append(pair[0].stops)
+        assert pair[0].stops == pair[1].stops
+        return time_blocks(pair, *rest)
+
+    monkeypatch.setattr("torchduet.bench.duet.duet.time_blocks", watched)
+    monkeypatch.setattr(duet, "threads", threads)
+    (case,) = family(SIDED, words)
+    ledger, taken = pair(duet, [case])
+    assert not ledger.failures
+    assert waited == [stops]
+    base, against = taken.blocks[case]
+    assert len(base) == len(against) >= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"), [("stumbles", "was killed by SIGABRT"), ("hangs", "reported nothing for ")]
+)
+def test_a_side_that_ends_or_hangs_in_a_block_is_named(
+    words: str, reason: str, duet: Duet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchduet.bench.duet.placements.SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("torchduet.bench.duet.placements.ANSWER_SECONDS", 1.0)
+    (case,) = family(SIDED, words)
+    ledger, taken = pair(duet, [case])
+    assert ledger.failures[case].side == 1
+    assert reason in ledger.failures[case].reason
+    assert case not in taken.blocks
+    assert not pair(duet, family(SIDED, "equal"))[0].failures  # and the next family is timed
+
+
+def test_a_side_that_is_suspended_meanwhile_takes_the_turn_again(duet: Duet, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[int] = []
+    ended = Event()
+    (case,) = family(SIDED, "waits")
+
+    def watched(pair: Any, *rest: Any) -> Taken:
+        groups.append(pair[1].pid)
+        return time_blocks(pair, *rest)
+
+    def suspend() -> None:
+        while not groups:
+            sleep(0.01)
+        while not ended.wait(0.05):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(groups[0], signal.SIGSTOP)
+                sleep(0.2)
+                os.killpg(groups[0], signal.SIGCONT)
+
+    monkeypatch.setattr("torchduet.bench.duet.duet.time_blocks", watched)
+    monkeypatch.setattr("torchduet.bench.duet.pairs.PAIR_SECONDS", 1.0)
+    disturbing = Thread(target=suspend)
+    disturbing.start()
+    try:
+        ledger, taken = pair(duet, [case])
+    finally:
+        ended.set()
+        disturbing.join()
+    assert not ledger.failures
+    assert taken.left_out[case] >= 1
+    _, against = taken.blocks[case]
+    assert median(value for turns in against for value in turns) < 0.1  # such a block is left out
 
 
 def state(pid: int) -> str:
@@ -161,11 +327,10 @@ def test_a_revision_is_timed_as_it_was(tmp_path: Path) -> None:
     assert "x + y + y" not in file.read_text()
     made = Duet(both, compiler=False)
     try:
-        made.start()
-        old = pair(made, family(str(file), "add[n=4000]"))
+        old, taken = pair(made, family(str(file), "add[n=4000]"))
         (case,) = old.cases
-        assert differences(old, case)[0] < -0.1
-        new = pair(made, family(str(file), "new")[:1])
+        assert difference(taken, case) < -0.1
+        new, _ = pair(made, family(str(file), "new")[:1])
         (failure,) = new.failures.values()
         assert failure.skip
         assert failure.reason == "there is no workload mine.new there"
@@ -263,10 +428,14 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     records = {one["params"]["workload"]: one["extra_info"]["torchduet"] for one in run["benchmarks"]}
     found = records["more"]["against"]
     assert (found["stage"], found["verdict"]) == ("confirmed", "slower")
-    assert found["screening"]["pairs"] == 5
-    assert len(found["blocks"]) == len(found["base_blocks"]) == found["pairs"] >= 10
+    assert len(found["blocks"]) == len(found["base_blocks"]) == len(found["pair_ratios"]) == found["pairs"] >= 3
     assert records["equal"]["against"]["verdict"] in ("same", "unclear")
-    assert len(records["more"]["timing"]["blocks"]) == 5
+    assert len(records["more"]["timing"]["visits"]) == found["pairs"]
+    assert run["torchduet"]["visits"]["fewest"] >= 3
+    assert run["torchduet"]["noise"]["grade"] in GRADES
+    assert {pilot["before"] for pilot in run["torchduet"]["pilots"]} >= {"sided.equal", ""}
+    assert all(record["noise"]["grade"] in GRADES for record in records.values())
+    assert not path.with_name("run.json.journal").exists()
     assert [name for name, record in records.items() if "profile" in record["against"]] == ["more"]
     assert processes("run") == []
     page = tmp_path / "report.html"
@@ -292,9 +461,9 @@ def test_when_pytest_is_killed_both_sides_end() -> None:
         start_new_session=True,
     )
     deadline = monotonic() + 120
-    while len(processes("killed")) < 6 and monotonic() < deadline:  # five servers and a worker
-        sleep(0.05)
-    assert len(processes("killed")) >= 6
+    while len(processes("killed")) < 2 and monotonic() < deadline:  # an interpreter and a worker
+        sleep(0.01)
+    assert len(processes("killed")) >= 2
     run.kill()
     run.communicate(timeout=120)
     while processes("killed") and monotonic() < deadline:

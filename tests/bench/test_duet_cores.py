@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.cores import Cores, cores_for
-from torchduet.bench.duet.pairs import Ledger, Pace, prepare, random_order, time_blocks, workers
+from torchduet.bench.duet.duet import Duet
+from torchduet.bench.duet.pairs import Ledger, Pace, prepare, random_order, workers
+from torchduet.bench.duet.placements import time_blocks
+from torchduet.bench.duet.protocol import Channel
 from torchduet.bench.duet.sides import Side
-from torchduet.bench.duet.stages import Duet
 
 ROOT = Path(__file__).parents[2]
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
@@ -83,24 +86,40 @@ def test_each_thread_has_a_core_and_children_have_all() -> None:
 class FakeWorker:
     """Answers at once, and writes down what it is asked for."""
 
+    stops, pid = False, 0
+
     def __init__(self, side: int, log: list[tuple[int, str, Any]]) -> None:
         self.side, self.log = side, log
+        self.channel, self.other = map(Channel, socket.socketpair())
+        self.turns: list[Any] | None = None
 
-    def send(self, _: dict[str, Any]) -> None:
-        self.log.append((self.side, "prepare", None))
+    def send(self, message: dict[str, Any], *, resume: bool = True) -> None:
+        del resume
+        self.turns = message.get("turns")
+        if self.turns is None:
+            self.log.append((self.side, "prepare", None))
+            return
+        for _, first in self.turns:
+            self.log += [(side, "block", None) for side in (first, 1 - first) if self.side == first]
+        self.other.send({})  # so that something can be read
 
     def receive(self) -> dict[str, Any]:
-        cases = [{"skip": None, "error": None, "seconds": 1e-3}]
-        return {"cases": cases, "compiler": False}
+        if self.turns is not None:
+            self.channel.receive()
+            return {"errors": {}, "left_out": {}, "blocks": [1e-3 for _ in self.turns]}
+        cases = [{"skip": None, "error": None, "seconds": 1e-3, "warm_up_calls": 1}]
+        return {"cases": cases, "compiler": False, "idle": True}
 
     def pause(self) -> None: ...
 
     def end(self) -> None:
         self.log.append((self.side, "end", None))
+        self.channel.close()
+        self.other.close()
 
     def turn(self, message: dict[str, Any]) -> dict[str, Any]:
         self.log.append((self.side, message["do"], message.get("cores")))
-        return {"errors": {}, "seconds": 1e-3, "cpu": 0, "paused": 0.0}
+        return {"errors": {}, "switches": {"0": (1, 0, 0, 1e-3)}}
 
 
 def firsts(log: Sequence[tuple[int, str, Any]], what: str) -> set[int]:
@@ -119,13 +138,13 @@ def test_chance_says_which_side_comes_first_in_everything(first: bool) -> None:
         def __init__(self, side: int) -> None:
             self.side = side
 
-        def fork(self) -> FakeWorker:
+        def fork(self, _: socket.socket) -> FakeWorker:
             log.append((self.side, "fork", None))
             return FakeWorker(self.side, log)
 
     servers: Any = (FakeServer(0), FakeServer(1))
     for _ in range(20):
-        ledger = Ledger((CASE,), placements=10, paces={CASE: Pace(1, 1, 2e-3)}, cores=Cores(spread=(0, 1)))
+        ledger = Ledger((CASE,), {CASE: Pace(1, 1, 10, 1, 2e-3)}, cores=Cores(spread=(0, 1)))
         with workers(servers, rng) as pair:
             assert [worker.side for worker in pair] == [0, 1]  # type: ignore[attr-defined]
             prepare(pair, ({}, {}), ledger, rng, first=first)
@@ -148,9 +167,9 @@ def test_chance_says_which_interpreter_starts_first(monkeypatch: pytest.MonkeyPa
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr("torchduet.bench.duet.stages.Server", FakeServer)
+    monkeypatch.setattr("torchduet.bench.duet.duet.Server", FakeServer)
     duet = Duet((Side("a"), Side("b")), compiler=False)
-    duet.start(20)
-    assert {(base.python, against.python) for base, against in duet._servers} == {("a", "b")}  # type: ignore[attr-defined]
+    servers = [duet.pool.start() for _ in range(20)]
+    assert {(base.python, against.python) for base, against in servers} == {("a", "b")}  # type: ignore[attr-defined]
     assert set(started[::2]) == set(started[1::2]) == {"a", "b"}
     duet.close()

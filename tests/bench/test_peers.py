@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from torchduet.__main__ import main
-from torchduet.bench.peers import cases, trials
+from torchduet.bench.peers import cases, sittings, trials
 from torchduet.bench.peers.calibration import turns_for
 from torchduet.bench.peers.table import markdown, row
-from torchduet.bench.peers.tools import asv, pyperf, torch_timer
+from torchduet.bench.peers.tools import asv, pyperf, torch_timer, torchduet
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial, beyond
 from torchduet.suites.workload import SuiteError
 
@@ -49,6 +49,25 @@ def test_sides_are_the_base_with_more_turns() -> None:
     assert all(list(one.implementations) == [cases.BASE, *cases.SIDES] for one in suite.workloads.values())
 
 
+def test_an_unlike_pair_is_two_implementations_with_the_same_result() -> None:
+    for name in cases.UNLIKE:
+        inputs = cases.inputs_of(name)
+        base, other = (side(*inputs) for side in cases.sides_of(name, {}).values())
+        assert base.allclose(other, rtol=1e-3, atol=1e-3), name
+    assert len(cases.UNLIKE) == 8
+    assert not set(cases.UNLIKE) & set(cases.WORKLOADS)
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_suite_has_the_cases_of_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cases.CASES_VARIABLE, "gather,chain")
+    suite = cases.make_suite()
+    assert {name: list(one.implementations) for name, one in suite.workloads.items()} == {
+        "gather": [cases.BASE, cases.OTHER],
+        "chain": [cases.BASE, *cases.SIDES],
+    }
+
+
 def test_without_the_command_the_cases_say_what_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(cases.SETTINGS_VARIABLE, raising=False)
     with pytest.raises(SuiteError, match=r"torchduet peers"):
@@ -69,6 +88,15 @@ def test_torch_timer_finds_much_more_work(tmp_path: Path, settings: Path) -> Non
     assert [(answer.case, answer.side, answer.verdict) for answer in answers] == [
         (name, "slower_5", "slower") for name in FEW
     ]
+
+
+def test_torch_timer_compares_unlike_pairs(tmp_path: Path, settings: Path) -> None:
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    trial = Trial(folder, settings, threads=1, seconds=0.02, cases=("no_grad",), sides=(cases.OTHER,))
+    (answer,) = torch_timer.run(trial, "blocked")
+    assert (answer.case, answer.side, answer.interval) == ("no_grad", "other", None)
+    assert trial.environment()[cases.CASES_VARIABLE] == "no_grad"
 
 
 def test_a_program_that_fails_is_quoted(tmp_path: Path, settings: Path) -> None:
@@ -99,6 +127,27 @@ def test_rows_of_asv_compare() -> None:
     assert found is not None
     assert (found["change"], found["case"]) == ("+", "train")
     assert asv.ROW.match("| Change   | Before [a]    | After [b]    |   Ratio | Benchmark (Parameter) |") is None
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "interval"),
+    [
+        ((2.0, 1.0, 4.0), (8.0, 6.0, 10.0), (1.5, 10.0)),
+        ((2.0, 1.0, 4.0), (8.0, -math.inf, math.inf), None),
+        ((2.0, 1.0, math.inf), (8.0, 6.0, 10.0), None),
+    ],
+)
+def test_the_interval_of_asvs_ratio(base: Any, other: Any, interval: Any) -> None:
+    assert asv.interval_of_ratio(asv.Median(*base), asv.Median(*other)) == interval
+
+
+def test_torchduets_ratio_is_that_of_times() -> None:
+    speedup: Any = {"ratio": 2.0, "low": 1.6, "high": 2.5, "placements": 12}
+    case: Any = {"workload": "gather", "implementation": "other"}
+    found = torchduet._answer(case, speedup)
+    assert (found.ratio, found.verdict, found.interval) == (0.5, "faster", (0.4, 0.625))
+    unbounded = torchduet._answer(case, {**speedup, "low": None, "high": None})
+    assert (unbounded.verdict, unbounded.interval) == ("none", None)
 
 
 def tool(name: str, run: Any, cases_per_trial: int | None = None) -> trials.Tool:
@@ -165,6 +214,58 @@ def test_a_row_counts_false_alarms_and_what_is_found() -> None:
     assert row([{**found, "answers": answers}], name, "idle") == (
         f"| {name}: a rule | 2 of 20 (1% to 32%) | ±0.0%, ±11.0% | 1 of 2 (1% to 99%) | 0 of 1 (0% to 97%) | 2.0 |"
     )
+
+
+def sitting(repeat: int, *answers: dict[str, Any], tool: str = trials.TOOLS[0].name) -> dict[str, Any]:
+    return {
+        **{"tool": tool, "rule": "a rule", "condition": "idle", "threads": 2, "seconds": 6.0, "error": None},
+        **{"subjects": "unlike", "repeat": repeat, "answers": list(answers)},
+    }
+
+
+def of_pair(case: str, ratio: float, verdict: str = "none", interval: Any = None) -> dict[str, Any]:
+    return {"case": case, "side": "other", "injected": None, "ratio": ratio, "verdict": verdict, "interval": interval}
+
+
+def test_a_row_of_sittings_holds_each_pairs_answers_against_each_other() -> None:
+    made = [
+        sitting(1, of_pair("a", 1.1, "slower", [1.0, 1.2]), of_pair("b", 0.5, "faster", [0.4, 0.6])),
+        sitting(0, of_pair("a", 1.0, "faster", [0.8, 1.05]), of_pair("b", 0.7, "none", [0.65, 0.8])),
+    ]
+    assert sittings.row(made, trials.TOOLS[0].name, "idle") == (
+        f"| {trials.TOOLS[0].name}: a rule | ±21.6%, ±33.6% | 1 of 2 (1% to 99%) | 1 of 2 (1% to 99%) "
+        "| 1 of 4 (1% to 81%) | 3.0 |"
+    )
+
+
+def test_a_tool_without_intervals_has_no_rate_of_them() -> None:
+    made = [sitting(number, of_pair("a", 1.0)) for number in range(2)]
+    assert sittings.row(made, trials.TOOLS[0].name, "idle").endswith(
+        "| ±0.0%, ±0.0% | 0 of 1 (0% to 97%) |  |  | 6.0 |"
+    )
+    assert sittings.row([sitting(0, of_pair("a", 1.0))], trials.TOOLS[0].name, "idle").endswith(" | | | | | |")
+
+
+def test_both_tables_are_shown_and_neither_counts_the_trials_of_the_other() -> None:
+    copies = {**sitting(0, answer(1.0, 1.0, "none")), "subjects": "copies"}
+    earlier = {key: value for key, value in copies.items() if key != "subjects"}
+    results = {
+        **{"measured": "2026-11-21T12:00:00+00:00", "cpu": "some CPU", "cores": 2, "versions": {}, "calibration": {}},
+        "trials": [copies, earlier, *(sitting(number, of_pair("a", 1.0)) for number in range(2))],
+    }
+    page = markdown(results)
+    assert "0 of 2 (0% to 84%)" in page
+    assert "Eight pairs of unlike implementations" in page
+    assert page.count("torchduet: a rule") == 2
+
+
+def test_slow_tools_compare_the_same_pairs_in_both_sittings_and_come_to_all() -> None:
+    slow = tool("slow", None, cases_per_trial=3)
+    plan = trials.plan_of_sittings([tool("a", None), slow], [trials.Condition("idle", 1)], trials.PAIRS)
+    assert [sum(planned.name == name for _, planned in plan) for name in ("a", "slow")] == [2, 6]
+    compared = [slow.cases_of(repeat, trials.PAIRS) for repeat in range(6)]
+    assert compared[::2] == compared[1::2]
+    assert {case for cases_of in compared for case in cases_of} == set(cases.UNLIKE)
 
 
 def test_the_page_names_machine_versions_and_failures() -> None:

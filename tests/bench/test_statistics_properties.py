@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from torchduet.bench.duet.judge import confirmed, p_value
+from torchduet.bench.record.moderation import Prior, Visits
 from torchduet.bench.record.proportions import clopper_pearson
 from torchduet.bench.record.statistics import (
     Speedup,
@@ -18,6 +18,7 @@ from torchduet.bench.record.statistics import (
     speedup,
     speedup_of,
 )
+from torchduet.bench.record.visits.sides import judged, p_value
 from torchduet.reports.compare.verdicts import holm
 from torchduet.reports.shifts.two_sample import shift, shifts
 
@@ -140,16 +141,18 @@ def test_bounds_of_a_rate_hold_it_and_are_those_of_the_beta_distribution(hits: i
     assert clopper_pearson(misses, trials) == pytest.approx((1 - high, 1 - low), abs=1e-9)
 
 
-@given(st.dictionaries(st.integers(0, 5), st.lists(st.floats(-0.2, 0.2), min_size=9, max_size=12), min_size=1))
-def test_what_a_duet_confirms_together_it_would_confirm_alone(found: dict[int, list[float]]) -> None:
-    together = confirmed(found)
+@given(st.dictionaries(st.text("ab"), st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=12), min_size=1))
+def test_what_a_duet_calls_different_among_others_it_would_call_so_alone(found: dict[str, list[float]]) -> None:
+    prior = Prior(0.01, 3.0, 9, "run")
+    visits = {name: Visits(tuple(values), (0.001,) * len(values)) for name, values in found.items()}
+    together = judged(visits, prior)
     assert together.keys() == found.keys()
     for name, judgement in together.items():
-        alone = confirmed({name: found[name]})[name]
-        assert alone.estimate.half_width <= judgement.estimate.half_width
+        alone = judged({name: visits[name]}, prior)[name]
+        assert alone.estimate.half_width <= judgement.estimate.half_width * (1 + 1e-9)
         if judgement.verdict in ("faster", "slower"):
             assert alone.verdict == judgement.verdict
-            assert p_value(found[name]) <= 0.01
-    mirrored = confirmed({name: [-value for value in values] for name, values in found.items()})
+            assert p_value(visits[name], prior) <= 0.01
+    mirrored = judged({name: Visits(tuple(-v for v in of.values), of.errors) for name, of in visits.items()}, prior)
     opposite = {"faster": "slower", "slower": "faster"}
     assert all(mirrored[name].verdict == opposite.get(one.verdict, one.verdict) for name, one in together.items())

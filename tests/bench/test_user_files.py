@@ -106,7 +106,9 @@ def test_a_file_that_leaves_something_behind_is_imported_by_each_worker(tmp_path
     text, reason = LEAVING[what]
     done, record = run(tmp_path, HEAD + text + "time.sleep(0.5)\n" + THREE_SIZES, "--budget", "15s")
     assert len(record["benchmarks"]) == 3, done.stdout
-    assert imports(tmp_path) == 4
+    visits = sum(len(one["extra_info"]["torchduet"]["timing"]["visits"]) for one in record["benchmarks"])
+    # By pytest and in each visit; the budget may have ended another visit after its import.
+    assert imports(tmp_path) - 1 - visits in (0, 1)
     (warning,) = [line for line in record["torchduet"]["warnings"] if "the import of mine.py takes" in line]
     assert reason in warning
     assert record["torchduet"]["seconds"]["importing"] > 0

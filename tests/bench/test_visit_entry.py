@@ -12,8 +12,8 @@ import pytest
 from tests.bench.made_visits import ROUNDS, entries, family, first_records, visited_records
 from torchduet.bench.record.contract import check_record
 from torchduet.bench.record.schema import MAX_PLACEMENTS, Record
-from torchduet.bench.record.statistics import drift_factor, placement_differences
-from torchduet.bench.record.visits.entry import value_of, with_visit
+from torchduet.bench.record.statistics import drift_factor, placement_differences, value_of
+from torchduet.bench.record.visits.entry import with_visit
 
 PAIR = family("w", "eager", "compile")
 EAGER, COMPILED = (case.id for case in PAIR.cases)

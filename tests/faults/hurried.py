@@ -14,4 +14,4 @@ def _allot(self: Budget, family: Family) -> float:
 
 Budget.allot = _allot  # type: ignore[method-assign]
 visits.MIN_VISIT_SECONDS = visits.SECONDS_PER_CASE = SECONDS
-visits.MIN_VISITS = 2  # of a case alone: a first visit, and a later one
+visits.LONE_VISITS = 2  # a first visit, and a later one

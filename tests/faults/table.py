@@ -177,6 +177,21 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result
         "the run ends early, with the results so far",
         "test_three_workloads_in_a_row_without_an_answer_end_the_run",
     ),
+    (
+        "a duet (`--against…`) is killed",
+        "both sides end; with `--resume` it continues with further pairs, if both sides are what they were",
+        "test_a_duet_goes_on_with_further_pairs_and_loses_none",
+    ),
+    (
+        "one side of a duet dies or hangs in a block",
+        "the pair is lost; the cases say which side and why, or keep the pairs before it",
+        "test_a_side_that_ends_or_hangs_in_a_block_is_named",
+    ),
+    (
+        "one side of a duet is stopped in the middle of a block (SIGSTOP, cpulimit)",
+        "both sides take the turn again; the record of the case counts it",
+        "test_a_side_that_is_suspended_meanwhile_takes_the_turn_again",
+    ),
 )
 
 GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the interfaces of torch and NVML
@@ -207,7 +222,12 @@ GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the in
         "test_energy_that_was_lost_in_the_middle_says_why",
     ),
 )
-BESIDE = ("test_left_behind", "test_pauses", "test_graph")  # of tests/bench, where tests of the table are, too
+BESIDE = (
+    "test_left_behind",
+    "test_pauses",
+    "test_graph",
+    "test_duet",
+)  # of tests/bench
 
 HEAD = """# What happens to a run when something goes wrong
 
@@ -221,9 +241,6 @@ folder of a run that was killed by SIGKILL.
 
 TAIL = """
 ## What is not covered
-
-A duet (`--against…`) keeps no journal: its second stage judges by fresh pairs of processes, which another run cannot
-continue. If pytest is killed during a duet, all its results are lost; its processes end with it.
 
 Windows has no signals to stop a process, and Torchduet has no file locks there: two runs do not detect each other.
 

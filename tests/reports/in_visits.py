@@ -8,8 +8,7 @@ import random
 from typing import Any
 
 from torchduet.bench.record.schema import KEY
-from torchduet.bench.record.statistics import placement_differences
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import placement_differences, value_of
 from torchduet.bench.record.visits.intervals import judged
 
 BETWEEN = 0.004  # standard deviation between visits (log), of each case

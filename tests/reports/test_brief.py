@@ -44,7 +44,7 @@ def test_a_duet_says_which_cases_moved_and_how_surely() -> None:
     lines = markdown(from_json(document)).splitlines()
     place = lines.index("| case | time of A / time of B | interval | verdict |")
     assert lines[place - 2].startswith("**Of ")
-    assert "screened" in lines[place - 2]
+    assert "pairs of fresh processes" in lines[place - 2]
     assert all(line.endswith((" slower |", " faster |")) for line in lines[place + 2 :] if line.startswith("| "))
     assert "Nothing was compared." not in lines
 

@@ -12,9 +12,10 @@ import pytest
 from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from tests.reports.test_page import HOSTILE, Page
-from torchduet.bench.duet.judge import confirmed, difference, screened
+from torchduet.bench.record.moderation import Prior
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.schema_check import ContractError
+from torchduet.bench.record.visits.sides import first_pair, with_pair, with_verdicts
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
 
@@ -35,27 +36,16 @@ def make_duet(document: Any, label: str = "torch 2.13.0") -> Any:
     """The sample run as if each case had been timed on two sides: the first two differ, B being slower in one."""
     rng = random.Random(2)
     changed = json.loads(json.dumps(document))
-    for place, one in enumerate(changed["benchmarks"]):
-        record = one["extra_info"][KEY]
+    records = {one["extra_info"][KEY]["case"]["id"]: one["extra_info"][KEY] for one in changed["benchmarks"]}
+    for place, record in enumerate(records.values()):
         record["speedups"] = []
         effect = {0: -0.2, 1: 0.15}.get(place, 0.0)
-        stage, n = ("confirmed", 12) if effect else ("screened", 5)
-        base = [[rng.gauss(1e-3, 1e-5) for _ in range(9)] for _ in range(n)]
-        against = [[value * math.exp(-effect + rng.gauss(0, 0.002)) for value in turns] for turns in base]
-        found = [difference(a, b) for a, b in zip(base, against, strict=True)]
-        judged = confirmed({0: found})[0] if effect else screened(found)
-        estimate = judged.estimate
-        record["against"] = {
-            "stage": stage,
-            "verdict": judged.verdict,
-            **{name: getattr(estimate, name) for name in ("ratio", "low", "high", "confidence")},
-            "threshold": 0.02,
-            "pairs": n,
-            "base_seconds": 1e-3,
-            "seconds": 1e-3 * math.exp(-effect),
-            "base_blocks": base,
-            "blocks": against,
-        }
+        for number in range(12 if effect else 2 + place % 4):
+            base = [[rng.gauss(1e-3, 1e-5) for _ in range(9)] for _ in range(2)]
+            against = [[value * math.exp(-effect + rng.gauss(0, 0.002)) for value in turns] for turns in base]
+            record["against"] = with_pair(record["against"], base, against) if number else first_pair(base, against)
+    for name, record in with_verdicts(records, Prior(0.001, 8.0, 20, "run")).items():
+        records[name]["against"] = record["against"]
     changed[KEY]["against"] = {
         "base": side("torch 2.12.0", "2.12.0"),
         "against": side(label, "2.13.0"),
@@ -80,6 +70,44 @@ def test_the_answer_comes_first(shared_document: Any) -> None:
     slower = run.records[0]["case"]["id"]
     rows = page.source[page.source.index("B against A, case by case") :]
     assert rows.index(slower) < rows.index(run.records[2]["case"]["id"])
+
+
+def test_what_the_verdicts_rest_on_is_said(shared_document: Any) -> None:
+    document = make_duet(a_part(shared_document))
+    document[KEY]["visits"] = {
+        "fewest": 2,
+        "median": 4,
+        "most": 12,
+        "priors": [{"of": "sides", "deviation": 0.012, "degrees": 3.0, "families": 9, "source": "run"}],
+    }
+    text = Page(render(from_json(document))).text
+    assert "Each case was measured in 2 to 12 pairs of fresh processes" in text
+    assert "too few pairs for a verdict; raise --budget" in text
+    assert "Pairs of the same case differ by 1.2 %" in text
+    assert "as 9 families of this run show" in text
+    assert "Stage" not in text
+
+
+def test_a_duet_shows_how_noisy_the_machine_was(shared_document: Any) -> None:
+    document = make_duet(a_part(shared_document))
+    document[KEY]["noise"] = {"grade": "noisy", "causes": ["other processes kept 1 of 2 cores busy"], "remedy": "wait"}
+    for one in document["benchmarks"]:
+        one["extra_info"][KEY]["noise"] = {"grade": "noisy", "causes": [], "figures": {}}
+    page = Page(render(from_json(document)))
+    assert "How noisy the machine was" in page.text
+    assert "other processes kept 1 of 2 cores busy" in page.text
+    unclear = [one for one in document["benchmarks"] if one["extra_info"][KEY]["against"]["verdict"] == "unclear"]
+    assert f"{len(unclear)} comparison" in page.text
+
+
+def test_a_duet_of_an_earlier_version_is_shown_with_its_stages(shared_document: Any) -> None:
+    document = make_duet(a_part(shared_document))
+    for one in document["benchmarks"]:
+        for key in ("pair_ratios", "pair_errors", "interval"):
+            one["extra_info"][KEY]["against"].pop(key, None)
+    text = Page(render(from_json(document))).text
+    assert "2 that looked different were measured again in fresh processes and judged by that alone" in text
+    assert "Stage" in text
 
 
 def test_other_runs_do_not_speak_of_two_sides() -> None:

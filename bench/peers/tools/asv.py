@@ -1,16 +1,19 @@
 """asv: base and side as the results of two commits, then ``asv compare --factor 1.01``.
 
 All settings but the factor (1.1 by default) are its defaults: Mann-Whitney's U at p < 0.002 if there are enough
-samples, and the ratio of medians beyond the factor.
+samples, and the ratio of medians beyond the factor. Its results hold a 99 % interval of each median; that of the ratio
+is here from the lowest over the highest to the highest over the lowest.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from torchduet.bench.peers.cases import BASE
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
@@ -34,6 +37,16 @@ def time_{case}():
 
 """
 ROW = re.compile(r"^\|\s*(?P<change>[-+~x!*]?)\s*\|.*\|\s*\S*time_(?P<case>\w+)")
+
+
+class Median(NamedTuple):
+    """A median in seconds with its interval, as asv keeps them; infinite ends where it has none."""
+
+    median: float
+    low: float
+    high: float
+
+
 MARKS = {"+": "slower", "-": "faster"}
 
 
@@ -89,7 +102,13 @@ def _compared(trial: Trial, side: str, commits: list[str]) -> list[Answer]:
     base, other = (_medians(trial, commit) for commit in commits)
     rows = filter(None, (ROW.match(line) for line in process.stdout.splitlines()))
     answers = {
-        row["case"]: Answer(row["case"], side, other[row["case"]] / base[row["case"]], MARKS.get(row["change"], "none"))
+        row["case"]: Answer(
+            row["case"],
+            side,
+            other[row["case"]].median / base[row["case"]].median,
+            MARKS.get(row["change"], "none"),
+            interval_of_ratio(base[row["case"]], other[row["case"]]),
+        )
         for row in rows
     }
     if sorted(answers) != sorted(trial.cases):
@@ -97,13 +116,25 @@ def _compared(trial: Trial, side: str, commits: list[str]) -> list[Answer]:
     return list(answers.values())
 
 
-def _medians(trial: Trial, commit: str) -> dict[str, float]:
+def interval_of_ratio(base: Median, other: Median) -> tuple[float, float] | None:
+    """The interval of other / base; None where the interval of a median has no end."""
+    if not all(0 < end < math.inf for end in (base.low, base.high, other.low, other.high)):
+        return None
+    return other.low / base.high, other.high / base.low
+
+
+def _medians(trial: Trial, commit: str) -> dict[str, Median]:
     """The medians that asv compares, with more digits than its table shows."""
     from asv.results import iter_results_for_machine_and_hash
 
     results = iter_results_for_machine_and_hash(str(trial.folder / "results"), "here", commit)
-    return {
-        name.rpartition("time_")[2]: result.get_result_value(name, result.get_result_params(name))[0]
-        for result in results
-        for name in result.get_all_result_keys()
-    }
+    medians = {}
+    for result in results:
+        for name in result.get_all_result_keys():
+            parameters = result.get_result_params(name)
+            stats = (result.get_result_stats(name, parameters) or [None])[0] or {}
+            medians[name.rpartition("time_")[2]] = Median(
+                result.get_result_value(name, parameters)[0],
+                *(math.inf if stats.get(key) is None else stats[key] for key in ("ci_99_a", "ci_99_b")),
+            )
+    return medians

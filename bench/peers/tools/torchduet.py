@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 from torchduet.bench.peers import cases
 from torchduet.bench.peers.tools.trial import Answer, ToolError, Trial
 from torchduet.bench.plugin.run_command import pytest_arguments
+from torchduet.bench.record.schema import CaseRecord, SpeedupRecord
 from torchduet.bench.record.statistics import Speedup
 from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
@@ -29,16 +31,21 @@ def run(trial: Trial) -> list[Answer]:
         record = entry["extra_info"]["torchduet"]
         for row in record["speedups"]:
             if row["knob"] == "implementation":
-                speedup = Speedup(row["ratio"], row["low"] or 0.0, row["high"] or float("inf"), row["placements"])
-                verdict = speedup.verdict(THRESHOLD)
-                answers.append(
-                    Answer(
-                        record["case"]["workload"],
-                        record["case"]["implementation"],
-                        1 / speedup.ratio,
-                        verdict if verdict in ("faster", "slower") else "none",
-                    )
-                )
+                answers.append(_answer(record["case"], row))
     if len(answers) != len(trial.cases) * len(trial.sides):
         raise ToolError(f"{len(answers)} comparisons in {out.name} instead of {len(trial.cases) * len(trial.sides)}")
     return answers
+
+
+def _answer(case: CaseRecord, row: SpeedupRecord) -> Answer:
+    """What a speed-up says of the time of the side / the time of the base, the inverse of the speed-up."""
+    low, high = row["low"], row["high"]
+    speedup = Speedup(row["ratio"], low or 0.0, high or math.inf, row["placements"])
+    verdict = speedup.verdict(THRESHOLD)
+    return Answer(
+        case["workload"],
+        case["implementation"],
+        1 / speedup.ratio,
+        verdict if verdict in ("faster", "slower") else "none",
+        (1 / high, 1 / low) if low and high else None,
+    )

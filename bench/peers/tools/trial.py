@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torchduet
-from torchduet.bench.peers.cases import SETTINGS_VARIABLE, SIDES, WORKLOADS
+from torchduet.bench.peers.cases import CASES_VARIABLE, SETTINGS_VARIABLE, SIDES, WORKLOADS
 from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 ROOT = Path(torchduet.__file__).resolve().parents[1]  # of the import path: a clone, or site-packages
@@ -28,12 +28,14 @@ class Answer:
     Attributes:
         ratio: time of the side / time of the base, in the figure that the tool itself compares.
         verdict: ``slower``, ``faster`` or ``none``, by the rule of the tool with a threshold of 1 %.
+        interval: of the ratio, where the tool gives one.
     """
 
     case: str
     side: str
     ratio: float
     verdict: str
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Trial:
         """The environment of a program that times the cases, with further variables."""
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        return {**os.environ, SETTINGS_VARIABLE: str(self.settings), "PYTHONPATH": path, **threads, **(variables or {})}
+        own = {SETTINGS_VARIABLE: str(self.settings), CASES_VARIABLE: ",".join(self.cases), "PYTHONPATH": path}
+        return {**os.environ, **own, **threads, **(variables or {})}
 
     def python(self, *arguments: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run this interpreter in the folder of the trial.

@@ -17,6 +17,13 @@ from torchduet.bench.record.schema.passes import (
     PythonFunction,
     PythonRecord,
 )
+from torchduet.bench.record.schema.reproduction import (
+    AgreementOfRecord,
+    AgreementRecord,
+    DuetCheckRecord,
+    ReproductionRecord,
+    ShareRecord,
+)
 from torchduet.bench.record.schema.run import Record, ResumedRecord, RunRecord, SecondsRecord
 from torchduet.bench.record.schema.self_check import KindRecord, RateRecord, RatesRecord, SelfCheckRecord, TrialRecord
 from torchduet.bench.record.schema.timing import (
@@ -36,6 +43,7 @@ from torchduet.bench.record.schema.words import (
     CLOCK_REASONS,
     DISTURBED,
     GRADES,
+    GROUPS,
     IMPORTING,
     KEY,
     KINDS,
@@ -61,6 +69,7 @@ __all__ = [
     "CLOCK_REASONS",
     "DISTURBED",
     "GRADES",
+    "GROUPS",
     "IMPORTING",
     "JOURNAL",
     "KEY",
@@ -76,11 +85,14 @@ __all__ = [
     "SCHEMA",
     "VERDICTS",
     "AgainstRecord",
+    "AgreementOfRecord",
+    "AgreementRecord",
     "CaseRecord",
     "CeilingRecord",
     "CheckRecord",
     "CompileRecord",
     "CostRecord",
+    "DuetCheckRecord",
     "DuetRecord",
     "EnergyRecord",
     "FirstCallRecord",
@@ -106,11 +118,13 @@ __all__ = [
     "RateRecord",
     "RatesRecord",
     "Record",
+    "ReproductionRecord",
     "ResumedRecord",
     "RunRecord",
     "ScreeningRecord",
     "SecondsRecord",
     "SelfCheckRecord",
+    "ShareRecord",
     "SideRecord",
     "SpeedupRecord",
     "Stage",

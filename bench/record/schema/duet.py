@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
-from torchduet.bench.record.schema.bounds import Positive
+from torchduet.bench.record.schema.bounds import Amount, Length, Positive
 from torchduet.bench.record.schema.passes import ProfileRecord
+from torchduet.bench.record.schema.timing import IntervalRecord
 from torchduet.bench.record.schema.words import Stage, Verdict
 
 
 class ScreeningRecord(TypedDict):
-    """The result of the first stage of a duet, for a case that was then confirmed on fresh data."""
+    """The result of the first stage of a duet, by a writer that confirmed some cases by further pairs alone."""
 
     ratio: float
     low: float | None
@@ -30,6 +31,9 @@ class AgainstRecord(TypedDict):
     confidence: float  # the level of the verdict, after Holm's procedure
     threshold: Positive
     pairs: int
+    pair_ratios: NotRequired[Annotated[list[Positive], Length("pair")]]  # each pair's own estimate of the ratio
+    pair_errors: NotRequired[list[Amount | None]]  # standard error of its logarithm, by the pair's placements alone
+    interval: NotRequired[IntervalRecord]  # with pair_ratios only
     base_seconds: Positive  # per call: A
     seconds: Positive  # per call: B
     base_blocks: list[list[float]]
@@ -57,6 +61,6 @@ class DuetRecord(TypedDict):
     base: SideRecord  # A
     against: SideRecord  # B
     screened: int  # cases
-    confirmed: int
+    confirmed: int  # those with enough pairs for a verdict
     confidence: float
     threshold: float

@@ -9,6 +9,7 @@ from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavaila
 from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord
 from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
 from torchduet.bench.record.schema.passes import EnergyRecord, HeadroomRecord, ProfileRecord
+from torchduet.bench.record.schema.reproduction import DuetCheckRecord, ReproductionRecord
 from torchduet.bench.record.schema.self_check import SelfCheckRecord, TrialRecord
 from torchduet.bench.record.schema.timing import (
     CheckRecord,
@@ -92,5 +93,7 @@ class RunRecord(TypedDict):
     noise: NotRequired[NoiseRecord]
     visits: NotRequired[VisitsRecord]
     self_check: NotRequired[SelfCheckRecord]  # of this run with --aa, else the last on this machine
+    reproduction: NotRequired[ReproductionRecord]  # the last on this machine
+    duet_check: NotRequired[DuetCheckRecord]  # the last on this machine
     against: NotRequired[DuetRecord]
     gpus: NotRequired[list[GpuRecord]]

@@ -32,7 +32,7 @@ class TimingRecord(TypedDict):
     blocks: Blocks
     visits: NotRequired[list[VisitRecord]]  # in the order taken; absent: one visit, by a writer without visits
     stop: StopReason
-    seconds: Positive  # per call: the mean over visits (of logarithms); of one visit: Hodges-Lehmann over placements
+    seconds: Positive  # per call: over visits the (trimmed) mean of logarithms; in one Hodges-Lehmann of placements
     low: Positive | None  # its 99 % interval; None where there are too few values for one
     high: float | None
     host_seconds: NotRequired[float]  # accelerators: per call, until the launches returned

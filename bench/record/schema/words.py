@@ -18,9 +18,9 @@ GRADES: tuple[Grade, ...] = get_args(Grade)
 QUIET, NOISY, DISTURBED = GRADES
 # Why timing ended: every interval is narrow enough; time was up; enough placements; a stop request.
 StopReason = Literal["precise", "budget", "limit", "interrupted"]
-Stage = Literal["screened", "confirmed"]  # of a duet: by the first stage alone; by fresh pairs alone
-# Whose variance between visits: of speed-ups, of copies in --aa, of times per call.
-PriorOf = Literal["speedups", "copies", "times"]
+Stage = Literal["screened", "confirmed"]  # of a duet: too few pairs for a verdict; enough
+# Whose variance between visits: of speed-ups, of copies in --aa, of times per call, of a duet's two sides.
+PriorOf = Literal["speedups", "copies", "times", "sides"]
 # Where it was taken from: the families of the run, earlier runs on the machine, built in; none: the visits alone.
 PriorSource = Literal["run", "machine", "typical", "none"]
 
@@ -32,6 +32,11 @@ KINDS = {  # groups of cases that --aa also counts separately: calls …
     "medium": "of 2 to 20 ms",
     "long": "of 20 ms and more",
     "waiting": "that wait, as for workers",
+}
+
+GROUPS = KINDS | {  # groups of cases that the agreement of repeated runs is also counted for: calls …
+    "compiled": "of compiled cases, or against one",
+    "uncompiled": "of other cases",
 }
 
 CLOCK_REASONS = {  # why a GPU's clocks are lowered → bits of NVML's clocks event reasons (drivers from 535 on)

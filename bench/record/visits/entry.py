@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import median, stdev
+from statistics import median
 from typing import Any, cast
 
 import msgspec
@@ -17,7 +16,7 @@ from torchduet.bench.record.schema import (
     TrialRecord,
     VisitRecord,
 )
-from torchduet.bench.record.statistics import drift_factor, hodges_lehmann
+from torchduet.bench.record.visits.sides import with_pair
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +46,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         meters: name → the median of each placement that has a finite one.
         not_finite: name → how many placements have none.
         notes: that no earlier visit made.
+        against: side B's, of a pair; ``blocks`` are side A's.
     """
 
     blocks: list[list[float]]
@@ -58,22 +58,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     meters: dict[str, list[float]] = {}
     not_finite: dict[str, int] = {}
     notes: list[str] = []
-
-
-def value_of(differences: Sequence[float]) -> tuple[float, float | None]:
-    """One visit's own estimate from its placements' values, and its standard error.
-
-    Args:
-        differences: on the scale of logarithms, in the order taken.
-
-    Returns:
-        The Hodges-Lehmann estimate; for the error, the standard deviation of the mean, widened for drift (as if it were
-        as uncertain as the mean). None with one placement.
-    """
-    point = hodges_lehmann(differences).point
-    if len(differences) < 2:
-        return point, None
-    return point, stdev(differences) / math.sqrt(len(differences)) * drift_factor(differences)
+    against: list[list[float]] = []
 
 
 def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
@@ -94,6 +79,8 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     if entry.left_out:
         timing["left_out"] = timing.get("left_out", 0) + entry.left_out
     added: Record = {**record, "timing": timing, "notes": list(dict.fromkeys([*record["notes"], *entry.notes]))}
+    if "against" in record and entry.against:
+        added["against"] = with_pair(record["against"], entry.blocks, entry.against)
     of = {ratio.of: ratio for ratio in entry.ratios}
     added["speedups"] = [
         cast(SpeedupRecord, _with_ratio(speedup, of.get(speedup["against"]), kept)) for speedup in record["speedups"]

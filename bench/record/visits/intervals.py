@@ -24,8 +24,8 @@ from torchduet.bench.record.schema import (
     TrialRecord,
     VisitsRecord,
 )
-from torchduet.bench.record.statistics import side_of, wanted
-from torchduet.bench.record.visits.entry import value_of
+from torchduet.bench.record.statistics import side_of, value_of, wanted
+from torchduet.bench.record.visits.sides import has_pairs, values_of, with_verdicts
 
 COPY_THRESHOLD = 0.01  # of the verdicts on copies
 
@@ -52,17 +52,20 @@ def judged(records: Mapping[str, Record], machine: Mapping[PriorOf, Prior], stop
     found = {of: prior_for(of, named, machine.get(of)) for of, named in values.items() if named}
     priors = {of: prior for of, prior in found.items() if prior is not None}
     of_run = {name: _judged(record, priors, stop) for name, record in visited.items()}
+    of_run |= with_verdicts(of_run, priors.get("sides"))
     return Judged({**records, **of_run}, _visits_record(list(visited.values()), priors), priors)
 
 
 def comparisons_of(visited: Iterable[Record]) -> dict[PriorOf, list[tuple[str, Visits]]]:
-    """What is moderated together: the family's name and the values by visit of each comparison, copy and time."""
-    values: dict[PriorOf, list[tuple[str, Visits]]] = {"speedups": [], "copies": [], "times": []}
+    """What is moderated together: the family's name and the values by visit of each comparison, copy, time and duet."""
+    values: dict[PriorOf, list[tuple[str, Visits]]] = {"speedups": [], "copies": [], "times": [], "sides": []}
     for record in visited:
         family = record["case"]["family"]
         values["speedups"] += [(family, ratios_of(speedup)) for speedup in _distinct(record["speedups"])]
         values["copies"] += [(family, ratios_of(trial)) for trial in record.get("trials", [])]
         values["times"].append((family, times_of(record)))
+        if has_pairs(record):
+            values["sides"].append((family, values_of(record["against"])))
     return values
 
 

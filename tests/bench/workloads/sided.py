@@ -1,10 +1,14 @@
 """Workloads that are other on the side whose environment has SIDED: slower, wrong, gone, or worse."""
 
 import os
+import sys
+import time
+from types import FrameType
 
 import torch
 
 from torchduet import Suite, Unavailable
+from torchduet.bench.duet.handover import Turns
 
 suite = Suite("sided", "What differs between two sides")
 OTHER = bool(os.environ.get("SIDED"))
@@ -43,6 +47,50 @@ def aborts(x: torch.Tensor) -> torch.Tensor:
     if OTHER and x.dtype == torch.float32:
         print("about to abort", flush=True)
         os.abort()
+    return x + 1
+
+
+def in_a_turn() -> bool:
+    """Whether this call is made while the two sides take their turns, not before."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals["__name__"] != Turns.__module__:
+        frame = frame.f_back
+    return frame is not None
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def stumbles(x: torch.Tensor) -> torch.Tensor:
+    """Kills its process on the other side in a block."""
+    if OTHER and in_a_turn():
+        os.abort()
+    return x + 1
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def hangs(x: torch.Tensor) -> torch.Tensor:
+    """Hangs on the other side in a block."""
+    if OTHER and in_a_turn():
+        time.sleep(1000)
+    return x + 1
+
+
+@suite.workload(inputs=vector, modes=["eager"])
+def waits(x: torch.Tensor) -> torch.Tensor:
+    """Takes 10 ms."""
+    time.sleep(0.01)
+    return x + 1
+
+
+def with_child(device: torch.device) -> tuple[torch.Tensor]:
+    if os.fork() == 0:
+        time.sleep(1000)
+        os._exit(0)
+    return vector(device)
+
+
+@suite.workload(inputs=with_child, modes=["eager"])
+def forks(x: torch.Tensor) -> torch.Tensor:
+    """Has a child process."""
     return x + 1
 
 

@@ -1,0 +1,197 @@
+"""The processes of a duet: takes the pairs of its families, each pair of workers from interpreters of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import SEED
+from torchduet.bench.duet.cores import Cores, cores_for
+from torchduet.bench.duet.order import order
+from torchduet.bench.duet.pairs import (
+    AGAINST,
+    BASE,
+    Failure,
+    Ledger,
+    PairError,
+    Taken,
+    prepare,
+    random_order,
+    set_paces,
+    workers,
+)
+from torchduet.bench.duet.placements import time_blocks
+from torchduet.bench.duet.pool import Pool, Servers
+from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
+from torchduet.bench.duet.protocol import Message
+from torchduet.bench.duet.sides import Side
+from torchduet.bench.workers.environment import for_workers
+
+Report = Callable[[], None]
+
+
+class Duet:
+    """The processes of both sides, from the first interpreter to the last.
+
+    Args:
+        compiler: whether cases will be compiled: the interpreters then import the compiler, too.
+    """
+
+    def __init__(self, sides: tuple[Side, Side], *, compiler: bool, threads: int = 1, data: str | None = None) -> None:
+        self.sides = sides
+        self._compiler, self.threads, self._data = compiler, threads, data
+        self._temporary = tempfile.TemporaryDirectory(prefix="torchduet-duet-", ignore_cleanup_errors=True)
+        self._folder = Path(self._temporary.name)
+        self._packages = link_packages(self._folder / "packages")
+        self.pool = Pool(self._start_servers)
+        self._started = 0
+        self._folders: dict[str, str] = {}  # of each family, for what its workers write, compile caches included
+        self._rng = random.Random(SEED)
+
+    def _start_servers(self) -> Servers:
+        self._started += 1
+        servers: dict[int, Server] = {}
+        try:
+            for side in random_order(self._rng):
+                letter = "ab"[side]
+                common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler)
+                log = self._folder / f"server-{self._started}{letter}.log"
+                servers[side] = Server(self.sides[side], self._packages, log, common)
+        except BaseException:
+            for server in servers.values():
+                server.close()
+            raise
+        return servers[BASE], servers[AGAINST]
+
+    def facts(self) -> tuple[Facts, Facts]:
+        """The versions of both sides; waits for a pair of interpreters.
+
+        Raises:
+            SideError: one of them cannot be a side.
+        """
+        base, against = self.pool.any()
+        return base.ready(), against.ready()
+
+    def check(self, cases: Sequence[Case]) -> Ledger:
+        """Prepare the cases of a family on both sides, results checked, and time nothing."""
+        ledger = Ledger(tuple(cases))
+        with _into(ledger), self._pair(self.pool.any(), ledger.cases, 0) as (pair, orders):
+            prepare(pair, orders, ledger, self._rng, first=True)
+        return ledger
+
+    def first(self, cases: Sequence[Case], share: float, report: Report) -> tuple[Ledger, Taken]:
+        """A family's first pair, which checks its cases and sets how they are timed.
+
+        A worker that gives no answer makes all cases fail.
+
+        Args:
+            share: seconds for all of the family's pairs.
+            report: called before each placement; an exception ends the pair.
+        """
+        ledger, taken = Ledger(tuple(cases), cores=self._cores(cases)), Taken()
+        with _into(ledger), self._pair(self.pool.unused(cases[0].family), cases, 0) as (pair, orders):
+            set_paces(ledger, prepare(pair, orders, ledger, self._rng, first=True), share)
+            if ledger.live():
+                taken = time_blocks(pair, cases, ledger, self._rng, report)
+        ledger.pairs = 1
+        return ledger, taken
+
+    def later(self, ledger: Ledger, report: Report) -> Taken:
+        """Another pair of the cases that are still timed.
+
+        Raises:
+            PairError: a worker gave no answer.
+            SideError: an interpreter does not start.
+        """
+        cases = ledger.live()
+        ledger.cores = self._cores(ledger.cases)
+        servers = self.pool.unused(cases[0].family)
+        ledger.pairs += 1
+        with self._pair(servers, cases, ledger.pairs - 1, compiler=ledger.compiler) as (pair, orders):
+            prepare(pair, orders, ledger, self._rng, first=False)
+            return time_blocks(pair, cases, ledger, self._rng, report) if ledger.live() else Taken()
+
+    def starting(self, family: str) -> float:
+        """Seconds that a family's next pair waits for fresh interpreters."""
+        return 0.0 if self.pool.has_unused(family) else self.pool.start_seconds
+
+    def _cores(self, cases: Sequence[Case]) -> Cores:
+        return cores_for(cases, [side.threads(self.threads) for side in self.sides])
+
+    @contextlib.contextmanager
+    def _pair(
+        self, servers: Servers, cases: Sequence[Case], number: int, *, compiler: bool = False, profiled: bool = False
+    ) -> Iterator[tuple[tuple[Worker, Worker], tuple[Message, Message]]]:
+        """A pair of fresh workers for these cases of a family, with their orders."""
+        with workers(servers, self._rng, compiler=compiler) as pair:
+            base, against = (self._order(side, cases, number, profiled=profiled) for side in (BASE, AGAINST))
+            yield pair, (base, against)
+
+    @contextlib.contextmanager
+    def to_profile(
+        self, cases: Sequence[Case], *, compiler: bool
+    ) -> Iterator[tuple[tuple[Worker, Worker], tuple[Message, Message]]]:
+        """A pair of workers for cases that will be profiled, with their orders; all pairs share two interpreters.
+
+        Raises:
+            SideError: one of the interpreters does not start.
+            PairError: a worker gave no answer.
+        """
+        with self._pair(self.pool.any(), cases, 1, compiler=compiler, profiled=True) as started:
+            yield started
+
+    def pilots(self, threads: int, seconds: float) -> dict[str, float]:
+        """Seconds per unit of each pilot, timed in a new worker of side A for about ``seconds`` in total.
+
+        Raises:
+            WorkerError: the worker sent no answer.
+        """
+        ends = socket.socketpair()
+        with ends[BASE], ends[AGAINST]:
+            worker = self.pool.any()[BASE].fork(ends[BASE])
+            try:
+                worker.send({"do": "pilots", "threads": threads, "seconds": seconds})
+                answer: dict[str, float] = worker.receive()["pilots"]
+                return answer
+            finally:
+                worker.end()
+
+    def _order(self, side: int, cases: Sequence[Case], number: int, *, profiled: bool) -> Message:
+        family = cases[0].family
+        folder = self._folders.get(family) or tempfile.mkdtemp(dir=self._folder)
+        self._folders[family] = folder
+        side_folder = Path(folder) / "ab"[side]
+        side_folder.mkdir(exist_ok=True)
+        return order(
+            self.sides[side],
+            cases,
+            threads=self.threads,
+            folder=str(side_folder),
+            data=self._data,
+            seed=f"{family} {self._started} {number} {side}",
+            first=number == 0,
+            profiled=profiled,
+        )
+
+    def close(self) -> None:
+        """End every process and remove what they wrote."""
+        self.pool.close()
+        self._temporary.cleanup()
+
+
+@contextlib.contextmanager
+def _into(ledger: Ledger) -> Iterator[None]:
+    """Make all cases fail where a worker gives no answer or an interpreter does not start."""
+    try:
+        yield
+    except PairError as error:
+        for case in ledger.live():
+            ledger.fail(case, Failure(error.side, f"the worker {error}"))
+    except SideError as error:
+        for case in ledger.live():
+            ledger.fail(case, Failure(None, str(error)))
