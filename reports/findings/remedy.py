@@ -14,6 +14,7 @@ from torchduet.reports.text import units
 
 OUT_OF_REACH = 10.0  # times as much time; if more is needed, time alone is not the remedy
 AT_THE_THRESHOLD = 100.0  # times as much time; if more is needed, the ratio is too close to the threshold
+MUCH_WIDER = 2.0  # half an interval over the threshold
 TOO_WIDE = 100  # a factor that is not shown more exactly
 FEW_VISITS = 3  # with fewer, an interval may be too wide to be one
 QUIETER = "a quieter machine, or fewer threads than free cores (`--threads`)"
@@ -125,12 +126,19 @@ def _wide(half_width: float) -> str:
 
 
 def times_as_long(row: Any) -> float:
-    """How many times as long a run would separate the interval from the threshold; infinite if none would."""
-    distance = abs(abs(math.log(row.ratio)) - math.log1p(row.threshold))
+    """How many times as long a run would separate the interval from the threshold; infinite if none would.
+
+    An interval over visits that is much wider than the threshold does not show how close to it the ratio is: the ratio
+    may as well lie a standard error away.
+    """
+    half, bound = _half_width(row), math.log1p(row.threshold)
+    distance = abs(abs(math.log(row.ratio)) - bound)
+    if not pd.isna(row.deviation) and half > MUCH_WIDER * bound:
+        distance = max(distance, row.deviation / math.sqrt(row.visits))
     if distance <= 1e-6:
         return math.inf
     if pd.isna(row.deviation):
-        return float((_half_width(row) / distance) ** 2)
+        return float((half / distance) ** 2)
     return _more_visits(row, distance) / int(row.visits)
 
 

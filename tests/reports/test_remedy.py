@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -151,3 +152,10 @@ def test_those_without_an_interval_are_counted_beside_the_others() -> None:
     words = to_settle(pd.concat([visited(1.035), rows((1.4, None, None)).assign(visits=1)], ignore_index=True), 90.0)
     assert words.startswith("To settle the 2 unclear cases: about 2 times as long")
     assert words.endswith("±1.9 % (1 had none).")
+
+
+def test_a_wide_interval_over_visits_does_not_show_that_the_ratio_is_at_the_threshold() -> None:
+    assert "would not settle it" in to_settle(visited(1.0201, deviation=0.005), 90.0)
+    wide = to_settle(visited(1.0201, deviation=0.05), 90.0)
+    assert "would not settle it" not in wide
+    assert re.search(r"about \d+ times as long", wide)
