@@ -41,7 +41,7 @@ def _answer(case: CaseRecord, row: SpeedupRecord) -> Answer:
     """What a speed-up says of the time of the side / the time of the base, the inverse of the speed-up."""
     low, high = row["low"], row["high"]
     speedup = Speedup(row["ratio"], low or 0.0, high or math.inf, row["placements"])
-    verdict = speedup.verdict(THRESHOLD)
+    verdict = speedup.side(THRESHOLD) if "interval" in row else speedup.verdict(THRESHOLD)
     return Answer(
         case["workload"],
         case["implementation"],
