@@ -29,17 +29,37 @@ FORMER = "suites"  # what torchduet.suites was called
 PUBLIC = frozenset({"Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable"})  # of `torchduet`
 
 
+_given: dict[str, list[Suite]] = {}
+
+
+def give(source: str, suites: list[Suite]) -> None:
+    """Let ``load(source)`` return these suites in this process: a program's own, which are in no file."""
+    _given[source] = suites
+
+
+def withdraw(source: str) -> None:
+    """Undo :func:`give`."""
+    _given.pop(source, None)
+
+
+def is_given(source: str) -> bool:
+    """Whether a source is a program's own, in this process."""
+    return source in _given
+
+
 def names() -> tuple[str, ...]:
     """The built-in suites, in the order in which they run."""
     return BUILT_IN
 
 
 def load(source: str) -> list[Suite]:
-    """The suites of a built-in name or of a Python file; its code is run, once per process.
+    """The suites of a built-in name, of a Python file, whose code is run once per process, or of :func:`give`.
 
     Raises:
         SuiteError: an unknown name or an unusable file; the message says why.
     """
+    if source in _given:
+        return _given[source]
     if source in BUILT_IN:
         return [importlib.import_module(f"torchduet.suites.{source}").suite]
     if not (source.endswith((".py", ".ipynb")) or "/" in source or "\\" in source):

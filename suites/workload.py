@@ -164,6 +164,7 @@ class Implementation:
             have a method ``renew()``, which returns the same with other memory, for each placement.
         modes, precisions, devices: its variants, if they are fewer than those of the workload; ``"accelerator"``
             among the devices means all but the CPU.
+        bind: makes ``function`` read other values than those that it captured, for a workload with ``captured``.
     """
 
     function: Callable[..., Any]
@@ -171,6 +172,7 @@ class Implementation:
     modes: tuple[str, ...] | None = None
     precisions: tuple[str, ...] | None = None
     devices: tuple[str, ...] | None = None
+    bind: Callable[[Sequence[Any]], Callable[..., Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,8 @@ class Workload:
         call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
             ``call_seconds(**size)``; the budget sets eight calls of each case aside.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
+        captured: names of what the functions read beside their arguments. ``inputs`` returns these values after the
+            arguments, and each implementation's ``bind`` makes its function of them.
     """
 
     suite: str
@@ -233,6 +237,12 @@ class Workload:
     fresh: bool = False
     call_seconds: float | Callable[..., float] = 0.0
     memory: bool = False
+    captured: tuple[str, ...] = ()
+
+    def split(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The arguments among what ``inputs`` returned, and the captured values."""
+        count = len(inputs) - len(self.captured)
+        return tuple(inputs[:count]), tuple(inputs[count:])
 
     def seconds_of(self, size: Size) -> float:
         """Roughly how many seconds one call takes at a size; 0 if the author gives none."""

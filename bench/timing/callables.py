@@ -107,13 +107,19 @@ def _metered(call: Callable[..., Any], context: Context, asked: frozenset[str]) 
     return metered
 
 
-def timed_function(implementation: Implementation, inputs: Sequence[Any]) -> Callable[..., Any]:
-    """The function of the inputs that is timed: the implementation's own, or the one that its setup returns.
+def timed_function(workload: Workload, name: str, inputs: Sequence[Any]) -> Callable[..., Any]:
+    """The function of the arguments that is timed: the implementation's own, or the one that its setup returns.
 
     It may be compiled already; see :class:`Uncompiling`.
+
+    Args:
+        name: of the implementation.
+        inputs: the arguments, and after them the values that the function captures.
     """
-    function = implementation.function
-    return Uncompiling()(function)(*inputs) if implementation.setup else function
+    implementation = workload.implementations[name]
+    arguments, captured = workload.split(inputs)
+    function = implementation.bind(captured) if captured and implementation.bind else implementation.function
+    return Uncompiling()(function)(*arguments) if implementation.setup else function
 
 
 def in_float64(workload: Workload, name: str | None = None) -> Callable[..., Any]:
@@ -127,10 +133,11 @@ def in_own_dtype(workload: Workload, device: str, name: str | None = None) -> Ca
 
 
 def _checked(workload: Workload, name: str | None, device: str) -> Callable[..., Any]:
-    implementation = workload.implementations[name or next(iter(workload.implementations))]
+    of = name or next(iter(workload.implementations))
 
     def call(*inputs: Any) -> Any:
-        return assemble(Uncompiling()(timed_function(implementation, inputs)), "fp32", device)(*inputs)
+        arguments, _ = workload.split(inputs)
+        return assemble(Uncompiling()(timed_function(workload, of, inputs)), "fp32", device)(*arguments)
 
     return call
 
@@ -177,19 +184,19 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     implementation = workload.implementations[case.implementation]
     context = Context(workers=case.workers)
     start = perf_counter()
-    returned = timed_function(implementation, inputs)
+    returned = timed_function(workload, case.implementation, inputs)
     setup_seconds = perf_counter() - start if implementation.setup else None
     uncompiling = Uncompiling()
     function = uncompiling(returned)
     call = assemble(function, case.precision, case.device, context)
-    args = tuple(inputs)
+    args, captured = workload.split(inputs)
     graph = None
     if case.mode not in ("eager", "compile-model") and (changing := asks_for(function) & NOT_COMPILED):
         what = "captured in a CUDA graph" if case.mode == "graph" else "compiled as a whole"
         raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be {what}")
-    if workload.fresh and implementation.setup and case.mode not in ("eager", "compile-model"):
+    if workload.fresh and (implementation.setup or captured) and case.mode not in ("eager", "compile-model"):
         raise Unavailable(
-            "fresh=True sets the function up anew for each call, and compiled code would be for the first"
+            "fresh=True makes the function anew for each call, and compiled code would be for the first"
         )
     if case.mode == "graph":
         if workload.fresh:
@@ -210,12 +217,12 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
 
     def made_for(others: Sequence[Any]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         own_call = call
-        if implementation.setup and case.mode == "eager":
-            own = Uncompiling()(timed_function(implementation, others))
+        if (implementation.setup or captured) and case.mode in ("eager", "compile-model"):
+            own = Uncompiling()(timed_function(workload, case.implementation, others))
             own_call = assemble(own, case.precision, case.device, context)
         return own_call, tuple(
             mine.of(other) if isinstance(mine, CompiledModel) else other
-            for mine, other in zip(args, others, strict=True)
+            for mine, other in zip(args, workload.split(others)[0], strict=True)
         )
 
     return Prepared(

@@ -21,8 +21,9 @@ def argument_names(workload: Workload, count: int) -> tuple[str, ...]:
     """The names of the arguments, from the parameters of the first implementation; else "argument 2"."""
     first = next(iter(workload.implementations.values())).function
     names = [parameter.name for parameter in parameters_of(first) or () if parameter.kind in POSITIONAL]
+    count -= len(workload.captured)
     names = [name for name in names if name not in SPECIAL][:count]
-    return (*names, *(f"argument {position + 1}" for position in range(len(names), count)))
+    return (*names, *(f"argument {position + 1}" for position in range(len(names), count)), *workload.captured)
 
 
 def positions(workload: Workload, keyword: str, names: Sequence[str]) -> frozenset[int]:

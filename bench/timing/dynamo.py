@@ -117,6 +117,7 @@ class Uncompiling:
                         name: new for name, item in vars(kind).items() if (new := self._original(item)) is not item
                     }
                     for name, original in compiled.items():
+                        _compiled_in_classes.append((kind, name, vars(kind)[name]))
                         setattr(kind, name, self(original))
                     self.found = self.found or bool(compiled)
 
@@ -125,6 +126,16 @@ class Uncompiling:
             new = self(item)
             if new is not item:
                 replace(name, new)
+
+
+_compiled_in_classes: list[tuple[type, str, Any]] = []  # what Uncompiling has replaced in this process
+
+
+def put_back_classes() -> None:
+    """Let classes have the compiled methods again that :class:`Uncompiling` has replaced in this process."""
+    while _compiled_in_classes:
+        kind, name, method = _compiled_in_classes.pop()
+        setattr(kind, name, method)
 
 
 _LEAVES = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.FunctionType, torch.Tensor)
@@ -194,7 +205,19 @@ def load_without_headers() -> None:
     from torch._inductor import codecache
 
     if hasattr(codecache, "_precompile_header"):
+        _headers.setdefault("function", codecache._precompile_header)
         setattr(codecache, "_precompile_header", lambda *_, **__: "")  # noqa: B010 - it has another type
+
+
+_headers: dict[str, Any] = {}
+
+
+def precompile_headers_again() -> None:
+    """Undo :func:`load_without_headers`."""
+    if "function" in _headers:
+        from torch._inductor import codecache
+
+        setattr(codecache, "_precompile_header", _headers.pop("function"))  # noqa: B010 - it has another type
 
 
 def _counters() -> Any:

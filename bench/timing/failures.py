@@ -14,7 +14,7 @@ from torchduet.bench.host.error_words import first_line
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
-from torchduet.suites.registry import names
+from torchduet.suites.registry import is_given, names
 
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
 SUITES = Path(suites.__file__).parent
@@ -93,6 +93,8 @@ def recompilation(message: str) -> str:
 def _belongs(filename: str, source: str) -> bool:
     """Whether a file is the workload's own; compares paths, as PyTorch has a ``dataloader.py``, too."""
     path = Path(filename)
+    if is_given(source):  # a program's functions may be in any of its files, or in a cell of a notebook
+        return "site-packages" not in path.parts and not path.is_relative_to(SUITES.parent / "bench")
     return path.is_relative_to(SUITES) if source in names() else path.resolve() == Path(source).resolve()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -86,7 +86,7 @@ class FamilyInputs:
             CheckError: an iterator among them, or ``mutates=`` or ``scratch=`` names no argument.
         """
         self.names = argument_names(self._workload, len(inputs))
-        self._variables = Variables(next(iter(self._workload.implementations.values())).function, inputs)
+        self._variables = Variables(self._function(next(iter(self._workload.implementations)), inputs), inputs)
         self._scratch = positions(self._workload, "scratch", self.names)
         self._mutates = positions(self._workload, "mutates", self.names)
         if self._workload.fresh:
@@ -95,10 +95,15 @@ class FamilyInputs:
             return
         refuse_iterators(inputs, self.names)
         if has_lazy_parameters(inputs):
-            first = next(iter(self._workload.implementations.values()))
-            assemble(timed_function(first, inputs), "fp32", device)(*inputs)
+            first = next(iter(self._workload.implementations))
+            assemble(timed_function(self._workload, first, inputs), "fp32", device)(*self._workload.split(inputs)[0])
         self.placements[device] = Placements(inputs, self._rng)
         self.restoring[device] = PutBack(self.placements[device])
+
+    def _function(self, name: str, inputs: Sequence[Any]) -> Callable[..., Any]:
+        """The function of an implementation as it reads these inputs, or the one that sets it up."""
+        implementation, captured = self._workload.implementations[name], self._workload.split(inputs)[1]
+        return implementation.bind(captured) if captured and implementation.bind else implementation.function
 
     def after_reference(self) -> None:
         """The reference was computed, by a call of the first implementation."""
@@ -133,7 +138,7 @@ class FamilyInputs:
 
     def watch(self, case: Case, inputs: Sequence[Any]) -> Watched:
         """Watch what the case's first call may change, and what cannot be put back."""
-        variables = Variables(self._workload.implementations[case.implementation].function, inputs)
+        variables = Variables(self._function(case.implementation, inputs), inputs)
         return variables, Opaque(() if self._workload.fresh else inputs)
 
     def note_changes(self, prepared: Prepared, watched: Watched, result: CaseResult) -> None:

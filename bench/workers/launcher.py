@@ -27,7 +27,7 @@ from torchduet.bench.workers import process
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
-from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
+from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
 
 SILENT_SECONDS = 600.0
@@ -67,6 +67,9 @@ class Launcher:
             is killed.
         run_clock: records how long each wait took.
         files: of users, which the fork server imports for all workers.
+        modules: that a fork server imports first.
+        light: a fork server without the compiler imports nothing of it: it is ready a second earlier.
+        job: measures a family in a worker.
         warn: adds a warning to the run's record.
 
     Attributes:
@@ -81,15 +84,18 @@ class Launcher:
         stop_requested: Callable[[], bool] = lambda: False,
         run_clock: RunClock | None = None,
         files: Sequence[str] = (),
+        modules: Sequence[str] = (),
+        light: bool = False,
+        job: Callable[..., Any] = process.measure_family,
         warn: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._silent_seconds, self.stop_requested = silent_seconds, stop_requested
         self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
         self._folder, self._files = RunFolder(), files
-        self._warn = warn
+        self._warn, self._job, self._light = warn, job, light
         self._workers = 0
         self._environment: dict[str, str] = {}
-        self.servers = Servers(Path(self._folder.name), self._for_workers)
+        self.servers = Servers(Path(self._folder.name), self._for_workers, modules)
         self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
         if not room_for_sockets():
@@ -107,13 +113,19 @@ class Launcher:
 
     def _for_workers(self, compiler: bool) -> dict[str, str]:
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        return {**for_workers(Path(self._folder.name) / "toolchain", compiler=compiler), PRELOAD_FILES: files}
+        light = {PRELOAD_COMPILER: NOTHING} if self._light and not compiler else {}
+        return {**for_workers(Path(self._folder.name) / "toolchain", compiler=compiler), PRELOAD_FILES: files, **light}
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter, which is slower and inherits nothing."""
         self._context = multiprocessing.get_context("spawn")
         self._fork_server = False
         self._environment = for_workers(Path(self._folder.name) / "toolchain", compiler=True)
+
+    @property
+    def folder(self) -> str:
+        """The run's temporary folder."""
+        return self._folder.name
 
     def close(self) -> None:
         """Let the fork servers end, and remove the run's temporary folder."""
@@ -211,7 +223,7 @@ class Launcher:
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with self._scratch() as folder:
             job = replace(task, folder=folder)
-            answer = self._run(process.measure_family, job, listen, limit=task.max_seconds)
+            answer = self._run(self._job, job, listen, limit=task.max_seconds)
         if not isinstance(answer, FamilyResult):
             raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
         return answer

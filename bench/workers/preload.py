@@ -16,11 +16,10 @@ from pathlib import Path
 from time import monotonic
 
 import torch
-import torch._dynamo.utils
 
 import torchduet.bench.workers.visit  # noqa: F401
 from torchduet.bench.workers.imported_once import import_files
-from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_FILES, PRELOAD_READY
+from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, PRELOAD_READY
 from torchduet.bench.workers.vector_probe import probe
 
 COMPILER_MODULES = (
@@ -125,6 +124,8 @@ def _without_cuda() -> Iterator[None]:
         torch.cuda.is_available = original
 
 
+if os.environ.get(PRELOAD_COMPILER) != NOTHING:
+    importlib.import_module("torch._dynamo.utils")
 if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.error_words import one_line
 from torchduet.suites.files.as_script import EndsProgramError, as_script
-from torchduet.suites.registry import BUILT_IN
+from torchduet.suites.registry import BUILT_IN, is_given
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Workload
 
 
 def imported_again(case: Case) -> Iterator[Workload]:
-    """The workload from another import of its file, with an empty memory; none of a built-in suite."""
-    if case.source in BUILT_IN:
+    """The workload from another import of its file, with an empty memory; none of a suite that is in no such file."""
+    if case.source in BUILT_IN or is_given(case.source):
         return
     path = Path(case.source).resolve()
     name = f"torchduet_again_{path.stem}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -33,10 +33,11 @@ class Servers:
     Args:
         folder: for a file that each server makes when it is ready.
         environment: variables for a server that imports the compiler, or does not.
+        modules: that every server imports before what all servers import.
     """
 
-    def __init__(self, folder: Path, environment: Environment) -> None:
-        self._folder, self._environment = folder, environment
+    def __init__(self, folder: Path, environment: Environment, modules: Sequence[str] = ()) -> None:
+        self._folder, self._environment, self._modules = folder, environment, modules
         self._states: list[dict[str, Any]] = []  # of those that were started, in order
         self._compilers: list[bool] = []
         self._begun: list[float] = []
@@ -53,7 +54,7 @@ class Servers:
         self._keep()
         vars(server).clear()
         type(server).__init__(server)
-        server.set_forkserver_preload([PRELOAD])
+        server.set_forkserver_preload([*self._modules, PRELOAD])
         number = len(self._states)
         ready = {PRELOAD_READY: str(self._ready_file(number))}
         with changed({**self._environment(compiler), **ready}):
@@ -62,6 +63,26 @@ class Servers:
         self._compilers.append(compiler)
         self._begun.append(monotonic())
         self._current = number
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """The servers are those of multiprocessing within the context; after it, that of the program is again."""
+        from multiprocessing import forkserver
+
+        server = forkserver._forkserver
+        before = dict(vars(server))
+        if self._states:
+            self._load(self._current)
+        try:
+            yield
+        finally:
+            self._keep()
+            vars(server).clear()
+            vars(server).update(before)
+
+    def compiles(self) -> bool:
+        """Whether one of the servers imports the compiler."""
+        return any(self._compilers)
 
     def choose(self, number: int, *, compiler: bool = False) -> None:
         """Let the next workers be forked from one of the servers that are ready, which take turns.
@@ -90,6 +111,12 @@ class Servers:
         end = monotonic() + seconds
         while not self.all_ready and monotonic() < end:
             sleep(POLL_SECONDS)
+
+    def wait_for_first(self, seconds: float) -> None:
+        """Wait until the first server is ready, at most so long."""
+        end = monotonic() + seconds
+        while not self.is_ready(0) and monotonic() < end:
+            sleep(POLL_SECONDS / 5)
 
     def seconds_of_first(self) -> float | None:
         """How long the first server took to be ready; None: it is not."""
@@ -121,14 +148,17 @@ class Servers:
             self._states[self._current] = dict(vars(forkserver._forkserver))
 
     def _use(self, number: int) -> None:
-        from multiprocessing import forkserver
-
         if number != self._current:
             self._keep()
-            server = forkserver._forkserver
-            vars(server).clear()
-            vars(server).update(self._states[number])
+            self._load(number)
             self._current = number
+
+    def _load(self, number: int) -> None:
+        from multiprocessing import forkserver
+
+        server = forkserver._forkserver
+        vars(server).clear()
+        vars(server).update(self._states[number])
 
     def stop(self) -> None:
         """Let every server end but the first, which ends with this process; called once, at the end."""

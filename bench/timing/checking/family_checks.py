@@ -64,9 +64,10 @@ class FamilyChecks:
         if implementation.setup:
             return set()  # what it made does not run on PyTorch's operators alone
         inputs = self.inputs.original(case.device, prepared.inputs)
-        function = assemble(Uncompiling()(timed_function(implementation, inputs)), precision, case.device)
+        made = timed_function(self.workload, case.implementation, inputs)
+        function = assemble(Uncompiling()(made), precision, case.device)
         with restored(), Recorder() as recorder:
-            function(*inputs)
+            function(*self.workload.split(inputs)[0])
         self.inputs.original(case.device, inputs)
         dtypes: set[torch.dtype] = recorder.dtypes
         return dtypes

@@ -1,0 +1,98 @@
+"""The functions that a program compares: their names, and what torch.compile has made of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from torchduet.bench.timing.callables import SPECIAL
+from torchduet.bench.timing.dynamo import Uncompiling
+from torchduet.suites.authoring.signatures import parameters_of
+from torchduet.suites.workload import COMPILED, SuiteError
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function to time.
+
+    Attributes:
+        original: the function without torch.compile.
+        mode: the mode that its author compiled it with; empty for a plain function.
+    """
+
+    original: Callable[..., Any]
+    mode: str = ""
+
+
+def named(functions: Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """Name → function. Functions without names of their own get ``f``, ``g``, …
+
+    Raises:
+        SuiteError: something is no function, or two have the same name.
+    """
+    if isinstance(functions, Mapping):
+        given = {str(name): function for name, function in functions.items()}
+    else:
+        names = [_name(function, number) for number, function in enumerate(functions)]
+        names = [name if names.count(name) == 1 else f"{name} {number + 1}" for number, name in enumerate(names)]
+        given = dict(zip(names, functions, strict=True))
+    if not given:
+        raise SuiteError("no functions to time; give at least one, e.g. compare({'mine': f, 'torch': g}, x)")
+    for name, function in given.items():
+        if not callable(function):
+            raise SuiteError(f"{name!r} is a {type(function).__name__} and cannot be called; give functions")
+    return given
+
+
+def _name(function: Any, number: int) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return "fghijk"[number] if name == "<lambda>" and number < 6 else str(name).strip("<>")
+
+
+def function_of(name: str, function: Callable[..., Any]) -> Function:
+    """A function as it is timed, and the mode of one that is compiled already.
+
+    Raises:
+        SuiteError: it is compiled with options that no mode stands for.
+    """
+    original = Uncompiling._original(function)
+    if original is function and not _is_compiled_in_place(function):
+        return Function(_plain(function))
+    config = getattr(function, "get_compiler_config", None)
+    options = config() if callable(config) else None
+    mode = next((mode for mode in COMPILED if mode != "compile-model" and options == _options_of(mode)), None)
+    if options and mode is None:
+        raise SuiteError(
+            f"{name!r} is compiled with options of its own: give the function itself, and mode=['eager', 'compile']"
+        )
+    return Function(_plain(original), mode or "compile")
+
+
+def _is_compiled_in_place(function: Any) -> bool:
+    return isinstance(function, torch.nn.Module) and vars(function).get("_compiled_call_impl") is not None
+
+
+def _options_of(mode: str) -> Mapping[str, Any] | None:
+    if mode == "compile":
+        return None
+    from torch._inductor import list_mode_options
+
+    options: Mapping[str, Any] = list_mode_options(mode)
+    return options
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function; one whose parameters have the names that suites give a meaning to takes them as they come."""
+    if not SPECIAL.intersection(parameter.name for parameter in parameters_of(function) or ()):
+        return function
+
+    def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return call

@@ -1,0 +1,143 @@
+"""Measures a program's functions: the first visit in its own process, later ones in fresh processes where that works."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.library import shipped
+from torchduet.bench.library.described import Described
+from torchduet.bench.library.worker import measure_described
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
+from torchduet.bench.workers.messages import Progress
+from torchduet.bench.workers.visit import measure
+
+MODULES = ("torchduet.bench.library.worker", "cloudpickle")  # that a fork server imports
+
+_shared: dict[int, Launcher] = {}  # process → its launcher, whose servers live as long as the process
+
+
+def shared_launcher(stop_requested: Callable[[], bool]) -> Launcher:
+    """The launcher of this process; its fork servers stay, so that only the first comparison waits for one."""
+    launcher = _shared.get(os.getpid())
+    if launcher is None:
+        launcher = Launcher(light=True, modules=MODULES, job=measure_described)
+        _shared[os.getpid()] = launcher
+        atexit.register(close)
+    launcher.stop_requested = stop_requested
+    return launcher
+
+
+def close() -> None:
+    """Let the fork servers of this process end, and remove its temporary folder; later calls start others."""
+    launcher = _shared.pop(os.getpid(), None)
+    if launcher is not None:
+        with launcher.servers.in_use():
+            launcher.close()
+
+
+class CallerLauncher:
+    """What a run's measuring asks of a launcher, for functions of this process.
+
+    Args:
+        workers: starts fresh processes; None: every visit is made in this process.
+
+    Attributes:
+        alone: why every visit is made in this process; empty while later ones are made in others.
+        source: of the functions' suite: the path of the file from which other processes read them.
+    """
+
+    def __init__(self, described: Described, workers: Launcher, *, alone: str = "") -> None:
+        self._workers, self.alone, self.servers = workers, alone, workers.servers
+        self.fresh = 0  # visits by other processes
+        self._folder = Path(tempfile.mkdtemp(prefix="functions-", dir=workers.folder))
+        self.source = str(self._folder / "functions.pt")
+        self.stop_requested = workers.stop_requested
+        if not alone:
+            try:
+                shipped.write(described, Path(self.source))
+            except shipped.NotShippedError as error:
+                self.alone = str(error)
+
+    def start(self, *, compiler: bool) -> None:
+        """Start a fork server, without waiting for it."""
+        if self.alone:
+            return
+        self._workers.start(compiler=compiler)
+        if compiler and not self.servers.compiles():
+            self.servers.start(compiler=True)
+
+    def close(self) -> None:
+        """Remove what later visits have read."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kept_folder(self, name: str) -> str:
+        """A folder for a family's compiled code."""
+        folder = self._folder / f"kept-{abs(hash(name))}"
+        folder.mkdir(exist_ok=True)
+        return str(folder)
+
+    def measure(self, task: Task, listen: Listen) -> FamilyResult:
+        """The first visit to a family, in this process; what it leaves unable to measure the others ends it.
+
+        Raises:
+            WorkerError: a case left this process unable to measure the others, and no other process can.
+            EndedEarlyError: a stop was requested.
+        """
+        answer = self._here(task, listen)
+        if answer.broken is None:
+            return answer
+        if self.alone:
+            error = next(result.error for result in answer.results if result.case == answer.broken)
+            raise WorkerError(f"{answer.broken.id}: {error}")
+        remaining = tuple(case for case in task.family.cases if case != answer.broken)
+        failed = [result for result in answer.results if result.case == answer.broken]
+        if not remaining:
+            return replace(answer, results=failed)
+        second = self._workers.measure(replace(task, family=replace(task.family, cases=remaining)), listen)
+        return replace(second, results=[*second.results, *failed])
+
+    def visit(self, task: Task, listen: Listen) -> FamilyResult:
+        """A later visit, in a fresh process; where that fails, in this one, and so are all others.
+
+        Raises:
+            WorkerError: this process cannot measure, either.
+            EndedEarlyError: a stop was requested.
+        """
+        if not self.alone:
+            try:
+                answer = self._workers.visit(task, listen)
+            except WorkerError as error:
+                if self.fresh:
+                    raise
+                self.alone = str(error).removeprefix("the worker failed: LookupError: ").split("; its output")[0]
+            else:
+                self.fresh += 1
+                return answer
+        answer = self._here(task, listen)
+        if answer.broken is not None:
+            raise WorkerError(f"{answer.broken.id} left this process unable to measure")
+        return answer
+
+    def _here(self, task: Task, listen: Listen) -> FamilyResult:
+        def report(what: str, fraction: float) -> None:
+            listen(Progress(what, fraction))
+            if self.stop_requested() and not fraction:
+                raise EndedEarlyError
+
+        with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
+            return measure(replace(task, folder=folder), report)
+
+
+def describe() -> Any:
+    """This machine."""
+    from torchduet.bench.workers.process import describe_machine
+
+    return describe_machine(None, lambda *_: None)

@@ -1,0 +1,81 @@
+"""Measures families whose functions belong to the calling program, within seconds instead of minutes."""
+
+from __future__ import annotations
+
+from torchduet.bench.cases.case import Family
+from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.library.launcher import CallerLauncher
+from torchduet.bench.plan.budget import Budget, call_seconds
+from torchduet.bench.record.journal_events import Began
+from torchduet.bench.run.interpreters import Interpreters
+from torchduet.bench.run.later_visits import LaterVisit
+from torchduet.bench.run.measuring import Measurement, Measuring
+from torchduet.bench.run.progress import Progress
+from torchduet.bench.run.settings import Settings
+
+MIN_FOR_MORE_INTERPRETERS = 30.0  # seconds of a budget: in less, one fork server is all
+MIN_LEFT = 0.5  # seconds of the budget that must be left when the first fork server is ready
+
+
+class NoMoreInterpreters(Interpreters):
+    """For a comparison of some seconds: a second interpreter would disturb most of it, and stay."""
+
+    def grow(self, seconds_left: float, *, later: bool = False) -> None:
+        """Start none."""
+        del seconds_left, later
+
+
+class CallerMeasuring(Measuring):
+    """Measures without pilots, ceilings and profiles; compilation and the start of processes are not in the budget."""
+
+    def __init__(self, settings: Settings, launcher: CallerLauncher, progress: Progress, run_clock: RunClock) -> None:
+        super().__init__(settings, launcher, progress, run_clock)  # type: ignore[arg-type]
+        self.caller = launcher
+        self._ceilings_measured = True
+        if settings.options.budget_seconds < MIN_FOR_MORE_INTERPRETERS:
+            self._interpreters = NoMoreInterpreters(launcher.servers, settings.threads, progress)
+
+    def measure(self, family: Family) -> Measurement:
+        """Measure a family after :meth:`before`; its compilation is beyond the budget.
+
+        Raises:
+            EndedEarlyError: the run is to end, and too little of the family was timed.
+        """
+        assert self.budget is not None
+        before = self.progress.seconds["compiling"]
+        measurement = super().measure(family)
+        self.budget.set_aside(before - self.progress.seconds["compiling"])
+        return measurement
+
+    def visit(self) -> LaterVisit | None:
+        """Visit a family again, as soon as the first fork server is ready.
+
+        Raises:
+            EndedEarlyError: the run is to end.
+        """
+        servers = self.launcher.servers
+        if not self.caller.alone and self.budget is not None and len(servers) and not servers.is_ready(0):
+            self.progress.show("waiting for a fresh process")
+            servers.wait_for_first(max(0.0, self.budget.seconds_left() - MIN_LEFT))
+        return super().visit()
+
+    def _begin(self) -> None:
+        options, progress = self.settings.options, self.progress
+        progress.startup = progress.elapsed()
+        self.budget = Budget(
+            options.budget_seconds,
+            progress.families,
+            call_seconds(progress.families),
+            asked_for=True,
+            now=self.run_clock.awake,
+        )
+        self.timeline.start()
+        progress.write(Began(at=progress.startup, startup=progress.startup, set_aside=0.0))
+
+
+    def _pilots_before(self, family: str, *, due: bool = False) -> None:
+        """Time no pilots: comparisons within a run need none, and they would take a third of its time."""
+        del family, due
+
+    def _measure_ceilings(self) -> None:
+        """Measure no ceilings."""

@@ -1,0 +1,164 @@
+"""Runs a comparison of a program's functions: the first visit in its process, later ones in fresh processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import torch
+
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.outcome import Failed, Skipped
+from torchduet.bench.host import run_lock
+from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.library.caller import measuring_here
+from torchduet.bench.library.described import Described
+from torchduet.bench.library.launcher import CallerLauncher, describe, shared_launcher
+from torchduet.bench.library.measuring import CallerMeasuring
+from torchduet.bench.plan.options import Options
+from torchduet.bench.plan.preflight import check_devices
+from torchduet.bench.record.contract import readable_run
+from torchduet.bench.record.schema import Record, RunRecord
+from torchduet.bench.run.progress import Progress
+from torchduet.bench.run.session import Session
+from torchduet.bench.run.settings import Settings
+from torchduet.suites import registry
+
+SECONDS_PER_FAMILY = 3.0  # of the default budget, for two cases
+SECONDS_PER_FURTHER_CASE = 1.0
+
+_one_at_a_time = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a comparison found.
+
+    Attributes:
+        records: of the cases that were measured.
+        run: the run's own record.
+        visits: how many were made in the calling process, and in fresh processes.
+        alone: why none was made in a fresh process; empty if one was.
+        failed, skipped: case id → the reason.
+        stopped: why it ended early; empty if it did not.
+    """
+
+    records: Sequence[Record]
+    run: RunRecord
+    visits: tuple[int, int]
+    alone: str
+    failed: Mapping[str, str]
+    skipped: Mapping[str, str]
+    stopped: str
+    started: datetime
+
+
+@cache
+def _machine() -> Any:
+    return describe()
+
+
+def run(
+    described: Described,
+    *,
+    budget: float | None = None,
+    threads: int | None = None,
+    fresh: bool = True,
+    show: Callable[[str, float], None] = lambda *_: None,
+) -> Finished:
+    """Measure what is described; one comparison at a time in a process.
+
+    Args:
+        budget: seconds for all, without compilation; None: 3 s for two functions at one size, and so on.
+        threads: intra-op threads; None: those that this process has now.
+        fresh: False: make every visit in this process.
+        show: gets what is being done, and the fraction of the budget that is used up.
+
+    Raises:
+        SuiteError, OptionError: something that cannot be used; the message names the keyword.
+        KeyboardInterrupt: a second Ctrl-C, or the first before anything was timed.
+    """
+    with _one_at_a_time:
+        suite = described.suite()
+        lock = run_lock.Lock(run_lock.lock_path())
+        together = lock.take(run_lock.GO, lambda _: None)
+        try:
+            with measuring_here() as stop:
+                workers = shared_launcher(stop.received)
+                with workers.servers.in_use():
+                    alone = "" if fresh else "fresh=False was given"
+                    launcher = CallerLauncher(described, workers, alone=alone)
+                    registry.give(launcher.source, [suite])
+                    try:
+                        return _measured(described, launcher, stop, budget, threads, show, together)
+                    finally:
+                        registry.withdraw(launcher.source)
+                        launcher.close()
+        finally:
+            lock.free()
+
+
+def _measured(
+    described: Described,
+    launcher: CallerLauncher,
+    stop: Any,
+    budget: float | None,
+    threads: int | None,
+    show: Callable[[str, float], None],
+    together: str | None,
+) -> Finished:
+    machine = _machine()
+    asked: dict[str, tuple[str | int, ...]] = {"device": described.devices}
+    options = Options(
+        tier="full",
+        asked=asked,
+        suites=(launcher.source,),
+        data=None,
+        threads=threads or torch.get_num_threads(),
+        budget_seconds=budget or SECONDS_PER_FAMILY,
+        budget_given=True,
+    )
+    check_devices([*described.devices], machine, selecting_only=False)
+    settings = Settings(options, machine)
+    cases = [case for _, case in settings.selection.cases(launcher.source)]
+    if budget is None:
+        options = replace_budget(options, cases)
+        settings = Settings(options, machine)
+        cases = [case for _, case in settings.selection.cases(launcher.source)]
+    progress = Progress([together] if together else [])
+    measuring = CallerMeasuring(settings, launcher, progress, RunClock())
+    progress.show = lambda text: show(
+        text, 0.0 if measuring.budget is None else 1 - measuring.budget.seconds_left() / options.budget_seconds
+    )
+    session = Session(measuring, stop)
+    measuring.plan(cases)
+    stop.graceful = True
+    outcomes = {case: session.outcome(case) for case in cases if session.reaches(case)}
+    record, lines = readable_run(session.run_record())
+    record["options"]["suite"] = None
+    record["warnings"] += lines
+    return Finished(
+        session.records(),
+        record,
+        (sum(of.visited.number for of in measuring.visiting.families.values()) - launcher.fresh, launcher.fresh),
+        "" if launcher.fresh else launcher.alone or "no fresh process was ready within the budget",
+        {case.id: outcome.reason for case, outcome in outcomes.items() if isinstance(outcome, Failed)},
+        {case.id: outcome.reason for case, outcome in outcomes.items() if isinstance(outcome, Skipped)},
+        progress.stopped,
+        datetime.now(UTC),
+    )
+
+
+def replace_budget(options: Options, cases: Sequence[Case]) -> Options:
+    """The options with the default budget for these cases."""
+    from dataclasses import replace
+
+    families: dict[str, int] = {}
+    for case in cases:
+        families[case.family] = families.get(case.family, 0) + 1
+    seconds = sum(SECONDS_PER_FAMILY + SECONDS_PER_FURTHER_CASE * max(0, count - 2) for count in families.values())
+    return replace(options, budget_seconds=seconds)

@@ -1,0 +1,122 @@
+"""Takes functions to fresh processes: those of a package by import, others by their code (cloudpickle)."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import torch
+
+from torchduet.bench.host.error_words import one_line
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.library.described import Described
+
+MAX_BYTES = 512 << 20  # of inputs and captured tensors: every fresh process reads a copy
+
+
+class NotShippedError(Exception):
+    """The functions cannot be taken to another process; the message says why."""
+
+
+def write(described: Described, path: Path) -> None:
+    """Write the functions, what they read and their inputs to a file.
+
+    Raises:
+        NotShippedError: they cannot be pickled, or their tensors are too large.
+    """
+    held = [*(described.inputs or ()), *described.captured.values]
+    size = sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in _stored(held)}.values())
+    if size > MAX_BYTES:
+        raise NotShippedError(
+            f"the inputs have {size / 2**20:.0f} MiB, of at most {MAX_BYTES >> 20}; give a function that makes them: "
+            "inputs="
+        )
+    import cloudpickle
+
+    functions = [function.original for function in described.functions.values()]
+    places = "\0".join(entry or str(Path.cwd()) for entry in sys.path)
+    path.with_suffix(".path").write_text(places, "utf-8", "surrogateescape")
+    try:
+        with _by_value([*functions, described.make, *held]):
+            torch.save(replace(described), path, pickle_module=cloudpickle)
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        raise NotShippedError(_reason(error)) from error
+
+
+def _stored(values: list[Any]) -> Iterator[torch.Tensor]:
+    for tensor in tensors_in(values):
+        with suppress(NotImplementedError, RuntimeError):  # a sparse tensor has no storage
+            tensor.untyped_storage()
+            yield tensor
+
+
+def _reason(error: Exception) -> str:
+    text = one_line(error)
+    return f"they cannot be pickled ({text})" if "pickle" not in text else text
+
+
+def read(path: Path) -> Described:
+    """The functions and their inputs, in a process that has not seen them; it imports from where the other one did.
+
+    Raises:
+        Exception: whatever an import raises.
+    """
+    for entry in path.with_suffix(".path").read_text("utf-8", "surrogateescape").split("\0"):
+        if entry not in sys.path:
+            sys.path.append(entry)
+    described = torch.load(path, weights_only=False)
+    assert isinstance(described, Described)
+    return described
+
+
+@contextmanager
+def _by_value(values: list[Any]) -> Iterator[None]:
+    """Within the context cloudpickle takes the code along of what no other process can import.
+
+    That are modules that are in no folder of ``sys.path``, and tests: importing these would import pytest, too.
+    """
+    import cloudpickle
+
+    registered: list[ModuleType] = []
+    names = {name for value in values for name in _modules_of(value)}
+    try:
+        for name in names:
+            module = sys.modules.get(name)
+            if module is not None and name != "__main__" and not _is_found_again(module):
+                cloudpickle.register_pickle_by_value(module)
+                registered.append(module)
+        yield
+    finally:
+        for module in registered:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _modules_of(value: Any) -> Iterator[str]:
+    while isinstance(value, partial | MethodType):
+        value = value.func if isinstance(value, partial) else value.__func__
+    of = value if isinstance(value, FunctionType | type) else type(value)
+    yield str(getattr(of, "__module__", ""))
+
+
+def _is_found_again(module: ModuleType) -> bool:
+    if type(getattr(module, "__loader__", None)).__name__ == "AssertionRewritingHook":
+        return False  # pytest's
+    name = module.__name__
+    try:
+        spec = importlib.util.find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        return False
+    if "." in name:
+        return True
+    file = getattr(module, "__file__", None)
+    return file is None or spec.origin == file
