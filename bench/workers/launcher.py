@@ -29,6 +29,7 @@ from torchduet.bench.workers.exit_reason import describe_exit, end, last_output,
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
+from torchduet.bench.workers.without_main import without_main
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
@@ -248,7 +249,7 @@ class Launcher:
             target=process.main, args=(job, argument, outbox, stop_inbox, str(log)), daemon=False
         )
         try:
-            with changed(self._environment):
+            with changed(self._environment), without_main():
                 child.start()
             self.job_control.group = child.pid
             outbox.close()
