@@ -1,7 +1,7 @@
-"""Benchmarks PyTorch in alternation; this module has the names that suite files import.
+"""Benchmarks PyTorch in alternation; this module has the names that programs, notebooks and suite files import.
 
-A file for ``pytest bench/ --suite FILE`` begins with ``from torchduet import Suite``. Names are imported on first use,
-so that the command line starts quickly.
+``torchduet.compare(f, g, x)`` answers in a program or a notebook; a file for ``pytest bench/ --suite FILE`` begins with
+``from torchduet import Suite``. Names are imported on first use, so that the import takes no time.
 """
 
 from __future__ import annotations
@@ -11,10 +11,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torchduet.comparing import compare, time
+    from torchduet.comparison import Comparison, ComparisonError
     from torchduet.suites import Axis, Cost, Implementation, Meter, Suite, SuiteError, Unavailable
 
 __version__ = "0.1.0"
-__all__ = ["Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable", "__version__"]
+__all__ = [
+    "Axis",
+    "Comparison",
+    "ComparisonError",
+    "Cost",
+    "Implementation",
+    "Meter",
+    "Suite",
+    "SuiteError",
+    "Unavailable",
+    "__version__",
+    "compare",
+    "time",
+]
+_MODULES = {
+    "compare": "torchduet.comparing",
+    "time": "torchduet.comparing",
+    "Comparison": "torchduet.comparison",
+    "ComparisonError": "torchduet.comparison",
+}
 
 _HERE = Path(__file__).parent
 if not (_HERE / "suites").is_dir():  # a clone that is not installed: bench, suites and reports lie beside this folder
@@ -23,7 +44,7 @@ if not (_HERE / "suites").is_dir():  # a clone that is not installed: bench, sui
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("torchduet.suites"), name)
+        return getattr(import_module(_MODULES.get(name, "torchduet.suites")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

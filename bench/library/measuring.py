@@ -72,7 +72,6 @@ class CallerMeasuring(Measuring):
         self.timeline.start()
         progress.write(Began(at=progress.startup, startup=progress.startup, set_aside=0.0))
 
-
     def _pilots_before(self, family: str, *, due: bool = False) -> None:
         """Time no pilots: comparisons within a run need none, and they would take a third of its time."""
         del family, due

@@ -20,7 +20,7 @@ from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling, own_code
 from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.precision import autocast_factory, scaler_for
 from torchduet.suites.authoring.signatures import parameters_of
-from torchduet.suites.workload import Implementation, SuiteError, Unavailable, Workload
+from torchduet.suites.workload import SuiteError, Unavailable, Workload
 
 SPECIAL = frozenset({"autocast", "scaler", "workers", "seed", "meter"})
 NOT_COMPILED = frozenset({"seed", "meter"})  # they change with every call
@@ -195,9 +195,7 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
         what = "captured in a CUDA graph" if case.mode == "graph" else "compiled as a whole"
         raise SuiteError(f"{case.id}: a function with a parameter {min(changing)} cannot be {what}")
     if workload.fresh and (implementation.setup or captured) and case.mode not in ("eager", "compile-model"):
-        raise Unavailable(
-            "fresh=True makes the function anew for each call, and compiled code would be for the first"
-        )
+        raise Unavailable("fresh=True makes the function anew for each call, and compiled code would be for the first")
     if case.mode == "graph":
         if workload.fresh:
             raise Unavailable("a CUDA graph replays the same memory, and fresh=True makes the inputs anew")

@@ -1,0 +1,393 @@
+"""What ``compare`` and ``time`` return: the figures of each case, as numbers, as a table and as a file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchduet.bench.record.moderation import Visits, estimate
+from torchduet.bench.record.schema import Record
+from torchduet.bench.record.schema.words import Verdict
+from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, value_of
+from torchduet.bench.record.visits.intervals import priors_of
+from torchduet.percent import share_of
+
+if TYPE_CHECKING:
+    import pandas
+
+    from torchduet.bench.library.run import Finished
+
+KNOBS = ("device", "mode", "precision")
+
+
+class ComparisonError(ValueError):
+    """Nothing can be compared, or a case that was asked for was not measured; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast one case is as another, over visits, with its 99 % interval.
+
+    Attributes:
+        speedup: the other's time / this case's time: 1.31 reads as 1.31 times as fast.
+        low, high: the interval; NaN where there are too few visits for one.
+        verdict: ``faster``, ``slower`` or ``same`` beyond or within the threshold, or ``unclear``.
+    """
+
+    speedup: float
+    low: float
+    high: float
+    verdict: Verdict
+
+    @property
+    def inverse(self) -> Ratio:
+        """The same comparison, seen from the other case."""
+        words: Mapping[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
+        return Ratio(1 / self.speedup, 1 / self.high, 1 / self.low, words.get(self.verdict, self.verdict))
+
+
+class Result:
+    """One case: a function at one size, on one device, in one mode and precision.
+
+    Attributes:
+        name: of the function.
+        size: axis → value.
+        record: all figures, as in the file of a run.
+    """
+
+    def __init__(self, comparison: Comparison, record: Record) -> None:
+        self._comparison, self.record = comparison, record
+        case = record["case"]
+        self.name, self.size = case["implementation"], dict(case["size"])
+        self.device, self.mode, self.precision = case["device"], case["mode"], case["precision"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its size and settings by name."""
+        return {**self.size, **{knob: getattr(self, knob) for knob in KNOBS}}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds per call, over visits."""
+        return self.record["timing"]["seconds"]
+
+    @property
+    def seconds_interval(self) -> tuple[float, float]:
+        """The 99 % interval of the seconds per call; NaN where there is none."""
+        timing = self.record["timing"]
+        return _number(timing["low"]), _number(timing["high"])
+
+    @property
+    def first_call(self) -> float:
+        """Seconds of the first call, compilation included."""
+        return self.record["first_call"]["seconds"]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know of it, such as that its calls change their inputs."""
+        return self.record["notes"]
+
+    @property
+    def baseline(self) -> Result | None:
+        """The case that its speed-up is against; None for the baseline itself."""
+        return self._comparison._baseline_of(self)
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast it is as the baseline; 1 for the baseline itself."""
+        return self._ratio.speedup
+
+    @property
+    def low(self) -> float:
+        """The lower end of the speed-up's 99 % interval; NaN where there is none."""
+        return self._ratio.low
+
+    @property
+    def high(self) -> float:
+        """The upper end of the speed-up's 99 % interval; NaN where there is none."""
+        return self._ratio.high
+
+    @property
+    def verdict(self) -> Verdict:
+        """``faster``, ``slower``, ``same`` or ``unclear``, against the baseline."""
+        return self._ratio.verdict
+
+    @property
+    def _ratio(self) -> Ratio:
+        other = self.baseline
+        return Ratio(1.0, 1.0, 1.0, "same") if other is None else self.against(other)
+
+    def against(self, other: Result | str) -> Ratio:
+        """Its speed-up against any other case of the same size, from blocks taken in alternation.
+
+        Args:
+            other: the case, or the name of a function, which means its case with the same settings.
+
+        Raises:
+            KeyError: there is no such case.
+            ComparisonError: they were not timed in alternation, as their sizes differ.
+        """
+        if isinstance(other, str):
+            other = self._comparison.find(other, **self.settings)
+        return self._comparison._between(self, other)
+
+    def __repr__(self) -> str:
+        return f"<{self.record['case']['id']}: {self.seconds:.3g} s per call>"
+
+
+class Comparison:
+    """The outcome of a comparison. It prints as a table, and a notebook shows it with a chart.
+
+    ``comparison["mine"]`` is the only case of a function. Where a function has several, add what distinguishes them:
+    ``comparison["mine", 4096, "bf16"]`` or ``comparison.find("mine", n=4096, precision="bf16")``.
+
+    Attributes:
+        names: of the functions, as they were given.
+        baseline: name of the function that the others are compared with.
+        threshold: a difference up to this is ``same``: 0.02 is 2 %.
+        results: every case that was measured.
+        failed, skipped: case → why it has no result.
+        covers: what the intervals cover, in a sentence.
+    """
+
+    def __init__(self, finished: Finished, names: Sequence[str], baseline: str, threshold: float) -> None:
+        self._finished, self.names, self.baseline, self.threshold = finished, tuple(names), baseline, threshold
+        for record in finished.records:
+            _judge_by(record, threshold)
+        self.results = sorted((Result(self, record) for record in finished.records), key=self._order)
+        self.failed, self.skipped = dict(finished.failed), dict(finished.skipped)
+        self.stopped = finished.stopped
+
+    def _order(self, result: Result) -> tuple[Any, ...]:
+        at = [record["case"]["id"] for record in self._finished.records].index(result.record["case"]["id"])
+        sizes = list(dict.fromkeys(record["case"]["size_label"] for record in self._finished.records))
+        return sizes.index(result.record["case"]["size_label"]), self.names.index(result.name), at
+
+    @property
+    def covers(self) -> str:
+        """What the intervals cover, in a sentence."""
+        here, fresh = self._finished.visits
+        if fresh:
+            return f"99 % intervals over {here + fresh} visits, {fresh} of them by fresh processes"
+        if self._finished.alone:
+            return (
+                f"99 % intervals over {here} visits, all by this process: they do not cover what differs from process "
+                f"to process, often 1 to 4 % ({self._finished.alone})"
+            )
+        return f"99 % intervals over {here} visits"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may have disturbed the measurement."""
+        return list(self._finished.run["warnings"])
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __getitem__(self, key: str | tuple[Any, ...]) -> Result:
+        name, *settings = key if isinstance(key, tuple) else (key,)
+        return self._one([result for result in self._of(name) if _has_all(result, settings)], name, settings)
+
+    def find(self, name: str, **settings: Any) -> Result:
+        """The case of a function with these settings: axes by their names, ``device``, ``mode``, ``precision``.
+
+        Raises:
+            KeyError: there is none, or more than one.
+            ComparisonError: it was not measured; the message says why.
+        """
+        found = [
+            result
+            for result in self._of(name)
+            if all(str(result.settings.get(knob)) == str(value) for knob, value in settings.items())
+        ]
+        return self._one(found, name, [f"{knob}={value}" for knob, value in settings.items()])
+
+    def _of(self, name: str) -> list[Result]:
+        if name not in self.names:
+            raise KeyError(f"no function is named {name!r}; there are {', '.join(map(repr, self.names))}")
+        found = [result for result in self.results if result.name == name]
+        if not found:
+            reasons = [why for case, why in {**self.failed, **self.skipped}.items() if f" {name} " in f" {case} "]
+            raise ComparisonError(f"{name} was not measured: {reasons[0] if reasons else self.stopped or 'no reason'}")
+        return found
+
+    def _one(self, found: Sequence[Result], name: str, settings: Sequence[Any]) -> Result:
+        if len(found) == 1:
+            return found[0]
+        among = found or self._of(name)
+        differing = [knob for knob in among[0].settings if len({str(r.settings[knob]) for r in among}) > 1]
+        cases = ", ".join(f"({', '.join(repr(r.settings[knob]) for knob in differing)})" for r in among[:6])
+        what = f"{name!r} {' '.join(map(str, settings))}".strip()
+        if not found:
+            raise KeyError(f"no case of {what}; there are {', '.join(differing)}: {cases}")
+        raise KeyError(f"{what} has {len(found)} cases; add {' or '.join(differing)}: {cases}")
+
+    def _baseline_of(self, result: Result) -> Result | None:
+        """The baseline's case with the same settings, or with the nearest; None for the baseline's own first case."""
+        same_size = [other for other in self.results if other.size == result.size]
+        of_baseline = [other for other in same_size if other.name == self.baseline]
+        if not of_baseline:
+            return None
+        if result.name == self.baseline:
+            first = of_baseline[0]
+            return None if first is result else first
+        alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in of_baseline]
+        return of_baseline[max(range(len(alike)), key=lambda at: (sum(alike[at]), -at))]
+
+    def _between(self, result: Result, other: Result) -> Ratio:
+        if result.size != other.size:
+            raise ComparisonError(
+                f"{result.record['case']['id']} and {other.record['case']['id']} have different sizes, and were not "
+                "timed in alternation"
+            )
+        visits = _visits(other.record, result.record)
+        found = estimate(visits, priors_of(self._finished.run.get("visits")).get("speedups"))
+        if not math.isfinite(found.half_width):
+            return Ratio(math.exp(found.point), math.nan, math.nan, "unclear")
+        verdict: Verdict = side_of(found.low, found.high, self.threshold)
+        for speedup in result.record["speedups"]:
+            if speedup["against"] == other.record["case"]["id"] and speedup["verdict"] == "unclear":
+                verdict = "unclear"  # such as withheld for noise
+        return Ratio(math.exp(found.point), math.exp(found.low), math.exp(found.high), verdict)
+
+    def assert_not_slower(
+        self, name: str | None = None, *, than: str | None = None, by: str | float = "5%", unclear: str = "pass"
+    ) -> None:
+        """Raise an ``AssertionError`` if a function is surely slower than another one by more than ``by``.
+
+        Args:
+            name: of the function (default: every function but ``than``).
+            than: what it is held against (default: the baseline).
+            by: how many per cent longer a call may take: ``"5%"`` or 0.05.
+            unclear: ``"fail"``: raise as well where it is not sure that a call takes no longer than allowed.
+
+        Raises:
+            AssertionError: the message has the factor and its interval.
+            ValueError: ``by`` or ``unclear`` cannot be used.
+            ComparisonError: one of the cases was not measured.
+        """
+        allowed = share_of(by, "by")
+        if unclear not in ("pass", "fail"):
+            raise ValueError(f"unclear={unclear!r}: use 'pass' or 'fail'")
+        than = self.baseline if than is None else than
+        names = [other for other in self.names if other != than] if name is None else [name]
+        self._of(than)
+        problems = []
+        for result in (result for each in names for result in self._of(each)):
+            settings = {knob: result.settings[knob] for knob in result.size}
+            others = [other for other in self._of(than) if all(other.settings[k] == v for k, v in settings.items())]
+            alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in others]
+            other = others[max(range(len(others)), key=lambda at: (sum(alike[at]), -at))]
+            ratio = result.against(other).inverse
+            longer = ratio.low > 1 + allowed
+            unsure = unclear == "fail" and not ratio.high <= 1 + allowed
+            if longer or unsure:
+                interval = f"{ratio.low:.3g} to {ratio.high:.3g}, 99 %" if math.isfinite(ratio.low) else "no interval"
+                verb = "takes" if longer else "may take"
+                problems.append(
+                    f"{_label(result)} {verb} {ratio.speedup:.3g} times as long as {than} ({interval}); "
+                    f"allowed are {1 + allowed:.4g}"
+                )
+        if problems:
+            raise AssertionError("; ".join(problems))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per case: its settings, seconds per call, speed-up with interval and verdict, first call, notes."""
+        import pandas
+
+        rows = []
+        for result in self.results:
+            ratio, interval = result._ratio, result.seconds_interval
+            rows.append(
+                {
+                    "function": result.name,
+                    **result.settings,
+                    "seconds": result.seconds,
+                    "seconds_low": interval[0],
+                    "seconds_high": interval[1],
+                    "baseline": "" if (other := result.baseline) is None else _label(other),
+                    "speedup": ratio.speedup,
+                    "low": ratio.low,
+                    "high": ratio.high,
+                    "verdict": "" if other is None else ratio.verdict,
+                    "first_call": result.first_call,
+                    "notes": "; ".join(result.notes),
+                }
+            )
+        return pandas.DataFrame(rows)
+
+    def document(self) -> dict[str, Any]:
+        """The run as a dictionary, as :meth:`save` writes it."""
+        from torchduet.bench.library.run_file import document
+
+        return document(self._finished.records, self._finished.run, self._finished.started)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a run's file, which ``torchduet render``, ``compare``, ``history`` and pytest-benchmark read.
+
+        Raises:
+            OSError: it cannot be written; nothing half-written stays.
+        """
+        from torchduet.bench.library.run_file import write
+
+        write(self.document(), Path(path))
+        return Path(path)
+
+    def __str__(self) -> str:
+        from torchduet.table import lines
+
+        return "\n".join(lines(self))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from torchduet.reports.html.comparison_card import card
+
+        return card(self.document(), [result.record["case"]["id"] for result in self.results], str(self))
+
+
+def _label(result: Result) -> str:
+    parts = [result.name, *(f"{axis}={value}" for axis, value in result.size.items())]
+    return " ".join([*parts, *(value for value in (result.mode, result.precision) if value not in ("eager", "fp32"))])
+
+
+def _has_all(result: Result, settings: Sequence[Any]) -> bool:
+    values = [str(value) for value in result.settings.values()]
+    labels = [f"{name}={value}" for name, value in result.settings.items()]
+    return all(str(setting) in values or str(setting) in labels for setting in settings)
+
+
+def _judge_by(record: Record, threshold: float) -> None:
+    """Judge a record's speed-ups by a threshold; verdicts that were withheld stay so."""
+    for speedup in record["speedups"]:
+        if threshold != THRESHOLD and speedup["low"] is not None and speedup["high"] is not None:
+            withheld = speedup["verdict"] == "unclear" and (
+                side_of(math.log(speedup["low"]), math.log(speedup["high"]), speedup["threshold"]) != "unclear"
+            )
+            if not withheld:
+                speedup["verdict"] = side_of(math.log(speedup["low"]), math.log(speedup["high"]), threshold)
+        speedup["threshold"] = threshold
+
+
+def _visits(reference: Record, record: Record) -> Visits:
+    """Each visit's ratio of two cases that were timed in alternation: reference time / time, as logarithms."""
+    points, errors, at = [], [], 0
+    for visit in record["timing"]["visits"]:
+        end = at + visit["placements"]
+        blocks = reference["timing"]["blocks"][at:end], record["timing"]["blocks"][at:end]
+        at = end
+        if blocks[0]:
+            point, error = value_of(placement_differences(*blocks))
+            points.append(point)
+            errors.append(error)
+    return Visits(tuple(points), tuple(errors))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

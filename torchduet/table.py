@@ -1,0 +1,112 @@
+"""A comparison as a table of text, with the answer above it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from torchduet.bench.record.marks import explained, short_marks
+from torchduet.bench.record.units import MARK
+from torchduet.reports.text import units
+
+if TYPE_CHECKING:
+    from torchduet.comparison import Comparison, Result
+
+COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
+WORDS = {"faster": "as fast as", "slower": "as fast as"}
+
+
+def lines(comparison: Comparison) -> list[str]:
+    """The answer, a row per case, and what the figures rest on."""
+    shown = comparison.results
+    settings = _differing(shown)
+    header = [COLUMNS[0], *settings, *COLUMNS[1:]]
+    rows = [[result.name, *(str(result.settings[knob]) for knob in settings), *_cells(result)] for result in shown]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    text = len(settings) + 1  # columns of words, which begin at the left
+    table = [
+        "  ".join(
+            cell.ljust(width) if at < text or at == len(header) - 1 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (header, *rows)
+    ]
+    return [*answer(comparison), "", *table, "", *closing(comparison)]
+
+
+def answer(comparison: Comparison) -> list[str]:
+    """One sentence where one function is held against another in one case; the counts of verdicts otherwise."""
+    compared = [result for result in comparison.results if result.baseline is not None]
+    if not compared:
+        return [sentence_of_time(result) for result in comparison.results[:1] if len(comparison.results) == 1]
+    if len(compared) == 1:
+        return [sentence(compared[0])]
+    counts = {verdict: sum(result.verdict == verdict for result in compared) for verdict in MARK}
+    words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    best = max(compared, key=lambda result: result.speedup)
+    return [f"{len(compared)} comparisons with {comparison.baseline}: {words}. Fastest: {sentence(best)}"]
+
+
+def sentence(result: Result) -> str:
+    """``mine is 1.31× as fast as torch (1.29 to 1.33)``, or that it is the same, or not settled."""
+    other = result.baseline
+    assert other is not None
+    names = [_words(each, other if each is result else result) for each in (result, other)]
+    interval = units.ratio_interval(_or_none(result.low), _or_none(result.high))
+    if result.verdict == "same":
+        return (
+            f"{names[0]} and {names[1]} are the same within {units.percent(result._comparison.threshold)} ({interval})"
+        )
+    if result.verdict == "unclear":
+        return (
+            f"{names[0]} against {names[1]} is not settled: {units.ratio(result.speedup)} ({interval or 'no interval'})"
+        )
+    return f"{names[0]} is {units.ratio(result.speedup)} as fast as {names[1]} ({interval})"
+
+
+def sentence_of_time(result: Result) -> str:
+    """``f takes 30.1 µs per call (29.9 to 30.4 µs)``."""
+    low, high = result.seconds_interval
+    interval = units.seconds_interval(_or_none(low), _or_none(high))
+    return f"{result.name} takes {units.seconds(result.seconds)} per call" + (f" ({interval})" if interval else "")
+
+
+def closing(comparison: Comparison) -> list[str]:
+    """What the figures rest on, notes, warnings and what was not measured."""
+    records = [result.record for result in comparison.results]
+    return [
+        comparison.covers,
+        *explained(records),
+        *(f"not measured: {why}" for why in (*comparison.failed.values(), *comparison.skipped.values())),
+        *(f"warning: {warning}" for warning in comparison.warnings),
+        *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
+    ]
+
+
+def _cells(result: Result) -> list[str]:
+    marks = short_marks(result.record)
+    if result.baseline is None:
+        return [units.seconds(result.seconds), "", "", marks]
+    interval = units.ratio_interval(_or_none(result.low), _or_none(result.high))
+    return [
+        units.seconds(result.seconds),
+        units.ratio(result.speedup),
+        interval,
+        f"{MARK[result.verdict]} {result.verdict}" + (f"  {marks}" if marks else ""),
+    ]
+
+
+def _differing(results: list[Result]) -> list[str]:
+    if not results:
+        return []
+    return [knob for knob in results[0].settings if len({str(result.settings.get(knob)) for result in results}) > 1]
+
+
+def _words(result: Result, other: Result) -> str:
+    own = [result.name] if result.name != other.name else [result.name]
+    own += [str(value) for knob, value in result.settings.items() if str(other.settings.get(knob)) != str(value)]
+    return " ".join(own)
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
