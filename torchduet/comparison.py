@@ -347,9 +347,9 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from torchduet.reports.html.comparison_card import card
+        from torchduet.card import html
 
-        return card(self.document(), [result.record["case"]["id"] for result in self.results], str(self))
+        return html(self)
 
 
 def _label(result: Result) -> str:

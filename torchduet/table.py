@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from torchduet.bench.record.marks import explained, short_marks
@@ -19,7 +20,7 @@ WORDS = {"faster": "as fast as", "slower": "as fast as"}
 def lines(comparison: Comparison) -> list[str]:
     """The answer, a row per case, and what the figures rest on."""
     shown = comparison.results
-    settings = _differing(shown)
+    settings = differing(shown)
     header = [COLUMNS[0], *settings, *COLUMNS[1:]]
     rows = [[result.name, *(str(result.settings[knob]) for knob in settings), *_cells(result)] for result in shown]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
@@ -77,8 +78,16 @@ def closing(comparison: Comparison) -> list[str]:
     return [
         comparison.covers,
         *explained(records),
-        *(f"not measured: {why}" for why in (*comparison.failed.values(), *comparison.skipped.values())),
         *(f"warning: {warning}" for warning in comparison.warnings),
+        *gaps(comparison),
+    ]
+
+
+def gaps(comparison: Comparison) -> list[str]:
+    """What was not measured, and why the comparison ended early."""
+    reasons = Counter((*comparison.failed.values(), *comparison.skipped.values()))
+    return [
+        *(f"{f'{count} cases ' if count > 1 else ''}not measured: {why}" for why, count in reasons.items()),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]
 
@@ -96,15 +105,18 @@ def _cells(result: Result) -> list[str]:
     ]
 
 
-def _differing(results: list[Result]) -> list[str]:
+def differing(results: list[Result]) -> list[str]:
+    """The settings in which the cases differ."""
     if not results:
         return []
     return [knob for knob in results[0].settings if len({str(result.settings.get(knob)) for result in results}) > 1]
 
 
 def _words(result: Result, other: Result) -> str:
-    own = [result.name] if result.name != other.name else [result.name]
-    own += [str(value) for knob, value in result.settings.items() if str(other.settings.get(knob)) != str(value)]
+    own = [
+        result.name,
+        *(str(value) for knob, value in result.settings.items() if str(other.settings.get(knob)) != str(value)),
+    ]
     return " ".join(own)
 
 
