@@ -48,5 +48,19 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext torchduet`` defines ``%duet``."""
+    from torchduet.magic import register
+
+    register(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """``%unload_ext torchduet`` takes it away again."""
+    from torchduet.magic import unregister
+
+    unregister(ipython)
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
