@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 try:
+    from IPython import display as ipython_display
     from IPython.core.error import UsageError
     from IPython.core.magic import no_var_expand
-    from IPython.display import display
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "torchduet.magic needs IPython; install it with: pip install 'torchduet[notebook]'", name=error.name
@@ -20,17 +20,17 @@ from torchduet.side_functions import functions_of
 from torchduet.sides import SidesError, of_cell, of_line
 
 NAME = "duet"
+display: Any = ipython_display.display
 
 
 def register(shell: Any) -> None:
     """Define the magics in a shell."""
 
-    @no_var_expand  # type: ignore[untyped-decorator]
     def duet(line: str, cell: str | None = None) -> Comparison | None:
         return run(shell, line, cell)
 
     duet.__doc__ = USAGE
-    shell.register_magic_function(duet, "line_cell", NAME)
+    shell.register_magic_function(no_var_expand(duet), "line_cell", NAME)
 
 
 def unregister(shell: Any) -> None:
@@ -74,7 +74,7 @@ def _with_text(error: SyntaxError) -> str:
 def _shown(shell: Any, comparison: Comparison, given: Given) -> Comparison | None:
     if given.quiet:
         return comparison
-    display(comparison)  # type: ignore[no-untyped-call]
+    display(comparison)
     if given.returned:
         return comparison
     shell.displayhook.update_user_ns(comparison)  # it is _ in the next cell, as if it had been returned
