@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchduet.bench.record.marks import explained, short_marks
+from torchduet.bench.record.marks import short_marks
 from torchduet.reports.html.comparison_card import Card, CardRow, render
 from torchduet.reports.text import units
-from torchduet.table import answer, differing, gaps
+from torchduet.table import answer, differing, gaps, notes
 
 if TYPE_CHECKING:
     from torchduet.comparison import Comparison, Result
@@ -33,7 +33,7 @@ def card(comparison: Comparison) -> Card:
         threshold=comparison.threshold,
         covers=comparison.covers,
         gaps=gaps(comparison),
-        notes=explained([result.record for result in results]),
+        notes=notes(results),
         warnings=comparison.warnings,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ def compare(
         baseline,
         seconds_of(budget, "budget"),
         share_of(threshold, "threshold"),
-        threads,
+        _count(threads),
         processes,
         progress,
         " ".join(filter(None, (label, sub_label, description))),
@@ -119,6 +120,12 @@ def _arguments(functions: Functions, inputs: tuple[Any, ...], made: Any) -> tupl
     if inputs:
         raise ValueError("compare: inputs are given twice: as arguments and as inputs=")
     return (given, None, made) if callable(made) else (given, tuple(made) if _is_list(made) else (made,), None)
+
+
+def _count(threads: int | None) -> int | None:
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 9999):
+        raise ValueError(f"threads={threads!r}: use a whole number from 1")
+    return threads
 
 
 def _is_list(value: Any) -> bool:
@@ -178,7 +185,7 @@ def _compared(
         with shown(progress, described.name) as show:
             finished = run(described, budget=budget, threads=threads, fresh=processes, show=show)
     except (SuiteError, OptionError) as error:
-        raise ComparisonError(f"compare: {error}") from None
+        raise ComparisonError(f"compare: {_in_words_of_arguments(str(error))}") from None
     comparison = Comparison(finished, list(functions), base, threshold)
     if comparison.stopped:
         interrupt = KeyboardInterrupt(comparison.stopped)
@@ -190,9 +197,22 @@ def _compared(
     return comparison
 
 
+def _in_words_of_arguments(message: str) -> str:
+    """A message about an option of the command line, for somebody who has given an argument."""
+    return re.sub(r"--(\w+) (\S+): ", r"\1='\2': ", message)
+
+
+def _distinct(reasons: Sequence[str]) -> list[str]:
+    """The reasons, each once: what the baseline raises is the reason of all."""
+    texts: dict[str, str] = {}
+    for reason in reasons:
+        texts.setdefault(reason.partition(": ")[2], reason)
+    return [*texts.values()]
+
+
 def _check_some(comparison: Comparison, alone: bool) -> None:
     """Refuse a comparison in which nothing is left to compare."""
-    reasons = [*comparison.failed.values(), *comparison.skipped.values()]
+    reasons = _distinct([*comparison.failed.values(), *comparison.skipped.values()])
     compared = any(result.baseline is not None for result in comparison.results)
     if not comparison.results or (reasons and not compared):
         raise ComparisonError(f"compare: {'; '.join(reasons) or 'nothing was measured'}")

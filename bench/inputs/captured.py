@@ -1,4 +1,4 @@
-"""What functions read beside their arguments, such as a closure's tensors, and copies of them that read other values."""
+"""What functions read beside their arguments, such as a closure's tensors, and copies that read other values."""
 
 from __future__ import annotations
 
