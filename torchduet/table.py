@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from torchduet.bench.record.marks import explained, short_marks
+from torchduet.bench.record.marks import NO_VERDICT, explained, short_marks
 from torchduet.bench.record.units import MARK
 from torchduet.reports.text import units
 
@@ -82,9 +82,15 @@ def closing(comparison: Comparison) -> list[str]:
 
 
 def gaps(comparison: Comparison) -> list[str]:
-    """What was not measured, and why the comparison ended early."""
+    """Why verdicts are withheld, what was not measured, and why the comparison ended early."""
+    withheld: dict[str, dict[str, None]] = {}
+    for result in comparison.results:
+        for note in result.notes:
+            if note.startswith(NO_VERDICT) and result.baseline is not None:
+                withheld.setdefault(note.removeprefix(NO_VERDICT), {})[result.name] = None
     reasons = Counter((*comparison.failed.values(), *comparison.skipped.values()))
     return [
+        *(f"no verdict for {', '.join(names)}: {why}" for why, names in withheld.items()),
         *(f"{f'{count} cases ' if count > 1 else ''}not measured: {why}" for why, count in reasons.items()),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.notebook.executed import kernel_of_this_interpreter
 
 
 @pytest.fixture
@@ -31,15 +31,9 @@ def _kernel_of_this_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The kernel ``python3`` runs this interpreter, wherever Jupyter would look."""
     pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install ipykernel")
     path = tmp_path_factory.mktemp("jupyter")
-    folder = path / "kernels" / "python3"
-    folder.mkdir(parents=True)
-    arguments = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    specification = {"argv": arguments, "display_name": "Python 3", "language": "python"}
-    (folder / "kernel.json").write_text(json.dumps(specification), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(path))
-        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        for name, value in kernel_of_this_interpreter(path).items():
+            patch.setenv(name, value)
         yield
 
 
