@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torchduet.bench.record.marks import short_marks
 from torchduet.reports.html.comparison_card import Card, CardRow, render
 from torchduet.reports.text import units
-from torchduet.table import answer, differing, gaps, notes
+from torchduet.table import answer, differing, gaps, labelled, notes
 
 if TYPE_CHECKING:
     from torchduet.comparison import Comparison, Result
@@ -43,25 +43,20 @@ def _row(result: Result, settings: list[str]) -> CardRow:
     apart = [knob for knob in settings if other and str(other.settings[knob]) != str(result.settings[knob])]
     return CardRow(
         name=result.name,
-        settings=[_value(result, knob) for knob in settings],
+        settings=[labelled(result, knob) for knob in settings],
+        values=[str(result.settings[knob]) for knob in settings],
         seconds=result.seconds,
         seconds_low=interval[0],
         seconds_high=interval[1],
         first_call=result.first_call,
-        against="" if other is None else " ".join([other.name, *(_value(other, knob) for knob in apart)]),
+        against="" if other is None else " ".join([other.name, *(labelled(other, knob) for knob in apart)]),
         speedup=result.speedup,
         low=result.low,
         high=result.high,
         verdict="" if other is None else result.verdict,
-        size=" ".join(_value(result, axis) for axis in result.size if axis in settings),
+        size=" ".join(labelled(result, axis) for axis in result.size if axis in settings),
         marks=short_marks(result.record),
     )
-
-
-def _value(result: Result, knob: str) -> str:
-    """``n=1024``; a mode or precision stands for itself."""
-    value = str(result.settings[knob])
-    return f"{knob}={value}" if knob in result.size else value
 
 
 def _emphasis(sentence: str, compared: list[Result], results: list[Result]) -> tuple[int, int]:

@@ -83,17 +83,25 @@ def closing(comparison: Comparison) -> list[str]:
 
 def gaps(comparison: Comparison) -> list[str]:
     """Why verdicts are withheld, what was not measured, and why the comparison ended early."""
-    withheld: dict[str, dict[str, None]] = {}
+    settings = differing(comparison.results)
+    withheld: dict[str, list[str]] = {}
     for result in comparison.results:
         for note in result.notes:
             if note.startswith(NO_VERDICT) and result.baseline is not None:
-                withheld.setdefault(note.removeprefix(NO_VERDICT), {})[result.name] = None
+                label = " ".join([result.name, *(labelled(result, setting) for setting in settings)])
+                withheld.setdefault(note.removeprefix(NO_VERDICT), []).append(label)
     reasons = Counter((*comparison.failed.values(), *comparison.skipped.values()))
     return [
         *(f"no verdict for {', '.join(names)}: {why}" for why, names in withheld.items()),
         *(f"{f'{count} cases ' if count > 1 else ''}not measured: {why}" for why, count in reasons.items()),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]
+
+
+def labelled(result: Result, setting: str) -> str:
+    """``n=1024``; a device, a mode or a precision stands for itself."""
+    value = str(result.settings[setting])
+    return f"{setting}={value}" if setting in result.size else value
 
 
 def notes(results: list[Result]) -> list[str]:

@@ -57,7 +57,9 @@ class Captured:
         """
         if all(new is old for new, old in zip(values, self.values, strict=True)):
             return function
-        return _Rebound(self._functions, dict(zip(map(id, self.values), values, strict=True)))(function)
+        rebound = _Rebound(self._functions, dict(zip(map(id, self.values), values, strict=True)))
+        copied: Callable[..., Any] = rebound(function)
+        return copied
 
 
 class _Rebound:

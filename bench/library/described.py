@@ -72,7 +72,7 @@ class Described:
         modes = dict.fromkeys(("eager", *self.modes, *(f.mode for f in self.functions.values() if f.mode)))
         details = {"axes": self.axes, "modes": [*modes], "precisions": self.precisions, **self.details}
         try:
-            workload = suite.compare(self.name, implementations, inputs=self._inputs, **details)  # type: ignore[arg-type]
+            workload = suite.compare(self.name, implementations, inputs=self._inputs, **details)
         except SuiteError as error:
             raise SuiteError(_in_words_of_compare(str(error))) from None
         suite.workloads[self.name] = self._with_captured(workload)

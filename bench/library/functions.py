@@ -81,7 +81,7 @@ def _options_in(function: Any) -> Mapping[str, Any] | None:
     import torch._inductor.config as inductor
 
     config = getattr(function, "get_compiler_config", lambda: None)()
-    usual: Mapping[str, Any] = inductor.get_config_copy()  # type: ignore[attr-defined]
+    usual: Mapping[str, Any] = inductor.get_config_copy()
     if config is None:
         return None
     return {name: value for name, value in config.items() if name in usual and usual[name] != value}

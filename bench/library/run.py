@@ -90,7 +90,7 @@ def run(
             with measuring_here() as stop:
                 workers = shared_launcher(stop.received)
                 with workers.servers.in_use():
-                    alone = "" if fresh else "fresh=False was given"
+                    alone = "" if fresh else "processes=False was given"
                     launcher = CallerLauncher(described, workers, alone=alone)
                     registry.give(launcher.source, [suite])
                     try:

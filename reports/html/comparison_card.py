@@ -33,7 +33,8 @@ class CardRow:
 
     Attributes:
         name: of the function.
-        settings: the values of the settings that differ between cases.
+        settings: those that differ between cases, in words: ``n=1024``, ``compile``.
+        values: of the same settings.
         seconds: per call; ``seconds_low`` and ``seconds_high`` are its interval, NaN without one.
         first_call: in seconds.
         against: the case that it is compared with, in words; empty for the baseline.
@@ -45,6 +46,7 @@ class CardRow:
 
     name: str
     settings: Sequence[str]
+    values: Sequence[str]
     seconds: float
     seconds_low: float
     seconds_high: float

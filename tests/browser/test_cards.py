@@ -36,6 +36,7 @@ def row(name: str, settings: tuple[str, ...] = (), ratio: float = NONE, verdict:
     return CardRow(
         name=name,
         settings=settings,
+        values=[setting.removeprefix("n=") for setting in settings],
         seconds=3.01e-5,
         seconds_low=2.9e-5,
         seconds_high=3.1e-5,

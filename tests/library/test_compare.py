@@ -186,7 +186,7 @@ def test_functions_that_cannot_be_taken_along_are_measured_here() -> None:
     found = torchduet.compare(locked, once, X, budget="3s", threads=1)
     assert found._finished.visits[0] > 1
     assert found._finished.visits[1] == 0
-    assert "all by this process" in found.covers
+    assert "visits by this process" in found.covers
     assert "cannot pickle '_thread.lock' object" in found.covers
     alone = torchduet.compare(five_times, once, X, budget=SHORT, processes=False)
     assert "processes=False was given" in alone.covers

@@ -7,7 +7,8 @@ import sys
 from time import perf_counter
 
 from torchduet.bench.peers.cases import BASE, inputs_of, prepare_process, read_settings, sides_of
-from torchduet.bench.peers.tools.trial import THRESHOLD, Answer, Trial
+from torchduet.bench.peers.tools.trial import Answer, Trial
+from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 NAME = "torchduet.compare, 3 s"
 RULE = "the 99 % interval over visits lies beyond ±1 %"
@@ -31,7 +32,7 @@ def compared(cases: list[str], sides: list[str]) -> list[tuple[str, str, float, 
 
     settings = read_settings()
     prepare_process(settings.threads)
-    answers = []
+    answers: list[tuple[str, str, float, float, float, str, float]] = []
     for case in cases:
         functions, inputs = sides_of(case, settings.turns), inputs_of(case)
         for side in sides:
