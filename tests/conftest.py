@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the others have nothing left to do
     "bench/test_run.py",
     "browser/test_accessibility.py",
+    "notebook/test_docs.py",
     "test_readme.py",
     "bench/test_duet.py",
     "faults/test_resume.py",
