@@ -12,6 +12,7 @@ from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.plan import claim_selection, cli, preflight
+from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import output
 from torchduet.bench.plugin.run_command import BENCH
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         claims_only = claim_selection.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
+        check_keywords(config.option.keyword)
         sides = against.both_sides(config)
         options = cli.read(config)
         if sides is not None:
@@ -77,8 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(launcher.close)
     launcher.job_control.listen()
     config.add_cleanup(launcher.job_control.restore)
-    unrestricted = options.suites is None and "mode" not in options.asked and not config.option.keyword
-    if unrestricted and not selecting_only:
+    narrowed = options.suites or options.cases or "mode" in options.asked or config.option.keyword
+    if not narrowed and not selecting_only:
         launcher.start(compiler=True)  # all modes are likely to be selected: start while pytest collects
     machine = _machine(launcher)
     settings = Settings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask, Task
 from torchduet.bench.passes import profiler_python
+from torchduet.bench.plan import case_globs
 from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.record.schema import ProfileRecord, Record
 from torchduet.bench.workers.launcher import Launcher, WorkerError
@@ -84,8 +84,17 @@ def matching(what: str, records: Mapping[Case, Record]) -> list[Case]:
         by_time = sorted(records, key=lambda case: -records[case]["timing"]["seconds"])
         slowest = set(by_time[: int(what.removeprefix(SLOWEST))])
         return [case for case in records if case in slowest]
-    pattern = what.replace("[", "[[]")  # brackets are literal, as in ids
-    return [case for case in records if fnmatch.fnmatchcase(case.id, pattern)]
+    return [case for case in records if case_globs.matches(what, case.id)]
+
+
+def check_what(what: str | None, families: Sequence[Family]) -> None:
+    """Check before measuring that ``--profile`` selects a case.
+
+    Raises:
+        OptionError: a glob matches none of the families' cases.
+    """
+    if what is not None and what != ALL and not what.startswith(SLOWEST):
+        case_globs.check("--profile", what, [case.id for family in families for case in family.reported])
 
 
 def selected(
