@@ -55,10 +55,10 @@ class Project:
     folder: Path
     python: Path
 
-    def run(self, *command: str | Path) -> str:
-        """Run a command of the environment, or ``python``, in the folder; what it printed."""
+    def run(self, *command: str | Path, below: str = "") -> str:
+        """Run a command of the environment, or ``python``, in the folder or one below it; what it printed."""
         program, *arguments = command
-        return run([self.python.with_name(str(program)), *arguments], self.folder)
+        return run([self.python.with_name(str(program)), *arguments], self.folder / below)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,7 @@ def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(f"raise ImportError('the user’s own {name}')\n", encoding="utf-8")
     (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--only-in-this-project"\n')
+    (folder / "conftest.py").write_text("raise ImportError('for the user’s own tests')\n", encoding="utf-8")
     (folder / "mine.py").write_text(SUITE, encoding="utf-8")
     return Project(folder, python)
 
@@ -140,6 +141,13 @@ def test_a_user_measures_and_renders_without_a_clone(project: Project) -> None:
     project.run("torchduet", "render", "run.json", "-o", "report.html")
     assert "mine.double" in (project.folder / "report.html").read_text("utf-8")
     assert not list(project.python.parents[1].glob("**/.pytest_cache"))
+
+
+def test_paths_are_relative_to_the_users_folder(project: Project) -> None:
+    (project.folder / "results").mkdir()
+    options = ("--suite", "../mine.py", "--threads", "1", "--budget", "1s", "--benchmark-json", "second.json")
+    project.run("python", "-m", "torchduet", "run", *options, below="results")
+    assert [path.name for path in (project.folder / "results").glob("*.json")] == ["second.json"]
 
 
 def test_built_in_suites_are_selected_as_in_a_clone(project: Project) -> None:

@@ -31,7 +31,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("folder", metavar="DIR", help="folder with JSON files of `pytest bench/ --benchmark-json`")
+    parser.add_argument("folder", metavar="DIR", help="folder with JSON files of `torchduet run --benchmark-json`")
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="history.html", help="where to write (default: history.html)"
     )

@@ -105,7 +105,7 @@ def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     if not paths:
         raise FolderError(
             f"{folder}: holds no JSON file, nor does a folder in it{not_searched(hidden)}; keep runs there: "
-            f"`pytest bench/ --benchmark-json {folder / 'run.json'}`"
+            f"`torchduet run --benchmark-json {folder / 'run.json'}`"
         )
     named = {path: path.encode("utf-8", "backslashreplace").decode() for path in sorted(paths)}
     readable = [path for path, name in named.items() if path == name]

@@ -105,7 +105,7 @@ def from_json(document: object, name: str = "run.json", *, types_checked: bool =
         if not records:
             raise ContractError(
                 "was written by pytest-benchmark without Torchduet's records, which this needs; run "
-                "`pytest bench/ --benchmark-json FILE` (`render`, `compare` and `export` read such a file, too)"
+                "`torchduet run --benchmark-json FILE` (`render`, `compare` and `export` read such a file, too)"
             )
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
     _check_version(document[KEY], KEY)

@@ -116,7 +116,7 @@ def test_a_plain_pytest_benchmark_file_says_which_command_makes_ours(document: A
     path.write_text(json.dumps(document))
     message = refusal(path)
     assert "pytest-benchmark without Torchduet's records" in message
-    assert "pytest bench/ --benchmark-json FILE" in message
+    assert "torchduet run --benchmark-json FILE" in message
 
 
 @pytest.mark.parametrize("where", ["top", "record"])
