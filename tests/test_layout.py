@@ -73,6 +73,7 @@ READ_BY_REPORTS = (
     "torchduet.bench.noise.withheld",
     "torchduet.suites.claim",
     "torchduet.suites.cpus",
+    "torchduet.suites.extras",
 )
 
 

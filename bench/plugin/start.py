@@ -24,6 +24,7 @@ from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Launcher, silent_seconds
+from torchduet.suites.extras import install
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
 
@@ -121,8 +122,7 @@ def _machine(launcher: Launcher) -> Machine:
         import torch
     except ModuleNotFoundError as error:
         raise pytest.UsageError(
-            f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
-            "or use nox's environment: . .nox/bench/bin/activate"
+            f"{error.name} is not installed in this environment: {install('', str(error.name))}"
         ) from None
     # A build for an accelerator is probed in a worker: this process never initialises a driver.
     if torch.accelerator.current_accelerator() is not None:

@@ -62,7 +62,7 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
     if options.profile is None:
         return None
     if options.profile_python and not profiler_python.available():
-        raise OptionError(profiler_python.NEEDS)
+        raise OptionError(profiler_python.needs())
     beside = run.parent if run else Path()
     folder = Path(options.trace_dir) if options.trace_dir else beside / f"{run.stem if run else 'profile'}-traces"
     try:

@@ -13,6 +13,7 @@ from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat_columns import COLUMNS, described
 from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.refusal import refuse
+from torchduet.suites.extras import install
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +110,7 @@ def _format(output: str) -> str:
             f"{output}: its name ends in neither .csv nor .parquet; name it FILE.csv or FILE.parquet with -o"
         )
     if kind == "parquet" and find_spec("pyarrow") is None:
-        raise ExportError(f"{output}: Parquet needs pyarrow: pip install 'torchduet[parquet]', or name it FILE.csv")
+        raise ExportError(f"{output}: Parquet needs pyarrow: {install('parquet', 'pyarrow')}, or name it FILE.csv")
     return kind
 
 
