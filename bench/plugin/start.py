@@ -11,6 +11,7 @@ from torchduet.bench.duet import against
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.signals import StopRequest
+from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
@@ -67,7 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
     warnings = (
-        [] if selecting_only else lock_warnings + import_warnings + preflight.load_warnings(options.threads or cores())
+        []
+        if selecting_only
+        else limits() + lock_warnings + import_warnings + preflight.load_warnings(options.threads or cores())
     )
     run_clock = RunClock()
     launcher = Launcher(

@@ -21,6 +21,7 @@ from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask,
 from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.host.system_limits import can_fork
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.record.schema import IMPORTING, CeilingRecord
 from torchduet.bench.workers import process
@@ -91,9 +92,10 @@ class Launcher:
         self._workers = 0
         self._environment: dict[str, str] = {}
         self.servers = Servers(Path(self._folder.name), self._for_workers)
-        self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
-        if not room_for_sockets():
+        self._fork_server = can_fork() and room_for_sockets()
+        if self._fork_server:
+            self._context: BaseContext = multiprocessing.get_context("forkserver")
+        else:
             self.spawn_workers()
 
     def start(self, *, compiler: bool) -> None:
