@@ -67,6 +67,7 @@ TORCH = (
 TORCH_LAZILY = ("bench.host.machine", "bench.conftest", "bench.plugin")
 READ_BY_REPORTS = (
     "torchduet.bench.record",
+    "torchduet.bench.host.without_main",
     "torchduet.bench.noise.causes",
     "torchduet.bench.noise.figures",
     "torchduet.bench.noise.grades",

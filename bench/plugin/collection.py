@@ -126,6 +126,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
     if run.progress.families:
         with _usage_errors():
-            check_what(run.settings.options.profile, run.progress.families)
+            check_what(run.settings.options.profile, run.settings.profiling, run.progress.families)
     run.stop_request.graceful = True
     output.begin(session.config, run, json_path(session.config))

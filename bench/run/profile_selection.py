@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -87,14 +88,21 @@ def matching(what: str, records: Mapping[Case, Record]) -> list[Case]:
     return [case for case in records if case_globs.matches(what, case.id)]
 
 
-def check_what(what: str | None, families: Sequence[Family]) -> None:
-    """Check before measuring that ``--profile`` selects a case.
+def check_what(what: str | None, profiling: Profiling | None, families: Sequence[Family]) -> None:
+    """Check before measuring that ``--profile`` selects a case; else the folder for its traces is removed.
 
     Raises:
         OptionError: a glob matches none of the families' cases.
     """
-    if what is not None and what != ALL and not what.startswith(SLOWEST):
+    if what is None or what == ALL or what.startswith(SLOWEST):
+        return
+    try:
         case_globs.check("--profile", what, [case.id for family in families for case in family.reported])
+    except OptionError:
+        if profiling is not None:
+            with contextlib.suppress(OSError):  # it has traces of an earlier run
+                profiling.folder.rmdir()
+        raise
 
 
 def selected(

@@ -23,6 +23,7 @@ from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.system_limits import can_fork
 from torchduet.bench.host.temporary import RunFolder
+from torchduet.bench.host.without_main import without_main
 from torchduet.bench.record.schema import IMPORTING, CeilingRecord
 from torchduet.bench.workers import process
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
@@ -30,7 +31,6 @@ from torchduet.bench.workers.exit_reason import describe_exit, end, last_output,
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
-from torchduet.bench.workers.without_main import without_main
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0

@@ -98,7 +98,7 @@ def test_a_run_that_is_refused_leaves_an_unfinished_journal_where_it_is(tmp_path
     journal.write_text("of an unfinished run\n")
     for wrong in (("--case", "nothing"), ("--profile=nothing",), ("-k", "and")):
         assert bench("--suite", SMALL, "--benchmark-json", str(tmp_path / "run.json"), *wrong).returncode == 4
-        assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [journal.name]
+        assert [path.name for path in tmp_path.iterdir()] == [journal.name]
 
 
 def test_a_run_continues_with_the_same_cases_however_they_are_selected(tmp_path: Path) -> None:
