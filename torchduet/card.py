@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torchduet.bench.record.marks import short_marks
 from torchduet.reports.html.comparison_card import Card, CardRow, render
 from torchduet.reports.text import units
+from torchduet.result import Compared, Result
 from torchduet.table import answer, differing, gaps, labelled, notes
 
-if TYPE_CHECKING:
-    from torchduet.comparison import Comparison, Result
 
-
-def html(comparison: Comparison) -> str:
+def html(comparison: Compared) -> str:
     """The comparison as HTML for a notebook."""
     return render(card(comparison))
 
 
-def card(comparison: Comparison) -> Card:
+def card(comparison: Compared) -> Card:
     """The comparison's figures and sentences."""
     results = comparison.results
     settings = differing(results)
     compared = [result for result in results if result.baseline is not None]
-    sentence = " ".join(answer(comparison)) or f"{', '.join(comparison.names)}: {len(results)} cases"
+    sentence = (
+        " ".join(answer(comparison))
+        or f"{', '.join(dict.fromkeys(result.name for result in results))}: {len(results)} cases"
+    )
     return Card(
         answer=sentence,
         emphasis=_emphasis(sentence, compared, results),

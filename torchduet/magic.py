@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from torchduet.suites.extras import install
+
 try:
     from IPython import display as ipython_display
     from IPython.core.error import UsageError
     from IPython.core.magic import no_var_expand
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "torchduet.magic needs IPython; install it with: pip install 'torchduet[notebook]'", name=error.name
+        f"torchduet.magic needs IPython; install it with: {install('notebook', 'ipython')}", name=error.name
     ) from None
 
 from torchduet.comparing import compare
-from torchduet.comparison import Comparison, ComparisonError
+from torchduet.comparison import Comparison
 from torchduet.magic_options import USAGE, Given, OptionsError, parse
+from torchduet.result import ComparisonError
 from torchduet.side_functions import functions_of
 from torchduet.sides import SidesError, of_cell, of_line
 

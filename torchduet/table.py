@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
 
-from torchduet.bench.record.marks import NO_VERDICT, explained, short_marks
+from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.units import MARK
 from torchduet.reports.text import units
-
-if TYPE_CHECKING:
-    from torchduet.comparison import Comparison, Result
+from torchduet.result import Compared, Result
 
 COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
 
 
-def lines(comparison: Comparison) -> list[str]:
+def lines(comparison: Compared) -> list[str]:
     """The answer, a row per case, and what the figures rest on."""
     shown = comparison.results
     settings = differing(shown)
@@ -34,7 +31,7 @@ def lines(comparison: Comparison) -> list[str]:
     return [*answer(comparison), "", *table, "", *closing(comparison)]
 
 
-def answer(comparison: Comparison) -> list[str]:
+def answer(comparison: Compared) -> list[str]:
     """One sentence where one function is held against another in one case; the counts of verdicts otherwise."""
     compared = [result for result in comparison.results if result.baseline is not None]
     if not compared:
@@ -54,9 +51,7 @@ def sentence(result: Result) -> str:
     names = [_words(each, other if each is result else result) for each in (result, other)]
     interval = units.ratio_interval(_or_none(result.low), _or_none(result.high))
     if result.verdict == "same":
-        return (
-            f"{names[0]} and {names[1]} are the same within {units.percent(result._comparison.threshold)} ({interval})"
-        )
+        return f"{names[0]} and {names[1]} are the same within {units.percent(result.threshold)} ({interval})"
     if result.verdict == "unclear":
         return (
             f"{names[0]} against {names[1]} is not settled: {units.ratio(result.speedup)} ({interval or 'no interval'})"
@@ -71,7 +66,7 @@ def sentence_of_time(result: Result) -> str:
     return f"{result.name} takes {units.seconds(result.seconds)} per call" + (f" ({interval})" if interval else "")
 
 
-def closing(comparison: Comparison) -> list[str]:
+def closing(comparison: Compared) -> list[str]:
     """What the figures rest on, notes, warnings and what was not measured."""
     return [
         comparison.covers,
@@ -81,19 +76,12 @@ def closing(comparison: Comparison) -> list[str]:
     ]
 
 
-def gaps(comparison: Comparison) -> list[str]:
-    """Why verdicts are withheld, what was not measured, and why the comparison ended early."""
-    settings = differing(comparison.results)
-    withheld: dict[str, list[str]] = {}
-    for result in comparison.results:
-        for note in result.notes:
-            if note.startswith(NO_VERDICT) and result.baseline is not None:
-                label = " ".join([result.name, *(labelled(result, setting) for setting in settings)])
-                withheld.setdefault(note.removeprefix(NO_VERDICT), []).append(label)
+def gaps(comparison: Compared) -> list[str]:
+    """What was not measured, what leaves verdicts unclear, and why the comparison ended early."""
     reasons = Counter((*comparison.failed.values(), *comparison.skipped.values()))
     return [
-        *(f"no verdict for {', '.join(names)}: {why}" for why, names in withheld.items()),
         *(f"{f'{count} cases ' if count > 1 else ''}not measured: {why}" for why, count in reasons.items()),
+        *(comparison.noise if any(result.verdict == "unclear" for result in comparison.results) else ()),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]
 
@@ -127,7 +115,7 @@ def _cells(result: Result) -> list[str]:
 
 
 def differing(results: list[Result]) -> list[str]:
-    """The settings in which the cases differ."""
+    """The settings in which cases differ."""
     if not results:
         return []
     return [knob for knob in results[0].settings if len({str(result.settings.get(knob)) for result in results}) > 1]
