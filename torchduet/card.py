@@ -19,10 +19,8 @@ def card(comparison: Compared) -> Card:
     results = comparison.results
     settings = differing(results)
     compared = [result for result in results if result.baseline is not None]
-    sentence = (
-        " ".join(answer(comparison))
-        or f"{', '.join(dict.fromkeys(result.name for result in results))}: {len(results)} cases"
-    )
+    names = ", ".join(dict.fromkeys(result.name for result in results))
+    sentence = " ".join(answer(comparison)) or (f"{names}: {len(results)} cases" if results else "nothing was measured")
     return Card(
         answer=sentence,
         emphasis=_emphasis(sentence, compared, results),
