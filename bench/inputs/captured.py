@@ -12,7 +12,7 @@ from typing import Any
 from torchduet.bench.inputs.graph import is_atom, is_foreign, tensors_in
 
 CONTAINERS = (list, dict, set, deque, bytearray)
-FUNCTIONS = (types.FunctionType, functools.partial, types.MethodType)
+FUNCTIONS = types.FunctionType | functools.partial | types.MethodType
 
 
 class Captured:
@@ -24,11 +24,13 @@ class Captured:
     Attributes:
         names: of the values, for notes.
         values: each once.
+        modules: names of the modules that the functions use.
     """
 
     def __init__(self, functions: Sequence[Callable[..., Any]]) -> None:
         self.names: tuple[str, ...] = ()
         self.values: tuple[Any, ...] = ()
+        self.modules: set[str] = set()
         self._functions: list[types.FunctionType] = []
         found: dict[int, tuple[str, Any]] = {}
         pending, seen = deque[Any](functions), dict[int, Any]()
@@ -40,6 +42,10 @@ class Captured:
             if isinstance(present, types.FunctionType):
                 self._functions.append(present)
             for name, value in _read_by(present):
+                if isinstance(value, types.ModuleType):
+                    self.modules.add(value.__name__)
+                elif isinstance(value, FUNCTIONS | type) and getattr(value, "__module__", None):
+                    self.modules.add(str(value.__module__))
                 if isinstance(value, FUNCTIONS):
                     if _is_beside(value, present):
                         pending.append(value)

@@ -16,11 +16,13 @@ from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.library import shipped
 from torchduet.bench.library.described import Described
 from torchduet.bench.library.worker import measure_described
+from torchduet.bench.record.schema import IMPORTING
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
 from torchduet.bench.workers.messages import Progress
 from torchduet.bench.workers.servers import COMPILER, LIGHT, USUAL
 from torchduet.bench.workers.visit import measure
 
+MAX_IMPORT_SECONDS = 0.2  # of a visit: what takes longer is imported by a fork server, once
 MODULES = ("torchduet.bench.library.worker", "cloudpickle")  # that a fork server imports
 
 _shared: dict[int, Launcher] = {}  # process → its launcher, whose servers live as long as the process
@@ -62,6 +64,7 @@ class CallerLauncher:
         self._folder = Path(tempfile.mkdtemp(prefix="functions-", dir=workers.folder))
         self.source = str(self._folder / "functions.pt")
         self.stop_requested = workers.stop_requested
+        self._modules = shipped.modules_of(described)
         if not alone:
             try:
                 shipped.write(described, Path(self.source))
@@ -72,20 +75,25 @@ class CallerLauncher:
         """Start a fork server, without waiting for it."""
         if self.alone:
             return
+        self.servers.needs_modules = self._modules if self.servers.imports(self._modules) else frozenset()
         self.servers.needs = COMPILER if compiler else USUAL if "torch._dynamo" in sys.modules else LIGHT
         self._workers.light = self.servers.needs == LIGHT
         self._workers.start(compiler=compiler)
         self.add_able()
 
     def add_able(self) -> None:
-        """Start a fork server that has imported as much as this process needs, if there is none.
+        """Start a fork server that has imported as much as visits need, if there is none.
 
-        Optimisers import parts of the compiler, which take a second in every process whose server has not.
+        Optimisers import parts of the compiler, which take a second in every process whose server has not; so do the
+        modules of the functions, if the first visit shows that these take long.
         """
-        if not self.alone and "torch._dynamo" in sys.modules:
+        if self.alone or not len(self.servers):
+            return
+        if "torch._dynamo" in sys.modules:
             self.servers.needs = max(self.servers.needs, USUAL)
-        if not self.alone and len(self.servers) and not self.servers.has(self.servers.needs):
-            self.servers.start(compiler=self.servers.needs == COMPILER)
+        if not self.servers.has_able():
+            level = self.servers.needs
+            self.servers.start(compiler=level == COMPILER, light=level == LIGHT, imports=self.servers.needs_modules)
 
     def close(self) -> None:
         """Remove what later visits have read."""
@@ -133,6 +141,8 @@ class CallerLauncher:
                 self.alone = str(error).removeprefix("the worker failed: LookupError: ").split("; its output")[0]
             else:
                 self.fresh += 1
+                if answer.seconds.get(IMPORTING, 0.0) > MAX_IMPORT_SECONDS:
+                    self.servers.needs_modules = self._modules
                 return answer
         answer = self._here(task, listen)
         if answer.broken is not None:

@@ -8,6 +8,7 @@ from torchduet.bench.cases.case import Family
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.launcher import CallerLauncher
 from torchduet.bench.plan.budget import Budget, call_seconds
+from torchduet.bench.plan.visits import BESIDE
 from torchduet.bench.record.journal_events import Began
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit
@@ -80,11 +81,13 @@ class CallerMeasuring(Measuring):
         """
         servers, budget = self.launcher.servers, self.budget
         self.caller.add_able()
-        if not self.caller.alone and budget is not None and len(servers) and not servers.has_ready(servers.needs):
+        if not self.caller.alone and budget is not None and len(servers) and not servers.has_ready():
             self.progress.show("waiting for a fresh process")
-            servers.wait_for_one(MAX_WAIT_SECONDS, servers.needs)
+            servers.wait_for_one(MAX_WAIT_SECONDS)
             kept = min(SECONDS_FOR_VISITS, SHARE_FOR_VISITS * self.settings.options.budget_seconds)
             budget.set_aside(min(0.0, budget.seconds_left() - kept))
+            for of in self.visiting.families.values():
+                of.visited.beside = BESIDE  # visits before had to import what this server has
         return super().visit()
 
     def _begin(self) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 
 from torchduet.bench.host.error_words import one_line
-from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.graph import tensors_in, walk
 from torchduet.bench.library.described import Described
 
+KNOWN = ("torch", "numpy", "torchduet", "__main__", "__mp_main__")  # imported by every fork server, or by none
 MAX_BYTES = 512 << 20  # of inputs and captured tensors: every fresh process reads a copy
 
 
@@ -75,6 +76,27 @@ def read(path: Path) -> Described:
     described = torch.load(path, weights_only=False)
     assert isinstance(described, Described)
     return described
+
+
+def modules_of(described: Described) -> frozenset[str]:
+    """The modules that another process imports for the functions and inputs, as far as they are not PyTorch's."""
+    functions = [function.original for function in described.functions.values()]
+    held = [
+        *functions,
+        *(described.inputs or ()),
+        *described.captured.values,
+        *([described.make] * callable(described.make)),
+    ]
+    names = {name for value in walk(*held) for name in _modules_of(value)}
+    names |= {name for function in functions for name in _modules_of(function)}
+    names |= described.captured.modules
+    return frozenset(
+        name
+        for name in names
+        if name in sys.modules
+        and name.partition(".")[0] not in (*KNOWN, *sys.stdlib_module_names)
+        and _is_found_again(sys.modules[name])
+    )
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.library import shipped
+from torchduet.bench.record.schema import IMPORTING
 from torchduet.bench.workers import process
 from torchduet.suites import registry
 
@@ -18,10 +20,14 @@ def measure_described(task: Any, report: Callable[[str, float], None]) -> Any:
     Raises:
         LookupError: the functions cannot be found again in this process.
     """
-    source = task.family.reference.source
+    source, start = task.family.reference.source, perf_counter()
+    report(f"{IMPORTING} the functions", 0.0)
     try:
         described = shipped.read(Path(source))
         registry.give(source, [described.suite()])
     except Exception as error:
         raise LookupError(f"they cannot be found again in another process ({one_line(error)})") from error
-    return process.measure_family(task, report)
+    seconds = perf_counter() - start
+    result = process.measure_family(task, report)
+    result.seconds[IMPORTING] = result.seconds.get(IMPORTING, 0.0) + seconds
+    return result

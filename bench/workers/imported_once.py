@@ -7,10 +7,11 @@ is imported by each worker, as is one that changes the state of the process, whi
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,12 +89,21 @@ def left_behind(before: Mapping[str, frozenset[str]], after: Mapping[str, frozen
 
 def import_files(sources: Iterable[str]) -> str:
     """In the fork server: import files, silently; returns why no worker may be forked afterwards, if that is so."""
+    return _imported(load, sources)
+
+
+def import_modules(names: Iterable[str]) -> str:
+    """The same for modules, by their names."""
+    return _imported(importlib.import_module, names)
+
+
+def _imported(load_one: Callable[[str], object], sources: Iterable[str]) -> str:
     before = remains()
     with _silence():
         for source in sources:
             try:
-                load(source)
-            except Exception:  # noqa: BLE001 - a worker imports the file again and reports the reason
+                load_one(source)
+            except Exception:  # noqa: BLE001 - a worker imports it again and reports the reason
                 continue
     return left_behind(before, remains())
 

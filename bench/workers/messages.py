@@ -11,6 +11,7 @@ PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server imp
 NOTHING = "none"  # its other value than 0: nothing of the compiler is imported, not even what records its work
 PRELOAD_READY = "TORCHDUET_PRELOAD_READY"  # the fork server writes this file when it has imported everything
 PRELOAD_FILES = "TORCHDUET_PRELOAD_FILES"  # files of users that the fork server imports: a JSON list of paths
+PRELOAD_MODULES = "TORCHDUET_PRELOAD_MODULES"  # names of further modules that it imports: a JSON list
 
 
 @dataclass(frozen=True)

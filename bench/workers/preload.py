@@ -18,8 +18,8 @@ from time import monotonic
 import torch
 
 import torchduet.bench.workers.visit  # noqa: F401
-from torchduet.bench.workers.imported_once import import_files
-from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, PRELOAD_READY
+from torchduet.bench.workers.imported_once import import_files, import_modules
+from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, PRELOAD_MODULES, PRELOAD_READY
 from torchduet.bench.workers.vector_probe import probe
 
 COMPILER_MODULES = (
@@ -130,7 +130,8 @@ if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
 
 unsafe = import_files(json.loads(os.environ.get(PRELOAD_FILES, "[]")))
+unusable = import_modules(json.loads(os.environ.get(PRELOAD_MODULES, "[]")))
 
 if ready := os.environ.get(PRELOAD_READY):
     with contextlib.suppress(OSError):  # the run may have ended
-        Path(ready).write_text(str(monotonic()))
+        Path(ready).write_text(f"no: {unusable}" if unusable else str(monotonic()), "utf-8")

@@ -8,14 +8,15 @@ visits to a family take turns between them.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from torchduet.bench.workers.environment import changed
-from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_READY
+from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_MODULES, PRELOAD_READY
 
 PRELOAD = "torchduet.bench.workers.preload"
 POLL_SECONDS = 0.05
@@ -37,26 +38,29 @@ class Servers:
         modules: that every server imports before what all servers import.
 
     Attributes:
-        needs: only servers of this level are chosen, unless there is none.
+        needs, needs_modules: only servers of this level that import these modules are chosen, unless there is none.
     """
 
     def __init__(self, folder: Path, environment: Environment, modules: Sequence[str] = ()) -> None:
         self._folder, self._environment, self._modules = folder, environment, modules
         self._states: list[dict[str, Any]] = []  # of those that were started, in order
         self._levels: list[int] = []  # how much of the compiler each has imported
+        self._imports: list[frozenset[str]] = []  # the further modules that each imports
         self.needs = LIGHT
+        self.needs_modules: frozenset[str] = frozenset()
         self._begun: list[float] = []
         self._current = 0
 
     def __len__(self) -> int:
         return len(self._states)
 
-    def start(self, *, compiler: bool, light: bool = False) -> None:
+    def start(self, *, compiler: bool, light: bool = False, imports: Collection[str] = ()) -> None:
         """Start another server, which begins to import; does not wait for it.
 
         Args:
             compiler: it imports the compiler.
             light: it imports nothing of it, and is ready a second earlier.
+            imports: further modules that it imports; if they leave what no worker can use, it is never ready.
         """
         from multiprocessing import forkserver
 
@@ -67,11 +71,13 @@ class Servers:
         server.set_forkserver_preload([*self._modules, PRELOAD])
         number = len(self._states)
         ready = {PRELOAD_READY: str(self._ready_file(number))}
-        nothing = {PRELOAD_COMPILER: NOTHING} if light else {}
-        with changed({**self._environment(compiler), **ready, **nothing}):
+        own = {PRELOAD_COMPILER: NOTHING} if light else {}
+        own |= {PRELOAD_MODULES: json.dumps(sorted(imports))} if imports else {}
+        with changed({**self._environment(compiler), **ready, **own}):
             forkserver.ensure_running()
         self._states.append(dict(vars(server)))
         self._levels.append(COMPILER if compiler else LIGHT if light else USUAL)
+        self._imports.append(frozenset(imports))
         self._begun.append(monotonic())
         self._current = number
 
@@ -91,9 +97,16 @@ class Servers:
             vars(server).clear()
             vars(server).update(before)
 
-    def has(self, level: int) -> bool:
-        """Whether one of the servers that were started is of this level."""
-        return any(own >= level for own in self._levels)
+    def has_able(self) -> bool:
+        """Whether a server was started that has what is needed, ready or not."""
+        return any(map(self._is_able, range(len(self._states))))
+
+    def imports(self, modules: Collection[str]) -> bool:
+        """Whether one of the servers that were started imports these further modules."""
+        return any(own.issuperset(modules) for own in self._imports if own)
+
+    def _is_able(self, number: int) -> bool:
+        return self._levels[number] >= self.needs and self._imports[number] >= self.needs_modules
 
     def choose(self, number: int, *, compiler: bool = False) -> None:
         """Let the next workers be forked from one of the servers that are ready, which take turns.
@@ -105,13 +118,20 @@ class Servers:
         if not self._states:
             return
         ready = [place for place in range(len(self._states)) if place == 0 or self.is_ready(place)]
-        needs = COMPILER if compiler else self.needs
-        able = [place for place in ready if self._levels[place] >= needs] or ready
+        able = [place for place in ready if self._levels[place] == COMPILER or not compiler] or ready
+        able = list(filter(self._is_able, able)) or able
         self._use(able[number % len(able)])
 
     def is_ready(self, number: int) -> bool:
-        """Whether a server has imported everything."""
-        return self._ready_file(number).exists()
+        """Whether a server has imported everything, and workers can be forked from it."""
+        return self._answer(number).isascii() and self._answer(number)[:1].isdecimal()
+
+    def _answer(self, number: int) -> str:
+        """When a server was ready, in seconds of its clock; or why no worker can be forked from it; empty before."""
+        try:
+            return self._ready_file(number).read_text("utf-8")
+        except OSError:
+            return ""
 
     @property
     def all_ready(self) -> bool:
@@ -124,15 +144,18 @@ class Servers:
         while not self.all_ready and monotonic() < end:
             sleep(POLL_SECONDS)
 
-    def wait_for_one(self, seconds: float, level: int) -> None:
-        """Wait until a server of a level is ready, at most so long."""
+    def wait_for_one(self, seconds: float) -> None:
+        """Wait until a server that has what is needed is ready, at most so long."""
         end = monotonic() + seconds
-        while not self.has_ready(level) and monotonic() < end:
+        while not self.has_ready() and any(map(self._may_become_able, range(len(self._states)))) and monotonic() < end:
             sleep(POLL_SECONDS / 5)
 
-    def has_ready(self, level: int) -> bool:
-        """Whether a server of a level is ready."""
-        return any(self.is_ready(place) for place, own in enumerate(self._levels) if own >= level)
+    def _may_become_able(self, number: int) -> bool:
+        return self._is_able(number) and not self._answer(number)
+
+    def has_ready(self) -> bool:
+        """Whether a server that has what is needed is ready."""
+        return any(self.is_ready(place) and self._is_able(place) for place in range(len(self._states)))
 
     def seconds_of_first(self) -> float | None:
         """How long the first server took to be ready; None: it is not."""
