@@ -9,6 +9,7 @@ from torchduet.comparison import Comparison, ComparisonError
 from torchduet.percent import seconds_of, share_of
 
 Functions = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | Callable[..., Any]
+__tracebackhide__ = True  # pytest shows the line that calls compare, not these
 DETAILS = ("tolerance", "deterministic", "observe", "check", "mutates", "scratch", "fresh", "cost")
 
 
@@ -153,6 +154,7 @@ def _compared(
     from torchduet.suites.workload import SuiteError
 
     alone = bool(details.pop("_alone", False))
+    check_only = bool(details.pop("_check_only", False))
     if unknown := [keyword for keyword in details if keyword not in DETAILS]:
         raise ValueError(f"compare: there is no keyword {unknown[0]}=; see help(torchduet.compare)")
     try:
@@ -176,7 +178,7 @@ def _compared(
         )
         described = replace(described, devices=described.devices or (device_of(described),))
         with shown(progress, described.name) as show:
-            finished = run(described, budget=budget, threads=threads, fresh=processes, show=show)
+            finished = run(described, budget=budget, threads=threads, fresh=processes, check_only=check_only, show=show)
     except (SuiteError, OptionError) as error:
         raise ComparisonError(f"compare: {error}") from None
     comparison = Comparison(finished, list(functions), base, threshold)
@@ -186,16 +188,22 @@ def _compared(
         if comparison.results:
             print(comparison)
         raise interrupt
-    _check_some(comparison, alone)
+    _check_some(comparison, alone, check_only)
     return comparison
 
 
-def _check_some(comparison: Comparison, alone: bool) -> None:
+def _check_some(comparison: Comparison, alone: bool, check_only: bool) -> None:
     """Refuse a comparison in which nothing is left to compare."""
     reasons = [*comparison.failed.values(), *comparison.skipped.values()]
     compared = any(result.baseline is not None for result in comparison.results)
+    if check_only:
+        reasons = [f"{case}: {why}" for case, why in comparison.failed.items()]
+        if not reasons:
+            return
     if not comparison.results or (reasons and not compared):
-        raise ComparisonError(f"compare: {'; '.join(reasons) or 'nothing was measured'}")
+        error = ComparisonError(f"compare: {'; '.join(reasons) or 'nothing was measured'}")
+        error.comparison = comparison
+        raise error
     if not compared and not alone:
         raise ComparisonError(
             "compare: there is one function in one mode, so nothing is compared: add a function, or a mode such as "

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 
     from torchduet.bench.library.run import Finished
 
+__tracebackhide__ = True  # pytest shows the line of a test, not these
 KNOBS = ("device", "mode", "precision")
 
 
 class ComparisonError(ValueError):
-    """Nothing can be compared, or a case that was asked for was not measured; the message says why, in one line."""
+    """Nothing can be compared, or a case that was asked for was not measured; the message says why, in one line.
+
+    Attributes:
+        comparison: what was measured nevertheless; None if measuring has not begun.
+    """
+
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,10 @@ class Comparison:
         results: every case that was measured.
         failed, skipped: case → why it has no result.
         covers: what the intervals cover, in a sentence.
+        unclear: what :meth:`assert_not_slower` does where that is not sure, unless it is told: ``pass`` or ``fail``.
     """
+
+    unclear = "pass"
 
     def __init__(self, finished: Finished, names: Sequence[str], baseline: str, threshold: float) -> None:
         self._finished, self.names, self.baseline, self.threshold = finished, tuple(names), baseline, threshold
@@ -257,7 +267,12 @@ class Comparison:
         return Ratio(math.exp(found.point), math.exp(found.low), math.exp(found.high), verdict)
 
     def assert_not_slower(
-        self, name: str | None = None, *, than: str | None = None, by: str | float = "5%", unclear: str = "pass"
+        self,
+        name: str | None = None,
+        *,
+        than: str | None = None,
+        by: str | float = "5%",
+        unclear: str | None = None,
     ) -> None:
         """Raise an ``AssertionError`` if a function is surely slower than another one by more than ``by``.
 
@@ -265,7 +280,8 @@ class Comparison:
             name: of the function (default: every function but ``than``).
             than: what it is held against (default: the baseline).
             by: how many per cent longer a call may take: ``"5%"`` or 0.05.
-            unclear: ``"fail"``: raise as well where it is not sure that a call takes no longer than allowed.
+            unclear: ``"fail"``: raise as well where it is not sure that a call takes no longer than allowed;
+                ``"pass"``: do not (default).
 
         Raises:
             AssertionError: the message has the factor and its interval.
@@ -273,6 +289,7 @@ class Comparison:
             ComparisonError: one of the cases was not measured.
         """
         allowed = share_of(by, "by")
+        unclear = self.unclear if unclear is None else unclear
         if unclear not in ("pass", "fail"):
             raise ValueError(f"unclear={unclear!r}: use 'pass' or 'fail'")
         than = self.baseline if than is None else than
