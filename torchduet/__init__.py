@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from torchduet.comparing import compare, time
     from torchduet.comparison import Comparison, ComparisonError
     from torchduet.suites import Axis, Cost, Implementation, Meter, Suite, SuiteError, Unavailable
+    from torchduet.timer import Compare, Measurement, Timer
 
 __version__ = "0.1.0"
 __all__ = [
     "Axis",
+    "Compare",
     "Comparison",
     "ComparisonError",
     "Cost",
     "Implementation",
+    "Measurement",
     "Meter",
     "Suite",
     "SuiteError",
+    "Timer",
     "Unavailable",
     "__version__",
     "compare",
@@ -33,6 +37,9 @@ __all__ = [
 _MODULES = {
     "compare": "torchduet.comparing",
     "time": "torchduet.comparing",
+    "Timer": "torchduet.timer",
+    "Compare": "torchduet.timer",
+    "Measurement": "torchduet.timer",
     "Comparison": "torchduet.comparison",
     "ComparisonError": "torchduet.comparison",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchduet.comparison import Comparison, ComparisonError
@@ -11,6 +13,7 @@ from torchduet.percent import seconds_of, share_of
 Functions = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | Callable[..., Any]
 __tracebackhide__ = True  # pytest shows the line that calls compare, not these
 DETAILS = ("tolerance", "deterministic", "observe", "check", "mutates", "scratch", "fresh", "cost")
+MAX_NAME = 80  # characters of a comparison's own name, of its functions' names
 
 
 def compare(
@@ -67,21 +70,27 @@ def compare(
         ComparisonError: nothing is left to compare, such as where a result is wrong; the message says why.
         KeyboardInterrupt: Ctrl-C; what was found so far is printed, and is the exception's ``comparison``.
     """
+    check_only = details.pop("_check_only", False)  # as --benchmark-disable of pytest asks
+    if unknown := [keyword for keyword in details if keyword not in (*DETAILS, "inputs")]:
+        raise ValueError(f"compare: there is no keyword {unknown[0]}=; see help(torchduet.compare)")
     given, arguments, make = _arguments(functions, inputs, details.pop("inputs", None))
-    return _compared(
+    request = _Request(
         given,
         arguments,
         make,
-        _Settings(axes or {}, _words(mode), _words(precision), () if device is None else _words(device)),
+        axes or {},
+        _words(mode),
+        _words(precision),
+        () if device is None else _words(device),
         baseline,
-        seconds_of(budget, "budget"),
-        share_of(threshold, "threshold"),
-        threads,
-        processes,
-        progress,
         " ".join(filter(None, (label, sub_label, description))),
         details,
     )
+    comparison = request.compared(
+        seconds_of(budget, "budget"), share_of(threshold, "threshold"), _count(threads), processes, progress, check_only
+    )
+    _check_some(comparison, check_only)
+    return comparison
 
 
 def time(function: Callable[..., Any], *inputs: Any, **options: Any) -> Comparison:
@@ -91,12 +100,21 @@ def time(function: Callable[..., Any], *inputs: Any, **options: Any) -> Comparis
     """
     if not callable(function):
         raise ValueError(f"time: the first argument is the function, not a {type(function).__name__}")
-    return compare([function], *inputs, **{**options, "_alone": True})
+    try:
+        return compare([function], *inputs, **options)
+    except _OneCaseError as error:
+        return error.of
 
 
-class _Settings:
-    def __init__(self, axes: Any, modes: Any, precisions: Any, devices: Any) -> None:
-        self.axes, self.modes, self.precisions, self.devices = axes, modes, precisions, devices
+class _OneCaseError(ComparisonError):
+    """There is one case, so that nothing is compared."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__(
+            "compare: there is one function in one mode, so nothing is compared: add a function, or a mode such as "
+            "mode=['eager', 'compile']; to time one function: torchduet.time(f, x)"
+        )
+        self.of = comparison
 
 
 def _arguments(functions: Functions, inputs: tuple[Any, ...], made: Any) -> tuple[Any, tuple[Any, ...] | None, Any]:
@@ -122,6 +140,12 @@ def _arguments(functions: Functions, inputs: tuple[Any, ...], made: Any) -> tupl
     return (given, None, made) if callable(made) else (given, tuple(made) if _is_list(made) else (made,), None)
 
 
+def _count(threads: int | None) -> int | None:
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 9999):
+        raise ValueError(f"threads={threads!r}: use a whole number from 1")
+    return threads
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, tuple | list)
 
@@ -130,82 +154,107 @@ def _words(value: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((value,) if isinstance(value, str) else map(str, value)))
 
 
-def _compared(
-    given: Any,
-    inputs: tuple[Any, ...] | None,
-    make: Any,
-    settings: _Settings,
-    baseline: str | None,
-    budget: float | None,
-    threshold: float,
-    threads: int | None,
-    processes: bool,
-    progress: bool | None,
-    name: str,
-    details: dict[str, Any],
-) -> Comparison:
-    from dataclasses import replace
+@dataclass(frozen=True)
+class _Request:
+    """What is to be compared, as it was given."""
 
-    from torchduet.bench.cases.option_values import OptionError
-    from torchduet.bench.library.described import Described, device_of
-    from torchduet.bench.library.functions import function_of, named
-    from torchduet.bench.library.run import run
-    from torchduet.progress import shown
-    from torchduet.suites.workload import SuiteError
+    functions: Any
+    inputs: tuple[Any, ...] | None
+    make: Callable[..., Any] | None
+    axes: Mapping[str, Sequence[Any]]
+    modes: tuple[str, ...]
+    precisions: tuple[str, ...]
+    devices: tuple[str, ...]
+    baseline: str | None
+    name: str
+    details: Mapping[str, Any]
 
-    alone = bool(details.pop("_alone", False))
-    check_only = bool(details.pop("_check_only", False))
-    if unknown := [keyword for keyword in details if keyword not in DETAILS]:
-        raise ValueError(f"compare: there is no keyword {unknown[0]}=; see help(torchduet.compare)")
-    try:
-        functions = named(given)
-        if baseline is not None and baseline not in functions:
-            raise SuiteError(f"baseline={baseline!r} is no function; there are {', '.join(functions)}")
-        base = baseline or list(functions)[-1]
-        known = {each: function_of(each, function) for each, function in functions.items()}
-        plain = [each for each, function in known.items() if not function.mode]
+    def compared(
+        self,
+        budget: float | None,
+        threshold: float,
+        threads: int | None,
+        processes: bool,
+        progress: bool | None,
+        check_only: bool,
+    ) -> Comparison:
+        """Measure it.
+
+        Raises:
+            ComparisonError: something that was given cannot be used.
+            KeyboardInterrupt: the comparison was interrupted.
+        """
+        from torchduet.bench.cases.option_values import OptionError
+        from torchduet.bench.library.functions import named
+        from torchduet.bench.library.run import run
+        from torchduet.progress import shown
+        from torchduet.suites.workload import SuiteError
+
+        try:
+            functions = named(self.functions)
+            if self.baseline is not None and self.baseline not in functions:
+                raise SuiteError(f"baseline={self.baseline!r} is no function; there are {', '.join(functions)}")
+            base = self.baseline or list(functions)[-1]
+            described = self._described(functions, base)
+            with shown(progress, described.name) as show:
+                finished = run(
+                    described, budget=budget, threads=threads, fresh=processes, check_only=check_only, show=show
+                )
+        except (SuiteError, OptionError) as error:
+            raise ComparisonError(f"compare: {_in_words_of_arguments(str(error))}") from None
+        comparison = Comparison(finished, list(functions), base, threshold)
+        if comparison.stopped:
+            if comparison.results:
+                print(comparison)
+            interrupt = KeyboardInterrupt(comparison.stopped)
+            interrupt.comparison = comparison  # type: ignore[attr-defined]
+            raise interrupt
+        return comparison
+
+    def _described(self, functions: Mapping[str, Callable[..., Any]], base: str) -> Any:
+        from torchduet.bench.library.described import Described, device_of
+        from torchduet.bench.library.functions import function_of
+
+        known = {name: function_of(name, function) for name, function in functions.items()}
+        plain = [name for name, function in known.items() if not function.mode]
         reference = base if not known[base].mode or not plain else plain[0]
         described = Described(
-            name or "+".join(functions)[:80],
+            self.name or "+".join(functions)[:MAX_NAME],
             {reference: known[reference], **known},
-            inputs,
-            make,
-            settings.axes,
-            settings.modes,
-            settings.precisions,
-            settings.devices,
-            details,
+            self.inputs,
+            self.make,
+            self.axes,
+            self.modes,
+            self.precisions,
+            self.devices,
+            self.details,
         )
-        described = replace(described, devices=described.devices or (device_of(described),))
-        with shown(progress, described.name) as show:
-            finished = run(described, budget=budget, threads=threads, fresh=processes, check_only=check_only, show=show)
-    except (SuiteError, OptionError) as error:
-        raise ComparisonError(f"compare: {error}") from None
-    comparison = Comparison(finished, list(functions), base, threshold)
-    if comparison.stopped:
-        interrupt = KeyboardInterrupt(comparison.stopped)
-        interrupt.comparison = comparison  # type: ignore[attr-defined]
-        if comparison.results:
-            print(comparison)
-        raise interrupt
-    _check_some(comparison, alone, check_only)
-    return comparison
+        return replace(described, devices=self.devices or (device_of(described),))
 
 
-def _check_some(comparison: Comparison, alone: bool, check_only: bool) -> None:
+def _in_words_of_arguments(message: str) -> str:
+    """A message about an option of the command line, for somebody who has given an argument."""
+    return re.sub(r"--(\w+) (\S+): ", r"\1='\2': ", message)
+
+
+def _distinct(reasons: Sequence[str]) -> list[str]:
+    """The reasons, each once: what the baseline raises is the reason of all."""
+    texts: dict[str, str] = {}
+    for reason in reasons:
+        texts.setdefault(reason.partition(": ")[2], reason)
+    return [*texts.values()]
+
+
+def _check_some(comparison: Comparison, check_only: bool = False) -> None:
     """Refuse a comparison in which nothing is left to compare."""
-    reasons = [*comparison.failed.values(), *comparison.skipped.values()]
+    if check_only and not comparison.failed:
+        return
+    skipped = () if check_only else comparison.skipped.values()
+    reasons = _distinct([*comparison.failed.values(), *skipped])
     compared = any(result.baseline is not None for result in comparison.results)
-    if check_only:
-        reasons = [f"{case}: {why}" for case, why in comparison.failed.items()]
-        if not reasons:
-            return
     if not comparison.results or (reasons and not compared):
         error = ComparisonError(f"compare: {'; '.join(reasons) or 'nothing was measured'}")
         error.comparison = comparison
         raise error
-    if not compared and not alone:
-        raise ComparisonError(
-            "compare: there is one function in one mode, so nothing is compared: add a function, or a mode such as "
-            "mode=['eager', 'compile']; to time one function: torchduet.time(f, x)"
-        )
+    if not compared:
+        raise _OneCaseError(comparison)

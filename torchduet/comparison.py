@@ -182,12 +182,11 @@ class Comparison:
         here, fresh = self._finished.visits
         if fresh:
             return f"99 % intervals over {here + fresh} visits, {fresh} of them by fresh processes"
-        if self._finished.alone:
-            return (
-                f"99 % intervals over {here} visits, all by this process: they do not cover what differs from process "
-                f"to process, often 1 to 4 % ({self._finished.alone})"
-            )
-        return f"99 % intervals over {here} visits"
+        visits = "one visit" if here == 1 else f"{here} visits"
+        return (
+            f"99 % intervals over {visits} by this process: they do not cover what differs from process to process, "
+            f"often 1 to 4 % ({self._finished.alone})"
+        )
 
     @property
     def warnings(self) -> list[str]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from torchduet.comparison import Comparison, Result
 
 COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
-WORDS = {"faster": "as fast as", "slower": "as fast as"}
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -73,14 +72,22 @@ def sentence_of_time(result: Result) -> str:
 
 def closing(comparison: Comparison) -> list[str]:
     """What the figures rest on, notes, warnings and what was not measured."""
-    records = [result.record for result in comparison.results]
     return [
         comparison.covers,
-        *explained(records),
+        *_explained(comparison.results),
         *(f"not measured: {why}" for why in (*comparison.failed.values(), *comparison.skipped.values())),
         *(f"warning: {warning}" for warning in comparison.warnings),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]
+
+
+def _explained(results: list[Result]) -> list[str]:
+    """A line for each mark, with the functions that have it."""
+    names: dict[str, dict[str, None]] = {}
+    for result in results:
+        for line in explained([result.record]):
+            names.setdefault(line.removesuffix(f": {result.record['case']['id']}"), {})[result.name] = None
+    return [f"{line}: {', '.join(of)}" for line, of in names.items()]
 
 
 def _cells(result: Result) -> list[str]:
@@ -103,9 +110,8 @@ def _differing(results: list[Result]) -> list[str]:
 
 
 def _words(result: Result, other: Result) -> str:
-    own = [result.name] if result.name != other.name else [result.name]
-    own += [str(value) for knob, value in result.settings.items() if str(other.settings.get(knob)) != str(value)]
-    return " ".join(own)
+    settings = result.settings.items()
+    return " ".join([result.name, *(str(own) for knob, own in settings if str(other.settings.get(knob)) != str(own))])
 
 
 def _or_none(value: float) -> float | None:

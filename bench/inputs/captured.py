@@ -1,4 +1,4 @@
-"""What functions read beside their arguments, such as a closure's tensors, and copies of them that read other values."""
+"""What functions read beside their arguments, such as a closure's tensors, and copies that read other values."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class Captured:
         """
         if all(new is old for new, old in zip(values, self.values, strict=True)):
             return function
-        return _Rebound(self._functions, dict(zip(map(id, self.values), values, strict=True)))(function)
+        rebound = _Rebound(self._functions, dict(zip(map(id, self.values), values, strict=True)))
+        copied: Callable[..., Any] = rebound(function)
+        return copied
 
 
 class _Rebound:

@@ -72,7 +72,7 @@ class Described:
         modes = dict.fromkeys(("eager", *self.modes, *(f.mode for f in self.functions.values() if f.mode)))
         details = {"axes": self.axes, "modes": [*modes], "precisions": self.precisions, **self.details}
         try:
-            workload = suite.compare(self.name, implementations, inputs=self._inputs, **details)  # type: ignore[arg-type]
+            workload = suite.compare(self.name, implementations, inputs=self._inputs, **details)
         except SuiteError as error:
             raise SuiteError(_in_words_of_compare(str(error))) from None
         suite.workloads[self.name] = self._with_captured(workload)
@@ -98,23 +98,27 @@ class Described:
     def _check_inputs(self) -> None:
         if self.make is not None:
             parameters = [parameter for parameter in parameters_of(self.make) or () if parameter.name != "device"]
-            check_axes(SUITE, parameters, self.axes, "inputs=")
+            try:
+                check_axes(SUITE, parameters, self.axes, "inputs=")
+            except SuiteError as error:
+                raise SuiteError(_in_words_of_compare(str(error))) from None
         elif self.axes:
             raise SuiteError(
-                f"axes={sorted(self.axes)} need inputs= with a function of them, e.g. inputs=lambda n: (torch.randn(n),)"
+                f"axes={sorted(self.axes)} need a function of them in inputs=, such as "
+                "inputs=lambda n: (torch.randn(n),)"
             )
         for number, value in enumerate(self.inputs or ()):
             for item in walk(value):
                 if inspect.isgenerator(item) or is_iterator(item):
                     what = "is" if item is value else "holds"
                     raise SuiteError(
-                        f"input {number + 1} {what} a {type(item).__name__}, which the first call uses up: give a list, "
-                        "or inputs= with a function that makes it"
+                        f"input {number + 1} {what} a {type(item).__name__}, which the first call uses up: give a "
+                        "list, or inputs= with a function that makes it"
                     )
 
 
 def moved(values: Sequence[Any], device: torch.device) -> tuple[Any, ...]:
-    """A copy of the values with their tensors on a device; what shares memory in the originals shares it in the copy."""
+    """A copy of the values with their tensors on a device; what shares memory in the originals shares it there."""
     if all(_is_on(tensor, device) for tensor in tensors_in(list(values))):
         return duplicate(values)
     import cloudpickle
@@ -122,7 +126,7 @@ def moved(values: Sequence[Any], device: torch.device) -> tuple[Any, ...]:
     file = io.BytesIO()
     torch.save(tuple(values), file, pickle_module=cloudpickle)
     file.seek(0)
-    copied: tuple[Any, ...] = torch.load(file, map_location=device, pickle_module=cloudpickle, weights_only=False)
+    copied: tuple[Any, ...] = torch.load(file, map_location=device, weights_only=False)
     return copied
 
 

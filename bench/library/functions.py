@@ -64,23 +64,36 @@ def function_of(name: str, function: Callable[..., Any]) -> Function:
     original = Uncompiling._original(function)
     if original is function and not _is_compiled_in_place(function):
         return Function(_plain(function))
-    config = getattr(function, "get_compiler_config", None)
-    options = config() if callable(config) else None
+    options = _options_in(function)
     mode = next((mode for mode in COMPILED if mode != "compile-model" and options == _options_of(mode)), None)
-    if options and mode is None:
+    if mode is None:
         raise SuiteError(
-            f"{name!r} is compiled with options of its own: give the function itself, and mode=['eager', 'compile']"
+            f"{name!r} is compiled with another backend or options of its own: give the function itself, and "
+            "mode=['eager', 'compile']"
         )
-    return Function(_plain(original), mode or "compile")
+    return Function(_plain(original), mode)
+
+
+def _options_in(function: Any) -> Mapping[str, Any] | None:
+    """Inductor's options that a compiled function changes; None where another backend compiles it."""
+    if _is_compiled_in_place(function):
+        return {}  # what nn.Module.compile was given is not kept
+    import torch._inductor.config as inductor
+
+    config = getattr(function, "get_compiler_config", lambda: None)()
+    usual: Mapping[str, Any] = inductor.get_config_copy()
+    if config is None:
+        return None
+    return {name: value for name, value in config.items() if name in usual and usual[name] != value}
 
 
 def _is_compiled_in_place(function: Any) -> bool:
     return isinstance(function, torch.nn.Module) and vars(function).get("_compiled_call_impl") is not None
 
 
-def _options_of(mode: str) -> Mapping[str, Any] | None:
+def _options_of(mode: str) -> Mapping[str, Any]:
     if mode == "compile":
-        return None
+        return {}
     from torch._inductor import list_mode_options
 
     options: Mapping[str, Any] = list_mode_options(mode)

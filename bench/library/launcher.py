@@ -1,10 +1,11 @@
-"""Measures a program's functions: the first visit in its own process, later ones in fresh processes where that works."""
+"""Measures a program's functions: first in its own process, then in fresh processes where these can find them."""
 
 from __future__ import annotations
 
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from torchduet.bench.library.described import Described
 from torchduet.bench.library.worker import measure_described
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
 from torchduet.bench.workers.messages import Progress
+from torchduet.bench.workers.servers import COMPILER, LIGHT, USUAL
 from torchduet.bench.workers.visit import measure
 
 MODULES = ("torchduet.bench.library.worker", "cloudpickle")  # that a fork server imports
@@ -70,9 +72,20 @@ class CallerLauncher:
         """Start a fork server, without waiting for it."""
         if self.alone:
             return
+        self.servers.needs = COMPILER if compiler else USUAL if "torch._dynamo" in sys.modules else LIGHT
+        self._workers.light = self.servers.needs == LIGHT
         self._workers.start(compiler=compiler)
-        if compiler and not self.servers.compiles():
-            self.servers.start(compiler=True)
+        self.add_able()
+
+    def add_able(self) -> None:
+        """Start a fork server that has imported as much as this process needs, if there is none.
+
+        Optimisers import parts of the compiler, which take a second in every process whose server has not.
+        """
+        if not self.alone and "torch._dynamo" in sys.modules:
+            self.servers.needs = max(self.servers.needs, USUAL)
+        if not self.alone and len(self.servers) and not self.servers.has(self.servers.needs):
+            self.servers.start(compiler=self.servers.needs == COMPILER)
 
     def close(self) -> None:
         """Remove what later visits have read."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torchduet.bench.cases.case import Family
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.launcher import CallerLauncher
@@ -12,8 +14,12 @@ from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
+from torchduet.bench.workers.servers import COMPILER
+from torchduet.bench.workers.vector_probe import probe
+from torchduet.suites.workload import COMPILED
 
 MIN_FOR_MORE_INTERPRETERS = 30.0  # seconds of a budget: in less, one fork server is all
+COMPILER_SECONDS = 20.0  # at most, for a fork server that imports the compiler: beyond the budget, like compilation
 MIN_LEFT = 0.5  # seconds of the budget that must be left when the first fork server is ready
 
 
@@ -25,8 +31,28 @@ class NoMoreInterpreters(Interpreters):
         del seconds_left, later
 
 
+class EqualBudget(Budget):
+    """A budget that every family gets an equal part of; none is left out."""
+
+    def allot(self, family: Family) -> float | None:
+        """Seconds for timing a family in all of its visits."""
+        del family
+        return self._seconds / max(1, len(self._families))
+
+    def cheaper_first(self, family: Family) -> list[Family]:
+        """None: families are measured in the order in which they were given."""
+        del family
+        return []
+
+    def max_seconds(self) -> float:
+        """Unlimited: what takes long was asked for."""
+        return math.inf
+
+
 class CallerMeasuring(Measuring):
     """Measures without pilots, ceilings and profiles; compilation and the start of processes are not in the budget."""
+
+    shortest_visit = 0.12  # many short ones: one disturbed visit among ten is trimmed, among five it decides the width
 
     def __init__(self, settings: Settings, launcher: CallerLauncher, progress: Progress, run_clock: RunClock) -> None:
         super().__init__(settings, launcher, progress, run_clock)  # type: ignore[arg-type]
@@ -53,16 +79,24 @@ class CallerMeasuring(Measuring):
         Raises:
             EndedEarlyError: the run is to end.
         """
-        servers = self.launcher.servers
-        if not self.caller.alone and self.budget is not None and len(servers) and not servers.is_ready(0):
+        servers, budget = self.launcher.servers, self.budget
+        self.caller.add_able()
+        if not self.caller.alone and budget is not None and len(servers) and not servers.has_ready(servers.needs):
             self.progress.show("waiting for a fresh process")
-            servers.wait_for_first(max(0.0, self.budget.seconds_left() - MIN_LEFT))
+            began, compiler = self.run_clock.awake(), servers.needs == COMPILER
+            left = max(0.0, budget.seconds_left() - MIN_LEFT)
+            servers.wait_for_one(COMPILER_SECONDS if compiler else left, servers.needs)
+            if compiler:
+                budget.set_aside(began - self.run_clock.awake())
         return super().visit()
 
     def _begin(self) -> None:
         options, progress = self.settings.options, self.progress
         progress.startup = progress.elapsed()
-        self.budget = Budget(
+        if any(case.mode in COMPILED for family in progress.families for case in family.cases):
+            progress.show("importing the compiler")
+            probe()  # a step common to all compilations, which no case is to blame for
+        self.budget = EqualBudget(
             options.budget_seconds,
             progress.families,
             call_seconds(progress.families),

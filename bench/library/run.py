@@ -92,7 +92,7 @@ def run(
             with measuring_here() as stop:
                 workers = shared_launcher(stop.received)
                 with workers.servers.in_use():
-                    alone = "" if fresh and not check_only else "fresh=False was given"
+                    alone = "" if fresh and not check_only else "processes=False was given"
                     launcher = CallerLauncher(described, workers, alone=alone)
                     registry.give(launcher.source, [suite])
                     try:
@@ -149,11 +149,22 @@ def _measured(
         record,
         (sum(of.visited.number for of in measuring.visiting.families.values()) - launcher.fresh, launcher.fresh),
         "" if launcher.fresh else launcher.alone or "no fresh process was ready within the budget",
-        {case.id: outcome.reason for case, outcome in outcomes.items() if isinstance(outcome, Failed)},
-        {case.id: outcome.reason for case, outcome in outcomes.items() if isinstance(outcome, Skipped)},
+        {case.id: _reason(case, outcome.reason) for case, outcome in outcomes.items() if isinstance(outcome, Failed)},
+        {case.id: _reason(case, outcome.reason) for case, outcome in outcomes.items() if isinstance(outcome, Skipped)},
         progress.stopped,
         datetime.now(UTC),
     )
+
+
+def _reason(case: Case, reason: str) -> str:
+    """The reason with the function's name and what distinguishes its case, instead of the id."""
+    words = [word for word in case.variant if word not in ("cpu", "eager", "fp32")]
+    name = " ".join(
+        [case.size_label] * bool(case.size)
+        + (words if words[:1] == [case.implementation] else [case.implementation, *words])
+    )
+    text = reason.removeprefix(f"{case.id}: ").removeprefix(f"{case.family}: ")
+    return f"{name}: {text}"
 
 
 def replace_budget(options: Options, cases: Sequence[Case]) -> Options:

@@ -15,7 +15,7 @@ from typing import Any
 
 from torchduet.bench.host.atomic_files import write_json
 from torchduet.bench.peers.cases import OTHER, SIDES, UNLIKE, WORKLOADS
-from torchduet.bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet
+from torchduet.bench.peers.tools import asv, pyperf, pytest_benchmark, torch_timer, torchduet, torchduet_compare
 from torchduet.bench.peers.tools.trial import Answer, Trial
 from torchduet.bench.selfcheck.neighbours import neighbours
 
@@ -70,6 +70,7 @@ class Tool:
 
 TOOLS = (
     Tool(torchduet.NAME, torchduet.RULE, torchduet.run),
+    Tool(torchduet_compare.NAME, torchduet_compare.RULE, torchduet_compare.run),
     Tool(pytest_benchmark.NAME, pytest_benchmark.RULE, pytest_benchmark.run),
     Tool("torch.utils.benchmark, blocked", torch_timer.RULE, partial(torch_timer.run, method="blocked")),
     Tool("torch.utils.benchmark, adaptive", torch_timer.RULE, partial(torch_timer.run, method="adaptive")),

@@ -39,6 +39,7 @@ class Visited:
         least: seconds that the fewest placements of a visit take.
         needs: how many times the wanted half-width its widest interval has; infinite without an interval.
         failed: why no further visit is made; empty while there may be one.
+        shortest: seconds that a visit times at least.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Visited:
     least: float = 0.0
     needs: float = math.inf
     failed: str = ""
+    shortest: float = MIN_VISIT_SECONDS
 
     @property
     def number(self) -> int:
@@ -68,7 +70,8 @@ class Visited:
     @property
     def timing(self) -> float:
         """Seconds that the next visit times: as long as it takes beside that, within bounds."""
-        return max(self.least, visit_seconds(self.cases, self.share, self.beside if self.number > 1 else 0.0))
+        beside = self.beside if self.number > 1 else 0.0
+        return max(self.least, visit_seconds(self.cases, self.share, beside, self.shortest))
 
     @property
     def cost(self) -> float:
@@ -84,13 +87,13 @@ class Visited:
         return min(narrower, math.log(self.needs)) if self.needs > 1 else 0.1 * narrower
 
 
-def visit_seconds(cases: int, share: float, beside: float = 0.0) -> float:
+def visit_seconds(cases: int, share: float, beside: float = 0.0, shortest: float = MIN_VISIT_SECONDS) -> float:
     """Seconds that one visit to a family of so many cases times.
 
     Visits are short and many: what differs from visit to visit is more than what differs within one. But the time that
     a visit takes beside its timing (a process, inputs, loading compiled code) is to be worth it.
     """
-    least = max(MIN_VISIT_SECONDS, SECONDS_PER_CASE * cases)
+    least = max(shortest, SECONDS_PER_CASE * cases)
     return max(least, min(TIMED_SHARE * beside, share / VISITS_PER_SHARE, MAX_VISIT_SECONDS))
 
 

@@ -18,7 +18,7 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
-from torchduet.bench.plan.visits import visit_seconds
+from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, visit_seconds
 from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
@@ -57,7 +57,10 @@ class Measuring:
 
     Attributes:
         settings: with the budget that :meth:`plan` has set.
+        shortest_visit: seconds that a visit times at least.
     """
+
+    shortest_visit = MIN_VISIT_SECONDS
 
     def __init__(
         self,
@@ -74,7 +77,8 @@ class Measuring:
         budget = settings.options.budget_seconds
         self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus, monotonic)
         self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
-        self.visiting = Visiting(machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings))
+        priors = machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings)
+        self.visiting = Visiting(priors, self.shortest_visit)
         self._later = LaterVisits(
             self.visiting, launcher, self.progress, self.monitor, self._task, self._pilots_before, self.run_clock
         )
@@ -176,7 +180,7 @@ class Measuring:
         return listen
 
     def _first_task(self, family: Family, share: float) -> Task:
-        task = self._task(family, visit_seconds(len(family.cases), share))
+        task = self._task(family, visit_seconds(len(family.cases), share, shortest=self.shortest_visit))
         return replace(task, share=share, compiled=kept_folder(self.launcher, family))
 
     def visit(self) -> LaterVisit | None:

@@ -13,7 +13,7 @@ import msgspec
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
 from torchduet.bench.cases.outcome import Measured, Outcome
-from torchduet.bench.plan.visits import Rounds, Visited, guess_beside, needs_of
+from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, Rounds, Visited, guess_beside, needs_of
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
 from torchduet.bench.record.schema import PriorOf, Record
@@ -51,10 +51,12 @@ class Visiting:
 
     Args:
         machine: what earlier runs on the machine taught of the variance between visits.
+        shortest: seconds that a visit times at least.
     """
 
-    def __init__(self, machine: Mapping[PriorOf, Prior] | None = None) -> None:
+    def __init__(self, machine: Mapping[PriorOf, Prior] | None = None, shortest: float = MIN_VISIT_SECONDS) -> None:
         self.families: dict[str, VisitedFamily] = {}
+        self.shortest = shortest
         self.machine = machine or {}
         self._rounds = Rounds(random.Random(SEED))
         self._priors: dict[PriorOf, Prior | None] = {}
@@ -85,6 +87,7 @@ class Visiting:
                 compared=any(record["speedups"] for record in records),
                 beside=guess_beside(sum(case.mode in COMPILED for case in timed.cases)),
                 least=MIN_VISIT_PLACEMENTS * sum(pace.seconds * pace.calls for pace in paces.values()),
+                shortest=self.shortest,
             ),
             {},
             {},

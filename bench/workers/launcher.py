@@ -27,7 +27,7 @@ from torchduet.bench.workers import process
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
-from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, Answer, Progress
+from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
 from torchduet.bench.workers.without_main import without_main
 
@@ -69,12 +69,12 @@ class Launcher:
         run_clock: records how long each wait took.
         files: of users, which the fork server imports for all workers.
         modules: that a fork server imports first.
-        light: a fork server without the compiler imports nothing of it: it is ready a second earlier.
         job: measures a family in a worker.
         warn: adds a warning to the run's record.
 
     Attributes:
         servers: the fork servers; none where each worker is a new interpreter.
+        light: the first fork server imports nothing of the compiler, unless that is needed: see :class:`Servers`.
         job_control: passes Ctrl-Z on to the worker; the caller starts and ends its listening.
     """
 
@@ -93,7 +93,7 @@ class Launcher:
         self._silent_seconds, self.stop_requested = silent_seconds, stop_requested
         self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
         self._folder, self._files = RunFolder(), files
-        self._warn, self._job, self._light = warn, job, light
+        self._warn, self._job, self.light = warn, job, light
         self._workers = 0
         self._environment: dict[str, str] = {}
         self.servers = Servers(Path(self._folder.name), self._for_workers, modules)
@@ -110,12 +110,11 @@ class Launcher:
         """
         if not self._fork_server or len(self.servers):
             return
-        self.servers.start(compiler=compiler)
+        self.servers.start(compiler=compiler, light=self.light and not compiler)
 
     def _for_workers(self, compiler: bool) -> dict[str, str]:
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        light = {PRELOAD_COMPILER: NOTHING} if self._light and not compiler else {}
-        return {**for_workers(Path(self._folder.name) / "toolchain", compiler=compiler), PRELOAD_FILES: files, **light}
+        return {**for_workers(Path(self._folder.name) / "toolchain", compiler=compiler), PRELOAD_FILES: files}
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter, which is slower and inherits nothing."""

@@ -15,10 +15,11 @@ from time import monotonic, sleep
 from typing import Any
 
 from torchduet.bench.workers.environment import changed
-from torchduet.bench.workers.messages import PRELOAD_READY
+from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_READY
 
 PRELOAD = "torchduet.bench.workers.preload"
 POLL_SECONDS = 0.05
+LIGHT, USUAL, COMPILER = range(3)  # levels: nothing of the compiler is imported, what optimisers need of it, all of it
 STOP_SECONDS = 5.0  # for all servers to end
 
 Environment = Callable[[bool], Mapping[str, str]]  # whether a server imports the compiler → its variables
@@ -34,20 +35,29 @@ class Servers:
         folder: for a file that each server makes when it is ready.
         environment: variables for a server that imports the compiler, or does not.
         modules: that every server imports before what all servers import.
+
+    Attributes:
+        needs: only servers of this level are chosen, unless there is none.
     """
 
     def __init__(self, folder: Path, environment: Environment, modules: Sequence[str] = ()) -> None:
         self._folder, self._environment, self._modules = folder, environment, modules
         self._states: list[dict[str, Any]] = []  # of those that were started, in order
-        self._compilers: list[bool] = []
+        self._levels: list[int] = []  # how much of the compiler each has imported
+        self.needs = LIGHT
         self._begun: list[float] = []
         self._current = 0
 
     def __len__(self) -> int:
         return len(self._states)
 
-    def start(self, *, compiler: bool) -> None:
-        """Start another server, which begins to import; does not wait for it."""
+    def start(self, *, compiler: bool, light: bool = False) -> None:
+        """Start another server, which begins to import; does not wait for it.
+
+        Args:
+            compiler: it imports the compiler.
+            light: it imports nothing of it, and is ready a second earlier.
+        """
         from multiprocessing import forkserver
 
         server: Any = forkserver._forkserver
@@ -57,10 +67,11 @@ class Servers:
         server.set_forkserver_preload([*self._modules, PRELOAD])
         number = len(self._states)
         ready = {PRELOAD_READY: str(self._ready_file(number))}
-        with changed({**self._environment(compiler), **ready}):
+        nothing = {PRELOAD_COMPILER: NOTHING} if light else {}
+        with changed({**self._environment(compiler), **ready, **nothing}):
             forkserver.ensure_running()
         self._states.append(dict(vars(server)))
-        self._compilers.append(compiler)
+        self._levels.append(COMPILER if compiler else LIGHT if light else USUAL)
         self._begun.append(monotonic())
         self._current = number
 
@@ -80,9 +91,9 @@ class Servers:
             vars(server).clear()
             vars(server).update(before)
 
-    def compiles(self) -> bool:
-        """Whether one of the servers imports the compiler."""
-        return any(self._compilers)
+    def has(self, level: int) -> bool:
+        """Whether one of the servers that were started is of this level."""
+        return any(own >= level for own in self._levels)
 
     def choose(self, number: int, *, compiler: bool = False) -> None:
         """Let the next workers be forked from one of the servers that are ready, which take turns.
@@ -94,7 +105,8 @@ class Servers:
         if not self._states:
             return
         ready = [place for place in range(len(self._states)) if place == 0 or self.is_ready(place)]
-        able = [place for place in ready if self._compilers[place] or not compiler] or ready
+        needs = COMPILER if compiler else self.needs
+        able = [place for place in ready if self._levels[place] >= needs] or ready
         self._use(able[number % len(able)])
 
     def is_ready(self, number: int) -> bool:
@@ -112,11 +124,15 @@ class Servers:
         while not self.all_ready and monotonic() < end:
             sleep(POLL_SECONDS)
 
-    def wait_for_first(self, seconds: float) -> None:
-        """Wait until the first server is ready, at most so long."""
+    def wait_for_one(self, seconds: float, level: int) -> None:
+        """Wait until a server of a level is ready, at most so long."""
         end = monotonic() + seconds
-        while not self.is_ready(0) and monotonic() < end:
+        while not self.has_ready(level) and monotonic() < end:
             sleep(POLL_SECONDS / 5)
+
+    def has_ready(self, level: int) -> bool:
+        """Whether a server of a level is ready."""
+        return any(self.is_ready(place) for place, own in enumerate(self._levels) if own >= level)
 
     def seconds_of_first(self) -> float | None:
         """How long the first server took to be ready; None: it is not."""

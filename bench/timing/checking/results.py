@@ -50,21 +50,32 @@ class Part:
 Results = Mapping[str, Part]
 
 
+class NothingToCheckError(CheckError):
+    """A result holds no values."""
+
+
 def observed(workload: Workload, inputs: Sequence[Any], result: Any) -> Results:
     """The values of a call that are checked, by their names, as detached copies.
+
+    With ``check=False`` they may be none: a step need not return anything.
 
     Raises:
         CheckError: the result contains nothing that can be compared.
     """
     value = workload.observe(inputs, result) if workload.observe else result
-    return results_of(value, type(result).__name__)
+    try:
+        return results_of(value, type(result).__name__)
+    except NothingToCheckError:
+        if workload.check:
+            raise
+        return {}
 
 
 def results_of(value: Any, kind: str = "") -> Results:
     """Every value within ``value`` by its name.
 
     Raises:
-        CheckError: there is none, or one that holds no values.
+        CheckError: there is none (:class:`NothingToCheckError`), or one that holds no values.
     """
     named: dict[str, Part] = {}
     for part in _parts(value, "", named=False, only_tensors=False, above=()):
@@ -76,7 +87,7 @@ def results_of(value: Any, kind: str = "") -> Results:
         value.close()
         raise CheckError("it returned a coroutine, which has computed nothing yet: call asyncio.run in the function")
     if not any(part.value is not NONE for part in named.values()):
-        raise CheckError(
+        raise NothingToCheckError(
             f"it returned {kind or type(value).__name__}, which contains nothing to check; return a tensor, "
             "or name what to check with observe="
         )
