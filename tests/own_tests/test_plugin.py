@@ -92,7 +92,7 @@ def test_tests_pass_and_fail_by_their_speed_and_all_are_in_the_table_and_in_the_
         re.match(r"E +AssertionError: thrice takes [\d.]+ times as long as once \([\d.]+ to ", line) for line in speed
     )
     assert len(wrong) == 1
-    assert "wrong cpu eager fp32: its result is wrong" in wrong[0]
+    assert "compare: wrong: its result is wrong" in wrong[0]
     assert not [line for line in result.outlines if "comparison.py" in line or "fixture.py" in line]
     document = json.loads((project.path / "duets.json").read_text("utf-8"))
     assert [entry["case"]["workload"] for entry in document["torchduet"]["failed"]] == ["test_wrong"]
@@ -157,7 +157,7 @@ def test_disabled_benchmarks_check_results_and_time_nothing(project: pytest.Pyte
     project.makepyfile(test_more=FUNCTIONS + "def test_reads(duet): assert duet(once, thrice, X)['once'].speedup > 1")
     result = run(project, "--benchmark-disable", "-rs", "--duet-json", "duets.json")
     result.assert_outcomes(passed=5, failed=1, skipped=1)
-    assert [line for line in lines_of(result, "E ") if "wrong cpu eager fp32: its result is wrong" in line]
+    assert [line for line in lines_of(result, "E ") if "compare: wrong: its result is wrong" in line]
     assert [line for line in result.outlines if "the results are right; there is no time of 'once'" in line]
 
 
@@ -275,6 +275,36 @@ def test_asked(duet):
     result = run(pytester, "-k", "default", "--duet-unclear", "fail")
     assert result.ret == 1
     assert re.search(r"E +AssertionError: once (may take|takes) [\d.]+ times as long as other", result.stdout.str())
+
+
+def test_functions_reach_fresh_processes_by_import_and_by_their_code(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        helper=FUNCTIONS,
+        conftest="def from_conftest(x): return x.exp()",
+        test_it="""
+import torch
+from conftest import from_conftest
+from helper import once
+
+def here(x): return torch.exp(x)
+
+def test_all(duet):
+    scale = torch.ones(1)
+    functions = {"once": once, "conftest": from_conftest, "here": here, "within": lambda x: here(x) * scale}
+    found = duet(functions, torch.randn(1000), threads=1, budget="9s")
+    assert found._finished.visits[1] > 0, found.covers
+
+def test_alone(duet, tmp_path):
+    file = (tmp_path / "open").open("w")
+    def holds(x):
+        file.write("")
+        return here(x)
+    duet({"holds": holds, "once": once}, torch.randn(1000), threads=1, budget="400ms")
+""",
+    )
+    result = pytester.runpytest_subprocess(timeout=120)
+    result.assert_outcomes(passed=2)
+    assert len(lines_of(result, "measured by this process only, so intervals may be too narrow: ")) == 1
 
 
 def test_nothing_is_shown_or_measured_without_a_duet(project: pytest.Pytester) -> None:

@@ -56,21 +56,23 @@ class Duet:
             ValueError: an argument that cannot be used; the message names it.
             ComparisonError: a function raises, or its result is wrong; the message names it.
         """
+        keywords = self._keywords(inputs, keywords)
+        processes = keywords.get("processes", True)
         try:
-            comparison = compare(functions, *inputs, **self._keywords(inputs, keywords))
+            comparison = compare(functions, *inputs, **keywords)
             if comparison.failed:
                 error = ComparisonError(f"compare: {'; '.join(comparison.failed.values())}")
                 error.comparison = comparison
                 raise error
         except ComparisonError as error:
-            self._add(error.comparison, str(error))
+            self._add(error.comparison, str(error), processes)
             raise error.with_traceback(None) from None
         except KeyboardInterrupt as interrupt:
-            self._add(getattr(interrupt, "comparison", None))
+            self._add(getattr(interrupt, "comparison", None), "", processes)
             raise
         if self._options.check_only:
             return CheckedOnly(comparison._finished, comparison.names, comparison.baseline, comparison.threshold)
-        self._add(comparison)
+        self._add(comparison, "", processes)
         if self._options.unclear is not None:
             comparison.unclear = self._options.unclear
         return comparison
@@ -83,9 +85,9 @@ class Duet:
         keywords = {**of_marker, **given, **{key: value for key, value in said.items() if value is not None}}
         return {**keywords, "_check_only": True} if options.check_only else keywords
 
-    def _add(self, comparison: Comparison | None, error: str = "") -> None:
+    def _add(self, comparison: Comparison | None, error: str, processes: bool) -> None:
         if error or (comparison is not None and comparison.results):
-            self._duets.add(self._nodeid, self._name, comparison, error)
+            self._duets.add(self._nodeid, self._name, comparison, error, processes=processes)
 
 
 def duet_of(request: pytest.FixtureRequest) -> Duet:

@@ -40,6 +40,7 @@ class Outcome:
         records: of its cases, as in a run's file.
         run: the record of its run; None if measuring did not begin.
         threshold: up to which differences are *same*.
+        alone: why no fresh process has measured it; empty if one has, or none was wanted.
     """
 
     nodeid: str
@@ -49,6 +50,7 @@ class Outcome:
     records: Sequence[Any] = ()
     run: Any = None
     threshold: float = math.nan
+    alone: str = ""
 
     @property
     def name(self) -> str:
@@ -68,12 +70,21 @@ class Duets:
     lines: list[str] = field(default_factory=list)
     unwritten: list[str] = field(default_factory=list)
 
-    def add(self, nodeid: str, name: tuple[str, str], comparison: Comparison | None, error: str = "") -> None:
+    def add(
+        self,
+        nodeid: str,
+        name: tuple[str, str],
+        comparison: Comparison | None,
+        error: str = "",
+        *,
+        processes: bool = True,
+    ) -> None:
         """Keep what a duet found; one whose test had a duet before is numbered.
 
         Args:
             comparison: None if measuring did not begin.
             error: why it failed.
+            processes: whether fresh processes were wanted.
         """
         suite, workload = self._free(nodeid, *name)
         if comparison is None:
@@ -86,7 +97,10 @@ class Duets:
         rows = rows_of(comparison)
         if error and not any(row.verdict == FAILED for row in rows):
             rows.append(Row("", comparison.baseline, None, None, None, FAILED))
-        self.outcomes.append(Outcome(nodeid, suite, workload, rows, part.records, part.run, comparison.threshold))
+        alone = finished.alone if processes and part.records else ""
+        self.outcomes.append(
+            Outcome(nodeid, suite, workload, rows, part.records, part.run, comparison.threshold, alone)
+        )
 
     def _free(self, nodeid: str, suite: str, workload: str) -> tuple[str, str]:
         """The name, or one that no other duet of the session has."""

@@ -36,10 +36,16 @@ def lines(outcomes: Sequence[Outcome], verbosity: int = 0) -> list[str]:
 
 
 def _said(outcomes: Sequence[Outcome]) -> list[str]:
-    """Why cases were skipped, and warnings: each once, at most three."""
+    """Why cases were skipped or measured by one process, and warnings: each once, at most three."""
     runs = [outcome.run for outcome in outcomes if outcome.run is not None]
     reasons = [f"skipped: {entry['reason']}" for run in runs for entry in run["skipped"]]
-    found = list(dict.fromkeys([*reasons, *(f"warning: {warning}" for run in runs for warning in run["warnings"])]))
+    alone = [
+        f"measured by this process only, so intervals may be too narrow: {each.alone}"
+        for each in outcomes
+        if each.alone
+    ]
+    warnings = [f"warning: {warning}" for run in runs for warning in run["warnings"]]
+    found = list(dict.fromkeys([*reasons, *alone, *warnings]))
     more = len(found) - MAX_REASONS
     return [*found[:MAX_REASONS], *([f"and {more} more, which are in the file of --duet-json"] if more > 0 else [])]
 
