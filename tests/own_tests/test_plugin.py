@@ -19,6 +19,7 @@ from torchduet import ComparisonError
 from torchduet.__main__ import main
 
 pytest_plugins = ["pytester"]
+ROOT = Path(__file__).parents[2]
 
 FUNCTIONS = """
 import pytest, torch
@@ -192,11 +193,11 @@ def test_beside_other_tests_of_xdist_duets_are_skipped(project: pytest.Pytester)
 
 
 def test_with_one_worker_of_xdist_duets_are_measured(project: pytest.Pytester) -> None:
-    for more in (("--duet-json", "a.json"), ("--benchmark-json", "b.json")):
-        result = run(project, "-n", "1", "-k", "faster", *more)
-        result.assert_outcomes(passed=1)
-        assert lines_of(result, "test_speed.test_faster  once ")
-        assert main(["render", more[1], "-o", "a.html"]) == 0
+    result = run(project, "-n", "1", "-k", "faster", "--duet-json", "a.json", "--benchmark-json", "b.json")
+    result.assert_outcomes(passed=1)
+    assert lines_of(result, "test_speed.test_faster  once ")
+    for name in ("a.json", "b.json"):
+        assert main(["render", name, "-o", "a.html"]) == 0
 
 
 def test_defaults_of_markers_and_options(pytester: pytest.Pytester) -> None:
@@ -265,15 +266,15 @@ def test_what_is_unclear_fails_only_where_that_is_asked_for(pytester: pytest.Pyt
     pytester.makepyfile(
         test_it=FUNCTIONS
         + """
-def test_default(duet): duet(once, other, X).assert_not_slower(by=1e-9)
-def test_asked(duet):
+def test_told(duet): duet(once, other, X).assert_not_slower(by=1e-9)
+def test_says_fail(duet):
     compared = duet(once, other, X)
     with pytest.raises(AssertionError, match="may take|takes"): compared.assert_not_slower(by=1e-9, unclear="fail")
+def test_says_pass(duet): duet(once, other, X).assert_not_slower(by="50%", unclear="pass")
 """
     )
-    assert run(pytester, "-k", "asked").ret == 0
-    result = run(pytester, "-k", "default", "--duet-unclear", "fail")
-    assert result.ret == 1
+    result = run(pytester, "--duet-unclear", "fail")
+    result.assert_outcomes(passed=2, failed=1)
     assert re.search(r"E +AssertionError: once (may take|takes) [\d.]+ times as long as other", result.stdout.str())
 
 
@@ -330,6 +331,24 @@ def test_nothing_else_is_added_to_pytest(pytester: pytest.Pytester) -> None:
         added = words(pattern, asked) - words(pattern, asked, "-p", "no:torchduet")
         assert all(word == "duet" or word.startswith("--duet-") for word in added), added
         assert added or pattern.startswith("^  (")
+
+
+def test_torchduets_own_runs_are_as_without_the_plugin() -> None:
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "bench/",
+        "--suite",
+        "matmul",
+        "-k",
+        "n64 and eager",
+        "--benchmark-disable",
+    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "= duets =" not in done.stdout
+    assert "checked, not timed (--benchmark-disable)" in done.stdout
 
 
 def test_the_plugin_imports_nothing_heavy() -> None:

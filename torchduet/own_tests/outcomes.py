@@ -146,7 +146,9 @@ def rows_of(comparison: Comparison) -> list[Row]:
     without = ((FAILED, comparison._finished.run["failed"]), (SKIPPED, comparison._finished.run["skipped"]))
     for verdict, entries in without:
         for entry in entries:
-            label = f"{entry['case']['implementation']} {entry['case']['size_label']}".strip()
+            case = entry["case"]
+            settings = [setting for setting in (case["mode"], case["precision"]) if setting not in ("eager", "fp32")]
+            label = " ".join(filter(None, (case["implementation"], case["size_label"], *settings)))
             rows.append(Row(label, comparison.baseline, None, None, None, verdict))
     return rows
 
