@@ -221,9 +221,18 @@ def typed_links() -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and types."""
+    """Check style, format, types and the packages for an index."""
     install(session, "[lint]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     typed_links()
     session.run("mypy")
+    package(session)
+
+
+def package(session: nox.Session) -> None:
+    """Build the source distribution, the wheel from it, and check their metadata and readme."""
+    folder = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder), ".")
+    session.run("twine", "check", "--strict", *map(str, sorted(folder.iterdir())))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from torchduet.suites.extras import install
 from torchduet.suites.mlp import GRADIENT_TOLERANCE, classify, cost, small_inputs, step_state
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Implementation, Unavailable
@@ -38,7 +39,7 @@ def new_writer() -> SummaryWriter:
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
-        raise Unavailable("TensorBoard is not installed: pip install 'torchduet[logging]'") from error
+        raise Unavailable(f"TensorBoard is not installed: {install('logging')}") from error
     return SummaryWriter(tempfile.mkdtemp(prefix="tensorboard-"))
 
 

@@ -65,16 +65,20 @@ TORCH = (
     "bench.peers",
     "bench.selfcheck",
     "suites",
+    "timer",
 )
+FACE = "torchduet"  # imports what its names stand for when they are used; bench imports it to know where it lies
 TORCH_LAZILY = ("bench.host.machine", "bench.conftest", "bench.plugin")
 READ_BY_REPORTS = (
     "torchduet.bench.record",
+    "torchduet.bench.host.without_main",
     "torchduet.bench.noise.causes",
     "torchduet.bench.noise.figures",
     "torchduet.bench.noise.grades",
     "torchduet.bench.noise.withheld",
     "torchduet.suites.claim",
     "torchduet.suites.cpus",
+    "torchduet.suites.extras",
 )
 
 
@@ -156,12 +160,14 @@ def test_a_cycle_would_be_found() -> None:
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    assert cycles({module: ours(module) for module in modules()}) == []
+    assert cycles({module: ours(module) for module in modules() if module != FACE}) == []
 
 
 def test_no_package_imports_itself_by_way_of_others() -> None:
     graph: dict[str, set[str]] = {}
     for module in modules():
+        if module == FACE:
+            continue
         graph.setdefault(package_of(module), set()).update(
             package_of(other) for other in ours(module) if package_of(other) != package_of(module)
         )

@@ -7,10 +7,13 @@ import shutil
 import site
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -38,12 +41,24 @@ def double(x):
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel as setuptools builds it, of a copy: building leaves files behind."""
     pytest.importorskip("setuptools", "77", reason="a wheel is built by setuptools 77 or newer")
-    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    return build_wheel(copy_of_sources(tmp_path_factory), tmp_path_factory.mktemp("wheel"))
+
+
+def copy_of_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that packages are built from."""
+    copy = tmp_path_factory.mktemp("source")
     for folder in (*SOURCES, "tests", "docs"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, copy)
-    run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", out, "."], copy)
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy(path, copy)
+    return copy
+
+
+def build_wheel(source: Path, out: Path) -> Path:
+    """The wheel of a folder or of a source distribution."""
+    options = ("--no-deps", "--no-build-isolation", "--no-index", "-w", out)
+    run([sys.executable, "-m", "pip", "wheel", *options, source], out)
     (built,) = out.glob("*.whl")
     return built
 
@@ -55,10 +70,10 @@ class Project:
     folder: Path
     python: Path
 
-    def run(self, *command: str | Path) -> str:
-        """Run a command of the environment, or ``python``, in the folder; what it printed."""
+    def run(self, *command: str | Path, below: str = "") -> str:
+        """Run a command of the environment, or ``python``, in the folder or one below it; what it printed."""
         program, *arguments = command
-        return run([self.python.with_name(str(program)), *arguments], self.folder)
+        return run([self.python.with_name(str(program)), *arguments], self.folder / below)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +86,7 @@ def project(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(f"raise ImportError('the user’s own {name}')\n", encoding="utf-8")
     (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--only-in-this-project"\n')
+    (folder / "conftest.py").write_text("raise ImportError('for the user’s own tests')\n", encoding="utf-8")
     (folder / "mine.py").write_text(SUITE, encoding="utf-8")
     return Project(folder, python)
 
@@ -112,6 +128,50 @@ def test_a_wheel_has_every_module_and_template_and_nothing_else(wheel: Path) -> 
     assert names - metadata == there  # a folder that pyproject.toml does not list is missing here
 
 
+def test_a_wheel_is_small(wheel: Path) -> None:
+    assert wheel.stat().st_size < 1_500_000
+
+
+def test_a_source_distribution_is_complete_and_builds_the_same_wheel(
+    wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    out = tmp_path_factory.mktemp("sdist")
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(out)!r})"
+    run([sys.executable, "-c", code], copy_of_sources(tmp_path_factory))
+    (sdist,) = out.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        members = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"CHANGELOG.md", "noxfile.py", "docs/method.md", "tests/conftest.py", "tests/reports/sample.py"} <= members
+    assert contents(build_wheel(sdist, tmp_path_factory.mktemp("again"))) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Name of every file in a wheel → its bytes; the list of files is as unordered as the file system."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
+
+
+def test_an_index_has_all_it_shows(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        shown = message_from_string(archive.read(name).decode("utf-8"))
+    assert shown["Description-Content-Type"] == "text/markdown"
+    assert shown["Author"] or shown["Author-Email"]
+    assert shown["Keywords"]
+    assert {text.partition(",")[0] for text in shown.get_all("Project-URL", [])} >= {"Homepage", "Issues"}
+    links = re.findall(r"\]\(([^)\s]+)\)", shown.get_payload())
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith("https://")] == []  # nothing is beside the page there
+    files = [link.partition("#")[0].partition("/blob/main/")[2] for link in links if "/blob/main/" in link]
+    assert all((ROOT / file).is_file() for file in files)
+
+
+def test_the_readme_says_what_each_extra_is_for() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert [name for name in extras if f"\n| `{name}` | " not in readme] == []
+
+
 def test_the_version_stands_in_one_place(wheel: Path) -> None:
     assert wheel.name.startswith(f"torchduet-{__version__}-")
     stated = re.compile(rf"""["']{re.escape(__version__)}["']""")
@@ -140,6 +200,13 @@ def test_a_user_measures_and_renders_without_a_clone(project: Project) -> None:
     project.run("torchduet", "render", "run.json", "-o", "report.html")
     assert "mine.double" in (project.folder / "report.html").read_text("utf-8")
     assert not list(project.python.parents[1].glob("**/.pytest_cache"))
+
+
+def test_paths_are_relative_to_the_users_folder(project: Project) -> None:
+    (project.folder / "results").mkdir()
+    options = ("--suite", "../mine.py", "--threads", "1", "--budget", "1s", "--benchmark-json", "second.json")
+    project.run("python", "-m", "torchduet", "run", *options, below="results")
+    assert [path.name for path in (project.folder / "results").glob("*.json")] == ["second.json"]
 
 
 def test_built_in_suites_are_selected_as_in_a_clone(project: Project) -> None:

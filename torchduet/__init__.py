@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torchduet.comparing import compare, time
-    from torchduet.comparison import Comparison, ComparisonError
+    from torchduet.comparison import Comparison
+    from torchduet.result import ComparisonError
     from torchduet.suites import Axis, Cost, Implementation, Meter, Suite, SuiteError, Unavailable
     from torchduet.timer import Compare, Measurement, Timer
 
@@ -41,7 +42,7 @@ _MODULES = {
     "Compare": "torchduet.timer",
     "Measurement": "torchduet.timer",
     "Comparison": "torchduet.comparison",
-    "ComparisonError": "torchduet.comparison",
+    "ComparisonError": "torchduet.result",
 }
 
 _HERE = Path(__file__).parent

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchduet.comparison import Comparison, ComparisonError
+from torchduet.comparison import Comparison
 from torchduet.percent import seconds_of, share_of
+from torchduet.result import ComparisonError
 
 Functions = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | Callable[..., Any]
 __tracebackhide__ = True  # pytest shows the line that calls compare, not these

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from torchduet.bench.record.schema.words import Verdict
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, value_of
 from torchduet.bench.record.visits.intervals import priors_of
 from torchduet.percent import share_of
+from torchduet.result import KNOBS, ComparisonError, Ratio, Result, has_all, label_of
 
 if TYPE_CHECKING:
     import pandas
@@ -21,128 +21,6 @@ if TYPE_CHECKING:
     from torchduet.bench.library.run import Finished
 
 __tracebackhide__ = True  # pytest shows the line of a test, not these
-KNOBS = ("device", "mode", "precision")
-
-
-class ComparisonError(ValueError):
-    """Nothing can be compared, or a case that was asked for was not measured; the message says why, in one line.
-
-    Attributes:
-        comparison: what was measured nevertheless; None if measuring has not begun.
-    """
-
-    comparison: Comparison | None = None
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times as fast one case is as another, over visits, with its 99 % interval.
-
-    Attributes:
-        speedup: the other's time / this case's time: 1.31 reads as 1.31 times as fast.
-        low, high: the interval; NaN where there are too few visits for one.
-        verdict: ``faster``, ``slower`` or ``same`` beyond or within the threshold, or ``unclear``.
-    """
-
-    speedup: float
-    low: float
-    high: float
-    verdict: Verdict
-
-    @property
-    def inverse(self) -> Ratio:
-        """The same comparison, seen from the other case."""
-        words: Mapping[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
-        return Ratio(1 / self.speedup, 1 / self.high, 1 / self.low, words.get(self.verdict, self.verdict))
-
-
-class Result:
-    """One case: a function at one size, on one device, in one mode and precision.
-
-    Attributes:
-        name: of the function.
-        size: axis → value.
-        record: all figures, as in the file of a run.
-    """
-
-    def __init__(self, comparison: Comparison, record: Record) -> None:
-        self._comparison, self.record = comparison, record
-        case = record["case"]
-        self.name, self.size = case["implementation"], dict(case["size"])
-        self.device, self.mode, self.precision = case["device"], case["mode"], case["precision"]
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Its size and settings by name."""
-        return {**self.size, **{knob: getattr(self, knob) for knob in KNOBS}}
-
-    @property
-    def seconds(self) -> float:
-        """Seconds per call, over visits."""
-        return self.record["timing"]["seconds"]
-
-    @property
-    def seconds_interval(self) -> tuple[float, float]:
-        """The 99 % interval of the seconds per call; NaN where there is none."""
-        timing = self.record["timing"]
-        return _number(timing["low"]), _number(timing["high"])
-
-    @property
-    def first_call(self) -> float:
-        """Seconds of the first call, compilation included."""
-        return self.record["first_call"]["seconds"]
-
-    @property
-    def notes(self) -> list[str]:
-        """What a reader should know of it, such as that its calls change their inputs."""
-        return self.record["notes"]
-
-    @property
-    def baseline(self) -> Result | None:
-        """The case that its speed-up is against; None for the baseline itself."""
-        return self._comparison._baseline_of(self)
-
-    @property
-    def speedup(self) -> float:
-        """How many times as fast it is as the baseline; 1 for the baseline itself."""
-        return self._ratio.speedup
-
-    @property
-    def low(self) -> float:
-        """The lower end of the speed-up's 99 % interval; NaN where there is none."""
-        return self._ratio.low
-
-    @property
-    def high(self) -> float:
-        """The upper end of the speed-up's 99 % interval; NaN where there is none."""
-        return self._ratio.high
-
-    @property
-    def verdict(self) -> Verdict:
-        """``faster``, ``slower``, ``same`` or ``unclear``, against the baseline."""
-        return self._ratio.verdict
-
-    @property
-    def _ratio(self) -> Ratio:
-        other = self.baseline
-        return Ratio(1.0, 1.0, 1.0, "same") if other is None else self.against(other)
-
-    def against(self, other: Result | str) -> Ratio:
-        """Its speed-up against any other case of the same size, from blocks taken in alternation.
-
-        Args:
-            other: the case, or the name of a function, which means its case with the same settings.
-
-        Raises:
-            KeyError: there is no such case.
-            ComparisonError: they were not timed in alternation, as their sizes differ.
-        """
-        if isinstance(other, str):
-            other = self._comparison.find(other, **self.settings)
-        return self._comparison._between(self, other)
-
-    def __repr__(self) -> str:
-        return f"<{self.record['case']['id']}: {self.seconds:.3g} s per call>"
 
 
 class Comparison:
@@ -193,6 +71,13 @@ class Comparison:
         """What may have disturbed the measurement."""
         return list(self._finished.run["warnings"])
 
+    @property
+    def noise(self) -> list[str]:
+        """What disturbed the machine meanwhile, and what would help; empty if it was quiet."""
+        from torchduet.bench.plugin.closing_table import noise_of
+
+        return [line.replace("--threads ", "threads=").strip() for line in noise_of(self._finished.run.get("noise"))]
+
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)
 
@@ -201,7 +86,7 @@ class Comparison:
 
     def __getitem__(self, key: str | tuple[Any, ...]) -> Result:
         name, *settings = key if isinstance(key, tuple) else (key,)
-        return self._one([result for result in self._of(name) if _has_all(result, settings)], name, settings)
+        return self._one([result for result in self._of(name) if has_all(result, settings)], name, settings)
 
     def find(self, name: str, **settings: Any) -> Result:
         """The case of a function with these settings: axes by their names, ``device``, ``mode``, ``precision``.
@@ -237,7 +122,7 @@ class Comparison:
             raise KeyError(f"no case of {what}; there are {', '.join(differing)}: {cases}")
         raise KeyError(f"{what} has {len(found)} cases; add {' or '.join(differing)}: {cases}")
 
-    def _baseline_of(self, result: Result) -> Result | None:
+    def baseline_of(self, result: Result) -> Result | None:
         """The baseline's case with the same settings, or with the nearest; None for the baseline's own first case."""
         same_size = [other for other in self.results if other.size == result.size]
         of_baseline = [other for other in same_size if other.name == self.baseline]
@@ -249,7 +134,8 @@ class Comparison:
         alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in of_baseline]
         return of_baseline[max(range(len(alike)), key=lambda at: (sum(alike[at]), -at))]
 
-    def _between(self, result: Result, other: Result) -> Ratio:
+    def between(self, result: Result, other: Result) -> Ratio:
+        """The speed-up of one case against another, see :meth:`Result.against`."""
         if result.size != other.size:
             raise ComparisonError(
                 f"{result.record['case']['id']} and {other.record['case']['id']} have different sizes, and were not "
@@ -307,7 +193,7 @@ class Comparison:
                 interval = f"{ratio.low:.3g} to {ratio.high:.3g}, 99 %" if math.isfinite(ratio.low) else "no interval"
                 verb = "takes" if longer else "may take"
                 problems.append(
-                    f"{_label(result)} {verb} {ratio.speedup:.3g} times as long as {than} ({interval}); "
+                    f"{label_of(result)} {verb} {ratio.speedup:.3g} times as long as {than} ({interval}); "
                     f"allowed are {1 + allowed:.4g}"
                 )
         if problems:
@@ -319,7 +205,7 @@ class Comparison:
 
         rows = []
         for result in self.results:
-            ratio, interval = result._ratio, result.seconds_interval
+            ratio, interval = result.ratio, result.seconds_interval
             rows.append(
                 {
                     "function": result.name,
@@ -327,7 +213,7 @@ class Comparison:
                     "seconds": result.seconds,
                     "seconds_low": interval[0],
                     "seconds_high": interval[1],
-                    "baseline": "" if (other := result.baseline) is None else _label(other),
+                    "baseline": "" if (other := result.baseline) is None else label_of(other),
                     "speedup": ratio.speedup,
                     "low": ratio.low,
                     "high": ratio.high,
@@ -368,17 +254,6 @@ class Comparison:
         return card(self.document(), [result.record["case"]["id"] for result in self.results], str(self))
 
 
-def _label(result: Result) -> str:
-    parts = [result.name, *(f"{axis}={value}" for axis, value in result.size.items())]
-    return " ".join([*parts, *(value for value in (result.mode, result.precision) if value not in ("eager", "fp32"))])
-
-
-def _has_all(result: Result, settings: Sequence[Any]) -> bool:
-    values = [str(value) for value in result.settings.values()]
-    labels = [f"{name}={value}" for name, value in result.settings.items()]
-    return all(str(setting) in values or str(setting) in labels for setting in settings)
-
-
 def _judge_by(record: Record, threshold: float) -> None:
     """Judge a record's speed-ups by a threshold; verdicts that were withheld stay so."""
     for speedup in record["speedups"]:
@@ -403,7 +278,3 @@ def _visits(reference: Record, record: Record) -> Visits:
             points.append(point)
             errors.append(error)
     return Visits(tuple(points), tuple(errors))
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

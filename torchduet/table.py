@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.units import MARK
 from torchduet.reports.text import units
-
-if TYPE_CHECKING:
-    from torchduet.comparison import Comparison, Result
+from torchduet.result import Compared, Result
 
 COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
 
 
-def lines(comparison: Comparison) -> list[str]:
+def lines(comparison: Compared) -> list[str]:
     """The answer, a row per case, and what the figures rest on."""
     shown = comparison.results
     settings = _differing(shown)
@@ -33,7 +30,7 @@ def lines(comparison: Comparison) -> list[str]:
     return [*answer(comparison), "", *table, "", *closing(comparison)]
 
 
-def answer(comparison: Comparison) -> list[str]:
+def answer(comparison: Compared) -> list[str]:
     """One sentence where one function is held against another in one case; the counts of verdicts otherwise."""
     compared = [result for result in comparison.results if result.baseline is not None]
     if not compared:
@@ -53,9 +50,7 @@ def sentence(result: Result) -> str:
     names = [_words(each, other if each is result else result) for each in (result, other)]
     interval = units.ratio_interval(_or_none(result.low), _or_none(result.high))
     if result.verdict == "same":
-        return (
-            f"{names[0]} and {names[1]} are the same within {units.percent(result._comparison.threshold)} ({interval})"
-        )
+        return f"{names[0]} and {names[1]} are the same within {units.percent(result.threshold)} ({interval})"
     if result.verdict == "unclear":
         return (
             f"{names[0]} against {names[1]} is not settled: {units.ratio(result.speedup)} ({interval or 'no interval'})"
@@ -70,12 +65,13 @@ def sentence_of_time(result: Result) -> str:
     return f"{result.name} takes {units.seconds(result.seconds)} per call" + (f" ({interval})" if interval else "")
 
 
-def closing(comparison: Comparison) -> list[str]:
+def closing(comparison: Compared) -> list[str]:
     """What the figures rest on, notes, warnings and what was not measured."""
     return [
         comparison.covers,
         *_explained(comparison.results),
         *(f"not measured: {why}" for why in (*comparison.failed.values(), *comparison.skipped.values())),
+        *(comparison.noise if any(result.verdict == "unclear" for result in comparison.results) else ()),
         *(f"warning: {warning}" for warning in comparison.warnings),
         *([f"ended early: {comparison.stopped}"] if comparison.stopped else []),
     ]

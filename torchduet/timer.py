@@ -17,7 +17,8 @@ from torch.utils.benchmark import Measurement as TorchMeasurement
 from torch.utils.benchmark.utils.common import TaskSpec
 
 from torchduet.comparing import compare, time
-from torchduet.comparison import Comparison, ComparisonError
+from torchduet.comparison import Comparison
+from torchduet.result import ComparisonError
 from torchduet.table import sentence
 
 MIN_SECONDS = 0.5  # of a measurement: some placements

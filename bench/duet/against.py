@@ -59,7 +59,7 @@ def both_sides(config: pytest.Config) -> tuple[Side, Side] | None:
         OptionError: a side that cannot be used.
     """
     python, env, rev = (config.getoption(name) for name in ("against", "against_env", "against_rev"))
-    if not (python or env or rev):
+    if python is None and env is None and rev is None:
         return None
     folder = tempfile.TemporaryDirectory(prefix="torchduet-rev-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)

@@ -15,12 +15,12 @@ from torchduet.bench.duet.cores import TASKS
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 SPINNING_SECONDS, SPINNING_SHARE = 1e-3, 0.2  # within which a thread that spins is seen, and what share of it counts
-_libc = ctypes.CDLL(None)
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def end_with_server() -> None:
     """Let this worker be killed when the server is: it may be stopped and would stay so for ever."""
-    if sys.platform == "linux":
+    if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -68,4 +68,4 @@ def _others_run() -> bool:
 
 def cpu() -> int | None:
     """The core that this thread has just run on; None if that is unknown."""
-    return _libc.sched_getcpu() if sys.platform == "linux" else None
+    return None if _libc is None else _libc.sched_getcpu()

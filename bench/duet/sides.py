@@ -75,7 +75,7 @@ def sides(
     if not hasattr(os, "fork"):
         raise OptionError("--against: needs fork, which this system does not have")
     base = Side(sys.executable)
-    other = interpreter(python) if python else sys.executable
+    other = sys.executable if python is None else interpreter(python)
     variables = tuple(variable(text) for text in env or ())
     if rev is None:
         return base, Side(other, variables)
@@ -89,6 +89,8 @@ def interpreter(python: str) -> str:
     Raises:
         OptionError: there is no such interpreter.
     """
+    if not python.strip():
+        raise OptionError("--against '': give the path of a Python that has torch, e.g. ../other/.venv/bin/python")
     path = Path(python).expanduser()
     if path.is_dir():
         raise OptionError(
@@ -125,13 +127,23 @@ def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, s
     Raises:
         OptionError: no suite in a file, no repository, no such revision, or no such file in it.
     """
+    if not rev.strip():
+        raise OptionError("--against-rev '': name a git revision, e.g. HEAD~1, a branch or a tag")
     option = f"--against-rev {rev}"
     files = [source for source in suites if source not in BUILT_IN]
     if not files:
         raise OptionError(f"{option}: needs --suite FILE, a file of workloads in a git repository")
-    top = Path(_git(option, Path(files[0]).resolve().parent, "rev-parse", "--show-toplevel").strip())
-    commit = _git(option, top, "rev-parse", "--verify", "--end-of-options", f"{rev}^{{commit}}").strip()
-    with tarfile.open(fileobj=BytesIO(_git_bytes(option, top, "archive", "--format=tar", commit))) as archive:
+    near = Path(files[0]).resolve().parent
+    if not near.is_dir():
+        raise OptionError(f"--suite {files[0]}: there is no folder {near}")
+    outside = f"{near} is not in a git repository; --suite FILE must name a file in one"
+    top = Path(_git(option, outside, near, "rev-parse", "--show-toplevel").decode(errors="replace").strip())
+    unknown = f"the repository {top} has no such revision; git log --oneline --all lists those that it has"
+    named = _git(option, unknown, top, "rev-parse", "--verify", "--end-of-options", f"{rev}^{{commit}}")
+    commit = named.decode(errors="replace").strip()
+    unreadable = f"git cannot read the files of {commit[:12]} in {top}; git fsck says what is damaged or missing"
+    archived_files = _git(option, unreadable, top, "archive", "--format=tar", commit)
+    with tarfile.open(fileobj=BytesIO(archived_files)) as archive:
         # Python has filters since 3.11.4; an archive that git makes of the user's own repository is safe without.
         safety: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         archive.extractall(folder, **safety)
@@ -142,21 +154,27 @@ def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, s
             raise OptionError(f"{option}: {source} is not in the repository {top}")
         archived = folder / path.relative_to(top)
         if not archived.is_file():
-            raise OptionError(f"{option}: {path.relative_to(top)} is not in that revision")
+            raise OptionError(f"{option}: {path.relative_to(top)} is not in that revision; name one that has it")
         sources[source] = str(archived)
     working = Path.cwd()
     return sources, str(folder / working.relative_to(top) if working.is_relative_to(top) else working), commit
 
 
-def _git(option: str, folder: Path, *arguments: str) -> str:
-    return _git_bytes(option, folder, *arguments).decode(errors="replace")
+def _git(option: str, problem: str, folder: Path, *arguments: str) -> bytes:
+    """What git prints.
 
+    Args:
+        problem: what it means, in our words, if git refuses.
 
-def _git_bytes(option: str, folder: Path, *arguments: str) -> bytes:
+    Raises:
+        OptionError: git refuses, or is not installed.
+    """
+    command = ["git", "-C", str(folder), *arguments]
     try:
-        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True).stdout
+        return subprocess.run(command, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
     except FileNotFoundError:
         raise OptionError(f"{option}: git is not installed") from None
     except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        raise OptionError(f"{option}: {lines[-1] if lines else 'git failed'}") from None
+        if b"dubious ownership" in error.stderr:
+            problem = f"{folder} is of another user: git config --global --add safe.directory {folder}"
+        raise OptionError(f"{option}: {problem}") from None

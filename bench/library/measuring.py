@@ -14,13 +14,12 @@ from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.servers import COMPILER
 from torchduet.bench.workers.vector_probe import probe
 from torchduet.suites.workload import COMPILED
 
 MIN_FOR_MORE_INTERPRETERS = 30.0  # seconds of a budget: in less, one fork server is all
-COMPILER_SECONDS = 20.0  # at most, for a fork server that imports the compiler: beyond the budget, like compilation
-MIN_LEFT = 0.5  # seconds of the budget that must be left when the first fork server is ready
+MAX_WAIT_SECONDS = 20.0  # for the first fork server, or the first that imports the compiler
+SECONDS_FOR_VISITS, SHARE_FOR_VISITS = 1.5, 0.5  # after that wait, as many are left: it may take more than the budget
 
 
 class NoMoreInterpreters(Interpreters):
@@ -83,11 +82,9 @@ class CallerMeasuring(Measuring):
         self.caller.add_able()
         if not self.caller.alone and budget is not None and len(servers) and not servers.has_ready(servers.needs):
             self.progress.show("waiting for a fresh process")
-            began, compiler = self.run_clock.awake(), servers.needs == COMPILER
-            left = max(0.0, budget.seconds_left() - MIN_LEFT)
-            servers.wait_for_one(COMPILER_SECONDS if compiler else left, servers.needs)
-            if compiler:
-                budget.set_aside(began - self.run_clock.awake())
+            servers.wait_for_one(MAX_WAIT_SECONDS, servers.needs)
+            kept = min(SECONDS_FOR_VISITS, SHARE_FOR_VISITS * self.settings.options.budget_seconds)
+            budget.set_aside(min(0.0, budget.seconds_left() - kept))
         return super().visit()
 
     def _begin(self) -> None:

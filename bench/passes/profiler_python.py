@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from torchduet.bench.record.schema import PythonFunction, PythonRecord
+from torchduet.suites.extras import install
 
-NEEDS = "--profile-python needs pyinstrument: pip install 'torchduet[profile-python]'"
 INTERVAL = 5e-4  # seconds between two samples
 SECONDS = 1.0
 MAX_FUNCTIONS = 12
@@ -18,6 +18,11 @@ SEPARATOR = "\x00"  # of a stack's entry: function, file, line, then more
 def available() -> bool:
     """Whether pyinstrument is installed."""
     return importlib.util.find_spec("pyinstrument") is not None
+
+
+def needs() -> str:
+    """The words for a missing pyinstrument."""
+    return f"--profile-python needs pyinstrument: {install('profile-python', 'pyinstrument')}"
 
 
 def sample(call: Callable[[], object], seconds: float, folder: Path) -> PythonRecord:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from torchduet.suites.extras import install
+
 PACKAGES = ("torch", "pytest-benchmark", "asv", "pyperf")
 
 
@@ -72,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
     conditions = _selected("--conditions", parser, options.conditions, trials.conditions(cores()))
     missing = [name for name in PACKAGES if _version(name) is None]
     if missing:
-        parser.error(f"not installed: {', '.join(missing)}; pip install 'torchduet[peers]'")
+        parser.error(f"not installed: {', '.join(missing)}; {install('peers')}")
     if min(options.repeats, options.slow_repeats, options.sittings) < 0 or options.seconds <= 0:
         parser.error(
             "use numbers from 0 for --repeats, --slow-repeats and --sittings, and a time above 0 for --seconds"

@@ -86,6 +86,12 @@ FLAGS: tuple[tuple[str, str], ...] = (
 )
 
 
+CASE = (
+    "only cases whose id matches, as reports print it, e.g. 'matmul.square[n=64] cpu *'; * and ? are wildcards, "
+    "brackets are literal; may be given several times (default: all cases)"
+)
+
+
 RESUME = (
     "continue a run that ended early, from the journal beside its --benchmark-json, without measuring again what it "
     "measured (default: measure all; an unfinished run's journal is kept under another name)"
@@ -111,6 +117,7 @@ def add_to(group: Any) -> None:
         help=f"a suite ({', '.join(names())}) or a Python file of workloads, whose code is run; "
         "may be given several times (default: all built-in suites)",
     )
+    group.addoption("--case", metavar="GLOB", action="append", help=CASE)
     name, metavar, text = PROFILE
     group.addoption(name, metavar=metavar, nargs="?", const="all", help=text)
     for name, text in FLAGS:
@@ -123,5 +130,5 @@ def read(config: Any) -> Options:
     Raises:
         OptionError: a value that cannot be used.
     """
-    flags = [*(name for name, *_ in VALUES), "--suite", PROFILE[0], *(name for name, _ in FLAGS)]
+    flags = [*(name for name, *_ in VALUES), "--suite", "--case", PROFILE[0], *(name for name, _ in FLAGS)]
     return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in flags})

@@ -11,6 +11,7 @@ from torchduet.bench.cases import knobs
 from torchduet.bench.cases.copies import SLOWDOWNS
 from torchduet.bench.cases.option_values import OptionError, parse_list
 from torchduet.bench.plan.budget import TIER_BUDGET
+from torchduet.bench.plan.case_globs import check_globs
 from torchduet.suites.workload import TIERS
 
 __all__ = ["PROFILE_EXTRAS", "OptionError", "Options", "parse", "parse_duration", "parse_profile"]
@@ -23,7 +24,8 @@ UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 class Options:
     """What is measured and for how long. ``None``: the tier and the machine decide.
 
-    ``asked`` are the settings of knobs that were asked for by name; any other knob has the tier's settings.
+    ``asked`` are the settings of knobs that were asked for by name; any other knob has the tier's settings. ``cases``
+    are globs over ids, one of which a case must match; none: all cases.
     """
 
     tier: str
@@ -43,6 +45,7 @@ class Options:
     profile_python: bool = False
     self_check: bool = False
     slowdowns: tuple[float, ...] = SLOWDOWNS
+    cases: tuple[str, ...] = ()
 
 
 def parse_duration(option: str, text: str) -> float:
@@ -108,6 +111,8 @@ def parse_profile(text: str | None) -> str | None:
     """
     if text is None:
         return None
+    if not text.strip():
+        raise OptionError("--profile '': use all, slowest:N, or a glob over case ids such as 'mlp.*'")
     if text != "all" and Path(text).exists():
         raise OptionError(f"--profile {text}: that is a path, not cases: write --profile=all, or put --profile last")
     if text.startswith("slowest:") and not re.fullmatch(r"slowest:[1-9]\d{0,5}", text):
@@ -119,6 +124,7 @@ def parse(
     *,
     tier: str,
     suite: Sequence[str] | None,
+    case: Sequence[str] | None = None,
     data: str | None,
     threads: str | None,
     budget: str | None,
@@ -172,4 +178,5 @@ def parse(
         headroom=headroom,
         self_check=aa,
         slowdowns=parse_slowdowns(slowdowns),
+        cases=check_globs(case),
     )

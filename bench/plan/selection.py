@@ -8,10 +8,12 @@ from torchduet.bench.cases.case import Case, Family, cases_of, group
 from torchduet.bench.cases.knobs import OPTIONS, Asked, hint_of
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.plan.availability import unavailable
+from torchduet.bench.plan.case_globs import matches
 from torchduet.bench.plan.claim_selection import needed
 from torchduet.bench.plan.options import Options
-from torchduet.suites.registry import load
+from torchduet.suites.registry import load, names
 from torchduet.suites.suite import Suite
+from torchduet.suites.workload import TIERS
 
 
 class Selection:
@@ -45,6 +47,15 @@ class Selection:
             self.references.update(selected)
             cases += [(suite, case) for case in selected]
         return cases
+
+    def tier_with(self, glob: str) -> str | None:
+        """The first tier above the run's that has a case whose id matches a glob; None if none has."""
+        sources = names() if self.options.suites is None else self.options.suites
+        for tier in TIERS[TIERS.index(self.options.tier) + 1 :]:
+            cases = (case for name in sources for suite in load(name) for case in self._of_tier(name, suite, tier))
+            if any(matches(glob, case.id) for case in cases):
+                return tier
+        return None
 
     def families(self, selected: Sequence[Case]) -> list[Family]:
         """The cases that can run, grouped by family, with their references."""

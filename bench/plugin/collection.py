@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from torchduet.bench.plan import claim_selection
+from torchduet.bench.plan import case_globs, claim_selection
+from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.selection import unused
 from torchduet.bench.plugin import output, pytest_benchmark_adapter
 from torchduet.bench.plugin.run_command import BENCH
-from torchduet.bench.plugin.stash import CASE, CASES, SESSION, json_path
+from torchduet.bench.plugin.stash import CASE, CASES, SELECTED, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
+from torchduet.bench.run.profile_selection import check_what
+from torchduet.bench.run.settings import Settings
 from torchduet.suites.registry import names
 
 PARAMS = ("suite", "workload", "size", *NAMES)
@@ -53,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the items after the selection: families together, in order of first appearance."""
+    """Leave out what ``--case`` does not select, and sort the rest: families together, in order of first appearance."""
     families: dict[str, list[pytest.Item]] = {}
     without_cases = []
     for item in items:
@@ -69,17 +74,58 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         else:
             families.setdefault(item.nodeid, []).append(item)
     items[:] = [item for members in families.values() for item in members]
-    if without_cases:
-        config.hook.pytest_deselected(items=without_cases)
     session = config.stash[SESSION]
+    deselected = without_cases + _left_out_by_id(items, session.settings)
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
     session.progress.hints += unused(
         session.settings.options.asked, [item.stash[CASE] for item in items if CASE in item.stash]
     )
+    config.stash[SELECTED] = True
+
+
+def _left_out_by_id(items: list[pytest.Item], settings: Settings) -> list[pytest.Item]:
+    """Remove the items that no ``--case`` selects; returns them.
+
+    Raises:
+        pytest.UsageError: a ``--case`` matches no case that the other options select.
+    """
+    globs = settings.options.cases
+    if not globs:
+        return []
+    ids = {item: item.stash[CASE].id for item in items if CASE in item.stash}
+    for glob in globs:
+        if not any(case_globs.matches(glob, case) for case in ids.values()):
+            tier = settings.selection.tier_with(glob)
+            items.clear()  # so that pytest lists none beside the error
+            with _usage_errors():
+                case_globs.check("--case", glob, ids.values(), f"it is in --tier {tier}" if tier else "")
+    left_out = [item for item in items if not any(case_globs.matches(glob, ids.get(item, "")) for glob in globs)]
+    out = set(left_out)
+    items[:] = [item for item in items if item not in out]
+    return left_out
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Errors of options are pytest's usage errors: one line, and exit code 4."""
+    try:
+        yield
+    except OptionError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plan the families of the final selection, and open the journal."""
+    """Plan the families of the final selection, and open the journal.
+
+    pytest calls this after an error in the selection, too: then nothing is measured, and no journal is touched.
+    """
+    if SELECTED not in session.config.stash:
+        return
     run = session.config.stash[SESSION]
     run.measuring.plan([item.stash[CASE] for item in session.items if CASE in item.stash])
+    if run.progress.families:
+        with _usage_errors():
+            check_what(run.settings.options.profile, run.settings.profiling, run.progress.families)
     run.stop_request.graceful = True
     output.begin(session.config, run, json_path(session.config))

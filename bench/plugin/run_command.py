@@ -8,21 +8,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+from torchduet import bench
+
 BENCH = Path(__file__).parents[1]  # the folder of torchduet.bench, in a clone or among the installed packages
 
 
 def pytest_arguments(cache: Path | None = None) -> list[str]:
     """The arguments with which pytest collects the installed benchmark, and nothing of the current folder.
 
-    ``--pyargs torchduet.bench`` is not enough: pytest reads the options of a ``conftest.py`` early enough only if its
-    folder is given as a path. The configuration of the surrounding project is ignored (``-c``): its plugins and options
-    are for its own tests. With this root, ids are ``bench/test_matmul.py::test_matmul[…]`` as in a clone.
+    The configuration of the surrounding project is ignored (``-c``, ``--noconftest``): its plugins, options and
+    fixtures are for its own tests. Our ``conftest.py`` is a plugin here (``-p``), so that its options are declared
+    before pytest looks for paths among the arguments: it would take the file after ``--suite`` for one, and load the
+    ``conftest.py`` beside it. With this root, ids are ``bench/test_matmul.py::test_matmul[…]`` as in a clone.
 
     Args:
         cache: the folder of pytest's cache, which would otherwise be beside the installed package; None: no cache.
     """
     cache_options = ("-p", "no:cacheprovider") if cache is None else ("-o", f"cache_dir={cache}")
-    return [str(BENCH), "-c", os.devnull, f"--rootdir={BENCH.parent}", "--import-mode=importlib", *cache_options]
+    plugin = ("-p", f"{bench.__name__}.conftest", "--noconftest")
+    root = (f"--rootdir={BENCH.parent}", "--import-mode=importlib")
+    return [str(BENCH), "-c", os.devnull, *root, *plugin, *cache_options]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

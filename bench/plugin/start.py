@@ -11,7 +11,9 @@ from torchduet.bench.duet import against
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.signals import StopRequest
+from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
+from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import output
 from torchduet.bench.plugin.run_command import BENCH
@@ -23,6 +25,7 @@ from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
 from torchduet.bench.workers.launcher import Launcher, silent_seconds
+from torchduet.suites.extras import install
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
 
@@ -43,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         claims_only = claim_selection.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
+        check_keywords(config.option.keyword)
         sides = against.both_sides(config)
         options = cli.read(config)
         if sides is not None:
@@ -64,7 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CASES] = {}
     selecting_only = config.option.collectonly
     warnings = (
-        [] if selecting_only else lock_warnings + import_warnings + preflight.load_warnings(options.threads or cores())
+        []
+        if selecting_only
+        else limits() + lock_warnings + import_warnings + preflight.load_warnings(options.threads or cores())
     )
     run_clock = RunClock()
     launcher = Launcher(
@@ -77,8 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(launcher.close)
     launcher.job_control.listen()
     config.add_cleanup(launcher.job_control.restore)
-    unrestricted = options.suites is None and "mode" not in options.asked and not config.option.keyword
-    if unrestricted and not selecting_only:
+    narrowed = options.suites or options.cases or "mode" in options.asked or config.option.keyword
+    if not narrowed and not selecting_only:
         launcher.start(compiler=True)  # all modes are likely to be selected: start while pytest collects
     machine = _machine(launcher)
     settings = Settings(
@@ -119,8 +125,7 @@ def _machine(launcher: Launcher) -> Machine:
         import torch
     except ModuleNotFoundError as error:
         raise pytest.UsageError(
-            f"{error.name} is not installed in this environment: pip install -e . -c constraints.txt, "
-            "or use nox's environment: . .nox/bench/bin/activate"
+            f"{error.name} is not installed in this environment: {install('', str(error.name))}"
         ) from None
     # A build for an accelerator is probed in a worker: this process never initialises a driver.
     if torch.accelerator.current_accelerator() is not None:

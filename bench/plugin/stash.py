@@ -12,6 +12,7 @@ from torchduet.bench.run.session import Session
 
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
+SELECTED = pytest.StashKey[bool]()  # set when the selection is complete and has no error
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
 
 

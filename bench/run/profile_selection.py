@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
+import contextlib
 import hashlib
 import os
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask, Task
 from torchduet.bench.passes import profiler_python
+from torchduet.bench.plan import case_globs
 from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.record.schema import ProfileRecord, Record
 from torchduet.bench.workers.launcher import Launcher, WorkerError
@@ -62,7 +63,7 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
     if options.profile is None:
         return None
     if options.profile_python and not profiler_python.available():
-        raise OptionError(profiler_python.NEEDS)
+        raise OptionError(profiler_python.needs())
     beside = run.parent if run else Path()
     folder = Path(options.trace_dir) if options.trace_dir else beside / f"{run.stem if run else 'profile'}-traces"
     try:
@@ -84,8 +85,24 @@ def matching(what: str, records: Mapping[Case, Record]) -> list[Case]:
         by_time = sorted(records, key=lambda case: -records[case]["timing"]["seconds"])
         slowest = set(by_time[: int(what.removeprefix(SLOWEST))])
         return [case for case in records if case in slowest]
-    pattern = what.replace("[", "[[]")  # brackets are literal, as in ids
-    return [case for case in records if fnmatch.fnmatchcase(case.id, pattern)]
+    return [case for case in records if case_globs.matches(what, case.id)]
+
+
+def check_what(what: str | None, profiling: Profiling | None, families: Sequence[Family]) -> None:
+    """Check before measuring that ``--profile`` selects a case; else the folder for its traces is removed.
+
+    Raises:
+        OptionError: a glob matches none of the families' cases.
+    """
+    if what is None or what == ALL or what.startswith(SLOWEST):
+        return
+    try:
+        case_globs.check("--profile", what, [case.id for family in families for case in family.reported])
+    except OptionError:
+        if profiling is not None:
+            with contextlib.suppress(OSError):  # it has traces of an earlier run
+                profiling.folder.rmdir()
+        raise
 
 
 def selected(

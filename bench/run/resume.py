@@ -99,12 +99,16 @@ def header(measuring: Measuring) -> Header:
 
 
 def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
-    """All that must be equal for the records of two processes to form one run."""
+    """All that must be equal for the records of two processes to form one run.
+
+    How the cases were selected (``-k``, ``--case``) need not be: the cases themselves are compared.
+    """
     settings = measuring.settings
     options = asdict(replace(settings.options, hang_seconds=None)) | {
         "threads": settings.threads,
         "claims_only": settings.claims_only,
     }
+    del options["cases"]
     options |= options.pop("asked")
     machine = settings.machine.facts() | {"node": platform.node()}
     machine |= {name: uuid for name, uuid in settings.machine.uuids().items() if name == numbered(name)}

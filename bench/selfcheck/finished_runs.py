@@ -74,5 +74,5 @@ def read(path: Path) -> FinishedRun:
     except ContractError as error:
         raise RunError(f"{path}: {error}") from None
     except (ValueError, KeyError, TypeError):
-        raise RunError(f"{path}: is not a file of a run: write it with pytest bench/ --benchmark-json") from None
+        raise RunError(f"{path}: is not a file of a run: write it with torchduet run --benchmark-json") from None
     return FinishedRun(path, about, records)

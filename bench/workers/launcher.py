@@ -21,15 +21,19 @@ from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask,
 from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.host.system_limits import can_fork
 from torchduet.bench.host.temporary import RunFolder
+from torchduet.bench.host.without_main import without_main
 from torchduet.bench.record.schema import IMPORTING, CeilingRecord
 from torchduet.bench.workers import process
+from torchduet.bench.workers.ended import EndedEarlyError as EndedEarlyError
+from torchduet.bench.workers.ended import OutOfTimeError as OutOfTimeError
+from torchduet.bench.workers.ended import WorkerError as WorkerError
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
-from torchduet.bench.workers.without_main import without_main
 
 SILENT_SECONDS = 600.0
 MIN_SILENT_SECONDS = 180.0
@@ -37,18 +41,6 @@ GRACE_SECONDS = 6.0  # to finish timing after a stop request: a CI's SIGKILL fol
 POLL_SECONDS = 0.2
 
 Listen = Callable[[Progress], None]
-
-
-class WorkerError(Exception):
-    """The worker sent no answer; the message says how it ended and what it printed last."""
-
-
-class OutOfTimeError(WorkerError):
-    """The worker took longer than its task allows, and was killed."""
-
-
-class EndedEarlyError(Exception):
-    """The run ends early, and the measurement in progress has no result."""
 
 
 def silent_seconds(budget_seconds: float) -> float:
@@ -97,9 +89,9 @@ class Launcher:
         self._workers = 0
         self._environment: dict[str, str] = {}
         self.servers = Servers(Path(self._folder.name), self._for_workers, modules)
-        self._fork_server = "forkserver" in multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
-        if not room_for_sockets():
+        self._fork_server = can_fork() and room_for_sockets()
+        self._context: BaseContext = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
+        if not self._fork_server:
             self.spawn_workers()
 
     def start(self, *, compiler: bool) -> None:
@@ -108,9 +100,8 @@ class Launcher:
         Args:
             compiler: whether cases will be compiled: the fork server then imports the compiler, too.
         """
-        if not self._fork_server or len(self.servers):
-            return
-        self.servers.start(compiler=compiler, light=self.light and not compiler)
+        if self._fork_server and not len(self.servers):
+            self.servers.start(compiler=compiler, light=self.light and not compiler)
 
     def _for_workers(self, compiler: bool) -> dict[str, str]:
         files = json.dumps([str(Path(file).resolve()) for file in self._files])

@@ -17,7 +17,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog="Exit code 2: the run's file cannot be used.",
         allow_abbrev=False,
     )
-    parser.add_argument("run", metavar="RUN", help="JSON file of `pytest bench/ -m claims --benchmark-json RUN`")
+    parser.add_argument("run", metavar="RUN", help="JSON file of `torchduet run -m claims --benchmark-json RUN`")
     parser.set_defaults(command=run)
 
 

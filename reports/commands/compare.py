@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torchduet.reports.read.run_file import Run
 
 SLOWER, NO_VERDICT = 1, 3
-BASE_HELP = "JSON file of `pytest bench/ --benchmark-json BASE`, or pytest-benchmark's own if all files are"
+BASE_HELP = "JSON file of `torchduet run --benchmark-json BASE`, or pytest-benchmark's own if all files are"
 NOT_ALIKE = (
     "this file and {} are of two kinds, pytest-benchmark's own and Torchduet's; they time differently (rounds in one "
     "stretch, blocks in alternation), so a difference may come from the method alone: compare files of one kind"

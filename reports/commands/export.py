@@ -13,6 +13,7 @@ from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat_columns import COLUMNS, described
 from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.refusal import refuse
+from torchduet.suites.extras import install
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         allow_abbrev=False,
     )
     parser.add_argument(
-        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of any pytest-benchmark"
+        "run", metavar="RUN", help="JSON file of `torchduet run --benchmark-json RUN`, or of any pytest-benchmark"
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="-", help="FILE.csv or FILE.parquet; - for CSV to stdout (default: -)"
@@ -109,7 +110,7 @@ def _format(output: str) -> str:
             f"{output}: its name ends in neither .csv nor .parquet; name it FILE.csv or FILE.parquet with -o"
         )
     if kind == "parquet" and find_spec("pyarrow") is None:
-        raise ExportError(f"{output}: Parquet needs pyarrow: pip install 'torchduet[parquet]', or name it FILE.csv")
+        raise ExportError(f"{output}: Parquet needs pyarrow: {install('parquet', 'pyarrow')}, or name it FILE.csv")
     return kind
 
 

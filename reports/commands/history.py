@@ -17,8 +17,8 @@ EPILOG = (
     "The folder and all folders in it are searched; of hidden folders, only pytest-benchmark's storage (.benchmarks) "
     "is. What was read is cached in torchduet-history.parquet there (in the "
     "user's cache if the folder cannot be written to), so only new runs are read next time; the file may be deleted at "
-    "any time. Needs pip install 'torchduet[history]'. Exit code: 0; 2 if the folder cannot be read, holds no run, or "
-    "the page cannot be written."
+    "any time. Needs the packages of the extra `history`, and says how to install them. Exit code: 0; 2 if the folder "
+    "cannot be read, holds no run, or the page cannot be written."
 )
 
 
@@ -31,7 +31,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("folder", metavar="DIR", help="folder with JSON files of `pytest bench/ --benchmark-json`")
+    parser.add_argument("folder", metavar="DIR", help="folder with JSON files of `torchduet run --benchmark-json`")
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="history.html", help="where to write (default: history.html)"
     )

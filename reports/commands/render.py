@@ -26,7 +26,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         allow_abbrev=False,
     )
     parser.add_argument(
-        "run", metavar="RUN", help="JSON file of `pytest bench/ --benchmark-json RUN`, or of any pytest-benchmark"
+        "run", metavar="RUN", help="JSON file of `torchduet run --benchmark-json RUN`, or of any pytest-benchmark"
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="where to write (default: report.html, unless --markdown is given)"

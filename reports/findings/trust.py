@@ -22,7 +22,7 @@ from torchduet.reports.findings.agreement import Agreement, agreement
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
-MEASURE = "pytest bench/ --aa"
+MEASURE = "torchduet run --aa"
 MEASURE_DUET = "torchduet selfcheck duet"
 EARLIER = "Measured by an earlier run on this machine with {}; the machine’s load may differ now."
 WORST = 20  # cases that are listed, the least sensitive

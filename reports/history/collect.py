@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from torchduet.bench.host.without_main import without_main
 from torchduet.reports.history import index
 from torchduet.reports.history.reader import BAD, OTHER, RUN, Entry, read
 from torchduet.reports.html.helper_process import cores
@@ -105,7 +106,7 @@ def _files(folder: Path) -> tuple[list[str], list[str], list[tuple[str, str]]]:
     if not paths:
         raise FolderError(
             f"{folder}: holds no JSON file, nor does a folder in it{not_searched(hidden)}; keep runs there: "
-            f"`pytest bench/ --benchmark-json {folder / 'run.json'}`"
+            f"`torchduet run --benchmark-json {folder / 'run.json'}`"
         )
     named = {path: path.encode("utf-8", "backslashreplace").decode() for path in sorted(paths)}
     readable = [path for path, name in named.items() if path == name]
@@ -137,7 +138,9 @@ def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
         try:
             # Spawned, not forked: threads of the libraries that are loaded here would not survive a fork.
             with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-                return list(pool.map(read_path, paths, chunksize=CHUNK))
+                with without_main():
+                    entries = pool.map(read_path, paths, chunksize=CHUNK)
+                return list(entries)
         except (OSError, NotImplementedError, BrokenProcessPool):
             pass  # no semaphores, or no memory for processes: this process reads them, only slower
     return [read_path(path) for path in paths]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from torchduet.suites.extras import install
+
 PACKAGES = ("pyarrow", "ruptures", "scipy")  # the extra ``history`` in pyproject.toml
 
 
@@ -21,5 +23,5 @@ def require() -> None:
     if missing:
         raise DependencyMissing(
             f"history: needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed; "
-            "pip install 'torchduet[history]'"
+            f"{install('history', ' '.join(PACKAGES))}"
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import ParamSpec, TypeVar
 
+from torchduet.bench.host.without_main import without_main
 from torchduet.reports.charts.model import Bar
 
 LARGE = 4 * 2**20  # bytes of all input files; less is finished before another process has started
@@ -77,7 +78,8 @@ def helper(size: int, needed: str = "torchduet.reports.charts.forest") -> Iterat
     try:
         # Spawned, not forked: threads of the libraries that are loaded here would not survive a fork.
         pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        pool.submit(import_module, needed)
+        with without_main():
+            pool.submit(import_module, needed)
     except (OSError, NotImplementedError, BrokenProcessPool):  # no semaphores, or no memory for a process
         yield Helper()
         return

@@ -13,7 +13,7 @@ from torchduet.reports.read.folders import latest_file
 
 MAX_BYTES = 200 * 2**20
 TOO_DEEP = "is nested too deeply to be a run's file"
-HOW_TO_MAKE_ONE = "make one with `pytest bench/ --benchmark-json run.json`"
+HOW_TO_MAKE_ONE = "make one with `torchduet run --benchmark-json run.json`"
 
 
 class UnreadableError(ContractError):

@@ -19,6 +19,7 @@ from torchduet.bench.record.schema_check import ContractError, shown
 from torchduet.reports.read import unfinished_run
 from torchduet.reports.read.fast_decode import decode_typed
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, content_of, decoded
+from torchduet.suites.extras import upgrade
 
 
 class RunFileError(Exception):
@@ -105,7 +106,7 @@ def from_json(document: object, name: str = "run.json", *, types_checked: bool =
         if not records:
             raise ContractError(
                 "was written by pytest-benchmark without Torchduet's records, which this needs; run "
-                "`pytest bench/ --benchmark-json FILE` (`render`, `compare` and `export` read such a file, too)"
+                "`torchduet run --benchmark-json FILE` (`render`, `compare` and `export` read such a file, too)"
             )
         raise ContractError(f"{KEY}: missing at the top level, so the run was cut short; run it again")
     _check_version(document[KEY], KEY)
@@ -195,7 +196,7 @@ def _check_version(record: object, where: str) -> None:
     if version > SCHEMA:
         raise ContractError(
             f"{where}.schema: version {version} needs a newer Torchduet than this (it reads up to {SCHEMA}): "
-            "pip install -U torchduet"
+            f"{upgrade()}"
         )
     if version < SCHEMA:
         raise ContractError(f"{where}.schema: version {version} is no longer read; run it again")

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from torchduet.suites.datasets import idx
+from torchduet.suites.extras import install
 from torchduet.suites.workload import Unavailable
 
 SIDE = 28
@@ -28,7 +29,6 @@ IDX_PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 OPENML = {"openml:mnist_784": "MNIST", "openml:Fashion-MNIST": "Fashion-MNIST"}
 OPENML_TRAINING = 60_000  # both have the training images first, then 10 000 for testing
-INSTALL = "pip install 'torchduet[data]'"
 FORMS = f"an mnist.npz, a torchvision folder with IDX files, or one of {', '.join(OPENML)}"
 
 # Test accuracies for an MLP 784-100-10 trained with Adam: the target, and a higher one for longer runs.
@@ -119,12 +119,14 @@ def _digits() -> Images:
     """
     package = importlib.util.find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
-        raise Unavailable(f"scikit-learn, whose digits are the default data, is not installed: {INSTALL}")
+        raise Unavailable(f"scikit-learn, whose digits are the default data, is not installed: {install('data')}")
     path = Path(package.submodule_search_locations[0], *DIGITS)
     try:
         rows = np.loadtxt(path, delimiter=",")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error}); install scikit-learn again: {INSTALL}") from None
+        raise DataError(
+            f"{path}: cannot be read ({error}); install it again: pip install --force-reinstall scikit-learn"
+        ) from None
     labels = torch.from_numpy(rows[:, -1]).long()
     pixels = torch.from_numpy(rows[:, :-1] / 16.0).float().reshape(-1, 1, 8, 8)
     scaled = F.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
@@ -215,7 +217,7 @@ def _openml(source: str) -> Sequence[npt.NDArray[Any]]:
     try:
         from sklearn.datasets import fetch_openml
     except ImportError:
-        raise Unavailable(f"--data {source}: scikit-learn is not installed: {INSTALL}") from None
+        raise Unavailable(f"--data {source}: scikit-learn is not installed: {install('data')}") from None
     fetch: Callable[..., Any] = fetch_openml
     try:
         x, y = fetch(source.removeprefix("openml:"), version=1, return_X_y=True, as_frame=False, n_retries=1)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
+from torchduet.suites.extras import install
 from torchduet.suites.workload import Unavailable
 
 ENCODED_SIDE, CROPPED_SIDE, SIDE = 64, 56, 28  # pixels: as stored, after the crop, for the model
@@ -54,7 +55,7 @@ def encoded_images(count: int) -> tuple[list[bytes], Tensor]:
     try:
         from PIL import Image
     except ImportError:
-        raise Unavailable("Pillow, which decodes images, is not installed: pip install 'torchduet[data]'") from None
+        raise Unavailable(f"Pillow, which decodes images, is not installed: {install('data')}") from None
     labels = torch.arange(count) % CLASSES
     patterns = torch.rand(CLASSES, 3, 8, 8)[labels] + 0.3 * torch.rand(count, 3, 8, 8)
     large = F.interpolate(patterns / 1.3, size=ENCODED_SIDE, mode="bilinear", align_corners=False)

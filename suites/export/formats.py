@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
+from torchduet.suites.extras import install
 from torchduet.suites.mlp import layers
 from torchduet.suites.workload import Unavailable
 
@@ -50,7 +51,7 @@ def needs(*packages: str) -> None:
         try:
             importlib.import_module(package)
         except ModuleNotFoundError as error:
-            raise Unavailable(f"{package} is not installed: pip install 'torchduet[export]'") from error
+            raise Unavailable(f"{package} is not installed: {install('export', package)}") from error
 
 
 @contextlib.contextmanager

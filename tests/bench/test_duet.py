@@ -336,12 +336,34 @@ def test_a_revision_is_timed_as_it_was(tmp_path: Path) -> None:
         assert failure.reason == "there is no workload mine.new there"
     finally:
         made.close()
-    with pytest.raises(OptionError, match="--against-rev nosuch: fatal: "):
+    absent = rf"^--against-rev nosuch: the repository {repository} has no such revision; [^\n]*$"
+    with pytest.raises(OptionError, match=absent):
         sides(None, None, "nosuch", [str(file)], tmp_path / "again")
+    (repository / "later.py").write_text(before)
+    with pytest.raises(OptionError, match=r"--against-rev HEAD: later\.py is not in that revision"):
+        sides(None, None, "HEAD", [str(repository / "later.py")], tmp_path / "later")
     with pytest.raises(OptionError, match="needs --suite FILE"):
         sides(None, None, "HEAD", ["mlp"], tmp_path / "again")
-    with pytest.raises(OptionError, match=r"--against-rev HEAD: .*not a git repository"):
+    with pytest.raises(OptionError, match=r"^--against-rev HEAD: .* is not in a git repository; [^\n]*$"):
         sides(None, None, "HEAD", [str(tmp_path / "mine.py")], tmp_path / "again")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(OptionError, match=r"^--against-rev HEAD: git is not installed$"):
+            sides(None, None, "HEAD", [str(file)], tmp_path / "again")
+
+
+@pytest.mark.parametrize("option", ["--against", "--against-env", "--against-rev"])
+def test_an_empty_side_is_an_error(option: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "bench/", "--suite", SMALL, option, ""],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith(f"ERROR: {option} '': ")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from torchduet.reports.tables.csv import FORMULA, as_csv, escape_formula
 from torchduet.reports.tables.flat import table_of
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import frames
+from torchduet.suites.extras import install
 
 ROOT = Path(__file__).parents[2]
 
@@ -235,7 +236,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("torchduet.reports.commands.export.find_spec", lambda _: None)
     assert main(["export", str(run_file), "-o", str(run_file.parent / "c.parquet")]) == 2
-    assert "pip install 'torchduet[parquet]'" in capsys.readouterr().err
+    assert install("parquet") in capsys.readouterr().err
     assert not (run_file.parent / "c.parquet").exists()
 
 

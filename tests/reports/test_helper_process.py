@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -70,3 +72,29 @@ def test_the_page_of_a_comparison_is_the_same_either_way(
         assert main(["compare", *paths, "-o", str(tmp_path / "page.html")]) == 0
         pages.append((tmp_path / "page.html").read_text("utf-8"))
     assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("from_stdin", [False, True], ids=["script", "standard input"])
+def test_a_script_without_a_guard_is_not_run_by_the_second_process(
+    shared_document: Any, tmp_path: Path, from_stdin: bool
+) -> None:
+    for seed in (1, 2):
+        (tmp_path / f"{seed}.json").write_text(json.dumps(remeasured(shared_document, seed)))
+    script = (
+        "with open('starts', 'a') as log: log.write('started\\n')\n"
+        "from torchduet.__main__ import main; from torchduet.reports.html import helper_process\n"
+        "helper_process.LARGE, helper_process.cores = 1, lambda: 2\n"
+        "raise SystemExit(main(['compare', '1.json', '2.json', '-o', 'page.html']))\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "-" if from_stdin else "script.py"],
+        cwd=tmp_path,
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "starts").read_text() == "started\n"

@@ -20,6 +20,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.reports.history import dependencies
 from torchduet.reports.history.index import NAME
 from torchduet.reports.html import helper_process
+from torchduet.suites.extras import install
 
 ROOT = Path(__file__).parents[2]
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -174,7 +175,7 @@ def test_a_missing_package_is_named_with_what_to_install(
 ) -> None:
     monkeypatch.setattr(dependencies, "PACKAGES", ("msgspec", "no_such_package"))
     says = refused(capsys, "runs")
-    assert "needs no_such_package, which is not installed; pip install 'torchduet[history]'" in says
+    assert f"needs no_such_package, which is not installed; {install('history')}" in says
 
 
 def test_the_extra_of_the_project_is_what_is_asked_for() -> None:

@@ -14,6 +14,7 @@ from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.read import jsonfile
 from torchduet.reports.read.run_file import RunFileError, from_json, load, read_fast
+from torchduet.suites.extras import upgrade
 
 
 def refusal(path: Path) -> str:
@@ -116,7 +117,7 @@ def test_a_plain_pytest_benchmark_file_says_which_command_makes_ours(document: A
     path.write_text(json.dumps(document))
     message = refusal(path)
     assert "pytest-benchmark without Torchduet's records" in message
-    assert "pytest bench/ --benchmark-json FILE" in message
+    assert "torchduet run --benchmark-json FILE" in message
 
 
 @pytest.mark.parametrize("where", ["top", "record"])
@@ -126,7 +127,7 @@ def test_a_newer_schema_asks_for_a_newer_torchduet(where: str, document: Any, tm
     target["schema"] = 99
     path = tmp_path / "run.json"
     path.write_text(json.dumps(document))
-    assert "pip install -U torchduet" in refusal(path)
+    assert upgrade() in refusal(path)
 
 
 def put(*keys: str | int, value: Any) -> Callable[[Any], None]:

@@ -157,7 +157,7 @@ def test_only_what_needs_our_records_refuses_a_plain_file(tmp_path: Path, capsys
     with pytest.raises(RunFileError, match="without Torchduet's records"):
         load(path)
     assert main(["claims", str(path)]) == 2
-    assert "pytest bench/ --benchmark-json FILE" in capsys.readouterr().err
+    assert "torchduet run --benchmark-json FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seed", range(8))

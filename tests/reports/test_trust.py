@@ -43,7 +43,7 @@ def shown(about: dict[str, Any]) -> str:
 def test_without_figures_it_says_so_and_how_to_get_them() -> None:
     found = trust(run({}))
     assert "Not measured on this machine" in found.sentences[0]
-    assert "pytest bench/ --aa" in found.sentences[0]
+    assert "torchduet run --aa" in found.sentences[0]
     assert found.rows == found.copies == []
 
 

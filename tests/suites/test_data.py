@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torchduet.suites.datasets import data, idx
+from torchduet.suites.extras import install
 from torchduet.suites.workload import Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +78,7 @@ def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     data.use(None)
-    with pytest.raises(Unavailable, match=r"pip install 'torchduet\[data\]'"):
+    with pytest.raises(Unavailable, match=re.escape(install("data"))):
         data.images()
     with pytest.raises(Unavailable, match=r"openml:mnist_784: scikit-learn is not installed"):
         data.check("openml:mnist_784")

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +17,7 @@ from torchduet.bench.timing.meter import Context
 from torchduet.suites import dataloader
 from torchduet.suites.dataloader import suite
 from torchduet.suites.datasets import loading
+from torchduet.suites.extras import install
 from torchduet.suites.workload import Unavailable
 
 CPU = torch.device("cpu")
@@ -86,7 +88,7 @@ def test_images_are_decoded_and_normalised_the_same_way_in_workers() -> None:
 
 def test_without_pillow_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(Unavailable, match=r"pip install 'torchduet\[data\]'"):
+    with pytest.raises(Unavailable, match=re.escape(install("data"))):
         suite.workloads["epoch_images"].inputs(CPU, samples=10, batch=5)
 
 

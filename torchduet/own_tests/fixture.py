@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from torchduet.comparing import DETAILS, compare
-from torchduet.comparison import Comparison, ComparisonError
+from torchduet.comparison import Comparison
 from torchduet.own_tests.names import name_of
 from torchduet.own_tests.options import OPTIONS, Options
 from torchduet.own_tests.outcomes import DUETS, Duets
+from torchduet.result import ComparisonError
 
 __tracebackhide__ = True  # pytest shows the line of the test
 KEYWORDS = (

@@ -135,14 +135,14 @@ DUETS = pytest.StashKey[Duets]()
 
 def rows_of(comparison: Comparison) -> list[Row]:
     """A row for each case but the baseline, and for each without a result."""
-    from torchduet.comparison import _label
+    from torchduet.result import label_of
 
     rows = []
     for result in comparison.results:
         if (other := result.baseline) is not None:
-            against = other.name if other.name != result.name else _label(other)
+            against = other.name if other.name != result.name else label_of(other)
             low, high = _known([result.low, result.high])
-            rows.append(Row(_label(result), against, result.speedup, low, high, result.verdict))
+            rows.append(Row(label_of(result), against, result.speedup, low, high, result.verdict))
     without = ((FAILED, comparison._finished.run["failed"]), (SKIPPED, comparison._finished.run["skipped"]))
     for verdict, entries in without:
         for entry in entries:

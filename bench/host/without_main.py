@@ -14,9 +14,9 @@ MAIN = ("init_main_from_name", "init_main_from_path")
 def without_main() -> Iterator[None]:
     """Processes started within the context do not import the main module of this one.
 
-    multiprocessing lets each new interpreter import it, so that objects defined there can be unpickled. A worker needs
-    none of them: it gets jobs of ours and imports suites from their files. A script that measures when it is imported
-    would start a second run there, and one read from standard input has no file.
+    multiprocessing lets each new interpreter import it, so that objects defined there can be unpickled. A process of
+    ours needs none of them: it gets jobs of ours, and imports suites from their files. A script that measures when it
+    is imported would start a second run there, and one that is read from standard input has no file.
     """
     original = spawn.get_preparation_data
 
