@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.moderation import Visits, estimate
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.schema.words import Verdict
@@ -70,6 +71,12 @@ class Comparison:
     def warnings(self) -> list[str]:
         """What may have disturbed the measurement."""
         return list(self._finished.run["warnings"])
+
+    @property
+    def withheld(self) -> str:
+        """Why noise leaves cases without a verdict, and what would help; empty if it does not."""
+        notes = (note for result in self.results for note in result.notes)
+        return next((note.removeprefix(NO_VERDICT) for note in notes if note.startswith(NO_VERDICT)), "")
 
     @property
     def noise(self) -> list[str]:
@@ -161,6 +168,8 @@ class Comparison:
     ) -> None:
         """Raise an ``AssertionError`` if a function is surely slower than another one by more than ``by``.
 
+        It is not sure where the run withholds the verdict for noise, however narrow the interval.
+
         Args:
             name: of the function (default: every function but ``than``).
             than: what it is held against (default: the baseline).
@@ -187,8 +196,9 @@ class Comparison:
             alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in others]
             other = others[max(range(len(others)), key=lambda at: (sum(alike[at]), -at))]
             ratio = result.against(other).inverse
-            longer = ratio.low > 1 + allowed
-            unsure = unclear == "fail" and not ratio.high <= 1 + allowed
+            withheld = any(note.startswith(NO_VERDICT) for note in (*result.notes, *other.notes))
+            longer = ratio.low > 1 + allowed and not withheld
+            unsure = unclear == "fail" and (withheld or not ratio.high <= 1 + allowed)
             if longer or unsure:
                 interval = f"{ratio.low:.3g} to {ratio.high:.3g}, 99 %" if math.isfinite(ratio.low) else "no interval"
                 verb = "takes" if longer else "may take"

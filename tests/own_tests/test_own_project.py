@@ -58,11 +58,11 @@ def test_a_project_with_a_layer_of_its_own(python: Path, project: Path) -> None:
     render = [python.with_name("torchduet"), "render", "duets.json", "-o", "report.html"]
     test_wheel.run(render, project)
 
-    slower = pytest_in(project, python, LAYERS_EXTRA_PASSES="3")
+    # Where noise withholds the verdict, a duet is not sure, and fails by this option alone.
+    slower = pytest_in(project, python, "--duet-unclear", "fail", LAYERS_EXTRA_PASSES="3")
     assert slower.returncode == pytest.ExitCode.TESTS_FAILED, slower.stdout + slower.stderr
     (line,) = [line for line in slower.stdout.splitlines() if line.startswith("E ")]
-    assert re.fullmatch(
-        r"E +AssertionError: now takes [\d.]+ times as long as first \([\d.]+ to [\d.]+, 99 %\); allowed are 1.2", line
-    )
+    sentence = r"now (?:takes|may take) [\d.]+ times as long as first \([\d.]+ to [\d.]+, 99 %\); allowed are 1.2"
+    assert re.fullmatch(r"E +AssertionError: " + sentence, line)
     assert "1 failed, 2 passed" in slower.stdout
     assert "comparison.py" not in slower.stdout  # the line of the test is shown, and none of ours

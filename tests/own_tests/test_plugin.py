@@ -46,7 +46,7 @@ def test_faster(duet): duet(once, thrice, X).assert_not_slower(by="5%")
 
 @pytest.mark.parametrize("n", [64, 3000])
 def test_slower(duet, n):
-    duet({"thrice": thrice, "once": once}, torch.randn(n)).assert_not_slower()
+    duet({"thrice": thrice, "once": once}, torch.randn(n)).assert_not_slower(unclear="fail")
 
 def test_wrong(duet):
     duet({"wrong": wrong, "other": other, "once": once}, X)
@@ -90,7 +90,8 @@ def test_tests_pass_and_fail_by_their_speed_and_all_are_in_the_table_and_in_the_
     )
     assert len(speed) == 2
     assert all(
-        re.match(r"E +AssertionError: thrice takes [\d.]+ times as long as once \([\d.]+ to ", line) for line in speed
+        re.match(r"E +AssertionError: thrice (?:takes|may take) [\d.]+ times as long as once \([\d.]+ to ", line)
+        for line in speed
     )
     assert len(wrong) == 1
     assert "compare: wrong: its result is wrong" in wrong[0]

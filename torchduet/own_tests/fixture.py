@@ -59,8 +59,15 @@ class Duet:
         """
         keywords = self._keywords(inputs, keywords)
         processes = keywords.get("processes", True)
+        first: Comparison | None = None
         try:
             comparison = compare(functions, *inputs, **keywords)
+            if why := comparison.withheld:
+                first = comparison
+                comparison = compare(functions, *inputs, **keywords)
+                comparison._finished.run["warnings"].append(
+                    f"{'.'.join(self._name)}: measured twice; the first time {why}"
+                )
             if comparison.failed:
                 error = ComparisonError(f"compare: {'; '.join(comparison.failed.values())}")
                 error.comparison = comparison
@@ -69,7 +76,8 @@ class Duet:
             self._add(error.comparison, str(error), processes)
             raise error.with_traceback(None) from None
         except KeyboardInterrupt as interrupt:
-            self._add(getattr(interrupt, "comparison", None), "", processes)
+            found = getattr(interrupt, "comparison", None)
+            self._add(found if found is not None and found.results else first, "", processes)
             raise
         if self._options.check_only:
             return CheckedOnly(comparison._finished, comparison.names, comparison.baseline, comparison.threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.units import MARK
 from torchduet.own_tests.outcomes import FAILED, SKIPPED, Outcome, Row
 from torchduet.reports.text import units
@@ -36,9 +37,11 @@ def lines(outcomes: Sequence[Outcome], verbosity: int = 0) -> list[str]:
 
 
 def _said(outcomes: Sequence[Outcome]) -> list[str]:
-    """Why cases were skipped or measured by one process, and warnings: each once, at most three."""
+    """Why cases were skipped or have no verdict, and warnings: each once, at most three."""
     runs = [outcome.run for outcome in outcomes if outcome.run is not None]
     reasons = [f"skipped: {entry['reason']}" for run in runs for entry in run["skipped"]]
+    notes = [note for each in outcomes for record in each.records for note in record["notes"]]
+    reasons += [note for note in notes if note.startswith(NO_VERDICT)]
     alone = [
         f"measured by this process only, so intervals may be too narrow: {each.alone}"
         for each in outcomes
