@@ -214,11 +214,16 @@ class TestOne:
         assert duet._keywords((), {}) == {"budget": "1s", "mode": "compile", "threshold": 0.03}
         assert duet._keywords((), {"mode": "eager"})["mode"] == "eager"
 
+@pytest.mark.duet(inputs=len)
+def test_inputs(duet):
+    assert duet._keywords((), {})["inputs"] is len
+    assert "inputs" not in duet._keywords((1,), {})
+
 def test_module(duet):
     assert duet._keywords((), {"threshold": "9%"}) == {"budget": "3s", "threshold": 0.03}
 """
     )
-    pytester.runpytest_inprocess("--duet-threshold", "3%", "--strict-markers").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("--duet-threshold", "3%", "--strict-markers").assert_outcomes(passed=3)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ class Duet:
             ValueError: an argument that cannot be used; the message names it.
             ComparisonError: a function raises, or its result is wrong; the message names it.
         """
-        keywords = self._keywords(inputs, keywords)
+        two = callable(functions) and callable(next(iter(inputs), None))
+        keywords = self._keywords(inputs[1:] if two else inputs, keywords)
         processes = keywords.get("processes", True)
         first: Comparison | None = None
         try:
@@ -90,7 +91,7 @@ class Duet:
         options = self._options
         said = {"budget": options.budget, "threshold": options.threshold, "threads": options.threads}
         said["processes"] = None if options.processes else False
-        of_marker = {key: value for key, value in self._defaults.items() if key != "inputs" or not inputs[1:]}
+        of_marker = {key: value for key, value in self._defaults.items() if key != "inputs" or not inputs}
         keywords = {**of_marker, **given, **{key: value for key, value in said.items() if value is not None}}
         return {**keywords, "_check_only": True} if options.check_only else keywords
 
