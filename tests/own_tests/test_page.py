@@ -15,7 +15,8 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
 FILES = {code.splitlines()[0].removeprefix("# "): code for kind, code in BLOCKS if kind == "python"}
 COMMANDS = [line for kind, code in BLOCKS if kind == "console" for line in code.splitlines()]
 STEPS = re.findall(r"^ +- run: (.*)$", next(code for kind, code in BLOCKS if kind == "yaml"), re.M)
-QUICK = ("--duet-budget=600ms", "--duet-threads=1", "--duet-no-processes")
+STRICT = "test_strict.py"  # fails where noise leaves it unclear, as the page says
+QUICK = ("--duet-budget=600ms", "--duet-threads=1", "--duet-no-processes", f"--deselect={STRICT}")
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,16 @@ def test_every_block_is_one_that_these_tests_run() -> None:
 
 def test_the_files_pass_with_what_they_say_themselves(folder: Path) -> None:
     """In one session; the lines of the page's tables are ours."""
-    done = run("pytest test_large.py test_strict.py", folder)
+    done = run("pytest test_large.py", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_large.test_large" in done.stdout
+
+
+def test_the_strict_test_passes_or_is_not_sure(folder: Path) -> None:
+    done = run(f"pytest {STRICT}", folder)
+    assert "test_strict.test_surely_not_slower" in done.stdout
+    if done.returncode:
+        assert "AssertionError: softmax may take " in done.stdout
 
 
 @pytest.mark.parametrize(
