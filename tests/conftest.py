@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+collect_ignore = ["own_project"]  # a user's project, whose tests run in an environment of its own
 LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the others have nothing left to do
     "bench/test_run.py",
+    "own_tests/test_plugin.py",
     "browser/test_accessibility.py",
     "notebook/test_docs.py",
     "test_readme.py",

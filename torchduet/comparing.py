@@ -12,6 +12,7 @@ from torchduet.percent import seconds_of, share_of
 from torchduet.result import ComparisonError
 
 Functions = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | Callable[..., Any]
+__tracebackhide__ = True  # pytest shows the line that calls compare, not these
 DETAILS = ("tolerance", "deterministic", "observe", "check", "mutates", "scratch", "fresh", "cost")
 MAX_NAME = 80  # characters of a comparison's own name, of its functions' names
 
@@ -70,6 +71,7 @@ def compare(
         ComparisonError: nothing is left to compare, such as where a result is wrong; the message says why.
         KeyboardInterrupt: Ctrl-C; what was found so far is printed, and is the exception's ``comparison``.
     """
+    check_only = details.pop("_check_only", False)  # as --benchmark-disable of pytest asks
     if unknown := [keyword for keyword in details if keyword not in (*DETAILS, "inputs")]:
         raise ValueError(f"compare: there is no keyword {unknown[0]}=; see help(torchduet.compare)")
     given, arguments, make = _arguments(functions, inputs, details.pop("inputs", None))
@@ -86,9 +88,9 @@ def compare(
         details,
     )
     comparison = request.compared(
-        seconds_of(budget, "budget"), share_of(threshold, "threshold"), _count(threads), processes, progress
+        seconds_of(budget, "budget"), share_of(threshold, "threshold"), _count(threads), processes, progress, check_only
     )
-    _check_some(comparison)
+    _check_some(comparison, check_only)
     return comparison
 
 
@@ -102,7 +104,7 @@ def time(function: Callable[..., Any], *inputs: Any, **options: Any) -> Comparis
     try:
         return compare([function], *inputs, **options)
     except _OneCaseError as error:
-        return error.comparison
+        return error.of
 
 
 class _OneCaseError(ComparisonError):
@@ -113,7 +115,7 @@ class _OneCaseError(ComparisonError):
             "compare: there is one function in one mode, so nothing is compared: add a function, or a mode such as "
             "mode=['eager', 'compile']; to time one function: torchduet.time(f, x)"
         )
-        self.comparison = comparison
+        self.of = comparison
 
 
 def _arguments(functions: Functions, inputs: tuple[Any, ...], made: Any) -> tuple[Any, tuple[Any, ...] | None, Any]:
@@ -169,7 +171,13 @@ class _Request:
     details: Mapping[str, Any]
 
     def compared(
-        self, budget: float | None, threshold: float, threads: int | None, processes: bool, progress: bool | None
+        self,
+        budget: float | None,
+        threshold: float,
+        threads: int | None,
+        processes: bool,
+        progress: bool | None,
+        check_only: bool,
     ) -> Comparison:
         """Measure it.
 
@@ -190,7 +198,9 @@ class _Request:
             base = self.baseline or list(functions)[-1]
             described = self._described(functions, base)
             with shown(progress, described.name) as show:
-                finished = run(described, budget=budget, threads=threads, fresh=processes, show=show)
+                finished = run(
+                    described, budget=budget, threads=threads, fresh=processes, check_only=check_only, show=show
+                )
         except (SuiteError, OptionError) as error:
             raise ComparisonError(f"compare: {_in_words_of_arguments(str(error))}") from None
         comparison = Comparison(finished, list(functions), base, threshold)
@@ -236,11 +246,16 @@ def _distinct(reasons: Sequence[str]) -> list[str]:
     return [*texts.values()]
 
 
-def _check_some(comparison: Comparison) -> None:
+def _check_some(comparison: Comparison, check_only: bool = False) -> None:
     """Refuse a comparison in which nothing is left to compare."""
-    reasons = _distinct([*comparison.failed.values(), *comparison.skipped.values()])
+    if check_only and not comparison.failed:
+        return
+    skipped = () if check_only else comparison.skipped.values()
+    reasons = _distinct([*comparison.failed.values(), *skipped])
     compared = any(result.baseline is not None for result in comparison.results)
     if not comparison.results or (reasons and not compared):
-        raise ComparisonError(f"compare: {'; '.join(reasons) or 'nothing was measured'}")
+        error = ComparisonError(f"compare: {'; '.join(reasons) or 'nothing was measured'}")
+        error.comparison = comparison
+        raise error
     if not compared:
         raise _OneCaseError(comparison)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.moderation import Visits, estimate
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.schema.words import Verdict
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pandas
 
     from torchduet.bench.library.run import Finished
+
+__tracebackhide__ = True  # pytest shows the line of a test, not these
 
 
 class Comparison:
@@ -34,7 +37,10 @@ class Comparison:
         results: every case that was measured.
         failed, skipped: case → why it has no result.
         covers: what the intervals cover, in a sentence.
+        unclear: what :meth:`assert_not_slower` does where that is not sure, unless it is told: ``pass`` or ``fail``.
     """
+
+    unclear = "pass"
 
     def __init__(self, finished: Finished, names: Sequence[str], baseline: str, threshold: float) -> None:
         self._finished, self.names, self.baseline, self.threshold = finished, tuple(names), baseline, threshold
@@ -65,6 +71,12 @@ class Comparison:
     def warnings(self) -> list[str]:
         """What may have disturbed the measurement."""
         return list(self._finished.run["warnings"])
+
+    @property
+    def withheld(self) -> str:
+        """Why noise leaves cases without a verdict, and what would help; empty if it does not."""
+        notes = (note for result in self.results for note in result.notes)
+        return next((note.removeprefix(NO_VERDICT) for note in notes if note.startswith(NO_VERDICT)), "")
 
     @property
     def noise(self) -> list[str]:
@@ -147,15 +159,23 @@ class Comparison:
         return Ratio(math.exp(found.point), math.exp(found.low), math.exp(found.high), verdict)
 
     def assert_not_slower(
-        self, name: str | None = None, *, than: str | None = None, by: str | float = "5%", unclear: str = "pass"
+        self,
+        name: str | None = None,
+        *,
+        than: str | None = None,
+        by: str | float = "5%",
+        unclear: str | None = None,
     ) -> None:
         """Raise an ``AssertionError`` if a function is surely slower than another one by more than ``by``.
+
+        It is not sure where the run withholds the verdict for noise, however narrow the interval.
 
         Args:
             name: of the function (default: every function but ``than``).
             than: what it is held against (default: the baseline).
             by: how many per cent longer a call may take: ``"5%"`` or 0.05.
-            unclear: ``"fail"``: raise as well where it is not sure that a call takes no longer than allowed.
+            unclear: ``"fail"``: raise as well where it is not sure that a call takes no longer than allowed;
+                ``"pass"``: do not (default).
 
         Raises:
             AssertionError: the message has the factor and its interval.
@@ -163,6 +183,7 @@ class Comparison:
             ComparisonError: one of the cases was not measured.
         """
         allowed = share_of(by, "by")
+        unclear = self.unclear if unclear is None else unclear
         if unclear not in ("pass", "fail"):
             raise ValueError(f"unclear={unclear!r}: use 'pass' or 'fail'")
         than = self.baseline if than is None else than
@@ -175,8 +196,9 @@ class Comparison:
             alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in others]
             other = others[max(range(len(others)), key=lambda at: (sum(alike[at]), -at))]
             ratio = result.against(other).inverse
-            longer = ratio.low > 1 + allowed
-            unsure = unclear == "fail" and not ratio.high <= 1 + allowed
+            withheld = any(note.startswith(NO_VERDICT) for note in (*result.notes, *other.notes))
+            longer = ratio.low > 1 + allowed and not withheld
+            unsure = unclear == "fail" and (withheld or not ratio.high <= 1 + allowed)
             if longer or unsure:
                 interval = f"{ratio.low:.3g} to {ratio.high:.3g}, 99 %" if math.isfinite(ratio.low) else "no interval"
                 verb = "takes" if longer else "may take"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+__tracebackhide__ = True  # pytest shows the line of a test, not these
+
 
 def share_of(value: str | float, keyword: str) -> float:
     """``"5%"`` or 0.05 → 0.05.

@@ -10,11 +10,18 @@ from typing import Any, Protocol
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.schema.words import Verdict
 
+__tracebackhide__ = True  # pytest shows the line of a test, not these
 KNOBS = ("device", "mode", "precision")
 
 
 class ComparisonError(ValueError):
-    """Nothing can be compared, or a case that was asked for was not measured; the message says why, in one line."""
+    """Nothing can be compared, or a case that was asked for was not measured; the message says why, in one line.
+
+    Attributes:
+        comparison: the :class:`torchduet.Comparison` of what was measured nevertheless; None without one.
+    """
+
+    comparison: Any = None
 
 
 @dataclass(frozen=True)

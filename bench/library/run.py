@@ -68,6 +68,7 @@ def run(
     budget: float | None = None,
     threads: int | None = None,
     fresh: bool = True,
+    check_only: bool = False,
     show: Callable[[str, float], None] = lambda *_: None,
 ) -> Finished:
     """Measure what is described; one comparison at a time in a process.
@@ -76,6 +77,7 @@ def run(
         budget: seconds for all, without compilation; None: 3 s for two functions at one size, and so on.
         threads: intra-op threads; None: those that this process has now.
         fresh: False: make every visit in this process.
+        check_only: check the results and time nothing.
         show: gets what is being done, and the fraction of the budget that is used up.
 
     Raises:
@@ -90,11 +92,11 @@ def run(
             with measuring_here() as stop:
                 workers = shared_launcher(stop.received)
                 with workers.servers.in_use():
-                    alone = "" if fresh else "processes=False was given"
+                    alone = "" if fresh and not check_only else "processes=False was given"
                     launcher = CallerLauncher(described, workers, alone=alone)
                     registry.give(launcher.source, [suite])
                     try:
-                        return _measured(described, launcher, stop, budget, threads, show, together)
+                        return _measured(described, launcher, stop, budget, threads, check_only, show, together)
                     finally:
                         registry.withdraw(launcher.source)
                         launcher.close()
@@ -108,6 +110,7 @@ def _measured(
     stop: Any,
     budget: float | None,
     threads: int | None,
+    check_only: bool,
     show: Callable[[str, float], None],
     together: str | None,
 ) -> Finished:
@@ -123,11 +126,11 @@ def _measured(
         budget_given=True,
     )
     check_devices([*described.devices], machine, selecting_only=False)
-    settings = Settings(options, machine)
+    settings = Settings(options, machine, check_only=check_only)
     cases = [case for _, case in settings.selection.cases(launcher.source)]
     if budget is None:
         options = replace_budget(options, cases)
-        settings = Settings(options, machine)
+        settings = Settings(options, machine, check_only=check_only)
         cases = [case for _, case in settings.selection.cases(launcher.source)]
     progress = Progress([together] if together else [])
     measuring = CallerMeasuring(settings, launcher, progress, RunClock())

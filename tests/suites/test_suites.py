@@ -35,8 +35,8 @@ def smallest(tier: str = "default") -> Iterator[tuple[Workload, Size]]:
 
 def call(workload: Workload, inputs: Sequence[Any], precision: str = "fp32", name: str | None = None) -> Any:
     """One implementation's result, the first one's by default."""
-    one = workload.implementations[name or next(iter(workload.implementations))]
-    return assemble(timed_function(one, inputs), precision, "cpu", Context())(*inputs)
+    one = name or next(iter(workload.implementations))
+    return assemble(timed_function(workload, one, inputs), precision, "cpu", Context())(*inputs)
 
 
 def on_cpu(one: Implementation, precision: str = "fp32") -> bool:
@@ -131,9 +131,9 @@ def test_training_steps_learn_and_stay_finite(workload: Workload) -> None:
 def test_what_quick_compiles_can_be_traced(workload: Workload, size: Size) -> None:
     torch._dynamo.reset()
     inputs = tuple(workload.inputs(CPU, **size))
-    for one in workload.implementations.values():
+    for name, one in workload.implementations.items():
         if "compile" in (one.modes or ("compile",)):
-            step = assemble(timed_function(one, inputs), "fp32", "cpu")
+            step = assemble(timed_function(workload, name, inputs), "fp32", "cpu")
             torch.compile(step, backend="aot_eager")(*inputs)
 
 

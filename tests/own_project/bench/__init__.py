@@ -1,0 +1,1 @@
+"""The project’s own benchmarks, which have nothing to do with Torchduet."""
