@@ -12,7 +12,7 @@ from typing import Any
 from torchduet.bench.inputs.graph import is_atom, is_foreign, tensors_in
 
 CONTAINERS = (list, dict, set, deque, bytearray)
-FUNCTIONS = types.FunctionType | functools.partial | types.MethodType
+FUNCTIONS = (types.FunctionType, functools.partial, types.MethodType)
 
 
 class Captured:
@@ -44,7 +44,7 @@ class Captured:
             for name, value in _read_by(present):
                 if isinstance(value, types.ModuleType):
                     self.modules.add(value.__name__)
-                elif isinstance(value, FUNCTIONS | type) and getattr(value, "__module__", None):
+                elif isinstance(value, (*FUNCTIONS, type)) and getattr(value, "__module__", None):
                     self.modules.add(str(value.__module__))
                 if isinstance(value, FUNCTIONS):
                     if _is_beside(value, present):

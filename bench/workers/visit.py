@@ -17,7 +17,7 @@ from torchduet.bench.timing.stopping import INTERRUPTED
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.later_visit import LaterStages
 from torchduet.suites.datasets import data
-from torchduet.suites.registry import load
+from torchduet.suites.registry import is_given, load
 
 
 def measure(task: Task, report: Report) -> FamilyResult:
@@ -30,7 +30,7 @@ def measure(task: Task, report: Report) -> FamilyResult:
     data.use(task.data)
     settle_allocator()
     reference = task.family.reference
-    report(f"importing {reference.source}", 0.0)
+    report(f"{IMPORTING} {'the functions' if is_given(reference.source) else reference.source}", 0.0)
     start = awake()
     notes = imported(lambda: load(reference.source), reference.source, task.threads)
     importing = awake() - start
