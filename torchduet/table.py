@@ -8,7 +8,7 @@ from collections import Counter
 from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.units import MARK
 from torchduet.reports.text import units
-from torchduet.result import Compared, Result
+from torchduet.result import Compared, Result, label_of
 
 COLUMNS = ("function", "time per call", "speed-up", "99 % interval", "verdict")
 
@@ -41,7 +41,9 @@ def answer(comparison: Compared) -> list[str]:
     counts = {verdict: sum(result.verdict == verdict for result in compared) for verdict in MARK}
     words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     best = max(compared, key=lambda result: result.speedup)
-    return [f"{len(compared)} comparisons with {comparison.baseline}: {words}. Fastest: {sentence(best)}"]
+    interval = units.ratio_interval(_or_none(best.low), _or_none(best.high)) or "no interval"
+    figure = f"{label_of(best)} with {units.ratio(best.speedup)} ({interval})"
+    return [f"{len(compared)} comparisons with {comparison.baseline}: {words}. Best: {figure}"]
 
 
 def sentence(result: Result) -> str:
