@@ -103,11 +103,11 @@ def time(function: Callable[..., Any], *inputs: Any, **options: Any) -> Comparis
         raise ValueError(f"time: the first argument is the function, not a {type(function).__name__}")
     try:
         return compare([function], *inputs, **options)
-    except _OneCaseError as error:
+    except OneCaseError as error:
         return error.of
 
 
-class _OneCaseError(ComparisonError):
+class OneCaseError(ComparisonError):
     """There is one case, so that nothing is compared."""
 
     def __init__(self, comparison: Comparison) -> None:
@@ -258,4 +258,4 @@ def _check_some(comparison: Comparison, check_only: bool = False) -> None:
         error.comparison = comparison
         raise error
     if not compared:
-        raise _OneCaseError(comparison)
+        raise OneCaseError(comparison)

@@ -7,20 +7,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchduet.bench.record.marks import NO_VERDICT
-from torchduet.bench.record.moderation import Visits, estimate
-from torchduet.bench.record.schema import Record
+from torchduet.bench.record.moderation import estimate
 from torchduet.bench.record.schema.words import Verdict
-from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, value_of
+from torchduet.bench.record.statistics import side_of
 from torchduet.bench.record.visits.intervals import priors_of
+from torchduet.judging import judge_by, visits_of
 from torchduet.percent import share_of
-from torchduet.result import KNOBS, ComparisonError, Ratio, Result, has_all, label_of
+from torchduet.result import (
+    KNOBS,
+    ComparisonError,
+    Ratio,
+    Result,
+    has_all,
+    in_words_of_arguments,
+    label_of,
+    label_of_value,
+)
 
 if TYPE_CHECKING:
     import pandas
 
     from torchduet.bench.library.run import Finished
 
+MAX_NAMED = 6  # cases in a message
 __tracebackhide__ = True  # pytest shows the line of a test, not these
 
 
@@ -45,7 +54,7 @@ class Comparison:
     def __init__(self, finished: Finished, names: Sequence[str], baseline: str, threshold: float) -> None:
         self._finished, self.names, self.baseline, self.threshold = finished, tuple(names), baseline, threshold
         for record in finished.records:
-            _judge_by(record, threshold)
+            judge_by(record, threshold)
         self.results = sorted((Result(self, record) for record in finished.records), key=self._order)
         self.failed, self.skipped = dict(finished.failed), dict(finished.skipped)
         self.stopped = finished.stopped
@@ -59,31 +68,35 @@ class Comparison:
     def covers(self) -> str:
         """What the intervals cover, in a sentence."""
         here, fresh = self._finished.visits
+        visits = self._finished.run.get("visits")
+        fewest, most = (visits["fewest"], visits["most"]) if visits else (here + fresh, here + fresh)
+        number = f"{fewest} to {most} visits" if fewest < most else "one visit" if most == 1 else f"{most} visits"
+        several = len({tuple(result.size.items()) for result in self.results}) > 1
+        to = " to each size" if several else ""
         if fresh:
-            return f"99 % intervals over {here + fresh} visits, {fresh} of them by fresh processes"
-        visits = "one visit" if here == 1 else f"{here} visits"
+            own = "all but the first" if several or here == 1 else f"{fresh} of them"
+            return f"99 % intervals over {number}{to}, {own} by fresh processes"
         return (
-            f"99 % intervals over {visits} by this process: they do not cover what differs from process to process, "
-            f"often 1 to 4 % ({self._finished.alone})"
+            f"99 % intervals over {number}{to} by this process: they do not cover what differs from process to "
+            f"process, often 1 to 4 % ({self._finished.alone})"
         )
 
     @property
     def warnings(self) -> list[str]:
         """What may have disturbed the measurement."""
-        return list(self._finished.run["warnings"])
+        return [in_words_of_arguments(warning) for warning in self._finished.run["warnings"]]
 
     @property
     def withheld(self) -> str:
         """Why noise leaves cases without a verdict, and what would help; empty if it does not."""
-        notes = (note for result in self.results for note in result.notes)
-        return next((note.removeprefix(NO_VERDICT) for note in notes if note.startswith(NO_VERDICT)), "")
+        return next((result.withheld for result in self.results if result.withheld), "")
 
     @property
     def noise(self) -> list[str]:
         """What disturbed the machine meanwhile, and what would help; empty if it was quiet."""
         from torchduet.bench.plugin.closing_table import noise_of
 
-        return [line.replace("--threads ", "threads=").strip() for line in noise_of(self._finished.run.get("noise"))]
+        return [in_words_of_arguments(line).strip() for line in noise_of(self._finished.run.get("noise"))]
 
     def __iter__(self) -> Iterator[Result]:
         return iter(self.results)
@@ -105,7 +118,7 @@ class Comparison:
         found = [
             result
             for result in self._of(name)
-            if all(str(result.settings.get(knob)) == str(value) for knob, value in settings.items())
+            if all(str(result.settings.get(knob)) == label_of_value(value) for knob, value in settings.items())
         ]
         return self._one(found, name, [f"{knob}={value}" for knob, value in settings.items()])
 
@@ -123,7 +136,8 @@ class Comparison:
             return found[0]
         among = found or self._of(name)
         differing = [knob for knob in among[0].settings if len({str(r.settings[knob]) for r in among}) > 1]
-        cases = ", ".join(f"({', '.join(repr(r.settings[knob]) for knob in differing)})" for r in among[:6])
+        cases = ", ".join(f"({', '.join(repr(r.settings[knob]) for knob in differing)})" for r in among[:MAX_NAMED])
+        cases += ", …" if len(among) > MAX_NAMED else ""
         what = f"{name!r} {' '.join(map(str, settings))}".strip()
         if not found:
             raise KeyError(f"no case of {what}; there are {', '.join(differing)}: {cases}")
@@ -148,11 +162,11 @@ class Comparison:
                 f"{result.record['case']['id']} and {other.record['case']['id']} have different sizes, and were not "
                 "timed in alternation"
             )
-        visits = _visits(other.record, result.record)
+        visits = visits_of(other.record, result.record)
         found = estimate(visits, priors_of(self._finished.run.get("visits")).get("speedups"))
         if not math.isfinite(found.half_width):
             return Ratio(math.exp(found.point), math.nan, math.nan, "unclear")
-        verdict: Verdict = side_of(found.low, found.high, self.threshold)
+        verdict: Verdict = side_of(found.low, found.high, self.threshold) if found.visits > 1 else "unclear"
         for speedup in result.record["speedups"]:
             if speedup["against"] == other.record["case"]["id"] and speedup["verdict"] == "unclear":
                 verdict = "unclear"  # such as withheld for noise
@@ -196,15 +210,15 @@ class Comparison:
             alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in others]
             other = others[max(range(len(others)), key=lambda at: (sum(alike[at]), -at))]
             ratio = result.against(other).inverse
-            withheld = any(note.startswith(NO_VERDICT) for note in (*result.notes, *other.notes))
-            longer = ratio.low > 1 + allowed and not withheld
-            unsure = unclear == "fail" and (withheld or not ratio.high <= 1 + allowed)
+            why = result.withheld or other.withheld
+            longer = ratio.low > 1 + allowed and not why
+            unsure = unclear == "fail" and (bool(why) or not ratio.high <= 1 + allowed)
             if longer or unsure:
                 interval = f"{ratio.low:.3g} to {ratio.high:.3g}, 99 %" if math.isfinite(ratio.low) else "no interval"
                 verb = "takes" if longer else "may take"
                 problems.append(
                     f"{label_of(result)} {verb} {ratio.speedup:.3g} times as long as {than} ({interval}); "
-                    f"allowed are {1 + allowed:.4g}"
+                    + (f"no verdict: {why}" if unsure and why else f"allowed are {1 + allowed:.4g}")
                 )
         if problems:
             raise AssertionError("; ".join(problems))
@@ -262,29 +276,3 @@ class Comparison:
         from torchduet.card import html
 
         return html(self)
-
-
-def _judge_by(record: Record, threshold: float) -> None:
-    """Judge a record's speed-ups by a threshold; verdicts that were withheld stay so."""
-    for speedup in record["speedups"]:
-        if threshold != THRESHOLD and speedup["low"] is not None and speedup["high"] is not None:
-            withheld = speedup["verdict"] == "unclear" and (
-                side_of(math.log(speedup["low"]), math.log(speedup["high"]), speedup["threshold"]) != "unclear"
-            )
-            if not withheld:
-                speedup["verdict"] = side_of(math.log(speedup["low"]), math.log(speedup["high"]), threshold)
-        speedup["threshold"] = threshold
-
-
-def _visits(reference: Record, record: Record) -> Visits:
-    """Each visit's ratio of two cases that were timed in alternation: reference time / time, as logarithms."""
-    points, errors, at = [], [], 0
-    for visit in record["timing"]["visits"]:
-        end = at + visit["placements"]
-        blocks = reference["timing"]["blocks"][at:end], record["timing"]["blocks"][at:end]
-        at = end
-        if blocks[0]:
-            point, error = value_of(placement_differences(*blocks))
-            points.append(point)
-            errors.append(error)
-    return Visits(tuple(points), tuple(errors))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from torchduet.bench.record.marks import NO_VERDICT
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.schema.words import Verdict
 
 __tracebackhide__ = True  # pytest shows the line of a test, not these
+MIN_VISITS = 2  # one shows nothing of what differs between visits
 KNOBS = ("device", "mode", "precision")
 
 
@@ -125,6 +128,16 @@ class Result:
         return self.record["notes"]
 
     @property
+    def withheld(self) -> str:
+        """Why it has no verdict whatever its interval, and what would help; empty if it may have one."""
+        for note in self.notes:
+            if note.startswith(NO_VERDICT):
+                return in_words_of_arguments(note.removeprefix(NO_VERDICT))
+        if len(self.record["timing"].get("visits", [])) < MIN_VISITS:
+            return "there was time for one visit only; give a longer budget"
+        return ""
+
+    @property
     def baseline(self) -> Result | None:
         """The case that its speed-up is against; None for the baseline itself."""
         return self._comparison.baseline_of(self)
@@ -178,10 +191,25 @@ def label_of(result: Result) -> str:
     return " ".join([*parts, *(value for value in (result.mode, result.precision) if value not in ("eager", "fp32"))])
 
 
+def in_words_of_arguments(text: str) -> str:
+    """A text about options of the command line, for somebody who gives arguments."""
+    return re.sub(r"--(\w+)[ =](\d+)", r"\1=\2", text.replace(" (--when-busy go)", "")).replace(
+        "a longer --", "a longer "
+    )
+
+
 def has_all(result: Result, settings: Sequence[Any]) -> bool:
     values = [str(value) for value in result.settings.values()]
     labels = [f"{name}={value}" for name, value in result.settings.items()]
-    return all(str(setting) in values or str(setting) in labels for setting in settings)
+    wanted = [label_of_value(setting) for setting in settings]
+    return all(setting in values or setting in labels for setting in wanted)
+
+
+def label_of_value(value: Any) -> str:
+    """A size as it was given, as tables show it: ``64x4096`` of (64, 4096), ``float32`` of a type of PyTorch."""
+    if isinstance(value, tuple | list):
+        return "x".join(map(label_of_value, value))
+    return str(value).removeprefix("torch.")
 
 
 def _number(value: float | None) -> float:

@@ -42,7 +42,9 @@ def answer(comparison: Compared) -> list[str]:
     words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     best = max(compared, key=lambda result: result.speedup)
     interval = units.ratio_interval(_or_none(best.low), _or_none(best.high)) or "no interval"
-    figure = f"{label_of(best)} with {units.ratio(best.speedup)} ({interval})"
+    own, other = label_of(best), best.baseline
+    over = f" over {label_of(other)}" if other is not None and other.name == best.name else ""
+    figure = f"{own} with {units.ratio(best.speedup)}{over} ({interval})"
     return [f"{len(compared)} comparisons with {comparison.baseline}: {words}. Best: {figure}"]
 
 
@@ -55,9 +57,9 @@ def sentence(result: Result) -> str:
     if result.verdict == "same":
         return f"{names[0]} and {names[1]} are the same within {units.percent(result.threshold)} ({interval})"
     if result.verdict == "unclear":
-        return (
-            f"{names[0]} against {names[1]} is not settled: {units.ratio(result.speedup)} ({interval or 'no interval'})"
-        )
+        why = result.withheld or other.withheld
+        figure = f"{units.ratio(result.speedup)} ({interval or 'no interval'})"
+        return f"{names[0]} against {names[1]} is not settled: {figure}" + (f"; no verdict: {why}" if why else "")
     return f"{names[0]} is {units.ratio(result.speedup)} as fast as {names[1]} ({interval})"
 
 

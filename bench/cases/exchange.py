@@ -60,6 +60,8 @@ class Task:
         headroom: search for the largest batch that fits into a GPU's memory.
         uuids: CUDA device → its UUID.
         max_seconds: time for everything, first calls included; cases for which it is too short are skipped as too slow.
+        patient: no case is skipped as too slow.
+        expected: in a later visit, a summary of each case's result in the first one, where it must be the same.
     """
 
     family: Family
@@ -77,6 +79,8 @@ class Task:
     headroom: bool = False
     uuids: Mapping[str, str] = field(default_factory=dict)
     max_seconds: float = math.inf
+    patient: bool = False
+    expected: Mapping[Case, Mapping[str, tuple[str, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ class CaseResult:
     cold: bool = False
     idle_waiting: bool = False  # CPU: its calls leave the cores idle for a while
     pace: Pace | None = None  # of a case that was timed
+    summary: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # of its first result
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ class Captured:
     the same module that they call. They are tensors, whatever holds tensors, and containers and objects of users.
 
     Attributes:
+        functions: those that are copied: of the program, and not of installed packages.
         names: of the values, for notes.
         values: each once.
         modules: names of the modules that the functions use.
@@ -31,7 +33,7 @@ class Captured:
         self.names: tuple[str, ...] = ()
         self.values: tuple[Any, ...] = ()
         self.modules: set[str] = set()
-        self._functions: list[types.FunctionType] = []
+        self.functions: list[types.FunctionType] = []
         found: dict[int, tuple[str, Any]] = {}
         pending, seen = deque[Any](functions), dict[int, Any]()
         while pending:
@@ -39,8 +41,8 @@ class Captured:
             if id(present) in seen:
                 continue
             seen[id(present)] = present
-            if isinstance(present, types.FunctionType):
-                self._functions.append(present)
+            if isinstance(present, types.FunctionType) and not is_installed(sys.modules.get(present.__module__ or "")):
+                self.functions.append(present)
             for name, value in _read_by(present):
                 if isinstance(value, types.ModuleType):
                     self.modules.add(value.__name__)
@@ -58,12 +60,10 @@ class Captured:
     def bind(self, function: Callable[..., Any], values: Sequence[Any]) -> Callable[..., Any]:
         """A copy of one of the functions that reads these values instead of :attr:`values`.
 
-        It runs the same code as fast: cells and globals are replaced, and nothing is added to a call. The original is
-        returned for the original values.
+        It runs the same code as fast: cells and globals are replaced, and nothing is added to a call. What it writes to
+        globals and enclosing variables stays in the copy. Functions of installed packages are not copied.
         """
-        if all(new is old for new, old in zip(values, self.values, strict=True)):
-            return function
-        rebound = _Rebound(self._functions, dict(zip(map(id, self.values), values, strict=True)))
+        rebound = _Rebound(self.functions, dict(zip(map(id, self.values), values, strict=True)))
         copied: Callable[..., Any] = rebound(function)
         return copied
 
@@ -172,7 +172,20 @@ def _can_change(value: Any) -> bool:
         return True
     if any(True for _ in tensors_in(value)):
         return True
-    return hasattr(value, "__dict__") and not callable(value) and not is_foreign(value) and _is_users(type(value))
+    return hasattr(value, "__dict__") and not is_foreign(value) and _is_users(type(value))
+
+
+def is_installed(module: types.ModuleType | None) -> bool:
+    """Whether a module belongs to the standard library or an installed package, or is built in."""
+    if module is None:
+        return False
+    root = module.__name__.partition(".")[0]
+    file = getattr(module, "__file__", None) or ""
+    if root == "__main__":
+        return False
+    if root in sys.stdlib_module_names or root in sys.builtin_module_names or not file:
+        return True
+    return "site-packages" in file or "dist-packages" in file or root in ("torch", "torchduet")
 
 
 def _is_users(kind: type) -> bool:

@@ -42,7 +42,7 @@ class Described:
     functions: Mapping[str, Function]
     inputs: tuple[Any, ...] | None
     make: Callable[..., Any] | None
-    axes: Mapping[str, Sequence[Value]]
+    axes: Mapping[str, Sequence[Any]]
     modes: tuple[str, ...]
     precisions: tuple[str, ...]
     devices: tuple[str, ...]
@@ -70,7 +70,12 @@ class Described:
             for name, function in self.functions.items()
         }
         modes = dict.fromkeys(("eager", *self.modes, *(f.mode for f in self.functions.values() if f.mode)))
-        details = {"axes": self.axes, "modes": [*modes], "precisions": self.precisions, **self.details}
+        details = {
+            "axes": {axis: [*map(label_of, values)] for axis, values in self.axes.items()},
+            "modes": [*modes],
+            "precisions": self.precisions,
+            **self.details,
+        }
         try:
             workload = suite.compare(self.name, implementations, inputs=self._inputs, **details)
         except SuiteError as error:
@@ -86,6 +91,7 @@ class Described:
         if self.make is None:
             assert self.inputs is not None
             return moved((*self.inputs, *self.captured.values), device)
+        size = {axis: self._value(axis, value) for axis, value in size.items()}
         takes = {parameter.name for parameter in parameters_of(self.make) or ()}
         made = self.make(**({"device": device} if "device" in takes else {}), **size)
         if isinstance(made, dict):
@@ -94,6 +100,10 @@ class Described:
         if "device" not in takes:
             arguments = moved(arguments, device)
         return (*arguments, *moved(self.captured.values, device))
+
+    def _value(self, axis: str, label: Value) -> Any:
+        """The value of an axis, as it was given."""
+        return next((value for value in self.axes[axis] if label_of(value) == label), label)
 
     def _check_inputs(self) -> None:
         if self.make is not None:
@@ -115,6 +125,17 @@ class Described:
                         f"input {number + 1} {what} a {type(item).__name__}, which the first call uses up: give a "
                         "list, or inputs= with a function that makes it"
                     )
+
+
+def label_of(value: Any) -> Value:
+    """An axis' value as tables show it: a shape as ``64x4096``, a type as ``float32``, anything else as it is."""
+    if isinstance(value, tuple | list | torch.Size) and value:
+        return "x".join(str(label_of(item)) for item in value)
+    if isinstance(value, torch.dtype | torch.layout):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, str | int | float) or hasattr(value, "__index__") or hasattr(value, "__float__"):
+        return value  # type: ignore[no-any-return]
+    raise SuiteError(f"axes= has {value!r}; use numbers, strings, shapes or types")
 
 
 def moved(values: Sequence[Any], device: torch.device) -> tuple[Any, ...]:

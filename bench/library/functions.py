@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +37,15 @@ def named(functions: Mapping[str, Callable[..., Any]] | Sequence[Callable[..., A
     """
     if isinstance(functions, Mapping):
         given = {str(name): function for name, function in functions.items()}
+        if len(given) < len(functions):
+            raise SuiteError(f"two functions have the same name; the names are {', '.join(map(repr, functions))}")
     else:
         names = [_name(function, number) for number, function in enumerate(functions)]
+        longer = [
+            name if names.count(name) == 1 else _with_module(name, of)
+            for name, of in zip(names, functions, strict=True)
+        ]
+        names = longer if len(set(longer)) == len(longer) else names
         names = [name if names.count(name) == 1 else f"{name} {number + 1}" for number, name in enumerate(names)]
         given = dict(zip(names, functions, strict=True))
     if not given:
@@ -55,12 +63,23 @@ def _name(function: Any, number: int) -> str:
     return "fghijk"[number] if name == "<lambda>" and number < 6 else str(name).strip("<>")
 
 
+def _with_module(name: str, function: Any) -> str:
+    """``layers.Block`` of a class or function in ``mylib.layers``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    of = function if hasattr(function, "__name__") else type(function)
+    return f"{str(getattr(of, '__module__', '')).rpartition('.')[2]}.{name}"
+
+
 def function_of(name: str, function: Callable[..., Any]) -> Function:
     """A function as it is timed, and the mode of one that is compiled already.
 
     Raises:
         SuiteError: it is compiled with options that no mode stands for.
     """
+    if isinstance(function, functools.partial):
+        inner = function_of(name, function.func)
+        return Function(functools.partial(inner.original, *function.args, **function.keywords), inner.mode)
     original = Uncompiling._original(function)
     if original is function and not _is_compiled_in_place(function):
         return Function(_plain(function))
@@ -68,7 +87,7 @@ def function_of(name: str, function: Callable[..., Any]) -> Function:
     mode = next((mode for mode in COMPILED if mode != "compile-model" and options == _options_of(mode)), None)
     if mode is None:
         raise SuiteError(
-            f"{name!r} is compiled with another backend or options of its own: give the function itself, and "
+            f"{name!r} is compiled with another backend, dynamic= or options of its own: give the function itself, and "
             "mode=['eager', 'compile']"
         )
     return Function(_plain(original), mode)
@@ -77,7 +96,9 @@ def function_of(name: str, function: Callable[..., Any]) -> Function:
 def _options_in(function: Any) -> Mapping[str, Any] | None:
     """Inductor's options that a compiled function changes; None where another backend compiles it."""
     if _is_compiled_in_place(function):
-        return {}  # what nn.Module.compile was given is not kept
+        function = function._compiled_call_impl
+    if _is_dynamic(function):
+        return None
     import torch._inductor.config as inductor
 
     config = getattr(function, "get_compiler_config", lambda: None)()
@@ -89,6 +110,16 @@ def _options_in(function: Any) -> Mapping[str, Any] | None:
 
 def _is_compiled_in_place(function: Any) -> bool:
     return isinstance(function, torch.nn.Module) and vars(function).get("_compiled_call_impl") is not None
+
+
+def _is_dynamic(function: Any) -> bool:
+    """Whether sizes were set to be dynamic, or not to be, which no mode says."""
+    context = getattr(function, "dynamo_ctx", None)
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):
+            if hasattr(cell.cell_contents, "_dynamic"):
+                context = cell.cell_contents
+    return getattr(context, "_dynamic", None) is not None
 
 
 def _options_of(mode: str) -> Mapping[str, Any]:

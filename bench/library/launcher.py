@@ -7,11 +7,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.library import shipped
 from torchduet.bench.library.described import Described
@@ -23,6 +24,7 @@ from torchduet.bench.workers.servers import COMPILER, LIGHT, USUAL
 from torchduet.bench.workers.visit import measure
 
 MAX_IMPORT_SECONDS = 0.2  # of a visit: what takes longer is imported by a fork server, once
+MIN_LIMIT_SECONDS, LIMIT = 30.0, 20.0  # a visit may take so long, and so many times the seconds of its timing
 MODULES = ("torchduet.bench.library.worker", "cloudpickle")  # that a fork server imports
 
 _shared: dict[int, Launcher] = {}  # process → its launcher, whose servers live as long as the process
@@ -61,6 +63,7 @@ class CallerLauncher:
     def __init__(self, described: Described, workers: Launcher, *, alone: str = "") -> None:
         self._workers, self.alone, self.servers = workers, alone, workers.servers
         self.fresh = 0  # visits by other processes
+        self._expected: dict[Case, Mapping[str, tuple[str, float]]] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="functions-", dir=workers.folder))
         self.source = str(self._folder / "functions.pt")
         self.stop_requested = workers.stop_requested
@@ -75,6 +78,12 @@ class CallerLauncher:
         """Start a fork server, without waiting for it."""
         if self.alone:
             return
+        try:
+            self._start(compiler)
+        except (OSError, EOFError) as error:  # no working folder, no standard streams
+            self.alone = f"no fresh process can be started: {_words(error)}"
+
+    def _start(self, compiler: bool) -> None:
         self.servers.needs_modules = self._modules if self.servers.imports(self._modules) else frozenset()
         self.servers.needs = COMPILER if compiler else USUAL if "torch._dynamo" in sys.modules else LIGHT
         self._workers.light = self.servers.needs == LIGHT
@@ -113,6 +122,7 @@ class CallerLauncher:
             EndedEarlyError: a stop was requested.
         """
         answer = self._here(task, listen)
+        self._expected |= {result.case: result.summary for result in answer.results if result.summary}
         if answer.broken is None:
             return answer
         if self.alone:
@@ -133,12 +143,16 @@ class CallerLauncher:
             EndedEarlyError: a stop was requested.
         """
         if not self.alone:
+            limit = MIN_LIMIT_SECONDS + LIMIT * task.seconds
             try:
-                answer = self._workers.visit(task, listen)
-            except WorkerError as error:
-                if self.fresh:
+                answer = self._workers.visit(replace(task, expected=self._expected, max_seconds=limit), listen)
+                for result in answer.results:
+                    if result.error:
+                        raise WorkerError(f"{result.case.implementation}: {result.error}")
+            except (WorkerError, OSError, EOFError) as error:
+                if self.fresh and isinstance(error, WorkerError):
                     raise
-                self.alone = str(error).removeprefix("the worker failed: LookupError: ").split("; its output")[0]
+                self.alone = _words(error)
             else:
                 self.fresh += 1
                 if answer.seconds.get(IMPORTING, 0.0) > MAX_IMPORT_SECONDS:
@@ -157,6 +171,12 @@ class CallerLauncher:
 
         with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             return measure(replace(task, folder=folder), report)
+
+
+def _words(error: Exception) -> str:
+    """Why a fresh process has no answer, in one line."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return line.removeprefix("the worker failed: LookupError: ").removesuffix(":")
 
 
 def describe() -> Any:

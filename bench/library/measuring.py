@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from torchduet.bench.cases.case import Family
+from torchduet.bench.cases.exchange import Task
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.launcher import CallerLauncher
 from torchduet.bench.plan.budget import Budget, call_seconds
@@ -15,11 +17,13 @@ from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.settings import Settings
+from torchduet.bench.workers.servers import COMPILER
 from torchduet.bench.workers.vector_probe import probe
 from torchduet.suites.workload import COMPILED
 
 MIN_FOR_MORE_INTERPRETERS = 30.0  # seconds of a budget: in less, one fork server is all
-MAX_WAIT_SECONDS = 20.0  # for the first fork server, or the first that imports the compiler
+SURE_VISITS = 5  # from which on no verdict with one thread is withheld
+MAX_WAIT_SECONDS, MAX_COMPILER_SECONDS = 6.0, 20.0  # for the first fork server, and the first with the compiler
 SECONDS_FOR_VISITS, SHARE_FOR_VISITS = 1.5, 0.5  # after that wait, as many are left: it may take more than the budget
 
 
@@ -58,6 +62,7 @@ class CallerMeasuring(Measuring):
         super().__init__(settings, launcher, progress, run_clock)  # type: ignore[arg-type]
         self.caller = launcher
         self._ceilings_measured = True
+        self.monitor.sure_visits = SURE_VISITS
         if settings.options.budget_seconds < MIN_FOR_MORE_INTERPRETERS:
             self._interpreters = NoMoreInterpreters(launcher.servers, settings.threads, progress)
 
@@ -73,6 +78,9 @@ class CallerMeasuring(Measuring):
         self.budget.set_aside(before - self.progress.seconds["compiling"])
         return measurement
 
+    def _task(self, family: Family, seconds: float) -> Task:
+        return replace(super()._task(family, seconds), patient=True)
+
     def visit(self) -> LaterVisit | None:
         """Visit a family again, as soon as the first fork server is ready.
 
@@ -81,14 +89,24 @@ class CallerMeasuring(Measuring):
         """
         servers, budget = self.launcher.servers, self.budget
         self.caller.add_able()
+        self._leave_room()
         if not self.caller.alone and budget is not None and len(servers) and not servers.has_ready():
             self.progress.show("waiting for a fresh process")
-            servers.wait_for_one(MAX_WAIT_SECONDS)
+            heavy = servers.needs == COMPILER or bool(servers.needs_modules)
+            servers.wait_for_one(MAX_COMPILER_SECONDS if heavy else MAX_WAIT_SECONDS)
             kept = min(SECONDS_FOR_VISITS, SHARE_FOR_VISITS * self.settings.options.budget_seconds)
             budget.set_aside(min(0.0, budget.seconds_left() - kept))
             for of in self.visiting.families.values():
                 of.visited.beside = BESIDE  # visits before had to import what this server has
         return super().visit()
+
+    def _leave_room(self) -> None:
+        """Let every family have a second visit, even if calls take so long that the first has used up the budget."""
+        lone = [
+            of.visited for of in self.visiting.families.values() if of.visited.number == 1 and not of.visited.failed
+        ]
+        if self.budget is not None and lone:
+            self.budget.set_aside(min(0.0, self.budget.seconds_left() - 2 * max(each.cost for each in lone)))
 
     def _begin(self) -> None:
         options, progress = self.settings.options, self.progress

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,9 @@ from typing import Any
 import torch
 
 from torchduet.bench.host.error_words import one_line
+from torchduet.bench.inputs.captured import is_installed
 from torchduet.bench.inputs.graph import tensors_in, walk
+from torchduet.bench.library import process_state
 from torchduet.bench.library.described import Described
 
 KNOWN = ("torch", "numpy", "torchduet", "__main__", "__mp_main__")  # imported by every fork server, or by none
@@ -39,17 +42,30 @@ def write(described: Described, path: Path) -> None:
             f"the inputs have {size / 2**20:.0f} MiB, of at most {MAX_BYTES >> 20}; give a function that makes them: "
             "inputs="
         )
-    import cloudpickle
-
-    functions = [function.original for function in described.functions.values()]
-    places = "\0".join(entry or str(Path.cwd()) for entry in sys.path)
-    path.with_suffix(".path").write_text(places, "utf-8", "surrogateescape")
     try:
-        with _by_value([*functions, described.make, *held]):
-            torch.save(replace(described), path, pickle_module=cloudpickle)
+        places = "\0".join(entry or str(Path.cwd()) for entry in sys.path)
+        path.with_suffix(".path").write_text(places, "utf-8", "surrogateescape")
+        path.with_suffix(".state").write_bytes(pickle.dumps(process_state.taken()))
+        _save(described, path)
     except Exception as error:
         path.unlink(missing_ok=True)
         raise NotShippedError(_reason(error)) from error
+
+
+def _save(described: Described, path: Path) -> None:
+    """Save the functions with the code of their own modules; if that fails, with as little of it as possible."""
+    import cloudpickle
+
+    own = [module for name in _names(described) if (module := sys.modules.get(name)) and not is_installed(module)]
+    own = [module for module in own if module.__name__ != "__main__"]  # which is always taken along
+    for taken in (own, [module for module in own if not _is_found_again(module)]):
+        try:
+            with _by_value(taken):
+                torch.save(replace(described), path, pickle_module=cloudpickle)
+            return
+        except Exception:
+            if len(taken) == 0 or taken is not own:
+                raise
 
 
 def _stored(values: list[Any]) -> Iterator[torch.Tensor]:
@@ -74,47 +90,49 @@ def read(path: Path) -> Described:
         if entry not in sys.path:
             sys.path.append(entry)
     described = torch.load(path, weights_only=False)
+    if refused := process_state.enter(pickle.loads(path.with_suffix(".state").read_bytes())):
+        raise NotShippedError(f"a fresh process cannot be given {', '.join(refused)} as it is here")
     assert isinstance(described, Described)
     return described
 
 
 def modules_of(described: Described) -> frozenset[str]:
-    """The modules that another process imports for the functions and inputs, as far as they are not PyTorch's."""
-    functions = [function.original for function in described.functions.values()]
-    held = [
-        *functions,
-        *(described.inputs or ()),
-        *described.captured.values,
-        *([described.make] * callable(described.make)),
-    ]
-    names = {name for value in walk(*held) for name in _modules_of(value)}
-    names |= {name for function in functions for name in _modules_of(function)}
-    names |= described.captured.modules
+    """The installed modules that another process imports for the functions and inputs, as far as not all do."""
     return frozenset(
         name
-        for name in names
+        for name in _names(described)
         if name in sys.modules
         and name.partition(".")[0] not in (*KNOWN, *sys.stdlib_module_names)
-        and _is_found_again(sys.modules[name])
+        and is_installed(sys.modules[name])
+        and getattr(sys.modules[name], "__file__", None)
+    )
+
+
+def _names(described: Described) -> set[str]:
+    """The names of the modules of all functions, of what they read and of what the inputs hold."""
+    functions = [*(function.original for function in described.functions.values()), *described.captured.functions]
+    held = [*functions, *(described.inputs or ()), *described.captured.values, described.make]
+    names = {name for value in walk(*held) for name in _modules_of(value)}
+    return (
+        names
+        | {name for value in [*functions, described.make] for name in _modules_of(value)}
+        | described.captured.modules
     )
 
 
 @contextmanager
-def _by_value(values: list[Any]) -> Iterator[None]:
-    """Within the context cloudpickle takes the code along of what no other process can import.
+def _by_value(modules: Sequence[ModuleType]) -> Iterator[None]:
+    """Within the context cloudpickle takes along the code of these modules, with the globals that it reads.
 
-    That are modules that are in no folder of ``sys.path``, and tests: importing these would import pytest, too.
+    Another import of them would not have what the program has set since. Installed packages are imported.
     """
     import cloudpickle
 
     registered: list[ModuleType] = []
-    names = {name for value in values for name in _modules_of(value)}
     try:
-        for name in names:
-            module = sys.modules.get(name)
-            if module is not None and name != "__main__" and not _is_found_again(module):
-                cloudpickle.register_pickle_by_value(module)
-                registered.append(module)
+        for module in modules:
+            cloudpickle.register_pickle_by_value(module)
+            registered.append(module)
         yield
     finally:
         for module in registered:

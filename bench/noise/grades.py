@@ -5,6 +5,7 @@ Pure functions: they return new records and change none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,12 @@ class Graded:
 
 
 def noise_of(
-    families: Sequence[Timed], records: Mapping[str, Record], pilots: Sequence[PilotRecord], threads: int, cores: int
+    families: Sequence[Timed],
+    records: Mapping[str, Record],
+    pilots: Sequence[PilotRecord],
+    threads: int,
+    cores: int,
+    sure_visits: float = math.inf,
 ) -> Graded:
     """The noise of a run and of each of its cases, from all that was measured so far.
 
@@ -45,6 +51,8 @@ def noise_of(
         families: the figures of each visit.
         records: case id → record, without its noise.
         threads, cores: threads of the run, and cores that it may use.
+        sure_visits: with so many visits no verdict of a run with one thread is withheld: which side waits longer for a
+            core changes from process to process, and is in the interval.
     """
     of_cases = dict(records)
     of_families = []
@@ -56,7 +64,8 @@ def noise_of(
         for case, switches in family.each.items():
             if case in records:
                 of_case = figures.with_context_switches(switches)
-                record = records[case] if why is None else with_verdicts_withheld(records[case], why)
+                sure = threads == 1 and len(records[case]["timing"].get("visits", [])) >= sure_visits
+                record = records[case] if why is None or sure else with_verdicts_withheld(records[case], why)
                 of_cases[case] = {**record, "noise": case_record(causes(of_case), of_case)}
         of_families.append(causes(of_family))
     telemetry = [family.telemetry for family in families]

@@ -5,6 +5,7 @@ What the figures mean is left to ``grades`` and ``causes``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
@@ -42,6 +43,7 @@ class Monitor:
         pilot_timer: times the pilots, at first the launcher.
         pilots: the pilots timed so far.
         timed: the figures of each family timed so far.
+        sure_visits: see :func:`torchduet.bench.noise.grades.noise_of`.
 
     Args:
         threads: of the run; the pilots use as many.
@@ -68,6 +70,7 @@ class Monitor:
         self._gpus = gpus or Gpus(())
         self.pilots: list[PilotRecord] = []
         self.timed: list[Timed] = []
+        self.sure_visits = math.inf
 
     def pilots_before(self, family: str, *, due: bool = False) -> None:
         """Time the pilots if ``due``, or if the interval since the last ones is over.
@@ -124,7 +127,7 @@ class Monitor:
 
         Call it again when more was timed: the pilots after a family are known only then.
         """
-        return noise_of(self.timed, records, self.pilots, self._threads, len(usable_cpus()))
+        return noise_of(self.timed, records, self.pilots, self._threads, len(usable_cpus()), self.sure_visits)
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -28,6 +28,7 @@ from torchduet.bench.timing.timed_case import WINDOW, TimedCase
 
 SIMILAR = 1.25
 MAY_NEED_WARM_UP = 2.0
+MUCH_LONGER, CONFIRMATIONS = 4.0, 30
 
 OnError = Callable[[TimedCase, Exception], str]
 MoveInputs = Callable[[Sequence[TimedCase]], None]
@@ -45,6 +46,7 @@ def align_blocks(runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int
         on_error: turns an exception of a run into the reason for the record.
     """
     # Slightly longer ones, too: a warm-up in a slow moment must not deprive one of two equal cases of warm-up calls.
+    _confirm_long(runs, comparisons, on_error)
     _time_in_turns([run for run in runs if run.seconds < MAY_NEED_WARM_UP * WARMED_UP_BELOW], on_error)
     alike = {index: {index} for index in range(len(runs))}
     for reference, compared in comparisons:
@@ -62,6 +64,23 @@ def align_blocks(runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int
 
 def _copies(reference: Case, case: Case) -> bool:
     return reference != case and reference.original == case.original
+
+
+def _confirm_long(runs: Sequence[TimedCase], comparisons: Sequence[tuple[int, int]], on_error: OnError) -> None:
+    """Time cases again that seem to take much longer than what they are compared with, until a call confirms it.
+
+    While other processes keep all cores busy, the first calls with several threads can take a thousand times as long
+    (0.3 s instead of 0.4 ms, 2-core VM). A case that was warmed up at such a moment would be timed in single calls
+    without warm-up calls, and the other in blocks: a difference that every placement repeats.
+    """
+    for pair in comparisons:
+        slow, fast = sorted((runs[index] for index in pair), key=lambda run: -run.seconds)
+        for _ in range(CONFIRMATIONS if slow.seconds > MUCH_LONGER * fast.seconds else 0):
+            before, slow.calls = slow.seconds, 1
+            block = _attempt(slow, slow.block, on_error) if slow.error is None else None
+            if block is None or block.wall > before / SIMILAR:
+                break
+            slow.seconds = block.seconds
 
 
 def _time_in_turns(runs: Sequence[TimedCase], on_error: OnError) -> None:

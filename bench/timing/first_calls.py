@@ -24,6 +24,8 @@ from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.family_checks import FamilyChecks
 from torchduet.bench.timing.checking.poison import poison
 from torchduet.bench.timing.checking.reference import Reference
+from torchduet.bench.timing.checking.results import Results
+from torchduet.bench.timing.checking.summary import differing, summary_of
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device_registry import device_of
@@ -171,6 +173,7 @@ class FirstCalls:
             check_start = perf_counter()
             values = self.checks.observed(result, prepared, value)
             del value
+            self.summarize(result, values)
             self.inputs.note_changes(prepared, watched, result)
             self.checks.check(result, prepared, values, reference)
             self.seconds["checking"] += perf_counter() - check_start
@@ -207,6 +210,19 @@ class FirstCalls:
             result.compile = watch.record(cold=False)
             result.notes.append(CALLS_COMPILED)
         return prepared
+
+    def summarize(self, result: CaseResult, values: Results) -> None:
+        """Keep a summary of the first result; in a later visit, compare it with that of the first one.
+
+        Raises:
+            CheckError: it is another result.
+        """
+        if not (self.workload.check and self.workload.deterministic):
+            return
+        result.summary = summary_of(values)
+        expected = self.task.expected.get(result.case)
+        if expected and (what := differing(result.summary, expected)):
+            raise CheckError(f"its result is another one in a fresh process: {what}")
 
     @staticmethod
     def first_result(prepared: Prepared, placements: Placements) -> Any:

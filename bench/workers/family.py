@@ -33,6 +33,7 @@ from torchduet.bench.timing.pacing import (
 from torchduet.bench.timing.stopping import Stopping
 from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
 from torchduet.bench.workers.messages import STOP_REQUESTED
+from torchduet.bench.workers.other_values import note_differences
 from torchduet.bench.workers.remembered import Memory
 from torchduet.suites.workload import COMPILED
 
@@ -91,7 +92,7 @@ class Stages(FirstCalls):
         case = run.prepared.case
         first = self.results[case].first_call
         limit = max(HOPELESS_SECONDS, OVERDRAFT * self.share)
-        if first is None or case.mode in COMPILED or first["seconds"] <= limit:
+        if self.task.patient or first is None or case.mode in COMPILED or first["seconds"] <= limit:
             return False
         left = max(0.0, self.task.max_seconds - (awake() - self.started))
         if first["seconds"] > left:
@@ -168,8 +169,11 @@ class Stages(FirstCalls):
 
     def timed(self) -> list[TimedCase]:
         """The cases that are timed; those whose calls are too long are skipped."""
+        able = [run for run in self.runs if run.error is None and run.skip is None]
+        if self.task.patient:
+            return able
         return leave_out_too_slow(
-            [run for run in self.runs if run.error is None and run.skip is None],
+            able,
             self.share,
             max(0.0, self.task.max_seconds - (awake() - self.started)),
             self.seconds | {"warming": awake() - self.started - self.seconds["compiling"] - self.seconds["checking"]},
@@ -226,6 +230,9 @@ class Stages(FirstCalls):
                     run.error = self.remembers(run, tensors)
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
                     run.error = f"after its timing, with changed values, {self.reason(run, error)}"
+        for device, placements in self.inputs.placements.items():
+            there = [run for run in self.runs if run.prepared.case.device == device]
+            note_differences(self.workload, there, placements, [self.results[run.prepared.case] for run in there])
 
     def remembers(self, run: TimedCase, results: Results) -> str | None:
         """Whether the case's results are remembered instead of computed, in words; None where they are computed."""

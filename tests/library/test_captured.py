@@ -90,9 +90,34 @@ def test_every_way_to_read_a_tensor() -> None:
         assert float(function(ONE)) == before, f"{name}: the original is changed"
 
 
-def test_the_same_values_give_the_original() -> None:
-    captured = Captured([scaled])
-    assert captured.bind(scaled, captured.values) is scaled
+COUNT = 0
+
+
+def counting(x: torch.Tensor) -> torch.Tensor:
+    global COUNT
+    COUNT += 1
+    return x
+
+
+def test_what_a_copy_writes_stays_in_it() -> None:
+    calls = 0
+
+    def enclosed(x: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return x
+
+    for function in (counting, enclosed):
+        captured = Captured([function])
+        captured.bind(function, captured.values)(ONE)
+    assert COUNT == calls == 0
+
+
+def test_functions_of_installed_packages_are_not_copied() -> None:
+    relu = torch.nn.functional.relu
+    captured = Captured([relu])
+    assert captured.bind(relu, captured.values) is relu
+    assert captured.functions == []
 
 
 def test_only_what_is_read() -> None:

@@ -120,8 +120,12 @@ def test_a_compiled_function_is_its_original_in_a_mode() -> None:
     assert function_of("f", torch.compile(double, mode="reduce-overhead")).mode == "reduce-overhead"
     module = torch.nn.Linear(1, 1)
     assert function_of("f", torch.compile(module)) == Function(module, "compile")
-    for odd in (torch.compile(double, backend="eager"), torch.compile(double, options={"max_fusion_size": 3})):
-        with pytest.raises(SuiteError, match="'f' is compiled with another backend or options"):
+    for odd in (
+        torch.compile(double, backend="eager"),
+        torch.compile(double, options={"max_fusion_size": 3}),
+        torch.compile(double, dynamic=True),
+    ):
+        with pytest.raises(SuiteError, match="'f' is compiled with another backend, dynamic= or options"):
             function_of("f", odd)
 
 

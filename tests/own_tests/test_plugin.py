@@ -94,7 +94,7 @@ def test_tests_pass_and_fail_by_their_speed_and_all_are_in_the_table_and_in_the_
         for line in speed
     )
     assert len(wrong) == 1
-    assert "compare: wrong: its result is wrong" in wrong[0]
+    assert "compare: wrong and once return different results" in wrong[0]
     assert not [line for line in result.outlines if "comparison.py" in line or "fixture.py" in line]
     document = json.loads((project.path / "duets.json").read_text("utf-8"))
     assert [entry["case"]["workload"] for entry in document["torchduet"]["failed"]] == ["test_wrong"]
@@ -159,7 +159,7 @@ def test_disabled_benchmarks_check_results_and_time_nothing(project: pytest.Pyte
     project.makepyfile(test_more=FUNCTIONS + "def test_reads(duet): assert duet(once, thrice, X)['once'].speedup > 1")
     result = run(project, "--benchmark-disable", "-rs", "--duet-json", "duets.json")
     result.assert_outcomes(passed=5, failed=1, skipped=1)
-    assert [line for line in lines_of(result, "E ") if "compare: wrong: its result is wrong" in line]
+    assert [line for line in lines_of(result, "E ") if "compare: wrong and once return different results" in line]
     assert [line for line in result.outlines if "the results are right; there is no time of 'once'" in line]
 
 
