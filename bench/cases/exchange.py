@@ -60,6 +60,7 @@ class Task:
         headroom: search for the largest batch that fits into a GPU's memory.
         uuids: CUDA device → its UUID.
         max_seconds: time for everything, first calls included; cases for which it is too short are skipped as too slow.
+        placements: how many to aim at; 0: as many as usual.
         patient: no case is skipped as too slow.
         expected: in a later visit, a summary of each case's result in the first one, where it must be the same.
     """
@@ -79,6 +80,7 @@ class Task:
     headroom: bool = False
     uuids: Mapping[str, str] = field(default_factory=dict)
     max_seconds: float = math.inf
+    placements: int = 0
     patient: bool = False
     expected: Mapping[Case, Mapping[str, tuple[str, float]]] = field(default_factory=dict)
 

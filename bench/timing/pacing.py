@@ -175,7 +175,7 @@ def leave_out_too_slow(
     return kept
 
 
-def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
+def rounds_per_placement(runs: Sequence[Paced], seconds: float, placements: int = AIM_PLACEMENTS) -> int:
     """As many rounds as let 8 to 16 placements, the longest of a tenth of a second, fit into ``seconds``: 2 to 100.
 
     Where 8 placements leave no time for two rounds in each: two if 3 placements do, else one. The number is even: the
@@ -185,7 +185,7 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float) -> int:
     than longer ones.
     """
     one_round, warm_up = max(round_seconds(runs), 1e-9), core_warm_up_seconds(runs, seconds)
-    aim = min(max(AIM_PLACEMENTS, seconds / max(PLACEMENT_SECONDS, 2 * warm_up)), MAX_VISIT_PLACEMENTS)
+    aim = min(max(placements, seconds / max(PLACEMENT_SECONDS, 2 * warm_up)), MAX_VISIT_PLACEMENTS)
     fitting = min(int((seconds / aim - warm_up) / one_round), MAX_ROUNDS)
     if fitting >= FEW_ROUNDS:
         return fitting - fitting % 2
@@ -219,9 +219,13 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
         run.repeats *= max(1, factor)
 
 
-def set_pace(runs: Sequence[Paced], seconds: float) -> Plan:
-    """Set the blocks per round of each case; returns the plan that makes use of ``seconds``."""
+def set_pace(runs: Sequence[Paced], seconds: float, placements: int = AIM_PLACEMENTS) -> Plan:
+    """Set the blocks per round of each case; returns the plan that makes use of ``seconds``.
+
+    Args:
+        placements: how many to aim at.
+    """
     set_repeats(runs, seconds)
-    rounds = rounds_per_placement(runs, seconds)
+    rounds = rounds_per_placement(runs, seconds, placements)
     stretch(runs, rounds, seconds)
     return plan_of(runs, rounds, seconds)

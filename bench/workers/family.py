@@ -23,6 +23,7 @@ from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls
 from torchduet.bench.timing.pacing import (
+    AIM_PLACEMENTS,
     OVERDRAFT,
     core_warm_up_seconds,
     leave_out_too_slow,
@@ -147,7 +148,7 @@ class Stages(FirstCalls):
             next_placement(group)
 
         share = self.task.seconds
-        plan = set_pace(runs, share)
+        plan = set_pace(runs, share, self.task.placements or AIM_PLACEMENTS)
         start = awake()
         gauge = Gauge()
 
