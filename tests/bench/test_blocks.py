@@ -194,3 +194,18 @@ def test_a_slowed_copy_has_its_originals_seed_and_identical_ones_have_the_same()
     next_placement([whole, slowed, twin])
     assert shared.seed == twin.prepared.context.seed == Context().seed + 2
     assert len(shared.meter.placements) == 2
+
+
+def test_a_case_that_was_warmed_up_in_a_stall_is_timed_like_the_other() -> None:
+    other, stalled = a_run(4e-4), a_run(4e-4)
+    stalled.seconds = 0.3
+    set_block(stalled, stalled.seconds)
+    align_blocks([other, stalled], [(0, 1)], lambda _, error: str(error))
+    assert stalled.seconds == pytest.approx(4e-4)
+    assert (stalled.calls, stalled.warm_up_calls) == (other.calls, other.warm_up_calls)
+
+
+def test_a_case_that_takes_long_is_called_once_more_to_confirm_it() -> None:
+    log: list[str] = []
+    align_blocks([a_run(4e-4), a_run(0.3, log)], [(0, 1)], lambda _, error: str(error))
+    assert log.count("block of 1") == 1

@@ -142,3 +142,17 @@ def test_verdicts_are_withheld_by_the_figures_of_all_visits() -> None:
     assert verdict(calm, calm) == "faster"
     assert verdict(disturbed, disturbed) == "unclear"
     assert verdict(replace(disturbed, left_open=True), calm) == "faster"  # an older writer has withheld it already
+
+
+@pytest.mark.parametrize(("threads", "visits", "kept"), [(1, 5, True), (1, 4, False), (2, 9, False)])
+def test_enough_visits_with_one_thread_keep_their_verdict(threads: int, visits: int, kept: bool) -> None:
+    """Which side waits longer for a core changes from process to process: it is in an interval over visits."""
+    busy = visit(0.0, "a", telemetry=replace(IDLE, others=2.0), switches=BlockSwitches(0.49, 290.0, loaders=False))
+    record: Any = {
+        "timing": {"visits": [{"at": 0.0, "placements": 3}] * visits},
+        "speedups": [{"verdict": "slower"}],
+        "notes": [],
+    }
+    graded = noise_of([busy], {"a": record}, [], threads, 2, sure_visits=5)
+    assert (graded.records["a"]["speedups"][0]["verdict"] == "slower") is kept
+    assert noise_of([busy], {"a": record}, [], threads, 2).records["a"]["speedups"][0]["verdict"] == "unclear"

@@ -193,6 +193,56 @@ def test_functions_that_cannot_be_taken_along_are_measured_here() -> None:
     assert "processes=False was given" in alone.covers
 
 
+def test_a_result_that_differs_for_other_values_is_noted() -> None:
+    weights = torch.ones(64)
+    found = torchduet.compare(
+        {"forgot": lambda x, _: torch.tanh(x), "right": lambda x, w: torch.tanh(x) * w}, X, weights, budget=SHORT
+    )
+    notes = found["forgot"].notes
+    assert any("with other values of the inputs its result differs from that of right" in note for note in notes)
+    assert "may hide a mistake" in str(found)
+    same = torchduet.compare(lambda x: x * 2, lambda x: x + x, X, budget=SHORT)
+    assert not any("other values" in note for result in same for note in result.notes)
+
+
+def test_a_fresh_process_that_computes_something_else_is_not_used() -> None:
+    here = os.getpid()
+    found = torchduet.compare(
+        lambda x: x + (os.getpid() == here), lambda x: (os.getpid() == here) + x, X, budget="2s", threads=1
+    )
+    assert found._finished.visits[1] == 0
+    assert "its result is another one in a fresh process" in found.covers
+
+
+def test_gradients_are_recorded_as_in_the_program() -> None:
+    weight = torch.nn.Parameter(torch.ones(64))
+    with torch.no_grad():
+        found = torchduet.compare(lambda x: (x * weight).requires_grad + x, lambda x: x + 0, X, budget=SHORT)
+    assert "another one" not in found.covers
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors of POSIX")
+@pytest.mark.parametrize("way", ["closed standard streams", "a working folder that was removed"])
+def test_programs_in_odd_places(way: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = f"""
+import os, shutil, torch
+if {way.startswith("a")}:
+    os.chdir({str(gone)!r}); shutil.rmtree({str(gone)!r})
+import torchduet
+found = torchduet.compare(lambda x: x + 1, lambda x: 1 + x, torch.ones(8), budget="1s", progress=False)
+with open({str(out)!r}, "w") as file:
+    file.write(str(len(found)))
+"""
+    redirected = f'exec "{sys.executable}" -c "$1"' + (" <&- >&- 2>&-" if way.startswith("closed") else "")
+    command = ["sh", "-c", redirected, "sh", program]
+    subprocess.run(command, check=False, timeout=100, capture_output=not way.startswith("closed"))
+    assert out.exists()
+    assert out.read_text() == "2"
+
+
 def test_time() -> None:
     found = torchduet.time(once, X, budget=SHORT)
     assert len(found) == 1

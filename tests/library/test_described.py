@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -127,6 +128,35 @@ def test_a_compiled_function_is_its_original_in_a_mode() -> None:
     ):
         with pytest.raises(SuiteError, match="'f' is compiled with another backend, dynamic= or options"):
             function_of("f", odd)
+
+
+def test_compiled_within_a_partial_or_in_place() -> None:
+    function = function_of("f", functools.partial(torch.compile(double)))
+    assert function.mode == "compile"
+    assert float(function.original(torch.ones(()))) == 2
+    module = torch.nn.Linear(1, 1)
+    module.compile(backend="eager")
+    with pytest.raises(SuiteError, match="another backend"):
+        function_of("f", module)
+    module.compile()
+    assert function_of("f", module).mode == "compile"
+
+
+def test_names_that_are_equal_as_text() -> None:
+    with pytest.raises(SuiteError, match="two functions have the same name"):
+        named({1: double, "1": double})  # type: ignore[dict-item]
+
+
+def test_shapes_and_types_are_sizes() -> None:
+    axes = {"shape": [(2, 3), (4,)], "dtype": [torch.float32, torch.bfloat16]}
+    of = workload(described(make=lambda shape, dtype: torch.ones(shape, dtype=dtype), axes=axes))
+    sizes = [dict(size) for size in of.sizes("full")]
+    assert sizes[0] == {"shape": "2x3", "dtype": "float32"}
+    made = of.inputs(CPU, **sizes[-1])[0]
+    assert made.shape == (4,)
+    assert made.dtype == torch.bfloat16
+    with pytest.raises(SuiteError, match="axes= has None"):
+        workload(described(make=lambda n: n, axes={"n": [None]}))
 
 
 def test_parameters_that_suites_give_a_meaning_to_are_plain_arguments_here() -> None:

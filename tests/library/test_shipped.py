@@ -46,16 +46,58 @@ def test_a_function_of_a_test_goes_by_its_code(tmp_path: Path) -> None:
     assert read_elsewhere(tmp_path / "f.pt") == "('SCALE',) [10.0, 10.0]"
 
 
-def test_a_function_of_a_package_goes_by_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+STATE = """
+import sys
+from pathlib import Path
+import torch
+from torchduet.bench.library import shipped
+shipped.read(Path(sys.argv[1]))
+print(torch.is_grad_enabled(), torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled())
+"""
+
+
+def test_switches_are_as_in_the_program(tmp_path: Path) -> None:
+    torch.use_deterministic_algorithms(True)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            shipped.write(described(lambda x: x, torch.ones(2)), tmp_path / "f.pt")
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_default_dtype(torch.float32)
+    command = [sys.executable, "-c", STATE, str(tmp_path / "f.pt")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert run.stdout.split() == ["False", "torch.float64", "True"], run.stderr
+
+
+def test_a_function_of_a_module_has_what_the_program_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "my_layers"
     package.mkdir()
-    (package / "__init__.py").write_text("import torch\nW = torch.tensor([4.0])\ndef scale(x):\n    return x * W\n")
+    (package / "__init__.py").write_text(
+        "import torch\nW = torch.tensor([4.0])\nPLUS = 0\ndef by(x):\n    return x * W\n"
+        "def scale(x):\n    return by(x) + PLUS\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     import my_layers  # type: ignore[import-not-found]
 
+    monkeypatch.setattr(my_layers, "PLUS", 3)
+    monkeypatch.setattr(my_layers, "by", lambda x: x * my_layers.W * 2)
     shipped.write(described(my_layers.scale, torch.ones(1)), tmp_path / "f.pt")
-    assert b"my_layers" in (tmp_path / "f.pt").read_bytes()
-    assert read_elsewhere(tmp_path / "f.pt") == "('W',) [4.0]"
+    assert read_elsewhere(tmp_path / "f.pt").endswith("[11.0]")
+
+
+def test_a_function_of_an_installed_package_goes_by_import(tmp_path: Path) -> None:
+    of = described(torch.nn.functional.relu, torch.ones(2))
+    shipped.write(of, tmp_path / "f.pt")
+    assert read_elsewhere(tmp_path / "f.pt") == "() [1.0, 1.0]"
+    assert (tmp_path / "f.pt").stat().st_size < 10_000
+
+
+def test_installed_modules_that_fresh_processes_import() -> None:
+    import pandas
+
+    assert "pandas" in shipped.modules_of(described(lambda x: pandas.DataFrame({"x": x}), [1]))
+    assert shipped.modules_of(described(lambda x: torch.relu(x), torch.ones(1))) == frozenset()
 
 
 def test_what_inputs_and_closures_share_is_shared_there(tmp_path: Path) -> None:
