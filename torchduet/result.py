@@ -27,6 +27,9 @@ class ComparisonError(ValueError):
     comparison: Any = None
 
 
+ComparisonError.__module__ = "torchduet"  # where programs find it, and what tracebacks show
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How many times as fast one case is as another, over visits, with its 99 % interval.

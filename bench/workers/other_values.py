@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch.utils.data import DataLoader
 
+from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult
 from torchduet.bench.host.error_words import one_line
+from torchduet.bench.inputs.graph import walk
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.checking.changed import change_values
@@ -39,11 +42,7 @@ def note_differences(
     plain = {
         run.prepared.case.implementation: (run, result)
         for run, result in zip(runs, results, strict=True)
-        if run.error is None
-        and run.prepared.case.mode == "eager"
-        and run.prepared.case.precision == "fp32"
-        and run.prepared.case.original == run.prepared.case
-        and not run.prepared.case.other_settings
+        if run.error is None and _is_plain(workload, run.prepared.case) and not _has_loader(run)
     }
     first = next(iter(workload.implementations))
     if first not in plain:
@@ -58,6 +57,17 @@ def note_differences(
                     f"with other values of the inputs its result differs from that of {first} (relative error "
                     f"{error:.2g}): these inputs, such as weights of ones, may hide a mistake"
                 )
+
+
+def _is_plain(workload: Workload, case: Case) -> bool:
+    """Whether it is timed as it is written, and holds no values of its own, as what a setup has made may do."""
+    as_written = case.mode == "eager" and case.precision == "fp32" and not case.other_settings
+    return as_written and case.original == case and not workload.implementations[case.implementation].setup
+
+
+def _has_loader(run: TimedCase) -> bool:
+    """Whether processes of a loader may hold copies of the data."""
+    return any(isinstance(value, DataLoader) for value in walk(*run.prepared.inputs))
 
 
 def _with_other_values(workload: Workload, run: TimedCase, placements: Placements) -> Results:
