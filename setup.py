@@ -9,5 +9,5 @@ HOME = "https://github.com/torchduet/torchduet"
 README = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
 
 sections = re.sub(r"\]\(#", f"]({HOME}#", README)
-files = re.sub(r"\]\((?=[\w./-]+\.md\b)", f"]({HOME}/blob/main/", sections)
+files = re.sub(r"\]\((?=[\w./-]+\.(?:md|ipynb)\b)", f"]({HOME}/blob/main/", sections)
 setup(long_description=files, long_description_content_type="text/markdown")

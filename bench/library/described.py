@@ -16,7 +16,7 @@ from torchduet.bench.inputs.graph import is_iterator, tensors_in, walk
 from torchduet.bench.inputs.reference import duplicate
 from torchduet.bench.library.functions import Function
 from torchduet.suites.authoring.signatures import check_axes, parameters_of
-from torchduet.suites.devices import kind_of
+from torchduet.suites.devices import HOST, kind_of
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Implementation, SuiteError, Value, Workload
 
@@ -156,11 +156,11 @@ def _is_on(tensor: torch.Tensor, device: torch.device) -> bool:
 
 
 def device_of(described: Described) -> str:
-    """The device of the first tensor among the inputs and what the functions read; the CPU without one."""
+    """The device of the first tensor among the inputs and what the functions read; the host without one."""
     values = [*(described.inputs or ()), *described.captured.values]
     devices = [tensor.device for tensor in tensors_in(values)]
-    other = next((device for device in devices if kind_of(str(device)) not in ("cpu", "meta")), None)
-    return str(other) if other is not None else "cpu"
+    other = next((device for device in devices if kind_of(str(device)) not in (HOST, "meta")), None)
+    return str(other) if other is not None else HOST
 
 
 def _in_words_of_compare(message: str) -> str:

@@ -22,6 +22,7 @@ from torchduet.bench.library.measuring import CallerMeasuring
 from torchduet.bench.plan.options import Options
 from torchduet.bench.plan.preflight import check_devices
 from torchduet.bench.record.contract import readable_run
+from torchduet.bench.record.devices import HOST
 from torchduet.bench.record.schema import Record, RunRecord
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
@@ -168,7 +169,7 @@ def _reasons(outcomes: Mapping[Case, Outcome], kind: type[Failed | Skipped], ref
 
 def _reason(case: Case, reason: str, reference: str) -> str:
     """The reason with the function's name and what distinguishes its case, instead of the id."""
-    words = [word for word in case.variant if word not in ("cpu", "eager", "fp32")]
+    words = [word for word in case.variant if word not in (HOST, "eager", "fp32")]
     name = " ".join(
         [case.size_label] * bool(case.size)
         + (words if words[:1] == [case.implementation] else [case.implementation, *words])

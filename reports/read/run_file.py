@@ -19,7 +19,6 @@ from torchduet.bench.record.schema_check import ContractError, shown
 from torchduet.reports.read import unfinished_run
 from torchduet.reports.read.fast_decode import decode_typed
 from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, content_of, decoded
-from torchduet.suites.extras import upgrade
 
 
 class RunFileError(Exception):
@@ -194,6 +193,8 @@ def _check_version(record: object, where: str) -> None:
     if not isinstance(version, int) or isinstance(version, bool):
         raise ContractError(f"{where}.schema: expected a whole number, got {shown(version)}")
     if version > SCHEMA:
+        from torchduet.suites.extras import upgrade  # only here: reading a file does not wait for the suites
+
         raise ContractError(
             f"{where}.schema: version {version} needs a newer Torchduet than this (it reads up to {SCHEMA}): "
             f"{upgrade()}"
