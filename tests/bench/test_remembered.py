@@ -91,8 +91,16 @@ UNDECIDED = {"text"}  # its values cannot be changed, and a text that is copied 
 
 @pytest.fixture(scope="module")
 def remembering(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    errors = called_again(tmp_path_factory.mktemp("remembering"), REMEMBERING)
-    return {name.removesuffix(" eager fp32"): error for name, error in errors.items()}
+    """What is said of each; where load by other processes has hidden the time of a first call, of a second attempt."""
+    found: dict[str, str | None] = {}
+    for attempt in ("first", "second"):
+        errors = called_again(tmp_path_factory.mktemp(attempt), REMEMBERING)
+        for name, error in errors.items():
+            short = name.removesuffix(" eager fp32")
+            found[short] = found.get(short) or error
+        if all(found[name] for name in BY_VALUE | BY_OBJECT):
+            break
+    return found
 
 
 def test_a_result_that_does_not_follow_the_values_of_its_inputs_fails(remembering: dict[str, str | None]) -> None:
