@@ -51,7 +51,7 @@ def functions_of(sides: Sides, values: Mapping[str, Any]) -> SideFunctions:
     """
     namespace = {**values, "__name__": "__main__"}
     if sides.setup:
-        exec(_code(ast.Module(list(sides.setup), []), "setup"), namespace)
+        exec(code_of(sides.setup, _filename("setup")), namespace)
     names = [_names(side.body) for side in sides.sides]
     for side, of in zip(sides.sides, names, strict=True):
         for name in of.read:
@@ -89,7 +89,7 @@ def _is_function(value: Any) -> bool:
 
 def _names(body: Sequence[ast.stmt]) -> _Names:
     """The names that statements read before or without assigning them, in the order of their appearance."""
-    wrapped = ast.unparse(ast.Module([_definition("side", [], body)], []))
+    wrapped = ast.unparse(ast.Module([definition_of("side", [], body)], []))
     table = symtable.symtable(wrapped, "<duet>", "exec").get_children()[0]
     assigned = frozenset(symbol.get_name() for symbol in table.get_symbols() if symbol.is_local())
     found = [symbol.get_name() for symbol in _symbols(table) if symbol.is_global() and symbol.is_referenced()]
@@ -128,18 +128,19 @@ def _function(side: Side, of: _Names, parameters: Sequence[str], namespace: Mapp
     """A function of ``__main__`` whose source is found by tracebacks; it can be pickled by its code."""
     word = re.sub(r"\W+", "_", side.name).strip("_")[:30]
     name = word if word.isidentifier() and not keyword.iskeyword(word) else f"side_{word}"
-    definition = _definition(name, parameters, _returning(side.body))
+    definition = definition_of(name, parameters, _returning(side.body))
     own = {each: namespace[each] for each in of.read if each in namespace and each not in parameters}
     scope: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins, **own}
     taken = scope.get(name)
-    exec(_code(ast.Module([definition], []), side.name), scope)
+    exec(code_of([definition], _filename(side.name)), scope)
     function: Callable[..., Any] = scope.pop(name)
     if name in own:
         scope[name] = taken
     return function
 
 
-def _definition(name: str, parameters: Sequence[str], body: Sequence[ast.stmt]) -> ast.FunctionDef:
+def definition_of(name: str, parameters: Sequence[str], body: Sequence[ast.stmt]) -> ast.FunctionDef:
+    """The definition of a function with these statements."""
     empty: Any = ast.parse(f"def {name}({', '.join(parameters)}): pass").body[0]
     empty.body = list(body)
     assert isinstance(empty, ast.FunctionDef)
@@ -157,9 +158,12 @@ def _returning(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     return [*body, ast.Return(ast.parse(ast.unparse(targets[0]), mode="eval").body)]
 
 
-def _code(module: ast.Module, name: str) -> Any:
-    """The compiled module; its source is given to ``linecache``, so that a traceback shows it."""
-    source = ast.unparse(ast.fix_missing_locations(module)) + "\n"
-    filename = f"<duet {next(_numbers)}: {name}>"
+def _filename(name: str) -> str:
+    return f"<duet {next(_numbers)}: {name}>"
+
+
+def code_of(statements: Sequence[ast.stmt], filename: str) -> Any:
+    """The compiled statements; their source is given to ``linecache``, so that a traceback shows it."""
+    source = ast.unparse(ast.fix_missing_locations(ast.Module(list(statements), []))) + "\n"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     return compile(source, filename, "exec")

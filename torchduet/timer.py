@@ -19,6 +19,7 @@ from torch.utils.benchmark.utils.common import TaskSpec
 from torchduet.comparing import compare, time
 from torchduet.comparison import Comparison
 from torchduet.result import ComparisonError
+from torchduet.side_functions import code_of, definition_of
 from torchduet.table import sentence
 
 MIN_SECONDS = 0.5  # of a measurement: some placements
@@ -244,16 +245,9 @@ def _function_of(stmt: str, setup: str, names: Mapping[str, Any]) -> tuple[Calla
     file = f"<torchduet statement {next(_numbers)}>"
     exec(compile(setup, f"{file[:-1]}, setup>", "exec"), scope)
     tree = ast.parse(stmt, file)
-    returns = len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
-    body = f"return (\n{stmt}\n)" if returns else stmt or "pass"
-    exec(compile(f"def statement():\n{textwrap.indent(body, '    ')}\n", file, "exec"), scope)
-    _remember(file, f"def statement():\n{textwrap.indent(body, '    ')}\n")
+    body, returns = tree.body or [ast.Pass()], False
+    if len(body) == 1 and isinstance(body[0], ast.Expr):
+        body, returns = [ast.Return(body[0].value)], True
+    exec(code_of([definition_of("statement", (), body)], file), scope)
     function: Callable[[], Any] = scope.pop("statement")
     return function, returns
-
-
-def _remember(file: str, source: str) -> None:
-    """Let tracebacks show the statement."""
-    import linecache
-
-    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file

@@ -52,6 +52,7 @@ def test_statements_of_several_lines_and_their_errors() -> None:
     timer = benchmark.Timer("y = x + 1\ny.sum()", globals={"x": torch.ones(4)})
     assert not timer.returns
     assert timer.timeit(10).median > 0
+    assert benchmark.Timer('"""a\n  b"""').function() == "a\n  b"
     with pytest.raises(SyntaxError):
         benchmark.Timer("x +")
     with pytest.raises(benchmark.ComparisonError, match="NameError: name 'missing' is not defined"):
