@@ -102,11 +102,8 @@ class _Rebound:
         cells = tuple(self._cells.setdefault(id(cell), types.CellType()) for cell in function.__closure__ or ())
         own = self._globals.setdefault(id(function.__globals__), dict(function.__globals__))
         copied = types.FunctionType(function.__code__, own, function.__name__, None, cells or None)
-        functools.update_wrapper(copied, function, updated=())
-        vars(copied).update(vars(function))
-        copied.__dict__.pop("__wrapped__", None)
-        if "__wrapped__" in vars(function):
-            copied.__wrapped__ = vars(function)["__wrapped__"]  # type: ignore[attr-defined]
+        functools.update_wrapper(copied, function)
+        copied.__dict__ = dict(vars(function))  # without a __wrapped__ that is not its own
         return copied
 
     def _fill(self, function: types.FunctionType) -> None:
@@ -172,7 +169,8 @@ def _can_change(value: Any) -> bool:
         return True
     if any(True for _ in tensors_in(value)):
         return True
-    return hasattr(value, "__dict__") and not is_foreign(value) and _is_users(type(value))
+    own = type(value).__module__.partition(".")[0] not in ("torch", "torchduet", "numpy", "builtins")
+    return hasattr(value, "__dict__") and not is_foreign(value) and own
 
 
 def is_installed(module: types.ModuleType | None) -> bool:
@@ -186,7 +184,3 @@ def is_installed(module: types.ModuleType | None) -> bool:
     if root in sys.stdlib_module_names or root in sys.builtin_module_names or not file:
         return True
     return "site-packages" in file or "dist-packages" in file or root in ("torch", "torchduet")
-
-
-def _is_users(kind: type) -> bool:
-    return kind.__module__ == "__main__" or not kind.__module__.startswith(("torch", "numpy", "builtins"))

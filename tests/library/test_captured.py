@@ -127,6 +127,15 @@ def test_only_what_is_read() -> None:
     assert Captured([torch.add, lambda x: x + 1]).values == ()
 
 
+def test_an_object_of_a_users_module_whose_name_begins_like_an_installed_one() -> None:
+    class Counter:
+        calls = 0
+
+    Counter.__module__ = "torch_helpers"
+    counter = Counter()
+    assert Captured([lambda: counter]).values == (counter,)
+
+
 def test_functions_share_what_they_share() -> None:
     captured = Captured([scaled, default])
     assert len(captured.values) == 1
