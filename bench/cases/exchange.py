@@ -62,7 +62,7 @@ class Task:
         max_seconds: time for everything, first calls included; cases for which it is too short are skipped as too slow.
         placements: how many to aim at; 0: as many as usual.
         patient: no case is skipped as too slow.
-        expected: in a later visit, a summary of each case's result in the first one, where it must be the same.
+        expected: summaries of results in the first visit, which a later one must find again; None: none are made.
     """
 
     family: Family
@@ -82,7 +82,7 @@ class Task:
     max_seconds: float = math.inf
     placements: int = 0
     patient: bool = False
-    expected: Mapping[Case, Mapping[str, tuple[str, float]]] = field(default_factory=dict)
+    expected: Mapping[Case, Mapping[str, tuple[str, float]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import FamilyResult, Task
@@ -18,7 +17,7 @@ from torchduet.bench.library import shipped
 from torchduet.bench.library.described import Described
 from torchduet.bench.library.worker import measure_described
 from torchduet.bench.record.schema import IMPORTING
-from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError, measured_again
 from torchduet.bench.workers.messages import Progress
 from torchduet.bench.workers.servers import COMPILER, LIGHT, USUAL
 from torchduet.bench.workers.visit import measure
@@ -121,19 +120,14 @@ class CallerLauncher:
             WorkerError: a case left this process unable to measure the others, and no other process can.
             EndedEarlyError: a stop was requested.
         """
-        answer = self._here(task, listen)
+        answer = self._here(replace(task, expected={}), listen)
         self._expected |= {result.case: result.summary for result in answer.results if result.summary}
         if answer.broken is None:
             return answer
         if self.alone:
             error = next(result.error for result in answer.results if result.case == answer.broken)
             raise WorkerError(f"{answer.broken.id}: {error}")
-        remaining = tuple(case for case in task.family.cases if case != answer.broken)
-        failed = [result for result in answer.results if result.case == answer.broken]
-        if not remaining:
-            return replace(answer, results=failed)
-        second = self._workers.measure(replace(task, family=replace(task.family, cases=remaining)), listen)
-        return replace(second, results=[*second.results, *failed])
+        return measured_again(task, answer, lambda rest: self._workers.measure(rest, listen))
 
     def visit(self, task: Task, listen: Listen) -> FamilyResult:
         """A later visit, in a fresh process; where that fails, in this one, and so are all others.
@@ -177,10 +171,3 @@ def _words(error: Exception) -> str:
     """Why a fresh process has no answer, in one line."""
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return line.removeprefix("the worker failed: LookupError: ").removesuffix(":")
-
-
-def describe() -> Any:
-    """This machine."""
-    from torchduet.bench.workers.process import describe_machine
-
-    return describe_machine(None, lambda *_: None)

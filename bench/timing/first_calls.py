@@ -212,12 +212,12 @@ class FirstCalls:
         return prepared
 
     def summarize(self, result: CaseResult, values: Results) -> None:
-        """Keep a summary of the first result; in a later visit, compare it with that of the first one.
+        """Keep a summary of the first result, if the task asks for it, and compare it with the one that it expects.
 
         Raises:
             CheckError: it is another result.
         """
-        if not (self.workload.check and self.workload.deterministic):
+        if self.task.expected is None or not (self.workload.check and self.workload.deterministic):
             return
         result.summary = summary_of(values)
         expected = self.task.expected.get(result.case)

@@ -170,13 +170,7 @@ class Launcher:
         answer = self._measure(task, listen)
         if answer.broken is None:
             return answer
-        remaining = tuple(case for case in task.family.cases if case != answer.broken)
-        failed = [result for result in answer.results if result.case == answer.broken]
-        if not remaining:
-            return replace(answer, results=failed)
-        second = self.measure(replace(task, family=replace(task.family, cases=remaining)), listen)
-        seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in second.seconds.items()}
-        return replace(second, results=[*second.results, *failed], seconds=seconds)
+        return measured_again(task, answer, lambda rest: self.measure(rest, listen))
 
     def visit(self, task: Task, listen: Listen) -> FamilyResult:
         """Visit a family again, in a new worker.
@@ -298,3 +292,18 @@ class Launcher:
                     with contextlib.suppress(OSError):
                         stop_outbox.send(True)
             truncate_log(log)
+
+
+def measured_again(task: Task, answer: FamilyResult, measure: Callable[[Task], FamilyResult]) -> FamilyResult:
+    """The answer of a process that one case left unable to measure the others: with these from another process.
+
+    Args:
+        measure: measures a task in another process.
+    """
+    remaining = tuple(case for case in task.family.cases if case != answer.broken)
+    failed = [result for result in answer.results if result.case == answer.broken]
+    if not remaining:
+        return replace(answer, results=failed)
+    second = measure(replace(task, family=replace(task.family, cases=remaining)))
+    seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in second.seconds.items()}
+    return replace(second, results=[*second.results, *failed], seconds=seconds)
