@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -113,6 +114,19 @@ class Fresh:
 
     def moved(self) -> None:
         """New inputs are new memory already."""
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """The generators of PyTorch, Python and NumPy are as before after the context."""
+    python, numpy = random.getstate(), np.random.get_state()
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if started else []):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def seed_all(seed: int) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import sys
 from collections.abc import Iterator
 from types import FrameType
 
-import numpy as np
-import torch
-
 from torchduet.bench.host import suspension
 from torchduet.bench.host.signals import StopRequest
+from torchduet.bench.inputs.restoring import generators_kept
 from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.dynamo import precompile_headers_again, put_back_classes
 from torchduet.bench.workers.messages import STOP_REQUESTED
@@ -33,7 +30,7 @@ class CallerStop(StopRequest):
 def measuring_here() -> Iterator[CallerStop]:
     """Measure in this process: everything is as before afterwards, random numbers and signal handlers included."""
     stop = CallerStop()
-    with _random_numbers(), _compiler(), restored():
+    with generators_kept(), _compiler(), restored():
         suspension.listen()
         stop.listen()
         STOP_REQUESTED.clear()
@@ -43,18 +40,6 @@ def measuring_here() -> Iterator[CallerStop]:
             STOP_REQUESTED.clear()
             stop.restore()
             put_back_classes()
-
-
-@contextlib.contextmanager
-def _random_numbers() -> Iterator[None]:
-    python, numpy = random.getstate(), np.random.get_state()
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(range(torch.cuda.device_count()) if started else []):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
 
 
 @contextlib.contextmanager

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.inputs.reference import duplicate, to_reference
+from torchduet.bench.inputs.restoring import generators_kept, seed_all
 from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.exactness import LOW, Recorder, dtypes_in
 from torchduet.bench.timing.checking.results import Results, observed
@@ -184,15 +183,6 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """The same random numbers each time within the context, and those outside it as if it had not been."""
-    python, numpy = random.getstate(), np.random.get_state()
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = range(torch.cuda.device_count()) if started else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
+    with generators_kept():
+        seed_all(seed)
+        yield
