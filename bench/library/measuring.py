@@ -64,7 +64,6 @@ class CallerMeasuring(Measuring):
     def __init__(self, settings: Settings, launcher: CallerLauncher, progress: Progress, run_clock: RunClock) -> None:
         super().__init__(settings, launcher, progress, run_clock)  # type: ignore[arg-type]
         self.caller = launcher
-        self._ceilings_measured = True
         self.monitor.sure_visits = SURE_VISITS
         if settings.options.budget_seconds < MIN_FOR_MORE_INTERPRETERS:
             self._interpreters = NoMoreInterpreters(launcher.servers, settings.threads, progress)
@@ -121,7 +120,6 @@ class CallerMeasuring(Measuring):
             options.budget_seconds,
             progress.families,
             call_seconds(progress.families),
-            asked_for=True,
             now=self.run_clock.awake,
         )
         self.timeline.start()

@@ -9,7 +9,6 @@ from typing import Any
 
 from torchduet.bench.host.atomic_files import write_json
 from torchduet.bench.record.schema import KEY, Record, RunRecord
-from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run.session import samples
 
 
@@ -69,7 +68,7 @@ def write(document: dict[str, Any], path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_json(strict(document), path)
+    write_json(document, path)
 
 
 def _machine() -> dict[str, Any]:

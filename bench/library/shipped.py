@@ -6,7 +6,7 @@ import importlib.util
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.inputs.captured import is_installed
 from torchduet.bench.inputs.graph import tensors_in, walk
+from torchduet.bench.inputs.memory import has_storage
 from torchduet.bench.library import process_state
 from torchduet.bench.library.described import Described
 
@@ -35,8 +36,8 @@ def write(described: Described, path: Path) -> None:
     Raises:
         NotShippedError: they cannot be pickled, or their tensors are too large.
     """
-    held = [*(described.inputs or ()), *described.captured.values]
-    size = sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in _stored(held)}.values())
+    held = filter(has_storage, tensors_in([*(described.inputs or ()), *described.captured.values]))
+    size = sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in held}.values())
     if size > MAX_BYTES:
         raise NotShippedError(
             f"the inputs have {size / 2**20:.0f} MiB, of at most {MAX_BYTES >> 20}; give a function that makes them: "
@@ -58,21 +59,15 @@ def _save(described: Described, path: Path) -> None:
 
     own = [module for name in _names(described) if (module := sys.modules.get(name)) and not is_installed(module)]
     own = [module for module in own if module.__name__ != "__main__"]  # which is always taken along
-    for taken in (own, [module for module in own if not _is_found_again(module)]):
-        try:
-            with _by_value(taken):
-                torch.save(replace(described), path, pickle_module=cloudpickle)
-            return
-        except Exception:
-            if len(taken) == 0 or taken is not own:
-                raise
-
-
-def _stored(values: list[Any]) -> Iterator[torch.Tensor]:
-    for tensor in tensors_in(values):
-        with suppress(NotImplementedError, RuntimeError):  # a sparse tensor has no storage
-            tensor.untyped_storage()
-            yield tensor
+    try:
+        with _by_value(own):
+            torch.save(replace(described), path, pickle_module=cloudpickle)
+    except Exception:
+        least = [module for module in own if not _is_found_again(module)]
+        if len(least) == len(own):
+            raise
+        with _by_value(least):
+            torch.save(replace(described), path, pickle_module=cloudpickle)
 
 
 def _reason(error: Exception) -> str:
@@ -111,13 +106,9 @@ def modules_of(described: Described) -> frozenset[str]:
 def _names(described: Described) -> set[str]:
     """The names of the modules of all functions, of what they read and of what the inputs hold."""
     functions = [*(function.original for function in described.functions.values()), *described.captured.functions]
-    held = [*functions, *(described.inputs or ()), *described.captured.values, described.make]
-    names = {name for value in walk(*held) for name in _modules_of(value)}
-    return (
-        names
-        | {name for value in [*functions, described.make] for name in _modules_of(value)}
-        | described.captured.modules
-    )
+    called = [*functions, described.make]
+    held = walk(*called, *(described.inputs or ()), *described.captured.values)
+    return {name for value in (*called, *held) for name in _modules_of(value)} | described.captured.modules
 
 
 @contextmanager

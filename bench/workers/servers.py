@@ -124,7 +124,7 @@ class Servers:
 
     def is_ready(self, number: int) -> bool:
         """Whether a server has imported everything, and workers can be forked from it."""
-        return self._answer(number).isascii() and self._answer(number)[:1].isdecimal()
+        return _is_time(self._answer(number))
 
     def _answer(self, number: int) -> str:
         """When a server was ready, in seconds of its clock; or why no worker can be forked from it; empty before."""
@@ -159,13 +159,9 @@ class Servers:
 
     def seconds_of_first(self) -> float | None:
         """How long the first server took to be ready; None: it is not."""
-        file = self._ready_file(0)
-        if not self._begun or not file.exists():
-            return None
         # The file's own time is of another clock; what it holds is of the same one.
-        with contextlib.suppress(OSError, ValueError):
-            return float(file.read_text()) - self._begun[0]
-        return None
+        ready = self._answer(0) if self._begun else ""
+        return float(ready) - self._begun[0] if _is_time(ready) else None
 
     def cpu_seconds(self) -> float:
         """Seconds of the cores that the servers but the first have used so far; 0 where the system does not say."""
@@ -213,6 +209,10 @@ class Servers:
         for state in others:
             while monotonic() < end and not _has_ended(state["_forkserver_pid"]):
                 sleep(POLL_SECONDS)
+
+
+def _is_time(answer: str) -> bool:
+    return answer[:1].isdecimal()
 
 
 def _has_ended(pid: int) -> bool:

@@ -12,7 +12,6 @@ from torchduet.bench.record.visits.intervals import COPY_THRESHOLD as THRESHOLD
 
 NAME = "torchduet.compare, 3 s"
 RULE = "the 99 % interval over visits lies beyond ±1 %"
-VERDICTS = {"faster": "faster", "slower": "slower"}
 
 
 def run(trial: Trial) -> list[Answer]:
@@ -21,7 +20,7 @@ def run(trial: Trial) -> list[Answer]:
         "-m", "torchduet.bench.peers.tools.torchduet_compare", json.dumps([*trial.cases]), *trial.sides
     )
     return [
-        Answer(case, side, ratio, VERDICTS.get(verdict, "none"), (low, high))
+        Answer(case, side, ratio, verdict if verdict in ("faster", "slower") else "none", (low, high))
         for case, side, ratio, low, high, verdict, _ in json.loads(process.stdout.splitlines()[-1])
     ]
 
