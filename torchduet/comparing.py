@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from torchduet.comparison import Comparison
 from torchduet.percent import seconds_of, share_of
-from torchduet.result import ComparisonError
+from torchduet.result import ComparisonError, in_words_of_arguments
 
 Functions = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]] | Callable[..., Any]
 __tracebackhide__ = True  # pytest shows the line that calls compare, not these
@@ -75,20 +74,27 @@ def compare(
     if unknown := [keyword for keyword in details if keyword not in (*DETAILS, "inputs")]:
         raise ValueError(f"compare: there is no keyword {unknown[0]}=; see help(torchduet.compare)")
     given, arguments, make = _arguments(functions, inputs, details.pop("inputs", None))
-    request = _Request(
+    comparison = _measured(
         given,
-        arguments,
-        make,
-        axes or {},
-        _words(mode),
-        _words(precision),
-        () if device is None else _words(device),
         baseline,
-        " ".join(filter(None, (label, sub_label, description))),
-        details,
-    )
-    comparison = request.compared(
-        seconds_of(budget, "budget"), share_of(threshold, "threshold"), _count(threads), processes, progress, check_only
+        share_of(threshold, "threshold"),
+        progress,
+        {
+            "name": " ".join(filter(None, (label, sub_label, description))),
+            "inputs": arguments,
+            "make": make,
+            "axes": axes or {},
+            "modes": _words(mode),
+            "precisions": _words(precision),
+            "devices": () if device is None else _words(device),
+            "details": details,
+        },
+        {
+            "budget": seconds_of(budget, "budget"),
+            "threads": _count(threads),
+            "fresh": processes,
+            "check_only": check_only,
+        },
     )
     _check_some(comparison, check_only)
     return comparison
@@ -155,87 +161,58 @@ def _words(value: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((value,) if isinstance(value, str) else map(str, value)))
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What is to be compared, as it was given."""
+def _measured(
+    given: Any,
+    baseline: str | None,
+    threshold: float,
+    progress: bool | None,
+    what: Mapping[str, Any],
+    how: Mapping[str, Any],
+) -> Comparison:
+    """Measure it.
 
-    functions: Any
-    inputs: tuple[Any, ...] | None
-    make: Callable[..., Any] | None
-    axes: Mapping[str, Sequence[Any]]
-    modes: tuple[str, ...]
-    precisions: tuple[str, ...]
-    devices: tuple[str, ...]
-    baseline: str | None
-    name: str
-    details: Mapping[str, Any]
+    Args:
+        given: the functions.
+        what: of :class:`torchduet.bench.library.described.Described`, except the functions; an empty name is made here.
+        how: of :func:`torchduet.bench.library.run.run`.
 
-    def compared(
-        self,
-        budget: float | None,
-        threshold: float,
-        threads: int | None,
-        processes: bool,
-        progress: bool | None,
-        check_only: bool,
-    ) -> Comparison:
-        """Measure it.
+    Raises:
+        ComparisonError: something that was given cannot be used.
+        KeyboardInterrupt: the comparison was interrupted.
+    """
+    from torchduet.bench.cases.option_values import OptionError
+    from torchduet.bench.library.described import Described, device_of
+    from torchduet.bench.library.functions import function_of, named
+    from torchduet.bench.library.run import run
+    from torchduet.progress import shown
+    from torchduet.suites.workload import SuiteError
 
-        Raises:
-            ComparisonError: something that was given cannot be used.
-            KeyboardInterrupt: the comparison was interrupted.
-        """
-        from torchduet.bench.cases.option_values import OptionError
-        from torchduet.bench.library.functions import named
-        from torchduet.bench.library.run import run
-        from torchduet.progress import shown
-        from torchduet.suites.workload import SuiteError
-
-        try:
-            functions = named(self.functions)
-            if self.baseline is not None and self.baseline not in functions:
-                raise SuiteError(f"baseline={self.baseline!r} is no function; there are {', '.join(functions)}")
-            base = self.baseline or list(functions)[-1]
-            described = self._described(functions, base)
-            with shown(progress, described.name) as show:
-                finished = run(
-                    described, budget=budget, threads=threads, fresh=processes, check_only=check_only, show=show
-                )
-        except (SuiteError, OptionError) as error:
-            raise ComparisonError(f"compare: {_in_words_of_arguments(str(error))}") from None
-        comparison = Comparison(finished, list(functions), base, threshold)
-        if comparison.stopped:
-            if comparison.results:
-                print(comparison)
-            interrupt = KeyboardInterrupt(comparison.stopped)
-            interrupt.comparison = comparison  # type: ignore[attr-defined]
-            raise interrupt
-        return comparison
-
-    def _described(self, functions: Mapping[str, Callable[..., Any]], base: str) -> Any:
-        from torchduet.bench.library.described import Described, device_of
-        from torchduet.bench.library.functions import function_of
-
+    try:
+        functions = named(given)
+        if baseline is not None and baseline not in functions:
+            raise SuiteError(f"baseline={baseline!r} is no function; there are {', '.join(functions)}")
+        base = baseline or list(functions)[-1]
         known = {name: function_of(name, function) for name, function in functions.items()}
         plain = [name for name, function in known.items() if not function.mode]
         reference = base if not known[base].mode or not plain else plain[0]
-        described = Described(
-            self.name or "+".join(functions)[:MAX_NAME],
-            {reference: known[reference], **known},
-            self.inputs,
-            self.make,
-            self.axes,
-            self.modes,
-            self.precisions,
-            self.devices,
-            self.details,
+        described = Described(functions={reference: known[reference], **known}, **what)
+        described = replace(
+            described,
+            name=described.name or "+".join(functions)[:MAX_NAME],
+            devices=described.devices or (device_of(described),),
         )
-        return replace(described, devices=self.devices or (device_of(described),))
-
-
-def _in_words_of_arguments(message: str) -> str:
-    """A message about an option of the command line, for somebody who has given an argument."""
-    return re.sub(r"--(\w+) (\S+): ", r"\1='\2': ", message)
+        with shown(progress, described.name) as show:
+            finished = run(described, show=show, **how)
+    except (SuiteError, OptionError) as error:
+        raise ComparisonError(f"compare: {in_words_of_arguments(str(error))}") from None
+    comparison = Comparison(finished, list(functions), base, threshold)
+    if comparison.stopped:
+        if comparison.results:
+            print(comparison)
+        interrupt = KeyboardInterrupt(comparison.stopped)
+        interrupt.comparison = comparison  # type: ignore[attr-defined]
+        raise interrupt
+    return comparison
 
 
 def _distinct(reasons: Sequence[str]) -> list[str]:

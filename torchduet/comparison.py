@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +55,13 @@ class Comparison:
         self._finished, self.names, self.baseline, self.threshold = finished, tuple(names), baseline, threshold
         for record in finished.records:
             judge_by(record, threshold)
-        self.results = sorted((Result(self, record) for record in finished.records), key=self._order)
+        sizes = list(dict.fromkeys(record["case"]["size_label"] for record in finished.records))
+        self.results = sorted(
+            (Result(self, record) for record in finished.records),
+            key=lambda result: (sizes.index(result.record["case"]["size_label"]), self.names.index(result.name)),
+        )
         self.failed, self.skipped = dict(finished.failed), dict(finished.skipped)
         self.stopped = finished.stopped
-
-    def _order(self, result: Result) -> tuple[Any, ...]:
-        at = [record["case"]["id"] for record in self._finished.records].index(result.record["case"]["id"])
-        sizes = list(dict.fromkeys(record["case"]["size_label"] for record in self._finished.records))
-        return sizes.index(result.record["case"]["size_label"]), self.names.index(result.name), at
 
     @property
     def covers(self) -> str:
@@ -127,9 +126,13 @@ class Comparison:
             raise KeyError(f"no function is named {name!r}; there are {', '.join(map(repr, self.names))}")
         found = [result for result in self.results if result.name == name]
         if not found:
-            reasons = [why for case, why in {**self.failed, **self.skipped}.items() if f" {name} " in f" {case} "]
+            reasons = self._reasons(name, {**self.failed, **self.skipped})
             raise ComparisonError(f"{name} was not measured: {reasons[0] if reasons else self.stopped or 'no reason'}")
         return found
+
+    def _reasons(self, name: str, of: Mapping[str, str]) -> list[str]:
+        """Why cases of a function have no result, among reasons by case id."""
+        return [reason for case, reason in of.items() if self._finished.function_of[case] == name]
 
     def _one(self, found: Sequence[Result], name: str, settings: Sequence[Any]) -> Result:
         if len(found) == 1:
@@ -152,8 +155,7 @@ class Comparison:
         if result.name == self.baseline:
             first = of_baseline[0]
             return None if first is result else first
-        alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in of_baseline]
-        return of_baseline[max(range(len(alike)), key=lambda at: (sum(alike[at]), -at))]
+        return _nearest(result, of_baseline)
 
     def between(self, result: Result, other: Result) -> Ratio:
         """The speed-up of one case against another, see :meth:`Result.against`."""
@@ -202,13 +204,16 @@ class Comparison:
             raise ValueError(f"unclear={unclear!r}: use 'pass' or 'fail'")
         than = self.baseline if than is None else than
         names = [other for other in self.names if other != than] if name is None else [name]
-        self._of(than)
+        asked = [result for each in names for result in self._of(each)]
+        baselines = self._of(than)
+        if failed := [reason for each in dict.fromkeys((*names, than)) for reason in self._reasons(each, self.failed)]:
+            raise ComparisonError(f"not every case was measured: {'; '.join(failed)}")
         problems = []
-        for result in (result for each in names for result in self._of(each)):
-            settings = {knob: result.settings[knob] for knob in result.size}
-            others = [other for other in self._of(than) if all(other.settings[k] == v for k, v in settings.items())]
-            alike = [[getattr(other, knob) == getattr(result, knob) for knob in KNOBS] for other in others]
-            other = others[max(range(len(others)), key=lambda at: (sum(alike[at]), -at))]
+        for result in asked:
+            others = [other for other in baselines if other.size == result.size]
+            if not others:
+                raise ComparisonError(f"{than} was not measured at the size of {label_of(result)}")
+            other = _nearest(result, others)
             ratio = result.against(other).inverse
             why = result.withheld or other.withheld
             longer = ratio.low > 1 + allowed and not why
@@ -276,3 +281,8 @@ class Comparison:
         from torchduet.card import html
 
         return html(self)
+
+
+def _nearest(result: Result, among: Sequence[Result]) -> Result:
+    """The first of the cases that share most settings with this one."""
+    return max(among, key=lambda other: sum(getattr(other, knob) == getattr(result, knob) for knob in KNOBS))

@@ -196,9 +196,8 @@ def label_of(result: Result) -> str:
 
 def in_words_of_arguments(text: str) -> str:
     """A text about options of the command line, for somebody who gives arguments."""
-    return re.sub(r"--(\w+)[ =](\d+)", r"\1=\2", text.replace(" (--when-busy go)", "")).replace(
-        "a longer --", "a longer "
-    )
+    text = re.sub(r"--(\w+) (\S+): ", r"\1='\2': ", text.replace(" (--when-busy go)", ""))
+    return re.sub(r"--(\w+)[ =](\d+)", r"\1=\2", text).replace("a longer --", "a longer ")
 
 
 def has_all(result: Result, settings: Sequence[Any]) -> bool:

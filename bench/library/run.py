@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -17,16 +18,18 @@ from torchduet.bench.host import run_lock
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.caller import measuring_here
 from torchduet.bench.library.described import Described
-from torchduet.bench.library.launcher import CallerLauncher, describe, shared_launcher
+from torchduet.bench.library.launcher import CallerLauncher, shared_launcher
 from torchduet.bench.library.measuring import CallerMeasuring
 from torchduet.bench.plan.options import Options
 from torchduet.bench.plan.preflight import check_devices
+from torchduet.bench.plan.selection import Selection
 from torchduet.bench.record.contract import readable_run
 from torchduet.bench.record.devices import HOST
 from torchduet.bench.record.schema import Record, RunRecord
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
+from torchduet.bench.workers.process import describe_machine
 from torchduet.suites import registry
 
 WRONG = "its result is wrong"
@@ -46,6 +49,7 @@ class Finished:
         visits: how many were made in the calling process, and in fresh processes.
         alone: why none was made in a fresh process; empty if one was.
         failed, skipped: case id → the reason.
+        function_of: case id → the function's name, of every case.
         stopped: why it ended early; empty if it did not.
     """
 
@@ -55,13 +59,14 @@ class Finished:
     alone: str
     failed: Mapping[str, str]
     skipped: Mapping[str, str]
+    function_of: Mapping[str, str]
     stopped: str
     started: datetime
 
 
 @cache
 def _machine() -> Any:
-    return describe()
+    return describe_machine(None, lambda *_: None)
 
 
 def run(
@@ -128,12 +133,11 @@ def _measured(
         budget_given=True,
     )
     check_devices([*described.devices], machine, selecting_only=False)
+    if budget is None:
+        selected = Selection(options, machine, claims_only=False).cases(launcher.source)
+        options = replace(options, budget_seconds=_usual_budget([case for _, case in selected]))
     settings = Settings(options, machine, check_only=check_only)
     cases = [case for _, case in settings.selection.cases(launcher.source)]
-    if budget is None:
-        options = replace_budget(options, cases)
-        settings = Settings(options, machine, check_only=check_only)
-        cases = [case for _, case in settings.selection.cases(launcher.source)]
     progress = Progress([together] if together else [])
     measuring = CallerMeasuring(settings, launcher, progress, RunClock())
     progress.show = lambda text: show(
@@ -153,6 +157,7 @@ def _measured(
         "" if launcher.fresh else launcher.alone or "no fresh process was ready within the budget",
         _reasons(outcomes, Failed, next(iter(described.functions))),
         _reasons(outcomes, Skipped, next(iter(described.functions))),
+        {case.id: case.implementation for case in cases},
         progress.stopped,
         datetime.now(UTC),
     )
@@ -163,7 +168,7 @@ def _reasons(outcomes: Mapping[Case, Outcome], kind: type[Failed | Skipped], ref
     return {
         case.id: _reason(case, outcome.reason, reference)
         for case, outcome in outcomes.items()
-        if isinstance(outcome, kind) and isinstance(outcome, Failed | Skipped)
+        if isinstance(outcome, kind)
     }
 
 
@@ -181,12 +186,7 @@ def _reason(case: Case, reason: str, reference: str) -> str:
     return f"{name}: {text}"
 
 
-def replace_budget(options: Options, cases: Sequence[Case]) -> Options:
-    """The options with the default budget for these cases."""
-    from dataclasses import replace
-
-    families: dict[str, int] = {}
-    for case in cases:
-        families[case.family] = families.get(case.family, 0) + 1
-    seconds = sum(SECONDS_PER_FAMILY + SECONDS_PER_FURTHER_CASE * max(0, count - 2) for count in families.values())
-    return replace(options, budget_seconds=seconds)
+def _usual_budget(cases: Sequence[Case]) -> float:
+    """Seconds for these cases if none were asked for."""
+    counts = Counter(case.family for case in cases).values()
+    return sum(SECONDS_PER_FAMILY + SECONDS_PER_FURTHER_CASE * max(0, count - 2) for count in counts)

@@ -93,6 +93,26 @@ def test_assert_not_slower(found: Comparison) -> None:
         found.assert_not_slower("third")
 
 
+def test_an_assertion_about_a_case_that_failed_is_no_success() -> None:
+    def only_four(x: torch.Tensor) -> torch.Tensor:
+        if len(x) != 4:
+            raise RuntimeError("too long")
+        return x * 2
+
+    found = torchduet.compare(
+        {"only_four": only_four, "sum": lambda x: x + x},
+        inputs=lambda n: (torch.randn(n),),
+        axes={"n": [4, 8]},
+        budget=SHORT,
+        label="the sum of two",  # in which a function's name is a word
+        processes=False,
+    )
+    reason = "not every case was measured: n=8 only_four: it raised RuntimeError: too long"
+    for arguments in ({"name": "only_four"}, {}, {"than": "only_four"}):
+        with pytest.raises(torchduet.ComparisonError, match=reason):
+            found.assert_not_slower(by=1e6, **arguments)  # type: ignore[arg-type]
+
+
 def test_it_is_a_run_like_any_other(found: Comparison, tmp_path: Path) -> None:
     path = found.save(tmp_path / "run.json")
     run = load(path)
