@@ -7,6 +7,7 @@ import math
 from torchduet.bench.record.moderation import Visits
 from torchduet.bench.record.schema import Record
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, side_of, value_of
+from torchduet.bench.record.visits.intervals import parts_of
 
 
 def judge_by(record: Record, threshold: float) -> None:
@@ -23,13 +24,10 @@ def judge_by(record: Record, threshold: float) -> None:
 
 def visits_of(reference: Record, record: Record) -> Visits:
     """Each visit's ratio of two cases that were timed in alternation: reference time / time, as logarithms."""
-    points, errors, at = [], [], 0
-    for visit in record["timing"]["visits"]:
-        end = at + visit["placements"]
-        blocks = reference["timing"]["blocks"][at:end], record["timing"]["blocks"][at:end]
-        at = end
-        if blocks[0]:
-            point, error = value_of(placement_differences(*blocks))
-            points.append(point)
-            errors.append(error)
-    return Visits(tuple(points), tuple(errors))
+    of_reference, blocks = dict(parts_of(reference)), (reference["timing"]["blocks"], record["timing"]["blocks"])
+    values = [
+        value_of(placement_differences(blocks[0][of_reference[at]], blocks[1][part]))
+        for at, part in parts_of(record)
+        if at in of_reference
+    ]
+    return Visits(tuple(point for point, _ in values), tuple(error for _, error in values))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torchduet.bench.record.moderation import Prior, prior_for
 from torchduet.bench.record.schema import PriorOf, PriorRecord, Record
-from torchduet.bench.record.visits.intervals import ratios_of
+from torchduet.bench.record.visits.intervals import parts_of, ratios_of
 from torchduet.reports.read.run_file import Run
 
 PerPlacement = TypeVar("PerPlacement")
@@ -40,14 +40,7 @@ def by_visit(record: Record, values: Sequence[PerPlacement]) -> dict[float, Sequ
         record: of a case that was ``visited``.
         values: one per placement, in the order taken.
     """
-    parts: dict[float, Sequence[PerPlacement]] = {}
-    start = 0
-    for visit in record["timing"]["visits"]:
-        end = start + visit["placements"]
-        if end > start:
-            parts[visit["at"]] = values[start:end]
-        start = end
-    return parts
+    return {at: values[part] for at, part in parts_of(record)}
 
 
 def visit_numbers(record: Record) -> list[int]:

@@ -105,14 +105,20 @@ def ratios_of(compared: SpeedupRecord | TrialRecord) -> Visits:
     return Visits(tuple(map(math.log, ratios)), tuple(errors))
 
 
+def parts_of(record: Record) -> Iterator[tuple[float, slice]]:
+    """When each visit began, in seconds into the run, and which placements it took; visits without one are left out."""
+    start = 0
+    for visit in record["timing"]["visits"]:
+        end = start + visit["placements"]
+        if end > start:
+            yield visit["at"], slice(start, end)
+        start = end
+
+
 def times_of(record: Record) -> Visits:
     """A case's values by visit: logarithms of the seconds per call."""
-    timing, values, at = record["timing"], [], 0
-    for visit in timing["visits"]:
-        placements = timing["blocks"][at : at + visit["placements"]]
-        at += visit["placements"]
-        if placements:
-            values.append(value_of([math.log(median(rounds)) for rounds in placements]))
+    blocks = record["timing"]["blocks"]
+    values = [value_of([math.log(median(rounds)) for rounds in blocks[part]]) for _, part in parts_of(record)]
     points, errors = zip(*values, strict=True)
     return Visits(tuple(points), tuple(errors))
 
