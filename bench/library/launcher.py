@@ -17,7 +17,8 @@ from torchduet.bench.library import shipped
 from torchduet.bench.library.described import Described
 from torchduet.bench.library.worker import measure_described
 from torchduet.bench.record.schema import IMPORTING
-from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError, measured_again
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
+from torchduet.bench.workers.measured_again import measured_again
 from torchduet.bench.workers.messages import Progress
 from torchduet.bench.workers.servers import COMPILER, LIGHT, USUAL
 from torchduet.bench.workers.visit import measure

@@ -32,6 +32,7 @@ from torchduet.bench.workers.ended import WorkerError as WorkerError
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
+from torchduet.bench.workers.measured_again import measured_again
 from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
 
@@ -292,18 +293,3 @@ class Launcher:
                     with contextlib.suppress(OSError):
                         stop_outbox.send(True)
             truncate_log(log)
-
-
-def measured_again(task: Task, answer: FamilyResult, measure: Callable[[Task], FamilyResult]) -> FamilyResult:
-    """The answer of a process that one case left unable to measure the others: with these from another process.
-
-    Args:
-        measure: measures a task in another process.
-    """
-    remaining = tuple(case for case in task.family.cases if case != answer.broken)
-    failed = [result for result in answer.results if result.case == answer.broken]
-    if not remaining:
-        return replace(answer, results=failed)
-    second = measure(replace(task, family=replace(task.family, cases=remaining)))
-    seconds = {stage: spent + answer.seconds.get(stage, 0.0) for stage, spent in second.seconds.items()}
-    return replace(second, results=[*second.results, *failed], seconds=seconds)
