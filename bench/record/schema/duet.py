@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NotRequired, TypedDict
 
-from torchduet.bench.record.schema.bounds import Amount, Length, Positive
+from torchduet.bench.record.schema.bounds import Amount, Count, Length, Positive
 from torchduet.bench.record.schema.passes import ProfileRecord
 from torchduet.bench.record.schema.timing import IntervalRecord
 from torchduet.bench.record.schema.words import Stage, Verdict
@@ -41,6 +41,9 @@ class AgainstRecord(TypedDict):
     screening: NotRequired[ScreeningRecord]
     note: NotRequired[str]
     profile: NotRequired[ProfileRecord]  # side B's
+    base_peak_bytes: NotRequired[Count]  # the most memory that a call held at once beyond its inputs: A
+    peak_bytes: NotRequired[Count]  # the same of B
+    control: NotRequired[bool]  # it imports none of the changed files (--only-changed)
 
 
 class SideRecord(TypedDict):
@@ -53,10 +56,16 @@ class SideRecord(TypedDict):
     cuda: str | None
     env: dict[str, str]  # set on this side alone
     rev: str | None  # git revision of the user's suites; None: the files as they are
+    commit: NotRequired[str]  # hash of the commit that its files are from, or are based on
+    uncommitted: NotRequired[Count]  # files that differ from that commit
+    imported: NotRequired[dict[str, str]]  # module of the user's repository → its file there, from the root
 
 
 class DuetRecord(TypedDict):
-    """A run of two sides: A is the interpreter that ran pytest, B is the side that ``--against…`` names."""
+    """A run of two sides: A is the side that ``--against…`` names, the base; B is the interpreter that ran pytest.
+
+    In files of earlier writers A and B are the other way round; the labels name each side.
+    """
 
     base: SideRecord  # A
     against: SideRecord  # B

@@ -1,0 +1,86 @@
+"""What ``--fail-on`` makes of a duet: the exit code of a gate in CI, and the reason in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from torchduet.bench.record import peak_memory
+from torchduet.bench.record.schema import AgainstRecord, Record
+
+Ground = Literal["slower", "unclear", "memory"]
+GROUNDS: tuple[Ground, ...] = get_args(Ground)
+FAILS, NO_VERDICT = 1, 3  # exit codes; 2 is for input that cannot be used
+BLIND = 1.5  # a duet that would not show a case that takes so many times as long is of no use
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The exit code that ``--fail-on`` asks for, and why; the reason is empty with 0."""
+
+    code: int
+    reason: str = ""
+
+
+def grounds(text: str, known: Sequence[str] = GROUNDS) -> tuple[str, ...]:
+    """The words of ``--fail-on slower,memory``.
+
+    Raises:
+        ValueError: one that is not known; the message names it and those that are.
+    """
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in known:
+            raise ValueError(f"--fail-on {text}: {word!r} is none of {', '.join(known)}")
+    return tuple(dict.fromkeys(words))
+
+
+def memory_of(against: AgainstRecord) -> peak_memory.Change | None:
+    """How side B's peak memory compares with side A's; None where one is not known."""
+    return peak_memory.change(against.get("base_peak_bytes"), against.get("peak_bytes"))
+
+
+def judged(records: Sequence[Record]) -> list[Record]:
+    """The records of a duet that a gate counts: those that both sides measured, without controls."""
+    return [record for record in records if "against" in record and not record["against"].get("control")]
+
+
+def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
+    """The exit code for a duet: 1 if a ground of ``fail_on`` is given in any case, 3 if none could be seen.
+
+    ``slower`` counts cases that are slower, ``unclear`` also those without a verdict, ``memory`` those whose peak
+    memory has grown. Nothing could be seen where no case has a verdict, and none would be called slower if it took 1.5
+    times as long, or where no case was measured on both sides.
+    """
+    if not fail_on:
+        return Gate(0)
+    counted = judged(records)
+    found = {
+        "slower": [record for record in counted if record["against"]["verdict"] == "slower"],
+        "unclear": [record for record in counted if record["against"]["verdict"] == "unclear"],
+        "memory": [record for record in counted if memory_of(record["against"]) == "more"],
+    }
+    asked = {*fail_on, "slower"} if "unclear" in fail_on else {*fail_on}
+    words = {"slower": "slower", "unclear": "unclear", "memory": "in need of more memory"}
+    reasons = [
+        f"{len(found[ground])} {'is' if len(found[ground]) == 1 else 'are'} {words[ground]}"
+        for ground in GROUNDS
+        if ground in asked and found[ground]
+    ]
+    if reasons:
+        return Gate(FAILS, f"of {_cases(len(counted))}, {' and '.join(reasons)}")
+    if not counted:
+        return Gate(NO_VERDICT, "no case was measured on both sides, so nothing is known of slow-downs")
+    if "slower" in asked and len(found["unclear"]) == len(counted) and all(map(_blind, counted)):
+        return Gate(NO_VERDICT, "no verdict is possible on any case, so nothing is known of slow-downs")
+    return Gate(0)
+
+
+def _cases(number: int) -> str:
+    return f"{number} case{'' if number == 1 else 's'}"
+
+
+def _blind(record: Record) -> bool:
+    against = record["against"]
+    return against["low"] is None or against["ratio"] / against["low"] * (1 + against["threshold"]) > BLIND
