@@ -1,4 +1,4 @@
-"""``torchduet render``: writes one run as a page, or a summary of it as Markdown.
+"""``torchduet render``: writes one run as a page, or a summary of it as Markdown, or a comment on a pull request.
 
 Nothing heavy is imported until the file has been read and checked.
 """
@@ -6,6 +6,7 @@ Nothing heavy is imported until the file has been read and checked.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,20 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "run", metavar="RUN", help="JSON file of `torchduet run --benchmark-json RUN`, or of any pytest-benchmark"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="where to write (default: report.html, unless --markdown is given)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write (default: report.html, unless --markdown or --comment is given)",
     )
     parser.add_argument(
         "--markdown", metavar="FILE", help="write a summary of the report as Markdown, at most 60 lines; - for stdout"
     )
+    parser.add_argument(
+        "--comment",
+        metavar="FILE",
+        help="write a comment on a pull request, of a duet: Markdown, at most 20 lines; - for stdout",
+    )
+    parser.add_argument("--link", metavar="URL", help="with --comment: address of the whole report, http or https")
     parser.set_defaults(command=run)
 
 
@@ -41,30 +51,86 @@ def run(options: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import refuse_overwrite, write
+    from torchduet.reports.text.output import write
 
-    output = options.output or (None if options.markdown else "report.html")
+    output = options.output or (None if options.markdown or options.comment else "report.html")
+    targets = {"-o": output, "--markdown": options.markdown, "--comment": options.comment}
     try:
-        for path in filter(None, (output, options.markdown)):
-            refuse_overwrite(path, options.run)
-        if output and options.markdown and Path(output).absolute() == Path(options.markdown).absolute():
-            raise OutputError(f"{output}: is given for both -o and --markdown; choose two files")
+        _check_targets(targets, options.run)
+        if options.link is not None:
+            _check_link(options)
         run = load_any(options.run)
+        comment = _comment(run, options)
     except (OutputError, RunFileError) as error:
         return refuse(error)
     try:
         if output:
             write(_page(run), output)
-        if options.markdown == "-":
-            write_stdout(_summary(run))
-            return 0
         if options.markdown:
-            write(_summary(run), options.markdown)
+            _write_or_print(_summary(run), options.markdown)
+        if options.comment:
+            _write_or_print(comment, options.comment)
     except OutputError as error:
         return refuse(error)
-    for path in filter(None, (output, options.markdown)):
-        print(path)
+    if "-" not in (options.markdown, options.comment):
+        for path in filter(None, targets.values()):
+            print(path)
     return 0
+
+
+def _write_or_print(text: str, path: str) -> None:
+    from torchduet.reports.text.output import write
+
+    if path == "-":
+        write_stdout(text)
+    else:
+        write(text, path)
+
+
+def _check_targets(targets: Mapping[str, str | None], source: str) -> None:
+    """Return if each output has a place of its own, and none is the run's.
+
+    Raises:
+        OutputError: one has not.
+    """
+    from torchduet.reports.text.output import refuse_overwrite
+
+    options: dict[Path, str] = {}
+    for option, path in targets.items():
+        if path is None:
+            continue
+        refuse_overwrite(path, source)
+        place = Path(path).absolute()
+        if place in options:
+            raise OutputError(f"{path}: is given for both {options[place]} and {option}; choose two files")
+        options[place] = option
+
+
+def _check_link(options: argparse.Namespace) -> None:
+    from torchduet.reports.markdown.comment import CommentError, checked_link
+
+    if not options.comment:
+        raise OutputError("--link: is the address in a comment; give --comment FILE, too")
+    try:
+        checked_link(options.link)
+    except CommentError as error:
+        raise OutputError(str(error)) from None
+
+
+def _comment(run: Run, options: argparse.Namespace) -> str:
+    """The comment, if one is asked for.
+
+    Raises:
+        OutputError: the run is no duet.
+    """
+    if not options.comment:
+        return ""
+    from torchduet.reports.markdown.comment import CommentError, comment
+
+    try:
+        return comment(run, options.link)
+    except CommentError as error:
+        raise OutputError(f"{options.run}: {error}") from None
 
 
 def _page(run: Run) -> str:
