@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from torchduet.reports.compare import common_words, quietness
+from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import Change, Comparison
+from torchduet.reports.compare.listed import moved
 from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
 from torchduet.reports.compare.text import (
-    HEAD,
     expectation,
     guard,
     headline,
     moved_anywhere,
     no_verdict,
-    row_of,
     sensitivity,
-    speedups_moved,
+    table_of,
     tally,
     visits,
     why_unclear,
@@ -61,7 +60,8 @@ def _full(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
     noise = dict.fromkeys(sentence for comparison in comparisons for sentence in quietness.of_runs(comparison))
     rest_on = dict.fromkeys(filter(None, map(visits, comparisons)))
     guards = dict.fromkeys(guard(comparison) for comparison in comparisons)
-    for line in (LEGEND, *noise, *rest_on, *guards, expectation(comparisons[0])):
+    needs = dict.fromkeys(filter(None, map(memory.sentence, comparisons)))
+    for line in (LEGEND, *needs, *noise, *rest_on, *guards, expectation(comparisons[0])):
         yield f"- {cell(line)}"
     yield ""
     yield "</details>"
@@ -78,11 +78,11 @@ def _answers(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def _side_by_side(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
     lines = matrix(comparisons)
-    moved = [line for line in lines if line.moved]
-    yield f"### {len(comparisons)} runs against {cell(comparisons[0].base.name)}: {moved_anywhere(moved, lines)}"
+    shown = [line for line in lines if line.moved]
+    yield f"### {len(comparisons)} runs against {cell(comparisons[0].base.name)}: {moved_anywhere(shown, lines)}"
     yield ""
     heads = [f"{comparison.new.name} ({', '.join(what_differs(comparison))})" for comparison in comparisons]
-    yield from _table(("Case", *heads), [(line.case["id"], *map(cell_of, line.changes)) for line in moved], most)
+    yield from _table(("Case", *heads), [(line.case["id"], *map(cell_of, line.changes)) for line in shown], most)
 
 
 def _section(comparison: Comparison, most: int) -> Iterator[str]:
@@ -98,8 +98,11 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
         yield ""
     differences = [(difference.name, difference.base, difference.new) for difference in comparison.differences]
     yield from _table(("Differs", "Base", "New"), differences, most)
-    moved = [*comparison.of("slower"), *comparison.of("faster"), *speedups_moved(comparison)]
-    yield from _table(("Verdict", *HEAD), [(change.verdict, *row_of(change)) for change in moved], most)
+    changes = [change for group in moved(comparison).values() for change in group]
+    head, rows = table_of(changes)
+    yield from _table(
+        ("Verdict", *head), [(change.verdict, *row) for change, row in zip(changes, rows, strict=True)], most
+    )
     unmatched = [(change.verdict, change.case["id"], change.why) for change in comparison.of("failed")]
     unmatched += [row for verdict in ("missing", "new") for row in _reasons(verdict, comparison.of(verdict))]
     yield from _table(("Verdict", "Case", "Why"), unmatched, most)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
+from torchduet.bench.record import peak_memory
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.common_factor import CommonFactor
 from torchduet.reports.compare.settings import Difference
@@ -50,6 +51,13 @@ class Change:
         if self.time is None or self.time.high is None:
             return None
         return self.time.high / self.time.ratio * (1 + self.threshold)
+
+    @property
+    def memory(self) -> peak_memory.Change | None:
+        """How the peak memory of a call changed; None unless both runs measured it."""
+        if self.base is None or self.new is None:
+            return None
+        return peak_memory.change(self.base.get("peak_bytes"), self.new.get("peak_bytes"))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from torchduet.bench.record.schema import QUIET, Record
+from torchduet.reports.compare import memory
 from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.matrix import Line, matrix
 from torchduet.reports.compare.text import noise_and_marks
@@ -102,7 +103,13 @@ def _data(comparisons: Sequence[Comparison]) -> dict[str, Any]:
         "cases": cases,
         "runs": runs,
         "lines": lines,
+        "memory": any_memory(comparisons),
     }
+
+
+def any_memory(comparisons: Sequence[Comparison]) -> bool:
+    """Whether the tables have a column of peak memory: that of any case has changed."""
+    return any(memory.words(change) for comparison in comparisons for change in comparison.changes)
 
 
 def _line(line: Line, numbers: Mapping[str, int], texts: _Texts) -> list[Any]:
@@ -127,7 +134,7 @@ def width(finding: Finding | None) -> float | None:
 
 
 def _row(change: Change, texts: _Texts) -> list[Any]:
-    """Verdict, ratio, interval, threshold, speed-up with verdict and interval, reason: texts, and sort keys."""
+    """Verdict, ratio, interval, threshold, speed-up with verdict and interval, memory, reason: texts, sort keys."""
     time, speedup = change.time, change.speedup
     assert time is not None
     return [
@@ -142,6 +149,7 @@ def _row(change: Change, texts: _Texts) -> list[Any]:
             if speedup
             else (texts[""], None, texts["reference" if change.case["reference"] else ""], texts[""])
         ),
+        *(texts[memory.words(change)], memory.added(change)),
         texts[last_cell(change)],
     ]
 

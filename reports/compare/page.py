@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from torchduet.bench.record.statistics import CONFIDENCE
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
-from torchduet.reports.compare import common_words, quietness
+from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import VERDICTS, Change, Comparison
-from torchduet.reports.compare.details import embedded, last_cell, numbered, ordered, width
+from torchduet.reports.compare.details import any_memory, embedded, last_cell, numbered, ordered, width
+from torchduet.reports.compare.listed import moved, title_of
 from torchduet.reports.compare.matrix import SYMBOLS, matrix, what_differs
 from torchduet.reports.compare.profiles import explanations
 from torchduet.reports.compare.settings import common_facts
@@ -24,8 +25,6 @@ from torchduet.reports.compare.text import (
     no_verdict,
     noise_and_marks,
     sensitivity,
-    speedups_moved,
-    title_of,
     visits,
     why_unclear,
 )
@@ -58,7 +57,13 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
     window = FIRST_ROWS if rows > MAX_TABLE_ROWS else 0
     templates = environment()
     templates.globals.update(
-        symbols=SYMBOLS, noise_of=noise_and_marks, last_cell=last_cell, width=width, filter_values=filter_values
+        symbols=SYMBOLS,
+        noise_of=noise_and_marks,
+        last_cell=last_cell,
+        width=width,
+        filter_values=filter_values,
+        memory_of=memory.words,
+        added_memory=memory.added,
     )
     facts = common_facts(base)
     return templates.get_template("compare.html.j2").render(
@@ -79,6 +84,7 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
         most_listed=MAX_LISTED,
         most_gaps=MAX_GAPS,
         choices=_choices(comparisons),
+        any_memory=any_memory(comparisons),
         confidence=units.percent(CONFIDENCE),
         threshold=units.percent(threshold),
     )
@@ -86,8 +92,6 @@ def render(comparisons: Sequence[Comparison], threshold: float, helper: Helper |
 
 def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int) -> dict[str, Any]:
     counts = Counter(change.verdict for change in comparison.changes)
-    moved = {verdict.capitalize(): comparison.of(verdict) for verdict in ("slower", "faster")}
-    moved[title_of("speed-up alone")] = speedups_moved(comparison)
     return {
         "comparison": comparison,
         "anchor": f"run-{index + 1}",
@@ -103,7 +107,8 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
         "visits": visits(comparison),
         "guard": guard(comparison),
         "expectation": expectation(comparison),
-        "moved": [(name, rows) for name, rows in moved.items() if rows],
+        "memory": memory.sentence(comparison),
+        "moved": [(title_of(group), rows, _memory_column(group, rows)) for group, rows in moved(comparison).items()],
         "explanations": explanations(comparison),
         "chart": chart,
         "drawn": len(_drawn(comparison)),
@@ -113,6 +118,13 @@ def _entry(comparison: Comparison, index: int, chart: Chart | None, window: int)
             (title_of(verdict), rows) for verdict in ("failed", "missing", "new") if (rows := comparison.of(verdict))
         ],
     }
+
+
+def _memory_column(group: str, rows: Sequence[Change]) -> str:
+    """Where a table of a group has the column of peak memory: ``first`` if it is the answer, ``last``, or nowhere."""
+    if group == "memory alone":
+        return "first"
+    return "last" if any(map(memory.words, rows)) else ""
 
 
 def _unclear(comparison: Comparison) -> str:

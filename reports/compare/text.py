@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from torchduet.bench.record.marks import short_marks
-from torchduet.reports.compare import common_words, quietness
+from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import BLIND, JUDGED, VERDICTS, Change, Comparison
+from torchduet.reports.compare.listed import moved, title_of
 from torchduet.reports.compare.matrix import Line, cell_of, matrix, what_differs
 from torchduet.reports.compare.unmatched import by_reason
 from torchduet.reports.compare.verdicts import CAUSES, FAMILY_WISE, Finding
@@ -16,17 +17,19 @@ from torchduet.reports.text import units
 from torchduet.reports.text.escaping import plain, short
 
 HEAD = ("Case", "Base", "New", "Base / new", "Speed-up", "Noise")
-LISTED = ("slower", "faster", "failed")  # each case in a line of its own; of those that only one run has, each reason
+MEMORY = "Memory"  # the column before the last, in tables of which a case has changed its peak memory
 MAX_REASONS = 5
-TITLES = {"failed": "Failed in the new run", "missing": "Missing from the new run", "new": "New"}
 
 
 def headline(comparison: Comparison) -> str:
-    """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``; a factor common to all cases comes first."""
+    """The answer in one sentence: ``2 of 61 cases are slower, 1 faster``; a factor common to all cases comes first.
+
+    Cases that need more memory come last.
+    """
     if not comparison.judged:
         return "No case was measured in both runs"
     parts = [common_words.short_words(comparison.common)] if comparison.common else []
-    words = "; ".join((*parts, _cases_moved(comparison)))
+    words = "; ".join(filter(None, (*parts, _cases_moved(comparison), memory.need_more(comparison))))
     return f"{words[0].upper()}{words[1:]}"
 
 
@@ -125,17 +128,6 @@ def visits(comparison: Comparison) -> str:
     return f"{' and '.join(words)}: intervals cover what differs from process to process and from minute to minute."
 
 
-def speedups_moved(comparison: Comparison) -> list[Change]:
-    """Cases whose speed-up is shown to have changed though their time is not."""
-    return [
-        change
-        for change in comparison.changes
-        if change.speedup
-        and change.speedup.verdict in ("slower", "faster")
-        and change.verdict != change.speedup.verdict
-    ]
-
-
 def terminal(comparisons: Sequence[Comparison], *, verbose: bool = False) -> str:
     """All comparisons as plain text, a section each; for several, first the cases that changed in any of them.
 
@@ -150,16 +142,16 @@ def terminal(comparisons: Sequence[Comparison], *, verbose: bool = False) -> str
 
 def _side_by_side(comparisons: Sequence[Comparison]) -> Iterator[str]:
     lines = matrix(comparisons)
-    moved = [line for line in lines if line.moved]
-    yield plain(f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(moved, lines)}")
+    shown = [line for line in lines if line.moved]
+    yield plain(f"{len(comparisons)} runs against {comparisons[0].base.name}: {moved_anywhere(shown, lines)}")
     yield ""
     for comparison in comparisons:
         first = f"{common_words.short_words(comparison.common)}; " if comparison.common else ""
         yield plain(f"  {comparison.new.name}: {first}{', '.join(what_differs(comparison))}")
     yield ""
-    if moved:
+    if shown:
         head = ("Case", *(comparison.new.name for comparison in comparisons))
-        rows = [tuple(map(plain, (line.case["id"], *map(cell_of, line.changes)))) for line in moved]
+        rows = [tuple(map(plain, (line.case["id"], *map(cell_of, line.changes)))) for line in shown]
         yield from _aligned(tuple(map(plain, head)), rows)
         yield ""
 
@@ -197,17 +189,22 @@ def _terminal(comparison: Comparison, *, verbose: bool) -> Iterator[str]:
         yield plain(f"  ! {caution}")
     if comparison.differences or comparison.cautions:
         yield ""
-    for verdict in LISTED:
-        if changes := comparison.of(verdict):
-            yield from _section(verdict, changes)
-    if moved := speedups_moved(comparison):
-        yield from _section("speed-up alone", moved)
+    groups = moved(comparison)
+    for group in ("slower", "faster"):
+        if changes := groups.pop(group, []):
+            yield from _section(group, changes)
+    if failed := comparison.of("failed"):
+        yield from _section("failed", failed)
+    for group, changes in groups.items():
+        yield from _section(group, changes)
     for verdict in ("missing", "new"):
         if changes := comparison.of(verdict):
             yield from _section(verdict, changes) if verbose else _by_reason(verdict, changes)
     yield plain(f"{tally(comparison)}.")
     for reason in () if comparison.blind else why_unclear(comparison):
         yield plain(f"  unclear: {reason}")
+    if sentence := memory.sentence(comparison):
+        yield sentence
     if sentence := sensitivity(comparison):
         yield sentence
     for sentence in quietness.of_runs(comparison):
@@ -224,7 +221,8 @@ def _section(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
         for change in changes:
             yield plain(f"  {short(change.case['id'])}: {change.why}")
     else:
-        yield from _aligned(HEAD, [tuple(map(plain, row_of(change))) for change in changes], (0, len(HEAD) - 1))
+        head, rows = table_of(changes)
+        yield from _aligned(head, [tuple(map(plain, row)) for row in rows], (0, len(head) - 1))
     yield ""
 
 
@@ -240,14 +238,16 @@ def _by_reason(verdict: str, changes: Sequence[Change]) -> Iterator[str]:
     yield ""
 
 
-def title_of(verdict: str) -> str:
-    """The heading over cases of one verdict."""
-    if verdict == "speed-up alone":
-        return "Only the speed-up is shown to have changed, through the case or its reference"
-    return TITLES.get(verdict, verdict.capitalize())
+def table_of(changes: Sequence[Change]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The head and the rows of a table of cases; with a column of peak memory only if that of any has changed."""
+    rows = [_row_of(change) for change in changes]
+    peaks = list(map(memory.words, changes))
+    if not any(peaks):
+        return HEAD, rows
+    return (*HEAD[:-1], MEMORY, HEAD[-1]), [(*row[:-1], peak, row[-1]) for row, peak in zip(rows, peaks, strict=True)]
 
 
-def row_of(change: Change) -> tuple[str, str, str, str, str, str]:
+def _row_of(change: Change) -> tuple[str, ...]:
     """A case's cells in the order of ``HEAD``; empty where there is no figure."""
     base, new = (units.seconds(record["timing"]["seconds"]) if record else "" for record in (change.base, change.new))
     return (

@@ -12,7 +12,7 @@ const cases = data.cases.map(ofCase);
 const filtered = (settings) => Object.fromEntries(data.filters.map((name) => [`data-${name}`, settings[name]])); // a row's attributes
 const runs = data.runs.map(({ name, rows }) => ({
   name,
-  rows: rows.map(([at, verdict, ratio, ratioRaw, interval, widthRaw, threshold, thresholdRaw, speedup, speedupRaw, its, itsInterval, why,
+  rows: rows.map(([at, verdict, ratio, ratioRaw, interval, widthRaw, threshold, thresholdRaw, speedup, speedupRaw, its, itsInterval, memory, memoryRaw, why,
     text, seconds, samples, blocks, facts]) => ({
     at,
     case: cases[at],
@@ -23,8 +23,9 @@ const runs = data.runs.map(({ name, rows }) => ({
     speedup: data.texts[speedup],
     its: data.texts[its],
     itsInterval: data.texts[itsInterval],
+    memory: data.texts[memory],
     why: data.texts[why],
-    raw: { ratio: ratioRaw, width: widthRaw, threshold: thresholdRaw, speedup: speedupRaw },
+    raw: { ratio: ratioRaw, width: widthRaw, threshold: thresholdRaw, speedup: speedupRaw, memory: memoryRaw },
     side: { text: data.texts[text], seconds, scale: cases[at].side.seconds, samples, blocks, facts },
   })),
 }));
@@ -67,8 +68,8 @@ const lazily = (entry) => {
 };
 const changesOf = (run) => runs[run].rows.map((row, index) => {
   const { at, case: ofBase, side } = row;
-  const values = [ofBase.id, row.verdict, row.raw.ratio, row.raw.width, ofBase.side.seconds, side.seconds, row.raw.threshold, row.raw.speedup, row.its, row.why];
-  const rowText = () => [ofBase.id, row.verdict, row.ratio, row.interval, ofBase.side.text, side.text, row.threshold, row.speedup, row.its, row.why];
+  const values = [ofBase.id, row.verdict, row.raw.ratio, row.raw.width, ofBase.side.seconds, side.seconds, row.raw.threshold, row.raw.speedup, row.its, ...(data.memory ? [row.raw.memory] : []), row.why];
+  const rowText = () => [ofBase.id, row.verdict, row.ratio, row.interval, ofBase.side.text, side.text, row.threshold, row.speedup, row.its, ...(data.memory ? [row.memory] : []), row.why];
   return lazily({
     index,
     has: (name, value) => (name === "verdict" ? row.verdict : ofBase[name]) === value,
@@ -83,6 +84,7 @@ const changesOf = (run) => runs[run].rows.map((row, index) => {
         ...["num strong", "num quiet", "num which", "num which", "num which", "num"].map((classes, column) =>
           make("td", { class: classes, "data-v": values[column + 2] ?? "" }, ...(column === 1 ? quiet(texts[1]) : [texts[column]]))),
         row.speedup ? make("td", {}, pill(row.its)) : make("td", { class: "quiet" }, row.its),
+        ...(data.memory ? [make("td", { class: "num memory", "data-v": row.raw.memory ?? "" }, row.memory)] : []),
         make("td", { class: "size quiet" }, row.why));
     },
   });
