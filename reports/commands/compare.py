@@ -1,4 +1,4 @@
-"""``torchduet compare``: compares finished runs with a base, prints or writes the result, and sets the exit code."""
+"""``torchduet compare``: compares finished runs with a base, or shows a duet; prints, writes, sets the exit code."""
 
 from __future__ import annotations
 
@@ -19,28 +19,35 @@ from torchduet.reports.compare.thresholds import (
     globs_of,
     nearest_pyproject,
 )
-from torchduet.reports.text.escaping import visible
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
-    from torchduet.reports.compare.comparison import Comparison
     from torchduet.reports.html.helper_process import Helper
     from torchduet.reports.read.run_file import Run
 
-SLOWER, NO_VERDICT = 1, 3
-BASE_HELP = "JSON file of `torchduet run --benchmark-json BASE`, or pytest-benchmark's own if all files are"
+BASE_HELP = (
+    "JSON file of `torchduet run --benchmark-json BASE`, or pytest-benchmark's own if all files are; a duet alone is "
+    "shown with the result of its two sides"
+)
 NOT_ALIKE = (
     "this file and {} are of two kinds, pytest-benchmark's own and Torchduet's; they time differently (rounds in one "
     "stretch, blocks in alternation), so a difference may come from the method alone: compare files of one kind"
 )
+A_DUET = (
+    "{path}: is a duet, which holds its own two sides; `torchduet compare {path}` shows their result, and runs of one "
+    "side are compared with each other"
+)
 EPILOG = (
     "Exit code: 0; with --fail-on slower, 1 if any case of any run is slower, or all cases of a run are by a common "
     "factor that no pilot explains by the machine; with --fail-on unclear, 1 also if any case is unclear; with "
-    "--fail-on all-slower, 1 if all cases of a run are slower by a common factor, whatever the cause; with --fail-on, "
-    "3 if it is not 1 and no verdict is possible on any case of a run, as none would be called slower if it took 1.5 "
-    "times as long; 2 if a file cannot be used, no case is in both runs, two files are the same run, or the page "
-    "cannot be written. Thresholds by case are read from the nearest pyproject.toml under "
-    '[tool.torchduet.compare.thresholds], e.g. "* bf16" = "10%"; the last glob that matches a case\'s id counts.'
+    "--fail-on all-slower, 1 if all cases of a run are slower by a common factor, whatever the cause; with --fail-on "
+    "memory, 1 if a call of any case has a higher peak of memory, by more than 5 % and by 64 KiB or more; with "
+    "--fail-on, 3 if it is not 1 and no verdict is possible on any case of a run, as none would be called slower if "
+    "it took 1.5 times as long, or if memory was asked for and no case has its peak in both runs; 2 if a file cannot "
+    "be used, no case is in both runs, two files are the same run, or the page cannot be written. A duet exits in the "
+    "same way by the verdicts on its two sides, and has the threshold with which it was measured. Thresholds by case "
+    "are read from the nearest pyproject.toml under [tool.torchduet.compare.thresholds], e.g. "
+    '"* bf16" = "10%"; the last glob that matches a case\'s id counts.'
 )
 
 
@@ -53,12 +60,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "compare",
         help="compare finished runs with a base: what became slower, what faster",
-        description="Compares finished runs with the first, the base: what became slower or faster, and how surely.",
+        usage="%(prog)s [options] BASE [NEW ...]",
+        description="Compares finished runs with the first, the base: what became slower or faster, and how surely. "
+        "Of a single file that holds a duet, shows the result of its two sides.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
     parser.add_argument("base", metavar="BASE", help=BASE_HELP)
-    parser.add_argument("new", metavar="NEW", nargs="+", help="JSON files of the runs to compare with it")
+    new = parser.add_argument(
+        "new", metavar="NEW", nargs="+", default=[], help="JSON files of the runs to compare with it"
+    )
+    new.required = False  # nargs="*" would refuse files after an option: `BASE --verbose NEW`
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="also write one self-contained HTML page (default: none)"
     )
@@ -72,22 +84,24 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument(
         "--fail-on",
-        choices=("slower", "unclear", "all-slower"),
-        help="exit with 1 if any case is slower or the whole run is, unless the pilots say that it is the machine; "
-        "unclear: also if any case is unclear; all-slower: only if the whole run is, whatever the cause; exit with 3 "
-        "if no verdict is possible (default: never)",
+        metavar="GROUND,…",
+        type=_grounds,
+        default=(),
+        help="slower: exit with 1 if any case is slower or the whole run is, unless the pilots say that it is the "
+        "machine; unclear: also if any case is unclear; all-slower: if the whole run is slower, whatever the cause; "
+        "memory: if any case needs more memory; several with commas: slower,memory; exit with 3 if no verdict is "
+        "possible (default: never)",
     )
     parser.add_argument(
         "-v",
         "--verbose",
         action="store_true",
-        help="list each case that only one run has (default: one line for each reason)",
+        help="list each case that only one run has (default: one line for each reason), or every case of a duet",
     )
     parser.add_argument(
         "--threshold",
         metavar="SHARE",
         type=_threshold,
-        default=DEFAULT,
         help="a change must exceed this to matter, e.g. 3%% or 0.03, unless pyproject.toml sets another (default: 5%%)",
     )
     parser.set_defaults(command=run)
@@ -110,9 +124,12 @@ def run(options: argparse.Namespace) -> int:
         if len({Path(path).absolute() for path in written}) < len(written):
             raise OutputError(f"{options.output}: is given for both the page and the Markdown; choose two files")
         pyproject = nearest_pyproject(Path.cwd())
-        thresholds = Thresholds(options.threshold, globs_of(pyproject) if pyproject else ())
+        threshold = DEFAULT if options.threshold is None else options.threshold
+        thresholds = Thresholds(threshold, globs_of(pyproject) if pyproject else ())
         with helper(sum(map(_size, paths)) if options.output else 0) as helper_process:
             runs = [replace(load_any(path), name=name) for path, name in zip(paths, unique_names(paths), strict=True)]
+            if len(runs) == 1:
+                return _alone(options, runs[0])
             return _compare(options, runs, thresholds, helper_process)
     except (OutputError, RunFileError, ThresholdError, NothingToCompare) as error:
         return refuse(error)
@@ -120,7 +137,42 @@ def run(options: argparse.Namespace) -> int:
         gc.enable()
 
 
+def _alone(options: argparse.Namespace, run: Run) -> int:
+    """Show the two sides of a duet."""
+    from torchduet.reports.commands import duet_alone, fail_on
+    from torchduet.reports.text.output import write, write_stdout
+
+    if not duet_alone.is_duet(run):
+        raise NothingToCompare(f"{options.base}: is a run of one side; name a second run to compare it with")
+    if options.threshold is not None:
+        raise NothingToCompare(
+            f"--threshold: {options.base} is a duet, whose verdicts hold for the threshold with which it was "
+            "measured; measure it again with that --threshold"
+        )
+    if options.output is not None:
+        from torchduet.reports.html.run_page import render
+
+        write(render(run), options.output)
+    to_stdout = options.format == "markdown" or options.markdown == "-"
+    if options.markdown is not None or to_stdout:
+        from torchduet.reports.markdown.run import markdown
+
+        text = markdown(run)
+        if options.markdown not in (None, "-"):
+            write(text, options.markdown)
+    write_stdout(text if to_stdout else duet_alone.terminal(run, verbose=options.verbose) + "\n")
+    return _ended(*fail_on.of_duet(run.records, options.fail_on))
+
+
+def _ended(code: int, notes: Sequence[str]) -> int:
+    """The exit code, after its notes were printed."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return code
+
+
 def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, helper: Helper) -> int:
+    from torchduet.reports.commands import duet_alone, fail_on
     from torchduet.reports.compare.brief import markdown
     from torchduet.reports.compare.identity import sameness
     from torchduet.reports.compare.match import compare
@@ -130,6 +182,8 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
 
     paths = [options.base, *options.new]
     for run, path in zip(runs, paths, strict=True):
+        if duet_alone.is_duet(run):
+            raise NothingToCompare(A_DUET.format(path=path))
         if isinstance(run, PytestBenchmarkRun) != isinstance(runs[0], PytestBenchmarkRun):
             raise NothingToCompare(f"{path}: {NOT_ALIKE.format(options.base)}")
     if same := sameness(list(zip(paths, runs, strict=True))):
@@ -150,47 +204,7 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
         write_stdout(markdown(comparisons))
     else:
         write_stdout(terminal(comparisons, verbose=options.verbose) + "\n")
-    return _exit_code(comparisons, options.fail_on)
-
-
-def _exit_code(comparisons: Sequence[Comparison], fail_on: str | None) -> int:
-    """The exit code that ``--fail-on`` asks for; what it does not count as slower is noted."""
-    if fail_on is None or any(_fails(comparison, fail_on) for comparison in comparisons):
-        return 0 if fail_on is None else SLOWER
-    for comparison in comparisons:
-        if comparison.common and comparison.common.slower:
-            print(
-                f"note: {visible(comparison.new.name)} is slower as a whole, and so is its machine by the pilots; "
-                "--fail-on all-slower exits with 1 for that",
-                file=sys.stderr,
-            )
-    unknown = [comparison for comparison in comparisons if _unknown(comparison, fail_on)]
-    for comparison in unknown:
-        print(
-            f"note: no verdict is possible on any case of {visible(comparison.new.name)}, so nothing is known of "
-            f"slow-downs: exit code {NO_VERDICT}",
-            file=sys.stderr,
-        )
-    return NO_VERDICT if unknown else 0
-
-
-def _unknown(comparison: Comparison, fail_on: str) -> bool:
-    """Whether a comparison cannot answer what ``--fail-on`` asks: no case can have a verdict, nor is there one on all.
-
-    A run that is faster as a whole answers. One that is slower as a whole, and so is its machine, hides whether any
-    case is slower by its code.
-    """
-    whole = comparison.common is not None and (fail_on == "all-slower" or not comparison.common.slower)
-    return comparison.blind and not whole
-
-
-def _fails(comparison: Comparison, fail_on: str) -> bool:
-    """Whether ``--fail-on`` counts this comparison."""
-    common = comparison.common if comparison.common and comparison.common.slower else None
-    if fail_on == "all-slower":
-        return common is not None
-    failing = ("slower", "unclear") if fail_on == "unclear" else ("slower",)
-    return bool(common and not common.by_machine) or any(comparison.of(verdict) for verdict in failing)
+    return _ended(*fail_on.of_runs(comparisons, options.fail_on))
 
 
 def _size(path: str) -> int:
@@ -199,6 +213,16 @@ def _size(path: str) -> int:
         return Path(path).stat().st_size
     except (OSError, ValueError):
         return 0
+
+
+def _grounds(text: str) -> tuple[str, ...]:
+    from torchduet.bench.record.gate import grounds
+    from torchduet.reports.commands.fail_on import KNOWN
+
+    try:
+        return grounds(text, KNOWN)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix(f"--fail-on {text}: ")) from None
 
 
 def _threshold(text: str) -> float:

@@ -1,0 +1,47 @@
+"""Shows the result of a duet for ``torchduet compare DUET``: a duet holds its own two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torchduet.bench.record.duet_words import factor_table, headline, stages
+from torchduet.bench.record.gate import judged, memory_of
+from torchduet.bench.record.schema import AgainstRecord
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.text import units
+from torchduet.reports.text.escaping import plain, short
+
+
+def is_duet(run: Run) -> bool:
+    """Whether a run timed two sides in alternation."""
+    return "against" in run.about
+
+
+def terminal(run: Run, *, verbose: bool = False) -> str:
+    """The answer, a line per case, what the verdicts rest on, and the cases whose peak memory has changed.
+
+    Args:
+        verbose: list every case; else the first, by verdict.
+    """
+    return "\n".join(map(plain, _lines(run, verbose)))
+
+
+def _lines(run: Run, verbose: bool) -> Iterator[str]:
+    duet = run.about["against"]
+    yield f"{run.name}: {headline(duet, run.records)}"
+    measured = [record for record in run.records if "against" in record]
+    if not measured:
+        return
+    yield ""
+    yield from factor_table(measured, len(measured)) if verbose else factor_table(measured)
+    yield ""
+    yield stages(duet, measured)
+    for change in ("more", "less"):
+        if records := [record for record in judged(measured) if memory_of(record["against"]) == change]:
+            yield ""
+            yield f"{len(records)} case{' needs' if len(records) == 1 else 's need'} {change} memory in B than in A:"
+            yield from (f"  {short(record['case']['id'])}: {_peaks(record['against'])}" for record in records)
+
+
+def _peaks(against: AgainstRecord) -> str:
+    return f"{units.size(against['base_peak_bytes'])} → {units.size(against['peak_bytes'])}"
