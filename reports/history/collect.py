@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from torchduet.bench.host.without_main import without_main
 from torchduet.reports.history import index
-from torchduet.reports.history.reader import BAD, OTHER, RUN, Entry, read
+from torchduet.reports.history.reader import BAD, DUET, OTHER, RUN, Entry, read
 from torchduet.reports.html.helper_process import cores
 from torchduet.reports.read.folders import json_files, not_searched
 
@@ -35,6 +35,7 @@ class Collection:
     Attributes:
         runs: a row per run as in ``reader.Entry``, by the time it began; without copies.
         bad: files that should be runs and cannot be used: (path, reason).
+        duets: runs of two sides, whose times are those of another interpreter or revision: (path, reason).
         others: JSON files of other tools: (path, reason).
         copies: (path of a copy, path of the run that counts).
         parts: (path of a run that ended early, path of the complete run that it was resumed to).
@@ -45,6 +46,7 @@ class Collection:
 
     runs: pa.Table
     bad: tuple[tuple[str, str], ...]
+    duets: tuple[tuple[str, str], ...]
     others: tuple[tuple[str, str], ...]
     copies: tuple[tuple[str, str], ...]
     parts: tuple[tuple[str, str], ...]
@@ -55,7 +57,7 @@ class Collection:
     @property
     def paths(self) -> list[str]:
         """Every file of the folder."""
-        left_out = (path for path, _ in (*self.bad, *self.others, *self.copies, *self.parts))
+        left_out = (path for path, _ in (*self.bad, *self.duets, *self.others, *self.copies, *self.parts))
         return [*self.runs["path"].to_pylist(), *left_out]
 
 
@@ -147,11 +149,14 @@ def _read_all(folder: Path, paths: Sequence[str]) -> list[Entry | None]:
 
 
 def _nothing(folder: Path, table: pa.Table) -> str:
-    bad, others = _of(table, BAD), _of(table, OTHER)
+    bad, duets, others = (_of(table, kind) for kind in (BAD, DUET, OTHER))
     if bad:
         path, why = bad[0]
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         return f"{folder}: none of its {len(table)} JSON files can be used; {path}: {why}{more}"
+    if duets:
+        path, why = duets[0]
+        return f"{folder}: none of its {len(table)} JSON files is a run of one side; {path}: {why}"
     path, why = others[0] if others else ("", "its files vanished while they were read")
     return f"{folder}: none of its {len(table)} JSON files is a run of Torchduet; {path}: {why}"
 
@@ -182,6 +187,7 @@ def _sorted(table: pa.Table, bad: tuple[tuple[str, str], ...], fresh: int, notes
     return Collection(
         runs=runs,
         bad=bad,
+        duets=_of(table, DUET),
         others=_of(table, OTHER),
         copies=tuple(copies),
         parts=tuple((path_of[part], path_of[complete]) for part, complete in parts.items()),

@@ -28,7 +28,7 @@ from torchduet.reports.history.reader import FIELDS, RUN, Entry
 from torchduet.reports.text.settings import FILTERS
 
 NAME = "torchduet-history.parquet"
-VERSION = f"4 {','.join(FILTERS)}".encode()  # of the columns and their meaning; a change rebuilds every index
+VERSION = f"5 {','.join(FILTERS)}".encode()  # of the columns and their meaning; a change rebuilds every index
 MARK, READER = b"torchduet.history", b"torchduet.reader"
 
 

@@ -19,7 +19,8 @@ from torchduet.reports.read.unfinished_run import is_journal
 from torchduet.reports.shifts.movement import pilots_beside
 from torchduet.reports.text.settings import filter_values
 
-RUN, BAD, OTHER = "run", "bad", "other"
+RUN, DUET, BAD, OTHER = "run", "duet", "bad", "other"
+IS_DUET = "holds two sides, and its times are those of side A; `torchduet compare FILE` shows its result"
 SMALL = 2**20  # bytes; a larger file without the word "benchmarks", such as a profiler's trace, is not decoded
 NEVER = -1  # no file has this modification time
 
@@ -31,8 +32,8 @@ class Entry:
     Attributes:
         path: relative to the folder of the history, with forward slashes.
         size: in bytes; with ``modified`` (nanoseconds) it shows whether the file has changed since it was read.
-        kind: ``RUN``; ``BAD``, a run that cannot be used; ``OTHER``, another tool's file.
-        why: what is wrong with a file that is no run, or with a case of a run that is left out.
+        kind: ``RUN``; ``DUET``, a run of two sides; ``BAD``, a run that cannot be used; ``OTHER``, another tool's file.
+        why: why a file is no run of a history, or what is wrong with a case of a run that is left out.
         content: digest of the measurements, the same for every copy of a run.
         when: seconds since 1970 at which the run began; None where the file has no such time.
         facts: machine, settings and versions, as JSON.
@@ -95,6 +96,8 @@ def read(folder: Path, path: str) -> Entry | None:
             run = readable_from_json(document_of(content), file.name)
         except ContractError as error:
             return Entry(**stamp, kind=_kind_of(content), why=str(error))
+    if "against" in run.about:
+        return Entry(**stamp, kind=DUET, why=IS_DUET)
     return Entry(**stamp, kind=RUN, why=_why_incomplete(run), **_columns(run))
 
 

@@ -188,6 +188,7 @@ def left_out(collection: Collection) -> list[tuple[str, list[tuple[str, str]]]]:
     """The files that are in no series: (heading, [(path, reason)])."""
     groups = (
         ("Cannot be used", list(collection.bad)),
+        ("Duets", list(collection.duets)),
         ("Copies of a run", [(path, f"holds the same as {original}") for path, original in collection.copies]),
         ("Parts of a run", [(path, f"ended early, and was resumed to {run}") for path, run in collection.parts]),
         ("Other tools’ files", list(collection.others)),

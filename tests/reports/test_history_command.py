@@ -15,6 +15,8 @@ pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
 
 from tests.reports import refusals
 from tests.reports.made_history import make_history
+from tests.reports.remeasured import remeasured
+from tests.reports.test_duet import make_duet
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.history import dependencies
@@ -120,6 +122,36 @@ def test_files_that_are_no_runs_are_named_beside_the_good_ones(
     assert "  package.json: has no" in out
     page = Path("history.html").read_text("utf-8")
     assert all(name in page for name in ("broken.json", "copy.json", "package.json", "Cannot be used (1)"))
+
+
+def test_a_duet_is_no_point_of_the_history(
+    folder: Path, shared_document: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["history", "runs"]) == 0
+    before = capsys.readouterr().out
+    for name, document in (
+        ("duet", make_duet(shared_document)),
+        ("slow", make_duet(remeasured(shared_document, 77, machine=10.0))),
+    ):
+        document[KEY]["started"] = "2026-02-02T03:00:00+00:00"
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    for _ in range(2):  # read from the file, and from the index
+        assert main(["history", "runs"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(before.removesuffix("history.html\n").rstrip())
+        assert "Duets (2)\n  duet.json: holds two sides, and its times are those of side A" in out
+    page = Path("history.html").read_text("utf-8")
+    assert "Duets (2)" in page
+    assert "slow.json" in page
+    assert "is the run's own file" in refused(capsys, "runs", "-o", "runs/duet.json")
+
+
+def test_a_folder_of_duets_alone_has_no_history(
+    shared_document: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "duet.json").write_text(json.dumps(make_duet(shared_document)))
+    says = refused(capsys, str(tmp_path))
+    assert "none of its 1 JSON files is a run of one side; duet.json: holds two sides" in says
 
 
 def test_a_machine_is_chosen_by_its_key_or_a_part_of_its_name(
