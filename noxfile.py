@@ -103,7 +103,7 @@ def duet(session: nox.Session) -> None:
     run, report = RESULTS / "duet.json", RESULTS / "duet.html"
     run.unlink(missing_ok=True)
     session.run(
-        *(interpreters[0], "-m", "pytest", "bench/", "--against", interpreters[1]),
+        *(interpreters[1], "-m", "pytest", "bench/", "--against", interpreters[0]),  # A is the base
         *("--benchmark-json", str(run), "--benchmark-quiet"),
         *rest,
         success_codes=[0, 1],  # 1: some cases failed; the report names them and the reasons
@@ -111,7 +111,7 @@ def duet(session: nox.Session) -> None:
     )
     if not run.exists():
         session.error("nothing was measured; the lines above give the reason")
-    session.run(interpreters[0], "-m", "torchduet", "render", str(run), "-o", str(report), external=True)
+    session.run(interpreters[1], "-m", "torchduet", "render", str(run), "-o", str(report), external=True)
     session.log(f"Open {report.as_uri()}")
 
 
@@ -123,7 +123,7 @@ def environment(session: nox.Session, name: str, wanted: str) -> str:
     if not Path(python).exists():
         session.run(*((uv, "venv", "--seed") if uv else (sys.executable, "-m", "venv")), str(folder), external=True)
     install = (uv, "pip", "install", "--python", python) if uv else (python, "-m", "pip", "install", "-q")
-    # B needs torch and numpy only, A runs pytest, too. Both get everything, so that they differ in `wanted` alone.
+    # A needs torch and numpy only, B runs pytest, too. Both get everything, so that they differ in `wanted` alone.
     session.run(*install, "-e", ".[export,logging,data,history]", *wanted.split(), external=True)
     return python
 

@@ -12,20 +12,25 @@ from collections.abc import Sequence
 
 from torchduet import __version__
 from torchduet.bench.peers import command as peers
+from torchduet.bench.plugin import against_command as against
 from torchduet.bench.plugin import run_command as run
 from torchduet.bench.selfcheck import command as selfcheck
 from torchduet.reports.commands import claims, compare, export, history, render
 from torchduet.reports.text.output import OutputError, discard_stdout, write_stdout
 from torchduet.reports.text.refusal import refuse
 
-COMMANDS = (run, render, compare, history, claims, export, selfcheck, peers)
+REST = "--"  # what follows is passed on to pytest; argparse itself would take it for a positional argument
+COMMANDS = (run, against, render, compare, history, claims, export, selfcheck, peers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: that of the command, or 2 if input or output cannot be used."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character must not raise
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index(REST) if given[:1] == ["against"] and REST in given else len(given)
+    options = _parser().parse_args(given[:end])
+    options.rest = given[end + 1 :]
     code = 0
     try:
         code = options.command(options)

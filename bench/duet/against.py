@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.duet import Duet
 from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
 from torchduet.bench.duet.processes import SideError
-from torchduet.bench.duet.sides import Side, sides
+from torchduet.bench.duet.revision.revision import Revision, summary
+from torchduet.bench.duet.revision.selection import Chosen, choose
+from torchduet.bench.duet.sides import Sides, sides
 from torchduet.bench.host.run_clock import RunClock
+from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.options import OptionError, Options
-from torchduet.bench.record.duet_words import factor_table, headline, stages
+from torchduet.bench.record.duets import gate
+from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
+from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers.launcher import Launcher
+from torchduet.percent import share_of
+from torchduet.suites.registry import BUILT_IN
 from torchduet.suites.workload import COMPILED
 
 OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
@@ -41,29 +49,105 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
         "--against-rev",
         "REV",
         {},
-        "compare the files of --suite FILE with themselves as of that git revision (default: none)",
+        "compare the files of a git repository, which --suite FILE is in, with those of that revision, or of its merge "
+        "base with HEAD (default: none)",
+    ),
+    ("--against-exact", "", {"action": "store_true"}, "with --against-rev: the revision itself, not its merge base"),
+    (
+        "--build",
+        "",
+        {"action": "store_true"},
+        "with --against-rev: build the package of the revision by pip or uv, for one with compiled parts; this runs "
+        "its build",
+    ),
+    (
+        "--only-changed",
+        "",
+        {"action": "store_true"},
+        "with --against-rev: only workloads that import a changed file, and two others as controls",
+    ),
+    (
+        "--fail-on",
+        "LIST",
+        {},
+        "of a duet: exit with 1 if any case is slower, unclear, or needs more memory, e.g. slower,memory; with 3 if "
+        "no verdict is possible (default: none)",
+    ),
+    (
+        "--threshold",
+        "SHARE",
+        {},
+        "of a duet: a change must exceed this to matter, e.g. 5%% (default: 2%%)",
     ),
 )
+OF_REVISIONS = ("--against-exact", "--build", "--only-changed")
+
+
+@dataclass(frozen=True)
+class DuetOptions:
+    """What a duet has beside the options of every run.
+
+    Attributes:
+        sides: both sides.
+        threshold: a change must exceed this share to matter.
+        fail_on: on which grounds the run fails.
+        only_changed: only workloads that a change can reach are measured, and controls.
+    """
+
+    sides: Sides
+    threshold: float = THRESHOLD
+    fail_on: tuple[str, ...] = ()
+    only_changed: bool = False
 
 
 def add_options(group: pytest.OptionGroup) -> None:
-    """Add the options of a duet; any of them makes the run a duet."""
+    """Add the options of a duet; one that names a side makes the run a duet."""
     for name, metavar, details, text in OPTIONS:
-        group.addoption(name, metavar=metavar, help=text, default=None, **details)
+        metavars = {"metavar": metavar} if metavar else {}
+        group.addoption(name, **metavars, help=text, **{"default": None, **details})
 
 
-def both_sides(config: pytest.Config) -> tuple[Side, Side] | None:
-    """The two sides that are compared; None if this run is no duet.
+def duet_options(config: pytest.Config) -> DuetOptions | None:
+    """The two sides that are compared, and how; None if this run is no duet.
 
     Raises:
-        OptionError: a side that cannot be used.
+        OptionError: a side that cannot be used, or an option without the one that it belongs to.
     """
     python, env, rev = (config.getoption(name) for name in ("against", "against_env", "against_rev"))
+    fail_on, threshold = config.getoption("fail_on"), config.getoption("threshold")
+    if rev is None:
+        for name in OF_REVISIONS:
+            if config.getoption(name.removeprefix("--").replace("-", "_")):
+                raise OptionError(f"{name}: belongs to --against-rev REV, which names the base: give it, too")
     if python is None and env is None and rev is None:
+        for name, value in (("--fail-on", fail_on), ("--threshold", threshold)):
+            if value is not None:
+                raise OptionError(
+                    f"{name}: belongs to a duet, e.g. --against-rev main; for two finished runs, it is an option of "
+                    "torchduet compare"
+                )
         return None
-    folder = tempfile.TemporaryDirectory(prefix="torchduet-rev-", ignore_cleanup_errors=True)
+    grounds = () if fail_on is None else _grounds(fail_on)
+    share = THRESHOLD if threshold is None else _share(threshold)
+    folder = RunFolder()
     config.add_cleanup(folder.cleanup)
-    return sides(python, env, rev, config.getoption("suite"), Path(folder.name))
+    exact, built, only_changed = (bool(config.getoption(name)) for name in ("against_exact", "build", "only_changed"))
+    both = sides(python, env, rev, config.getoption("suite"), Path(folder.name) / "revision", exact=exact, built=built)
+    return DuetOptions(both, share, grounds, only_changed)
+
+
+def _grounds(text: str) -> tuple[str, ...]:
+    try:
+        return gate.grounds(text)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+
+
+def _share(text: str) -> float:
+    try:
+        return share_of(text, "--threshold")
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def adapted(options: Options, budget: str | None) -> Options:
@@ -90,7 +174,7 @@ def measuring(
     launcher: Launcher,
     progress: Progress,
     run_clock: RunClock,
-    both: tuple[Side, Side],
+    asked: DuetOptions,
 ) -> DuetMeasuring:
     """The object that measures a duet; both interpreters have answered when this returns.
 
@@ -99,36 +183,94 @@ def measuring(
     """
     options = settings.options
     compiler = any(mode in COMPILED for mode in options.asked.get("mode", ()))
-    duet = Duet(both, compiler=compiler, data=options.data)
+    duet = Duet(asked.sides.both, compiler=compiler, data=options.data)
     config.add_cleanup(duet.close)
     duet.threads = settings.threads
-    duet_measuring = DuetMeasuring(settings, launcher, progress, run_clock, duet)
+    duet_measuring = DuetMeasuring(settings, launcher, progress, run_clock, duet, asked.threshold)
     if not settings.selecting_only:
         try:
             duet.pool.start()
             duet_measuring.meet()
+            if asked.sides.revision is not None:
+                duet_measuring.imported = own_files(duet, asked.sides.revision, options.suites or ())
         except SideError as error:
             raise OptionError(f"--against: {error}") from None
     return duet_measuring
 
 
-def header(session: Session) -> list[str]:
-    """A line for each side: its label, interpreter and versions."""
+def own_files(duet: Duet, revision: Revision, suites: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Module of the user's repository → its file, on both sides, when they import the suites.
+
+    Raises:
+        OptionError: a side cannot import them, or would import the wrong files.
+        SideError: an interpreter gives no answer.
+    """
+    sources = [source for source in suites if source not in BUILT_IN]
+    answers = duet.imports(sources)
+    for side, answer, root in zip(duet.sides, answers, (revision.files.folder, revision.mine.folder), strict=True):
+        where = f"--against-rev {revision.base.rev}: on the side of {side.rev or 'your files'}"
+        for problem in (answer["refused"], answer["error"]):
+            if problem is not None:
+                raise OptionError(f"{where}: {problem.removeprefix('--suite ').replace(f'{root}{os.sep}', '')}")
+    return answers[0]["imported"], answers[1]["imported"]
+
+
+def narrowed(asked: DuetOptions | None, cases: Sequence[Case]) -> Chosen | None:
+    """What ``--only-changed`` leaves of the selected cases; None without it."""
+    if asked is None or not asked.only_changed or asked.sides.revision is None:
+        return None
+    revision = asked.sides.revision
+    changed = (*revision.changed, *revision.untracked)
+    return choose([case for case in cases if case.source not in BUILT_IN], changed, Path(revision.files.top))
+
+
+def use(session: Session, chosen: Chosen) -> None:
+    """Take note of what ``--only-changed`` selects."""
+    if isinstance(session.measuring, DuetMeasuring):
+        session.measuring.controls = frozenset(chosen.controls)
+    families = len({case.family for case in chosen.controls})
+    beside = f", beside {families} control{'s' if families > 1 else ''}" if families else ""
+    number = len(chosen.reached)
+    session.progress.hints.append(
+        f"--only-changed: {number or 'no'} case{'' if number == 1 else 's'} can reach a changed file{beside}"
+    )
+
+
+def exit_code(asked: DuetOptions | None, session: Session) -> gate.Gate:
+    """What ``--fail-on`` makes of the records."""
+    return gate.gate(session.records(), asked.fail_on) if asked is not None else gate.Gate(0)
+
+
+def header(session: Session, asked: DuetOptions | None) -> list[str]:
+    """A line for each side: its label, interpreter and versions; which files differ, and which were imported."""
     duet = session.measuring
-    if not isinstance(duet, DuetMeasuring) or session.settings.selecting_only:
+    if not isinstance(duet, DuetMeasuring) or asked is None or session.settings.selecting_only:
         return []
     record = duet.sides()
+    lines = [] if asked.sides.revision is None else list(filter(None, [summary(asked.sides.revision)]))
+    for letter, files in zip("AB", duet.imported or (), strict=False):
+        modules = ", ".join(f"{name} from {file}" for name, file in files.items())
+        lines.append(f"{letter} imports {modules or 'nothing of the repository but the suite'}")
     return [
         f"torchduet: {letter} = {side['label']} ({side['python']}, Python {side['python_version']}, "
         f"torch {side['torch']})"
         for letter, side in (("A", record["base"]), ("B", record["against"]))
-    ]
+    ] + [f"torchduet: {line}" for line in lines]
 
 
-def closing(session: Session) -> Sequence[str]:
-    """The answer, the table, and how many cases came to which stage."""
+def closing(session: Session, asked: DuetOptions | None) -> Sequence[str]:
+    """The answer, the table, changes of memory, how many cases came to which stage, and what ``--fail-on`` found."""
     duet, records = session.measuring, session.records()
     if not isinstance(duet, DuetMeasuring) or not records:
         return []
     record = duet.sides()
-    return [headline(record, records), *factor_table(records), stages(record, records)]
+    found = exit_code(asked, session)
+    reason = [f"--fail-on: {found.reason}: exit code {found.code}"] if found.code else []
+    return [
+        headline(record, records),
+        *factor_table(records),
+        *memory_lines(records),
+        stages(record, records),
+        *controls(records),
+        *reason,
+    ]

@@ -20,6 +20,7 @@ from torchduet.bench.duet.pairs import (
     Ledger,
     PairError,
     Taken,
+    peak_memory,
     prepare,
     random_order,
     set_paces,
@@ -31,6 +32,7 @@ from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, lin
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.workers.environment import for_workers
+from torchduet.bench.workers.launcher import WorkerError
 
 Report = Callable[[], None]
 
@@ -77,6 +79,27 @@ class Duet:
         base, against = self.pool.any()
         return base.ready(), against.ready()
 
+    def imports(self, sources: Sequence[str]) -> tuple[Message, Message]:
+        """What each side imports for these suites of the user, in workers that do nothing else.
+
+        Raises:
+            SideError: an interpreter does not start, or a worker gave no answer.
+        """
+        ends = socket.socketpair()
+        found = []
+        with ends[BASE], ends[AGAINST]:
+            for side, server, end in zip(self.sides, self.pool.any(), ends, strict=True):
+                worker = server.fork(end)
+                try:
+                    own = [side.sources.get(source, source) for source in sources]
+                    worker.send({"do": "import", "sources": own, "threads": side.threads(self.threads)})
+                    found.append(worker.receive())
+                except WorkerError as error:
+                    raise SideError(f"the import of {', '.join(sources)}: the worker {error}") from None
+                finally:
+                    worker.end()
+        return found[BASE], found[AGAINST]
+
     def check(self, cases: Sequence[Case]) -> Ledger:
         """Prepare the cases of a family on both sides, results checked, and time nothing."""
         ledger = Ledger(tuple(cases))
@@ -98,6 +121,7 @@ class Duet:
             set_paces(ledger, prepare(pair, orders, ledger, self._rng, first=True), share)
             if ledger.live():
                 taken = time_blocks(pair, cases, ledger, self._rng, report)
+                taken.peaks = peak_memory(pair, cases)
         ledger.pairs = 1
         return ledger, taken
 

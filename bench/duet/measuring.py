@@ -19,6 +19,7 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.budget import TIER_BUDGET, Budget, Spent, call_seconds
 from torchduet.bench.record.journal_events import Began
 from torchduet.bench.record.schema import AgainstRecord, DuetRecord, RunRecord
+from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.profile_selection import Profiling
@@ -38,14 +39,27 @@ class DuetMeasuring(Measuring):
 
     Args:
         duet: the processes of both sides.
+        threshold: a change must exceed this to matter.
+
+    Attributes:
+        imported: module of the user's repository → its file, on both sides of a duet against a revision.
+        controls: cases that a change cannot reach.
     """
 
     def __init__(
-        self, settings: Settings, launcher: Launcher, progress: Progress, run_clock: RunClock, duet: Duet
+        self,
+        settings: Settings,
+        launcher: Launcher,
+        progress: Progress,
+        run_clock: RunClock,
+        duet: Duet,
+        threshold: float = THRESHOLD,
     ) -> None:
         super().__init__(settings, launcher, progress, run_clock)
-        self.duet = duet
-        self.pairs = DuetVisiting(self.visiting.machine, duet.starting)
+        self.duet, self._threshold = duet, threshold
+        self.imported: tuple[dict[str, str], dict[str, str]] | None = None
+        self.controls: frozenset[Case] = frozenset()
+        self.pairs = DuetVisiting(self.visiting.machine, duet.starting, threshold)
         self.visiting = self.pairs
         self.monitor.pilot_timer = duet
         self._facts: tuple[Facts, Facts] | None = None
@@ -120,7 +134,9 @@ class DuetMeasuring(Measuring):
         stages = {"timed": taken.seconds, "warming": max(0.0, took - taken.seconds)}
         died = not taken.blocks and not all(failure.skip for failure in ledger.failures.values())
         self.done(family, Spent(stages["warming"], (share, taken.seconds), stages, retry=died))
-        records = to_record.first_records(family, ledger, taken, at, self.settings.selection.references)
+        records = to_record.first_records(
+            family, ledger, taken, at, self.settings.selection.references, self._threshold, self.controls
+        )
         outcomes = {case: self._failure(ledger, case) or records[case] for case in family.cases}
         measured = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
         self.pairs.add_ledger(family, ledger, at, measured, share)
@@ -225,6 +241,7 @@ class DuetMeasuring(Measuring):
                 "cuda": facts.cuda,
                 "env": [f"{name}={value}" for name, value in side.env],
                 "rev": side.commit,
+                "uncommitted": side.uncommitted,
             }
             for letter, side, facts in zip(LETTERS, self.duet.sides, self._facts, strict=True)
         }
@@ -232,7 +249,13 @@ class DuetMeasuring(Measuring):
     def sides(self) -> DuetRecord:
         """The record of the two sides."""
         assert self._facts is not None
-        return to_record.duet_record(self.duet.sides, self._facts, list(self.progress.records().values()))
+        return to_record.duet_record(
+            self.duet.sides,
+            self._facts,
+            list(self.progress.records().values()),
+            threshold=self._threshold,
+            imported=self.imported or (None, None),
+        )
 
     def completed(self, record: RunRecord) -> RunRecord:
         """The record of the run, with that of the two sides."""

@@ -109,11 +109,13 @@ class Taken:
     Attributes:
         left_out: turns in which a side was suspended.
         switches: context switches during the blocks of both sides.
+        peaks: bytes that a call holds at most beyond its inputs, on A and on B, of the first pair.
     """
 
     blocks: dict[Case, Blocks] = field(default_factory=dict)
     left_out: Counter[Case] = field(default_factory=Counter)
     switches: dict[Case, ContextSwitches] = field(default_factory=dict)
+    peaks: dict[Case, tuple[int, int]] = field(default_factory=dict)
     telemetry: Telemetry | None = None
 
     @property
@@ -238,3 +240,18 @@ def prepare(
                 ledger.first[case] = result
     speeds = zip(*(warm["cases"] for _, warm in answers), strict=True)
     return [both for case, both in zip(cases, speeds, strict=True) if case not in ledger.failures]
+
+
+def peak_memory(pair: tuple[Worker, Worker], order: Sequence[Case]) -> dict[Case, tuple[int, int]]:
+    """The peak memory of each case on both sides, where both have a figure.
+
+    A worker that gives no answer has none: the timing stands.
+
+    Args:
+        order: the cases in the order in which the workers received them.
+    """
+    try:
+        base, against = (turn_of(pair, side, {"do": "memory"})["peaks"] for side in (BASE, AGAINST))
+    except PairError:
+        return {}
+    return {order[int(index)]: (base[index], against[index]) for index in base if index in against}

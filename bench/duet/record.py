@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, LeftOut
@@ -10,16 +10,20 @@ from torchduet.bench.cases.outcome import Outcome
 from torchduet.bench.duet.pairs import AGAINST, BASE, Ledger, Taken
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.sides import Side
-from torchduet.bench.record.schema import SCHEMA, DuetRecord, Record, SideRecord, VisitRecord
+from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, SideRecord, VisitRecord
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD
 from torchduet.bench.record.visits.entry import VisitEntry
 from torchduet.bench.record.visits.sides import MIN_PAIRS, first_pair
 from torchduet.bench.run.records import check_record, cost_record, recorded, rounded, timing_record
 
 
-def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
-    """One side, for the record of the run."""
-    return SideRecord(
+def side_record(side: Side, facts: Facts, label: str, imported: Mapping[str, str] | None = None) -> SideRecord:
+    """One side, for the record of the run.
+
+    Args:
+        imported: module of the user's repository → its file there.
+    """
+    record = SideRecord(
         label=label,
         python=side.python,
         python_version=facts.python,
@@ -28,6 +32,13 @@ def side_record(side: Side, facts: Facts, label: str) -> SideRecord:
         env=dict(side.env),
         rev=side.rev,
     )
+    if side.commit is not None:
+        record["commit"] = side.commit
+    if side.uncommitted is not None:
+        record["uncommitted"] = side.uncommitted
+    if imported is not None:
+        record["imported"] = dict(imported)
+    return record
 
 
 def labels(sides: tuple[Side, Side], facts: tuple[Facts, Facts]) -> tuple[str, str]:
@@ -38,16 +49,23 @@ def labels(sides: tuple[Side, Side], facts: tuple[Facts, Facts]) -> tuple[str, s
     )
 
 
-def duet_record(sides: tuple[Side, Side], facts: tuple[Facts, Facts], records: Sequence[Record]) -> DuetRecord:
+def duet_record(
+    sides: tuple[Side, Side],
+    facts: tuple[Facts, Facts],
+    records: Sequence[Record],
+    *,
+    threshold: float = THRESHOLD,
+    imported: tuple[Mapping[str, str] | None, Mapping[str, str] | None] = (None, None),
+) -> DuetRecord:
     """The two sides, and how many cases have a pair, and enough of them for a verdict."""
     base, against = labels(sides, facts)
     return DuetRecord(
-        base=side_record(sides[BASE], facts[BASE], base),
-        against=side_record(sides[AGAINST], facts[AGAINST], against),
+        base=side_record(sides[BASE], facts[BASE], base, imported[BASE]),
+        against=side_record(sides[AGAINST], facts[AGAINST], against, imported[AGAINST]),
         screened=len(records),
         confirmed=sum(record["against"]["pairs"] >= MIN_PAIRS for record in records),
         confidence=CONFIDENCE,
-        threshold=THRESHOLD,
+        threshold=threshold,
     )
 
 
@@ -67,13 +85,21 @@ def family_result(ledger: Ledger, taken: Taken) -> FamilyResult:
 
 
 def first_records(
-    family: Family, ledger: Ledger, taken: Taken, at: float, references: Mapping[Case, Case]
+    family: Family,
+    ledger: Ledger,
+    taken: Taken,
+    at: float,
+    references: Mapping[Case, Case],
+    threshold: float = THRESHOLD,
+    controls: Collection[Case] = (),
 ) -> dict[Case, Outcome]:
     """The record of each case that the first pair has measured: the times of A, and B compared with A.
 
     Args:
         at: seconds into the run, when the pair began.
         references: the reference of each case.
+        threshold: a change must exceed this to matter.
+        controls: cases that a change cannot reach.
     """
     workload = workload_of(family.reference)
     outcomes: dict[Case, Outcome] = {}
@@ -92,10 +118,16 @@ def first_records(
             check=check,
             cost=cost,
             notes=[*first.get("notes", []), *of_check, *of_cost],  # a side of an earlier version sends none
-            against=first_pair(base, against),
+            against=_with_memory(first_pair(base, against, threshold), taken.peaks.get(case)),
         )
+        if case in controls:
+            record["against"]["control"] = True
         outcomes[case] = recorded(case, record)
     return outcomes
+
+
+def _with_memory(record: AgainstRecord, peaks: tuple[int, int] | None) -> AgainstRecord:
+    return record if peaks is None else {**record, "base_peak_bytes": peaks[BASE], "peak_bytes": peaks[AGAINST]}
 
 
 def entries_of(taken: Taken) -> dict[Case, VisitEntry]:

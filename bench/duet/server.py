@@ -17,6 +17,7 @@ import sys
 from time import monotonic, sleep
 
 from torchduet.bench.duet.protocol import VERSION, Channel, Message
+from torchduet.bench.duet.revision import reroot
 from torchduet.bench.workers.messages import PRELOAD_COMPILER
 
 OLDEST_TORCH = (2, 9)  # the first with fp32_precision, with which TF32 is set
@@ -26,6 +27,7 @@ POLL_SECONDS = 0.002
 
 def main(descriptor: int) -> None:
     """Describe this side, then fork workers until the controller ends."""
+    reroot.start()  # where sitecustomize has not done so
     control = Channel(socket.socket(fileno=descriptor))
     control.send(describe())
     serve(control)

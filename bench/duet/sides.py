@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
+from torchduet.bench.duet.revision.revision import Revision, described, revision
 from torchduet.bench.plan.options import OptionError
-from torchduet.suites.registry import BUILT_IN
 
 THREADS = "OMP_NUM_THREADS"
 
@@ -27,10 +23,12 @@ class Side:
     Attributes:
         python: the interpreter's path.
         env: environment variables set on this side alone.
-        rev: the git revision of the user's suites; None: the files as they are.
-        commit: that revision's hash.
+        rev: the git revision of the user's files, in words; None: the files as they are.
         sources: source of a suite → the file that replaces it on this side, if any.
         folder: the working directory; None: this process's.
+        commit: hash of the commit that its files are from, or are based on.
+        uncommitted: how many files differ from it; None where that is not known.
+        own: environment variables that let this side import its own files.
     """
 
     python: str
@@ -39,10 +37,12 @@ class Side:
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
     folder: str | None = None
     commit: str | None = field(default=None, compare=False)
+    uncommitted: int | None = field(default=None, compare=False)
+    own: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def environment(self, common: Mapping[str, str]) -> dict[str, str]:
         """The environment of this side's processes."""
-        return {**os.environ, **common, **dict(self.env)}
+        return {**os.environ, **common, **self.own, **dict(self.env)}
 
     def threads(self, default: int) -> int:
         """Intra-op threads: as its own environment sets them, else ``default``."""
@@ -55,32 +55,80 @@ class Side:
         if other.env and not self.env:
             parts.append("without " + " ".join(name for name, _ in other.env))
         if self.rev or other.rev:
-            parts.append(self.rev or "the files as they are")
+            parts.append(self.rev or self._as_they_are())
         if not parts and self.python != other.python:
             parts.append(self.python)
         return ", ".join(parts) or "the same interpreter"
 
+    def _as_they_are(self) -> str:
+        """``your files at 5d6e7f8 with 3 changed``."""
+        at = f" at {self.commit[:7]}" if self.commit else ""
+        return f"your files{at}{f' with {self.uncommitted} changed' if self.uncommitted else ''}"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of a duet: the one that the options name, which is the base, and this interpreter as it is.
+
+    Attributes:
+        revision: if the base is a git revision.
+    """
+
+    base: Side
+    mine: Side
+    revision: Revision | None = None
+
+    @property
+    def both(self) -> tuple[Side, Side]:
+        """A and B."""
+        return self.base, self.mine
+
 
 def sides(
-    python: str | None, env: Sequence[str] | None, rev: str | None, suites: Sequence[str] | None, folder: Path
-) -> tuple[Side, Side]:
-    """Both sides: this interpreter as it is, and the one that it is compared with.
+    python: str | None,
+    env: Sequence[str] | None,
+    rev: str | None,
+    suites: Sequence[str] | None,
+    folder: Path,
+    *,
+    exact: bool = False,
+    built: bool = False,
+) -> Sides:
+    """Both sides: the one that is named, and this interpreter as it is.
 
     Args:
         folder: where the files of a revision are written.
+        exact: compare with the revision itself, not with its merge base with HEAD.
+        built: build the package of the revision.
 
     Raises:
         OptionError: the interpreter, the variable or the revision cannot be used.
     """
     if not hasattr(os, "fork"):
         raise OptionError("--against: needs fork, which this system does not have")
-    base = Side(sys.executable)
-    other = sys.executable if python is None else interpreter(python)
+    base = sys.executable if python is None else interpreter(python)
     variables = tuple(variable(text) for text in env or ())
     if rev is None:
-        return base, Side(other, variables)
-    sources, top, commit = revision(rev, suites or (), folder)
-    return base, Side(other, variables, rev, sources, top, commit)
+        return Sides(Side(base, variables), Side(sys.executable))
+    found = revision(rev, suites or (), folder, exact=exact, built=built, python=base)
+    return Sides(
+        Side(
+            base,
+            variables,
+            found.base.label,
+            found.sources,
+            found.working,
+            found.base.commit,
+            own=found.environment,
+        ),
+        Side(
+            sys.executable,
+            commit=found.head,
+            uncommitted=len(found.uncommitted),
+            own=described(found.mine),
+        ),
+        found,
+    )
 
 
 def interpreter(python: str) -> str:
@@ -115,66 +163,3 @@ def variable(text: str) -> tuple[str, str]:
     if name == THREADS and not re.fullmatch(r"[1-9]\d{0,3}", value):
         raise OptionError(f"--against-env {text!r}: use a whole number from 1 to 9999")
     return name, value
-
-
-def revision(rev: str, suites: Sequence[str], folder: Path) -> tuple[dict[str, str], str, str]:
-    """Write the repository as of ``rev`` into ``folder``.
-
-    Returns (source → its file, the working directory) there, and the hash of the commit.
-
-    Nothing is checked out: the files and the index of the user do not change.
-
-    Raises:
-        OptionError: no suite in a file, no repository, no such revision, or no such file in it.
-    """
-    if not rev.strip():
-        raise OptionError("--against-rev '': name a git revision, e.g. HEAD~1, a branch or a tag")
-    option = f"--against-rev {rev}"
-    files = [source for source in suites if source not in BUILT_IN]
-    if not files:
-        raise OptionError(f"{option}: needs --suite FILE, a file of workloads in a git repository")
-    near = Path(files[0]).resolve().parent
-    if not near.is_dir():
-        raise OptionError(f"--suite {files[0]}: there is no folder {near}")
-    outside = f"{near} is not in a git repository; --suite FILE must name a file in one"
-    top = Path(_git(option, outside, near, "rev-parse", "--show-toplevel").decode(errors="replace").strip())
-    unknown = f"the repository {top} has no such revision; git log --oneline --all lists those that it has"
-    named = _git(option, unknown, top, "rev-parse", "--verify", "--end-of-options", f"{rev}^{{commit}}")
-    commit = named.decode(errors="replace").strip()
-    unreadable = f"git cannot read the files of {commit[:12]} in {top}; git fsck says what is damaged or missing"
-    archived_files = _git(option, unreadable, top, "archive", "--format=tar", commit)
-    with tarfile.open(fileobj=BytesIO(archived_files)) as archive:
-        # Python has filters since 3.11.4; an archive that git makes of the user's own repository is safe without.
-        safety: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        archive.extractall(folder, **safety)
-    sources = {}
-    for source in files:
-        path = Path(source).resolve()
-        if not path.is_relative_to(top):
-            raise OptionError(f"{option}: {source} is not in the repository {top}")
-        archived = folder / path.relative_to(top)
-        if not archived.is_file():
-            raise OptionError(f"{option}: {path.relative_to(top)} is not in that revision; name one that has it")
-        sources[source] = str(archived)
-    working = Path.cwd()
-    return sources, str(folder / working.relative_to(top) if working.is_relative_to(top) else working), commit
-
-
-def _git(option: str, problem: str, folder: Path, *arguments: str) -> bytes:
-    """What git prints.
-
-    Args:
-        problem: what it means, in our words, if git refuses.
-
-    Raises:
-        OptionError: git refuses, or is not installed.
-    """
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
-    except FileNotFoundError:
-        raise OptionError(f"{option}: git is not installed") from None
-    except subprocess.CalledProcessError as error:
-        if b"dubious ownership" in error.stderr:
-            problem = f"{folder} is of another user: git config --global --add safe.directory {folder}"
-        raise OptionError(f"{option}: {problem}") from None

@@ -28,14 +28,14 @@ FORKING = 0.2  # a guess: seconds of a pair beside its blocks, starting interpre
 REFIT_SHARE = 0.25  # of the families: the prior is estimated again after so many pairs
 
 
-def needs_of(visits: Visits, prior: Prior | None, level: float) -> float:
+def needs_of(visits: Visits, prior: Prior | None, level: float, threshold: float = THRESHOLD) -> float:
     """How many times too wide a case's interval is: at 1 or less its verdict will hardly change.
 
     It is narrow enough if it shows that both sides are the same, or if at the strictest ``level`` it reaches no farther
-    than ±2 % to either side, or than a quarter of a larger effect. Which side is faster decides nothing.
+    than ±threshold to either side, or than a quarter of a larger effect. Which side is faster decides nothing.
     """
     plain, strict = estimate(visits, prior, CONFIDENCE), estimate(visits, prior, level)
-    threshold, effect = math.log1p(THRESHOLD), abs(plain.point)
+    threshold, effect = math.log1p(threshold), abs(plain.point)
     of_same = plain.half_width / (threshold - effect) if effect < threshold else math.inf
     return min(of_same, strict.half_width / max(threshold, SHARE_OF_EFFECT * effect))
 
@@ -96,10 +96,14 @@ class DuetVisiting(Visiting):
     Args:
         machine: what earlier runs on the machine taught of the variance between pairs.
         starting: family name → seconds that its next pair waits for fresh interpreters.
+        threshold: a change must exceed this to matter.
     """
 
-    def __init__(self, machine: Mapping[PriorOf, Prior], starting: Callable[[str], float]) -> None:
+    def __init__(
+        self, machine: Mapping[PriorOf, Prior], starting: Callable[[str], float], threshold: float = THRESHOLD
+    ) -> None:
         super().__init__(machine)
+        self._threshold = threshold
         self.paired: dict[str, PairedFamily] = {}
         self._starting = starting
         self._order = Rounds(random.Random(SEED))
@@ -198,7 +202,7 @@ class DuetVisiting(Visiting):
         of.visited.open.clear()
         for case in of.values:
             visits = of.visits(case)
-            needs = needs_of(visits, self._prior, level)
+            needs = needs_of(visits, self._prior, level, self._threshold)
             if needs <= 1 and long_enough and len(visits.values) >= SETTLED_PAIRS:
                 ledger.settled.add(case)
             elif case not in ledger.failures:

@@ -25,17 +25,17 @@ from torchduet.bench.duet.handover import Turns
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, end_with_server, has_children
 from torchduet.bench.duet.protocol import Channel, Message
+from torchduet.bench.duet.revision.imported import refused_imports
+from torchduet.bench.duet.revision.importing import import_suites
+from torchduet.bench.duet.stages import SideStages
 from torchduet.bench.host import suspension
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.state.at_import import imported
 from torchduet.bench.timing.alternation import undisturbed
-from torchduet.bench.timing.checking.results import Results
-from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
-from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.process import isolate
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
@@ -79,6 +79,9 @@ def _serve(channel: Channel, peer: Channel) -> None:
 
         channel.send({"pilots": measure_pilots(PilotTask(order["threads"], order["seconds"]))})
         return
+    if order.get("do") == "import":
+        channel.send(import_suites(order["sources"], order["threads"]))
+        return
     with blocked_in_new_threads(signal.SIGCONT):
         side = Timed(order)
         channel.send({"cases": side.prepare()})
@@ -92,23 +95,6 @@ def _serve(channel: Channel, peer: Channel) -> None:
                 channel.send(side.answer(message))
 
 
-class _SideStages(Stages):
-    """The stages of a family on one side; checks and compilation happen in the first pair only."""
-
-    def __init__(self, task: Task, seed: str, *, first: bool) -> None:
-        super().__init__(task, lambda _stage, _fraction: None, seed)
-        self.first = self.checks.enabled = first
-
-    def remembers(self, run: TimedCase, results: Results) -> str | None:
-        return super().remembers(run, results) if self.first else None
-
-    def empty_cache(self, case: Case) -> None:
-        """A cache for each case and side: cold in the first pair, warm in those after it."""
-        folder = Path(self.task.folder) / f"inductor-{self.task.family.cases.index(case)}"
-        folder.mkdir(exist_ok=True)
-        compile_into(folder)
-
-
 class Timed:
     """The cases of one family in this process, from the order of the controller."""
 
@@ -119,7 +105,7 @@ class Timed:
         self.idle = True  # between its calls no thread computes, and there are no child processes
         self._runs: dict[int, TimedCase] = {}
         self._unsettled: set[int] = set()  # cases that the last placement has left out
-        self._stages: _SideStages | None = None
+        self._stages: SideStages | None = None
         torch.set_num_threads(order["threads"])
         tempfile.tempdir = order["folder"]
         data.use(order["data"])
@@ -140,7 +126,7 @@ class Timed:
         if runnable:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
-            self._stages = _SideStages(task, str(order["seed"]), first=self._first)
+            self._stages = SideStages(task, str(order["seed"]), first=self._first)
             self._stages.results = self.results
 
     def _is_open(self, case: Case) -> bool:
@@ -167,6 +153,9 @@ class Timed:
             if (broken := self._stages.broken) is not None:
                 self._leave_out_others(broken)
                 break
+        if (refused := refused_imports()) is not None:
+            for result in self.results.values():
+                result.error = refused
         return [
             {
                 "error": result.error,
@@ -221,11 +210,15 @@ class Timed:
         return results
 
     def answer(self, message: Message) -> Message:
-        """Answer a request: ``fresh`` inputs, a ``profile``, or the final check (``finite``)."""
+        """Answer a request: ``fresh`` inputs, a ``profile``, peak ``memory``, or the final check (``finite``)."""
         if message["do"] == "fresh":
             return self._fresh(message["cases"], message["cores"])
         if message["do"] == "profile":
             return self._profile(message["case"], message["folder"], Extras(**message["extras"]))
+        if message["do"] == "memory":
+            from torchduet.bench.duet.memory import peaks  # other pairs do not import the profiler
+
+            return {"peaks": peaks(self._runs)}
         return self._finite()
 
     def keep_to(self, paces: Sequence[tuple[int, int, int]]) -> None:

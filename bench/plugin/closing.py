@@ -13,13 +13,16 @@ from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.run.session import Session
 
 
-def write(terminalreporter: pytest.TerminalReporter, session: Session, path: Path | None) -> None:
+def write(
+    terminalreporter: pytest.TerminalReporter, session: Session, path: Path | None, duet: against.DuetOptions | None
+) -> None:
     """Write the closing lines.
 
     Args:
         path: of the run's JSON file; None: it is not written.
+        duet: the options of a duet; None: the run is none.
     """
-    answer = against.closing(session)
+    answer = against.closing(session, duet)
     if answer:
         terminalreporter.section("B against A", sep="-")
         for line in answer:

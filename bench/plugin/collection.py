@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from torchduet.bench.duet import against
 from torchduet.bench.plan import case_globs, claim_selection
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.selection import unused
 from torchduet.bench.plugin import output, pytest_benchmark_adapter
 from torchduet.bench.plugin.run_command import BENCH
-from torchduet.bench.plugin.stash import CASE, CASES, SELECTED, SESSION, json_path
+from torchduet.bench.plugin.stash import CASE, CASES, DUET, SELECTED, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
 from torchduet.bench.run.profile_selection import check_what
 from torchduet.bench.run.settings import Settings
@@ -75,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             families.setdefault(item.nodeid, []).append(item)
     items[:] = [item for members in families.values() for item in members]
     session = config.stash[SESSION]
-    deselected = without_cases + _left_out_by_id(items, session.settings)
+    deselected = without_cases + _left_out_by_id(items, session.settings) + _left_out_by_change(items, config)
     if deselected:
         config.hook.pytest_deselected(items=deselected)
     session.progress.hints += unused(
@@ -103,6 +104,19 @@ def _left_out_by_id(items: list[pytest.Item], settings: Settings) -> list[pytest
     left_out = [item for item in items if not any(case_globs.matches(glob, ids.get(item, "")) for glob in globs)]
     out = set(left_out)
     items[:] = [item for item in items if item not in out]
+    return left_out
+
+
+def _left_out_by_change(items: list[pytest.Item], config: pytest.Config) -> list[pytest.Item]:
+    """Remove the items that ``--only-changed`` does not select; returns them."""
+    session = config.stash[SESSION]
+    chosen = against.narrowed(config.stash[DUET], [item.stash[CASE] for item in items if CASE in item.stash])
+    if chosen is None:
+        return []
+    against.use(session, chosen)
+    kept = {*chosen.reached, *chosen.controls}
+    left_out = [item for item in items if item.stash.get(CASE, None) not in kept]
+    items[:] = [item for item in items if item.stash.get(CASE, None) in kept]
     return left_out
 
 

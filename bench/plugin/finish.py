@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.duet import against
 from torchduet.bench.plugin import closing, output, pytest_benchmark_adapter
-from torchduet.bench.plugin.stash import SESSION, json_path
+from torchduet.bench.plugin.stash import DUET, SESSION, json_path
 from torchduet.bench.record.contract import readable_record, readable_run
 from torchduet.bench.record.knobs import KNOBS
 from torchduet.bench.record.schema import KEY, NotMeasured, Record
@@ -29,7 +30,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
     pytest_benchmark_adapter.refresh(session.config._benchmarksession.benchmarks, of)  # type: ignore[attr-defined]
     yield
-    output.exit_code(session, run)
+    output.exit_code(session, run, against.exit_code(session.config.stash[DUET], run))
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
@@ -67,4 +68,4 @@ def _add_record(extra_info: dict[str, Any], record: Record, failed: list[NotMeas
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Write the speed-ups, and how to render the report."""
-    closing.write(terminalreporter, config.stash[SESSION], json_path(config))
+    closing.write(terminalreporter, config.stash[SESSION], json_path(config), config.stash[DUET])

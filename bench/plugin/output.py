@@ -12,6 +12,7 @@ from pytest_benchmark.utils import safe_dumps
 from torchduet.bench.host import run_lock
 from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.record.duets.gate import Gate
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
@@ -76,12 +77,20 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
         reporter.write_line(f"torchduet: {line}")
 
 
-def exit_code(pytest_session: pytest.Session, session: Session) -> None:
-    """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 1 if the JSON could not be written."""
+def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> None:
+    """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 1 if the JSON could not be written.
+
+    Args:
+        gate: what ``--fail-on`` says of a duet.
+    """
     if session.stop_request.received():
         pytest_session.exitstatus = session.stop_request.exit_code
-    elif session.progress.unwritten and pytest_session.exitstatus == pytest.ExitCode.OK:
+    elif pytest_session.exitstatus != pytest.ExitCode.OK or session.settings.selecting_only:
+        return
+    elif session.progress.unwritten:
         pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    elif not session.settings.check_only:
+        pytest_session.exitstatus = gate.code
 
 
 def closing(session: Session, run: Path | None) -> list[str]:

@@ -17,7 +17,7 @@ from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import output
 from torchduet.bench.plugin.run_command import BENCH
-from torchduet.bench.plugin.stash import CASES, SESSION, json_path
+from torchduet.bench.plugin.stash import CASES, DUET, SESSION, json_path
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.profile_selection import profiling_of
 from torchduet.bench.run.progress import Progress
@@ -47,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
         check_keywords(config.option.keyword)
-        sides = against.both_sides(config)
+        asked = against.duet_options(config)
         options = cli.read(config)
-        if sides is not None:
+        if asked is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_test_files(BENCH)
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)
@@ -66,12 +66,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
     config.stash[CASES] = {}
+    config.stash[DUET] = asked
     selecting_only = config.option.collectonly
     warnings = (
         []
         if selecting_only
         else limits() + lock_warnings + import_warnings + preflight.load_warnings(options.threads or cores())
     )
+    if asked is not None and asked.sides.revision is not None:
+        warnings += asked.sides.revision.notes
     run_clock = RunClock()
     launcher = Launcher(
         silent_seconds=silent,
@@ -99,10 +102,10 @@ def pytest_configure(config: pytest.Config) -> None:
     progress = Progress(warnings)
     try:
         preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)
-        if sides is None:
+        if asked is None:
             measuring = Measuring(settings, launcher, progress, run_clock)
         else:
-            measuring = against.measuring(config, settings, launcher, progress, run_clock, sides)
+            measuring = against.measuring(config, settings, launcher, progress, run_clock, asked)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = Session(measuring, stop_request)
@@ -148,5 +151,5 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if json_path(config) is None and not settings.selecting_only and not settings.check_only:
         lines.append("torchduet: no report can be rendered: that needs --benchmark-json run.json")
-    lines += against.header(session)
+    lines += against.header(session, config.stash[DUET])
     return lines + [f"torchduet: warning: {warning}" for warning in session.progress.warnings]

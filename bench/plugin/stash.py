@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.duet.against import DuetOptions
 from torchduet.bench.plan import preflight
 from torchduet.bench.run.session import Session
 
 SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 SELECTED = pytest.StashKey[bool]()  # set when the selection is complete and has no error
+DUET = pytest.StashKey[DuetOptions | None]()  # None: the run is no duet
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
 
 

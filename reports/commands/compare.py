@@ -216,7 +216,7 @@ def _size(path: str) -> int:
 
 
 def _grounds(text: str) -> tuple[str, ...]:
-    from torchduet.bench.record.gate import grounds
+    from torchduet.bench.record.duets.gate import grounds
     from torchduet.reports.commands.fail_on import KNOWN
 
     try:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torchduet.bench.record.duet_words import factor_table, headline, stages
-from torchduet.bench.record.gate import judged, memory_of
-from torchduet.bench.record.schema import AgainstRecord
+from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.text import units
-from torchduet.reports.text.escaping import plain, short
+from torchduet.reports.text.escaping import plain
 
 
 def is_duet(run: Run) -> bool:
@@ -36,12 +33,5 @@ def _lines(run: Run, verbose: bool) -> Iterator[str]:
     yield from factor_table(measured, len(measured)) if verbose else factor_table(measured)
     yield ""
     yield stages(duet, measured)
-    for change in ("more", "less"):
-        if records := [record for record in judged(measured) if memory_of(record["against"]) == change]:
-            yield ""
-            yield f"{len(records)} case{' needs' if len(records) == 1 else 's need'} {change} memory in B than in A:"
-            yield from (f"  {short(record['case']['id'])}: {_peaks(record['against'])}" for record in records)
-
-
-def _peaks(against: AgainstRecord) -> str:
-    return f"{units.size(against['base_peak_bytes'])} → {units.size(against['peak_bytes'])}"
+    yield from memory_lines(measured)
+    yield from controls(measured)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from torchduet.bench.record.gate import FAILS, NO_VERDICT, Gate, gate, judged, memory_of
+from torchduet.bench.record.duets.gate import FAILS, NO_VERDICT, Gate, gate, judged
 from torchduet.bench.record.schema import Record
 from torchduet.reports.compare import memory
 from torchduet.reports.compare.comparison import Comparison
@@ -42,15 +42,10 @@ def of_runs(comparisons: Sequence[Comparison], fail_on: Collection[str]) -> tupl
 
 def of_duet(records: Sequence[Record], fail_on: Collection[str]) -> tuple[int, list[str]]:
     """The exit code for a duet, and the reasons; ``all-slower`` counts like ``slower`` if all its cases are slower."""
-    counted = judged(records)
     outcome = gate(records, [ground for ground in fail_on if ground != "all-slower"])
     if "all-slower" in fail_on and outcome.code != FAILS:
         outcome = _all_slower(records) or outcome
-    notes = [outcome.reason] if outcome.reason else []
-    if "memory" in fail_on and counted and all(memory_of(record["against"]) is None for record in counted):
-        notes.append(f"no case has its peak memory on both sides, {NO_MEMORY}")
-        return outcome.code or NO_VERDICT, notes
-    return outcome.code, notes
+    return outcome.code, [outcome.reason] if outcome.reason else []
 
 
 def _all_slower(records: Sequence[Record]) -> Gate | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
-from torchduet.bench.record import peak_memory
+from torchduet.bench.record.duets import peak_memory
 from torchduet.bench.record.schema import CaseRecord, Record
 from torchduet.reports.compare.common_factor import CommonFactor
 from torchduet.reports.compare.settings import Difference

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchduet.bench.record.peak_memory import LEAST_BYTES, THRESHOLD
+from torchduet.bench.record.duets.peak_memory import LEAST_BYTES, THRESHOLD
 from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.text import units
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from torchduet.bench.record.duet_words import headline, ordered, stages
+from torchduet.bench.record.duets.words import headline, ordered, stages
 from torchduet.bench.record.schema import Record, SideRecord
 from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart

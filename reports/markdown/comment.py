@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from torchduet.bench.record.gate import memory_of
+from torchduet.bench.record.duets.gate import memory_of
 from torchduet.bench.record.schema import QUIET, DuetRecord, Record, SideRecord
 from torchduet.reports.findings.unmeasured import UnmeasuredGroup, unmeasured
 from torchduet.reports.markdown.comment_outcome import Outcome, outcome_of

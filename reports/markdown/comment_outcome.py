@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.record.duet_words import ordered
-from torchduet.bench.record.gate import judged, memory_of
+from torchduet.bench.record.duets.gate import judged, memory_of
+from torchduet.bench.record.duets.words import ordered
 from torchduet.bench.record.schema import Record
 
 CHANGED = ("more", "less")  # of peak memory

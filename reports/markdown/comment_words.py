@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torchduet.bench.record.gate import memory_of
+from torchduet.bench.record.duets.gate import memory_of
 from torchduet.bench.record.schema import AgainstRecord, Record
 from torchduet.reports.markdown.comment_outcome import CHANGED, Outcome
 from torchduet.reports.text import units

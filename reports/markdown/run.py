@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from torchduet.bench.record.duet_words import headline, ordered, stages
+from torchduet.bench.record.duets.words import headline, ordered, stages
 from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
 from torchduet.reports.findings import gpu, loaders

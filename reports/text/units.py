@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import math
 
+from torchduet.bench.record.units import digits as digits
+from torchduet.bench.record.units import size as size
+
 WIDE = 1e4  # an interval whose upper end is so many times its lower one decides nothing: its exact ends are not shown
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
-
-
-def digits(value: float, significant: int = 3) -> str:
-    """``value`` with that many significant digits and thousands separated: 1234.5 → ``1,230``."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    magnitude = math.floor(math.log10(abs(value)))
-    places = significant - 1 - magnitude
-    rounded = round(value, places)
-    if rounded and math.floor(math.log10(abs(rounded))) > magnitude:
-        places -= 1  # 9.996 → 10.0, not 10.00
-    return f"{rounded:,.{max(places, 0)}f}"
 
 
 def small(value: float) -> str:
@@ -99,14 +90,6 @@ def rate(value: float, unit: str) -> str:
     """A throughput: ``rate(3.2e9, "FLOP/s")`` → ``3.20 GFLOP/s``."""
     scale, prefix = next((step for step in _PREFIXES if value >= step[0] * 0.9995), (1.0, ""))
     return f"{digits(value / scale)} {prefix}{unit}"
-
-
-def size(value: float) -> str:
-    """Bytes of memory: ``8589934592`` → ``8.00 GiB``."""
-    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if value >= 1024**power:
-            return f"{digits(value / 1024**power)} {unit}"
-    return f"{value:g} B"
 
 
 def quantity(value: float, unit: str) -> str:

@@ -10,7 +10,8 @@ from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")  # of a project's root
+REVISION_MARK = ".torchduet-revision"  # a file in the root of a git revision's files, which have no folder .git
+MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", REVISION_MARK)  # of a project's root
 # What torch and Torchduet import: a user's file of such a name must not hide the package, in child processes neither.
 NEEDED = (
     *("torch", "torchgen", "functorch", "triton", "numpy", "sympy", "mpmath", "networkx", "jinja2", "markupsafe"),

@@ -322,14 +322,14 @@ def test_a_revision_is_timed_as_it_was(tmp_path: Path) -> None:
         before.replace("x + y + y - y", "x + y")
         + '\nsuite.compare("new", {"f": add}, inputs=vectors, axes={"n": [9]})\n'
     )
-    both = sides(None, None, "HEAD", [str(file)], tmp_path / "there")
-    assert (tmp_path / "there" / "mine.py").read_text() == before
+    both = sides(None, None, "HEAD", [str(file)], tmp_path / "there").both
+    assert Path(both[0].sources[str(file)]).read_text() == before
     assert "x + y + y" not in file.read_text()
     made = Duet(both, compiler=False)
     try:
         old, taken = pair(made, family(str(file), "add[n=4000]"))
         (case,) = old.cases
-        assert difference(taken, case) < -0.1
+        assert difference(taken, case) > 0.1  # the base takes longer
         new, _ = pair(made, family(str(file), "new")[:1])
         (failure,) = new.failures.values()
         assert failure.skip
@@ -339,9 +339,6 @@ def test_a_revision_is_timed_as_it_was(tmp_path: Path) -> None:
     absent = rf"^--against-rev nosuch: the repository {repository} has no such revision; [^\n]*$"
     with pytest.raises(OptionError, match=absent):
         sides(None, None, "nosuch", [str(file)], tmp_path / "again")
-    (repository / "later.py").write_text(before)
-    with pytest.raises(OptionError, match=r"--against-rev HEAD: later\.py is not in that revision"):
-        sides(None, None, "HEAD", [str(repository / "later.py")], tmp_path / "later")
     with pytest.raises(OptionError, match="needs --suite FILE"):
         sides(None, None, "HEAD", ["mlp"], tmp_path / "again")
     with pytest.raises(OptionError, match=r"^--against-rev HEAD: .* is not in a git repository; [^\n]*$"):
@@ -443,13 +440,15 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     run: dict[str, Any] = json.loads(path.read_text())
-    assert "1 is slower in B (SIDED=1, " in done.stdout
-    assert "on side B (SIDED=1, " in done.stdout
+    assert "1 is faster in B (without SIDED " in done.stdout
+    assert "on side A (SIDED=1, " in done.stdout
     against = run["torchduet"]["against"]
-    assert (against["screened"], against["against"]["env"]["SIDED"]) == (2, "1")
+    assert (against["screened"], against["base"]["env"]["SIDED"]) == (2, "1")
     records = {one["params"]["workload"]: one["extra_info"]["torchduet"] for one in run["benchmarks"]}
     found = records["more"]["against"]
-    assert (found["stage"], found["verdict"]) == ("confirmed", "slower")
+    assert (found["stage"], found["verdict"]) == ("confirmed", "faster")
+    assert found["peak_bytes"] > 0
+    assert found["base_peak_bytes"] > 0
     assert len(found["blocks"]) == len(found["base_blocks"]) == len(found["pair_ratios"]) == found["pairs"] >= 3
     assert records["equal"]["against"]["verdict"] in ("same", "unclear")
     assert len(records["more"]["timing"]["visits"]) == found["pairs"]
@@ -468,10 +467,10 @@ def test_a_run_finds_the_slow_down_and_renders(tmp_path: Path) -> None:
         check=False,
     )
     assert rendered.returncode == 0, rendered.stderr
-    assert "B is slower" in page.read_text()
+    assert "B is faster" in page.read_text()
     counted = re.search(r"B runs (\d+) operators and kernels per call instead of the (\d+) of A", page.read_text())
     assert counted is not None
-    assert int(counted[1]) > int(counted[2])
+    assert int(counted[1]) < int(counted[2])
 
 
 def test_when_pytest_is_killed_both_sides_end() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from torchduet.bench.duet.visiting import needs_of
-from torchduet.bench.record.duet_words import headline, ordered, stages
+from torchduet.bench.record.duets.words import headline, ordered, stages
 from torchduet.bench.record.moderation import Prior, Visits, fit
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD
 from torchduet.bench.record.visits.sides import (

@@ -87,12 +87,12 @@ def test_a_duet_goes_on_with_further_pairs_and_loses_none(resumed: Resumed) -> N
     assert kept(*({name: of["blocks"] for name, of in run.items()} for run in (first, last)))
     assert sum(of["pairs"] for of in last.values()) >= sum(of["pairs"] for of in first.values()) + 3
     assert len(resumed.finished["resumed"]) == 2
-    assert resumed.finished["against"]["against"]["env"] == {"SIDED": "1"}
+    assert resumed.finished["against"]["base"]["env"] == {"SIDED": "1"}
 
 
 def test_another_side_is_not_taken_for_the_one_before(resumed: Resumed) -> None:
     assert "is of another run" in resumed.refused
-    assert "side B env: SIDED=1 there, SIDED=2 here" in resumed.refused
+    assert "side A env: SIDED=1 there, SIDED=2 here" in resumed.refused
 
 
 def test_the_journal_of_a_duet_is_rendered_as_it_is(resumed: Resumed) -> None:

@@ -48,7 +48,9 @@ def pair_of(base: Sequence[Sequence[float]], against: Sequence[Sequence[float]])
     return value_of(placement_differences(base, against))
 
 
-def first_pair(base: Sequence[Sequence[float]], against: Sequence[Sequence[float]]) -> AgainstRecord:
+def first_pair(
+    base: Sequence[Sequence[float]], against: Sequence[Sequence[float]], threshold: float = THRESHOLD
+) -> AgainstRecord:
     """The record of a case after one pair."""
     empty = AgainstRecord(
         stage="screened",
@@ -57,7 +59,7 @@ def first_pair(base: Sequence[Sequence[float]], against: Sequence[Sequence[float
         low=None,
         high=None,
         confidence=CONFIDENCE,
-        threshold=THRESHOLD,
+        threshold=threshold,
         pairs=0,
         base_seconds=1.0,
         seconds=1.0,
@@ -106,29 +108,34 @@ def with_verdicts(records: Mapping[str, Record], prior: Prior | None) -> dict[st
         prior: of the variance between pairs.
     """
     of_duet = {name: record for name, record in records.items() if has_pairs(record)}
-    judgements = judged({name: values_of(record["against"]) for name, record in of_duet.items()}, prior)
+    values = {name: values_of(record["against"]) for name, record in of_duet.items()}
+    judgements = judged(
+        values, prior, threshold=max((r["against"]["threshold"] for r in of_duet.values()), default=0.0)
+    )
     return {
         name: {**record, "against": _against(record["against"], judgements[name])} for name, record in of_duet.items()
     }
 
 
-def judged(cases: Mapping[str, Visits], prior: Prior | None, confidence: float = CONFIDENCE) -> dict[str, Judgement]:
+def judged(
+    cases: Mapping[str, Visits], prior: Prior | None, confidence: float = CONFIDENCE, threshold: float = THRESHOLD
+) -> dict[str, Judgement]:
     """Judge all cases of a duet together.
 
     *faster* and *slower* by Holm's step-down procedure (1979): the case with the smallest p-value of m is judged at the
     error probability α/m, the next at α/(m − 1), until the first that does not pass. The chance of even one false
-    *faster* or *slower* among all cases is then at most α. *same* if the interval at 1 − α lies within ±2 %. The
+    *faster* or *slower* among all cases is then at most α. *same* if the interval at 1 − α lies within ±threshold. The
     interval is given at the level that the verdict was reached at, so that the two agree.
     """
     judgements: dict[str, Judgement] = {}
     remaining, failed = len(cases), False
-    sure = {name: p_value(visits, prior) for name, visits in cases.items()}
+    sure = {name: p_value(visits, prior, threshold) for name, visits in cases.items()}
     for name in sorted(cases, key=lambda name: sure[name]):
         visits, level = cases[name], 1 - (1 - confidence) / max(remaining, 1)
         failed = failed or sure[name] > 1 - level
-        found = _judgement(visits, prior, level if not failed else confidence)
+        found = _judgement(visits, prior, level if not failed else confidence, threshold)
         if failed and found.verdict in ("faster", "slower"):  # by itself, but not among so many
-            found = replace(_judgement(visits, prior, level), verdict="unclear")
+            found = replace(_judgement(visits, prior, level, threshold), verdict="unclear")
         judgements[name] = found
         remaining -= not failed
     return judgements
@@ -149,10 +156,10 @@ def p_value(visits: Visits, prior: Prior | None, threshold: float = THRESHOLD) -
     return two_sided_tail(excess / error, found.degrees)
 
 
-def _judgement(visits: Visits, prior: Prior | None, confidence: float) -> Judgement:
+def _judgement(visits: Visits, prior: Prior | None, confidence: float, threshold: float) -> Judgement:
     found = estimate(visits, prior, confidence)
     enough = len(visits.values) >= MIN_PAIRS and math.isfinite(found.half_width)
-    return Judgement(found, confidence, side_of(found.low, found.high, THRESHOLD) if enough else "unclear")
+    return Judgement(found, confidence, side_of(found.low, found.high, threshold) if enough else "unclear")
 
 
 def _against(record: AgainstRecord, judgement: Judgement) -> AgainstRecord:

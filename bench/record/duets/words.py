@@ -5,26 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record
-from torchduet.bench.record.units import MARK, MAX_ROWS, factor
+from torchduet.bench.record.duets.gate import memory_of
+from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
+from torchduet.bench.record.units import MARK, MAX_ROWS, factor, size
 
 LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
 
 def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
-    """``Of 61 cases, 3 are slower in B (torch 2.13.0) than in A (torch 2.12.0); 58 are the same.``"""
+    """The answer in a sentence.
+
+    ``Of 61 cases, 3 are slower in B (torch 2.13.0) than in A (torch 2.12.0); 58 are the same.``
+    ``Your change makes 1 of 12 cases slower than main, 1a2b3c4; 11 are the same.``
+    """
     numbers = Counter(record["against"]["verdict"] for record in records if "against" in record)
     total = sum(numbers.values())
     if not total:
         return "No case was measured on both sides."
-    a, b = duet["base"]["label"], duet["against"]["label"]
-    sides = "in B than in A, the same interpreter twice" if a == b else f"in B ({b}) than in A ({a})"
-    different = [_are(numbers[verdict], verdict) for verdict in ("slower", "faster") if numbers[verdict]]
     rest = [_are(numbers["same"], "the same")] if numbers["same"] else []
     rest += [_are(numbers["unclear"], "unclear")] if numbers["unclear"] else []
     tail = f"; {', '.join(rest)}" if rest else ""
-    what = " and ".join(different) or "none is slower or faster"
-    return f"Of {total} case{'s' if total > 1 else ''}, {what} {sides}{tail}."
+    cases = f"{total} case{'s' if total > 1 else ''}"
+    moved_to: tuple[Verdict, ...] = ("slower", "faster")
+    different = [verdict for verdict in moved_to if numbers[verdict]]
+    if duet["base"].get("rev") is not None and duet["against"].get("rev") is None:
+        moved = " and ".join(f"{numbers[verdict]} of {cases} {verdict}" for verdict in different)
+        moved = moved or f"none of {cases} slower or faster"
+        return f"Your change makes {moved} than {duet['base']['rev']}{tail}."
+    a, b = duet["base"]["label"], duet["against"]["label"]
+    sides = "in B than in A, the same interpreter twice" if a == b else f"in B ({b}) than in A ({a})"
+    what = " and ".join(_are(numbers[verdict], verdict) for verdict in different) or "none is slower or faster"
+    return f"Of {cases}, {what} {sides}{tail}."
 
 
 def _are(number: int, what: str) -> str:
@@ -69,6 +80,30 @@ def _stage(against: AgainstRecord) -> str:
     if "pair_ratios" in against:
         return ", too few pairs" if against["stage"] == "screened" else ""
     return ", confirmed" if against["stage"] == "confirmed" else ""
+
+
+def memory_lines(records: Sequence[Record]) -> list[str]:
+    """A line per case whose peak memory differs between the sides: ``1.2 MB in A, 2.4 MB in B``."""
+    lines = []
+    for record in ordered(records):
+        against = record["against"]
+        if (change := memory_of(against)) in ("more", "less"):
+            base, new = (size(against[key]) for key in ("base_peak_bytes", "peak_bytes"))
+            lines.append(f"{record['case']['id']}: B needs {change} memory, {new} at its peak instead of {base} in A")
+    more = len(lines) - MAX_ROWS
+    return lines[:MAX_ROWS] + ([f"… and {more} more; the report has all of them"] if more > 0 else [])
+
+
+def controls(records: Sequence[Record]) -> list[str]:
+    """What the cases say that a change cannot reach; nothing where there are none."""
+    verdicts = Counter(record["against"]["verdict"] for record in records if record.get("against", {}).get("control"))
+    if not verdicts:
+        return []
+    number = sum(verdicts.values())
+    what = f"{number} control{'' if number == 1 else 's'}, which the change cannot reach"
+    if moved := verdicts["slower"] + verdicts["faster"]:
+        return [f"{moved} of {what}: different all the same, so the machine or the build may differ between the sides"]
+    return [f"{what}: {', '.join(f'{count} {verdict}' for verdict, count in verdicts.items())}"]
 
 
 def stages(duet: DuetRecord, records: Sequence[Record] = ()) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from torchduet.bench.record import peak_memory
+from torchduet.bench.record.duets import peak_memory
 from torchduet.bench.record.schema import AgainstRecord, Record
 
 Ground = Literal["slower", "unclear", "memory"]
@@ -70,10 +70,14 @@ def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
     ]
     if reasons:
         return Gate(FAILS, f"of {_cases(len(counted))}, {' and '.join(reasons)}")
+    if not counted and any("against" in record for record in records):
+        return Gate(0)  # controls alone: the change reaches nothing
     if not counted:
         return Gate(NO_VERDICT, "no case was measured on both sides, so nothing is known of slow-downs")
     if "slower" in asked and len(found["unclear"]) == len(counted) and all(map(_blind, counted)):
         return Gate(NO_VERDICT, "no verdict is possible on any case, so nothing is known of slow-downs")
+    if "memory" in asked and all(memory_of(record["against"]) is None for record in counted):
+        return Gate(NO_VERDICT, "the peak memory of no case is known, so nothing is known of its growth")
     return Gate(0)
 
 

@@ -1,0 +1,191 @@
+"""The side of a duet that is a git revision: which commit, its files, and how its interpreters import them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torchduet.bench.duet.revision import reroot
+from torchduet.bench.duet.revision.build import build, project_of
+from torchduet.bench.duet.revision.repository import Base, GitError, Repository, base_of, repository_of
+from torchduet.bench.duet.revision.reroot import VARIABLE, Reroot
+from torchduet.bench.duet.revision.worktree import several, write
+from torchduet.bench.plan.options import OptionError
+from torchduet.suites.registry import BUILT_IN
+
+SITE = '''"""Lets this interpreter import the files of another revision; made by Torchduet for one duet."""
+
+import os
+
+import torchduet_revision
+
+if torchduet_revision.start() is not None:
+    torchduet_revision.chain(os.path.dirname(os.path.abspath(__file__)))
+'''
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What a duet against a git revision is made of.
+
+    Attributes:
+        base: the commit that is compared with.
+        head: the hash of the commit that the files as they are are based on; None in a repository without one.
+        uncommitted: files that differ from it.
+        files: how the revision's side imports.
+        mine: how the side of the files as they are imports.
+        sources: source of a suite → its file in the revision.
+        working: the working directory there.
+        environment: environment variables of the revision's side.
+        changed: files that differ between the two sides, from the top: those under git, and new Python files.
+        untracked: new files, of any kind.
+        notes: what the user should know, in words.
+    """
+
+    base: Base
+    head: str | None
+    uncommitted: tuple[str, ...]
+    files: Reroot
+    mine: Reroot
+    sources: dict[str, str]
+    working: str
+    environment: dict[str, str]
+    changed: tuple[str, ...]
+    untracked: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def revision(
+    rev: str, suites: Sequence[str], folder: Path, *, exact: bool = False, built: bool = False, python: str = ""
+) -> Revision:
+    """Write the files of a revision into a folder, and find out how its side imports them.
+
+    Nothing is checked out: the files and the index of the user do not change.
+
+    Args:
+        suites: as given to ``--suite``.
+        folder: an empty folder, or one that does not exist.
+        exact: compare with the revision itself, not with its merge base with HEAD.
+        built: build the package of the revision.
+        python: the interpreter that builds it.
+
+    Raises:
+        OptionError: no suite in a file, no repository, no such revision, or files that cannot be used.
+    """
+    if not rev.strip():
+        raise OptionError("--against-rev '': name a git revision, e.g. HEAD~1, a branch or a tag")
+    option = f"--against-rev {rev}"
+    suite_files = [source for source in suites if source not in BUILT_IN]
+    if not suite_files:
+        raise OptionError(f"{option}: needs --suite FILE, a file of workloads in a git repository")
+    near = Path(suite_files[0]).resolve().parent
+    if not near.is_dir():
+        raise OptionError(f"--suite {suite_files[0]}: there is no folder {near}")
+    repository = repository_of(option, near, str(near))
+    base = base_of(repository, rev, exact=exact)
+    try:
+        return _written(repository, base, suite_files, folder, built=built, python=python)
+    except GitError as error:
+        raise OptionError(f"{option}: git cannot read {repository.top}: {error}") from None
+
+
+def _written(
+    repository: Repository, base: Base, suites: Sequence[str], folder: Path, *, built: bool, python: str
+) -> Revision:
+    there = folder / "files" / repository.top.name  # of that name: the top may be a package itself
+    untracked = repository.untracked()
+    new_modules = [name for name in untracked if name.endswith(".py")]
+    uncommitted = [*repository.uncommitted(), *new_modules]
+    changed = list(dict.fromkeys([*repository.differing(base.commit), *new_modules]))
+    worktree = write(repository, base.commit, there)
+    sources, notes = _sources(repository, base, suites, there, changed)
+    notes = [*filter(None, [base.note]), *worktree.notes, *notes]
+    if not changed:
+        notes.append(f"your files are those of {base.label}: both sides are the same code")
+    boot = _boot(folder / "boot")
+    top = str(repository.top)
+    target = folder / "built"
+    if built:
+        project = project_of(repository.option, Path(next(iter(sources.values()))), there)
+        build(repository.option, python, project, target)
+    files = Reroot(top, str(there), str(target) if built else "")
+    return Revision(
+        base=base,
+        head=repository.commit("HEAD"),
+        uncommitted=tuple(uncommitted),
+        files=files,
+        mine=Reroot(top, top, str(target) if built else ""),
+        sources=sources,
+        working=_working(files),
+        environment=_environment(files, boot, folder / "extensions"),
+        changed=tuple(changed),
+        untracked=tuple(untracked),
+        notes=tuple(notes),
+    )
+
+
+def _working(files: Reroot) -> str:
+    """The working directory in the revision; its root where it lacks that folder."""
+    here = str(Path.cwd())
+    moved = files.moved(here)
+    return moved if moved == here or Path(moved).is_dir() else files.folder
+
+
+def _sources(
+    repository: Repository, base: Base, suites: Sequence[str], there: Path, changed: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Each suite's file in the revision, and notes; one that it lacks is copied there, with modules beside it."""
+    sources, notes = {}, []
+    for source in suites:
+        path = Path(source).resolve()
+        if not path.is_relative_to(repository.top):
+            raise OptionError(f"{repository.option}: {source} is not in the repository {repository.top}")
+        name = path.relative_to(repository.top)
+        if not path.is_file():
+            raise OptionError(f"--suite {source}: there is no such file")
+        if not (there / name).is_file():
+            (there / name).parent.mkdir(parents=True, exist_ok=True)
+            for beside in [path, *path.parent.glob("*.py")]:
+                if not (there / name).with_name(beside.name).exists():
+                    shutil.copyfile(beside, (there / name).with_name(beside.name))
+            notes.append(f"{name} is not in {base.label}: your file measures both sides")
+        elif str(name) in changed:
+            notes.append(f"{name} itself differs between the sides: a difference may come from there")
+        sources[source] = str(there / name)
+    return sources, notes
+
+
+def _boot(folder: Path) -> Path:
+    """The folder that comes first in PYTHONPATH."""
+    folder.mkdir(parents=True)
+    shutil.copyfile(Path(reroot.__file__), folder / "torchduet_revision.py")
+    (folder / "sitecustomize.py").write_text(SITE, "utf-8")
+    return folder
+
+
+def _environment(files: Reroot, boot: Path, extensions: Path) -> dict[str, str]:
+    """PYTHONPATH with its folders moved; extensions that PyTorch compiles on the way go into a folder of their own."""
+    before = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    entries = [files.moved_folder(entry) if Path(entry).is_absolute() else entry for entry in before]
+    return {
+        "PYTHONPATH": os.pathsep.join([str(boot), *entries]),
+        "TORCH_EXTENSIONS_DIR": str(extensions),
+        **described(files),
+    }
+
+
+def described(how: Reroot) -> dict[str, str]:
+    """The environment variable from which a process learns what it may import."""
+    return {VARIABLE: json.dumps({name: value for name, value in asdict(how).items() if name != "refused"})}
+
+
+def summary(found: Revision) -> str:
+    """What differs between the sides, in a line for the terminal."""
+    if not found.changed:
+        return ""
+    number = len(found.changed)
+    return f"{number} file{'s differ' if number > 1 else ' differs'} between the sides: {several(found.changed)}"

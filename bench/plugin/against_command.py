@@ -1,0 +1,100 @@
+"""``torchduet against REV``: measures the files as they are against a git revision, in one command for CI."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from torchduet.bench.plugin.run_command import pytest_arguments
+
+BUDGET = "150s"
+RENDERED = (("--output", "-o"), ("--markdown", "--markdown"), ("--comment", "--comment"))  # ours, render's
+PASSED = ("--fail-on", "--threshold")
+FLAGS = ("--build", "--only-changed")
+EPILOG = (
+    "Exit code: that of the measurement: 0; 1 if --fail-on finds something, or a case failed; 2 to 4 if it could not "
+    "be made (3 with --fail-on: no verdict is possible on any case); 130 after Ctrl-C. Example: "
+    "torchduet against main --fail-on slower,memory -o report.html -- --suite bench/layers.py"
+)
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "against",
+        help="measure: your files as they are against a git revision, e.g. your branch against main",
+        description="Times the workloads of --suite FILE with the files as they are and with those of a git revision, "
+        "in alternation: what your change makes slower or faster.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("rev", metavar="REV", help="the base: its merge base with HEAD is compared with")
+    parser.add_argument("--exact", action="store_true", help="compare with REV itself, not with its merge base")
+    parser.add_argument(
+        "--fail-on",
+        metavar="LIST",
+        help="exit with 1 if any case is slower, unclear, or needs more memory, e.g. slower,memory (default: none)",
+    )
+    parser.add_argument(
+        "--threshold", metavar="SHARE", help="a change must exceed this to matter, e.g. 5%% (default: 2%%)"
+    )
+    parser.add_argument(
+        "--budget", metavar="TIME", default=BUDGET, help="time for measuring, e.g. 90s, 10m (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--only-changed",
+        action="store_true",
+        help="only workloads that import a changed file, and two others as controls",
+    )
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="build the package of REV by pip or uv, for one with compiled parts; this runs its build",
+    )
+    parser.add_argument("--json", metavar="FILE", help="keep the run, for `torchduet render` (default: not kept)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report as one page (default: none)")
+    parser.add_argument("--markdown", metavar="FILE", help="write a summary as Markdown (default: none)")
+    parser.add_argument(
+        "--comment", metavar="FILE", help="write a comment for a pull request, at most 20 lines (default: none)"
+    )
+    parser.usage = "torchduet against REV [options] -- --suite FILE [arguments of `torchduet run`]"
+    parser.set_defaults(command=run, rest=())
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, then render what was asked for; returns the exit code of the measurement."""
+    with tempfile.TemporaryDirectory(prefix="torchduet-against-", ignore_cleanup_errors=True) as folder:
+        run_file = Path(options.json) if options.json else Path(folder) / "run.json"
+        code = subprocess.run(_measurement(options, run_file, folder), check=False).returncode
+        if not run_file.is_file() or not (wanted := _rendering(options)):
+            return code if code >= 0 else 128 - code  # ended by a signal, as a shell has it
+        rendered = subprocess.run(
+            [sys.executable, "-m", "torchduet", "render", str(run_file), *wanted], check=False
+        ).returncode
+        return code or rendered
+
+
+def _measurement(options: argparse.Namespace, run_file: Path, folder: str) -> list[str]:
+    given = [
+        f"--benchmark-storage=file://{folder}/saved",
+        f"--against-rev={options.rev}",
+        f"--budget={options.budget}",
+        f"--benchmark-json={run_file}",
+    ]
+    given += ["--against-exact"] if options.exact else []
+    given += [f"{name}={value}" for name in PASSED if (value := _value(options, name)) is not None]
+    given += [name for name in FLAGS if _value(options, name)]
+    return [sys.executable, "-m", "pytest", *pytest_arguments(), "--benchmark-quiet", *given, *options.rest]
+
+
+def _rendering(options: argparse.Namespace) -> list[str]:
+    pairs = ((theirs, _value(options, ours)) for ours, theirs in RENDERED)
+    return [part for name, value in pairs if value is not None for part in (name, value)]
+
+
+def _value(options: argparse.Namespace, name: str) -> str | None:
+    value: str | None = getattr(options, name.removeprefix("--").replace("-", "_"))
+    return value
