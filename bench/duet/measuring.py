@@ -241,7 +241,7 @@ class DuetMeasuring(Measuring):
                 "cuda": facts.cuda,
                 "env": [f"{name}={value}" for name, value in side.env],
                 "rev": side.commit,
-                "uncommitted": side.uncommitted,
+                "uncommitted files": side.state,
             }
             for letter, side, facts in zip(LETTERS, self.duet.sides, self._facts, strict=True)
         }

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torchduet.bench.duet.revision.revision import Revision, described, revision
+from torchduet.bench.duet.revision.revision import Revision, revision
 from torchduet.bench.plan.options import OptionError
 
 THREADS = "OMP_NUM_THREADS"
@@ -28,6 +28,7 @@ class Side:
         folder: the working directory; None: this process's.
         commit: hash of the commit that its files are from, or are based on.
         uncommitted: how many files differ from it; None where that is not known.
+        state: a digest of these files.
         own: environment variables that let this side import its own files.
     """
 
@@ -38,6 +39,7 @@ class Side:
     folder: str | None = None
     commit: str | None = field(default=None, compare=False)
     uncommitted: int | None = field(default=None, compare=False)
+    state: str | None = field(default=None, compare=False)
     own: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def environment(self, common: Mapping[str, str]) -> dict[str, str]:
@@ -125,7 +127,8 @@ def sides(
             sys.executable,
             commit=found.head,
             uncommitted=len(found.uncommitted),
-            own=described(found.mine),
+            state=found.state,
+            own=found.environment_of_mine,
         ),
         found,
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torchduet.bench.plugin.run_command import pytest_arguments
 
 BUDGET = "150s"
+BY_COMMAND = "TORCHDUET_AGAINST"  # set while this command measures: it makes the report itself
 RENDERED = (("--output", "-o"), ("--markdown", "--markdown"), ("--comment", "--comment"))  # ours, render's
 PASSED = ("--fail-on", "--threshold")
 FLAGS = ("--build", "--only-changed")
@@ -68,13 +72,31 @@ def run(options: argparse.Namespace) -> int:
     """Measure, then render what was asked for; returns the exit code of the measurement."""
     with tempfile.TemporaryDirectory(prefix="torchduet-against-", ignore_cleanup_errors=True) as folder:
         run_file = Path(options.json) if options.json else Path(folder) / "run.json"
-        code = subprocess.run(_measurement(options, run_file, folder), check=False).returncode
+        code = _measured(_measurement(options, run_file, folder))
         if not run_file.is_file() or not (wanted := _rendering(options)):
             return code if code >= 0 else 128 - code  # ended by a signal, as a shell has it
         rendered = subprocess.run(
             [sys.executable, "-m", "torchduet", "render", str(run_file), *wanted], check=False
         ).returncode
         return code or rendered
+
+
+def _measured(command: Sequence[str]) -> int:
+    """Run a measurement to its end; returns its exit code.
+
+    Ctrl-C in a terminal reaches it, too: it then ends by itself, with what it has measured. A SIGTERM is passed on.
+    """
+    process = subprocess.Popen(command, env={**os.environ, BY_COMMAND: "1"})
+    handlers: dict[signal.Signals, Callable[[int, object], object]] = {
+        signal.SIGINT: lambda _number, _frame: None,
+        signal.SIGTERM: lambda number, _frame: process.send_signal(number),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _measurement(options: argparse.Namespace, run_file: Path, folder: str) -> list[str]:

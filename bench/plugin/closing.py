@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from torchduet.bench.duet import against
 from torchduet.bench.plugin import closing_table, output
+from torchduet.bench.plugin.against_command import BY_COMMAND
 from torchduet.bench.record.marks import explained
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.run.session import Session
@@ -46,8 +48,14 @@ def write(
         terminalreporter.write_line(line)
     for reason, number in session.progress.skipped().items():
         terminalreporter.write_line(f"{number} case{'s' if number > 1 else ''} skipped: {reason}")
-    if path is not None and records and path.exists() and not session.progress.unwritten:
-        report = path.with_suffix(".html")
-        terminalreporter.write_line(f"\nRead the report: torchduet render {path} -o {report}")
-    elif records:
-        terminalreporter.write_line("\nFor a report, add --benchmark-json run.json")
+    if records and (next_step := _next_step(session, path)):
+        terminalreporter.write_line(f"\n{next_step}")
+
+
+def _next_step(session: Session, path: Path | None) -> str:
+    """How to read a report of the run; nothing where another command makes it."""
+    if os.environ.get(BY_COMMAND):
+        return ""
+    if path is not None and path.exists() and not session.progress.unwritten:
+        return f"Read the report: torchduet render {path} -o {path.with_suffix('.html')}"
+    return "For a report, add --benchmark-json run.json"

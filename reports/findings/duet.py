@@ -7,8 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from torchduet.bench.record.duets.words import headline, ordered, stages
-from torchduet.bench.record.schema import Record, SideRecord
+from torchduet.bench.record.duets.gate import judged, memory_of
+from torchduet.bench.record.duets.words import controls, headline, ordered, stages
+from torchduet.bench.record.schema import DuetRecord, Record, SideRecord
 from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
 from torchduet.reports.read.run_file import Run
@@ -32,12 +33,31 @@ def section(run: Run) -> dict[str, Any] | None:
         "sides": [("A", duet["base"], facts(duet["base"])), ("B", duet["against"], facts(duet["against"]))],
         "rows": [(anchors[record["case"]["id"]], record, record["against"]) for record in rows],
         "chart": chart(rows, duet["threshold"]) if rows else None,
-        "standing": standing(rows),
+        "standing": standing(judged(rows) or rows, "it" if of_revision(duet) else "B"),
+        "question": "Is your change slower?" if of_revision(duet) else "Is B faster than A?",
+        "memory": memory(rows),
+        "controls": controls(rows),
         "tally": {
             verdict: sum(record["against"]["verdict"] == verdict for record in rows)
             for verdict in ("slower", "faster", "same", "unclear")
         },
     }
+
+
+def of_revision(duet: DuetRecord) -> bool:
+    """Whether the files as they are are held against a git revision."""
+    return duet["base"].get("rev") is not None and duet["against"].get("rev") is None
+
+
+def memory(records: Sequence[Record]) -> dict[str, str]:
+    """Case → its peak memory on both sides, where any is known; marked with a word where it has changed."""
+    found = {}
+    for record in records:
+        against = record["against"]
+        if (change := memory_of(against)) is not None:
+            base, new = (units.size(against[key]) for key in ("base_peak_bytes", "peak_bytes"))
+            found[record["case"]["id"]] = new if change == "same" else f"{base} → {new}, {change}"
+    return found
 
 
 def spread(run: Run) -> str:
@@ -79,15 +99,19 @@ def chart(records: Sequence[Record], threshold: float) -> Chart:
     )
 
 
-def standing(records: Sequence[Record]) -> tuple[str, str]:
-    """The tone and the words of the answer."""
+def standing(records: Sequence[Record], new: str) -> tuple[str, str]:
+    """The tone and the words of the answer.
+
+    Args:
+        new: side B, in a word.
+    """
     verdicts = {record["against"]["verdict"] for record in records}
     if {"slower", "faster"} <= verdicts:
         return "depends", "It depends"
     if "slower" in verdicts:
-        return "no", "B is slower"
+        return "no", f"{new[0].upper()}{new[1:]} is slower"
     if "faster" in verdicts:
-        return "yes", "B is faster"
+        return "yes", f"{new[0].upper()}{new[1:]} is faster"
     return ("same", "No difference") if verdicts == {"same"} else ("unclear", "No difference found")
 
 
@@ -96,5 +120,11 @@ def facts(side: SideRecord) -> str:
     parts = [f"torch {side['torch']}", f"Python {side['python_version']}", side["python"]]
     parts += [f"{name}={value}" for name, value in side["env"].items()]
     if side["rev"]:
-        parts.append(f"suites as of {side['rev']}")
+        parts.append(f"files as of {side['rev']}")
+    elif commit := side.get("commit"):
+        number = side.get("uncommitted", 0)
+        changed = f" with {number} changed file{'' if number == 1 else 's'}" if number else ""
+        parts.append(f"files as they are, at {commit[:7]}{changed}")
+    if modules := side.get("imported"):
+        parts.append("imports " + ", ".join(f"{name} from {file}" for name, file in modules.items()))
     return " · ".join(parts)

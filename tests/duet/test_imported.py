@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.duet.repositories import LAYER, Made, project, repository, run_there, write
-from torchduet.bench.duet.revision.revision import described
 from torchduet.bench.plan.options import OptionError
 
 REFUSED = (
@@ -42,7 +41,7 @@ def mine(made: Made, folder: Path, imports: str, path: Path, **options: bool) ->
     found = made.against("main", folder, **options)
     done = subprocess.run(
         [sys.executable, "-c", f"{imports}; {REFUSED}"],
-        env={**os.environ, **described(found.mine), "PYTHONPATH": str(path)},
+        env={**os.environ, **found.environment_of_mine, "PYTHONPATH": str(path)},
         capture_output=True,
         text=True,
         check=True,
@@ -109,6 +108,19 @@ def test_an_installed_copy_is_not_taken_for_the_repository(
     assert "so both sides would time the same code: pip install -e . (or --build" in found
     found = mine(made, tmp_path / "again", "import mypkg.layers", tmp_path / "site")
     assert found.endswith(": pip install -e . (or --build, which times the copy as it is installed)")
+
+
+def test_a_project_within_the_repository_is_not_taken_from_an_installed_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = repository(tmp_path / "project", "packages/one/src/mypkg")
+    made.git("checkout", "main")
+    made.write({"packages/one/pyproject.toml": "", "third_party/other/__init__.py": ""})
+    made.commit("a project of several")
+    write(tmp_path / "site", {"mypkg/__init__.py": "", "mypkg/layers.py": "", "other/__init__.py": ""})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    assert "an installed copy, and not from" in there(made, tmp_path / "there", "import mypkg.layers")
+    assert there(made, tmp_path / "again", "import other") == "{}"
 
 
 def test_an_installed_copy_that_is_out_of_date_is_refused_with_build(made: Made, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.duet.repositories import LAYER, Made, environment_with, git, project, repository, run_there, write
+from torchduet.bench.duet.revision.layout import modules_of
 from torchduet.bench.duet.revision.repository import GitError, Repository
 from torchduet.bench.duet.revision.revision import Revision, summary
 from torchduet.bench.plan.options import OptionError
@@ -119,6 +120,33 @@ def test_a_package_that_has_moved_is_found_at_its_old_place(tmp_path: Path, monk
     monkeypatch.setenv("PYTHONPATH", str(made.top / "src"))
     found = made.against("main", tmp_path / "there")
     assert side_of(found, made) == "base"
+
+
+def test_where_the_modules_of_a_repository_lie() -> None:
+    names = (
+        *("setup.py", "top.py", "flat/__init__.py", "flat/inner/__init__.py", "flat/inner/deep.py"),
+        *(
+            "src/pkg/__init__.py",
+            "src/single.py",
+            "one/pyproject.toml",
+            "one/two/__init__.py",
+            "one/src/three/__init__.py",
+        ),
+        *(
+            "other/four/__init__.py",
+            "third_party/yaml/setup.py",
+            "third_party/yaml/yaml/__init__.py",
+            "tests/__init__.py",
+        ),
+    )
+    assert modules_of(names) == {
+        "top": ["top.py"],
+        "flat": ["flat/__init__.py"],
+        "pkg": ["src/pkg/__init__.py"],
+        "single": ["src/single.py"],
+        "two": ["one/two/__init__.py"],
+        "three": ["one/src/three/__init__.py"],
+    }
 
 
 def test_a_module_that_only_the_working_tree_has_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

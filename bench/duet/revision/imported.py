@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from torchduet.bench.duet.revision import reroot as reroot_module
-from torchduet.bench.duet.revision.reroot import LAYOUTS, OWN, Reroot
+from torchduet.bench.duet.revision.reroot import OWN, Reroot
 from torchduet.suites.files.finder import PACKAGE
 
 MAX_NAMES = 50
@@ -117,11 +117,10 @@ def _shared(reroot: Reroot, name: str, module: ModuleType) -> str | None:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or _is_own(reroot, file):
         return None
-    for layout in LAYOUTS:
-        for inside in (f"{name}/__init__.py", f"{name}.py"):
-            source = Path(reroot.folder, layout, inside)
-            if source.is_file() and Path(file).name == source.name:
-                return _copied(reroot, name, module, source)
+    for inside in reroot.modules.get(name, ()):
+        source = Path(reroot.folder, inside)
+        if source.is_file() and Path(file).name == source.name:
+            return _copied(reroot, name, module, source)
     return None
 
 

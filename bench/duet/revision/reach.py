@@ -8,12 +8,14 @@ through an object that the program makes at run time, is not seen.
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -79,6 +81,8 @@ class Reach:
         found += [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
         if (wrapped := getattr(function, "__wrapped__", None)) is not None:
             found.append(wrapped)
+        for name in imported_in(function.__code__, self._suite.__spec__.parent if self._suite.__spec__ else ""):
+            self._take(name, files)
         return found + self._names(names_of(function.__code__), files)
 
     def _class(self, value: type, files: set[str]) -> list[object]:
@@ -107,8 +111,6 @@ class Reach:
                     self._take(f"{value.__name__}.{other}", files, known=True)
             elif value is not None:
                 found.append(value)
-            elif name in sys.modules or "." in name:
-                self._take(name, files)  # imported within the function
         return found
 
     @cached_property
@@ -158,6 +160,35 @@ def names_of(code: CodeType) -> set[str]:
     return names
 
 
+def imported_in(code: CodeType, package: str | None) -> Iterator[str]:
+    """The modules that a function's code imports: by their names, whatever else they may be names of.
+
+    Args:
+        package: of the function's module, for relative imports.
+    """
+    stack: list[object] = []
+    base = ""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "LOAD_CONST":
+            stack.append(instruction.argval)
+        elif instruction.opname == "IMPORT_NAME":
+            level = stack[-2] if len(stack) > 1 and isinstance(stack[-2], int) else 0
+            base = absolute(instruction.argval, level, package or "")
+            yield base
+        elif instruction.opname == "IMPORT_FROM":
+            yield f"{base}.{instruction.argval}"
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from imported_in(constant, package)
+
+
+def absolute(name: str | None, level: int, package: str) -> str:
+    """The name of a module that is imported relative to a package."""
+    parts = package.split(".")
+    parent = parts[: len(parts) - level + 1] if level else []
+    return ".".join([*parent, *([name] if name else [])])
+
+
 def imports_of(file: str, own: str) -> Iterator[str]:
     """The modules that the import statements of a file name, wherever they stand in it.
 
@@ -172,8 +203,7 @@ def imports_of(file: str, own: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            parent = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parent, *([node.module] if node.module else [])])
+            base = absolute(node.module, node.level, package)
             if base:
                 yield base
             yield from (f"{base}.{alias.name}".lstrip(".") for alias in node.names)
@@ -188,19 +218,28 @@ def _files_of(name: str) -> Iterator[str]:
             yield file
 
 
-@functools.cache
 def _file_of(name: str) -> str | None:
     module = sys.modules.get(name)
     if module is not None:
         return getattr(module, "__file__", None)
+    spec = _spec_of(name)
+    return spec.origin if spec is not None and spec.has_location else None
+
+
+@functools.cache
+def _spec_of(name: str) -> ModuleSpec | None:
+    """How a module would be imported, without importing the packages around it."""
     parent = name.rpartition(".")[0]
-    if parent and parent not in sys.modules:
-        return None
     try:
-        spec = importlib.util.find_spec(name)
+        if not parent:
+            return importlib.util.find_spec(name)
+        around = sys.modules.get(parent)
+        places = getattr(around, "__path__", None) if around is not None else None
+        if around is None and (spec := _spec_of(parent)) is not None:
+            places = spec.submodule_search_locations
+        return None if places is None else PathFinder.find_spec(name, list(places))
     except (ImportError, AttributeError, ValueError):
         return None
-    return spec.origin if spec is not None and spec.has_location else None
 
 
 def _modules_by_file() -> dict[str, str]:

@@ -9,7 +9,7 @@ package), the file that was found is replaced by the same file of the revision.
 """
 
 # It runs for every import: texts are faster than paths.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH120, PTH206
+# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123, PTH206
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from types import ModuleType
 
-VARIABLE = "TORCHDUET_REVISION"  # of the environment: what a Reroot is made from, as JSON
+VARIABLE = "TORCHDUET_REVISION"  # of the environment: a JSON file with what a Reroot is made from
 OWN = "torchduet"  # this program is the same on both sides
 INSTALLED = ("site-packages", "dist-packages")
-LAYOUTS = ("", "src", "lib", "python")  # folders of a repository that packages lie in
 
 
 @dataclass
@@ -37,12 +36,14 @@ class Reroot:
         top: the working tree; empty: nothing is moved, as on the side of the files as they are.
         folder: the revision's files, or the working tree.
         built: a folder with the package as it was built from the revision; empty: none was.
+        modules: top-level module → its files in ``folder``, from there, as ``src/pkg/__init__.py``.
         refused: modules that the revision lacks although the working tree has them compiled, and why.
     """
 
     top: str
     folder: str
     built: str = ""
+    modules: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
     def moved(self, path: str) -> str:
@@ -132,12 +133,11 @@ class Finder:
     def _from_revision(self, name: str, origin: str, *, package: bool) -> ModuleSpec:
         # The second: folders of links, as a strict editable installation makes them.
         candidates = [self.reroot.moved(origin), self.reroot.moved(os.path.realpath(origin))]
-        if "." not in name:  # the package may have been moved since
-            file = os.path.join(name, "__init__.py") if package else f"{name}.py"
-            candidates += [os.path.join(self.reroot.folder, layout, file) for layout in LAYOUTS]
+        # The third: a package that has been moved since. Submodules are looked for in their package.
+        candidates += [os.path.join(self.reroot.folder, file) for file in self.reroot.modules.get(name, ())]
         for file in candidates:
             if os.path.isfile(file):
-                places = [os.path.dirname(file)] if package else None
+                places = [os.path.dirname(file)] if package or os.path.basename(file) == "__init__.py" else None
                 spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
                 if spec is not None:
                     return spec
@@ -166,10 +166,11 @@ class Finder:
 def start(reroot: Reroot | None = None) -> Reroot | None:
     """Move what this interpreter imports from now on, by the environment; returns None where it asks for nothing."""
     if reroot is None:
-        text = os.environ.get(VARIABLE)
-        if not text:
+        file = os.environ.get(VARIABLE)
+        if not file:
             return None
-        reroot = Reroot(**json.loads(text))
+        with open(file, encoding="utf-8") as opened:
+            reroot = Reroot(**json.load(opened))
     for finder in sys.meta_path:
         started: Reroot | None = getattr(finder, "reroot", None)  # of this class, or of sitecustomize's
         if started is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from torchduet.bench.duet.revision import reroot
 from torchduet.bench.duet.revision.build import build, project_of
-from torchduet.bench.duet.revision.repository import Base, GitError, Repository, base_of, repository_of
+from torchduet.bench.duet.revision.layout import modules_of
+from torchduet.bench.duet.revision.repository import Base, GitError, Repository, base_of, blobs, repository_of
 from torchduet.bench.duet.revision.reroot import VARIABLE, Reroot
 from torchduet.bench.duet.revision.worktree import several, write
 from torchduet.bench.plan.options import OptionError
@@ -40,9 +42,10 @@ class Revision:
         mine: how the side of the files as they are imports.
         sources: source of a suite → its file in the revision.
         working: the working directory there.
-        environment: environment variables of the revision's side.
+        environment, environment_of_mine: environment variables of either side.
         changed: files that differ between the two sides, from the top: those under git, and new Python files.
         untracked: new files, of any kind.
+        state: a digest of the uncommitted files, by which a resumed run tells that they have changed.
         notes: what the user should know, in words.
     """
 
@@ -54,8 +57,10 @@ class Revision:
     sources: dict[str, str]
     working: str
     environment: dict[str, str]
+    environment_of_mine: dict[str, str]
     changed: tuple[str, ...]
     untracked: tuple[str, ...]
+    state: str
     notes: tuple[str, ...]
 
 
@@ -112,20 +117,35 @@ def _written(
     if built:
         project = project_of(repository.option, Path(next(iter(sources.values()))), there)
         build(repository.option, python, project, target)
-    files = Reroot(top, str(there), str(target) if built else "")
+    built_in = str(target) if built else ""
+    files = Reroot(top, str(there), built_in, modules_of(name for _, _, name in blobs(repository, base.commit)))
+    mine = Reroot(top, top, built_in, modules_of(repository.names("ls-files", "-z")))
     return Revision(
         base=base,
         head=repository.commit("HEAD"),
         uncommitted=tuple(uncommitted),
         files=files,
-        mine=Reroot(top, top, str(target) if built else ""),
+        mine=mine,
         sources=sources,
         working=_working(files),
         environment=_environment(files, boot, folder / "extensions"),
+        environment_of_mine=described(mine, boot),
         changed=tuple(changed),
         untracked=tuple(untracked),
+        state=_state(repository.top, uncommitted),
         notes=tuple(notes),
     )
+
+
+def _state(top: Path, names: Sequence[str]) -> str:
+    """A digest of files; one that is gone counts as such."""
+    digest = hashlib.sha256()
+    for name in sorted(set(names)):
+        path = top / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name}\0{path.is_file()}\0{len(content)}\0".encode(errors="surrogateescape"))
+        digest.update(content)
+    return digest.hexdigest()[:16]
 
 
 def _working(files: Reroot) -> str:
@@ -174,13 +194,19 @@ def _environment(files: Reroot, boot: Path, extensions: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": os.pathsep.join([str(boot), *entries]),
         "TORCH_EXTENSIONS_DIR": str(extensions),
-        **described(files),
+        **described(files, boot),
     }
 
 
-def described(how: Reroot) -> dict[str, str]:
-    """The environment variable from which a process learns what it may import."""
-    return {VARIABLE: json.dumps({name: value for name, value in asdict(how).items() if name != "refused"})}
+def described(how: Reroot, folder: Path) -> dict[str, str]:
+    """The environment variable that names the file from which a process learns what it may import.
+
+    Args:
+        folder: where the file is written.
+    """
+    file = folder / f"imports-{len(list(folder.glob('imports-*')))}.json"
+    file.write_text(json.dumps({name: value for name, value in asdict(how).items() if name != "refused"}), "utf-8")
+    return {VARIABLE: str(file)}
 
 
 def summary(found: Revision) -> str:
