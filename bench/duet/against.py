@@ -208,7 +208,7 @@ def own_files(duet: Duet, revision: Revision, suites: Sequence[str]) -> tuple[di
     sources = [source for source in suites if source not in BUILT_IN]
     answers = duet.imports(sources)
     for side, answer, root in zip(duet.sides, answers, (revision.files.folder, revision.mine.folder), strict=True):
-        where = f"--against-rev {revision.base.rev}: on the side of {side.rev or 'your files'}"
+        where = f"--against-rev {revision.base.rev}: on the side of {side.revision if side.rev else 'your files'}"
         for problem in (answer["refused"], answer["error"]):
             if problem is not None:
                 raise OptionError(f"{where}: {problem.removeprefix('--suite ').replace(f'{root}{os.sep}', '')}")

@@ -57,10 +57,15 @@ class Side:
         if other.env and not self.env:
             parts.append("without " + " ".join(name for name, _ in other.env))
         if self.rev or other.rev:
-            parts.append(self.rev or self._as_they_are())
+            parts.append(self._as_they_are() if self.rev is None else self.revision)
         if not parts and self.python != other.python:
             parts.append(self.python)
         return ", ".join(parts) or "the same interpreter"
+
+    @property
+    def revision(self) -> str:
+        """The revision with its commit: ``main, 1a2b3c4``."""
+        return f"{self.rev}, {self.commit[:7]}" if self.commit else str(self.rev)
 
     def _as_they_are(self) -> str:
         """``your files at 5d6e7f8 with 3 changed``."""
@@ -117,7 +122,7 @@ def sides(
         Side(
             base,
             variables,
-            found.base.label,
+            found.base.name,
             found.sources,
             found.working,
             found.base.commit,

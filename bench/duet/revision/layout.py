@@ -16,8 +16,8 @@ NO_PACKAGES = frozenset({"setup", "conftest", "noxfile", "test", "tests", "docs"
 def modules_of(names: Iterable[str]) -> dict[str, list[str]]:
     """Top-level module → its files in a repository.
 
-    They lie at the top, or in a folder with a ``pyproject.toml`` or a ``setup.py``, or in ``src`` there. Copies of other
-    projects, such as those in ``third_party``, do not count.
+    They lie at the top, or in a folder with a ``pyproject.toml`` or a ``setup.py``, or in ``src`` there. Copies of
+    other projects, such as those in ``third_party``, do not count.
 
     Args:
         names: of the files, from the top.

@@ -175,9 +175,14 @@ class Base:
     note: str = ""
 
     @property
+    def name(self) -> str:
+        """``main`` or ``main at the merge base``."""
+        return f"{self.rev}{' at the merge base' if self.merge_base else ''}"
+
+    @property
     def label(self) -> str:
         """``main, 1a2b3c4`` or ``main at the merge base, 1a2b3c4``."""
-        return f"{self.rev}{' at the merge base' if self.merge_base else ''}, {self.commit[:7]}"
+        return f"{self.name}, {self.commit[:7]}"
 
 
 def base_of(repository: Repository, rev: str, *, exact: bool) -> Base:

@@ -31,7 +31,9 @@ def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
     if duet["base"].get("rev") is not None and duet["against"].get("rev") is None:
         moved = " and ".join(f"{numbers[verdict]} of {cases} {verdict}" for verdict in different)
         moved = moved or f"none of {cases} slower or faster"
-        return f"Your change makes {moved} than {duet['base']['rev']}{tail}."
+        base = duet["base"]
+        commit = f", {base['commit'][:7]}" if "commit" in base else ""
+        return f"Your change makes {moved} than {base['rev']}{commit}{tail}."
     a, b = duet["base"]["label"], duet["against"]["label"]
     sides = "in B than in A, the same interpreter twice" if a == b else f"in B ({b}) than in A ({a})"
     what = " and ".join(_are(numbers[verdict], verdict) for verdict in different) or "none is slower or faster"
