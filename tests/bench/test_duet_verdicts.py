@@ -171,6 +171,35 @@ def test_a_record_grows_by_pairs_and_is_judged_together_with_the_others() -> Non
     assert with_verdicts({"old": old}, None) == {}  # type: ignore[dict-item]
 
 
+def test_the_threshold_of_a_duet_says_what_matters() -> None:
+    def record(threshold: float) -> Any:
+        against = first_pair(*blocks(0.95, 0.95 * 1.001), threshold)
+        for step in range(5):
+            against = with_pair(against, *blocks(0.95 * (1 + step * 1e-3), 0.95))
+        return {"case": {"family": "w"}, "against": against}
+
+    verdicts = {
+        threshold: with_verdicts({"w": record(threshold)}, None)["w"]["against"]["verdict"] for threshold in (0.02, 0.1)
+    }
+    assert verdicts == {0.02: "slower", 0.1: "same"}
+    narrow = Visits((-0.05, -0.051, -0.049, -0.0505), (1e-3,) * 4)
+    assert needs_of(narrow, None, 0.999, 0.1) < needs_of(narrow, None, 0.999, 0.02)
+
+
+def test_the_change_is_what_is_slower_than_a_revision() -> None:
+    sides = {
+        "base": {"label": "main, 1a2b3c4", "rev": "main", "commit": "1a2b3c4d5e"},
+        "against": {"label": "yours", "rev": None},
+    }
+    records: list[Any] = [{"against": {"verdict": verdict, "ratio": 1.0}} for verdict in ("slower", "same", "same")]
+    assert headline(sides, records) == (  # type: ignore[arg-type]
+        "Your change makes 1 of 3 cases slower than main, 1a2b3c4; 2 are the same."
+    )
+    assert headline(sides, records[1:]) == (  # type: ignore[arg-type]
+        "Your change makes none of 2 cases slower or faster than main, 1a2b3c4; 2 are the same."
+    )
+
+
 def test_the_answer_in_words() -> None:
     duet = {"base": {"label": "torch 2.12.0"}, "against": {"label": "torch 2.13.0"}, "screened": 4, "confirmed": 2}
     duet["confidence"] = 0.99

@@ -9,10 +9,11 @@ package), the file that was found is replaced by the same file of the revision.
 """
 
 # It runs for every import: texts are faster than paths.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123, PTH206
+# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH118, PTH119, PTH120, PTH123, PTH206
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -65,7 +66,7 @@ class Reroot:
         """The path from a root; None for what lies elsewhere, or in an environment of packages there."""
         if not root or not path:
             return None
-        for form in (os.path.abspath(path), os.path.realpath(path)):
+        for form in (os.path.abspath(path), _without_links(path)):
             if form == root or form.startswith(root.rstrip(os.sep) + os.sep):
                 relative = os.path.relpath(form, root)
                 if any(part in INSTALLED for part in relative.split(os.sep)):
@@ -75,6 +76,19 @@ class Reroot:
                     return None
                 return relative
         return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _folder_without_links(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _without_links(path: str) -> str:
+    """The real path of a file; folders are looked at once, as thousands of modules share them."""
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(_folder_without_links(folder), name)
 
 
 def _lies_in(path: str, folder: str) -> bool:
