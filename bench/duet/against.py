@@ -16,6 +16,7 @@ from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
 from torchduet.bench.duet.processes import SideError
 from torchduet.bench.duet.revision.revision import Revision, summary
 from torchduet.bench.duet.revision.selection import Chosen, choose
+from torchduet.bench.duet.revision.worktree import several
 from torchduet.bench.duet.sides import Sides, sides
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
@@ -192,14 +193,17 @@ def measuring(
             duet.pool.start()
             duet_measuring.meet()
             if asked.sides.revision is not None:
-                duet_measuring.imported = own_files(duet, asked.sides.revision, options.suites or ())
+                duet_measuring.imported, warning = own_files(duet, asked.sides.revision, options.suites or ())
+                progress.warnings += warning
         except SideError as error:
             raise OptionError(f"--against: {error}") from None
     return duet_measuring
 
 
-def own_files(duet: Duet, revision: Revision, suites: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Module of the user's repository → its file, on both sides, when they import the suites.
+def own_files(
+    duet: Duet, revision: Revision, suites: Sequence[str]
+) -> tuple[tuple[dict[str, str], dict[str, str]], list[str]]:
+    """Module of the user's repository → its file, on both sides, when they import the suites; and warnings.
 
     Raises:
         OptionError: a side cannot import them, or would import the wrong files.
@@ -212,7 +216,15 @@ def own_files(duet: Duet, revision: Revision, suites: Sequence[str]) -> tuple[di
         for problem in (answer["refused"], answer["error"]):
             if problem is not None:
                 raise OptionError(f"{where}: {problem.removeprefix('--suite ').replace(f'{root}{os.sep}', '')}")
-    return answers[0]["imported"], answers[1]["imported"]
+    modules = [name for name in revision.changed if name.endswith(".py")]
+    files = {file for answer in answers for file in answer["files"]}
+    warnings = []
+    if modules and not any(name in files for name in modules):
+        warnings.append(
+            f"the suites import none of the changed files ({several(modules)}), unless a function does so when it is "
+            "called: this change may not be in what is timed"
+        )
+    return (answers[0]["imported"], answers[1]["imported"]), warnings
 
 
 def narrowed(asked: DuetOptions | None, cases: Sequence[Case]) -> Chosen | None:

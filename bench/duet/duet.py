@@ -31,6 +31,7 @@ from torchduet.bench.duet.pool import Pool, Servers
 from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
+from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.workers.environment import for_workers
 from torchduet.bench.workers.launcher import WorkerError
 
@@ -47,7 +48,7 @@ class Duet:
     def __init__(self, sides: tuple[Side, Side], *, compiler: bool, threads: int = 1, data: str | None = None) -> None:
         self.sides = sides
         self._compiler, self.threads, self._data = compiler, threads, data
-        self._temporary = tempfile.TemporaryDirectory(prefix="torchduet-duet-", ignore_cleanup_errors=True)
+        self._temporary = RunFolder()
         self._folder = Path(self._temporary.name)
         self._packages = link_packages(self._folder / "packages")
         self.pool = Pool(self._start_servers)

@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plugin.run_command import pytest_arguments
 
 BUDGET = "150s"
@@ -70,15 +70,18 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Measure, then render what was asked for; returns the exit code of the measurement."""
-    with tempfile.TemporaryDirectory(prefix="torchduet-against-", ignore_cleanup_errors=True) as folder:
-        run_file = Path(options.json) if options.json else Path(folder) / "run.json"
-        code = _measured(_measurement(options, run_file, folder))
+    temporary = RunFolder()
+    try:
+        run_file = Path(options.json) if options.json else Path(temporary.name) / "run.json"
+        code = _measured(_measurement(options, run_file, temporary.name))
         if not run_file.is_file() or not (wanted := _rendering(options)):
             return code if code >= 0 else 128 - code  # ended by a signal, as a shell has it
         rendered = subprocess.run(
             [sys.executable, "-m", "torchduet", "render", str(run_file), *wanted], check=False
         ).returncode
         return code or rendered
+    finally:
+        temporary.cleanup()
 
 
 def _measured(command: Sequence[str]) -> int:

@@ -42,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check everything that can be checked before measuring, then start the fork server."""
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
+    stop_request = StopRequest()
+    stop_request.listen()  # before anything is written
+    config.add_cleanup(stop_request.restore)
     try:
         claims_only = claim_selection.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
@@ -58,9 +61,6 @@ def pytest_configure(config: pytest.Config) -> None:
         preflight.check_output(json_path(config))
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
         output.check(config, json_path(config))
-        stop_request = StopRequest()
-        stop_request.listen()
-        config.add_cleanup(stop_request.restore)
         lock_warnings = output.lock_machine(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None

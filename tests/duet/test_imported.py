@@ -72,7 +72,7 @@ def test_a_module_loaded_by_its_path_is_refused_by_name(made: Made, tmp_path: Pa
     )
     assert there(made, tmp_path / "there", loads) == (
         "by_path was imported from the files as they are (src/mypkg/layers.py), so both sides would time the same "
-        "code; import it by its name, not by its path"
+        "code; import it by its name, not by its path or when the interpreter starts"
     )
 
 
@@ -121,6 +121,74 @@ def test_a_project_within_the_repository_is_not_taken_from_an_installed_copy(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     assert "an installed copy, and not from" in there(made, tmp_path / "there", "import mypkg.layers")
     assert there(made, tmp_path / "again", "import other") == "{}"
+
+
+@pytest.mark.parametrize(
+    ("source", "package"),
+    [("code/inner", "mypkg"), ("packages/one/src/acme/one", "acme.one")],
+    ids=["mapped", "namespace"],
+)
+def test_a_copy_of_any_layout_is_refused(
+    source: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = repository(tmp_path / "project", source, package)
+    text = LAYER.format(side="mine", rounds=20) + f"TEXT = {'long ' * 50!r}\n"
+    made.write({f"{source}/layers.py": text})
+    inside = package.replace(".", "/")
+    write(tmp_path / "site", {f"{inside}/__init__.py": "", f"{inside}/layers.py": text})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    found = there(made, tmp_path / "there", f"import {package}.layers")
+    assert found.startswith(f"{package}")
+    assert "an installed copy, and not from" in found
+
+
+def test_a_copy_is_known_by_the_record_of_its_installation(made: Made, tmp_path: Path) -> None:
+    top = made.top
+    site = tmp_path / "site"
+    info = "other-1.dist-info"
+    write(
+        site,
+        {
+            "my_single.py": "X = 1\n",
+            f"{info}/METADATA": "Metadata-Version: 2.1\nName: other\nVersion: 1\n",
+            f"{info}/RECORD": "my_single.py,,\n",
+            f"{info}/direct_url.json": f'{{"url": "file://{top}", "dir_info": {{}}}}',
+        },
+    )
+    found = mine(made, tmp_path / "there", "import my_single", site)
+    assert found.startswith(
+        f"my_single is imported from {site / 'my_single.py'}, an installed copy of {top}: pip install"
+    )
+
+
+def test_a_library_beside_a_package_is_refused_and_one_elsewhere_is_not(made: Made, tmp_path: Path) -> None:
+    made.write({"src/mypkg/libfast.so": "", "tools/libother.so": ""})
+    found = there(made, tmp_path / "there", "import mypkg.layers")
+    assert found.startswith(
+        "mypkg has a compiled part that git ignores (src/mypkg/libfast.so), which the revision lacks"
+    )
+    (made.top / "src/mypkg/libfast.so").unlink()
+    assert there(made, tmp_path / "again", "import mypkg.layers") == "{'mypkg': 'src/mypkg/__init__.py'}"
+
+
+def test_a_compiled_module_at_the_top_is_refused(made: Made, tmp_path: Path) -> None:
+    made.write({f"src/my_ext{SUFFIX}": ""})
+    guarded = "\ntry:\n    import my_ext\nexcept ImportError:\n    pass\n0"
+    found = there(made, tmp_path / "there", guarded)
+    assert found.startswith(f"my_ext is compiled (src/my_ext{SUFFIX}) and not part of the revision; --build")
+
+
+def test_what_git_ignores_or_is_another_repository_is_shared(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.write({".gitignore": "generated/\n", "generated/made_by_build.py": "", "dep/nested/__init__.py": ""})
+    subprocess.run(["git", "init", "-q", str(made.top / "dep")], check=True)
+    folders = [made.top / "src", made.top / "generated", made.top / "dep"]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
+    assert there(made, tmp_path / "there", "import mypkg, made_by_build, nested") == (
+        "{'made_by_build': 'generated, which both sides share', 'mypkg': 'src/mypkg/__init__.py', "
+        "'nested': 'dep, which both sides share'}"
+    )
 
 
 def test_an_installed_copy_that_is_out_of_date_is_refused_with_build(made: Made, tmp_path: Path) -> None:

@@ -25,22 +25,29 @@ PACKAGE = {
     "src/reached/model.py": (
         "import torch\n\n\nclass Model(torch.nn.Module):\n    def forward(self, x):\n        return x\n"
     ),
+    "src/reached/plugin.py": "REGISTRY = []\n",
+    "src/reached/hooks.py": "def install():\n    pass\n",
+    "src/reached/decorators.py": "def twice(f):\n    return lambda x: f(f(x))\n",
+    "src/reached/latin.py": "# -*- coding: latin-1 -*-\nNAME = 'x'\n",
     "src/reached/shapes.py": ("def vector(device, n):\n    import torch\n    return (torch.ones(n, device=device),)\n"),
     "bench/suite.py": '''"""Workloads, each of which reaches another module."""
 
 import functools
+import importlib
 
 import torch
 
 import reached.losses
+import reached.plugin as registered_by_its_import
 import reached.shapes
-from reached import layers, tables
+from reached import decorators, hooks, layers, tables
 from reached.model import Model
 from torchduet import Suite
 
 suite = Suite("reaching", "Workloads that reach different modules")
 VALUES = tables.table()
 loss = reached.losses.Loss()
+hooks.install()
 
 
 def vector(device, n):
@@ -92,8 +99,43 @@ suite.compare("partial", {"f": functools.partial(add, y=1.0)}, inputs=vector, ax
 suite.compare("lambda", {"f": lambda x: layers.net(x)}, inputs=vector, axes=AXES)
 suite.compare("inputs", {"f": torch.relu}, inputs=reached.shapes.vector, axes=AXES)
 suite.compare("model", {"f": apply}, inputs=model, axes=AXES)
+@decorators.twice
+def decorated(x):
+    return layers.net(x)
+
+
+class Table:
+    table = {"net": layers.net}
+
+    def __call__(self, x):
+        return self.table["net"](x)
+
+
+def named(x):
+    return importlib.import_module("reached.lazy").later(x)
+
+
+def operator(x):
+    return torch.ops.aten.add(x, x)
+
+
+def unread(x):
+    import reached.latin
+
+    return x if reached.latin.NAME else None
+
+
+suite.compare("decorated", {"f": decorated}, inputs=vector, axes=AXES)
+suite.compare("table", {"f": Table()}, inputs=vector, axes=AXES)
+suite.compare("named", {"f": named}, inputs=vector, axes=AXES)
+suite.compare("operator", {"f": operator}, inputs=vector, axes=AXES)
+suite.compare("unread", {"f": unread}, inputs=vector, axes=AXES)
 suite.compare("none", {"f": torch.relu}, inputs=vector, axes=AXES)
 ''',
+}
+# What is imported for its effect alone, or is called at the import; ``import reached.losses`` binds the package only.
+OF_ALL = {
+    *("src/reached/plugin.py", "src/reached/hooks.py", "src/reached/losses.py", "src/reached/shapes.py"),
 }
 DEEP = {"src/reached/kernels.py", "src/reached/deep/__init__.py", "src/reached/layers.py"}
 
@@ -127,13 +169,31 @@ def reached(top: Path, name: str) -> set[str]:
         ("partial", set()),
         ("inputs", {"src/reached/shapes.py"}),
         ("model", {"src/reached/model.py"}),
+        ("decorated", DEEP | {"src/reached/decorators.py"}),
+        ("table", DEEP),
+        ("named", {"src/reached/lazy.py"}),
+        ("operator", set()),
+        ("unread", {"src/reached/latin.py"}),
         ("none", set()),
     ],
 )
 def test_a_workload_reaches_what_its_functions_name(name: str, files: set[str], top: Path) -> None:
     assert reached(top, name) >= files
-    # ``import reached.losses`` makes it an attribute of the package, which a workload that names it may use.
-    assert reached(top, name) - files <= {"src/reached/losses.py", "src/reached/shapes.py"}
+    assert reached(top, name) - files == OF_ALL - files
+
+
+def test_a_compiled_function_is_taken_for_changed(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(top)  # where the file of a module of torch.ops, which has a name only, would be looked for
+    file = top / "bench" / "compiled.py"
+    file.write_text(
+        "import torch\nfrom reached import layers\nfrom torchduet import Suite\nsuite = Suite('scripted', 'x')\n"
+        "def vector(device, n):\n    return (torch.ones(n, device=device),)\n"
+        "@torch.jit.script\ndef f(x: torch.Tensor) -> torch.Tensor:\n    return x + 1\n"
+        "suite.compare('f', {'f': f}, inputs=vector, axes={'n': [4]})\n"
+    )
+    (suite,) = load(str(file))
+    found = choose([case for case, _ in cases_of(str(file), suite, tier="quick", devices=["cpu"])], ["x.py"], top)
+    assert {case.workload for case in found.reached} == {"f"}
 
 
 def chosen(top: Path, *changed: str) -> Chosen:
@@ -144,13 +204,13 @@ def chosen(top: Path, *changed: str) -> Chosen:
 
 def test_the_others_are_controls(top: Path) -> None:
     found = chosen(top, "src/reached/deep/__init__.py")
-    assert {case.workload for case in found.reached} == {"direct", "helped", "lambda"}
+    assert {case.workload for case in found.reached} == {"direct", "helped", "lambda", "decorated", "table"}
     assert {case.workload for case in found.controls} == {"by_value", "by_object"}
 
 
 def test_a_changed_suite_touches_all_of_its_workloads(top: Path) -> None:
     found = chosen(top, "bench/suite.py")
-    assert len({case.workload for case in found.reached}) == 10
+    assert len({case.workload for case in found.reached}) == 15
     assert found.controls == ()
 
 
@@ -165,13 +225,17 @@ def test_a_change_that_nothing_imports_leaves_controls_alone(top: Path) -> None:
     [
         ("src/pkg/a.py", {"src/pkg/a.py"}, True),
         ("src/pkg/b.py", {"src/pkg/a.py"}, False),
-        ("src/pkg/kernels/add.cu", {"src/pkg/__init__.py"}, True),
-        ("src/pkg/table.json", {"src/pkg/sub/a.py"}, True),
-        ("README.md", {"src/pkg/a.py"}, False),
-        ("docs/index.md", {"src/pkg/a.py"}, False),
+        ("csrc/add.cu", {"bench/suite.py", "src/pkg/__init__.py"}, True),
+        ("data/table.json", {"bench/suite.py", "src/pkg/sub/a.py"}, True),
+        ("pyproject.toml", {"bench/suite.py", "src/pkg/a.py"}, True),
+        ("pyproject.toml", {"bench/suite.py"}, False),
+        ("vendored", {"bench/suite.py", "vendored/a.py"}, True),
+        ("README.md", {"bench/suite.py", "src/pkg/a.py"}, False),
+        ("docs/conf.toml", {"bench/suite.py", "src/pkg/a.py"}, False),
+        (".github/workflows/ci.yml", {"bench/suite.py", "src/pkg/a.py"}, False),
     ],
 )
-def test_a_file_that_is_not_python_touches_the_package_around_it(
+def test_a_file_that_is_not_python_touches_whatever_imports_the_package(
     changed: str, files: set[str], *, touched: bool
 ) -> None:
     assert is_touched(files, [changed]) is touched

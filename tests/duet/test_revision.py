@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -214,8 +215,12 @@ def test_nothing_of_the_repository_is_run(tmp_path: Path) -> None:
     made.git("config", "core.fsmonitor", str(made.top / ".git" / "hooks" / "fsmonitor-watchman"))
     for kind in ("smudge", "clean"):
         made.git("config", f"filter.bad.{kind}", f"sh -c 'touch {ran}-{kind}; cat'")
+        made.git("config", f"filter.a=b.{kind}", f"sh -c 'touch {ran}-{kind}; cat'")
     made.git("config", "filter.bad.required", "true")
-    made.write({".gitattributes": "*.bin filter=bad\n", "data.bin": "data", "src/mypkg/layers.py": "SIDE = 'other'\n"})
+    attributes = "*.bin filter=bad\n*.bin2 filter=a=b\n"
+    made.write(
+        {".gitattributes": attributes, "data.bin": "data", "x.bin2": "", "src/mypkg/layers.py": "SIDE = 'other'\n"}
+    )
     made.commit("with a filter")
     for file in tmp_path.glob("ran-*"):
         file.unlink()
@@ -275,10 +280,41 @@ def test_a_suite_that_the_base_lacks_is_yours_on_both_sides(tmp_path: Path) -> N
     made.write({"speed/new.py": "from helper import HELP\n", "speed/helper.py": "HELP = 1\n"})
     new = Made(made.top, made.package, made.source, made.top / "speed" / "new.py")
     found = new.against("main", tmp_path / "there")
-    assert f"speed/new.py is not in {found.base.label}: your file measures both sides" in found.notes
+    assert f"the folder speed is not in {found.base.label}: yours measures both sides" in found.notes
     there = Path(found.sources[str(new.suite)])
     assert there.is_relative_to(found.files.folder)
     assert (there.parent / "helper.py").is_file()
+
+
+def test_a_new_suite_in_a_package_brings_no_other_module_along(tmp_path: Path) -> None:
+    made = repository(tmp_path / "project")
+    made.write({"src/mypkg/bench.py": "", "src/mypkg/fast.py": ""})
+    new = Made(made.top, made.package, made.source, made.top / "src" / "mypkg" / "bench.py")
+    found = new.against("main", tmp_path / "there")
+    assert f"src/mypkg/bench.py is not in {found.base.label}: yours measures both sides" in found.notes
+    assert not (Path(found.files.folder) / "src" / "mypkg" / "fast.py").exists()
+
+
+@pytest.mark.parametrize(("name", "says"), [("a:b", "has ':' in its name"), (None, "lies in the repository")])
+def test_a_temporary_folder_that_cannot_be_used_is_refused(name: str | None, says: str, tmp_path: Path) -> None:
+    made = repository(tmp_path / "project")
+    with pytest.raises(OptionError, match=f"^--against-rev main: the temporary folder {says}"):
+        made.against("main", made.top / "tmp" if name is None else tmp_path / name)
+
+
+def test_files_of_lfs_are_known_by_what_they_hold(tmp_path: Path) -> None:
+    made = repository(tmp_path / "project")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 7\n"
+    made.write({".gitattributes": "*.bin filter=lfs\n", "weights.bin": pointer, "other.bin": pointer})
+    made.commit("pointers")
+    made.git("config", "filter.lfs.smudge", "git-lfs smudge -- %f")
+    (made.top / "weights.bin").write_bytes(b"weights")
+    (made.top / "other.bin").write_bytes(b"changed")
+    found = made.against("HEAD", tmp_path / "there")
+    folder = Path(found.files.folder)
+    assert ((folder / "weights.bin").read_bytes(), (folder / "other.bin").read_text()) == (b"weights", pointer)
+    assert any("as git stores them: other.bin" in note for note in found.notes)
 
 
 def test_equal_files_on_both_sides_are_said(tmp_path: Path) -> None:
@@ -300,14 +336,14 @@ def test_git_s_own_variables_of_a_hook_are_not_taken(tmp_path: Path, monkeypatch
     assert made.against("main", tmp_path / "there").files.top == str(made.top)
 
 
-@pytest.mark.parametrize("rev", ["-x", "--output=/tmp/x", "nosuch", "main:src", ""])
+@pytest.mark.parametrize("rev", ["-x", "--output=/tmp/x", "nosuch", "main:src", "", "^main", "a\nb"])
 def test_a_revision_that_there_is_not_is_one_clear_line(rev: str, tmp_path: Path) -> None:
     made = repository(tmp_path / "project")
     with pytest.raises(OptionError) as raised:
         made.against(rev, tmp_path / "there")
     message = str(raised.value)
     assert "\n" not in message
-    assert message.startswith(f"--against-rev {rev or repr('')}: ")
+    assert message.startswith(f"--against-rev {rev if rev.strip() and rev.isprintable() else repr(rev)}: ")
     assert not (tmp_path / "there").exists()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from torchduet.bench.duet.revision.imported import own_imports, refused_imports
+from torchduet.bench.duet.revision.imported import own_files, own_imports, refused_imports
 from torchduet.bench.state.at_import import imported
 from torchduet.suites.registry import load
 from torchduet.suites.workload import SuiteError
@@ -20,4 +20,4 @@ def import_suites(sources: Sequence[str], threads: int) -> dict[str, Any]:
             imported(partial(load, source), source, threads)
     except SuiteError as problem:
         error = str(problem)
-    return {"error": error, "refused": refused_imports(), "imported": own_imports()}
+    return {"error": error, "refused": refused_imports(), "imported": own_imports(), "files": own_files()}

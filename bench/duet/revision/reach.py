@@ -8,19 +8,23 @@ through an object that the program makes at run time, is not seen.
 from __future__ import annotations
 
 import ast
-import dis
-import functools
-import importlib.util
 import inspect
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property, partial
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+from torchduet.bench.duet.revision.imports import (
+    absolute,
+    files_of,
+    imported_in,
+    imports_of,
+    modules_by_file,
+    names_of,
+)
 from torchduet.bench.duet.revision.reroot import Reroot
+from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Workload
 
 
@@ -34,6 +38,7 @@ class Reach:
 
     def __init__(self, suite: ModuleType, root: Path) -> None:
         self._suite, self._root = suite, root
+        self.unknown = False  # whether a function of the last workload cannot be followed
         self._file = str(Path(str(suite.__file__)).resolve())
         self._imports: dict[str, frozenset[str]] = {}  # file → files of the repository that it imports itself
 
@@ -43,6 +48,10 @@ class Reach:
         for implementation in workload.implementations.values():
             functions += [implementation.function, implementation.bind]
         files: set[str] = {self._file}
+        self.unknown = False
+        for name in self._everywhere():
+            self._take(name, files)
+        functions += self._names(self._effects(), files)
         seen: set[int] = set()
         waiting = [value for value in functions if value is not None]
         while waiting:
@@ -69,19 +78,21 @@ class Reach:
             return list(value)
         if isinstance(value, dict):
             return list(value.values())
+        if type(value).__module__.startswith("torch.jit"):
+            self.unknown = True  # compiled: it does not say from which functions
         wrapped = [inner] if (inner := getattr(value, "__wrapped__", None)) is not None else []
         children = value.modules() if type(value).__module__.startswith("torch") and hasattr(value, "modules") else ()
         return [type(value), *wrapped, *(child for child in children if child is not value), *_state(value)]
 
     def _function(self, function: FunctionType, files: set[str]) -> list[object]:
-        if function.__module__ != self._suite.__name__:
-            self._take(function.__module__, files)
-            return []
-        found: list[object] = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-        found += [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
+        found: list[object] = [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
         if (wrapped := getattr(function, "__wrapped__", None)) is not None:
             found.append(wrapped)
-        for name in imported_in(function.__code__, self._suite.__spec__.parent if self._suite.__spec__ else ""):
+        if function.__module__ != self._suite.__name__:
+            self._take(str(function.__module__), files)  # a decorator of another module holds the function
+            return [value for value in found if isinstance(value, FunctionType | MethodType | partial)]
+        found += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        for name in imported_in(function.__code__, self._package):
             self._take(name, files)
         return found + self._names(names_of(function.__code__), files)
 
@@ -92,7 +103,37 @@ class Reach:
         members = [inspect.unwrap(getattr(member, "__func__", member)) for member in vars(value).values()]
         getters = [member.fget for member in members if isinstance(member, property)]
         bases = [base for base in value.__bases__ if base is not object]
-        return [*(member for member in (*members, *getters) if isinstance(member, FunctionType | type)), *bases]
+        kinds = (FunctionType, type, ModuleType, dict, list, tuple, partial)
+        return [*(member for member in (*members, *getters) if isinstance(member, kinds)), *bases]
+
+    def _everywhere(self) -> list[str]:
+        """The names that every workload reaches: of statements that are run at the import for their effect alone.
+
+        An import whose name nothing uses is one, such as that of a module which registers itself; a call that is not
+        one of the suite's own, which only describe workloads; whatever a loop or a condition holds.
+        """
+        found: list[str] = []
+        used = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
+        for node in self._tree.body:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    bound = alias.asname or alias.name.partition(".")[0]
+                    if bound not in used or (alias.asname is None and "." in alias.name):
+                        found.append(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                base = absolute(node.module, node.level, self._package)
+                found += [f"{base}.{alias.name}" for alias in node.names if (alias.asname or alias.name) not in used]
+        return [name for name in found if name.partition(".")[0] != "__future__"]
+
+    def _effects(self) -> list[str]:
+        """The names in statements that are run at the import and assign nothing, but for the suite's own."""
+        found: list[str] = []
+        for node in self._tree.body:
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                first = next((inner for inner in ast.walk(node.value.func) if isinstance(inner, ast.Name)), None)
+                if first is None or not isinstance(vars(self._suite).get(first.id), Suite):
+                    found += [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+        return found
 
     def _names(self, names: Iterable[str], files: set[str]) -> list[object]:
         """The values of global names of the suite's file, and of what their assignments name."""
@@ -107,17 +148,29 @@ class Reach:
             value = vars(self._suite).get(name)
             if isinstance(value, ModuleType):
                 self._take(value.__name__, files)
-                for other in seen | set(waiting):  # pkg.layers, of a package that is named
-                    self._take(f"{value.__name__}.{other}", files, known=True)
+                if hasattr(value, "__path__") and self._is_own(value):
+                    for other in seen | set(waiting):  # pkg.layers, of a package that is named
+                        self._take(f"{value.__name__}.{other}", files)
             elif value is not None:
                 found.append(value)
+            elif "." in name:
+                self._take(name, files)  # import_module("pkg.layers")
         return found
+
+    @cached_property
+    def _tree(self) -> ast.Module:
+        return ast.parse(Path(self._file).read_bytes())
+
+    @property
+    def _package(self) -> str:
+        """The package of the suite's file, for relative imports."""
+        return (self._suite.__spec__.parent or "") if self._suite.__spec__ is not None else ""
 
     @cached_property
     def _assigned(self) -> dict[str, list[str]]:
         """Global name → the names in the statements that assign it."""
         found: dict[str, list[str]] = {}
-        for node in ast.parse(Path(self._file).read_text("utf-8-sig")).body:
+        for node in self._tree.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
                 continue
             named = [inner for inner in ast.walk(node) if isinstance(inner, ast.Name)]
@@ -127,127 +180,27 @@ class Reach:
                     found.setdefault(target.id, []).extend([*(name.id for name in named), *attributes])
         return found
 
-    def _take(self, name: str, files: set[str], *, known: bool = False) -> None:
-        """Take the files of a module of the repository, and all that it imports.
+    def _is_own(self, module: ModuleType) -> bool:
+        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+        return any(Reroot.within(str(place), str(self._root)) is not None for place in places)
 
-        Args:
-            known: only if it is imported already.
-        """
-        if known and name not in sys.modules:
-            return
-        waiting = list(_files_of(name))
+    def _take(self, name: str, files: set[str]) -> None:
+        """Take the files of a module of the repository, and all that it imports."""
+        waiting = list(files_of(name))
         while waiting:
-            file = str(Path(waiting.pop()).resolve())
+            file = waiting.pop()
+            if not Path(file).is_absolute():
+                continue  # modules of torch.ops have a name only
+            file = str(Path(file).resolve())
             if file not in files and Reroot.within(file, str(self._root)) is not None:
                 files.add(file)
                 waiting += self._imports_of(file, name)
 
     def _imports_of(self, file: str, name: str) -> frozenset[str]:
         if file not in self._imports:
-            own = next((module for module, at in _modules_by_file().items() if at == file), name)
-            self._imports[file] = frozenset(
-                found for imported in imports_of(file, own) for found in _files_of(imported)
-            )
+            own = next((module for module, at in modules_by_file().items() if at == file), name)
+            self._imports[file] = frozenset(found for imported in imports_of(file, own) for found in files_of(imported))
         return self._imports[file]
-
-
-def names_of(code: CodeType) -> set[str]:
-    """Every name that a function's code reads: globals, attributes, modules imported within it."""
-    names = {*code.co_names, *code.co_freevars}
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= names_of(constant)
-    return names
-
-
-def imported_in(code: CodeType, package: str | None) -> Iterator[str]:
-    """The modules that a function's code imports: by their names, whatever else they may be names of.
-
-    Args:
-        package: of the function's module, for relative imports.
-    """
-    stack: list[object] = []
-    base = ""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "LOAD_CONST":
-            stack.append(instruction.argval)
-        elif instruction.opname == "IMPORT_NAME":
-            level = stack[-2] if len(stack) > 1 and isinstance(stack[-2], int) else 0
-            base = absolute(instruction.argval, level, package or "")
-            yield base
-        elif instruction.opname == "IMPORT_FROM":
-            yield f"{base}.{instruction.argval}"
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from imported_in(constant, package)
-
-
-def absolute(name: str | None, level: int, package: str) -> str:
-    """The name of a module that is imported relative to a package."""
-    parts = package.split(".")
-    parent = parts[: len(parts) - level + 1] if level else []
-    return ".".join([*parent, *([name] if name else [])])
-
-
-def imports_of(file: str, own: str) -> Iterator[str]:
-    """The modules that the import statements of a file name, wherever they stand in it.
-
-    Args:
-        own: the module's name, for relative imports.
-    """
-    path = Path(file)
-    if path.suffix != ".py":
-        return
-    package = own if path.name == "__init__.py" else own.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text("utf-8-sig"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = absolute(node.module, node.level, package)
-            if base:
-                yield base
-            yield from (f"{base}.{alias.name}".lstrip(".") for alias in node.names)
-
-
-def _files_of(name: str) -> Iterator[str]:
-    """The file of a module, and of every package that it lies in; none of a name that is no module."""
-    parts = name.split(".")
-    for length in range(1, len(parts) + 1):
-        file = _file_of(".".join(parts[:length]))
-        if file is not None:
-            yield file
-
-
-def _file_of(name: str) -> str | None:
-    module = sys.modules.get(name)
-    if module is not None:
-        return getattr(module, "__file__", None)
-    spec = _spec_of(name)
-    return spec.origin if spec is not None and spec.has_location else None
-
-
-@functools.cache
-def _spec_of(name: str) -> ModuleSpec | None:
-    """How a module would be imported, without importing the packages around it."""
-    parent = name.rpartition(".")[0]
-    try:
-        if not parent:
-            return importlib.util.find_spec(name)
-        around = sys.modules.get(parent)
-        places = getattr(around, "__path__", None) if around is not None else None
-        if around is None and (spec := _spec_of(parent)) is not None:
-            places = spec.submodule_search_locations
-        return None if places is None else PathFinder.find_spec(name, list(places))
-    except (ImportError, AttributeError, ValueError):
-        return None
-
-
-def _modules_by_file() -> dict[str, str]:
-    return {
-        name: str(Path(file).resolve())
-        for name, module in list(sys.modules.items())
-        if isinstance(file := getattr(module, "__file__", None), str)
-    }
 
 
 def _is_empty(cell: Any) -> bool:

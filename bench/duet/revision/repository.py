@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from torchduet.bench.plan.options import OptionError
 LOCAL = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_CONFIG"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE"),
-    *("GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXTERNAL_DIFF", "GIT_TRACE"),
+    *("GIT_EXTERNAL_DIFF", "GIT_TRACE"),
 )
 SAFE = (
     *("-c", "core.hooksPath=/dev/null"),
@@ -26,6 +27,9 @@ SAFE = (
 SHALLOW = (
     "this clone is shallow: git fetch --unshallow (GitHub: fetch-depth: 0 for actions/checkout; GitLab: GIT_DEPTH: 0)"
 )
+
+
+HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 class GitError(Exception):
@@ -65,13 +69,14 @@ class Repository:
         """
         return self.git(*arguments).decode(errors="surrogateescape").strip("\n")
 
-    def names(self, *arguments: str) -> list[str]:
+    def names(self, *arguments: str, env: Mapping[str, str] | None = None) -> list[str]:
         """The names that git prints with ``-z``.
 
         Raises:
             GitError: it refuses.
         """
-        return [name for name in self.git(*arguments).decode(errors="surrogateescape").split("\0") if name]
+        printed = self.git(*arguments, env=env).decode(errors="surrogateescape")
+        return [name for name in printed.split("\0") if name]
 
     @cached_property
     def git_folder(self) -> str:
@@ -79,15 +84,20 @@ class Repository:
         return self.line("rev-parse", "--absolute-git-dir")
 
     @cached_property
-    def filters_off(self) -> tuple[str, ...]:
-        """Options that switch off every filter that the configuration defines, such as that of Git LFS."""
+    def filters_off(self) -> dict[str, str]:
+        """Environment that switches off every filter that the configuration defines, such as that of Git LFS."""
         try:
             names = self.names("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
         except GitError:
-            return ()  # there is none
+            return {}  # there is none
         drivers = dict.fromkeys(name.removeprefix("filter.").rpartition(".")[0] for name in names)
-        values = ("smudge=", "process=", "clean=", "required=false")
-        return tuple(part for driver in drivers for value in values for part in ("-c", f"filter.{driver}.{value}"))
+        values = (("smudge", ""), ("process", ""), ("clean", ""), ("required", "false"))
+        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        off = [(f"filter.{driver}.{key}", value) for driver in drivers for key, value in values]
+        found = {"GIT_CONFIG_COUNT": str(first + len(off))}
+        for number, (key, value) in enumerate(off, first):  # not by -c: a name may have an equals sign
+            found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return found
 
     def is_shallow(self) -> bool:
         """Whether the clone lacks older commits."""
@@ -96,9 +106,10 @@ class Repository:
     def commit(self, rev: str) -> str | None:
         """The hash of the commit that a revision names; None if there is none."""
         try:
-            return self.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+            found = self.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
         except GitError:
             return None
+        return found if HASH.fullmatch(found) else None
 
     def uncommitted(self) -> list[str]:
         """The files under git that differ from the commit that is checked out; of a renamed one both names."""
@@ -110,8 +121,13 @@ class Repository:
 
     def differing(self, commit: str) -> list[str]:
         """The files under git that differ between a commit and the working tree."""
-        plain = ("--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
-        return self.names(*self.filters_off, "diff", "--name-only", "-z", *plain, commit, "--")
+        plain = ("--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
+        return self.names("diff", "--name-only", "-z", *plain, commit, "--", env=self.filters_off)
+
+    def outside(self) -> list[str]:
+        """Folders of the working tree that are no part of the repository: what git ignores, and other repositories."""
+        ignored = self.names("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+        return [name.rstrip("/") for name in (*ignored, *self.untracked()) if name.endswith("/")]
 
 
 def git(
@@ -149,8 +165,10 @@ def repository_of(option: str, folder: Path, what: str) -> Repository:
         top = git(option, folder, "rev-parse", "--show-toplevel").decode(errors="surrogateescape").strip("\n")
     except GitError as error:
         if "dubious ownership" in str(error) or "safe.directory" in str(error):
+            advice = re.search(r"safe\.directory (\S.*)$", str(error))
+            named = advice[1] if advice else str(folder)
             raise OptionError(
-                f"{option}: {folder} is of another user: git config --global --add safe.directory {folder}"
+                f"{option}: {named} is of another user: git config --global --add safe.directory {named}"
             ) from None
         raise OptionError(
             f"{option}: {what} is not in a git repository; --suite FILE must name a file in one"
@@ -199,6 +217,8 @@ def base_of(repository: Repository, rev: str, *, exact: bool) -> Base:
     option = repository.option
     if rev.startswith("-"):
         raise OptionError(f"{option}: a revision cannot begin with a dash")
+    if not rev.isprintable():
+        raise OptionError(f"--against-rev {rev!r}: a revision has no line breaks or control characters")
     commit = repository.commit(rev) or repository.commit(f"refs/remotes/origin/{rev}")
     if commit is None:
         hint = SHALLOW if repository.is_shallow() else "git log --oneline --all lists those that it has"

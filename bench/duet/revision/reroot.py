@@ -9,7 +9,7 @@ package), the file that was found is replaced by the same file of the revision.
 """
 
 # It runs for every import: texts are faster than paths.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH118, PTH119, PTH120, PTH123, PTH206
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH114, PTH118, PTH119, PTH120, PTH123, PTH206
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
 VARIABLE = "TORCHDUET_REVISION"  # of the environment: a JSON file with what a Reroot is made from
@@ -38,6 +38,10 @@ class Reroot:
         folder: the revision's files, or the working tree.
         built: a folder with the package as it was built from the revision; empty: none was.
         modules: top-level module → its files in ``folder``, from there, as ``src/pkg/__init__.py``.
+        python_files: all Python files in ``folder``, from there.
+        shared: folders in the working tree that are not part of its repository: other repositories, and what git
+            ignores; both sides import from there.
+        compiled: libraries in the working tree that git ignores, from there, which the revision's files lack.
         refused: modules that the revision lacks although the working tree has them compiled, and why.
     """
 
@@ -45,6 +49,9 @@ class Reroot:
     folder: str
     built: str = ""
     modules: dict[str, list[str]] = field(default_factory=dict)
+    python_files: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
+    compiled: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
     def moved(self, path: str) -> str:
@@ -57,24 +64,43 @@ class Reroot:
         moved = entry and self.moved(entry)
         return moved if os.path.isdir(moved) else entry
 
+    def namespaces(self, name: str) -> list[str]:
+        """Folders of the revision that a namespace package of that name may have, by where its packages lie."""
+        ends = os.path.join(*name.split("."))
+        roots = {os.path.dirname(os.path.dirname(file)) for files in self.modules.values() for file in files}
+        places = (os.path.join(self.folder, root, ends) for root in sorted({*roots, "", "src"}))
+        return [place for place in places if os.path.isdir(place)]
+
     def relative(self, path: str) -> str | None:
-        """The path from the top of the working tree; None for what lies elsewhere, or is installed there."""
-        return self.within(path, self.top)
+        """The path from the top of the working tree; None for what lies elsewhere, or is not of its repository."""
+        return self.within(path, self.top, self.shared)
+
+    def shared_folder(self, path: str) -> str | None:
+        """The folder of the working tree that a file lies in, if that is not part of its repository."""
+        relative = self.within(path, self.top)
+        if relative is None or self.relative(path) is not None:
+            return None
+        return next((folder for folder in self.shared if _lies_in(relative, folder)), None)
 
     @staticmethod
-    def within(path: str, root: str) -> str | None:
-        """The path from a root; None for what lies elsewhere, or in an environment of packages there."""
+    def within(path: str, root: str, apart: Sequence[str] = ()) -> str | None:
+        """The path from a root; None for what lies elsewhere, or in an environment of packages there.
+
+        Args:
+            apart: folders in the root that do not count.
+        """
         if not root or not path:
             return None
         for form in (os.path.abspath(path), _without_links(path)):
-            if form == root or form.startswith(root.rstrip(os.sep) + os.sep):
+            if _lies_in(form, root):
                 relative = os.path.relpath(form, root)
-                if any(part in INSTALLED for part in relative.split(os.sep)):
-                    return None
-                inside = (prefix for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix) if prefix != root)
-                if any(_lies_in(prefix, root) and _lies_in(form, prefix) for prefix in inside):
-                    return None
-                return relative
+                prefixes = (prefix for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix) if prefix != root)
+                if (
+                    not any(part in INSTALLED for part in relative.split(os.sep))
+                    and not any(_lies_in(prefix, root) and _lies_in(form, prefix) for prefix in prefixes)
+                    and not any(_lies_in(relative, folder) for folder in apart)
+                ):
+                    return relative
         return None
 
 
@@ -115,7 +141,9 @@ class Finder:
             return None
         asking.add(name)
         try:
-            found = self._found(name, path, target)
+            # What was built comes before a finder that would come first, as some editable installations have.
+            built = PathFinder.find_spec(name, [self.reroot.built]) if self.reroot.built and path is None else None
+            found = built or self._found(name, path, target)
         finally:
             asking.discard(name)
         if found is None:
@@ -135,16 +163,32 @@ class Finder:
         reroot = self.reroot
         places = None if spec.submodule_search_locations is None else list(spec.submodule_search_locations)
         if spec.has_location and spec.origin and reroot.relative(spec.origin) is not None:
-            return self._from_revision(name, spec.origin, package=places is not None)
+            return self._from_revision(name, spec, package=places is not None)
+        if spec.origin and spec.origin.endswith(tuple(EXTENSION_SUFFIXES)) and self._is_built_there(spec.origin):
+            self._refuse(name, spec.origin)
         if places is None or all(reroot.relative(place) is None for place in places):
             return spec
         there = [place for place in map(reroot.moved, places) if os.path.isdir(place)]
+        there += [place for place in reroot.namespaces(name) if place not in there]
         if not there:
             raise self._absent(name, places[0])
         spec.submodule_search_locations = there
         return spec
 
-    def _from_revision(self, name: str, origin: str, *, package: bool) -> ModuleSpec:
+    def _is_built_there(self, origin: str) -> bool:
+        """Whether a compiled module lies in a folder of the working tree that git ignores, and in no repository."""
+        folder = self.reroot.shared_folder(origin)
+        if folder is None:
+            return False
+        end, above = os.path.join(self.reroot.top, folder), os.path.dirname(os.path.abspath(origin))
+        while _lies_in(above, end):
+            if os.path.exists(os.path.join(above, ".git")):
+                return False
+            above = os.path.dirname(above)
+        return True
+
+    def _from_revision(self, name: str, found: ModuleSpec, *, package: bool) -> ModuleSpec:
+        origin = str(found.origin)
         # The second: folders of links, as a strict editable installation makes them.
         candidates = [self.reroot.moved(origin), self.reroot.moved(os.path.realpath(origin))]
         # The third: a package that has been moved since. Submodules are looked for in their package.
@@ -152,7 +196,15 @@ class Finder:
         for file in candidates:
             if os.path.isfile(file):
                 places = [os.path.dirname(file)] if package or os.path.basename(file) == "__init__.py" else None
-                spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
+                # A loader of one's own kind may rewrite what it loads.
+                loader = (
+                    type(found.loader)(name, file)
+                    if isinstance(found.loader, SourceFileLoader | ExtensionFileLoader)
+                    else None
+                )
+                spec = importlib.util.spec_from_file_location(
+                    name, file, loader=loader, submodule_search_locations=places
+                )
                 if spec is not None:
                     return spec
         if origin.endswith(tuple(EXTENSION_SUFFIXES)):
@@ -164,8 +216,8 @@ class Finder:
 
     def _look_for_compiled(self, name: str, path: Sequence[str] | None) -> None:
         """Take note if the working tree has a compiled module of that name, which the revision's files lack."""
-        for place in path or ():
-            inside = Reroot.within(place, self.reroot.folder)
+        for place in sys.path if path is None else path:
+            inside = Reroot.within(place or os.curdir, self.reroot.folder)
             if inside is None:
                 continue
             stem = os.path.normpath(os.path.join(self.reroot.top, inside, name.rpartition(".")[2]))
@@ -174,7 +226,7 @@ class Finder:
                     self._refuse(name, stem + suffix)
 
     def _refuse(self, name: str, file: str) -> None:
-        self.reroot.refused[name] = str(self.reroot.relative(file))
+        self.reroot.refused[name] = os.path.relpath(file, self.reroot.top)
 
 
 def start(reroot: Reroot | None = None) -> Reroot | None:

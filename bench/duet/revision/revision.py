@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torchduet.bench.duet.revision import reroot
 from torchduet.bench.duet.revision.build import build, project_of
-from torchduet.bench.duet.revision.layout import modules_of
+from torchduet.bench.duet.revision.layout import FOLDERS, modules_of
 from torchduet.bench.duet.revision.repository import Base, GitError, Repository, base_of, blobs, repository_of
 from torchduet.bench.duet.revision.reroot import VARIABLE, Reroot
 from torchduet.bench.duet.revision.worktree import several, write
@@ -91,11 +91,25 @@ def revision(
     if not near.is_dir():
         raise OptionError(f"--suite {suite_files[0]}: there is no folder {near}")
     repository = repository_of(option, near, str(near))
-    base = base_of(repository, rev, exact=exact)
+    _check_temporary(option, repository.top, folder)
     try:
+        base = base_of(repository, rev, exact=exact)
         return _written(repository, base, suite_files, folder, built=built, python=python)
     except GitError as error:
         raise OptionError(f"{option}: git cannot read {repository.top}: {error}") from None
+    except OSError as error:
+        raise OptionError(
+            f"{option}: the files of the revision cannot be written: {error.strerror or error}: {error.filename}"
+        ) from None
+
+
+def _check_temporary(option: str, top: Path, folder: Path) -> None:
+    """Refuse a temporary folder that the revision's files cannot lie in."""
+    temporary = folder.resolve()
+    if os.pathsep in str(temporary):
+        raise OptionError(f"{option}: the temporary folder has {os.pathsep!r} in its name; set TMPDIR to another")
+    if top in temporary.parents:
+        raise OptionError(f"{option}: the temporary folder lies in the repository; set TMPDIR to another")
 
 
 def _written(
@@ -118,8 +132,14 @@ def _written(
         project = project_of(repository.option, Path(next(iter(sources.values()))), there)
         build(repository.option, python, project, target)
     built_in = str(target) if built else ""
-    files = Reroot(top, str(there), built_in, modules_of(name for _, _, name in blobs(repository, base.commit)))
-    mine = Reroot(top, top, built_in, modules_of(repository.names("ls-files", "-z")))
+    there_are = [name for _, _, name in blobs(repository, base.commit)]
+    here_are = [*repository.names("ls-files", "-z"), *new_modules]
+    files, mine = (
+        Reroot(top, root, built_in, modules_of(names), [name for name in names if name.endswith(".py")])
+        for root, names in ((str(there), there_are), (top, here_are))
+    )
+    files.shared = repository.outside()
+    files.compiled = [] if built else worktree.compiled
     return Revision(
         base=base,
         head=repository.commit("HEAD"),
@@ -132,7 +152,7 @@ def _written(
         environment_of_mine=described(mine, boot),
         changed=tuple(changed),
         untracked=tuple(untracked),
-        state=_state(repository.top, uncommitted),
+        state=_state(repository.top, [*uncommitted, *untracked]),
         notes=tuple(notes),
     )
 
@@ -142,9 +162,11 @@ def _state(top: Path, names: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(set(names)):
         path = top / name
-        content = path.read_bytes() if path.is_file() else b""
-        digest.update(f"{name}\0{path.is_file()}\0{len(content)}\0".encode(errors="surrogateescape"))
-        digest.update(content)
+        if path.suffix == ".py" and path.is_file():
+            digest.update(path.read_bytes())
+        about = path.stat() if path.exists() else None
+        at = (about.st_size, about.st_mtime_ns) if about is not None and path.suffix != ".py" else about is None
+        digest.update(f"{name}\0{at}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -166,17 +188,30 @@ def _sources(
             raise OptionError(f"{repository.option}: {source} is not in the repository {repository.top}")
         name = path.relative_to(repository.top)
         if not path.is_file():
-            raise OptionError(f"--suite {source}: there is no such file")
+            what = "is a folder; name a file in it" if path.is_dir() else "there is no such file"
+            raise OptionError(f"--suite {source}: {what}")
         if not (there / name).is_file():
-            (there / name).parent.mkdir(parents=True, exist_ok=True)
-            for beside in [path, *path.parent.glob("*.py")]:
-                if not (there / name).with_name(beside.name).exists():
-                    shutil.copyfile(beside, (there / name).with_name(beside.name))
-            notes.append(f"{name} is not in {base.label}: your file measures both sides")
+            copied = _copied_suite(repository, path, there)
+            notes.append(f"{copied} is not in {base.label}: yours measures both sides")
         elif str(name) in changed:
             notes.append(f"{name} itself differs between the sides: a difference may come from there")
         sources[source] = str(there / name)
     return sources, notes
+
+
+def _copied_suite(repository: Repository, path: Path, there: Path) -> str:
+    """Copy a suite that the revision lacks; of a folder that it lacks all, unless that is a package of yours.
+
+    Other modules of yours would be found by the revision's package, which does without them.
+    """
+    name = path.relative_to(repository.top)
+    alone = (there / name).parent.exists() or (path.parent / "__init__.py").exists() or path.parent.name in FOLDERS
+    others = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", str(name.parent))
+    for inner in [str(name), *([] if alone else repository.names(*others))]:
+        if (repository.top / inner).is_file() and not (there / inner).exists():
+            (there / inner).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(repository.top / inner, there / inner)
+    return str(name) if alone else f"the folder {name.parent}"
 
 
 def _boot(folder: Path) -> Path:
@@ -189,8 +224,8 @@ def _boot(folder: Path) -> Path:
 
 def _environment(files: Reroot, boot: Path, extensions: Path) -> dict[str, str]:
     """PYTHONPATH with its folders moved; extensions that PyTorch compiles on the way go into a folder of their own."""
-    before = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    entries = [files.moved_folder(entry) if Path(entry).is_absolute() else entry for entry in before]
+    before = os.environ.get("PYTHONPATH")
+    entries = [files.moved_folder(str(Path(entry).absolute())) for entry in before.split(os.pathsep)] if before else []
     return {
         "PYTHONPATH": os.pathsep.join([str(boot), *entries]),
         "TORCH_EXTENSIONS_DIR": str(extensions),

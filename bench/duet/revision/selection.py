@@ -11,6 +11,7 @@ from torchduet.bench.duet.revision.reach import Reach
 from torchduet.suites.files.loading import load_module
 
 MAX_CONTROLS = 2  # families
+DOCUMENTS = (".md", ".rst", ".html", ".css", ".svg", ".png", ".jpg", ".gif", ".pdf", ".ipynb", "")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def choose(cases: Sequence[Case], changed: Sequence[str], top: Path) -> Chosen:
         key = (case.source, case.suite, case.workload)
         if key not in touched:
             reach = reaches.setdefault(case.source, Reach(load_module(Path(case.source).resolve()), top))
-            touched[key] = is_touched(reach.of(workload_of(case)), changed)
+            files = reach.of(workload_of(case))
+            touched[key] = reach.unknown or is_touched(files, changed)
     reached = [case for case in cases if touched[case.source, case.suite, case.workload]]
     others: Mapping[str, None] = dict.fromkeys(case.family for case in cases if case not in set(reached))
     controls = set(list(others)[:MAX_CONTROLS])
@@ -49,20 +51,26 @@ def choose(cases: Sequence[Case], changed: Sequence[str], top: Path) -> Chosen:
 def is_touched(files: set[str], changed: Sequence[str]) -> bool:
     """Whether a change reaches these files.
 
-    A changed file that is no Python file, such as a kernel or a table, reaches every Python file of its folder and of
-    the folders below and above it within the outermost package.
+    A changed submodule reaches its files. A changed file that is neither Python nor read by people alone, such as a
+    kernel, a table or the project's settings, may be part of any package: it reaches every workload that imports a
+    module of the repository beside its suite.
     """
+    packages = len(files) > 1
     for name in changed:
-        if name in files:
+        if name in files or any(file.startswith(f"{name}/") for file in files):
             return True
-        if Path(name).suffix not in (".py", ".pyi") and any(_beside(name, file) for file in files):
+        if packages and Path(name).suffix not in (".py", ".pyi") and not _is_for_people(name):
             return True
     return False
 
 
-def _beside(name: str, file: str) -> bool:
-    """Whether a file that is not Python lies in the same package folder as a Python file, or in one around or in it."""
-    folder, other = Path(name).parent, Path(file).parent
-    return folder != Path() and (
-        folder == other or folder in other.parents or (other in folder.parents and other != Path())
+def _is_for_people(name: str) -> bool:
+    """Whether a file is documentation, a picture, or a setting of a tool that runs nothing of the package."""
+    path = Path(name)
+    return (
+        path.suffix.lower() in DOCUMENTS
+        or path.name.startswith(".")
+        or path.name in ("LICENSE", "CODEOWNERS")
+        or path.parts[0] in ("docs", "doc")
+        or path.parts[0].startswith(".")
     )

@@ -5,7 +5,9 @@ Git's own check-out writes them, with an index of its own: attributes such as li
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,10 @@ from torchduet.suites.files.search_path import REVISION_MARK
 
 SUBMODULE = "160000"
 COMPILED = (".so", ".pyd", ".dylib")
+METADATA = ".egg-info"  # of an editable installation of the older kind: importlib.metadata reads it
 SHOWN = 3  # names in a sentence
+MAX_POINTER = 1024  # bytes of a pointer of Git LFS
+PARTIAL = "this is a partial clone, which fetches files when they are needed: git fetch --refetch"
 
 
 @dataclass
@@ -47,9 +52,13 @@ def write(repository: Repository, commit: str, folder: Path) -> Worktree:
     _check_out(repository, commit, made, Path())
     (folder / REVISION_MARK).touch()
     for name in ignored(repository):
-        if Path(name).suffix in COMPILED:
+        path = Path(name)
+        if path.suffix in COMPILED:
             made.compiled.append(name)
-        elif Path(name).suffix in (".py", ".pyi") and not (folder / name).exists() and (folder / name).parent.is_dir():
+        elif path.parent.suffix == METADATA:
+            (folder / path.parent).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(repository.top / name, folder / name)
+        elif path.suffix in (".py", ".pyi") and not (folder / name).exists() and (folder / name).parent.is_dir():
             shutil.copyfile(repository.top / name, folder / name)
             made.generated.append(name)
     if made.generated:
@@ -70,13 +79,14 @@ def _check_out(repository: Repository, commit: str, made: Worktree, inner: Path)
         inside = Repository(folder, repository.option)
         try:
             inside.git("read-tree", commit, env=env)
-            inside.git(*repository.filters_off, "checkout-index", "--all", "--force", "--quiet", env=env)
+            written = {**env, **repository.filters_off}
+            inside.git("checkout-index", "--all", "--force", "--quiet", env=written)
             files = blobs(repository, commit)
             filtered = _filtered(inside, [(digest, name) for mode, digest, name in files if mode != SUBMODULE], env)
         except GitError as error:
             raise OptionError(
                 f"{repository.option}: git cannot write the files of {commit[:12]} ({error}); "
-                "git fsck says what is damaged or missing"
+                f"{PARTIAL if _is_partial(repository) else 'git fsck says what is damaged or missing'}"
             ) from None
     _unfiltered(repository, filtered, made, inner)
     for mode, digest, name in files:
@@ -105,7 +115,10 @@ def _unfiltered(repository: Repository, filtered: Sequence[tuple[str, str]], mad
     changed = set(repository.uncommitted())
     lacking = []
     for digest, name in filtered:
-        if staged.get(name) == digest and name not in changed and (repository.top / name).is_file():
+        same = (staged.get(name) == digest and name not in changed) or _is_content_of(
+            made.folder / inner / name, repository.top / name
+        )
+        if same and (repository.top / name).is_file():
             shutil.copyfile(repository.top / name, made.folder / inner / name)
         else:
             lacking.append(str(inner / name))
@@ -113,6 +126,25 @@ def _unfiltered(repository: Repository, filtered: Sequence[tuple[str, str]], mad
         made.notes.append(
             f"files that a filter of git makes (such as Git LFS) are as git stores them: {several(lacking)}"
         )
+
+
+def _is_content_of(pointer: Path, file: Path) -> bool:
+    """Whether a file has the content that a pointer of Git LFS names."""
+    if not file.is_file() or pointer.stat().st_size > MAX_POINTER:
+        return False
+    found = re.search(rb"^oid sha256:([0-9a-f]{64})$", pointer.read_bytes(), re.M)
+    if found is None:
+        return False
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == found[1].decode()
+
+
+def _is_partial(repository: Repository) -> bool:
+    """Whether the clone lacks files that it fetches when they are needed."""
+    try:
+        return bool(repository.names("config", "-z", "--name-only", "--get-regexp", r"^remote\..*\.promisor$"))
+    except GitError:
+        return False
 
 
 def _submodule(repository: Repository, commit: str, name: str, made: Worktree, inner: Path) -> None:
@@ -136,12 +168,14 @@ def ignored(repository: Repository) -> Iterator[str]:
     except GitError:
         return
     for name in names:
+        path = repository.top / name
         if not name.endswith("/"):
-            yield name
-        elif _is_part(repository.top / name):
-            for path in sorted((repository.top / name).rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    yield str(path.relative_to(repository.top))
+            if path.is_file():  # and no link to nothing
+                yield name
+        elif _is_part(path) or path.suffix == METADATA:
+            for inner in sorted(path.rglob("*")):
+                if inner.is_file() and "__pycache__" not in inner.parts:
+                    yield str(inner.relative_to(repository.top))
 
 
 def _is_part(folder: Path) -> bool:
