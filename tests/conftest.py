@@ -13,6 +13,7 @@ collect_ignore = ["own_project"]  # a user's project, whose tests run in an envi
 LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the others have nothing left to do
     "bench/test_run.py",
     "own_tests/test_plugin.py",
+    "duet/test_against.py",
     "browser/test_accessibility.py",
     "notebook/test_docs.py",
     "test_readme.py",

@@ -151,7 +151,7 @@ def test_no_change_is_green(tmp_path: Path) -> None:
     ("rev", "arguments", "says"),
     [
         ("nosuch", (), "--against-rev nosuch: the repository "),
-        ("main", ("--case", "nosuch*"), "--case nosuch*: matches no case"),
+        ("main", ("--case", "nosuch*"), "--case 'nosuch*': no selected case matches"),
         ("main", ("--suite", "missing.py"), "--suite missing.py: there is no "),
         ("main", ("--fail-on", "slowest"), "--fail-on slowest: 'slowest' is none of slower, unclear, memory"),
         ("main", ("--threshold", "much"), "--threshold='much': use a percentage above 0"),
