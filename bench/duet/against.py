@@ -14,7 +14,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.duet.duet import Duet
 from torchduet.bench.duet.measuring import BUDGET, MODES, DuetMeasuring
 from torchduet.bench.duet.processes import SideError
-from torchduet.bench.duet.revision.revision import Revision, summary
+from torchduet.bench.duet.revision.revision import Revision, new_module, summary
 from torchduet.bench.duet.revision.selection import Chosen, choose
 from torchduet.bench.duet.revision.worktree import several
 from torchduet.bench.duet.sides import Sides, sides
@@ -215,7 +215,8 @@ def own_files(
         where = f"--against-rev {revision.base.rev}: on the side of {side.revision if side.rev else 'your files'}"
         for problem in (answer["refused"], answer["error"]):
             if problem is not None:
-                raise OptionError(f"{where}: {problem.removeprefix('--suite ').replace(f'{root}{os.sep}', '')}")
+                words = problem.removeprefix("--suite ").replace(f"{root}{os.sep}", "")
+                raise OptionError(f"{where}: {new_module(words, revision) or words}")
     modules = [name for name in revision.changed if name.endswith(".py")]
     files = {file for answer in answers for file in answer["files"]}
     warnings = []

@@ -190,6 +190,19 @@ def test_a_package_that_the_base_cannot_import_says_so(tmp_path: Path) -> None:
     assert str(tmp_path) not in line.partition("main: ")[2]
 
 
+def test_a_module_that_the_base_lacks_says_what_to_do(tmp_path: Path) -> None:
+    made = made_of(tmp_path / "project", LAYER.format(side="a", rounds=1), LAYER.format(side="b", rounds=1))
+    made.write({"src/mypkg/newer.py": "", "bench/other.py": SUITE.replace("layers, losses", "layers, losses, newer")})
+    made.commit("a new module")
+    done = against(made, "--", "--suite", "bench/other.py", env={"PYTHONPATH": "src"})
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert ": mypkg.newer is new: the base has no such module. Import it within the functions" in done.stderr
+    made.write({"bench/other.py": f"import mypkg.newer\n{SUITE}"})
+    made.commit("by its whole name")
+    done = against(made, "--", "--suite", "bench/other.py", env={"PYTHONPATH": "src"})
+    assert ": mypkg.newer is new: the base has no such module. Import it within the functions" in done.stderr
+
+
 def test_a_workload_that_the_base_lacks_is_left_out_and_says_so(tmp_path: Path) -> None:
     made = made_of(tmp_path / "project", LAYER.format(side="a", rounds=1), LAYER.format(side="b", rounds=1))
     more = '\nsuite.compare("new", {"f": layers.net}, inputs=vector, axes={"n": [100]})\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -250,3 +251,21 @@ def summary(found: Revision) -> str:
         return ""
     number = len(found.changed)
     return f"{number} file{'s differ' if number > 1 else ' differs'} between the sides: {several(found.changed)}"
+
+
+def new_module(problem: str, revision: Revision) -> str | None:
+    """What to do where the base lacks a module that the files as they are have; None for any other problem."""
+    found = re.match(r"(?P<place>[^\n]*?:\d+): .*No module named '(?P<name>[\w.]+)'", problem) or re.match(
+        r"(?P<place>[^\n]*?:\d+): .*cannot import name '(?P<part>\w+)' from '(?P<name>[\w.]+)'", problem
+    )
+    if found is None:
+        return None
+    name = ".".join(filter(None, (found["name"], found.groupdict().get("part"))))
+    path = name.replace(".", "/")
+    endings = (f"/{path}.py", f"/{path}/__init__.py")
+    if not any(f"/{file}".endswith(endings) for file in revision.mine.python_files):
+        return None
+    return (
+        f"{found['place']}: {name} is new: the base has no such module. Import it within the functions of the "
+        "workloads that need it: these fail on the base, and all others are compared"
+    )
