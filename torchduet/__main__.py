@@ -29,7 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character must not raise
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index(REST) if given[:1] == ["against"] and REST in given else len(given)
-    options = _parser().parse_args(given[:end])
+    options, unknown = _parser().parse_known_args(given[:end])
+    if unknown and given[:1] == ["against"]:
+        return refuse(
+            f"{unknown[0]}: arguments of `torchduet run` come after --: torchduet against REV -- {unknown[0]} …"
+        )
+    if unknown:
+        _parser().error(f"unrecognized arguments: {' '.join(unknown)}")
     options.rest = given[end + 1 :]
     code = 0
     try:

@@ -146,9 +146,12 @@ def _grounds(text: str) -> tuple[str, ...]:
 
 def _share(text: str) -> float:
     try:
-        return share_of(text, "--threshold")
+        share = share_of(text, "--threshold")
     except ValueError as error:
         raise OptionError(str(error)) from None
+    if share >= 1:
+        raise OptionError(f"--threshold {text}: is {share:.0%}; write 5% or 0.05 for five per cent")
+    return share
 
 
 def adapted(options: Options, budget: str | None) -> Options:
@@ -242,7 +245,7 @@ def use(session: Session, chosen: Chosen) -> None:
     if isinstance(session.measuring, DuetMeasuring):
         session.measuring.controls = frozenset(chosen.controls)
     families = len({case.family for case in chosen.controls})
-    beside = f", beside {families} control{'s' if families > 1 else ''}" if families else ""
+    beside = f", beside {families} other workload{'s' if families > 1 else ''} as controls" if families else ""
     number = len(chosen.reached)
     session.progress.hints.append(
         f"--only-changed: {number or 'no'} case{'' if number == 1 else 's'} can reach a changed file{beside}"

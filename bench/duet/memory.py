@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from functools import partial
 
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
@@ -24,7 +25,8 @@ def peaks(runs: Mapping[int, TimedCase]) -> dict[str, int]:
         if run.error is not None or case.mode in WITHOUT:
             continue
         try:
-            values = [peak_memory(run.call, case.device)[0] for _ in range(1 if run.seconds > LONG_CALL_SECONDS else 2)]
+            peak = partial(peak_memory, device=case.device)
+            values = [run.measure_call(peak)[0] for _ in range(1 if run.seconds > LONG_CALL_SECONDS else 2)]
         except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
             traceback.print_exc()
             continue

@@ -82,6 +82,8 @@ class Ledger:
         settled: the cases that need no further pairs.
         pairs: how many were taken.
         compiler: whether its workers import the compiler.
+        restores: whether both sides put inputs back before every call, as decided in the first pair; None where no call
+            changes any. One side alone would be timed in another state.
     """
 
     cases: tuple[Case, ...]
@@ -91,6 +93,7 @@ class Ledger:
     settled: set[Case] = field(default_factory=set)
     pairs: int = 0
     compiler: bool = False
+    restores: bool | None = None
     cores: Cores = field(default_factory=Cores)
 
     def live(self) -> list[Case]:
@@ -238,8 +241,21 @@ def prepare(
                 ledger.fail(case, Failure(side, reason))
             elif side == BASE and first:
                 ledger.first[case] = result
+    _agree(pair, ledger, [warm["restores"] for _, warm in answers])
     speeds = zip(*(warm["cases"] for _, warm in answers), strict=True)
     return [both for case, both in zip(cases, speeds, strict=True) if case not in ledger.failures]
+
+
+def _agree(pair: tuple[Worker, Worker], ledger: Ledger, decided: Sequence[bool | None]) -> None:
+    """Let both sides put inputs back before every call, or neither: each decides by its own times, which scatter."""
+    known = [one for one in decided if one is not None]
+    if not known:
+        return
+    if ledger.restores is None:
+        ledger.restores = all(known)
+    for side, one in enumerate(decided):
+        if one is not None and one != ledger.restores:
+            turn_of(pair, side, {"do": "restore", "active": ledger.restores})
 
 
 def peak_memory(pair: tuple[Worker, Worker], order: Sequence[Case]) -> dict[Case, tuple[int, int]]:

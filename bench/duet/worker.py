@@ -86,7 +86,8 @@ def _serve(channel: Channel, peer: Channel) -> None:
         side = Timed(order)
         channel.send({"cases": side.prepare()})
     with undisturbed():
-        channel.send({"cases": side.warm_up(), "compiler": COMPILER in sys.modules, "idle": side.idle})
+        warm = {"cases": side.warm_up(), "compiler": COMPILER in sys.modules, "idle": side.idle}
+        channel.send({**warm, "restores": side.restores()})
         while (message := channel.receive()) is not None:
             if message["do"] == "turns":
                 side.keep_to(message["paces"])
@@ -209,8 +210,16 @@ class Timed:
         self.idle = self.idle and not has_children()
         return results
 
+    def restores(self) -> bool | None:
+        """Whether inputs are put back before every call; None where no call changes any."""
+        return None if self._stages is None else self._stages.inputs.restores()
+
     def answer(self, message: Message) -> Message:
-        """Answer a request: ``fresh`` inputs, a ``profile``, peak ``memory``, or the final check (``finite``)."""
+        """Answer a request: ``fresh`` inputs, a ``profile``, peak ``memory``, ``restore``, or the check ``finite``."""
+        if message["do"] == "restore":  # inputs before each call, as the other side does
+            assert self._stages is not None
+            self._stages.inputs.agree(message["active"])
+            return {}
         if message["do"] == "fresh":
             return self._fresh(message["cases"], message["cores"])
         if message["do"] == "profile":

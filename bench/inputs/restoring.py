@@ -94,6 +94,11 @@ class PutBack:
         self.active = self.active and self.seconds <= limit
         return self.active
 
+    def agree(self, active: bool) -> None:
+        """Put the inputs back before every call, or not, as another process does that is timed in alternation."""
+        self.active = active and bool(self.changes)
+        self._changed = True
+
 
 class Fresh:
     """Makes the inputs anew before each call, with other values each time: the same sequence for every case."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
+from functools import partial
 from statistics import median
 
 from torchduet.bench.cases.exchange import CaseResult, Task
@@ -48,7 +49,7 @@ def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
     """Measure peak memory where an allocator counts it; where it takes a profiler, only if the workload asks for it."""
     del task
     if workload.memory or not run.device.host_memory:
-        peak, result.reserved_bytes = peak_memory(run.call, result.case.device)
+        peak, result.reserved_bytes = run.measure_call(partial(peak_memory, device=result.case.device))
         if result.case.mode not in (*IMPLIED, "graph"):  # their memory was allocated when they were captured
             result.peak_bytes = peak
 

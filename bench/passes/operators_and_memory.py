@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from torch._C._profiler import _EventType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -61,14 +62,32 @@ def peak_memory(call: Callable[[], object], device: str) -> tuple[int | None, in
 
 
 def _profiled_peak(call: Callable[[], object]) -> int:
+    """The most bytes that were allocated within a call and not yet released.
+
+    A release of memory from before the call does not count: the profiler reports it only where it has recorded that
+    memory, which depends on earlier calls and on addresses.
+    """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = call()
     del result
     assert profiler.profiler is not None
-    events = profiler.profiler.kineto_results.events()
-    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    sizes: dict[int, int] = {}  # address → bytes of what the call has allocated
     held = peak = 0
-    for _, change in changes:
-        held += change
-        peak = max(peak, held)
+    for _, address, size in sorted(_allocations(profiler.profiler.kineto_results.experimental_event_tree())):
+        if size > 0:
+            sizes[address] = size
+            held += size
+            peak = max(peak, held)
+        else:
+            held -= sizes.pop(address, 0)
     return peak
+
+
+def _allocations(events: Sequence[Any]) -> Iterator[tuple[int, int, int]]:
+    """Time, address and bytes of each allocation, and of each release with negative bytes, in a tree of events."""
+    waiting = list(events)
+    while waiting:
+        event = waiting.pop()
+        waiting += event.children
+        if event.tag == _EventType.Allocation:
+            yield event.start_time_ns, event.extra_fields.ptr, event.extra_fields.alloc_size

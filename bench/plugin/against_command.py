@@ -14,7 +14,8 @@ from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plugin.run_command import pytest_arguments
 
 BUDGET = "150s"
-BY_COMMAND = "TORCHDUET_AGAINST"  # set while this command measures: it makes the report itself
+# Set while this command measures, as it makes the report itself: how to continue it; empty: its file is not kept.
+BY_COMMAND = "TORCHDUET_AGAINST"
 RENDERED = (("--output", "-o"), ("--markdown", "--markdown"), ("--comment", "--comment"))  # ours, render's
 PASSED = ("--fail-on", "--threshold")
 FLAGS = ("--build", "--only-changed")
@@ -73,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
     temporary = RunFolder()
     try:
         run_file = Path(options.json) if options.json else Path(temporary.name) / "run.json"
-        code = _measured(_measurement(options, run_file, temporary.name))
+        to_continue = "give the same command with --resume after --" if options.json else ""
+        code = _measured(_measurement(options, run_file, temporary.name), to_continue)
         if not run_file.is_file() or not (wanted := _rendering(options)):
             return code if code >= 0 else 128 - code  # ended by a signal, as a shell has it
         rendered = subprocess.run(
@@ -84,12 +86,15 @@ def run(options: argparse.Namespace) -> int:
         temporary.cleanup()
 
 
-def _measured(command: Sequence[str]) -> int:
+def _measured(command: Sequence[str], to_continue: str) -> int:
     """Run a measurement to its end; returns its exit code.
 
     Ctrl-C in a terminal reaches it, too: it then ends by itself, with what it has measured. A SIGTERM is passed on.
+
+    Args:
+        to_continue: how, in words; empty: it cannot be continued.
     """
-    process = subprocess.Popen(command, env={**os.environ, BY_COMMAND: "1"})
+    process = subprocess.Popen(command, env={**os.environ, BY_COMMAND: to_continue})
     handlers: dict[signal.Signals, Callable[[int, object], object]] = {
         signal.SIGINT: lambda _number, _frame: None,
         signal.SIGTERM: lambda number, _frame: process.send_signal(number),

@@ -54,7 +54,7 @@ def write(
 
 def _next_step(session: Session, path: Path | None) -> str:
     """How to read a report of the run; nothing where another command makes it."""
-    if os.environ.get(BY_COMMAND):
+    if BY_COMMAND in os.environ:
         return ""
     if path is not None and path.exists() and not session.progress.unwritten:
         return f"Read the report: torchduet render {path} -o {path.with_suffix('.html')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pytest_benchmark.utils import safe_dumps
 from torchduet.bench.host import run_lock
 from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.plugin.against_command import BY_COMMAND
 from torchduet.bench.record.duets.gate import Gate
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.record.strict_json import strict
@@ -101,7 +103,9 @@ def closing(session: Session, run: Path | None) -> list[str]:
         number = f"{progress.measured} of {len(progress.families)} families are measured"
         lines.append(f"the run ended early ({why}): {number}")
     if progress.journal is not None and run is not None and progress.measured and not progress.finished:
-        lines.append(f"to continue it, give the same options and --resume; its results are in {path_for(run)}")
+        how = os.environ.get(BY_COMMAND, "give the same options and --resume")
+        if how:
+            lines.append(f"to continue it, {how}; its results are in {path_for(run)}")
     return lines
 
 

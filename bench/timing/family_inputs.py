@@ -183,6 +183,17 @@ class FamilyInputs:
                     note = unrestored_note(run.changes, self.names, restoring.seconds, run.seconds)
                 results[run.prepared.case].notes.append(note)
 
+    def restores(self) -> bool | None:
+        """Whether inputs are put back before every call; None where no call changes any."""
+        decided = [one.active for one in self.restoring.values() if isinstance(one, PutBack) and one.changes]
+        return all(decided) if decided else None
+
+    def agree(self, active: bool) -> None:
+        """Put inputs back before every call, or not, as another process has decided."""
+        for restoring in self.restoring.values():
+            if isinstance(restoring, PutBack):
+                restoring.agree(active)
+
     def note_late_changes(self, runs: Sequence[TimedCase], results: Mapping[Case, CaseResult]) -> None:
         """After the timing, note which calls have changed their inputs since the first call."""
         for device, restoring in self.restoring.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from torchduet.bench.cases.exchange import ContextSwitches, LeftOut, Pace
 from torchduet.bench.host import child_processes, suspension
@@ -24,6 +24,8 @@ from torchduet.bench.timing.pacing import BLOCK_SECONDS, LONG_CALL_SECONDS, set_
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.slowdown import spin
 from torchduet.suites.workload import IMPLIED
+
+Result = TypeVar("Result")
 
 WINDOW = 5
 MAX_RESTORED_WARM_UP_CALLS = 3  # before a block of one call whose inputs are readied each time
@@ -168,6 +170,16 @@ class TimedCase:
             self.clock.synchronize()
             self.children_ended = child_processes.usage()
             return result
+
+    def measure_call(self, measure: Callable[[Callable[[], object]], Result]) -> Result:
+        """Measure one call by a function that makes it, in the state that calls follow each other in.
+
+        A call before it leaves that state, such as gradients; inputs are put back outside of what is measured.
+        """
+        self.call()
+        with self.unmetered(), self.in_its_state():
+            self.ready()
+            return measure(lambda: self.prepared.call(*self.prepared.args))
 
     def settle(self) -> None:
         """After its inputs have moved: recreate what it holds itself, and make the first calls, untimed.

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from torchduet.bench.record.duets.gate import judged, memory_of
-from torchduet.bench.record.duets.words import controls, headline, ordered, stages
+from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages
 from torchduet.bench.record.schema import DuetRecord, Record, SideRecord
 from torchduet.reports.charts.forest import forest
 from torchduet.reports.charts.model import MAX_ROWS, Bar, Chart
@@ -36,7 +36,7 @@ def section(run: Run) -> dict[str, Any] | None:
         "standing": standing(judged(rows) or rows, "it" if of_revision(duet) else "B"),
         "question": "Is your change slower?" if of_revision(duet) else "Is B faster than A?",
         "memory": memory(rows),
-        "controls": controls(rows),
+        "controls": [*memory_lines(rows), *controls(rows)],
         "tally": {
             verdict: sum(record["against"]["verdict"] == verdict for record in rows)
             for verdict in ("slower", "faster", "same", "unclear")

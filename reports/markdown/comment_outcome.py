@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.record.duets.gate import judged, memory_of
+from torchduet.bench.record.duets.gate import is_blind, judged, memory_of
 from torchduet.bench.record.duets.words import ordered
 from torchduet.bench.record.schema import Record
 
@@ -49,9 +49,8 @@ class Outcome:
 
     @property
     def no_verdict(self) -> bool:
-        """Whether nothing can be said of the time of any case."""
-        cases = (*self.moved, *self.rest)
-        return bool(cases) and all(record["against"]["verdict"] == "unclear" for record in cases)
+        """Whether nothing can be said of the time of any case, as for the exit code."""
+        return is_blind((*self.moved, *self.rest))
 
     @property
     def moved_controls(self) -> tuple[Record, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from torchduet.bench.record.duets.words import headline, ordered, stages
+from torchduet.bench.record.duets.words import controls, headline, memory_lines, ordered, stages
 from torchduet.bench.record.marks import explained, short_marks
 from torchduet.bench.record.schema import DuetRecord
 from torchduet.reports.findings import gpu, loaders
@@ -59,6 +59,9 @@ def _lines(run: Run) -> Iterator[str]:
 def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
     """The headline, the stages of the measurement, and the cases that are slower or faster."""
     yield f"**{cell(headline(duet, run.records))}** {cell(stages(duet, run.records))}"
+    yield ""
+    for line in (*memory_lines(run.records)[:MAX_REASONS], *controls(run.records)):
+        yield f"- {cell(line)}"
     yield ""
     moved = [record for record in ordered(run.records) if record["against"]["verdict"] in ("slower", "faster")]
     if not moved:

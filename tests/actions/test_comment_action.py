@@ -199,7 +199,7 @@ def test_quiet_writes_nothing_where_nothing_moved_but_replaces_what_is_there(sta
     assert said(stage.run(COMMENT_QUIET="true")) == "The comment on pull request 5 is replaced."
 
 
-@pytest.mark.parametrize("verdicts", [["slower"], ["unclear"], ["same", "faster control"], ["same more"]])
+@pytest.mark.parametrize("verdicts", [["slower"], ["blind"], ["same", "faster control"], ["same more"]])
 def test_quiet_writes_what_needs_attention(verdicts: list[str], stage: Stage) -> None:
     stage.artifact(*verdicts)
     assert said(stage.run(COMMENT_QUIET="true")) == "Pull request 5 has a new comment."

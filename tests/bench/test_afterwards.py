@@ -136,7 +136,7 @@ def test_cudas_own_memory_is_what_initialising_it_takes(monkeypatch: pytest.Monk
 def test_a_pass_that_fails_leaves_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("CUDA is gone")
 
     monkeypatch.setattr(after_timing, "peak_memory", fail)

@@ -218,6 +218,7 @@ def test_the_answer_in_words() -> None:
     for number, record in enumerate(records):
         record["against"] |= {"pairs": 2 + number, "pair_ratios": [1.0], "stage": "confirmed" if number else "screened"}
     assert stages(duet, records) == (  # type: ignore[arg-type]
-        "Each case was measured in 2 to 5 pairs of fresh processes; slower and faster hold at 99 % for all 4 together. "
+        "Each case was measured in 2 to 5 pairs of fresh processes; slower and faster, by more than 2 %, hold at 99 % "
+        "for all 4 together. "
         "1 case has too few pairs for a verdict; raise --budget."
     )

@@ -28,7 +28,7 @@ def case(verdict: str, *, low: float | None = 0.98, memory: tuple[int, int] | No
         ([case("slower"), case("unclear")], "unclear", FAILS, "of 2 cases, 1 is slower and 1 is unclear"),
         ([case("faster")], "slower,unclear,memory", 0, ""),
         ([case("same", memory=(MIB, 2 * MIB))], "slower", 0, ""),
-        ([case("same", memory=(MIB, 2 * MIB))], "slower,memory", FAILS, "of 1 case, 1 is in need of more memory"),
+        ([case("same", memory=(MIB, 2 * MIB))], "slower,memory", FAILS, "of 1 case, 1 needs more memory"),
         ([case("same", memory=(2 * MIB, MIB))], "memory", 0, ""),
         ([case("same", memory=None)], "memory", NO_VERDICT, "the peak memory of no case is known"),
         ([case("same", memory=None), case("same")], "memory", 0, ""),
@@ -37,8 +37,11 @@ def case(verdict: str, *, low: float | None = 0.98, memory: tuple[int, int] | No
         ([case("unclear", low=0.5), case("unclear")], "slower", 0, ""),
         ([case("unclear", low=0.5)], "memory", 0, ""),
         ([], "slower", NO_VERDICT, "no case was measured on both sides"),
-        ([case("slower", control=True)], "slower", 0, ""),
-        ([case("slower", control=True), case("same")], "slower", 0, ""),
+        ([case("same", control=True)], "slower", 0, ""),
+        ([case("slower", control=True)], "memory", 0, ""),
+        ([case("slower", control=True), case("same")], "slower", NO_VERDICT, "1 control, which the change cannot"),
+        ([case("slower", control=True), case("slower")], "slower", FAILS, "of 1 case, 1 is slower"),
+        ([case("faster", control=True), case("same")], "slower", 0, ""),
     ],
 )
 def test_each_ground_gives_the_exit_code_and_a_reason(records: list[Any], fail_on: str, code: int, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torchduet.bench.cases.case import cases_of
 from torchduet.bench.duet.revision.reach import Reach
 from torchduet.bench.duet.revision.selection import Chosen, choose, is_touched
 from torchduet.suites.files.loading import forget_all, load_module
+from torchduet.suites.files.search_path import place
 from torchduet.suites.registry import load
 
 PACKAGE = {
@@ -19,7 +21,7 @@ PACKAGE = {
     "src/reached/layers.py": "from reached.kernels import scale\n\n\ndef net(x):\n    return scale(x)\n",
     "src/reached/kernels.py": "def scale(x):\n    from . import deep\n    return deep.times(x)\n",
     "src/reached/deep/__init__.py": "def times(x):\n    return 2 * x\n",
-    "src/reached/losses.py": "class Loss:\n    def __call__(self, x):\n        return x.sum()\n",
+    "src/reached/losses.py": ("import torch\n\n\nclass Loss:\n    def __call__(self, x):\n        return x.sum()\n"),
     "src/reached/tables.py": "def table():\n    return [1.0, 2.0]\n",
     "src/reached/lazy.py": "def later(x):\n    return x + 1\n",
     "src/reached/model.py": (
@@ -133,10 +135,8 @@ suite.compare("unread", {"f": unread}, inputs=vector, axes=AXES)
 suite.compare("none", {"f": torch.relu}, inputs=vector, axes=AXES)
 ''',
 }
-# What is imported for its effect alone, or is called at the import; ``import reached.losses`` binds the package only.
-OF_ALL = {
-    *("src/reached/plugin.py", "src/reached/hooks.py", "src/reached/losses.py", "src/reached/shapes.py"),
-}
+# What is imported for its effect alone, or is called at the import.
+OF_ALL = {"src/reached/plugin.py", "src/reached/hooks.py"}
 DEEP = {"src/reached/kernels.py", "src/reached/deep/__init__.py", "src/reached/layers.py"}
 
 
@@ -147,6 +147,10 @@ def top(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made.write(PACKAGE)
     yield made.top
     forget_all()
+    place((), made.top)  # its folders leave sys.path
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(made.top)):
+            del sys.modules[name]
 
 
 def reached(top: Path, name: str) -> set[str]:
@@ -180,6 +184,26 @@ def reached(top: Path, name: str) -> set[str]:
 def test_a_workload_reaches_what_its_functions_name(name: str, files: set[str], top: Path) -> None:
     assert reached(top, name) >= files
     assert reached(top, name) - files == OF_ALL - files
+
+
+MODEL_IMPORTS = ("from reached.model import Model", "import reached.model")
+
+
+@pytest.mark.parametrize("given", ["Model", "reached.model.Model", "lambda: Model()"])
+def test_a_model_that_is_given_by_its_class_reaches_its_file(given: str, top: Path) -> None:
+    file = top / "bench" / f"model_{len(given)}.py"
+    file.write_text(
+        f"import torch\nfrom torchduet import Suite\n{MODEL_IMPORTS[given.startswith('reached')]}\n"
+        "suite = Suite('modelled', 'x')\n"
+        "def data(batch):\n    return torch.ones(batch, 2), torch.ones(batch, 2)\n"
+        f"suite.model('block', {given}, data, axes={{'batch': [4]}}, loss=torch.nn.functional.mse_loss)\n"
+        "suite.compare('none', {'f': torch.relu}, inputs=lambda device, n: (torch.ones(n),), axes={'n': [4]})\n"
+    )
+    (suite,) = load(str(file))
+    pairs = cases_of(str(file), suite, tier="quick", devices=["cpu"])
+    found = choose([case for case, _ in pairs], ["src/reached/model.py"], top)
+    assert {case.workload for case in found.reached} >= {"block_infer"}
+    assert "none" not in {case.workload for case in found.reached}
 
 
 def test_a_compiled_function_is_taken_for_changed(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

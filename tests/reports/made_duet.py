@@ -15,6 +15,7 @@ ENDS = {  # verdict → A's time / B's time with its interval
     "faster": (1.25, 1.22, 1.28),
     "same": (1.0, 0.995, 1.005),
     "unclear": (1.0, 0.9, 1.1),
+    "blind": (1.0, 0.5, 2.0),  # unclear: no slow-down that matters would be seen
 }
 
 
@@ -32,6 +33,7 @@ def duet_of(document: Any, *verdicts: str, failed: int = 0, skipped: int = 0) ->
         against = record["against"]
         ratio, low, high = ENDS[verdict]
         against.update(verdict=verdict, ratio=ratio, low=low, high=high, stage="confirmed", base_seconds=1e-3)
+        against["verdict"] = "unclear" if verdict == "blind" else verdict
         against["seconds"] = 1e-3 / ratio
         against.update(base_peak_bytes=10 * MEBI, peak_bytes=10 * MEBI)
         if "more" in more or "less" in more:

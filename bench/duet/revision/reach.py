@@ -90,7 +90,7 @@ class Reach:
             found.append(wrapped)
         if function.__module__ != self._suite.__name__:
             self._take(str(function.__module__), files)  # a decorator of another module holds the function
-            return [value for value in found if isinstance(value, FunctionType | MethodType | partial)]
+            return found
         found += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
         for name in imported_in(function.__code__, self._package):
             self._take(name, files)
@@ -114,11 +114,11 @@ class Reach:
         """
         found: list[str] = []
         used = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
+        used |= {ast.unparse(node) for node in ast.walk(self._tree) if isinstance(node, ast.Attribute)}
         for node in self._tree.body:
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    bound = alias.asname or alias.name.partition(".")[0]
-                    if bound not in used or (alias.asname is None and "." in alias.name):
+                    if (alias.asname or alias.name) not in used:
                         found.append(alias.name)
             elif isinstance(node, ast.ImportFrom):
                 base = absolute(node.module, node.level, self._package)

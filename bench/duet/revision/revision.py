@@ -20,6 +20,9 @@ from torchduet.bench.duet.revision.worktree import several, write
 from torchduet.bench.plan.options import OptionError
 from torchduet.suites.registry import BUILT_IN
 
+ADVICE = (
+    "Import it within the functions of the workloads that need it: these fail on the base, and all others are compared"
+)
 SITE = '''"""Lets this interpreter import the files of another revision; made by Torchduet for one duet."""
 
 import os
@@ -264,8 +267,6 @@ def new_module(problem: str, revision: Revision) -> str | None:
     path = name.replace(".", "/")
     endings = (f"/{path}.py", f"/{path}/__init__.py")
     if not any(f"/{file}".endswith(endings) for file in revision.mine.python_files):
-        return None
-    return (
-        f"{found['place']}: {name} is new: the base has no such module. Import it within the functions of the "
-        "workloads that need it: these fail on the base, and all others are compared"
-    )
+        part = found.groupdict().get("part")
+        return f"{found['place']}: {part} is new: the base's {found['name']} has none. {ADVICE}" if part else None
+    return f"{found['place']}: {name} is new: the base has no such module. {ADVICE}"

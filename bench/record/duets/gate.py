@@ -51,7 +51,7 @@ def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
 
     ``slower`` counts cases that are slower, ``unclear`` also those without a verdict, ``memory`` those whose peak
     memory has grown. Nothing could be seen where no case has a verdict, and none would be called slower if it took 1.5
-    times as long, or where no case was measured on both sides.
+    times as long, where no case was measured on both sides, or where a control is slower.
     """
     if not fail_on:
         return Gate(0)
@@ -62,19 +62,23 @@ def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
         "memory": [record for record in counted if memory_of(record["against"]) == "more"],
     }
     asked = {*fail_on, "slower"} if "unclear" in fail_on else {*fail_on}
-    words = {"slower": "slower", "unclear": "unclear", "memory": "in need of more memory"}
+    words = {"slower": ("is", "are", "slower"), "unclear": ("is", "are", "unclear")}
+    words["memory"] = ("needs", "need", "more memory")
     reasons = [
-        f"{len(found[ground])} {'is' if len(found[ground]) == 1 else 'are'} {words[ground]}"
+        f"{len(found[ground])} {words[ground][len(found[ground]) > 1]} {words[ground][2]}"
         for ground in GROUNDS
         if ground in asked and found[ground]
     ]
     if reasons:
         return Gate(FAILS, f"of {_cases(len(counted))}, {' and '.join(reasons)}")
+    if asked & {"slower"} and (moved := [record for record in records if _is_slower_control(record)]):
+        which = _cases(len(moved)).replace("case", "control")
+        return Gate(NO_VERDICT, f"{which}, which the change cannot reach, took longer: the two sides differ otherwise")
     if not counted and any("against" in record for record in records):
         return Gate(0)  # controls alone: the change reaches nothing
     if not counted:
         return Gate(NO_VERDICT, "no case was measured on both sides, so nothing is known of slow-downs")
-    if "slower" in asked and len(found["unclear"]) == len(counted) and all(map(_blind, counted)):
+    if "slower" in asked and is_blind(counted):
         return Gate(NO_VERDICT, "no verdict is possible on any case, so nothing is known of slow-downs")
     if "memory" in asked and all(memory_of(record["against"]) is None for record in counted):
         return Gate(NO_VERDICT, "the peak memory of no case is known, so nothing is known of its growth")
@@ -83,6 +87,17 @@ def gate(records: Sequence[Record], fail_on: Collection[str]) -> Gate:
 
 def _cases(number: int) -> str:
     return f"{number} case{'' if number == 1 else 's'}"
+
+
+def is_blind(records: Sequence[Record]) -> bool:
+    """Whether no case has a verdict, nor would have one if it took 1.5 times as long."""
+    unclear = [record for record in records if record["against"]["verdict"] == "unclear"]
+    return bool(records) and len(unclear) == len(records) and all(map(_blind, records))
+
+
+def _is_slower_control(record: Record) -> bool:
+    against = record.get("against")
+    return against is not None and bool(against.get("control")) and against["verdict"] == "slower"
 
 
 def _blind(record: Record) -> bool:

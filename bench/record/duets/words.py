@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.duets.gate import memory_of
+from torchduet.bench.record.duets.gate import judged, memory_of
 from torchduet.bench.record.schema import VERDICTS, AgainstRecord, DuetRecord, Record, Verdict
+from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor, size
 
+WIDE = 100.0  # an interval whose upper end is so many times its lower one is not shown
 LOOKED = "looked different, but "  # by earlier writers: begins the note of a case that was not confirmed
 
 
@@ -18,7 +20,8 @@ def headline(duet: DuetRecord, records: Sequence[Record]) -> str:
     ``Of 61 cases, 3 are slower in B (torch 2.13.0) than in A (torch 2.12.0); 58 are the same.``
     ``Your change makes 1 of 12 cases slower than main, 1a2b3c4; 11 are the same.``
     """
-    numbers = Counter(record["against"]["verdict"] for record in records if "against" in record)
+    measured = [record for record in records if "against" in record]
+    numbers = Counter(record["against"]["verdict"] for record in judged(measured) or measured)
     total = sum(numbers.values())
     if not total:
         return "No case was measured on both sides."
@@ -67,7 +70,7 @@ def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[st
     lines = [f"{'case':<{width}}  {'A / B':>8}  {'interval':<17}  pairs  verdict"]
     for record in shown:
         against = record["against"]
-        interval = f"{factor(against['low'])} to {factor(against['high'])}"
+        interval = f"{factor(against['low'])} to {factor(against['high'])}" if is_narrow(against) else "too wide"
         lines.append(
             f"{record['case']['id']:<{width}}  {factor(against['ratio']):>8}  {interval:<17}  {against['pairs']:>5}  "
             f"{MARK[against['verdict']]} {against['verdict']}{_stage(against)}"
@@ -76,6 +79,12 @@ def factor_table(records: Sequence[Record], max_rows: int = MAX_ROWS) -> list[st
         lines.append(f"… and {len(rows) - len(shown)} more; the report has all of them")
     notes = Counter(record["against"]["note"] for record in rows if "note" in record["against"])
     return lines + [f"{number} case{'s' if number > 1 else ''}: {note}" for note, number in notes.items()]
+
+
+def is_narrow(against: AgainstRecord) -> bool:
+    """Whether there is an interval whose ends say anything."""
+    low, high = against["low"], against["high"]
+    return low is not None and high is not None and high < WIDE * low
 
 
 def _stage(against: AgainstRecord) -> str:
@@ -136,8 +145,9 @@ def _pairs(duet: DuetRecord, records: Sequence[Record]) -> str:
     few, many = min(pairs), max(pairs)
     number = f"{few}" if few == many else f"{few} to {many}"
     sentences = [
-        f"Each case was measured in {number} pair{'s' if many > 1 else ''} of fresh processes; slower and faster hold "
-        f"at {duet['confidence'] * 100:.0f} % for all {len(pairs)} together."
+        f"Each case was measured in {number} pair{'s' if many > 1 else ''} of fresh processes; slower and faster, by "
+        f"more than {duet.get('threshold', THRESHOLD) * 100:g} %, hold at {duet['confidence'] * 100:.0f} % for all "
+        f"{len(pairs)} together."
     ]
     if too_few := sum(record["against"]["stage"] == "screened" for record in records if "against" in record):
         cases = "1 case has" if too_few == 1 else f"{too_few} cases have"
