@@ -91,9 +91,9 @@ UNDECIDED = {"text"}  # its values cannot be changed, and a text that is copied 
 
 @pytest.fixture(scope="module")
 def remembering(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    """What is said of each; where load by other processes has hidden the time of a first call, of a second attempt."""
+    """What is said of each; where load by other processes has hidden the time of a first call, of a later attempt."""
     found: dict[str, str | None] = {}
-    for attempt in ("first", "second"):
+    for attempt in ("first", "second", "third", "fourth"):
         errors = called_again(tmp_path_factory.mktemp(attempt), REMEMBERING)
         for name, error in errors.items():
             short = name.removesuffix(" eager fp32")
