@@ -60,9 +60,9 @@ def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
     """The headline, the stages of the measurement, and the cases that are slower or faster."""
     yield f"**{cell(headline(duet, run.records))}** {cell(stages(duet, run.records))}"
     yield ""
-    for line in (*memory_lines(run.records)[:MAX_REASONS], *controls(run.records)):
-        yield f"- {cell(line)}"
-    yield ""
+    if lines := [*memory_lines(run.records)[:MAX_REASONS], *controls(run.records)]:
+        yield from (f"- {cell(line)}" for line in lines)
+        yield ""
     moved = [record for record in ordered(run.records) if record["against"]["verdict"] in ("slower", "faster")]
     if not moved:
         return
