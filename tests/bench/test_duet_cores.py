@@ -108,7 +108,7 @@ class FakeWorker:
             self.channel.receive()
             return {"errors": {}, "left_out": {}, "blocks": [1e-3 for _ in self.turns]}
         cases = [{"skip": None, "error": None, "seconds": 1e-3, "warm_up_calls": 1}]
-        return {"cases": cases, "compiler": False, "idle": True}
+        return {"cases": cases, "compiler": False, "idle": True, "restores": None}
 
     def pause(self) -> None: ...
 
