@@ -114,8 +114,9 @@ def _spec_of(name: str) -> ModuleSpec | None:
 
 
 def modules_by_file() -> dict[str, str]:
-    return {
-        name: str(Path(file).resolve())
-        for name, module in list(sys.modules.items())
-        if isinstance(file := getattr(module, "__file__", None), str)
-    }
+    """File → name of the first module that this process has imported from it."""
+    found: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        if isinstance(file := getattr(module, "__file__", None), str):
+            found.setdefault(str(Path(file).resolve()), name)
+    return found

@@ -49,9 +49,9 @@ class Reach:
             functions += [implementation.function, implementation.bind]
         files: set[str] = {self._file}
         self.unknown = False
-        for name in self._everywhere():
+        for name in self._everywhere:
             self._take(name, files)
-        functions += self._names(self._effects(), files)
+        functions += self._names(self._effects, files)
         seen: set[int] = set()
         waiting = [value for value in functions if value is not None]
         while waiting:
@@ -106,12 +106,9 @@ class Reach:
         kinds = (FunctionType, type, ModuleType, dict, list, tuple, partial)
         return [*(member for member in (*members, *getters) if isinstance(member, kinds)), *bases]
 
+    @cached_property
     def _everywhere(self) -> list[str]:
-        """The names that every workload reaches: of statements that are run at the import for their effect alone.
-
-        An import whose name nothing uses is one, such as that of a module which registers itself; a call that is not
-        one of the suite's own, which only describe workloads; whatever a loop or a condition holds.
-        """
+        """The modules that every workload reaches: imports whose name nothing uses, as of one that registers itself."""
         found: list[str] = []
         used = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
         used |= {ast.unparse(node) for node in ast.walk(self._tree) if isinstance(node, ast.Attribute)}
@@ -125,8 +122,9 @@ class Reach:
                 found += [f"{base}.{alias.name}" for alias in node.names if (alias.asname or alias.name) not in used]
         return [name for name in found if name.partition(".")[0] != "__future__"]
 
+    @cached_property
     def _effects(self) -> list[str]:
-        """The names in statements that are run at the import and assign nothing, but for the suite's own."""
+        """The names in calls that are made at the import for their effect, but for those of the suite's own methods."""
         found: list[str] = []
         for node in self._tree.body:
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -156,6 +154,10 @@ class Reach:
             elif "." in name:
                 self._take(name, files)  # import_module("pkg.layers")
         return found
+
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        return modules_by_file()
 
     @cached_property
     def _tree(self) -> ast.Module:
@@ -198,7 +200,7 @@ class Reach:
 
     def _imports_of(self, file: str, name: str) -> frozenset[str]:
         if file not in self._imports:
-            own = next((module for module, at in modules_by_file().items() if at == file), name)
+            own = self._modules.get(file, name)
             self._imports[file] = frozenset(found for imported in imports_of(file, own) for found in files_of(imported))
         return self._imports[file]
 

@@ -184,7 +184,7 @@ def _working(files: Reroot) -> str:
 def _sources(
     repository: Repository, base: Base, suites: Sequence[str], there: Path, changed: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Each suite's file in the revision, and notes; one that it lacks is copied there, with modules beside it."""
+    """Each suite's file in the revision, and notes; one that it lacks is copied there."""
     sources, notes = {}, []
     for source in suites:
         path = Path(source).resolve()

@@ -39,7 +39,9 @@ def choose(cases: Sequence[Case], changed: Sequence[str], top: Path) -> Chosen:
     for case in cases:
         key = (case.source, case.suite, case.workload)
         if key not in touched:
-            reach = reaches.setdefault(case.source, Reach(load_module(Path(case.source).resolve()), top))
+            if case.source not in reaches:
+                reaches[case.source] = Reach(load_module(Path(case.source).resolve()), top)
+            reach = reaches[case.source]
             files = reach.of(workload_of(case))
             touched[key] = reach.unknown or is_touched(files, changed)
     reached = [case for case in cases if touched[case.source, case.suite, case.workload]]
