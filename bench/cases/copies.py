@@ -14,7 +14,7 @@ def with_copies(family: Family, slowdowns: Sequence[float] = SLOWDOWNS) -> Famil
     """The family with copies of each reported case.
 
     The A/A copy is compiled, checked and timed like any other case. The slowed copies make the calls of the case itself
-    with extra work in each block (:mod:`torchduet.bench.timing.slowdown`).
+    with extra work in each block (:mod:`torchduet.bench.timing.slowed`).
     """
     copies = [copy for case in family.reported for copy in copies_of(case, slowdowns)]
     return Family(cases=(*family.cases, *copies), reported=family.reported)

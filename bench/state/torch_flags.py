@@ -10,24 +10,11 @@ from typing import Any
 import torch
 
 from torchduet.bench.state.entry import Entry, on_or_off
+from torchduet.bench.state.fp32_precision import Fp32Precision
 
 _C: Any = torch._C
 _inference_guards: list[Any] = []  # entered, and never left: a guard sets the former mode when it is destroyed
 DENORMAL = sys.float_info.min / 4
-
-MIXED = "mixed"
-# (backend, operation) of torch._C._get_fp32_precision_getter
-FP32_PRECISIONS = (
-    ("generic", "all"),
-    ("cuda", "all"),
-    ("cuda", "matmul"),
-    ("cuda", "conv"),
-    ("cuda", "rnn"),
-    ("mkldnn", "all"),
-    ("mkldnn", "matmul"),
-    ("mkldnn", "conv"),
-    ("mkldnn", "rnn"),
-)
 
 # name in words → getter and setter of torch._C; a pair that a version of torch lacks is left out
 SWITCHES = {
@@ -82,7 +69,7 @@ def entries() -> Iterator[Entry]:
     """All of them."""
     yield from _modes()
     yield from _numbers()
-    yield Entry("precision of fp32", _precisions, _set_precisions, differing=_differing_precisions)
+    yield Entry("precision of fp32", Fp32Precision.now, Fp32Precision.put_back, differing=Fp32Precision.differing)
     for name, (getter, setter) in SWITCHES.items():
         if hasattr(_C, getter) and hasattr(_C, setter):
             yield Entry(name, getattr(_C, getter), getattr(_C, setter), on_or_off)
@@ -247,27 +234,3 @@ def _cuda() -> Iterator[Entry]:
     yield Entry("current CUDA device", initialised(cuda.current_device), unless_none(cuda.set_device))
     yield Entry("current CUDA stream", initialised(cuda.current_stream), unless_none(cuda.set_stream))
     yield Entry("CUDA's debug mode", initialised(cuda.get_sync_debug_mode), unless_none(cuda.set_sync_debug_mode))
-
-
-def _precisions() -> tuple[str, ...]:
-    """By the older interface, then of each backend and operation."""
-    try:
-        older = _C._get_float32_matmul_precision()
-    except RuntimeError:  # the newer interface has been used, too: the older has no single value
-        older = MIXED
-    return older, *(_C._get_fp32_precision_getter(*operation) for operation in FP32_PRECISIONS)
-
-
-def _set_precisions(value: tuple[str, ...]) -> None:
-    older, *newer = value
-    if older != MIXED:
-        _C._set_float32_matmul_precision(older)  # sets some of the others
-    for operation, precision in zip(FP32_PRECISIONS, newer, strict=True):
-        _C._set_fp32_precision_setter(*operation, precision)
-
-
-def _differing_precisions(before: tuple[str, ...], after: tuple[str, ...]) -> str:
-    names = ("matrix products", *(f"{backend} {operation}" for backend, operation in FP32_PRECISIONS))
-    return ", ".join(
-        f"{name}: {old} → {new}" for name, old, new in zip(names, before, after, strict=True) if old != new
-    )

@@ -20,6 +20,20 @@ from torchduet.bench.host.cpu_cache import last_level_bytes
 Work = Callable[[], None]
 
 
+class ExtraWork(Protocol):
+    """Work of a known length, which a slowed copy of a case does in each block behind its calls."""
+
+    def __call__(self) -> None:
+        """Do the work, or launch it."""
+
+    def fit(self, block: Callable[[Work | None], float], share: float) -> None:
+        """Adjust its length so that a block with it takes ``1 + share`` times as long as without it.
+
+        Args:
+            block: makes the calls, then calls the given function if there is one, and returns the seconds of all.
+        """
+
+
 @dataclass(frozen=True)
 class Block:
     """Seconds per call of one block.
@@ -27,9 +41,10 @@ class Block:
     Attributes:
         seconds: the time of record: wall clock until the device had finished, on CUDA device time between two events.
         host: until the last call returned: on an accelerator, until everything was launched.
-        wall: until the device had finished.
+        wall: until the device had finished; on CUDA the longer of ``seconds`` and ``host``.
         switches: involuntary context switches during the whole block, not per call.
         paused: seconds, at most, for which the process or the machine was suspended during the block.
+        unfinished: seconds for which other streams of the device worked on after the block, not per call.
     """
 
     seconds: float
@@ -37,12 +52,14 @@ class Block:
     wall: float
     switches: int = 0
     paused: float = 0.0
+    unfinished: float = 0.0
 
 
 def median_block(blocks: Sequence[Block]) -> Block:
     """The median of each time, and the upper median of the context switches, over some blocks."""
-    seconds, host, wall = (median(getattr(block, name) for block in blocks) for name in ("seconds", "host", "wall"))
-    return Block(seconds, host, wall, median_high(block.switches for block in blocks))
+    names = ("seconds", "host", "wall", "unfinished")
+    seconds, host, wall, unfinished = (median(getattr(block, name) for block in blocks) for name in names)
+    return Block(seconds, host, wall, median_high(block.switches for block in blocks), unfinished=unfinished)
 
 
 class Clock(Protocol):
@@ -51,13 +68,27 @@ class Clock(Protocol):
     Attributes:
         name: as in records.
         cold_calls: the most calls per cold block.
+        needs_lead_in: the device has to be busy when a block starts, with at least one untimed call.
     """
 
     name: str
     cold_calls: int
+    needs_lead_in: bool
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
-        """Time ``calls`` consecutive calls, and ``after`` behind the last one, as one block."""
+    def block(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        before: Work | None = None,
+    ) -> Block:
+        """Time ``calls`` consecutive calls as one block.
+
+        Args:
+            after: timed with the last call.
+            before: untimed, directly before the first call.
+        """
 
     def cold(
         self,
@@ -84,7 +115,12 @@ class DelayingClock(Clock, Protocol):
     """A clock of a device that can be kept waiting while work for it is launched."""
 
     def behind_delay(
-        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        launch_seconds: float,
+        before: Work | None = None,
     ) -> Block | None:
         """Time the device's work for ``calls`` calls, without the gaps between their launches.
 
@@ -92,6 +128,7 @@ class DelayingClock(Clock, Protocol):
 
         Args:
             launch_seconds: seconds to launch one call on the host, see ``Block.host``.
+            before: untimed, before the delay.
         """
 
 
@@ -100,21 +137,31 @@ class CpuClock:
 
     name = "perf_counter"
     cold_calls = 1  # filling the cache takes longer than most calls
+    needs_lead_in = False
 
     def __init__(self) -> None:
         self._flush_buffer: torch.Tensor | None = None
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+    def block(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        before: Work | None = None,
+    ) -> Block:
         """Time ``calls`` consecutive calls as one block."""
+        if before is not None:
+            before()
         repeat = itertools.repeat(None, calls)
-        before = context_switches()
+        switches = context_switches()
         start = perf_counter()
         for _ in repeat:
             call(*args)
         if after is not None:
             after()
         seconds = (perf_counter() - start) / calls
-        return Block(seconds, seconds, seconds, context_switches() - before)
+        return Block(seconds, seconds, seconds, context_switches() - switches)
 
     def cold(
         self,
@@ -156,17 +203,27 @@ class SynchronizedClock:
 
     name = "perf_counter_synchronized"
     cold_calls = 1
+    needs_lead_in = False
 
     def __init__(self, synchronize: Work, device: torch.device, cache_bytes: Callable[[], int]) -> None:
         self.synchronize = synchronize
         self._device, self._cache_bytes = device, cache_bytes
         self._flush_buffer: torch.Tensor | None = None
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
+    def block(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        before: Work | None = None,
+    ) -> Block:
         """Time ``calls`` consecutive calls as one block."""
+        if before is not None:
+            before()
         self.synchronize()
         repeat = itertools.repeat(None, calls)
-        before = context_switches()
+        switches = context_switches()
         start = perf_counter()
         for _ in repeat:
             call(*args)
@@ -175,7 +232,7 @@ class SynchronizedClock:
         host = perf_counter() - start
         self.synchronize()
         wall = perf_counter() - start
-        return Block(wall / calls, host / calls, wall / calls, context_switches() - before)
+        return Block(wall / calls, host / calls, wall / calls, context_switches() - switches)
 
     def cold(
         self,

@@ -1,4 +1,4 @@
-"""CUDA's clock: events around a block, and the device's work alone, behind a delay that hides launching."""
+"""CUDA's clock: events around a block behind a lead-in, and the device's work alone, behind a delay."""
 
 from __future__ import annotations
 
@@ -11,22 +11,32 @@ import torch
 
 from torchduet.bench.host.counters import context_switches
 from torchduet.bench.timing.clock import Block, Work
-from torchduet.bench.timing.slowdown import seconds_per_cycle, sleep
+from torchduet.bench.timing.slowed.delay import seconds_per_cycle, sleep
 
 DELAY_FACTOR = 1.5  # the delay before a block, as a multiple of the time to launch it
-MIN_DELAY, MAX_DELAY = 20e-6, 10e-3
+# Beyond about 1,000 pending launches the host waits for the device, which takes some 5 ms of launching; from 2 ms on,
+# quick launches reach that.
+MIN_DELAY, MAX_DELAY = 20e-6, 2e-3
+# The L2 does not replace the oldest lines first: after as many bytes as it holds a part of the old data is still there.
+# NVBench writes the L2's size once, triton.testing.do_bench 256 MB.
+FLUSHED_CACHES = 3
 
 
 class CudaClock:
     """CUDA events around the block and one synchronisation after it.
 
-    The device is idle when the block starts. When launching takes longer than computing, the time between the events
-    includes the gaps in which the device waits for the host, as a user's does. ``host`` is then close to ``seconds``,
-    and :meth:`behind_delay` times the device's work alone.
+    The start event stands in the stream directly behind the lead-in, without a synchronisation between: the device
+    reaches it when it has finished the lead-in, and the host has launched the first call by then, as in a loop. On an
+    idle device, the time between the events would include the host's way to the first kernel (5 to 150 µs).
+
+    When launching takes longer than computing, the time between the events includes the gaps in which the device waits
+    for the host, as a user's does. ``host`` is then close to ``seconds``, and :meth:`behind_delay` times the device's
+    work alone.
     """
 
     name = "cuda_events"
     cold_calls = 10
+    needs_lead_in = True
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
@@ -44,13 +54,31 @@ class CudaClock:
                 )
         return self._pairs[index]
 
-    def block(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None = None) -> Block:
-        """Time ``calls`` consecutive calls as one block."""
+    def block(
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        after: Work | None = None,
+        before: Work | None = None,
+    ) -> Block:
+        """Time ``calls`` consecutive calls as one block, behind the device's work of ``before``.
+
+        ``before`` should be calls that take as long to compute as the next one to launch; without it, the time includes
+        the host's way to the first kernel.
+        """
         self.synchronize()
+        if before is not None:
+            before()
         return self._timed(call, args, calls, after)
 
     def behind_delay(
-        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
+        self,
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        calls: int,
+        launch_seconds: float,
+        before: Work | None = None,
     ) -> Block | None:
         """Time the device's work for ``calls`` calls, all launched while a delay kernel keeps it busy.
 
@@ -60,8 +88,11 @@ class CudaClock:
 
         Args:
             launch_seconds: seconds to launch one call on the host, see ``Block.host``.
+            before: untimed, before the delay.
         """
         self.synchronize()
+        if before is not None:
+            before()
         delay = self._delay(calls * launch_seconds)
         block = self._timed(call, args, calls, None)
         return block if block.host * calls < delay else None
@@ -69,7 +100,7 @@ class CudaClock:
     def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
         stream = torch.cuda.current_stream(self.device)
         repeat = itertools.repeat(None, calls)
-        before = context_switches()
+        switches = context_switches()
         start = perf_counter()
         self._start.record(stream)
         for _ in repeat:
@@ -77,11 +108,17 @@ class CudaClock:
         if after is not None:
             after()
         self._end.record(stream)
-        host = perf_counter() - start
-        self._end.synchronize()
-        wall = perf_counter() - start
-        switches = context_switches() - before
-        return Block(self._start.elapsed_time(self._end) * 1e-3 / calls, host / calls, wall / calls, switches)
+        host = (perf_counter() - start) / calls
+        unfinished = self._wait(self._end)
+        seconds = self._start.elapsed_time(self._end) * 1e-3 / calls
+        return Block(seconds, host, max(seconds, host), context_switches() - switches, unfinished=unfinished)
+
+    def _wait(self, end: Any) -> float:
+        """Wait for an event, then for all streams; returns the seconds from one to the other."""
+        end.synchronize()
+        finished = perf_counter()
+        self.synchronize()
+        return perf_counter() - finished
 
     def cold(
         self,
@@ -91,32 +128,32 @@ class CudaClock:
         after: Work | None = None,
         launch_seconds: float = 0.0,
     ) -> Block:
-        """Time single calls; before each, as many bytes as the L2 holds are written to other memory.
+        """Time the device's work of single calls; before each, other memory of three times the L2's size is written.
 
-        All are launched behind a delay, as in :meth:`behind_delay`.
+        A delay kernel between the writing and each call hides its launch, as in :meth:`behind_delay`.
         """
         if self._flush_buffer is None:
-            size = torch.cuda.get_device_properties(self.device).L2_cache_size
+            size = FLUSHED_CACHES * torch.cuda.get_device_properties(self.device).L2_cache_size
             self._flush_buffer = torch.empty(size, dtype=torch.uint8, device=self.device)
         stream = torch.cuda.current_stream(self.device)
         pairs = [self._pair(index) for index in range(calls)]
         self.synchronize()
-        before = context_switches()
-        self._delay(calls * launch_seconds)
-        start = perf_counter()
+        switches = context_switches()
+        host = 0.0
         for index, (begin, end) in enumerate(pairs):
             self._flush_buffer.zero_()
+            self._delay(launch_seconds)
+            start = perf_counter()
             begin.record(stream)
             call(*args)
             if after is not None and index == calls - 1:
                 after()
             end.record(stream)
-        host = perf_counter() - start
-        pairs[-1][1].synchronize()
-        wall = perf_counter() - start
-        switches = context_switches() - before
-        seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3
-        return Block(seconds / calls, host / calls, wall / calls, switches)
+            host += perf_counter() - start
+        unfinished = self._wait(pairs[-1][1])
+        seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3 / calls
+        host /= calls
+        return Block(seconds, host, max(seconds, host), context_switches() - switches, unfinished=unfinished)
 
     def _delay(self, seconds: float) -> float:
         if not self._cycle_seconds:
@@ -126,5 +163,5 @@ class CudaClock:
         return delay
 
     def synchronize(self) -> None:
-        """Wait until the device has finished all that was launched."""
+        """Wait until the device has finished all that was launched, on whatever stream."""
         torch.cuda.synchronize(self.device)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ import torch
 from torch.profiler import ProfilerActivity
 
 from torchduet.bench.host.machine import NOT_ON_ACCELERATORS, NOT_ON_HOSTS, Accelerator
-from torchduet.bench.timing.clock import Clock, CpuClock
+from torchduet.bench.timing.clock import Clock, CpuClock, ExtraWork
 from torchduet.suites.workload import PRECISIONS
 
 
@@ -125,8 +125,15 @@ class Device(ABC):
         """Its allocator; None if that keeps no statistics."""
         return None
 
-    def delay(self, seconds: float) -> Callable[[], None]:
-        """A function that keeps it waiting for about ``seconds`` and returns at once; requires ``has_delay_kernel``."""
+    def start(self, *, compiles: bool = False) -> None:  # noqa: B027 - most kinds have nothing to start
+        """Start, once per process, what the first calls of all cases would otherwise pay for or not, by chance.
+
+        Args:
+            compiles: whether torch.compile will be used for it.
+        """
+
+    def delay(self, seconds: float) -> ExtraWork:
+        """Work that keeps it busy for about ``seconds`` and returns at once; requires ``has_delay_kernel``."""
         raise NotImplementedError(f"{self.name}: it has no delay kernel")
 
     def prefer_newest_recordings(self) -> None:  # noqa: B027 - most kinds record nothing

@@ -5,19 +5,19 @@ Events, a delay kernel, CUDA graphs, the L2's size, the memory of a context, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity
 
+from torchduet.bench.host.error_words import one_line
 from torchduet.bench.host.nvml import READINGS, devices
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_clock import CudaClock
 from torchduet.bench.timing.cuda_graph import newest_first
 from torchduet.bench.timing.device import Allocator
 from torchduet.bench.timing.device_accelerator import AcceleratorDevice
-from torchduet.bench.timing.slowdown import kernel
+from torchduet.bench.timing.slowed.delay import Delay, delay
 from torchduet.suites.workload import PRECISIONS
 
 USED = {"memory_used_bytes": READINGS["memory_used_bytes"]}
@@ -53,9 +53,9 @@ class CudaDevice(AcceleratorDevice):
         """The caching allocator."""
         return Allocator(torch.cuda, self.torch_device)
 
-    def delay(self, seconds: float) -> Callable[[], None]:
-        """A kernel that waits; it is calibrated alone, not within a block."""
-        return kernel(self.name, seconds)
+    def delay(self, seconds: float) -> Delay:
+        """A kernel that waits."""
+        return delay(self.name, seconds)
 
     def prefer_newest_recordings(self) -> None:
         """Let inductor search its recorded CUDA graphs from the newest to the oldest."""
@@ -75,6 +75,21 @@ class CudaDevice(AcceleratorDevice):
             return True
         return False
 
+    def start(self, *, compiles: bool = False) -> None:
+        """Create the context, and the handles of cuBLAS, cuBLASLt and cuDNN, as far as they are there.
+
+        Otherwise a family's first case pays for them in its first call, and the others do not.
+
+        Args:
+            compiles: load Triton's driver, too, which a C compiler builds where no cache has it.
+        """
+        with torch.cuda.device(self.torch_device):
+            for library in (_use_cublas, _use_cudnn):
+                library(self.torch_device)
+            self.synchronize()
+            if compiles:
+                _load_triton()
+
     def context_bytes(self, uuid: str) -> int | None:
         """See :func:`context_bytes`."""
         return context_bytes(self.name, uuid)
@@ -82,6 +97,33 @@ class CudaDevice(AcceleratorDevice):
     def profiler_activities(self) -> list[ProfilerActivity]:
         """The host's activity, and the kernels."""
         return [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+
+
+def _use_cublas(device: torch.device) -> None:
+    """One product of cuBLAS, and one with a bias, which cuBLASLt makes."""
+    x, bias = torch.ones(16, 16, device=device), torch.ones(16, device=device)
+    torch.mm(x, x)
+    torch.addmm(bias, x, x)
+
+
+def _use_cudnn(device: torch.device) -> None:
+    """One convolution."""
+    if torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled:
+        image, kernel = torch.ones(1, 1, 8, 8, device=device), torch.ones(1, 1, 3, 3, device=device)
+        torch.nn.functional.conv2d(image, kernel)
+
+
+def _load_triton() -> None:
+    """Load Triton's module for the driver (``cuda_utils``), which it compiles where its cache lacks it.
+
+    Cases are compiled with empty caches: without this, the first one in every process would build that module, too.
+    """
+    try:
+        from triton.runtime import driver
+
+        driver.active.utils  # noqa: B018 - making it loads the module
+    except Exception as error:  # noqa: BLE001 - the compiled cases fail with it themselves; others do not need it
+        print(f"Triton's driver cannot be loaded: {one_line(error)}")
 
 
 def context_bytes(device: str, uuid: str, nvml: Any = None) -> int | None:

@@ -1,8 +1,7 @@
 """Numerical precision: a global state that is entered around a block and left again, autocast, and loss scaling.
 
-``fp32`` is strictly fp32; ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions. Both use the
-``fp32_precision`` interface of torch 2.9. Autocast is part of the timed call, see :func:`autocast_factory`; with fp16
-so is the scaling of the loss.
+``fp32`` is strictly fp32; ``tf32`` allows TensorFloat-32 in CUDA's matrix products and convolutions. Autocast is part
+of the timed call, see :func:`autocast_factory`; with fp16 so is the scaling of the loss.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 
+from torchduet.bench.state.fp32_precision import Fp32Precision, set_fp32
 from torchduet.bench.timing.device_registry import device_of
 
 AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,25 +32,17 @@ TOLERANCE = {
 
 @contextlib.contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    """Set the precision of fp32 in matrix products and convolutions, and restore it afterwards.
+    """Set the precision of fp32 in matrix products and convolutions, and leave everything as it was found.
 
-    For matrix products one setting has two interfaces. torch up to 2.11 reads the older one while it compiles and
-    refuses when they differ (pytorch/pytorch#166387); ``set_float32_matmul_precision`` sets both alike. ``allow_tf32``
-    is neither read nor written.
+    See :mod:`torchduet.bench.state.fp32_precision`: torch up to 2.11 also refuses to compile where the interfaces
+    contradict each other (pytorch/pytorch#166387).
     """
-    cudnn: Any = torch.backends.cudnn  # its submodules are attributes set at run time
-    backends = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
-    setting = "tf32" if precision == "tf32" else "ieee"
-    before = [backend.fp32_precision for backend in backends]
+    before = Fp32Precision.now()
     try:
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        for backend in backends:
-            backend.fp32_precision = setting
+        set_fp32(tf32=precision == "tf32")
         yield
     finally:
-        torch.set_float32_matmul_precision("high" if before[0] == "tf32" else "highest")
-        for backend, value in zip(backends, before, strict=True):
-            backend.fp32_precision = value
+        before.put_back()
 
 
 def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContextManager[object]]:

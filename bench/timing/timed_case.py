@@ -22,7 +22,6 @@ from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.bench.timing.slowdown import spin
 from torchduet.suites.workload import IMPLIED
 
 Result = TypeVar("Result")
@@ -97,8 +96,11 @@ class TimedCase:
 
     def _block(self) -> Block:
         with self.in_its_state():
-            with self.unmetered():
-                self._warm_up_calls(max(self._block_warm_up_calls, self._after_children()))
+            if self.clock.needs_lead_in and not self.cold:
+                # Inputs made anew in the lead-in replace the arguments.
+                call, args = (self._call, ()) if self.restored else (self.prepared.call, self.prepared.args)
+                return self.clock.block(call, args, self.calls, self.extra_work, self._lead_in)
+            self._lead_in()
             call, args = self.prepared.call, self.prepared.args
             if self.cold:
                 start = perf_counter()
@@ -108,6 +110,17 @@ class TimedCase:
                 return block
             return self.clock.block(call, args, self.calls, self.extra_work)
 
+    def _call(self) -> object:
+        return self.prepared.call(*self.prepared.args)
+
+    def _lead_in(self) -> None:
+        """Make the untimed calls before a block, and ready the inputs of the next call."""
+        with self.unmetered():
+            self.ready()
+            for _ in itertools.repeat(None, max(self._block_warm_up_calls, self._after_children())):
+                self._call()
+                self.ready()
+
     @property
     def restored(self) -> bool:
         """Whether each call begins with inputs that were put back or made anew; a block is then one call."""
@@ -115,19 +128,14 @@ class TimedCase:
 
     @property
     def _block_warm_up_calls(self) -> int:
-        return min(self.warm_up_calls, MAX_RESTORED_WARM_UP_CALLS) if self.restored else self.warm_up_calls
+        number = min(self.warm_up_calls, MAX_RESTORED_WARM_UP_CALLS) if self.restored else self.warm_up_calls
+        led_in = self.clock.needs_lead_in and self.seconds < LONG_CALL_SECONDS
+        return max(1, number) if led_in else number
 
     def ready(self) -> None:
         """Ready the inputs of the next call, where calls change them or each has new ones."""
         if self.restoring is not None and self.restoring.active:
             self.restoring.before_call(self)
-
-    def _warm_up_calls(self, number: int) -> None:
-        """Make the untimed calls before a block, and ready the inputs of the next call."""
-        self.ready()
-        for _ in itertools.repeat(None, number):
-            self.prepared.call(*self.prepared.args)
-            self.ready()
 
     @property
     def changes_inputs(self) -> bool:
@@ -221,46 +229,6 @@ class TimedCase:
             yield
         finally:
             meter.paused = False
-
-
-def slow_down(run: TimedCase, original: TimedCase) -> None:
-    """Make ``run`` a copy of ``original``, which is warmed up, slowed down by the factor of its case.
-
-    Where the device has no delay kernel, the host does the extra work after the device has finished; its length is
-    fitted within the copy's own blocks.
-    """
-    case, device = run.prepared.case, run.device
-    run.calls, run.warm_up_calls, run.seconds = original.calls, original.warm_up_calls, original.seconds
-    run.pacing_seconds, run.idle_waiting, run.launch_seconds = (
-        original.pacing_seconds,
-        original.idle_waiting,
-        original.launch_seconds,
-    )
-    share = case.slowdown - 1
-    if device.has_delay_kernel:
-        typical = median(original.block().seconds for _ in range(WINDOW))
-        run.extra_work = device.delay(share * typical * run.calls)
-        return
-
-    def block(extra: Callable[[], None]) -> float:
-        run.extra_work = _after_the_calls(extra, device)
-        return run.block().seconds * run.calls
-
-    work = spin(share * original.seconds * run.calls)
-    work.fit(block, share)
-    run.extra_work = _after_the_calls(work, device)
-
-
-def _after_the_calls(work: Callable[[], None], device: Device) -> Callable[[], None]:
-    """``work`` of the host that begins when the device has finished what was launched before."""
-    if not device.asynchronous:
-        return work
-
-    def synchronized() -> None:
-        device.synchronize()
-        work()
-
-    return synchronized
 
 
 def warm_up(run: TimedCase, seconds: float) -> None:

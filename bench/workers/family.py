@@ -31,8 +31,10 @@ from torchduet.bench.timing.pacing import (
     set_pace,
     too_slow,
 )
+from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.stopping import Stopping
-from torchduet.bench.timing.timed_case import TimedCase, slow_down, warm_up
+from torchduet.bench.timing.timed_case import TimedCase, warm_up
+from torchduet.bench.workers.left_running import left_running
 from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.bench.workers.other_values import note_differences
 from torchduet.bench.workers.remembered import Memory
@@ -213,7 +215,7 @@ class Stages(FirstCalls):
                 measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task)
 
     def still_computes(self) -> None:
-        """Turn a case whose result became NaN during its timing, or is remembered, into an error."""
+        """Turn a case whose result became NaN during its timing, is remembered, or comes later, into an error."""
         for run in self.runs:
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 result = self.results[run.prepared.case]
@@ -228,7 +230,7 @@ class Stages(FirstCalls):
                     run.error = "its result turned NaN while it was being timed; keep its state bounded"
                     continue
                 try:
-                    run.error = self.remembers(run, tensors)
+                    run.error = left_running(run) or self.remembers(run, tensors)
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
                     run.error = f"after its timing, with changed values, {self.reason(run, error)}"
         for device, placements in self.inputs.placements.items():

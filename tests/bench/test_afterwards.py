@@ -32,12 +32,12 @@ class Clock(CudaClock):
         self.waits = waits
         self.delayed: list[tuple[int, float]] = []
 
-    def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
-        del call, args, calls, after
+    def block(self, call: Any, args: Any, calls: int, after: Any = None, before: Any = None) -> Block:
+        del call, args, calls, after, before
         return Block(1e-4, 9e-5, 1e-4)
 
-    def behind_delay(self, call: Any, args: Any, calls: int, launch_seconds: float) -> Block | None:
-        del call, args
+    def behind_delay(self, call: Any, args: Any, calls: int, launch_seconds: float, before: Any = None) -> Block | None:
+        del call, args, before
         self.delayed.append((calls, launch_seconds))
         return None if self.waits else Block(7e-6, 9e-5, 2e-4)
 

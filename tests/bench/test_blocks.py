@@ -14,8 +14,9 @@ from torchduet.bench.timing.alternation import align_blocks
 from torchduet.bench.timing.clock import Block
 from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.pacing import BLOCK_SECONDS, BLOCK_WARM_UP_SECONDS, WARMED_UP_BELOW, set_block
-from torchduet.bench.timing.slowdown import Spin
-from torchduet.bench.timing.timed_case import TimedCase, slow_down
+from torchduet.bench.timing.slowed.copies import slow_down
+from torchduet.bench.timing.slowed.spin import Spin
+from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.family import next_placement
 from torchduet.suites.workload import Meter
 
@@ -34,6 +35,7 @@ def a_run(seconds: float, log: list[str] | None = None) -> TimedCase:
 
     class Clock:
         name = "fake"
+        needs_lead_in = False
 
         def block(self, call: Any, args: Any, calls: int, after: Any = None) -> Block:
             del args

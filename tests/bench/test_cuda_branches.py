@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -10,20 +11,20 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.bench.gpu_model import OnTheHost, installed
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, CeilingTask
 from torchduet.bench.host import machine
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.passes import ceilings
 from torchduet.bench.run.records import timing_record
-from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import failures
-from torchduet.bench.timing.clock import Block, CpuClock
+from torchduet.bench.timing.clock import CpuClock
 from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.precision import autocast_factory
-from torchduet.bench.timing.slowdown import PROBE_CYCLES, kernel, seconds_per_cycle
-from torchduet.bench.timing.timed_case import TimedCase, slow_down
+from torchduet.bench.timing.slowed.delay import PROBE_CYCLES, delay, seconds_per_cycle
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
 
@@ -88,24 +89,10 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_a_slowed_copy_waits_on_its_own_device_for_as_long_as_calibrated(gpu: list[Any]) -> None:
     assert seconds_per_cycle(torch.device("cuda:1")) == pytest.approx(2e-9)
     assert PROBE_CYCLES in gpu
-    wait = kernel("cuda:1", 1e-3)
+    wait = delay("cuda:1", 1e-3)
     gpu.clear()
     wait()
     assert gpu == ["cuda:1", 500_000]
-
-
-def test_a_copys_slow_down_is_a_share_of_what_its_original_takes(gpu: list[Any]) -> None:
-    clock: Any = SimpleNamespace(block=lambda *_: Block(2e-3, 1e-4, 2e-3))
-    context = SimpleNamespace(meter=SimpleNamespace(paused=False))
-    prepared: Any = SimpleNamespace(case=CASE, call=lambda: None, args=(), context=context, own_state=OwnState())
-    original = TimedCase(prepared, clock, calls=3, seconds=2e-3)
-    slowed = Case(**{**vars(CASE), "slowdown": 1.05, "copy_number": 2})
-    copy = TimedCase(SimpleNamespace(**{**vars(prepared), "case": slowed}), clock)  # type: ignore[arg-type]
-    slow_down(copy, original)
-    assert copy.extra_work is not None
-    gpu.clear()
-    copy.extra_work()
-    assert gpu[-1] == pytest.approx(0.05 * 2e-3 * 3 / 2e-9, rel=1e-6)
 
 
 def test_the_gpus_of_a_machine_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,12 +133,20 @@ def test_autocast_is_the_devices_own() -> None:
 
 
 def test_a_record_from_a_gpu_says_what_host_and_device_took() -> None:
-    result = CaseResult(CASE, clock="cuda_events", blocks=[[1e-4] * 3] * 8, device_seconds=2e-5, cold=True)
+    result = CaseResult(CASE, clock="cuda_events", blocks=[[1e-4] * 3] * 8, device_seconds=2e-5)
     result.host, result.wall = [[9.5e-5] * 3] * 8, [[1.1e-4] * 3] * 8
     timing = timing_record(result, "precise")
     assert timing["launch_bound"]
     assert (timing["host_seconds"], timing["wall_seconds"], timing["device_seconds"]) == (9.5e-5, 1.1e-4, 2e-5)
+    assert "cache" not in timing
+
+
+def test_a_cold_call_is_never_launch_bound_as_its_launch_is_hidden() -> None:
+    result = CaseResult(CASE, clock="cuda_events", blocks=[[2e-5] * 3] * 8, cold=True)
+    result.host, result.wall = [[9.5e-5] * 3] * 8, [[9.5e-5] * 3] * 8
+    timing = timing_record(result, "precise")
     assert timing["cache"] == "cold"
+    assert "launch_bound" not in timing
 
 
 def test_pinned_memory_stays_pinned_when_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,3 +157,53 @@ def test_pinned_memory_stays_pinned_when_it_moves(monkeypatch: pytest.MonkeyPatc
     Placements((x,), random.Random(0)).fresh()
     assert pinned == [40, 40]
     assert x.tolist() == [1.0] * 10
+
+
+class Operators(TorchDispatchMode):
+    """Counts what the dispatcher is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_calls_of_a_memory_ceiling_make_no_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Operators()
+
+    def best(clock: Any, call: Any, args: Any, *, seconds: float) -> float:
+        del clock, seconds
+        with counted:
+            call(*args)
+        return 1.0
+
+    monkeypatch.setattr(ceilings, "best", best)
+    assert ceilings.memory_traffic("cpu", 2**16) == 2**16
+    assert [name.split(".")[1] for name in counted.names] == ["copy_", "add", "amax", "dot", "zero_"]
+
+
+def test_a_gpu_is_started_before_any_case_would_pay_for_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = Operators()
+    driver = SimpleNamespace(active=SimpleNamespace(utils="loaded"))
+    monkeypatch.setitem(sys.modules, "triton", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "triton.runtime", SimpleNamespace(driver=driver))
+    monkeypatch.setattr(torch.backends.cudnn, "is_available", lambda: True)
+    gpu = installed(monkeypatch)
+    with OnTheHost(), used:
+        CudaDevice("cuda:1").start(compiles=True)
+    names = [name.split(".")[1] for name in used.names]
+    assert {"mm", "addmm", "convolution"} <= set(names)
+    assert gpu.log == ["synchronize"]
+
+
+def test_a_triton_that_cannot_be_loaded_is_left_to_the_compiled_cases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+    installed(monkeypatch)
+    with OnTheHost():
+        CudaDevice("cuda:1").start(compiles=True)
+    assert "Triton's driver cannot be loaded" in capsys.readouterr().out

@@ -39,8 +39,9 @@ from torchduet.bench.timing.device import CpuDevice
 from torchduet.bench.timing.device_accelerator import AcceleratorDevice, MpsDevice, XpuDevice
 from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.device_registry import accelerators, device_of
+from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
-from torchduet.bench.timing.timed_case import TimedCase, slow_down
+from torchduet.bench.timing.timed_case import TimedCase
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = Path(__file__).parent / "workloads"

@@ -27,8 +27,8 @@ from torchduet.bench.record.schema import KEY
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.cuda_clock import CudaClock
 from torchduet.bench.timing.precision import matmul_precision
-from torchduet.bench.timing.slowdown import seconds_per_cycle
-from torchduet.bench.timing.slowdown import sleep as busy
+from torchduet.bench.timing.slowed.delay import seconds_per_cycle
+from torchduet.bench.timing.slowed.delay import sleep as busy
 from torchduet.bench.timing.timed_case import TimedCase
 
 pytestmark = [

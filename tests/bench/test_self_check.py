@@ -17,7 +17,7 @@ from torchduet.bench.cases.exchange import CaseResult, ContextSwitches
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.run import aa_summary
 from torchduet.bench.run.records import trials
-from torchduet.bench.timing import slowdown
+from torchduet.bench.timing.slowed import spin as spins
 
 MACHINE = {"cpu": "some CPU", "cores": 2, "torch": "2.13.0", "gpu": None}
 
@@ -54,9 +54,9 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
         done.append(times)
         return itertools.repeat(value, times)
 
-    monkeypatch.setattr(slowdown, "itertools", SimpleNamespace(repeat=repeat))
-    work = slowdown.spin(0.01)
-    assert done == [slowdown.PROBE_ITERATIONS] * slowdown.PROBES
+    monkeypatch.setattr(spins, "itertools", SimpleNamespace(repeat=repeat))
+    work = spins.spin(0.01)
+    assert done == [spins.PROBE_ITERATIONS] * spins.PROBES
     work()
     assert 1e-9 < 0.01 / done[-1] < 1e-5  # seconds for a turn of an empty loop
 
@@ -64,9 +64,9 @@ def test_extra_work_is_calibrated_and_really_done(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("calls_take", "untimed", "blocks"),
     [
-        (2e-4, 0.0, 2 * slowdown.MAX_FITTED),
+        (2e-4, 0.0, 2 * spins.MAX_FITTED),
         (5e-3, 0.0, 8),
-        (2e-4, 0.01, 2 * slowdown.MIN_FITTED),  # the cache is filled with something else before each call
+        (2e-4, 0.01, 2 * spins.MIN_FITTED),  # the cache is filled with something else before each call
         (0.15, 0.0, 1),
         (1.0, 0.0, 1),
     ],
@@ -90,9 +90,9 @@ def test_extra_work_is_fitted_to_what_it_takes_within_a_block(
         work()
         return now[0] - start
 
-    monkeypatch.setattr(slowdown, "itertools", SimpleNamespace(repeat=repeat))
-    monkeypatch.setattr(slowdown, "perf_counter", lambda: now[0])
-    spin = slowdown.Spin(1000)
+    monkeypatch.setattr(spins, "itertools", SimpleNamespace(repeat=repeat))
+    monkeypatch.setattr(spins, "perf_counter", lambda: now[0])
+    spin = spins.Spin(1000)
     spin.fit(block, 0.03)
     assert len(made) == pytest.approx(blocks, abs=2 if 3 < blocks < 20 else 0)
     assert 1e-6 + 2e-8 * spin.iterations == pytest.approx(0.03 * calls_take, rel=0.05)

@@ -1,0 +1,1 @@
+"""Slowed copies of cases: extra work of a known length in each of their blocks."""

@@ -1,0 +1,72 @@
+"""A call that returns before its work is done is caught after the timing, whoever does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bench.measured import called_again
+
+HASTY = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor(1)
+
+
+def work(x):
+    for _ in range(20):
+        x = x @ x / x.norm()
+    return x
+
+
+def inputs(device):
+    torch.manual_seed(0)
+    return (torch.randn(192, 192, device=device),)
+
+
+suite.compare("pooled", {"waits": lambda x: pool.submit(work, x).result(), "hasty": lambda x: later(x)}, inputs=inputs, **EAGER)
+suite.compare("threaded", {"joined": lambda x: joined(x), "hasty": lambda x: started(x)}, inputs=inputs, **EAGER)
+
+
+def later(x):
+    pool.submit(work, x.clone())
+    return work(x)
+
+
+def started(x):
+    threading.Thread(target=work, args=(x.clone(),)).start()
+    return work(x)
+
+
+def joined(x):
+    thread = threading.Thread(target=work, args=(x.clone(),))
+    thread.start()
+    thread.join()
+    return work(x)
+"""
+
+
+def test_threads_that_work_on_after_the_call_are_named(tmp_path: Path) -> None:
+    errors = called_again(tmp_path, HASTY)
+    hasty = [error for name, error in errors.items() if "hasty" in name]
+    others = [error for name, error in errors.items() if "hasty" not in name]
+    assert len(hasty) == len(others) == 2
+    assert all("a thread that it has started works on" in str(error) for error in hasty), errors
+    assert others == [None, None]
+
+
+QUIET = """
+import threading, time
+
+threading.Thread(target=lambda: [time.sleep(0.001) for _ in range(10_000)], daemon=True).start()
+
+
+@suite.workload(inputs=lambda device: (torch.ones(256, 256, device=device, requires_grad=True),), **EAGER)
+def backward(x):
+    y = (x @ x).sum()
+    return torch.autograd.grad(y, x)[0]
+"""
+
+
+def test_a_thread_that_only_waits_and_those_of_pytorch_are_no_alarm(tmp_path: Path) -> None:
+    assert set(called_again(tmp_path, QUIET).values()) == {None}
