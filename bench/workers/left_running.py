@@ -17,6 +17,7 @@ from torchduet.bench.timing.timed_case import TimedCase
 MIN_STREAMS, STREAMS_SHARE = 3e-5, 0.02  # seconds, and of a block; waiting for an idle device takes some microseconds
 MIN_THREADS, THREADS_SHARE = 2e-4, 0.05  # seconds, and of a call
 CALLS = 5  # most of them have to leave work behind
+QUIET = 3  # pauses without a call, of which the quietest counts: an earlier call's work may still go on
 MIN_PAUSE, MAX_PAUSE = 0.01, 0.1  # the system counts a running thread's time every 10 ms at the latest
 POLL_SECONDS = 2e-4
 TASKS = Path("/proc/self/task")
@@ -46,11 +47,12 @@ def _in_threads(run: TimedCase) -> str | None:
         return None
     if any(isinstance(value, DataLoader) for value in walk(*run.prepared.inputs)):
         return None  # it fetches the next batches in the background
-    limit = max(MIN_THREADS, THREADS_SHARE * run.seconds)
+    limit, pause = max(MIN_THREADS, THREADS_SHARE * run.seconds), min(max(MIN_PAUSE, 4 * run.seconds), MAX_PAUSE)
     left: list[float] = []
+    anyway = min(_computed_on(pause) for _ in range(QUIET))  # by threads that do so at any time
     while len(left) < CALLS and sum(seconds <= limit for seconds in left) <= CALLS // 2:
         run.call()
-        left.append(_computed_on(min(max(MIN_PAUSE, 2 * run.seconds), MAX_PAUSE)))
+        left.append(_computed_on(pause) - anyway)
     if median(left) <= limit:
         return None
     return (
