@@ -17,7 +17,7 @@ from torchduet.bench.timing.timed_case import TimedCase
 MIN_STREAMS, STREAMS_SHARE = 3e-5, 0.02  # seconds, and of a block; waiting for an idle device takes some microseconds
 MIN_THREADS, THREADS_SHARE = 2e-4, 0.05  # seconds, and of a call
 CALLS = 5  # most of them have to leave work behind
-QUIET = 3  # pauses without a call, of which the quietest counts: an earlier call's work may still go on
+QUIET_SECONDS = 1.0  # until what earlier calls have left is done, at most
 MIN_PAUSE, MAX_PAUSE = 0.01, 0.1  # the system counts a running thread's time every 10 ms at the latest
 POLL_SECONDS = 2e-4
 TASKS = Path("/proc/self/task")
@@ -49,7 +49,7 @@ def _in_threads(run: TimedCase) -> str | None:
         return None  # it fetches the next batches in the background
     limit, pause = max(MIN_THREADS, THREADS_SHARE * run.seconds), min(max(MIN_PAUSE, 4 * run.seconds), MAX_PAUSE)
     left: list[float] = []
-    anyway = min(_computed_on(pause) for _ in range(QUIET))  # by threads that do so at any time
+    anyway = _anyway(pause, limit)
     while len(left) < CALLS and sum(seconds <= limit for seconds in left) <= CALLS // 2:
         run.call()
         left.append(_computed_on(pause) - anyway)
@@ -59,6 +59,14 @@ def _in_threads(run: TimedCase) -> str | None:
         f"when it returns, a thread that it has started works on for {1e3 * median(left):.2g} ms, which is not in its "
         "time; let the function wait for what it starts"
     )
+
+
+def _anyway(pause: float, limit: float) -> float:
+    """Seconds that threads compute in a pause, whether or not there was a call before."""
+    start, least = perf_counter(), _computed_on(pause)
+    while least > limit and perf_counter() - start < QUIET_SECONDS:
+        least = min(least, _computed_on(pause))
+    return least
 
 
 def _computed_on(pause: float) -> float:
