@@ -9,6 +9,8 @@ from torch import Tensor
 from torchduet.bench.inputs.graph import tensors_in
 from torchduet.bench.inputs.memory import has_storage
 
+HOST = "cpu"
+
 
 class Addresses:
     """Where the tensors of a case's inputs begin in a device's memory, placement by placement.
@@ -25,7 +27,7 @@ class Addresses:
         """Take the present addresses of what is reachable from the inputs for those of another placement."""
         tensors = [tensor for known in self._tensors if (tensor := known()) is not None]
         if not tensors or len(tensors) < len(self._tensors):  # the first time, or the inputs are others
-            tensors = [found for found in tensors_in(inputs) if has_storage(found) and found.device.type != "cpu"]
+            tensors = [found for found in tensors_in(inputs) if has_storage(found) and found.device.type != HOST]
             self._tensors = [weakref.ref(tensor) for tensor in tensors]
         self._sets.append(tuple(tensor.untyped_storage().data_ptr() for tensor in tensors))
 

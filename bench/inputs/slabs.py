@@ -25,7 +25,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack, to_dlpack
 
 KINDS = frozenset({"cuda", "xpu"})  # with an allocator of this kind, and storages that may begin anywhere in a block
 GRANULE = 512  # bytes, of which all addresses are multiples
@@ -74,7 +73,7 @@ def allocate(size: int, device: torch.device) -> Tensor:
 
 def part_of(slab: Tensor, offset: int, size: int) -> torch.UntypedStorage:
     """A storage of its own for some bytes of a slab, which lives as long as the storage."""
-    return from_dlpack(to_dlpack(slab.narrow(0, offset, size))).untyped_storage()
+    return torch.from_dlpack(slab.narrow(0, offset, size)).untyped_storage()
 
 
 def slack_for(sizes: Sequence[int], use: Usage | None) -> int:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from tests.bench.caching_allocator import CachingAllocator
+from torchduet import Suite
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.inputs import fresh_memory, slabs
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.slabs import (
@@ -21,6 +23,7 @@ from torchduet.bench.inputs.slabs import (
     Usage,
     slack_for,
 )
+from torchduet.bench.timing.family_inputs import FamilyInputs
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SIZES = (4 * KIB, 64 * KIB, MIB, 4 * MIB, 11 * MIB, 24 * MIB, 381 * MIB)
@@ -177,6 +180,21 @@ def test_a_storage_that_calls_resize_may_grow() -> None:
         placements.fresh()
         assert x.tolist() == list(range(256))
         call()
+
+
+@pytest.mark.usefixtures("device")
+def test_only_the_first_calls_of_a_case_have_storages_that_may_grow() -> None:
+    suite = Suite("s")
+    workload = suite.compare("w", {"w": lambda x: x + 1}, inputs=lambda _: (torch.ones(300),))
+    case = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
+    inputs = FamilyInputs(Family((case,), (case,)), workload, random.Random(0))
+    made_once = inputs.make("cpu")
+    inputs.hold("cpu", made_once)
+    (x,) = inputs.of(case, made_once)
+    assert x.untyped_storage().resizable()
+    inputs.fresh("cpu")
+    assert not x.untyped_storage().resizable()
+    assert x.tolist() == [1.0] * 300
 
 
 def test_slack_is_a_small_share_of_large_inputs_and_none_where_memory_is_short() -> None:
