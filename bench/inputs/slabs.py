@@ -7,13 +7,16 @@ and blocks of random size are held for some placements, so that the slabs themse
 
 A storage begins at its place in the slab, and so do all tensors that view it: their offsets, and what PyTorch derives
 from the beginning of a storage, such as the one block in which cuDNN expects the weights of an LSTM, stay as they are.
-Such a storage cannot grow (``Tensor.resize_``). Every address remains a multiple of 512, as those of the allocator are:
-kernels that are chosen by alignment (16 bytes in cuBLAS and inductor) stay the same. But large tensors no longer begin
-at a page of 2 MiB, as they mostly do in a program that has just started.
+Such a storage cannot grow (``Tensor.resize_``), nor be sent to another process. Every address remains a multiple of
+512, as those of the allocator are: kernels that are chosen by alignment (16 bytes in cuBLAS and inductor) stay the
+same. But large tensors no longer begin at a page of 2 MiB, as they mostly do in a program that has just started.
 
 Sources: ``c10/core/AllocatorConfig.h`` for the constants (kMinBlockSize, kSmallSize, kRoundLarge);
 ``c10/cuda/CUDACachingAllocator.cpp`` for the rules (get_free_block, should_split); ``ATen/DLConvertor.cpp``
-(fromDLPack) for a storage that begins within another and keeps it alive.
+(fromDLPack) for a storage that begins within another and keeps it alive; ``ATen/native/cudnn/RNN.cpp``
+(try_get_weight_buf). In a model with these rules (``tests/bench/caching_allocator.py``) one tensor of 4 KiB to 381 MiB
+had 2 addresses in 64 placements; with ballast alone 2 to 6 in the first 8; with slabs 64 in 64. The allocator held
+about 100 MiB more, and one more free block of a large tensor's size, which it gives back when memory is short.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 KINDS = frozenset({"cuda", "xpu"})  # with an allocator of this kind, and storages that may begin anywhere in a block
 GRANULE = 512  # bytes, of which all addresses are multiples
@@ -73,7 +77,7 @@ def allocate(size: int, device: torch.device) -> Tensor:
 
 def part_of(slab: Tensor, offset: int, size: int) -> torch.UntypedStorage:
     """A storage of its own for some bytes of a slab, which lives as long as the storage."""
-    return torch.from_dlpack(slab.narrow(0, offset, size)).untyped_storage()
+    return from_dlpack(slab.narrow(0, offset, size)).untyped_storage()
 
 
 def slack_for(sizes: Sequence[int], use: Usage | None) -> int:
