@@ -15,16 +15,20 @@ from tests.bench.test_duet_cores import CASE as DUET_CASE
 from tests.bench.test_duet_cores import FakeWorker
 from tests.bench.test_slabs import MIB, made, on
 from torchduet import Suite
-from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.duet.pairs import Ledger, Pace
 from torchduet.bench.duet.placements import time_blocks
 from torchduet.bench.duet.record import entries_of
+from torchduet.bench.duet.stages import SideStages
 from torchduet.bench.inputs import addresses
 from torchduet.bench.inputs.addresses import Addresses
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.record.marks import FEW_PLACES, address_sets, marks
 from torchduet.bench.record.visits.entry import VisitEntry, with_visit
 from torchduet.bench.timing.callables import Prepared, prepare
+from torchduet.bench.timing.clock import CpuClock
+from torchduet.bench.timing.family_inputs import FamilyInputs
+from torchduet.bench.timing.timed_case import TimedCase
 
 PAIR = family("w", "eager", "compile")
 
@@ -68,6 +72,21 @@ def test_inputs_that_are_made_anew_are_looked_for_again() -> None:
     count.add((kept,))
     assert count.distinct(2) is not None
     assert count._tensors[0]() is kept
+
+
+@pytest.mark.usefixtures("on_device")
+@pytest.mark.parametrize(("fresh", "expected"), [(False, {"3": 1}), (True, {})])
+def test_a_side_of_a_duet_says_where_inputs_lay_that_it_moves_itself(fresh: bool, expected: dict[str, int]) -> None:
+    suite = Suite("s")
+    workload = suite.compare("w", {"w": lambda x: x + 1}, inputs=lambda _: (torch.ones(4),), fresh=fresh)
+    case = prepared(torch.ones(4))
+    family_of_case = Family((case.case,), (case.case,))
+    stages = SideStages.__new__(SideStages)
+    stages.inputs = FamilyInputs(family_of_case, workload, random.Random(0))
+    case.next_placement()
+    case.next_placement()
+    run = TimedCase(case, CpuClock(), placements=[[], []])
+    assert stages.address_sets({3: run}) == expected
 
 
 def test_the_hosts_memory_does_not_count() -> None:
