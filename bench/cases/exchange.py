@@ -195,6 +195,7 @@ class CaseResult:
     left_out: LeftOut = field(default_factory=LeftOut)
     notes: list[str] = field(default_factory=list)
     meters: dict[str, tuple[str, list[float]]] = field(default_factory=dict)  # name → unit, placements' medians
+    address_sets: int | None = None  # accelerators: different sets of addresses that its inputs had in the placements
     operators: int | None = None
     peak_bytes: int | None = None
     reserved_bytes: int | None = None  # accelerators

@@ -112,12 +112,14 @@ class Taken:
     Attributes:
         left_out: turns in which a side was suspended.
         switches: context switches during the blocks of both sides.
+        address_sets: of cases on accelerators, how many sets of addresses of the inputs differ, on the side with fewer.
         peaks: bytes that a call holds at most beyond its inputs, on A and on B, of the first pair.
     """
 
     blocks: dict[Case, Blocks] = field(default_factory=dict)
     left_out: Counter[Case] = field(default_factory=Counter)
     switches: dict[Case, ContextSwitches] = field(default_factory=dict)
+    address_sets: dict[Case, int] = field(default_factory=dict)
     peaks: dict[Case, tuple[int, int]] = field(default_factory=dict)
     telemetry: Telemetry | None = None
 

@@ -64,6 +64,9 @@ def time_blocks(
             total.interrupted += interrupted
             total.switches += switches
             total.seconds += seconds
+        for index, sets in answer.get("address_sets", {}).items():  # a side of an earlier version sends none
+            case = order[int(index)]
+            taken.address_sets[case] = min(sets, taken.address_sets.get(case, sets))
     taken.blocks = {case: both for case, both in blocks.items() if case not in ledger.failures and both[BASE]}
     return taken
 

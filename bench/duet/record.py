@@ -10,9 +10,9 @@ from torchduet.bench.cases.outcome import Outcome
 from torchduet.bench.duet.pairs import AGAINST, BASE, Ledger, Taken
 from torchduet.bench.duet.processes import Facts
 from torchduet.bench.duet.sides import Side
-from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, SideRecord, VisitRecord
+from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Record, SideRecord
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD
-from torchduet.bench.record.visits.entry import VisitEntry
+from torchduet.bench.record.visits.entry import VisitEntry, visit_record
 from torchduet.bench.record.visits.sides import MIN_PAIRS, first_pair
 from torchduet.bench.run.records import check_record, cost_record, recorded, rounded, timing_record
 
@@ -111,7 +111,10 @@ def first_records(
         record = Record(
             schema=SCHEMA,
             case=case.record(reference=case == references[case]),
-            timing={**timing_record(result, "budget"), "visits": [VisitRecord(at=at, placements=len(base))]},
+            timing={
+                **timing_record(result, "budget"),
+                "visits": [visit_record(at, len(base), taken.address_sets.get(case))],
+            },
             speedups=[],
             first_call=first["first_call"],
             compile=first["compile"],
@@ -138,6 +141,7 @@ def entries_of(taken: Taken) -> dict[Case, VisitEntry]:
             against=_rounded(blocks[AGAINST]),
             seconds=rounded(taken.switches[case].seconds),
             left_out=taken.left_out[case],
+            address_sets=taken.address_sets.get(case),
         )
         for case, blocks in taken.blocks.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
@@ -18,6 +19,11 @@ class SideStages(Stages):
     def __init__(self, task: Task, seed: str, *, first: bool) -> None:
         super().__init__(task, lambda _stage, _fraction: None, seed)
         self.first = self.checks.enabled = first
+
+    def address_sets(self, runs: Mapping[int, TimedCase]) -> dict[str, int]:
+        """Number of a case → how many sets of addresses of its inputs differ; only of cases on an accelerator."""
+        found = ((index, self.inputs.address_sets(run)) for index, run in runs.items())
+        return {str(index): sets for index, sets in found if sets is not None}
 
     def remembers(self, run: TimedCase, results: Results) -> str | None:
         return super().remembers(run, results) if self.first else None

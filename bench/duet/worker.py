@@ -262,7 +262,7 @@ class Timed:
         self._unsettled = set(self._runs)
         for index in indices:
             run = self._runs[index]
-            run.prepared.context.next_placement()
+            run.prepared.next_placement()
             run.placements.append([])
             self._unsettled.discard(index)
             try:
@@ -284,10 +284,9 @@ class Timed:
             return {"error": describe(error, run.prepared.case.source)}
 
     def _finite(self) -> Message:
-        """Check which results became NaN while they were timed; returns the errors and the context switches by case."""
+        """Check which results became NaN while they were timed; returns errors, context switches and places by case."""
         assert self._stages is not None
-        for index in self._unsettled:  # not in the last placement, whose inputs have moved
-            run = self._runs[index]
+        for run in map(self._runs.__getitem__, self._unsettled):  # not in the last placement: their inputs have moved
             if run.error is None and run.placements:
                 try:
                     run.settle()
@@ -297,4 +296,5 @@ class Timed:
         return {
             "errors": {str(index): run.error for index, run in self._runs.items() if run.error},
             "switches": {str(index): astuple(run.context_switches) for index, run in self._runs.items()},
+            "address_sets": self._stages.address_sets(self._runs),
         }

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torchduet.bench.inputs.allocator import release_free_memory
 from torchduet.bench.inputs.changes import Changes
 from torchduet.bench.inputs.contents import Held, held_in
+from torchduet.bench.inputs.fresh_memory import FreshMemory, Wanted
 from torchduet.bench.inputs.graph import is_atom, optimizers_in, tensors_in, trained_in
 from torchduet.bench.inputs.memory import (
     Geometry,
@@ -28,7 +29,6 @@ from torchduet.bench.inputs.memory import (
     same_bytes,
 )
 
-BALLAST_BYTES = (64, 1 << 20)
 # State that torch.optim creates in the first step with another value than zero: NAdam, ASGD, Rprop.
 FIRST_VALUE: dict[str, float | str] = {"mu_product": 1.0, "mu": 1.0, "eta": "lr", "step_size": "lr"}
 
@@ -42,7 +42,7 @@ class Placements:
     """
 
     def __init__(self, inputs: Sequence[Any], rng: random.Random) -> None:
-        self._rng = rng
+        self._memory = FreshMemory(rng)
         self._inputs: list[Any] = []
         self._argument: list[int] = []  # of each input: its position among the arguments
         self._tensors: list[list[Tensor]] = []  # of each input: the tensors that are reachable from it
@@ -54,7 +54,7 @@ class Placements:
         self._views: dict[int, tuple[Geometry, int]] = {}  # id of a tensor → its view, and where its storage lives
         self._leaves: set[int] = set()  # ids of tensors without a gradient
         self._whole: dict[int, Whole] = {}
-        self._ballast: list[Tensor] = []
+        self._growing: set[int] = set()  # ids of tensors whose storage a call has resized
         self.made_by_calls: set[int] = set()  # ids of tensors that calls have computed once and kept
         self.add(inputs)
 
@@ -106,31 +106,29 @@ class Placements:
                 by_storage.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
         return by_storage
 
-    def fresh(self) -> None:
+    def fresh(self, *, may_grow: bool = False) -> None:
         """Give every tensor of the inputs newly allocated memory with its original values.
 
-        The new memory is allocated before the old is released, with blocks of random size in between, so that no
-        allocator can return the same addresses or the same distances.
+        The new memory is allocated before the old is released, so that it is elsewhere.
+
+        Args:
+            may_grow: calls can resize all storages, as the first calls may; else only those that they have resized.
         """
         self._put_back_contents()
-        moved = []
+        moved, wanted = [], []
         for pointer, tensors in self._storages().items():
-            storage = tensors[0].untyped_storage()
-            size = self._rng.randint(*BALLAST_BYTES)
-            ballast = torch.empty(size, dtype=torch.uint8, device=storage.device)
-            original = self._original.get(pointer)
-            if original is None:
-                new = torch.zeros(storage.nbytes(), dtype=torch.uint8, device=storage.device).untyped_storage()
-            else:
-                new = copy_of(original)
-            moved.append((tensors, new, original, ballast))
-        for tensors, new, _, _ in moved:
+            grows = may_grow or any(id(tensor) in self._growing for tensor in tensors)
+            moved.append((tensors, self._original.get(pointer)))
+            wanted.append(Wanted(tensors[0].untyped_storage(), self._original.get(pointer), grows))
+        copies = self._memory.copies(wanted)
+        del wanted  # holds the old memory
+        for (tensors, _), new in zip(moved, copies, strict=True):
             for tensor in tensors:
                 place(tensor, new, Geometry.of(tensor))
                 if id(tensor) in self._views:
                     self._views[id(tensor)] = Geometry.of(tensor), new.data_ptr()
-        self._original = {new.data_ptr(): original for _, new, original, _ in moved if original is not None}
-        self._ballast = [ballast for *_, ballast in moved]
+        originals = zip(copies, (original for _, original in moved), strict=True)
+        self._original = {new.data_ptr(): original for new, original in originals if original is not None}
         for whole in self._whole.values():
             whole.fresh()
         self._reset_optimizer_state()
@@ -167,6 +165,8 @@ class Placements:
             return
         geometry, pointer = self._views[id(tensor)]
         original = self._original.get(pointer)
+        if original is not None and tensor.untyped_storage().nbytes() != original.nbytes():
+            self._growing.add(id(tensor))
         empty = torch.empty(0, dtype=torch.uint8, device=tensor.device).untyped_storage()
         storage = empty if original is None else copy_of(original)
         place(tensor, storage, geometry)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.record.schema import CheckRecord, Record
+from torchduet.bench.record.schema import CheckRecord, Record, TimingRecord
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
 
 FLOAT64 = "float64"
 NOTE = "†"
@@ -22,9 +23,16 @@ class Mark:
     words: str
 
 
+FEW_PLACES = Mark(
+    "few places in memory",
+    f"its inputs lay at fewer than {MIN_PLACEMENTS} different places in the device's memory, so its placements are "
+    "fewer independent samples than they seem",
+)
+
+
 def marks(record: Record) -> list[Mark]:
     """The marks of a case, the gravest first; empty for one that was checked against float64 and has no notes."""
-    return [*_of_check(record["check"]), *_of_notes(record["notes"])]
+    return [*_of_check(record["check"]), *_of_addresses(record["timing"]), *_of_notes(record["notes"])]
 
 
 def short_marks(record: Record) -> str:
@@ -57,6 +65,24 @@ def _of_check(check: CheckRecord) -> list[Mark]:
     if computes_in := check.get("computes_in"):
         found.append(Mark(f"computes in {computes_in}", f"its code computes in {computes_in}, not in its precision"))
     return found
+
+
+def address_sets(timing: TimingRecord) -> tuple[int, int] | None:
+    """How many placements had addresses of their own, and of how many; None where it is not known, as on the CPU.
+
+    Each visit is counted for itself: it is another process, whose memory is another although its addresses may be the
+    same.
+    """
+    visits = [visit for visit in timing.get("visits", []) if "address_sets" in visit]
+    if not visits:
+        return None
+    return sum(visit["address_sets"] for visit in visits), sum(visit["placements"] for visit in visits)
+
+
+def _of_addresses(timing: TimingRecord) -> list[Mark]:
+    """Placements of one visit at the same addresses are no independent samples."""
+    known = address_sets(timing)
+    return [FEW_PLACES] if known and known[0] < MIN_PLACEMENTS <= known[1] else []
 
 
 def _of_notes(notes: Sequence[str]) -> list[Mark]:

@@ -21,10 +21,10 @@ from torchduet.bench.record.schema import (
     StopReason,
     TimingRecord,
     TrialRecord,
-    VisitRecord,
 )
 from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, ContractError, shown
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup, value_of
+from torchduet.bench.record.visits.entry import visit_record
 from torchduet.bench.run import aa_summary
 from torchduet.suites.workload import Workload
 
@@ -231,7 +231,7 @@ def records(family: Family, family_result: FamilyResult, workload: Workload, at:
             case=case.record(reference=case == family.reference),
             timing={
                 **timing_record(result, family_result.stop),
-                "visits": [VisitRecord(at=at, placements=len(result.blocks))],
+                "visits": [visit_record(at, len(result.blocks), result.address_sets)],
             },
             speedups=[
                 speedup_record(knob, result, results[other])

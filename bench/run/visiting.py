@@ -220,6 +220,7 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
                 for name, (_, values) in own.meters.items()
                 if (lost := sum(number_of(v) is None for v in values))
             },
+            address_sets=own.address_sets,
             notes=own.notes,
         )
     return entries

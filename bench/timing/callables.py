@@ -52,6 +52,12 @@ class Prepared:
     own_state: OwnState = field(default_factory=OwnState)
     made_for: Callable[[Sequence[Any]], tuple[Callable[..., Any], tuple[Any, ...]]] | None = None
 
+    def next_placement(self) -> None:
+        """Begin another placement, for which the inputs have moved."""
+        self.context.next_placement()
+        if self.case.device != "cpu":
+            self.context.addresses.add((self.inputs, self.args))
+
     def with_inputs(self, inputs: Sequence[Any]) -> Prepared:
         """The same case with other inputs of the same kinds and sizes; compiled code stays the same."""
         assert self.made_for is not None

@@ -118,11 +118,11 @@ class FamilyInputs:
         return inputs
 
     def of(self, case: Case, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """The inputs of a case, with their original values in fresh memory.
+        """The inputs of a case, with their original values in fresh memory, for its first calls.
 
         They are converted to the case's settings; cases with the same settings share the tensors.
         """
-        self.placements[case.device].fresh()
+        self.placements[case.device].fresh(may_grow=True)
         if self._workload.fresh:
             return converted(self.make(case.device), case)
         key = (case.device, case.other_settings)
@@ -167,6 +167,13 @@ class FamilyInputs:
         """Move the inputs on a device to fresh memory, with their original values."""
         self.placements[device].fresh()
         self.restoring[device].moved()
+
+    def address_sets(self, run: TimedCase) -> int | None:
+        """How many sets of addresses of a case's inputs differ in its placements; None without any on a device.
+
+        Inputs that are made anew for each call are where their author's code puts them.
+        """
+        return None if self._workload.fresh else run.prepared.context.addresses.distinct(len(run.placements))
 
     def decide(self, runs: Sequence[TimedCase], results: Mapping[Case, CaseResult]) -> None:
         """After the warm-up, decide where inputs can be put back before every call, and note it."""

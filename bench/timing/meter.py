@@ -11,6 +11,7 @@ from time import perf_counter
 
 import torch
 
+from torchduet.bench.inputs.addresses import Addresses
 from torchduet.bench.record.strict_json import encodable
 from torchduet.suites.workload import Meter, SuiteError
 
@@ -82,6 +83,7 @@ class Context:
     seed: int = 0
     meter: Recorder = field(default_factory=Recorder)
     scaler: torch.amp.GradScaler | None = None
+    addresses: Addresses = field(default_factory=Addresses)
 
     def next_placement(self) -> None:
         """Begin another placement: the next seed, and a new record in the meter."""

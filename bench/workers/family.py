@@ -254,6 +254,7 @@ class Stages(FirstCalls):
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]
                 result.context_switches = run.context_switches
             result.meters = run.prepared.context.meter.medians(len(run.placements))
+            result.address_sets = self.inputs.address_sets(run)
             if run.device.asynchronous:
                 result.waiting_unknown = not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
@@ -262,5 +263,5 @@ class Stages(FirstCalls):
 
 def next_placement(runs: Sequence[TimedCase]) -> None:
     """Begin another placement of these cases. A slowed copy shares its original's context, whose seed advances once."""
-    for context in {id(run.prepared.context): run.prepared.context for run in runs}.values():
-        context.next_placement()
+    for prepared in {id(run.prepared.context): run.prepared for run in runs}.values():
+        prepared.next_placement()

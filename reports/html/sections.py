@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from torchduet.bench.record.knobs import IMPLEMENTATION, KNOBS, Knob, code
+from torchduet.bench.record.marks import FEW_PLACES, address_sets, marks
 from torchduet.bench.record.schema import Record
 from torchduet.reports.charts.roofline import roofcharts
 from torchduet.reports.findings import ablation, claim_words, meters
@@ -170,4 +171,15 @@ def _timing(record: Record) -> dict[str, str]:
         "blocks": f"{visits}{placements} × {per} rounds, {calls:,} call{'s' if calls != 1 else ''} per block",
         "stop": STOPS_OF_VISITS.get(timing["stop"], stop) if number else stop,
         "noise": of_case(record),
+        "places": _places(record),
     }
+
+
+def _places(record: Record) -> str:
+    """At how many places in a device's memory the inputs lay, in words; empty where it is not known."""
+    known = address_sets(record["timing"])
+    if known is None:
+        return ""
+    sets, placements = known
+    caution = f": {FEW_PLACES.words}" if FEW_PLACES in marks(record) else ""
+    return f"{sets} of {placements} placements of its inputs had addresses of their own{caution}"

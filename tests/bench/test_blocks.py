@@ -192,6 +192,7 @@ def test_a_slowed_copy_has_its_originals_seed_and_identical_ones_have_the_same()
     whole, slowed, twin = a_run(1.0), a_run(1.0), a_run(1.0)
     for run, context in ((whole, (shared := Context())), (slowed, shared), (twin, Context())):
         run.prepared.context = context  # type: ignore[misc]
+        run.prepared.next_placement = context.next_placement  # type: ignore[method-assign]
     next_placement([whole, slowed, twin])
     next_placement([whole, slowed, twin])
     assert shared.seed == twin.prepared.context.seed == Context().seed + 2

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -241,3 +242,56 @@ def test_every_mode_and_precision_of_a_training_step_is_right(tmp_path: Path) ->
     timings = {one["extra_info"][KEY]["case"]["id"]: one["extra_info"][KEY]["timing"] for one in document["benchmarks"]}
     assert all(("waits" in timing) == ("fp16" in name) for name, timing in timings.items())
     assert all("waits" in timing or "device_seconds" in timing for timing in timings.values())
+
+
+@pytest.mark.parametrize("mib", [4, 381])
+def test_eight_placements_lie_at_eight_addresses(mib: int) -> None:
+    x, y = (torch.randn(mib * 2**18, device=DEVICE) for _ in range(2))
+    values, views = x.cpu(), (y[5:], y.view(-1, 2**10).T)
+    inputs = (x, y, *views)
+    placements = Placements(inputs, random.Random(0))
+    seen: list[tuple[int, ...]] = []
+    before = torch.cuda.memory_allocated(DEVICE)
+    for _ in range(8):
+        placements.fresh()
+        seen.append(tuple(tensor.untyped_storage().data_ptr() for tensor in inputs))
+        assert x.storage_offset() == 0
+        assert x.untyped_storage().nbytes() == x.nbytes
+        x.mul_(2).add_(y)  # as a call does, with memory of its own
+    assert [len(set(of)) for of in zip(*seen, strict=True)] == [8] * 4
+    assert all(address % 512 == 0 for addresses in seen for address in addresses)
+    assert {len(set(addresses)) for addresses in seen} == {2}  # the views share their memory
+    assert torch.cuda.memory_allocated(DEVICE) - before < 100 * 2**20  # slack and ballast
+    placements.restore()
+    assert x.cpu().equal(values)
+    assert not placements.changes()
+
+
+def test_replayed_and_compiled_calls_read_inputs_that_have_moved_within_slabs() -> None:
+    x, weight = torch.randn(64, 256, device=DEVICE), torch.randn(256, 256, device=DEVICE)
+    suite = Suite("s")
+    workload = suite.compare("w", {"w": lambda x, weight: (x @ weight).relu()}, inputs=lambda _: (x, weight))
+    expected = (x @ weight).relu()
+    for mode in ("graph", "reduce-overhead"):
+        case = Case("s", "s", "w", "", (), "w", True, DEVICE, mode, "fp32")
+        placements = Placements((x, weight), random.Random(0))
+        run = TimedCase(prepare(workload, case, (x, weight)), CudaClock(DEVICE))
+        for _ in range(4):
+            placements.fresh()
+            run.prepared.next_placement()
+            run.settle()
+            torch.testing.assert_close(run.call(), expected)
+        assert run.prepared.context.addresses.distinct(4) == 4
+
+
+def test_an_lstms_weights_remain_one_block_for_cudnn() -> None:
+    model = torch.nn.LSTM(32, 64, num_layers=2).to(DEVICE)
+    x = torch.randn(5, 3, 32, device=DEVICE)
+    placements = Placements((model, x), random.Random(0))
+    with torch.no_grad():
+        expected = model(x)[0].clone()
+        for _ in range(3):
+            placements.fresh()
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # cuDNN's path warns of weights that are not one block
+                torch.testing.assert_close(model(x)[0], expected)

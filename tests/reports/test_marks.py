@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torchduet.__main__ import main
 from torchduet.bench.plugin import closing_table
 from torchduet.bench.record.marks import explained, marks, short_marks
 from torchduet.bench.record.schema import KEY, Record
+from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.reports.compare.brief import markdown as compared_markdown
 from torchduet.reports.compare.match import compare
 from torchduet.reports.compare.page import render as render_comparison
@@ -63,6 +65,35 @@ def test_every_table_shows_the_mark(check: Any, words: str, document: Any) -> No
     assert row["checked"] == check["what"]
     assert NOTE in row["notes"]
     assert row["computes_in"] == check.get("computes_in") or row["computes_in"] != row["computes_in"]
+
+
+def test_a_case_whose_placements_were_at_few_addresses_says_so_everywhere(document: Any) -> None:
+    record = document["benchmarks"][3]["extra_info"][KEY]
+    record["notes"] = []
+    for visit in record["timing"]["visits"]:
+        visit["address_sets"] = 1
+    sets, placements = len(record["timing"]["visits"]), len(record["timing"]["blocks"])
+    assert sets < MIN_PLACEMENTS <= placements
+    run = from_json(document)
+    words = "its inputs lay at fewer than 8 different places in the device's memory"
+    page = html.unescape(render(run))
+    assert f"{sets} of {placements} placements of its inputs had addresses of their own: {words}" in page
+    assert 'class="marks">few places in memory' in page
+    assert [line for line in explained(run.records) if line.startswith(words) and record["case"]["id"] in line]
+    assert words.removeprefix("its ") in html.unescape(markdown(run))
+    (row,) = table_of(run, "cases").query("id == @record['case']['id']").to_dict("records")
+    assert "few places in memory" in row["marks"]
+
+
+def test_a_case_whose_placements_all_differ_has_no_mark(document: Any) -> None:
+    record = document["benchmarks"][3]["extra_info"][KEY]
+    for visit in record["timing"]["visits"]:
+        visit["address_sets"] = visit["placements"]
+    run = from_json(document)
+    placements = len(record["timing"]["blocks"])
+    page = render(run)
+    assert f"{placements} of {placements} placements of its inputs had addresses of their own<" in page
+    assert "few places in memory" not in page
 
 
 def test_a_case_that_was_checked_against_float64_has_no_mark(document: Any) -> None:

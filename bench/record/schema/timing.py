@@ -13,6 +13,7 @@ class VisitRecord(TypedDict):
 
     at: Amount  # seconds into the run, when its timing began
     placements: Count  # how many of the case's placements it took
+    address_sets: NotRequired[Count]  # accelerators: in how many of them its inputs lay at addresses of their own
 
 
 class IntervalRecord(TypedDict):

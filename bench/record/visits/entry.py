@@ -45,6 +45,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         copies: of its copies, by their order.
         meters: name → the median of each placement that has a finite one.
         not_finite: name → how many placements have none.
+        address_sets: on an accelerator, how many sets of addresses of its inputs differ; None: not known.
         notes: that no earlier visit made.
         against: side B's, of a pair; ``blocks`` are side A's.
     """
@@ -57,6 +58,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     copies: list[Ratio] = []
     meters: dict[str, list[float]] = {}
     not_finite: dict[str, int] = {}
+    address_sets: int | None = None
     notes: list[str] = []
     against: list[list[float]] = []
 
@@ -72,7 +74,7 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     timing = record["timing"].copy()
     kept = max(0, min(len(entry.blocks), MAX_PLACEMENTS - len(timing["blocks"])))
     first = [VisitRecord(at=0.0, placements=len(timing["blocks"]))]
-    timing["visits"] = [*timing.get("visits", first), VisitRecord(at=at, placements=kept)]
+    timing["visits"] = [*timing.get("visits", first), visit_record(at, kept, entry.address_sets)]
     timing["blocks"] = [*timing["blocks"], *entry.blocks[:kept]]
     if "disturbed" in timing and entry.disturbed is not None:
         timing["disturbed"] = [*timing["disturbed"], *entry.disturbed[:kept]]
@@ -97,6 +99,14 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
             for name, meter in record["meters"].items()
         }
     return added
+
+
+def visit_record(at: float, placements: int, address_sets: int | None) -> VisitRecord:
+    """A visit: when it began, its placements, and in how many of these the addresses of the inputs differ, if known."""
+    visit = VisitRecord(at=at, placements=placements)
+    if address_sets is not None:
+        visit["address_sets"] = address_sets
+    return visit
 
 
 def _with_ratio(compared: Mapping[str, Any], ratio: Ratio | None, placements: int) -> Mapping[str, Any]:
