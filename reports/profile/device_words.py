@@ -48,7 +48,7 @@ def sentences(device: Device, *, launch_bound: bool | None) -> Iterator[str]:
         longest = device.kernels[0]
         times = "once" if round(longest.calls, 1) == 1 else f"{longest.calls:.3g} times"
         yield (
-            f"A call runs {_number(device.launched)} kernels, copies and fills on the GPU; the longest is "
+            f"A call runs {activities(device.launched)} on the GPU; the longest is "
             f"`{short_name(longest.name)}` with {units.seconds(longest.own)}, run {times}."
         )
     else:
@@ -76,11 +76,16 @@ def sentences(device: Device, *, launch_bound: bool | None) -> Iterator[str]:
         )
 
 
-def no_activity(device: str) -> str:
-    """For a case of an accelerator whose trace has only the host's part."""
+def activities(number: float) -> str:
+    """``4 kernels, copies and fills``."""
+    return f"{_number(number)} kernels, copies and fills" if round(number, 1) != 1 else "1 kernel, copy or fill"
+
+
+def no_activity() -> str:
+    """For a case of a GPU whose trace has only the host's part."""
     return (
-        f"The trace has no activity of {device}: the profiler recorded the host alone. Check that the driver permits "
-        "profiling (ERR_NVGPUCTRPERM in NVIDIA’s documentation) and that no other profiler runs."
+        "The trace has no activity of the GPU: the profiler recorded the host alone. Check that no other profiler runs, "
+        "and that the driver permits profiling (ERR_NVGPUCTRPERM in NVIDIA’s documentation)."
     )
 
 
@@ -97,7 +102,8 @@ def _of_what(verb: str, device: Device) -> str:
     if verb == "idles":
         parts = [(kind, device.parts.get(kind, 0.0)) for kind in IDLE]
         named = [
-            f"{units.percent(seconds / device.seconds)} while {REASONS[kind]}" for kind, seconds in _largest(parts, device)
+            f"{units.percent(seconds / device.seconds)} while {REASONS[kind]}"
+            for kind, seconds in _largest(parts, device)
         ]
         for_the_host = sum(device.parts.get(kind, 0.0) for kind in FOR_THE_HOST)
         waits = "it waits for the host, " if for_the_host > device.idle / 2 else ""

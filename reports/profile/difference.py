@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torchduet.bench.record.schema import CaseRecord
 from torchduet.reports.profile.categories import COMPILED, FUSED, GEMM, PYTHON
 from torchduet.reports.profile.device import IDLE, Device
+from torchduet.reports.profile.device_words import activities
 from torchduet.reports.profile.kernels import short_name
 from torchduet.reports.profile.summary import Summary
 from torchduet.reports.text import units
@@ -66,7 +67,7 @@ def sentences(before: Summary, after: Summary, first: str, second: str) -> Itera
 def _on_the_gpu(before: Device, after: Device, first: str, second: str) -> Iterator[str]:
     """How the kernels and the idle time of the GPU differ."""
     yield (
-        f"On the GPU {second} runs {_number(after.launched)} kernels, copies and fills per call instead of the "
+        f"On the GPU {second} runs {activities(after.launched)} per call instead of the "
         f"{_number(before.launched)} of {first}: it is busy for {_seconds(after.busy)} instead of "
         f"{_seconds(before.busy)}, and idles for {units.percent(after.idle_share)} of a call instead of "
         f"{units.percent(before.idle_share)}."

@@ -48,7 +48,9 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(TRANSFER, (r"^Memcpy (HtoD|DtoH|HtoH|HtoA|AtoH|M2D|D2M|H2D|D2H)",)),
     Rule(COMMUNICATION, (r"nccl", r"cross_device_reduce")),
-    Rule(ATTENTION, (r"flash_(fwd|bwd|attn)", r"fmha", r"sdpa", r"attention", r"^_?attn_(fwd|bwd)", r"compute_dot_do_o")),
+    Rule(
+        ATTENTION, (r"flash_(fwd|bwd|attn)", r"fmha", r"sdpa", r"attention", r"^_?attn_(fwd|bwd)", r"compute_dot_do_o")
+    ),
     Rule(GEMM, (r"^triton_tem_",)),
     Rule(FUSED, (r"^triton_",)),
     # PyTorch's kernels that apply a functor: what they do is in the functor's name.

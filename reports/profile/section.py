@@ -159,7 +159,7 @@ def _sentences(record: Record, summary: Summary) -> Iterator[str]:
         yield answer(device)
         yield from device_sentences(device, launch_bound=record["timing"].get("launch_bound"))
     elif device_kind(record["case"]["device"]) in RECORDED:
-        yield no_activity(record["case"]["device"])
+        yield no_activity()
     on_the_host = "On the host " if device is not None else ""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
     also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""

@@ -30,7 +30,9 @@ def test_every_pattern_is_needed_by_a_real_name() -> None:
     for rule in RULES:
         names = [name for name, kind in KIND_OF.items() if kind == rule.kind]
         unused += [
-            pattern for pattern in rule.function if not any(re.search(pattern, function_name(name), re.I) for name in names)
+            pattern
+            for pattern in rule.function
+            if not any(re.search(pattern, function_name(name), re.I) for name in names)
         ]
         unused += [pattern for pattern in rule.whole if not any(re.search(pattern, name, re.I) for name in names)]
     assert not unused
@@ -43,7 +45,10 @@ def test_few_names_have_no_kind() -> None:
 @pytest.mark.parametrize(
     ("name", "function"),
     [
-        ("void at::native::(anonymous namespace)::cunn_SoftMaxForward<4, float>(float*)", "at::native::cunn_SoftMaxForward"),
+        (
+            "void at::native::(anonymous namespace)::cunn_SoftMaxForward<4, float>(float*)",
+            "at::native::cunn_SoftMaxForward",
+        ),
         ("std::enable_if<!(false), void>::type internal::gemvx::kernel<int, int>(int)", "internal::gemvx::kernel"),
         ("ampere_sgemm_128x64_tn", "ampere_sgemm_128x64_tn"),
         ("Memcpy HtoD (Pageable -> Device)", "Memcpy HtoD (Pageable -> Device)"),
