@@ -24,7 +24,7 @@ REASONS = {
     IDLE_OPERATORS: "operators run on the host",
     IDLE_LAUNCHING: "the host launches",
     IDLE_DATA: "the host waits for data",
-    IDLE_WAITING: "launches and waiting take effect",
+    IDLE_WAITING: "the host already waits for it",
 }
 FOR_THE_HOST = (IDLE_PYTHON, IDLE_OPERATORS, IDLE_LAUNCHING, IDLE_DATA)
 
@@ -46,22 +46,20 @@ def sentences(device: Device, *, launch_bound: bool | None) -> Iterator[str]:
     """
     if device.kernels:
         longest = device.kernels[0]
-        times = "once" if round(longest.calls, 1) == 1 else f"{longest.calls:.3g} times"
+        runs = "1 run" if round(longest.calls, 2) == 1 else f"{longest.calls:.3g} runs"
         yield (
             f"A call runs {activities(device.launched)} on the GPU; the longest is "
-            f"`{short_name(longest.name)}` with {units.seconds(longest.own)}, run {times}."
+            f"`{short_name(longest.name)}` with {units.seconds(longest.own)} in {runs}."
         )
     else:
         yield "No kernel in the trace belongs to a call."
     if device.graphs:
-        launches = f"{_number(device.graphs)} launch{'es' * (round(device.graphs) != 1)} of a CUDA graph"
+        many = round(device.graphs) > 1
+        launches = f"{_number(device.graphs)} launch{'es' * many} of a CUDA graph"
         if device.in_graphs:
-            yield f"{launches} start{'s' * (round(device.graphs) == 1)} {_number(device.in_graphs)} of them."
+            yield f"{launches} {'start' if many else 'starts'} {_number(device.in_graphs)} of them."
         else:
-            yield (
-                f"The trace has {launches} but none of the kernels that {'it starts' if device.graphs <= 1 else 'they start'}: "
-                "the GPU idles less than is shown here."
-            )
+            yield (f"The trace has {launches}, but none of the kernels within: the GPU idles less than is shown here.")
     total = sum(kernel.own for kernel in device.kernels)
     if device.busy and total - device.busy > SIDE_BY_SIDE * device.busy:
         yield (
@@ -72,7 +70,7 @@ def sentences(device: Device, *, launch_bound: bool | None) -> Iterator[str]:
         yield (
             "Launching limits the timed calls, too."
             if launch_bound
-            else "Each profiled call was waited for. Timed calls follow one another, so that the GPU idles less in them."
+            else "Each profiled call was waited for. Timed calls follow one another: the GPU idles less in them."
         )
 
 
@@ -84,8 +82,8 @@ def activities(number: float) -> str:
 def no_activity() -> str:
     """For a case of a GPU whose trace has only the host's part."""
     return (
-        "The trace has no activity of the GPU: the profiler recorded the host alone. Check that no other profiler runs, "
-        "and that the driver permits profiling (ERR_NVGPUCTRPERM in NVIDIA’s documentation)."
+        "The trace has no activity of the GPU: the profiler recorded the host alone. Check that no other profiler "
+        "runs, and that the driver permits profiling (ERR_NVGPUCTRPERM in NVIDIA’s documentation)."
     )
 
 

@@ -21,7 +21,7 @@ class Operator:
         own: seconds without the operators that it calls.
         total: seconds with them; of nested runs of the same operator only the outer ones count.
         shapes: of its inputs, the most frequent first.
-        named: whether it is no operator: an annotation, whose own time is that of Python, or a call of the GPU's runtime.
+        named: whether it is no operator: an annotation, whose own time is Python's, or a call of the GPU's runtime.
     """
 
     name: str
