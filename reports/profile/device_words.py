@@ -38,6 +38,14 @@ def answer(device: Device) -> str:
     return f"{text}. It {' and '.join(also)}." if also else f"{text}."
 
 
+def headline(device: Device) -> str:
+    """What takes the most of a call, in a few words: ``the GPU idles for 80 %``, ``71 % attention``."""
+    if device.idle >= max(device.computing, device.copying) or not device.work:
+        return f"the GPU {_state('idles', device.idle, device)}"
+    kind, seconds = next(iter(device.work.items()))
+    return f"{units.percent(seconds / device.seconds)} {kind}"
+
+
 def sentences(device: Device, *, launch_bound: bool | None) -> Iterator[str]:
     """The longest kernel, CUDA graphs, concurrent kernels; whether the timed calls idle as well.
 

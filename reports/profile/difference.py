@@ -35,9 +35,9 @@ def shifts(before: Mapping[str, float], after: Mapping[str, float]) -> list[Shif
 
 def sentences(before: Summary, after: Summary, first: str, second: str) -> Iterator[str]:
     """How the second profile differs from the first, in sentences that call both by their names; first on the GPU."""
-    on_gpu = before.device is not None and after.device is not None
-    if before.device is not None and after.device is not None:
-        yield from _on_the_gpu(before.device, after.device, first, second)
+    of_kernels = list(kernel_sentences(before, after, first, second))
+    on_gpu = bool(of_kernels)
+    yield from of_kernels
     where = " on the host" if on_gpu else ""
     fused = f", {_number(after.fused)} of them fused by the compiler" if after.fused else ""
     yield (
@@ -47,7 +47,7 @@ def sentences(before: Summary, after: Summary, first: str, second: str) -> Itera
     least = WORTH_NAMING * max(before.seconds, after.seconds)
     of_host = shifts(before.categories, after.categories)
     if large := _large(of_host, least):
-        yield f"{'On the host by' if on_gpu else 'By'} category, under the profiler: {large}."
+        yield f"{'On the host, by' if on_gpu else 'By'} category, under the profiler: {large}."
     if not on_gpu:
         yield from _same_products(of_host, least)
     share_before, share_after = _without_operator(before), _without_operator(after)
@@ -64,10 +64,15 @@ def sentences(before: Summary, after: Summary, first: str, second: str) -> Itera
         yield f"The longest fused kernel: `{kernels[0]}`."
 
 
+def kernel_sentences(before: Summary, after: Summary, first: str, second: str) -> Iterator[str]:
+    """How the kernels and the idle time of the GPU differ; nothing unless both profiles have a GPU's activity."""
+    if before.device is not None and after.device is not None:
+        yield from _on_the_gpu(before.device, after.device, first, second)
+
+
 def _on_the_gpu(before: Device, after: Device, first: str, second: str) -> Iterator[str]:
-    """How the kernels and the idle time of the GPU differ."""
     yield (
-        f"On the GPU {second} runs {activities(after.launched)} per call instead of the "
+        f"On the GPU, {second} runs {activities(after.launched)} per call instead of the "
         f"{_number(before.launched)} of {first}: it is busy for {_seconds(after.busy)} instead of "
         f"{_seconds(before.busy)}, and idles for {units.percent(after.idle_share)} of a call instead of "
         f"{units.percent(before.idle_share)}."

@@ -12,8 +12,8 @@ from torchduet.reports.profile.balance import Balance, balance, disturbance
 from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import CATEGORIES, COMPILED, PYTHON
 from torchduet.reports.profile.charts import memory_chart
-from torchduet.reports.profile.device import IDLE
-from torchduet.reports.profile.device_words import answer, no_activity
+from torchduet.reports.profile.device import IDLE, Device
+from torchduet.reports.profile.device_words import answer, headline, no_activity
 from torchduet.reports.profile.device_words import sentences as device_sentences
 from torchduet.reports.profile.difference import partner, sentences
 from torchduet.reports.profile.flame import Frame, frames
@@ -44,7 +44,8 @@ class Profile:
         balance: whether it adds up, in figures; in ``balance_sentences``, in words.
         comparisons: (heading, sentences) for each profile that it is compared with.
         parts: (category, seconds per call, share of the call, tone) of the host, the longest first.
-        device_parts: the same by kinds of kernels and of idle time of the GPU; empty where the trace has none.
+        device_parts: the same by kinds of kernels, then of idle time, of the GPU; empty where the trace has none.
+        headline: what takes the most time, and its share.
         operators: those with the longest own times; ``more_operators`` others are left out.
         kernels: (short name, whole name, seconds per call, runs per call, kind), the longest first.
     """
@@ -59,6 +60,7 @@ class Profile:
     comparisons: tuple[tuple[str, tuple[str, ...]], ...]
     parts: tuple[Part, ...]
     device_parts: tuple[Part, ...]
+    headline: str
     operators: tuple[Operator, ...]
     more_operators: int
     kernels: tuple[tuple[str, str, float, float, str], ...]
@@ -130,7 +132,8 @@ def _profile(
         balance_sentences=tuple(balance_sentences(sums)),
         comparisons=comparisons,
         parts=_parts(summary.categories, summary.seconds),
-        device_parts=_parts(device.parts, device.seconds) if device else (),
+        device_parts=_device_parts(device) if device else (),
+        headline=headline(device) if device else _headline(summary),
         operators=summary.operators[:MAX_OPERATORS],
         more_operators=max(0, len(summary.operators) - MAX_OPERATORS),
         kernels=tuple(
@@ -152,6 +155,16 @@ def _parts(seconds_of: Mapping[str, float], whole: float) -> tuple[Part, ...]:
     )
 
 
+def _device_parts(device: Device) -> tuple[Part, ...]:
+    parts = _parts(device.parts, device.seconds)
+    return (*(part for part in parts if part[0] not in IDLE), *(part for part in parts if part[0] in IDLE))
+
+
+def _headline(summary: Summary) -> str:
+    parts = _parts(summary.categories, summary.seconds)
+    return f"{units.percent(parts[0][2])} {parts[0][0]}" if parts else "no time"
+
+
 def _sentences(record: Record, summary: Summary) -> Iterator[str]:
     """The answer first: what takes the most time, of the GPU where there is one; then the host, waiting and memory."""
     device = summary.device
@@ -160,7 +173,7 @@ def _sentences(record: Record, summary: Summary) -> Iterator[str]:
         yield from device_sentences(device, launch_bound=record["timing"].get("launch_bound"))
     elif device_kind(record["case"]["device"]) in RECORDED:
         yield no_activity()
-    on_the_host = "On the host " if device is not None else ""
+    on_the_host = "On the host, " if device is not None else ""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
     also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
     longest = next(

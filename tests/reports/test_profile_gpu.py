@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from tests.reports.gpu_tracing import ADD, GEMM, Events, gpu_bound, launch_bound, launched, on_stream, runtime
+from tests.reports.remeasured import remeasured
 from tests.reports.test_profile import NEXT
 from tests.reports.tracing import call, span, steps, write
 from tests.reports.with_gpu import make_gpu_run
+from torchduet.reports.compare.brief import markdown as brief
+from torchduet.reports.compare.match import compare
+from torchduet.reports.compare.profiles import explanations
+from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.html.run_page import render
+from torchduet.reports.markdown.run import markdown
 from torchduet.reports.profile.balance import balance
 from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import (
@@ -275,12 +281,12 @@ def test_a_comparison_speaks_of_kernels_first(tmp_path: Path) -> None:
         sentences(summary(tmp_path / "e", *launch_bound()), summary(tmp_path / "c", *compiled), "eager", "`x`")
     )
     assert found[0] == (
-        "On the GPU `x` runs 1 kernel, copy or fill per call instead of the 4 of eager: it is busy for 12.0 µs "
+        "On the GPU, `x` runs 1 kernel, copy or fill per call instead of the 4 of eager: it is busy for 12.0 µs "
         "instead of 20.0 µs, and idles for 88 % of a call instead of 80 %."
     )
     assert "By kind of kernel: element by element 20.0 µs → none; fused kernels none → 12.0 µs." in found
     assert "The longest fused kernel: `triton_poi_fused_add_0`, 12.0 µs." in found
-    assert any(sentence.startswith("On the host by category, under the profiler: ") for sentence in found)
+    assert any(sentence.startswith("On the host, by category, under the profiler: ") for sentence in found)
     same = list(sentences(summary(tmp_path / "1", *gpu_bound()), summary(tmp_path / "2", *gpu_bound()), "A", "B"))
     assert "The matrix products and convolutions did not change (970 µs and 970 µs)." in same
 
@@ -296,17 +302,23 @@ def test_a_profile_with_a_gpu_adds_up(tmp_path: Path) -> None:
     assert "short ones seem longer, and the GPU seems to idle longer." in slowed
 
 
-def page_of(folder: Path, *traces: Events) -> str:
-    """The section on profiles of a run whose cases of a GPU have these traces."""
-    document = make_gpu_run()
+def profiled(folder: Path, document: Any, *traces: Events) -> Path:
+    """The file of a run whose cases of a GPU have these traces."""
+    folder.mkdir(exist_ok=True)
     benchmarks = [one for one in document["benchmarks"] if "cuda" in one["extra_info"]["torchduet"]["case"]["device"]]
     for place, (benchmark, events) in enumerate(zip(benchmarks, traces, strict=False)):
         write(folder / f"{place}.json.gz", *events)
         benchmark["extra_info"]["torchduet"]["profile"] = {
             **{"trace": f"{place}.json.gz", "calls": 5, "seconds": 1e-3, "plain_seconds": 1e-3, "stacks": False},
         }
-    (folder / "run.json").write_text(json.dumps(document), "utf-8")
-    page = render(load(folder / "run.json"))
+    path = folder / "run.json"
+    path.write_text(json.dumps(document), "utf-8")
+    return path
+
+
+def page_of(folder: Path, *traces: Events) -> str:
+    """The section on profiles of a run whose cases of a GPU have these traces."""
+    page = render(load(profiled(folder, make_gpu_run(), *traces)))
     return page[page.index('id="profiles"') : page.index('id="cases"')].replace("\xa0", " ")
 
 
@@ -316,10 +328,35 @@ def test_the_page_begins_with_the_gpu(tmp_path: Path) -> None:
     assert '<p class="effect">The GPU idles for 80 % of a call: it waits for the host' in idle
     assert '<p class="effect">The GPU computes for 97 % of a call: matrix products and convolutions 97 %.' in bound
     assert "97 % matrix products and convolutions</span></summary>" in bound
-    assert "On the host 98 % of a call is waiting for the GPU" in bound
+    assert "100 µs: the GPU idles for 80 %</span></summary>" in idle
+    assert "On the host, 98 % of a call is waiting for the GPU" in bound
     assert bound.index("<h3>On the GPU</h3>") < bound.index("<h3>On the host</h3>") < bound.index("<h3>By kernel</h3>")
     assert '<p class="effect">The trace has no activity of the GPU: the profiler recorded the host alone.' in nothing
     assert "<h3>By category</h3>" in nothing
+
+
+def test_markdown_of_a_run_says_what_the_gpu_does(tmp_path: Path) -> None:
+    path = profiled(tmp_path, make_gpu_run(), launch_bound(), gpu_bound(), steps(3))
+    text = markdown(load(path)).replace("\xa0", " ")
+    assert "- matmul.square[n=256] cuda eager fp32: The GPU idles for 80 % of a call: it waits for the host" in text
+    assert text.count("The GPU ") == 2
+    (tmp_path / "1.json.gz").unlink()
+    assert markdown(load(path)).count("The GPU ") == 1
+
+
+def test_a_comparison_of_runs_says_how_kernels_changed(tmp_path: Path) -> None:
+    name = "matmul.square[n=256] cuda eager fp32"
+    base = profiled(tmp_path / "base", remeasured(make_gpu_run(), 1), launch_bound())
+    new = profiled(tmp_path / "new", remeasured(make_gpu_run(), 2, slower={name: 2.0}), gpu_bound())
+    (one,) = compare(load(base), [load(new)], Thresholds())
+    (explanation,) = explanations(one)
+    assert explanation.sentences[0].startswith(
+        "On the GPU, run.json runs 1 kernel, copy or fill per call instead of the 4 of"
+    )
+    assert "By kind of kernel: matrix products and convolutions none → 970 µs" in explanation.sentences[1]
+    assert "By kind of kernel: matrix products" in brief([one]).replace("\xa0", " ")
+    (tmp_path / "new" / "0.json.gz").unlink()
+    assert "By kind of kernel" not in brief([one])
 
 
 def test_a_trace_of_a_gpu_adds_at_most_100_kb_to_the_page(tmp_path: Path) -> None:
