@@ -339,9 +339,9 @@ def test_markdown_of_a_run_says_what_the_gpu_does(tmp_path: Path) -> None:
     path = profiled(tmp_path, make_gpu_run(), launch_bound(), gpu_bound(), steps(3))
     text = markdown(load(path)).replace("\xa0", " ")
     assert "- matmul.square[n=256] cuda eager fp32: The GPU idles for 80 % of a call: it waits for the host" in text
-    assert text.count("The GPU ") == 2
+    assert text.count("fp32: The GPU ") == 2
     (tmp_path / "1.json.gz").unlink()
-    assert markdown(load(path)).count("The GPU ") == 1
+    assert markdown(load(path)).count("fp32: The GPU ") == 1
 
 
 def test_a_comparison_of_runs_says_how_kernels_changed(tmp_path: Path) -> None:
