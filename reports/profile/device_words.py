@@ -33,7 +33,7 @@ def answer(device: Device) -> str:
     """The first sentence of a GPU's profile: what takes the most of a call, and of what it consists."""
     states = (("computes", device.computing), ("copies", device.copying), ("idles", device.idle))
     first, *others = sorted(states, key=lambda state: -state[1])
-    also = [_state(*other, device) for other in others if other[1] >= WORTH_NAMING * device.seconds]
+    also = [_state(*other, device) for other in others if other[1] > 0 and other[1] >= WORTH_NAMING * device.seconds]
     text = f"The GPU {_state(*first, device)} of a call{_of_what(first[0], device)}"
     return f"{text}. It {' and '.join(also)}." if also else f"{text}."
 
@@ -119,7 +119,7 @@ def _of_what(verb: str, device: Device) -> str:
 
 def _largest(parts: list[tuple[str, float]], device: Device) -> list[tuple[str, float]]:
     ordered = sorted(parts, key=lambda part: -part[1])
-    return [part for part in ordered[:MAX_NAMED] if part[1] >= WORTH_NAMING * device.seconds]
+    return [part for part in ordered[:MAX_NAMED] if part[1] > 0 and part[1] >= WORTH_NAMING * device.seconds]
 
 
 def _number(value: float) -> str:

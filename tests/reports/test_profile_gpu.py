@@ -118,6 +118,11 @@ def test_kernels_without_a_launch_in_the_trace_belong_to_the_call_in_which_they_
     assert micro(found.parts) == {ELEMENTWISE: 20, IDLE_PYTHON: 80}
 
 
+def test_a_call_without_time_is_said_to_idle_for_none(tmp_path: Path) -> None:
+    found = gpu(tmp_path, call(0, 0), on_stream(ADD, 5, 3))
+    assert said(found) == "The GPU computes for 0 % of a call. No kernel in the trace belongs to a call."
+
+
 def test_kernels_that_run_at_the_same_time_share_it(tmp_path: Path) -> None:
     found = gpu(
         tmp_path,
