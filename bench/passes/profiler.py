@@ -30,7 +30,9 @@ from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
 
-WAIT, WARM_UP = 1, 2  # steps before those that count: the profiler's own start, and its first buffers
+# Steps before those that count. The profiler attaches to the device (CUPTI) and allocates its first buffers before the
+# first step of the warm-up; neither slows down a step that counts.
+WAIT, WARM_UP = 1, 2
 ACTIVE_SECONDS = 0.25
 MIN_STEPS, MAX_STEPS = 3, 100
 LONG_SECONDS = 0.5  # of a call, such as a whole training: one fills a trace, with only one before it
@@ -106,7 +108,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
             ) as profiler,
         ):
             for _ in range(wait + warm_up_steps + steps):
-                run.ready()
+                _ready(run)
                 before = context_switches()
                 start = perf_counter()
                 with annotation(PROFILED_CALL):
@@ -154,11 +156,20 @@ def _plain(run: TimedCase) -> list[float]:
     if not run.device.asynchronous:
         return [run.block().seconds for _ in range(_repetitions(run.seconds * run.calls))]
     times = []
-    for _ in range(_repetitions(run.seconds)):
-        start = perf_counter()
-        run.call()
-        times.append(perf_counter() - start)
+    with run.unmetered(), run.in_its_state():
+        for _ in range(_repetitions(run.seconds)):
+            _ready(run)
+            start = perf_counter()
+            run.prepared.call(*run.prepared.args)
+            run.clock.synchronize()
+            times.append(perf_counter() - start)
     return times
+
+
+def _ready(run: TimedCase) -> None:
+    """Ready the inputs of a call, and wait until they are: an accelerator would copy them within the call."""
+    run.ready()
+    run.clock.synchronize()
 
 
 def _repetitions(seconds: float) -> int:

@@ -8,6 +8,7 @@ from torchduet.reports.compare import common_words, memory, quietness
 from torchduet.reports.compare.comparison import Change, Comparison
 from torchduet.reports.compare.listed import moved
 from torchduet.reports.compare.matrix import cell_of, matrix, what_differs
+from torchduet.reports.compare.profiles import Explanation, on_gpus
 from torchduet.reports.compare.text import (
     expectation,
     guard,
@@ -31,11 +32,15 @@ ELSEWHERE = "the page lists all (`-o compare.html`)"
 
 def markdown(comparisons: Sequence[Comparison]) -> str:
     """The answer, the changes, and, folded, how they were judged; tables are as long as 60 lines allow."""
-    for layout in (_full, _matrix_and_answers):
-        for most in ROWS:
-            lines = list(layout(comparisons, most))
-            if len(lines) <= MAX_LINES:
-                return "\n".join(lines) + "\n"
+    of_kernels = [on_gpus(comparison) for comparison in comparisons]
+    for most in ROWS:
+        lines = list(_full(comparisons, most, of_kernels))
+        if len(lines) <= MAX_LINES:
+            return "\n".join(lines) + "\n"
+    for most in ROWS:
+        lines = list(_matrix_and_answers(comparisons, most))
+        if len(lines) <= MAX_LINES:
+            return "\n".join(lines) + "\n"
     return "\n".join(_answers(comparisons)) + "\n"
 
 
@@ -50,11 +55,14 @@ def _matrix_and_answers(comparisons: Sequence[Comparison], most: int) -> Iterato
     yield f"- {cell(expectation(comparisons[0]))}"
 
 
-def _full(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
+def _full(comparisons: Sequence[Comparison], most: int, of_kernels: Sequence[Sequence[Explanation]]) -> Iterator[str]:
     if len(comparisons) > 1:
         yield from _side_by_side(comparisons, most)
-    for comparison in comparisons:
+    for comparison, explanations in zip(comparisons, of_kernels, strict=True):
         yield from _section(comparison, most)
+        yield from (f"- {cell(one.case['id'])}: {cell(' '.join(one.sentences))}" for one in explanations[:most])
+        if explanations:
+            yield ""
     yield "<details><summary>How this was judged</summary>"
     yield ""
     noise = dict.fromkeys(sentence for comparison in comparisons for sentence in quietness.of_runs(comparison))

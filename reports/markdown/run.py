@@ -14,6 +14,7 @@ from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
 from torchduet.reports.findings.visits import brief, visits
+from torchduet.reports.profile.brief import lines as profile_lines
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
@@ -24,7 +25,7 @@ MAX_ANSWERS, MAX_REASONS = 24, 6
 
 
 def markdown(run: Run) -> str:
-    """Answers first, then GPUs, noise and what was not measured."""
+    """Answers first, then GPUs with their profiles, noise and what was not measured."""
     lines = list(islice(_lines(run), MAX_LINES + 1))
     if len(lines) > MAX_LINES:
         lines = [*lines[: MAX_LINES - 2], "", "… the rest is in the report."]
@@ -53,6 +54,8 @@ def _lines(run: Run) -> Iterator[str]:
     gpu_section = gpu.section(run)
     for sentence in gpu_section.crossings[:MAX_REASONS] if gpu_section else ():
         yield f"- {cell(sentence)}"
+    for line in islice(profile_lines(run), MAX_REASONS):
+        yield f"- {cell(line)}"
     yield from _rest(run)
 
 

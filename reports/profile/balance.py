@@ -122,7 +122,8 @@ def sentences(sums: Balance) -> Iterator[str]:
     if sums.overhead < 1 / AGREES:
         yield "A profiler cannot make a call shorter: the machine was in another state under the profiler."
     if sums.overhead > SLOWED:
-        yield "The profiler’s own time is added to operators and the gaps between them: short ones seem longer."
+        idles = ", and the GPU seems to idle longer" if sums.waited else ""
+        yield f"The profiler’s own time is added to operators and the gaps between them: short ones seem longer{idles}."
     yield from disturbance(sums.interrupted, "the profiled calls")
 
 

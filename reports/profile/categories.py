@@ -1,4 +1,4 @@
-"""Sorts operators and kernels into kinds of work by their names."""
+"""Sorts what runs on the host into kinds of work by its name; ``kernels`` does so for what runs on a GPU."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from torchduet.bench.record.schema import LOADER_ENDS, LOADER_STARTS
+from torchduet.reports.profile.runtime import LAUNCHES, WAITS
 
 GEMM = "matrix products and convolutions"
 FUSED = "fused kernels"
@@ -21,6 +22,8 @@ DATA = "waiting for data"
 LOADER = "starting and ending loaders"
 OTHER = "other operators"
 PYTHON = "Python, no operator running"
+WAITING = "waiting for the GPU"
+LAUNCHING = "launching and other calls of the GPU’s runtime"
 CATEGORIES = (
     GEMM,
     FUSED,
@@ -35,7 +38,10 @@ CATEGORIES = (
     OTHER,
     PYTHON,
     LOADER,
+    WAITING,
+    LAUNCHING,
 )
+RUNTIME_CATEGORIES = {WAITS: WAITING, LAUNCHES: LAUNCHING}
 
 # The first pattern that matches counts; operators are matched without their namespace and trailing underscore.
 PATTERNS: tuple[tuple[str, str], ...] = (
@@ -101,6 +107,13 @@ def category_within(name: str, above: Iterable[str]) -> str:
         return OPTIMIZER
     kinds = {category(name) for name in names}
     return LOADER if LOADER in kinds else DATA if DATA in kinds else category(name)
+
+
+def host_category(name: str, kind: str, above: Iterable[str]) -> str:
+    """The category of a span of the host, of its kind, within others: a call of the GPU's runtime has its own."""
+    if kind == "python":
+        return PYTHON
+    return RUNTIME_CATEGORIES.get(kind) or category_within(name, above)
 
 
 def is_optimizer(name: str) -> bool:

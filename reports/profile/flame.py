@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torchduet.reports.profile.categories import CATEGORIES, PYTHON, category_within
+from torchduet.reports.profile.categories import CATEGORIES, PYTHON, host_category
 from torchduet.reports.profile.tree import Node
 from torchduet.reports.text import units
 
@@ -45,7 +45,7 @@ def _frames(node: Node, root: Node, left: float, above: tuple[str, ...]) -> Iter
     share = node.total / root.total if root.total else 0.0
     if share < MIN_SHARE or depth > MAX_DEPTH:
         return
-    kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, above[1:])
+    kind = PYTHON if node is root else host_category(node.name, node.kind, above[1:])
     per_call = node.total / root.calls
     description = f"{node.name}: {units.seconds(per_call)}, {units.percent(share)} of a call"
     if node is not root and node.calls != root.calls:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torchduet.reports.profile.categories import COMPILED, category, is_optimizer
-from torchduet.reports.profile.trace import Allocation, Span, Trace
+from torchduet.reports.profile.span import Allocation, Span
+from torchduet.reports.profile.trace import Trace
 
 OUTSIDE = "no operator"
 ENGINE = "autograd::engine::evaluate_function: "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torchduet.bench.record.devices import on_host
+from torchduet.bench.record.devices import device_kind, on_host
 from torchduet.bench.record.schema import Record
 from torchduet.reports.profile.balance import Balance, balance, disturbance
 from torchduet.reports.profile.balance import sentences as balance_sentences
 from torchduet.reports.profile.categories import CATEGORIES, COMPILED, PYTHON
 from torchduet.reports.profile.charts import memory_chart
+from torchduet.reports.profile.device import IDLE, Device
+from torchduet.reports.profile.device_words import answer, headline, no_activity
+from torchduet.reports.profile.device_words import sentences as device_sentences
 from torchduet.reports.profile.difference import partner, sentences
 from torchduet.reports.profile.flame import Frame, frames
+from torchduet.reports.profile.kernels import KINDS, short_name
 from torchduet.reports.profile.summary import Operator, Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.profile.waiting import in_words as waiting_in_words
@@ -22,8 +26,13 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
 
-MAX_OPERATORS = 12
+MAX_OPERATORS = MAX_KERNELS = 12
 WORTH_NAMING = 0.01  # of a peak of memory
+TONES = tuple(dict.fromkeys((*CATEGORIES, *KINDS, *IDLE)))  # a part's place selects its colour
+RECORDED = ("cuda", "xpu")  # kinds of devices whose activity PyTorch's profiler records
+
+
+Part = tuple[str, float, float, int]
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,11 @@ class Profile:
         sentences: its findings; the first one is the answer.
         balance: whether it adds up, in figures; in ``balance_sentences``, in words.
         comparisons: (heading, sentences) for each profile that it is compared with.
-        parts: (category, seconds per call, share of the call, tone), the longest first.
+        parts: (category, seconds per call, share of the call, tone) of the host, the longest first.
+        device_parts: the same by kinds of kernels, then of idle time, of the GPU; empty where the trace has none.
+        headline: what takes the most time, and its share.
         operators: those with the longest own times; ``more_operators`` others are left out.
+        kernels: (short name, whole name, seconds per call, runs per call, kind), the longest first.
     """
 
     anchor: str
@@ -46,9 +58,12 @@ class Profile:
     balance: Balance
     balance_sentences: tuple[str, ...]
     comparisons: tuple[tuple[str, tuple[str, ...]], ...]
-    parts: tuple[tuple[str, float, float, int], ...]
+    parts: tuple[Part, ...]
+    device_parts: tuple[Part, ...]
+    headline: str
     operators: tuple[Operator, ...]
     more_operators: int
+    kernels: tuple[tuple[str, str, float, float, str], ...]
     flame: tuple[Frame, ...]
     memory: Any
     python: Any
@@ -80,7 +95,12 @@ def section(run: Run) -> dict[str, Any] | None:
         if "profile" in record.get("against", {}):
             comparisons.append(("B against A", tuple(_other_side(run, record, summary))))
         profiles.append(_profile(record, summary, tuple(comparisons), index, number))
-    return {"profiles": profiles, "unreadable": unreadable, "categories": CATEGORIES}
+    return {
+        "profiles": profiles,
+        "unreadable": unreadable,
+        "categories": CATEGORIES,
+        "on_gpu": any(profile.device_parts for profile in profiles),
+    }
 
 
 def _other_side(run: Run, record: Record, summary: Summary) -> Iterator[str]:
@@ -100,7 +120,7 @@ def _other_side(run: Run, record: Record, summary: Summary) -> Iterator[str]:
 def _profile(
     record: Record, summary: Summary, comparisons: tuple[tuple[str, tuple[str, ...]], ...], index: int, number: int
 ) -> Profile:
-    parts = sorted(summary.categories.items(), key=lambda item: -item[1])
+    device = summary.device
     sums = balance(record, summary)
     return Profile(
         anchor=f"profile-{number}",
@@ -111,13 +131,15 @@ def _profile(
         balance=sums,
         balance_sentences=tuple(balance_sentences(sums)),
         comparisons=comparisons,
-        parts=tuple(
-            (name, seconds, seconds / summary.seconds if summary.seconds else 0.0, CATEGORIES.index(name))
-            for name, seconds in parts
-            if seconds > 0
-        ),
+        parts=_parts(summary.categories, summary.seconds),
+        device_parts=_device_parts(device) if device else (),
+        headline=headline(device) if device else _headline(summary),
         operators=summary.operators[:MAX_OPERATORS],
         more_operators=max(0, len(summary.operators) - MAX_OPERATORS),
+        kernels=tuple(
+            (short_name(kernel.name), kernel.name, kernel.own, kernel.calls, kernel.category)
+            for kernel in (device.kernels[:MAX_KERNELS] if device else ())
+        ),
         flame=tuple(frames(summary.root)),
         memory=memory_chart(summary.memory, f"memory-{number}") if summary.memory else None,
         python=record["profile"].get("python"),
@@ -125,27 +147,46 @@ def _profile(
     )
 
 
+def _parts(seconds_of: Mapping[str, float], whole: float) -> tuple[Part, ...]:
+    return tuple(
+        (name, seconds, seconds / whole if whole else 0.0, TONES.index(name))
+        for name, seconds in sorted(seconds_of.items(), key=lambda item: -item[1])
+        if seconds > 0
+    )
+
+
+def _device_parts(device: Device) -> tuple[Part, ...]:
+    parts = _parts(device.parts, device.seconds)
+    return (*(part for part in parts if part[0] not in IDLE), *(part for part in parts if part[0] in IDLE))
+
+
+def _headline(summary: Summary) -> str:
+    parts = _parts(summary.categories, summary.seconds)
+    return f"{units.percent(parts[0][2])} {parts[0][0]}" if parts else "no time"
+
+
 def _sentences(record: Record, summary: Summary) -> Iterator[str]:
-    """The answer first: the category that takes the most time; then waiting, the GPU, Python and memory."""
+    """The answer first: what takes the most time, of the GPU where there is one; then the host, waiting and memory."""
+    device = summary.device
+    if device is not None:
+        yield answer(device)
+        yield from device_sentences(device, launch_bound=record["timing"].get("launch_bound"))
+    elif device_kind(record["case"]["device"]) in RECORDED:
+        yield no_activity()
+    on_the_host = "On the host, " if device is not None else ""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
     also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
     longest = next(
         (operator for operator in summary.operators if not operator.named and operator.category != COMPILED), None
     )
     yield (
-        f"{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
+        f"{on_the_host}{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
         + (f"; the longest operator is `{longest.name}` with {units.seconds(longest.own)}" if longest else "")
         + "."
     )
     wait = waiting(summary, record["profile"])
     if wait:
         yield waiting_in_words(wait, summary, record["case"].get("workers"))
-    device = summary.device
-    if device is not None:
-        launch_bound = record["timing"].get("launch_bound")
-        yield f"The GPU idles {units.percent(device.idle_share)} of the time" + (
-            "; launching limits it." if launch_bound else "."
-        )
     if summary.share(PYTHON) > 0.5 and on_host(record["case"]["device"]):
         yield "No operator runs in more than half of a call: that time is Python’s."
     memory = summary.memory

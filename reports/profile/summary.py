@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torchduet.bench.record.devices import on_host
-from torchduet.reports.profile.categories import FUSED, PYTHON, category, category_within
+from torchduet.reports.profile.categories import FUSED, PYTHON, host_category
+from torchduet.reports.profile.device import Device, device_activity
 from torchduet.reports.profile.memory import Memory, memory
-from torchduet.reports.profile.trace import Span, Trace
+from torchduet.reports.profile.trace import Trace
 from torchduet.reports.profile.tree import Node, tree, typical
 
 
@@ -20,7 +21,7 @@ class Operator:
         own: seconds without the operators that it calls.
         total: seconds with them; of nested runs of the same operator only the outer ones count.
         shapes: of its inputs, the most frequent first.
-        named: whether it is an annotation, whose own time is that of Python.
+        named: whether it is no operator: an annotation, whose own time is Python's, or a call of the GPU's runtime.
     """
 
     name: str
@@ -33,21 +34,6 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Device:
-    """The activity of GPUs within a call; seconds per call.
-
-    Attributes:
-        busy: in which at least one kernel, copy or fill runs.
-        idle_share: share of the time from the first call's begin to the last one's end in which none runs.
-        kernels: their time by name, the longest first.
-    """
-
-    busy: float
-    idle_share: float
-    kernels: tuple[Operator, ...]
-
-
-@dataclass(frozen=True)
 class Summary:
     """A case's trace; seconds are per call, the mean over the calls of typical duration.
 
@@ -57,8 +43,9 @@ class Summary:
         operators: by their own time, the longest first.
         categories: category → seconds; with ``PYTHON`` they add up to ``seconds``, or to more where threads run
             at the same time.
-        dispatched: number of operators and kernels that ran per call.
+        dispatched: number of operators and kernels that ran per call on the host.
         fused: number of kernels among them that a compiler generated.
+        device: what GPUs do; None for a trace without it.
     """
 
     calls: int
@@ -89,7 +76,7 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
     dispatched = fused = 0
     for node, above in root.walk():
         within = (outer.name for outer in above[1:])
-        kind = PYTHON if node is root or node.kind == "python" else category_within(node.name, within)
+        kind = PYTHON if node is root else host_category(node.name, node.kind, within)
         own_seconds = node.gap if node is root else node.own
         categories[kind] = categories.get(kind, 0.0) + own_seconds / number
         if node is root:
@@ -128,38 +115,5 @@ def summarise(trace: Trace, name: str, device: str) -> Summary:
         fused=fused / number,
         root=root,
         memory=memory(trace, calls[len(calls) // 2], on_cpu=on_host(device)),
-        device=_device(trace, calls) if trace.device else None,
+        device=device_activity(trace, calls),
     )
-
-
-def _device(trace: Trace, calls: Sequence[Span]) -> Device:
-    """The device's activity over all calls of the trace, without the gaps between them.
-
-    Calls are not selected as on the host: a kernel may run later than the call that launched it.
-    """
-    del calls
-    first, last = trace.calls[0].start, max(call.end for call in trace.calls)
-    inside = [span for span in trace.device if first <= span.start <= last]
-    number = len(trace.calls)
-    between = sum(max(0.0, after.start - before.end) for before, after in zip(trace.calls, trace.calls[1:]))  # noqa: B905
-    busy = _covered(inside)
-    by_name: dict[str, list[float]] = {}
-    for span in inside:
-        times = by_name.setdefault(span.name, [0.0, 0.0])
-        times[0] += (span.end - span.start) / 1e6 / number
-        times[1] += 1 / number
-    kernels = [Operator(name, category(name), time, time, calls, ()) for name, (time, calls) in by_name.items()]
-    return Device(
-        busy=busy / 1e6 / number,
-        idle_share=max(0.0, 1 - busy / max(last - first - between, 1e-9)),
-        kernels=tuple(sorted(kernels, key=lambda operator: -operator.own)),
-    )
-
-
-def _covered(spans: Sequence[Span]) -> float:
-    """Microseconds in which at least one of the spans, in order of their starts, runs."""
-    covered, until = 0.0, float("-inf")
-    for span in spans:
-        covered += max(0.0, span.end - max(span.start, until))
-        until = max(until, span.end)
-    return covered

@@ -6,49 +6,36 @@ import gc
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from torchduet.bench.record.schema import PROFILED_CALL
 from torchduet.bench.record.trace_repair import MAX_BYTES, NO_NUMBER, problem, repaired
+from torchduet.reports.profile.runtime import (
+    QUEUE_FULL,
+    RUNTIME,
+    by_correlation,
+    of_threads_with_operators,
+    told_apart,
+)
+from torchduet.reports.profile.span import Allocation, Span
 
 MAX_EVENTS = 2_000_000
 CHUNK = 2**20
 MICROSECONDS = Annotated[float, Meta(gt=-1e18, lt=1e18)]  # thirty thousand years
 BYTES = Annotated[int, Meta(gt=-(2**62), lt=2**62)]
 HOST = {"cpu_op": "operator", "user_annotation": "annotation", "python_function": "python"}
-DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
+DEVICE = ("kernel", "gpu_memcpy", "gpu_memset", "mtia_ccp_events")
 
 
 class TraceError(Exception):
     """A trace that cannot be used; the message says what is wrong with it."""
-
-
-class Span(NamedTuple):
-    """An operator, annotation or kernel that ran from ``start`` to ``end`` (microseconds) on a thread or a stream."""
-
-    start: float
-    end: float
-    name: str
-    kind: str  # operator, annotation, python; of a device: kernel, gpu_memcpy, gpu_memset
-    thread: tuple[str, str]
-    shapes: str
-
-
-class Allocation(NamedTuple):
-    """Memory taken (``bytes`` above 0) or released at a moment (microseconds)."""
-
-    at: float
-    bytes: int
-    address: int
-    on_cpu: bool
-    thread: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,15 +44,17 @@ class Trace:
 
     Attributes:
         calls: the profiled calls of the case.
-        host: operators, annotations and Python functions.
+        host: operators, annotations, Python functions, and calls of the GPU's runtime.
         device: kernels, copies and fills on GPUs.
         allocations: of PyTorch's allocators.
+        launches: correlation → the call of the GPU's runtime that launched what has it.
     """
 
     calls: tuple[Span, ...]
     host: tuple[Span, ...]
     device: tuple[Span, ...]
     allocations: tuple[Allocation, ...]
+    launches: Mapping[int, Span] = field(default_factory=dict)
 
 
 def read(path: Path) -> Trace:
@@ -86,31 +75,37 @@ def read(path: Path) -> Trace:
 
 def _read(content: bytearray) -> Trace:
     interned: dict[Any, Any] = {}  # equal names, threads and shapes share one object
-    calls, host, device, allocations = [], [], [], []
+    calls, host, runtime, device, queue_full, allocations = [], [], [], [], [], []
     for raw in _events(content):
         try:
             event = _event(raw)
         except msgspec.MsgspecError:
             continue
         kind = event.cat
-        if kind in HOST or kind in DEVICE:
+        if kind in HOST or kind in DEVICE or kind in RUNTIME:
             span = _span(event, kind, interned)
             if span is None:
                 continue
             if kind in DEVICE:
                 device.append(span)
+            elif kind in RUNTIME:
+                runtime.append(span)
             elif span.name == PROFILED_CALL:
                 calls.append(span)
             else:
                 host.append(span)
         elif event.name == "[memory]" and (allocation := _allocation(event)) is not None:
             allocations.append(allocation)
+        elif event.name == QUEUE_FULL and (span := _span(event, QUEUE_FULL, interned)) is not None:
+            queue_full.append(span)
     if not calls:
         raise TraceError(f"holds no annotation {PROFILED_CALL!r}, so another tool wrote it, or it was cut short")
+    runtime = told_apart(runtime, device, queue_full)
+    host += of_threads_with_operators(runtime, (*calls, *host))
     for spans in (calls, host, device):
         spans.sort(key=lambda span: (span.start, -span.end))
     allocations.sort()
-    return Trace(tuple(calls), tuple(host), tuple(device), tuple(allocations))
+    return Trace(tuple(calls), tuple(host), tuple(device), tuple(allocations), by_correlation(runtime))
 
 
 def _event(raw: msgspec.Raw) -> _Event:
@@ -181,6 +176,7 @@ def _span(event: _Event, kind: str, interned: dict[Any, Any]) -> Span | None:
         HOST.get(kind, kind),
         interned.setdefault(thread, thread),
         interned.setdefault(shapes, shapes),
+        _correlation(event.args) if kind in DEVICE or kind in RUNTIME else 0,
     )
 
 
@@ -197,6 +193,13 @@ def _shapes(args: msgspec.Raw) -> str:
         return ""
     shapes = [dim for dim in dims if isinstance(dim, list) and dim and all(isinstance(size, int) for size in dim)]
     return ", ".join("×".join(map(str, shape)) for shape in shapes)
+
+
+def _correlation(args: msgspec.Raw) -> int:
+    try:
+        return msgspec.json.decode(args, type=_Correlated).correlation
+    except msgspec.MsgspecError:
+        return 0
 
 
 def _allocation(event: _Event) -> Allocation | None:
@@ -242,6 +245,10 @@ class _Event(msgspec.Struct, gc=False):
 
 class _Inputs(msgspec.Struct):
     dims: list[Any] = msgspec.field(name="Input Dims", default_factory=list)
+
+
+class _Correlated(msgspec.Struct):
+    correlation: int = 0
 
 
 class _Change(msgspec.Struct):

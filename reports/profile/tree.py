@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from torchduet.reports.profile.trace import Span, Trace
+from torchduet.reports.profile.span import Span
+from torchduet.reports.profile.trace import Trace
 
 
 @dataclass
