@@ -25,7 +25,7 @@ FOR_GOOD = (  # this field cannot be read on this GPU, by this user, or with thi
     "OperatingSystem",
     "CorruptedInforom",
 )
-ENDS_ALL = ("ResetRequired", "DriverNotLoaded", "Uninitialized", "LibRmVersionMismatch")  # no field can be read any more
+ENDS_ALL = ("ResetRequired", "DriverNotLoaded", "Uninitialized", "LibRmVersionMismatch")  # of every field
 ON_OFF = ("off", "on")
 OF_FULL_GPU = ("power_w", "power", "power_reading")  # fields that a slice (MIG) never has of its own
 INSTANT, AVERAGE, UNKNOWN = "instantaneous", "average over 1 s", "as the driver gives it"  # kinds of power reading

@@ -90,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not narrowed and not selecting_only:
         launcher.start(compiler=True)  # all modes are likely to be selected: start while pytest collects
     machine = _machine(launcher)
+    machine = machine.measuring(list(map(str, options.asked.get("device", ()))) or machine.devices())
     settings = Settings(
         options,
         machine,

@@ -10,6 +10,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.record.contract import readable_record
+from torchduet.bench.record.gpu_samples import sm_clock
 from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.schema import (
     SCHEMA,
@@ -21,10 +22,10 @@ from torchduet.bench.record.schema import (
     StopReason,
     TimingRecord,
     TrialRecord,
-    VisitRecord,
 )
 from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, ContractError, shown
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup, value_of
+from torchduet.bench.record.visits.entry import visit_record
 from torchduet.bench.run import aa_summary
 from torchduet.suites.workload import Workload
 
@@ -231,7 +232,7 @@ def records(family: Family, family_result: FamilyResult, workload: Workload, at:
             case=case.record(reference=case == family.reference),
             timing={
                 **timing_record(result, family_result.stop),
-                "visits": [VisitRecord(at=at, placements=len(result.blocks))],
+                "visits": [visit_record(at, len(result.blocks), sm_clock(result.sm_mhz))],
             },
             speedups=[
                 speedup_record(knob, result, results[other])

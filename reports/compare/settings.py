@@ -95,9 +95,16 @@ def facts(run: Run) -> dict[str, str | int | float | bool | None]:
 
 
 def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
-    """NVML's facts on the first GPU of the run."""
-    facts = next((gpu["facts"] for gpu in run.about.get("gpus", [])), {})
-    return {name: facts[key] for key, name in GPU_FACTS.items() if key in facts}
+    """NVML's facts on the GPUs that were measured: a value for all, or each that differs."""
+    of_all = [gpu["facts"] for gpu in run.about.get("gpus", [])]
+    values = {
+        name: list(dict.fromkeys(facts[key] for facts in of_all if key in facts)) for key, name in GPU_FACTS.items()
+    }
+    return {
+        name: found[0] if len(found) == 1 else ", ".join(in_words(name, value) for value in found)
+        for name, found in values.items()
+        if found
+    }
 
 
 def name_of(key: str) -> str:

@@ -19,10 +19,12 @@ FACTS = {  # fact → its words and unit
     "name": ("model", ""),
     "uuid": ("UUID", ""),
     "driver": ("driver", ""),
+    "power_reading": ("power reading", ""),
     "power_limit_w": ("power limit", "W"),
     "default_power_limit_w": ("default power limit", "W"),
     "most_sm_mhz": ("highest SM clock", "MHz"),
-    "set_sm_mhz": ("SM clock as set", "MHz"),
+    "set_sm_mhz": ("application clock of the SMs", "MHz"),
+    "default_sm_mhz": ("default application clock", "MHz"),
     "most_memory_mhz": ("highest memory clock", "MHz"),
     "memory_bytes": ("memory", "B"),
     "ecc": ("ECC", ""),
@@ -62,6 +64,7 @@ class Row:
     energy: str
     samples: str  # per joule
     headroom: str  # the largest batch that fits
+    clock: str  # the range of the SM clock while it was timed
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Section:
     energy: bool
     headroom: bool
     no_energy: str  # why there is none although it was requested
+    clocks: bool  # the SM clock was measured while cases were timed
 
     @property
     def title(self) -> str:
@@ -95,14 +99,16 @@ def section(run: Run) -> Section | None:
     if not gpus and not records and not any("energy" in record for record in run.records):
         return None
     reasons = [why for record in run.records if (why := record.get("energy", {}).get("why"))]
+    rows = tuple(_row(case_anchor, record) for case_anchor, record in records)
     return Section(
         tuple(_gpu(gpu, f"gpu-{index}") for index, gpu in enumerate(gpus)),
         max((record["context_bytes"] for _, record in records if "context_bytes" in record), default=None),
-        tuple(_row(case_anchor, record) for case_anchor, record in records),
+        rows,
         tuple(crossings(run)),
         energy=any("joules" in record.get("energy", {}) for _, record in records),
         headroom=any("headroom" in record for _, record in records),
         no_energy=max(set(reasons), key=reasons.count) if reasons else "",
+        clocks=any(row.clock for row in rows),
     )
 
 
@@ -178,7 +184,17 @@ def _row(case_anchor: str, record: Record) -> Row:
         energy=units.quantity(joules, "J") if joules is not None else "",
         samples=f"{samples / joules:,.0f}" if joules and samples else "",
         headroom=_headroom(record),
+        clock=_sm_clock(record),
     )
+
+
+def _sm_clock(record: Record) -> str:
+    """The range of the SM clock right after the case's blocks, over all visits."""
+    ranges = [visit["sm_mhz"] for visit in record["timing"].get("visits", []) if "sm_mhz" in visit]
+    if not ranges:
+        return ""
+    low, high = (f"{value:,.0f}" for value in (min(r["low"] for r in ranges), max(r["high"] for r in ranges)))
+    return f"{low} MHz" if low == high else f"{low}–{high} MHz"
 
 
 def _headroom(record: Record) -> str:

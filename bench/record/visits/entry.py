@@ -12,6 +12,7 @@ from torchduet.bench.record.schema import (
     MAX_PLACEMENTS,
     MeterRecord,
     Record,
+    SmClockRecord,
     SpeedupRecord,
     TrialRecord,
     VisitRecord,
@@ -47,6 +48,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         not_finite: name → how many placements have none.
         notes: that no earlier visit made.
         against: side B's, of a pair; ``blocks`` are side A's.
+        sm_mhz: the SM clock of its GPU.
     """
 
     blocks: list[list[float]]
@@ -59,6 +61,15 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_finite: dict[str, int] = {}
     notes: list[str] = []
     against: list[list[float]] = []
+    sm_mhz: SmClockRecord | None = None
+
+
+def visit_record(at: float, placements: int, sm_mhz: SmClockRecord | None = None) -> VisitRecord:
+    """The record of a visit that began ``at`` seconds into the run."""
+    record = VisitRecord(at=at, placements=placements)
+    if sm_mhz is not None:
+        record["sm_mhz"] = sm_mhz
+    return record
 
 
 def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
@@ -72,7 +83,7 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     timing = record["timing"].copy()
     kept = max(0, min(len(entry.blocks), MAX_PLACEMENTS - len(timing["blocks"])))
     first = [VisitRecord(at=0.0, placements=len(timing["blocks"]))]
-    timing["visits"] = [*timing.get("visits", first), VisitRecord(at=at, placements=kept)]
+    timing["visits"] = [*timing.get("visits", first), visit_record(at, kept, entry.sm_mhz)]
     timing["blocks"] = [*timing["blocks"], *entry.blocks[:kept]]
     if "disturbed" in timing and entry.disturbed is not None:
         timing["disturbed"] = [*timing["disturbed"], *entry.disturbed[:kept]]
