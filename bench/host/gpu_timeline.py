@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import median
 from time import monotonic
 
+from torchduet.bench.host.gpu_clocks.state import locked_words, unlocked_words
 from torchduet.bench.host.nvml import COUNTERS, FACTS, READINGS, Device
 from torchduet.bench.record.gpu_samples import MAX_SAMPLES, GpuNews, with_samples
 from torchduet.bench.record.schema import GpuRecord
@@ -61,6 +62,8 @@ class _Gpu:
         self.name, self.device = name, device
         self.why = "" if device else why
         self.facts = device.read(FACTS) if device else {}
+        if device:
+            self.facts["clocks"] = unlocked_words(self.facts)
         self.columns: dict[str, list[float | None]] = {name: [] for name in READINGS}
         self.periods = Periods()
         self.earlier: dict[str, float] = {}  # the periods that an earlier process of this run has measured
@@ -138,6 +141,16 @@ class Timeline:
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def note_locked_clocks(self, locked: Mapping[str, str]) -> None:
+        """Note which GPUs' clocks this run has locked, and at what; call it before :meth:`start`."""
+        for gpu in self._gpus:
+            if gpu.device and gpu.name in locked:
+                gpu.facts["clocks"] = locked_words(locked[gpu.name])
+
+    def clocks(self) -> dict[str, str]:
+        """Each GPU → whether its clocks are locked, in words."""
+        return {gpu.name: str(gpu.facts.get("clocks") or f"not known ({gpu.why})") for gpu in self._gpus}
 
     def start(self) -> None:
         """Start sampling, if NVML has any of the GPUs."""

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from torchduet.bench.record.schema import GpuRecord, SmClockRecord
 
+NOT_LOCKED = "not locked by this run"  # a GPU's fact "clocks"; more may follow
 MAX_SAMPLES = 4000  # at this number every second sample is dropped
 
 Columns = dict[str, list[float | None]]  # reading → its value in each sample

@@ -148,6 +148,8 @@ def _notes(gpu: GpuRecord, throttling: list[list[str]]) -> Iterator[str]:
             yield f"It lowered its clocks for {words} in {units.percent(share)} of the samples (shaded)."
     if any(bits is not None and int(bits) & SET_CLOCKS for bits in gpu["samples"].get("reasons", [])):
         yield "Application clocks limit it: that is no fault, and makes times steadier."
+    if "clocks" in gpu["facts"]:
+        yield f"Clocks: {gpu['facts']['clocks']}."
     if gpu["missing"]:
         reasons = "; ".join(f"{name} ({why})" for name, why in gpu["missing"].items())
         yield f"Not available here: {reasons}."
@@ -159,6 +161,8 @@ def _chart(gpu: GpuRecord, throttled: list[bool], prefix: str) -> Chart | None:
         column = gpu["samples"].get(key)
         if column is not None:
             top = gpu["facts"].get(limit)
+            if key == "power_w" and "average" in str(gpu["facts"].get("power_reading", "")):
+                title = f"{title} ({gpu['facts']['power_reading']})"
             panels.append(Panel(title, unit, column, float(top) if isinstance(top, int | float) else None))
     if "temperature_c" in gpu["samples"]:
         panels.append(Panel("Temperature", "°C", gpu["samples"]["temperature_c"]))

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
+from torchduet.bench.cases.case import Family, cases_of
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.outcome import Measured
 from torchduet.bench.record.gpu_samples import sm_clock
-from torchduet.bench.record.visits.entry import visit_record
+from torchduet.bench.record.visits.entry import VisitEntry, visit_record, with_visit
+from torchduet.bench.run.records import records
+from torchduet.bench.run.visiting import entries_of
+from torchduet.bench.timing.clock import CpuClock
 from torchduet.bench.timing.gpu.sm_clock import LEAD, LONG, MAX_PENDING, MIN_SECONDS, SHORT, SmClock
+from torchduet.bench.workers.visit import measure
+from torchduet.suites.registry import load
 
 DEVICE = torch.device("cuda:1")
 START = 3e-6  # from the end of a kernel to the next one's first instruction, and for an event
+FILE = """
+import torch
+from torchduet import Suite
+
+suite = Suite("clocked", "Two functions")
+
+def one(x):
+    return x + 1
+
+def other(x):
+    return 1 + x
+
+suite.compare("sums", {"one": one, "other": other}, inputs=lambda device: (torch.ones(8),), modes=["eager"])
+"""
 
 
 class Gpu:
@@ -141,3 +165,29 @@ def test_a_visits_record_has_the_range() -> None:
         "high": 1980.0,
         "samples": 3,
     }
+
+
+def test_the_samples_of_a_visit_are_in_the_record_and_later_visits_add_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = iter([[1755.0, 1740.0], [], [1980.0]])
+    monkeypatch.setattr(CpuClock, "sm_clock", SimpleNamespace(read=lambda: next(samples)), raising=False)
+    path = tmp_path / "clocked.py"
+    path.write_text(FILE)
+    (suite,) = load(str(path))
+    family = Family(*(tuple(case for case, _ in cases_of(str(path), suite, tier="quick", devices=["cpu"])),) * 2)
+    result = measure(Task(family, 0.2, 1, str(tmp_path)), lambda *_: None)
+    first, second = family.cases
+    outcomes = records(family, result, suite.workloads["sums"], at=2.0)
+    record = outcomes[first]
+    assert isinstance(record, Measured)
+    (visit,) = record.record["timing"]["visits"]
+    assert visit["sm_mhz"] == {"low": 1740.0, "median": 1748.0, "high": 1755.0, "samples": 2}
+    without = outcomes[second]
+    assert isinstance(without, Measured)
+    assert "sm_mhz" not in without.record["timing"]["visits"][0]
+    result.results[0].sm_mhz = next(samples)
+    entry = entries_of(family, result)[first]
+    sent = msgspec.json.decode(msgspec.json.encode(entry), type=VisitEntry)
+    visits = with_visit(record.record, sent, 9.0)["timing"]["visits"]
+    assert [one["sm_mhz"]["high"] for one in visits] == [1755.0, 1980.0]
