@@ -99,15 +99,13 @@ needs_signals = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"
 
 
 @needs_signals
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
 @pytest.mark.parametrize("arguments", [(), ("fork",)], ids=["", "beside a forked process"])
-def test_the_clocks_are_unlocked_when_the_process_is_killed(
-    gpus: Gpus, number: signal.Signals, arguments: Sequence[str]
-) -> None:
+def test_the_clocks_are_unlocked_when_the_process_is_killed(gpus: Gpus, name: str, arguments: Sequence[str]) -> None:
     run = gpus.start(*arguments)
     pid_of_guard(run)
     assert gpus.clocks() == LOCKED
-    os.kill(run.pid, number)
+    os.kill(run.pid, getattr(signal, name))
     gpus.await_unlocked()
 
 
@@ -342,3 +340,80 @@ def test_without_the_option_the_state_is_printed_and_nothing_is_set() -> None:
         assert gpu_clocks.header_lines(of_run) == ["torchduet: GPU clocks: not locked by this run"]
     assert gpu_clocks.header_lines(measuring(None, gpu=False)) == []
     assert config.cleanups == []
+
+
+PLUGIN = """
+from dataclasses import replace
+from torchduet.bench.host.machine import Gpu
+from torchduet.bench.plugin import start
+
+_probed = start._machine
+start._machine = lambda launcher: replace(
+    _probed(launcher), gpus=(Gpu("NVIDIA H200", (9, 0), 140 << 30, triton=True, uuid="aaaa"),), no_cuda=""
+)
+"""
+
+
+def run_of_pytest(gpus: Gpus, folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """``pytest bench/ --lock-clocks`` on a machine whose GPU is pretended, of which no case is selected."""
+    (folder / "pretended.py").write_text(PLUGIN)
+    path = os.pathsep.join([str(folder), str(MODULES), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pytest", "bench/", "-p", "pretended", "--lock-clocks=1410"),
+            *("--device", "cpu,cuda", "--case", "matmul.square[n=64] cpu eager fp32", "--threads", "1"),
+            *("--budget", "20s", "--benchmark-json", str(folder / "run.json"), *arguments),
+        ],
+        cwd=Path(__file__).parents[2],
+        env=os.environ
+        | {"PYTHONPATH": path, "FAKE_NVML": str(gpus.file), "TORCHDUET_LOCK": str(folder / "lock")}
+        | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    gpus.started.append(run)
+    return run
+
+
+def await_header(run: subprocess.Popen[str]) -> str:
+    """The line on the clocks, once it is printed."""
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "GPU clocks" in line:
+            return line.strip()
+    raise AssertionError(run.communicate())
+
+
+@needs_signals
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_a_run_that_is_ended_by_a_signal_unlocks_the_clocks(gpus: Gpus, tmp_path: Path, name: str) -> None:
+    run = run_of_pytest(gpus, tmp_path)
+    assert await_header(run) == "torchduet: GPU clocks: locked at 1,410 MHz by this run"
+    assert gpus.clocks() == UNLOCKED | {"GPU-aaaa": [1410, 1410]}
+    os.killpg(run.pid, getattr(signal, name))
+    run.communicate()
+    gpus.await_unlocked()
+
+
+def test_a_run_unlocks_the_clocks_before_it_ends_and_records_that_they_were_locked(gpus: Gpus, tmp_path: Path) -> None:
+    run = run_of_pytest(gpus, tmp_path, "--budget", "5s")
+    out, errors = run.communicate()
+    assert run.returncode == 0, out + errors
+    assert gpus.clocks() == UNLOCKED
+    (gpu,) = json.loads((tmp_path / "run.json").read_text())["torchduet"]["gpus"]
+    assert gpu["facts"]["clocks"] == "locked at 1,410 MHz by this run"
+
+
+def test_a_run_that_may_not_lock_them_ends_with_one_line_before_it_measures(gpus: Gpus, tmp_path: Path) -> None:
+    run = run_of_pytest(gpus, tmp_path, "--collect-only", "-q")  # which locks nothing
+    assert "GPU-aaaa" not in run.communicate()[1]
+    run = run_of_pytest(gpus, tmp_path, FAKE_NVML_DENIES="GPU-aaaa")
+    out, errors = run.communicate()
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    (line,) = filter(None, errors.splitlines())
+    assert line.startswith(
+        "ERROR: --lock-clocks: this user may not set the clocks of cuda:0 (Insufficient Permissions)"
+    )
+    assert "passed" not in out
