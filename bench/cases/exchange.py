@@ -204,6 +204,7 @@ class CaseResult:
     waits_for_device: bool = False  # CUDA: a call waits for the device
     waiting_unknown: bool = False  # the device's clock cannot distinguish a call that waits from a launch-bound one
     energy: EnergyRecord | None = None
+    sm_mhz: list[float] = field(default_factory=list)  # CUDA: the SM clock right after some of its blocks
     headroom: HeadroomRecord | None = None
     cold: bool = False
     idle_waiting: bool = False  # CPU: its calls leave the cores idle for a while

@@ -7,10 +7,10 @@ A counter that the system does not have is None. What the counters mean for nois
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.suites.cpus import cpu_quota, usable_cpus
@@ -234,3 +234,31 @@ def _since(before: float | None, after: float | None) -> float | None:
 
 def _integer(value: float | None) -> int | None:
     return None if value is None else int(value)
+
+
+def busy_cores(seconds: float, stat: Path = Path("/proc/stat"), cpus: Collection[int] | None = None) -> float | None:
+    """How many of this process' cores other processes keep busy, measured while this one sleeps for ``seconds``.
+
+    Args:
+        cpus: the numbers of these cores (default: all that this process may use).
+
+    Returns:
+        None where the system does not report it.
+    """
+    wanted = {f"cpu{cpu}" for cpu in (usable_cpus() if cpus is None else cpus)}
+
+    def ticks() -> tuple[int, int] | None:
+        """(idle, total) ticks of these cores so far, from lines ``cpuN user nice system idle iowait …``."""
+        try:
+            lines = [line.split() for line in stat.read_text().splitlines()]
+            fields = [[int(value) for value in line[1:9]] for line in lines if line and line[0] in wanted]
+            return sum(values[3] + values[4] for values in fields), sum(map(sum, fields))
+        except (OSError, ValueError, IndexError):
+            return None
+
+    before = ticks()
+    sleep(seconds)
+    after = ticks()
+    if before is None or after is None or after[1] == before[1]:
+        return None
+    return len(wanted) * (1 - (after[0] - before[0]) / (after[1] - before[1]))

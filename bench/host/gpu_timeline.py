@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from statistics import median
 from time import monotonic
 
+from torchduet.bench.host.gpu_clocks.state import locked_words, unlocked_words
 from torchduet.bench.host.nvml import COUNTERS, FACTS, READINGS, Device
 from torchduet.bench.record.gpu_samples import MAX_SAMPLES, GpuNews, with_samples
 from torchduet.bench.record.schema import GpuRecord
 
 INTERVAL = 0.1  # seconds between samples
 POLL_SECONDS = 0.002  # while the counters' update periods are measured
-POLLING_SECONDS = 20.0  # at most: an idle GPU's readings may never change
+POLLING_SECONDS = 20.0  # of polling at most, while the GPU is in use: an idle GPU's counters may not change
+IDLE = 0x1  # NVML's clocks event reason "nothing is running on the GPU"
 CHANGES = 21  # of a counter; the median time between them is its period
 
 
@@ -28,26 +29,30 @@ class Periods:
 
     def __init__(self) -> None:
         self._last: dict[str, float | int | str] = {}
-        self._changes: dict[str, list[float]] = {name: [] for name in COUNTERS}
+        self._changed: dict[str, float] = {}  # counter → when it last changed, as of this stretch of polling
+        self._intervals: dict[str, list[float]] = {name: [] for name in COUNTERS}
 
     def add(self, at: float, values: Mapping[str, float | int | str]) -> None:
         """Add the counters' values as of ``at`` (seconds)."""
         for name, value in values.items():
             if name in self._last and self._last[name] != value:
-                self._changes[name].append(at)
+                if name in self._changed:
+                    self._intervals[name].append(at - self._changed[name])
+                self._changed[name] = at
             self._last[name] = value
 
-    def known(self, missing: Mapping[str, str]) -> bool:
+    def pause(self) -> None:
+        """Polling is interrupted: the time until the next change is no period."""
+        self._last.clear()
+        self._changed.clear()
+
+    def known(self, missing: Collection[str]) -> bool:
         """Whether every readable counter has changed often enough for its period to be known."""
-        return all(name in missing or len(changes) >= CHANGES for name, changes in self._changes.items())
+        return all(name in missing or len(times) >= CHANGES - 1 for name, times in self._intervals.items())
 
     def seconds(self) -> dict[str, float]:
         """Counter → the median seconds between two of its values; without counters that hardly changed."""
-        return {
-            name: median(later - earlier for earlier, later in pairwise(changes))
-            for name, changes in self._changes.items()
-            if len(changes) >= CHANGES
-        }
+        return {name: median(times) for name, times in self._intervals.items() if len(times) >= CHANGES - 1}
 
 
 class _Gpu:
@@ -57,16 +62,34 @@ class _Gpu:
         self.name, self.device = name, device
         self.why = "" if device else why
         self.facts = device.read(FACTS) if device else {}
+        if device:
+            self.facts["clocks"] = unlocked_words(self.facts)
         self.columns: dict[str, list[float | None]] = {name: [] for name in READINGS}
         self.periods = Periods()
+        self.earlier: dict[str, float] = {}  # the periods that an earlier process of this run has measured
+        self.polled = 0.0  # seconds
 
     def polling(self) -> bool:
-        """Whether the periods of its counters are still being measured."""
-        return self.device is not None and not self.device.lost and not self.periods.known(self.device.missing)
+        """Whether to poll its counters now: it is in use, and their periods are not known yet."""
+        if self.device is None or self.device.lost or self.polled >= POLLING_SECONDS:
+            return False
+        return not self.periods.known({*self.device.missing, *self.earlier}) and self.in_use()
+
+    def in_use(self) -> bool:
+        """Whether it computed something as of the last sample; a slice of a GPU may have no utilisation."""
+        used, reasons = (self.columns[name][-1:] for name in ("utilisation", "reasons"))
+        if used and used[0] is not None:
+            return used[0] > 0
+        return not (reasons and reasons[0] is not None and int(reasons[0]) & IDLE)
 
     def poll(self, at: float) -> None:
         if self.device:
             self.periods.add(at, self.device.read(COUNTERS))
+
+    def update_seconds(self) -> dict[str, float]:
+        """The periods of its counters."""
+        measured = {name: float(f"{value:.3g}") for name, value in self.periods.seconds().items()}
+        return {**self.earlier, **measured}
 
     def sample(self) -> None:
         values = self.device.read(READINGS) if self.device else {}
@@ -87,7 +110,7 @@ class _Gpu:
             device=self.name,
             facts=dict(self.facts),
             slice=bool(self.device and self.device.is_slice),
-            update_seconds={name: float(f"{value:.3g}") for name, value in self.periods.seconds().items()},
+            update_seconds=self.update_seconds(),
             missing=dict(self.device.missing) if self.device else {},
             at=[],
             samples={},
@@ -110,7 +133,7 @@ class Timeline:
     ) -> None:
         self._gpus = [_Gpu(name, device, why) for name, device in devices.items()]
         self._now = now
-        self._begun = self._polled_from = now()
+        self._begun = now()
         self._interval = INTERVAL
         self._at: list[float] = []
         self._reported_until = -1.0  # the time of the last sample that news() returned
@@ -118,6 +141,16 @@ class Timeline:
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def note_locked_clocks(self, locked: Mapping[str, str]) -> None:
+        """Note which GPUs' clocks this run has locked, and at what; call it before :meth:`start`."""
+        for gpu in self._gpus:
+            if gpu.device and gpu.name in locked:
+                gpu.facts["clocks"] = locked_words(locked[gpu.name])
+
+    def clocks(self) -> dict[str, str]:
+        """Each GPU → whether its clocks are locked, in words."""
+        return {gpu.name: str(gpu.facts.get("clocks") or f"not known ({gpu.why})") for gpu in self._gpus}
 
     def start(self) -> None:
         """Start sampling, if NVML has any of the GPUs."""
@@ -137,11 +170,27 @@ class Timeline:
             if at >= due:
                 self.sample(at)
                 due = at + self._interval
-            polling = self._now() - self._polled_from < POLLING_SECONDS and any(gpu.polling() for gpu in self._gpus)
-            if polling:
-                for gpu in self._gpus:
-                    gpu.poll(self._now() - self._begun)
-            self._end.wait(POLL_SECONDS if polling else max(0.0, due - (self._now() - self._begun)))
+            if self.poll(self._end.wait):
+                continue
+            self._end.wait(max(0.0, due - (self._now() - self._begun)))
+
+    def poll(self, wait: Callable[[float], object]) -> bool:
+        """Read the counters of the GPUs in use whose periods are not known, then wait; whether there was such a GPU.
+
+        Only this time counts as polling: not that in which nothing computes on a GPU, as during collection and imports.
+        """
+        began = self._now()
+        polled = [gpu for gpu in self._gpus if gpu.polling()]
+        for gpu in self._gpus:
+            if gpu in polled:
+                gpu.poll(self._now() - self._begun)
+            else:
+                gpu.periods.pause()
+        if polled:
+            wait(POLL_SECONDS)
+            for gpu in polled:
+                gpu.polled += self._now() - began
+        return bool(polled)
 
     def sample(self, at: float) -> None:
         """Take a sample of every GPU, ``at`` seconds into the run."""
@@ -177,7 +226,9 @@ class Timeline:
         self._begun = self._now() - at
         for piece in news:
             self._at += piece["at"]
+            periods = {record["device"]: record["update_seconds"] for record in piece.get("gpus", [])}
             for gpu in self._gpus:
+                gpu.earlier |= periods.get(gpu.name, {})
                 columns = piece["samples"].get(gpu.name, {})
                 for name, values in gpu.columns.items():
                     values += columns.get(name, [None] * len(piece["at"]))

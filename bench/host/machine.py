@@ -6,14 +6,16 @@ import os
 import platform
 import shutil
 import sysconfig
-import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
 from torchduet.suites.cpus import cpu_quota, usable_cpus
 from torchduet.suites.workload import COMPILED
+
+Hardware = TypeVar("Hardware")
 
 CUDA = "cuda"
 TF32_NEEDS = "TF32 needs a CUDA GPU of compute capability 8.0 or newer"
@@ -81,6 +83,7 @@ class Machine:
         hip: the version of ROCm that torch was built for.
         cores: how many this process may use.
         cpu_quota: how many of these it may keep busy at once on average; None: no limit.
+        measured: the devices that the run measures; none: not known.
     """
 
     torch: str
@@ -97,6 +100,11 @@ class Machine:
     no_accelerator: tuple[tuple[str, str], ...] = ()
     hip: str | None = None
     cpu_quota: float | None = None
+    measured: tuple[str, ...] = ()
+
+    def measuring(self, devices: Sequence[str]) -> Machine:
+        """This machine, of which these devices are measured: the facts are about them."""
+        return replace(self, measured=tuple(dict.fromkeys(map(numbered, devices))))
 
     def kinds(self) -> list[str]:
         """Every kind of device that could be measured, whether the machine has one or not."""
@@ -161,9 +169,18 @@ class Machine:
         uuids = self.uuids()
         return {numbered(device): uuids[device] for device in devices if device in uuids}
 
+    def _described(self, named: Sequence[tuple[str, Hardware]]) -> list[Hardware]:
+        """Of these devices and their numbers, those that are measured; the first where none is."""
+        return [hardware for device, hardware in named if device in self.measured] or [
+            hardware for _, hardware in named[:1]
+        ]
+
     def facts(self) -> dict[str, str | int | float | bool | None]:
-        """The machine as it stands in the record."""
-        gpu = self.gpus[0] if self.gpus else None
+        """The machine as it stands in the record: the GPUs that are measured, or the first where none is.
+
+        The names and capabilities of several are joined by commas, each once; memory is that of the smallest.
+        """
+        gpus = self._described([(f"{CUDA}:{index}", gpu) for index, gpu in enumerate(self.gpus)])
         facts: dict[str, str | int | float | bool | None] = {
             "cpu": self.cpu,
             "cpu_capability": self.cpu_capability,
@@ -171,10 +188,10 @@ class Machine:
             **({} if self.cpu_quota is None else {"cpu_quota": self.cpu_quota}),
             "memory_bytes": self.memory_bytes,
             "governor": self.governor,
-            "gpu": gpu.name if gpu else None,
+            "gpu": _each_once(gpu.name for gpu in gpus),
             "gpus": len(self.gpus),
-            "gpu_memory_bytes": gpu.memory_bytes if gpu else None,
-            "gpu_capability": f"{gpu.capability[0]}.{gpu.capability[1]}" if gpu else None,
+            "gpu_memory_bytes": min((gpu.memory_bytes for gpu in gpus), default=None),
+            "gpu_capability": _each_once(f"{gpu.capability[0]}.{gpu.capability[1]}" for gpu in gpus),
             "cuda": self.cuda,
             "torch": self.torch,
             "python": platform.python_version(),
@@ -183,40 +200,18 @@ class Machine:
         if self.hip:
             facts["hip"] = self.hip
         if self.accelerators:
+            described = self._described([(accelerator.device, accelerator) for accelerator in self.accelerators])
+            memory = [accelerator.memory_bytes for accelerator in described if accelerator.memory_bytes is not None]
             facts |= {
-                "accelerator": self.accelerators[0].name,
+                "accelerator": _each_once(accelerator.name for accelerator in described),
                 "accelerators": len(self.accelerators),
-                "accelerator_memory_bytes": self.accelerators[0].memory_bytes,
+                "accelerator_memory_bytes": min(memory, default=None),
             }
         return facts
 
 
-def busy_cores(seconds: float, stat: Path = Path("/proc/stat"), cpus: Collection[int] | None = None) -> float | None:
-    """How many of this process' cores other processes keep busy, measured while this one sleeps for ``seconds``.
-
-    Args:
-        cpus: the numbers of these cores (default: all that this process may use).
-
-    Returns:
-        None where the system does not report it.
-    """
-    wanted = {f"cpu{cpu}" for cpu in (usable_cpus() if cpus is None else cpus)}
-
-    def ticks() -> tuple[int, int] | None:
-        """(idle, total) ticks of these cores so far, from lines ``cpuN user nice system idle iowait …``."""
-        try:
-            lines = [line.split() for line in stat.read_text().splitlines()]
-            fields = [[int(value) for value in line[1:9]] for line in lines if line and line[0] in wanted]
-            return sum(values[3] + values[4] for values in fields), sum(map(sum, fields))
-        except (OSError, ValueError, IndexError):
-            return None
-
-    before = ticks()
-    time.sleep(seconds)
-    after = ticks()
-    if before is None or after is None or after[1] == before[1]:
-        return None
-    return len(wanted) * (1 - (after[0] - before[0]) / (after[1] - before[1]))
+def _each_once(texts: Iterable[str]) -> str | None:
+    return ", ".join(dict.fromkeys(texts)) or None
 
 
 def probe() -> Machine:

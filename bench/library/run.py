@@ -121,7 +121,7 @@ def _measured(
     show: Callable[[str, float], None],
     together: str | None,
 ) -> Finished:
-    machine = _machine()
+    machine = _machine().measuring(described.devices)
     asked: dict[str, tuple[str | int, ...]] = {"device": described.devices}
     options = Options(
         tier="full",

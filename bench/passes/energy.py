@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Protocol, runtime_checkable
 
 from torchduet.bench.host.nvml import COUNTERS, devices
@@ -20,6 +20,7 @@ from torchduet.bench.timing.device_registry import device_of
 WINDOW_SECONDS = 5.0
 MIN_CHANGES = 10
 PATIENCE_SECONDS = 1.0  # for the first change
+ATTEMPTS, RETRY_SECONDS = 5, 0.01  # of a reading that fails for a reason that may pass, such as a time-out
 ENERGY = {"energy": COUNTERS["energy"]}
 RAPL = Path("/sys/class/powercap")
 
@@ -44,13 +45,20 @@ class GpuCounter:
     def joules(self) -> float:
         """Joules since the driver was loaded.
 
+        An error that may pass is waited out for a moment.
+
         Raises:
             OSError: it cannot be read any more.
         """
-        readings = self.device.read(ENERGY)
-        if not readings:
-            raise OSError(self.device.lost or self.device.missing["energy"])
-        return float(readings["energy"])
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                sleep(RETRY_SECONDS)
+            readings = self.device.read(ENERGY)
+            if readings:
+                return float(readings["energy"])
+            if why := self.device.lost or self.device.missing.get("energy"):
+                raise OSError(why)
+        raise OSError(f"its counter could not be read {ATTEMPTS} times in a row: {self.device.failing['energy']}")
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Any
 from torchduet.bench.cases import knobs
 from torchduet.bench.cases.copies import SLOWDOWNS
 from torchduet.bench.host import run_lock
+from torchduet.bench.host.gpu_clocks import locking
 from torchduet.bench.plan.budget import TIER_BUDGET
 from torchduet.bench.plan.options import PROFILE_EXTRAS, Options, parse
 from torchduet.suites.registry import names
@@ -75,6 +76,13 @@ PROFILE = (
     "such as 'mlp.*'; takes time beyond the budget",
 )
 
+LOCK_CLOCKS = (
+    locking.OPTION,
+    "MHZ",
+    "lock the SM clocks of the GPUs that are measured, at the base clock or this number of MHz, and unlock them at the "
+    "end of the run, however it ends; needs root (default: not locked)",
+)
+
 FLAGS: tuple[tuple[str, str], ...] = (
     ("--energy", "measure joules per call, too: of the GPU by NVML, of the CPU by RAPL; takes 5 s more per case"),
     (
@@ -118,8 +126,8 @@ def add_to(group: Any) -> None:
         "may be given several times (default: all built-in suites)",
     )
     group.addoption("--case", metavar="GLOB", action="append", help=CASE)
-    name, metavar, text = PROFILE
-    group.addoption(name, metavar=metavar, nargs="?", const="all", help=text)
+    for (name, metavar, text), const in ((PROFILE, "all"), (LOCK_CLOCKS, locking.BASE)):
+        group.addoption(name, metavar=metavar, nargs="?", const=const, help=text)
     for name, text in FLAGS:
         group.addoption(name, action="store_true", help=text)
 
@@ -130,5 +138,6 @@ def read(config: Any) -> Options:
     Raises:
         OptionError: a value that cannot be used.
     """
-    flags = [*(name for name, *_ in VALUES), "--suite", "--case", PROFILE[0], *(name for name, _ in FLAGS)]
-    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in flags})
+    others = ("--suite", "--case", PROFILE[0], LOCK_CLOCKS[0])
+    given = [*(name for name, *_ in VALUES), *others, *(name for name, _ in FLAGS)]
+    return parse(**{name.removeprefix("--").replace("-", "_"): config.getoption(name) for name in given})

@@ -10,6 +10,7 @@ from pathlib import Path
 from torchduet.bench.cases import knobs
 from torchduet.bench.cases.copies import SLOWDOWNS
 from torchduet.bench.cases.option_values import OptionError, parse_list
+from torchduet.bench.host.gpu_clocks.locking import BASE, OPTION, Frequency
 from torchduet.bench.plan.budget import TIER_BUDGET
 from torchduet.bench.plan.case_globs import check_globs
 from torchduet.suites.workload import TIERS
@@ -39,6 +40,7 @@ class Options:
     cold: bool = False
     energy: bool = False
     headroom: bool = False
+    lock_clocks: Frequency | None = None
     profile: str | None = None
     profile_with: tuple[str, ...] = ()
     trace_dir: str | None = None
@@ -103,6 +105,19 @@ def parse_slowdowns(text: str | None) -> tuple[float, ...]:
     return tuple(sorted({round(1 + float(part) / 100, 6) for part in parts}))
 
 
+def parse_clocks(text: str | None) -> Frequency | None:
+    """``base``, or a number of MHz.
+
+    Raises:
+        OptionError: anything else.
+    """
+    if text is None or text == BASE:
+        return BASE if text else None
+    if not re.fullmatch(r"[1-9][0-9]{1,4}", text.strip()):
+        raise OptionError(f"{OPTION}={text}: use {OPTION} for the base clock, or MHz, e.g. {OPTION}=1410")
+    return int(text)
+
+
 def parse_profile(text: str | None) -> str | None:
     """``all``, ``slowest:N`` or a glob over case ids.
 
@@ -136,6 +151,7 @@ def parse(
     hang_after: str | None = None,
     energy: bool = False,
     headroom: bool = False,
+    lock_clocks: str | None = None,
     aa: bool = False,
     slowdowns: str | None = None,
     **asked: str | None,
@@ -176,6 +192,7 @@ def parse(
         profile_python=profile_python,
         energy=energy,
         headroom=headroom,
+        lock_clocks=parse_clocks(lock_clocks),
         self_check=aa,
         slowdowns=parse_slowdowns(slowdowns),
         cases=check_globs(case),

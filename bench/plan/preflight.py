@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from torchduet.bench.cases.knobs import check_declared
-from torchduet.bench.host.machine import Machine, busy_cores
+from torchduet.bench.host.counters import busy_cores
+from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.time_limit import limited
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind

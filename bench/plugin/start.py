@@ -15,7 +15,7 @@ from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin import output
+from torchduet.bench.plugin import gpu_clocks, output
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, SESSION, json_path
 from torchduet.bench.run.measuring import Measuring
@@ -90,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not narrowed and not selecting_only:
         launcher.start(compiler=True)  # all modes are likely to be selected: start while pytest collects
     machine = _machine(launcher)
+    machine = machine.measuring(list(map(str, options.asked.get("device", ()))) or machine.devices())
     settings = Settings(
         options,
         machine,
@@ -106,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
             measuring = Measuring(settings, launcher, progress, run_clock)
         else:
             measuring = against.measuring(config, settings, launcher, progress, run_clock, asked)
+        gpu_clocks.lock_clocks(config, measuring)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = Session(measuring, stop_request)
@@ -151,5 +153,6 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if json_path(config) is None and not settings.selecting_only and not settings.check_only:
         lines.append("torchduet: no report can be rendered: that needs --benchmark-json run.json")
+    lines += gpu_clocks.header_lines(session.measuring)
     lines += against.header(session, config.stash[DUET])
     return lines + [f"torchduet: warning: {warning}" for warning in session.progress.warnings]

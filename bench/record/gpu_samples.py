@@ -1,12 +1,14 @@
-"""The GPUs' samples over a run: joins the journal's pieces, thins them if there are too many, makes the records."""
+"""The GPUs' samples over a run: joins the journal's pieces, thins them if there are too many, makes their records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import TypedDict
 
-from torchduet.bench.record.schema import GpuRecord
+from torchduet.bench.record.schema import GpuRecord, SmClockRecord
 
+NOT_LOCKED = "not locked by this run"  # a GPU's fact "clocks"; more may follow
 MAX_SAMPLES = 4000  # at this number every second sample is dropped
 
 Columns = dict[str, list[float | None]]  # reading → its value in each sample
@@ -56,3 +58,11 @@ def gpu_records(news: Sequence[GpuNews]) -> list[GpuRecord]:
 
 def _unknown(device: str) -> GpuRecord:
     return GpuRecord(device=device, facts={}, slice=False, update_seconds={}, missing={}, at=[], samples={})
+
+
+def sm_clock(mhz: Sequence[float]) -> SmClockRecord | None:
+    """The range of an SM clock's samples, in MHz; None without any."""
+    if not mhz:
+        return None
+    low, middle, high = (float(f"{value:.4g}") for value in (min(mhz), median(mhz), max(mhz)))
+    return SmClockRecord(low=low, median=middle, high=high, samples=len(mhz))

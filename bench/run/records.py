@@ -10,6 +10,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.record.contract import readable_record
+from torchduet.bench.record.gpu_samples import sm_clock
 from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.schema import (
     SCHEMA,
@@ -231,7 +232,7 @@ def records(family: Family, family_result: FamilyResult, workload: Workload, at:
             case=case.record(reference=case == family.reference),
             timing={
                 **timing_record(result, family_result.stop),
-                "visits": [visit_record(at, len(result.blocks), result.address_sets)],
+                "visits": [visit_record(at, len(result.blocks), result.address_sets, sm_clock(result.sm_mhz))],
             },
             speedups=[
                 speedup_record(knob, result, results[other])

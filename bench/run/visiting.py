@@ -14,6 +14,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
 from torchduet.bench.cases.outcome import Measured, Outcome
 from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, Rounds, Visited, guess_beside, needs_of
+from torchduet.bench.record.gpu_samples import sm_clock
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
 from torchduet.bench.record.schema import PriorOf, Record
@@ -209,6 +210,7 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
             seconds=rounded(own.context_switches.seconds),
             disturbed=own.disturbed,
             left_out=own.left_out.blocks,
+            sm_mhz=sm_clock(own.sm_mhz),
             ratios=[_ratio(other.id, results[other], own) for other in sorted(against, key=lambda other: other.id)],
             copies=[_ratio(str(n), own, results[copy]) for n, copy in enumerate(copies) if copy in results],
             meters={

@@ -11,6 +11,7 @@ import torch
 
 from torchduet.bench.host.counters import context_switches
 from torchduet.bench.timing.clock import Block, Work
+from torchduet.bench.timing.gpu.sm_clock import SmClock
 from torchduet.bench.timing.slowed.delay import seconds_per_cycle, sleep
 
 DELAY_FACTOR = 1.5  # the delay before a block, as a multiple of the time to launch it
@@ -40,6 +41,7 @@ class CudaClock:
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
+        self.sm_clock = SmClock(self.device)
         self._flush_buffer: torch.Tensor | None = None
         self._cycle_seconds = 0.0
         self._pairs: list[tuple[Any, Any]] = []
@@ -111,6 +113,7 @@ class CudaClock:
         host = (perf_counter() - start) / calls
         unfinished = self._wait(self._end)
         seconds = self._start.elapsed_time(self._end) * 1e-3 / calls
+        self.sm_clock.after_block()
         return Block(seconds, host, max(seconds, host), context_switches() - switches, unfinished=unfinished)
 
     def _wait(self, end: Any) -> float:
@@ -153,6 +156,7 @@ class CudaClock:
         unfinished = self._wait(pairs[-1][1])
         seconds = sum(begin.elapsed_time(end) for begin, end in pairs) * 1e-3 / calls
         host /= calls
+        self.sm_clock.after_block()
         return Block(seconds, host, max(seconds, host), context_switches() - switches, unfinished=unfinished)
 
     def _delay(self, seconds: float) -> float:

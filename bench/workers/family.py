@@ -22,6 +22,7 @@ from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls
+from torchduet.bench.timing.gpu.sm_clock import ReadsSmClock
 from torchduet.bench.timing.pacing import (
     AIM_PLACEMENTS,
     OVERDRAFT,
@@ -255,6 +256,8 @@ class Stages(FirstCalls):
                 result.context_switches = run.context_switches
             result.meters = run.prepared.context.meter.medians(len(run.placements))
             result.address_sets = self.inputs.address_sets(run)
+            if self.broken is None and run.error is None and isinstance(run.clock, ReadsSmClock):
+                result.sm_mhz = run.clock.sm_clock.read()
             if run.device.asynchronous:
                 result.waiting_unknown = not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from torchduet.bench.record.gpu_samples import NOT_LOCKED
 from torchduet.reports.read.pytest_benchmark_cautions import pytest_benchmark_cautions
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
@@ -23,7 +24,7 @@ KINDS = {
     **dict.fromkeys(
         ("threads", "cpu_capability", "governor", "power_limit", "power_limit_watts", "gpu_power_limit_watts"), SETTING
     ),
-    **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig"), SETTING),
+    **dict.fromkeys(("gpu_most_sm_mhz", "gpu_ecc", "gpu_mig", "gpu_clocks"), SETTING),
     **dict.fromkeys(("data", "cache", "timer", "disable_gc", "warmup"), SETTING),
     "architecture": MACHINE,
     **dict.fromkeys(("tier", "budget_seconds", *SETTABLE, "suite"), SELECTION),
@@ -34,6 +35,7 @@ GPU_FACTS = {
     "most_sm_mhz": "gpu_most_sm_mhz",
     "ecc": "gpu_ecc",
     "mig": "gpu_mig",
+    "clocks": "gpu_clocks",
 }
 ORDER = (MACHINE, SOFTWARE, SETTING, SELECTION, OTHER)
 
@@ -95,9 +97,20 @@ def facts(run: Run) -> dict[str, str | int | float | bool | None]:
 
 
 def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
-    """NVML's facts on the first GPU of the run."""
-    facts = next((gpu["facts"] for gpu in run.about.get("gpus", [])), {})
-    return {name: facts[key] for key, name in GPU_FACTS.items() if key in facts}
+    """NVML's facts on the GPUs that were measured: a value for all, or each that differs.
+
+    Clocks that are not locked are no fact: files of earlier versions do not have it.
+    """
+    of_all = [gpu["facts"] for gpu in run.about.get("gpus", [])]
+    values = {
+        name: list(dict.fromkeys(facts[key] for facts in of_all if facts.get(key, NOT_LOCKED) != NOT_LOCKED))
+        for key, name in GPU_FACTS.items()
+    }
+    return {
+        name: found[0] if len(found) == 1 else ", ".join(in_words(name, value) for value in found)
+        for name, found in values.items()
+        if found
+    }
 
 
 def name_of(key: str) -> str:

@@ -19,10 +19,12 @@ FACTS = {  # fact → its words and unit
     "name": ("model", ""),
     "uuid": ("UUID", ""),
     "driver": ("driver", ""),
+    "power_reading": ("power reading", ""),
     "power_limit_w": ("power limit", "W"),
     "default_power_limit_w": ("default power limit", "W"),
     "most_sm_mhz": ("highest SM clock", "MHz"),
-    "set_sm_mhz": ("SM clock as set", "MHz"),
+    "set_sm_mhz": ("application clock of the SMs", "MHz"),
+    "default_sm_mhz": ("default application clock", "MHz"),
     "most_memory_mhz": ("highest memory clock", "MHz"),
     "memory_bytes": ("memory", "B"),
     "ecc": ("ECC", ""),
@@ -62,6 +64,7 @@ class Row:
     energy: str
     samples: str  # per joule
     headroom: str  # the largest batch that fits
+    clock: str  # the range of the SM clock while it was timed
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Section:
     energy: bool
     headroom: bool
     no_energy: str  # why there is none although it was requested
+    clocks: bool  # the SM clock was measured while cases were timed
 
     @property
     def title(self) -> str:
@@ -95,14 +99,16 @@ def section(run: Run) -> Section | None:
     if not gpus and not records and not any("energy" in record for record in run.records):
         return None
     reasons = [why for record in run.records if (why := record.get("energy", {}).get("why"))]
+    rows = tuple(_row(case_anchor, record) for case_anchor, record in records)
     return Section(
         tuple(_gpu(gpu, f"gpu-{index}") for index, gpu in enumerate(gpus)),
         max((record["context_bytes"] for _, record in records if "context_bytes" in record), default=None),
-        tuple(_row(case_anchor, record) for case_anchor, record in records),
+        rows,
         tuple(crossings(run)),
         energy=any("joules" in record.get("energy", {}) for _, record in records),
         headroom=any("headroom" in record for _, record in records),
         no_energy=max(set(reasons), key=reasons.count) if reasons else "",
+        clocks=any(row.clock for row in rows),
     )
 
 
@@ -142,6 +148,8 @@ def _notes(gpu: GpuRecord, throttling: list[list[str]]) -> Iterator[str]:
             yield f"It lowered its clocks for {words} in {units.percent(share)} of the samples (shaded)."
     if any(bits is not None and int(bits) & SET_CLOCKS for bits in gpu["samples"].get("reasons", [])):
         yield "Application clocks limit it: that is no fault, and makes times steadier."
+    if "clocks" in gpu["facts"]:
+        yield f"Clocks: {gpu['facts']['clocks']}."
     if gpu["missing"]:
         reasons = "; ".join(f"{name} ({why})" for name, why in gpu["missing"].items())
         yield f"Not available here: {reasons}."
@@ -153,6 +161,8 @@ def _chart(gpu: GpuRecord, throttled: list[bool], prefix: str) -> Chart | None:
         column = gpu["samples"].get(key)
         if column is not None:
             top = gpu["facts"].get(limit)
+            if key == "power_w" and "average" in str(gpu["facts"].get("power_reading", "")):
+                title = f"{title} ({gpu['facts']['power_reading']})"
             panels.append(Panel(title, unit, column, float(top) if isinstance(top, int | float) else None))
     if "temperature_c" in gpu["samples"]:
         panels.append(Panel("Temperature", "°C", gpu["samples"]["temperature_c"]))
@@ -178,7 +188,17 @@ def _row(case_anchor: str, record: Record) -> Row:
         energy=units.quantity(joules, "J") if joules is not None else "",
         samples=f"{samples / joules:,.0f}" if joules and samples else "",
         headroom=_headroom(record),
+        clock=_sm_clock(record),
     )
+
+
+def _sm_clock(record: Record) -> str:
+    """The range of the SM clock right after the case's blocks, over all visits."""
+    ranges = [visit["sm_mhz"] for visit in record["timing"].get("visits", []) if "sm_mhz" in visit]
+    if not ranges:
+        return ""
+    low, high = (f"{value:,.0f}" for value in (min(r["low"] for r in ranges), max(r["high"] for r in ranges)))
+    return f"{low} MHz" if low == high else f"{low}–{high} MHz"
 
 
 def _headroom(record: Record) -> str:

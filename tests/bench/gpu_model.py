@@ -16,6 +16,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from torchduet.bench.timing import cuda_clock
+from torchduet.bench.timing.gpu.sm_clock import SmClock
 from torchduet.bench.timing.slowed import delay
 
 LATENCY = 4e-6  # from the end of a launch on the host to the kernel's start on an idle device
@@ -120,6 +121,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> ModelGpu:
         monkeypatch.setattr(torch.cuda, name, lambda *_: None)
     for name in ("memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"):
         monkeypatch.setattr(torch.cuda, name, lambda *_: 0)
+    monkeypatch.setattr(SmClock, "after_block", lambda _: None)
     for module in (cuda_clock, delay):
         monkeypatch.setattr(module, "perf_counter", lambda: gpu.now)
     return gpu

@@ -20,6 +20,12 @@ class Nvml:
     NVMLError_NoPermission = pynvml.NVMLError_NoPermission
     NVMLError_FunctionNotFound = pynvml.NVMLError_FunctionNotFound
     NVMLError_InvalidArgument = pynvml.NVMLError_InvalidArgument
+    NVMLError_Deprecated = pynvml.NVMLError_Deprecated
+    NVMLError_ResetRequired = pynvml.NVMLError_ResetRequired
+    NVMLError_DriverNotLoaded = pynvml.NVMLError_DriverNotLoaded
+    NVML_SUCCESS = pynvml.NVML_SUCCESS
+    NVML_ERROR_NOT_SUPPORTED = pynvml.NVML_ERROR_NOT_SUPPORTED
+    NVML_FI_DEV_POWER_INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
     NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
     NVML_CLOCK_MEM = pynvml.NVML_CLOCK_MEM
     NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
@@ -44,6 +50,9 @@ class Nvml:
             "nvmlDeviceGetMaxPcieLinkGeneration": 5,
             "nvmlDeviceGetMaxPcieLinkWidth": 16,
             "nvmlDeviceGetCurrPcieLinkWidth": 16,
+            "nvmlDeviceGetDefaultApplicationsClock": 1980,
+            "nvmlDeviceGetCudaComputeCapability": (9, 0),
+            "nvmlDeviceGetFieldValues": field_values(nvmlReturn=pynvml.NVML_ERROR_NOT_SUPPORTED),
             "nvmlDeviceGetPowerUsage": 345_600,
             "nvmlDeviceGetClockInfo": 1755,
             "nvmlDeviceGetTemperature": 61,
@@ -70,6 +79,26 @@ class Nvml:
             return answer(*arguments) if callable(answer) else answer
 
         return function
+
+
+def field_values(member: str = "uiVal", value: float = 0, **fields: int) -> Callable[[Any, list[int]], Any]:
+    """What answers nvmlDeviceGetFieldValues, in the module's own structures.
+
+    Args:
+        member: of the union ``c_nvmlValue_t`` that holds the value.
+        fields: of ``c_nvmlFieldValue_t``, as ``nvmlReturn`` and ``valueType``.
+    """
+
+    def answer(_: Any, ids: list[int]) -> Any:
+        values = (pynvml.c_nvmlFieldValue_t * len(ids))()
+        for place, number in enumerate(ids):
+            values[place].fieldId = number
+            for name, given in fields.items():
+                setattr(values[place], name, given)
+            setattr(values[place].value, member, value)
+        return values
+
+    return answer
 
 
 def error(number: int) -> pynvml.NVMLError:

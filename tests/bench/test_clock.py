@@ -15,6 +15,7 @@ from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import clock as clocks
 from torchduet.bench.timing import cuda_clock
 from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.gpu.sm_clock import SmClock
 from torchduet.bench.timing.timed_case import TimedCase
 
 
@@ -101,10 +102,12 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(torch.cuda, "_sleep", lambda _: events.append("sleep"))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(L2_cache_size=50 * 2**20))
     monkeypatch.setattr(torch, "empty", empty)
+    monkeypatch.setattr(SmClock, "after_block", lambda _: events.append("sample of the SM clock"))
     return events
 
 
-WAIT = ["synchronize event", "synchronize"]  # for the block, then for other streams
+# For the block, for other streams, and when all of its figures are taken, the SM clock.
+WAIT = ["synchronize event", "synchronize", "sample of the SM clock"]
 
 
 def test_the_cuda_clock_starts_behind_the_lead_in_without_waiting_for_it(log: list[str]) -> None:

@@ -104,7 +104,7 @@ def test_a_third_device_is_measured_through_to_the_report(elsewhere: dict[str, s
         ("device", "cpu"),
     ]
     assert {one["device"] for one in run["torchduet"]["ceilings"]} == {"cpu", "pretend", "pretend:1"}
-    assert run["torchduet"]["machine"]["accelerator"] == "Pretended 0"
+    assert run["torchduet"]["machine"]["accelerator"] == "Pretended 0, Pretended 1"  # both are measured
     assert run["torchduet"]["machine"]["gpu"] is None
     assert "gpus" not in run["torchduet"]
     rendered = started(elsewhere, "torchduet", "render", str(path), "-o", str(page), "--markdown", "-")

@@ -84,6 +84,27 @@ def test_a_gpu_lost_on_the_way_ends_the_reading() -> None:
         counter.joules()
 
 
+def test_an_error_that_passes_costs_no_energy_and_one_that_stays_ends_it_in_its_own_words() -> None:
+    nvml = Nvml()
+    counter = counter_for("cuda", {"cuda": "aaaa"}, nvml=nvml)
+    assert isinstance(counter, EnergyCounter)
+    answers = iter([error(pynvml.NVML_ERROR_TIMEOUT), error(pynvml.NVML_ERROR_UNKNOWN)])
+
+    def at_last(_: object) -> int:
+        if (failure := next(answers, None)) is not None:
+            raise failure
+        return 7_000_000
+
+    nvml.answers["nvmlDeviceGetTotalEnergyConsumption"] = at_last
+    assert counter.joules() == 7000
+    nvml.answers["nvmlDeviceGetTotalEnergyConsumption"] = error(pynvml.NVML_ERROR_TIMEOUT)
+    with pytest.raises(OSError, match="5 times in a row: Timeout"):
+        counter.joules()
+    nvml.answers["nvmlDeviceGetTotalEnergyConsumption"] = error(pynvml.NVML_ERROR_NOT_SUPPORTED)
+    with pytest.raises(OSError, match="Not Supported"):
+        counter.joules()
+
+
 def package(root: Path, number: int, microjoules: int, most: int = 1000) -> Path:
     folder = root / f"intel-rapl:{number}"
     folder.mkdir()

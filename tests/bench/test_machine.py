@@ -7,7 +7,8 @@ import pytest
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.knobs import values_of
-from torchduet.bench.host.machine import Gpu, Machine, busy_cores, probe
+from torchduet.bench.host.counters import busy_cores
+from torchduet.bench.host.machine import Accelerator, Gpu, Machine, probe
 from torchduet.bench.plan import preflight
 from torchduet.bench.plan.availability import missing, unavailable
 from torchduet.bench.plan.preflight import load_warnings
@@ -143,8 +144,8 @@ def test_only_the_cores_that_may_be_used_are_looked_at(tmp_path: Path, monkeypat
         stat.write_text(f"cpu  {2 * ticks} 0 0 {2 * ticks} 0 0 0 0 0 0\n{cores}intr 5\n")
 
     after(100)
-    monkeypatch.setattr("torchduet.bench.host.machine.time.sleep", lambda _: after(200))
-    monkeypatch.setattr("torchduet.bench.host.machine.usable_cpus", lambda: {0, 1})
+    monkeypatch.setattr("torchduet.bench.host.counters.sleep", lambda _: after(200))
+    monkeypatch.setattr("torchduet.bench.host.counters.usable_cpus", lambda: {0, 1})
     assert busy_cores(1.0, stat) == 0.0
     after(100)
     assert busy_cores(1.0, stat, cpus=[0, 1, 3]) == 1.0
@@ -212,3 +213,23 @@ def test_a_log_file_gets_no_control_codes_and_no_flood() -> None:
     line.clear()
     assert "\x1b" not in log.written
     assert log.written.count("matmul") <= 1
+
+
+def test_the_facts_name_the_gpu_that_is_measured() -> None:
+    both = with_gpus(TURING, HOPPER)
+    second = both.measuring(["cpu", "cuda:1"]).facts()
+    assert (second["gpu"], second["gpu_memory_bytes"], second["gpu_capability"]) == ("NVIDIA H200", 140 << 30, "9.0")
+    assert second["gpus"] == 2
+    assert both.measuring(["cuda"]).facts()["gpu"] == "Tesla T4"
+    together = both.measuring(["cuda:1", "cuda:0"]).facts()
+    assert (together["gpu"], together["gpu_capability"]) == ("Tesla T4, NVIDIA H200", "7.5, 9.0")
+    assert together["gpu_memory_bytes"] == 15 << 30
+    assert with_gpus(HOPPER, HOPPER).measuring(["cuda:0", "cuda:1"]).facts()["gpu"] == "NVIDIA H200"
+    assert both.measuring(["cpu"]).facts() == both.facts()  # as in earlier files
+    assert CPU_ONLY.measuring(["cpu"]).facts()["gpu"] is None
+
+
+def test_the_facts_name_the_accelerator_that_is_measured() -> None:
+    two = (Accelerator("xpu:0", "Arc", 16), Accelerator("xpu:1", "Max 1550"))
+    facts = replace(CPU_ONLY, accelerators=two).measuring(["xpu:1"]).facts()
+    assert (facts["accelerator"], facts["accelerators"], facts["accelerator_memory_bytes"]) == ("Max 1550", 2, None)

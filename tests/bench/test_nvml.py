@@ -3,7 +3,7 @@
 import pynvml
 import pytest
 
-from tests.bench.nvml_fake import SLICE, WHOLE, Nvml, error
+from tests.bench.nvml_fake import SLICE, WHOLE, Nvml, error, field_values
 from torchduet.bench.host.nvml import COUNTERS, FACTS, READINGS, Device, devices
 
 
@@ -100,3 +100,116 @@ def test_a_gpu_that_falls_off_the_bus_ends_its_readings() -> None:
     nvml.asked.clear()
     assert gpu.read(READINGS) == {}
     assert nvml.asked == []
+
+
+def power(**answers: object) -> tuple[Device, float]:
+    """A GPU whose driver answers so; and its power in W."""
+    gpu = device(Nvml(**answers))
+    return gpu, float(gpu.read({"power_w": READINGS["power_w"]})["power_w"])
+
+
+@pytest.mark.parametrize(
+    ("member", "kind"),
+    [
+        ("uiVal", pynvml.NVML_VALUE_TYPE_UNSIGNED_INT),
+        ("dVal", pynvml.NVML_VALUE_TYPE_DOUBLE),
+        ("ulVal", pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG),
+        ("ullVal", pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG),
+        ("sllVal", pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG),
+        ("siVal", pynvml.NVML_VALUE_TYPE_SIGNED_INT),
+    ],
+)
+def test_power_is_that_of_the_moment_whatever_type_the_driver_gives_it_in(member: str, kind: int) -> None:
+    gpu, watts = power(nvmlDeviceGetFieldValues=field_values(member, 512_300, valueType=kind))
+    assert watts == pytest.approx(512.3)
+    assert gpu.read(FACTS)["power_reading"] == "instantaneous"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"nvmlDeviceGetFieldValues": field_values(nvmlReturn=pynvml.NVML_ERROR_NOT_SUPPORTED, value=9)},
+        {"nvmlDeviceGetFieldValues": error(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)},  # an old driver
+        {"nvmlDeviceGetFieldValues": field_values(value=9, valueType=99)},  # a type that we cannot read
+    ],
+)
+@pytest.mark.parametrize(
+    ("capability", "kind"),
+    [
+        ((9, 0), "average over 1 s"),
+        ((8, 6), "average over 1 s"),
+        ((8, 0), "instantaneous"),  # GA100
+        ((7, 5), "instantaneous"),
+        (error(pynvml.NVML_ERROR_UNKNOWN), "as the driver gives it"),
+    ],
+)
+def test_without_it_the_power_is_what_the_driver_gives_and_the_fact_says_which(
+    answers: dict[str, object], capability: object, kind: str
+) -> None:
+    gpu, watts = power(**answers, nvmlDeviceGetCudaComputeCapability=capability)
+    assert watts == pytest.approx(345.6)
+    assert gpu.read(FACTS)["power_reading"] == kind
+    assert gpu.missing == {}
+
+
+def test_an_error_that_passes_does_not_turn_one_kind_of_power_into_the_other() -> None:
+    nvml = Nvml(nvmlDeviceGetFieldValues=field_values(nvmlReturn=pynvml.NVML_ERROR_TIMEOUT))
+    gpu = device(nvml)
+    assert "power_w" not in gpu.read(READINGS)
+    assert gpu.failing == {"power_w": "Timeout"}
+    nvml.answers["nvmlDeviceGetFieldValues"] = field_values(value=400_000, valueType=1)
+    assert gpu.read(READINGS)["power_w"] == 400
+    assert gpu.failing == {}
+
+
+def test_a_slices_power_is_that_of_the_full_gpu() -> None:
+    whole = field_values(value=600_000, valueType=1)
+    none = field_values(nvmlReturn=pynvml.NVML_ERROR_NOT_SUPPORTED)
+    part = device(
+        Nvml(
+            nvmlDeviceGetFieldValues=lambda handle, ids: (whole if handle == WHOLE else none)(handle, ids),
+            nvmlDeviceGetPowerUsage=error(pynvml.NVML_ERROR_NOT_SUPPORTED),
+        ),
+        "bbbb",
+    )
+    assert part.read(READINGS)["power_w"] == 600
+    assert part.read(FACTS)["power_reading"] == "instantaneous"
+
+
+def test_an_older_drivers_reasons_are_read_under_their_former_name() -> None:
+    old = Nvml(
+        nvmlDeviceGetCurrentClocksEventReasons=error(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND),
+        nvmlDeviceGetCurrentClocksThrottleReasons=4,
+    )
+    assert device(old).read(READINGS)["reasons"] == 4
+    del old.answers["nvmlDeviceGetCurrentClocksEventReasons"]  # an nvidia-ml-py from before that name
+    assert device(old).read(READINGS)["reasons"] == 4
+
+
+@pytest.mark.parametrize("number", [pynvml.NVML_ERROR_DEPRECATED, pynvml.NVML_ERROR_NOT_SUPPORTED])
+def test_what_the_driver_has_given_up_is_missing_and_not_asked_for_again(number: int) -> None:
+    gpu = device(Nvml(nvmlDeviceGetApplicationsClock=error(number)))
+    assert "set_sm_mhz" not in gpu.read(FACTS)
+    assert gpu.missing == {"set_sm_mhz": str(error(number))}
+
+
+def test_an_older_module_without_a_class_or_a_function_of_nvml_works() -> None:
+    class Old(Nvml):
+        NVMLError_Deprecated = None  # type: ignore[assignment]
+        NVML_FI_DEV_POWER_INSTANT = None  # type: ignore[assignment]
+
+    old = Old(nvmlDeviceGetTemperature=error(pynvml.NVML_ERROR_NOT_SUPPORTED))
+    del old.answers["nvmlDeviceGetMigMode"]
+    gpu = device(old)
+    assert gpu.read(READINGS)["power_w"] == pytest.approx(345.6)
+    assert gpu.missing == {"temperature_c": "Not Supported"}
+    gpu.read(FACTS)
+    assert "this nvidia-ml-py has no nvmlDeviceGetMigMode" in gpu.missing["mig"]
+
+
+@pytest.mark.parametrize("number", [pynvml.NVML_ERROR_RESET_REQUIRED, pynvml.NVML_ERROR_DRIVER_NOT_LOADED])
+def test_a_gpu_that_needs_a_reset_or_lost_its_driver_ends_its_readings(number: int) -> None:
+    nvml = Nvml(nvmlDeviceGetFieldValues=error(number))
+    gpu = device(nvml)
+    assert gpu.read(READINGS) == {}
+    assert gpu.lost == f"NVML cannot read this GPU any more: {error(number)}"

@@ -20,13 +20,14 @@ import torch
 from torchduet import Suite
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.gpu_timeline import Timeline
-from torchduet.bench.host.nvml import devices
+from torchduet.bench.host.nvml import READINGS, devices
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.passes.ceilings import matrix_product, memory_traffic
 from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.cuda_clock import CudaClock
+from torchduet.bench.timing.gpu.sm_clock import MIN_SECONDS, SmClock
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.slowed.delay import seconds_per_cycle
 from torchduet.bench.timing.slowed.delay import sleep as busy
@@ -295,3 +296,21 @@ def test_an_lstms_weights_remain_one_block_for_cudnn() -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # cuDNN's path warns of weights that are not one block
                 torch.testing.assert_close(model(x)[0], expected)
+
+
+def test_the_sm_clock_in_the_stream_is_the_one_that_nvml_reads() -> None:
+    device = torch.device(DEVICE)
+    (gpu,), why = devices([str(torch.cuda.get_device_properties(device).uuid)])
+    assert gpu is not None, why
+    matrix = torch.randn(4096, 4096, device=device)
+    clock, read = SmClock(device), []
+    for _ in range(60):  # long enough for the clocks to rise
+        for _ in range(5):
+            matrix @ matrix
+        torch.cuda.synchronize(device)
+        clock.after_block()
+        sleep(MIN_SECONDS)
+        read.append(gpu.read({"sm_mhz": READINGS["sm_mhz"]})["sm_mhz"])
+    samples = clock.read()
+    assert len(samples) >= 30, clock.late
+    assert median(samples[-20:]) == pytest.approx(median(map(float, read[-20:])), rel=0.1)

@@ -143,3 +143,46 @@ def test_another_driver_or_power_limit_stands_beside_the_verdicts() -> None:
         ("GPU power limit watts", "700", "350"),
     }
     assert any("settings" in one for one in cautions(base, new, found))
+
+
+def test_the_state_of_the_clocks_and_the_kind_of_power_are_said() -> None:
+    record = gpu_record()
+    record["facts"] |= {"clocks": "locked at 1,410 MHz by this run", "power_reading": "average over 1 s"}
+    (gpu,) = of(make_gpu_run(gpus=[record])).gpus
+    assert "Clocks: locked at 1,410 MHz by this run." in gpu.notes
+    assert ("power reading", "average over 1 s") in gpu.facts
+    assert gpu.chart is not None
+    assert "Power (average over 1 s) 120 to 690 W" in gpu.chart.alternative
+    assert not any(note.startswith("Clocks") for note in of(make_gpu_run()).gpus[0].notes)  # an earlier file
+    base, new = from_json(make_gpu_run()), from_json(make_gpu_run(gpus=[record]))
+    assert ("GPU clocks", "not given", "locked at 1,410 MHz by this run") in {
+        (one.name, one.base, one.new) for one in differences(base, new)
+    }
+    record["facts"]["clocks"] = "not locked by this run"
+    assert differences(base, from_json(make_gpu_run(gpus=[record]))) == []  # as in a file of an earlier version
+
+
+def test_the_sm_clock_while_a_case_was_timed_is_its_range_over_all_visits() -> None:
+    document = make_gpu_run()
+    assert "SM clock while it was timed" not in render(from_json(document))
+    timing = document["benchmarks"][3]["extra_info"][KEY]["timing"]
+    clocks = [{"low": 1740.0, "median": 1755.0, "high": 1800.0, "samples": 9}, None]
+    clocks.append({"low": 1755.0, "median": 1900.0, "high": 1980.0, "samples": 7})
+    timing["visits"] = [
+        {"at": float(place), "placements": 4} | ({"sm_mhz": clock} if clock else {})
+        for place, clock in enumerate(clocks)
+    ]
+    run = from_json(document)
+    found = section(run)
+    assert found is not None
+    assert [row.clock for row in found.rows] == ["", "1,740–1,980 MHz", ""]
+    page = render(run)
+    assert "SM clock while it was timed" in page
+    assert "1,740–1,980 MHz" in page
+
+
+def test_a_run_on_two_gpus_is_compared_by_the_facts_of_both() -> None:
+    other = gpu_record(device="cuda:1")
+    other["facts"] |= {"power_limit_w": 350.0}
+    found = differences(from_json(make_gpu_run()), from_json(make_gpu_run(gpus=[gpu_record(), other])))
+    assert ("GPU power limit watts", "700", "700, 350") in {(one.name, one.base, one.new) for one in found}

@@ -8,12 +8,22 @@ from torchduet.bench.record.schema.bounds import Amount, Blocks, Count, Length, 
 from torchduet.bench.record.schema.words import PriorSource, StopReason, Verdict
 
 
+class SmClockRecord(TypedDict):
+    """The SM clock of a GPU right after some of a case's blocks, in MHz."""
+
+    low: Positive
+    median: Positive
+    high: Positive
+    samples: Count
+
+
 class VisitRecord(TypedDict):
     """One visit to a case's family: timing by one process, which measured nothing else."""
 
     at: Amount  # seconds into the run, when its timing began
     placements: Count  # how many of the case's placements it took
     address_sets: NotRequired[Count]  # accelerators: in how many of them its inputs lay at addresses of their own
+    sm_mhz: NotRequired[SmClockRecord]  # CUDA, where PyTorch's delay kernel counts SM cycles
 
 
 class IntervalRecord(TypedDict):

@@ -12,6 +12,7 @@ from torchduet.bench.record.schema import (
     MAX_PLACEMENTS,
     MeterRecord,
     Record,
+    SmClockRecord,
     SpeedupRecord,
     TrialRecord,
     VisitRecord,
@@ -48,6 +49,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         address_sets: on an accelerator, how many sets of addresses of its inputs differ; None: not known.
         notes: that no earlier visit made.
         against: side B's, of a pair; ``blocks`` are side A's.
+        sm_mhz: the SM clock of its GPU.
     """
 
     blocks: list[list[float]]
@@ -61,6 +63,7 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     address_sets: int | None = None
     notes: list[str] = []
     against: list[list[float]] = []
+    sm_mhz: SmClockRecord | None = None
 
 
 def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
@@ -74,7 +77,7 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     timing = record["timing"].copy()
     kept = max(0, min(len(entry.blocks), MAX_PLACEMENTS - len(timing["blocks"])))
     first = [VisitRecord(at=0.0, placements=len(timing["blocks"]))]
-    timing["visits"] = [*timing.get("visits", first), visit_record(at, kept, entry.address_sets)]
+    timing["visits"] = [*timing.get("visits", first), visit_record(at, kept, entry.address_sets, entry.sm_mhz)]
     timing["blocks"] = [*timing["blocks"], *entry.blocks[:kept]]
     if "disturbed" in timing and entry.disturbed is not None:
         timing["disturbed"] = [*timing["disturbed"], *entry.disturbed[:kept]]
@@ -101,11 +104,21 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     return added
 
 
-def visit_record(at: float, placements: int, address_sets: int | None) -> VisitRecord:
-    """A visit: when it began, its placements, and in how many of these the addresses of the inputs differ, if known."""
+def visit_record(
+    at: float, placements: int, address_sets: int | None, sm_mhz: SmClockRecord | None = None
+) -> VisitRecord:
+    """A visit.
+
+    Args:
+        at: seconds into the run, when it began.
+        address_sets: in how many of its placements the addresses of the inputs differ, if known.
+        sm_mhz: the SM clock of its GPU, if known.
+    """
     visit = VisitRecord(at=at, placements=placements)
     if address_sets is not None:
         visit["address_sets"] = address_sets
+    if sm_mhz is not None:
+        visit["sm_mhz"] = sm_mhz
     return visit
 
 

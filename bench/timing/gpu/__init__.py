@@ -1,0 +1,1 @@
+"""What is measured of a GPU while a case is timed on it."""
