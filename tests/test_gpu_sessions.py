@@ -5,16 +5,20 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 import torchduet
 from tests.bench.made_workers import begin
+from torchduet.bench.plan.cli import add_to
 from torchduet.bench.run.resume import identity
 
 ROOT = Path(__file__).parents[1]
@@ -89,3 +93,50 @@ def test_a_clone_that_is_not_installed_records_its_version(tmp_path: Path, monke
     run.to_its_end()
     assert run.session.run_record()["version"] == torchduet.__version__
     assert identity(run.measuring)["version"]["torchduet"] == torchduet.__version__
+
+
+SCRIPT = ROOT / "docs" / "gpu-check.sh"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it would check this GPU for ten minutes")
+def test_the_script_ends_with_one_line_where_there_is_no_gpu(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        [str(SCRIPT)],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{python.parent}:{os.environ['PATH']}", "OUT": str(tmp_path / "out")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert re.match(r"torch \S+ is a CPU build: |PyTorch finds no CUDA GPU here; ", done.stdout)
+    assert (tmp_path / "out" / "log.txt").read_text() == done.stdout
+
+
+def test_the_scripts_programs_import_what_exists_and_its_options_are_known() -> None:
+    text = SCRIPT.read_text("utf-8")
+    programs = re.findall(r"<<'PY'\n(.*?)\nPY\n", text, re.DOTALL)
+    assert len(programs) == 3
+    for program in programs:
+        for node in ast.walk(ast.parse(program)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("torchduet"):
+                assert all(hasattr(import_module(str(node.module)), each.name) for each in node.names)
+    known: set[str] = {"--benchmark-json", "--benchmark-quiet"}
+    add_to(SimpleNamespace(addoption=lambda name, **_: known.add(name)))
+    calls = re.findall(r"bench/ -q (.*?)\n(?:    part|\n)", text, re.DOTALL)
+    assert len(calls) == 3
+    for call in calls:
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", f" {call}")) <= known
+
+
+def test_the_scripts_parts_end_within_ten_minutes_together() -> None:
+    limits = [
+        int(limit) for limit in re.findall(r"""^    part "[^"]+" (\d+) """, SCRIPT.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert len(limits) == 8
+    assert sum(limits) < 600
