@@ -42,8 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @cache
 def _settle_hypothesis() -> None:
     """The same few examples each time: what tests hold must not depend on luck or on the machine's speed."""
-    from hypothesis import settings
-
+    try:
+        from hypothesis import settings
+    except ModuleNotFoundError:  # where only the tests for a GPU run; a file that needs it says so itself
+        return
     settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
     settings.register_profile("thorough", deadline=None, max_examples=1000)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))

@@ -94,7 +94,7 @@ class DuetMeasuring(Measuring):
             total, progress.families, long_calls, asked_for=asked_for, spent=spent, now=self.run_clock.awake
         )
         for family, cost in progress.finished_families:
-            self.budget.done(family, cost.fixed, measured=cost.timing is not None)
+            self.budget.done(family, cost.fixed, measured=cost.timing is not None, starting=cost.starting)
         if self.settings.check_only:
             return
         self.timeline.start()

@@ -12,6 +12,7 @@ from torchduet.bench.library.launcher import CallerLauncher
 from torchduet.bench.plan.budget import Budget, call_seconds
 from torchduet.bench.plan.visits import BESIDE
 from torchduet.bench.record.journal_events import Began
+from torchduet.bench.record.schema import STARTING
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit
 from torchduet.bench.run.measuring import Measurement, Measuring
@@ -57,7 +58,10 @@ class EqualBudget(Budget):
 
 
 class CallerMeasuring(Measuring):
-    """Measures without pilots, ceilings and profiles; compilation and the start of processes are not in the budget."""
+    """Measures without pilots, ceilings and profiles; compiling and starting are beyond its budget.
+
+    What starts are processes, and accelerators in the first of them.
+    """
 
     shortest_visit = SHORTEST_VISIT
 
@@ -69,16 +73,20 @@ class CallerMeasuring(Measuring):
             self._interpreters = NoMoreInterpreters(launcher.servers, settings.threads, progress)
 
     def measure(self, family: Family) -> Measurement:
-        """Measure a family after :meth:`before`; its compilation is beyond the budget.
+        """Measure a family after :meth:`before`; its compilation and the start of its devices are beyond the budget.
 
         Raises:
             EndedEarlyError: the run is to end, and too little of the family was timed.
         """
         assert self.budget is not None
-        before = self.progress.seconds["compiling"]
+        before = self._beyond()
         measurement = super().measure(family)
-        self.budget.set_aside(before - self.progress.seconds["compiling"])
+        self.budget.set_aside(before - self._beyond())
         return measurement
+
+    def _beyond(self) -> float:
+        """Seconds so far that are beyond the budget."""
+        return sum(self.progress.seconds[stage] for stage in ("compiling", STARTING))
 
     def _task(self, family: Family, seconds: float) -> Task:
         return replace(super()._task(family, seconds), patient=True, placements=PLACEMENTS)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median_low
 from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.record.devices import HOST
+from torchduet.bench.record.schema import STARTING
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
 TIER_BUDGET = {"quick": 90.0, "default": 540.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed
+STARTING_GUESS = 2.0  # seconds until a process can use an accelerator: CUDA's context, cuBLAS and cuDNN
 MIN_SECONDS = 0.4
 SECONDS_PER_CASE = 2.0
 ENERGY_SECONDS = (
@@ -43,15 +47,20 @@ class Spent:
     slow: tuple[tuple[Case, float], ...] = ()
     retry: bool = False
 
+    @property
+    def starting(self) -> float | None:
+        """Seconds of starting its devices, among ``fixed``; None: unknown."""
+        return self.stages.get(STARTING)
+
 
 class Budget:
     """Time for the run: the first visit to every family, and the share that all visits to one may take.
 
-    Two things are set aside for each family: its first calls (mainly compilation), whose cost is estimated from the
-    families so far, and the minimum number of calls of each case whose author declares long calls. The rest is shared
-    so that every case has the same time; the calls set aside count towards it. A share says which cases are too slow to
-    be measured, and how long a visit takes at most; how many visits a family gets is decided in
-    :mod:`torchduet.bench.plan.visits`.
+    Three things are set aside for each family: the start of its accelerators in its process and its first calls
+    (mainly compilation), whose costs are estimated from the families so far, and the minimum number of calls of each
+    case whose author declares long calls. The rest is shared so that every case has the same time; the calls set aside
+    count towards it. A share says which cases are too slow to be measured, and how long a visit takes at most; how many
+    visits a family gets is decided in :mod:`torchduet.bench.plan.visits`.
 
     Args:
         call_seconds: family name → roughly how long one call takes, where its author declares it.
@@ -80,6 +89,7 @@ class Budget:
         self._families, self._left = list(families), list(families)
         self._call_seconds = call_seconds or {}
         self._costs: dict[str, list[float]] = {"eager": [], "compile": []}
+        self._starts = [STARTING_GUESS]
         self._tried = self._measured = False
 
     def set_aside(self, seconds: float) -> None:
@@ -87,7 +97,12 @@ class Budget:
         self._deadline -= seconds
 
     def _fixed(self, family: Family) -> float:
-        return sum(self._cost(_kind(case.mode)) + self._extra for case in family.cases if case.slowdown == 1)
+        first_calls = sum(self._cost(_kind(case.mode)) + self._extra for case in family.cases if case.slowdown == 1)
+        return self._starting(family) + first_calls
+
+    def _starting(self, family: Family) -> float:
+        # The lower median: the first start may read libraries from a slow disk, which does not happen again.
+        return median_low(self._starts) * accelerators(family)
 
     def _cost(self, kind: str) -> float:
         # One family with a long compilation must not take the time of all families after it.
@@ -151,25 +166,41 @@ class Budget:
             set_aside += long_calls
         return (spare + set_aside) / weight
 
-    def done(self, family: Family, fixed_seconds: float | None = None, *, measured: bool = False) -> None:
+    def done(
+        self,
+        family: Family,
+        fixed_seconds: float | None = None,
+        *,
+        measured: bool = False,
+        starting: float | None = None,
+    ) -> None:
         """Account for a family after its first visit.
 
         Args:
             fixed_seconds: seconds of its stages before timing, None if unknown.
             measured: whether anything of it was timed.
+            starting: seconds of these for starting its devices, None if unknown.
         """
         self._left = [other for other in self._left if other is not family]
         self._tried = True
         self._measured = self._measured or measured
         if fixed_seconds is None:
             return
+        if starting is not None and (devices := accelerators(family)):
+            self._starts.append(starting / devices)
+        fixed_seconds -= self._starting(family) if starting is None else starting
         fixed_seconds -= self._extra * sum(case.slowdown == 1 for case in family.cases)
         compiled = [case for case in family.cases if _kind(case.mode) == "compile" and case.slowdown == 1]
         if compiled:
             eager = (len(family.cases) - len(compiled)) * self._cost("eager")
             self._costs["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
         elif family.cases and not self._long_calls(family):
-            self._costs["eager"].append(fixed_seconds / len(family.cases))
+            self._costs["eager"].append(max(0.0, fixed_seconds) / len(family.cases))
+
+
+def accelerators(family: Family) -> int:
+    """How many devices a process starts before it can measure a family; the CPU needs no start."""
+    return len({case.device for case in family.cases} - {HOST})
 
 
 def call_seconds(families: Sequence[Family]) -> dict[str, float]:
@@ -178,9 +209,11 @@ def call_seconds(families: Sequence[Family]) -> dict[str, float]:
 
 
 def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:
-    """A budget (seconds) that gives each case ``seconds_per_case``, and the time that its first call may take."""
+    """A budget (seconds) that gives each case ``seconds_per_case``, and the time for first calls and starting GPUs."""
     cases = [case for family in families for case in family.cases]
-    return sum(seconds_per_case + (FIRST_GUESS[_kind(case.mode)] if case.slowdown == 1 else 0.0) for case in cases)
+    starting = STARTING_GUESS * sum(accelerators(family) for family in families)
+    first_calls = sum(FIRST_GUESS[_kind(case.mode)] for case in cases if case.slowdown == 1)
+    return starting + first_calls + seconds_per_case * len(cases)
 
 
 def _kind(mode: str) -> str:

@@ -97,13 +97,14 @@ def visit_seconds(cases: int, share: float, beside: float = 0.0, shortest: float
     return max(least, min(TIMED_SHARE * beside, share / VISITS_PER_SHARE, MAX_VISIT_SECONDS))
 
 
-def guess_beside(compiled: int) -> float:
+def guess_beside(compiled: int, starting: float = 0.0) -> float:
     """Seconds that a later visit takes beside its timing, before there was one.
 
     Args:
         compiled: how many of the cases are compiled.
+        starting: seconds of starting its devices in the first visit: each visit is a process of its own.
     """
-    return BESIDE + BESIDE_COMPILED * compiled
+    return BESIDE + BESIDE_COMPILED * compiled + starting
 
 
 def needs_of(estimates: Iterable[Estimate]) -> float:

@@ -110,6 +110,7 @@ class FirstVisit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         paces: of the cases that were timed, by case id, with those that are not reported and the copies.
         pairs: the same of a duet.
         compiler: of a duet: whether its workers import the compiler.
+        starting: seconds of starting its devices.
     """
 
     began: float
@@ -117,6 +118,7 @@ class FirstVisit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paces: dict[str, PaceEntry]
     pairs: dict[str, PairPace] = {}
     compiler: bool = False
+    starting: float = 0.0
 
 
 class FamilyDone(Event, frozen=True, kw_only=True, tag="family"):

@@ -9,6 +9,7 @@ from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.schema import (
     IMPORTING,
     SCHEMA,
+    STARTING,
     CeilingRecord,
     GpuRecord,
     NoiseRecord,
@@ -21,7 +22,7 @@ from torchduet.bench.record.schema import (
     Unavailable,
 )
 
-STAGES = ("compiling", "timed", "checking", "warming", IMPORTING)
+STAGES = ("compiling", "timed", "checking", "warming", IMPORTING, STARTING)
 
 Facts = Mapping[str, str | int | float | None]
 
@@ -82,6 +83,8 @@ def run_record(facts: RunFacts) -> RunRecord:
     )
     if stages.get(IMPORTING):
         record["seconds"]["importing"] = stages[IMPORTING]
+    if stages.get(STARTING):
+        record["seconds"]["starting"] = stages[STARTING]
     if "profiling" in stages:
         record["seconds"]["profiling"] = stages["profiling"]
     if facts.run_clock is not None:

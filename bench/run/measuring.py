@@ -218,7 +218,7 @@ class Measuring:
     def done(self, family: Family, spent: Spent) -> None:
         """Account for a finished family, in the budget and in the progress."""
         assert self.budget is not None
-        self.budget.done(family, spent.fixed, measured=spent.timing is not None)
+        self.budget.done(family, spent.fixed, measured=spent.timing is not None, starting=spent.starting)
         self.progress.add_finished(family, spent)
 
     def time_left(self) -> str:
@@ -248,7 +248,7 @@ class Measuring:
             now=self.run_clock.awake,
         )
         for family, cost in progress.finished_families:
-            self.budget.done(family, cost.fixed, measured=cost.timing is not None)
+            self.budget.done(family, cost.fixed, measured=cost.timing is not None, starting=cost.starting)
         if self.settings.check_only:
             return
         self.timeline.start()

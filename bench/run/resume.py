@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torchduet
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured
@@ -43,7 +44,7 @@ from torchduet.bench.run.run_facts import facts_of
 from torchduet.suites.registry import names
 
 FOLDERS = {"bench": Path(bench.__file__).parent, "suites": Path(suites.__file__).parent}
-PACKAGES = ("torchduet", "numpy", "torch")
+PACKAGES = ("numpy", "torch")
 MEMORY_TOLERANCE = 0.01  # the kernel reserves a different amount at each start
 MAX_NAMED = 5
 
@@ -114,7 +115,7 @@ def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
     machine |= {name: uuid for name, uuid in settings.machine.uuids().items() if name == numbered(name)}
     return {
         "machine": machine,
-        "version": {name: metadata.version(name) for name in PACKAGES},
+        "version": {"torchduet": torchduet.__version__} | {name: metadata.version(name) for name in PACKAGES},
         "option": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "source": sources(settings.options.suites or ()),
         "selection": {"cases": [case.id for family in measuring.progress.families for case in family.cases]},

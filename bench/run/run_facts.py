@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 
+import torchduet
 from torchduet.bench.cases.knobs import OPTIONS
 from torchduet.bench.cases.outcome import Failed, Skipped
 from torchduet.bench.plan.availability import missing
@@ -25,7 +25,7 @@ def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: Noi
             case Skipped(reason):
                 skipped.append(NotMeasured(case=case.record(reference=False), reason=reason))
     return RunFacts(
-        version=metadata.version("torchduet"),
+        version=torchduet.__version__,
         started=progress.started.isoformat(timespec="seconds"),
         options={
             "tier": options.tier,

@@ -17,7 +17,7 @@ from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, Rounds, Visited, gues
 from torchduet.bench.record.gpu_samples import sm_clock
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
-from torchduet.bench.record.schema import PriorOf, Record
+from torchduet.bench.record.schema import STARTING, PriorOf, Record
 from torchduet.bench.record.statistics import placement_differences, value_of
 from torchduet.bench.record.visits.entry import Ratio, VisitEntry
 from torchduet.bench.run.records import number_of, rounded
@@ -31,13 +31,18 @@ Values = dict[tuple[str, str], list[Ratio]]  # (case id, what it is compared wit
 
 @dataclass
 class VisitedFamily:
-    """A family that was visited: its cases that are timed, and each visit's ratios."""
+    """A family that was visited: its cases that are timed, and each visit's ratios.
+
+    Attributes:
+        starting: seconds of starting its devices in the first visit.
+    """
 
     family: Family
     paces: Mapping[Case, Pace]
     visited: Visited
     speedups: Values
     copies: Values
+    starting: float = 0.0
 
     def add(self, entries: Mapping[str, VisitEntry]) -> None:
         """Add what a visit found, by case id."""
@@ -64,13 +69,20 @@ class Visiting:
         self._visits_since_fit = 0
 
     def add_first(
-        self, family: Family, paces: Mapping[Case, Pace], share: float, began: float, records: Sequence[Record]
+        self,
+        family: Family,
+        paces: Mapping[Case, Pace],
+        share: float,
+        began: float,
+        records: Sequence[Record],
+        starting: float = 0.0,
     ) -> None:
         """Take note of a family's first visit.
 
         Args:
             family: as planned; those without a pace were not timed.
             records: of its reported cases.
+            starting: seconds of starting its devices.
         """
         timed = Family(
             cases=tuple(case for case in family.cases if case in paces),
@@ -86,12 +98,13 @@ class Visiting:
                 len(timed.cases),
                 share,
                 compared=any(record["speedups"] for record in records),
-                beside=guess_beside(sum(case.mode in COMPILED for case in timed.cases)),
+                beside=guess_beside(sum(case.mode in COMPILED for case in timed.cases), starting),
                 least=MIN_VISIT_PLACEMENTS * sum(pace.seconds * pace.calls for pace in paces.values()),
                 shortest=self.shortest,
             ),
             {},
             {},
+            starting,
         )
         new.add({record["case"]["id"]: _first_entry(record) for record in records})
         new.visited.begun.append(began)
@@ -106,7 +119,7 @@ class Visiting:
         timed = [each for each in result.results if each.pace is not None and each.blocks and not each.error]
         records = [outcome.record for outcome in outcomes.values() if isinstance(outcome, Measured)]
         paces = {each.case: each.pace for each in timed if each.pace is not None}
-        self.add_first(family, paces, share, began, records)
+        self.add_first(family, paces, share, began, records, result.seconds.get(STARTING, 0.0))
 
     def first_visit(self, family: str) -> FirstVisit | None:
         """What the journal needs of a family's first visit."""
@@ -114,7 +127,7 @@ class Visiting:
             return None
         of = self.families[family]
         paces = {case.id: PaceEntry(**asdict(pace)) for case, pace in of.paces.items()}
-        return FirstVisit(began=of.visited.begun[0], share=of.visited.share, paces=paces)
+        return FirstVisit(began=of.visited.begun[0], share=of.visited.share, paces=paces, starting=of.starting)
 
     def add(self, name: str, entries: Mapping[str, VisitEntry], began: float, beside: float) -> None:
         """Take note of a later visit, which began so many seconds into the run.
@@ -133,7 +146,7 @@ class Visiting:
         """Take note of the first visit of the process whose run is resumed."""
         cases = {case.id: case for case in family.cases}
         paces = {cases[case]: Pace(**msgspec.structs.asdict(pace)) for case, pace in first.paces.items()}
-        self.add_first(family, paces, first.share, first.began, records)
+        self.add_first(family, paces, first.share, first.began, records, first.starting)
 
     def restore(self, event: VisitDone) -> None:
         """Take note of a visit of the process whose run is resumed."""

@@ -16,7 +16,7 @@ from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.inputs.placements import Placements
-from torchduet.bench.record.schema import FirstCallRecord
+from torchduet.bench.record.schema import STARTING, FirstCallRecord
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.state.own_state import SETUP, restored
 from torchduet.bench.timing.callables import Prepared, prepare
@@ -28,6 +28,7 @@ from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.checking.summary import differing, summary_of
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
+from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import CompileWatch, cold_cache, compile_into, load_without_headers
 from torchduet.bench.timing.failures import describe, free_device_memory, unusable
@@ -59,22 +60,42 @@ class FirstCalls:
         self.workload = workload_of(self.family.reference)
         self.rng = random.Random(f"{SEED} {seed or self.family.name}")
         self.results = {case: CaseResult(case) for case in self.family.cases}
-        self.seconds = dict.fromkeys(("compiling", "timed", "checking", "warming"), 0.0)
+        self.seconds = dict.fromkeys((STARTING, "compiling", "timed", "checking", "warming"), 0.0)
         self.inputs = FamilyInputs(self.family, self.workload, self.rng)
         self.checks = FamilyChecks(self.family, self.workload, self.inputs)
         self.checks.enabled = task.paces is None
         self.broken: Case | None = None  # the case after which this process can measure nothing more
         self.runs: list[TimedCase] = []
 
+    def start(self, device: Device, cases: Sequence[Case]) -> bool:
+        """Start a device in this process, and record what it takes; whether it could be started.
+
+        An accelerator takes seconds (driver, context, libraries), whose stage of its own is held against no case.
+        """
+        began, context = awake(), None
+        try:
+            if device.asynchronous:
+                self.report(f"{STARTING} {device.name}", 0.0)
+            context = device.context_bytes(self.task.uuids.get(device.name, ""))
+        except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
+            for case in cases:
+                self.results[case].error = f"{device.name} could not be started: {describe(error, case.source)}"
+            return False
+        finally:
+            if device.asynchronous:
+                self.seconds[STARTING] += awake() - began
+                self.report(f"making the inputs on {device.name}", 0.0)
+        for case in cases:
+            self.results[case].context_bytes = context
+        return True
+
     def prepare_device(self, name: str, cases: Sequence[Case]) -> None:
         """Make the inputs on one device; take the first call of every case there, and check it."""
-        start = perf_counter()
         device = device_of(name)
-        stage = "its inputs could not be made: "
+        if not self.start(device, cases):
+            return
+        start, stage = perf_counter(), "its inputs could not be made: "
         try:
-            context = device.context_bytes(self.task.uuids.get(name, ""))
-            for case in cases:
-                self.results[case].context_bytes = context
             with restored() as changed:
                 inputs = self.inputs.make(name)
             for case in cases:

@@ -11,7 +11,7 @@ import torch
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import measure_after_timing
-from torchduet.bench.record.schema import StopReason
+from torchduet.bench.record.schema import STARTING, StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
@@ -98,9 +98,8 @@ class Stages(FirstCalls):
         limit = max(HOPELESS_SECONDS, OVERDRAFT * self.share)
         if self.task.patient or first is None or case.mode in COMPILED or first["seconds"] <= limit:
             return False
-        left = max(0.0, self.task.max_seconds - (awake() - self.started))
-        if first["seconds"] > left:
-            run.skip = f"its first call took {first['seconds']:.2g} s; {out_of_time({}, left)}"
+        if first["seconds"] > self.left():
+            run.skip = f"its first call took {first['seconds']:.2g} s; {out_of_time({}, self.left())}"
             return True
         start = perf_counter()
         run.call()
@@ -109,6 +108,10 @@ class Stages(FirstCalls):
             run.seconds = run.too_slow = seconds
             run.skip = too_slow(seconds, MIN_PLACEMENTS * seconds, self.share)
         return run.skip is not None
+
+    def left(self) -> float:
+        """Seconds that are left for the family; starting its devices has taken nothing of them."""
+        return max(0.0, self.task.max_seconds - (awake() - self.started - self.seconds[STARTING]))
 
     def reason(self, run: TimedCase, error: Exception) -> str:
         """Why a case failed; the first after which this process or its device is unusable becomes ``broken``."""
@@ -176,11 +179,12 @@ class Stages(FirstCalls):
         able = [run for run in self.runs if run.error is None and run.skip is None]
         if self.task.patient:
             return able
+        before = sum(self.seconds[stage] for stage in (STARTING, "compiling", "checking"))
         return leave_out_too_slow(
             able,
             self.share,
-            max(0.0, self.task.max_seconds - (awake() - self.started)),
-            self.seconds | {"warming": awake() - self.started - self.seconds["compiling"] - self.seconds["checking"]},
+            self.left(),
+            self.seconds | {"warming": awake() - self.started - before},
         )
 
     def put_back(self, before: Sequence[Any]) -> None:

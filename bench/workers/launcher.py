@@ -24,7 +24,7 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.system_limits import can_fork
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.host.without_main import without_main
-from torchduet.bench.record.schema import IMPORTING, CeilingRecord
+from torchduet.bench.record.schema import IMPORTING, STARTING, CeilingRecord
 from torchduet.bench.workers import process
 from torchduet.bench.workers.ended import EndedEarlyError as EndedEarlyError
 from torchduet.bench.workers.ended import OutOfTimeError as OutOfTimeError
@@ -256,8 +256,8 @@ class Launcher:
     def _listen(
         self, child: BaseProcess, inbox: Inbox, stop_outbox: Connection, listen: Listen, log: Path, limit: float
     ) -> Answer:
-        """Wait for the answer. The time limit does not include the import of the family's file."""
-        silent, stop_sent, timing, importing, left = 0.0, 0.0, False, True, limit
+        """Wait for the answer. The limit includes neither the import of the family's file nor the start of devices."""
+        silent, stop_sent, timing, counts, left = 0.0, 0.0, False, False, limit
         while True:
             started = monotonic()
             try:
@@ -270,12 +270,12 @@ class Launcher:
                 raise WorkerError(f"{garbage}{last_output(log)}") from None
             # The clock leaves out time for which this process was suspended: it then receives nothing.
             waited = self._run_clock.waited(POLL_SECONDS, monotonic() - started)
-            silent, left = silent + waited, left if importing else left - waited
+            silent, left = silent + waited, left - waited if counts else left
             if isinstance(message, Answer):
                 return message
             if isinstance(message, Progress):
                 silent, timing = 0.0, timing or message.fraction > 0
-                importing = importing and message.what.startswith(IMPORTING)
+                counts = not message.what.startswith((IMPORTING, STARTING))
                 listen(message)
             elif message is not None:
                 what = type(message).__name__

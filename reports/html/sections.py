@@ -35,6 +35,7 @@ STOPS_OF_VISITS = {"limit": "the limit of visits was reached"}
 PARTS = {
     "startup": "Starting up",
     "importing": "Importing the suite’s file",
+    "starting": "Starting the GPU, in each process",
     "compiling": "Compiling (first calls)",
     "checking": "Checking results against float64",
     "warming": "Warming up and calibrating",

@@ -11,7 +11,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, Pace
 from torchduet.bench.cases.outcome import Measured
-from torchduet.bench.record.schema import CheckRecord, Record, StopReason
+from torchduet.bench.record.schema import STARTING, CheckRecord, Record, StopReason
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.record.visits.entry import VisitEntry, with_visit
 from torchduet.bench.run.records import records
@@ -45,6 +45,7 @@ def answer(
     placements: int = 3,
     stop: StopReason = "budget",
     lacks: Sequence[Case] = (),
+    starting: float = 0.0,
     **changes: Any,
 ) -> FamilyResult:
     """A worker's answer for a visit; the same for the same family and number.
@@ -55,6 +56,7 @@ def answer(
             should.
         between: standard deviation of a case's time from visit to visit, on the scale of logarithms.
         lacks: cases that fail.
+        starting: seconds of starting its devices.
         changes: of every result.
     """
     results = []
@@ -76,7 +78,7 @@ def answer(
             "pace": Pace(time, time, 1, 0, idle_waiting=False),
         } | changes
         results.append(CaseResult(each, **({"error": "it raised"} if each in lacks else values)))
-    return FamilyResult(results, stop, {"timed": 0.5, "warming": 0.25}, TELEMETRY)
+    return FamilyResult(results, stop, {"timed": 0.5, "warming": 0.25, STARTING: starting}, TELEMETRY)
 
 
 def first_records(of: Family, **changes: Any) -> dict[str, Record]:

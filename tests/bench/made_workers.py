@@ -48,6 +48,7 @@ class Workers:
 
     Attributes:
         beside: family → seconds that a worker takes beside its timing.
+        starting: seconds of these that starting a device takes, in its report.
         dies: family → the visit, from 0, in which its worker dies.
         seconds, between: of the answers, see :func:`tests.bench.made_visits.answer`.
         before: called with each task.
@@ -60,6 +61,7 @@ class Workers:
     seconds: Mapping[str, float] = field(default_factory=dict)
     servers: Servers = field(default_factory=lambda: Servers(Path(), lambda _: {}))  # none
     between: float = 0.02
+    starting: float = 0.0
     before: Callable[[Task], None] = lambda _: None
     visits: list[tuple[str, int, float]] = field(default_factory=list)
     awaited: int = 0
@@ -86,7 +88,7 @@ class Workers:
         if self.dies.get(task.family.name) == task.number:
             raise WorkerError("the worker was killed by SIGKILL")
         self.clock.now += task.seconds
-        return answer(task.family, task.number, seconds=self.seconds, between=self.between)
+        return answer(task.family, task.number, seconds=self.seconds, between=self.between, starting=self.starting)
 
     def visit(self, task: Task, listen: object) -> FamilyResult:
         assert task.paces is not None

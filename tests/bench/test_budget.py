@@ -15,8 +15,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def family(name: str, *modes: str) -> Family:
-    cases = tuple(Case("s", "s", name, "", (), name, True, "cpu", mode, "fp32") for mode in modes)
+def family(name: str, *modes: str, device: str = "cpu") -> Family:
+    cases = tuple(Case("s", "s", name, "", (), name, True, device, mode, "fp32") for mode in modes)
     return Family(cases, cases)
 
 
@@ -196,3 +196,45 @@ def test_only_a_budget_that_nobody_asked_for_may_be_overdrawn_rather_than_leave_
 def test_a_family_always_gets_enough_to_be_worth_starting() -> None:
     dear = family("a", "eager", "compile", "compile", "compile")
     assert budgets.Budget(5.0, [dear]).allot(dear) == budgets.MIN_SECONDS
+
+
+@pytest.mark.usefixtures("clock")
+def test_starting_a_gpu_is_set_aside_for_each_family_and_is_no_part_of_its_share() -> None:
+    families = [family(f"f{number}", "eager", "eager", device="cuda:0") for number in range(10)]
+    on_cpu = [family(f"f{number}", "eager", "eager") for number in range(10)]
+    seconds, starting = 100.0, 10 * budgets.STARTING_GUESS
+    assert budgets.Budget(seconds, families).allot(families[0]) == pytest.approx(
+        budgets.Budget(seconds - starting, on_cpu).allot(on_cpu[0])
+    )
+    both = Family(cases=(*families[0].cases, *on_cpu[0].cases), reported=families[0].cases)
+    assert [budgets.accelerators(each) for each in (families[0], on_cpu[0], both)] == [1, 0, 1]
+
+
+def test_what_starting_a_gpu_takes_is_learned_apart_from_the_first_calls_of_cases(clock: list[float]) -> None:
+    large = [family(f"large{number}", *("eager",) * 10, device="cuda:0") for number in range(5)]
+    small = family("small", "eager", "eager", device="cuda:0")
+    budget = budgets.Budget(100.0, [*large, small])
+    for one in large:  # 5 s to start, and 0.05 s per case
+        clock[0] += 6.0
+        budget.done(one, 5.5, measured=True, starting=5.0)
+    first_calls = 2 * budgets.FIRST_GUESS["eager"]
+    clock[0] = 1000 + 100 + 5 - (5.0 + first_calls + budgets.MIN_SECONDS) - 0.01  # of tolerance, 5 s are left over
+    assert budget.allot(small) is not None
+    clock[0] += 0.02
+    assert budget.allot(small) is None
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_first_start_that_takes_long_takes_no_time_from_the_families_after_it() -> None:
+    families = [family(f"f{number}", "eager", "eager", device="cuda:0") for number in range(10)]
+    budget = budgets.Budget(100.0, families)
+    before = budget.allot(families[0])
+    budget.done(families[0], 60.1, measured=True, starting=60.0)
+    assert budget.allot(families[1]) == pytest.approx(before)
+    assert budget.cheaper_first(families[9]) == []
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_budget_per_case_grows_by_the_starts_of_gpus() -> None:
+    on_gpu, on_cpu = family("a", "eager", device="cuda:0"), family("a", "eager")
+    assert budgets.enough_for([on_gpu]) == budgets.enough_for([on_cpu]) + budgets.STARTING_GUESS

@@ -67,40 +67,46 @@ def pytest_bench(path: Path, *arguments: str) -> Any:
 
 def test_a_kernel_of_known_length_takes_as_long_by_events_as_by_the_wall_clock() -> None:
     device = torch.device(DEVICE)
-    cycles = round(20e-3 / seconds_per_cycle(device))
-    walls = []
-    for _ in range(9):
+    clock, cycles = CudaClock(DEVICE), round(20e-3 / seconds_per_cycle(device))
+    walls, events = [], []
+    for _ in range(9):  # in turns: the clock of an idle GPU is lower than that of a busy one
         torch.cuda.synchronize()
         start = perf_counter()
         busy(device, cycles)
         torch.cuda.synchronize()
         walls.append(perf_counter() - start)
-    assert seconds(busy, device, cycles, calls=1) == pytest.approx(median(walls), rel=0.03)
+        events.append(clock.block(busy, (device, cycles), 1).seconds)
+    assert median(events) == pytest.approx(median(walls), rel=0.03)
 
 
-def beside_triton(call: Callable[..., Any], *args: Any, calls: int = 1) -> tuple[float, float]:
-    """Ours and theirs, in turns and each with the L2 flushed before every call: seconds, the medians of five."""
+def beside_triton(call: Callable[..., Any], *args: Any) -> float:
+    """Our time relative to theirs, each with the L2 flushed before every call: the median of nine turns.
+
+    In a turn both keep the GPU busy for about as long, so that a GPU at its power cap is slowed down alike.
+    """
     testing = pytest.importorskip("triton.testing")
-    clock = CudaClock(DEVICE)
-    ours, theirs = [], []
-    for _ in range(5):
-        theirs.append(testing.do_bench(lambda: call(*args), warmup=50, rep=200, return_mode="median") * 1e-3)
-        ours.append(median(clock.cold(call, args, calls).seconds for _ in range(30)))
-    return median(ours), median(theirs)
+    clock, ratios = CudaClock(DEVICE), []
+    launch = clock.cold(call, args, CudaClock.cold_calls).host
+    for _ in range(9):
+        theirs = testing.do_bench(lambda: call(*args), warmup=25, rep=100, return_mode="median") * 1e-3
+        blocks = max(5, round(0.1 / (theirs * CudaClock.cold_calls)))
+        ours = [clock.cold(call, args, CudaClock.cold_calls, launch_seconds=launch).seconds for _ in range(blocks)]
+        ratios.append(median(ours) / theirs)
+    return median(ratios)
 
 
-@pytest.mark.parametrize("n", [4096, 8192])
-def test_times_of_products_agree_with_tritons(n: int) -> None:
+@pytest.mark.parametrize(
+    ("n", "within"),
+    [(4096, 0.03), (8192, 0.08)],  # at 8192 a GPU reaches its power cap, and its clock changes by some percent
+)
+def test_times_of_products_agree_with_tritons(n: int, within: float) -> None:
     a, b = (torch.randn(n, n, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
-    ours, theirs = beside_triton(torch.mm, a, b)
-    assert theirs > 50e-6
-    assert ours == pytest.approx(theirs, rel=0.03)
+    assert beside_triton(torch.mm, a, b) == pytest.approx(1.0, rel=within)
 
 
 def test_the_time_of_a_copy_agrees_with_tritons() -> None:
     source = torch.empty(2**29, dtype=torch.uint8, device=DEVICE)
-    ours, theirs = beside_triton(torch.empty_like(source).copy_, source)
-    assert ours == pytest.approx(theirs, rel=0.03)
+    assert beside_triton(torch.empty_like(source).copy_, source) == pytest.approx(1.0, rel=0.03)
 
 
 def test_no_product_and_no_copy_is_above_the_ceilings() -> None:
@@ -130,23 +136,38 @@ def test_tf32_does_not_leak_into_fp32() -> None:
 
 def test_a_cold_l2_is_slower_than_a_hot_one() -> None:
     size = torch.cuda.get_device_properties(DEVICE).L2_cache_size
-    x = torch.ones(size // 8 // 4, device=DEVICE)
+    # Half of it: an H200's has two partitions, and the share of a tensor that stays is smaller, the larger it is. A
+    # small tensor is read in less time than a kernel takes to begin.
+    x = torch.ones(size // 2 // 4, device=DEVICE)
     cold, single = CudaClock(DEVICE), CudaClock(DEVICE)
-    cold.cold(x.sum, (), 1)
-    single.cold(x.sum, (), 1)
+    launches = [clock.cold(x.sum, (), 10).host for clock in (cold, single)]
     single._flush_buffer = torch.empty(1, device=DEVICE)  # the same events around each call, and nothing flushed
-    times = [(cold.cold(x.sum, (), 10).seconds, single.cold(x.sum, (), 10).seconds) for _ in range(25)]
-    assert median(one / other for one, other in times) > 1.1
+    pairs = [
+        [
+            clock.cold(x.sum, (), 10, launch_seconds=launch).seconds
+            for clock, launch in zip((cold, single), launches, strict=True)
+        ]
+        for _ in range(25)
+    ]
+    assert median(one / other for one, other in pairs) > 1.1
 
 
 def test_the_devices_work_is_less_than_a_launch_bound_calls_time() -> None:
     clock = CudaClock(DEVICE)
     x = torch.ones(64, device=DEVICE)
-    whole = [clock.block(x.add_, (1,), 50) for _ in range(25)]
+
+    def launch_bound() -> torch.Tensor:
+        return (
+            x.view(8, 8).t().view_as(x.view(8, 8).t()).add_(1)
+        )  # one kernel, and views that take the host's time only
+
+    whole = [clock.block(launch_bound, (), 50) for _ in range(25)]
     launch = median(block.host for block in whole)
-    alone = [block.seconds for _ in range(25) if (block := clock.behind_delay(x.add_, (1,), 50, launch)) is not None]
+    alone = [
+        block.seconds for _ in range(25) if (block := clock.behind_delay(launch_bound, (), 50, launch)) is not None
+    ]
     assert len(alone) > 12
-    assert median(alone) < 0.8 * median(block.seconds for block in whole)
+    assert median(alone) < 0.9 * median(block.seconds for block in whole)
 
 
 def test_a_call_that_waits_for_the_device_is_told_from_its_work() -> None:
@@ -228,19 +249,24 @@ def test_running_out_of_memory_and_a_broken_context_cost_their_own_cases_only(tm
     ]
 
 
+CASES = (  # every mode and every precision; to compile all 24 takes a quarter of an hour
+    *("eager-fp32", "eager-tf32", "eager-bf16", "eager-fp16"),
+    *("graph-fp32", "graph-tf32", "graph-bf16"),
+    *("compile-fp32", "compile-tf32", "compile-model-fp16", "reduce-overhead-bf16", "max-autotune-bf16"),
+)
+
+
 def test_every_mode_and_precision_of_a_training_step_is_right(tmp_path: Path) -> None:
     document = pytest_bench(
         tmp_path / "run.json",
-        *("--suite", "mlp", "-k", "train_784_100_10 and batch100", "--device", "cuda", "--budget", "4m"),
-        *("--precision", "fp32,tf32,bf16,fp16"),
+        *("--suite", "mlp", "-k", f"train_784_100_10 and batch100 and ({' or '.join(CASES)})"),
+        *("--device", "cuda", "--budget", "1m", "--precision", "fp32,tf32,bf16,fp16"),
         *("--mode", "eager,compile,compile-model,reduce-overhead,max-autotune,graph"),
     )
     assert document[KEY]["failed"] == []
-    modes = {one["extra_info"][KEY]["case"]["mode"] for one in document["benchmarks"]}
-    assert modes == {"eager", "compile", "compile-model", "reduce-overhead", "max-autotune", "graph"}
-    precisions = {one["extra_info"][KEY]["case"]["precision"] for one in document["benchmarks"]}
-    assert precisions == {"fp32", "tf32", "bf16", "fp16"}
-    timings = {one["extra_info"][KEY]["case"]["id"]: one["extra_info"][KEY]["timing"] for one in document["benchmarks"]}
+    records = [one["extra_info"][KEY] for one in document["benchmarks"]]
+    assert {f"{record['case']['mode']}-{record['case']['precision']}" for record in records} == set(CASES)
+    timings = {record["case"]["id"]: record["timing"] for record in records}
     assert all(("waits" in timing) == ("fp16" in name) for name, timing in timings.items())
     assert all("waits" in timing or "device_seconds" in timing for timing in timings.values())
 

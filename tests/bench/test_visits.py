@@ -70,6 +70,13 @@ def test_all_families_get_three_visits_before_any_gets_more(seed: int) -> None:
     assert turns[0] != turns[1]  # each turn in an order of its own
 
 
+def test_a_second_visit_is_begun_only_if_starting_its_device_fits() -> None:
+    starting = visited("a", beside=guess_beside(0, starting=3.0))
+    assert order([starting], 3.0) == []
+    assert order([visited("a", beside=guess_beside(0))], 3.0, limit=1) == ["a"]
+    assert order([starting], 4.5, limit=1) == ["a"]
+
+
 def test_families_that_lag_behind_catch_up_first() -> None:
     families = [visited("a", 2), visited("b", 1), visited("c", 2)]
     assert order(families, limit=1) == ["b"]

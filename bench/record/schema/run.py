@@ -58,6 +58,7 @@ class SecondsRecord(TypedDict):
     checking: float  # float64 references and comparisons
     warming: float  # warm-up, calibration and untimed calls
     importing: NotRequired[float]  # a user's file, in workers: beyond the budget
+    starting: NotRequired[float]  # accelerators, in workers: their driver and libraries
     profiling: NotRequired[float]  # --profile: after all timing, beyond the budget
 
 
