@@ -77,6 +77,7 @@ class FirstCalls:
             if device.asynchronous:
                 self.report(f"{STARTING} {device.name}", 0.0)
             context = device.context_bytes(self.task.uuids.get(device.name, ""))
+            device.start(compiles=any(case.mode in COMPILED for case in cases))
         except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
             for case in cases:
                 self.results[case].error = f"{device.name} could not be started: {describe(error, case.source)}"
