@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, supported_activities
 
+from torchduet.bench.host.compilers import no_triton_compiler
 from torchduet.bench.host.machine import (
     CUDA_GRAPHS,
     FP16_NEEDS,
@@ -56,7 +57,7 @@ class AcceleratorDevice(Device):
         """Why torch.compile does not support it; "" if it does."""
         from torch.utils._triton import has_triton
 
-        return "" if has_triton() else f"torch.compile on {kind} needs a Triton that supports it"
+        return no_triton_compiler(kind) if has_triton() else f"torch.compile on {kind} needs a Triton that supports it"
 
     @classmethod
     def give_back_memory(cls, kind: str) -> None:

@@ -337,6 +337,7 @@ def test_amds_gpus_are_called_cuda_and_have_no_tf32(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    monkeypatch.setattr(machine, "no_triton_compiler", lambda _: "")
     found = machine.probe()
     assert found.devices() == ["cpu", "cuda"]
     assert found.facts()["hip"] == "6.4"
