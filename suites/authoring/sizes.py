@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torchduet.suites.authoring.details import check_name
+from torchduet.suites.devices import ACCELERATOR, HOST, is_known, runs_on
 from torchduet.suites.workload import Cost, Size, SuiteError, Workload
 
 MAX_AMOUNT = 1e30  # of operations or bytes
@@ -20,11 +21,22 @@ def check_sizes(workload: Workload, where: str) -> None:
     """
     for axis, values in workload.axes.items():
         check_name(where, "the name of an axis", axis)
-        for value in values.up_to("full"):
+        for value in (value for each in (values, *values.on.values()) for value in each.up_to("full")):
             if isinstance(value, str):
                 check_name(where, f"the axis {axis!r}: the value", value)
+        for kind in values.on:
+            if not is_known(kind):
+                raise SuiteError(
+                    f"{where}: axes[{axis!r}]: on= has {kind}; use {ACCELERATOR}, or a kind of device that PyTorch has"
+                )
+            if kind != ACCELERATOR and not runs_on(workload.devices, kind):
+                raise SuiteError(
+                    f"{where}: axes[{axis!r}] has sizes on {kind}, which devices= leaves out: "
+                    f"{', '.join(workload.devices)}; add it there, or remove it from on="
+                )
+    kinds = dict.fromkeys(kind for values in workload.axes.values() for kind in values.on)
     labels: Counter[str] = Counter()
-    for size in workload.sizes("full"):
+    for size, _ in workload.sizes_on("full", (HOST, *kinds)):
         labels[",".join(f"{axis}={value}" for axis, value in size.items())] += 1
         if workload.cost is not None:
             _check_cost(_called(workload.cost, "cost=", size, where), size, where)
