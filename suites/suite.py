@@ -205,8 +205,8 @@ class Suite:
             memory=details.get("memory", False),
         )
         for argument, given, known in (
-            ("modes", workload.modes.up_to("full"), MODES),
-            ("precisions", workload.precisions.up_to("full"), PRECISIONS),
+            ("modes", workload.modes.everywhere(), MODES),
+            ("precisions", workload.precisions.everywhere(), PRECISIONS),
             *(("modes", variant.modes or (), MODES) for variant in variants.values()),
             *(("precisions", variant.precisions or (), PRECISIONS) for variant in variants.values()),
         ):
@@ -232,6 +232,6 @@ def _axis(where: str, keyword: str, values: Axis | Sequence[Value]) -> Axis:
         axis = as_axis(values)
     except SuiteError as error:
         raise SuiteError(f"{where}: {keyword}= cannot be used: {error}") from None
-    if axis.on and keyword != "axes":
-        raise SuiteError(f"{where}: {keyword}= has on=, which only the axes of sizes may have; list the values once")
+    if axis.on and keyword not in ("axes", "modes", "precisions"):
+        raise SuiteError(f"{where}: {keyword}= has on=, which only axes=, modes= and precisions= may have")
     return axis

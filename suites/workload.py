@@ -5,6 +5,7 @@ A workload says what is computed; the engine decides how it is timed, compiled a
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +25,18 @@ COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # mo
 MODES = ("eager", *COMPILED, "graph")
 IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+DEVICE = "device"  # a parameter of call_seconds=
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
 Size = Mapping[str, Value]
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function shows a parameter of this name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins show none
+        return False
 
 
 class Unavailable(Exception):
@@ -106,8 +116,9 @@ class Workload:
         inputs: ``inputs(device, **size)`` returns the tuple of arguments, allocated on ``device``.
         implementations: name → function of those arguments, all computing the same result. The first
             is the reference.
-        axes: size axes; a combination's tier is the highest among its values.
-        modes, precisions: the variants that make sense, with the tier of each.
+        axes: size axes; a combination's tier is the highest among its values. ``on=`` of an :class:`Axis` gives the
+            sizes of a kind of device.
+        modes, precisions: the variants that make sense, with the tier of each; ``on=`` as for a size.
         devices: the kinds of devices on which it can run; ``"accelerator"`` means all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None if it has
             no such knob.
@@ -125,8 +136,8 @@ class Workload:
             they are not restored.
         fresh: the inputs are made anew, with other values, before each call.
         call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
-            ``call_seconds(**size)``; the budget sets eight calls of each case aside. It does not count at the sizes
-            that only an accelerator measures.
+            ``call_seconds(**size)``; the budget sets eight calls of each case aside. A function that has a parameter
+            ``device`` gets the kind of device, ``"cpu"`` where the CPU is among the family's.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
         captured: names of what the functions read beside their arguments. ``inputs`` returns these values after the
             arguments, and each implementation's ``bind`` makes its function of them.
@@ -160,9 +171,12 @@ class Workload:
         count = len(inputs) - len(self.captured)
         return tuple(inputs[:count]), tuple(inputs[count:])
 
-    def seconds_of(self, size: Size) -> float:
-        """Roughly how many seconds one call takes at a size; 0 if the author gives none."""
-        return self.call_seconds(**size) if callable(self.call_seconds) else self.call_seconds
+    def seconds_of(self, size: Size, device: str = HOST) -> float:
+        """Roughly how many seconds one call takes at a size on a kind of device; 0 if the author gives none."""
+        if not callable(self.call_seconds):
+            return self.call_seconds
+        takes_device = DEVICE not in size and takes(self.call_seconds, DEVICE)
+        return self.call_seconds(**size, **({DEVICE: device} if takes_device else {}))
 
     def has_own_sizes(self, device: str) -> bool:
         """Whether a device such as ``cuda:0`` has sizes of its own."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
@@ -173,16 +174,12 @@ class Budget:
 
 
 def call_seconds(families: Sequence[Family]) -> dict[str, float]:
-    """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not.
-
-    It is 0, too, at the sizes that only an accelerator measures: authors state what a call takes on a CPU.
-    """
-    return {family.name: _call_seconds(family) for family in families}
+    """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
+    return {family.name: _call_seconds(family.reference) for family in families}
 
 
-def _call_seconds(family: Family) -> float:
-    workload, reference = workload_of(family.reference), family.reference
-    return 0.0 if workload.has_own_sizes(reference.device) else workload.seconds_of(dict(reference.size))
+def _call_seconds(reference: Case) -> float:
+    return workload_of(reference).seconds_of(dict(reference.size), device_kind(reference.device))
 
 
 def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:

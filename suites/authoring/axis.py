@@ -29,9 +29,9 @@ class Axis:
     >>> Axis(quick=[256, 1024], full=[10_000]).up_to("default")
     (256, 1024)
 
-    A size axis may have other values on an accelerator, which at the sizes of a CPU only waits for launches. ``on=``
-    gives them by kind of device, ``"accelerator"`` for every kind but the CPU. Such a device measures its own sizes
-    and, where the CPU is measured beside it, the CPU's, too.
+    An accelerator may have other values, as it only waits for launches at the sizes of a CPU. ``on=`` gives them by
+    kind of device, ``"accelerator"`` for every kind but the CPU. Such a device measures its own sizes and, where the
+    CPU is measured beside it, the CPU's, too.
 
     >>> Axis(quick=[256, 1024], on={"cuda": Axis(quick=[4096], default=[8192])}).of("cuda:0").up_to("default")
     (4096, 8192)
@@ -65,6 +65,10 @@ class Axis:
         """The axis of a device such as ``cuda:0``: its kind's own, or this one."""
         own = own_of(self.on, device)
         return self if own is None else own
+
+    def everywhere(self) -> tuple[Value, ...]:
+        """The values that run on any kind of device, in any tier, each once."""
+        return tuple(dict.fromkeys(value for axis in (self, *self.on.values()) for value in axis.up_to("full")))
 
     def up_to(self, tier: str) -> tuple[Value, ...]:
         """The values that run at ``tier``, numbers in ascending order, others as they are listed."""

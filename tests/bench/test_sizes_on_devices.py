@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from torchduet.bench.timing.checking.place import MAX_FLOPS, float64_device
 from torchduet.bench.timing.checking.reference import reference_result
 from torchduet.bench.timing.checking.results import results_of
 from torchduet.bench.timing.device import CpuDevice
-from torchduet.suites.registry import give, withdraw
+from torchduet.suites.registry import give, load, names, withdraw
 from torchduet.suites.workload import Workload
 
 BOTH, ONLY = ("cpu", "cuda"), ("cuda",)
@@ -48,6 +49,10 @@ def products(**details: Any) -> Suite:
 
 def vector(device: torch.device, n: int) -> tuple[torch.Tensor]:
     return (torch.ones(n, device=device),)
+
+
+def rows(device: torch.device, n: int, batch: int) -> tuple[torch.Tensor]:
+    return (torch.ones(batch, n, device=device),)
 
 
 def families(devices: Sequence[str], tier: str = "default", suite: Suite | None = None) -> dict[str, Family]:
@@ -151,7 +156,7 @@ def given() -> Any:
 
 
 def test_what_a_call_takes_on_a_cpu_is_not_set_aside_for_a_gpu(given: Any) -> None:
-    suite = products(call_seconds=lambda n: n / 1024)
+    suite = products(call_seconds=lambda n, device: n / 1024 if device == "cpu" else 0.0)
     given(suite)
     found = families(BOTH, suite=suite)
     assert call_seconds([*found.values()]) == {
@@ -186,7 +191,7 @@ def test_a_gpu_computes_float64_only_where_the_cpu_would_take_long() -> None:
         (None, "cuda"),
         (lambda n: Cost(samples=n), "cuda"),
         (lambda n: Cost(bytes=n * 1e6), "cuda"),
-        (lambda n: Cost(bytes=n * 1e5), ""),
+        (lambda n: Cost(bytes=n * 1e4), ""),
         (lambda n: Cost(flops=1e9, bytes=n * 1e6), "cuda"),
     ],
 )
@@ -264,3 +269,31 @@ def test_where_its_memory_does_not_suffice_the_cpu_computes_float64(gpu: Memory)
     reference.again(1, contextlib.nullcontext())
     assert tried == ["cuda"]  # not for each of its repetitions
     assert gpu.emptied == 1
+
+
+@pytest.mark.parametrize(("tier", "most"), [("quick", 20), ("default", 60)])
+def test_a_gpu_alone_has_few_families_and_all_of_them_are_large_enough_to_measure_it(tier: str, most: int) -> None:
+    """``nox -s bench-cuda`` measures these within half an hour."""
+    found = [
+        family
+        for source in names()
+        for suite in load(source)
+        for family in group(cases_of(source, suite, tier=tier, devices=ONLY))
+    ]
+    assert 0.7 * most < len(found) <= most
+    with_long_products = [family for family in found if family.reference.suite in ("matmul", "attention")]
+    assert all(largest(family) >= 1024 for family in with_long_products)
+
+
+def largest(family: Family) -> float:
+    return max(float(value) for _, value in family.reference.size)
+
+
+def test_attention_is_measured_in_bf16_on_a_gpu_by_default() -> None:
+    (suite,) = load("attention")
+    found = [case for case, _ in cases_of("attention", suite, tier="default", devices=BOTH)]
+    bf16 = {
+        (case.device, case.size_label) for case in found if case.precision == "bf16" and case.workload == "attention"
+    }
+    assert ("cuda", "length=4096") in bf16
+    assert {device for device, _ in bf16} == {"cuda"}  # on the CPU it is in the tier full, as before

@@ -17,7 +17,7 @@ from torchduet.bench.timing.device_registry import device_of
 from torchduet.suites.workload import Workload
 
 MAX_FLOPS = 1e11  # some seconds of a CPU that computes 2e10 to 3e11 operations of float64 a second
-MAX_BYTES = 4e9  # the same for what is bound by memory: twice the bytes at 5 GB/s or more
+MAX_BYTES = 2e9  # the same for what is bound by memory: twice the bytes in float64, at 5 GB/s or more
 
 
 def float64_device(workload: Workload, family: Family) -> str:
