@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
+from torchduet.bench.plan.first_visits import in_turns
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
@@ -106,17 +107,19 @@ class Budget:
         """Seconds that a family may take in all; unlimited for the first family."""
         return self.seconds_left() + self._tolerated if self._measured else math.inf
 
-    def cheaper_first(self, family: Family) -> list[Family]:
-        """Where too little is left for all families: those to measure before this one, as each costs less.
+    def in_turns_first(self, family: Family) -> list[Family]:
+        """Where too little may be left for all families: those to measure before this one.
 
-        So no family is left out because its name comes late, and as many as possible are measured.
+        The suites take turns, the most relevant first, each with its cheapest family. So nothing is left out because
+        its name comes late.
         """
         needed = sum(self._minimum(other) for other in self._left)
+        if len(self._costs["compile"]) < GUESS_COUNTS:  # how long this machine compiles is hardly known yet
+            needed += sum(self._cost("compile") * _compiled(other) for other in self._left)
         if needed <= self.seconds_left() + self._tolerated:
             return []
-        cost = self._minimum(family)
-        cheaper = [other for other in self._left if self._minimum(other) < cost]
-        return sorted(cheaper, key=self._minimum)
+        order = in_turns(self._left, self._minimum)
+        return order[: order.index(family)] if family in order else []
 
     def allot(self, family: Family) -> float | None:
         """Seconds for timing ``family`` in all of its visits; None when too little of the budget is left for it."""
@@ -165,10 +168,9 @@ class Budget:
         if fixed_seconds is None:
             return
         fixed_seconds -= self._extra * sum(case.slowdown == 1 for case in family.cases)
-        compiled = [case for case in family.cases if _kind(case.mode) == "compile" and case.slowdown == 1]
-        if compiled:
-            eager = (len(family.cases) - len(compiled)) * self._cost("eager")
-            self._costs["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
+        if compiled := _compiled(family):
+            eager = (len(family.cases) - compiled) * self._cost("eager")
+            self._costs["compile"].append(max(0.0, fixed_seconds - eager) / compiled)
         elif family.cases and not self._long_calls(family):
             self._costs["eager"].append(fixed_seconds / len(family.cases))
 
@@ -186,6 +188,10 @@ def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER
     """A budget (seconds) that gives each case ``seconds_per_case``, and the time that its first call may take."""
     cases = [case for family in families for case in family.cases]
     return sum(seconds_per_case + (FIRST_GUESS[_kind(case.mode)] if case.slowdown == 1 else 0.0) for case in cases)
+
+
+def _compiled(family: Family) -> int:
+    return sum(_kind(case.mode) == "compile" and case.slowdown == 1 for case in family.cases)
 
 
 def _kind(mode: str) -> str:
