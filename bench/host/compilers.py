@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CPP_COMPILERS, C_COMPILERS = ("g++", "clang++"), ("gcc", "clang")
+SYCL_COMPILER = "icpx"
 
 
 def no_cpu_compiler(names: Sequence[str] = CPP_COMPILERS) -> str:
@@ -25,7 +26,7 @@ def no_cpu_compiler(names: Sequence[str] = CPP_COMPILERS) -> str:
     return ""
 
 
-def no_triton_compiler(kind: str) -> str:
+def no_triton_compiler(kind: str, others: Sequence[str] = ()) -> str:
     """Why Triton cannot build the C module with which it loads and launches kernels; "" where it can.
 
     Triton builds it at the first kernel of a process whose cache does not have it: with ``CC``, which it takes as the
@@ -35,9 +36,12 @@ def no_triton_compiler(kind: str) -> str:
 
     Args:
         kind: of the device, for the message.
+        others: programs that would do, too, where this kind's Triton builds its module in another language.
     """
     if platform.system() == "Windows" or _own_build():
         return ""
+    if any(shutil.which(name) for name in others):
+        return "" if _has_headers() else _no_headers(kind)
     needs = f"torch.compile on {kind} needs a C compiler, with which Triton builds its launcher"
     if "CC" in os.environ:
         if shutil.which(os.environ["CC"]):

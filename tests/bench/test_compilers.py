@@ -96,8 +96,11 @@ def test_xpu_needs_it_too_and_mps_does_not(monkeypatch: pytest.MonkeyPatch, empt
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
     assert "on xpu needs a C compiler" in XpuDevice.why_not_compiled("xpu")
     assert MpsDevice.why_not_compiled("mps") == ""
-    program(empty_path, "clang")
-    assert XpuDevice.why_not_compiled("xpu") == ""
+    for name in ("clang", "icpx"):
+        own = program(empty_path, name)
+        assert XpuDevice.why_not_compiled("xpu") == ""
+        own.unlink()
+    assert XpuDevice.why_not_compiled("xpu")
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: False)
     assert "needs a Triton" in XpuDevice.why_not_compiled("xpu")
 
