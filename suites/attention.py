@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from torchduet.suites.devices import is_host
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost
 
@@ -14,7 +15,7 @@ suite = Suite("attention", "Scaled-dot-product attention, its time and its memor
 FLOAT = 4  # bytes of a float32
 HEADS, DEPTH = 8, 64
 MODES = Axis(quick=["eager"], full=["compile"])
-PRECISIONS = Axis(quick=["fp32"], full=["bf16", "tf32"])
+PRECISIONS = Axis(quick=["fp32"], full=["bf16", "tf32"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])})
 
 
 def queries_keys_values(device: torch.device, length: int) -> tuple[Tensor, ...]:
@@ -46,11 +47,18 @@ suite.compare(
     },
     about="softmax(QKᵀ/√64)·V, 8 heads of depth 64",
     inputs=queries_keys_values,
-    axes={"length": Axis(quick=[128], default=[256, 512, 1024], full=[4096])},
+    axes={
+        "length": Axis(
+            quick=[128],
+            default=[256, 512, 1024],
+            full=[4096],
+            on={"cuda": Axis(quick=[4096], default=[1024], full=[8192])},
+        )
+    },
     modes=MODES,
     precisions=PRECISIONS,
     cost=lambda length: cost(length * length, length),
-    call_seconds=lambda length: 0.05 * (length / 1024) ** 2,  # by hand, on two cores
+    call_seconds=lambda length, device: 0.05 * (length / 1024) ** 2 if is_host(device) else 0.0,  # by hand, two cores
     memory=True,
 )
 
@@ -80,9 +88,42 @@ suite.compare(
     },
     about="The same, each query seeing only the keys up to its own place",
     inputs=with_mask,
-    axes={"length": Axis(default=[512], full=[4096])},
+    axes={"length": Axis(default=[512], full=[4096], on={"cuda": Axis(default=[4096], full=[8192])})},
     modes=MODES,
     precisions=PRECISIONS,
     cost=lambda length: cost(length * (length + 1) / 2, length),
+    memory=True,
+)
+
+
+SEQUENCES = 2
+
+
+def of_depth(device: torch.device, depth: int, length: int) -> tuple[Tensor, ...]:
+    """Three tensors (sequences, heads, length, depth)."""
+    return tuple(torch.randn(SEQUENCES, HEADS, length, depth, device=device) for _ in range(3))
+
+
+def depth_cost(depth: int, length: int) -> Cost:
+    """As :func:`cost`, for heads of this depth."""
+    heads = SEQUENCES * HEADS
+    return Cost(flops=4.0 * heads * depth * length**2, bytes=4.0 * FLOAT * heads * depth * length)
+
+
+suite.compare(
+    "head_depth",
+    {
+        "by_hand": lambda q, k, v: torch.matmul((q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1), v),
+        "sdpa": lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
+    },
+    about="softmax(QKᵀ/√depth)·V, 2 sequences, 8 heads of each depth: fused kernels have a limit for it",
+    inputs=of_depth,
+    axes={
+        "depth": Axis(full=[32, 128], on={"cuda": Axis(default=[128], full=[64, 256])}),
+        "length": Axis(full=[512], on={"cuda": Axis(default=[4096])}),
+    },
+    modes=MODES,
+    precisions=PRECISIONS,
+    cost=depth_cost,
     memory=True,
 )

@@ -49,7 +49,7 @@ suite.compare(
     },
     about="Forward pass of 784-100-10, recording a graph or not",
     inputs=model_and_images,
-    axes={"batch": Axis(quick=[100], default=[1000])},
+    axes={"batch": Axis(quick=[100], default=[1000], on={"cuda": Axis(quick=[8192], full=[100])})},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda batch: cost(batch, 784, 100, 10, training=False),
@@ -87,7 +87,7 @@ suite.compare(
     },
     about="Gradients of (x + y)·z, summed over n values",
     inputs=lambda device, n: tuple(torch.randn(n, device=device).requires_grad_() for _ in range(3)),
-    axes={"n": Axis(default=[1], full=[1_000_000])},
+    axes={"n": Axis(default=[1], full=[1_000_000], on={"cuda": Axis(full=[1, 100_000_000])})},
     modes=EAGER,
     cost=lambda n: Cost(flops=float(n), bytes=6.0 * FLOAT * n),
 )
@@ -112,7 +112,7 @@ suite.compare(
     },
     about="Gradient of mean((x − 1)² + 4) over n values",
     inputs=lambda device, n: (torch.randn(n, device=device).requires_grad_(),),
-    axes={"n": Axis(default=[1_000_000], full=[4, 10_000_000])},
+    axes={"n": Axis(default=[1_000_000], full=[4, 10_000_000], on={"cuda": Axis(default=[100_000_000], full=[4])})},
     modes=EAGER,
     cost=lambda n: Cost(flops=2.0 * n, bytes=2.0 * FLOAT * n),
 )
@@ -150,7 +150,12 @@ suite.compare(
     {"backward": model_backward, "grad": model_grad, "func_grad": model_func_grad},
     about="Forward and backward pass of a multi-layer perceptron, batch 100",
     inputs=model_and_digits,
-    axes={"model": Axis(default=["784-100-10", "784-512-512-10"])},
+    axes={
+        "model": Axis(
+            default=["784-100-10", "784-512-512-10"],
+            on={"cuda": Axis(default=["784-4096-4096-10"], full=["784-512-512-10"])},
+        )
+    },
     modes=EAGER,
     precisions=FP32_FIRST,
     tolerance=GRADIENT_TOLERANCE,
@@ -180,7 +185,7 @@ suite.compare(
     {"loop": per_sample_loop, "vmap": per_sample_vmap},
     about="A gradient of 784-100-10 for each sample of a batch",
     inputs=lambda device, batch: model_and_digits(device, "784-100-10", batch),
-    axes={"batch": Axis(default=[32], full=[100])},
+    axes={"batch": Axis(default=[32], full=[100], on={"cuda": Axis(default=[100])})},
     modes=EAGER,
     tolerance=GRADIENT_TOLERANCE,
     cost=lambda batch: replace(
@@ -214,7 +219,7 @@ suite.compare(
     },
     about="Second derivative of the sine at n values",
     inputs=lambda device, n: (torch.randn(n, device=device).requires_grad_(),),
-    axes={"n": Axis(default=[10_000], full=[10_000_000])},
+    axes={"n": Axis(default=[10_000], full=[10_000_000], on={"cuda": Axis(full=[100_000_000])})},
     modes=EAGER,
     cost=lambda n: Cost(flops=float(n), bytes=2.0 * FLOAT * n),
 )
@@ -250,7 +255,7 @@ suite.compare(
     {"double_backward": hessian_double_backward, "jvp_of_grad": hessian_jvp_of_grad},
     about="Hessian of a loss times a vector: reverse over reverse, and forward over reverse",
     inputs=smooth_inputs,
-    axes={"width": Axis(default=[256], full=[2048])},
+    axes={"width": Axis(default=[256], full=[2048], on={"cuda": Axis(default=[4096])})},
     modes=EAGER,
 )
 
@@ -272,7 +277,7 @@ suite.compare(
     {"reverse_mode": directional_reverse, "forward_mode": directional_forward},
     about="Derivative of a loss in one direction: a gradient times it, and forward mode",
     inputs=smooth_inputs,
-    axes={"width": Axis(default=[256], full=[2048])},
+    axes={"width": Axis(default=[256], full=[2048], on={"cuda": Axis(full=[4096])})},
     modes=EAGER,
     # Forward mode: x·W and x·V for the hidden layer, then h·w, h'·w and h·v for the output.
     cost=lambda width: Cost(flops=2.0 * BATCH * (2 * width * width + 3 * width)),

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from torchduet.suites.devices import is_host
 from torchduet.suites.mlp import Autocast
 from torchduet.suites.resnet import RESNETS
 from torchduet.suites.suite import Suite
@@ -20,7 +21,9 @@ suite = Suite("convnet", "Training and inference steps of small convolutional ne
 Network = Callable[[], nn.Module]
 EAGER = ("eager",)
 RESNET_FLOPS = 5e10  # per second, roughly, of two cores
-FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
+FP32_FIRST = Axis(
+    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+)
 
 # As in torchduet.suites.mlp: rounding turns units on or off near zero; here it also changes which of four is greatest.
 GRADIENT_TOLERANCE = {"bf16": 0.2, "tf32": 0.1, "fp32": 1e-3}
@@ -164,7 +167,8 @@ def training(name: str, about: str, network: Network, batch: Axis, precisions: A
         observe=step_state,
         tolerance=GRADIENT_TOLERANCE,
         cost=lambda batch: cost(network, batch, training=True),
-        call_seconds=0.03,  # under bf16 autocast on a CPU; a third of that in fp32
+        # under bf16 autocast on a CPU; a third of that in fp32
+        call_seconds=lambda batch, device: 0.03 if is_host(device) else 0.0,  # noqa: ARG005
     )
 
 
@@ -183,16 +187,22 @@ def inference(name: str, about: str, network: Network, batch: Axis, modes: Axis)
 
 
 TWO_LAYER, LENET5 = "two convolutions and a linear layer", "LeNet-5"
-training("train_lenet5", LENET5, lenet5, Axis(quick=[32], full=[256]), FP32_FIRST)
-training("train_two_layer", TWO_LAYER, two_layer, Axis(default=[32], full=[256]), FP32_FIRST)
+training("train_lenet5", LENET5, lenet5, Axis(quick=[32], full=[256], on={"cuda": Axis(default=[1024])}), FP32_FIRST)
+training(
+    "train_two_layer", TWO_LAYER, two_layer, Axis(default=[32], full=[256], on={"cuda": Axis(full=[1024])}), FP32_FIRST
+)
 inference(
-    "infer_lenet5", LENET5, lenet5, Axis(default=[32], full=[256]), Axis(quick=["eager"], default=["compile-model"])
+    "infer_lenet5",
+    LENET5,
+    lenet5,
+    Axis(default=[32], full=[256], on={"cuda": Axis(default=[1024])}),
+    Axis(quick=["eager"], default=["compile-model"]),
 )
 inference(
     "infer_two_layer",
     TWO_LAYER,
     two_layer,
-    Axis(default=[32], full=[256]),
+    Axis(default=[32], full=[256], on={"cuda": Axis(full=[1024])}),
     Axis(quick=["eager"], full=["compile-model"]),
 )
 
@@ -225,14 +235,21 @@ suite.compare(
     {"step": training_step},
     about="Training step of a residual network (8 or 18 layers): cross-entropy, SGD",
     inputs=resnet_inputs,
-    axes={"network": Axis(default=["resnet8"], full=["resnet18"]), "batch": [16]},
-    modes=Axis(quick=["eager"], full=["compile-model"]),
+    axes={
+        "network": Axis(
+            default=["resnet8"], full=["resnet18"], on={"cuda": Axis(quick=["resnet18"], full=["resnet8"])}
+        ),
+        "batch": Axis(quick=[16], on={"cuda": Axis(quick=[128], full=[16])}),
+    },
+    modes=Axis(quick=["eager"], full=["compile-model"], on={"cuda": Axis(quick=["eager"], default=["compile-model"])}),
     precisions=FP32_FIRST,
     knobs={"memory_format": ["contiguous", "channels_last"]},
     observe=whole_state,
     tolerance=RESNET_TOLERANCE,
     cost=resnet_cost,
-    call_seconds=lambda network, batch: (resnet_cost(network, batch).flops or 0.0) / RESNET_FLOPS,
+    call_seconds=lambda network, batch, device: (
+        (resnet_cost(network, batch).flops or 0.0) / RESNET_FLOPS if is_host(device) else 0.0
+    ),
 )
 
 
@@ -256,7 +273,7 @@ suite.compare(
     },
     about="Forward pass with batch normalisation and dropout: training mode, evaluation mode, and that under no_grad",
     inputs=both_modes,
-    axes={"batch": Axis(default=[100], full=[1000])},
+    axes={"batch": Axis(default=[100], full=[1000], on={"cuda": Axis(default=[1000])})},
     modes=Axis(quick=["eager"], full=["compile-model"]),
     deterministic=False,  # dropout is random, and the two modes normalise by different statistics
     cost=lambda batch: cost(two_layer, batch, training=False),

@@ -81,7 +81,7 @@ for name, about, inputs, per_sample, samples, batches in (
         "A whole epoch of tensors in memory, 784 floats each, workers started and ended",
         tensor_inputs,
         5e-5,
-        Axis(quick=[5000], full=[60_000]),
+        Axis(quick=[5000], full=[60_000], on={"cuda": Axis(full=[5000, 60_000])}),
         Axis(quick=[100], full=[32, 1000]),
     ),
     (
@@ -89,7 +89,7 @@ for name, about, inputs, per_sample, samples, batches in (
         "A whole epoch of JPEGs, each decoded, cropped, scaled and normalised, workers started and ended",
         image_inputs,
         3e-4,
-        Axis(quick=[500], full=[1500, 20_000]),
+        Axis(quick=[500], full=[1500, 20_000], on={"cuda": Axis(full=[500, 20_000])}),
         Axis(quick=[32], full=[100, 1000]),
     ),
 ):
@@ -155,7 +155,10 @@ def training_inputs(device: torch.device, dataset: str, batch: int) -> tuple[Any
 
 @suite.workload(
     inputs=training_inputs,
-    axes={"dataset": Axis(default=["tensors", "images"]), "batch": Axis(default=[100])},
+    axes={
+        "dataset": Axis(default=["tensors", "images"], on={"cuda": Axis(default=["images"], full=["tensors"])}),
+        "batch": Axis(default=[100]),
+    },
     modes=["eager"],
     workers=TRAINING_WORKERS,
     observe=lambda inputs, _: list(inputs[0].parameters()),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+Value = TypeVar("Value")
 
 HOST = "cpu"
 ACCELERATOR = "accelerator"  # in devices=: every kind of device except the processor of the host
@@ -28,6 +30,14 @@ def runs_on(limits: Sequence[str], device: str) -> bool:
     """Whether a workload that is limited to these kinds of devices runs on ``device``."""
     kind = kind_of(device)
     return kind in limits or (ACCELERATOR in limits and not is_host(kind))
+
+
+def own_of(by_kind: Mapping[str, Value], device: str) -> Value | None:
+    """What a mapping has for a device: for its kind, or for every accelerator; None if neither is in it."""
+    kind = kind_of(device)
+    if is_host(kind):
+        return by_kind.get(kind)
+    return by_kind.get(kind, by_kind.get(ACCELERATOR))
 
 
 def is_known(kind: str) -> bool:

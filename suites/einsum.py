@@ -19,7 +19,9 @@ EAGER_FIRST = Axis(quick=["eager"], full=["compile"])
 COMPILE_SOON = Axis(quick=["eager"], default=["compile"])
 BOTH = ("eager", "compile")
 EAGER = ("eager",)
-FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
+FP32_FIRST = Axis(
+    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+)
 
 
 def normal(*shapes: Sequence[str | int]) -> Callable[..., tuple[Tensor, ...]]:
@@ -57,8 +59,8 @@ def moved(elements: float, operations: float) -> Cost:
     return Cost(flops=operations or None, bytes=float(FLOAT * elements))
 
 
-SQUARE = {"n": Axis(quick=[256], full=[1024, 4096])}
-LARGE = {"n": Axis(default=[1000], full=[10_000])}
+SQUARE = {"n": Axis(quick=[256], full=[1024, 4096], on={"cuda": Axis(quick=[4096], full=[8192])})}
+LARGE = {"n": Axis(default=[1000], full=[10_000], on={"cuda": Axis(full=[8192])})}
 
 against_einsum(
     "matrix_product",
@@ -85,7 +87,7 @@ against_einsum(
     "bij,bjk->bik",
     {"bmm": torch.bmm},
     normal(("batch", 64, 64), ("batch", 64, 64)),
-    {"batch": Axis(default=[256], full=[32, 4096])},
+    {"batch": Axis(default=[256], full=[32, 4096], on={"cuda": Axis(default=[4096])})},
     precisions=FP32_FIRST,
     cost=lambda batch: product(64, 64, 64, batch),
 )
@@ -94,7 +96,7 @@ against_einsum(
     "i,i->",
     {"dot": torch.dot},
     lambda device, n: (torch.rand(n, device=device), torch.rand(n, device=device)),
-    {"n": Axis(default=[1_000_000], full=[100_000_000])},
+    {"n": Axis(default=[1_000_000], full=[100_000_000], on={"cuda": Axis(full=[100_000_000])})},
     cost=lambda n: product(1, n, 1),
 )
 against_einsum(
@@ -110,7 +112,7 @@ against_einsum(
     "ij,ij->ij",
     {"mul": torch.mul},
     normal(("n", "n"), ("n", "n")),
-    LARGE,
+    {"n": Axis(default=[1000], full=[10_000], on={"cuda": Axis(default=[8192])})},
     cost=lambda n: moved(3 * n * n, n * n),
 )
 against_einsum(
@@ -118,7 +120,7 @@ against_einsum(
     "ijk->i",
     {"sum": lambda x: x.sum(dim=(1, 2))},
     lambda device, n: (torch.rand(n, n, n, device=device),),
-    {"n": Axis(default=[100], full=[400])},
+    {"n": Axis(default=[100], full=[400], on={"cuda": Axis(full=[640])})},
     cost=lambda n: moved(n**3, n**3),
 )
 against_einsum(
@@ -126,7 +128,7 @@ against_einsum(
     "i,ijk,j->k",
     {"mv": lambda x, w, y: torch.mv(torch.mv(w.reshape(len(x), -1).T, x).reshape(len(y), -1).T, y)},
     normal(("n",), ("n", "n", "n"), ("n",)),
-    {"n": Axis(default=[64], full=[400])},
+    {"n": Axis(default=[64], full=[400], on={"cuda": Axis(default=[512])})},
     cost=lambda n: Cost(flops=2.0 * (n**3 + n**2), bytes=float(FLOAT * (n**3 + 3 * n))),
 )
 against_einsum(
@@ -134,7 +136,7 @@ against_einsum(
     "bi,bj,ijk->bk",
     {"bilinear": lambda x, y, w: torch.nn.functional.bilinear(x, y, w.permute(2, 0, 1))},
     normal(("batch", 32), ("batch", 32), (32, 32, 32)),
-    {"batch": Axis(quick=[64], full=[1024, 16_384])},
+    {"batch": Axis(quick=[64], full=[1024, 16_384], on={"cuda": Axis(full=[16_384])})},
     modes=COMPILE_SOON,
     precisions=FP32_FIRST,
     cost=lambda batch: Cost(flops=2.0 * batch * (32**3 + 32**2), bytes=float(FLOAT * (3 * 32 * batch + 32**3))),
@@ -144,7 +146,7 @@ against_einsum(
     "...ij->...i",
     {"sum": lambda x: x.sum(dim=-1)},
     lambda device, n: (torch.rand(8, n, n, device=device),),
-    {"n": Axis(default=[200], full=[2000])},
+    {"n": Axis(default=[200], full=[2000], on={"cuda": Axis(full=[4096])})},
     cost=lambda n: moved(8 * n * n, 8 * n * n),
 )
 against_einsum(
@@ -152,7 +154,7 @@ against_einsum(
     "bhqd,bhkd->bhqk",
     {"matmul": lambda q, k: torch.matmul(q, k.transpose(-1, -2))},
     normal((4, 8, "length", 64), (4, 8, "length", 64)),
-    {"length": Axis(quick=[64], full=[256, 2048])},
+    {"length": Axis(quick=[64], full=[256, 2048], on={"cuda": Axis(default=[2048])})},
     modes=COMPILE_SOON,
     precisions=FP32_FIRST,
     cost=lambda length: product(length, 64, length, 32),
@@ -173,7 +175,7 @@ suite.compare(
     },
     about="ij,jk,kl->il with a column last: contraction order decides",
     inputs=chain_inputs,
-    axes={"n": Axis(quick=[256], default=[1024], full=[4096])},
+    axes={"n": Axis(quick=[256], default=[1024], full=[4096], on={"cuda": Axis(default=[8192])})},
     modes=EAGER,
     # For the best order: two products of a matrix with a column.
     cost=lambda n: Cost(flops=4.0 * n * n, bytes=float(FLOAT * 2 * (n * n + n))),

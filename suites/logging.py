@@ -128,7 +128,7 @@ suite.compare(
     },
     about="Training step of 784-100-10, followed by what TensorBoard logs of it",
     inputs=inputs,
-    axes={"batch": Axis(default=[100])},
+    axes={"batch": Axis(default=[100], on={"cuda": Axis(full=[100])})},
     modes=("eager",),
     observe=step_state,
     tolerance=GRADIENT_TOLERANCE,

@@ -13,7 +13,9 @@ suite = Suite("matmul", "Matrix products: square, tall and skinny, batched, forw
 FLOAT = 4  # bytes of a float32
 EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one product leaves a compiler nothing to fuse
 EVERY_PRECISION = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16"])
-FP32_FIRST = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
+FP32_FIRST = Axis(
+    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+)
 
 
 def product(m: int, k: int, n: int, batch: int = 1, shared: bool = False) -> Cost:
@@ -32,7 +34,14 @@ def squares(device: torch.device, n: int) -> tuple[Tensor, Tensor]:
 
 @suite.workload(
     inputs=squares,
-    axes={"n": Axis(quick=[64, 512], default=[256, 1024, 2048], full=[4096, 10_000])},
+    axes={
+        "n": Axis(
+            quick=[64, 512],
+            default=[256, 1024, 2048],
+            full=[4096, 10_000],
+            on={"cuda": Axis(quick=[4096], default=[1024, 2048, 8192], full=[512, 16_384])},
+        )
+    },
     modes=EAGER_FIRST,
     precisions=EVERY_PRECISION,
     cost=lambda n: product(n, n, n),
@@ -47,7 +56,7 @@ suite.compare(
     {"mm": torch.mm, "matmul": torch.matmul, "operator": lambda a, b: a @ b},
     about="mm, matmul and @ on the same (n, n) matrices",
     inputs=squares,
-    axes={"n": Axis(default=[256])},
+    axes={"n": Axis(default=[256], on={"cuda": Axis(full=[4096])})},
     modes=["eager"],
     cost=lambda n: product(n, n, n),
 )
@@ -55,7 +64,7 @@ suite.compare(
 
 @suite.workload(
     inputs=lambda device, m: (torch.randn(m, 64, device=device), torch.randn(64, 64, device=device)),
-    axes={"m": Axis(default=[4096, 65_536], full=[1_000_000])},
+    axes={"m": Axis(default=[4096, 65_536], full=[1_000_000], on={"cuda": Axis(default=[1_000_000])})},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda m: product(m, 64, 64),
@@ -67,7 +76,7 @@ def tall_skinny(a: Tensor, b: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=lambda device, k: (torch.randn(64, k, device=device), torch.randn(k, 64, device=device)),
-    axes={"k": Axis(default=[4096, 65_536], full=[1_000_000])},
+    axes={"k": Axis(default=[4096, 65_536], full=[1_000_000], on={"cuda": Axis(default=[1_000_000])})},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda k: product(64, k, 64),
@@ -83,7 +92,7 @@ def batched_inputs(device: torch.device, batch: int) -> tuple[Tensor, Tensor]:
 
 @suite.workload(
     inputs=batched_inputs,
-    axes={"batch": Axis(quick=[32], default=[256], full=[4096])},
+    axes={"batch": Axis(quick=[32], default=[256], full=[4096], on={"cuda": Axis(default=[4096], full=[32_768])})},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda batch: product(64, 64, 64, batch),
@@ -98,7 +107,7 @@ suite.compare(
     {"bmm": torch.bmm, "matmul": torch.matmul, "operator": lambda a, b: a @ b},
     about="bmm, matmul and @ on the same batch of (64, 64)",
     inputs=batched_inputs,
-    axes={"batch": Axis(default=[32])},
+    axes={"batch": Axis(default=[32], on={"cuda": Axis(full=[4096])})},
     modes=["eager"],
     cost=lambda batch: product(64, 64, 64, batch),
 )
@@ -108,7 +117,7 @@ suite.compare(
     {"matmul": torch.matmul, "bmm_of_expanded": lambda a, b: torch.bmm(a, b.expand(a.shape[0], -1, -1))},
     about="A batch of (64, 64) by one shared (64, 64)",
     inputs=lambda device, batch: (torch.randn(batch, 64, 64, device=device), torch.randn(64, 64, device=device)),
-    axes={"batch": Axis(default=[256], full=[32, 4096])},
+    axes={"batch": Axis(default=[256], full=[32, 4096], on={"cuda": Axis(default=[4096])})},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda batch: product(64, 64, 64, batch, shared=True),
@@ -121,7 +130,14 @@ def matrix_and_vector(device: torch.device, n: int) -> tuple[Tensor, Tensor]:
 
 @suite.workload(
     inputs=matrix_and_vector,
-    axes={"n": Axis(quick=[1024], default=[4096], full=[16_384])},
+    axes={
+        "n": Axis(
+            quick=[1024],
+            default=[4096],
+            full=[16_384],
+            on={"cuda": Axis(quick=[8192], full=[4096, 16_384])},  # 256 MiB: several times the largest cache
+        )
+    },
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     cost=lambda n: product(n, n, 1),
@@ -136,7 +152,7 @@ suite.compare(
     {"mv": torch.mv, "matmul": torch.matmul, "column": lambda a, x: torch.mm(a, x[:, None])[:, 0]},
     about="mv, matmul and mm with a column, on the same (n, n) matrix and vector",
     inputs=matrix_and_vector,
-    axes={"n": Axis(default=[256])},
+    axes={"n": Axis(default=[256], on={"cuda": Axis(full=[16_384])})},
     modes=["eager"],
     cost=lambda n: product(n, n, 1),
 )
@@ -145,7 +161,7 @@ suite.compare(
 @suite.workload(
     # Not centred on zero: a sum that cancels has no relative accuracy.
     inputs=lambda device, n: (torch.rand(n, device=device), torch.rand(n, device=device)),
-    axes={"n": Axis(default=[100_000, 1_000_000], full=[100_000_000])},
+    axes={"n": Axis(default=[100_000, 1_000_000], full=[100_000_000], on={"cuda": Axis(full=[100_000_000])})},
     modes=EAGER_FIRST,
     cost=lambda n: product(1, n, 1),
 )
@@ -161,7 +177,7 @@ def trainable_squares(device: torch.device, n: int) -> tuple[Tensor, Tensor, Ten
 
 @suite.workload(
     inputs=trainable_squares,
-    axes={"n": Axis(quick=[256], default=[1024], full=[4096])},
+    axes={"n": Axis(quick=[256], default=[1024], full=[4096], on={"cuda": Axis(quick=[4096], full=[1024, 8192])})},
     modes=EAGER_FIRST,
     precisions=FP32_FIRST,
     # Each of the two gradients is one product.

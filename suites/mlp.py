@@ -25,7 +25,9 @@ MODES_LATER = Axis(quick=["eager"], default=["compile-model"], full=["compile"])
 LAST = Axis(quick=["eager"], full=["compile", "compile-model"])
 PRECISIONS = Axis(quick=["fp32", "bf16", "tf32"], default=["fp16"])
 EVALUATED = Axis(quick=["fp32"], default=["tf32"], full=["bf16", "fp16"])
-PRECISIONS_LATER = Axis(quick=["fp32"], default=["tf32"], full=["bf16"])
+PRECISIONS_LATER = Axis(
+    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
+)
 
 # Rounding to p bits turns a ReLU on or off where its input is within 2**-p of zero: about that share of
 # the units, and so about the square root of it of a gradient's norm, per layer of ReLUs (bf16: 0.06,
@@ -103,7 +105,7 @@ def small_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
 
 @suite.workload(
     inputs=small_inputs,
-    axes={"batch": Axis(quick=[100], default=[1000])},
+    axes={"batch": Axis(quick=[100], default=[1000], on={"cuda": Axis(quick=[4096], default=[100], full=[65_536])})},
     modes=MODES,
     precisions=PRECISIONS,
     observe=step_state,
@@ -119,7 +121,7 @@ def train_784_100_10(
 
 @suite.workload(
     inputs=small_inputs,
-    axes={"batch": Axis(quick=[100], default=[1000])},
+    axes={"batch": Axis(quick=[100], default=[1000], on={"cuda": Axis(default=[8192], full=[100])})},
     modes=Axis(quick=["eager"], default=["compile-model", "graph"], full=["compile"]),
     precisions=EVALUATED,
     cost=lambda batch: cost(batch, 784, 100, 10, training=False),
@@ -139,7 +141,7 @@ def wide_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
 
 @suite.workload(
     inputs=wide_inputs,
-    axes={"batch": Axis(quick=[32], default=[512])},
+    axes={"batch": Axis(quick=[32], default=[512], on={"cuda": Axis(default=[8192], full=[32])})},
     modes=MODES_LATER,
     precisions=PRECISIONS_LATER,
     observe=step_state,
@@ -155,7 +157,7 @@ def train_784_512_512_10(
 
 @suite.workload(
     inputs=wide_inputs,
-    axes={"batch": Axis(default=[32], full=[512])},
+    axes={"batch": Axis(default=[32], full=[512], on={"cuda": Axis(full=[8192])})},
     modes=LAST,
     precisions=PRECISIONS_LATER,
     cost=lambda batch: cost(batch, 784, 512, 512, 10, training=False),
@@ -167,6 +169,28 @@ def evaluate_784_512_512_10(
     return logits(model, optimizer, x, y, autocast)
 
 
+def widest_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
+    model = layers(784, 4096, 4096, 10).to(device)
+    x, y = digits(batch)
+    return model, torch.optim.SGD(model.parameters(), lr=1e-3), x.to(device), y.to(device)
+
+
+@suite.workload(
+    inputs=widest_inputs,
+    axes={"batch": Axis(full=[32], on={"cuda": Axis(quick=[4096], full=[16_384])})},
+    modes=MODES_LATER,
+    precisions=PRECISIONS_LATER,
+    observe=step_state,
+    tolerance=GRADIENT_TOLERANCE,
+    cost=lambda batch: cost(batch, 784, 4096, 4096, 10),
+)
+def train_784_4096_4096_10(
+    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, autocast: Autocast, scaler: Scaler = None
+) -> Tensor:
+    """Training step: 784-4096-4096-10, ReLU, cross-entropy, SGD 1e-3: work for a GPU"""
+    return classify(model, optimizer, x, y, autocast, scaler)
+
+
 def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
     x, y = digits(rows)
     weights = [torch.randn(784, 100) / 784**0.5, torch.zeros(100), torch.randn(100, 10) / 10.0, torch.zeros(10)]
@@ -175,7 +199,7 @@ def by_hand_inputs(device: torch.device, rows: int) -> tuple[Tensor, ...]:
 
 @suite.workload(
     inputs=by_hand_inputs,
-    axes={"rows": Axis(default=[1000, 10_000], full=[60_000])},
+    axes={"rows": Axis(default=[1000, 10_000], full=[60_000], on={"cuda": Axis(default=[60_000])})},
     modes=Axis(quick=["eager"], default=["compile"]),
     precisions=PRECISIONS_LATER,
     observe=lambda inputs, loss: (loss, inputs[:4]),
@@ -197,7 +221,7 @@ def train_by_hand(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, x: Tensor, y: 
 
 @suite.workload(
     inputs=by_hand_inputs,
-    axes={"rows": Axis(default=[10_000], full=[60_000])},
+    axes={"rows": Axis(default=[10_000], full=[60_000], on={"cuda": Axis(full=[60_000])})},
     modes=Axis(quick=["eager"], full=["compile"]),
     precisions=PRECISIONS_LATER,
     cost=lambda rows: cost(rows, 784, 100, 10, training=False),
@@ -220,7 +244,11 @@ def regression_inputs(device: torch.device, rows: int) -> tuple[Any, ...]:
 
 @suite.workload(
     inputs=regression_inputs,
-    axes={"rows": Axis(quick=[10_000], default=[100_000], full=[2_000_000])},
+    axes={
+        "rows": Axis(
+            quick=[10_000], default=[100_000], full=[2_000_000], on={"cuda": Axis(default=[2_000_000], full=[10_000])}
+        )
+    },
     modes=MODES_LATER,
     precisions=PRECISIONS_LATER,
     observe=step_state,
@@ -241,7 +269,7 @@ def train_10_100_1(
 
 @suite.workload(
     inputs=regression_inputs,
-    axes={"rows": Axis(default=[10_000], full=[2_000_000])},
+    axes={"rows": Axis(default=[10_000], full=[2_000_000], on={"cuda": Axis(full=[2_000_000])})},
     modes=LAST,
     precisions=PRECISIONS_LATER,
     cost=lambda rows: cost(rows, 10, 100, 1, training=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,18 +27,20 @@ OPTIONS: dict[str, dict[str, bool]] = {
 COUNT, VALUES = 50, 1000  # many small parameters
 WIDTHS = (784, 512, 512, 10)
 SMALL, MLP = f"{COUNT}x{VALUES}", "-".join(map(str, WIDTHS))
+LARGE = "100x1000000"  # 0.4 GB, as of a language model of 100 million parameters
 
 
 def trainable(parameters: str) -> nn.Module:
-    """Many small parameters, or those of a multi-layer perceptron."""
-    if parameters == SMALL:
-        return nn.ParameterList(0.02 * torch.randn(VALUES) for _ in range(COUNT))
-    return mlp.layers(*WIDTHS)
+    """Many small or large parameters, or those of a multi-layer perceptron."""
+    if parameters == MLP:
+        return mlp.layers(*WIDTHS)
+    count, values = map(int, parameters.split("x"))
+    return nn.ParameterList(0.02 * torch.randn(values) for _ in range(count))
 
 
 def number(parameters: str) -> int:
     """How many values the parameters hold."""
-    return COUNT * VALUES if parameters == SMALL else mlp.parameters(*WIDTHS)
+    return mlp.parameters(*WIDTHS) if parameters == MLP else math.prod(map(int, parameters.split("x")))
 
 
 def traffic(parameters: str, state: int) -> Cost:
@@ -111,9 +114,13 @@ def against_each_other(name: str, about: str, make: Make, state: int, sizes: Axi
     )
 
 
-against_each_other("sgd", "SGD with momentum 0.9", momentum, 1, Axis(default=[SMALL, MLP]))
-against_each_other("adam", "Adam", Adam, 2, Axis(quick=[SMALL], default=[MLP]))
-against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[MLP], full=[SMALL]))
+against_each_other(
+    "sgd", "SGD with momentum 0.9", momentum, 1, Axis(default=[SMALL, MLP], on={"cuda": Axis(default=[MLP])})
+)
+against_each_other(
+    "adam", "Adam", Adam, 2, Axis(quick=[SMALL], default=[MLP], on={"cuda": Axis(quick=[LARGE], default=[SMALL])})
+)
+against_each_other("adamw", "AdamW", AdamW, 2, Axis(default=[MLP], full=[SMALL], on={"cuda": Axis(default=[LARGE])}))
 
 suite.compare(
     "step_lr",
@@ -123,7 +130,7 @@ suite.compare(
     },
     about="SGD with momentum 0.9, alone and followed by a step of StepLR",
     inputs=inputs_of(momentum, {"no_schedule": {}, "step_lr": {}}),
-    axes={"parameters": Axis(default=[SMALL], full=[MLP])},
+    axes={"parameters": Axis(default=[SMALL], full=[MLP], on={"cuda": Axis(full=[SMALL])})},
     modes=("eager",),
     observe=new_parameters,
     cost=lambda parameters: traffic(parameters, 1),

@@ -25,6 +25,12 @@ BUILT_IN = (
     "logging",
 )
 
+# What most users decide by comes first: steps of training, then what they consist of, then what surrounds them.
+RELEVANCE = (
+    *("mlp", "matmul", "attention", "convnet", "training", "optim"),
+    *("tensor_ops", "einsum", "autograd", "dataloader", "export", "logging"),
+)
+
 FORMER = "suites"  # what torchduet.suites was called
 PUBLIC = frozenset({"Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable"})  # of `torchduet`
 
@@ -48,8 +54,13 @@ def is_given(source: str) -> bool:
 
 
 def names() -> tuple[str, ...]:
-    """The built-in suites, in the order in which they run."""
+    """The built-in suites, in the order in which they are listed."""
     return BUILT_IN
+
+
+def relevance(source: str) -> int:
+    """The rank of a suite where the time may be too short for all; 0 for a user's own, which comes first."""
+    return 1 + RELEVANCE.index(source) if source in RELEVANCE else 0
 
 
 def load(source: str) -> list[Suite]:

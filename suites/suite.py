@@ -144,7 +144,7 @@ class Suite:
         details.setdefault("modes", ("eager", "compile-model", "compile"))
         details.setdefault("precisions", PRECISIONS)
         details.setdefault("cost", steps.cost_of(axes))
-        smallest = {axis: _axis(where, axis, values).up_to("full")[0] for axis, values in axes.items()}
+        smallest = {axis: _axis(where, "axes", values).up_to("full")[0] for axis, values in axes.items()}
         if steps.has_loss(where, data, loss, smallest):
             training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
             training.setdefault("tolerance", steps.STATE_TOLERANCE)
@@ -205,8 +205,8 @@ class Suite:
             memory=details.get("memory", False),
         )
         for argument, given, known in (
-            ("modes", workload.modes.up_to("full"), MODES),
-            ("precisions", workload.precisions.up_to("full"), PRECISIONS),
+            ("modes", workload.modes.everywhere(), MODES),
+            ("precisions", workload.precisions.everywhere(), PRECISIONS),
             *(("modes", variant.modes or (), MODES) for variant in variants.values()),
             *(("precisions", variant.precisions or (), PRECISIONS) for variant in variants.values()),
         ):
@@ -229,6 +229,9 @@ class Suite:
 
 def _axis(where: str, keyword: str, values: Axis | Sequence[Value]) -> Axis:
     try:
-        return as_axis(values)
+        axis = as_axis(values)
     except SuiteError as error:
         raise SuiteError(f"{where}: {keyword}= cannot be used: {error}") from None
+    if axis.on and keyword not in ("axes", "modes", "precisions"):
+        raise SuiteError(f"{where}: {keyword}= has on=, which only axes=, modes= and precisions= may have")
+    return axis

@@ -5,30 +5,38 @@ A workload says what is computed; the engine decides how it is timed, compiled a
 
 from __future__ import annotations
 
+import inspect
 import itertools
-import math
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torchduet.suites.authoring.axis import TIERS as TIERS
+from torchduet.suites.authoring.axis import Axis as Axis
+from torchduet.suites.authoring.axis import SuiteError as SuiteError
+from torchduet.suites.authoring.axis import Value as Value
+from torchduet.suites.authoring.axis import as_axis as as_axis
+from torchduet.suites.authoring.axis import plain
 from torchduet.suites.cpus import cores as cores
 from torchduet.suites.cpus import usable_cpus as usable_cpus
-from torchduet.suites.devices import DEVICES
+from torchduet.suites.devices import DEVICES, HOST, is_host, own_of
 
-TIERS = ("quick", "default", "full")
 COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # modes with torch.compile
 MODES = ("eager", *COMPILED, "graph")
 IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+DEVICE = "device"  # a parameter of call_seconds=
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
-Value = int | float | str  # a bool is an int
 Size = Mapping[str, Value]
 
 
-class SuiteError(ValueError):
-    """An unusable workload or file of workloads; the message names it and says what to do."""
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function shows a parameter of this name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins show none
+        return False
 
 
 class Unavailable(Exception):
@@ -67,90 +75,7 @@ class Cost:
         for name in ("flops", "bytes", "samples"):
             amount = getattr(self, name)
             if amount is not None and (type(amount) is not int or abs(amount) >= 2**63):
-                object.__setattr__(self, name, _plain(amount))
-
-
-def _plain(number: Any) -> Any:
-    """A number as an int below 2**63 if it is whole, else as a float; anything else is returned as it is."""
-    if isinstance(number, bool | str | bytes):
-        return number
-    try:
-        whole = operator.index(number)
-    except TypeError:
-        whole = None
-    if whole is not None and abs(whole) < 2**63:
-        return whole
-    try:
-        return float(number)
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return number
-
-
-@dataclass(frozen=True, init=False)
-class Axis:
-    """Values of one axis, each with the lowest tier that includes it.
-
-    Tiers are cumulative: ``default`` runs the quick values too, ``full`` runs all of them.
-
-    >>> Axis(quick=[256, 1024], full=[10_000]).up_to("default")
-    (256, 1024)
-    """
-
-    quick: tuple[Value, ...]
-    default: tuple[Value, ...]
-    full: tuple[Value, ...]
-
-    def __init__(
-        self,
-        quick: Sequence[Value] = (),
-        default: Sequence[Value] = (),
-        full: Sequence[Value] = (),
-    ) -> None:
-        for tier, values in zip(TIERS, (quick, default, full), strict=True):
-            if isinstance(values, str | bytes) or not isinstance(values, Sequence):
-                raise SuiteError(f"Axis: {tier}= takes a list of numbers, strings or booleans, not {values!r}")
-            object.__setattr__(self, tier, tuple(_axis_value(tier, value) for value in values))
-        listed = self.quick + self.default + self.full
-        if not listed:
-            raise SuiteError("Axis: no values; give at least one, e.g. Axis(quick=[1024])")
-        if len({str(value) for value in listed}) != len(listed) or len(set(listed)) != len(listed):
-            raise SuiteError(f"Axis: a value is listed twice in {listed}; tiers are cumulative, list each once")
-
-    def up_to(self, tier: str) -> tuple[Value, ...]:
-        """The values that run at ``tier``, numbers in ascending order, others as they are listed."""
-        values: tuple[Value, ...] = ()
-        for name in TIERS[: TIERS.index(tier) + 1]:
-            values += getattr(self, name)
-        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-        return tuple(sorted(numbers)) if len(numbers) == len(values) else values
-
-    def tier_of(self, value: Value) -> str:
-        """The lowest tier that includes ``value``."""
-        for name in TIERS:
-            if value in getattr(self, name):
-                return name
-        raise KeyError(value)
-
-
-def _axis_value(tier: str, value: Any) -> Value:
-    """A value of an axis as a number, a bool or a text of Python's own."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    number = _plain(value)
-    if not isinstance(number, int | float):
-        raise SuiteError(f"Axis: {tier}= takes a list of numbers, strings or booleans; {value!r} is none of these")
-    if not math.isfinite(number) or (
-        isinstance(number, float) and not isinstance(value, float) and abs(number) >= 2**63
-    ):
-        raise SuiteError(f"Axis: {tier}= has {value!r}; a number must be finite, and a whole one below 2**63")
-    return number
-
-
-def as_axis(values: Axis | Sequence[Value]) -> Axis:
-    """The axis of these values; all values of a list run in the quick tier already."""
-    return values if isinstance(values, Axis) else Axis(quick=values)
+                object.__setattr__(self, name, plain(amount))
 
 
 @dataclass(frozen=True)
@@ -191,8 +116,9 @@ class Workload:
         inputs: ``inputs(device, **size)`` returns the tuple of arguments, allocated on ``device``.
         implementations: name → function of those arguments, all computing the same result. The first
             is the reference.
-        axes: size axes; a combination's tier is the highest among its values.
-        modes, precisions: the variants that make sense, with the tier of each.
+        axes: size axes; a combination's tier is the highest among its values. ``on=`` of an :class:`Axis` gives the
+            sizes of a kind of device.
+        modes, precisions: the variants that make sense, with the tier of each; ``on=`` as for a size.
         devices: the kinds of devices on which it can run; ``"accelerator"`` means all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None if it has
             no such knob.
@@ -210,7 +136,8 @@ class Workload:
             they are not restored.
         fresh: the inputs are made anew, with other values, before each call.
         call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
-            ``call_seconds(**size)``; the budget sets eight calls of each case aside.
+            ``call_seconds(**size)``; the budget sets eight calls of each case aside. A function that has a parameter
+            ``device`` gets the kind of device, ``"cpu"`` where the CPU is among the family's.
         memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
         captured: names of what the functions read beside their arguments. ``inputs`` returns these values after the
             arguments, and each implementation's ``bind`` makes its function of them.
@@ -244,12 +171,35 @@ class Workload:
         count = len(inputs) - len(self.captured)
         return tuple(inputs[:count]), tuple(inputs[count:])
 
-    def seconds_of(self, size: Size) -> float:
-        """Roughly how many seconds one call takes at a size; 0 if the author gives none."""
-        return self.call_seconds(**size) if callable(self.call_seconds) else self.call_seconds
+    def seconds_of(self, size: Size, device: str = HOST) -> float:
+        """Roughly how many seconds one call takes at a size on a kind of device; 0 if the author gives none."""
+        if not callable(self.call_seconds):
+            return self.call_seconds
+        takes_device = DEVICE not in size and takes(self.call_seconds, DEVICE)
+        return self.call_seconds(**size, **({DEVICE: device} if takes_device else {}))
 
-    def sizes(self, tier: str) -> Iterator[dict[str, Value]]:
-        """Every combination of axis values that runs at ``tier``."""
+    def has_own_sizes(self, device: str) -> bool:
+        """Whether a device such as ``cuda:0`` has sizes of its own."""
+        return any(own_of(axis.on, device) is not None for axis in self.axes.values())
+
+    def sizes(self, tier: str, device: str = HOST) -> Iterator[dict[str, Value]]:
+        """Every combination of axis values that a device runs at ``tier``."""
         names = list(self.axes)
-        for values in itertools.product(*(axis.up_to(tier) for axis in self.axes.values())):
+        for values in itertools.product(*(axis.of(device).up_to(tier) for axis in self.axes.values())):
             yield dict(zip(names, values, strict=True))
+
+    def sizes_on(self, tier: str, devices: Sequence[str]) -> list[tuple[dict[str, Value], tuple[str, ...]]]:
+        """Every size that runs at ``tier``, each with those of the devices that measure it.
+
+        A device measures its own sizes. Where the CPU is among the devices, all of them measure the CPU's sizes, too:
+        a speed-up across devices needs the same size on both.
+        """
+        shared = [device for device in devices if is_host(device)][:1]
+        own = {device: list(self.sizes(tier, device)) for device in devices}
+        beside = {device: [*own[device], *(size for host in shared for size in own[host])] for device in devices}
+        sizes: list[dict[str, Value]] = []
+        for device in (*shared, *devices):
+            sizes += [size for size in own[device] if size not in sizes]
+        if all(isinstance(value, int | float) for size in sizes for value in size.values()):
+            sizes.sort(key=lambda size: tuple(size.values()))
+        return [(size, tuple(device for device in devices if size in beside[device])) for size in sizes]

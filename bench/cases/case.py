@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from torchduet.bench.cases.knobs import Asked, Setting, check_declared, reference_settings, variants
+from torchduet.bench.cases.knobs import Asked, Setting, check_declared, reference_settings, usable, variants
 from torchduet.bench.record.contract import as_size
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS
 from torchduet.bench.record.schema import CaseRecord
@@ -214,11 +214,12 @@ def cases_of(
             precision="",
         )
         combinations = list(variants(workload, tier, requested))
-        for size in workload.sizes(tier) if combinations else ():
+        for size, measuring in workload.sizes_on(tier, usable(workload, devices)) if combinations else ():
             sized = replace(unset, size=tuple(size.items()))
-            reference = sized.with_settings(reference_settings(workload, devices))
+            reference = sized.with_settings(reference_settings(workload, measuring))
             for settings in combinations:
-                yield sized.with_settings(settings), reference
+                if settings["device"] in measuring:
+                    yield sized.with_settings(settings), reference
 
 
 def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:

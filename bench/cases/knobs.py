@@ -15,7 +15,7 @@ from torchduet.bench.cases.option_values import parse_devices, parse_list, parse
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS, Knob
 from torchduet.suites.cpus import cores, twice
-from torchduet.suites.devices import DEVICES, runs_on
+from torchduet.suites.devices import DEVICES, HOST, runs_on
 from torchduet.suites.workload import (
     IMPLIED,
     MODES,
@@ -165,8 +165,10 @@ def parse(knob: Knob, text: str | None) -> tuple[str | int, ...] | None:
     return own_parse(knob.flag, text) if own_parse else parse_list(knob.flag, text, values_of(knob))
 
 
-def settings_here(knob: Knob, workload: Workload, tier: str, asked: Sequence[str | int] | None) -> Sequence[Setting]:
-    """The settings of a workload's cases: those asked for by name, at any tier; otherwise those of the tier.
+def settings_here(
+    knob: Knob, workload: Workload, tier: str, asked: Sequence[str | int] | None, device: str = HOST
+) -> Sequence[Setting]:
+    """The settings of a workload's cases on a device: those asked for by name, at any tier; else those of the tier.
 
     For a knob that the workload does not have, the only setting is the knob's reference, or None.
     """
@@ -174,6 +176,7 @@ def settings_here(knob: Knob, workload: Workload, tier: str, asked: Sequence[str
     axis = rule.declared(workload, knob.name)
     if axis is None:
         return [knob.reference] if asked is None or knob.reference in asked or not knob.reference else []
+    axis = axis.of(device)
     if rule.select is not None:
         return rule.select(axis, tier, asked)
     if asked is not None:
@@ -202,7 +205,7 @@ def check_declared(workload: Workload) -> None:
             raise SuiteError(f"{where}[{name!r}] lacks {reference}, with which the others are compared")
 
 
-# The order of a family's cases: the setting of the first knob changes most slowly.
+# The order of a family's cases: the setting of the first knob, the device, changes most slowly.
 NESTED: tuple[Knob, ...] = tuple(
     sorted(KNOBS, key=lambda knob: {"device": 0, IMPLEMENTATION: 1, "precision": 2, "mode": 3}.get(knob.name, 4))
 )
@@ -214,12 +217,14 @@ def variants(workload: Workload, tier: str, asked: Asked) -> Iterator[dict[str, 
     Args:
         asked: knob → the settings that were asked for by name; for ``device`` those to use.
     """
-    choices = [settings_here(knob, workload, tier, asked.get(knob.name)) for knob in NESTED]
-    for combination in itertools.product(*choices):
-        settings = dict(zip((knob.name for knob in NESTED), combination, strict=True))
-        implementation = workload.implementations[str(settings[IMPLEMENTATION])]
-        if all(rule_of(knob).supports(implementation, str(settings[knob.name])) for knob in KNOBS):
-            yield settings
+    first, *others = NESTED
+    for device in settings_here(first, workload, tier, asked.get(first.name)):
+        choices = [settings_here(knob, workload, tier, asked.get(knob.name), str(device)) for knob in others]
+        for combination in itertools.product([device], *choices):
+            settings = dict(zip((knob.name for knob in NESTED), combination, strict=True))
+            implementation = workload.implementations[str(settings[IMPLEMENTATION])]
+            if all(rule_of(knob).supports(implementation, str(settings[knob.name])) for knob in KNOBS):
+                yield settings
 
 
 def reference_settings(workload: Workload, devices: Sequence[str]) -> dict[str, Setting]:

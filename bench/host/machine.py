@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from torchduet.bench.host.compilers import no_cpu_compiler, no_triton_compiler
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
 from torchduet.suites.cpus import cpu_quota, usable_cpus
 from torchduet.suites.workload import COMPILED
@@ -32,7 +30,12 @@ NO_TRITON = "torch.compile on CUDA needs Triton and compute capability 7.0 or ne
 
 @dataclass(frozen=True)
 class Gpu:
-    """One CUDA device as torch sees it. Torch calls AMD's GPUs ``cuda``, too; they have no TF32."""
+    """One CUDA device as torch sees it. Torch calls AMD's GPUs ``cuda``, too; they have no TF32.
+
+    Attributes:
+        triton: Triton is installed and supports it.
+        no_compiler: why Triton cannot build its launcher here; "" where it can.
+    """
 
     name: str
     capability: tuple[int, int]
@@ -40,6 +43,7 @@ class Gpu:
     triton: bool
     uuid: str = ""
     amd: bool = False
+    no_compiler: str = ""
 
     def lacks(self) -> dict[str, str]:
         """Precision or mode that it does not have → why."""
@@ -49,7 +53,8 @@ class Gpu:
             lacking["tf32"] = f"{TF32_NEEDS}; this one is AMD's"
         elif self.capability < (8, 0):
             lacking |= {"tf32": TF32_NEEDS + has, "bf16": BF16_NEEDS + has}
-        return lacking if self.triton else lacking | dict.fromkeys(COMPILED, NO_TRITON)
+        not_compiled = self.no_compiler if self.triton else NO_TRITON
+        return lacking | dict.fromkeys(COMPILED if not_compiled else (), not_compiled)
 
 
 @dataclass(frozen=True)
@@ -231,20 +236,20 @@ def probe() -> Machine:
     else:
         from torch.utils._triton import has_triton
 
-        triton = has_triton()
+        triton, no_compiler = has_triton(), no_triton_compiler("CUDA")
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
             capability = (properties.major, properties.minor)
             uuid = str(getattr(properties, "uuid", ""))
             amd = torch.version.hip is not None
             compiles = triton and (amd or capability >= (7, 0))
-            gpus.append(Gpu(properties.name, capability, properties.total_memory, compiles, uuid, amd))
+            gpus.append(Gpu(properties.name, capability, properties.total_memory, compiles, uuid, amd, no_compiler))
     return Machine(
         torch=torch.__version__,
         cuda=torch.version.cuda,
         gpus=tuple(gpus),
         no_cuda=no_cuda,
-        no_cpu_compiler=_no_cpu_compiler(),
+        no_cpu_compiler=no_cpu_compiler(),
         cpu=_cpu_name(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         cores=len(usable_cpus()),
@@ -253,17 +258,6 @@ def probe() -> Machine:
         hip=torch.version.hip,
         cpu_quota=cpu_quota(),
     )
-
-
-def _no_cpu_compiler(names: Sequence[str] = ("g++", "clang++")) -> str:
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else list(names)
-    if platform.system() == "Windows":
-        return ""
-    if not any(shutil.which(name.split()[0]) for name in candidates):
-        return "torch.compile on the CPU needs a C++ compiler: install g++ or clang++, or set CXX"
-    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
-        return "torch.compile on the CPU needs Python's headers: install them (Debian: python3-dev)"
-    return ""
 
 
 def _cpu_name() -> str:

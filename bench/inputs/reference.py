@@ -1,4 +1,4 @@
-"""Copies of a workload's inputs for the reference: on the CPU, in float64, with the same sharing and structure."""
+"""Copies of a workload's inputs for the reference: in float64, with the same sharing and structure."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return torch.complex128 if dtype.is_complex else torch.float64 if dtype.is_floating_point else dtype
 
 
-def to_reference(inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """A deep copy of ``inputs`` on the CPU with every floating-point tensor in float64, which not every device has.
+def to_reference(inputs: Sequence[Any], device: torch.device = CPU) -> tuple[Any, ...]:
+    """A deep copy of ``inputs`` with every floating-point tensor in float64, on the CPU unless another device has it.
 
     Tensors are found wherever they are held: containers, modules' plain attributes, objects. Views of one storage are
     views of one storage in the copy. Whatever holds a tensor twice holds its copy twice, so that a copied optimiser
     still refers to the copied parameters.
     """
-    return duplicate(inputs, upcast=True)
+    return duplicate(inputs, upcast=device)
 
 
-def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]:
-    """A deep copy of ``inputs``: as they are, or on the CPU in float64.
+def duplicate(inputs: Sequence[Any], *, upcast: torch.device | None = None) -> tuple[Any, ...]:
+    """A deep copy of ``inputs``: as they are, or in float64 on the device ``upcast``.
 
     Unlike :func:`copy.deepcopy` it copies compressed sparse tensors, results of operators, and generators of random
     numbers.
@@ -47,10 +47,10 @@ def duplicate(inputs: Sequence[Any], *, upcast: bool = False) -> tuple[Any, ...]
         elif isinstance(value, Optimizer):
             optimizers.append(value)
         elif isinstance(value, torch.Generator):
-            own = torch.Generator(CPU if upcast else value.device)
+            own = torch.Generator(upcast or value.device)
             memo[id(value)] = own.set_state(value.get_state()) if own.device == value.device else own
         elif isinstance(value, torch.device) and upcast:
-            memo[id(value)] = CPU
+            memo[id(value)] = upcast
     memo |= {id(tensor): copied for tensor, copied in _copies(tensors, upcast)}
     try:
         known = dict(memo)
@@ -92,7 +92,7 @@ def _shared(inputs: Sequence[Any]) -> dict[int, Any]:
     return shared
 
 
-def _copies(tensors: Sequence[Tensor], upcast: bool) -> list[tuple[Tensor, Tensor]]:
+def _copies(tensors: Sequence[Tensor], upcast: torch.device | None) -> list[tuple[Tensor, Tensor]]:
     """Each tensor with its copy; lazy parameters are left to ``copy.deepcopy``."""
     plain = [tensor for tensor in tensors if not nn.parameter.is_lazy(tensor)]
     by_storage: dict[tuple[int, torch.dtype], list[Tensor]] = {}
@@ -119,7 +119,7 @@ def _copies(tensors: Sequence[Tensor], upcast: bool) -> list[tuple[Tensor, Tenso
     return [(tensor, copies[id(tensor)]) for tensor in plain]
 
 
-def _copied_views(views: Sequence[Tensor], upcast: bool) -> list[Tensor]:
+def _copied_views(views: Sequence[Tensor], upcast: torch.device | None) -> list[Tensor]:
     first = views[0]
     elements = first.untyped_storage().nbytes() // first.element_size()
     if len(views) == 1 and (first.is_contiguous() or elements > MAX_UNUSED * max(1, first.numel())):
@@ -135,12 +135,12 @@ def _copied_views(views: Sequence[Tensor], upcast: bool) -> list[Tensor]:
     return copied
 
 
-def _converted(tensor: Tensor, upcast: bool) -> Tensor:
-    """A copy; in float64 on the CPU where the layout allows it."""
-    if not upcast or tensor.is_quantized or tensor.is_meta:
+def _converted(tensor: Tensor, upcast: torch.device | None) -> Tensor:
+    """A copy; in float64 on the device ``upcast`` where the layout allows it."""
+    if upcast is None or tensor.is_quantized or tensor.is_meta:
         return tensor.clone()
-    on_cpu = tensor.to(CPU)  # before it is converted, as not every device has float64
+    moved = tensor.to(upcast)  # before it is converted, as not every device has float64
     dtype = wide(tensor.dtype)
-    if on_cpu.layout == torch._mkldnn:  # type: ignore[attr-defined]
-        return on_cpu.clone()
-    return on_cpu.to(dtype) if on_cpu.dtype != dtype else on_cpu.clone() if on_cpu is tensor else on_cpu
+    if moved.layout == torch._mkldnn:  # type: ignore[attr-defined]
+        return moved.clone()
+    return moved.to(dtype) if moved.dtype != dtype else moved.clone() if moved is tensor else moved

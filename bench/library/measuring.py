@@ -47,7 +47,7 @@ class EqualBudget(Budget):
         del family
         return self._seconds / max(1, len(self._families))
 
-    def cheaper_first(self, family: Family) -> list[Family]:
+    def in_turns_first(self, family: Family) -> list[Family]:
         """None: families are measured in the order in which they were given."""
         del family
         return []

@@ -9,7 +9,8 @@ from statistics import median_low
 from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family, workload_of
-from torchduet.bench.record.devices import HOST
+from torchduet.bench.plan.first_visits import in_turns
+from torchduet.bench.record.devices import HOST, device_kind
 from torchduet.bench.record.schema import STARTING
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
@@ -120,17 +121,19 @@ class Budget:
         """Seconds that a family may take in all; unlimited for the first family."""
         return self.seconds_left() + self._tolerated if self._measured else math.inf
 
-    def cheaper_first(self, family: Family) -> list[Family]:
-        """Where too little is left for all families: those to measure before this one, as each costs less.
+    def in_turns_first(self, family: Family) -> list[Family]:
+        """Where too little may be left for all families: those to measure before this one.
 
-        So no family is left out because its name comes late, and as many as possible are measured.
+        The suites take turns, the most relevant first, each with its cheapest family. So nothing is left out because
+        its name comes late.
         """
         needed = sum(self._minimum(other) for other in self._left)
+        if len(self._costs["compile"]) < GUESS_COUNTS:  # how long this machine compiles is hardly known yet
+            needed += sum(self._cost("compile") * _compiled(other) for other in self._left)
         if needed <= self.seconds_left() + self._tolerated:
             return []
-        cost = self._minimum(family)
-        cheaper = [other for other in self._left if self._minimum(other) < cost]
-        return sorted(cheaper, key=self._minimum)
+        order = in_turns(self._left, self._minimum)
+        return order[: order.index(family)] if family in order else []
 
     def allot(self, family: Family) -> float | None:
         """Seconds for timing ``family`` in all of its visits; None when too little of the budget is left for it."""
@@ -190,10 +193,9 @@ class Budget:
             self._starts.append(starting / devices)
         fixed_seconds -= self._starting(family) if starting is None else starting
         fixed_seconds -= self._extra * sum(case.slowdown == 1 for case in family.cases)
-        compiled = [case for case in family.cases if _kind(case.mode) == "compile" and case.slowdown == 1]
-        if compiled:
-            eager = (len(family.cases) - len(compiled)) * self._cost("eager")
-            self._costs["compile"].append(max(0.0, fixed_seconds - eager) / len(compiled))
+        if compiled := _compiled(family):
+            eager = (len(family.cases) - compiled) * self._cost("eager")
+            self._costs["compile"].append(max(0.0, fixed_seconds - eager) / compiled)
         elif family.cases and not self._long_calls(family):
             self._costs["eager"].append(max(0.0, fixed_seconds) / len(family.cases))
 
@@ -205,7 +207,11 @@ def accelerators(family: Family) -> int:
 
 def call_seconds(families: Sequence[Family]) -> dict[str, float]:
     """Family's name → roughly the seconds of one call, as its workload declares; 0 if it does not."""
-    return {family.name: workload_of(family.reference).seconds_of(dict(family.reference.size)) for family in families}
+    return {family.name: _call_seconds(family.reference) for family in families}
+
+
+def _call_seconds(reference: Case) -> float:
+    return workload_of(reference).seconds_of(dict(reference.size), device_kind(reference.device))
 
 
 def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER_CASE) -> float:
@@ -214,6 +220,10 @@ def enough_for(families: Sequence[Family], seconds_per_case: float = SECONDS_PER
     starting = STARTING_GUESS * sum(accelerators(family) for family in families)
     first_calls = sum(FIRST_GUESS[_kind(case.mode)] for case in cases if case.slowdown == 1)
     return starting + first_calls + seconds_per_case * len(cases)
+
+
+def _compiled(family: Family) -> int:
+    return sum(_kind(case.mode) == "compile" and case.slowdown == 1 for case in family.cases)
 
 
 def _kind(mode: str) -> str:

@@ -104,7 +104,7 @@ class Measuring:
             self.launcher.start(compiler=compiled)
 
     def before(self, family: Family) -> list[Family]:
-        """The families to measure now, this one last: cheaper ones come first where the time is too short for all.
+        """The families to measure now, this one last: suites take turns where the time may be too short for all.
 
         Raises:
             EndedEarlyError: the run is to end.
@@ -115,7 +115,7 @@ class Measuring:
 
     def _order(self, family: Family) -> list[Family]:
         assert self.budget is not None
-        return [*(() if self.settings.check_only else self.budget.cheaper_first(family)), family]
+        return [*(() if self.settings.check_only else self.budget.in_turns_first(family)), family]
 
     def measure(self, family: Family) -> Measurement:
         """Measure a family after :meth:`before`, as far as the budget allows.

@@ -128,9 +128,9 @@ def timed_function(workload: Workload, name: str, inputs: Sequence[Any]) -> Call
     return Uncompiling()(function)(*arguments) if implementation.setup else function
 
 
-def in_float64(workload: Workload, name: str | None = None) -> Callable[..., Any]:
-    """An implementation for the check, the first unless named, to be called with inputs in float64."""
-    return _checked(workload, name, "cpu")
+def in_float64(workload: Workload, name: str | None = None, device: str = "cpu") -> Callable[..., Any]:
+    """An implementation for the check, the first unless named, to be called with inputs in float64 on the device."""
+    return _checked(workload, name, device)
 
 
 def in_own_dtype(workload: Workload, device: str, name: str | None = None) -> Callable[..., Any]:

@@ -65,6 +65,7 @@ class Device(ABC):
         asynchronous: calls return before the device has finished their work.
         host_memory: its tensors are in the host's memory, where the profiler records every allocation.
         has_delay_kernel: :meth:`delay` can keep it waiting.
+        has_float64: it computes in float64; where it may lack that, as an Intel or Apple GPU, it counts as lacking.
         precisions: those that it supports.
         energy_counter: the source of its energy: ``nvml``, ``rapl``, or none (``""``).
         survives_fork: a forked process can use it, provided that its parent has not.
@@ -76,6 +77,7 @@ class Device(ABC):
     asynchronous: ClassVar[bool] = True
     host_memory: ClassVar[bool] = False
     has_delay_kernel: ClassVar[bool] = False
+    has_float64: ClassVar[bool] = False
     precisions: ClassVar[tuple[str, ...]] = tuple(name for name in PRECISIONS if name not in NOT_ON_ACCELERATORS)
     energy_counter: ClassVar[str] = ""
     survives_fork: ClassVar[bool] = True
@@ -158,6 +160,7 @@ class CpuDevice(Device):
 
     asynchronous = False
     host_memory = True
+    has_float64 = True
     precisions = tuple(name for name in PRECISIONS if name not in NOT_ON_HOSTS)
     energy_counter = "rapl"
     largest_product = 2048

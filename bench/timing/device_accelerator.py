@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, supported_activities
 
+from torchduet.bench.host.compilers import CPP_COMPILERS, SYCL_COMPILER, no_triton_compiler
 from torchduet.bench.host.machine import (
     CUDA_GRAPHS,
     FP16_NEEDS,
@@ -56,7 +57,9 @@ class AcceleratorDevice(Device):
         """Why torch.compile does not support it; "" if it does."""
         from torch.utils._triton import has_triton
 
-        return "" if has_triton() else f"torch.compile on {kind} needs a Triton that supports it"
+        if not has_triton():
+            return f"torch.compile on {kind} needs a Triton that supports it"
+        return no_triton_compiler(kind, (*CPP_COMPILERS, SYCL_COMPILER))  # Intel's builds its module in C++
 
     @classmethod
     def give_back_memory(cls, kind: str) -> None:

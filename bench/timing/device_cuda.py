@@ -27,6 +27,7 @@ class CudaDevice(AcceleratorDevice):
     """A GPU of NVIDIA or AMD."""
 
     has_delay_kernel = True
+    has_float64 = True
     precisions = PRECISIONS
     energy_counter = "nvml"
 

@@ -106,7 +106,7 @@ class FirstCalls:
                     self.results[case].notes.append(UNCOMPILED)
             stage = ""
             self.inputs.hold(name, inputs)
-            stage = "in float64 on the CPU, for the check, "
+            stage = f"in float64 on {self.checks.float64_device or 'the CPU'}, for the check, "
             with restored():  # a case of this function is named below
                 reference = self.checks.reference(name, inputs)
             self.inputs.after_reference()

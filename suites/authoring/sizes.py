@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torchduet.suites.authoring.details import check_name
-from torchduet.suites.workload import Cost, Size, SuiteError, Workload
+from torchduet.suites.devices import ACCELERATOR, HOST, is_known, runs_on
+from torchduet.suites.workload import Axis, Cost, Size, SuiteError, Value, Workload
 
 MAX_AMOUNT = 1e30  # of operations or bytes
 
@@ -18,23 +20,42 @@ def check_sizes(workload: Workload, where: str) -> None:
     Raises:
         SuiteError: a value that cannot be used; the message names the size.
     """
+    for keyword, values in (("modes", workload.modes), ("precisions", workload.precisions)):
+        _check_kinds(workload, values, where, f"{keyword}=")
     for axis, values in workload.axes.items():
         check_name(where, "the name of an axis", axis)
-        for value in values.up_to("full"):
+        _check_kinds(workload, values, where, f"axes[{axis!r}]")
+        for value in (value for each in (values, *values.on.values()) for value in each.up_to("full")):
             if isinstance(value, str):
                 check_name(where, f"the axis {axis!r}: the value", value)
+    kinds = dict.fromkeys(kind for values in workload.axes.values() for kind in values.on)
     labels: Counter[str] = Counter()
-    for size in workload.sizes("full"):
+    for size, devices in workload.sizes_on("full", (HOST, *kinds)):
         labels[",".join(f"{axis}={value}" for axis, value in size.items())] += 1
         if workload.cost is not None:
             _check_cost(_called(workload.cost, "cost=", size, where), size, where)
         if callable(workload.call_seconds):
-            seconds = _called(workload.call_seconds, "call_seconds=", size, where)
+            seconds = _called(partial(_seconds_at, workload, devices[0]), "call_seconds=", size, where)
             if not _is_amount(seconds):
                 raise SuiteError(f"{where}: call_seconds= returned {seconds!r} for {dict(size)}; return seconds from 0")
     twice = [label for label, count in labels.items() if count > 1]
     if twice:
         raise SuiteError(f"{where}: two sizes read {twice[0]}; leave commas and equals signs out of the values")
+
+
+def _seconds_at(workload: Workload, device: str, /, **size: Value) -> float:
+    return workload.seconds_of(size, device)
+
+
+def _check_kinds(workload: Workload, values: Axis, where: str, keyword: str) -> None:
+    for kind in values.on:
+        if not is_known(kind):
+            raise SuiteError(f"{where}: {keyword}: on= has {kind}; use {ACCELERATOR}, or a kind that PyTorch has")
+        if kind != ACCELERATOR and not runs_on(workload.devices, kind):
+            raise SuiteError(
+                f"{where}: {keyword}: on= has {kind}, which devices= leaves out ({', '.join(workload.devices)}); "
+                "add it there, or remove it from on="
+            )
 
 
 def _called(function: Callable[..., Any], keyword: str, size: Size, where: str) -> Any:

@@ -36,7 +36,8 @@ suite = Suite("export", "Serving a model, and saving, loading and starting it")
 
 FLOAT = 4  # bytes of a float32
 EAGER = ("eager",)
-MODEL = Axis(default=["784-512-512-10"], full=["784-4096-4096-10"])  # 2.7 and 80 MB
+SMALL, LARGE = "784-512-512-10", "784-4096-4096-10"  # 2.7 and 80 MB
+MODEL = Axis(default=[SMALL], full=[LARGE], on={"cuda": Axis(full=[LARGE])})
 BATCH = 32
 
 
@@ -106,8 +107,8 @@ suite.compare(
     about="Logits of a batch, by the model itself and by its exported programs",
     inputs=model_and_images,
     axes={
-        "model": Axis(quick=["784-512-512-10"], full=["784-4096-4096-10"]),
-        "batch": Axis(quick=[1], default=[32, 256]),
+        "model": Axis(quick=[SMALL], full=[LARGE], on={"cuda": Axis(quick=[LARGE], full=[SMALL])}),
+        "batch": Axis(quick=[1], default=[32, 256], on={"cuda": Axis(quick=[256], default=[1], full=[4096])}),
     },
     modes=Axis(quick=["eager"], default=["compile"]),
     cost=lambda model, batch: cost(batch, *widths(model), training=False),

@@ -11,9 +11,14 @@ from torchduet.suites.workload import Axis, Cost
 FLOAT = 4  # bytes of a float32
 EAGER = ("eager",)
 EAGER_FIRST = Axis(quick=["eager"], full=["compile"])  # one operation leaves a compiler nothing to fuse
-SQUARES = Axis(quick=[1000], default=[4000], full=[10_000])
-LARGER_LATER = Axis(quick=[1000], full=[4000, 10_000])
-LARGE = Axis(default=[1000], full=[10_000])
+# On a GPU, matrices of 256 MiB: several times as large as any cache, and passed over in many times what a launch takes.
+ON_GPU, GIB = 8192, 16_384
+SQUARES = Axis(quick=[1000], default=[4000], full=[10_000], on={"cuda": Axis(default=[ON_GPU], full=[1000, GIB])})
+SQUARES_SOON = Axis(quick=[1000], default=[4000], full=[10_000], on={"cuda": Axis(quick=[ON_GPU], full=[1000, GIB])})
+LARGER_LATER = Axis(quick=[1000], full=[4000, 10_000], on={"cuda": Axis(default=[ON_GPU])})
+LARGE = Axis(default=[1000], full=[10_000], on={"cuda": Axis(full=[ON_GPU])})
+SMALL = Axis(default=[1000], on={"cuda": Axis(full=[ON_GPU])})
+COPIES = Axis(quick=[1000], default=[4000], full=[10_000], on={"cuda": Axis(quick=[4096], full=[1000, 8192])})
 
 
 def matrix(device: torch.device, n: int) -> tuple[Tensor]:

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from torchduet.suites.devices import ACCELERATOR
-from torchduet.suites.tensor_ops.common import EAGER, LARGE, SQUARES, moved, part
-from torchduet.suites.workload import Axis
+from torchduet.suites.tensor_ops.common import COPIES, EAGER, LARGE, SMALL, moved, part
 
 suite = part()
 
@@ -43,7 +42,12 @@ def ones(device: torch.device, n: int) -> Tensor:
     return torch.ones(n, n, device=device)
 
 
-@suite.workload(inputs=device_and_size, axes={"n": Axis(default=[1000])}, modes=EAGER, cost=lambda n: moved(n * n))
+@suite.workload(
+    inputs=device_and_size,
+    axes={"n": SMALL},
+    modes=EAGER,
+    cost=lambda n: moved(n * n),
+)
 def arange(device: torch.device, n: int) -> Tensor:
     """0, 1, … n² − 1"""
     return torch.arange(n * n, device=device, dtype=torch.float32)
@@ -71,7 +75,7 @@ suite.compare(
     },
     about="An (n, n) tensor made on the CPU and moved, against made on the device",
     inputs=device_and_size,
-    axes={"n": SQUARES},
+    axes={"n": COPIES},
     modes=EAGER,
     devices=(ACCELERATOR,),
     cost=lambda n: moved(n * n),

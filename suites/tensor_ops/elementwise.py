@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from torchduet.suites.tensor_ops.common import EAGER_FIRST, LARGE, SQUARES, matrix, moved, part, two_matrices
+from torchduet.suites.tensor_ops.common import (
+    EAGER_FIRST,
+    GIB,
+    LARGE,
+    ON_GPU,
+    SQUARES,
+    matrix,
+    moved,
+    part,
+    two_matrices,
+)
 from torchduet.suites.workload import Axis
 
 suite = part()
@@ -13,7 +23,14 @@ suite = part()
 
 @suite.workload(
     inputs=lambda device, n: (torch.randn(n, device=device), torch.randn(n, device=device)),
-    axes={"n": Axis(quick=[1000, 1_000_000], default=[100, 30_000, 10_000_000])},
+    axes={
+        "n": Axis(
+            quick=[1000, 1_000_000],
+            default=[100, 30_000, 10_000_000],
+            # 256 MiB; a launch and nothing else; 16 MiB, which a cache holds
+            on={"cuda": Axis(quick=[2**26], default=[1000, 2**22], full=[2**28])},
+        )
+    },
     modes=EAGER_FIRST,
     cost=lambda n: moved(3 * n, n),
 )
@@ -52,7 +69,14 @@ def relu(x: Tensor) -> Tensor:
 
 @suite.workload(
     inputs=two_matrices,
-    axes={"n": Axis(quick=[100, 1000], default=[4000], full=[10_000])},
+    axes={
+        "n": Axis(
+            quick=[100, 1000],
+            default=[4000],
+            full=[10_000],
+            on={"cuda": Axis(quick=[ON_GPU], default=[100], full=[1000, GIB])},
+        )
+    },
     modes=Axis(quick=["eager", "compile"], default=["reduce-overhead", "graph"]),
     cost=lambda n: moved(3 * n * n, 5 * n * n),
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from torchduet.suites.tensor_ops.common import EAGER, EAGER_FIRST, LARGE, LARGER_LATER, matrix, moved, part
-from torchduet.suites.workload import Axis
+from torchduet.suites.tensor_ops.common import EAGER, EAGER_FIRST, LARGE, LARGER_LATER, SMALL, matrix, moved, part
 
 suite = part()
 
@@ -48,7 +47,7 @@ suite.compare(
     {"view": lambda x: x[::2, 10:], "copy": lambda x: x[::2, 10:].clone()},
     about="Every second row from column 10 on: a view, and copied",
     inputs=matrix,
-    axes={"n": Axis(default=[1000])},
+    axes={"n": SMALL},
     modes=EAGER,
 )
 
@@ -66,7 +65,7 @@ suite.compare(
     {"view": lambda x: x.view(-1), "reshape": lambda x: x.reshape(-1), "copy": lambda x: x.clone().view(-1)},
     about="(n, n) to n² values",
     inputs=matrix,
-    axes={"n": Axis(default=[1000])},
+    axes={"n": SMALL},
     modes=EAGER,
 )
 
@@ -79,7 +78,7 @@ suite.compare(
     },
     about="A transposed (n, n) matrix to n² values, which no view can be: reshape copies",
     inputs=matrix,
-    axes={"n": Axis(default=[1000])},
+    axes={"n": SMALL},
     modes=EAGER,
     cost=lambda n: moved(2 * n * n),
 )

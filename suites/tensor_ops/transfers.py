@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from torchduet.suites.devices import HOST, PINNING
-from torchduet.suites.tensor_ops.common import EAGER, LARGER_LATER, SQUARES, matrix, moved, part
+from torchduet.suites.tensor_ops.common import COPIES, EAGER, matrix, moved, part
 from torchduet.suites.workload import Axis
 
 suite = part()
@@ -23,7 +23,7 @@ suite.compare(
     {"from_numpy": torch.from_numpy, "tensor": torch.tensor, "Tensor": torch.Tensor},
     about="An (n, n) NumPy array as a tensor: shared memory against copies",
     inputs=array,
-    axes={"n": LARGER_LATER},
+    axes={"n": Axis(quick=[1000], full=[4000, 10_000])},
     modes=EAGER,
     devices=(HOST,),
 )
@@ -54,7 +54,7 @@ suite.compare(
     },
     about="An (n, n) tensor from the host to the device, from pageable and from pinned memory",
     inputs=host_copies,
-    axes={"n": SQUARES},
+    axes={"n": COPIES},
     modes=EAGER,
     devices=PINNING,
     cost=lambda n: moved(n * n),
@@ -68,7 +68,7 @@ suite.compare(
     },
     about="An (n, n) tensor from the device to the host, to pageable and to pinned memory",
     inputs=lambda device, n: (torch.randn(n, n, device=device), torch.zeros(n, n, pin_memory=True)),
-    axes={"n": SQUARES},
+    axes={"n": COPIES},
     modes=EAGER,
     devices=PINNING,
     cost=lambda n: moved(n * n),

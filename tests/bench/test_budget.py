@@ -5,6 +5,7 @@ import pytest
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.plan import budget as budgets
 from torchduet.bench.plan.visits import visit_seconds
+from torchduet.suites.registry import BUILT_IN, RELEVANCE, relevance
 
 
 @pytest.fixture
@@ -130,24 +131,24 @@ def test_a_family_that_no_longer_fits_is_left_out_and_a_cheaper_one_after_it_is_
 def test_no_family_comes_before_another_while_there_is_time_for_all() -> None:
     dear, cheap = family("a", "eager", "compile"), family("b", "eager")
     budget = budgets.Budget(20.0, [dear, cheap])
-    assert budget.cheaper_first(dear) == []
-    assert budget.cheaper_first(cheap) == []
+    assert budget.in_turns_first(dear) == []
+    assert budget.in_turns_first(cheap) == []
 
 
 def test_the_cheaper_ones_come_first_where_there_is_too_little_time_for_all(clock: list[float]) -> None:
     dear, cheap, long = family("a", "eager", "compile", "compile"), family("y", "eager"), family("z", "eager")
     cheapest = family("x", "eager")
     families = [dear, long, cheap, cheapest]
-    budget = budgets.Budget(20.0, families, {"s.z": 0.3, "s.y": 0.1})
-    assert budget.cheaper_first(dear) == []
-    clock[0] += 10.0
-    assert budget.cheaper_first(dear) == [cheapest, cheap, long]
-    assert budget.cheaper_first(cheap) == [cheapest]
-    assert budget.cheaper_first(cheapest) == []
+    budget = budgets.Budget(40.0, families, {"s.z": 0.3, "s.y": 0.1})
+    assert budget.in_turns_first(dear) == []
+    clock[0] += 30.0
+    assert budget.in_turns_first(dear) == [cheapest, cheap, long]
+    assert budget.in_turns_first(cheap) == [cheapest]
+    assert budget.in_turns_first(cheapest) == []
     budget.done(cheap, 0.1, measured=True)
-    assert budget.cheaper_first(dear) == [cheapest, long]  # each is measured once
+    assert budget.in_turns_first(dear) == [cheapest, long]  # each is measured once
     budget.done(dear)  # which makes room for the others
-    assert budget.cheaper_first(long) == []
+    assert budget.in_turns_first(long) == []
 
 
 @pytest.mark.usefixtures("clock")
@@ -156,7 +157,7 @@ def test_the_time_by_which_a_budget_may_be_overdrawn_is_there_for_all_families()
     needed = sum(budgets.FIRST_GUESS[kind] for kind in ("eager", "eager", "compile")) + 2 * budgets.MIN_SECONDS
     for asked_for in (True, False):
         budget = budgets.Budget(0.9 * needed, [dear, cheap], asked_for=asked_for)
-        assert budget.cheaper_first(dear) == ([cheap] if asked_for else [])
+        assert budget.in_turns_first(dear) == ([cheap] if asked_for else [])
 
 
 def test_the_first_family_is_measured_however_short_the_budget(clock: list[float]) -> None:
@@ -231,10 +232,46 @@ def test_a_first_start_that_takes_long_takes_no_time_from_the_families_after_it(
     before = budget.allot(families[0])
     budget.done(families[0], 60.1, measured=True, starting=60.0)
     assert budget.allot(families[1]) == pytest.approx(before)
-    assert budget.cheaper_first(families[9]) == []
+    assert budget.in_turns_first(families[9]) == []
 
 
 @pytest.mark.usefixtures("clock")
 def test_a_budget_per_case_grows_by_the_starts_of_gpus() -> None:
     on_gpu, on_cpu = family("a", "eager", device="cuda:0"), family("a", "eager")
     assert budgets.enough_for([on_gpu]) == budgets.enough_for([on_cpu]) + budgets.STARTING_GUESS
+
+
+def of_suite(suite: str, name: str, *modes: str) -> Family:
+    cases = tuple(Case(suite, suite, name, "", (), name, True, "cuda", mode, "fp32") for mode in modes)
+    return Family(cases, cases)
+
+
+@pytest.mark.usefixtures("clock")
+def test_where_the_time_is_short_the_suites_take_turns_by_their_relevance_and_not_by_their_names() -> None:
+    dear, cheap = of_suite("attention", "a", "eager", "compile"), of_suite("attention", "b", "eager")
+    log, products = of_suite("logging", "l", "eager"), [of_suite("matmul", name, "eager") for name in "xy"]
+    own, step = of_suite("own.py", "o", "eager", "compile"), of_suite("mlp", "m", "eager", "compile")
+    families = [dear, cheap, log, *products, step, own]  # as pytest collects them: by the names of files
+    budget = budgets.Budget(15.0 + 7 * budgets.STARTING_GUESS, families)
+    assert budget.in_turns_first(dear) == [own, step, products[0], cheap, log, products[1]]
+    assert budget.in_turns_first(own) == []
+    budget.done(own)
+    budget.done(step)
+    assert budget.in_turns_first(dear) == []  # now there is time for all
+
+
+@pytest.mark.usefixtures("clock")
+def test_before_it_is_known_how_long_compiling_takes_the_suites_take_turns_early() -> None:
+    """A GPU may compile for three times as long as guessed: the suites late in the alphabet would have no time left."""
+    early, late = of_suite("autograd", "a", "eager", *["compile"] * 9), of_suite("mlp", "m", "eager", "compile")
+    budget = budgets.Budget(80.0 + 2 * budgets.STARTING_GUESS, [early, late])
+    assert budget.in_turns_first(early) == [late]
+    for place in range(budgets.GUESS_COUNTS):
+        budget.done(of_suite("other", str(place), "eager", "compile"), budgets.FIRST_GUESS["compile"])
+    assert budget.in_turns_first(early) == []
+
+
+def test_every_built_in_suite_has_a_relevance() -> None:
+    assert sorted(RELEVANCE) == sorted(BUILT_IN)
+    assert relevance("mlp") < relevance("matmul") < relevance("attention") < relevance("export") < relevance("logging")
+    assert relevance("my_suite.py") < relevance("mlp")

@@ -104,6 +104,7 @@ def test_the_gpus_of_a_machine_are_described(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    monkeypatch.setattr(machine, "no_triton_compiler", lambda _: "")
     found = machine.probe()
     assert [(gpu.name, gpu.capability, gpu.triton, gpu.uuid) for gpu in found.gpus] == [
         ("GPU 0", (9, 0), True, "uuid-0"),

@@ -115,6 +115,54 @@ def test_a_third_device_is_measured_through_to_the_report(elsewhere: dict[str, s
     assert "Pretended 0" in text
 
 
+SIZED = """
+import torch
+from torchduet import Axis, Cost, Suite
+
+suite = Suite("sized")
+suite.compare(
+    "add",
+    {"add": lambda x: x + x, "twice": lambda x: 2 * x},
+    inputs=lambda device, n: (torch.randn(n, device="cpu"),),
+    axes={"n": Axis(quick=[1000], on={"accelerator": [3000, 4000]})},
+    modes=["eager"],
+    cost=lambda n: Cost(flops=1e12 if n == 4000 else 1.0),
+)
+"""
+
+
+def test_a_device_with_sizes_of_its_own_is_the_reference_there_and_computes_float64_where_that_takes_long(
+    elsewhere: dict[str, str], tmp_path: Path
+) -> None:
+    path, page, suite = tmp_path / "run.json", tmp_path / "run.html", tmp_path / "sized.py"
+    suite.write_text(SIZED)
+    done = started(
+        elsewhere,
+        *("pytest", "bench/", "--suite", str(suite), "--device", "cpu,pretend"),
+        *("--budget", "10s", "--threads", "1", "--benchmark-json", str(path)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads(path.read_text())
+    records = [each["extra_info"]["torchduet"] for each in run["benchmarks"]]
+    checks = {record["case"]["id"]: record["check"].get("float64_on") for record in records}
+    assert checks == {
+        "sized.add[n=1000] add cpu eager fp32": None,
+        "sized.add[n=1000] twice cpu eager fp32": None,
+        "sized.add[n=1000] add pretend eager fp32": None,
+        "sized.add[n=1000] twice pretend eager fp32": None,
+        "sized.add[n=3000] add pretend eager fp32": None,
+        "sized.add[n=3000] twice pretend eager fp32": None,
+        "sized.add[n=4000] add pretend eager fp32": "pretend",
+        "sized.add[n=4000] twice pretend eager fp32": "pretend",
+    }
+    references = {record["case"]["family"]: record["case"]["id"] for record in records if record["case"]["reference"]}
+    assert references["sized.add[n=1000]"] == "sized.add[n=1000] add cpu eager fp32"
+    assert references["sized.add[n=4000]"] == "sized.add[n=4000] add pretend eager fp32"
+    rendered = started(elsewhere, "torchduet", "render", str(path), "-o", str(page))
+    assert rendered.returncode == 0, rendered.stderr
+    assert "of float64 on pretend" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("device", "line"),
     [
@@ -338,6 +386,7 @@ def test_amds_gpus_are_called_cuda_and_have_no_tf32(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    monkeypatch.setattr(machine, "no_triton_compiler", lambda _: "")
     found = machine.probe()
     assert found.devices() == ["cpu", "cuda"]
     assert found.facts()["hip"] == "6.4"

@@ -260,3 +260,57 @@ def test_sizes_of_every_type_are_read_as_they_were_written() -> None:
     assert {axis: (type(value), value) for axis, value in read["size"].items()} == {
         axis: (type(value), value) for axis, value in size.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("on", "message"),
+    [
+        (
+            ["cuda"],
+            r"Axis: on= takes a mapping from kinds of devices to axes, e\.g\. on=\{'cuda': Axis\(quick=\[4096\]\)\}",
+        ),
+        ({"cpu": [1]}, r"Axis: on= has 'cpu'; name kinds of devices, .*; the CPU's values are the axis' own"),
+        ({"cuda:0": [1]}, r"Axis: on= has 'cuda:0'; name kinds of devices"),
+        ({1: [1]}, r"Axis: on= has 1; name kinds of devices"),
+        ({"cuda": 4096}, r"Axis: on\['cuda'\] cannot be used: quick= takes a list of numbers, strings or booleans"),
+        ({"cuda": []}, r"Axis: on\['cuda'\] cannot be used: no values"),
+        ({"cuda": Axis([1], on={"xpu": [2]})}, r"Axis: on\['cuda'\] has on= itself; give each kind of device once"),
+    ],
+)
+def test_the_values_of_a_kind_of_device_are_checked(on: Any, message: str) -> None:
+    with pytest.raises(SuiteError, match=message) as refused:
+        Axis([64], on=on)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("details", "message"),
+    [
+        ({"axes": {"n": Axis([2], on={"abacus": [3]})}}, r"axes\['n'\]: on= has abacus; use accelerator, or a kind"),
+        (
+            {"axes": {"n": Axis([2], on={"cuda": [3]})}, "devices": ["cpu"]},
+            r"axes\['n'\]: on= has cuda, which devices= leaves out \(cpu\); add it there, or remove it from on=",
+        ),
+        ({"modes": Axis(["eager"], on={"cuda": ["fast"]})}, "modes has fast; known are eager"),
+        ({"precisions": Axis(["fp32"], on={"cuda": ["fp8"]})}, "precisions has fp8; known are fp32"),
+        (
+            {"workers": Axis([0], on={"cuda": [2]})},
+            "workers= has on=, which only axes=, modes= and precisions= may have",
+        ),
+        ({"axes": {"n": Axis([2], on={"cuda": ["a=b", "c"]})}, "cost": lambda n: Cost(flops=n * 1.0)}, "cost= raised"),
+        ({"axes": {"n": Axis([2], on={"cuda": ["a\nb"]})}}, "the axis 'n': the value .* cannot be shown"),
+    ],
+)
+def test_what_a_kind_of_device_has_of_its_own_is_checked_like_the_rest(details: Any, message: str) -> None:
+    details = {"axes": {"n": [2]}, **details}
+    with pytest.raises(SuiteError, match=message) as refused:
+        register(**details)
+    assert "\n" not in str(refused.value)
+
+
+def test_seconds_of_a_call_may_depend_on_the_device() -> None:
+    axes = {"n": Axis([2], on={"cuda": [4]})}
+    workload = register(axes=axes, call_seconds=lambda n, device: 0.1 * n if device == "cpu" else 0.0)
+    assert (workload.seconds_of({"n": 2}), workload.seconds_of({"n": 4}, "cuda")) == (0.2, 0.0)
+    with pytest.raises(SuiteError, match=r"call_seconds= returned -1 for \{'n': 4\}"):
+        register(axes=axes, call_seconds=lambda n, device: 0.1 if device == "cpu" else -1)

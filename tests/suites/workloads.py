@@ -41,9 +41,10 @@ def limits(one: Implementation) -> str:
 
 
 def by_tier(axis: Axis) -> str:
-    """``"quick 100; default 1000"``."""
+    """``"quick 100; default 1000"``, and ``"; on cuda: quick 4096"``."""
     values = ((tier, getattr(axis, tier)) for tier in TIERS)
-    return "; ".join(f"{tier} {', '.join(map(str, here))}" for tier, here in values if here)
+    on = (f"on {kind}: {by_tier(own)}" for kind, own in axis.on.items())
+    return "; ".join([*(f"{tier} {', '.join(map(str, here))}" for tier, here in values if here), *on])
 
 
 if __name__ == "__main__":

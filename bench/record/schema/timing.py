@@ -108,13 +108,14 @@ class CompileRecord(TypedDict):
 
 
 class CheckRecord(TypedDict):
-    """The result held against the same function in float64 on the CPU, unless ``held_against`` says otherwise."""
+    """The result held against the same function in float64 on the CPU, unless the optional keys say otherwise."""
 
     what: str  # "values"; "shapes" for random results; "nothing" with check=False: the result is compared with nothing
     relative_error: float | None  # relative Frobenius error, the worst over the tensors checked
     tolerance: float | None
     # What the result is held against, if not float64: the first implementation in the types of its inputs, or nothing.
     held_against: NotRequired[Literal["own dtype", "nothing"]]
+    float64_on: NotRequired[str]  # the device that computed float64, if not the CPU: "cuda"
     why: NotRequired[str]  # what prevented float64: "RuntimeError: mat1 and mat2 must have the same dtype"
     computes_in: NotRequired[str]  # the type of its tensors, if the precision says another: "bfloat16", "float64"
     scale: NotRequired[Literal["rounding"]]  # some errors are relative to the rounding that the reference shows

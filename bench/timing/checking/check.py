@@ -113,6 +113,8 @@ def _record(record: CheckRecord, precision: str, found: torch.dtype | None, refe
         record["held_against"] = reference.held_against
         if reference.why:
             record["why"] = reference.why
+    elif reference.device:
+        record["float64_on"] = reference.device
     if name := label(precision, computes_in(precision, found)):
         record["computes_in"] = name
     return record

@@ -14,6 +14,7 @@ from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.callables import Prepared, assemble, in_float64, in_own_dtype, timed_function
 from torchduet.bench.timing.checking.check import check
 from torchduet.bench.timing.checking.exactness import Recorder, changes_nothing
+from torchduet.bench.timing.checking.place import float64_device
 from torchduet.bench.timing.checking.reference import Reference, no_reference, reference_result
 from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.dynamo import Uncompiling
@@ -33,14 +34,24 @@ class FamilyChecks:
         self.enabled = True
 
     def reference(self, device: str, inputs: Sequence[Any]) -> Reference:
-        """The result in float64 on the CPU, or the next best, with which the others are compared."""
+        """The result in float64, or the next best, with which the others are compared.
+
+        It is computed on the CPU; on the accelerator where the CPU takes too long, unless its memory is too small.
+        """
         if not (self.enabled and self.workload.check):
             return no_reference()
         first = next(iter(self.workload.implementations))
         alone = any(case.mode not in COMPILED and case.implementation == first for case in self.family.cases)
         calls = in_float64(self.workload), in_own_dtype(self.workload, device)
         original = partial(self.inputs.original, device, inputs)
-        return reference_result(self.workload, inputs, *calls, original, runs_alone=alone)
+        place = self.float64_device
+        on_device = (place, in_float64(self.workload, device=place)) if place else None
+        return reference_result(self.workload, inputs, *calls, original, runs_alone=alone, on_device=on_device)
+
+    @property
+    def float64_device(self) -> str:
+        """The accelerator that computes the reference; empty where the CPU does."""
+        return float64_device(self.workload, self.family)
 
     def observed(self, result: CaseResult, prepared: Prepared, value: Any) -> Results:
         """What is checked of a result."""

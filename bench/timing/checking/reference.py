@@ -1,10 +1,13 @@
-"""The reference: the first implementation's result in float64 on the CPU, or the next best where that is impossible."""
+"""The reference: the first implementation's result in float64 on the CPU, or the next best where that is impossible.
+
+Where the CPU would take too long, the accelerator computes it, see :mod:`torchduet.bench.timing.checking.place`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
@@ -17,7 +20,9 @@ from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.exactness import LOW, Recorder, dtypes_in
 from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.checking.rounding import Perturbation
+from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.precision import matmul_precision
+from torchduet.suites.devices import HOST
 from torchduet.suites.workload import Unavailable, Workload
 
 SEED = 7
@@ -42,6 +47,7 @@ class Reference:
         random: random numbers are drawn in it, which are others in float64 than in float32.
         free: some results are determined only up to signs or phases.
         own: computes it for the inputs as they are.
+        device: the accelerator on which float64 was computed; empty for the CPU.
     """
 
     results: Results = field(default_factory=dict)
@@ -52,6 +58,7 @@ class Reference:
     random: bool = False
     free: bool = False
     own: Callable[[], Reference] | None = None
+    device: str = ""
     _perturbed: dict[float, list[Results]] = field(default_factory=dict)
     _seconds: float = 0.0
 
@@ -87,6 +94,7 @@ def reference_result(
     restore: Callable[[], Sequence[Any] | None] = lambda: None,
     *,
     runs_alone: bool = True,
+    on_device: tuple[str, Call] | None = None,
 ) -> Reference:
     """The result of the first implementation, from a copy of ``inputs``.
 
@@ -95,6 +103,8 @@ def reference_result(
         in_own_dtype: it, for the inputs as they are; None if there is no such thing.
         restore: gives the inputs their original values again; it may return others in their place.
         runs_alone: it is timed without torch.compile, too: where it raises for any inputs, its family fails.
+        on_device: an accelerator, and it for inputs in float64 there: where it is given and the accelerator's memory
+            suffices, float64 is computed there and not on the CPU.
 
     Raises:
         Exception: what the first implementation raised in float64, if it also raises for the inputs as they are.
@@ -102,10 +112,22 @@ def reference_result(
         Unavailable: something that it needs is missing.
     """
 
-    def wide(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
-        copied = to_reference(restore() or inputs)
+    place = [on_device] if on_device else []
+
+    def wide_on(device: str, function: Call, seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+        copied = to_reference(restore() or inputs, device_of(device).torch_device)
         with _seeded(seed), _default_dtype(torch.float64), context:
-            return observed(workload, copied, in_float64(*copied))
+            return in_host_memory(observed(workload, copied, function(*copied)))
+
+    def wide(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
+        if place:
+            try:
+                return wide_on(*place[0], seed, context)
+            except torch.OutOfMemoryError:
+                place.clear()  # for the later ones, too
+            finally:
+                give_back(on_device)
+        return wide_on(HOST, in_float64, seed, context)
 
     def own(seed: int, context: contextlib.AbstractContextManager[Any]) -> Results:
         assert in_own_dtype is not None
@@ -125,6 +147,7 @@ def reference_result(
     try:
         reference = _held(wide(SEED, recorder), "float64", None, found | (recorder.dtypes & LOW), wide)
         reference.random, reference.free = recorder.random, recorder.free
+        reference.device = place[0][0] if place else ""
         if in_own_dtype is not None and recorder.random:
             reference.own = lambda: _held(own(SEED, contextlib.nullcontext()), "own dtype", RANDOM, found, own)
         return reference
@@ -163,6 +186,21 @@ def _held(results: Results, held: Held, why: str | None, dtypes: set[torch.dtype
                 "other inputs, or leave them out with observe="
             )
     return Reference(results, held, why, dtypes, again)
+
+
+def give_back(on_device: tuple[str, Call] | None) -> None:
+    """Return the memory that float64 took on an accelerator: it is no part of what the cases take."""
+    allocator = device_of(on_device[0]).allocator() if on_device else None
+    if allocator is not None:
+        allocator.empty_cache()
+
+
+def in_host_memory(results: Results) -> Results:
+    """The same values in the host's memory, so that they take none of an accelerator's."""
+    return {
+        path: replace(part, value=part.value.cpu()) if isinstance(part.value, torch.Tensor) else part
+        for path, part in results.items()
+    }
 
 
 def has_nan(tensor: torch.Tensor) -> bool:

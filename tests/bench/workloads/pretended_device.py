@@ -14,6 +14,7 @@ LACKS = (("fp16", "this one has no fp16"), ("tf32", "this one has no TF32"), ("g
 class PretendedDevice(Device):
     """Two devices that compute on the CPU."""
 
+    has_float64 = True
     waited = 0
 
     @classmethod
