@@ -26,6 +26,7 @@ from torchduet.bench.timing.pacing import (
     AIM_PLACEMENTS,
     OVERDRAFT,
     core_warm_up_seconds,
+    groups,
     leave_out_too_slow,
     out_of_time,
     set_pace,
@@ -74,16 +75,21 @@ class Stages(FirstCalls):
         self.seconds["warming"] += awake() - start
 
     def warm_slowed_copies(self, warm: Sequence[TimedCase]) -> None:
-        """Set the extra work of the slowed copies, after the other cases are warm."""
+        """Set the extra work of the slowed copies, after the other cases are warm: on warm cores, or a warm device."""
         originals = {run.prepared.case: run for run in warm}
         slowed = [
             (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
         ]
-        if slowed:  # on warm cores, and copies of idle-waiting cases last
-            active = [run for run in warm if not run.idle_waiting]
-            warm_cores(active, core_warm_up_seconds(warm, self.task.seconds), self.reason)
-        for run, original in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].idle_waiting):
-            self.warm_slowed(run, original)
+        for run, original in slowed:
+            if original is None:
+                run.skip = NO_ORIGINAL
+        for group in sorted(groups(warm), key=lambda group: group[0].idle_waiting):
+            members = {id(run) for run in group}
+            own = [(run, original) for run, original in slowed if original is not None and id(original) in members]
+            if own and not group[0].idle_waiting:
+                warm_cores(group, core_warm_up_seconds(warm, self.task.seconds), self.reason)
+            for run, original in own:
+                self.warm_slowed(run, original)
 
     def hopeless(self, run: TimedCase) -> bool:
         """Whether a call takes so long that the case is skipped, which saves its warm-up.
@@ -124,11 +130,8 @@ class Stages(FirstCalls):
             if baseline in index
         ]
 
-    def warm_slowed(self, run: TimedCase, original: TimedCase | None) -> None:
+    def warm_slowed(self, run: TimedCase, original: TimedCase) -> None:
         """Set a slowed copy's extra work from the present time of its original."""
-        if original is None:
-            run.skip = NO_ORIGINAL
-            return
         try:
             slow_down(run, original)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
