@@ -126,6 +126,7 @@ class Alternation:
         rng: source of all orders.
         on_error: turns an exception of a case into the reason for the record.
         report: called after each placement.
+        after_rounds: called with the cases of each placement, before the next one moves their inputs.
     """
 
     move_inputs: MoveInputs
@@ -134,6 +135,7 @@ class Alternation:
     rng: random.Random
     on_error: OnError
     report: Callable[[], None]
+    after_rounds: Callable[[Sequence[TimedCase]], None] = lambda _: None
 
     def time(self, runs: Sequence[TimedCase]) -> StopReason | None:
         """Time the cases until the stopping rule ends it; returns its reason, None where every case failed.
@@ -187,6 +189,7 @@ class Alternation:
             if index and awake() > deadline:
                 break  # other processes occupy the machine: fewer rounds
             _round(live, self.rng, self.on_error)
+        self.after_rounds(live)
 
 
 def even_out(live: Sequence[TimedCase], since: int) -> int:

@@ -11,6 +11,8 @@ import torch
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import measure_after_timing
+from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS
+from torchduet.bench.passes.device_time import DeviceTimes
 from torchduet.bench.record.schema import StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
@@ -40,6 +42,7 @@ from torchduet.bench.workers.remembered import Memory
 from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a call longer than this and twice the family's share is not repeated
+SUSTAINED_SHARE = 0.15  # of the family's time, at most, for calls without pause
 WARM_UP_SHARE, WARM_UP_SECONDS = 0.03, 0.1  # of the family's time, and at least, for a case, until its times are steady
 
 
@@ -163,8 +166,10 @@ class Stages(FirstCalls):
             return STOP_REQUESTED.is_set() or self.broken is not None
 
         stopping = Stopping(share, stop_requested=must_stop)
-        alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report)
+        device_times = DeviceTimes(self.rng)
+        alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report, device_times.after_rounds)
         stop = alternation.time(runs)
+        device_times.finish(self.results)
         self.telemetry = gauge.finish()
         timed = sum(run.context_switches.seconds for run in runs)
         self.seconds["timed"] += timed
@@ -205,15 +210,25 @@ class Stages(FirstCalls):
                     if run.prepared.case.device == device and run.error is None:
                         run.error = f"no room for fresh inputs: {self.reason(run, error)}"
 
+    def has_time_to_sustain(self) -> bool:
+        """Whether calls of each case on an accelerator may be repeated without pause: a second each.
+
+        They may where that is a small part of the family's time, and as much is left of the run's.
+        """
+        cases = [run for run in self.runs if run.device.asynchronous and not run.prepared.case.copy_number]
+        seconds = SUSTAINED_SECONDS * len(cases)
+        return seconds <= min(SUSTAINED_SHARE * self.share, self.task.max_seconds - (awake() - self.started))
+
     def after(self) -> None:
         """Make the passes after the timing."""
+        sustain = self.has_time_to_sustain()
         for run in self.runs:
             if STOP_REQUESTED.is_set():
                 return
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 what = "measuring the energy of" if self.task.energy else "measuring memory and operators of"
                 self.report(f"{what} {run.prepared.case.id}", 0.0)
-                measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task)
+                measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task, sustain=sustain)
 
     def still_computes(self) -> None:
         """Turn a case whose result became NaN during its timing, or is remembered, into an error."""
@@ -256,7 +271,7 @@ class Stages(FirstCalls):
                 result.context_switches = run.context_switches
             result.meters = run.prepared.context.meter.medians(len(run.placements))
             if run.device.asynchronous:
-                result.waiting_unknown = not isinstance(run.clock, DelayingClock)
+                result.waiting_unknown = result.waiting_unknown or not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
 
