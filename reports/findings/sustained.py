@@ -12,17 +12,20 @@ from torchduet.reports.read.run_file import Run
 from torchduet.reports.text import units
 
 CLOCK_FALLS = 0.01  # a share; readings are steps of 15 MHz
+MAX_NAMED = 8
 AT_LIMIT = 0.95  # of the power limit
 
 
 def sentences(run: Run) -> Iterator[str]:
-    """A sentence for each case that takes surely more or less time alone, the largest difference first."""
+    """A sentence on each case that takes surely more or less time alone, the largest difference first, at most eight."""
     limits = _power_limits(run)
     differing = [(change, record) for record in run.records if (change := difference(record)) is not None]
-    for change, record in sorted(differing, key=lambda pair: -abs(pair[0])):
+    for change, record in sorted(differing, key=lambda pair: -abs(pair[0]))[:MAX_NAMED]:
         words = f"{units.percent(abs(change))} {'longer' if change > 0 else 'less'}"
         limit = limits.get(numbered(record["case"]["device"]))
         yield f"{code(record['case']['id'])}: alone and without pause it takes {words}{_reason(record, change, limit)}."
+    if (more := len(differing) - MAX_NAMED) > 0:
+        yield f"{more} more {'case differs' if more == 1 else 'cases differ'} by less: see their details."
 
 
 def difference(record: Record) -> float | None:

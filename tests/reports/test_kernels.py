@@ -111,6 +111,17 @@ def test_what_takes_longer_without_pause_says_what_the_clock_did() -> None:
     assert "takes 7 % longer: the GPU lowers its clock (1,980 → 1,755 MHz) at its power limit (695 of 700 W)." in first
 
 
+def test_of_many_cases_that_take_longer_the_largest_differences_are_named() -> None:
+    document = make_kernels_run()
+    for place, one in enumerate(document["benchmarks"]):
+        record = one["extra_info"][KEY]
+        record["sustained"]["seconds"] = record["timing"]["seconds"] * (1.05 + 0.01 * place)
+    *named, rest = sustained.sentences(from_json(document))
+    assert len(named) == 8
+    assert "takes 13 % longer" in named[0]
+    assert rest == "1 more case differs by less: see their details."
+
+
 def test_without_a_known_limit_or_clock_it_says_only_by_how_much() -> None:
     document = make_kernels_run()
     document[KEY]["gpus"] = []
