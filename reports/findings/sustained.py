@@ -17,7 +17,7 @@ AT_LIMIT = 0.95  # of the power limit
 
 
 def sentences(run: Run) -> Iterator[str]:
-    """A sentence on each case that takes surely more or less time alone, the largest difference first, at most eight."""
+    """A sentence on each case that takes surely more or less time alone; of many, on those that differ most."""
     limits = _power_limits(run)
     differing = [(change, record) for record in run.records if (change := difference(record)) is not None]
     for change, record in sorted(differing, key=lambda pair: -abs(pair[0]))[:MAX_NAMED]:
@@ -58,7 +58,7 @@ def shown(record: Record) -> str:
 def _reason(record: Record, change: float, limit: float | None) -> str:
     """What the clock did, where that explains a longer time; else power and clock as they were."""
     found = record["sustained"]
-    first, clock, watts = (found.get(key) for key in ("first_sm_mhz", "sm_mhz", "watts"))
+    first, clock, watts = found.get("first_sm_mhz"), found.get("sm_mhz"), found.get("watts")
     if change > 0 and first and clock and clock < (1 - CLOCK_FALLS) * first:
         at_limit = watts is not None and limit is not None and watts >= AT_LIMIT * limit
         why = f" at its power limit ({watts:.0f} of {limit:.0f} W)" if at_limit else ""
