@@ -15,6 +15,7 @@ from torchduet.bench.record.schema import (
     HeadroomRecord,
     ProfileRecord,
     StopReason,
+    SustainedRecord,
 )
 from torchduet.bench.record.telemetry import Telemetry
 
@@ -201,6 +202,8 @@ class CaseResult:
     reserved_bytes: int | None = None  # accelerators
     context_bytes: int | None = None  # CUDA: of its own, beside those
     device_seconds: float | None = None  # CUDA: per call, without the gaps between launches
+    device_blocks: list[list[float]] = field(default_factory=list)  # the same, per placement and round, paired
+    sustained: SustainedRecord | None = None  # CUDA: without pause for a second or more
     waits_for_device: bool = False  # CUDA: a call waits for the device
     waiting_unknown: bool = False  # the device's clock cannot distinguish a call that waits from a launch-bound one
     energy: EnergyRecord | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.noise.drift import drift
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 
 NO_GPU: Mapping[str, float] = {}  # one object for all: thousands of families refer to it
@@ -26,11 +27,13 @@ def noise_of_family(
     results = result.results
     largest_drift = None
     if not any(case.meters for case in results):  # a case with meters may do other work in each call
-        groups = [
-            [case for case in results if case.idle_waiting == waits and not case.error] for waits in (False, True)
-        ]
-        # Idle-waiting cases are timed apart from the others, so their drift is measured apart, too.
-        drifts = [drift(case.blocks for case in group if case.blocks) for group in groups]
+        # Groups of cases that do not alternate with the others are timed apart, so their drift is measured apart, too.
+        apart: dict[tuple[str, bool], list[CaseResult]] = {}
+        for case in results:
+            if not case.error:
+                place = "" if on_host(case.case.device) else case.case.device
+                apart.setdefault((place, case.idle_waiting), []).append(case)
+        drifts = [drift(case.blocks for case in group if case.blocks) for group in apart.values()]
         largest_drift = max((value for value in drifts if value is not None), default=None)
     of_family = block_switches(results)
     of_cases = {case.case.id: block_switches([case]) if len(results) > 1 else of_family for case in results}

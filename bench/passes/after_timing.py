@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import math
 import traceback
+from collections.abc import Callable
 from functools import partial
-from statistics import median
+from time import perf_counter
 
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.host.suspension import moment, suspended
-from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
+from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS, Joules, Megahertz, Window, back_to_back, sm_clock
+from torchduet.bench.passes.device_time import MAX_LAUNCH_SECONDS, delayable, launch_seconds
+from torchduet.bench.passes.energy import WINDOW_SECONDS, EnergyCounter, counter_for, energy_record
 from torchduet.bench.passes.largest_batch import largest_batch
 from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
 from torchduet.bench.record.schema import EnergyRecord
-from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import IMPLIED, Workload
 
-DELAYED_BLOCKS = 15
 BUSY_SECONDS = 0.03  # between two readings of the energy counter: a reading takes a fraction of a millisecond
-MAX_LAUNCH_SECONDS = 5e-3  # of a block; the delay kernel has to be longer
+WAITING_TEST_DELAY = 2e-3
+WAITING_TESTS = 3
+MAX_WAITING_TEST_SECONDS = 0.02  # of a call: the times of longer ones differ by as much as the delay
 
 
-def measure_after_timing(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """Run all passes that apply to a case that was timed. If one fails, its figures are missing from the result."""
-    for measure in (_operators, _memory, _device_time, _energy, _headroom):
+def measure_after_timing(
+    run: TimedCase, result: CaseResult, workload: Workload, task: Task, *, sustain: bool = False
+) -> None:
+    """Run all passes that apply to a case that was timed. If one fails, its figures are missing from the result.
+
+    Args:
+        sustain: whether there is time to measure calls on an accelerator without pause for a second.
+    """
+    for measure in (
+        _operators,
+        _memory,
+        _waiting,
+        partial(_energy_and_sustained, sustain=sustain),
+        _headroom,
+    ):
         try:
             measure(run, result, workload, task)
         except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
@@ -54,46 +69,72 @@ def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
             result.peak_bytes = peak
 
 
-def _device_time(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """Measure the device's work, without the gaps in which it waits for launches."""
+def _waiting(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
+    """Find out whether a call waits for the device, if it launches for too long to be timed behind a delay.
+
+    A call that waits takes longer by as much as the device is kept waiting before it; one that only launches does not.
+    """
     del workload, task
-    clock = run.clock
-    if not isinstance(clock, DelayingClock) or run.cold or run.restored or not run.placements:
+    if not delayable(run) or not run.placements or (launch := launch_seconds(run)) <= MAX_LAUNCH_SECONDS:
         return
-    launch = median(block.host for placement in run.placements for block in placement)
-    if launch * run.calls > MAX_LAUNCH_SECONDS:
+    if launch > MAX_WAITING_TEST_SECONDS or not run.device.has_delay_kernel:
+        result.waiting_unknown = True
         return
-    prepared = run.prepared
+    delay = run.device.delay(WAITING_TEST_DELAY)
     with run.unmetered(), run.in_its_state():
-        blocks = [
-            block
-            for _ in range(DELAYED_BLOCKS)
-            if (block := clock.behind_delay(prepared.call, prepared.args, run.calls, launch)) is not None
-        ]
-    result.waits_for_device = len(blocks) < DELAYED_BLOCKS / 2
-    if not result.waits_for_device:
-        result.device_seconds = median(block.seconds for block in blocks)
+        plain, delayed = (
+            min(_launching(run, before) for _ in range(WAITING_TESTS)) for before in (lambda: None, delay)
+        )
+    result.waits_for_device = delayed - plain > WAITING_TEST_DELAY / 2
 
 
-def _energy(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
-    """Measure joules per call, with ``--energy``."""
+def _launching(run: TimedCase, before: Callable[[], None]) -> float:
+    """Seconds until a call returns that begins on an idle device, or behind what ``before`` launches."""
+    run.clock.synchronize()
+    before()
+    start = perf_counter()
+    run.prepared.call(*run.prepared.args)
+    seconds = perf_counter() - start
+    run.clock.synchronize()
+    return seconds
+
+
+def _energy_and_sustained(
+    run: TimedCase, result: CaseResult, workload: Workload, task: Task, *, sustain: bool = False
+) -> None:
+    """Measure joules per call, with ``--energy``, and the time of calls without pause, on an accelerator."""
     del workload
-    if not task.energy:
+    on_accelerator = run.device.asynchronous and not result.case.copy_number
+    if not (task.energy or (sustain and on_accelerator)):
         return
     if run.restored:
-        result.energy = EnergyRecord(why="its inputs are put back or made anew before each call")
+        if task.energy:
+            result.energy = EnergyRecord(why="its inputs are put back or made anew before each call")
         return
     counter = counter_for(result.case.device, task.uuids)
-    if not isinstance(counter, EnergyCounter):
+    if task.energy and not isinstance(counter, EnergyCounter):
         result.energy = EnergyRecord(why=counter)
+    energy = task.energy and result.energy is None
+    sustained = on_accelerator and (energy or sustain)
+    if not (energy or sustained):
         return
+    clock = sm_clock(task.uuids.get(result.case.device, "")) if sustained else None
+    joules, source = (counter.joules, counter.source) if isinstance(counter, EnergyCounter) else (None, "")
     started = moment()
     try:
-        result.energy = _joules_per_call(run, counter)
+        window = _back_to_back(run, joules, WINDOW_SECONDS if energy else SUSTAINED_SECONDS, clock)
     except OSError as error:  # the counter was lost during the measurement
-        result.energy = EnergyRecord(why=str(error))
+        if energy:
+            result.energy = EnergyRecord(why=str(error))
+        return
     if suspended(started):
-        result.energy = EnergyRecord(why="the process or the machine was suspended during its measurement")
+        if energy:
+            result.energy = EnergyRecord(why="the process or the machine was suspended during its measurement")
+        return
+    if energy:
+        result.energy = energy_record(window, source)
+    if sustained:
+        result.sustained = window.record()
 
 
 def _headroom(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
@@ -103,7 +144,7 @@ def _headroom(run: TimedCase, result: CaseResult, workload: Workload, task: Task
         result.headroom = largest_batch(workload, result.case)
 
 
-def _joules_per_call(run: TimedCase, counter: EnergyCounter) -> EnergyRecord:
+def _back_to_back(run: TimedCase, joules: Joules | None, seconds: float, clock: Megahertz | None) -> Window:
     calls = max(run.calls, math.ceil(BUSY_SECONDS / max(run.seconds, 1e-9)))
 
     def call() -> int:
@@ -113,4 +154,4 @@ def _joules_per_call(run: TimedCase, counter: EnergyCounter) -> EnergyRecord:
         return calls
 
     with run.unmetered(), run.in_its_state():
-        return joules_per_call(call, counter)
+        return back_to_back(call, joules, seconds, clock)

@@ -14,12 +14,12 @@ from time import perf_counter, sleep
 from typing import Any, Protocol, runtime_checkable
 
 from torchduet.bench.host.nvml import COUNTERS, devices
+from torchduet.bench.passes.back_to_back import Window, back_to_back
 from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.device_registry import device_of
 
 WINDOW_SECONDS = 5.0
 MIN_CHANGES = 10
-PATIENCE_SECONDS = 1.0  # for the first change
 ATTEMPTS, RETRY_SECONDS = 5, 0.01  # of a reading that fails for a reason that may pass, such as a time-out
 ENERGY = {"energy": COUNTERS["energy"]}
 RAPL = Path("/sys/class/powercap")
@@ -141,25 +141,16 @@ def joules_per_call(
     Raises:
         OSError: the counter cannot be read any more.
     """
-    started = now()
-    before = value = counter.joules()
-    while (value := counter.joules()) == before and now() - started < PATIENCE_SECONDS:
-        call()
-    first, since = value, now()
-    last, until = first, since
-    calls = counted = changes = 0
-    while True:
-        calls += call()
-        at, value = now(), counter.joules()
-        if value != last:
-            last, until, counted = value, at, calls
-            changes += 1
-        beyond = at - since - seconds
-        if beyond >= PATIENCE_SECONDS or (beyond >= 0 and until == at):
-            break
-    if changes < MIN_CHANGES:
-        times = "once" if changes == 1 else f"{changes} times"
+    return energy_record(back_to_back(call, counter.joules, seconds, now=now), counter.source)
+
+
+def energy_record(window: Window, source: str) -> EnergyRecord:
+    """The energy per call in a window, or why it is not known."""
+    if window.changes < MIN_CHANGES:
+        times = "once" if window.changes == 1 else f"{window.changes} times"
         return EnergyRecord(
-            why=f"not measurable: its counter changed {times} in {now() - since:.0f} s, and {MIN_CHANGES} are needed"
+            why=f"not measurable: its counter changed {times} in {window.until:.0f} s, and {MIN_CHANGES} are needed"
         )
-    return EnergyRecord(joules=(last - first) / counted, seconds=until - since, changes=changes, source=counter.source)
+    return EnergyRecord(
+        joules=window.joules / window.counted_calls, seconds=window.seconds, changes=window.changes, source=source
+    )

@@ -109,6 +109,7 @@ TYPICAL: Mapping[PriorOf, Prior] = {
     "copies": Prior(0.005, 2.0, 12, "typical"),
     "times": Prior(0.05, 1.4, 78, "typical"),
     "sides": Prior(0.02, 1.4, 36, "typical"),
+    "device speedups": Prior(0.02, 2.0, 52, "typical"),  # those of speed-ups as called: not measured on their own
 }
 
 

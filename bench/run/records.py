@@ -16,6 +16,7 @@ from torchduet.bench.record.schema import (
     SCHEMA,
     CheckRecord,
     CostRecord,
+    DeviceSpeedupRecord,
     MeterRecord,
     Record,
     SpeedupRecord,
@@ -116,9 +117,30 @@ def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupR
         baseline_seconds=seconds_per_call(other.blocks).point,
         baseline_compiled=other.compile is not None,
     )
+    if (of_device := device_speedup_record(result, other)) is not None:
+        record["device_speedup"] = of_device
     if other.first_call is not None:
         record["baseline_first_call"] = other.first_call["seconds"]
     return record
+
+
+def device_speedup_record(result: CaseResult, other: CaseResult) -> DeviceSpeedupRecord | None:
+    """The speed-up of the device's own work; None for cases on different devices, and where it is not known."""
+    if result.case.device != other.case.device or not (result.device_blocks and other.device_blocks):
+        return None
+    estimate = speedup(other.device_blocks, result.device_blocks)
+    log_ratio, error = value_of(placement_differences(other.device_blocks, result.device_blocks))
+    return DeviceSpeedupRecord(
+        ratio=estimate.ratio,
+        low=bound(estimate.low),
+        high=bound(estimate.high),
+        confidence=estimate.confidence,
+        placements=estimate.placements,
+        visit_ratios=[math.exp(log_ratio)],
+        visit_errors=[error],
+        threshold=THRESHOLD,
+        verdict=estimate.verdict(THRESHOLD),
+    )
 
 
 def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
@@ -143,6 +165,8 @@ def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
             timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
     if result.device_seconds is not None:
         timing["device_seconds"] = result.device_seconds
+    if result.device_blocks:
+        timing["device_blocks"] = [[rounded(value) for value in rounds] for rounds in result.device_blocks]
     if result.cold:
         timing["cache"] = "cold"
     if result.disturbed is not None:
@@ -171,6 +195,7 @@ def with_extras(record: Record, result: CaseResult) -> Record:
     if meters:
         record["meters"] = meters
     extras = known(result, "operators", "peak_bytes", "reserved_bytes", "context_bytes", "headroom", "energy")
+    extras |= known(result, "sustained")
     return cast(Record, {**record, **extras})
 
 

@@ -20,7 +20,7 @@ from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
 from torchduet.bench.record.schema import STARTING, PriorOf, Record
 from torchduet.bench.record.statistics import placement_differences, value_of
 from torchduet.bench.record.visits.entry import Ratio, VisitEntry
-from torchduet.bench.run.records import number_of, rounded
+from torchduet.bench.run.records import device_speedup_record, number_of, rounded
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
@@ -237,8 +237,20 @@ def entries_of(family: Family, result: FamilyResult) -> dict[Case, VisitEntry]:
             },
             address_sets=own.address_sets,
             notes=own.notes,
+            device_blocks=[[rounded(value) for value in rounds] for rounds in own.device_blocks],
+            device_ratios=_device_ratios([results[other] for other in sorted(against, key=lambda o: o.id)], own),
         )
     return entries
+
+
+def _device_ratios(others: Sequence[CaseResult], own: CaseResult) -> list[Ratio]:
+    """The time of the device's work of each other case on the same device, relative to ``own``."""
+    records = [(other.case.id, device_speedup_record(own, other)) for other in others]
+    return [
+        Ratio(of=of, ratio=record["visit_ratios"][0], error=record["visit_errors"][0])
+        for of, record in records
+        if record is not None
+    ]
 
 
 def _ratio(of: str, other: CaseResult, own: CaseResult) -> Ratio:

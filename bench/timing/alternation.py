@@ -1,4 +1,4 @@
-"""Placements × rounds: times a family's cases in alternation; idle-waiting cases have placements of their own."""
+"""Placements × rounds: times a family's cases in alternation, or in groups with placements of their own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from torchduet.bench.timing.pacing import (
     PLACEMENT_OVERDRAFT,
     WARMED_UP_BELOW,
     Plan,
+    groups,
     round_seconds,
     set_block,
 )
@@ -121,10 +122,11 @@ class Alternation:
         move_inputs: moves the inputs of the given cases to fresh memory for a new placement; where that fails, it sets
             the error of the cases concerned.
         stopping: decides when to stop.
-        plan: rounds per placement, each in a new random order, and how idle-waiting cases alternate with the others.
+        plan: rounds per placement, each in a new random order, and how groups of cases alternate with each other.
         rng: source of all orders.
         on_error: turns an exception of a case into the reason for the record.
         report: called after each placement.
+        after_rounds: called with the cases of each placement, before the next one moves their inputs.
     """
 
     move_inputs: MoveInputs
@@ -133,6 +135,7 @@ class Alternation:
     rng: random.Random
     on_error: OnError
     report: Callable[[], None]
+    after_rounds: Callable[[Sequence[TimedCase]], None] = lambda _: None
 
     def time(self, runs: Sequence[TimedCase]) -> StopReason | None:
         """Time the cases until the stopping rule ends it; returns its reason, None where every case failed.
@@ -154,18 +157,15 @@ class Alternation:
                 return reason
 
     def _placements(self, live: Sequence[TimedCase]) -> None:
-        """Take the next placement of all cases; idle-waiting cases and the others take a few each, in random order.
+        """Take the next placement of all cases; groups of them take a few each, in random order.
 
-        After the cores were idle, the other cases are slower for a while. Cases of different groups do not alternate.
+        Cases of different groups do not alternate, see :func:`torchduet.bench.timing.pacing.groups`. After the cores or
+        the device were idle, cases are slower for a while.
         """
-        groups = [
-            group
-            for idle_waiting in (False, True)
-            if (group := [run for run in live if run.idle_waiting == idle_waiting])
-        ]
-        consecutive = self.stopping.room_for(self.plan.consecutive) if len(groups) > 1 else 1
-        for group in self.rng.sample(groups, len(groups)):
-            warm_up_seconds = self.plan.core_warm_up_seconds if len(groups) > 1 and not group[0].idle_waiting else 0.0
+        apart = groups(live)
+        consecutive = self.stopping.room_for(self.plan.consecutive) if len(apart) > 1 else 1
+        for group in self.rng.sample(apart, len(apart)):
+            warm_up_seconds = self.plan.core_warm_up_seconds if len(apart) > 1 and not group[0].idle_waiting else 0.0
             for index in range(consecutive):
                 usable = [run for run in group if run.error is None]
                 if not usable or (all(run.placements for run in usable) and self.stopping.must_end()):
@@ -174,7 +174,7 @@ class Alternation:
                 self.report()
 
     def _placement(self, group: Sequence[TimedCase], warm_up_seconds: float) -> None:
-        """Move the inputs to fresh memory, recreate what depends on it, warm the cores, and take the rounds."""
+        """Move the inputs to fresh memory, recreate what depends on it, warm up, and take the rounds."""
         self.move_inputs(group)
         gc.collect()
         live = [run for run in group if run.error is None]
@@ -189,6 +189,7 @@ class Alternation:
             if index and awake() > deadline:
                 break  # other processes occupy the machine: fewer rounds
             _round(live, self.rng, self.on_error)
+        self.after_rounds(live)
 
 
 def even_out(live: Sequence[TimedCase], since: int) -> int:
@@ -208,7 +209,7 @@ def even_out(live: Sequence[TimedCase], since: int) -> int:
 
 
 def warm_cores(runs: Sequence[TimedCase], seconds: float, on_error: OnError) -> None:
-    """Warm the cores after they were idle: untimed calls of the cases in turn, for ``seconds``.
+    """Warm the cores, or a device, after they were idle: untimed calls of the cases in turn, for ``seconds``.
 
     Calls of 0.2 s and more are not repeated for this. After the process has slept, memory beyond a core's own caches
     is slower for a while: sums over 4 MiB took 1.4 times as long for 10 to 100 ms, steps of an MLP 1.2 to 1.5 times for

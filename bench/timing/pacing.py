@@ -17,8 +17,8 @@ AIM_PLACEMENTS = 8  # in a visit
 PLACEMENT_SECONDS = 0.1
 FEW_ROUNDS, MAX_ROUNDS = 2, 100
 MAX_REPEATS = 50
-CORE_WARM_UP_SECONDS = 0.3  # of untimed calls per placement, at most, beside idle-waiting cases
-CORE_WARM_UP_SHARE = 0.25  # of the time for the fewest placements, at most
+CORE_WARM_UP_SECONDS = 0.3  # of untimed calls per placement and group, at most, where there are several groups
+CORE_WARM_UP_SHARE = 0.25  # of the time for the fewest placements, at most, for all groups
 MAX_TOGETHER = 4  # consecutive placements
 MAX_STRETCH = 8
 LONG_CALL_SECONDS = 0.2
@@ -32,6 +32,16 @@ STAGE_WORDS = {
     "checking": "its inputs and the check in float64",
     "warming": "first calls and warming up",
 }
+
+
+class Place(Protocol):
+    """What a case runs on, such as a :class:`torchduet.bench.timing.device.Device`."""
+
+    name: str
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it works beside the host, which launches its work."""
 
 
 class Paced(Protocol):
@@ -48,6 +58,10 @@ class Paced(Protocol):
     idle_waiting: bool  # its calls leave the cores idle for a while
 
     @property
+    def device(self) -> Place:
+        """What it runs on."""
+
+    @property
     def max_calls(self) -> int:
         """The most calls per block."""
 
@@ -62,8 +76,8 @@ class Plan:
 
     Attributes:
         rounds: rounds per placement; in each a case takes one block or several.
-        consecutive: number of placements that idle-waiting cases, and then the others, take in succession.
-        core_warm_up_seconds: seconds of untimed calls before those of the others.
+        consecutive: number of placements that each group of cases takes in succession, see :func:`groups`.
+        core_warm_up_seconds: seconds of untimed calls before those of each group that is not idle-waiting.
     """
 
     rounds: int
@@ -89,8 +103,8 @@ def set_repeats(runs: Sequence[Paced], seconds: float) -> None:
     in each round: together about as long as the longest block or, if that is more and the fewest placements then fit
     into ``seconds``, the square root of the ratio of the longest block to their own. Of two times with equal scatter,
     the difference is most precise for the time spent if the numbers of blocks are inversely proportional to the square
-    roots of the cost of a block (Cochran, *Sampling Techniques*, §5.5). Beside idle-waiting cases, the cost of a round
-    includes its part of warming the cores.
+    roots of the cost of a block (Cochran, *Sampling Techniques*, §5.5). In a group that is warmed, the cost of a round
+    includes its part of that.
     """
     longest = max(run.pacing_seconds * run.calls for run in runs)
     warm_up = core_warm_up_seconds(runs, seconds)
@@ -101,7 +115,7 @@ def set_repeats(runs: Sequence[Paced], seconds: float) -> None:
             if generous:
                 turns = max(turns, math.sqrt((longest + warm_up / FEW_ROUNDS * (not run.idle_waiting)) / block))
             run.repeats = max(1, min(int(turns), MAX_REPEATS))
-        if MIN_VISIT_PLACEMENTS * (round_seconds(runs) + warm_up) <= seconds:
+        if MIN_VISIT_PLACEMENTS * (round_seconds(runs) + warmed_groups(runs) * warm_up) <= seconds:
             break
 
 
@@ -110,14 +124,36 @@ def round_seconds(runs: Sequence[Paced]) -> float:
     return sum(run.round_seconds for run in runs)
 
 
-def mixed(runs: Sequence[Paced]) -> bool:
-    """Whether some of the cases are idle-waiting and others are not."""
-    return len({run.idle_waiting for run in runs}) > 1
+def groups(runs: Sequence[P]) -> list[list[P]]:
+    """The cases that alternate with each other, group by group: the others have placements of their own.
+
+    Idle-waiting cases are apart, as their waiting leaves the cores idle. So are the cases on each accelerator: while
+    cases elsewhere have their turns it idles and lowers its clocks, and its own turns would begin on a slow device.
+    """
+    found: dict[tuple[str, bool], list[P]] = {}
+    for run in runs:
+        found.setdefault((run.device.name if run.device.asynchronous else "", run.idle_waiting), []).append(run)
+    return [found[key] for key in sorted(found)]
+
+
+def warmed_groups(runs: Sequence[Paced]) -> int:
+    """How many groups are warmed before their placements: those that are not idle-waiting, if there are others."""
+    apart = groups(runs)
+    return sum(not group[0].idle_waiting for group in apart) if len(apart) > 1 else 0
 
 
 def core_warm_up_seconds(runs: Sequence[Paced], seconds: float) -> float:
-    """Seconds of each placement for warming the cores, if only some cases are idle-waiting: at most 0.3 s."""
-    return min(CORE_WARM_UP_SECONDS, CORE_WARM_UP_SHARE * seconds / MIN_VISIT_PLACEMENTS) if mixed(runs) else 0.0
+    """Seconds of each placement for warming a group: its cores, or its device and that one's clocks.
+
+    At most 0.3 s for a group, and a quarter of ``seconds`` for all of them; 0 where all cases alternate.
+    """
+    number = warmed_groups(runs)
+    return min(CORE_WARM_UP_SECONDS, CORE_WARM_UP_SHARE * seconds / MIN_VISIT_PLACEMENTS / number) if number else 0.0
+
+
+def _warm_up_seconds(runs: Sequence[Paced], seconds: float) -> float:
+    """Seconds of each placement for warming all groups that are warmed."""
+    return warmed_groups(runs) * core_warm_up_seconds(runs, seconds)
 
 
 def too_slow(seconds: float, family: float, share: float, cases: int = 1) -> str:
@@ -184,7 +220,7 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float, placements: int 
     within one (by 5 % and 2 % for a chain of products that took 30 ms): with much time there are more placements rather
     than longer ones.
     """
-    one_round, warm_up = max(round_seconds(runs), 1e-9), core_warm_up_seconds(runs, seconds)
+    one_round, warm_up = max(round_seconds(runs), 1e-9), _warm_up_seconds(runs, seconds)
     aim = min(max(placements, seconds / max(PLACEMENT_SECONDS, 2 * warm_up)), MAX_VISIT_PLACEMENTS)
     fitting = min(int((seconds / aim - warm_up) / one_round), MAX_ROUNDS)
     if fitting >= FEW_ROUNDS:
@@ -195,17 +231,15 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float, placements: int 
 def plan_of(runs: Sequence[Paced], rounds: int, seconds: float) -> Plan:
     """The plan with this number of rounds.
 
-    Where only some cases are idle-waiting, these take up to four placements in succession, and then the others take as
-    many, provided that the time is still divided into three parts or more: the times of the two groups relative to each
-    other are estimated from the parts. The cores are warmed once in each part before the others, for up to twice the
-    share of one placement.
+    Where the cases are in several groups, each takes up to four placements in succession, provided that the time is
+    still divided into three parts or more: the times of two groups relative to each other are estimated from the parts.
+    A group is warmed once in each part, for up to twice the share of one placement.
     """
-    if not mixed(runs):
+    if len(groups(runs)) == 1:
         return Plan(rounds)
-    warm_up = core_warm_up_seconds(runs, seconds)
-    fitting = int(seconds / max(rounds * round_seconds(runs) + warm_up, 1e-9))
+    fitting = int(seconds / max(rounds * round_seconds(runs) + _warm_up_seconds(runs, seconds), 1e-9))
     consecutive = max(1, min(fitting // MIN_VISIT_PLACEMENTS, MAX_TOGETHER))
-    return Plan(rounds, consecutive, min(consecutive, 2) * warm_up)
+    return Plan(rounds, consecutive, min(consecutive, 2) * core_warm_up_seconds(runs, seconds))
 
 
 def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
@@ -213,7 +247,7 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
 
     Changes of the machine from one second to the next average out only over a longer time.
     """
-    all_placements = MAX_VISIT_PLACEMENTS * (rounds * round_seconds(runs) + core_warm_up_seconds(runs, seconds))
+    all_placements = MAX_VISIT_PLACEMENTS * (rounds * round_seconds(runs) + _warm_up_seconds(runs, seconds))
     factor = min(math.ceil(seconds / max(all_placements, 1e-9)), MAX_STRETCH)
     for run in runs:
         run.repeats *= max(1, factor)

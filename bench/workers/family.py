@@ -11,6 +11,8 @@ import torch
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, Gauge
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.after_timing import measure_after_timing
+from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS
+from torchduet.bench.passes.device_time import DeviceTimes
 from torchduet.bench.record.schema import STARTING, StopReason
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
@@ -27,6 +29,7 @@ from torchduet.bench.timing.pacing import (
     AIM_PLACEMENTS,
     OVERDRAFT,
     core_warm_up_seconds,
+    groups,
     leave_out_too_slow,
     out_of_time,
     set_pace,
@@ -42,6 +45,7 @@ from torchduet.bench.workers.remembered import Memory
 from torchduet.suites.workload import COMPILED
 
 HOPELESS_SECONDS = 1.0  # a call longer than this and twice the family's share is not repeated
+SUSTAINED_SHARE = 0.15  # of the family's time, at most, for calls without pause
 WARM_UP_SHARE, WARM_UP_SECONDS = 0.03, 0.1  # of the family's time, and at least, for a case, until its times are steady
 
 
@@ -77,16 +81,21 @@ class Stages(FirstCalls):
         self.seconds["warming"] += awake() - start
 
     def warm_slowed_copies(self, warm: Sequence[TimedCase]) -> None:
-        """Set the extra work of the slowed copies, after the other cases are warm."""
+        """Set the extra work of the slowed copies, after the other cases are warm: on warm cores, or a warm device."""
         originals = {run.prepared.case: run for run in warm}
         slowed = [
             (run, originals.get(run.prepared.case.original)) for run in self.runs if run.prepared.case.slowdown > 1
         ]
-        if slowed:  # on warm cores, and copies of idle-waiting cases last
-            active = [run for run in warm if not run.idle_waiting]
-            warm_cores(active, core_warm_up_seconds(warm, self.task.seconds), self.reason)
-        for run, original in sorted(slowed, key=lambda pair: pair[1] is not None and pair[1].idle_waiting):
-            self.warm_slowed(run, original)
+        for run, original in slowed:
+            if original is None:
+                run.skip = NO_ORIGINAL
+        for group in sorted(groups(warm), key=lambda group: group[0].idle_waiting):
+            members = {id(run) for run in group}
+            own = [(run, original) for run, original in slowed if original is not None and id(original) in members]
+            if own and not group[0].idle_waiting:
+                warm_cores(group, core_warm_up_seconds(warm, self.task.seconds), self.reason)
+            for run, original in own:
+                self.warm_slowed(run, original)
 
     def hopeless(self, run: TimedCase) -> bool:
         """Whether a call takes so long that the case is skipped, which saves its warm-up.
@@ -130,11 +139,8 @@ class Stages(FirstCalls):
             if baseline in index
         ]
 
-    def warm_slowed(self, run: TimedCase, original: TimedCase | None) -> None:
+    def warm_slowed(self, run: TimedCase, original: TimedCase) -> None:
         """Set a slowed copy's extra work from the present time of its original."""
-        if original is None:
-            run.skip = NO_ORIGINAL
-            return
         try:
             slow_down(run, original)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
@@ -166,8 +172,10 @@ class Stages(FirstCalls):
             return STOP_REQUESTED.is_set() or self.broken is not None
 
         stopping = Stopping(share, stop_requested=must_stop)
-        alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report)
+        device_times = DeviceTimes(self.rng)
+        alternation = Alternation(move_inputs, stopping, plan, self.rng, self.reason, report, device_times.after_rounds)
         stop = alternation.time(runs)
+        device_times.finish(self.results)
         self.telemetry = gauge.finish()
         timed = sum(run.context_switches.seconds for run in runs)
         self.seconds["timed"] += timed
@@ -209,15 +217,25 @@ class Stages(FirstCalls):
                     if run.prepared.case.device == device and run.error is None:
                         run.error = f"no room for fresh inputs: {self.reason(run, error)}"
 
+    def has_time_to_sustain(self) -> bool:
+        """Whether calls of each case on an accelerator may be repeated without pause: a second each.
+
+        They may where that is a small part of the family's time, and as much is left of the run's.
+        """
+        cases = [run for run in self.runs if run.device.asynchronous and not run.prepared.case.copy_number]
+        seconds = SUSTAINED_SECONDS * len(cases)
+        return seconds <= min(SUSTAINED_SHARE * self.share, self.task.max_seconds - (awake() - self.started))
+
     def after(self) -> None:
         """Make the passes after the timing."""
+        sustain = self.has_time_to_sustain()
         for run in self.runs:
             if STOP_REQUESTED.is_set():
                 return
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 what = "measuring the energy of" if self.task.energy else "measuring memory and operators of"
                 self.report(f"{what} {run.prepared.case.id}", 0.0)
-                measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task)
+                measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task, sustain=sustain)
 
     def still_computes(self) -> None:
         """Turn a case whose result became NaN during its timing, is remembered, or comes later, into an error."""
@@ -263,7 +281,7 @@ class Stages(FirstCalls):
             if self.broken is None and run.error is None and isinstance(run.clock, ReadsSmClock):
                 result.sm_mhz = run.clock.sm_clock.read()
             if run.device.asynchronous:
-                result.waiting_unknown = not isinstance(run.clock, DelayingClock)
+                result.waiting_unknown = result.waiting_unknown or not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from torchduet.bench.record.knobs import KNOBS as ENTRIES
 from torchduet.bench.record.knobs import workers
 from torchduet.bench.record.schema import VERDICTS
-from torchduet.reports.findings import advice_words
+from torchduet.reports.findings import advice_words, kernels
 from torchduet.reports.findings.loaders import Choice, sentence
 from torchduet.reports.findings.remedy import to_settle
 from torchduet.reports.tables.frames import each
@@ -49,6 +49,8 @@ class Answer:
         ratio_caption: what the ratio compares, in words.
         sentences: the effect first, then certainty, pay-off, accuracy, and what would settle the unclear cases.
         rows: the comparisons behind it.
+        kernels: where its verdicts are not those of the kernels alone; empty where they are, or nothing is known. It
+            is one of the sentences, too.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Answer:
     ratio_caption: str
     sentences: tuple[str, ...]
     rows: pd.DataFrame
+    kernels: str = ""
 
     @property
     def words(self) -> str:
@@ -103,9 +106,11 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
 def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     title, baseline = COLLECTED[knob]
     tally = _tally(rows)
+    of_kernels = kernels.sentences(rows)
     sentences = [
         advice_words.overall(rows, tally, baseline),
         advice_words.certainty(rows, tally),
+        of_kernels,
         advice_words.alternatives(rows, "faster"),
         advice_words.alternatives(rows, "slower"),
         advice_words.pay_off(rows) if tally["faster"] else "",
@@ -125,6 +130,7 @@ def _collection(key: str, knob: str, rows: pd.DataFrame, budget: float | None) -
         ratio_caption=_ratio_caption(baseline, len(rows)),
         sentences=tuple(filter(None, sentences)),
         rows=_labelled(rows, labels),
+        kernels=of_kernels,
     )
 
 
@@ -177,7 +183,8 @@ def _tally(rows: pd.DataFrame) -> dict[str, int]:
 def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, budget: float | None) -> Answer:
     tally = _tally(rows)
     title = advice_words.title_of(knob, value, baseline)
-    sentences = [advice_words.effect(title, rows), advice_words.certainty(rows, tally)]
+    of_kernels = kernels.sentences(rows)
+    sentences = [advice_words.effect(title, rows), advice_words.certainty(rows, tally), of_kernels]
     sentences += [
         advice_words.where(rows, verdict) for verdict in ("faster", "slower") if _mixed(tally) and tally[verdict]
     ]
@@ -198,6 +205,7 @@ def _answer(key: str, knob: str, value: str, baseline: str, rows: pd.DataFrame, 
         ratio_caption=_ratio_caption(baseline, len(rows)),
         sentences=tuple(filter(None, sentences)),
         rows=rows,
+        kernels=of_kernels,
     )
 
 

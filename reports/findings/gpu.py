@@ -10,6 +10,7 @@ from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION
 from torchduet.bench.record.schema import CLOCK_REASONS, GpuRecord, Record
 from torchduet.reports.charts.gpu import Panel, timeline
 from torchduet.reports.charts.model import Chart
+from torchduet.reports.findings import sustained
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.text import units
@@ -65,6 +66,7 @@ class Row:
     samples: str  # per joule
     headroom: str  # the largest batch that fits
     clock: str  # the range of the SM clock while it was timed
+    alone: str  # its time without pause, with the power and the clock
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Section:
     context_bytes: int | None  # of a process; None where it is not known
     rows: tuple[Row, ...]
     crossings: tuple[str, ...]
+    sustained: tuple[str, ...]  # which cases take more or less time alone and without pause
     energy: bool
     headroom: bool
     no_energy: str  # why there is none although it was requested
@@ -105,6 +108,7 @@ def section(run: Run) -> Section | None:
         max((record["context_bytes"] for _, record in records if "context_bytes" in record), default=None),
         rows,
         tuple(crossings(run)),
+        tuple(sustained.sentences(run)),
         energy=any("joules" in record.get("energy", {}) for _, record in records),
         headroom=any("headroom" in record for _, record in records),
         no_energy=max(set(reasons), key=reasons.count) if reasons else "",
@@ -189,6 +193,7 @@ def _row(case_anchor: str, record: Record) -> Row:
         samples=f"{samples / joules:,.0f}" if joules and samples else "",
         headroom=_headroom(record),
         clock=_sm_clock(record),
+        alone=sustained.shown(record),
     )
 
 

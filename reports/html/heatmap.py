@@ -14,6 +14,7 @@ from torchduet.bench.record.knobs import IMPLEMENTATION
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
+from torchduet.reports.tables.kernels import another, described
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, settings, value_words
 
@@ -28,7 +29,8 @@ class Cell:
     Attributes:
         anchor: of the case's details within the page.
         shade: from 0 (verdict same or unclear) to 1 (twice or half as fast, or beyond).
-        description: ratio, interval and verdict in words.
+        description: ratio, interval and verdict in words; those of the kernels alone, too, where they are known.
+        kernels: the kernels' speed-up, where its verdict is another; else empty.
     """
 
     anchor: str
@@ -36,6 +38,7 @@ class Cell:
     verdict: str
     shade: float
     description: str
+    kernels: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class HeatMap:
 
     columns: tuple[tuple[str, str], ...]
     suites: tuple[tuple[str, tuple[Row, ...]], ...]
+
+    @property
+    def kernels(self) -> bool:
+        """Whether any cell has a speed-up of the kernels of its own."""
+        return any(cell and cell.kernels for _, rows in self.suites for row in rows for cell in row.cells)
 
 
 def heatmap(run: Run) -> HeatMap | None:
@@ -117,7 +125,10 @@ def _cell(speedup: SpeedupRecord, case_anchor: str) -> Cell:
         ratio,
         verdict,
         min(1.0, abs(math.log(ratio)) / FULL_SHADE) if verdict in ("faster", "slower") else 0.0,
-        f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}",
+        "; ".join(
+            filter(None, (f"{units.ratio(ratio)}{f' ({interval})' if interval else ''}, {verdict}", described(speedup)))
+        ),
+        f"kernels {units.ratio(speedup['device_speedup']['ratio'])}" if another(speedup) else "",
     )
 
 

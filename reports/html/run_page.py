@@ -10,7 +10,7 @@ import pandas as pd
 from torchduet.bench.record.marks import short_marks
 from torchduet.bench.record.schema import QUIET, VERDICTS
 from torchduet.bench.record.statistics import CONFIDENCE, MIN_PLACEMENTS, THRESHOLD
-from torchduet.reports.findings import loaders
+from torchduet.reports.findings import loaders, sustained
 from torchduet.reports.findings.advice import STANDINGS, Answer, answers
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, warnings
@@ -19,7 +19,7 @@ from torchduet.reports.html.environment import date, environment, fixed
 from torchduet.reports.html.figures import MAX_PANELS
 from torchduet.reports.html.layout import FILTERS, SECTIONS, Sources
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.tables import roofline
+from torchduet.reports.tables import kernels, roofline
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import TOGETHER
@@ -58,6 +58,8 @@ def render(run: Run) -> str:
             short_marks=short_marks,
             marked=bool((tables.cases["marks"] != "").any()),
             quiet=QUIET,
+            launching=kernels.launching,
+            sustained=sustained.shown,
             max_panels=MAX_PANELS,
             downloads=downloads(run, tables),
             choices={name: _choices(tables.cases, name) for name in FILTERS},

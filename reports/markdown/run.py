@@ -51,8 +51,10 @@ def _lines(run: Run) -> Iterator[str]:
     given = answers(tables.comparisons, choices, budget_of(run.about["options"]))
     if given or not duet:
         yield from _table(given)
+    for answer in [answer for answer in given if answer.kernels][:MAX_REASONS]:
+        yield f"- {cell(answer.title)}: {cell(answer.kernels)}"
     gpu_section = gpu.section(run)
-    for sentence in gpu_section.crossings[:MAX_REASONS] if gpu_section else ():
+    for sentence in (*gpu_section.crossings[:MAX_REASONS], *gpu_section.sustained[:MAX_REASONS]) if gpu_section else ():
         yield f"- {cell(sentence)}"
     for line in islice(profile_lines(run), MAX_REASONS):
         yield f"- {cell(line)}"

@@ -14,6 +14,7 @@ from torchduet.bench.record.marks import of_comparison, short_marks
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables import kernels
 from torchduet.reports.tables.baselines import Baseline, compiles_beside_eager, only_this_compiles, pay_off
 from torchduet.reports.tables.comparisons import answerable, tied_families
 from torchduet.reports.tables.removed_work import MARK, removed_work
@@ -23,13 +24,14 @@ from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, setting_wo
 CASE_COLUMNS = [
     *("id", "anchor", "family", "suite", "workload", "size", "sizes", *NAMES, "bound_by", "share_of_ceiling"),
     *("reference", "seconds", "low", "high", "flops_per_second", "bytes_per_second", "samples_per_second"),
-    *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold", "marks"),
+    *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold", "marks", *kernels.COLUMNS),
 ]
 COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
     *("placements", "visits", "deviation", "degrees", "threshold", "confidence", "verdict", "relative_error"),
     *("compiled", "first_call", "marks", "both_compiled"),
     *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"),
+    *kernels.COLUMNS,
 ]
 
 
@@ -43,6 +45,8 @@ class Frames:
             is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too;
             ``visits``: how many there were (NaN: a file without visits), ``deviation`` and ``degrees``: what an
             interval over them rests on (``schema.IntervalRecord``).
+
+    In both, ``kernel_*`` is the speed-up of the device's own work (NaN and "" where it is not known).
     """
 
     cases: pd.DataFrame
@@ -139,6 +143,7 @@ def _case_row(record: Record, case_anchor: str, limit: Bound | None, removed: Ma
         "verdict": overall["verdict"] if overall else "",
         "against": overall["against"] if overall else "",
         "threshold": overall["threshold"] if overall else None,
+        **kernels.row_of(overall),
         "marks": _marks(short_marks(record), record, removed),
     }
 
@@ -169,4 +174,5 @@ def _comparison_row(
         "both_compiled": compiles_beside_eager(record, baseline, speedup),
         "first_call": record["first_call"]["seconds"],
         **pay_off(record, baseline, speedup),
+        **kernels.row_of(speedup),
     }

@@ -1,6 +1,7 @@
-"""The passes after the timing on a GPU: the device's work, memory and energy; one that fails leaves the others."""
+"""The passes after the timing on a GPU: waiting, memory, energy, calls without pause; one may fail alone."""
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,12 +13,14 @@ from torchduet import Suite
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.passes import after_timing
-from torchduet.bench.passes.after_timing import DELAYED_BLOCKS, measure_after_timing
+from torchduet.bench.passes.after_timing import measure_after_timing
+from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS, back_to_back
+from torchduet.bench.passes.energy import WINDOW_SECONDS
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.clock import Block, CpuClock
 from torchduet.bench.timing.cuda_clock import CudaClock
-from torchduet.bench.timing.device_cuda import context_bytes
+from torchduet.bench.timing.device_cuda import CudaDevice, context_bytes
 from torchduet.bench.timing.timed_case import TimedCase
 
 SUITE = Suite("s")
@@ -26,20 +29,13 @@ CASE = Case("s", "s", "w", "", (), "w", True, "cuda", "eager", "fp32")
 
 
 class Clock(CudaClock):
-    """Times nothing: a call takes 100 µs with its launch of 90 µs, of which the device works 7 µs."""
+    """Times nothing: a call takes 100 µs with its launch of 90 µs."""
 
-    def __init__(self, waits: bool = False) -> None:
-        self.waits = waits
-        self.delayed: list[tuple[int, float]] = []
+    def __init__(self) -> None: ...
 
     def block(self, call: Any, args: Any, calls: int, after: Any = None, before: Any = None) -> Block:
         del call, args, calls, after, before
         return Block(1e-4, 9e-5, 1e-4)
-
-    def behind_delay(self, call: Any, args: Any, calls: int, launch_seconds: float, before: Any = None) -> Block | None:
-        del call, args, before
-        self.delayed.append((calls, launch_seconds))
-        return None if self.waits else Block(7e-6, 9e-5, 2e-4)
 
     def synchronize(self) -> None: ...
 
@@ -61,28 +57,46 @@ def run_on(clock: Any, case: Case = CASE, **changes: Any) -> TimedCase:
     return run
 
 
-def found_of(run: TimedCase, **options: Any) -> CaseResult:
+def found_of(run: TimedCase, *, sustain: bool = False, **options: Any) -> CaseResult:
     result = CaseResult(run.prepared.case)
     family = Family((run.prepared.case,), (run.prepared.case,))
-    measure_after_timing(run, result, WORKLOAD, Task(family, 1.0, 1, **options))
+    measure_after_timing(run, result, WORKLOAD, Task(family, 1.0, 1, **options), sustain=sustain)
     return result
 
 
 @pytest.mark.usefixtures("memory")
-def test_the_devices_work_is_timed_behind_a_delay_as_long_as_launching() -> None:
-    clock = Clock()
-    result = found_of(run_on(clock))
-    assert result.device_seconds == 7e-6
-    assert clock.delayed == [(10, pytest.approx(9e-5))] * DELAYED_BLOCKS
+def test_memory_is_what_the_allocator_counts_and_nothing_is_measured_unasked() -> None:
+    result = found_of(run_on(Clock()))
     assert (result.peak_bytes, result.reserved_bytes) == (4000, 2**20)
-    assert result.energy is None
+    assert (result.energy, result.sustained) == (None, None)
 
 
 @pytest.mark.usefixtures("memory")
-def test_of_a_call_that_waits_for_the_device_its_work_is_not_known() -> None:
-    result = found_of(run_on(Clock(waits=True)))
-    assert result.waits_for_device
-    assert result.device_seconds is None
+@pytest.mark.parametrize(("waits", "host"), [(True, 5e-3), (False, 5e-3), (None, 0.05)])
+def test_a_call_that_launches_for_long_is_told_from_one_that_waits(
+    monkeypatch: pytest.MonkeyPatch, waits: bool | None, host: float
+) -> None:
+    now, busy_until = 0.0, 0.0
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        nonlocal now
+        now = max(now, busy_until if waits else 0.0) + host
+        return x
+
+    def delay(_: object, seconds: float) -> Any:
+        def keep_busy() -> None:
+            nonlocal busy_until
+            busy_until = now + seconds
+
+        return keep_busy
+
+    monkeypatch.setattr(after_timing, "perf_counter", lambda: now)
+    monkeypatch.setattr(CudaDevice, "delay", delay)
+    run = run_on(Clock())
+    run.prepared = replace(run.prepared, call=call)
+    run.placements = [[Block(host, host, host)] * 3]
+    result = found_of(run)
+    assert (result.waits_for_device, result.waiting_unknown) == (waits is True, waits is None)
 
 
 @pytest.mark.usefixtures("memory")
@@ -92,33 +106,57 @@ def test_a_graphs_memory_was_taken_when_it_was_captured() -> None:
     assert found_of(run).peak_bytes is None
 
 
-@pytest.mark.usefixtures("memory")
-def test_it_is_not_timed_cold_nor_behind_delays_that_would_last_too_long() -> None:
-    assert found_of(run_on(Clock(), cold=True)).device_seconds is None
-    run = run_on(Clock())
-    run.calls = 1000
-    assert found_of(run).device_seconds is None
-    assert (
-        found_of(run_on(CpuClock(), Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32"))).device_seconds
-        is None
-    )
+class Joules:
+    """A counter of 300 W that takes a new value at each reading; time passes with these."""
+
+    source = "fake"
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def joules(self) -> float:
+        self.time += 0.01
+        return 300.0 * self.time
 
 
-@pytest.mark.usefixtures("memory")
-def test_energy_is_measured_where_it_is_asked_for_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
+    """A GPU with an energy counter and clocks, if its UUID is known; for which devices it is asked."""
     asked: list[tuple[str, dict[str, str]]] = []
+    joules = Joules()
 
     def counter_for(device: str, uuids: dict[str, str]) -> Any:
         asked.append((device, uuids))
-        return SimpleNamespace(source="fake", joules=lambda: 0.0) if uuids else "its UUID is not known"
+        return joules if uuids else "its UUID is not known"
 
     monkeypatch.setattr(after_timing, "counter_for", counter_for)
-    monkeypatch.setattr(
-        after_timing, "joules_per_call", lambda some, counter: {"joules": some(), "source": counter.source}
-    )
-    assert found_of(run_on(Clock()), energy=True).energy == {"why": "its UUID is not known"}
-    assert found_of(run_on(Clock()), energy=True, uuids={"cuda": "a"}).energy == {"joules": 300, "source": "fake"}
-    assert asked == [("cuda", {}), ("cuda", {"cuda": "a"})]
+    monkeypatch.setattr(after_timing, "sm_clock", lambda uuid: (lambda: 1755.0) if uuid else None)
+    monkeypatch.setattr(after_timing, "back_to_back", partial(back_to_back, now=lambda: joules.time))
+    return asked
+
+
+@pytest.mark.usefixtures("memory")
+def test_energy_is_measured_where_it_is_asked_for_or_says_why_not(counter: list[Any]) -> None:
+    without = found_of(run_on(Clock()), energy=True)
+    assert (without.energy, without.sustained) == ({"why": "its UUID is not known"}, None)
+    found = found_of(run_on(Clock()), energy=True, uuids={"cuda": "a"})
+    assert found.energy is not None
+    assert found.energy["source"] == "fake"
+    assert found.energy["seconds"] >= WINDOW_SECONDS
+    assert found.sustained is not None
+    assert found.sustained["watts"] == pytest.approx(300.0, rel=0.01)
+    assert found.sustained["sm_mhz"] == 1755.0
+    assert counter == [("cuda", {}), ("cuda", {"cuda": "a"})]
+
+
+@pytest.mark.usefixtures("memory")
+def test_calls_without_pause_take_a_second_where_there_is_time_for_it(counter: list[Any]) -> None:
+    found = found_of(run_on(Clock()), sustain=True, uuids={"cuda": "a"})
+    assert found.energy is None
+    assert found.sustained is not None
+    assert SUSTAINED_SECONDS <= found.sustained["window_seconds"] < WINDOW_SECONDS
+    on_cpu = found_of(run_on(CpuClock(), replace(CASE, device="cpu")), sustain=True)
+    assert (on_cpu.sustained, len(counter)) == (None, 1)
 
 
 def test_cudas_own_memory_is_what_initialising_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +196,7 @@ def test_a_pass_that_fails_leaves_the_others(
         raise RuntimeError("CUDA is gone")
 
     monkeypatch.setattr(after_timing, "peak_memory", fail)
-    result = found_of(run_on(Clock()))
+    result = found_of(run_on(Clock()), energy=True)
     assert result.peak_bytes is None
-    assert result.device_seconds == 7e-6
+    assert result.energy is not None
     assert "CUDA is gone" in capsys.readouterr().err

@@ -7,9 +7,9 @@ import pynvml
 import pytest
 
 from tests.bench.nvml_fake import Nvml, error
+from torchduet.bench.passes.back_to_back import PATIENCE_SECONDS, back_to_back, sm_clock
 from torchduet.bench.passes.energy import (
     MIN_CHANGES,
-    PATIENCE_SECONDS,
     WINDOW_SECONDS,
     EnergyCounter,
     counter_for,
@@ -53,6 +53,52 @@ def test_a_counter_that_hardly_changes_measures_nothing(period: float) -> None:
     record = joules_per_call(machine.some, machine, now=machine.now)
     assert "not measurable" in record["why"]
     assert "joules" not in record
+
+
+def test_calls_without_pause_say_their_time_the_power_and_the_clocks() -> None:
+    machine = Machine(0.02)
+    clocks = iter([1980.0, 1900.0, *[1755.0] * 1000])
+    window = back_to_back(machine.some, machine.joules, 1.0, lambda: next(clocks), machine.now)
+    assert window.record() == {
+        "seconds": pytest.approx(1e-3),
+        "window_seconds": pytest.approx(1.0, abs=0.03),
+        "watts": pytest.approx(300.0, rel=0.05),
+        "first_sm_mhz": 1980.0,
+        "sm_mhz": 1755.0,
+    }
+
+
+def test_time_for_reading_counters_is_no_time_of_the_calls() -> None:
+    machine = Machine(0.02)
+
+    def slow_reading() -> float:
+        machine.time += 0.004
+        return machine.joules()
+
+    record = back_to_back(machine.some, slow_reading, 1.0, now=machine.now).record()
+    assert record["seconds"] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("period", [0.9, 1e9])
+def test_without_a_counter_that_changes_the_power_is_not_known(period: float) -> None:
+    machine = Machine(period)
+    for joules in (machine.joules, None):
+        record = back_to_back(machine.some, joules, 1.0, now=machine.now).record()
+        assert record["seconds"] == pytest.approx(1e-3)
+        assert record.keys() == {"seconds", "window_seconds"}
+
+
+def test_the_sm_clock_is_read_from_nvml() -> None:
+    read = sm_clock("aaaa", Nvml())
+    assert read is not None
+    assert read() == 1755.0
+    nvml = Nvml()
+    lost = sm_clock("aaaa", nvml)
+    assert lost is not None
+    nvml.answers["nvmlDeviceGetClockInfo"] = error(pynvml.NVML_ERROR_GPU_IS_LOST)
+    assert lost() is None
+    assert sm_clock("cccc", Nvml()) is None
+    assert sm_clock("aaaa", Nvml(nvmlDeviceGetClockInfo=error(pynvml.NVML_ERROR_NOT_SUPPORTED))) is None
 
 
 def test_the_gpus_counter_is_in_joules_and_found_by_uuid() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,14 @@ import torch
 from torchduet.bench.cases.case import Family, cases_of, group
 from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
+from torchduet.bench.cases.outcome import Measured
+from torchduet.bench.passes import after_timing
+from torchduet.bench.record.visits.entry import with_visit
+from torchduet.bench.run.records import records
+from torchduet.bench.run.visiting import entries_of
+from torchduet.bench.timing import device_registry
 from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS, MIN_VISIT_PLACEMENTS
+from torchduet.bench.workers import family as family_module
 from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
@@ -97,6 +106,52 @@ def test_it_keeps_the_pace_of_the_first(families: dict[str, Family], tmp_path: P
         assert other.pace == one.pace
         assert other.calls == one.calls
         assert MIN_VISIT_PLACEMENTS <= len(other.blocks) <= MAX_VISIT_PLACEMENTS
+
+
+@pytest.fixture
+def delaying(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package registers ``delay``, a device that can be kept waiting."""
+    point = EntryPoint("delay", "tests.bench.workloads.pretended_device:DelayingDevice", device_registry.GROUP)
+    monkeypatch.setattr(device_registry, "entry_points", lambda group: [point] if group == point.group else [])
+    caches = (device_registry._registered, device_registry.device_of)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("delaying")
+def test_every_visit_times_the_devices_work_and_the_first_calls_without_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (family_module, after_timing):
+        monkeypatch.setattr(module, "SUSTAINED_SECONDS", 0.05)
+    path = tmp_path / "again.py"
+    path.write_text(TEXT)
+    (suite,) = load(str(path))
+    cases = cases_of(str(path), suite, tier="quick", devices=["cpu", "delay"])
+    (family,) = (family for family in group(cases) if family.reference.workload == "pair")
+    task, first = first_visit(family, tmp_path)
+    assert errors(first) == [None] * 4
+    later = measure(task, silent)
+    workload = suite.workloads["pair"]
+    outcomes = records(family, first, workload)
+    entries = entries_of(family, later)
+    for case in family.cases:
+        outcome = outcomes[case]
+        assert isinstance(outcome, Measured)
+        record = with_visit(outcome.record, entries[case], 1.0)
+        assert ("device_blocks" in record["timing"]) == ("sustained" in record) == (case.device == "delay")
+        held = {speedup["against"]: speedup.get("device_speedup") for speedup in record["speedups"]}
+        assert {against for against, found in held.items() if found} == {
+            other.id for _, other in family.comparisons(case) if {case.device, other.device} == {"delay"}
+        }
+        assert all(len(found["visit_ratios"]) == 2 for found in held.values() if found)
+        if case.device == "delay":
+            assert record["sustained"]["window_seconds"] >= 0.05
+            assert record["timing"]["device_seconds"] < record["timing"]["seconds"]
+            assert len(record["timing"]["device_blocks"]) >= 2
 
 
 def test_it_checks_nothing_and_makes_no_passes(families: dict[str, Family], tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.noise.causes import causes, percent
 from torchduet.bench.noise.drift import drift, pilots_around, pilots_change
+from torchduet.bench.noise.family_noise import noise_of_family
 from torchduet.bench.noise.figures import Figures
 from torchduet.bench.noise.grades import case_record, run_record
 from torchduet.bench.record.schema import PilotRecord
@@ -184,6 +187,18 @@ def test_a_stretch_at_half_speed_is_drift_and_one_bad_placement_is_not() -> None
     assert drift(one_bad) == pytest.approx(0.0)
     slow = [[*blocks[:4], *([[blocks[0][0] * 2] * 3] * 4), *blocks[8:]] for blocks in steady]
     assert drift(slow) == pytest.approx(1.0)
+
+
+def test_the_drift_of_a_gpu_is_not_averaged_with_that_of_the_cpu_beside_it() -> None:
+    steady, slowing = [[1e-3] * 3] * 12, [[1e-3 * 2 ** (place / 11)] * 3 for place in range(12)]
+    cases = [("cpu", steady), ("cpu", steady), ("cuda", slowing)]
+    results = [
+        CaseResult(Case("s", "s", "w", "", (), str(place), True, device, "eager", "fp32"), blocks=blocks)
+        for place, (device, blocks) in enumerate(cases)
+    ]
+    found = noise_of_family((0.0, 1.0), FamilyResult(results), IDLE, {}).drift
+    assert found is not None
+    assert found > 0.5
 
 
 def test_too_few_placements_show_no_drift() -> None:

@@ -1,4 +1,4 @@
-"""Cases that rest, as for a DataLoader's workers, come together; the cores are woken before the others are timed."""
+"""Cases that let the cores or a GPU idle come together; what was idle is woken before the others are timed."""
 
 import random
 import re
@@ -73,7 +73,9 @@ class Clock:
         monkeypatch.setattr(alternation, "awake", lambda: self.now)
         monkeypatch.setattr(TimedCase, "_after_children", lambda _: 0)
 
-    def run(self, name: str, *, idle_waiting: bool = False, fails: bool = False, seconds: float = 0.1) -> TimedCase:
+    def run(
+        self, name: str, *, idle_waiting: bool = False, fails: bool = False, seconds: float = 0.1, device: str = "cpu"
+    ) -> TimedCase:
         """A run that notes its name at each block, and a dot at each untimed call."""
 
         def call() -> None:
@@ -86,7 +88,7 @@ class Clock:
             return Block(1.0, 1.0, 1.0)
 
         clock: Any = SimpleNamespace(block=block, synchronize=lambda: None)
-        return TimedCase(prepared(call), clock, seconds=seconds, idle_waiting=idle_waiting)
+        return TimedCase(prepared(call, device), clock, seconds=seconds, idle_waiting=idle_waiting)
 
     def alternate(self, runs: list[TimedCase], plan: Plan, seed: int, stopping: Stopping | None = None) -> list[str]:
         """Time them until the rule says so, by default once; returns for whom memory was moved."""
@@ -121,9 +123,26 @@ def test_the_cores_are_woken_once_before_those_that_do_not_rest(clock: Clock) ->
     assert seen == {woken + resting, resting + woken}
 
 
+def test_cases_on_the_gpu_come_together_and_both_groups_are_woken(clock: Clock) -> None:
+    seen = set()
+    for seed in range(12):
+        clock.log = ""
+        runs = [clock.run("a"), clock.run("G", device="cuda"), clock.run("b"), clock.run("H", device="cuda")]
+        for run in runs:
+            run.calls = 40
+        clock.alternate(runs, Plan(3, 2, WAKE), seed)
+        assert [[len(placement) for placement in each.placements] for each in runs] == [[3, 3]] * 4
+        seen.add(re.sub("[GH]", "G", re.sub("[ab]", "a", clock.log)))
+    placement = "|.." + "a" * 6
+    cpu = placement.replace("a", "." * 10 + "a", 1) + placement
+    gpu = cpu.replace("a", "G")
+    assert seen == {cpu + gpu, gpu + cpu}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("idle_waiting", [False, True])
-def test_no_cores_are_warmed_where_all_cases_are_alike(clock: Clock, idle_waiting: bool) -> None:
-    runs = [clock.run("a", idle_waiting=idle_waiting), clock.run("b", idle_waiting=idle_waiting)]
+def test_no_cores_are_warmed_where_all_cases_are_alike(clock: Clock, idle_waiting: bool, device: str) -> None:
+    runs = [clock.run(name, idle_waiting=idle_waiting, device=device) for name in "ab"]
     for run in runs:
         run.calls = 40
     assert len(clock.alternate(runs, Plan(3, 2, WAKE), 0)) == 2

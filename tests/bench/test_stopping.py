@@ -1,6 +1,8 @@
 """A visit ends with its time, after three to sixteen placements; pacing makes use of the time."""
 
 import random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from torchduet.bench.timing.pacing import (
     PLACEMENT_SECONDS,
     Plan,
     core_warm_up_seconds,
+    groups,
     leave_out_too_slow,
     plan_of,
     rounds_per_placement,
@@ -90,8 +93,10 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
     assert patient.finished() == "limit"
 
 
-def run(seconds: float, calls: int = 1) -> TimedCase:
-    return TimedCase(prepared=None, clock=None, calls=calls, seconds=seconds, pacing_seconds=seconds)  # type: ignore[arg-type]
+def run(seconds: float, calls: int = 1, device: str = "cpu") -> TimedCase:
+    prepared: Any = SimpleNamespace(case=SimpleNamespace(device=device))
+    clock: Any = None
+    return TimedCase(prepared, clock, calls=calls, seconds=seconds, pacing_seconds=seconds)
 
 
 def test_nothing_is_begun_that_would_outlast_the_run() -> None:
@@ -219,6 +224,26 @@ def test_where_some_rest_placements_follow_each_other() -> None:
         assert plan == Plan(2, consecutive, pytest.approx(consecutive * warm_up))
         placement = 2 * (busy.round_seconds + resting.round_seconds) + warm_up
         assert seconds / (plan.consecutive * placement) >= MIN_VISIT_PLACEMENTS
+
+
+def test_cases_on_a_gpu_have_placements_apart_from_those_that_let_it_idle() -> None:
+    cpu, gpu, other_gpu, resting = run(0.01), run(0.01, device="cuda"), run(0.01, device="cuda:1"), run(0.01)
+    resting.idle_waiting = True
+    assert groups([gpu, cpu, resting, other_gpu]) == [[cpu], [resting], [gpu], [other_gpu]]
+    assert len(groups([gpu, run(0.02, device="cuda")])) == len(groups([cpu, run(0.02)])) == 1
+
+
+def test_each_group_is_warmed_and_all_of_it_counts_as_time_of_a_placement() -> None:
+    cpu, gpu = run(0.01), run(0.01, device="cuda")
+    one_round = cpu.round_seconds + gpu.round_seconds
+    plan = plan_of([cpu, gpu], 2, 100.0)
+    assert plan == Plan(2, MAX_TOGETHER, pytest.approx(2 * CORE_WARM_UP_SECONDS))
+    seconds = 2.5 * MAX_VISIT_PLACEMENTS
+    rounds = rounds_per_placement([cpu, gpu], seconds)
+    assert rounds * one_round <= 2.5 - 2 * CORE_WARM_UP_SECONDS < (rounds + 2) * one_round
+    both = 2 * core_warm_up_seconds([cpu, gpu], 0.4)
+    assert MIN_VISIT_PLACEMENTS * both == pytest.approx(CORE_WARM_UP_SHARE * 0.4)
+    assert core_warm_up_seconds([gpu, run(0.02, device="cuda")], 100.0) == 0.0
 
 
 def test_as_many_placements_follow_each_other_as_there_is_time_for() -> None:

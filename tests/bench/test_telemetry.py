@@ -147,6 +147,7 @@ class Idle:
     """What a run calls, as far as timing it goes."""
 
     class case:
+        device = "cpu"
         precision, mode = "fp32", "eager"
 
     graph = renew = None

@@ -81,3 +81,66 @@ def make_gpu_run(**changes: Any) -> Any:
     document[KEY]["gpus"] = [gpu_record()]
     document[KEY] |= changes
     return document
+
+
+# case by mode: seconds per call as called, and of the device's work; size → mode → both
+AS_CALLED_AND_KERNELS = {
+    256: {"eager": (30e-6, 10e-6), "compile": (30e-6, 5.3e-6), "graph": (10e-6, 9.98e-6)},
+    1024: {"eager": (60e-6, 40e-6), "compile": (40e-6, 21e-6), "graph": (41e-6, 40e-6)},
+    4096: {"eager": (3e-3, 2.98e-3), "compile": (2e-3, 1.98e-3), "graph": (3e-3, 2.99e-3)},
+}
+
+
+def make_kernels_run() -> Any:
+    """A chain of operators on a GPU in three modes: launching hides what the compiler gains, and is what a graph saves.
+
+    The largest is slower without pause: the GPU reaches its power limit.
+    """
+    rng = random.Random(2)
+    benchmarks = []
+    for size, by_mode in AS_CALLED_AND_KERNELS.items():
+        times = {
+            mode: [[[s * math.exp(rng.gauss(0, 0.002)) for _ in range(9)] for _ in range(12)] for s in both]
+            for mode, both in by_mode.items()
+        }
+        cases = {
+            mode: {
+                **{"id": f"tensor_ops.chain[n={size}] cuda {mode} fp32", "family": f"tensor_ops.chain[n={size}]"},
+                **{"suite": "tensor_ops", "workload": "chain", "about": "gelu(x) * x + x", "size": {"n": size}},
+                **{"size_label": f"n={size}", "implementation": "chain", "device": "cuda", "mode": mode},
+                **{"precision": "fp32", "reference": mode == "eager"},
+            }
+            for mode in by_mode
+        }
+        for mode, (blocks, device_blocks) in times.items():
+            held = []
+            for knob in ("reference", "mode") if mode != "eager" else ():
+                record = speedup_record(knob, cases[mode], cases["eager"], speedup(times["eager"][0], blocks))
+                of_device = speedup(times["eager"][1], device_blocks)
+                device = speedup_record(knob, cases[mode], cases["eager"], of_device)
+                for name in ("knob", "value", "baseline", "against"):
+                    del device[name]
+                device |= {"visit_ratios": [of_device.ratio], "visit_errors": [0.001]}
+                held.append(record | {"device_speedup": device})
+            made = benchmark_of(cases[mode], blocks, held, {}, rng)
+            record = made["extra_info"][KEY]
+            record["timing"] |= {
+                "clock": "cuda_events",
+                "host_seconds": 0.95 * by_mode[mode][0] if size == 256 else 2e-5,
+                "wall_seconds": by_mode[mode][0],
+                "device_seconds": by_mode[mode][1],
+                "device_blocks": device_blocks,
+                "launch_bound": size == 256,
+            }
+            hot = size == 4096
+            record["sustained"] = {
+                "seconds": by_mode[mode][0] * (1.07 if hot else 1.001),
+                "window_seconds": 1.03,
+                "watts": 695.0 if hot else 210.0,
+                "sm_mhz": 1755.0 if hot else 1980.0,
+                "first_sm_mhz": 1980.0,
+            }
+            benchmarks.append(made)
+    document = document_of(benchmarks)
+    document[KEY]["gpus"] = [gpu_record()]
+    return document

@@ -16,6 +16,7 @@ from torchduet.bench.record.schema.passes import (
     ProfileRecord,
     PythonFunction,
     PythonRecord,
+    SustainedRecord,
 )
 from torchduet.bench.record.schema.reproduction import (
     AgreementOfRecord,
@@ -30,6 +31,7 @@ from torchduet.bench.record.schema.timing import (
     CheckRecord,
     CompileRecord,
     CostRecord,
+    DeviceSpeedupRecord,
     FirstCallRecord,
     GraphBreak,
     IntervalRecord,
@@ -95,6 +97,7 @@ __all__ = [
     "CheckRecord",
     "CompileRecord",
     "CostRecord",
+    "DeviceSpeedupRecord",
     "DuetCheckRecord",
     "DuetRecord",
     "EnergyRecord",
@@ -133,6 +136,7 @@ __all__ = [
     "SpeedupRecord",
     "Stage",
     "StopReason",
+    "SustainedRecord",
     "TimingRecord",
     "TrialRecord",
     "Unavailable",

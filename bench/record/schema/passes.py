@@ -17,6 +17,16 @@ class EnergyRecord(TypedDict):
     why: NotRequired[str]
 
 
+class SustainedRecord(TypedDict):
+    """Calls of a case without pause, without other cases between them: the device then heats up the most."""
+
+    seconds: Positive  # per call
+    window_seconds: Positive
+    watts: NotRequired[Amount]  # of the whole device, by its energy counter
+    sm_mhz: NotRequired[Amount]  # NVIDIA: the SM clock, the median of the window
+    first_sm_mhz: NotRequired[Amount]  # as the window began, after the first calls
+
+
 class HeadroomRecord(TypedDict):
     """The largest batch that fitted, to within a sixteenth."""
 

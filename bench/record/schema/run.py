@@ -8,7 +8,7 @@ from torchduet.bench.record.schema.bounds import Count
 from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavailable
 from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord
 from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
-from torchduet.bench.record.schema.passes import EnergyRecord, HeadroomRecord, ProfileRecord
+from torchduet.bench.record.schema.passes import EnergyRecord, HeadroomRecord, ProfileRecord, SustainedRecord
 from torchduet.bench.record.schema.reproduction import DuetCheckRecord, ReproductionRecord
 from torchduet.bench.record.schema.self_check import SelfCheckRecord, TrialRecord
 from torchduet.bench.record.schema.timing import (
@@ -42,6 +42,7 @@ class Record(TypedDict):
     reserved_bytes: NotRequired[Count]  # accelerators: the most that the allocator held of the device for it
     context_bytes: NotRequired[int]  # CUDA: its own memory in a process, in addition
     energy: NotRequired[EnergyRecord]
+    sustained: NotRequired[SustainedRecord]  # CUDA
     headroom: NotRequired[HeadroomRecord]
     profile: NotRequired[ProfileRecord]
     noise: NotRequired[NoiseRecord]

@@ -50,6 +50,7 @@ class TimingRecord(TypedDict):
     wall_seconds: NotRequired[float]  # accelerators: per call, until the device was done
     launch_bound: NotRequired[bool]  # CUDA: launching took most of the device time
     device_seconds: NotRequired[Amount]  # CUDA: per call, without the gaps in which the device waited for launches
+    device_blocks: NotRequired[Blocks]  # the same, paired with those of the family's other cases on the device
     waits: NotRequired[bool]  # CUDA: a call waits for the device, so the host's work alone is not known
     cache: NotRequired[str]  # "cold": before each call the cache was filled with other data; else it was hot
     disturbed: NotRequired[list[int]]  # per placement, its blocks with a context switch
@@ -57,6 +58,21 @@ class TimingRecord(TypedDict):
     rests: NotRequired[
         bool
     ]  # CPU: idle-waiting: its thread slept for at least 2 ms and a tenth of each block during warm-up
+
+
+class DeviceSpeedupRecord(TypedDict):
+    """The speed-up of the device's own work: all is launched before it begins, so launching takes none of the time."""
+
+    ratio: Positive
+    low: Positive | None
+    high: float | None
+    confidence: Level
+    placements: int
+    visit_ratios: Annotated[list[Positive], Length("visit")]
+    visit_errors: list[Amount | None]
+    interval: NotRequired[IntervalRecord]
+    threshold: Positive
+    verdict: Verdict
 
 
 class SpeedupRecord(TypedDict):
@@ -78,6 +94,7 @@ class SpeedupRecord(TypedDict):
     baseline_seconds: NotRequired[Positive]  # the other's time per call and first call: it may have no record
     baseline_first_call: NotRequired[float]
     baseline_compiled: NotRequired[bool]
+    device_speedup: NotRequired[DeviceSpeedupRecord]  # CUDA: of both cases' kernels, where they are on one device
     verdict: Verdict
 
 

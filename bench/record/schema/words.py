@@ -20,8 +20,9 @@ QUIET, NOISY, DISTURBED = GRADES
 # Why timing ended: every interval is narrow enough; time was up; enough placements; a stop request.
 StopReason = Literal["precise", "budget", "limit", "interrupted"]
 Stage = Literal["screened", "confirmed"]  # of a duet: too few pairs for a verdict; enough
-# Whose variance between visits: of speed-ups, of copies in --aa, of times per call, of a duet's two sides.
-PriorOf = Literal["speedups", "copies", "times", "sides"]
+# Whose variance between visits: of speed-ups, of copies in --aa, of times per call, of a duet's two sides, of speed-ups
+# of the device's own work.
+PriorOf = Literal["speedups", "copies", "times", "sides", "device speedups"]
 # Where it was taken from: the families of the run, earlier runs on the machine, built in; none: the visits alone.
 PriorSource = Literal["run", "machine", "typical", "none"]
 

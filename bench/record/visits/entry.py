@@ -10,6 +10,7 @@ import msgspec
 
 from torchduet.bench.record.schema import (
     MAX_PLACEMENTS,
+    DeviceSpeedupRecord,
     MeterRecord,
     Record,
     SmClockRecord,
@@ -50,6 +51,8 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         notes: that no earlier visit made.
         against: side B's, of a pair; ``blocks`` are side A's.
         sm_mhz: the SM clock of its GPU.
+        device_blocks: seconds of the device's work per call, per placement and round.
+        device_ratios: of the speed-ups of the device's work.
     """
 
     blocks: list[list[float]]
@@ -64,6 +67,8 @@ class VisitEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notes: list[str] = []
     against: list[list[float]] = []
     sm_mhz: SmClockRecord | None = None
+    device_blocks: list[list[float]] = []
+    device_ratios: list[Ratio] = []
 
 
 def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
@@ -81,14 +86,24 @@ def with_visit(record: Record, entry: VisitEntry, at: float) -> Record:
     timing["blocks"] = [*timing["blocks"], *entry.blocks[:kept]]
     if "disturbed" in timing and entry.disturbed is not None:
         timing["disturbed"] = [*timing["disturbed"], *entry.disturbed[:kept]]
+    if "device_blocks" in timing and entry.device_blocks:
+        room = max(0, MAX_PLACEMENTS - len(timing["device_blocks"]))
+        timing["device_blocks"] = [*timing["device_blocks"], *entry.device_blocks[:room]]
+        timing["device_seconds"] = median(value for rounds in timing["device_blocks"] for value in rounds)
     if entry.left_out:
         timing["left_out"] = timing.get("left_out", 0) + entry.left_out
     added: Record = {**record, "timing": timing, "notes": list(dict.fromkeys([*record["notes"], *entry.notes]))}
     if "against" in record and entry.against:
         added["against"] = with_pair(record["against"], entry.blocks, entry.against)
     of = {ratio.of: ratio for ratio in entry.ratios}
+    on_device = {ratio.of: ratio for ratio in entry.device_ratios}
     added["speedups"] = [
-        cast(SpeedupRecord, _with_ratio(speedup, of.get(speedup["against"]), kept)) for speedup in record["speedups"]
+        _with_device_ratio(
+            cast(SpeedupRecord, _with_ratio(speedup, of.get(speedup["against"]), kept)),
+            on_device.get(speedup["against"]),
+            len(entry.device_blocks),
+        )
+        for speedup in record["speedups"]
     ]
     if "trials" in record:
         copies = {ratio.of: ratio for ratio in entry.copies}
@@ -131,6 +146,13 @@ def _with_ratio(compared: Mapping[str, Any], ratio: Ratio | None, placements: in
         "visit_errors": [*compared.get("visit_errors", []), ratio.error],
         "placements": compared["placements"] + placements,
     }
+
+
+def _with_device_ratio(speedup: SpeedupRecord, ratio: Ratio | None, placements: int) -> SpeedupRecord:
+    if "device_speedup" not in speedup:
+        return speedup
+    of_device = cast(DeviceSpeedupRecord, _with_ratio(speedup["device_speedup"], ratio, placements))
+    return {**speedup, "device_speedup": of_device}
 
 
 def _with_values(meter: MeterRecord, values: Sequence[float], not_finite: int) -> MeterRecord:

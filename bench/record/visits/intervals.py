@@ -15,6 +15,7 @@ from typing import Any, cast
 from torchduet.bench.record.moderation import Estimate, Prior, Visits, estimate, prior_for
 from torchduet.bench.record.proportions import minimum_effect
 from torchduet.bench.record.schema import (
+    DeviceSpeedupRecord,
     IntervalRecord,
     PriorOf,
     PriorRecord,
@@ -59,14 +60,20 @@ def judged(records: Mapping[str, Record], machine: Mapping[PriorOf, Prior], stop
 def comparisons_of(visited: Iterable[Record]) -> dict[PriorOf, list[tuple[str, Visits]]]:
     """What is moderated together: the family's name and the values by visit of each comparison, copy, time and duet."""
     values: dict[PriorOf, list[tuple[str, Visits]]] = {"speedups": [], "copies": [], "times": [], "sides": []}
+    of_device: list[tuple[str, Visits]] = []
     for record in visited:
         family = record["case"]["family"]
         values["speedups"] += [(family, ratios_of(speedup)) for speedup in _distinct(record["speedups"])]
+        of_device += [
+            (family, ratios_of(speedup["device_speedup"]))
+            for speedup in _distinct(record["speedups"])
+            if "device_speedup" in speedup
+        ]
         values["copies"] += [(family, ratios_of(trial)) for trial in record.get("trials", [])]
         values["times"].append((family, times_of(record)))
         if has_pairs(record):
             values["sides"].append((family, values_of(record["against"])))
-    return values
+    return values | ({"device speedups": of_device} if of_device else {})
 
 
 def prior_record(of: PriorOf, prior: Prior) -> PriorRecord:
@@ -98,7 +105,7 @@ def _distinct(speedups: Sequence[SpeedupRecord]) -> Iterator[SpeedupRecord]:
     return iter({speedup["against"]: speedup for speedup in speedups}.values())
 
 
-def ratios_of(compared: SpeedupRecord | TrialRecord) -> Visits:
+def ratios_of(compared: SpeedupRecord | TrialRecord | DeviceSpeedupRecord) -> Visits:
     """A comparison's values by visit: logarithms of the ratios."""
     ratios = compared.get("visit_ratios", [compared["ratio"]])
     errors = compared.get("visit_errors", [None] * len(ratios))
@@ -126,7 +133,7 @@ def times_of(record: Record) -> Visits:
 def _judged(record: Record, priors: Mapping[PriorOf, Prior], stop: StopReason) -> Record:
     time = estimate(times_of(record), priors.get("times"))
     new: Record = {**record}
-    new["speedups"] = [cast(SpeedupRecord, _speedup(speedup, priors.get("speedups"))) for speedup in record["speedups"]]
+    new["speedups"] = [_speedup(speedup, priors) for speedup in record["speedups"]]
     if "trials" in record:
         new["trials"] = [cast(TrialRecord, _trial(trial, priors.get("copies"))) for trial in record["trials"]]
     precise = all(is_precise(estimate(ratios_of(speedup), priors.get("speedups"))) for speedup in record["speedups"])
@@ -153,7 +160,9 @@ def _ends(found: Estimate) -> Any:
 MAX_LOG = 60.0  # half an interval of the logarithm that is wider says nothing
 
 
-def _interval(compared: SpeedupRecord | TrialRecord, prior: Prior | None) -> tuple[Estimate, dict[str, Any]]:
+def _interval(
+    compared: SpeedupRecord | TrialRecord | DeviceSpeedupRecord, prior: Prior | None
+) -> tuple[Estimate, dict[str, Any]]:
     found = estimate(ratios_of(compared), prior)
     of = {**compared, "ratio": math.exp(found.point), **_ends(found)}
     if of["low"] is not None:
@@ -163,10 +172,18 @@ def _interval(compared: SpeedupRecord | TrialRecord, prior: Prior | None) -> tup
     return found, of
 
 
-def _speedup(speedup: SpeedupRecord, prior: Prior | None) -> dict[str, Any]:
-    found, of = _interval(speedup, prior)
+def _speedup(speedup: SpeedupRecord, priors: Mapping[PriorOf, Prior]) -> SpeedupRecord:
+    new = cast(SpeedupRecord, _with_verdict(speedup, priors.get("speedups")))
+    if "device_speedup" in speedup:
+        of_device = _with_verdict(speedup["device_speedup"], priors.get("device speedups"))
+        new["device_speedup"] = cast(DeviceSpeedupRecord, of_device)
+    return new
+
+
+def _with_verdict(compared: SpeedupRecord | DeviceSpeedupRecord, prior: Prior | None) -> dict[str, Any]:
+    found, of = _interval(compared, prior)
     known = of["low"] is not None
-    of["verdict"] = side_of(found.low, found.high, speedup["threshold"]) if known else "unclear"
+    of["verdict"] = side_of(found.low, found.high, compared["threshold"]) if known else "unclear"
     return of
 
 

@@ -1,11 +1,12 @@
 """A kind of device from elsewhere, as a package registers one; its tensors lie in the host's memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from torchduet.bench.host.machine import Accelerator
-from torchduet.bench.timing.clock import Clock, SynchronizedClock
+from torchduet.bench.timing.clock import Block, Clock, SynchronizedClock
 from torchduet.bench.timing.device import Device
 
 LACKS = (("fp16", "this one has no fp16"), ("tf32", "this one has no TF32"), ("graph", "it has no graphs"))
@@ -34,3 +35,23 @@ class PretendedDevice(Device):
     def synchronize(self) -> None:
         """Count how often it is waited for."""
         self.waited += 1
+
+
+class DelayingClock(SynchronizedClock):
+    """A clock that pretends that the device waits while its work is launched, and that this takes half of a call."""
+
+    def behind_delay(
+        self, call: Callable[..., Any], args: Sequence[Any], calls: int, launch_seconds: float
+    ) -> Block | None:
+        """Half of the time of a block; None where launching takes longer than such a device can be kept waiting."""
+        block = self.block(call, args, calls)
+        launched = calls * launch_seconds < 2e-3
+        return Block(block.seconds / 2, block.host, block.wall) if launched else None
+
+
+class DelayingDevice(PretendedDevice):
+    """Two devices whose work can be told from its launches."""
+
+    def clock(self) -> Clock:
+        """The wall clock, and one for the device's work."""
+        return DelayingClock(self.synchronize, self.torch_device, lambda: 2**20)
