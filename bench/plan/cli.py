@@ -92,6 +92,15 @@ CASE = (
 )
 
 
+ONCE = (
+    "of `torchduet run`: call the one case that --case names in this process, for a profiler around it (nsys, ncu, perf, "
+    "py-spy), prepared as for its timing; nothing is measured or checked"
+)
+
+
+CALLS = "with --once: how many calls the profiler sees, after those of the warm-up, a whole number (default: 1)"
+
+
 RESUME = (
     "continue a run that ended early, from the journal beside its --benchmark-json, without measuring again what it "
     "measured (default: measure all; an unfinished run's journal is kept under another name)"
@@ -118,6 +127,8 @@ def add_to(group: Any) -> None:
         "may be given several times (default: all built-in suites)",
     )
     group.addoption("--case", metavar="GLOB", action="append", help=CASE)
+    group.addoption("--once", action="store_true", help=ONCE)
+    group.addoption("--calls", metavar="N", help=CALLS)
     name, metavar, text = PROFILE
     group.addoption(name, metavar=metavar, nargs="?", const="all", help=text)
     for name, text in FLAGS:
