@@ -6,6 +6,7 @@ import itertools
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -32,12 +33,13 @@ class OnceTask:
     """One case to call, and how.
 
     Attributes:
-        calls: within the range, after those of the warm-up.
+        calls: within the range, after those of the warm-up; not used where ``seconds`` are given.
         threads: intra-op threads.
         folder: for files of the process; the caller removes it.
         compiled: folder for compiled code, which is kept; empty: below ``folder``.
         data: source of the images of the suite ``training``; None: scikit-learn's digits.
         cold: fill the cache with other data before each call.
+        seconds: call for so long instead; 0: make ``calls``.
     """
 
     case: Case
@@ -47,10 +49,19 @@ class OnceTask:
     compiled: str = ""
     data: str | None = None
     cold: bool = False
+    seconds: float = 0.0
 
 
-def call_once(job: OnceTask, report: Report) -> float:
-    """Prepare the case as its timing does, warm it up, and call it; returns the mean seconds of the calls.
+@dataclass(frozen=True)
+class Called:
+    """How many calls were made within the range, and the mean seconds of one."""
+
+    calls: int
+    seconds: float
+
+
+def call_once(job: OnceTask, report: Report) -> Called:
+    """Prepare the case as its timing does, warm it up, and call it.
 
     Its result is not checked: this would add calls in float64 to what a profiler sees of the process.
 
@@ -86,13 +97,13 @@ def call_once(job: OnceTask, report: Report) -> float:
             stages.inputs.fresh(case.device)
             run.settle()
             report(f"calling {case.id}", 0.0)
-            return recorded_calls(run, job.calls)
-    except Exception as error:  # noqa: BLE001 - becomes the reason
+            return recorded_calls(run, job.calls, job.seconds)
+    except Exception as error:
         raise NotCalledError(describe(error, case.source)) from error
 
 
-def recorded_calls(run: TimedCase, calls: int) -> float:
-    """Call a case that is warm, for a profiler to record; returns the mean seconds of the calls.
+def recorded_calls(run: TimedCase, calls: int, seconds: float = 0.0) -> Called:
+    """Call a case that is warm, for a profiler to record: so often, or for so many seconds if these are given.
 
     The calls follow each other as in a block of the timing: without a synchronisation in between, unless inputs are
     readied before each call. Each has a range of its own, within the range that has the case's id as its name.
@@ -104,27 +115,27 @@ def recorded_calls(run: TimedCase, calls: int) -> float:
         with device.named_range(f"call {next(numbers)}"):
             return run.prepared.call(*args)
 
-    readied = run.restored
+    made, total = 0, 0.0
+    most = 1 if run.restored else run.clock.cold_calls if run.cold else run.calls if seconds else calls
     with run.unmetered(), run.in_its_state():
         run.ready()
         device.synchronize()
         with device.recorded(), device.named_range(run.prepared.case.id):
-            seconds = _seconds(run, profiled_call, 1 if readied else calls)
-            for _ in range(calls - 1 if readied else 0):
-                with device.named_range(READYING):
-                    run.ready()
-                seconds += _seconds(run, profiled_call, 1)
+            end = perf_counter() + seconds
+            while not made or (perf_counter() < end if seconds else made < calls):
+                if made and run.restored:
+                    with device.named_range(READYING):
+                        run.ready()
+                number = most if seconds else min(most, calls - made)
+                total += number * _block(run, profiled_call, number)
+                made += number
             device.synchronize()
-    return seconds / calls
+    return Called(made, total / made)
 
 
-def _seconds(run: TimedCase, call: Callable[..., Any], calls: int) -> float:
-    """Make consecutive calls by the case's clock; returns the seconds of all of them."""
+def _block(run: TimedCase, call: Callable[..., Any], calls: int) -> float:
+    """Make consecutive calls by the case's clock; returns the mean seconds of a call."""
     args = run.prepared.args
-    if not run.cold:
-        return run.clock.block(call, args, calls).seconds * calls
-    total, most = 0.0, run.clock.cold_calls
-    for done in range(0, calls, most):
-        number = min(most, calls - done)
-        total += run.clock.cold(call, args, number, None, run.launch_seconds).seconds * number
-    return total
+    if run.cold:
+        return run.clock.cold(call, args, calls, None, run.launch_seconds).seconds
+    return run.clock.block(call, args, calls).seconds

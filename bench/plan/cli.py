@@ -98,7 +98,10 @@ ONCE = (
 )
 
 
-CALLS = "with --once: how many calls the profiler sees, after those of the warm-up, a whole number (default: 1)"
+CALLS = (
+    "with --once: how many calls the profiler sees after the warm-up, a whole number, or for how long it sees calls, "
+    "e.g. 5s (default: 1)"
+)
 
 
 RESUME = (

@@ -17,7 +17,7 @@ from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan import case_globs, cli, preflight
 from torchduet.bench.plan.availability import unavailable
-from torchduet.bench.plan.options import OptionError, Options, parse
+from torchduet.bench.plan.options import OptionError, Options, parse, parse_duration
 from torchduet.bench.plan.selection import Selection
 from torchduet.bench.record.units import digits
 from torchduet.suites.registry import names
@@ -42,7 +42,8 @@ def run_once(arguments: Sequence[str]) -> int:
 
 
 def _called(arguments: Sequence[str], folder: str) -> int:
-    given, calls = _parsed(arguments)
+    given = _parsed(arguments)
+    calls, seconds = _calls(given.calls)
     options = parse(
         budget=None,
         **{name.removeprefix("--").replace("-", "_"): getattr(given, _dest(name)) for name in TAKEN},
@@ -59,17 +60,18 @@ def _called(arguments: Sequence[str], folder: str) -> int:
     like_a_users_process()
     kept = os.environ.get(CACHE, "")
     threads = options.threads or cores()
-    job = OnceTask(case, calls, threads, folder, str(Path(kept).resolve()) if kept else "", options.data, options.cold)
+    code = str(Path(kept).resolve()) if kept else ""
+    job = OnceTask(case, calls, threads, folder, code, options.data, options.cold, seconds)
     if kept:
         Path(job.compiled).mkdir(parents=True, exist_ok=True)
     try:
-        seconds = call_once(job, lambda what, _: print(f"torchduet: {what}", file=sys.stderr))
+        called = call_once(job, lambda what, _: print(f"torchduet: {what}", file=sys.stderr))
     except NotCalledError as error:
         return _refuse(f"{case.id}: {error}", NOT_CALLED)
-    each = "" if calls == 1 else " each"
+    several = called.calls > 1
     print(
-        f"{case.id}: {calls:,} call{'s' if calls > 1 else ''} of {digits(1e3 * seconds)} ms{each}, after a warm-up, "
-        f"{threads} thread{'s' if threads > 1 else ''}. This is no measurement: it was taken once, and a profiler "
+        f"{case.id}: {called.calls:,} call{'s' * several} of {digits(1e3 * called.seconds)} ms{' each' * several}, after "
+        f"a warm-up, {threads} thread{'s' * (threads > 1)}. This is no measurement: it was taken once, and a profiler "
         "slows it down."
     )
     return 0
@@ -84,7 +86,7 @@ def _dest(name: str) -> str:
     return name.removeprefix("--").replace("-", "_")
 
 
-def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, int]:
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="torchduet run",
         description="Calls one case alone, prepared as for its timing. On an NVIDIA GPU the calls are between "
@@ -106,15 +108,18 @@ def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, int]:
         )
     if "--tier" not in arguments and not any(argument.startswith("--tier=") for argument in arguments):
         given.tier = "full"  # an id names its size, whatever its tier
-    return given, _calls(given.calls)
+    return given
 
 
-def _calls(text: str | None) -> int:
+def _calls(text: str | None) -> tuple[int, float]:
+    """The number of calls, and the seconds to call for instead; 0: the number decides."""
     if text is None:
-        return 1
-    if not re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
-        raise OptionError(f"--calls {text!r}: use a whole number from 1 to 999999999")
-    return int(text)
+        return 1, 0.0
+    if re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
+        return int(text), 0.0
+    if re.search(r"[smh]$", text.strip()):
+        return 1, parse_duration("--calls", text)
+    raise OptionError(f"--calls {text!r}: use a whole number from 1 to 999999999, or a time such as 5s")
 
 
 def _sources(options: Options) -> Sequence[str]:

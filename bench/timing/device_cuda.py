@@ -99,7 +99,7 @@ class CudaDevice(AcceleratorDevice):
 
         With ROCm both do nothing.
         """
-        torch.cuda.profiler.start()  # type: ignore[no-untyped-call]
+        torch.cuda.check_error(torch.cuda.cudart().cudaProfilerStart())
         try:
             yield
         finally:

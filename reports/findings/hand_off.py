@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from torchduet.bench.record.devices import device_kind, on_host
 from torchduet.bench.record.schema import CaseRecord, Record, RunRecord, SideRecord
 
-SAMPLED_SECONDS = 5.0  # of calls, for profilers that take samples: the process takes some seconds to start
+SAMPLED = "5s"  # of calls, for profilers that take samples: the process takes some seconds to start
 TRACED_SECONDS, MAX_TRACED_CALLS = 5.0, 10  # for profilers that record every kernel
 GRAPHS = ("reduce-overhead", "max-autotune", "graph")
 COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")
@@ -124,7 +123,7 @@ def _hand_off(
             notes.append(_checked_out(side))
     plain = ["torchduet", "run", *arguments] if call.python == "python" else [call.python, *run]
     profilers = _on_gpu(call) if device_kind(case["device"]) == "cuda" else _on_host(call)
-    return HandOff(words, (Command("Alone", _line(call.variables, plain)), *profilers), tuple(notes))
+    return HandOff(words, (Command("Without a profiler", _line(call.variables, plain)), *profilers), tuple(notes))
 
 
 def _checked_out(side: SideRecord) -> str:
@@ -166,7 +165,7 @@ def _on_gpu(call: _Call) -> list[Command]:
 def _on_host(call: _Call) -> list[Command]:
     """perf (Linux) and py-spy for functions of C and of Python; perf reads a compiled case's code when it has ended."""
     system = str(call.machine.get("system", "")).partition(" ")[0]
-    sampled = [*call.run, "--calls", str(_rounded(SAMPLED_SECONDS / call.seconds))]
+    sampled = [*call.run, "--calls", SAMPLED]
     commands = []
     if system in ("Linux", "") and on_host(call.case["device"]):
         kept = {"TORCHINDUCTOR_CACHE_DIR": f"{call.name}-code"} if call.case["mode"] in COMPILED else {}
@@ -176,14 +175,6 @@ def _on_host(call: _Call) -> list[Command]:
     native = [] if system == "Darwin" else ["--native"]
     spy = ["py-spy", "record", *native, "-o", f"{call.name}.svg", "--", call.python, *sampled]
     return [*commands, Command("py-spy", _line(call.variables, spy))]
-
-
-def _rounded(number: float) -> int:
-    """A number of calls with one significant digit, from 1 to 9 million."""
-    if number < 1:
-        return 1
-    power = 10 ** math.floor(math.log10(number))
-    return min(9_000_000, round(number / power) * power)
 
 
 def _line(variables: Mapping[str, str], words: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
-// Unfolds the evidence for printing, writes tables out as CSV, copies commands, and sorts and filters the tables of cases. The view is kept
-// in the address's fragment so that it can be shared.
+// Unfolds the evidence for printing, writes tables out as CSV, copies commands, and sorts and filters the tables of cases.
+// The view is kept in the address's fragment so that it can be shared.
 "use strict";
 // The evidence and the list of what was not measured are unfolded for printing and folded again after it.
 (() => {
@@ -51,9 +51,9 @@
     button.hidden = false;
     button.addEventListener("click", async () => {
       const done = await copied(button.nextElementSibling);
-      button.textContent = done ? "Copied" : "Selected";
+      button.firstElementChild.textContent = done ? "Copied" : "Selected";
       status.textContent = done ? "Copied" : "The command is selected: copy it with the keyboard";
-      setTimeout(() => { button.textContent = "Copy"; status.textContent = ""; }, 2_000);
+      setTimeout(() => { button.firstElementChild.textContent = "Copy"; status.textContent = ""; }, 2_000);
     });
   }
 })();
