@@ -93,8 +93,8 @@ CASE = (
 
 
 ONCE = (
-    "of `torchduet run`: call the one case that --case names in this process, for a profiler around it (nsys, ncu, perf, "
-    "py-spy), prepared as for its timing; nothing is measured or checked"
+    "of `torchduet run`: call the one case that --case names in this process, for a profiler around it (nsys, ncu, "
+    "perf, py-spy), prepared as for its timing; nothing is measured or checked"
 )
 
 

@@ -69,10 +69,10 @@ def _called(arguments: Sequence[str], folder: str) -> int:
     except NotCalledError as error:
         return _refuse(f"{case.id}: {error}", NOT_CALLED)
     several = called.calls > 1
+    took = f"{called.calls:,} call{'s' * several} of {digits(1e3 * called.seconds)} ms{' each' * several}"
     print(
-        f"{case.id}: {called.calls:,} call{'s' * several} of {digits(1e3 * called.seconds)} ms{' each' * several}, after "
-        f"a warm-up, {threads} thread{'s' * (threads > 1)}. This is no measurement: it was taken once, and a profiler "
-        "slows it down."
+        f"{case.id}: {took}, after a warm-up, {threads} thread{'s' * (threads > 1)}. This is no measurement: it was taken "
+        "once, and a profiler slows it down."
     )
     return 0
 

@@ -87,11 +87,11 @@ class CudaDevice(AcceleratorDevice):
     @contextmanager
     def named_range(self, name: str) -> Iterator[None]:
         """A range of NVTX; with ROCm, of ROCTx."""
-        torch.cuda.nvtx.range_push(name)
+        torch.cuda.nvtx.range_push(name)  # type: ignore[no-untyped-call]
         try:
             yield
         finally:
-            torch.cuda.nvtx.range_pop()
+            torch.cuda.nvtx.range_pop()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -99,11 +99,12 @@ class CudaDevice(AcceleratorDevice):
 
         With ROCm both do nothing.
         """
-        torch.cuda.check_error(torch.cuda.cudart().cudaProfilerStart())
+        cudart = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        torch.cuda.check_error(cudart.cudaProfilerStart())
         try:
             yield
         finally:
-            torch.cuda.cudart().cudaProfilerStop()  # its result is that of an earlier failed kernel, if any
+            cudart.cudaProfilerStop()  # its result is that of an earlier failed kernel, if any
 
 
 def context_bytes(device: str, uuid: str, nvml: Any = None) -> int | None:

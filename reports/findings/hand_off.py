@@ -122,7 +122,7 @@ def _hand_off(
         if side["rev"] is not None:
             notes.append(_checked_out(side))
     plain = ["torchduet", "run", *arguments] if call.python == "python" else [call.python, *run]
-    profilers = _on_gpu(call) if device_kind(case["device"]) == "cuda" else _on_host(call)
+    profilers = PROFILERS.get(device_kind(case["device"]), _on_host)(call)
     return HandOff(words, (Command("Without a profiler", _line(call.variables, plain)), *profilers), tuple(notes))
 
 
@@ -186,6 +186,9 @@ def _file_name(case: str) -> str:
     """A case's id as the name of a file that needs no quotes."""
     readable = re.sub(r"[^A-Za-z0-9._=]+", "-", case).strip("-.")[:80]
     return f"{readable}-{hashlib.sha256(case.encode()).hexdigest()[:4]}"
+
+
+PROFILERS = {"cuda": _on_gpu}  # kind of device → the commands of its maker's profilers; for others the host's
 
 
 def _at_least(version: str, least: tuple[int, int]) -> bool:

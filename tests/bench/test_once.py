@@ -45,8 +45,12 @@ def grows(x, y):
 
 
 suite.compare(
-    "told", {"it's": lambda x, y: print("called with", float(x[0]), "in", os.getpid(), torch.get_num_threads()) or x + y,
-             "other": lambda x, y: x + y}, inputs=pair, axes={"n": Axis([8])}, modes=["eager"], mutates=("x",),
+    "told",
+    {
+        "it's": lambda x, y: print("called with", float(x[0]), "in", os.getpid(), torch.get_num_threads()) or x + y,
+        "other": lambda x, y: x + y,
+    },
+    inputs=pair, axes={"n": Axis([8])}, modes=["eager"], mutates=("x",),
 )
 
 
@@ -218,7 +222,7 @@ class Restoring:
 def timed_case(function: Callable[..., Any]) -> TimedCase:
     """A case on a GPU whose inputs are on the CPU."""
     suite = Suite("s")
-    suite.compare("w", {"w": function}, inputs=lambda device: (torch.ones(2),), modes=["eager"])
+    suite.compare("w", {"w": function}, inputs=lambda device: (torch.ones(2, device=device),), modes=["eager"])
     case, _ = next(cases_of("s", suite, tier="quick", devices=["cuda"], asked={"mode": ["eager"]}))
     return TimedCase(prepare(suite.workloads["w"], case, (torch.ones(2),)), CpuClock())
 
@@ -282,7 +286,7 @@ def test_it_is_prepared_as_for_its_timing_and_not_checked(monkeypatch: pytest.Mo
             super().prepare_device(name, cases)
 
     monkeypatch.setattr(once, "FirstCalls", Stages)
-    monkeypatch.setattr(TimedCase, "settle", lambda self: stages.append("settled"))
+    monkeypatch.setattr(TimedCase, "settle", lambda _: stages.append("settled"))
     monkeypatch.setattr(once, "recorded_calls", lambda *_: stages.append("recorded"))
     suite = registry.load("matmul")[0]
     case, _ = next(cases_of("matmul", suite, tier="quick", devices=["cpu"], asked={"mode": ["eager"]}))

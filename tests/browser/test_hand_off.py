@@ -31,7 +31,7 @@ SAYS = """([word, said]) => {
 def opened_case(page: Page) -> Locator:
     """The commands of the first case, unfolded."""
     page.evaluate(
-        """() => { for (const one of [...document.querySelectorAll('#details details')].slice(0, 2)) one.open = true; }"""
+        "() => [...document.querySelectorAll('#details details')].slice(0, 2).forEach(one => { one.open = true; })"
     )
     alone = page.locator("#details .alone").first
     alone.wait_for(state="visible")
