@@ -71,8 +71,8 @@ def _called(arguments: Sequence[str], folder: str) -> int:
     several = called.calls > 1
     took = f"{called.calls:,} call{'s' * several} of {digits(1e3 * called.seconds)} ms{' each' * several}"
     print(
-        f"{case.id}: {took}, after a warm-up, {threads} thread{'s' * (threads > 1)}. This is no measurement: it was taken "
-        "once, and a profiler slows it down."
+        f"{case.id}: {took}, after a warm-up, {threads} thread{'s' * (threads > 1)}. This is no measurement: it was "
+        "taken once, and a profiler slows it down."
     )
     return 0
 
