@@ -96,6 +96,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
     class Group:
         def addoption(self, name: str, **details: Any) -> None:
+            if name == "--tier":
+                details["help"] = argparse.SUPPRESS  # an id names its size, whatever the tier
             if name in (*TAKEN, *OWN):
                 parser.add_argument(name, dest=_dest(name), **details)
 
@@ -107,7 +109,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
             f"{', '.join((*TAKEN, *OWN[1:]))}"
         )
     if "--tier" not in arguments and not any(argument.startswith("--tier=") for argument in arguments):
-        given.tier = "full"  # an id names its size, whatever its tier
+        given.tier = "full"
     return given
 
 
