@@ -13,7 +13,7 @@ from torchduet.bench.cases.knobs import Asked, Setting, check_declared, referenc
 from torchduet.bench.record.contract import as_size
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS
 from torchduet.bench.record.schema import CaseRecord
-from torchduet.suites.registry import load
+from torchduet.suites.registry import is_given, load
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Value, Workload
 
@@ -129,6 +129,7 @@ class Case:
             mode=self.mode,
             precision=self.precision,
             reference=reference,
+            source="" if is_given(self.source) else self.source,
         )
         if self.workers is not None:
             record["workers"] = self.workers

@@ -100,6 +100,18 @@ CASE = (
 )
 
 
+ONCE = (
+    "of `torchduet run`: call the one case that --case names in this process, for a profiler around it (nsys, ncu, "
+    "perf, py-spy), prepared as for its timing; nothing is measured or checked"
+)
+
+
+CALLS = (
+    "with --once: how many calls the profiler sees after the warm-up, a whole number, or for how long it sees calls, "
+    "e.g. 5s (default: 1)"
+)
+
+
 RESUME = (
     "continue a run that ended early, from the journal beside its --benchmark-json, without measuring again what it "
     "measured (default: measure all; an unfinished run's journal is kept under another name)"
@@ -126,6 +138,8 @@ def add_to(group: Any) -> None:
         "may be given several times (default: all built-in suites)",
     )
     group.addoption("--case", metavar="GLOB", action="append", help=CASE)
+    group.addoption("--once", action="store_true", help=ONCE)
+    group.addoption("--calls", metavar="N", help=CALLS)
     for (name, metavar, text), const in ((PROFILE, "all"), (LOCK_CLOCKS, locking.BASE)):
         group.addoption(name, metavar=metavar, nargs="?", const=const, help=text)
     for name, text in FLAGS:

@@ -43,6 +43,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _run(options: argparse.Namespace) -> int:
+    if "--once" in options.arguments:
+        from torchduet.bench.plugin.once_command import run_once
+
+        return run_once(options.arguments)
     command = [sys.executable, "-m", "pytest", *pytest_arguments(Path.cwd() / ".pytest_cache"), *options.arguments]
     if os.name == "posix":
         os.execv(command[0], command)  # signals reach pytest, and its workers do not import this command line

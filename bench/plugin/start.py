@@ -42,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check everything that can be checked before measuring, then start the fork server."""
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
+    for name in ("once", "calls"):
+        if config.getoption(name):
+            raise pytest.UsageError(f"--{name}: belongs to `torchduet run --case ID --once`, which needs no pytest")
     stop_request = StopRequest()
     stop_request.listen()  # before anything is written
     config.add_cleanup(stop_request.restore)

@@ -33,6 +33,7 @@ def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: Noi
             "threads": settings.threads,
             "suite": ",".join(options.suites) if options.suites else None,
             "data": settings.data,
+            **({} if options.data is None else {"data_source": options.data}),
             "cache": "cold" if options.cold else None,
             **{
                 knob.name: ",".join(map(str, asked)) if (asked := options.asked.get(knob.name)) else None

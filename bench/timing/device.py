@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import ClassVar
 
@@ -153,6 +154,17 @@ class Device(ABC):
     def profiler_activities(self) -> list[ProfilerActivity]:
         """The activities for ``torch.profiler`` to record."""
         return [ProfilerActivity.CPU]
+
+    @contextmanager
+    def named_range(self, name: str) -> Iterator[None]:
+        """A range that external profilers of this kind of device show under a name; most kinds have none."""
+        del name
+        yield
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """The part of the process that an external profiler is to record; most kinds of device cannot say so."""
+        yield
 
 
 class CpuDevice(Device):

@@ -5,6 +5,8 @@ Events, a delay kernel, CUDA graphs, the L2's size, the memory of a context, and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -98,6 +100,28 @@ class CudaDevice(AcceleratorDevice):
     def profiler_activities(self) -> list[ProfilerActivity]:
         """The host's activity, and the kernels."""
         return [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+
+    @contextmanager
+    def named_range(self, name: str) -> Iterator[None]:
+        """A range of NVTX; with ROCm, of ROCTx."""
+        torch.cuda.nvtx.range_push(name)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            torch.cuda.nvtx.range_pop()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Between ``cudaProfilerStart`` and ``cudaProfilerStop``, for which Nsight Systems and Nsight Compute wait.
+
+        With ROCm both do nothing.
+        """
+        cudart = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+        torch.cuda.check_error(cudart.cudaProfilerStart())
+        try:
+            yield
+        finally:
+            cudart.cudaProfilerStop()  # its result is that of an earlier failed kernel, if any
 
 
 def _use_cublas(device: torch.device) -> None:

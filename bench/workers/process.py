@@ -71,17 +71,24 @@ def isolate(log: str) -> None:
     os.dup2(output, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    sys.argv = sys.argv[:1]  # a workload that parses arguments gets its defaults, not pytest's
-    faulthandler.enable(file=sys.stderr, all_threads=False)
+    like_a_users_process()
     gc.freeze()
-    # As in a user's own process. By default a workload's processes would come from the run's fork server: slower,
-    # without the modules loaded since, and outside this process group, so that they would outlive it.
-    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
     if "forkserver" in multiprocessing.get_all_start_methods():
         from multiprocessing import forkserver
 
         server = forkserver._forkserver
         type(server).__init__(server)  # for the workload's own start method "forkserver", too
+
+
+def like_a_users_process() -> None:
+    """Set up what workloads see of this process as in a user's own.
+
+    By default a workload's processes would come from the run's fork server: slower, without the modules loaded since,
+    and outside this process group, so that they would outlive it.
+    """
+    sys.argv = sys.argv[:1]  # a workload that parses arguments gets its defaults, not pytest's
+    faulthandler.enable(file=sys.stderr, all_threads=False)
+    multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn", force=True)
 
 
 def _watch_parent(stop_inbox: Connection) -> None:

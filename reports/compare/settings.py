@@ -92,8 +92,9 @@ def cautions(base: Run, new: Run, differences: list[Difference]) -> list[str]:
 
 
 def facts(run: Run) -> dict[str, str | int | float | bool | None]:
-    """A run's facts on its machine, options and versions."""
-    return {**run.about["machine"], **_gpu_facts(run), **run.about["options"], "Torchduet": run.about["version"]}
+    """A run's facts on its machine, options and versions. Where its data was is none: the name of the data is."""
+    options = {name: value for name, value in run.about["options"].items() if name != "data_source"}
+    return {**run.about["machine"], **_gpu_facts(run), **options, "Torchduet": run.about["version"]}
 
 
 def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:

@@ -13,6 +13,7 @@ from torchduet.bench.record.schema import Record
 from torchduet.reports.charts.roofline import roofcharts
 from torchduet.reports.findings import ablation, claim_words, meters
 from torchduet.reports.findings.claims import judge
+from torchduet.reports.findings.hand_off import HandOff, hand_offs
 from torchduet.reports.findings.noise import of_case
 from torchduet.reports.html.figures import path_chart
 from torchduet.reports.read.run_file import Run
@@ -22,7 +23,7 @@ from torchduet.reports.tables.roofline import sentences as bound_sentences
 from torchduet.reports.tables.visits import number_of_visits
 from torchduet.reports.text import units
 
-Detail = tuple[str, Record, dict[str, str], Bound | None]
+Detail = tuple[str, Record, dict[str, str], Bound | None, list[HandOff]]
 
 STOPS = {
     "precise": "every interval was narrow enough",
@@ -91,12 +92,18 @@ def _stacked(row: Any, knobs: Sequence[Knob]) -> str:
 
 
 def details(run: Run) -> list[tuple[str, list[Detail]]]:
-    """Per suite, for each case: its anchor in the page, its record, how it was timed and what bounds it."""
+    """Per suite, for each case: its anchor, its record, how it was timed, what bounds it, and how to call it alone."""
     suites: dict[str, list[Detail]] = {}
     limits = bounds(run)
     for index, record in enumerate(run.records):
         suites.setdefault(record["case"]["suite"], []).append(
-            (anchor(index), record, _timing(record), limits.get(record["case"]["id"]))
+            (
+                anchor(index),
+                record,
+                _timing(record),
+                limits.get(record["case"]["id"]),
+                hand_offs(run.about, record),
+            )
         )
     return list(suites.items())
 

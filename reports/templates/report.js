@@ -1,5 +1,5 @@
-// Unfolds the evidence for printing, writes tables out as CSV, and sorts and filters the tables of cases. The view is kept
-// in the address's fragment so that it can be shared.
+// Unfolds the evidence for printing, writes tables out as CSV, copies commands, and sorts and filters the tables of cases.
+// The view is kept in the address's fragment so that it can be shared.
 "use strict";
 // The evidence and the list of what was not measured are unfolded for printing and folded again after it.
 (() => {
@@ -26,6 +26,34 @@
       link.download = button.dataset.file;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    });
+  }
+})();
+// Commands are copied; where the browser does not let a page do that, the command is selected for the reader to copy.
+(() => {
+  const status = document.querySelector(".copied");
+  const selected = (command) => {
+    const range = document.createRange();
+    range.selectNodeContents(command);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    return document.execCommand("copy");
+  };
+  const copied = async (command) => {
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      return true;
+    } catch {
+      return selected(command);
+    }
+  };
+  for (const button of document.querySelectorAll("button.copy")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const done = await copied(button.nextElementSibling);
+      button.firstElementChild.textContent = done ? "Copied" : "Selected";
+      status.textContent = done ? "Copied" : "The command is selected: copy it with the keyboard";
+      setTimeout(() => { button.firstElementChild.textContent = "Copy"; status.textContent = ""; }, 2_000);
     });
   }
 })();

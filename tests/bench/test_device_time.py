@@ -60,7 +60,7 @@ class Gpu:
 class Clock:
     """Times blocks of a case on the device, as called and behind a delay."""
 
-    name, cold_calls = "cuda_events", 10
+    name, cold_calls, needs_lead_in = "cuda_events", 10, True
 
     def __init__(self, gpu: Gpu, case: Case, launch: float, device: float, *, waits: bool) -> None:
         self.gpu, self.case, self.launch, self.device, self.waits = gpu, case, launch, device, waits

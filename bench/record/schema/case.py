@@ -24,6 +24,7 @@ class CaseRecord(TypedDict):
     reference: bool  # the family's reference case
     workers: NotRequired[Count]  # DataLoader workers, if that is a knob of the workload
     settings: NotRequired[dict[str, str]]  # of knobs without a key here, if not the reference's
+    source: NotRequired[str]  # a built-in suite's name, or its file as it was given; "" for functions of a program
 
 
 class NotMeasured(TypedDict):
