@@ -19,6 +19,7 @@ FOR_GOOD = (
     "InvalidArgument",
 )  # other errors, such as a time-out, are temporary
 ON_OFF = ("off", "on")
+COMPUTE_MODES = ("DEFAULT", "EXCLUSIVE_THREAD", "PROHIBITED", "EXCLUSIVE_PROCESS")  # as nvidia-smi -c names them
 
 Field = Callable[[Any, Any], float | int | str]
 
@@ -36,6 +37,7 @@ FACTS: Mapping[str, Field] = {
     "ecc": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetEccMode(gpu)[0]],
     "mig": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetMigMode(gpu)[0]],
     "persistence": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetPersistenceMode(gpu)],
+    "compute_mode": lambda nvml, gpu: COMPUTE_MODES[nvml.nvmlDeviceGetComputeMode(gpu)],
     "pcie_generation": lambda nvml, gpu: nvml.nvmlDeviceGetMaxPcieLinkGeneration(gpu),
     "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetMaxPcieLinkWidth(gpu),
     "pcie_width_now": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),

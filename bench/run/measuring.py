@@ -12,10 +12,7 @@ from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
-from torchduet.bench.host.gpu_throttling import Gpus
-from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.run_clock import RunClock
-from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, visit_seconds
@@ -25,7 +22,14 @@ from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
-from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
+from torchduet.bench.run.machine_facts import (
+    await_workers,
+    ceiling_seconds,
+    gpus_of,
+    hint_at_energy,
+    measure_ceilings,
+    watches,
+)
 from torchduet.bench.run.machine_prior import machine_priors
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.profiles import profile_run
@@ -57,6 +61,7 @@ class Measuring:
 
     Attributes:
         settings: with the budget that :meth:`plan` has set.
+        gpus: ``cuda:N`` → NVML's device, of the GPUs that were asked for; None where NVML does not have it.
         shortest_visit: seconds that a visit times at least.
     """
 
@@ -72,11 +77,7 @@ class Measuring:
         self.settings, self.launcher = settings, launcher
         self.progress, self.run_clock = progress or Progress(), run_clock or RunClock()
         self.budget: Budget | None = None
-        uuids = settings.machine.gpus_of(settings.selection.devices())
-        gpus = Gpus(list(uuids.values()))
-        budget = settings.options.budget_seconds
-        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus, monotonic)
-        self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
+        self.gpus, self.monitor, self.timeline = watches(settings, launcher, self.progress)
         priors = machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings)
         self.visiting = Visiting(priors, self.shortest_visit)
         self._later = LaterVisits(
@@ -99,6 +100,7 @@ class Measuring:
             options = replace(options, budget_seconds=options.budget_seconds + ENERGY_SECONDS * cases)
         self.settings = replace(self.settings, options=options)
         self.progress.families = families
+        self.monitor.piloted = gpus_of(self.settings.machine, families)
         if families and not self.settings.selecting_only:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
             self.launcher.start(compiler=compiled)
