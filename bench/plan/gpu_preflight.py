@@ -55,7 +55,8 @@ def check_idle(
     Raises:
         OptionError: others use a GPU, and ``when_busy`` is ``refuse``.
     """
-    begun, reported = now(), -REPORT_SECONDS
+    begun = reported = now()
+    waited = False
     while True:
         found = uses(devices, names, now, wait)
         occupied = busy(found)
@@ -64,10 +65,10 @@ def check_idle(
         awaited = [use for use in occupied if not use.only_draws]
         if not awaited or when_busy == GO:
             return [*map(_warning, occupied), *(_hint(use) for use in found if use.full and not use.is_busy)]
-        if now() - begun - reported >= REPORT_SECONDS:
-            reported = now() - begun
-            words = "; ".join(use.words() for use in awaited)
-            report(f"{words}: waiting until it is idle, {duration(reported)} so far (--when-busy go does not wait)")
+        if not waited or now() - reported >= REPORT_SECONDS:
+            waited, reported = True, now()
+            words, so_far = "; ".join(use.words() for use in awaited), duration(reported - begun)
+            report(f"{words}: waiting until it is idle, {so_far} so far (--when-busy go does not wait)")
         wait(WAIT_SECONDS)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from time import monotonic
+from collections.abc import Callable, Iterable, Mapping
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured, Outcome
@@ -39,14 +38,18 @@ def await_workers(launcher: Launcher, settings: Settings, progress: Progress) ->
 
 
 def watches(
-    settings: Settings, launcher: Launcher, progress: Progress
+    settings: Settings, launcher: Launcher, progress: Progress, now: Callable[[], float]
 ) -> tuple[dict[str, Device | None], Monitor, Timeline]:
-    """What watches the machine during a run: NVML's device of each GPU, the noise monitor, the GPUs' timeline."""
+    """What watches the machine during a run: NVML's device of each GPU, the noise monitor, the GPUs' timeline.
+
+    Args:
+        now: seconds of the monitor's clock.
+    """
     uuids = settings.machine.gpus_of(settings.selection.devices())
     gpus = Gpus(list(uuids.values()))
     devices = dict(zip(uuids, gpus.devices, strict=True))
     budget, warn = settings.options.budget_seconds, progress.warnings.append
-    monitor = Monitor(launcher, settings.threads, budget, warn, gpus, monotonic, OtherProcesses(devices))
+    monitor = Monitor(launcher, settings.threads, budget, warn, gpus, now, OtherProcesses(devices, now=now))
     return devices, monitor, Timeline(devices, gpus.why)
 
 

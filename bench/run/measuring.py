@@ -20,16 +20,10 @@ from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
+from torchduet.bench.run import machine_facts
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
-from torchduet.bench.run.machine_facts import (
-    await_workers,
-    ceiling_seconds,
-    gpus_of,
-    hint_at_energy,
-    measure_ceilings,
-    watches,
-)
+from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
 from torchduet.bench.run.machine_prior import machine_priors
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.profiles import profile_run
@@ -74,10 +68,10 @@ class Measuring:
         progress: Progress | None = None,
         run_clock: RunClock | None = None,
     ) -> None:
-        self.settings, self.launcher = settings, launcher
-        self.progress, self.run_clock = progress or Progress(), run_clock or RunClock()
+        self.settings, self.launcher, self.progress = settings, launcher, progress or Progress()
+        self.run_clock = run_clock or RunClock()
         self.budget: Budget | None = None
-        self.gpus, self.monitor, self.timeline = watches(settings, launcher, self.progress)
+        self.gpus, self.monitor, self.timeline = machine_facts.watches(settings, launcher, self.progress, monotonic)
         priors = machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings)
         self.visiting = Visiting(priors, self.shortest_visit)
         self._later = LaterVisits(
@@ -100,7 +94,7 @@ class Measuring:
             options = replace(options, budget_seconds=options.budget_seconds + ENERGY_SECONDS * cases)
         self.settings = replace(self.settings, options=options)
         self.progress.families = families
-        self.monitor.piloted = gpus_of(self.settings.machine, families)
+        self.monitor.piloted = machine_facts.gpus_of(self.settings.machine, families)
         if families and not self.settings.selecting_only:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
             self.launcher.start(compiler=compiled)

@@ -81,3 +81,9 @@ def lacking(device: str, variables: Mapping[str, str] | None = None) -> dict[str
     """Precision that this environment takes from a device → why."""
     value = environment(variables).get(TF32, "").strip()
     return {"tf32": NO_TF32} if device_kind(device) == "cuda" and value == "0" else {}
+
+
+def tf32_for_fp32(variables: Mapping[str, str] | None = None) -> str:
+    """Why a result in fp32 may have been computed in TF32, and what to do; empty where the environment says nothing."""
+    value = environment(variables).get(TF32, "0").strip()
+    return "" if value == "0" else f"{TF32}={value} lets NVIDIA's libraries use TF32 for fp32: unset it"
