@@ -87,6 +87,10 @@ class Monitor:
         due = due or not self.pilots or at - self.pilots[-1]["at"] >= self._interval
         if due and not self._failed:
             self._time_pilots(family, at)
+        self.begin_sampling()
+
+    def begin_sampling(self) -> None:
+        """Begin to sample what other processes do with the GPUs; called before each visit, while no worker runs."""
         self._others.begin()
 
     def _time_pilots(self, family: str, at: float) -> None:

@@ -18,8 +18,9 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.host.gpus import variables
 from torchduet.bench.host.machine import Gpu, probe
 from torchduet.bench.host.nvml import devices
+from torchduet.bench.library.run import _check_gpus
 from torchduet.bench.plan.availability import missing, unavailable
-from torchduet.bench.plan.options import parse
+from torchduet.bench.plan.options import OptionError, parse
 from torchduet.bench.plugin import gpus
 from torchduet.bench.plugin.stash import DUET
 from torchduet.bench.record.run_record import run_record
@@ -209,3 +210,32 @@ def test_a_duet_on_a_gpu_for_one_process_is_refused_before_it_starts() -> None:
     with pytest.raises(pytest.UsageError, match=r"compute mode EXCLUSIVE_PROCESS: .* a duet"):
         checked(duet=object(), nvmlDeviceGetComputeMode=3)
     checked(nvmlDeviceGetComputeMode=3)
+
+
+def library_check(*, initialized: bool, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> tuple[Any, Any]:
+    """What ``torchduet.compare`` checks of a GPU: the run's progress, the launcher."""
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialized)
+    (handle,), _ = devices(["aaaa"], Nvml(**answers))
+    measuring: Any = SimpleNamespace(
+        gpus={"cuda:0": handle}, monitor=SimpleNamespace(piloted=("cuda:0",)), progress=SimpleNamespace(warnings=[])
+    )
+    launcher: Any = SimpleNamespace(alone="")
+    _check_gpus(measuring, launcher)
+    return measuring.progress, launcher
+
+
+def test_a_comparison_of_functions_is_warned_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    progress, launcher = library_check(initialized=True, monkeypatch=monkeypatch)
+    assert progress.warnings[0].startswith("CUDA_LAUNCH_BLOCKING=1: every launch waits")
+    assert launcher.alone == ""
+
+
+@pytest.mark.parametrize("initialized", [True, False])
+def test_a_gpu_that_this_process_holds_alone_gets_no_fresh_process(
+    monkeypatch: pytest.MonkeyPatch, initialized: bool
+) -> None:
+    _, launcher = library_check(initialized=initialized, monkeypatch=monkeypatch, nvmlDeviceGetComputeMode=3)
+    assert ("EXCLUSIVE_PROCESS" in launcher.alone) is initialized
+    with pytest.raises(OptionError, match="PROHIBITED: no process can use it"):
+        library_check(initialized=initialized, monkeypatch=monkeypatch, nvmlDeviceGetComputeMode=2)
