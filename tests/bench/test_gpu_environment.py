@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +17,7 @@ import torch
 from tests.bench.made_workers import begin
 from tests.bench.nvml_fake import WHOLE, Nvml
 from tests.reports.with_gpu import make_gpu_run
+from torchduet import bench
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.gpus import variables
 from torchduet.bench.host.machine import Gpu, probe
@@ -32,6 +36,8 @@ from torchduet.reports.compare.settings import SETTING, cautions, differences
 from torchduet.reports.html import run_page
 from torchduet.reports.read.run_file import from_json
 
+ROOT = Path(__file__).parents[2]
+BENCH = Path(bench.__path__[0])
 H200 = Gpu("NVIDIA H200", (9, 0), 2**37, triton=True, uuid="aaaa")
 WITH_GPU = replace(probe(), gpus=(H200,), no_cuda="")
 WORKLOAD = """
@@ -239,3 +245,42 @@ def test_a_gpu_that_this_process_holds_alone_gets_no_fresh_process(
     assert ("EXCLUSIVE_PROCESS" in launcher.alone) is initialized
     with pytest.raises(OptionError, match="PROHIBITED: no process can use it"):
         library_check(initialized=initialized, monkeypatch=monkeypatch, nvmlDeviceGetComputeMode=2)
+
+
+PLUGIN = """
+import sys
+from dataclasses import replace
+
+from tests.bench.nvml_fake import Nvml
+from torchduet.bench.host import machine
+
+real = machine.probe
+h200 = machine.Gpu("NVIDIA H200", (9, 0), 2**37, triton=True, uuid="aaaa")
+machine.probe = lambda: replace(real(), gpus=(h200,), no_cuda="")
+sys.modules["pynvml"] = Nvml()
+"""
+
+
+def test_pytest_refuses_a_busy_gpu_before_anything_is_measured(tmp_path: Path) -> None:
+    """All of pytest's own steps, on a GPU that is made up; the fake driver says that it is 98 % busy."""
+    (tmp_path / "with_gpu.py").write_text(PLUGIN)
+    suite = tmp_path / "made.py"
+    suite.write_text("import torch\nfrom torchduet import Suite\nsuite = Suite('made', 'one')\n" + WORKLOAD)
+    run = tmp_path / "run.json"
+    command = [sys.executable, "-m", "pytest", str(BENCH), "-p", "with_gpu", "--suite", str(suite), "--mode", "eager"]
+    done = subprocess.run(
+        [*command, "--device", "cuda", "--when-busy", "refuse", "--benchmark-json", str(run)],
+        cwd=ROOT,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "TORCHDUET_LOCK": str(tmp_path / "lock")}
+        | {"CUDA_LAUNCH_BLOCKING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, said
+    assert "--when-busy refuse: cuda:0 (NVIDIA H200) is 98 % busy with other processes; end them, choose" in said
+    assert "torchduet: warning: CUDA_LAUNCH_BLOCKING=1: every launch waits" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.glob("run*")) == []
