@@ -133,7 +133,8 @@ class PilotTask:
     """How to time the pilots."""
 
     threads: int
-    seconds: float  # for all of them, about
+    seconds: float  # for all of them, about; on GPUs for those of each
+    devices: tuple[str, ...] = ()  # "cuda:0": those of these GPUs; none: those of the CPU
 
 
 @dataclass

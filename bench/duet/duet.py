@@ -170,8 +170,11 @@ class Duet:
         with self._pair(self.pool.any(), cases, 1, compiler=compiler, profiled=True) as started:
             yield started
 
-    def pilots(self, threads: int, seconds: float) -> dict[str, float]:
-        """Seconds per unit of each pilot, timed in a new worker of side A for about ``seconds`` in total.
+    def pilots(self, threads: int, seconds: float, devices: Sequence[str] = ()) -> dict[str, float]:
+        """Seconds per unit of each pilot, timed in a new worker of side A.
+
+        Args:
+            threads, seconds, devices: see :class:`torchduet.bench.cases.exchange.PilotTask`.
 
         Raises:
             WorkerError: the worker sent no answer.
@@ -180,7 +183,7 @@ class Duet:
         with ends[BASE], ends[AGAINST]:
             worker = self.pool.any()[BASE].fork(ends[BASE])
             try:
-                worker.send({"do": "pilots", "threads": threads, "seconds": seconds})
+                worker.send({"do": "pilots", "threads": threads, "seconds": seconds, "devices": [*devices]})
                 answer: dict[str, float] = worker.receive()["pilots"]
                 return answer
             finally:

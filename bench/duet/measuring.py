@@ -21,6 +21,7 @@ from torchduet.bench.record.journal_events import Began
 from torchduet.bench.record.schema import AgainstRecord, DuetRecord, RunRecord
 from torchduet.bench.record.statistics import THRESHOLD
 from torchduet.bench.run.later_visits import LaterVisit
+from torchduet.bench.run.machine_facts import gpus_of
 from torchduet.bench.run.measuring import Measurement, Measuring
 from torchduet.bench.run.profile_selection import Profiling
 from torchduet.bench.run.progress import Progress
@@ -71,6 +72,7 @@ class DuetMeasuring(Measuring):
             Family(cases=family.reported, reported=family.reported)
             for family in self.settings.selection.families(selected)
         ]
+        self.monitor.piloted = gpus_of(self.settings.machine, self.progress.families)
         if self.progress.families and not self.settings.selecting_only and not self.settings.check_only:
             for _ in range(min(MAX_LIVE, len(usable_cpus()) // 2) - 1):  # as many as there are cores to import torch
                 self.duet.pool.start()

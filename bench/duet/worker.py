@@ -77,7 +77,7 @@ def _serve(channel: Channel, peer: Channel) -> None:
     if order.get("do") == "pilots":
         from torchduet.bench.passes.pilots import measure_pilots  # workers of families do not import it
 
-        channel.send({"pilots": measure_pilots(PilotTask(order["threads"], order["seconds"]))})
+        channel.send({"pilots": measure_pilots(PilotTask(order["threads"], order["seconds"], (*order["devices"],)))})
         return
     if order.get("do") == "import":
         channel.send(import_suites(order["sources"], order["threads"]))

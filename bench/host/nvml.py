@@ -32,6 +32,7 @@ INSTANT, AVERAGE, UNKNOWN = "instantaneous", "average over 1 s", "as the driver 
 GA100 = (8, 0)  # compute capability: up to this one nvmlDeviceGetPowerUsage is instantaneous
 # The member of the union c_nvmlValue_t that each value of nvmlValueType_t stands for (nvml.h).
 VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+COMPUTE_MODES = ("DEFAULT", "EXCLUSIVE_THREAD", "PROHIBITED", "EXCLUSIVE_PROCESS")  # as nvidia-smi -c names them
 
 Field = Callable[[Any, Any], float | int | str]
 
@@ -111,6 +112,7 @@ FACTS: Mapping[str, Field] = {
     "ecc": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetEccMode(gpu)[0]],
     "mig": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetMigMode(gpu)[0]],
     "persistence": lambda nvml, gpu: ON_OFF[nvml.nvmlDeviceGetPersistenceMode(gpu)],
+    "compute_mode": lambda nvml, gpu: COMPUTE_MODES[nvml.nvmlDeviceGetComputeMode(gpu)],
     "pcie_generation": lambda nvml, gpu: nvml.nvmlDeviceGetMaxPcieLinkGeneration(gpu),
     "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetMaxPcieLinkWidth(gpu),
     "pcie_width_now": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),

@@ -136,6 +136,7 @@ class CallerMeasuring(Measuring):
     def _pilots_before(self, family: str, *, due: bool = False) -> None:
         """Time no pilots: comparisons within a run need none, and they would take a third of its time."""
         del family, due
+        self.monitor.begin_sampling()
 
     def _measure_ceilings(self) -> None:
         """Measure no ceilings."""

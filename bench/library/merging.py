@@ -96,7 +96,7 @@ def merged(parts: Sequence[Part]) -> Part:
         "passing": _passing([run["passing"] for run in runs if "passing" in run]),
         "ceilings": _union(ceiling for run in runs for ceiling in run.get("ceilings", [])),
         "pilots": [
-            PilotRecord(at=pilot["at"] + begin, before=pilot["before"], seconds=pilot["seconds"])
+            cast(PilotRecord, {**pilot, "at": pilot["at"] + begin})
             for run, begin in zip(runs, begins, strict=True)
             for pilot in run.get("pilots", [])
         ],

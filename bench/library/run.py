@@ -15,12 +15,14 @@ import torch
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host import run_lock
+from torchduet.bench.host.gpus import variables
+from torchduet.bench.host.gpus.compute_mode import EXCLUSIVE, compute_modes, obstacle
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.caller import measuring_here
 from torchduet.bench.library.described import Described
 from torchduet.bench.library.launcher import CallerLauncher, shared_launcher
 from torchduet.bench.library.measuring import CallerMeasuring
-from torchduet.bench.plan.options import Options
+from torchduet.bench.plan.options import OptionError, Options
 from torchduet.bench.plan.preflight import check_devices
 from torchduet.bench.plan.selection import Selection
 from torchduet.bench.record.contract import readable_run
@@ -145,6 +147,7 @@ def _measured(
     )
     session = Session(measuring, stop)
     measuring.plan(cases)
+    _check_gpus(measuring, launcher)
     stop.graceful = True
     outcomes = {case: session.outcome(case) for case in cases if session.reaches(case)}
     record, lines = readable_run(session.run_record())
@@ -161,6 +164,23 @@ def _measured(
         progress.stopped,
         datetime.now(UTC),
     )
+
+
+def _check_gpus(measuring: CallerMeasuring, launcher: CallerLauncher) -> None:
+    """Check that the functions' GPUs may be used, and warn of variables that change what is measured on them.
+
+    Raises:
+        OptionError: no process may use one of them.
+    """
+    gpus = {device: measuring.gpus.get(device) for device in measuring.monitor.piloted}
+    if not gpus:
+        return
+    measuring.progress.warnings += variables.warnings()
+    modes = compute_modes(gpus)
+    if (why := obstacle(modes, together=1)) is not None:
+        raise OptionError(why)
+    if EXCLUSIVE in modes.values() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        launcher.alone = launcher.alone or f"the GPU is in compute mode {EXCLUSIVE}, and this process uses it"
 
 
 def _reasons(outcomes: Mapping[Case, Outcome], kind: type[Failed | Skipped], reference: str) -> dict[str, str]:

@@ -14,16 +14,31 @@ from dataclasses import dataclass
 from torchduet.bench.noise.figures import OTHERS, QUOTA_THROTTLED, STEAL, Figures
 from torchduet.bench.noise.remedies import (
     GPU_CLOCKS,
+    IDLE_GPU,
     NO_SUSPENSION,
     QUIETER_MACHINE,
     STEADY_CLOCKS,
+    STEADY_GPU_CLOCKS,
     Remedy,
     make_room,
     one_thread_fewer,
 )
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade
 
-KINDS = ("suspended", "context switches", "others", "steal", "quota", "clocks", "heat", "swapped", "gpu", "speed")
+KINDS = (
+    "suspended",
+    "context switches",
+    "others",
+    "steal",
+    "quota",
+    "clocks",
+    "heat",
+    "swapped",
+    "gpu others",
+    "gpu",
+    "gpu speed",
+    "speed",
+)
 
 # Each threshold is (noisy, disturbed). "Undisturbed" and "loaded" are measurements on a VM of two cores while
 # nothing else ran, and while other processes kept 1.4 of its cores busy.
@@ -35,6 +50,9 @@ SWITCH_RATE = (40.0, 60.0)
 SPEED = (0.25, 0.6)  # change of times of fixed work. At one speed they repeat within 20 %; at half speed they double
 CLOCKS = 0.1  # fastest over slowest, less one: both sides of a comparison run at the same clock
 LOWERED = 0.05  # share of the samples; lowered clocks slow all cases of a family down alike, not only the hottest
+# Share of the time in which others computed on the GPU. Two processes take turns on it, and a call waits for the end of
+# the other one's turn: at a third of the time neighbouring blocks need not have waited alike. Chosen, not measured yet.
+USED_BY_OTHERS = (0.05, 0.3)
 SWAPPED = (256, 25_600)  # pages of 4 KiB: 1 MiB is measurable, 100 MiB are seconds of a disk
 
 
@@ -75,7 +93,10 @@ def grade_of(value: float, thresholds: tuple[float, float]) -> Grade:
 
 def causes(figures: Figures) -> list[Cause]:
     """Every cause of noise that the figures show, the worst first."""
-    rules = (_suspended, _context_switches, _others, _steal, _quota, _clocks, _heat, _swapped, _gpu, _speed)
+    rules = (
+        *(_suspended, _context_switches, _others, _steal, _quota, _clocks, _heat, _swapped),
+        *(_gpu_others, _gpu, _gpu_speed, _speed),
+    )
     return worst_first(cause for rule in rules if (cause := rule(figures)) is not None)
 
 
@@ -211,3 +232,25 @@ def _gpu(figures: Figures) -> Cause | None:
     words = f"the GPU lowered its clocks: {reason}, in {percent(share)} of the samples"
     remedy = Remedy("gpu", GPU_CLOCKS.get(reason, "a check of the GPU's power supply"))
     return Cause("gpu", NOISY, share / LOWERED, words, remedy)
+
+
+def _gpu_others(figures: Figures) -> Cause | None:
+    device, share = max(figures.used_by_others.items(), key=lambda item: item[1], default=("", 0.0))
+    if share < USED_BY_OTHERS[0]:
+        return None
+    words = f"other processes computed on {device} for {percent(share)} of the time"
+    return Cause("gpu others", grade_of(share, USED_BY_OTHERS), share / USED_BY_OTHERS[0], words, IDLE_GPU)
+
+
+def _gpu_speed(figures: Figures) -> Cause | None:
+    """Times of fixed work on the GPU that changed, with the reason as far as the other figures show it."""
+    change = figures.gpu_pilots
+    if change is None or change < SPEED[0]:
+        return None
+    words, remedy = f"the GPU's pilots before and after differ by {percent_or_factor(change)}", STEADY_GPU_CLOCKS
+    if _gpu_others(figures) is not None:
+        words, remedy = f"{words}, while other processes used it", IDLE_GPU
+    elif (lowered := _gpu(figures)) is not None:
+        words, remedy = f"{words}, with its clocks", lowered.remedy
+    steady = figures.drift is not None and figures.drift < SPEED[0]  # as in _speed
+    return Cause("gpu speed", NOISY if steady else grade_of(change, SPEED), change / SPEED[0], words, remedy)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from statistics import median
 
+from torchduet.bench.record.devices import HOST, device_of_pilot
 from torchduet.bench.record.schema import PilotRecord
 
 WINDOW = 3  # placements
 
 
-def pilots_change(pilots: Iterable[PilotRecord]) -> float | None:
+def pilots_change(pilots: Iterable[PilotRecord], devices: Container[str] = (HOST,)) -> float | None:
     """Slowest over fastest, less one, of the kind that changed most; None for fewer than two pilots.
 
-    Of ten or more pilots, a tenth at either end is left out.
+    Of ten or more pilots, a tenth at either end is left out. A kind that one of the pilots lacks does not count.
+
+    Args:
+        devices: the kinds of pilots on these count.
     """
     seconds = [pilot["seconds"] for pilot in pilots]
     if len(seconds) < 2:
         return None
     trimmed = len(seconds) // 10
-    ordered = (sorted(of_kinds[kind] for of_kinds in seconds) for kind in seconds[0])
-    return max(times[-1 - trimmed] / times[trimmed] for times in ordered) - 1
+    kinds = [kind for kind in seconds[0] if device_of_pilot(kind) in devices and all(kind in of for of in seconds)]
+    ordered = (sorted(of_kinds[kind] for of_kinds in seconds) for kind in kinds)
+    return max((times[-1 - trimmed] / times[trimmed] - 1 for times in ordered), default=None)
 
 
 def pilots_around(pilots: Sequence[PilotRecord], begun: float, ended: float) -> list[PilotRecord]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.noise.drift import drift
-from torchduet.bench.record.devices import on_host
+from torchduet.bench.record.devices import numbered, on_host
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 
 NO_GPU: Mapping[str, float] = {}  # one object for all: thousands of families refer to it
+NO_DEVICES: Mapping[str, str] = {}
 
 
 def noise_of_family(
@@ -17,12 +18,14 @@ def noise_of_family(
     result: FamilyResult,
     telemetry: Telemetry,
     gpu: Mapping[str, float],
+    used_by_others: Mapping[str, float] = NO_GPU,
 ) -> Timed:
     """The figures of a family's result.
 
     Args:
         times: when its timing began and ended, seconds into the run.
         gpu: reason for lowered clocks → share of the samples in which it held.
+        used_by_others: GPU → share of the time in which other processes computed on it.
     """
     results = result.results
     largest_drift = None
@@ -37,7 +40,18 @@ def noise_of_family(
         largest_drift = max((value for value in drifts if value is not None), default=None)
     of_family = block_switches(results)
     of_cases = {case.case.id: block_switches([case]) if len(results) > 1 else of_family for case in results}
-    return Timed(*times, telemetry, largest_drift, of_family, of_cases, gpu or NO_GPU)
+    devices = {case.case.id: numbered(case.case.device) for case in results if not on_host(case.case.device)}
+    return Timed(
+        *times,
+        telemetry,
+        largest_drift,
+        of_family,
+        of_cases,
+        gpu or NO_GPU,
+        devices=devices or NO_DEVICES,
+        used_by_others={device: used_by_others[device] for device in devices.values() if device in used_by_others}
+        or NO_GPU,
+    )
 
 
 def block_switches(results: Sequence[CaseResult]) -> BlockSwitches:

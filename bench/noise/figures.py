@@ -28,6 +28,8 @@ class Figures:
             most (0.35: 35 %).
         drift: the same of the family's own times from placement to placement.
         gpu: reason for lowered clocks → share of the samples in which it held.
+        gpu_pilots: the same as ``pilots``, of those on the GPU of the case.
+        used_by_others: GPU → share of the time in which other processes computed on it.
         suspended: seconds for which the process or the machine was suspended during blocks, at most.
         left_out, kept: blocks that were therefore left out and taken again, and blocks that counted nevertheless.
     """
@@ -41,6 +43,8 @@ class Figures:
     pilots: float | None = None
     drift: float | None = None
     gpu: Mapping[str, float] = field(default_factory=dict)
+    gpu_pilots: float | None = None
+    used_by_others: Mapping[str, float] = field(default_factory=dict)
     suspended: float = 0.0
     left_out: int = 0
     kept: int = 0
@@ -113,6 +117,8 @@ class Figures:
             "drift": self.drift,
             "stood_still": self.suspended or None,
             "left_out": self.left_out or None,
+            "gpu pilots": self.gpu_pilots,
+            "gpu others": max(self.used_by_others.values(), default=None),
             **{f"gpu {reason}": share for reason, share in self.gpu.items()},
         }
         return {name: float(f"{value:.3g}") for name, value in figures.items() if value is not None}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchduet.bench.noise.causes import SPEED, Cause, causes, grade_of, percent_or_factor, worst_first
 from torchduet.bench.noise.drift import pilots_change
 from torchduet.bench.noise.figures import Figures
-from torchduet.bench.noise.over_visits import over_visits
+from torchduet.bench.noise.over_visits import OverVisits, over_visits
 from torchduet.bench.noise.remedies import QUIETER_MACHINE
 from torchduet.bench.noise.withheld import preempted, with_verdicts_withheld
 from torchduet.bench.record.schema import DISTURBED, GRADES, NOISY, QUIET, Grade, NoiseRecord, PilotRecord, Record
@@ -59,17 +59,27 @@ def noise_of(
     for visited in over_visits(families):
         family, change = visited.timed, visited.pilots_change(pilots)
         figures = Figures(threads, cores, family.telemetry, pilots=change, drift=family.drift, gpu=family.gpu)
-        of_family = figures.with_context_switches(family.whole)
+        on_gpu = {device: _on_gpu(figures, visited, pilots, {device}) for device in {*family.devices.values()}}
+        whole = (
+            _on_gpu(figures, visited, pilots, {*on_gpu}) if len(on_gpu) > 1 else next(iter(on_gpu.values()), figures)
+        )
+        of_family = whole.with_context_switches(family.whole)
         why = None if family.left_open else withheld(family, threads, cores) or preempted(of_family)
         for case, switches in family.each.items():
             if case in records:
-                of_case = figures.with_context_switches(switches)
+                of_case = on_gpu.get(family.devices.get(case, ""), figures).with_context_switches(switches)
                 sure = threads == 1 and len(records[case]["timing"].get("visits", [])) >= sure_visits
                 record = records[case] if why is None or sure else with_verdicts_withheld(records[case], why)
                 of_cases[case] = {**record, "noise": case_record(causes(of_case), of_case)}
         of_families.append(causes(of_family))
     telemetry = [family.telemetry for family in families]
     return Graded(of_cases, run_record(of_families, pilots_change(pilots), means(telemetry)) if families else None)
+
+
+def _on_gpu(figures: Figures, visited: OverVisits, pilots: Sequence[PilotRecord], devices: set[str]) -> Figures:
+    """A family's figures with those of its GPUs."""
+    used = {device: share for device in devices if (share := visited.used_by_others(pilots, device)) is not None}
+    return replace(figures, gpu_pilots=visited.pilots_change(pilots, devices), used_by_others=used)
 
 
 def withheld(family: Timed, threads: int, cores: int) -> Cause | None:

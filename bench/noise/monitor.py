@@ -13,6 +13,7 @@ from typing import Protocol
 
 from torchduet.bench.cases.exchange import FamilyResult
 from torchduet.bench.host.gpu_throttling import Gpus
+from torchduet.bench.host.gpus.sampling import OtherProcesses
 from torchduet.bench.noise.family_noise import noise_of_family
 from torchduet.bench.noise.grades import Graded, noise_of
 from torchduet.bench.record.devices import on_host
@@ -22,6 +23,7 @@ from torchduet.bench.workers.launcher import WorkerError
 from torchduet.suites.cpus import usable_cpus
 
 PILOT_SHARE = 0.03  # of the time after the first 10 s, for all pilots of a run
+FIRST_PILOT_SHARE = 0.1  # of the time until then, at most, of a run that measures GPUs
 PILOT_SECONDS = (0.03, 0.1)  # minimum and maximum, inside the worker that times them once
 TARGET_PILOTS = 8  # in a run too short for one every ten seconds
 PILOT_INTERVAL = 10.0  # seconds: the slow stretches seen on shared machines last from some seconds to minutes
@@ -32,8 +34,8 @@ INTERVAL_SHARE = 0.2  # of the time so far
 class PilotTimer(Protocol):
     """What times the pilots: a :class:`torchduet.bench.workers.launcher.Launcher`."""
 
-    def pilots(self, threads: int, seconds: float) -> dict[str, float]:
-        """Seconds per unit of each pilot."""
+    def pilots(self, threads: int, seconds: float, devices: Sequence[str] = ()) -> dict[str, float]:
+        """Seconds per unit of each pilot: of the CPU, or of these GPUs."""
 
 
 class Monitor:
@@ -43,6 +45,7 @@ class Monitor:
         pilot_timer: times the pilots, at first the launcher.
         pilots: the pilots timed so far.
         timed: the figures of each family timed so far.
+        piloted: the GPUs on which pilots are timed, too.
         sure_visits: see :func:`torchduet.bench.noise.grades.noise_of`.
 
     Args:
@@ -51,6 +54,7 @@ class Monitor:
         warn: gets a warning, once, if the pilots cannot be timed.
         gpus: those of the machine.
         now: seconds of a clock.
+        others: what other processes do with the GPUs; the pilots are timed on these, too.
     """
 
     def __init__(
@@ -61,13 +65,15 @@ class Monitor:
         warn: Callable[[str], None],
         gpus: Gpus | None = None,
         now: Callable[[], float] = monotonic,
+        others: OtherProcesses | None = None,
     ) -> None:
         self.pilot_timer, self._threads, self._warn, self._now = launcher, threads, warn, now
         self._allowed = PILOT_SHARE / 2 * budget_seconds
         self._begun = now()
         self._interval = SHORT_INTERVAL
-        self._failed = False
-        self._gpus = gpus or Gpus(())
+        self._failed = self._failed_on_gpus = False
+        self._gpus, self._others = gpus or Gpus(()), others or OtherProcesses({})
+        self.piloted: tuple[str, ...] = ()
         self.pilots: list[PilotRecord] = []
         self.timed: list[Timed] = []
         self.sure_visits = math.inf
@@ -79,24 +85,50 @@ class Monitor:
         """
         at = self._now() - self._begun
         due = due or not self.pilots or at - self.pilots[-1]["at"] >= self._interval
-        if self._failed or not due:
-            return
+        if due and not self._failed:
+            self._time_pilots(family, at)
+        self.begin_sampling()
+
+    def begin_sampling(self) -> None:
+        """Begin to sample what other processes do with the GPUs; called before each visit, while no worker runs."""
+        self._others.begin()
+
+    def _time_pilots(self, family: str, at: float) -> None:
         shortest, longest = PILOT_SECONDS
+        allowed = min(longest, max(shortest, self._allowed / TARGET_PILOTS))
+        busy = self._others.busy(self.piloted)
         try:
-            seconds = self.pilot_timer.pilots(self._threads, min(longest, max(shortest, self._allowed / TARGET_PILOTS)))
+            seconds = self.pilot_timer.pilots(self._threads, allowed)
         except WorkerError as error:
             self._failed = True
             self._warn(f"changes of the machine's speed are not known, as its pilots could not be timed: {error}")
             return
+        seconds = {**seconds, **self._on_gpus(allowed)}
         self.pilots.append(PilotRecord(at=round(at, 6), before=family, seconds=_rounded(seconds)))
+        if busy:
+            self.pilots[-1]["busy"] = {device: float(f"{share:.3g}") for device, share in busy.items()}
         took = self._now() - self._begun - at
         self._interval = min(PILOT_INTERVAL, max(SHORT_INTERVAL, INTERVAL_SHARE * at))
         if INTERVAL_SHARE * at > SHORT_INTERVAL:
             self._interval = max(self._interval, took / PILOT_SHARE)
+        elif self.piloted:  # starting CUDA, and waiting until an idle GPU reads as idle, take some tenths of a second
+            self._interval = max(self._interval, min(PILOT_INTERVAL, took / FIRST_PILOT_SHARE))
+
+    def _on_gpus(self, seconds: float) -> dict[str, float]:
+        """The pilots on the GPUs, in a worker of their own: that CUDA fails there leaves those of the CPU."""
+        if not self.piloted or self._failed_on_gpus:
+            return {}
+        try:
+            return self.pilot_timer.pilots(self._threads, seconds, self.piloted)
+        except WorkerError as error:
+            self._failed_on_gpus = True
+            self._warn(f"changes of the GPU's speed are not known, as its pilots could not be timed: {error}")
+            return {}
 
     def sample_gpus(self) -> None:
-        """Sample the GPUs' clocks; called after each placement, while the GPUs are warm."""
+        """Sample the GPUs' clocks and processes; called after each placement, while the GPUs are warm."""
         self._gpus.sample()
+        self._others.sample()
 
     def add_family(self, began: float, result: FamilyResult, beside: float = 0.0) -> Timed | None:
         """Add the figures of a family timed from ``began`` (of the clock ``now``) until now; None: there are none.
@@ -104,7 +136,7 @@ class Monitor:
         Args:
             beside: seconds of the cores that the run itself has used meanwhile for its next interpreter.
         """
-        gpu = self._gpus.shares()
+        gpu, others = self._gpus.shares(), self._others.shares()
         if result.telemetry is None:
             return None
         telemetry = result.telemetry
@@ -113,7 +145,7 @@ class Monitor:
             telemetry = replace(telemetry, others=max(0.0, telemetry.others - load))
         on_gpu = not all(on_host(case_result.case.device) for case_result in result.results)
         times = began - self._begun, self._now() - self._begun
-        timed = noise_of_family(times, result, telemetry, gpu if on_gpu else {})
+        timed = noise_of_family(times, result, telemetry, gpu if on_gpu else {}, others)
         self.timed.append(timed)
         return timed
 

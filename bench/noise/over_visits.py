@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
 
 from torchduet.bench.noise.drift import pilots_around, pilots_change
+from torchduet.bench.record.devices import HOST
 from torchduet.bench.record.schema import PilotRecord
 from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 
@@ -26,14 +27,35 @@ class OverVisits:
     timed: Timed
     visits: tuple[tuple[float, float], ...]
 
-    def pilots_change(self, pilots: Sequence[PilotRecord]) -> float | None:
+    def pilots_change(self, pilots: Sequence[PilotRecord], devices: Container[str] = (HOST,)) -> float | None:
         """How much the pilots around a visit changed, in the median over the visits; None: not known.
 
         Changes between visits are not counted: each visit compares its cases within itself.
+
+        Args:
+            devices: whose pilots count.
         """
-        changes = [pilots_change(pilots_around(pilots, *visit)) for visit in self.visits]
+        changes = [pilots_change(pilots_around(pilots, *visit), devices) for visit in self.visits]
         known = [change for change in changes if change is not None]
         return median(known) if known else None
+
+    def used_by_others(self, pilots: Sequence[PilotRecord], device: str) -> float | None:
+        """Share of the time in which other processes computed on a GPU; None: not known.
+
+        It is the mean over the visits: of a visit counts what was measured meanwhile, or right before or after it if
+        that is more, as only some drivers count the use by each process.
+        """
+        of_visits = []
+        for visit in self.visits:
+            around = [
+                busy[device] for pilot in pilots_around(pilots, *visit) if device in (busy := pilot.get("busy", {}))
+            ]
+            if around:
+                of_visits.append(max(around))
+        readings = [fmean(of_visits)] if of_visits else []
+        if device in self.timed.used_by_others:
+            readings.append(self.timed.used_by_others[device])
+        return max(readings, default=None)
 
 
 def over_visits(timed: Sequence[Timed]) -> list[OverVisits]:
@@ -65,6 +87,12 @@ def _merged(visits: Sequence[Timed]) -> Timed:
         each={name: _switches([visit.each[name] for visit in visits if name in visit.each]) for name in names},
         gpu={reason: fmean(visit.gpu.get(reason, 0.0) for visit in visits) for reason in reasons},
         left_open=any(visit.left_open for visit in visits),
+        devices={case: device for visit in visits for case, device in visit.devices.items()},
+        used_by_others={
+            device: fmean(known)
+            for device in dict.fromkeys(device for visit in visits for device in visit.used_by_others)
+            if (known := [visit.used_by_others[device] for visit in visits if device in visit.used_by_others])
+        },
     )
 
 

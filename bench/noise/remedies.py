@@ -20,6 +20,10 @@ STEADY_CLOCKS = Remedy(
     "clocks", "steady clocks (cpupower frequency-set -g performance, no turbo), or a longer --budget"
 )
 NO_SUSPENSION = Remedy("suspension", "a run that is not suspended (Ctrl-Z, cpulimit), on a machine that is not either")
+IDLE_GPU = Remedy(
+    "the GPU's load", "end what else computes on the GPU, or choose another one (--device, CUDA_VISIBLE_DEVICES)"
+)
+STEADY_GPU_CLOCKS = Remedy("gpu", "fixed GPU clocks (nvidia-smi -lgc), or a longer --budget")
 GPU_CLOCKS = {
     "power cap": "fixed GPU clocks below the power cap (nvidia-smi -lgc)",
     "temperature": "better cooling of the GPU, or fixed clocks (nvidia-smi -lgc)",

@@ -2,19 +2,19 @@
 
 A shared machine may run at half speed for seconds without any load or steal time of its own; only a known amount of
 work shows that. The pilots are the same in every run, so that their times differ only if the machine does. They are
-timed in a separate worker; the noise monitor decides when.
+timed in a separate worker; the noise monitor decides when. Those of a GPU are in ``gpu_pilots``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
 
 import torch
 
 from torchduet.bench.cases.exchange import PilotTask
-from torchduet.bench.timing.clock import CpuClock
+from torchduet.bench.timing.clock import Clock, CpuClock
 
 SIDE = 128  # 3 · 128² float32 are 192 KiB: within the L2 of one core
 COPIED = 2**22  # bytes read and as many written: beyond the L2. Beyond the L3, copies vary by factors on their own
@@ -52,11 +52,23 @@ PILOTS: dict[str, Callable[[], Callable[[], object]]] = {"arithmetic": arithmeti
 
 
 def measure_pilots(task: PilotTask) -> dict[str, float]:
-    """Seconds per unit of each pilot: the median of short blocks, taken in turns until the time is up."""
+    """Seconds per unit of each pilot, of the CPU (``memory``) or of the task's GPUs (``cuda:0 memory``)."""
     torch.set_num_threads(task.threads)
-    clock = CpuClock()
-    deadline = perf_counter() + task.seconds
-    units = {name: make() for name, make in PILOTS.items()}
+    if not task.devices:
+        return median_seconds({name: make() for name, make in PILOTS.items()}, CpuClock(), task.seconds)
+    from torchduet.bench.passes import gpu_pilots
+
+    seconds: dict[str, float] = {}
+    for device in task.devices:
+        with gpu_pilots.warm(device) as (units, clock):
+            times = median_seconds(units, clock, task.seconds)
+        seconds |= {f"{device} {name}": value for name, value in times.items()}
+    return seconds
+
+
+def median_seconds(units: Mapping[str, Callable[[], object]], clock: Clock, seconds: float) -> dict[str, float]:
+    """Seconds per unit of each: the median of short blocks, taken in turns for about ``seconds`` in total."""
+    deadline = perf_counter() + seconds
     length: dict[str, int] = {}
     for name, unit in units.items():
         unit()

@@ -1,6 +1,7 @@
 """Why a case cannot run on this machine, and which settings no case can use here.
 
-The machine gives what each device lacks, setting by setting; the registry of knobs gives the settings.
+The machine and the environment give what each device lacks, setting by setting; the registry of knobs gives the
+settings.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.knobs import values_of
+from torchduet.bench.host.gpus import variables
 from torchduet.bench.host.machine import ANY_GPU, CUDA, NOT_ON_HOSTS, Machine
 from torchduet.bench.record.devices import device_kind, on_host
 from torchduet.bench.record.knobs import KNOBS
@@ -29,7 +31,7 @@ def unavailable(machine: Machine, case: Case) -> Obstacle | None:
     """Why a case cannot run here; None if it can."""
     if why := machine.absent(case.device):
         return Obstacle(DEVICE, why)
-    lacking = machine.lacks(case.device)
+    lacking = {**variables.lacking(case.device), **machine.lacks(case.device)}
     for knob in sorted(KNOBS, key=lambda entry: -entry.rank):  # a lacking precision explains more than a lacking mode
         setting = str(case.setting(knob.name))
         if setting in values_of(knob) and setting in lacking:
@@ -58,7 +60,8 @@ def _missing(machine: Machine, setting: str) -> Iterator[tuple[str, str]]:
     """A setting: alone where no device has it, else with each kind of device that could have it but lacks it."""
     reasons: dict[str, list[str]] = {}
     for device in machine.every():
-        reasons.setdefault(device_kind(device), []).append(machine.lacks(device).get(setting, ""))
+        lacks = {**variables.lacking(device), **machine.lacks(device)}
+        reasons.setdefault(device_kind(device), []).append(lacks.get(setting, ""))
     lacking = {kind: whys[0] for kind, whys in reasons.items() if all(whys)}
     sensible = {kind: why for kind, why in lacking.items() if not (on_host(kind) and setting in NOT_ON_HOSTS)}
     if len(lacking) == len(reasons):

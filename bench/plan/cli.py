@@ -119,8 +119,9 @@ RESUME = (
 
 
 WHEN_BUSY = (
-    "while another run is measuring on this machine: wait for its end (default), refuse, or go, with a warning in the "
-    f"record; runs lock the file torchduet.lock in the temporary folder, or the file that {run_lock.VARIABLE} names"
+    "while another run is measuring on this machine, or other processes compute on a GPU that is to be measured: wait "
+    "for the end (default), refuse, or go, with a warning in the record; runs lock the file torchduet.lock in the "
+    f"temporary folder, or the file that {run_lock.VARIABLE} names"
 )
 
 

@@ -12,7 +12,7 @@ from torchduet.bench.duet import against
 from torchduet.bench.plan import case_globs, claim_selection
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.selection import unused
-from torchduet.bench.plugin import output, pytest_benchmark_adapter
+from torchduet.bench.plugin import gpus, output, pytest_benchmark_adapter
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASE, CASES, DUET, SELECTED, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
@@ -141,5 +141,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if run.progress.families:
         with _usage_errors():
             check_what(run.settings.options.profile, run.settings.profiling, run.progress.families)
+    gpus.check(session.config, run)
     run.stop_request.graceful = True
     output.begin(session.config, run, json_path(session.config))

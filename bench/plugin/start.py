@@ -15,7 +15,7 @@ from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin import gpu_clocks, output
+from torchduet.bench.plugin import gpu_clocks, gpus, output
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, SESSION, json_path
 from torchduet.bench.run.measuring import Measuring
@@ -103,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
         data=data,
         profiling=profiling,
     )
+    warnings += gpus.environment_warnings(settings)
     progress = Progress(warnings)
     try:
         preflight.check_devices(list(map(str, options.asked.get("device", ()))), machine, selecting_only=selecting_only)

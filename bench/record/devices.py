@@ -23,3 +23,14 @@ def numbered(device: str) -> str:
 def on_host(device: str) -> bool:
     """Whether the device is the CPU, rather than an accelerator."""
     return device_kind(device) == HOST
+
+
+def device_of_pilot(kind: str) -> str:
+    """The device of a kind of pilot: ``"memory"`` → ``"cpu"``, ``"cuda:0 memory"`` → ``"cuda:0"``."""
+    device, space, _ = kind.partition(" ")
+    return device if space else HOST
+
+
+def concerns(kind: str, device: str) -> bool:
+    """Whether a kind of pilot measures the speed of what a case on ``device`` runs on: the device and the CPU."""
+    return device_of_pilot(kind) in (HOST, numbered(device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.schema import (
@@ -54,6 +54,7 @@ class RunFacts:
     resumed: Sequence[ResumedRecord]
     noise: NoiseRecord | None
     stopped: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_record(facts: RunFacts) -> RunRecord:
@@ -95,6 +96,8 @@ def run_record(facts: RunFacts) -> RunRecord:
         record["stopped"] = facts.stopped
     if facts.gpus:
         record["gpus"] = [*facts.gpus]
+    if facts.environment:
+        record["environment"] = dict(facts.environment)
     if facts.noise is not None:
         record["noise"] = facts.noise
     return record

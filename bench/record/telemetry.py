@@ -6,7 +6,7 @@ How a family's noise follows from them is left to ``bench.noise``: the pilots af
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,9 @@ class Timed:
         each: case id → context switches of that case.
         gpu: reason for lowered clocks → share of the samples in which it held.
         left_open: its verdicts are withheld in the records already.
+        devices: case id → ``cuda:0``, of its cases on accelerators.
+        used_by_others: ``cuda:0`` → share of the time in which other processes computed on it meanwhile, where the
+            driver counts that by process.
     """
 
     begun: float
@@ -80,3 +83,5 @@ class Timed:
     each: Mapping[str, BlockSwitches]
     gpu: Mapping[str, float]
     left_open: bool = False
+    devices: Mapping[str, str] = field(default_factory=dict)
+    used_by_others: Mapping[str, float] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.visiting import VisitedFamily, Visiting, entries_of
 from torchduet.bench.timing.stopping import INTERRUPTED
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, OutOfTimeError, WorkerError
+from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
 
@@ -95,7 +96,7 @@ class LaterVisits:
             paces=of.paces,
             number=of.visited.number,
         )
-        result = self._launcher.visit(task, lambda _: None)
+        result = self._launcher.visit(task, self._listen)
         if result.stop == INTERRUPTED:
             raise EndedEarlyError
         took, entries = self._run_clock.awake() - began, entries_of(of.family, result)
@@ -107,6 +108,11 @@ class LaterVisits:
             self._progress.seconds[stage] += seconds
         timed = self._monitor.add_family(started, result, servers.cpu_seconds() - spent)
         return LaterVisit(name, at, took, task.seconds, entries, result.seconds, timed)
+
+    def _listen(self, stage: Stage) -> None:
+        """Sample the GPUs after each placement, as in a first visit."""
+        if stage.fraction:
+            self._monitor.sample_gpus()
 
 
 def kept_folder(launcher: Launcher, family: Family) -> str:

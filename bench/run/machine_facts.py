@@ -1,11 +1,17 @@
-"""What a run finds out of its machine beside the cases: devices of its workers, ceilings, why energies are unknown."""
+"""What a run finds out of its machine beside the cases: its devices, its noise, ceilings, why energies are unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured, Outcome
+from torchduet.bench.host.gpu_throttling import Gpus
+from torchduet.bench.host.gpu_timeline import Timeline
+from torchduet.bench.host.gpus.sampling import OtherProcesses
+from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.nvml import Device
+from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.record.ceilings import highest
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.record.journal_events import CeilingsMeasured
@@ -29,6 +35,27 @@ def await_workers(launcher: Launcher, settings: Settings, progress: Progress) ->
         named = ", ".join(kind.upper() for kind in lost)
         slower = "each worker imports torch itself, which takes some seconds each time"
         progress.warnings.append(f"{slower}: the fork server cannot use {named}")
+
+
+def watches(
+    settings: Settings, launcher: Launcher, progress: Progress, now: Callable[[], float]
+) -> tuple[dict[str, Device | None], Monitor, Timeline]:
+    """What watches the machine during a run: NVML's device of each GPU, the noise monitor, the GPUs' timeline.
+
+    Args:
+        now: seconds of the monitor's clock.
+    """
+    uuids = settings.machine.gpus_of(settings.selection.devices())
+    gpus = Gpus(list(uuids.values()))
+    devices = dict(zip(uuids, gpus.devices, strict=True))
+    budget, warn = settings.options.budget_seconds, progress.warnings.append
+    monitor = Monitor(launcher, settings.threads, budget, warn, gpus, now, OtherProcesses(devices, now=now))
+    return devices, monitor, Timeline(devices, gpus.why)
+
+
+def gpus_of(machine: Machine, families: Iterable[Family]) -> tuple[str, ...]:
+    """``cuda:N`` of the GPUs that the cases of these families use."""
+    return tuple(machine.gpus_of(sorted({case.device for family in families for case in family.cases})))
 
 
 def ceiling_seconds(progress: Progress, budget_seconds: float) -> float:

@@ -12,10 +12,7 @@ from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
-from torchduet.bench.host.gpu_throttling import Gpus
-from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.run_clock import RunClock
-from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
 from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, visit_seconds
@@ -23,6 +20,7 @@ from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
 from torchduet.bench.record.units import duration
+from torchduet.bench.run import machine_facts
 from torchduet.bench.run.interpreters import Interpreters
 from torchduet.bench.run.later_visits import LaterVisit, LaterVisits, kept_folder
 from torchduet.bench.run.machine_facts import await_workers, ceiling_seconds, hint_at_energy, measure_ceilings
@@ -57,6 +55,7 @@ class Measuring:
 
     Attributes:
         settings: with the budget that :meth:`plan` has set.
+        gpus: ``cuda:N`` → NVML's device, of the GPUs that were asked for; None where NVML does not have it.
         shortest_visit: seconds that a visit times at least.
     """
 
@@ -69,14 +68,10 @@ class Measuring:
         progress: Progress | None = None,
         run_clock: RunClock | None = None,
     ) -> None:
-        self.settings, self.launcher = settings, launcher
-        self.progress, self.run_clock = progress or Progress(), run_clock or RunClock()
+        self.settings, self.launcher, self.progress = settings, launcher, progress or Progress()
+        self.run_clock = run_clock or RunClock()
         self.budget: Budget | None = None
-        uuids = settings.machine.gpus_of(settings.selection.devices())
-        gpus = Gpus(list(uuids.values()))
-        budget = settings.options.budget_seconds
-        self.monitor = Monitor(launcher, settings.threads, budget, self.progress.warnings.append, gpus, monotonic)
-        self.timeline = Timeline(dict(zip(uuids, gpus.devices, strict=True)), gpus.why)
+        self.gpus, self.monitor, self.timeline = machine_facts.watches(settings, launcher, self.progress, monotonic)
         priors = machine_priors(settings.machine.facts(), settings.threads, self.progress.warnings)
         self.visiting = Visiting(priors, self.shortest_visit)
         self._later = LaterVisits(
@@ -99,6 +94,7 @@ class Measuring:
             options = replace(options, budget_seconds=options.budget_seconds + ENERGY_SECONDS * cases)
         self.settings = replace(self.settings, options=options)
         self.progress.families = families
+        self.monitor.piloted = machine_facts.gpus_of(self.settings.machine, families)
         if families and not self.settings.selecting_only:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
             self.launcher.start(compiler=compiled)

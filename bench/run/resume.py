@@ -19,6 +19,7 @@ import torchduet
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured
+from torchduet.bench.host.gpus import variables
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.devices import numbered
 from torchduet.bench.record.journal import Journal, JournalError, path_for, set_aside
@@ -115,6 +116,7 @@ def identity(measuring: Measuring) -> dict[str, dict[str, Any]]:
     machine |= {name: uuid for name, uuid in settings.machine.uuids().items() if name == numbered(name)}
     return {
         "machine": machine,
+        "environment": variables.environment() if settings.machine.gpus else {},
         "version": {"torchduet": torchduet.__version__} | {name: metadata.version(name) for name in PACKAGES},
         "option": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "source": sources(settings.options.suites or ()),

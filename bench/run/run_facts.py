@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torchduet
 from torchduet.bench.cases.knobs import OPTIONS
 from torchduet.bench.cases.outcome import Failed, Skipped
+from torchduet.bench.host.gpus import variables
 from torchduet.bench.plan.availability import missing
 from torchduet.bench.record.run_record import RunFacts
 from torchduet.bench.record.schema import GpuRecord, NoiseRecord, NotMeasured, Unavailable
@@ -58,4 +59,5 @@ def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: Noi
         resumed=progress.resumed,
         noise=noise,
         stopped=progress.stopped,
+        environment=variables.environment() if settings.machine.gpus else {},
     )

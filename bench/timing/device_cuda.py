@@ -86,6 +86,7 @@ class CudaDevice(AcceleratorDevice):
         Args:
             compiles: load Triton's driver, too, which a C compiler builds where no cache has it.
         """
+        torch.empty(0, device=self.torch_device)  # creates the context; where there is none, it says why
         with torch.cuda.device(self.torch_device):
             for library in (_use_cublas, _use_cudnn):
                 library(self.torch_device)

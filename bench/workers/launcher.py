@@ -149,13 +149,13 @@ class Launcher:
         assert isinstance(answer, list)
         return answer
 
-    def pilots(self, threads: int, seconds: float) -> dict[str, float]:
-        """Seconds per unit of each pilot, timed in a new worker for about ``seconds`` in total.
+    def pilots(self, threads: int, seconds: float, devices: Sequence[str] = ()) -> dict[str, float]:
+        """Seconds per unit of each pilot, timed in a new worker: see :class:`torchduet.bench.cases.exchange.PilotTask`.
 
         Raises:
             WorkerError: the worker sent no answer.
         """
-        answer = self._run(process.measure_pilots, PilotTask(threads, seconds), lambda _: None)
+        answer = self._run(process.measure_pilots, PilotTask(threads, seconds, tuple(devices)), lambda _: None)
         assert isinstance(answer, dict)
         return answer
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 from matplotlib import rc_context
 
+from torchduet.bench.record.devices import device_of_pilot, on_host
 from torchduet.bench.record.schema import PilotRecord
 from torchduet.reports.charts.axes import new_axes, text_below, ticks_at
 from torchduet.reports.charts.model import Chart
@@ -20,6 +21,18 @@ STEPS = (1.0, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 MIN = 1.1  # the least upper end of the axis, so that a quiet machine's pilots look flat
 ROOM = 1 / 12  # of the axis, between two labelled steps
 MAX_TICKS = 8
+
+
+WORDS_ON_GPU = {"arithmetic": "arithmetic", "memory": "copying", "launch": "tiny kernels"}
+
+
+def words_of(kind: str) -> str:
+    """A kind of pilot in words: ``memory (copying)``, ``copying on cuda:0``."""
+    device = device_of_pilot(kind)
+    if on_host(device):
+        return WORDS.get(kind, kind)
+    name = kind.removeprefix(f"{device} ")
+    return f"{WORDS_ON_GPU.get(name, name)} on {device}"
 
 
 def kinds_of(pilots: Sequence[PilotRecord]) -> list[str]:
@@ -61,8 +74,7 @@ def pilot_chart(pilots: Sequence[PilotRecord], prefix: str) -> Chart:
         title="Pilots over the run",
         alternative=f"Times of the pilots, taken {_times(len(pilots))}, over the fastest of each: {maxima}.",
         keys=tuple(
-            (Markup(key_of_line(index, f"{prefix}-k{index}")), WORDS.get(kind, kind))
-            for index, kind in enumerate(lines)
+            (Markup(key_of_line(index, f"{prefix}-k{index}")), words_of(kind)) for index, kind in enumerate(lines)
         ),
     )
 

@@ -102,20 +102,22 @@ class _Pair:
         if isinstance(self.base, PytestBenchmarkRun):
             times = without_halves(times)
             neighbours = beside_in_time(times)
-        of_families = self.guards.of_families(list(dict.fromkeys(map(self._family, self.cases))))
+        measured_on = {case: (self._family(case), self.base_records[case]["case"]["device"]) for case in self.cases}
+        of_families = self.guards.of_families(dict.fromkeys(measured_on.values()))
         self.guarded = bool(of_families)
-        movements = {case: of_families.get(question.unit) for case, question in times.items()}
+        movements = {case: of_families.get((question.unit, measured_on[case][1])) for case, question in times.items()}
         unguarded = [case for case, movement in movements.items() if movement is None]
         movements.update(stand_ins(unguarded, times, self.base_records, neighbours))
-        devices = {case: self.base_records[case]["case"]["device"] for case in times}
+        devices = {case: measured_on[case][1] for case in times}
         known = {case: movement for case, movement in movements.items() if movement}
         movements |= self.guards.with_their_devices(known, times, devices)
         return {case: question.with_movement(movements[case]) for case, question in times.items()}
 
     def comparison(self, times: Mapping[str, Finding], speedups: Mapping[str, Finding], asked: int) -> Comparison:
         """The comparison of both runs, with the findings on its questions."""
-        counted = [question for question in self.times.values() if not question.withheld]
-        common = common_factor(counted, self.default_threshold, self.guards.levels, self.differences)
+        counted = {case: question for case, question in self.times.items() if not question.withheld}
+        levels = self.guards.levels_on({self.base_records[case]["case"]["device"] for case in counted})
+        common = common_factor([*counted.values()], self.default_threshold, levels, self.differences)
         if common is not None:
             times = {case: self._beside(common, case, finding) for case, finding in times.items()}
         changes = [

@@ -29,6 +29,7 @@ KINDS = {
     "architecture": MACHINE,
     **dict.fromkeys(("tier", "budget_seconds", *SETTABLE, "suite"), SELECTION),
 }
+VARIABLE = "environment variable "  # before the names of those that were set
 GPU_FACTS = {
     "driver": "gpu_driver",
     "power_limit_w": "gpu_power_limit_watts",
@@ -54,7 +55,7 @@ def differences(base: Run, new: Run) -> list[Difference]:
     """Every fact of machine, versions and options that differs, the most important kind first."""
     first, second = facts(base), facts(new)
     pairs = [
-        Difference(KINDS.get(key, OTHER), name_of(key), in_words(key, first.get(key)), in_words(key, second.get(key)))
+        Difference(kind_of(key), name_of(key), in_words(key, first.get(key)), in_words(key, second.get(key)))
         for key in {**first, **second}
     ]
     return sorted((pair for pair in pairs if pair.base != pair.new), key=lambda pair: ORDER.index(pair.kind))
@@ -93,8 +94,11 @@ def cautions(base: Run, new: Run, differences: list[Difference]) -> list[str]:
 
 def facts(run: Run) -> dict[str, str | int | float | bool | None]:
     """A run's facts on its machine, options and versions. Where its data was is none: the name of the data is."""
-    options = {name: value for name, value in run.about["options"].items() if name != "data_source"}
-    return {**run.about["machine"], **_gpu_facts(run), **options, "Torchduet": run.about["version"]}
+    about = run.about
+    environment = {f"{VARIABLE}{name}": value for name, value in about.get("environment", {}).items()}
+    options = {name: value for name, value in about["options"].items() if name != "data_source"}
+    own = {**about["machine"], **_gpu_facts(run), **options}
+    return {**own, **environment, "Torchduet": about["version"]}
 
 
 def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
@@ -114,8 +118,15 @@ def _gpu_facts(run: Run) -> dict[str, str | int | float | bool | None]:
     }
 
 
+def kind_of(key: str) -> str:
+    """What can be concluded from a difference in a fact."""
+    return SETTING if key.startswith(VARIABLE) else KINDS.get(key, OTHER)
+
+
 def name_of(key: str) -> str:
     """A fact's key in words."""
+    if key.startswith(VARIABLE):
+        return key.removeprefix(VARIABLE)
     names = {"torch": "PyTorch", "python": "Python", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "cuda": "CUDA"}
     return (names | {"hip": "ROCm"}).get(
         key, key.removesuffix("_bytes").replace("_", " ").replace("gpu ", "GPU ").replace("cpu ", "CPU ")
@@ -124,6 +135,8 @@ def name_of(key: str) -> str:
 
 def in_words(key: str, value: str | int | float | bool | None) -> str:
     """A fact's value in words."""
+    if value is None and key.startswith(VARIABLE):
+        return "not set"
     if value is None:
         return "none" if KINDS.get(key) == MACHINE else "default" if key in ("threads", "device") else "not given"
     if isinstance(value, bool):

@@ -30,6 +30,7 @@ FACTS = {  # fact → its words and unit
     "memory_bytes": ("memory", "B"),
     "ecc": ("ECC", ""),
     "mig": ("MIG", ""),
+    "compute_mode": ("compute mode", ""),
     "persistence": ("persistence mode", ""),
     "pcie_generation": ("PCIe generation", ""),
     "pcie_width": ("PCIe lanes", ""),

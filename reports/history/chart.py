@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from torchduet.reports.charts.axes import new_axes, text_below, ticks_at
 from torchduet.reports.charts.model import Chart
-from torchduet.reports.charts.pilots import WORDS
+from torchduet.reports.charts.pilots import words_of
 from torchduet.reports.charts.scaling import key_of_line, line_look
 from torchduet.reports.charts.svg import INK, LINE_COLOURS, MUTED, RULE, STYLE, VERDICT_COLOURS, to_svg
 from torchduet.reports.history.chart_data import Axis, Drawn
@@ -113,8 +113,7 @@ def pilot_chart(pilots: Mapping[str, Numbers], runs: Axis, prefix: str, machine:
         alternative=f"Times of the pilots in {len(runs)} run{'s' * (len(runs) != 1)} "
         f"over the median of each: {ranges}.",
         keys=tuple(
-            (Markup(key_of_line(index, f"{prefix}-k{index}")), WORDS.get(kind, kind))
-            for index, kind in enumerate(pilots)
+            (Markup(key_of_line(index, f"{prefix}-k{index}")), words_of(kind)) for index, kind in enumerate(pilots)
         ),
     )
 

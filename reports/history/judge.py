@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from torchduet.bench.record.devices import on_host
+from torchduet.bench.record.devices import device_of_pilot, numbered
 from torchduet.bench.record.statistics import Interval
 from torchduet.reports.compare.verdicts import percent
 from torchduet.reports.history import changes
@@ -213,12 +213,12 @@ class _Judge:
 
 
 def _pilots_of(history: History, case: CaseName) -> Mapping[str, Numbers]:
-    """The pilots beside a case's family; of all families for the common movement. Pilots run on the CPU only."""
-    if not on_host(case.device):
-        return {}
-    if case.family:
-        return history.pilots.get(case.family, {})
-    return pilots_together(history)
+    """The pilots on a case's device beside its family; of all families for the common movement.
+
+    Those of the CPU say nothing on a GPU's speed, and runs of older versions have none on GPUs.
+    """
+    pilots = history.pilots.get(case.family, {}) if case.family else pilots_together(history)
+    return {kind: logs for kind, logs in pilots.items() if device_of_pilot(kind) == numbered(case.device)}
 
 
 def _rise(logs: Numbers, before: Places, after: Places) -> float:

@@ -48,7 +48,7 @@ def render(run: Run) -> str:
             about=run.about,
             **fixed("report.js"),
             started=date(run.about["started"]),
-            machine=_machine(run.about["machine"]),
+            machine=_machine({**run.about["machine"], **run.about.get("environment", {})}),
             options=run.about["options"],
             stopped=ended_early(run),
             warnings=warnings(run),
@@ -74,10 +74,10 @@ def render(run: Run) -> str:
 
 
 def _machine(machine: Mapping[str, Any]) -> dict[str, str]:
-    """Facts about the machine, in words."""
+    """Facts about the machine, in words; environment variables keep their names, which are in capitals."""
     shown = {}
     for key, value in machine.items():
-        name = key.removesuffix("_bytes").replace("_", " ")
+        name = key if key.isupper() else key.removesuffix("_bytes").replace("_", " ")
         if isinstance(value, bool) or value is None:
             shown[name] = {True: "yes", False: "no", None: "none"}[value]
         elif key.endswith("_bytes") and isinstance(value, int | float):

@@ -5,12 +5,12 @@ Of cases whose verdict is withheld nothing is concluded on others: they stand in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 import numpy as np
 
-from torchduet.bench.record.devices import on_host
+from torchduet.bench.record.devices import concerns, on_host
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.shifts.leave_out import ranked
@@ -49,21 +49,32 @@ class Guards:
         self._another_machine = another_machine
         self.levels: Mapping[str, float] = levels(self._base, self._new)
 
-    def of_families(self, families: Sequence[str]) -> dict[str, Movement]:
-        """Family → the machine's movement by the pilots beside it; empty where a run has none."""
+    def of_families(self, families: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Movement]:
+        """(Family, device) → the machine's movement by the pilots beside it; empty where a run has none.
+
+        For a family's cases on a GPU, the pilots on that GPU count, and those of the CPU, which launches the kernels;
+        for the others those of the CPU alone.
+        """
         level = self.levels if self._another_machine else {}
         movement_of = by_visits if self._visited else by_pilots
-        movements = {
-            family: movement_of(self._base.get(family, ()), self._new.get(family, ()), level) for family in families
-        }
-        return {family: movement for family, movement in movements.items() if movement is not None}
+        movements = {}
+        for family, device in families:
+            base, new = (_concerning(device, side.get(family, ())) for side in (self._base, self._new))
+            if (movement := movement_of(base, new, level)) is not None:
+                movements[family, device] = movement
+        return movements
+
+    def levels_on(self, devices: Collection[str]) -> dict[str, float]:
+        """Of ``levels``, those of the pilots that concern cases on these devices."""
+        return {kind: level for kind, level in self.levels.items() if any(concerns(kind, device) for device in devices)}
 
     def with_their_devices(
         self, movements: Mapping[str, Movement], questions: Mapping[str, Question], devices: Mapping[str, str]
     ) -> dict[str, Movement]:
         """The movements of cases on GPUs, extended by the median shift of all other families on the same GPU.
 
-        The pilots run on the CPU; a shift that all families of a GPU share may come from its clocks.
+        A shift that all families of a GPU share may come from its clocks, which change within seconds; not every run
+        has pilots on the GPU.
 
         Args:
             movements: case → what its pilots show.
@@ -85,6 +96,11 @@ class Guards:
                     common = middles.without(own).median()
                     extended[case] = movement.extended_to(common, f"all other families on {device} in the median")
         return extended
+
+
+def _concerning(device: str, pilots: Sequence[Mapping[str, float]]) -> Sequence[Mapping[str, float]]:
+    """The pilots without the kinds that say nothing on a device."""
+    return [{kind: seconds for kind, seconds in pilot.items() if concerns(kind, device)} for pilot in pilots]
 
 
 def _pilots(run: Run, visits: Mapping[str, Sequence[float]]) -> PilotsBeside:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pynvml
@@ -59,13 +59,27 @@ class Nvml:
             "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=98, memory=40),
             "nvmlDeviceGetCurrentClocksEventReasons": 0,
             "nvmlDeviceGetTotalEnergyConsumption": 5_000_000,
-        } | answers
+        } | {**self.OTHERS, **answers}
 
     @staticmethod
     def _handle(uuid: str) -> str:
         if uuid not in (WHOLE, SLICE):
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
         return uuid
+
+    # What else uses the GPU, and whether processes may.
+    NVMLError_NotFound = pynvml.NVMLError_NotFound
+    NVMLLibraryMismatchError = pynvml.NVMLLibraryMismatchError
+    OTHERS: Mapping[str, Any] = MappingProxyType(
+        {
+            "nvmlDeviceGetComputeMode": pynvml.NVML_COMPUTEMODE_DEFAULT,
+            "nvmlDeviceGetComputeRunningProcesses": [],
+            "nvmlDeviceGetMPSComputeRunningProcesses": [],
+            "nvmlDeviceGetGraphicsRunningProcesses": [],
+            "nvmlDeviceGetProcessUtilization": pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND),
+            "nvmlSystemGetProcessName": pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND),
+        }
+    )
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if not hasattr(pynvml, name) or name not in self.answers:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from torchduet.bench.record.schema.bounds import Positive
+from torchduet.bench.record.schema.bounds import Amount, Positive
 from torchduet.bench.record.schema.words import Grade
 
 
 class PilotRecord(TypedDict):
-    """Three small fixed workloads, timed between families: the machine's speed at that moment."""
+    """Three small fixed workloads, and three on each GPU, timed between families: the machine's present speed."""
 
     at: float  # seconds since the run began
     before: str  # the family measured next, "" at the end
-    seconds: dict[str, Positive]  # "arithmetic", "memory", "calls" → per unit, the median of its blocks
+    seconds: dict[str, Positive]  # "arithmetic", "memory", "calls" → per unit, the median of its blocks; on a GPU
+    # "cuda:0 arithmetic", "cuda:0 memory", "cuda:0 launch"
+    busy: NotRequired[dict[str, Amount]]  # "cuda:0" → share of the time in which others used it, before these pilots
 
 
 class CeilingRecord(TypedDict):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from torchduet.bench.host.gpus import variables
 from torchduet.bench.record.schema import CheckRecord
 from torchduet.bench.timing.checking.compare import Held, compare
 from torchduet.bench.timing.checking.dense import CheckError
@@ -157,6 +158,8 @@ def _wrong(worst: Held, tolerance: float, precision: str, key: str, reference: R
     advice = "random? deterministic=False"
     if worst.error < WORST_ADVISED:
         advice += f". Less exact by design? tolerance={{{key!r}: {_rounded_up(worst.error)}}}"
+    if precision == "fp32" and torch.cuda.is_initialized() and (why := variables.tf32_for_fp32()):  # type: ignore[no-untyped-call]
+        advice = f"{why}. {advice[0].upper()}{advice[1:]}"
     return f"its result is wrong{place}: {what}; {advice}"
 
 
