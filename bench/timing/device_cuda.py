@@ -5,6 +5,7 @@ Events, a delay kernel, CUDA graphs, the L2's size, the memory of a context, and
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -134,7 +135,7 @@ def _use_cublas(device: torch.device) -> None:
 
 def _use_cudnn(device: torch.device) -> None:
     """One convolution."""
-    if torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled:
+    if torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled:  # type: ignore[no-untyped-call]
         image, kernel = torch.ones(1, 1, 8, 8, device=device), torch.ones(1, 1, 3, 3, device=device)
         torch.nn.functional.conv2d(image, kernel)
 
@@ -145,9 +146,8 @@ def _load_triton() -> None:
     Cases are compiled with empty caches: without this, the first one in every process would build that module, too.
     """
     try:
-        from triton.runtime import driver
-
-        driver.active.utils  # noqa: B018 - making it loads the module
+        runtime = importlib.import_module("triton.runtime")
+        runtime.driver.active.utils  # noqa: B018 - making it loads the module
     except Exception as error:  # noqa: BLE001 - the compiled cases fail with it themselves; others do not need it
         print(f"Triton's driver cannot be loaded: {one_line(error)}")
 

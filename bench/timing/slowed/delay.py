@@ -46,7 +46,8 @@ class Delay:
     def _times(self, block: Callable[[Work | None], float]) -> tuple[float, float]:
         """Seconds of a block without it, and what it adds: medians over blocks in turns."""
         start = perf_counter()
-        plain, added = [], []
+        plain: list[float] = []
+        added: list[float] = []
         while len(plain) < MIN_FITTED or (perf_counter() - start < FITTING_SECONDS and len(plain) < MAX_FITTED):
             if len(plain) % 2:
                 slowed, own = block(self), block(None)
