@@ -49,10 +49,14 @@ class Restoring(Protocol):
 
 
 class PutBack:
-    """Puts back what the calls of a family change of their inputs on one device, before the call that comes next."""
+    """Puts back what the calls of a family change of their inputs on one device, before the call that comes next.
 
-    def __init__(self, placements: Placements) -> None:
-        self._placements = placements
+    Args:
+        synchronize: waits for a device that puts them back after the host has asked for it; None for the CPU.
+    """
+
+    def __init__(self, placements: Placements, synchronize: Callable[[], None] | None = None) -> None:
+        self._placements, self._synchronize = placements, synchronize
         self.changes = Changes()
         self.active = False
         self.seconds = 0.0
@@ -66,13 +70,19 @@ class PutBack:
 
     def before_call(self, run: Restored) -> None:
         """Put the inputs back if a call has changed them."""
-        if self._changed:
-            self._put_back()
+        if self._changed and self._synchronize is None:
+            self._timed()
+        elif self._changed:  # waiting for the device would let it idle before the call
+            self._placements.put_back(self.changes)
         self._changed = run.changes_inputs
 
-    def _put_back(self) -> None:
+    def _timed(self) -> None:
+        """Put them back, and take the time of it, on a device that of its work, too."""
+        wait = self._synchronize or (lambda: None)
+        wait()
         start = perf_counter()
         self._placements.put_back(self.changes)
+        wait()
         taken = perf_counter() - start
         self.seconds = min(self.seconds, taken) if self.seconds else taken  # others may have had the core
 
@@ -87,10 +97,12 @@ class PutBack:
             call_seconds: of the shortest call that changes them.
         """
         limit = max(ALWAYS_SECONDS, MAX_SHARE * call_seconds)
+        if self.active and not self.seconds:
+            self._timed()
         for _ in range(MAX_MEASUREMENTS if self.seconds < MAX_SECONDS else 0):
             if self.seconds <= limit:
                 break
-            self._put_back()
+            self._timed()
         self.active = self.active and self.seconds <= limit
         return self.active
 

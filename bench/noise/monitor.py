@@ -137,7 +137,7 @@ class Monitor:
             beside: seconds of the cores that the run itself has used meanwhile for its next interpreter.
         """
         gpu, others = self._gpus.shares(), self._others.shares()
-        if result.telemetry is None:
+        if result.telemetry is None or not result.results:
             return None
         telemetry = result.telemetry
         if beside and telemetry.others is not None:

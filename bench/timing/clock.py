@@ -57,9 +57,8 @@ class Block:
 
 def median_block(blocks: Sequence[Block]) -> Block:
     """The median of each time, and the upper median of the context switches, over some blocks."""
-    names = ("seconds", "host", "wall", "unfinished")
-    seconds, host, wall, unfinished = (median(getattr(block, name) for block in blocks) for name in names)
-    return Block(seconds, host, wall, median_high(block.switches for block in blocks), unfinished=unfinished)
+    seconds, host, wall = (median(getattr(block, name) for block in blocks) for name in ("seconds", "host", "wall"))
+    return Block(seconds, host, wall, median_high(block.switches for block in blocks))
 
 
 class Clock(Protocol):

@@ -98,7 +98,8 @@ class FamilyInputs:
             first = next(iter(self._workload.implementations))
             assemble(timed_function(self._workload, first, inputs), "fp32", device)(*self._workload.split(inputs)[0])
         self.placements[device] = Placements(inputs, self._rng)
-        self.restoring[device] = PutBack(self.placements[device])
+        of = device_of(device)
+        self.restoring[device] = PutBack(self.placements[device], of.synchronize if of.asynchronous else None)
 
     def _function(self, name: str, inputs: Sequence[Any]) -> Callable[..., Any]:
         """The function of an implementation as it reads these inputs, or the one that sets it up."""

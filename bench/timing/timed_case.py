@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -30,6 +31,7 @@ WINDOW = 5
 MAX_RESTORED_WARM_UP_CALLS = 3  # before a block of one call whose inputs are readied each time
 RECORDING_CALLS = 3  # until inductor has recorded its CUDA graphs again, or TorchScript has optimised a program again
 STILL_FALLING = 0.98
+MAX_UNFINISHED = 200  # of the last blocks
 WAITING_SECONDS, WAITING_SHARE = 2e-3, 0.1  # of a block
 
 
@@ -59,6 +61,8 @@ class TimedCase:
     children_ended: float = field(default_factory=child_processes.usage)  # of this process, as of its last call
     restoring: Restoring | None = None  # readies the inputs before each call
     changes: Changes = NOTHING  # what a call changes of its inputs
+    # Of blocks after which other streams of the device worked on: for how long, and the seconds of the block.
+    unfinished: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MAX_UNFINISHED))
 
     @property
     def device(self) -> Device:
@@ -90,6 +94,8 @@ class TimedCase:
         before, ended = suspension.moment(), child_processes.usage()
         block = self._block()
         suspended = suspension.suspended(before)
+        if block.unfinished:
+            self.unfinished.append((block.unfinished, block.seconds * self.calls))
         self.children_ended = child_processes.usage()
         self.forks = self.children_ended != ended
         return replace(block, paused=suspended) if suspended else block

@@ -29,9 +29,9 @@ def left_running(run: TimedCase) -> str | None:
 
 
 def _on_streams(run: TimedCase) -> str | None:
-    blocks = [block for placement in run.placements for block in placement]
-    unfinished = median(block.unfinished for block in blocks)
-    block_seconds = run.calls * median(block.seconds for block in blocks)
+    if not run.unfinished:
+        return None
+    unfinished, block_seconds = (median(values) for values in zip(*run.unfinished, strict=True))
     if unfinished <= max(MIN_STREAMS, STREAMS_SHARE * block_seconds):
         return None
     return (

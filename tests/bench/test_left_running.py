@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.measured import called_again
+from tests.bench.measured import called_again, families_of
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.workers.family import Stages
+from torchduet.bench.workers.left_running import left_running
 
 HASTY = """
 import threading
@@ -74,3 +77,13 @@ def backward(x):
 
 def test_a_thread_that_only_waits_and_those_of_pytorch_are_no_alarm(tmp_path: Path) -> None:
     assert set(called_again(tmp_path, QUIET).values()) == {None}
+
+
+def test_a_duets_worker_whose_placements_hold_no_blocks_asks_without_an_error(tmp_path: Path) -> None:
+    (family,) = families_of(tmp_path, QUIET)
+    stages = Stages(Task(family, 0.0, 1, str(tmp_path)), lambda _what, _fraction: None)
+    stages.prepare_device("cpu", family.cases)
+    for run in stages.runs:
+        run.block()
+        run.placements.append([])  # the other side's process has them
+        assert left_running(run) is None
