@@ -211,6 +211,7 @@ class CaseResult:
     sm_mhz: list[float] = field(default_factory=list)  # CUDA: the SM clock right after some of its blocks
     headroom: HeadroomRecord | None = None
     cold: bool = False
+    launch_hidden: bool = False  # an accelerator waits until each call is launched
     idle_waiting: bool = False  # CPU: its calls leave the cores idle for a while
     pace: Pace | None = None  # of a case that was timed
     summary: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # of its first result

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack
+from torch.utils.dlpack import from_dlpack, to_dlpack
 
 KINDS = frozenset({"cuda", "xpu"})  # with an allocator of this kind, and storages that may begin anywhere in a block
 GRANULE = 512  # bytes, of which all addresses are multiples
@@ -76,8 +76,11 @@ def allocate(size: int, device: torch.device) -> Tensor:
 
 
 def part_of(slab: Tensor, offset: int, size: int) -> torch.UntypedStorage:
-    """A storage of its own for some bytes of a slab, which lives as long as the storage."""
-    return from_dlpack(slab.narrow(0, offset, size)).untyped_storage()
+    """A storage of its own for some bytes of a slab, which lives as long as the storage.
+
+    Through a capsule of DLPack: ``Tensor.__dlpack__`` refuses tensors of a device that is not the current one.
+    """
+    return from_dlpack(to_dlpack(slab.narrow(0, offset, size))).untyped_storage()
 
 
 def slack_for(sizes: Sequence[int], use: Usage | None) -> int:

@@ -50,7 +50,7 @@ def measure_after_timing(
 def _operators(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:
     """Count the operators of eager cases whose cost is declared."""
     if result.case.mode == "eager" and _has_bounds(workload, task) and run.seconds < LONG_CALL_SECONDS:
-        result.operators = count_operators(run.call)
+        result.operators = run.measure_call(count_operators)
 
 
 def _has_bounds(workload: Workload, task: Task) -> bool:

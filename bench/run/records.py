@@ -161,7 +161,7 @@ def timing_record(result: CaseResult, stop: StopReason) -> TimingRecord:
         timing["wall_seconds"] = median(value for rounds in result.wall for value in rounds)
         if result.waits_for_device:
             timing["waits"] = True
-        elif not result.waiting_unknown and not result.cold:  # the launches of cold calls are hidden
+        elif not result.waiting_unknown and not result.launch_hidden:
             timing["launch_bound"] = host > LAUNCH_BOUND_SHARE * seconds.point
     if result.device_seconds is not None:
         timing["device_seconds"] = result.device_seconds

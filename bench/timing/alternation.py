@@ -26,6 +26,7 @@ from torchduet.bench.timing.pacing import (
 )
 from torchduet.bench.timing.stopping import Stopping
 from torchduet.bench.timing.timed_case import WINDOW, TimedCase
+from torchduet.suites.workload import IMPLIED
 
 SIMILAR = 1.25
 MAY_NEED_WARM_UP = 2.0
@@ -179,8 +180,8 @@ class Alternation:
         gc.collect()
         live = [run for run in group if run.error is None]
         # In random order: of two copies the one recreated first may have the better memory for the whole placement.
-        # Graphs first: capturing one empties the allocator's cache.
-        for run in sorted(self.rng.sample(live, len(live)), key=lambda run: run.prepared.graph is None):
+        # Graphs first, inductor's too: capturing one empties the allocator's cache.
+        for run in sorted(self.rng.sample(live, len(live)), key=lambda run: not _captures(run)):
             run.placements.append([])
             _attempt(run, run.settle, self.on_error)
         warm_cores(self.rng.sample(live, len(live)), warm_up_seconds, self.on_error)
@@ -190,6 +191,10 @@ class Alternation:
                 break  # other processes occupy the machine: fewer rounds
             _round(live, self.rng, self.on_error)
         self.after_rounds(live)
+
+
+def _captures(run: TimedCase) -> bool:
+    return run.prepared.graph is not None or run.prepared.case.mode in IMPLIED
 
 
 def even_out(live: Sequence[TimedCase], since: int) -> int:

@@ -110,6 +110,18 @@ class Clock(Protocol):
 
 
 @runtime_checkable
+class HoldingClock(Protocol):
+    """A clock that can keep its device waiting before what follows."""
+
+    def hold(self, seconds: float) -> None:
+        """Keep the device waiting for somewhat longer than launching takes; returns at once.
+
+        Args:
+            seconds: to launch what follows on the host, see ``Block.host``; 0 where this is not known.
+        """
+
+
+@runtime_checkable
 class DelayingClock(Clock, Protocol):
     """A clock of a device that can be kept waiting while work for it is launched."""
 

@@ -21,6 +21,7 @@ MIN_DELAY, MAX_DELAY = 20e-6, 2e-3
 # The L2 does not replace the oldest lines first: after as many bytes as it holds a part of the old data is still there.
 # NVBench writes the L2's size once, triton.testing.do_bench 256 MB.
 FLUSHED_CACHES = 3
+INFINITY_CACHE = 512 << 20  # bytes; AMD's last level, up to 256 MiB, is behind the L2 whose size is known
 
 
 class CudaClock:
@@ -46,6 +47,7 @@ class CudaClock:
         self._cycle_seconds = 0.0
         self._pairs: list[tuple[Any, Any]] = []
         self._start, self._end = self._pair(0)
+        self._holds, self._cycles = self._pair(1)[0], 0
 
     def _pair(self, index: int) -> tuple[Any, Any]:
         """Two events; each pair is created once, as this takes time."""
@@ -95,9 +97,9 @@ class CudaClock:
         self.synchronize()
         if before is not None:
             before()
-        delay = self._delay(calls * launch_seconds)
+        self.hold(calls * launch_seconds)
         block = self._timed(call, args, calls, None)
-        return block if block.host * calls < delay else None
+        return block if block.host * calls < self._held() else None
 
     def _timed(self, call: Callable[..., Any], args: Sequence[Any], calls: int, after: Work | None) -> Block:
         stream = torch.cuda.current_stream(self.device)
@@ -117,11 +119,13 @@ class CudaClock:
         return Block(seconds, host, max(seconds, host), context_switches() - switches, unfinished=unfinished)
 
     def _wait(self, end: Any) -> float:
-        """Wait for an event, then for all streams; returns the seconds from one to the other."""
+        """Wait for an event, then for all streams; the seconds from one to the other, less those of not waiting."""
         end.synchronize()
         finished = perf_counter()
         self.synchronize()
-        return perf_counter() - finished
+        waited = perf_counter()
+        self.synchronize()
+        return max(0.0, 2 * waited - finished - perf_counter())
 
     def cold(
         self,
@@ -137,15 +141,17 @@ class CudaClock:
         """
         if self._flush_buffer is None:
             size = FLUSHED_CACHES * torch.cuda.get_device_properties(self.device).L2_cache_size
+            if torch.version.hip:
+                size = max(size, INFINITY_CACHE)
             self._flush_buffer = torch.empty(size, dtype=torch.uint8, device=self.device)
         stream = torch.cuda.current_stream(self.device)
-        pairs = [self._pair(index) for index in range(calls)]
+        pairs = [self._pair(index) for index in range(2, 2 + calls)]
         self.synchronize()
         switches = context_switches()
         host = 0.0
         for index, (begin, end) in enumerate(pairs):
             self._flush_buffer.zero_()
-            self._delay(launch_seconds)
+            self.hold(launch_seconds)
             start = perf_counter()
             begin.record(stream)
             call(*args)
@@ -159,12 +165,25 @@ class CudaClock:
         self.sm_clock.after_block()
         return Block(seconds, host, max(seconds, host), context_switches() - switches, unfinished=unfinished)
 
-    def _delay(self, seconds: float) -> float:
+    def hold(self, seconds: float) -> None:
+        """Launch a delay kernel that takes somewhat longer than ``seconds``, of launching what follows."""
         if not self._cycle_seconds:
             self._cycle_seconds = seconds_per_cycle(self.device)
         delay = max(MIN_DELAY, min(DELAY_FACTOR * seconds, MAX_DELAY))
-        sleep(self.device, round(delay / self._cycle_seconds))
-        return delay
+        self._cycles = round(delay / self._cycle_seconds)
+        self._holds.record(torch.cuda.current_stream(self.device))
+        sleep(self.device, self._cycles)
+
+    def _held(self) -> float:
+        """Seconds that the device was held before the block that has just been timed.
+
+        Where it was shorter than asked for, as the SM clock has risen since the delay was calibrated, later ones are
+        longer.
+        """
+        held = float(self._holds.elapsed_time(self._start)) * 1e-3
+        if held > 0:
+            self._cycle_seconds = min(self._cycle_seconds, held / self._cycles)
+        return held
 
     def synchronize(self) -> None:
         """Wait until the device has finished all that was launched, on whatever stream."""

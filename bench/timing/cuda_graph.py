@@ -85,8 +85,11 @@ def newest_first(device: str) -> None:
 
     index = torch.device(device).index or 0
     manager = cudagraph_trees.get_manager(index, create_if_none_exists=False)
-    for nodes in manager.roots.values() if manager is not None and manager.roots else ():
+    left = list(manager.roots.values()) if manager is not None and manager.roots else []
+    while left:
+        nodes = left.pop()
         nodes.sort(key=lambda node: node.id.id, reverse=True)
+        left += [children for node in nodes for children in node.children.values()]
 
 
 def step_by_step(call: Callable[..., Any]) -> Callable[..., Any]:

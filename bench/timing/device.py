@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
 from typing import ClassVar
 
@@ -138,6 +138,10 @@ class Device(ABC):
     def delay(self, seconds: float) -> ExtraWork:
         """Work that keeps it busy for about ``seconds`` and returns at once; requires ``has_delay_kernel``."""
         raise NotImplementedError(f"{self.name}: it has no delay kernel")
+
+    def current(self) -> AbstractContextManager[object]:
+        """Makes it the current one of its kind, on which code works that names no device, such as a Triton kernel."""
+        return nullcontext()
 
     def prefer_newest_recordings(self) -> None:  # noqa: B027 - most kinds record nothing
         """After inputs have moved, let inductor search its recorded graphs from the newest to the oldest."""

@@ -6,6 +6,7 @@ They are timed by the wall clock with a synchronisation before and after each bl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -91,6 +92,12 @@ class AcceleratorDevice(Device):
         except (AttributeError, RuntimeError):  # MPS up to PyTorch 2.12: pytorch/pytorch#167447
             return None
         return allocator
+
+    def current(self) -> AbstractContextManager[object]:
+        """``torch.accelerator.device_index``, once the device's driver is initialised."""
+        index = self.torch_device.index
+        started = index is not None and _is_current(self.torch_device.type) and _is_initialized(self.torch_device.type)
+        return torch.accelerator.device_index(index) if started else nullcontext()
 
     def unusable(self) -> bool:
         """Whether synchronising with it raises an error."""

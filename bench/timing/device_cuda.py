@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -94,6 +94,11 @@ class CudaDevice(AcceleratorDevice):
             self.synchronize()
             if compiles:
                 _load_triton()
+
+    def current(self) -> AbstractContextManager[object]:
+        """``torch.cuda.device``, once CUDA is initialised."""
+        started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        return torch.cuda.device(self.torch_device) if started else nullcontext()
 
     def context_bytes(self, uuid: str) -> int | None:
         """See :func:`context_bytes`."""

@@ -166,7 +166,8 @@ class FamilyInputs:
 
     def fresh(self, device: str) -> None:
         """Move the inputs on a device to fresh memory, with their original values."""
-        self.placements[device].fresh()
+        with device_of(device).current():
+            self.placements[device].fresh()
         self.restoring[device].moved()
 
     def address_sets(self, run: TimedCase) -> int | None:

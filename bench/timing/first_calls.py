@@ -93,8 +93,12 @@ class FirstCalls:
     def prepare_device(self, name: str, cases: Sequence[Case]) -> None:
         """Make the inputs on one device; take the first call of every case there, and check it."""
         device = device_of(name)
-        if not self.start(device, cases):
-            return
+        if self.start(device, cases):
+            with device.current():
+                self._prepare(device, cases)
+
+    def _prepare(self, device: Device, cases: Sequence[Case]) -> None:
+        name = device.name
         start, stage = perf_counter(), "its inputs could not be made: "
         try:
             with restored() as changed:

@@ -18,7 +18,7 @@ from torchduet.bench.host.thread_sleep import seconds_asleep
 from torchduet.bench.inputs.changes import NOTHING, Changes
 from torchduet.bench.inputs.restoring import Restoring
 from torchduet.bench.timing.callables import Prepared
-from torchduet.bench.timing.clock import Block, Clock
+from torchduet.bench.timing.clock import Block, Clock, HoldingClock
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.pacing import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
@@ -55,7 +55,7 @@ class TimedCase:
     extra_work: Callable[[], None] | None = None  # of a slowed copy, in each block beside its calls
     cold: bool = False  # the cache is filled with other data before each call
     flush_seconds: float = 0.0  # for filling the cache in the last block
-    launch_seconds: float = 0.0  # per call, until it was launched, in the last cold block
+    launch_seconds: float = 0.0  # per call, until it was launched, in the last block of an accelerator
     forks: bool = False  # its calls start processes that end with them
     idle_waiting: bool = False  # its calls leave the cores idle for a while
     children_ended: float = field(default_factory=child_processes.usage)  # of this process, as of its last call
@@ -94,7 +94,7 @@ class TimedCase:
         before, ended = suspension.moment(), child_processes.usage()
         block = self._block()
         suspended = suspension.suspended(before)
-        if block.unfinished:
+        if self.clock.needs_lead_in:
             self.unfinished.append((block.unfinished, block.seconds * self.calls))
         self.children_ended = child_processes.usage()
         self.forks = self.children_ended != ended
@@ -105,7 +105,9 @@ class TimedCase:
             if self.clock.needs_lead_in and not self.cold:
                 # Inputs made anew in the lead-in replace the arguments.
                 call, args = (self._call, ()) if self.restored else (self.prepared.call, self.prepared.args)
-                return self.clock.block(call, args, self.calls, self.extra_work, self._lead_in)
+                block = self.clock.block(call, args, self.calls, self.extra_work, self._lead_in)
+                self.launch_seconds = block.host
+                return block
             self._lead_in()
             call, args = self.prepared.call, self.prepared.args
             if self.cold:
@@ -126,6 +128,14 @@ class TimedCase:
             for _ in itertools.repeat(None, max(self._block_warm_up_calls, self._after_children())):
                 self._call()
                 self.ready()
+        # What was launched last has put the inputs back, which takes the device less time than the next launch.
+        if self.restored and not self.cold and isinstance(self.clock, HoldingClock):
+            self.clock.hold(self.launch_seconds)
+
+    @property
+    def launch_hidden(self) -> bool:
+        """Whether the device waits until a call is launched, so that its time has no gaps between launches."""
+        return self.clock.needs_lead_in and (self.cold or self.restored)
 
     @property
     def restored(self) -> bool:
@@ -223,7 +233,8 @@ class TimedCase:
         Raises:
             LastingChangeError: a call has changed what cannot be put back for other cases.
         """
-        with matmul_precision(self.prepared.case.precision), self.prepared.own_state.entered(thorough=thorough):
+        precision = matmul_precision(self.prepared.case.precision)
+        with self.device.current(), precision, self.prepared.own_state.entered(thorough=thorough):
             yield
 
     @contextlib.contextmanager

@@ -272,6 +272,7 @@ class Stages(FirstCalls):
             result.notes += [note for note in run.prepared.own_state.notes if note not in result.notes]
             result.too_slow = run.too_slow
             result.calls, result.cold, result.idle_waiting = run.calls, run.cold, run.idle_waiting
+            result.launch_hidden = run.launch_hidden
             result.blocks, result.left_out, result.pace = run.blocks, run.left_out, run.pace
             if COUNTS_CONTEXT_SWITCHES:
                 result.disturbed = [sum(block.switches > 0 for block in placement) for placement in run.placements]

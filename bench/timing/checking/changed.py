@@ -14,6 +14,7 @@ from torchduet.bench.inputs.graph import moments_in, tensors_in, walk
 
 MIN_NUMBERS = 8  # in a list: single numbers are settings, such as a rate of decay that must stay below 1
 LEAST, MOST = 1.0, 1.25  # of the factors: signs, order of magnitude and zeros stay
+PART = 1 << 24  # values
 Undo = Callable[[], None]
 
 
@@ -33,15 +34,16 @@ def change_values(
         Whether anything was changed, and what undoes the changes of Python's numbers.
     """
     numbers_rng = random.Random(seed)
-    generator = torch.Generator().manual_seed(seed)
+    generators: dict[torch.device, torch.Generator] = {}
     factor = numbers_rng.uniform((LEAST + MOST) / 2, MOST)
     changed = False
     for flat in _memory(inputs, left):
         if common:
             flat.mul_(factor)
         else:
-            factors = torch.rand(flat.shape, generator=generator, dtype=torch.float32)
-            flat.mul_((LEAST + (MOST - LEAST) * factors).to(flat.device, flat.dtype))
+            if flat.device not in generators:
+                generators[flat.device] = torch.Generator(flat.device).manual_seed(seed)
+            _multiply(flat, generators[flat.device])
         changed = True
     undo: list[Undo] = []
     settled = changed or not numbers  # a tensor's values decide
@@ -58,6 +60,13 @@ def change_values(
                     value[index] = item * (factor if common else numbers_rng.uniform(LEAST, MOST))
                     changed = True
     return changed, undo
+
+
+def _multiply(flat: Tensor, generator: torch.Generator) -> None:
+    """Multiply each value by a random factor, drawn where the values are; in parts, which need little memory."""
+    for part in flat.split(PART):
+        factors = torch.rand(part.shape, generator=generator, dtype=torch.float32, device=flat.device)
+        part.mul_(factors.mul_(MOST - LEAST).add_(LEAST).to(flat.dtype))
 
 
 def _memory(inputs: Sequence[Any], also_left: Collection[int]) -> Iterator[Tensor]:
