@@ -1,5 +1,6 @@
 """The passes after the timing on a GPU: waiting, memory, energy, calls without pause; one may fail alone."""
 
+import random
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -9,9 +10,11 @@ import pytest
 import torch
 
 from tests.bench.nvml_fake import Nvml
-from torchduet import Suite
+from torchduet import Cost, Suite
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, Task
+from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.inputs.restoring import PutBack
 from torchduet.bench.passes import after_timing
 from torchduet.bench.passes.after_timing import measure_after_timing
 from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS, back_to_back
@@ -200,3 +203,21 @@ def test_a_pass_that_fails_leaves_the_others(
     assert result.peak_bytes is None
     assert result.energy is not None
     assert "CUDA is gone" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("memory")
+def test_putting_inputs_back_is_none_of_a_calls_operators() -> None:
+    suite = Suite("s")
+    workload = suite.compare(
+        "w", {"w": lambda x: x.relu_()}, inputs=lambda _: (torch.ones(4),), cost=lambda: Cost(flops=4)
+    )
+    case = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
+    inputs = (torch.ones(4),)
+    placements = Placements(inputs, random.Random(0))
+    put_back = PutBack(placements)
+    put_back.include(placements.everything_of({0}))
+    run = TimedCase(prepare(workload, case, inputs), CpuClock(), seconds=1e-4, restoring=put_back)
+    run.placements, run.changes = [[Block(1, 1, 1)]], put_back.changes
+    result = CaseResult(case)
+    measure_after_timing(run, result, workload, Task(Family((case,), (case,)), 1.0, 1))
+    assert result.operators == 1

@@ -17,14 +17,19 @@ from tests.bench.gpu_model import OnTheHost, installed
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, CeilingTask
 from torchduet.bench.host import machine
+from torchduet.bench.inputs import slabs
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.passes import ceilings
 from torchduet.bench.run.records import timing_record
+from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing import failures
+from torchduet.bench.timing.checking import changed
+from torchduet.bench.timing.checking.changed import change_values
 from torchduet.bench.timing.clock import CpuClock
 from torchduet.bench.timing.device_cuda import CudaDevice
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.slowed.delay import PROBE_CYCLES, delay, seconds_per_cycle
+from torchduet.bench.timing.timed_case import TimedCase
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cuda:1", "eager", "fp32")
 
@@ -143,7 +148,7 @@ def test_a_record_from_a_gpu_says_what_host_and_device_took() -> None:
 
 
 def test_a_cold_call_is_never_launch_bound_as_its_launch_is_hidden() -> None:
-    result = CaseResult(CASE, clock="cuda_events", blocks=[[2e-5] * 3] * 8, cold=True)
+    result = CaseResult(CASE, clock="cuda_events", blocks=[[2e-5] * 3] * 8, cold=True, launch_hidden=True)
     result.host, result.wall = [[9.5e-5] * 3] * 8, [[9.5e-5] * 3] * 8
     timing = timing_record(result, "precise")
     assert timing["cache"] == "cold"
@@ -208,3 +213,57 @@ def test_a_triton_that_cannot_be_loaded_is_left_to_the_compiled_cases(
     with OnTheHost():
         CudaDevice("cuda:1").start(compiles=True)
     assert "Triton's driver cannot be loaded" in capsys.readouterr().out
+
+
+def test_a_part_of_a_slab_on_another_device_than_the_current_one_is_a_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``Tensor.__dlpack__`` refuses tensors of such a device."""
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    slab = torch.arange(64, dtype=torch.uint8)
+    monkeypatch.setattr(torch.Tensor, "__dlpack__", refuse)
+    storage = slabs.part_of(slab, 16, 32)
+    assert bytes(storage) == bytes(range(16, 48))  # type: ignore[call-overload]
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise BufferError("Can't export tensors on a different CUDA device index")
+
+
+def test_calls_run_on_their_own_device_also_where_their_code_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    current: list[str] = []
+
+    @contextmanager
+    def device(one: torch.device) -> Iterator[None]:
+        current.append(str(one))
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    seen: list[list[str]] = []
+    context = SimpleNamespace(meter=SimpleNamespace(paused=False))
+    prepared: Any = SimpleNamespace(
+        case=CASE, call=lambda: seen.append([*current]), args=(), context=context, own_state=OwnState()
+    )
+    run = TimedCase(prepared, CpuClock(), seconds=1.0)
+    run.block()
+    run.call()
+    assert seen == [["cuda:1"]] * 2
+    assert current == []
+
+
+def test_random_factors_are_drawn_where_the_values_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn on the CPU, those of a product of 8192 took seconds per case."""
+    drawn: list[tuple[int, object]] = []
+    rand = torch.rand
+
+    def recorded(shape: torch.Size, *, device: object, **options: Any) -> torch.Tensor:
+        drawn.append((shape.numel(), device))
+        return rand(shape, device=device, **options)
+
+    monkeypatch.setattr(torch, "rand", recorded)
+    monkeypatch.setattr(changed, "PART", 60)
+    x, y = torch.ones(100), torch.ones(10, dtype=torch.complex64)
+    assert change_values((x, y), 7, common=False, numbers=False)[0]
+    assert drawn == [(60, x.device), (40, x.device), (10, y.device)]
+    assert 1 < x.unique().numel() <= 100
+    assert bool(((x >= changed.LEAST) & (x <= changed.MOST)).all())

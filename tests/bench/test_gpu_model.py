@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.bench.gpu_model import QUEUE, ModelGpu, OnTheHost, installed
+from tests.bench.gpu_model import CYCLE, QUEUE, ModelGpu, OnTheHost, installed
 from torchduet import Suite
 from torchduet.bench.cases import case as case_module
 from torchduet.bench.cases.case import Case, Family
@@ -19,11 +19,12 @@ from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.passes.ceilings import best
 from torchduet.bench.run.records import speedup_record, timing_record
 from torchduet.bench.state.own_state import OwnState
-from torchduet.bench.timing import first_calls, pacing
+from torchduet.bench.timing import cuda_clock, first_calls, pacing
 from torchduet.bench.timing.cuda_clock import MAX_DELAY, CudaClock
 from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.family import Stages
+from torchduet.bench.workers.left_running import left_running
 
 CASE = Case("s", "s", "w", "", (), "w", True, "cuda", "eager", "fp32")
 
@@ -209,3 +210,51 @@ def test_the_ceiling_of_a_small_set_is_the_devices_and_that_of_an_operator_its_l
     call = kernels(gpu, 1, 3e-6, 10e-6)
     assert best(CudaClock("cuda"), call, seconds=0.01) == pytest.approx(4e-6, rel=0.02)  # with the pause after a kernel
     assert best(CudaClock("cuda"), call, seconds=0.01, launched=True) == pytest.approx(10e-6, rel=0.02)
+
+
+class Restoring:
+    """Puts inputs back by a copy that takes the device 2 µs and the host 20 µs."""
+
+    active, seconds = True, 2e-6
+
+    def __init__(self, gpu: ModelGpu) -> None:
+        self.gpu = gpu
+
+    def before_call(self, run: object) -> None:
+        del run
+        self.gpu.launch(2e-6, 5e-6)
+        self.gpu.now += 15e-6
+
+    def moved(self) -> None: ...
+
+
+@pytest.mark.parametrize("host", [5e-6, 12e-6, 60e-6])
+@pytest.mark.parametrize("seconds", [3e-6, 50e-6, 1e-3])
+def test_a_call_whose_inputs_are_put_back_takes_the_devices_time(gpu: ModelGpu, host: float, seconds: float) -> None:
+    """The host launches the call after the device has put the inputs back: the gap would be in the block."""
+    run = timed(kernels(gpu, 1, seconds, host), calls=1, seconds=seconds, restoring=Restoring(gpu))
+    run.block()
+    assert run.block().seconds == pytest.approx(seconds + 1e-6, rel=0.02)  # with the pause after a kernel
+    assert run.launch_hidden
+
+
+def test_the_delay_follows_a_clock_that_has_risen_since_it_was_calibrated(
+    gpu: ModelGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calibrated on an idle GPU, whose clock is a fifth: delays would be shorter than launching."""
+    clock = CudaClock("cuda")
+    monkeypatch.setattr(cuda_clock, "seconds_per_cycle", lambda _: 5 * CYCLE)
+    call = kernels(gpu, 1, 3e-6, 10e-6)
+    assert clock.behind_delay(call, (), 40, 10e-6) is None
+    block = clock.behind_delay(call, (), 40, 10e-6)
+    assert block is not None
+    assert block.seconds == pytest.approx(4e-6, rel=0.02)
+
+
+def test_waiting_for_an_idle_device_is_no_work_left(gpu: ModelGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some drivers take longer for it than the limit."""
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: (gpu.synchronize(), setattr(gpu, "now", gpu.now + 8e-5)))
+    run = timed(kernels(gpu, 1, 1e-4, 5e-6), calls=1, seconds=1e-4)
+    for _ in range(5):
+        run.block()
+    assert left_running(run) is None

@@ -216,7 +216,11 @@ def test_a_worker_stops_at_what_could_not_be_captured(tmp_path: Any, monkeypatch
 def test_inductors_newest_recordings_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     from torch._inductor import cudagraph_trees
 
-    nodes = [SimpleNamespace(id=cudagraph_trees.GraphID(number)) for number in (3, 7, 5)]
+    def nodes_of(*numbers: int) -> list[Any]:
+        return [SimpleNamespace(id=cudagraph_trees.GraphID(number), children={}) for number in numbers]
+
+    nodes, later = nodes_of(3, 7, 5), nodes_of(4, 9)
+    nodes[2].children["g"] = later  # what follows after a graph break
     asked: list[Any] = []
 
     def get_manager(index: int, create_if_none_exists: bool = True) -> Any:
@@ -228,6 +232,7 @@ def test_inductors_newest_recordings_are_looked_at_first(monkeypatch: pytest.Mon
     newest_first("cuda:1")
     newest_first("cuda")
     assert [node.id.id for node in nodes] == [7, 5, 3]
+    assert [node.id.id for node in later] == [9, 4]
     assert asked == [(1, False), (0, False)]
 
 

@@ -87,7 +87,7 @@ class Clock:
                 raise RuntimeError("out of luck")
             return Block(1.0, 1.0, 1.0)
 
-        clock: Any = SimpleNamespace(block=block, synchronize=lambda: None)
+        clock: Any = SimpleNamespace(block=block, synchronize=lambda: None, needs_lead_in=False)
         return TimedCase(prepared(call, device), clock, seconds=seconds, idle_waiting=idle_waiting)
 
     def alternate(self, runs: list[TimedCase], plan: Plan, seed: int, stopping: Stopping | None = None) -> list[str]:
