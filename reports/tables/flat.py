@@ -21,7 +21,8 @@ from torchduet.reports.tables.visits import number_of_visits, visit_numbers
 
 TEXTS = (
     *("checked", "held_against", "computes_in", "notes", "marks"),
-    *("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "against", "bound_by", "clock"),
+    *("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "kernel_verdict", "against"),
+    *("bound_by", "clock"),
 )
 WHOLE = (
     *(knob.name for knob in KNOBS if knob.numeric),
@@ -92,6 +93,11 @@ def _more(run: Run) -> dict[str, list[Any]]:
         "notes": ["; ".join(record["notes"]) or None for record in records],
         "peak_bytes": [record.get("peak_bytes") for record in records],
         "joules": [record.get("energy", {}).get("joules") for record in records],
+        **{name: [record["timing"].get(name) for record in records] for name in ("device_seconds", "host_seconds")},
+        **{
+            f"sustained_{name}": [record.get("sustained", {}).get(name) for record in records]
+            for name in ("seconds", "watts", "sm_mhz")
+        },
         "noise": [record.get("noise", {}).get("grade") for record in records],
     }
     if isinstance(run, PytestBenchmarkRun):

@@ -13,6 +13,12 @@ _COMPARED = {
     "low": "lower end of the ratio's interval; empty with too few visits (in files without visits: placements)",
     "high": "upper end of the ratio's interval",
 }
+_KERNELS = {
+    "kernel_ratio": "the same of the device's own work, without the gaps between launches; empty where not measured",
+    "kernel_low": "lower end of its interval",
+    "kernel_high": "upper end of its interval",
+    "kernel_verdict": "faster, slower, same or unclear, of the device's own work",
+}
 COLUMNS: dict[str, dict[str, str]] = {
     "cases": {
         **_RUN,
@@ -30,6 +36,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "against": "id of the reference that ratio, low, high and verdict compare it with",
         **_COMPARED,
         "verdict": "faster, slower, same or unclear",
+        **_KERNELS,
         "threshold": "the change that the interval must exceed, as a share",
         "flops_per_second": "floating-point operations per second",
         "bytes_per_second": "bytes moved per second",
@@ -45,6 +52,11 @@ COLUMNS: dict[str, dict[str, str]] = {
         "notes": "notes on the case, separated by semicolons",
         "peak_bytes": "the most memory that a call held beyond its inputs, bytes",
         "joules": "energy per call, joules",
+        "device_seconds": "seconds of the device's own work per call, without the gaps between launches",
+        "host_seconds": "seconds until a call had launched its work",
+        "sustained_seconds": "seconds per call alone and without pause, on an accelerator",
+        "sustained_watts": "its power, watts",
+        "sustained_sm_mhz": "the SM clock, MHz",
         "visits": "how many times it was measured by a fresh process; empty in files without visits",
         "placements": "how many times it was measured on fresh allocations, in all visits",
         "blocks": "timed blocks in all; of pytest-benchmark: rounds",
@@ -77,6 +89,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "baseline": "the other's setting",
         **_COMPARED,
         "verdict": "faster, slower, same or unclear",
+        **_KERNELS,
         "confidence": "confidence of the interval",
         "visits": "visits that the interval rests on, which are its independent values; empty in files without visits",
         "deviation": "standard deviation of one visit's log ratio, as the interval allows for",

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.reports.plain_sample import make_plain
 from tests.reports.sample import make_run
 from tests.reports.test_duet import make_duet
+from tests.reports.with_gpu import make_kernels_run
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.commands.export import as_parquet
@@ -295,3 +296,12 @@ def test_a_disk_that_fills_while_writing_leaves_the_older_file(
     assert "No space left" in capsys.readouterr().err
     assert output.read_bytes() == b"older"
     assert {path.name for path in run_file.parent.iterdir()} == {"run.json", "c.parquet"}
+
+
+def test_a_gpus_own_times_and_the_kernels_speed_ups_are_exported() -> None:
+    run = from_json(make_kernels_run(), "run.json")
+    cases = table_of(run, "cases")
+    assert cases["device_seconds"].gt(0).all()
+    assert set(cases["sustained_sm_mhz"].dropna()) == {1980, 1755}
+    of_both = table_of(run, "comparisons").query("kernel_verdict == 'faster' and verdict == 'same'")
+    assert of_both["kernel_ratio"].between(1.88, 1.9).any()
