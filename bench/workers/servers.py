@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
@@ -207,8 +208,13 @@ class Servers:
                 os.close(state["_forkserver_alive_fd"])  # the server ends when no process holds this any more
         end = monotonic() + STOP_SECONDS
         for state in others:
-            while monotonic() < end and not _has_ended(state["_forkserver_pid"]):
+            pid = state["_forkserver_pid"]
+            while not (ended := _has_ended(pid)) and monotonic() < end:
                 sleep(POLL_SECONDS)
+            if not ended:  # it still imports, and would write into the folder of a run that is over
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
 
 
 def _is_time(answer: str) -> bool:

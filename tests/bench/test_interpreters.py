@@ -12,6 +12,7 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.run import interpreters
 from torchduet.bench.run.interpreters import INTERPRETERS, MAX_SHARE, Interpreters
 from torchduet.bench.run.progress import Progress
+from torchduet.bench.workers import servers as servers_module
 from torchduet.bench.workers.launcher import Launcher
 from torchduet.bench.workers.servers import Servers
 
@@ -128,3 +129,17 @@ def test_without_a_fork_server_there_is_nothing_to_add(monkeypatch: pytest.Monke
     Interpreters(servers, 1, progress("eager")).grow(1e6, later=True)
     servers.choose(3, compiler=True)
     assert (len(servers), servers.cpu_seconds(), servers.seconds_of_first()) == (0, 0.0, None)
+
+
+def test_an_interpreter_that_still_imports_when_the_run_ends_writes_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers_module, "STOP_SECONDS", 0.1)
+    servers = Servers(tmp_path, lambda _: {})
+    with servers.in_use():
+        servers.start(compiler=False, light=True)
+        servers.start(compiler=False, light=True)
+        pid = servers._states[1]["_forkserver_pid"]
+        servers.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
