@@ -81,8 +81,8 @@ def test_an_implementation_can_have_the_name_of_a_setting_or_of_a_device() -> No
     suite = Suite("given")
     suite.compare(
         "w",
-        {name: abs for name in ("graph", "bf16", "cuda", "workers3", "channels_last")},
-        inputs=lambda device, n: (n,),
+        dict.fromkeys(("graph", "bf16", "cuda", "workers3", "channels_last"), abs),
+        inputs=lambda _, n: (n,),
         axes={"n": Axis([4])},
         modes=["eager", "compile"],
         knobs={"memory_format": Axis(["contiguous", "channels_last"])},
@@ -98,6 +98,8 @@ def test_an_implementation_can_have_the_name_of_a_setting_or_of_a_device() -> No
 
 
 def test_words_after_a_wildcard_are_settings() -> None:
-    assert named(CPU_ONLY, "mlp.train_784_100_10[batch=100] * compile-model fp32", "mlp").endswith("cpu compile-model fp32")
+    assert named(CPU_ONLY, "mlp.train_784_100_10[batch=100] * compile-model fp32", "mlp").endswith(
+        "cpu compile-model fp32"
+    )
     with pytest.raises(OptionError, match="CUDA graphs need a CUDA GPU"):
         named(CPU_ONLY, "mlp.train_784_100_10[batch=100] * graph fp32", "mlp")

@@ -102,9 +102,9 @@ def test_variables_of_the_run_that_change_a_gpus_use_are_set_again(document: Any
     gpu = make_gpu_run()
     gpu[KEY]["environment"] = variables
     for line in lines(gpu, 1).values():
-        assert line.startswith(
-            "CUDA_VISIBLE_DEVICES=3 PYTORCH_CUDA_ALLOC_CONF='expandable_segments:True, a:b' "
-        ), "the case runs on another GPU otherwise"
+        assert line.startswith("CUDA_VISIBLE_DEVICES=3 PYTORCH_CUDA_ALLOC_CONF='expandable_segments:True, a:b' "), (
+            "the case runs on another GPU otherwise"
+        )
     gpu[KEY]["environment"] = {"x; touch y;": "1"}  # of a file that no run wrote
     assert lines(gpu, 1)[PLAIN].startswith("torchduet run ")
     duet = duet_of(document, "slower", "same")

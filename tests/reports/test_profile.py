@@ -34,8 +34,8 @@ from torchduet.reports.profile.section import section
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.profile.tree import typical
-from torchduet.reports.profile.waiting import in_words as waiting_in_words
 from torchduet.reports.profile.waiting import Waiting, waiting
+from torchduet.reports.profile.waiting import in_words as waiting_in_words
 from torchduet.reports.read.run_file import load
 
 

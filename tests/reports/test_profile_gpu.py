@@ -341,9 +341,9 @@ def test_the_page_begins_with_the_gpu(tmp_path: Path) -> None:
 
 
 def test_calls_of_no_length_leave_the_rest_of_the_page(tmp_path: Path) -> None:
-    none, bound = page_of(tmp_path, [call(0, 0), span("aten::add", 0, 0), *launched(ADD, 0, 0, 0, 1)], gpu_bound()).split(
-        '<details class="case profile"'
-    )[1:]
+    none, bound = page_of(
+        tmp_path, [call(0, 0), span("aten::add", 0, 0), *launched(ADD, 0, 0, 0, 1)], gpu_bound()
+    ).split('<details class="case profile"')[1:]
     assert "0 % of a call is Python" in none
     assert "Corrected for that, own times and the rest add up to 0 ns" in none
     assert "They differ" in none
