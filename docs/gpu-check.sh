@@ -37,7 +37,7 @@ part() { # NAME SECONDS COMMAND...: run it for so long at most, and keep what be
 stop() { # on Ctrl-C, which timeout's process group is not told of: end the part that runs, and begin no other
     trap '' INT
     if [ -n "$RUNNING" ]; then
-        kill -INT "$RUNNING"
+        kill -INT "$RUNNING" 2>/dev/null
         wait "$RUNNING"
     fi
     printf '\n== interrupted\n'
