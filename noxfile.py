@@ -23,7 +23,12 @@ if not torch.cuda.is_available():
     sys.exit("PyTorch finds no CUDA GPU here; nvidia-smi shows what the driver sees")
 """
 PYTHON = "python3" if shutil.which("python") is None and shutil.which("python3") else "python"
-ON_GPU = ("tests/bench/test_on_gpu.py", "tests/bench/test_clock.py")  # all tests marked cuda
+ON_GPU = (  # all tests marked cuda
+    "tests/bench/test_on_gpu.py",
+    "tests/bench/test_clock.py",
+    "tests/bench/test_profile_on_gpu.py",
+    "tests/bench/test_user_kernels.py",
+)
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 

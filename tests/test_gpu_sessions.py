@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from importlib import import_module, metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,6 +119,56 @@ def test_the_script_ends_with_one_line_where_there_is_no_gpu(tmp_path: Path) -> 
     assert len(done.stdout.splitlines()) == 1, done.stdout
     assert re.match(r"torch \S+ is a CPU build: |PyTorch finds no CUDA GPU here; ", done.stdout)
     assert (tmp_path / "out" / "log.txt").read_text() == done.stdout
+
+
+PYTHON = """#!{python}
+import os, sys, time
+
+if sys.argv[1:] == ["-"] and "find_spec" in (program := sys.stdin.read()):
+    sys.exit(0)  # it could run here
+if sys.argv[1:3] == ["-m", "pip"]:
+    sys.exit(0)
+with open({log!r}, "a") as log:
+    print("program of", len(program), "letters" if "CudaClock" in program else "?", file=log, flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.5)
+        print("written", file=log)
+        sys.exit(130)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no bash")
+def test_ctrl_c_ends_the_part_that_runs_and_begins_no_other(tmp_path: Path) -> None:
+    """The terminal sends the signal to the group of the script; a part has its own, so that its workers end, too."""
+    log = tmp_path / "log"
+    for name, text in (("python3", PYTHON.format(python=sys.executable, log=str(log))), ("nvidia-smi", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    script = subprocess.Popen(
+        [str(SCRIPT)],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OUT": str(tmp_path / "out")},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 60
+        while not (log.exists() and log.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(script.pid, signal.SIGINT)
+        output, _ = script.communicate(timeout=20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(script.pid, signal.SIGKILL)
+    first, *others = log.read_text().splitlines()
+    assert re.fullmatch(r"program of \d{4} letters", first), "it has the text of the first part as its input"
+    assert others == ["written"], "it has time to write its results, and no other part begins"
+    assert script.returncode == 130
+    assert output.count("(at most ") == 1
+    assert output.endswith("== interrupted\n")
+    assert (tmp_path / "out" / "log.txt").read_text() == output
 
 
 def test_the_scripts_programs_import_what_exists_and_its_options_are_known() -> None:

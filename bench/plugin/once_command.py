@@ -19,6 +19,7 @@ from torchduet.bench.plan import case_globs, cli, preflight
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.options import OptionError, Options, parse, parse_duration
 from torchduet.bench.plan.selection import Selection
+from torchduet.bench.record.devices import HOST, device_kind
 from torchduet.bench.record.units import digits
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
@@ -149,7 +150,11 @@ def select(options: Options, machine: Machine, sources: Sequence[str]) -> Case:
     Raises:
         OptionError: it names none, or several, or one that this machine cannot run.
     """
-    selection = Selection(replace(options, asked=_named(options, machine)), machine, claims_only=False)
+    asked = _named(options, machine)
+    for device in map(str, asked.get("device", ())):
+        if why := machine.absent(device):
+            raise OptionError(f"--case {', '.join(map(repr, options.cases))}: {why}")
+    selection = Selection(replace(options, asked=asked), machine, claims_only=False)
     cases = {case.id: case for source in sources for _, case in selection.cases(source)}
     for glob in options.cases:
         case_globs.check("--case", glob, cases)
@@ -167,16 +172,21 @@ def select(options: Options, machine: Machine, sources: Sequence[str]) -> Case:
 
 
 def _named(options: Options, machine: Machine) -> dict[str, tuple[str | int, ...]]:
-    """The settings that were asked for, by their options or as words of an id: ``graph``, ``cuda:1``, ``workers3``."""
-    words = list(dict.fromkeys(word for glob in options.cases for word in glob.split()))
+    """The settings that were asked for, by their options or as words of an id: ``graph``, ``cuda:1``, ``workers3``.
+
+    Beside another device the CPU is asked for, too: a run of both measures the device at the CPU's sizes as well.
+    """
+    kinds = machine.kinds()
+    parts = [_device_and_settings(glob, kinds) for glob in options.cases]
+    devices = list(dict.fromkeys(device for device, _ in parts if device))
+    words = list(dict.fromkeys(word for _, settings in parts for word in settings))
     asked = dict(options.asked)
     for knob in knobs.OPTIONS:
         if knob.name in asked:
             continue
         settings: list[str | int]
         if knob.name == "device":
-            kinds = machine.kinds()
-            settings = [word for word in words if word.partition(":")[0] in kinds]
+            settings = [*dict.fromkeys([HOST, *devices])] if devices else []
         elif knob.numeric:
             numbers = [setting for word in words if (setting := knob.read(word)) is not None]
             settings = [int(number) for number in numbers if number.isdecimal()]
@@ -185,3 +195,16 @@ def _named(options: Options, machine: Machine) -> dict[str, tuple[str | int, ...
         if settings:
             asked[knob.name] = tuple(settings)
     return asked
+
+
+def _device_and_settings(glob: str, kinds: Sequence[str]) -> tuple[str, list[str]]:
+    """The device in a case's id, and the words after it; before it an implementation can have a setting's name.
+
+    In a glob without a device ("" then) the first word with a wildcard may stand for it.
+    """
+    words = glob.split()
+    for place in reversed(range(len(words))):
+        if device_kind(words[place]) in kinds:
+            return words[place], words[place + 1 :]
+    wild = next((place for place, word in enumerate(words) if "*" in word or "?" in word), 0)
+    return "", words[wild + 1 :]

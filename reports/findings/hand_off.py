@@ -17,6 +17,7 @@ TRACED_SECONDS, MAX_TRACED_CALLS = 5.0, 10  # for profilers that record every ke
 GRAPHS = ("reduce-overhead", "max-autotune", "graph")
 COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")
 PERF_OF_PYTHON = (3, 12)  # since then perf can name Python's functions: python -X perf
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 COMPARED = "compare"  # the suite of torchduet.compare in files of versions that did not record sources
 
 
@@ -81,7 +82,7 @@ class _Call:
     Attributes:
         seconds: per call, as measured.
         name: of the profilers' files, without their ends.
-        variables: of the environment.
+        variables: of the environment: those of the run, and of a duet's side.
         python: the interpreter, and its version.
         run: the arguments of Python that call the case.
     """
@@ -105,7 +106,8 @@ def _hand_off(
     arguments = _arguments(about, case, files)
     run = ("-m", "torchduet", "run", *arguments)
     name = _file_name(case["id"])
-    call = _Call(machine, case, record["timing"]["seconds"], name, {}, "python", str(machine.get("python", "")), run)
+    environment, version = about.get("environment", {}), str(machine.get("python", ""))
+    call = _Call(machine, case, record["timing"]["seconds"], name, environment, "python", version, run)
     words, notes = "", []
     if any(not file.startswith(("/", "~")) for file in files):
         notes.append("Use the folder in which the run was started: the suite’s path is relative to it.")
@@ -113,8 +115,9 @@ def _hand_off(
         letter, side, alike = of
         words = f"{letter}: {side['label']}"
         seconds = record["against"]["seconds"] if letter == "B" and "against" in record else call.seconds
+        variables = {**environment, **side["env"]}
         call = replace(
-            call, seconds=seconds, name=f"{name}-{letter}", variables=side["env"], version=side["python_version"]
+            call, seconds=seconds, name=f"{name}-{letter}", variables=variables, version=side["python_version"]
         )
         if not alike:
             call = replace(call, python=side["python"])
@@ -178,8 +181,9 @@ def _on_host(call: _Call) -> list[Command]:
 
 
 def _line(variables: Mapping[str, str], words: Sequence[str]) -> str:
-    """A command for a POSIX shell."""
-    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), shlex.join(words)])
+    """A command for a POSIX shell, without variables whose names it could not set."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in variables.items() if VARIABLE.fullmatch(name)]
+    return " ".join([*settings, shlex.join(words)])
 
 
 def _file_name(case: str) -> str:

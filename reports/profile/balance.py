@@ -62,8 +62,8 @@ class Balance:
 
     @property
     def without(self) -> float:
-        """The total, corrected for the profiler's overhead."""
-        return self.total / self.overhead
+        """The total, corrected for the profiler's overhead; as it is where the profiled calls have no length."""
+        return self.total / self.overhead if self.overhead else self.total
 
     @property
     def factor(self) -> float:

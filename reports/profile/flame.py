@@ -42,7 +42,7 @@ def frames(root: Node) -> list[Frame]:
 
 def _frames(node: Node, root: Node, left: float, above: tuple[str, ...]) -> Iterator[Frame]:
     depth = len(above)
-    share = node.total / root.total if root.total else 0.0
+    share = _share(node, root)
     if share < MIN_SHARE or depth > MAX_DEPTH:
         return
     kind = PYTHON if node is root else host_category(node.name, node.kind, above[1:])
@@ -53,4 +53,9 @@ def _frames(node: Node, root: Node, left: float, above: tuple[str, ...]) -> Iter
     yield Frame(node.name, left, 100 * share, depth, CATEGORIES.index(kind), description)
     for child in sorted(node.children.values(), key=lambda child: -child.total):
         yield from _frames(child, root, left, (*above, node.name))
-        left += 100 * child.total / root.total
+        left += 100 * _share(child, root)
+
+
+def _share(node: Node, root: Node) -> float:
+    """A node's share of a call: all for the root, even where calls were recorded without a length."""
+    return node.total / root.total if root.total else float(node is root)

@@ -175,12 +175,12 @@ def _sentences(record: Record, summary: Summary) -> Iterator[str]:
         yield no_activity()
     on_the_host = "On the host, " if device is not None else ""
     first, second, *_ = [*sorted(summary.categories.items(), key=lambda item: -item[1]), ("", 0.0)]
-    also = f", {units.percent(second[1] / summary.seconds)} {second[0]}" if second[1] else ""
+    also = f", {units.percent(summary.share_of(second[1]))} {second[0]}" if second[1] else ""
     longest = next(
         (operator for operator in summary.operators if not operator.named and operator.category != COMPILED), None
     )
     yield (
-        f"{on_the_host}{units.percent(first[1] / summary.seconds)} of a call is {first[0]}{also}"
+        f"{on_the_host}{units.percent(summary.share_of(first[1]))} of a call is {first[0]}{also}"
         + (f"; the longest operator is `{longest.name}` with {units.seconds(longest.own)}" if longest else "")
         + "."
     )

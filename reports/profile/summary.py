@@ -60,7 +60,11 @@ class Summary:
 
     def share(self, name: str) -> float:
         """A category's share of the time."""
-        return self.categories.get(name, 0.0) / self.seconds if self.seconds else 0.0
+        return self.share_of(self.categories.get(name, 0.0))
+
+    def share_of(self, seconds: float) -> float:
+        """The share of the time that these seconds are; 0 of a call whose length was recorded as 0."""
+        return seconds / self.seconds if self.seconds else 0.0
 
 
 def summarise(trace: Trace, name: str, device: str) -> Summary:

@@ -45,7 +45,7 @@ def in_words(wait: Waiting, summary: Summary, workers: int | None) -> str:
     Args:
         workers: number of the case's workers; None where the case has no such knob.
     """
-    share = units.percent(wait.seconds / summary.seconds)
+    share = units.percent(summary.share_of(wait.seconds))
     each = ""
     if wait.batches:
         batch = "its only batch" if wait.batches == 1 else f"each of its {wait.batches:.3g} batches"
@@ -60,6 +60,6 @@ def in_words(wait: Waiting, summary: Summary, workers: int | None) -> str:
     if wait.loaders >= WORTH_NAMING * summary.seconds:
         text += (
             f". Starting and ending {'loaders' if wait.alone == wait.seconds else 'the workers'} takes another "
-            f"{units.percent(wait.loaders / summary.seconds)}, {units.seconds(wait.loaders)}"
+            f"{units.percent(summary.share_of(wait.loaders))}, {units.seconds(wait.loaders)}"
         )
     return text + "."

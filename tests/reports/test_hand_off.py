@@ -97,6 +97,25 @@ def test_a_case_of_an_nvidia_gpu_is_recorded_between_start_and_stop() -> None:
     assert "--cuda-graph-trace" not in systems
 
 
+def test_variables_of_the_run_that_change_a_gpus_use_are_set_again(document: Any) -> None:
+    variables = {"CUDA_VISIBLE_DEVICES": "3", "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True, a:b"}
+    gpu = make_gpu_run()
+    gpu[KEY]["environment"] = variables
+    for line in lines(gpu, 1).values():
+        assert line.startswith("CUDA_VISIBLE_DEVICES=3 PYTORCH_CUDA_ALLOC_CONF='expandable_segments:True, a:b' "), (
+            "the case runs on another GPU otherwise"
+        )
+    gpu[KEY]["environment"] = {"x; touch y;": "1"}  # of a file that no run wrote
+    assert lines(gpu, 1)[PLAIN].startswith("torchduet run ")
+    duet = duet_of(document, "slower", "same")
+    duet[KEY]["environment"] = variables
+    duet[KEY]["against"]["base"]["env"] = {"CUDA_VISIBLE_DEVICES": "1", "A": "b"}
+    a, b = of(duet)
+    assert a.commands[0].line.startswith("CUDA_VISIBLE_DEVICES=1 PYTORCH_CUDA_ALLOC_CONF=")
+    assert " A=b /envs/" in a.commands[0].line
+    assert b.commands[0].line.startswith("CUDA_VISIBLE_DEVICES=3 ")
+
+
 def test_a_gpu_of_amd_has_its_own_profiler() -> None:
     document = make_gpu_run()
     document[KEY]["machine"]["hip"] = "6.4"

@@ -34,8 +34,8 @@ from torchduet.reports.profile.section import section
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import TraceError, read
 from torchduet.reports.profile.tree import typical
+from torchduet.reports.profile.waiting import Waiting, waiting
 from torchduet.reports.profile.waiting import in_words as waiting_in_words
-from torchduet.reports.profile.waiting import waiting
 from torchduet.reports.read.run_file import load
 
 
@@ -154,6 +154,14 @@ def test_waiting_for_data_is_said_by_batch_and_apart_from_starting_workers(tmp_p
     said = waits(found, 2, batches=2.0)
     assert said.startswith("A call waits 50 % of its time for data, 25.0 µs for each of its 2 batches, while 2 workers")
     assert "Starting and ending the workers takes another 25 %, 25.0 µs." in said
+
+
+def test_the_share_of_a_call_without_length_is_none(tmp_path: Path) -> None:
+    found = summary(tmp_path, call(0, 0), span(NEXT.format("Multi"), 0, 0, "user_annotation"))
+    assert found.share_of(1e-6) == 0
+    text = waiting_in_words(Waiting(1e-6, 0.0, 1e-6, None), found, 2)
+    assert text.startswith("A call waits 0 % of its time for data, while 2 workers load ahead")
+    assert "takes another 0 %" in text
 
 
 def test_loading_without_workers_is_all_waited_for(tmp_path: Path) -> None:

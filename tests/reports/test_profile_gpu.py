@@ -340,6 +340,16 @@ def test_the_page_begins_with_the_gpu(tmp_path: Path) -> None:
     assert "<h3>By category</h3>" in nothing
 
 
+def test_calls_of_no_length_leave_the_rest_of_the_page(tmp_path: Path) -> None:
+    none, bound = page_of(
+        tmp_path, [call(0, 0), span("aten::add", 0, 0), *launched(ADD, 0, 0, 0, 1)], gpu_bound()
+    ).split('<details class="case profile"')[1:]
+    assert "0 % of a call is Python" in none
+    assert "Corrected for that, own times and the rest add up to 0 ns" in none
+    assert "They differ" in none
+    assert "The GPU computes for 97 % of a call" in bound
+
+
 def test_markdown_of_a_run_says_what_the_gpu_does(tmp_path: Path) -> None:
     path = profiled(tmp_path, make_gpu_run(), launch_bound(), gpu_bound(), steps(3))
     text = markdown(load(path)).replace("\xa0", " ")
