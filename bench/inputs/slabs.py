@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack, to_dlpack
+from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
 KINDS = frozenset({"cuda", "xpu"})  # with an allocator of this kind, and storages that may begin anywhere in a block
 GRANULE = 512  # bytes, of which all addresses are multiples

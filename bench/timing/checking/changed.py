@@ -64,7 +64,8 @@ def change_values(
 
 def _multiply(flat: Tensor, generator: torch.Generator) -> None:
     """Multiply each value by a random factor, drawn where the values are; in parts, which need little memory."""
-    for part in flat.split(PART):
+    for start in range(0, flat.numel(), PART):
+        part = flat[start : start + PART]
         factors = torch.rand(part.shape, generator=generator, dtype=torch.float32, device=flat.device)
         part.mul_(factors.mul_(MOST - LEAST).add_(LEAST).to(flat.dtype))
 
