@@ -17,6 +17,7 @@ from torchduet.bench.duet import process_groups
 from torchduet.bench.duet.protocol import VERSION, Channel, Message, SilentError
 from torchduet.bench.duet.server import GRACE_SECONDS
 from torchduet.bench.duet.sides import Side
+from torchduet.bench.host.gpus.processes import note_started
 from torchduet.bench.workers.exit_reason import describe_exit, last_output
 from torchduet.bench.workers.launcher import SILENT_SECONDS, WorkerError
 from torchduet.bench.workers.process import last_lines
@@ -129,6 +130,7 @@ class Server:
             raise
         finally:
             other_end.close()
+        note_started(answer["pid"])
         return Worker(self, answer["pid"], Channel(own_end), log)
 
     def load(self, module: str) -> None:

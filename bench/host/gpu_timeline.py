@@ -14,7 +14,7 @@ from torchduet.bench.record.gpu_samples import MAX_SAMPLES, GpuNews, with_sample
 from torchduet.bench.record.schema import GpuRecord
 
 INTERVAL = 0.1  # seconds between samples
-POLL_SECONDS = 0.002  # while the counters' update periods are measured
+POLL_SECONDS = 0.005  # while the counters' update periods are measured
 POLLING_SECONDS = 20.0  # of polling at most, while the GPU is in use: an idle GPU's counters may not change
 IDLE = 0x1  # NVML's clocks event reason "nothing is running on the GPU"
 CHANGES = 21  # of a counter; the median time between them is its period
@@ -126,6 +126,9 @@ class Timeline:
     Args:
         devices: name → NVML's device; None where NVML does not have it; ``why`` is the reason.
         now: seconds of a clock; samples' times count from its first reading.
+
+    Attributes:
+        locked: this run has locked the clocks of a GPU.
     """
 
     def __init__(
@@ -140,10 +143,13 @@ class Timeline:
         self._reported: list[GpuRecord] = []  # the records without samples that it returned
         self._lock = threading.Lock()
         self._end = threading.Event()
+        self._polls = True
+        self.locked = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def note_locked_clocks(self, locked: Mapping[str, str]) -> None:
         """Note which GPUs' clocks this run has locked, and at what; call it before :meth:`start`."""
+        self.locked = bool(locked)
         for gpu in self._gpus:
             if gpu.device and gpu.name in locked:
                 gpu.facts["clocks"] = locked_words(locked[gpu.name])
@@ -152,8 +158,13 @@ class Timeline:
         """Each GPU → whether its clocks are locked, in words."""
         return {gpu.name: str(gpu.facts.get("clocks") or f"not known ({gpu.why})") for gpu in self._gpus}
 
-    def start(self) -> None:
-        """Start sampling, if NVML has any of the GPUs."""
+    def start(self, *, polls: bool = True) -> None:
+        """Start sampling, if NVML has any of the GPUs.
+
+        Args:
+            polls: measure the counters' update periods, which keeps this process busy: not while it times calls itself.
+        """
+        self._polls = polls
         if any(gpu.device for gpu in self._gpus):
             self._thread.start()
 
@@ -170,7 +181,7 @@ class Timeline:
             if at >= due:
                 self.sample(at)
                 due = at + self._interval
-            if self.poll(self._end.wait):
+            if self._polls and self.poll(self._end.wait):
                 continue
             self._end.wait(max(0.0, due - (self._now() - self._begun)))
 

@@ -130,7 +130,7 @@ class CallerMeasuring(Measuring):
             call_seconds(progress.families),
             now=self.run_clock.awake,
         )
-        self.timeline.start()
+        self.timeline.start(polls=False)  # it would delay the calls that this very process times
         progress.write(Began(at=progress.startup, startup=progress.startup, set_aside=0.0))
 
     def _pilots_before(self, family: str, *, due: bool = False) -> None:

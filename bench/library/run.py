@@ -17,6 +17,7 @@ from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host import run_lock
 from torchduet.bench.host.gpus import variables
 from torchduet.bench.host.gpus.compute_mode import EXCLUSIVE, compute_modes, obstacle
+from torchduet.bench.host.gpus.mps import uses_mps
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.caller import measuring_here
 from torchduet.bench.library.described import Described
@@ -179,7 +180,9 @@ def _check_gpus(measuring: CallerMeasuring, launcher: CallerLauncher) -> None:
     modes = compute_modes(gpus)
     if (why := obstacle(modes, together=1)) is not None:
         raise OptionError(why)
-    if EXCLUSIVE in modes.values() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    exclusive = [gpus[device] for device, mode in modes.items() if mode == EXCLUSIVE]
+    alone = any(gpu is not None and not uses_mps(gpu) for gpu in exclusive)
+    if alone and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         launcher.alone = launcher.alone or f"the GPU is in compute mode {EXCLUSIVE}, and this process uses it"
 
 

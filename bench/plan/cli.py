@@ -80,7 +80,8 @@ LOCK_CLOCKS = (
     locking.OPTION,
     "MHZ",
     "lock the SM clocks of the GPUs that are measured, at the base clock or this number of MHz, and unlock them at the "
-    "end of the run, however it ends; needs root (default: not locked)",
+    "end of the run, even if it is killed, but not where its whole container is: nvidia-smi -rgc unlocks them then; "
+    "needs root (default: not locked)",
 )
 
 FLAGS: tuple[tuple[str, str], ...] = (

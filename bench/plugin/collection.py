@@ -12,7 +12,7 @@ from torchduet.bench.duet import against
 from torchduet.bench.plan import case_globs, claim_selection
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.selection import unused
-from torchduet.bench.plugin import gpus, output, pytest_benchmark_adapter
+from torchduet.bench.plugin import gpu_clocks, gpus, output, pytest_benchmark_adapter
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASE, CASES, DUET, SELECTED, SESSION, json_path
 from torchduet.bench.record.knobs import NAMES
@@ -130,7 +130,7 @@ def _usage_errors() -> Iterator[None]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Plan the families of the final selection, and open the journal.
+    """Plan the families of the final selection, check and lock their GPUs, and open the journal.
 
     pytest calls this after an error in the selection, too: then nothing is measured, and no journal is touched.
     """
@@ -141,6 +141,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if run.progress.families:
         with _usage_errors():
             check_what(run.settings.options.profile, run.settings.profiling, run.progress.families)
+    resumes = bool(session.config.getoption("resume"))
+    if resumes:  # a journal that does not fit is no reason to wait for a GPU
+        output.begin(session.config, run, json_path(session.config))
     gpus.check(session.config, run)
+    if run.progress.families:
+        with _usage_errors():
+            gpu_clocks.lock_clocks(session.config, run.measuring)
     run.stop_request.graceful = True
-    output.begin(session.config, run, json_path(session.config))
+    if not resumes:  # where a GPU is refused, no journal is left
+        output.begin(session.config, run, json_path(session.config))

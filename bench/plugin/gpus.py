@@ -15,6 +15,7 @@ from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.stash import DUET
 from torchduet.bench.record.devices import device_kind
 from torchduet.bench.run.machine_facts import gpus_of
+from torchduet.bench.run.resume import continue_at
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 
@@ -42,7 +43,9 @@ def check(config: pytest.Config, session: Session) -> None:
         check_usable(gpus, together=1 if config.stash[DUET] is None else 2)
         if settings.check_only:
             return
+        at = progress.elapsed()
         warnings = check_idle(gpus, names, config.getoption("when_busy"), _report)
+        continue_at(session.measuring, at)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     progress.warnings += warnings

@@ -111,7 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
             measuring = Measuring(settings, launcher, progress, run_clock)
         else:
             measuring = against.measuring(config, settings, launcher, progress, run_clock, asked)
-        gpu_clocks.lock_clocks(config, measuring)
+        gpu_clocks.check(measuring)
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = Session(measuring, stop_request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torchduet.bench.record.run_clock_words import words
 from torchduet.bench.record.schema import (
@@ -54,7 +54,7 @@ class RunFacts:
     resumed: Sequence[ResumedRecord]
     noise: NoiseRecord | None
     stopped: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
 
 
 def run_record(facts: RunFacts) -> RunRecord:
@@ -96,7 +96,7 @@ def run_record(facts: RunFacts) -> RunRecord:
         record["stopped"] = facts.stopped
     if facts.gpus:
         record["gpus"] = [*facts.gpus]
-    if facts.environment:
+    if facts.environment is not None:
         record["environment"] = dict(facts.environment)
     if facts.noise is not None:
         record["noise"] = facts.noise

@@ -259,6 +259,13 @@ def restore(measuring: Measuring, log: RunLog) -> None:
     progress.write(Resumed(at=progress.elapsed(), resumed=resumed))
 
 
+def continue_at(measuring: Measuring, at: float) -> None:
+    """Continue a run ``at`` seconds into it: what passed since is no part of it, as a wait for a GPU."""
+    measuring.progress.continue_after(at)
+    measuring.monitor.restore(at, measuring.monitor.pilots, measuring.monitor.timed)
+    measuring.timeline.restore(at, [])
+
+
 def spent_entry(spent: Spent) -> SpentEntry:
     """A family's cost as its journal entry."""
     return SpentEntry(

@@ -59,5 +59,5 @@ def facts_of(measuring: Measuring, *, gpus: Sequence[GpuRecord] = (), noise: Noi
         resumed=progress.resumed,
         noise=noise,
         stopped=progress.stopped,
-        environment=variables.environment() if settings.machine.gpus else {},
+        environment=variables.environment() if settings.machine.gpus else None,
     )

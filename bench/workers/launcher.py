@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
+from torchduet.bench.host.gpus.processes import note_started
 from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.run_clock import RunClock
@@ -237,6 +238,7 @@ class Launcher:
             with changed(self._environment), without_main():
                 child.start()
             self.job_control.group = child.pid
+            note_started(child.pid)
             outbox.close()
             stop_inbox.close()
             answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log, limit)

@@ -54,6 +54,10 @@ class Difference:
 def differences(base: Run, new: Run) -> list[Difference]:
     """Every fact of machine, versions and options that differs, the most important kind first."""
     first, second = facts(base), facts(new)
+    if not all(
+        "environment" in run.about for run in (base, new)
+    ):  # of an earlier version, or of a machine without a GPU
+        first, second = ({key: of[key] for key in of if not key.startswith(VARIABLE)} for of in (first, second))
     pairs = [
         Difference(kind_of(key), name_of(key), in_words(key, first.get(key)), in_words(key, second.get(key)))
         for key in {**first, **second}

@@ -69,6 +69,7 @@ class Nvml:
 
     # What else uses the GPU, and whether processes may.
     NVMLError_NotFound = pynvml.NVMLError_NotFound
+    NVMLError_InsufficientSize = pynvml.NVMLError_InsufficientSize
     NVMLLibraryMismatchError = pynvml.NVMLLibraryMismatchError
     OTHERS: Mapping[str, Any] = MappingProxyType(
         {

@@ -213,6 +213,7 @@ def test_a_frequency_is_one_that_the_gpu_supports_at_its_highest_memory_clock() 
     [
         ({}, BASE, {}, "no CUDA GPU is measured"),
         ({"cuda:0": "bbbb"}, BASE, {}, "cuda:0 is a slice"),
+        ({"cuda:0": "aaaa"}, BASE, {"nvmlDeviceGetMigMode": [1, 1]}, "cuda:0 is in MIG mode"),
         ({"cuda:0": "cccc"}, BASE, {}, "does not know the GPU cccc"),
         (
             {"cuda:0": "aaaa"},
@@ -280,6 +281,8 @@ class Config:
 
     def __init__(self) -> None:
         self.cleanups: list[Any] = []
+        self.lines: list[str] = []
+        self.pluginmanager = SimpleNamespace(get_plugin=lambda _: SimpleNamespace(write_line=self.lines.append))
 
     def add_cleanup(self, function: Any) -> None:
         self.cleanups.append(function)
@@ -316,7 +319,15 @@ def test_a_run_locks_them_before_it_measures_says_so_and_unlocks_them_at_its_end
     monkeypatch.setattr(gpu_clocks, "lock", locked)
     config: Any = Config()
     of_run = measuring(1410)
-    gpu_clocks.lock_clocks(config, of_run, lockable())
+    nvml = lockable()
+    gpu_clocks.check(of_run, nvml)
+    assert set_clocks(nvml) == []  # others may compute on it still
+    assert gpu_clocks.header_lines(of_run) == [
+        "torchduet: GPU clocks: to be locked at 1,410 MHz, before anything is measured"
+    ]
+    gpu_clocks.lock_clocks(config, of_run, nvml)
+    assert set_clocks(nvml) == [(WHOLE, 1410, 1410)]
+    assert config.lines == gpu_clocks.header_lines(of_run)
     assert gpu_clocks.header_lines(of_run) == ["torchduet: GPU clocks: locked at 1,410 MHz by this run"]
     of_run.timeline.sample(0.0)
     assert of_run.timeline.records()[0]["facts"]["clocks"] == "locked at 1,410 MHz by this run"
@@ -335,6 +346,7 @@ def test_without_the_option_the_state_is_printed_and_nothing_is_set() -> None:
     config: Any = Config()
     for of_run in (measuring(None), measuring(BASE, check_only=True)):
         nvml = lockable()
+        gpu_clocks.check(of_run, nvml)
         gpu_clocks.lock_clocks(config, of_run, nvml)
         assert set_clocks(nvml) == []
         assert gpu_clocks.header_lines(of_run) == ["torchduet: GPU clocks: not locked by this run"]
@@ -381,7 +393,7 @@ def await_header(run: subprocess.Popen[str]) -> str:
     """The line on the clocks, once it is printed."""
     assert run.stdout is not None
     for line in run.stdout:
-        if "GPU clocks" in line:
+        if "GPU clocks: locked" in line:
             return line.strip()
     raise AssertionError(run.communicate())
 
@@ -412,7 +424,8 @@ def test_a_run_that_may_not_lock_them_ends_with_one_line_before_it_measures(gpus
     run = run_of_pytest(gpus, tmp_path, FAKE_NVML_DENIES="GPU-aaaa")
     out, errors = run.communicate()
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
-    (line,) = filter(None, errors.splitlines())
+    (line,) = (line for line in errors.splitlines() if line.startswith("ERROR"))
+    assert "Traceback" not in errors
     assert line.startswith(
         "ERROR: --lock-clocks: this user may not set the clocks of cuda:0 (Insufficient Permissions)"
     )

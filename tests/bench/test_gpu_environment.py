@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,16 +20,19 @@ from tests.bench.nvml_fake import WHOLE, Nvml
 from tests.reports.with_gpu import make_gpu_run
 from torchduet import bench
 from torchduet.bench.cases.case import Case
+from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.gpus import variables
 from torchduet.bench.host.machine import Gpu, probe
 from torchduet.bench.host.nvml import devices
 from torchduet.bench.library.run import _check_gpus
+from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.plan.availability import missing, unavailable
 from torchduet.bench.plan.options import OptionError, parse
-from torchduet.bench.plugin import gpus
-from torchduet.bench.plugin.stash import DUET
+from torchduet.bench.plugin import collection, gpus
+from torchduet.bench.plugin.stash import DUET, SELECTED, SESSION
 from torchduet.bench.record.run_record import run_record
 from torchduet.bench.record.schema import KEY
+from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import identity
 from torchduet.bench.run.run_facts import facts_of
 from torchduet.bench.run.settings import Settings
@@ -140,6 +144,7 @@ def test_another_value_is_another_run(tmp_path: Path, monkeypatch: pytest.Monkey
     made = begin(tmp_path, monkeypatch, WORKLOAD).measuring
     monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
     assert identity(made)["environment"] == {}
+    assert "environment" not in run_record(facts_of(made))
     made.settings = replace(made.settings, machine=WITH_GPU)
     assert identity(made)["environment"] == {"CUDA_LAUNCH_BLOCKING": "1"}
     assert facts_of(made).environment == {"CUDA_LAUNCH_BLOCKING": "1"}
@@ -154,7 +159,7 @@ def run_with(environment: dict[str, str] | None) -> Any:
 
 
 def test_a_comparison_names_the_variables_that_differ() -> None:
-    base, new = run_with(None), run_with({"NVIDIA_TF32_OVERRIDE": "0", "CUDA_VISIBLE_DEVICES": "1"})
+    base, new = run_with({}), run_with({"NVIDIA_TF32_OVERRIDE": "0", "CUDA_VISIBLE_DEVICES": "1"})
     found = differences(base, new)
     assert [(one.kind, one.name, one.base, one.new) for one in found] == [
         (SETTING, "NVIDIA_TF32_OVERRIDE", "not set", "0"),
@@ -163,6 +168,11 @@ def test_a_comparison_names_the_variables_that_differ() -> None:
     (caution,) = [text for text in cautions(base, new, found) if "settings" in text]
     assert "NVIDIA_TF32_OVERRIDE" in caution
     assert differences(new, new) == []
+
+
+def test_a_file_of_an_earlier_version_does_not_say_which_variables_were_set() -> None:
+    earlier, new = run_with(None), run_with({"CUDA_VISIBLE_DEVICES": "0"})
+    assert differences(earlier, new) == differences(new, earlier) == []
 
 
 def test_the_page_shows_them_by_their_names() -> None:
@@ -188,14 +198,53 @@ def checked(*, when_busy: str = "go", duet: object = None, device: str = "cuda",
         pluginmanager=SimpleNamespace(get_plugin=lambda _: reporter),
     )
     (handle,), _ = devices(["aaaa"], Nvml(**answers))
-    progress = SimpleNamespace(families=[SimpleNamespace(cases=[case(device=device)])], warnings=[])
-    session: Any = SimpleNamespace(
-        settings=settings(WITH_GPU), progress=progress, measuring=SimpleNamespace(gpus={"cuda:0": handle})
+    progress: Any = Progress(families=[SimpleNamespace(cases=[case(device=device)])])  # type: ignore[list-item]
+    pilot_timer: Any = None
+    measuring = SimpleNamespace(
+        gpus={"cuda:0": handle},
+        progress=progress,
+        monitor=Monitor(pilot_timer, 1, 60.0, progress.warnings.append),
+        timeline=Timeline({"cuda:0": handle}),
     )
+    session: Any = SimpleNamespace(settings=settings(WITH_GPU), progress=progress, measuring=measuring)
     assert handle is not None
     assert handle.handle == WHOLE
     gpus.check(config, session)
     return progress, reporter
+
+
+def test_the_wait_for_a_gpu_is_no_part_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def an_hour(*_: Any) -> list[str]:
+        monkeypatch.setattr("torchduet.bench.run.progress.monotonic", lambda: monotonic() + 3600)
+        return []
+
+    monkeypatch.setattr(gpus, "check_idle", an_hour)
+    progress, _ = checked()
+    assert progress.elapsed() < 1800
+
+
+def test_a_journal_that_does_not_fit_is_found_before_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(collection.gpus, "check", lambda *_: order.append("wait"))
+    monkeypatch.setattr(collection.gpu_clocks, "lock_clocks", lambda *_: order.append("lock"))
+    monkeypatch.setattr(collection.output, "begin", lambda *_: order.append("journal"))
+    monkeypatch.setattr(collection, "check_what", lambda *_: None)
+    monkeypatch.setattr(collection, "json_path", lambda _: None)
+    for resumes, expected in ((True, ["journal", "wait", "lock"]), (False, ["wait", "lock", "journal"])):
+        stash = pytest.Stash()
+        run: Any = SimpleNamespace(
+            measuring=SimpleNamespace(plan=lambda _: None),
+            progress=SimpleNamespace(families=[1]),
+            settings=SimpleNamespace(options=SimpleNamespace(profile=None), profiling=None),
+            stop_request=SimpleNamespace(graceful=False),
+        )
+        stash[SELECTED], stash[SESSION] = True, run
+        order.clear()
+        config = SimpleNamespace(stash=stash, getoption={"resume": resumes}.__getitem__)
+        session: Any = SimpleNamespace(config=config, items=[])
+        collection.pytest_collection_finish(session)
+        assert order == expected
+        assert run.stop_request.graceful
 
 
 def test_a_busy_gpu_is_in_the_record_and_on_the_terminal() -> None:

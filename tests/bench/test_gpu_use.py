@@ -176,7 +176,7 @@ def test_this_runs_own_processes_are_not_others() -> None:
 def checked(found: dict[str, Device | None], when_busy: str) -> tuple[list[str], list[str], float]:
     """The warnings, the lines on what is waited for, and the seconds that it took."""
     clock, lines = Clock(), list[str]()
-    warnings = check_idle(found, NAMES, when_busy, lines.append, clock, clock.wait)
+    warnings = check_idle(found, NAMES, when_busy, lines.append, clock, clock.wait, clock)
     return warnings, lines, clock.time - 50
 
 
@@ -301,7 +301,8 @@ def driver(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 
 def sampler(driver: Driver, clock: Clock, uuid: str = WHOLE) -> OtherProcesses:
-    return OtherProcesses(gpu(uuid, nvmlDeviceGetProcessUtilization=driver), lambda: {OURS}, clock, clock.wait)
+    answers = {"nvmlDeviceGetProcessUtilization": driver}
+    return OtherProcesses(gpu(uuid, **answers), lambda: {OURS}, clock, clock.wait, clock)
 
 
 def sampled(others: OtherProcesses, clock: Clock, seconds: float = 6.0) -> dict[str, float]:
@@ -330,14 +331,14 @@ def test_a_worker_that_has_ended_is_no_other_process(driver: Driver, clock: Cloc
     driver.share_of = {THEIRS: 90}  # as the pilots' worker, whose number nothing has now
     others.begin()
     driver.share_of = {OURS: 50}
-    clock.time += PERIOD
+    clock.time += PERIOD + INTERVAL
     others.sample()
     assert others.shares() == {"cuda:0": 0.0}
 
 
 def test_where_processes_are_not_counted_nothing_is_known(driver: Driver, clock: Clock) -> None:
     unsupported = gpu(nvmlDeviceGetProcessUtilization=error(pynvml.NVML_ERROR_NOT_SUPPORTED))
-    assert sampled(OtherProcesses(unsupported, lambda: {OURS}, clock, clock.wait), clock) == {}
+    assert sampled(OtherProcesses(unsupported, lambda: {OURS}, clock, clock.wait, clock), clock) == {}
     driver.share_of = {THEIRS: 90}
     assert sampled(sampler(driver, clock, SLICE), clock) == {}  # it would be the use of the other slices, too
 

@@ -178,7 +178,10 @@ def test_a_comparison_of_some_seconds_does_not_lose_them_to_it(tmp_path: Path, m
     settings, workers = made.measuring.settings, made.workers
     few = CallerMeasuring(settings, workers, made.measuring.progress, RunClock(now=workers.clock))  # type: ignore[arg-type]
     family = made.measuring.progress.families[0]
+    starts: list[dict[str, bool]] = []
+    monkeypatch.setattr(few.timeline, "start", lambda **given: starts.append(given))
     (same,) = few.before(family)
+    assert starts == [{"polls": False}]  # calls are timed in this process: a thread that polls would delay them
     assert few.budget is not None
     before = few.budget.seconds_left()
     few.measure(same)

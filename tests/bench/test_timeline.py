@@ -194,6 +194,20 @@ def test_the_thread_samples_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch)
     assert next(counted) > CHANGES
 
 
+def test_in_a_process_that_times_calls_itself_no_counter_is_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    polls: list[float] = []
+    monkeypatch.setattr(Timeline, "poll", lambda *_: polls.append(0.0))
+    monkeypatch.setattr(timelines, "INTERVAL", 0.01)
+    line = Timeline({"cuda:0": gpu(Nvml())})
+    line.start(polls=False)
+    until = monotonic() + 20
+    while len(line.records()[0]["at"]) < 3 and monotonic() < until:
+        sleep(0.01)
+    line.stop()
+    assert len(line.records()[0]["at"]) >= 3
+    assert polls == []
+
+
 def test_without_a_gpu_there_is_no_thread() -> None:
     line = Timeline({})
     line.start()

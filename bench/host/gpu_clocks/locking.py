@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from torchduet.bench.host.gpu_clocks import guard
-from torchduet.bench.host.nvml import Device, devices, failed
+from torchduet.bench.host.nvml import FACTS, Device, Field, devices, failed
 
 BASE: Literal["base"] = "base"
 UNLOCK_SECONDS = 30.0  # for the guard
 OPTION = "--lock-clocks"
+MIG: Mapping[str, Field] = {"mig": FACTS["mig"]}
 
 Frequency = int | Literal["base"]  # MHz, or the base clock
 
@@ -118,17 +119,7 @@ def lock(
     Raises:
         ClockError: they cannot be locked; then none is.
     """
-    if not uuids:
-        raise ClockError(f"{OPTION}: no CUDA GPU is measured; leave it out, or give --device cuda")
-    found, why = devices([*uuids.values()], nvml)
-    gpus: dict[str, Device] = {}
-    for name, gpu in zip(uuids, found, strict=True):
-        if gpu is None:
-            raise ClockError(f"{OPTION}: the clocks of {name} cannot be set: {why}")
-        if gpu.is_slice:
-            raise ClockError(f"{OPTION}: {name} is a slice of a GPU (MIG); all share its clocks: leave the option out")
-        gpus[name] = gpu
-    limits = {name: _limit(name, gpu, frequency) for name, gpu in gpus.items()}
+    gpus, limits = lockable(uuids, frequency, nvml)
     of_gpus = [str(gpu.nvml.nvmlDeviceGetUUID(gpu.handle)) for gpu in gpus.values()]
     ending = guarding(of_gpus, next(iter(gpus.values())).nvml)
     for name, gpu in gpus.items():
@@ -140,8 +131,40 @@ def lock(
         except BaseException:
             ending.end()
             raise
-    at = "the base clock" if frequency == BASE else f"{frequency:,} MHz"
-    return LockedClocks(dict.fromkeys(gpus, at), ending, of_gpus)
+    return LockedClocks(dict.fromkeys(gpus, frequency_words(frequency)), ending, of_gpus)
+
+
+def frequency_words(frequency: Frequency) -> str:
+    """``1,410 MHz``, or ``the base clock``."""
+    return "the base clock" if frequency == BASE else f"{frequency:,} MHz"
+
+
+def lockable(
+    uuids: Mapping[str, str], frequency: Frequency, nvml: Any = None
+) -> tuple[dict[str, Device], dict[str, int]]:
+    """The GPUs, and NVML's number for the frequency of each; whether this user may lock them only locking can tell.
+
+    Args:
+        uuids, frequency: as in :func:`lock`.
+
+    Raises:
+        ClockError: the clocks of one cannot be locked as asked.
+    """
+    if not uuids:
+        raise ClockError(f"{OPTION}: no CUDA GPU is measured; leave it out, or give --device cuda")
+    found, why = devices([*uuids.values()], nvml)
+    gpus: dict[str, Device] = {}
+    for name, gpu in zip(uuids, found, strict=True):
+        if gpu is None:
+            raise ClockError(f"{OPTION}: the clocks of {name} cannot be set: {why}")
+        if gpu.is_slice:
+            raise ClockError(f"{OPTION}: {name} is a slice of a GPU (MIG); all share its clocks: leave the option out")
+        if gpu.read(MIG).get("mig") == "on":
+            raise ClockError(
+                f"{OPTION}: {name} is in MIG mode; all of its slices share its clocks: leave the option out"
+            )
+        gpus[name] = gpu
+    return gpus, {name: _limit(name, gpu, frequency) for name, gpu in gpus.items()}
 
 
 def _limit(name: str, gpu: Device, frequency: Frequency) -> int:

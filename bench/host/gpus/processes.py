@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ FIRST_NAMESPACE = "pid:[4026531836]"
 COMPUTING = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetMPSComputeRunningProcesses")
 DRAWING = "nvmlDeviceGetGraphicsRunningProcesses"
 MAX_NAME = 40  # characters
+_started: set[int] = set()  # by note_started
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Process:
         name: its program; empty where that is not known, as in a container.
         memory_bytes: of the GPU; None where the driver does not tell.
         computes: it has a context for computing; else it only draws, as a display server does.
+        draws: it has one for drawing, as a display server or a program with a window does.
     """
 
     pid: int
     name: str = ""
     memory_bytes: int | None = None
     computes: bool = True
+    draws: bool = False
 
 
 def processes(device: Device, root: Path = Path("/proc")) -> tuple[Process, ...]:
@@ -39,9 +42,12 @@ def processes(device: Device, root: Path = Path("/proc")) -> tuple[Process, ...]
     found: dict[int, Process] = {}
     for function in (*COMPUTING, DRAWING):
         for listed in _listed(device, function):
+            draws = function == DRAWING
             if listed.pid not in found:
                 name = _name(device, listed.pid, root)
-                found[listed.pid] = Process(listed.pid, name, listed.usedGpuMemory, computes=function in COMPUTING)
+                found[listed.pid] = Process(listed.pid, name, listed.usedGpuMemory, computes=not draws, draws=draws)
+            elif draws:
+                found[listed.pid] = replace(found[listed.pid], draws=True)
     return tuple(found.values())
 
 
@@ -88,14 +94,20 @@ def comparable(root: Path = Path("/proc")) -> bool:
         return False
 
 
+def note_started(pid: int | None) -> None:
+    """Note a process that this one has started: it stays its own after its end, when the driver still has samples."""
+    if pid is not None:
+        _started.add(pid)
+
+
 def own_processes(root: Path = Path("/proc"), pid: int | None = None) -> set[int]:
-    """This process, its descendants, and every process of a session that one of these leads.
+    """This process, its descendants, every process of a session that one of these leads, and the workers that ended.
 
     A worker leads a session of its own: what its workload starts belongs to it, even after its parent has ended.
     """
     first = os.getpid() if pid is None else pid
     parents = dict(_parents_and_sessions(root))
-    own = {first}
+    own = {first} | (_started if pid is None else set())
     grown = True
     while grown:
         new = {number for number, (parent, session) in parents.items() if parent in own or session in own} - own

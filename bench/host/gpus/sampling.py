@@ -1,52 +1,41 @@
 """How much other processes compute on the run's GPUs: while a family is timed, by process; else of the whole GPU.
 
-The use by each process is known only where the driver counts it (not for slices, not in WSL) and where NVML's process
-numbers are those that this process sees (not in a container with a namespace of its own).
+The use by each process is known only where the driver counts it (not for slices, not in WSL, not of MPS' clients, which
+it books to their server) and where NVML's process numbers are those that this process sees (not in a container with a
+namespace of its own).
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, sleep
-from typing import Any
 
+from torchduet.bench.host.gpus.mps import uses_mps
+from torchduet.bench.host.gpus.process_shares import MICROSECONDS, ProcessShares
 from torchduet.bench.host.gpus.processes import comparable, own_processes
 from torchduet.bench.host.gpus.use import PERIOD, busy_shares
 from torchduet.bench.host.nvml import Device
 
 INTERVAL = 0.5  # seconds between two samples: a sample of the driver covers up to a second
-MICROSECONDS = 1_000_000
 
 
 class _Gpu:
     """One GPU's samples.
 
     Attributes:
-        seen: the time of the driver's last sample, in its own microseconds.
         shares: of each sample, the share of the time in which processes of others computed.
+        together: its processes are not told apart now.
+        since: seconds of the clock, from which on the next sample counts.
     """
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.seen = 0
+        self.by_process = ProcessShares(device)
         self.shares: list[float] = []
-        self.unsupported = device.is_slice
-
-    def samples(self) -> list[Any]:
-        """The driver's samples since the last call; none where no process computed."""
-        if self.unsupported or self.device.lost:
-            return []
-        nvml = self.device.nvml
-        try:
-            samples = nvml.nvmlDeviceGetProcessUtilization(self.device.handle, self.seen)
-        except nvml.NVMLError as error:
-            # Not found: no process computed. Any other error: this GPU, its driver or this user cannot count it.
-            self.unsupported = not isinstance(error, nvml.NVMLError_NotFound)
-            return []
-        new = [sample for sample in samples if sample.timeStamp > self.seen]
-        self.seen = max((sample.timeStamp for sample in new), default=self.seen)
-        return new
+        self.together = False
+        self.since = 0.0
 
 
 class OtherProcesses:
@@ -57,6 +46,7 @@ class OtherProcesses:
         own: the numbers of this run's processes.
         now: seconds of a clock.
         wait: sleeps for some seconds.
+        wall: seconds since 1970, the clock of the driver's samples.
     """
 
     def __init__(
@@ -65,12 +55,13 @@ class OtherProcesses:
         own: Callable[[], set[int]] = own_processes,
         now: Callable[[], float] = monotonic,
         wait: Callable[[float], object] = sleep,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._devices = devices
         known = comparable()
         self._gpus = {name: _Gpu(device) for name, device in devices.items() if device is not None and known}
-        self._own, self._now, self._wait = own, now, wait
-        self._ours: set[int] = set()
+        self._own, self._now, self._wait, self._wall = own, now, wait, wall
+        self._ours: set[int] = set()  # ever since the run began: a driver has samples of processes that have ended
         self._theirs: set[int] = set()
         self._due = math.inf
 
@@ -79,26 +70,29 @@ class OtherProcesses:
         return busy_shares({name: self._devices.get(name) for name in devices}, now=self._now, wait=self._wait)
 
     def begin(self) -> None:
-        """Forget what was sampled before: it may be of a worker that has ended since."""
-        self._ours.clear()
+        """Begin anew: no sample counts that covers what was before, as of a worker that has ended since."""
         self._theirs.clear()
-        self._due = self._now() + PERIOD  # the driver's next samples still cover what was before
+        clean = self._now() + PERIOD
+        self._due = clean + INTERVAL
         for gpu in self._gpus.values():
             gpu.shares.clear()
-            gpu.samples()
+            gpu.since = clean
+            gpu.together = uses_mps(gpu.device)
+            # A sample covers up to PERIOD before its time: this one does not reach back to now.
+            gpu.by_process.seen = round((self._wall() + PERIOD) * MICROSECONDS)
 
     def sample(self) -> None:
         """Sample each GPU, if a sample is due; called while a worker times."""
         if not self._gpus or self._now() < self._due:
             return
-        self._due = self._now() + INTERVAL
+        at = self._now()
+        self._due = at + INTERVAL
         for gpu in self._gpus.values():
-            by_process: dict[int, list[float]] = {}
-            for sample in gpu.samples():
-                by_process.setdefault(sample.pid, []).append(sample.smUtil / 100)
-            if not gpu.unsupported:
-                others = [sum(shares) / len(shares) for pid, shares in by_process.items() if self._is_other(pid)]
-                gpu.shares.append(min(1.0, sum(others)))
+            by_process = None if gpu.together else gpu.by_process.read(self._wall())
+            # No entry within less than a sample's period: the driver may not have taken one yet.
+            if by_process or (by_process is not None and at - gpu.since >= PERIOD):
+                gpu.since = at
+                gpu.shares.append(min(1.0, sum(share for pid, share in by_process.items() if self._is_other(pid))))
 
     def _is_other(self, pid: int) -> bool:
         """Whether a process is not this run's; a worker may have started processes since the last look."""

@@ -5,10 +5,12 @@ NVML's utilisation counts every process: it is the evidence only while no worker
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
+from torchduet.bench.host.gpus.process_shares import MICROSECONDS, ProcessShares
 from torchduet.bench.host.gpus.processes import Process, own_processes, processes
 from torchduet.bench.host.nvml import READINGS, Device, Field
 from torchduet.bench.record.units import size
@@ -23,6 +25,7 @@ WINDOW = 0.6  # seconds of readings after that
 BUSY = 0.05
 IDLE_SECONDS = 0.4  # before the first worker: a job may pause between two of its steps
 MAX_NAMED = 3
+COMPUTING, DRAWING, UNKNOWN = "computing", "drawing", "unknown"
 HINT_SHARE = 0.5  # of a GPU's memory, that others hold without computing
 
 UTILISATION: Mapping[str, Field] = {"utilisation": READINGS["utilisation"]}
@@ -41,6 +44,7 @@ class Use:
         name: of the product.
         busy: share of the time in which a kernel ran; None where NVML does not report it, as for a slice (MIG).
         processes: of others, those that compute first; none where NVML lists none.
+        shares: process → share of the time in which it used the GPU; None where the driver does not tell.
         memory_used, memory_bytes: bytes, of all processes; None: not known.
     """
 
@@ -50,6 +54,7 @@ class Use:
     processes: tuple[Process, ...] = ()
     memory_used: int | None = None
     memory_bytes: int | None = None
+    shares: Mapping[int, float] | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -57,9 +62,23 @@ class Use:
         return self.busy is not None and self.busy >= BUSY
 
     @property
-    def only_draws(self) -> bool:
-        """Whether all processes that NVML lists only draw: a display server does not end by itself."""
-        return bool(self.processes) and not any(process.computes for process in self.processes)
+    def by(self) -> str:
+        """What keeps it busy: ``COMPUTING``, ``DRAWING``, or ``UNKNOWN``.
+
+        A process that both computes and draws is a program with a window, or a training that shows its progress. One
+        that computes beside a display may be idle: then only the driver's own counts tell which of the two it is.
+        """
+        jobs = [process.pid for process in self.processes if process.computes and not process.draws]
+        if self.processes and not any(process.computes for process in self.processes):
+            return DRAWING
+        if self.shares:
+            if sum(self.shares.get(pid, 0.0) for pid in jobs) >= BUSY:
+                return COMPUTING
+            listed = {process.pid: process for process in self.processes}
+            users = [listed.get(pid) for pid, share in self.shares.items() if share >= BUSY]
+            none_computes = all(user is not None and not user.computes for user in users)
+            return DRAWING if none_computes and any(process.draws for process in self.processes) else UNKNOWN
+        return COMPUTING if jobs and len(jobs) == len(self.processes) else UNKNOWN
 
     @property
     def full(self) -> bool:
@@ -77,8 +96,10 @@ class Use:
         return f"{self.device} ({self.name})" if self.name else self.device
 
     def listed(self) -> str:
-        """The processes in words, those that compute alone if there are any; empty where none is known."""
+        """The processes in words: those that use it, else those that compute, else all; empty where none is known."""
         computing = [process for process in self.processes if process.computes] or list(self.processes)
+        if self.is_busy and self.shares:
+            computing = [one for one in self.processes if self.shares.get(one.pid, 0.0) >= BUSY] or computing
         words = [_words(process) for process in computing[:MAX_NAMED]]
         more = len(computing) - MAX_NAMED
         return ", ".join(words) + (f" and {more} more" if more > 0 else "")
@@ -135,12 +156,15 @@ def uses(
     names: Mapping[str, str],
     now: Callable[[], float] = monotonic,
     wait: Callable[[float], object] = sleep,
+    wall: Callable[[], float] = time.time,
 ) -> list[Use]:
     """What others do with each GPU that NVML has.
 
     Args:
         names: device → its product's name.
+        wall: seconds since 1970.
     """
+    began = wall()
     shares = busy_shares(devices, IDLE_SECONDS, now, wait)
     own = own_processes()
     found = []
@@ -150,7 +174,10 @@ def uses(
         memory = handle.read(MEMORY)
         used, total = (int(memory[key]) if key in memory else None for key in MEMORY)
         theirs = tuple(process for process in processes(handle) if process.pid not in own)
-        found.append(Use(device, names.get(device, ""), shares.get(device), theirs, used, total))
+        by_process = None
+        if shares.get(device, 0.0) >= BUSY:
+            by_process = ProcessShares(handle, round(began * MICROSECONDS)).read(wall())
+        found.append(Use(device, names.get(device, ""), shares.get(device), theirs, used, total, by_process))
     return found
 
 

@@ -99,4 +99,4 @@ class RunRecord(TypedDict):
     duet_check: NotRequired[DuetCheckRecord]  # the last on this machine
     against: NotRequired[DuetRecord]
     gpus: NotRequired[list[GpuRecord]]
-    environment: NotRequired[dict[str, str]]  # variables that were set and change how GPUs are used → value
+    environment: NotRequired[dict[str, str]]  # of a machine with GPUs: variables that change their use, if set → value

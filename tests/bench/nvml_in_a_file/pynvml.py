@@ -46,6 +46,10 @@ def nvmlDeviceGetHandleByUUID(uuid: str) -> str:
     return uuid
 
 
+def nvmlDeviceGetMigMode(_: str) -> list[int]:
+    return [0, 0]
+
+
 def nvmlDeviceGetUUID(handle: str) -> str:
     return handle
 
