@@ -60,7 +60,7 @@ def test_words_and_choices_narrow_the_tables_together(page: Page) -> None:
     rows = shown(page)
     assert len(rows) == 2
     assert all(row["mode"] == "compile" and "n=512" in row["words"] for row in rows)
-    assert page.get_by_role("status").inner_text() == f"2 of {len(make_run()['benchmarks'])} cases"
+    assert page.locator("p.status").inner_text() == f"2 of {len(make_run()['benchmarks'])} cases"
     page.get_by_role("button", name="Show all").click()
     page.wait_for_function("!location.hash")
     assert len(shown(page)) == len(make_run()["benchmarks"])
