@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torchduet.bench.inputs.graph import walk
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.bench.workers.messages import OWN_THREAD
 
 MIN_STREAMS, STREAMS_SHARE = 3e-5, 0.02  # seconds, and of a block; waiting for an idle device takes some microseconds
 MIN_THREADS, THREADS_SHARE = 2e-4, 0.05  # seconds, and of a call
@@ -90,7 +91,7 @@ def _grown(before: Mapping[threading.Thread, float]) -> float:
 
 
 def _others() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    return [one for one in threading.enumerate() if one is not threading.current_thread() and one.name != OWN_THREAD]
 
 
 def _seconds_of(thread: threading.Thread) -> float | None:

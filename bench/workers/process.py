@@ -22,7 +22,7 @@ from typing import Any
 
 from torchduet.bench.host import suspension
 from torchduet.bench.host.error_words import one_line
-from torchduet.bench.workers.messages import STOP_REQUESTED, Answer, Progress
+from torchduet.bench.workers.messages import OWN_THREAD, STOP_REQUESTED, Answer, Progress
 
 
 def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox: Connection, log: str) -> None:
@@ -35,7 +35,7 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
     """
     isolate(log)
     suspension.listen()
-    threading.Thread(target=_watch_parent, args=(stop_inbox,), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(stop_inbox,), name=OWN_THREAD, daemon=True).start()
 
     def report(what: str, fraction: float) -> None:
         outbox.send(Progress(what, fraction))

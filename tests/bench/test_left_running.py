@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+
+import pytest
 
 from tests.bench.measured import called_again, families_of
 from torchduet.bench.cases.exchange import Task
+from torchduet.bench.workers import left_running as module
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.left_running import left_running
+from torchduet.bench.workers.messages import OWN_THREAD
 
 HASTY = """
 import threading
@@ -87,3 +92,16 @@ def test_a_duets_worker_whose_placements_hold_no_blocks_asks_without_an_error(tm
         run.block()
         run.placements.append([])  # the other side's process has them
         assert left_running(run) is None
+
+
+def test_without_threads_of_its_own_a_case_is_called_a_few_times_and_nothing_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "sleep", lambda _: pytest.fail("it waits"))
+    own = threading.Thread(target=threading.Event().wait, args=(5.0,), name=OWN_THREAD, daemon=True)
+    own.start()
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread(), own])
+    (family,) = families_of(tmp_path, QUIET)
+    stages = Stages(Task(family, 0.0, 1, str(tmp_path)), lambda _what, _fraction: None)
+    stages.prepare_device("cpu", family.cases)
+    assert [left_running(run) for run in stages.runs] == [None]
