@@ -71,7 +71,7 @@ PY
 machine() {
     nvidia-smi
     nvidia-smi -q -d CLOCK,PERFORMANCE,POWER
-    command -v gcc || echo "there is no gcc: Triton needs a C compiler, so compiled cases will fail"
+    command -v gcc || echo "there is no gcc: Triton needs a C compiler, so compiled cases are skipped"
     echo "cores: $(nproc); quota: $(cat /sys/fs/cgroup/cpu.max 2>/dev/null || echo unknown)"
     df -h /dev/shm
     python3 -m pip list 2>/dev/null | grep -iE '^(torch|triton|pytest|nvidia-ml|numpy|pandas|msgspec)'
