@@ -14,6 +14,7 @@ import torch
 from torch.optim import Optimizer
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.record.devices import on_host
 from torchduet.bench.state.own_state import OwnState
 from torchduet.bench.timing.cuda_graph import Captured, step_by_step
 from torchduet.bench.timing.dynamo import CompiledModel, Uncompiling, own_code
@@ -55,7 +56,7 @@ class Prepared:
     def next_placement(self) -> None:
         """Begin another placement, for which the inputs have moved."""
         self.context.next_placement()
-        if self.case.device != "cpu":
+        if not on_host(self.case.device):
             self.context.addresses.add((self.inputs, self.args))
 
     def with_inputs(self, inputs: Sequence[Any]) -> Prepared:

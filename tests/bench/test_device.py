@@ -48,7 +48,10 @@ WORKLOADS = Path(__file__).parent / "workloads"
 SMALL = str(WORKLOADS / "small.py")
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
 # Where a device's name may be compared with one: what devices are, and what names mean.
-ABOUT_DEVICES = ("bench/timing/device", "bench/timing/cuda_", "bench/record/devices.py", "suites/devices.py")
+ABOUT_DEVICES = (
+    *("bench/timing/device", "bench/timing/cuda_", "bench/record/devices.py", "suites/devices.py"),
+    "bench/host/gpus/variables.py",  # of the environment, which NVIDIA's libraries read
+)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def run_of(happens: Callable[[int], None]) -> TimedCase:
         context=SimpleNamespace(meter=SimpleNamespace(paused=False)),
         own_state=OwnState(),
     )
-    clock: Any = SimpleNamespace(block=block)
+    clock: Any = SimpleNamespace(block=block, needs_lead_in=False)
     return TimedCase(prepared, clock, placements=[[]])
 
 

@@ -95,7 +95,7 @@ def test_it_ends_with_the_time_or_with_enough_placements() -> None:
 
 def run(seconds: float, calls: int = 1, device: str = "cpu") -> TimedCase:
     prepared: Any = SimpleNamespace(case=SimpleNamespace(device=device))
-    clock: Any = None
+    clock: Any = SimpleNamespace(needs_lead_in=device != "cpu")
     return TimedCase(prepared, clock, calls=calls, seconds=seconds, pacing_seconds=seconds)
 
 

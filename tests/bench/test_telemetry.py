@@ -132,6 +132,7 @@ class Interrupted:
     """A clock of which every fifth block was interrupted twice."""
 
     name = "perf_counter"
+    needs_lead_in = False
 
     def __init__(self) -> None:
         self.blocks = 0
