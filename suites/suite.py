@@ -144,7 +144,7 @@ class Suite:
         details.setdefault("modes", ("eager", "compile-model", "compile"))
         details.setdefault("precisions", PRECISIONS)
         details.setdefault("cost", steps.cost_of(axes))
-        smallest = {axis: _axis(where, "axes", values).up_to("full")[0] for axis, values in axes.items()}
+        smallest = {axis: _axis(where, axis, values, on=True).up_to("full")[0] for axis, values in axes.items()}
         if steps.has_loss(where, data, loss, smallest):
             training: Details = {"about": f"Training step of {name}", "observe": steps.state, **details}
             training.setdefault("tolerance", steps.STATE_TOLERANCE)
@@ -187,9 +187,9 @@ class Suite:
             about=details.get("about", ""),
             inputs=inputs,
             implementations=variants,
-            axes={axis: _axis(where, "axes", values) for axis, values in details.get("axes", {}).items()},
-            modes=_axis(where, "modes", details.get("modes", ("eager", "compile"))),
-            precisions=_axis(where, "precisions", details.get("precisions", ("fp32",))),
+            axes={axis: _axis(where, "axes", values, on=True) for axis, values in details.get("axes", {}).items()},
+            modes=_axis(where, "modes", details.get("modes", ("eager", "compile")), on=True),
+            precisions=_axis(where, "precisions", details.get("precisions", ("fp32",)), on=True),
             devices=tuple(dict.fromkeys(details.get("devices", DEVICES))),
             workers=None if (workers := details.get("workers")) is None else _axis(where, "workers", workers),
             knobs={name: _axis(where, "knobs", settings) for name, settings in details.get("knobs", {}).items()},
@@ -227,11 +227,11 @@ class Suite:
         return workload
 
 
-def _axis(where: str, keyword: str, values: Axis | Sequence[Value]) -> Axis:
+def _axis(where: str, keyword: str, values: Axis | Sequence[Value], *, on: bool = False) -> Axis:
     try:
         axis = as_axis(values)
     except SuiteError as error:
         raise SuiteError(f"{where}: {keyword}= cannot be used: {error}") from None
-    if axis.on and keyword not in ("axes", "modes", "precisions"):
+    if axis.on and not on:
         raise SuiteError(f"{where}: {keyword}= has on=, which only axes=, modes= and precisions= may have")
     return axis

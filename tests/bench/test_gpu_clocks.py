@@ -30,7 +30,9 @@ from torchduet.bench.plugin import gpu_clocks
 
 MODULES = Path(__file__).parent / "nvml_in_a_file"
 RUN = """
-import os, pynvml, sys, time
+import os, pynvml, signal, sys, time
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has made it ignore
 from torchduet.bench.host.gpu_clocks.locking import lock
 locked = lock({"cuda:0": "aaaa", "cuda:1": "bbbb"}, 1410, pynvml)
 print(locked._ending._process.pid, flush=True)

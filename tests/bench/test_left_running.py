@@ -63,7 +63,9 @@ def test_threads_that_work_on_after_the_call_are_named(tmp_path: Path) -> None:
     hasty = [error for name, error in errors.items() if "hasty" in name]
     others = [error for name, error in errors.items() if "hasty" not in name]
     assert len(hasty) == len(others) == 2
-    assert all("a thread that it has started works on" in str(error) for error in hasty), errors
+    # A thread that is still busy when the calls are over is named by what puts the process' state back.
+    words = ("a thread that it has started works on", "its calls leave a thread running")
+    assert all(any(some in str(error) for some in words) for error in hasty), errors
     assert others == [None, None]
 
 

@@ -14,7 +14,7 @@ from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
 from torchduet.bench.host.gpu_throttling import Gpus
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.nvml import Device
-from torchduet.bench.passes import after_timing, energy
+from torchduet.bench.passes import after_timing, back_to_back
 from torchduet.bench.passes.energy import GpuCounter
 from torchduet.bench.timing import first_calls
 from torchduet.bench.timing.failures import unusable
@@ -137,16 +137,16 @@ def test_a_gpu_that_nvml_loses_in_the_middle_keeps_its_samples_and_the_run_goes_
 def test_energy_that_was_lost_in_the_middle_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(Nvml(nvmlDeviceGetTotalEnergyConsumption=Lost(5)), WHOLE, WHOLE)
     monkeypatch.setattr(after_timing, "counter_for", lambda *_: GpuCounter(device))
-    monkeypatch.setattr(energy, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(back_to_back, "PATIENCE_SECONDS", 0.0)
     case = Case("s", "s", "w", "", (), "w", True, "cuda", "eager", "fp32")
     result = CaseResult(case)
 
-    def measured(_: object, counter: GpuCounter) -> Any:
-        return energy.joules_per_call(lambda: 1, counter)
+    def measured(_: object, joules: Any, seconds: float, clock: Any) -> Any:
+        return back_to_back.back_to_back(lambda: 1, joules, seconds, clock)
 
-    monkeypatch.setattr(after_timing, "_joules_per_call", measured)
-    after_timing._energy(
-        SimpleNamespace(restored=False),  # type: ignore[arg-type]
+    monkeypatch.setattr(after_timing, "_back_to_back", measured)
+    after_timing._energy_and_sustained(
+        SimpleNamespace(restored=False, device=SimpleNamespace(asynchronous=True)),  # type: ignore[arg-type]
         result,
         SimpleNamespace(),  # type: ignore[arg-type]
         Task(Family((case,), (case,)), 1.0, 1, energy=True),
