@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 import torch
@@ -32,8 +33,13 @@ def state() -> dict[str, object]:
         "temporary directory": tempfile.tempdir,
         "warning filters": len(warnings.filters),
         "child processes": sorted(child.pid or 0 for child in multiprocessing.active_children()),
-        "shared memory": sorted(entry.name for entry in SHARED_MEMORY.glob("torch_*")),
     }
+
+
+def left_in_shared_memory() -> set[str]:
+    """Blocks of this process, and of those that have ended: other tests run beside this one, in processes of theirs."""
+    makers = {entry.name: int(entry.name.split("_")[1]) for entry in SHARED_MEMORY.glob("torch_*_*")}
+    return {name for name, maker in makers.items() if maker == os.getpid() or not Path(f"/proc/{maker}").exists()}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,7 +58,11 @@ def _used_before() -> None:
 def nothing_global_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Temporary files go to the test's own folder, as they go to the family's own in a run."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before = state()
+    before, blocks = state(), left_in_shared_memory()
     yield
     after = state()
+    until = monotonic() + 5.0  # another test may still use a block whose maker has ended
+    while not left_in_shared_memory() <= blocks and monotonic() < until:
+        sleep(0.05)
+    assert left_in_shared_memory() <= blocks
     assert {name: (before[name], after[name]) for name in before if before[name] != after[name]} == {}
