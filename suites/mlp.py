@@ -133,8 +133,8 @@ def evaluate_784_100_10(
     return logits(model, optimizer, x, y, autocast)
 
 
-def wide_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
-    model = layers(784, 512, 512, 10).to(device)
+def wide_inputs(device: torch.device, batch: int, width: int = 512) -> tuple[Any, ...]:
+    model = layers(784, width, width, 10).to(device)
     x, y = digits(batch)
     return model, torch.optim.SGD(model.parameters(), lr=1e-3), x.to(device), y.to(device)
 
@@ -169,14 +169,8 @@ def evaluate_784_512_512_10(
     return logits(model, optimizer, x, y, autocast)
 
 
-def widest_inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
-    model = layers(784, 4096, 4096, 10).to(device)
-    x, y = digits(batch)
-    return model, torch.optim.SGD(model.parameters(), lr=1e-3), x.to(device), y.to(device)
-
-
 @suite.workload(
-    inputs=widest_inputs,
+    inputs=lambda device, batch: wide_inputs(device, batch, 4096),
     axes={"batch": Axis(full=[32], on={"cuda": Axis(quick=[4096], full=[16_384])})},
     modes=MODES_LATER,
     precisions=PRECISIONS_LATER,

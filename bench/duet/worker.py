@@ -10,13 +10,10 @@ import gc
 import os
 import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-
-import torch
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.exchange import CaseResult, Extras, PilotTask, Task
@@ -30,14 +27,13 @@ from torchduet.bench.duet.revision.importing import import_suites
 from torchduet.bench.duet.stages import SideStages
 from torchduet.bench.host import suspension
 from torchduet.bench.host.error_words import one_line
-from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.state.at_import import imported
+from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.process import isolate
-from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED, SuiteError
 
 WARM_UP_SECONDS = 0.05  # for a case, at most, in the first pair: its pace is set by it
@@ -107,10 +103,7 @@ class Timed:
         self._runs: dict[int, TimedCase] = {}
         self._unsettled: set[int] = set()  # cases that the last placement has left out
         self._stages: SideStages | None = None
-        torch.set_num_threads(order["threads"])
-        tempfile.tempdir = order["folder"]
-        data.use(order["data"])
-        settle_allocator()
+        begin(order["threads"], order["folder"], order["data"])
         if order["profiled"] and any(case.mode in COMPILED for case in self.cases):
             from torchduet.bench.passes.profiler import name_fused_kernels
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from torchduet.bench.inputs.graph import tensors_in
 from torchduet.bench.inputs.memory import has_storage
-
-HOST = "cpu"
+from torchduet.bench.record.devices import HOST
 
 
 class Addresses:

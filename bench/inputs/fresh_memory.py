@@ -59,8 +59,8 @@ class FreshMemory:
             new = self._slabs.storage(size if one.original is None else one.original.nbytes(), device)
             if one.original is not None:
                 new.copy_(one.original, False)
-                return new
-            bytes_of(new).zero_()
+            else:
+                bytes_of(new).zero_()
             return new
         ballast.append(torch.empty(self._rng.randint(*BALLAST_BYTES), dtype=torch.uint8, device=device))
         if one.original is not None:

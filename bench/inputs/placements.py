@@ -117,18 +117,21 @@ class Placements:
         self._put_back_contents()
         moved, wanted = [], []
         for pointer, tensors in self._storages().items():
+            original = self._original.get(pointer)
             grows = may_grow or any(id(tensor) in self._growing for tensor in tensors)
-            moved.append((tensors, self._original.get(pointer)))
-            wanted.append(Wanted(tensors[0].untyped_storage(), self._original.get(pointer), grows))
+            moved.append((tensors, original))
+            wanted.append(Wanted(tensors[0].untyped_storage(), original, grows))
         copies = self._memory.copies(wanted)
         del wanted  # holds the old memory
-        for (tensors, _), new in zip(moved, copies, strict=True):
+        originals: dict[int, torch.UntypedStorage] = {}
+        for (tensors, original), new in zip(moved, copies, strict=True):
             for tensor in tensors:
                 place(tensor, new, Geometry.of(tensor))
                 if id(tensor) in self._views:
                     self._views[id(tensor)] = Geometry.of(tensor), new.data_ptr()
-        originals = zip(copies, (original for _, original in moved), strict=True)
-        self._original = {new.data_ptr(): original for new, original in originals if original is not None}
+            if original is not None:
+                originals[new.data_ptr()] = original
+        self._original = originals
         for whole in self._whole.values():
             whole.fresh()
         self._reset_optimizer_state()

@@ -7,14 +7,14 @@ idle power and the work of other processes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter, sleep
+from time import sleep
 from typing import Any, Protocol, runtime_checkable
 
 from torchduet.bench.host.nvml import COUNTERS, devices
-from torchduet.bench.passes.back_to_back import Window, back_to_back
+from torchduet.bench.passes.back_to_back import Window
 from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.device_registry import device_of
 
@@ -125,23 +125,6 @@ def _cpu_counter(rapl: Path) -> CpuCounter | str:
     except (OSError, ValueError) as error:
         return f"{packages[0]}: {error}"
     return counter
-
-
-def joules_per_call(
-    call: Callable[[], int],
-    counter: EnergyCounter,
-    seconds: float = WINDOW_SECONDS,
-    now: Callable[[], float] = perf_counter,
-) -> EnergyRecord:
-    """Call until ``seconds`` have passed and the counter has just changed.
-
-    Args:
-        call: makes some calls, waits until they have finished, and returns their number.
-
-    Raises:
-        OSError: the counter cannot be read any more.
-    """
-    return energy_record(back_to_back(call, counter.joules, seconds, now=now), counter.source)
 
 
 def energy_record(window: Window, source: str) -> EnergyRecord:

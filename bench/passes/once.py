@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Task
-from torchduet.bench.inputs.allocator import settle_allocator
+from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
-from torchduet.suites.datasets import data
 
 WARM_UP_SECONDS = 0.05  # as before a profile by torch.profiler
 READYING = "inputs"  # the range in which inputs are put back or made anew between two calls
@@ -68,10 +64,7 @@ def call_once(job: OnceTask, report: Report) -> Called:
     Raises:
         NotCalledError: the machine lacks something for it, or its own code raises.
     """
-    torch.set_num_threads(job.threads)
-    tempfile.tempdir = job.folder
-    data.use(job.data)
-    settle_allocator()
+    begin(job.threads, job.folder, job.data)
     case = job.case
     task = Task(
         Family((case,), (case,)),
@@ -134,8 +127,15 @@ def recorded_calls(run: TimedCase, calls: int, seconds: float = 0.0) -> Called:
 
 
 def _block(run: TimedCase, call: Callable[..., Any], calls: int) -> float:
-    """Make consecutive calls by the case's clock; returns the mean seconds of a call."""
+    """Make consecutive calls; returns the mean seconds of a call.
+
+    A block of CUDA's clock would launch kernels of its own, which measure the SM clock, into what is recorded.
+    """
     args = run.prepared.args
     if run.cold:
         return run.clock.cold(call, args, calls, None, run.launch_seconds).seconds
-    return run.clock.block(call, args, calls).seconds
+    start = perf_counter()
+    for _ in range(calls):
+        call(*args)
+    run.clock.synchronize()
+    return (perf_counter() - start) / calls

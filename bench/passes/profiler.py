@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,16 +17,15 @@ from torch.profiler import profile, record_function, schedule, tensorboard_trace
 
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask
 from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, context_switches
-from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.passes.profiler_loaders import loaders_observed
 from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
 from torchduet.bench.record.trace_repair import repair_file
+from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
-from torchduet.suites.datasets import data
 from torchduet.suites.workload import COMPILED
 
 # Steps before those that count. The profiler attaches to the device (CUPTI) and allocates its first buffers before the
@@ -45,10 +43,7 @@ WORKER = "torchduet"  # in place of the host's name, which a trace would disclos
 def profile_family(job: ProfileTask, report: Report) -> Profiled:
     """Prepare the cases as for their timing, and profile each. A case whose own code raises has an error instead."""
     task = replace(job.task, cold=False)  # the profiler's own work fills the cache anyway
-    torch.set_num_threads(task.threads)
-    tempfile.tempdir = task.folder
-    data.use(task.data)
-    settle_allocator()
+    begin(task.threads, task.folder, task.data)
     if any(case.mode in COMPILED for case in job.folders):
         name_fused_kernels()
     stages = FirstCalls(task, report)

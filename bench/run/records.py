@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import median
 from typing import Any, cast
 
@@ -93,30 +94,21 @@ def check_record(check: CheckRecord) -> tuple[CheckRecord, list[str]]:
 
 def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupRecord:
     """``result`` held against ``other``, from the blocks they were timed with in alternation."""
-    estimate = speedup(other.blocks, result.blocks)
     value, baseline = (
         (str(result.case.setting(knob)), str(other.case.setting(knob)))
         if knob in BY_NAME
         else (" ".join(result.case.variant), " ".join(other.case.variant))
     )
-    log_ratio, error = value_of(placement_differences(other.blocks, result.blocks))
-    record = SpeedupRecord(
-        knob=knob,
-        value=value,
-        baseline=baseline,
-        against=other.case.id,
-        ratio=estimate.ratio,
-        low=bound(estimate.low),
-        high=bound(estimate.high),
-        confidence=estimate.confidence,
-        placements=estimate.placements,
-        visit_ratios=[math.exp(log_ratio)],
-        visit_errors=[error],
-        threshold=THRESHOLD,
-        verdict=estimate.verdict(THRESHOLD),
-        baseline_seconds=seconds_per_call(other.blocks).point,
-        baseline_compiled=other.compile is not None,
-    )
+    fields = {
+        "knob": knob,
+        "value": value,
+        "baseline": baseline,
+        "against": other.case.id,
+        **_estimated(other.blocks, result.blocks),
+        "baseline_seconds": seconds_per_call(other.blocks).point,
+        "baseline_compiled": other.compile is not None,
+    }
+    record = cast(SpeedupRecord, fields)
     if (of_device := device_speedup_record(result, other)) is not None:
         record["device_speedup"] = of_device
     if other.first_call is not None:
@@ -128,8 +120,13 @@ def device_speedup_record(result: CaseResult, other: CaseResult) -> DeviceSpeedu
     """The speed-up of the device's own work; None for cases on different devices, and where it is not known."""
     if result.case.device != other.case.device or not (result.device_blocks and other.device_blocks):
         return None
-    estimate = speedup(other.device_blocks, result.device_blocks)
-    log_ratio, error = value_of(placement_differences(other.device_blocks, result.device_blocks))
+    return _estimated(other.device_blocks, result.device_blocks)
+
+
+def _estimated(base: Sequence[Sequence[float]], blocks: Sequence[Sequence[float]]) -> DeviceSpeedupRecord:
+    """The speed-up of these blocks over those of the base, with which they were timed in alternation."""
+    estimate = speedup(base, blocks)
+    log_ratio, error = value_of(placement_differences(base, blocks))
     return DeviceSpeedupRecord(
         ratio=estimate.ratio,
         low=bound(estimate.low),

@@ -7,18 +7,15 @@ loaded from a cache that an earlier worker has filled, and the number of placeme
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.host.counters import Gauge
-from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.record.statistics import placement_differences
 from torchduet.bench.selfcheck.levels_task import Visit, VisitTask
+from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import Alternation, undisturbed
 from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.dynamo import compile_into
@@ -60,9 +57,7 @@ def visit(job: VisitTask, report: Report) -> Visit:
         RuntimeError: a case of the pair could not be timed; the message says why.
     """
     task = job.task
-    torch.set_num_threads(task.threads)
-    tempfile.tempdir = task.folder
-    settle_allocator()
+    begin(task.threads, task.folder)
     stages = VisitStages(task, report, Path(job.cache))
     stages.prepare_device("cpu", task.family.cases)
     _raise_error(stages)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-
-import torch
-
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.host.suspension import awake
-from torchduet.bench.inputs.allocator import settle_allocator
 from torchduet.bench.record.schema import IMPORTING
 from torchduet.bench.state.at_import import imported
+from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.first_calls import Report
 from torchduet.bench.timing.stopping import INTERRUPTED
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.later_visit import LaterStages
-from torchduet.suites.datasets import data
 from torchduet.suites.registry import is_given, load
 
 
@@ -25,10 +20,7 @@ def measure(task: Task, report: Report) -> FamilyResult:
 
     ``report(what, fraction)`` reports progress. An error in a case's own code becomes part of its result.
     """
-    torch.set_num_threads(task.threads)
-    tempfile.tempdir = task.folder  # the launcher removes it with everything that workloads have written
-    data.use(task.data)
-    settle_allocator()
+    begin(task.threads, task.folder, task.data)
     reference = task.family.reference
     report(f"{IMPORTING} {'the functions' if is_given(reference.source) else reference.source}", 0.0)
     start = awake()

@@ -13,7 +13,7 @@ from torchduet.bench.passes.energy import (
     WINDOW_SECONDS,
     EnergyCounter,
     counter_for,
-    joules_per_call,
+    energy_record,
 )
 from torchduet.bench.plan.budget import ENERGY_SECONDS
 
@@ -40,7 +40,7 @@ class Machine:
 @pytest.mark.parametrize("period", [0.02, 0.1, 0.4])
 def test_joules_per_call_do_not_depend_on_the_counters_period(period: float) -> None:
     machine = Machine(period)
-    record = joules_per_call(machine.some, machine, now=machine.now)
+    record = energy_record(back_to_back(machine.some, machine.joules, WINDOW_SECONDS, now=machine.now), machine.source)
     assert record["joules"] == pytest.approx(300 * 1e-3, rel=0.01)
     assert record["seconds"] >= WINDOW_SECONDS - period
     assert record["changes"] >= MIN_CHANGES
@@ -50,7 +50,7 @@ def test_joules_per_call_do_not_depend_on_the_counters_period(period: float) -> 
 @pytest.mark.parametrize("period", [0.7, 1e9])
 def test_a_counter_that_hardly_changes_measures_nothing(period: float) -> None:
     machine = Machine(period)
-    record = joules_per_call(machine.some, machine, now=machine.now)
+    record = energy_record(back_to_back(machine.some, machine.joules, WINDOW_SECONDS, now=machine.now), machine.source)
     assert "not measurable" in record["why"]
     assert "joules" not in record
 

@@ -22,8 +22,9 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.host.gpu_timeline import Timeline
 from torchduet.bench.host.nvml import READINGS, devices
 from torchduet.bench.inputs.placements import Placements
+from torchduet.bench.passes.back_to_back import back_to_back
 from torchduet.bench.passes.ceilings import matrix_product, memory_traffic
-from torchduet.bench.passes.energy import EnergyCounter, counter_for, joules_per_call
+from torchduet.bench.passes.energy import WINDOW_SECONDS, EnergyCounter, counter_for, energy_record
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.timing.callables import prepare
 from torchduet.bench.timing.cuda_clock import CudaClock
@@ -255,7 +256,7 @@ def test_energy_is_that_of_a_busy_gpu() -> None:
         torch.cuda.synchronize()
         return 100
 
-    record = joules_per_call(some, counter)
+    record = energy_record(back_to_back(some, counter.joules, WINDOW_SECONDS), counter.source)
     assert "why" not in record
     assert 50 < record["joules"] / each < 2000  # watts
 
