@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.mlp import Autocast
-from torchduet.suites.resnet import RESNETS
 from torchduet.suites.suite import Suite
+from torchduet.suites.vision.resnet import RESNETS
 from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = Suite("convnet", "Training and inference steps of small convolutional networks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shlex
@@ -11,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from torchduet.suites.workload import Unavailable
 
 NAME = __name__.partition(".")[0]
 HERE = Path(__file__).resolve().parent  # in a clone `suites`, else `torchduet/suites` among the installed packages
@@ -29,6 +32,22 @@ def install(extra: str, missing: str = "") -> str:
     if (folder := source_folder()) is not None:
         return f"pip install -e {shlex.quote(f'{folder}[{extra}]' if extra else str(folder))}"
     return f"pip install {' '.join(packages(extra)) or missing or shlex.quote(f'{NAME}[{extra}]')}"
+
+
+def require(extra: str, *packages: str) -> None:
+    """Import packages that come with an extra.
+
+    Raises:
+        Unavailable: one of them is not installed, or its import fails; the message has the command that installs it.
+    """
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ModuleNotFoundError as error:
+            raise Unavailable(f"{error.name or package} is not installed: {install(extra, package)}") from error
+        except ImportError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise Unavailable(f"{package} cannot be imported: {reason}") from error
 
 
 def upgrade() -> str:

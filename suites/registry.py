@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from torchduet.suites.files.loading import is_loaded, load_module
@@ -23,13 +24,29 @@ BUILT_IN = (
     "export",
     "training",
     "logging",
+    "transformers",
+    "vision",
+    "recurrent",
+    "generative",
+    "speech",
 )
 
 # What most users decide by comes first: steps of training, then what they consist of, then what surrounds them.
 RELEVANCE = (
-    *("mlp", "matmul", "attention", "convnet", "training", "optim"),
-    *("tensor_ops", "einsum", "autograd", "dataloader", "export", "logging"),
+    *("mlp", "matmul", "attention", "transformers", "convnet", "vision", "training", "optim"),
+    *("tensor_ops", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export", "logging"),
 )
+
+# What a suite's workloads import beside torch, seconds of it: processes from which workers are forked import it once.
+_MODELS = "transformers.models"
+LIBRARIES = {
+    "transformers": (
+        *(f"{_MODELS}.{name}.modeling_{name}" for name in ("distilbert", "bert", "gpt2", "llama")),
+        *("transformers.generation.utils", "transformers.cache_utils", "tokenizers"),
+    ),
+    "vision": tuple(f"{_MODELS}.{name}.modeling_{name}" for name in ("vit", "yolos")),
+    "speech": (f"{_MODELS}.wav2vec2.modeling_wav2vec2",),
+}
 
 FORMER = "suites"  # what torchduet.suites was called
 PUBLIC = frozenset({"Axis", "Cost", "Implementation", "Meter", "Suite", "SuiteError", "Unavailable"})  # of `torchduet`
@@ -56,6 +73,11 @@ def is_given(source: str) -> bool:
 def names() -> tuple[str, ...]:
     """The built-in suites, in the order in which they are listed."""
     return BUILT_IN
+
+
+def libraries(sources: Iterable[str]) -> tuple[str, ...]:
+    """The modules of other packages that these suites import, of those that are built in."""
+    return tuple(dict.fromkeys(name for source in sources for name in LIBRARIES.get(source, ())))
 
 
 def relevance(source: str) -> int:

@@ -6,7 +6,7 @@ import contextlib
 import random
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
@@ -43,11 +43,20 @@ class Duet:
 
     Args:
         compiler: whether cases will be compiled: the interpreters then import the compiler, too.
+        suites: to which the cases belong: the interpreters import the packages that these use.
     """
 
-    def __init__(self, sides: tuple[Side, Side], *, compiler: bool, threads: int = 1, data: str | None = None) -> None:
+    def __init__(
+        self,
+        sides: tuple[Side, Side],
+        *,
+        compiler: bool,
+        threads: int = 1,
+        data: str | None = None,
+        suites: Collection[str] = (),
+    ) -> None:
         self.sides = sides
-        self._compiler, self.threads, self._data = compiler, threads, data
+        self._compiler, self.threads, self._data, self._suites = compiler, threads, data, suites
         self._temporary = RunFolder()
         self._folder = Path(self._temporary.name)
         self._packages = link_packages(self._folder / "packages")
@@ -62,7 +71,7 @@ class Duet:
         try:
             for side in random_order(self._rng):
                 letter = "ab"[side]
-                common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler)
+                common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler, suites=self._suites)
                 log = self._folder / f"server-{self._started}{letter}.log"
                 servers[side] = Server(self.sides[side], self._packages, log, common)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 import platform
 import signal
@@ -18,7 +19,7 @@ from time import monotonic, sleep
 
 from torchduet.bench.duet.protocol import VERSION, Channel, Message
 from torchduet.bench.duet.revision import reroot
-from torchduet.bench.workers.messages import PRELOAD_COMPILER
+from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_LIBRARIES
 
 OLDEST_TORCH = (2, 9)  # the first with fp32_precision, with which TF32 is set
 GRACE_SECONDS = 1.0
@@ -52,6 +53,10 @@ def describe() -> Message:
 
         if os.environ.get(PRELOAD_COMPILER) == "1":
             import torchduet.bench.workers.preload  # noqa: F401
+        else:
+            from torchduet.bench.workers.imported_once import import_libraries
+
+            import_libraries(json.loads(os.environ.get(PRELOAD_LIBRARIES, "[]")))
     except ModuleNotFoundError as error:
         return {"error": f"lacks the package {error.name}"}
     except ImportError as error:

@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
         lock_warnings = output.lock_machine(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
-    config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims.py")
+    config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims/")
     config.stash[CASES] = {}
     config.stash[DUET] = asked
     selecting_only = config.option.collectonly
@@ -91,7 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(launcher.job_control.restore)
     narrowed = options.suites or options.cases or "mode" in options.asked or config.option.keyword
     if not narrowed and not selecting_only:
-        launcher.start(compiler=True)  # all modes are likely to be selected: start while pytest collects
+        launcher.start(
+            compiler=True, suites=names()
+        )  # all modes are likely to be selected: start while pytest collects
     machine = _machine(launcher)
     machine = machine.measuring(list(map(str, options.asked.get("device", ()))) or machine.devices())
     settings = Settings(

@@ -97,7 +97,8 @@ class Measuring:
         self.monitor.piloted = machine_facts.gpus_of(self.settings.machine, families)
         if families and not self.settings.selecting_only:
             compiled = any(case.mode in COMPILED for family in families for case in family.cases)
-            self.launcher.start(compiler=compiled)
+            suites = {case.source for family in families for case in family.cases}
+            self.launcher.start(compiler=compiled, suites=sorted(suites))
 
     def before(self, family: Family) -> list[Family]:
         """The families to measure now, this one last: suites take turns where the time may be too short for all.

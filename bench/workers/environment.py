@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from torchduet.bench.workers.messages import PRELOAD_COMPILER
+from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_LIBRARIES
+from torchduet.suites.registry import libraries
 
 LONGEST_TEMPORARY = 75  # bytes: of the 107 that unix(7) allows, less those that multiprocessing adds
 
@@ -18,17 +20,19 @@ def room_for_sockets() -> bool:
     return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
 
 
-def for_workers(toolchain: Path, *, compiler: bool) -> dict[str, str]:
+def for_workers(toolchain: Path, *, compiler: bool, suites: Collection[str] = ()) -> dict[str, str]:
     """The environment of a process that forks workers.
 
     Args:
         toolchain: folder for what inductor builds once for all workers.
         compiler: whether it imports the compiler.
+        suites: those whose packages it imports.
     """
     return {
         "TORCHINDUCTOR_CACHE_DIR": str(toolchain),
         "TORCH_WARM_POOL": "0",  # inductor's helper processes would outlive the fork
         PRELOAD_COMPILER: "1" if compiler else "0",
+        PRELOAD_LIBRARIES: json.dumps(libraries(suites)),
     }
 
 

@@ -97,6 +97,19 @@ def import_modules(names: Iterable[str]) -> str:
     return _imported(importlib.import_module, names)
 
 
+def import_libraries(names: Iterable[str]) -> None:
+    """In a fork server: import modules of the packages that built-in suites use, as far as they are installed.
+
+    They may start a pool of BLAS, as NumPy's import does: such pools start again in a worker.
+    """
+    with _silence():
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except Exception:  # noqa: BLE001 - a worker imports it again and reports the reason
+                continue
+
+
 def _imported(load_one: Callable[[str], object], sources: Iterable[str]) -> str:
     before = remains()
     with _silence():

@@ -8,7 +8,7 @@ import json
 import math
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -88,26 +88,29 @@ class Launcher:
         self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
         self._folder, self._files = RunFolder(), files
         self._warn, self._job, self.light = warn, job, light
-        self._workers = 0
         self._environment: dict[str, str] = {}
+        self._workers, self._suites = 0, tuple[str, ...]()
         self.servers = Servers(Path(self._folder.name), self._for_workers, modules)
         self._fork_server = can_fork() and room_for_sockets()
         self._context: BaseContext = multiprocessing.get_context("forkserver" if self._fork_server else "spawn")
         if not self._fork_server:
             self.spawn_workers()
 
-    def start(self, *, compiler: bool) -> None:
+    def start(self, *, compiler: bool, suites: Collection[str] = ()) -> None:
         """Start the fork server, which begins to import, without waiting for it; a second call has no effect.
 
         Args:
             compiler: whether cases will be compiled: the fork server then imports the compiler, too.
+            suites: to which the cases belong: the fork server imports the packages that these use.
         """
         if self._fork_server and not len(self.servers):
+            self._suites = tuple(suites)
             self.servers.start(compiler=compiler, light=self.light and not compiler)
 
     def _for_workers(self, compiler: bool) -> dict[str, str]:
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        return {**for_workers(Path(self._folder.name) / "toolchain", compiler=compiler), PRELOAD_FILES: files}
+        own = for_workers(Path(self._folder.name) / "toolchain", compiler=compiler, suites=self._suites)
+        return {**own, PRELOAD_FILES: files}
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter, which is slower and inherits nothing."""

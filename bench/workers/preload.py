@@ -18,8 +18,15 @@ from time import monotonic
 import torch
 
 import torchduet.bench.workers.visit  # noqa: F401
-from torchduet.bench.workers.imported_once import import_files, import_modules
-from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_FILES, PRELOAD_MODULES, PRELOAD_READY
+from torchduet.bench.workers.imported_once import import_files, import_libraries, import_modules
+from torchduet.bench.workers.messages import (
+    NOTHING,
+    PRELOAD_COMPILER,
+    PRELOAD_FILES,
+    PRELOAD_LIBRARIES,
+    PRELOAD_MODULES,
+    PRELOAD_READY,
+)
 from torchduet.bench.workers.vector_probe import probe
 
 COMPILER_MODULES = (
@@ -129,6 +136,7 @@ if os.environ.get(PRELOAD_COMPILER) != NOTHING:
 if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
 
+import_libraries(json.loads(os.environ.get(PRELOAD_LIBRARIES, "[]")))
 unsafe = import_files(json.loads(os.environ.get(PRELOAD_FILES, "[]")))
 unusable = import_modules(json.loads(os.environ.get(PRELOAD_MODULES, "[]")))
 

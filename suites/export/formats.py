@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
-from torchduet.suites.extras import install
+from torchduet.suites.extras import require
 from torchduet.suites.mlp import layers
 from torchduet.suites.workload import Unavailable
 
@@ -39,19 +38,6 @@ class Format:
     make: Callable[[nn.Module, Tensor], Any]
     write: Callable[[Any, Path], None]
     read: Callable[[Path, nn.Module], Served]
-
-
-def needs(*packages: str) -> None:
-    """Import these packages.
-
-    Raises:
-        Unavailable: one of the packages is not installed.
-    """
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ModuleNotFoundError as error:
-            raise Unavailable(f"{package} is not installed: {install('export', package)}") from error
 
 
 @contextlib.contextmanager
@@ -92,7 +78,7 @@ def load_state_dict(path: Path, device: torch.device, mmap: bool = False) -> dic
 
 def make_safetensors(model: nn.Module, x: Tensor) -> nn.Module:
     del x
-    needs("safetensors")
+    require("export", "safetensors")
     return model
 
 
@@ -131,7 +117,7 @@ def make_exported(model: nn.Module, x: Tensor) -> torch.export.ExportedProgram:
 
 
 def make_onnx(model: nn.Module, x: Tensor) -> Any:
-    needs("onnx", "onnxscript", "onnxruntime")
+    require("export", "onnx", "onnxscript", "onnxruntime")
     with quiet():
         return torch.onnx.export(model, (x,), dynamo=True, verbose=False)
 

@@ -40,7 +40,7 @@ class Encoder(nn.Module):
 
 
 def resnet():
-    from torchduet.suites.resnet import ResNet
+    from torchduet.suites.vision.resnet import ResNet
     return ResNet(16, (8, 16), 1, 8).network()
 
 

@@ -1,68 +1,31 @@
-"""Einsum: each equation against the dedicated operation for the same result."""
+"""One equation against the operation that it stands for."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
+from torchduet.suites.einsum.common import (
+    BOTH,
+    COMPILE_SOON,
+    EAGER,
+    FLOAT,
+    FP32_FIRST,
+    against_einsum,
+    moved,
+    normal,
+    part,
+)
 from torchduet.suites.matmul import product
-from torchduet.suites.suite import Details, Suite
 from torchduet.suites.workload import Axis, Cost
 
-suite = Suite("einsum", "Each einsum equation against the operation it stands for")
-
-FLOAT = 4  # bytes of a float32
-EAGER_FIRST = Axis(quick=["eager"], full=["compile"])
-COMPILE_SOON = Axis(quick=["eager"], default=["compile"])
-BOTH = ("eager", "compile")
-EAGER = ("eager",)
-FP32_FIRST = Axis(
-    quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
-)
-
-
-def normal(*shapes: Sequence[str | int]) -> Callable[..., tuple[Tensor, ...]]:
-    """Inputs of random normal tensors; a string in a shape is the name of an axis."""
-
-    def inputs(device: torch.device, **size: Any) -> tuple[Tensor, ...]:
-        return tuple(
-            torch.randn([size[side] if isinstance(side, str) else side for side in shape], device=device)
-            for shape in shapes
-        )
-
-    return inputs
-
-
-def against_einsum(
-    name: str,
-    equation: str,
-    dedicated: Mapping[str, Callable[..., Any]],
-    inputs: Callable[..., Sequence[Any]],
-    sizes: Mapping[str, Axis],
-    **details: Unpack[Details],
-) -> None:
-    """Add a workload: the dedicated operation first, then einsum with ``equation``."""
-
-    def einsum(*operands: Tensor) -> Tensor:
-        return torch.einsum(equation, *operands)
-
-    details.setdefault("modes", EAGER_FIRST)
-    details["about"], details["axes"] = equation, sizes
-    suite.compare(name, {**dedicated, "einsum": einsum}, inputs=inputs, **details)
-
-
-def moved(elements: float, operations: float) -> Cost:
-    """Cost of moving ``elements`` float32 values with this number of operations."""
-    return Cost(flops=operations or None, bytes=float(FLOAT * elements))
-
+suite = part()
 
 SQUARE = {"n": Axis(quick=[256], full=[1024, 4096], on={"cuda": Axis(quick=[4096], full=[8192])})}
 LARGE = {"n": Axis(default=[1000], full=[10_000], on={"cuda": Axis(full=[8192])})}
 
 against_einsum(
+    suite,
     "matrix_product",
     "ij,jk->ik",
     {"mm": torch.mm},
@@ -72,8 +35,11 @@ against_einsum(
     precisions=FP32_FIRST,
     cost=lambda n: product(n, n, n),
 )
-against_einsum("transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER)  # both return views
 against_einsum(
+    suite, "transpose", "ij->ji", {"t": torch.t}, normal(("n", "n")), LARGE, modes=EAGER
+)  # both return views
+against_einsum(
+    suite,
     "trace",
     "ii->",
     {"trace": torch.trace},
@@ -83,6 +49,7 @@ against_einsum(
     cost=lambda n: moved(n, n),
 )
 against_einsum(
+    suite,
     "batched_product",
     "bij,bjk->bik",
     {"bmm": torch.bmm},
@@ -92,6 +59,7 @@ against_einsum(
     cost=lambda batch: product(64, 64, 64, batch),
 )
 against_einsum(
+    suite,
     "dot",
     "i,i->",
     {"dot": torch.dot},
@@ -100,6 +68,7 @@ against_einsum(
     cost=lambda n: product(1, n, 1),
 )
 against_einsum(
+    suite,
     "outer",
     "i,j->ij",
     {"outer": torch.outer},
@@ -108,6 +77,7 @@ against_einsum(
     cost=lambda n: moved(n * n + 2 * n, n * n),
 )
 against_einsum(
+    suite,
     "hadamard",
     "ij,ij->ij",
     {"mul": torch.mul},
@@ -116,6 +86,7 @@ against_einsum(
     cost=lambda n: moved(3 * n * n, n * n),
 )
 against_einsum(
+    suite,
     "sum_inner",
     "ijk->i",
     {"sum": lambda x: x.sum(dim=(1, 2))},
@@ -124,6 +95,7 @@ against_einsum(
     cost=lambda n: moved(n**3, n**3),
 )
 against_einsum(
+    suite,
     "bilinear",
     "i,ijk,j->k",
     {"mv": lambda x, w, y: torch.mv(torch.mv(w.reshape(len(x), -1).T, x).reshape(len(y), -1).T, y)},
@@ -132,6 +104,7 @@ against_einsum(
     cost=lambda n: Cost(flops=2.0 * (n**3 + n**2), bytes=float(FLOAT * (n**3 + 3 * n))),
 )
 against_einsum(
+    suite,
     "batched_bilinear",
     "bi,bj,ijk->bk",
     {"bilinear": lambda x, y, w: torch.nn.functional.bilinear(x, y, w.permute(2, 0, 1))},
@@ -142,6 +115,7 @@ against_einsum(
     cost=lambda batch: Cost(flops=2.0 * batch * (32**3 + 32**2), bytes=float(FLOAT * (3 * 32 * batch + 32**3))),
 )
 against_einsum(
+    suite,
     "sum_last",
     "...ij->...i",
     {"sum": lambda x: x.sum(dim=-1)},
@@ -150,6 +124,7 @@ against_einsum(
     cost=lambda n: moved(8 * n * n, 8 * n * n),
 )
 against_einsum(
+    suite,
     "attention_scores",
     "bhqd,bhkd->bhqk",
     {"matmul": lambda q, k: torch.matmul(q, k.transpose(-1, -2))},

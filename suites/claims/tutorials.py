@@ -1,18 +1,10 @@
-"""Claims of widely read tutorials about PyTorch, each with the comparisons that decide it."""
+"""Claims of five widely read introductions to PyTorch 2, and of a tutorial of PyTorch itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from torchduet.suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting, Variant
-from torchduet.suites.workload import cores
-
-A = 'A: "Pytorch 2.0", a long post'
-B = 'B: "Pytorch - Introducción"'
-C = 'C: "PyTorch 2.0: Innovaciones en el marco de trabajo de Machine Learning", an article'
-D = "D: a deep-learning book, chapter 3"
-E = 'E: "Fundamentos de PyTorch para modelos de machine learning", a course lesson'
-F = 'F: "Channels Last Memory Format in PyTorch", a tutorial of PyTorch itself'
+from torchduet.suites.claim import CORES, MEMORY, TWICE_CORES, Claim, Comparison, Setting
+from torchduet.suites.claims.pairs import compiled, implementations
+from torchduet.suites.claims.sources import A, B, C, D, E, F
 
 UNSYNCHRONISED = "timed once, without synchronisation, first call included"
 GPU, CPU = {"device": "cuda"}, {"device": "cpu"}
@@ -33,23 +25,6 @@ DEDICATED = {
     "attention_scores": "matmul",
 }
 COMPILED_EINSUM = tuple(name for name in DEDICATED if name != "transpose")  # a view: nothing to compile
-
-
-def implementations(
-    suite: str, workload: str, case: str, *baselines: str, **settings: Setting
-) -> tuple[Comparison, ...]:
-    """One implementation against each of the others, under the same settings."""
-    return tuple(
-        Comparison(suite, workload, {"implementation": case, **settings}, {"implementation": baseline, **settings})
-        for baseline in baselines
-    )
-
-
-def compiled(suite: str, workloads: Iterable[str], mode: str, **settings: Setting) -> tuple[Comparison, ...]:
-    """A compiled mode against eager."""
-    return tuple(
-        Comparison(suite, workload, {"mode": mode, **settings}, {"mode": "eager", **settings}) for workload in workloads
-    )
 
 
 def loading(workload: str, case: Setting, baseline: Setting) -> tuple[Comparison, ...]:
@@ -274,11 +249,3 @@ CLAIMS = (
         "sources stop after so many epochs instead.",
     ),
 )
-
-
-def deciding(variant: Variant) -> tuple[str, ...]:
-    """The keys of the claims that a case helps to decide; empty if it decides none."""
-    available = cores()
-    return tuple(
-        claim.key for claim in CLAIMS if any(comparison.side(variant, available) for comparison in claim.comparisons)
-    )

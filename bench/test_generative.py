@@ -1,0 +1,8 @@
+"""The cases of the suite ``generative``; conftest.py and the packages here measure them."""
+
+from collections.abc import Callable
+
+
+def test_generative(measured: Callable[[], None]) -> None:
+    """One case: checked against float64, timed with its family."""
+    measured()
