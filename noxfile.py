@@ -52,7 +52,7 @@ def measure(session: nox.Session, name: str, *options: str) -> None:
 
     With ``nox --no-venv --no-install`` the interpreter on PATH does so, in which this clone need not be installed.
     """
-    install(session, "[export,logging,data,history]")
+    install(session, "[export,logging,data,history,transformers]")
     RESULTS.mkdir(exist_ok=True)
     run = RESULTS / f"{name}.json"
     report = RESULTS / ("report.html" if name == "run" else f"{name}.html")
@@ -96,7 +96,7 @@ def bench_cuda_quick(session: nox.Session) -> None:
 def measure_gpu(session: nox.Session, name: str, budget: str) -> None:
     """Run the default tier on the first GPU, within a budget, and render the report."""
     needs_driver(session)
-    install(session, "[export,logging,data,history]")
+    install(session, "[export,logging,data,history,transformers]")
     session.run(PYTHON, "-c", NEEDS_GPU)
     measure(session, name, "--tier", "default", "--device", "cuda", "--budget", budget)
 
@@ -149,7 +149,7 @@ def environment(session: nox.Session, name: str, wanted: str) -> str:
         session.run(*((uv, "venv", "--seed") if uv else (sys.executable, "-m", "venv")), str(folder), external=True)
     install = (uv, "pip", "install", "--python", python) if uv else (python, "-m", "pip", "install", "-q")
     # A needs torch and numpy only, B runs pytest, too. Both get everything, so that they differ in `wanted` alone.
-    session.run(*install, "-e", ".[export,logging,data,history]", *wanted.split(), external=True)
+    session.run(*install, "-e", ".[export,logging,data,history,transformers]", *wanted.split(), external=True)
     return python
 
 
@@ -175,7 +175,7 @@ def reproduce(session: nox.Session) -> None:
 
     Anything after ``--`` goes to the command: ``nox -s reproduce -- --runs 3 -k matmul``.
     """
-    install(session, "[export,logging,data,history]")
+    install(session, "[export,logging,data,history,transformers]")
     session.run("torchduet", "selfcheck", "reproduce", "--folder", str(RESULTS / "reproduce"), *session.posargs)
 
 

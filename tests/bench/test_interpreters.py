@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.workers import servers as servers_module
 from torchduet.bench.workers.launcher import Launcher
 from torchduet.bench.workers.servers import Servers
+from torchduet.suites.registry import libraries
 
 
 def parent_of_worker(_: object, __: object) -> int:
@@ -43,6 +47,37 @@ def test_workers_come_from_all_interpreters_in_turn_and_none_outlives_the_run() 
     finally:
         launcher.close()
     assert not Path(f"/proc/{parents[1]}").exists()
+
+
+def imported(names: tuple[str, ...], _: object) -> list[str]:
+    """A worker's job: which of these modules its process has."""
+    return [name for name in names if name in sys.modules]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_fork_server_imports_the_packages_of_the_suites_that_are_measured_and_of_no_others() -> None:
+    names = libraries(["transformers", "speech"])
+    for suites in (["transformers", "mlp"], ["mlp"]):
+        launcher = Launcher()
+        try:
+            launcher.start(compiler=False, suites=suites)
+            expected = [name for name in libraries(suites) if find_spec(name.partition(".")[0])]
+            assert launcher._run(imported, names, lambda _: None) == expected
+        finally:
+            launcher.close()
+
+
+def test_a_package_that_is_missing_or_broken_is_left_to_the_workers(tmp_path: Path) -> None:
+    (tmp_path / "broken_package.py").write_text("print('noise')\nraise RuntimeError('broken')\n")
+    code = (
+        "from torchduet.bench.workers.imported_once import import_libraries\n"
+        "import_libraries(['no_such_package.part', 'broken_package', 'wave'])\n"
+        "import sys; print('wave' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
 
 
 class Made(Servers):
