@@ -25,6 +25,7 @@ COMPILED = ("compile", "compile-model", "reduce-overhead", "max-autotune")  # mo
 MODES = ("eager", *COMPILED, "graph")
 IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that can be compiled, if --mode names them
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+SAMPLES = "samples"
 DEVICE = "device"  # a parameter of call_seconds=
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
@@ -64,11 +65,13 @@ class Cost:
         flops: floating-point operations (a multiply-add counts as two).
         bytes: bytes that must be read and written, each operand once.
         samples: training or inference samples processed.
+        unit: what is counted in samples, in the plural, such as ``"tokens"``.
     """
 
     flops: float | None = None
     bytes: float | None = None
     samples: int | None = None
+    unit: str = SAMPLES
 
     def __post_init__(self) -> None:
         """Take the numbers of NumPy and torch as Python's own; a record has whole numbers below 2**63 only."""

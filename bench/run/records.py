@@ -29,7 +29,7 @@ from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, C
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup, value_of
 from torchduet.bench.record.visits.entry import visit_record
 from torchduet.bench.run import aa_summary
-from torchduet.suites.workload import Workload
+from torchduet.suites.workload import SAMPLES, Workload
 
 SIGNIFICANT = 6
 LAUNCH_BOUND_SHARE = 0.9
@@ -68,6 +68,8 @@ def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
             notes.append(f"cost= says {name}={shown(value)}; it is left out, as no finite number from 0")
         else:
             record[name] = kind(number)
+    if "samples" in record and cost.unit != SAMPLES:
+        record["unit"] = str(cost.unit)
     return cast(CostRecord, record), notes
 
 

@@ -51,12 +51,13 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
     entries = []
     for index, (name, rows) in enumerate(tables.cases.groupby("suite", sort=False)):
         knobs = [knob for knob in KNOBS if _has_column(knob, rows, tables.cases)]
+        units = sorted(set(rows["sample_unit"]) - {""})
         rates = [
             (key, label, scale)
             for key, label, scale in (
                 ("flops_per_second", "GFLOP/s", 1e9),
                 ("bytes_per_second", "GB/s", 1e9),
-                ("samples_per_second", "samples/s", 1.0),
+                ("samples_per_second", f"{units[0] if len(units) == 1 else 'samples'}/s", 1.0),
             )
             if rows[key].notna().any()
         ]
@@ -70,6 +71,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
                 "bounds": bool(rows["share_of_ceiling"].notna().any()),
                 "meters": meters_of.get(str(name)),
                 "rates": rates,
+                "mixed": len(units) > 1,
             }
         )
     return entries

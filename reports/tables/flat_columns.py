@@ -41,6 +41,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "flops_per_second": "floating-point operations per second",
         "bytes_per_second": "bytes moved per second",
         "samples_per_second": "samples per second",
+        "sample_unit": "what is counted in samples, such as tokens; empty if the author counts none",
         "bound_by": "what bounds it on this machine: compute, memory, overhead",
         "share_of_ceiling": "the least possible time by that bound / its time",
         "first_call_seconds": "seconds until the first result, compilation included",

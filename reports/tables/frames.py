@@ -23,7 +23,16 @@ from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, setting_wo
 
 CASE_COLUMNS = [
     *("id", "anchor", "family", "suite", "workload", "size", "sizes", *NAMES, "bound_by", "share_of_ceiling"),
-    *("reference", "seconds", "low", "high", "flops_per_second", "bytes_per_second", "samples_per_second"),
+    *(
+        "reference",
+        "seconds",
+        "low",
+        "high",
+        "flops_per_second",
+        "bytes_per_second",
+        "samples_per_second",
+        "sample_unit",
+    ),
     *("ratio", "ratio_low", "ratio_high", "verdict", "against", "threshold", "marks", *kernels.COLUMNS),
 ]
 COMPARISON_COLUMNS = [
@@ -137,6 +146,7 @@ def _case_row(record: Record, case_anchor: str, limit: Bound | None, removed: Ma
         "flops_per_second": cost["flops"] / seconds if "flops" in cost else None,
         "bytes_per_second": cost["bytes"] / seconds if "bytes" in cost else None,
         "samples_per_second": cost["samples"] / seconds if "samples" in cost else None,
+        "sample_unit": cost.get("unit", "samples") if "samples" in cost else "",
         "ratio": overall["ratio"] if overall else None,
         "ratio_low": overall["low"] if overall else None,
         "ratio_high": overall["high"] if overall else None,

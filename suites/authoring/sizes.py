@@ -12,6 +12,7 @@ from torchduet.suites.devices import ACCELERATOR, HOST, is_known, runs_on
 from torchduet.suites.workload import Axis, Cost, Size, SuiteError, Value, Workload
 
 MAX_AMOUNT = 1e30  # of operations or bytes
+MAX_UNIT = 20  # letters
 
 
 def check_sizes(workload: Workload, where: str) -> None:
@@ -76,6 +77,10 @@ def _check_cost(cost: object, size: Size, where: str) -> None:
                 "a whole number below 2**63" if name == "samples" else f"a finite number from 0 to {MAX_AMOUNT:g}"
             )
             raise SuiteError(f"{where}: cost= returned {name}={amount!r} for {dict(size)}; give {expected}, or None")
+    if not (isinstance(cost.unit, str) and cost.unit.isprintable() and 0 < len(cost.unit.strip()) <= MAX_UNIT):
+        raise SuiteError(
+            f"{where}: cost= returned unit={cost.unit!a:.40}; give a word for the samples, such as 'tokens'"
+        )
 
 
 def _is_amount(value: object) -> bool:

@@ -87,6 +87,12 @@ def test_a_cost_of_any_kind_of_number_is_recorded(flops: Any) -> None:
     assert odd_record(lambda: Cost(flops=flops))["cost"] == {"flops": float(flops)}
 
 
+def test_what_is_counted_in_samples_is_recorded_where_it_is_named() -> None:
+    assert odd_record(lambda: Cost(samples=8, unit="tokens"))["cost"] == {"samples": 8, "unit": "tokens"}
+    assert odd_record(lambda: Cost(samples=8))["cost"] == {"samples": 8}
+    assert odd_record(lambda: Cost(flops=8.0, unit="tokens"))["cost"] == {"flops": 8.0}
+
+
 def test_a_cost_that_raises_leaves_the_times() -> None:
     def cost() -> Cost:
         raise ZeroDivisionError("n is 0")

@@ -24,6 +24,7 @@ from torchduet.reports.findings.claims import judge
 from torchduet.reports.html.environment import prose
 from torchduet.reports.html.figures import forests
 from torchduet.reports.html.run_page import render
+from torchduet.reports.html.sections import suites
 from torchduet.reports.read.run_file import Run, from_json
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.tables.roofline import bounds
@@ -159,6 +160,26 @@ def test_what_was_not_measured_is_said_with_its_reason(page: Page, measured: Run
 
 def test_graph_breaks_are_shown_with_their_reason(page: Page) -> None:
     assert "Unsupported: optimizer step hooks" in page.text
+
+
+def test_rates_are_of_what_is_counted(document: Any) -> None:
+    counting = [record for record in document[KEY]["records"] if "samples" in record["cost"]]
+    suite = counting[0]["case"]["suite"]
+    counting = [record for record in counting if record["case"]["suite"] == suite]
+    assert len(counting) > 1
+
+    def column() -> tuple[str, set[str]]:
+        (entry,) = (entry for entry in suites(run := from_json(document), frames(run)) if entry["name"] == suite)
+        page = render(run)
+        named = {unit for unit in ("tokens", "images") if f'<span class="quiet">{unit}</span>' in page}
+        return entry["rates"][-1][1], named
+
+    assert column() == ("samples/s", set())
+    for record in counting:
+        record["cost"]["unit"] = "tokens"
+    assert column() == ("tokens/s", set())
+    counting[0]["cost"]["unit"] = "images"
+    assert column() == ("samples/s", {"tokens", "images"})
 
 
 def test_names_are_text_wherever_they_appear(hostile: Page) -> None:

@@ -201,6 +201,10 @@ COSTS: list[tuple[Any, str]] = [
     (Cost(flops=True), "flops=True"),
     (Cost(samples=2**63), "samples=9"),
     (Cost(samples=1.5), "samples=1.5"),  # type: ignore[arg-type]
+    (Cost(samples=1, unit=""), "unit=''; give a word for the samples"),
+    (Cost(samples=1, unit="tokens\n"), "unit='tokens\\n'; give a word for the samples"),
+    (Cost(samples=1, unit="t" * 21), "give a word for the samples"),
+    (Cost(samples=1, unit=3), "unit=3; give a word"),  # type: ignore[arg-type]
     (5, "cost= returned int; return a Cost(flops="),
 ]
 

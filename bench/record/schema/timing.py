@@ -156,3 +156,4 @@ class CostRecord(TypedDict):
     flops: NotRequired[float]
     bytes: NotRequired[float]
     samples: NotRequired[int]
+    unit: NotRequired[str]  # what is counted in samples; samples if it is missing
