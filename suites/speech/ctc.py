@@ -18,6 +18,8 @@ MAX_TARGET = 255  # labels: cuDNN is used for shorter targets only
 FRAMES_PER_LABEL = 8
 FLOAT = 4  # bytes of a float32
 
+ctc_loss: Any = F.ctc_loss  # it takes lengths as tuples, as it is documented, but is not annotated so
+
 
 def target_length(frames: int) -> int:
     """The labels of the longest target: at 50 frames a second, six a second, as letters of spoken English."""
@@ -51,12 +53,12 @@ Lengths = tuple[int, ...]
 
 def native(logits: Tensor, targets: Tensor, _: Tensor, frames: Lengths, labels: Lengths) -> tuple[Tensor, Tensor]:
     """PyTorch's own kernels, which targets of int64 select on any device."""
-    return with_gradient(F.ctc_loss(logits.log_softmax(-1), targets, frames, labels, BLANK), logits)
+    return with_gradient(ctc_loss(logits.log_softmax(-1), targets, frames, labels, BLANK), logits)
 
 
 def cudnn(logits: Tensor, _: Tensor, joined: Tensor, frames: Lengths, labels: Lengths) -> tuple[Tensor, Tensor]:
     """cuDNN's, which is selected for float32, joined int32 targets on the CPU, and sequences that use all frames."""
-    return with_gradient(F.ctc_loss(logits.log_softmax(-1), joined, frames, labels, BLANK), logits)
+    return with_gradient(ctc_loss(logits.log_softmax(-1), joined, frames, labels, BLANK), logits)
 
 
 def by_hand(logits: Tensor, targets: Tensor, _: Tensor, frames: Lengths, labels: Lengths) -> tuple[Tensor, Tensor]:

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.extras import require
 from torchduet.suites.model import STATE_TOLERANCE, state
+from torchduet.suites.speech.ctc import ctc_loss
 from torchduet.suites.steps import backward_and_step
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost
@@ -101,7 +101,7 @@ def step(
     with autocast():
         scores = network(sound).logits.log_softmax(-1).transpose(0, 1)
         batch, length = labels.shape
-        loss = F.ctc_loss(scores, labels, (scores.shape[0],) * batch, (length,) * batch, reduction="sum")
+        loss: Tensor = ctc_loss(scores, labels, (scores.shape[0],) * batch, (length,) * batch, reduction="sum")
     backward_and_step(loss, optimizer, scaler)
     return loss.detach()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import json
 import math
@@ -43,9 +44,9 @@ def pieces(ranks: Mapping[tuple[str, str], int], word: str) -> tuple[str, ...]:
 @functools.cache
 def _kind() -> Any:
     """The class; its base comes with transformers."""
-    import regex
     from transformers.tokenization_python import PythonBackend
 
+    regex: Any = importlib.import_module("regex")  # comes with transformers, and has no annotations
     words = regex.compile(WORDS)
 
     class PythonBPE(PythonBackend):  # type: ignore[misc]
