@@ -97,9 +97,9 @@ def add_to(suite: Suite) -> None:
         about="CTC loss of logits (frames, batch, classes) and its gradient",
         inputs=logits_and_targets,
         axes={
-            "frames": Axis(default=[50, 200], full=[1000], on={"cuda": Axis(default=[200], full=[1000])}),
-            "batch": Axis(default=[8], full=[32], on={"cuda": Axis(default=[32], full=[128])}),
-            "classes": Axis(default=[32], full=[5000], on={"cuda": Axis(default=[32, 10_000])}),
+            "frames": Axis(default=[50, 200], full=[500], on={"cuda": Axis(default=[200], full=[500])}),
+            "batch": Axis(default=[8], full=[32], on={"cuda": Axis(default=[32], full=[64])}),
+            "classes": Axis(default=[32], full=[1000], on={"cuda": Axis(default=[32, 10_000])}),
         },
         modes=["eager"],
         cost=cost,
