@@ -244,7 +244,8 @@ class Stages(FirstCalls):
                 result = self.results[run.prepared.case]
                 try:
                     with restored() as changed:
-                        tensors = observed(self.workload, run.prepared.inputs, run.call())
+                        value = run.call()  # with fresh=True it has inputs of its own
+                        tensors = observed(self.workload, run.prepared.inputs, value)
                     result.notes += changed.note(CALLS)
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
                     run.error = f"after its timing, {self.reason(run, error)}"

@@ -130,6 +130,17 @@ def test_fresh_inputs_are_made_for_every_call_and_are_the_same_for_all_cases(
     assert len(set(seen["a"]) & set(seen["b"])) > 10
 
 
+def test_what_is_observed_of_a_call_with_fresh_inputs_is_observed_with_these(
+    run: Callable[..., list[CaseResult]],
+) -> None:
+    def doubled(inputs: tuple[Tensor], result: Tensor) -> Tensor:
+        assert torch.equal(2 * inputs[0], result), "the result of other inputs"
+        return result
+
+    (result,) = run({"w": lambda x: 2 * x}, lambda _: (torch.randn(4),), fresh=True, observe=doubled)
+    assert result.error is None
+
+
 def test_fresh_inputs_are_not_compiled_again(run: Callable[..., list[CaseResult]]) -> None:
     def forward(model: nn.Module, x: Tensor) -> Tensor:
         return model(x)
