@@ -13,6 +13,8 @@ from time import monotonic, sleep
 import pytest
 import torch
 
+from torchduet.suites.registry import libraries, names
+
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -49,7 +51,7 @@ def _used_before() -> None:
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
     torch.optim.Adam([parameter]).step()
-    for name in ("torch.utils.tensorboard", "sklearn.datasets"):
+    for name in ("torch.utils.tensorboard", "sklearn.datasets", *libraries(names())):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
