@@ -14,6 +14,7 @@ from torchduet.suites.vision.common import (
     FORMATS,
     INFERRED,
     ON_GPU_INFERENCE,
+    OUTPUT_TOLERANCE,
     TRAINED,
     classify,
     cost_of,
@@ -65,6 +66,7 @@ suite.compare(
     modes=Axis(quick=["eager"], default=["compile-model"]),
     precisions=INFERRED,
     knobs=FORMATS,
+    tolerance=OUTPUT_TOLERANCE,
     cost=resnet_cost,
     call_seconds=seconds_of(resnet_cost),
 )
@@ -96,10 +98,11 @@ def vgg_training_cost(network: str, batch: int) -> Cost:
 
 VGG_AXES = {
     "network": network_axis("vgg11"),
-    "batch": Axis(default=[8], on={"cuda": Axis(default=[64], full=[1])}),
+    "batch": Axis(default=[4], on={"cuda": Axis(default=[64], full=[1])}),
 }
-# As in torchduet.suites.convnet: rounding turns ReLUs on or off near zero, and changes which of four is greatest.
-VGG_TOLERANCE = {"bf16": 0.3, "tf32": 0.15, "fp32": 1e-3}
+# As in torchduet.suites.convnet: rounding turns ReLUs on or off near zero, and changes which of four is greatest;
+# measured are 0.097 in bf16, and in fp32 9e-4, of images of 224×224 pixels.
+VGG_TOLERANCE = {"bf16": 0.3, "tf32": 0.15, "fp32": 5e-3}
 
 suite.compare(
     "train_vgg",
@@ -126,6 +129,7 @@ suite.compare(
     modes=EAGER_FIRST,
     precisions=Axis(quick=["fp32"], default=["bf16"], on={"cuda": ON_GPU_INFERENCE}),
     knobs=FORMATS,
+    tolerance=OUTPUT_TOLERANCE,
     cost=vgg_cost,
     call_seconds=seconds_of(vgg_cost),
 )

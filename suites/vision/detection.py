@@ -15,6 +15,7 @@ from torchduet.suites.vision.common import (
     EAGER_FIRST,
     FORMATS,
     INFERRED,
+    OUTPUT_TOLERANCE,
     TRAINED,
     cost_of,
     images,
@@ -125,6 +126,7 @@ suite.compare(
     precisions=INFERRED,
     knobs=FORMATS,
     observe=continuous,
+    tolerance=OUTPUT_TOLERANCE,
     cost=yolo_cost,
     call_seconds=seconds_of(yolo_cost),
 )
@@ -152,15 +154,27 @@ suite.compare(
 
 
 def yolos(device: torch.device, network: str, batch: int) -> tuple[Any, ...]:
-    """A YOLOS detector, its optimiser, images, and the objects in each: classes and boxes in shares of the sides.
+    """A YOLOS detector, its optimiser and loss, images, and the objects in each: classes, boxes in shares of the sides.
+
+    The loss is that of the model, which the model itself computes in fp32 only: a module among the inputs follows them
+    to float64.
 
     Raises:
         Unavailable: a package is not installed: SciPy solves the assignment within the loss, and transformers offers
             its functions for boxes with Pillow only.
     """
     require("transformers", "transformers", "scipy", "PIL")
+    from transformers.loss.loss_for_object_detection import HungarianMatcher, ImageLoss
+
     architecture = DETECTORS[network]
     model = architecture.detector().to(device).train()
+    costs = {name: getattr(model.config, name) for name in ("class_cost", "bbox_cost", "giou_cost")}
+    losses = ImageLoss(
+        matcher=HungarianMatcher(**costs),
+        num_classes=architecture.classes,
+        eos_coef=model.config.eos_coefficient,
+        losses=["labels", "boxes", "cardinality"],
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     x, _ = images(device, batch, architecture.pixels, architecture.classes)
     objects = [
@@ -170,7 +184,7 @@ def yolos(device: torch.device, network: str, batch: int) -> tuple[Any, ...]:
         }
         for _ in range(batch)
     ]
-    return model, optimizer, x, objects
+    return model, optimizer, losses.to(device), x, objects
 
 
 def evaluated_yolos(device: torch.device, network: str, batch: int) -> tuple[Any, ...]:
@@ -181,10 +195,18 @@ def evaluated_yolos(device: torch.device, network: str, batch: int) -> tuple[Any
 
 
 def train_yolos(
-    model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, objects: list[Mapping[str, Tensor]]
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    losses: nn.Module,
+    x: Tensor,
+    objects: list[Mapping[str, Tensor]],
 ) -> Tensor:
     optimizer.zero_grad()
-    loss: Tensor = model(pixel_values=x, labels=objects).loss
+    output = model(pixel_values=x)
+    parts = losses({"logits": output.logits, "pred_boxes": output.pred_boxes}, objects)
+    config: Any = model.config
+    loss: Tensor = parts["loss_ce"]
+    loss = loss + config.bbox_loss_coefficient * parts["loss_bbox"] + config.giou_loss_coefficient * parts["loss_giou"]
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
