@@ -35,7 +35,7 @@ YOLO_TOLERANCE = {"bf16": 0.5, "tf32": 0.25, "fp32": 2e-2}
 MOST = 100  # boxes of an image with which suppression begins
 YOLO_AXES = {
     "network": Axis(default=["tiny-yolo-narrow"], full=["tiny-yolo"], on={"cuda": Axis(default=["tiny-yolo"])}),
-    "batch": Axis(default=[8], on={"cuda": Axis(default=[32], full=[1])}),
+    "batch": Axis(default=[4], on={"cuda": Axis(default=[32], full=[1])}),
 }
 
 
