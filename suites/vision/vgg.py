@@ -36,10 +36,11 @@ class VGG:
             *(nn.Linear(self.hidden, self.hidden), nn.ReLU(), nn.Dropout(dropout)),
             nn.Linear(self.hidden, self.classes),
         )
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):  # He et al. 2015: else signals fade from layer to layer
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+        for parameter in network.parameters():
+            if parameter.dim() > 1:  # a weight, as in He et al. 2015: else signals fade from layer to layer
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+            else:
+                nn.init.zeros_(parameter)
         return network
 
     def _features(self) -> int:

@@ -88,7 +88,7 @@ def random_objects(architecture: TinyYolo, batch: int, each: int = 4) -> tuple[T
 
 def by_anchor(output: Tensor) -> Tensor:
     """The network's output as (batch, anchors, rows, columns, 5 + classes)."""
-    return output.unflatten(1, (len(ANCHORS), -1)).movedim(2, -1)
+    return output.reshape(len(output), len(ANCHORS), -1, *output.shape[2:]).movedim(2, -1)
 
 
 def loss_of(output: Tensor, place: Tensor, centre: Tensor, stretch: Tensor, label: Tensor) -> Tensor:
