@@ -78,5 +78,6 @@ class ResNet:
 
 RESNETS = {
     "resnet8": ResNet(32, (16, 32, 64), blocks=1, classes=10),
+    "resnet18-narrow": ResNet(64, (16, 32, 64, 128), blocks=2, classes=1000, large=True),
     "resnet18": ResNet(224, (64, 128, 256, 512), blocks=2, classes=1000, large=True),
 }
