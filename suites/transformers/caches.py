@@ -37,7 +37,7 @@ def static_cache(model: Any, length: int) -> Any:
 
 
 def forward(model: Any, tokens: Tensor, cache: Any, keyword: str) -> Tensor:
-    """Compute tokens (batch, length) and add them to a cache; returns the last token's logits (batch, 1, vocabulary)."""
+    """Add tokens (batch, length) to a cache; returns the logits of the last one (batch, 1, vocabulary)."""
     with torch.no_grad():
         return model(tokens, use_cache=True, logits_to_keep=1, **{keyword: cache}).logits  # type: ignore[no-any-return]
 

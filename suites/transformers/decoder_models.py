@@ -86,7 +86,14 @@ class Decoder:
         require("transformers", "transformers")
         import transformers
 
-        special = {"bos_token_id": 0, "eos_token_id": None, "pad_token_id": None}
+        settings = {
+            "bos_token_id": 0,
+            "eos_token_id": None,
+            "pad_token_id": None,
+            "vocab_size": self.vocabulary,
+            # The usual 0.02 for a width of 1600; in a narrow model it is so little that every token repeats itself.
+            "initializer_range": 0.8 / self.width**0.5,
+        }
         if self.gated:
             config: Any = transformers.LlamaConfig(
                 num_hidden_layers=self.layers,
@@ -94,10 +101,9 @@ class Decoder:
                 num_attention_heads=self.heads,
                 num_key_value_heads=self.key_heads,
                 intermediate_size=self.feed_forward,
-                vocab_size=self.vocabulary,
                 max_position_embeddings=self.positions,
                 tie_word_embeddings=True,
-                **special,
+                **settings,
             )
             model: Any = transformers.LlamaForCausalLM(config)
         else:
@@ -106,9 +112,8 @@ class Decoder:
                 n_embd=self.width,
                 n_head=self.heads,
                 n_inner=self.feed_forward,
-                vocab_size=self.vocabulary,
                 n_positions=self.positions,
-                **special,
+                **settings,
             )
             model = transformers.GPT2LMHeadModel(config)
         return model.to(device, getattr(torch, dtype)).eval()

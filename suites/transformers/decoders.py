@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -167,17 +167,17 @@ def attention_inputs(device: torch.device, decoder: str, context: int, batch: in
     return sdpa, *others, dynamic, token, keyword
 
 
+def attention_step(index: int) -> Callable[..., Tensor]:
+    """A decode step of the model at this place among the inputs."""
+    return lambda *inputs: step(inputs[index], *inputs[3:])
+
+
 suite.compare(
     "decode_attention",
     {
-        "sdpa": lambda sdpa, eager, flex, dynamic, token, keyword: step(sdpa, dynamic, token, keyword),
-        "eager_attention": Implementation(
-            lambda sdpa, eager, flex, dynamic, token, keyword: step(eager, dynamic, token, keyword), modes=EAGER
-        ),
-        "flex_attention": Implementation(
-            lambda sdpa, eager, flex, dynamic, token, keyword: step(flex, dynamic, token, keyword),
-            modes=("compile-model",),
-        ),
+        "sdpa": attention_step(0),
+        "eager_attention": Implementation(attention_step(1), modes=EAGER),
+        "flex_attention": Implementation(attention_step(2), modes=("compile-model",)),
     },
     about="A decode step with a dynamic cache, by each implementation of attention",
     inputs=attention_inputs,
