@@ -8,7 +8,7 @@ import hashlib
 import pickle
 import random
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,12 +61,16 @@ class Opaque:
     """Watches inputs of installed packages' classes, such as a table, whose contents cannot be put back.
 
     They are compared by their pickles; objects that cannot be pickled, or not twice alike, are not watched.
+
+    Args:
+        ignored: positions of inputs whose contents do not matter to the next call.
     """
 
-    def __init__(self, inputs: Sequence[Any]) -> None:
+    def __init__(self, inputs: Sequence[Any], ignored: Container[int] = ()) -> None:
         self._watched = [
             (position, item, digest)
             for position, value in enumerate(inputs)
+            if position not in ignored
             for item in walk(value, foreign=False)
             if is_foreign(item) and not type(item).__module__.startswith("torch")
             if (digest := _digest(item)) is not None and digest == _digest(item)

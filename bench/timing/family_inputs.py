@@ -140,7 +140,7 @@ class FamilyInputs:
     def watch(self, case: Case, inputs: Sequence[Any]) -> Watched:
         """Watch what the case's first call may change, and what cannot be put back."""
         variables = Variables(self._function(case.implementation, inputs), inputs)
-        return variables, Opaque(() if self._workload.fresh else inputs)
+        return variables, Opaque(() if self._workload.fresh else inputs, self._scratch)
 
     def note_changes(self, prepared: Prepared, watched: Watched, result: CaseResult) -> None:
         """After a case's first call, note what it has changed, and what the author says that calls change."""

@@ -362,6 +362,15 @@ def test_a_table_that_a_call_changes_is_said(run: Callable[..., list[CaseResult]
     assert "fresh=True" in changes.notes[0]
 
 
+def test_a_table_whose_contents_do_not_matter_is_not_watched(run: Callable[..., list[CaseResult]]) -> None:
+    def in_place(table: pd.DataFrame) -> Tensor:
+        table.sort_values("a", inplace=True)
+        return torch.tensor(table["a"].to_numpy()[0])
+
+    (changes,) = run({"in_place": in_place}, lambda _: (pd.DataFrame({"a": NUMBERS}),), scratch=("table",))
+    assert not changes.notes
+
+
 def test_an_optimiser_that_evaluates_several_times_is_copied_whole(run: Callable[..., list[CaseResult]]) -> None:
     def step(model: nn.Module, optimizer: torch.optim.LBFGS, x: Tensor) -> Tensor:
         def closure() -> Tensor:
