@@ -67,8 +67,8 @@ MODELS = {"tiny": Dimensions(1000, 128, 1), "medium": Dimensions(10_000, 650, 2)
 class LanguageModel(nn.Module):
     """Embedding, recurrent layers, and a linear layer to the logits of the next word.
 
-    The parameters of ``cells`` are those of ``recurrent``. What is computed step by step reads the cells alone: Dynamo
-    breaks the graph wherever an ``nn.LSTM`` or ``nn.GRU`` is as much as looked up.
+    The parameters of ``cells`` are those of ``recurrent``. Dynamo leaves out a whole function that as much as looks up
+    an ``nn.LSTM`` or ``nn.GRU`` (pytorch/pytorch#141184): only :meth:`_fused` does, so that the rest is compiled.
     """
 
     def __init__(self, kind: Kind, dimensions: Dimensions) -> None:
@@ -92,11 +92,14 @@ class LanguageModel(nn.Module):
         """
         x = self.embedding(words)
         if way is None:
-            x, last = self.recurrent(x, state if len(state) > 1 else state[0])
-            state = last if isinstance(last, tuple) else (last,)
+            x, state = self._fused(x, state)
         else:
             x, state = self._step_by_step(x, state, way)
         return self.output(x), state
+
+    def _fused(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        x, last = self.recurrent(x, state if len(state) > 1 else state[0])
+        return x, last if isinstance(last, tuple) else (last,)
 
     def _step_by_step(self, x: Tensor, states: State, way: Way) -> tuple[Tensor, State]:
         """One layer after the other, each a loop over the steps; shapes as of ``nn.LSTM``."""
