@@ -21,9 +21,9 @@ suite = Suite("recurrent", "Language-model steps of recurrent networks")
 
 EAGER = ("eager",)
 COMPILED = ("fused", "by_hand")
-FLOPS, STEP_SECONDS = 4e10, 3e-4  # per second; of the small operations of a step; both roughly, of two cores
+FLOPS, STEP_SECONDS = 1e11, 2e-4  # per second; of the small operations of a step; both roughly, of two cores
 MODEL = Axis(default=["tiny"], full=["medium"], on={"cuda": Axis(default=["medium"], full=["large"])})
-LENGTH = Axis(default=[16], full=[35], on={"cuda": Axis(default=[35], full=[128])})
+LENGTH = Axis(default=[8], full=[35], on={"cuda": Axis(default=[35], full=[128])})
 BATCH = Axis(default=[20], full=[64], on={"cuda": Axis(default=[20], full=[256])})
 AXES = {"model": MODEL, "length": LENGTH, "batch": BATCH}
 PRECISIONS = Axis(quick=["fp32"], full=["bf16"], on={"cuda": Axis(quick=["fp32"], default=["tf32", "bf16"])})
