@@ -17,7 +17,7 @@ Step = Callable[[Tensor, State], State]
 
 
 def lstm_cell(cell: nn.LSTMCell) -> Step:
-    return lambda x, state: cell(x, state)  # type: ignore[no-any-return]
+    return lambda x, state: cell(x, state)
 
 
 def lstm_by_hand(cell: nn.LSTMCell) -> Step:
