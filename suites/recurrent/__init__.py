@@ -87,8 +87,8 @@ def inference_step(
 
 
 def implementations(function: Callable[..., Any], kind: Kind) -> dict[str, Implementation]:
-    """All ways of a kind. Compiled are the module, which Dynamo does not trace, and the loop with gates by hand: of the
-    other loops the compiler makes much the same code, and each takes it as long.
+    """All ways of a kind. Compiled are the module, at which Dynamo breaks the graph, and one of the loops, which is
+    unrolled into a graph of all its steps.
     """
     return {
         name: Implementation(functools.partial(function, way=way), modes=None if name in COMPILED else EAGER)
