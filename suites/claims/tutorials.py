@@ -23,6 +23,8 @@ DEDICATED = {
     "batched_bilinear": "bilinear",
     "sum_last": "sum",
     "attention_scores": "matmul",
+    "rnn_cell": "rnn_tanh_cell",
+    "lstm_cell": "lstm_cell",
 }
 COMPILED_EINSUM = tuple(name for name in DEDICATED if name != "transpose")  # a view: nothing to compile
 

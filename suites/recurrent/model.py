@@ -1,0 +1,115 @@
+"""A recurrent language model whose recurrent layers are computed in one of several ways, all with the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchduet.suites.recurrent import cells
+from torchduet.suites.recurrent.cells import State, Step
+
+Way = Callable[[Any], Step]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of recurrent layer.
+
+    Attributes:
+        layer, cell: torch's modules for whole sequences and for one step.
+        gates: matrix products of the input, and of h, in one step.
+        states: tensors in a state.
+        ways: name → a function of a cell that makes the step; None of the module for whole sequences.
+    """
+
+    layer: type[nn.LSTM] | type[nn.GRU]
+    cell: type[nn.LSTMCell] | type[nn.GRUCell]
+    gates: int
+    states: int
+    ways: dict[str, Way | None]
+
+
+KINDS = {
+    "lstm": Kind(
+        nn.LSTM,
+        nn.LSTMCell,
+        gates=4,
+        states=2,
+        ways={"fused": None, "cell": cells.lstm_cell, "by_hand": cells.lstm_by_hand, "einsum": cells.lstm_by_einsum},
+    ),
+    "gru": Kind(
+        nn.GRU,
+        nn.GRUCell,
+        gates=3,
+        states=1,
+        ways={"fused": None, "cell": cells.gru_cell, "by_hand": cells.gru_by_hand, "einsum": cells.gru_by_einsum},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """Words, width and number of the recurrent layers; an embedding is as wide as a layer."""
+
+    vocabulary: int
+    hidden: int
+    layers: int
+
+
+# Medium and large are those of Zaremba et al. 2014 (arXiv:1409.2329), with the words of the Penn Treebank.
+MODELS = {"tiny": Dimensions(1000, 128, 1), "medium": Dimensions(10_000, 650, 2), "large": Dimensions(10_000, 1500, 2)}
+
+
+class LanguageModel(nn.Module):
+    """Embedding, recurrent layers, and a linear layer to the logits of the next word.
+
+    The parameters of ``cells`` are those of ``recurrent``. Dynamo leaves out a whole function that as much as looks up
+    an ``nn.LSTM`` or ``nn.GRU`` (pytorch/pytorch#141184): only :meth:`_fused` does, so that the rest is compiled.
+    """
+
+    def __init__(self, kind: Kind, dimensions: Dimensions) -> None:
+        super().__init__()
+        hidden, layers = dimensions.hidden, dimensions.layers
+        self.embedding = nn.Embedding(dimensions.vocabulary, hidden)
+        self.recurrent = kind.layer(hidden, hidden, layers)
+        self.cells = nn.ModuleList(kind.cell(hidden, hidden, device="meta") for _ in range(layers))
+        self.output = nn.Linear(hidden, dimensions.vocabulary)
+        for number, cell in enumerate(self.cells):
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                setattr(cell, name, getattr(self.recurrent, f"{name}_l{number}"))
+
+    def forward(self, words: Tensor, state: State, way: Way | None) -> tuple[Tensor, State]:
+        """The logits (length, batch, vocabulary), and the state behind the last word.
+
+        Args:
+            words: (length, batch), whole numbers below ``vocabulary``.
+            state: of all layers, each tensor (layers, batch, hidden).
+            way: how the recurrent layers are computed: one of the ways of the kind.
+        """
+        x = self.embedding(words)
+        if way is None:
+            x, state = self._fused(x, state)
+        else:
+            x, state = self._step_by_step(x, state, way)
+        return self.output(x), state
+
+    def _fused(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        x, last = self.recurrent(x, state if len(state) > 1 else state[0])
+        return x, last if isinstance(last, tuple) else (last,)
+
+    def _step_by_step(self, x: Tensor, states: State, way: Way) -> tuple[Tensor, State]:
+        """One layer after the other, each a loop over the steps; shapes as of ``nn.LSTM``."""
+        last: list[State] = []
+        for number, cell in enumerate(self.cells):
+            step, state = way(cell), tuple(tensor[number] for tensor in states)
+            outputs = []
+            for word in x:
+                state = step(word, state)
+                outputs.append(state[0])
+            x = torch.stack(outputs)
+            last.append(state)
+        return x, tuple(torch.stack(tensors) for tensors in zip(*last, strict=True))
