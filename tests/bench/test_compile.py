@@ -10,7 +10,7 @@ from torchduet.bench.cases.exchange import Task
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.callables import asks_for, assemble
 from torchduet.bench.timing.dynamo import CompileWatch, own_code
-from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.failures import describe, limitation
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.bench.workers.visit import measure
@@ -93,6 +93,27 @@ def test_a_workload_that_recompiles_fails_and_its_family_goes_on(tmp_path: Path)
     assert eager.error is None
     assert len(eager.blocks) >= MIN_VISIT_PLACEMENTS
     assert "compiled again while being timed" in str(compiled.error)
+
+
+def test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words(tmp_path: Path) -> None:
+    eager, compiled = run(tmp_path, case("penalty", "eager"), case("penalty", "compile-model")).results
+    assert (eager.error, eager.skip) == (None, None)
+    assert len(eager.blocks) >= MIN_VISIT_PLACEMENTS
+    assert compiled.error is None
+    assert compiled.skip == "torch.compile with aot_autograd does not currently support double backward"
+
+
+@pytest.mark.parametrize(
+    ("error", "skipped"),
+    [
+        (RuntimeError("torch.compile does not currently support higher order gradients."), True),
+        (RuntimeError("torch.compile compiled something that is wrong"), False),
+        (RuntimeError("addmm does not support this dtype"), False),
+        (ValueError("torch.compile does not support this option"), False),
+    ],
+)
+def test_only_a_limitation_that_torch_states_is_one(error: Exception, skipped: bool) -> None:
+    assert (limitation(error) is not None) == skipped
 
 
 def test_compile_model_without_a_model_says_so(tmp_path: Path) -> None:
