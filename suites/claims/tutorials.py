@@ -23,6 +23,8 @@ DEDICATED = {
     "batched_bilinear": "bilinear",
     "sum_last": "sum",
     "attention_scores": "matmul",
+    "convolution": "conv2d",
+    "batch_normalisation": "batch_norm",
 }
 COMPILED_EINSUM = tuple(name for name in DEDICATED if name != "transpose")  # a view: nothing to compile
 
