@@ -26,7 +26,7 @@ def convolution_inputs(device: torch.device, batch: int) -> tuple[Tensor, Tensor
 def convolution_einsum(x: Tensor, weight: Tensor) -> Tensor:
     """The patch of each position as a column; einsum sums its products with every kernel."""
     columns = F.unfold(x, KERNEL, padding=PADDING)
-    return torch.einsum("bkp,ok->bop", columns, weight.flatten(1)).unflatten(2, x.shape[2:])
+    return torch.einsum("bkp,ok->bop", columns, weight.flatten(1)).reshape(len(x), -1, *x.shape[2:])
 
 
 def convolution_cost(batch: int) -> Cost:

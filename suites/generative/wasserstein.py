@@ -13,7 +13,8 @@ PENALTY = 10.0  # of squared distances from a norm of 1 (Gulrajani et al. 2017, 
 
 def distance(critic: nn.Module, x: Tensor, fakes: Tensor) -> Tensor:
     """What a critic minimises: its mean score of fakes less that of real images, a Wasserstein distance's negative."""
-    return critic(fakes).mean() - critic(x).mean()
+    loss: Tensor = critic(fakes).mean() - critic(x).mean()
+    return loss
 
 
 def gradient_penalty(critic: nn.Module, x: Tensor, fakes: Tensor, share: Tensor) -> Tensor:
@@ -24,7 +25,8 @@ def gradient_penalty(critic: nn.Module, x: Tensor, fakes: Tensor, share: Tensor)
     """
     mixed = torch.lerp(fakes, x, share).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
-    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    norms: Tensor = gradient.flatten(1).norm(dim=1)
+    return ((norms - 1) ** 2).mean()
 
 
 def clipped_step(
