@@ -213,7 +213,10 @@ def prepare(workload: Workload, case: Case, inputs: Sequence[Any]) -> Prepared:
     elif case.mode == "compile-model":
         if not any(isinstance(value, torch.nn.Module) for value in args):
             raise SuiteError(f"{case.id}: mode compile-model needs an nn.Module among the inputs")
-        args = tuple(CompiledModel(value) if isinstance(value, torch.nn.Module) else value for value in args)
+        args = tuple(
+            CompiledModel(value, number) if isinstance(value, torch.nn.Module) else value
+            for number, value in enumerate(args)
+        )
     elif case.mode != "eager":
         call = compiled(call, case.mode)
         args = tuple(with_own_optimizers(value) for value in args)

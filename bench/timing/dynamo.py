@@ -20,8 +20,8 @@ TORCH = str(Path(torch.__file__).parent)
 BENCH = str(Path(__file__).parents[1])  # the folder of torchduet.bench
 
 
-def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with a code object of its own.
+def own_code(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    """The function with a code object of its own, which has this name if one is given.
 
     Dynamo keeps compiled code per code object: cases of one function would otherwise test each other's guards on every
     call.
@@ -31,9 +31,9 @@ def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
 
-        return own_code(call)
+        return own_code(call, name)
     clone = types.FunctionType(
-        function.__code__.replace(),
+        function.__code__.replace(co_name=name or function.__code__.co_name),
         function.__globals__,
         function.__name__,
         function.__defaults__,
@@ -147,14 +147,19 @@ def _is_optimized(module: torch.nn.Module) -> bool:
 
 
 class CompiledModel:
-    """A stand-in for a module: a call runs the compiled forward, and all attributes are the module's own."""
+    """A stand-in for a module: a call runs the compiled forward, and all attributes are the module's own.
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    Args:
+        number: of the module among those of a case. Dynamo takes sizes for changing ones where functions of one name
+            and line are given inputs of different sizes, such as the generator and the discriminator of a GAN.
+    """
+
+    def __init__(self, model: torch.nn.Module, number: int = 0) -> None:
         def forward(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
             return module(*args, **kwargs)
 
         self._model = model
-        self._compiled = torch.compile(own_code(forward))
+        self._compiled = torch.compile(own_code(forward, f"forward_{number}" if number else ""))
 
     def of(self, model: torch.nn.Module) -> CompiledModel:
         """A stand-in for another module of the same class, which runs the same compiled code."""

@@ -25,6 +25,7 @@ _GUARD = re.compile(
 )
 _SIZES = ("size mismatch", "stride mismatch", "rank mismatch", "shape mismatch")
 _STACK = re.compile(r"___stack\d+")  # what Dynamo kept across a graph break, such as the result of .item()
+_LIMITATION = re.compile(r"torch\.compile\b.*\bdoes not (?:currently |yet )?support\b")
 _SCOPE = re.compile(r"\b[GL]\['(?P<name>\w+)'\]")  # a global or a local variable
 
 
@@ -49,6 +50,15 @@ def describe(error: BaseException, source: str) -> str:
     own = [frame for frame in frames if _belongs(frame.filename, source)]
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
     return f"it raised {type(error).__name__}: {message}{where}"
+
+
+def limitation(error: BaseException) -> str | None:
+    """torch's own words, if the error says that torch.compile does not support something, such as a double backward.
+
+    Such a case is skipped: it fails for every author alike, and no change of the workload's code would help.
+    """
+    message = first_line(error)
+    return message if isinstance(error, RuntimeError) and _LIMITATION.match(message) else None
 
 
 def recompilation(message: str) -> str:

@@ -31,7 +31,7 @@ from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import CompileWatch, cold_cache, compile_into, load_without_headers
-from torchduet.bench.timing.failures import describe, free_device_memory, unusable
+from torchduet.bench.timing.failures import describe, free_device_memory, limitation, unusable
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
@@ -137,7 +137,9 @@ class FirstCalls:
                 self.broken = case
                 return
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                result.error = describe(error, case.source)
+                result.skip = limitation(error) if case.mode in COMPILED else None
+                if result.skip is None:
+                    result.error = describe(error, case.source)
                 if unusable(name):
                     self.broken = case
                     return

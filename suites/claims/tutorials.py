@@ -25,6 +25,8 @@ DEDICATED = {
     "attention_scores": "matmul",
     "rnn_cell": "rnn_tanh_cell",
     "lstm_cell": "lstm_cell",
+    "convolution": "conv2d",
+    "batch_normalisation": "batch_norm",
 }
 COMPILED_EINSUM = tuple(name for name in DEDICATED if name != "transpose")  # a view: nothing to compile
 

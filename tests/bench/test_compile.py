@@ -1,5 +1,6 @@
 """Compilation: own code objects, what Dynamo says, and no recompilation while being timed."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.callables import asks_for, assemble
-from torchduet.bench.timing.dynamo import CompileWatch, own_code
-from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.dynamo import CompiledModel, CompileWatch, own_code
+from torchduet.bench.timing.failures import describe, limitation
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.bench.workers.visit import measure
@@ -93,6 +94,43 @@ def test_a_workload_that_recompiles_fails_and_its_family_goes_on(tmp_path: Path)
     assert eager.error is None
     assert len(eager.blocks) >= MIN_VISIT_PLACEMENTS
     assert "compiled again while being timed" in str(compiled.error)
+
+
+def test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words(tmp_path: Path) -> None:
+    eager, compiled = run(tmp_path, case("penalty", "eager"), case("penalty", "compile-model")).results
+    assert (eager.error, eager.skip) == (None, None)
+    assert len(eager.blocks) >= MIN_VISIT_PLACEMENTS
+    assert compiled.error is None
+    assert compiled.skip == "torch.compile with aot_autograd does not currently support double backward"
+
+
+@pytest.mark.parametrize(
+    ("error", "skipped"),
+    [
+        (RuntimeError("torch.compile does not currently support higher order gradients."), True),
+        (RuntimeError("torch.compile compiled something that is wrong"), False),
+        (RuntimeError("addmm does not support this dtype"), False),
+        (ValueError("torch.compile does not support this option"), False),
+    ],
+)
+def test_only_a_limitation_that_torch_states_is_one(error: Exception, skipped: bool) -> None:
+    assert (limitation(error) is not None) == skipped
+
+
+@pytest.mark.parametrize(("numbers", "changing"), [((0, 1), False), ((0, 0), True)])
+def test_models_of_a_case_do_not_make_each_others_sizes_changing_ones(
+    monkeypatch: pytest.MonkeyPatch, numbers: tuple[int, int], changing: bool
+) -> None:
+    symbols = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[object]) -> object:
+        symbols.extend(value for value in inputs if isinstance(value, torch.SymInt))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    for number, size in zip(numbers, (3, 5), strict=True):
+        CompiledModel(torch.nn.ReLU(), number)(torch.ones(size))
+    assert bool(symbols) == changing
 
 
 def test_compile_model_without_a_model_says_so(tmp_path: Path) -> None:

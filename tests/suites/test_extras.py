@@ -1,6 +1,7 @@
 """What to install for an extra: by the folder that Torchduet was installed from, else by the packages' names."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -75,13 +76,14 @@ def test_a_clone_that_is_used_as_it_is_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_extra_that_is_named_exists() -> None:
-    named = set()
+    extras, named = set(PROJECT["optional-dependencies"]), set()
     for folder in ("bench", "reports", "suites"):
         for path in (ROOT / folder).rglob("*.py"):
             text = path.read_text("utf-8")
             assert "torchduet[" not in text, f"{path}: hints come from torchduet.suites.extras.install"
-            named |= {name for name in PROJECT["optional-dependencies"] if f"install('{name}'" in text}
-    assert named == {"data", "export", "history", "logging", "parquet", "peers", "profile-python"}
+            named |= {name for _, _, name in re.findall(r"""\b(install|require)\((["'])([\w-]+)\2""", text)}
+    assert named <= extras
+    assert named >= {"data", "export", "history", "logging", "parquet", "peers", "profile-python"}
 
 
 def test_all_has_every_extra_for_users() -> None:

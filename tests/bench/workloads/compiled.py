@@ -54,3 +54,15 @@ def restless(x: torch.Tensor) -> torch.Tensor:
     """Recompiles after a while."""
     tick()
     return x * Restless.kind  # type: ignore[operator]
+
+
+def critic_inputs(device: torch.device):  # type: ignore[no-untyped-def]
+    net = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)).to(device)
+    return net, torch.randn(16, 8, device=device).requires_grad_()
+
+
+@suite.workload(inputs=critic_inputs, modes=["eager", "compile-model"])
+def penalty(net, x):  # type: ignore[no-untyped-def]
+    """The gradients of a gradient's norm: torch.compile does not support them."""
+    (gradient,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+    return torch.autograd.grad(gradient.norm(), [p for p in net.parameters() if p.dim() > 1])
