@@ -116,7 +116,7 @@ def classifier(model: str, attention: str = "sdpa", dropout: float = 0.0) -> nn.
 def with_attention(model: nn.Module, attention: str) -> nn.Module:
     """A second model with the same parameters and buffers, the very same tensors, and another attention."""
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    second: Any = copy.deepcopy(model, tensors)  # type: ignore[arg-type]
+    second: Any = copy.deepcopy(model, tensors)
     second.set_attn_implementation(attention)
     made: nn.Module = second
     return made

@@ -128,7 +128,7 @@ def trained_values(module: nn.Module) -> dict[str, Tensor]:
     """
     parameters = dict(module.named_parameters())
     values: dict[str, Tensor] = {}
-    small = [parameter for parameter in parameters.values() if parameter.ndim == 1]
+    small: list[Tensor] = [parameter for parameter in parameters.values() if parameter.ndim == 1]
     for name, parameter in parameters.items():
         if parameter.ndim > 1:
             assert parameter.grad is not None
