@@ -47,7 +47,9 @@ def features(device: torch.device, batch: int, maximum: int) -> tuple[Any, ...]:
         {"input_ids": sequence.tolist(), "attention_mask": [1] * len(sequence), "labels": label}
         for sequence, label in zip(sequences, labels.tolist(), strict=True)
     ]
-    return listed, DataCollatorWithPadding(made)
+    collator = DataCollatorWithPadding(made)
+    collator(listed[:1])  # the first call notes in the tokenizer that a warning was not shown
+    return listed, collator
 
 
 def by_collator(listed: Features, collator: Any) -> dict[str, Tensor]:

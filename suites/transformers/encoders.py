@@ -120,7 +120,7 @@ suite.compare(
         "batch": Axis(default=[16], full=[64], on={"cuda": Axis(default=[64])}),
         "maximum": Axis(default=[128], full=[512], on={"cuda": Axis(default=[512])}),
     },
-    modes=Axis(quick=["eager"], full=["compile-model"]),
+    modes=EAGER,
     precisions=FP32_FIRST,
     observe=of_tokens,
     cost=padding_cost,
