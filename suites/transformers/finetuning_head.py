@@ -29,6 +29,10 @@ from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = part()
 
+# Adam's first step is the learning rate times the sign of the gradient, and the head's biases begin at zero: one sign
+# of 258 that rounding turns is an error of 0.12. Measured are 0.15 in bf16.
+HEAD_TOLERANCE = {"bf16": 0.3, "tf32": 0.15}
+
 
 def head_of(model: Any) -> nn.Module:
     """The two layers that follow the encoder."""
@@ -117,6 +121,7 @@ suite.compare(
     modes=Axis(quick=["eager"], full=["compile-model"]),
     precisions=FP32_FIRST,
     observe=head_state,
+    tolerance=HEAD_TOLERANCE,
     cost=head_cost,
     call_seconds=step_seconds,
     memory=True,
