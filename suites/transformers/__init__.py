@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from torchduet.suites.transformers import decoders, encoders, finetuning, generation, tokenizers
+from torchduet.suites.transformers import (
+    collating,
+    decoders,
+    encoders,
+    finetuning,
+    finetuning_head,
+    generation,
+    tokenizers,
+)
 from torchduet.suites.transformers.common import part
 
 suite = part()
-for _theme in (encoders, finetuning, decoders, generation, tokenizers):  # the order in which they run
+_THEMES = (encoders, collating, finetuning, finetuning_head, decoders, generation, tokenizers)  # as they run
+for _theme in _THEMES:
     suite.workloads.update(_theme.suite.workloads)

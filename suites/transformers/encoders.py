@@ -2,6 +2,129 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchduet.suites.devices import is_host
+from torchduet.suites.transformers import encoder_batches as batches
 from torchduet.suites.transformers.common import part
+from torchduet.suites.transformers.encoder_batches import Batch, Layout
+from torchduet.suites.transformers.encoder_models import FIRST_TOKEN, SHAPES, encoder, with_attention
+from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = part()
+
+CPU_FLOPS = 8e10  # per second, roughly, of two cores
+FP32_FIRST = Axis(quick=["fp32"], full=["tf32", "bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])})
+EAGER = ("eager",)
+ON_CUDA = Axis(quick=["distilbert"], default=["bert-base"], full=["small"])
+
+
+def encode(model: nn.Module, batch: Batch) -> Tensor:
+    """The last hidden state (sequences, length, width)."""
+    with torch.inference_mode():
+        output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, position_ids=batch.position_ids)
+    return output.last_hidden_state  # type: ignore[no-any-return]
+
+
+def models_and_tokens(device: torch.device, model: str, batch: int, length: int) -> tuple[Any, ...]:
+    """An encoder with attention by hand, the same with fused attention, and sequences of one length."""
+    by_hand = encoder(model, "eager").to(device)
+    tokens = torch.randint(FIRST_TOKEN, SHAPES[model].vocabulary, (batch, length), device=device)
+    return by_hand, with_attention(by_hand, "sdpa"), Batch(tokens, torch.ones_like(tokens))
+
+
+def encode_eager(model: nn.Module, _: nn.Module, batch: Batch) -> Tensor:
+    return encode(model, batch)
+
+
+def encode_sdpa(_: nn.Module, model: nn.Module, batch: Batch) -> Tensor:
+    return encode(model, batch)
+
+
+def encode_cost(model: str, batch: int, length: int) -> Cost:
+    """The cost of the linear layers and the attention; samples are tokens."""
+    return Cost(flops=SHAPES[model].forward_flops([length] * batch), samples=batch * length)
+
+
+suite.compare(
+    "encode",
+    {"eager": Implementation(encode_eager, modes=EAGER), "sdpa": encode_sdpa},
+    about="Inference of an encoder (small, DistilBERT, BERT-base): hidden states, attention eager or SDPA",
+    inputs=models_and_tokens,
+    axes={
+        "model": Axis(quick=["small"], full=["distilbert", "bert-base"], on={"cuda": ON_CUDA}),
+        "batch": Axis(quick=[1], full=[8, 32], on={"cuda": Axis(quick=[32], default=[1], full=[256])}),
+        "length": Axis(quick=[128], default=[512], full=[32], on={"cuda": Axis(quick=[128], default=[512])}),
+    },
+    modes=Axis(quick=["eager"], default=["compile-model"]),
+    precisions=FP32_FIRST,
+    cost=encode_cost,
+    call_seconds=lambda model, batch, length, device: (
+        (encode_cost(model, batch, length).flops or 0.0) / CPU_FLOPS if is_host(device) else 0.0
+    ),
+)
+
+
+def model_and_layouts(device: torch.device, model: str, batch: int, maximum: int) -> tuple[Any, ...]:
+    """An encoder, and the same sequences in five layouts: see ``PADDING``."""
+    sequences = batches.tokens_of(batches.lengths_of(batch, maximum), SHAPES[model].vocabulary)
+    longest = max(map(len, sequences))
+    layouts = (
+        batches.padded(sequences, longest),
+        batches.padded(sequences, batches.power_of_two(longest)),
+        batches.padded(sequences, maximum),
+        batches.bucketed(sequences, batches.buckets_of(sequences)),
+        batches.packed(sequences),
+    )
+    return encoder(model).to(device), *(layout.to(device) for layout in layouts)
+
+
+def encode_layout(model: nn.Module, layout: Layout) -> tuple[list[Tensor], Tensor]:
+    """The hidden states of each batch, and where those of the tokens are among them."""
+    return [encode(model, batch) for batch in layout.batches], layout.places
+
+
+def of_tokens(inputs: Sequence[Any], result: tuple[list[Tensor], Tensor]) -> Tensor:
+    """The hidden states (tokens, width) of the tokens, sequence by sequence; what padding gets is left out."""
+    del inputs
+    states, places = result
+    return torch.cat([state.flatten(0, 1) for state in states])[places]
+
+
+PADDING = {
+    "longest": lambda model, longest, *_: encode_layout(model, longest),
+    "power_of_two": lambda model, _longest, power_of_two, *_: encode_layout(model, power_of_two),
+    "maximum": lambda model, _longest, _power, maximum, *_: encode_layout(model, maximum),
+    "bucketed": lambda model, _longest, _power, _maximum, bucketed, _: encode_layout(model, bucketed),
+    "packed": lambda model, _longest, _power, _maximum, _bucketed, packed: encode_layout(model, packed),
+}
+
+
+def padding_cost(model: str, batch: int, maximum: int) -> Cost:
+    """The cost of the tokens alone, padding not counted; samples are tokens."""
+    lengths = batches.lengths_of(batch, maximum)
+    return Cost(flops=SHAPES[model].forward_flops(lengths), samples=sum(lengths))
+
+
+suite.compare(
+    "padding",
+    PADDING,
+    about="Inference for sentences of different lengths: padded three ways, in buckets of lengths, or packed in a row",
+    inputs=model_and_layouts,
+    axes={
+        "model": Axis(default=["small"], full=["distilbert", "bert-base"], on={"cuda": ON_CUDA}),
+        "batch": Axis(default=[16], full=[64], on={"cuda": Axis(default=[64])}),
+        "maximum": Axis(default=[128], full=[512], on={"cuda": Axis(default=[512])}),
+    },
+    modes=EAGER,
+    precisions=FP32_FIRST,
+    observe=of_tokens,
+    cost=padding_cost,
+    call_seconds=lambda model, batch, maximum, device: (
+        SHAPES[model].forward_flops([maximum] * batch) / CPU_FLOPS if is_host(device) else 0.0
+    ),
+)

@@ -1,0 +1,148 @@
+"""Fine-tuning steps do what transformers' Trainer does, and a frozen encoder changes nothing for the head."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from torchduet.bench.timing.callables import assemble
+from torchduet.bench.timing.meter import Context
+from torchduet.suites.transformers import collating, finetuning, finetuning_head
+
+# Their imports change the filters of warnings, so they are no test's.
+pytest.importorskip("transformers.models.distilbert.modeling_distilbert")
+pytest.importorskip("accelerate")  # Trainer needs it
+pytest.importorskip("transformers.trainer")
+
+CPU = torch.device("cpu")
+STEPS, BATCH = 3, 4
+
+
+def sentences() -> list[dict[str, Any]]:
+    """Twelve sentences of different lengths, as lists of numbers."""
+    torch.manual_seed(1)
+    listed, _ = collating.features(CPU, STEPS * BATCH, 64)
+    return [*listed]
+
+
+def classifier() -> Any:
+    torch.manual_seed(0)
+    return finetuning.classifier("small").double()
+
+
+def call(function: Any, *arguments: Any) -> Any:
+    return assemble(function, "fp32", "cpu", Context())(*arguments)
+
+
+@lru_cache(maxsize=1)
+def stepped() -> dict[str, torch.Tensor]:
+    """Parameters after three steps of the workload."""
+    model, listed = classifier(), sentences()
+    optimizer = finetuning.optimizer_of(model)
+    collator = collating.features(CPU, BATCH, 64)[1]
+    for start in range(0, len(listed), BATCH):
+        batch = collating.by_collator(listed[start : start + BATCH], collator)
+        call(finetuning.train_sdpa, model, model, optimizer, batch, batch)
+    return dict(model.named_parameters())
+
+
+def trained(folder: Path, **changed: Any) -> dict[str, torch.Tensor]:
+    """Parameters after the same three batches in transformers' Trainer, which makes its own AdamW."""
+    from transformers import Trainer, TrainingArguments
+
+    class InOrder(Trainer):  # type: ignore[misc]
+        def _get_train_sampler(self, *_: Any) -> Any:
+            return torch.utils.data.SequentialSampler(self.train_dataset)
+
+    settings = {
+        "learning_rate": finetuning.LEARNING_RATE,
+        "weight_decay": finetuning.WEIGHT_DECAY,
+        "optim": "adamw_torch",
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 0.0,
+        "per_device_train_batch_size": BATCH,
+        "num_train_epochs": 1,
+        "use_cpu": True,
+        "report_to": [],
+        "save_strategy": "no",
+        "disable_tqdm": True,
+    }
+    model = classifier()
+    arguments = TrainingArguments(output_dir=str(folder), **{**settings, **changed})
+    trainer = InOrder(model, arguments, train_dataset=sentences(), data_collator=collating.features(CPU, BATCH, 64)[1])
+    trainer.train()
+    assert trainer.state.global_step == STEPS
+    return dict(model.named_parameters())
+
+
+def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[name] - theirs[name]).detach().abs().max()) for name in ours)
+
+
+def test_three_steps_give_the_parameters_that_the_trainer_of_transformers_gives(tmp_path: Path) -> None:
+    ours, before = stepped(), dict(classifier().named_parameters())
+    assert largest_difference(ours, before) > finetuning.LEARNING_RATE
+    assert largest_difference(ours, trained(tmp_path)) < 1e-12
+
+
+@pytest.mark.parametrize("changed", [{"weight_decay": 0.0}, {"learning_rate": 4.9e-5}])
+def test_the_comparison_with_the_trainer_sees_another_setting(tmp_path: Path, changed: dict[str, float]) -> None:
+    assert largest_difference(stepped(), trained(tmp_path, **changed)) > 1e-10
+
+
+def test_a_frozen_encoder_gets_no_gradients_and_the_head_trains_as_with_them() -> None:
+    torch.manual_seed(0)
+    inputs = finetuning_head.head_inputs(CPU, "small", 4, 32)
+    whole, frozen = inputs[0], inputs[3]
+    before = [parameter.clone() for parameter in whole.distilbert.parameters()]
+    loss, _ = states = call(finetuning_head.head_frozen, *inputs)
+    expected = finetuning_head.head_state(inputs, states)
+    assert all(parameter.grad is None for parameter in frozen.distilbert.parameters())
+    unused = finetuning_head.head_state(inputs, call(finetuning_head.head_optimizer, *inputs))
+    assert all(parameter.grad is not None for parameter in whole.distilbert.parameters())
+    for model in (whole, frozen):
+        assert all(torch.equal(*pair) for pair in zip(model.distilbert.parameters(), before, strict=True))
+    torch.testing.assert_close(unused, expected)
+    assert float(loss) > 0
+
+
+def test_costs_are_what_pytorch_counts() -> None:
+    torch.manual_seed(0)
+    batch, maximum = 1, 64  # one sentence has no padding
+    inputs = finetuning.step_inputs(CPU, "small", batch, maximum)
+    with FlopCounterMode(display=False) as counter:
+        call(finetuning.train_eager, *inputs)
+    assert finetuning.step_cost("small", batch, maximum).flops == counter.get_total_flops()
+    inputs = finetuning_head.head_inputs(CPU, "small", batch, maximum)
+    with FlopCounterMode(display=False) as counter:
+        call(finetuning_head.head_frozen, *inputs)
+    stated = finetuning_head.head_cost("small", batch, maximum).flops
+    assert stated is not None
+    assert stated == pytest.approx(counter.get_total_flops(), rel=0.1)  # fused attention may be counted or not
+
+
+def test_the_loss_falls_over_repeated_steps() -> None:
+    torch.manual_seed(0)
+    inputs = finetuning.step_inputs(CPU, "small", 4, 32)
+    first = float(call(finetuning.train_sdpa, *inputs))
+    for _ in range(5):
+        last = float(call(finetuning.train_sdpa, *inputs))
+    assert last < first
+
+
+def test_both_collators_give_the_same_batch_with_padding_after_each_sentence() -> None:
+    torch.manual_seed(0)
+    listed, collator = collating.features(CPU, 8, 128)
+    ours, theirs = collating.by_pad_sequence(listed, collator), collating.by_collator(listed, collator)
+    assert ours.keys() == theirs.keys() == {"input_ids", "attention_mask", "labels"}
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name])
+    lengths = torch.tensor([len(feature["input_ids"]) for feature in listed])
+    assert torch.equal(theirs["attention_mask"].sum(dim=1), lengths)
+    assert theirs["input_ids"].shape[1] == lengths.max()
