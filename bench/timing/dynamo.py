@@ -1,20 +1,17 @@
-"""torch.compile for one case: separate code objects, a cold cache, and Dynamo's record of the compilation."""
+"""torch.compile for one case: separate code objects, and a cold cache."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-
-from torchduet.bench.record.schema import CompileRecord, GraphBreak
 
 TORCH = str(Path(torch.__file__).parent)
 BENCH = str(Path(__file__).parents[1])  # the folder of torchduet.bench
@@ -223,83 +220,3 @@ def precompile_headers_again() -> None:
         from torch._inductor import codecache
 
         setattr(codecache, "_precompile_header", _headers.pop("function"))  # noqa: B010 - it has another type
-
-
-def _counters() -> Any:
-    from torch._dynamo.utils import counters
-
-    return counters
-
-
-def _reasons() -> list[Any]:
-    from torch._dynamo.utils import graph_break_reasons
-
-    return graph_break_reasons
-
-
-def _first_line(reason: object) -> str:
-    return str(reason).split("\n")[0].strip()
-
-
-def _places(reason: str) -> list[str]:
-    """The lines of user code at which Dynamo broke the graph for a reason: the innermost outside PyTorch, once each."""
-    places: dict[str, None] = {}
-    for graph_break in _reasons():
-        if _first_line(graph_break.reason) != reason:
-            continue
-        frames = [frame for frame in graph_break.user_stack if not frame.filename.startswith((TORCH, BENCH))]
-        if frames:
-            innermost = frames[-1]
-            place = f"{Path(innermost.filename).name}:{innermost.lineno}: {innermost.line or ''}"
-            places[place.rstrip(": ")] = None
-    return list(places)
-
-
-class CompileWatch:
-    """Dynamo's counters since this object was made.
-
-    Attributes:
-        entered: how often compiled code was entered within :meth:`entries`, whenever it was compiled.
-    """
-
-    def __init__(self) -> None:
-        self.entered = 0
-        if "torch._dynamo.utils" in sys.modules:  # else nothing has been compiled yet
-            _counters().clear()
-            _reasons().clear()
-
-    def compiled(self) -> int:
-        """Number of frames and graphs compiled so far; grows whenever something is compiled."""
-        if "torch._dynamo.utils" not in sys.modules:
-            return 0
-        counters = _counters()
-        return int(counters["stats"]["unique_graphs"]) + int(sum(counters["frames"].values()))
-
-    @contextlib.contextmanager
-    def entries(self) -> Iterator[None]:
-        """Count within how often compiled code is entered."""
-        dynamo: Any = sys.modules.get("torch._C._dynamo.eval_frame")
-        if "torch._dynamo.eval_frame" not in sys.modules or not hasattr(dynamo, "set_guard_complete_hook"):
-            yield
-            return
-
-        def count(hit: bool) -> bool:
-            self.entered += 1
-            return hit
-
-        former = dynamo.set_guard_complete_hook(count)
-        try:
-            yield
-        finally:
-            dynamo.set_guard_complete_hook(former)
-
-    def record(self, *, cold: bool = True) -> CompileRecord:
-        """The number of graphs, and the graph breaks with Dynamo's reason for each."""
-        counters = _counters()
-        breaks = []
-        for reason, count in counters["graph_break"].items():
-            graph_break = GraphBreak(reason=_first_line(reason), count=int(count))
-            if places := _places(graph_break["reason"]):
-                graph_break["places"] = places
-            breaks.append(graph_break)
-        return CompileRecord(graphs=int(counters["stats"]["unique_graphs"]), graph_breaks=breaks, cold=cold)

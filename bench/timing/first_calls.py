@@ -27,10 +27,11 @@ from torchduet.bench.timing.checking.reference import Reference
 from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.checking.summary import differing, summary_of
 from torchduet.bench.timing.clock import Clock
+from torchduet.bench.timing.compile_watch import CompileWatch, why_nothing
 from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.dynamo import CompileWatch, cold_cache, compile_into, load_without_headers
+from torchduet.bench.timing.dynamo import cold_cache, compile_into, load_without_headers
 from torchduet.bench.timing.failures import describe, free_device_memory, limitation, unusable
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import matmul_precision
@@ -233,6 +234,8 @@ class FirstCalls:
             if graphed:
                 result.compile["graph_skips"] = list(dict.fromkeys(skips))
             if not result.compile["graphs"]:
+                if reason := why_nothing(result.compile):
+                    raise Unavailable(f"torch.compile compiles nothing of it: {reason}")
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         elif deeper:
             result.compile = watch.record(cold=False)

@@ -10,7 +10,8 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.callables import asks_for, assemble
-from torchduet.bench.timing.dynamo import CompiledModel, CompileWatch, own_code
+from torchduet.bench.timing.compile_watch import CompileWatch
+from torchduet.bench.timing.dynamo import CompiledModel, own_code
 from torchduet.bench.timing.failures import describe, limitation
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
@@ -102,6 +103,21 @@ def test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words(tmp_
     assert len(eager.blocks) >= MIN_VISIT_PLACEMENTS
     assert compiled.error is None
     assert compiled.skip == "torch.compile with aot_autograd does not currently support double backward"
+
+
+def test_where_torch_compiles_nothing_its_reason_is_the_cases(tmp_path: Path) -> None:
+    eager, compiled = run(tmp_path, case("reads_lstm", "eager"), case("reads_lstm")).results
+    assert eager.error is None
+    assert compiled.error is None
+    assert compiled.skip is not None
+    assert compiled.skip.startswith("torch.compile compiles nothing of it: Attempted to wrap RNN, GRU, or LSTM (")
+    assert "compiled.py:" in compiled.skip
+    assert "layer(x)" in compiled.skip
+
+
+def test_a_case_of_which_nothing_is_compiled_without_a_reason_fails(tmp_path: Path) -> None:
+    _, compiled = run(tmp_path, case("never_compiled", "eager"), case("never_compiled")).results
+    assert compiled.error == "torch.compile compiled nothing of it; leave this mode out of its modes="
 
 
 @pytest.mark.parametrize(

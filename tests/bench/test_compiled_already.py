@@ -14,7 +14,8 @@ import torch
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import FamilyResult, Task
-from torchduet.bench.timing.dynamo import CompileWatch, Uncompiling
+from torchduet.bench.timing.compile_watch import CompileWatch
+from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.first_calls import CALLS_COMPILED, UNCOMPILED
 from torchduet.bench.workers.visit import measure
 

@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.bench.inputs.reference import to_reference
 from torchduet.bench.timing.callables import assemble
-from torchduet.bench.timing.dynamo import CompiledModel, CompileWatch
+from torchduet.bench.timing.compile_watch import CompileWatch
+from torchduet.bench.timing.dynamo import CompiledModel
 from torchduet.suites.recurrent import suite
 from torchduet.suites.recurrent.cells import gru_by_hand
 from torchduet.suites.recurrent.model import KINDS, MODELS, Dimensions, LanguageModel

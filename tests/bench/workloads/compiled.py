@@ -66,3 +66,16 @@ def penalty(net, x):  # type: ignore[no-untyped-def]
     """The gradients of a gradient's norm: torch.compile does not support them."""
     (gradient,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
     return torch.autograd.grad(gradient.norm(), [p for p in net.parameters() if p.dim() > 1])
+
+
+@suite.workload(inputs=lambda device: (torch.nn.LSTM(8, 8, device=device), torch.randn(4, 2, 8, device=device)))
+def reads_lstm(layer, x):
+    "Dynamo leaves out a function that looks up an LSTM"
+    return layer(x)[0]
+
+
+@suite.workload(inputs=lambda device: (torch.randn(8, device=device),))
+@torch.compiler.disable
+def never_compiled(x):
+    "its author keeps it from being compiled"
+    return x + 1
