@@ -29,12 +29,9 @@ def own_code(function: Callable[..., Any], name: str = "") -> Callable[..., Any]
             return function(*args, **kwargs)
 
         return own_code(call, name)
+    code = function.__code__.replace(co_name=name or function.__code__.co_name)
     clone = types.FunctionType(
-        function.__code__.replace(co_name=name or function.__code__.co_name),
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
+        code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
     clone.__kwdefaults__ = function.__kwdefaults__
     return clone
@@ -146,9 +143,7 @@ def _is_optimized(module: torch.nn.Module) -> bool:
 class CompiledModel:
     """A stand-in for a module: a call runs the compiled forward, and all attributes are the module's own.
 
-    Args:
-        number: of the module among those of a case. Dynamo takes sizes for changing ones where functions of one name
-            and line are given inputs of different sizes, such as the generator and the discriminator of a GAN.
+    Each module of a case has another ``number``: Dynamo takes the sizes of functions of one name for changing ones.
     """
 
     def __init__(self, model: torch.nn.Module, number: int = 0) -> None:
