@@ -35,7 +35,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tenso
 
 
 def new_writer() -> SummaryWriter:
-    """A writer to a new folder; by its defaults it flushes when its queue is full or after two minutes."""
+    """A writer to a new folder."""
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
@@ -44,7 +44,10 @@ def new_writer() -> SummaryWriter:
 
 
 def followed_by(log: Callable[..., None]) -> Implementation:
-    """The training step, followed by ``log(writer, number, loss, *inputs)``; ``number`` counts the steps."""
+    """The training step, followed by ``log(writer, number, loss, *inputs)``; ``number`` counts the steps.
+
+    The step waits for the writer's thread, whose work would not be in its time: checksums, computed in Python.
+    """
 
     def setup(*_: Any) -> Callable[..., Tensor]:
         writer, numbers = new_writer(), itertools.count()
@@ -52,6 +55,7 @@ def followed_by(log: Callable[..., None]) -> Implementation:
         def logged(*inputs: Any) -> Tensor:
             loss = step(*inputs)
             log(writer, next(numbers), loss, *inputs)
+            writer.flush()
             return loss
 
         return logged
@@ -94,6 +98,7 @@ def embedding_setup(*_: Any) -> Callable[..., Tensor]:
         nonlocal writer
         loss = step(*inputs)
         writer.add_embedding(inputs[-1], global_step=(number := next(numbers)))
+        writer.flush()
         if number == MAX_EMBEDDINGS - 1:
             writer.close()
             writer = new_writer()
@@ -126,7 +131,7 @@ suite.compare(
         "hparams": followed_by(hparams),
         "graph": Implementation(graph_setup, setup=True),
     },
-    about="Training step of 784-100-10, followed by what TensorBoard logs of it",
+    about="Training step of 784-100-10, followed by what TensorBoard logs of it, until that is written",
     inputs=inputs,
     axes={"batch": Axis(default=[100], on={"cuda": Axis(full=[100])})},
     modes=("eager",),
