@@ -152,6 +152,7 @@
   const counted = tables.some((table) => table.counted) ? tables.filter((table) => table.counted) : tables;
   const total = counted.reduce((sum, table) => sum + table.rows.length, 0);
   const MORE = 3; // each press shows so many times as many as before
+  const HELD_FRAMES = 30; // after a jump
   const number = (value) => value.toLocaleString("en");
 
   const filter = () => {
@@ -232,7 +233,18 @@
   const open = (id) => {
     const target = document.getElementById(id);
     for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
-    if (target) target.scrollIntoView();
+    if (target) hold(target);
+  };
+  // What lies above is laid out only when it comes near, and then changes its height: scroll until that is over.
+  const hold = (target) => {
+    let frames = HELD_FRAMES;
+    for (const kind of ["wheel", "touchstart", "pointerdown", "keydown"]) window.addEventListener(kind, () => { frames = 0; }, { once: true, passive: true });
+    const again = () => {
+      if (frames-- <= 0) return;
+      target.scrollIntoView({ behavior: "instant" });
+      requestAnimationFrame(again);
+    };
+    again();
   };
 
   for (const table of tables) {
