@@ -191,6 +191,18 @@ def compile_into(folder: Path) -> None:
     from torch._inductor.utils import clear_caches
 
     clear_caches()
+    forget_sizes()
+
+
+def forget_sizes() -> None:
+    """Let Dynamo forget the sizes that earlier cases have given to functions of the same file, line and name.
+
+    It would take a size or a stride that differs from theirs for one that changes from call to call, such as those of
+    the same model in another memory format, and compile slower code for any size. A user's program has one of them.
+    """
+    pgo = sys.modules.get("torch._dynamo.pgo")
+    if pgo is not None and hasattr(pgo, "reset_code_state"):
+        pgo.reset_code_state()
 
 
 def load_without_headers() -> None:

@@ -1,5 +1,6 @@
 """Compilation: own code objects, what Dynamo says, and no recompilation while being timed."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torchduet.bench.cases.exchange import Task
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.callables import asks_for, assemble
 from torchduet.bench.timing.compile_watch import CompileWatch
-from torchduet.bench.timing.dynamo import CompiledModel, own_code
+from torchduet.bench.timing.dynamo import CompiledModel, cold_cache, own_code
 from torchduet.bench.timing.failures import describe, limitation
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
@@ -147,6 +148,24 @@ def test_models_of_a_case_do_not_make_each_others_sizes_changing_ones(
     for number, size in zip(numbers, (3, 5), strict=True):
         CompiledModel(torch.nn.ReLU(), number)(torch.ones(size))
     assert bool(symbols) == changing
+
+
+@pytest.mark.parametrize(("between", "changing"), [(cold_cache, False), (lambda _: None, True)])
+def test_a_case_does_not_make_the_strides_of_the_next_ones_changing_ones(
+    between: Callable[[Path], None], changing: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    symbolic = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[object]) -> Callable[..., object]:
+        symbolic.append(any(isinstance(value, torch.SymInt) for value in inputs))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        between(tmp_path)
+        model = torch.nn.Conv2d(3, 8, 3).to(memory_format=memory_format)  # type: ignore[call-overload]
+        CompiledModel(model)(torch.randn(4, 3, 16, 16).to(memory_format=memory_format))
+    assert symbolic == [False, changing]
 
 
 def test_compile_model_without_a_model_says_so(tmp_path: Path) -> None:
