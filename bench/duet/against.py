@@ -187,7 +187,9 @@ def measuring(
     """
     options = settings.options
     compiler = any(mode in COMPILED for mode in options.asked.get("mode", ()))
-    duet = Duet(asked.sides.both, compiler=compiler, data=options.data, suites=options.suites or BUILT_IN)
+    selective = options.cases or config.option.keyword  # of which suites is not known yet
+    suites = options.suites or (() if selective else BUILT_IN)
+    duet = Duet(asked.sides.both, compiler=compiler, data=options.data, suites=suites)
     config.add_cleanup(duet.close)
     duet.threads = settings.threads
     duet_measuring = DuetMeasuring(settings, launcher, progress, run_clock, duet, asked.threshold)

@@ -18,6 +18,7 @@ from torchduet.suites.registry import is_given, names
 
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
 SUITES = Path(suites.__file__).parent
+TORCH = str(Path(torch.__file__).parent)
 EAGER_ONLY = 'use modes=("eager",)'
 _FRAME = re.compile(r"filename: '(.*?)', function name: '(.*?)', line number: (\d+)")
 _GUARD = re.compile(
@@ -55,10 +56,11 @@ def describe(error: BaseException, source: str) -> str:
 def limitation(error: BaseException) -> str | None:
     """torch's own words, if the error says that torch.compile does not support something, such as a double backward.
 
-    Such a case is skipped: it fails for every author alike, and no change of the workload's code would help.
+    Such a case is skipped, as it fails whoever wrote it. What the workload's own code raises is no limitation of torch.
     """
-    message = first_line(error)
-    return message if isinstance(error, RuntimeError) and _LIMITATION.match(message) else None
+    message, frames = first_line(error), traceback.extract_tb(error.__traceback__)
+    raised_by_torch = bool(frames) and frames[-1].filename.startswith(TORCH)
+    return message if raised_by_torch and isinstance(error, RuntimeError) and _LIMITATION.match(message) else None
 
 
 def recompilation(message: str) -> str:

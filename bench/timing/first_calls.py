@@ -47,6 +47,7 @@ UNCOMPILED = (
 CALLS_COMPILED = (
     "it calls code that torch.compile has compiled: it is timed as it is, and left out of the answer for torch.compile"
 )
+OF_ITS_OWN = "leave this mode out of its modes=, or call what torch.compile cannot trace from a function of its own"
 NO_ORIGINAL = "the case that it is a copy of could not be timed"
 Report = Callable[[str, float], None]
 
@@ -235,7 +236,7 @@ class FirstCalls:
                 result.compile["graph_skips"] = list(dict.fromkeys(skips))
             if not result.compile["graphs"]:
                 if reason := why_nothing(result.compile):
-                    raise Unavailable(f"torch.compile compiles nothing of it: {reason}")
+                    raise Unavailable(f"torch.compile compiles nothing of it: {reason}; {OF_ITS_OWN}")
                 raise CheckError("torch.compile compiled nothing of it; leave this mode out of its modes=")
         elif deeper:
             result.compile = watch.record(cold=False)

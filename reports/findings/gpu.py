@@ -191,7 +191,7 @@ def _row(case_anchor: str, record: Record) -> Row:
         memory=units.size(record["peak_bytes"]) if "peak_bytes" in record else "",
         reserved=units.size(record["reserved_bytes"]) if "reserved_bytes" in record else "",
         energy=units.quantity(joules, "J") if joules is not None else "",
-        samples=f"{samples / joules:,.0f}" if joules and samples else "",
+        samples=f"{samples / joules:,.0f} {record['cost'].get('unit', '')}".strip() if joules and samples else "",
         headroom=_headroom(record),
         clock=_sm_clock(record),
         alone=sustained.shown(record),

@@ -114,6 +114,7 @@ def test_where_torch_compiles_nothing_its_reason_is_the_cases(tmp_path: Path) ->
     assert compiled.skip.startswith("torch.compile compiles nothing of it: Attempted to wrap RNN, GRU, or LSTM (")
     assert "compiled.py:" in compiled.skip
     assert "layer(x)" in compiled.skip
+    assert "leave this mode out of its modes=" in compiled.skip
 
 
 def test_a_case_of_which_nothing_is_compiled_without_a_reason_fails(tmp_path: Path) -> None:
@@ -121,17 +122,23 @@ def test_a_case_of_which_nothing_is_compiled_without_a_reason_fails(tmp_path: Pa
     assert compiled.error == "torch.compile compiled nothing of it; leave this mode out of its modes="
 
 
+DOUBLE = RuntimeError("torch.compile does not currently support higher order gradients.")
+
+
 @pytest.mark.parametrize(
-    ("error", "skipped"),
+    ("error", "file", "skipped"),
     [
-        (RuntimeError("torch.compile does not currently support higher order gradients."), True),
-        (RuntimeError("torch.compile compiled something that is wrong"), False),
-        (RuntimeError("addmm does not support this dtype"), False),
-        (ValueError("torch.compile does not support this option"), False),
+        (DOUBLE, torch.__file__, True),
+        (DOUBLE, __file__, False),
+        (RuntimeError("torch.compile compiled something that is wrong"), torch.__file__, False),
+        (RuntimeError("addmm does not support this dtype"), torch.__file__, False),
+        (ValueError("torch.compile does not support this option"), torch.__file__, False),
     ],
 )
-def test_only_a_limitation_that_torch_states_is_one(error: Exception, skipped: bool) -> None:
-    assert (limitation(error) is not None) == skipped
+def test_only_a_limitation_that_torch_itself_states_is_one(error: Exception, file: str, skipped: bool) -> None:
+    with pytest.raises(type(error)) as raised:
+        exec(compile("raise error", file, "exec"), {"error": error.with_traceback(None)})
+    assert (limitation(raised.value) is not None) == skipped
 
 
 @pytest.mark.parametrize(("numbers", "changing"), [((0, 1), False), ((0, 0), True)])
