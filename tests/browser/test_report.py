@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from tests.browser.pages import HOSTILE, lay_out, shown
-from tests.reports.rendered import a_part
+from tests.reports.many import make_many
+from tests.reports.rendered import a_part, page_of
 from tests.reports.sample import make_run
 from torchduet.reports.html.run_page import render
 from torchduet.reports.read.run_file import from_json
@@ -173,6 +174,23 @@ def test_suites_far_from_the_window_are_not_laid_out_until_they_come_near(page: 
     assert until(lambda: not all(laid_out()))
     page.evaluate("[...document.querySelectorAll('.suite')].at(-1).scrollIntoView()")
     assert until(lambda: laid_out()[-1])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    path = tmp_path / "many.html"
+    path.write_text(page_of(lambda: make_many(600, placements=8)), "utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(path.as_uri())
+    for target in ("suite-8", "suite-2", "claims", "suite-6"):
+        page.evaluate(f"location.hash = '{target}'")
+        reached = f"Math.abs(document.getElementById('{target}').getBoundingClientRect().top) < 60"
+        page.wait_for_function(reached)
+        page.wait_for_timeout(1500)  # longer than a jump is held
+        assert page.evaluate(reached)
+    page.close()
 
 
 def test_no_table_of_cases_scrolls_at_a_laptops_width(either: Page) -> None:
