@@ -79,12 +79,12 @@ def needs_driver(session: nox.Session) -> None:
 
 @nox.session(name="bench-cuda")
 def bench_cuda(session: nox.Session) -> None:
-    """Measure the first GPU with the default tier in 30 minutes; fails at once without a GPU.
+    """Measure the first GPU with the default tier in 45 minutes; fails at once without a GPU.
 
     Anything after ``--`` goes to pytest: ``nox -s bench-cuda -- --energy -k matmul``. Without a package index:
     ``nox --no-venv --no-install -s bench-cuda``.
     """
-    measure_gpu(session, "cuda", "30m")
+    measure_gpu(session, "cuda", "45m")
 
 
 @nox.session(name="bench-cuda-quick")

@@ -75,7 +75,7 @@ def test_these_files_are_collected_without_what_other_tests_need(tmp_path: Path)
     assert "test_device_time_covers_the_work_on_a_real_gpu" in done.stdout
 
 
-@pytest.mark.parametrize(("session", "budget"), [("bench_cuda", "30m"), ("bench_cuda_quick", "8m")])
+@pytest.mark.parametrize(("session", "budget"), [("bench_cuda", "45m"), ("bench_cuda_quick", "8m")])
 def test_bench_cuda_measures_the_gpu_alone_within_its_budget(session: str, budget: str) -> None:
     functions = {node.name: ast.unparse(node) for node in NOXFILE.body if isinstance(node, ast.FunctionDef)}
     assert f", '{budget}')" in functions[session]

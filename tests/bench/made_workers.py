@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Workers:
     visits: list[tuple[str, int, float]] = field(default_factory=list)
     awaited: int = 0
 
-    def start(self, *, compiler: bool) -> None:
+    def start(self, *, compiler: bool, suites: Collection[str] = ()) -> None:
         pass
 
     def machine(self) -> Machine:
