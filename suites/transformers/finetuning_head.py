@@ -84,7 +84,7 @@ suite.compare(
         "only_in_optimizer": Implementation(train_head(WHOLE, OF_HEAD), modes=EAGER),
         "all": Implementation(train_head(WHOLE, OF_WHOLE), modes=EAGER),
     },
-    about="Training the head of DistilBERT (small: 2 layers): encoder frozen; gradients computed but unused; all trained",
+    about="Training the head of DistilBERT (small: 2 layers): encoder frozen; its gradients unused; all layers trained",
     inputs=head_inputs,
     axes=AXES,
     modes=Axis(quick=["eager"], full=["compile-model"]),
