@@ -20,7 +20,7 @@ suite = part()
 
 
 def tokenizer() -> Any:
-    """A tokenizer that can pad, made without a file.
+    """A tokenizer that can pad, without a file.
 
     Raises:
         Unavailable: transformers or tokenizers is not installed.
@@ -36,18 +36,18 @@ def tokenizer() -> Any:
 Features = Sequence[Mapping[str, Any]]
 
 
-def features(device: torch.device, batch: int, maximum: int) -> tuple[Any, ...]:
+def features(device: torch.device, batch: int, max_length: int) -> tuple[Any, ...]:
     """Sentences as a data set of transformers gives them, lists of numbers, and the collator of transformers."""
     del device
-    made = tokenizer()
+    padding = tokenizer()
     from transformers import DataCollatorWithPadding
 
-    sequences, labels = sentences("small", batch, maximum)
+    sequences, labels = sentences("small", batch, max_length)
     listed = [
         {"input_ids": sequence.tolist(), "attention_mask": [1] * len(sequence), "labels": label}
         for sequence, label in zip(sequences, labels.tolist(), strict=True)
     ]
-    collator = DataCollatorWithPadding(made)
+    collator = DataCollatorWithPadding(padding)
     collator(listed[:1])  # the first call notes in the tokenizer that a warning was not shown
     return listed, collator
 
@@ -69,8 +69,8 @@ suite.compare(
     {"data_collator": by_collator, "pad_sequence": by_pad_sequence},
     about="A batch of sentences padded to the longest: transformers' DataCollatorWithPadding, and torch's pad_sequence",
     inputs=features,
-    axes={"batch": Axis(default=[32], full=[8, 256]), "maximum": Axis(default=[128], full=[512])},
+    axes={"batch": Axis(default=[32], full=[8, 256]), "max_length": Axis(default=[128], full=[512])},
     modes=["eager"],
     devices=["cpu"],
-    cost=lambda batch, maximum: Cost(samples=sum(batches.lengths_of(batch, maximum))),
+    cost=lambda batch, max_length: Cost(samples=sum(batches.lengths_of(batch, max_length)), unit="tokens"),
 )

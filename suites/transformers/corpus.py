@@ -1,4 +1,4 @@
-"""Text for tokenizers: made up by a seeded generator, the same everywhere, in several scripts.
+"""Random text in several scripts for tokenizers. A seed gives the same text everywhere.
 
 Words are random syllables; how often each occurs follows Zipf's law, as in natural text: the word of rank r has a share
 in proportion to 1/r. Sentences have punctuation, numbers, contractions and a few emoji.
@@ -93,7 +93,7 @@ def _sentences(rng: random.Random) -> Iterator[str]:
 
 
 def documents(count: int, length: int, seed: int) -> list[str]:
-    """So many documents of exactly ``length`` bytes in UTF-8 each; another seed gives others."""
+    """Documents of exactly ``length`` bytes in UTF-8 each; another seed gives others."""
     texts = []
     for number in range(count):
         parts, size = [], 0
@@ -102,7 +102,7 @@ def documents(count: int, length: int, seed: int) -> list[str]:
             size += len(part.encode())
             if size >= length:
                 break
-        text = "".join(parts).encode()[:length].decode(errors="ignore")  # a character that is cut is left out
+        text = "".join(parts).encode()[:length].decode(errors="ignore")  # without the bytes of a character that is cut
         texts.append(text + PADDING * (length - len(text.encode())))
     return texts
 

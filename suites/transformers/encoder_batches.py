@@ -16,13 +16,13 @@ from torchduet.suites.transformers.encoder_models import FIRST_TOKEN, PAD
 SPREAD = 0.5  # standard deviation of the logarithm of a length
 
 
-def lengths_of(batch: int, maximum: int) -> list[int]:
+def lengths_of(batch: int, max_length: int) -> list[int]:
     """Lengths of sentences in tokens: the quantiles of a log-normal distribution, in a fixed random order.
 
-    Its median is an eighth of ``maximum``, the length that a model is set up for. No length is beyond half of it.
+    Its median is an eighth of ``max_length``, the length that a model is set up for. No length is beyond half of it.
     """
-    scores = (NormalDist().inv_cdf((place + 0.5) / batch) for place in range(batch))
-    lengths = [max(2, min(maximum // 2, round(maximum / 8 * math.exp(SPREAD * score)))) for score in scores]
+    scores = (NormalDist().inv_cdf((rank + 0.5) / batch) for rank in range(batch))
+    lengths = [max(2, min(max_length // 2, round(max_length / 8 * math.exp(SPREAD * score)))) for score in scores]
     random.Random(0).shuffle(lengths)
     return lengths
 
@@ -40,7 +40,7 @@ class Batch:
         input_ids: tokens (sequences, length), padding after each sequence.
         attention_mask: 1 for tokens and 0 for padding, of the same shape; or True for the pairs of tokens that see
             each other, (1, 1, length, length).
-        position_ids: the place of each token in its sequence, of the shape of the tokens; None: its place in the row.
+        position_ids: the position of each token in its sequence, of the shape of the tokens; None: that in the row.
     """
 
     input_ids: Tensor
@@ -58,16 +58,16 @@ class Layout:
     """Batches that hold every sequence once.
 
     Attributes:
-        places: where the tokens are among those of all batches, rows one after the other: first those of the first
-            sequence, then those of the second, and so on; an index (tokens,).
+        indices: of the tokens (tokens,), first those of the first sequence, then those of the second, and so on. They
+            count the tokens and the padding of all batches, row after row.
     """
 
     batches: list[Batch]
-    places: Tensor
+    indices: Tensor
 
     def to(self, device: torch.device) -> Layout:
         """The same on a device."""
-        return Layout([batch.to(device) for batch in self.batches], self.places.to(device))
+        return Layout([batch.to(device) for batch in self.batches], self.indices.to(device))
 
 
 def power_of_two(length: int) -> int:
@@ -103,17 +103,17 @@ def buckets_of(sequences: Sequence[Tensor]) -> dict[int, list[int]]:
 
 def bucketed(sequences: Sequence[Tensor], buckets: dict[int, list[int]] | dict[int, range]) -> Layout:
     """A batch for each bucket, padded to its length."""
-    batches, places, start = [], {}, 0
+    batches, indices, start = [], {}, 0
     for length, numbers in buckets.items():
         batches.append(pad([sequences[number] for number in numbers], length))
         for number in numbers:
-            places[number] = torch.arange(start, start + len(sequences[number]))
+            indices[number] = torch.arange(start, start + len(sequences[number]))
             start += length
-    return Layout(batches, torch.cat([places[number] for number in range(len(sequences))]))
+    return Layout(batches, torch.cat([indices[number] for number in range(len(sequences))]))
 
 
 def packed(sequences: Sequence[Tensor]) -> Layout:
-    """All sequences in one row without padding; a mask keeps each of them to itself."""
+    """All sequences in one row without padding. A mask keeps them separate."""
     of = torch.cat([torch.full((len(sequence),), number) for number, sequence in enumerate(sequences)])
     positions = torch.cat([torch.arange(len(sequence)) for sequence in sequences])
     same = of[:, None] == of[None, :]

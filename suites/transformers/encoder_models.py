@@ -43,8 +43,8 @@ class Shape:
         return 2.0 * sequences * (self.width**2 + self.width * LABELS)
 
 
-# "small" is for a CPU in a moment: 2.7 million parameters, a third of them of the vocabulary, as in DistilBERT. The
-# others have the sizes of their configurations: 66 and 109 million parameters.
+# "small" is a small DistilBERT for a CPU: 2.7 million parameters, a third of them of the vocabulary, as in DistilBERT.
+# The others have the sizes of their configurations: 66 and 109 million parameters.
 SHAPES = {
     "small": Shape("distilbert", layers=2, width=256, heads=4, hidden=1024, vocabulary=4000),
     "distilbert": Shape("distilbert", layers=6, width=768, heads=12, hidden=3072, vocabulary=30522),
@@ -96,12 +96,12 @@ def encoder(model: str, attention: str = "sdpa") -> nn.Module:
     config = configuration(model)
     from transformers import BertModel, DistilBertModel
 
-    made: nn.Module
+    network: nn.Module
     if SHAPES[model].family == "bert":
-        made = BertModel._from_config(config, attn_implementation=attention, add_pooling_layer=False)
+        network = BertModel._from_config(config, attn_implementation=attention, add_pooling_layer=False)
     else:
-        made = DistilBertModel._from_config(config, attn_implementation=attention)
-    return made.eval()
+        network = DistilBertModel._from_config(config, attn_implementation=attention)
+    return network.eval()
 
 
 def classifier(model: str, attention: str = "sdpa", dropout: float = 0.0) -> nn.Module:
@@ -109,8 +109,8 @@ def classifier(model: str, attention: str = "sdpa", dropout: float = 0.0) -> nn.
     config = configuration(model, dropout)
     from transformers import DistilBertForSequenceClassification
 
-    made: nn.Module = DistilBertForSequenceClassification._from_config(config, attn_implementation=attention)
-    return made.train()
+    network: nn.Module = DistilBertForSequenceClassification._from_config(config, attn_implementation=attention)
+    return network.train()
 
 
 def with_attention(model: nn.Module, attention: str) -> nn.Module:
@@ -118,5 +118,4 @@ def with_attention(model: nn.Module, attention: str) -> nn.Module:
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     second: Any = copy.deepcopy(model, tensors)
     second.set_attn_implementation(attention)
-    made: nn.Module = second
-    return made
+    return second  # type: ignore[no-any-return]

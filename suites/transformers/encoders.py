@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.transformers import encoder_batches as batches
-from torchduet.suites.transformers.common import part
+from torchduet.suites.transformers.common import CPU_FLOPS, part
 from torchduet.suites.transformers.encoder_batches import Batch, Layout
 from torchduet.suites.transformers.encoder_models import FIRST_TOKEN, SHAPES, encoder, with_attention
 from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = part()
 
-CPU_FLOPS = 8e10  # per second, roughly, of two cores
-FP32_FIRST = Axis(quick=["fp32"], full=["tf32", "bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])})
+FP32_FIRST = Axis(
+    quick=["fp32"],
+    full=["tf32", "bf16"],
+    on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"], full=["fp16"])},
+)
 EAGER = ("eager",)
 ON_CUDA = Axis(quick=["distilbert"], default=["bert-base"], full=["small"])
 
@@ -37,23 +40,20 @@ def models_and_tokens(device: torch.device, model: str, batch: int, length: int)
     return by_hand, with_attention(by_hand, "sdpa"), Batch(tokens, torch.ones_like(tokens))
 
 
-def encode_eager(model: nn.Module, _: nn.Module, batch: Batch) -> Tensor:
-    return encode(model, batch)
-
-
-def encode_sdpa(_: nn.Module, model: nn.Module, batch: Batch) -> Tensor:
-    return encode(model, batch)
+def encode_by(index: int) -> Callable[..., Tensor]:
+    """A forward pass of the model at this index among the inputs, on the last of them, the batch."""
+    return lambda *inputs: encode(inputs[index], inputs[-1])
 
 
 def encode_cost(model: str, batch: int, length: int) -> Cost:
-    """The cost of the linear layers and the attention; samples are tokens."""
-    return Cost(flops=SHAPES[model].forward_flops([length] * batch), samples=batch * length)
+    """The cost of the linear layers and the attention."""
+    return Cost(flops=SHAPES[model].forward_flops([length] * batch), samples=batch * length, unit="tokens")
 
 
 suite.compare(
     "encode",
-    {"eager": Implementation(encode_eager, modes=EAGER), "sdpa": encode_sdpa},
-    about="Inference of an encoder (small, DistilBERT, BERT-base): hidden states, attention eager or SDPA",
+    {"eager_attention": Implementation(encode_by(0), modes=EAGER), "sdpa": encode_by(1)},
+    about="Inference of an encoder (small DistilBERT, DistilBERT, BERT-base): hidden states, attention eager or SDPA",
     inputs=models_and_tokens,
     axes={
         "model": Axis(quick=["small"], full=["distilbert", "bert-base"], on={"cuda": ON_CUDA}),
@@ -69,45 +69,48 @@ suite.compare(
 )
 
 
-def model_and_layouts(device: torch.device, model: str, batch: int, maximum: int) -> tuple[Any, ...]:
-    """An encoder, and the same sequences in five layouts: see ``PADDING``."""
-    sequences = batches.tokens_of(batches.lengths_of(batch, maximum), SHAPES[model].vocabulary)
+def model_and_layouts(device: torch.device, model: str, batch: int, max_length: int) -> tuple[Any, ...]:
+    """An encoder, and the same sequences in five layouts: see ``LAYOUTS``."""
+    sequences = batches.tokens_of(batches.lengths_of(batch, max_length), SHAPES[model].vocabulary)
     longest = max(map(len, sequences))
     layouts = (
         batches.padded(sequences, longest),
         batches.padded(sequences, batches.power_of_two(longest)),
-        batches.padded(sequences, maximum),
+        batches.padded(sequences, max_length),
         batches.bucketed(sequences, batches.buckets_of(sequences)),
         batches.packed(sequences),
     )
     return encoder(model).to(device), *(layout.to(device) for layout in layouts)
 
 
-def encode_layout(model: nn.Module, layout: Layout) -> tuple[list[Tensor], Tensor]:
-    """The hidden states of each batch, and where those of the tokens are among them."""
-    return [encode(model, batch) for batch in layout.batches], layout.places
+def encode_layout(index: int) -> Callable[..., tuple[list[Tensor], Tensor]]:
+    """A forward pass for each batch of the layout at this index among the inputs.
+
+    It returns the hidden states of each batch, and the indices of the tokens among them.
+    """
+
+    def forward(model: nn.Module, *layouts: Layout) -> tuple[list[Tensor], Tensor]:
+        layout = layouts[index]
+        return [encode(model, batch) for batch in layout.batches], layout.indices
+
+    return forward
 
 
 def of_tokens(inputs: Sequence[Any], result: tuple[list[Tensor], Tensor]) -> Tensor:
-    """The hidden states (tokens, width) of the tokens, sequence by sequence; what padding gets is left out."""
+    """The hidden states (tokens, width) of the tokens, sequence by sequence, without those of padding."""
     del inputs
-    states, places = result
-    return torch.cat([state.flatten(0, 1) for state in states])[places]
+    states, indices = result
+    return torch.cat([state.flatten(0, 1) for state in states])[indices]
 
 
-PADDING = {
-    "longest": lambda model, longest, *_: encode_layout(model, longest),
-    "power_of_two": lambda model, _longest, power_of_two, *_: encode_layout(model, power_of_two),
-    "maximum": lambda model, _longest, _power, maximum, *_: encode_layout(model, maximum),
-    "bucketed": lambda model, _longest, _power, _maximum, bucketed, _: encode_layout(model, bucketed),
-    "packed": lambda model, _longest, _power, _maximum, _bucketed, packed: encode_layout(model, packed),
-}
+LAYOUTS = ("longest", "power_of_two", "max_length", "bucketed", "packed")  # as model_and_layouts returns them
+PADDING = {name: encode_layout(index) for index, name in enumerate(LAYOUTS)}
 
 
-def padding_cost(model: str, batch: int, maximum: int) -> Cost:
-    """The cost of the tokens alone, padding not counted; samples are tokens."""
-    lengths = batches.lengths_of(batch, maximum)
-    return Cost(flops=SHAPES[model].forward_flops(lengths), samples=sum(lengths))
+def padding_cost(model: str, batch: int, max_length: int) -> Cost:
+    """The cost of the tokens, padding not counted."""
+    lengths = batches.lengths_of(batch, max_length)
+    return Cost(flops=SHAPES[model].forward_flops(lengths), samples=sum(lengths), unit="tokens")
 
 
 suite.compare(
@@ -118,13 +121,13 @@ suite.compare(
     axes={
         "model": Axis(default=["small"], full=["distilbert", "bert-base"], on={"cuda": ON_CUDA}),
         "batch": Axis(default=[16], full=[64], on={"cuda": Axis(default=[64])}),
-        "maximum": Axis(default=[128], full=[512], on={"cuda": Axis(default=[512])}),
+        "max_length": Axis(default=[128], full=[512], on={"cuda": Axis(default=[512])}),
     },
     modes=EAGER,
     precisions=FP32_FIRST,
     observe=of_tokens,
     cost=padding_cost,
-    call_seconds=lambda model, batch, maximum, device: (
-        SHAPES[model].forward_flops([maximum] * batch) / CPU_FLOPS if is_host(device) else 0.0
+    call_seconds=lambda model, batch, max_length, device: (
+        SHAPES[model].forward_flops([max_length] * batch) / CPU_FLOPS if is_host(device) else 0.0
     ),
 )

@@ -31,18 +31,18 @@ def pieces(ranks: Mapping[tuple[str, str], int], word: str) -> tuple[str, ...]:
             break
         joined: list[str] = []
         rest = iter(range(len(parts)))
-        for at in rest:
-            if tuple(parts[at : at + 2]) == best:
+        for index in rest:
+            if tuple(parts[index : index + 2]) == best:
                 joined.append("".join(best))
                 next(rest)
             else:
-                joined.append(parts[at])
+                joined.append(parts[index])
         parts = joined
     return tuple(parts)
 
 
 @functools.cache
-def _kind() -> Any:
+def _python_bpe_class() -> Any:
     """The class; its base comes with transformers."""
     from transformers.tokenization_python import PythonBackend
 
@@ -59,7 +59,9 @@ def _kind() -> Any:
             self.bytes = {letter: byte for byte, letter in self.letters.items()}
             ranks = {pair: rank for rank, pair in enumerate(merges)}
             self.pieces = functools.lru_cache(CACHE)(functools.partial(pieces, ranks))
-            super().__init__()
+            super().__init__(
+                special_tokens_pattern="none"
+            )  # transformers 5.0 adds the ids of [CLS] and [SEP] by default
 
         @property
         def vocab_size(self) -> int:
@@ -89,4 +91,4 @@ def _kind() -> Any:
 def python_bpe(tokenizer: Any) -> Any:
     """The slow tokenizer of the same vocabulary and merges as a ``tokenizers.Tokenizer`` with a BPE."""
     model = json.loads(tokenizer.to_str())["model"]
-    return _kind()(model["vocab"], [tuple(pair) for pair in model["merges"]])
+    return _python_bpe_class()(model["vocab"], [tuple(pair) for pair in model["merges"]])

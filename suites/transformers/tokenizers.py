@@ -7,14 +7,16 @@ Python's, each of which has one document encoded at a time, by ``encode_batch``:
 lock. A process that is forked has a pool of its own, unless its parent has used one: then its batches are encoded by
 one thread. Workloads are measured in processes whose parents have only imported the package.
 
-Both kinds keep the pieces of 10 000 words. Each call that encodes is given other documents, so that it finds most of
-its words there, but not all, as in the middle of a long text.
+A tokenizer keeps the pieces of 10 000 words that it has encoded. Each call that encodes is given other documents: most
+of their words are among those kept, but not all, as in the middle of a long text. Each implementation has a tokenizer
+of its own, since all are given the same documents: the words that one adds are new to the others.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -33,65 +35,75 @@ from torchduet.suites.workload import Axis, Cost
 suite = part()
 
 BYTES_PER_TOKEN = 4.0  # of these documents with this vocabulary
+ENCODING = ("encode_batch", "one_by_one", "one_thread", "two_threads", "thread_per_core")  # implementations in Rust
+DECODING = ("decode_batch", "decode")
 Ids = list[list[int]]
 
 
 @dataclass
 class Tokenizers:
-    """The same vocabulary and merges in three tokenizers.
+    """The same vocabulary and merges in a tokenizer for each implementation.
 
     Attributes:
-        rust: a ``Tokenizer`` of the package ``tokenizers``.
-        fast: the same with the interface of transformers.
+        rust: implementation → a ``Tokenizer`` of the package ``tokenizers``.
+        fast: another one, with the interface of transformers.
         slow: one in Python, with the interface of transformers.
     """
 
-    rust: Any
+    rust: Mapping[str, Any]
     fast: Any
     slow: Any
 
 
 def texts_and_tokenizers(device: torch.device, documents: int, length: int) -> tuple[list[str], Tokenizers]:
-    """So many documents of ``length`` bytes, others at each call, and the tokenizers."""
+    """Documents of ``length`` bytes, others at each call, and the tokenizers."""
     del device
     require("transformers", "transformers", "tokenizers")
-    return texts(documents, length, FIRST_SEED + int(torch.randint(2**31, ()))), made()
+    return texts(documents, length, FIRST_SEED + int(torch.randint(2**31, ()))), tokenizers_of_process()
 
 
 @functools.cache
-def made() -> Tokenizers:
-    """The tokenizers of this process."""
+def tokenizers_of_process() -> Tokenizers:
+    """The tokenizers, which the calls of a process share; a copy keeps no words of the original."""
     from transformers import PreTrainedTokenizerFast
 
-    rust = trained()
-    return Tokenizers(rust, PreTrainedTokenizerFast(tokenizer_object=rust), python_bpe(rust))
+    original = trained()
+    rust = {name: copy.deepcopy(original) for name in (*ENCODING, *DECODING)}
+    return Tokenizers(rust, PreTrainedTokenizerFast(tokenizer_object=original), python_bpe(original))
 
 
 def cost(documents: int, length: int) -> Cost:
-    """The bytes of the text; the samples are tokens, as many as :data:`BYTES_PER_TOKEN` makes of them."""
-    return Cost(bytes=documents * length, samples=round(documents * length / BYTES_PER_TOKEN))
+    """The bytes of the text, and its tokens at :data:`BYTES_PER_TOKEN`."""
+    return Cost(bytes=documents * length, samples=round(documents * length / BYTES_PER_TOKEN), unit="tokens")
 
 
 # Encoding
 
 
 def encode_batch(documents: list[str], tokenizers: Tokenizers) -> Ids:
-    return [encoding.ids for encoding in tokenizers.rust.encode_batch(documents)]
+    return [encoding.ids for encoding in tokenizers.rust["encode_batch"].encode_batch(documents)]
 
 
 def one_by_one(documents: list[str], tokenizers: Tokenizers) -> Ids:
-    return [tokenizers.rust.encode(text).ids for text in documents]
+    rust = tokenizers.rust["one_by_one"]
+    return [rust.encode(text).ids for text in documents]
 
 
-def in_threads(number: int) -> Callable[[list[str], Tokenizers], Ids]:
-    """Encoding one by one in so many threads, which the call starts and ends.
+def in_threads(name: str, number: int) -> Callable[[list[str], Tokenizers], Ids]:
+    """Encoding one by one in threads, which the call starts and ends.
 
-    They keep as many threads of the pool busy; a larger number than those of the pool is no faster.
+    Each keeps a thread of the pool busy; more threads than those of the pool are no faster.
+
+    Args:
+        name: of the implementation.
+        number: of the threads.
     """
 
     def encode(documents: list[str], tokenizers: Tokenizers) -> Ids:
+        rust = tokenizers.rust[name]
+
         def ids_of(text: str) -> list[int]:
-            (encoding,) = tokenizers.rust.encode_batch([text])
+            (encoding,) = rust.encode_batch([text])
             return encoding.ids  # type: ignore[no-any-return]
 
         with ThreadPoolExecutor(number) as threads:
@@ -108,7 +120,7 @@ def restored(inputs: Sequence[Any], ids: Ids) -> list[Tensor]:
     """
     documents, tokenizers = inputs
     for number, (text, numbers) in enumerate(zip(documents, ids, strict=True)):
-        if tokenizers.rust.decode(numbers) != text:
+        if tokenizers.rust["decode"].decode(numbers) != text:
             raise ValueError(f"document {number} is another text after it was encoded and decoded")
     return [torch.tensor(numbers) for numbers in ids]
 
@@ -118,7 +130,7 @@ suite.compare(
     {
         "encode_batch": encode_batch,
         "one_by_one": one_by_one,
-        "two_threads": in_threads(2),
+        "two_threads": in_threads("two_threads", 2),
         "transformers_fast": lambda documents, tokenizers: tokenizers.fast(documents)["input_ids"],
         "transformers_slow": lambda documents, tokenizers: tokenizers.slow(documents)["input_ids"],
     },
@@ -136,9 +148,9 @@ suite.compare(
 suite.compare(
     "tokenize_threads",
     {
-        "one_thread": in_threads(1),
-        "two_threads": in_threads(2),
-        "thread_per_core": in_threads(cores()),
+        "one_thread": in_threads("one_thread", 1),
+        "two_threads": in_threads("two_threads", 2),
+        "thread_per_core": in_threads("thread_per_core", cores()),
         "encode_batch": encode_batch,
     },
     about="Ids of a batch of documents in 1 thread, in 2, in one per core, and in the pool of the package tokenizers",
@@ -165,7 +177,7 @@ def same_texts(inputs: Sequence[Any], decoded: list[str]) -> list[Tensor]:
     """The bytes of each decoded document.
 
     Raises:
-        ValueError: one differs from the document that was encoded.
+        ValueError: a text differs from the document that was encoded.
     """
     for number, (text, expected) in enumerate(zip(decoded, inputs[2], strict=True)):
         if text != expected:
@@ -176,8 +188,8 @@ def same_texts(inputs: Sequence[Any], decoded: list[str]) -> list[Tensor]:
 suite.compare(
     "detokenize",
     {
-        "decode_batch": lambda ids, tokenizers, _: tokenizers.rust.decode_batch(ids),
-        "one_by_one": lambda ids, tokenizers, _: [tokenizers.rust.decode(numbers) for numbers in ids],
+        "decode_batch": lambda ids, tokenizers, _: tokenizers.rust["decode_batch"].decode_batch(ids),
+        "one_by_one": lambda ids, tokenizers, _: [tokenizers.rust["decode"].decode(numbers) for numbers in ids],
         "transformers_slow": lambda ids, tokenizers, _: tokenizers.slow.batch_decode(ids),
     },
     about="Texts of a batch of ids, each the document that it was before",

@@ -7,14 +7,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.suites.registry import load
+from torchduet.suites.transformers import collating, encoders, finetuning, finetuning_head, tokenizers
 from torchduet.suites.transformers import encoder_batches as batches
-from torchduet.suites.transformers import encoders
+from torchduet.suites.workload import MODES, Workload
 
 for _family in ("bert", "distilbert"):  # their imports change the filters of warnings, so they are no test's
     pytest.importorskip(f"transformers.models.{_family}.modeling_{_family}")
 
 
 CPU = torch.device("cpu")
+PARTS = (encoders, collating, finetuning, finetuning_head, tokenizers)
+WORKLOADS = [pytest.param(w, id=name) for theme in PARTS for name, w in theme.suite.workloads.items()]
 SEQUENCES = [torch.tensor(tokens) for tokens in ([11, 12, 13], [14], [15, 16, 17, 18, 19], [20, 21])]
 
 
@@ -43,10 +46,10 @@ def test_every_layout_holds_every_token_once_in_order() -> None:
         batches.packed(SEQUENCES),
     ):
         ids = torch.cat([batch.input_ids.flatten() for batch in layout.batches])
-        assert torch.equal(ids[layout.places], expected)
+        assert torch.equal(ids[layout.indices], expected)
         if layout.batches[0].attention_mask.ndim == 2:
             seen = torch.cat([batch.attention_mask.flatten() for batch in layout.batches])
-            assert int(seen.sum()) == len(expected) == int(seen[layout.places].sum())
+            assert int(seen.sum()) == len(expected) == int(seen[layout.indices].sum())
 
 
 def test_packed_sequences_see_themselves_only_and_begin_at_position_zero() -> None:
@@ -56,7 +59,7 @@ def test_packed_sequences_see_themselves_only_and_begin_at_position_zero() -> No
     assert row.attention_mask[0, 0].sum(dim=1).tolist() == [3, 3, 3, 1, 5, 5, 5, 5, 5, 2, 2]
 
 
-@pytest.mark.parametrize("name", ["longest", "power_of_two", "maximum", "bucketed", "packed"])
+@pytest.mark.parametrize("name", ["longest", "power_of_two", "max_length", "bucketed", "packed"])
 def test_a_token_gets_what_its_sequence_alone_gives_it(name: str) -> None:
     torch.manual_seed(0)
     model, *layouts = encoders.model_and_layouts(CPU, "small", 6, 64)
@@ -73,12 +76,12 @@ def test_a_token_gets_what_its_sequence_alone_gives_it(name: str) -> None:
     torch.testing.assert_close(result, torch.cat(alone))
 
 
-@pytest.mark.parametrize(("batch", "maximum"), [(16, 128), (64, 128), (16, 512), (64, 512)])
-def test_the_three_paddings_are_three_lengths_at_every_size(batch: int, maximum: int) -> None:
-    lengths = batches.lengths_of(batch, maximum)
+@pytest.mark.parametrize(("batch", "max_length"), [(16, 128), (64, 128), (16, 512), (64, 512)])
+def test_the_three_paddings_are_three_lengths_at_every_size(batch: int, max_length: int) -> None:
+    lengths = batches.lengths_of(batch, max_length)
     longest = max(lengths)
     assert len(lengths) == batch
-    assert longest < batches.power_of_two(longest) < maximum
+    assert longest < batches.power_of_two(longest) < max_length
     assert len(batches.buckets_of([torch.zeros(length) for length in lengths])) >= 3
 
 
@@ -86,12 +89,26 @@ def test_costs_are_what_pytorch_counts() -> None:
     workload = load("transformers")[0].workloads["encode"]
     inputs = workload.inputs(CPU, model="small", batch=2, length=16)
     with FlopCounterMode(display=False) as counter:
-        encoders.encode_eager(*inputs)
+        encoders.encode_by(0)(*inputs)
     assert encoders.encode_cost("small", 2, 16).flops == counter.get_total_flops()
 
 
-def test_samples_are_tokens_and_padding_is_none_of_them() -> None:
+def test_padding_is_not_counted_among_the_tokens() -> None:
     model, longest, *_ = encoders.model_and_layouts(CPU, "small", 16, 128)
     del model
     cost = encoders.padding_cost("small", 16, 128)
-    assert cost.samples == len(longest.places) < longest.batches[0].input_ids.numel()
+    assert cost.samples == len(longest.indices) < longest.batches[0].input_ids.numel()
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_throughput_is_in_tokens_at_every_size(workload: Workload) -> None:
+    assert workload.cost is not None
+    for size in (*workload.sizes("full"), *workload.sizes("full", "cuda")):
+        cost = workload.cost(**size)
+        assert cost.unit == "tokens"
+        assert cost.samples
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_an_implementation_is_not_named_like_a_mode(workload: Workload) -> None:
+    assert not workload.implementations.keys() & set(MODES)
