@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from torchduet.suites.devices import is_host
-from torchduet.suites.workload import Cost, Value
+from torchduet.suites.workload import Axis, Cost, Value
 
 CPU_FLOPS = 5e10  # per second, roughly, of two cores
-FORMATS: dict[str, Sequence[Value]] = {"memory_format": ["contiguous", "channels_last"]}  # for knobs=
+# For knobs=: both memory formats in every tier, or contiguous until full.
+FORMATS: dict[str, Sequence[Value]] = {"memory_format": ["contiguous", "channels_last"]}
+FORMATS_LATER = {"memory_format": Axis(quick=["contiguous"], full=["channels_last"])}
 
 
 def cost_of(layers: Sequence[int], batch: int, training: bool) -> Cost:

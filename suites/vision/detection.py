@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchduet.suites import model as training
 from torchduet.suites.extras import require
 from torchduet.suites.mlp import Autocast, Scaler
-from torchduet.suites.steps import FORMATS, backward_and_step, cost_of, seconds_of
+from torchduet.suites.steps import FORMATS_LATER, backward_and_step, cost_of, seconds_of
 from torchduet.suites.vision.boxes import cluster, detections, greedy
 from torchduet.suites.vision.common import EAGER_FIRST, FP32_FIRST, evaluated, images, part
 from torchduet.suites.vision.transformer import DETECTORS
@@ -21,7 +21,6 @@ from torchduet.suites.workload import Axis, Cost
 suite = part()
 
 MAX_BOXES = 100  # of an image, with which suppression begins
-FORMATS_LATER = {knob: Axis(default=formats[:1], full=formats[1:]) for knob, formats in FORMATS.items()}
 YOLO_AXES = {
     "network": Axis(default=["tiny-yolo-narrow"], full=["tiny-yolo"], on={"cuda": Axis(default=["tiny-yolo"])}),
     "batch": Axis(default=[4], on={"cuda": Axis(default=[32], full=[1])}),
