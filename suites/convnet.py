@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.mlp import Autocast
+from torchduet.suites.steps import FORMATS, cost_of, seconds_of
 from torchduet.suites.suite import Suite
 from torchduet.suites.vision.resnet import RESNETS
 from torchduet.suites.workload import Axis, Cost, Implementation
@@ -20,7 +21,6 @@ suite = Suite("convnet", "Training and inference steps of small convolutional ne
 
 Network = Callable[[], nn.Module]
 EAGER = ("eager",)
-RESNET_FLOPS = 5e10  # per second, roughly, of two cores
 FP32_FIRST = Axis(
     quick=["fp32"], default=["tf32"], full=["bf16"], on={"cuda": Axis(quick=["fp32", "bf16"], default=["tf32"])}
 )
@@ -67,15 +67,8 @@ MULTIPLY_ADDS: dict[Network, tuple[int, ...]] = {
 
 
 def cost(network: Network, batch: int, training: bool) -> Cost:
-    """The cost of convolutions and linear layers. The backward pass needs twice the operations of the forward pass,
-    except in the first layer: the gradient of its input is not computed, so it needs them once.
-    """
+    """The cost of convolutions and linear layers."""
     return cost_of(MULTIPLY_ADDS[network], batch, training)
-
-
-def cost_of(layers: Sequence[int], batch: int, training: bool) -> Cost:
-    """The same from the multiply-adds per image of each layer."""
-    return Cost(flops=2.0 * batch * (3 * sum(layers) - layers[0] if training else sum(layers)), samples=batch)
 
 
 def images(batch: int) -> tuple[Tensor, Tensor]:
@@ -243,13 +236,11 @@ suite.compare(
     },
     modes=Axis(quick=["eager"], full=["compile-model"], on={"cuda": Axis(quick=["eager"], default=["compile-model"])}),
     precisions=FP32_FIRST,
-    knobs={"memory_format": ["contiguous", "channels_last"]},
+    knobs=FORMATS,
     observe=whole_state,
     tolerance=RESNET_TOLERANCE,
     cost=resnet_cost,
-    call_seconds=lambda network, batch, device: (
-        (resnet_cost(network, batch).flops or 0.0) / RESNET_FLOPS if is_host(device) else 0.0
-    ),
+    call_seconds=seconds_of(resnet_cost),
 )
 
 

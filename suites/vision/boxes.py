@@ -13,21 +13,21 @@ OVERLAP = 0.5  # boxes that overlap more than this show the same object
 
 def overlaps(boxes: Tensor, others: Tensor) -> Tensor:
     """Intersection over union of each of n boxes (n, 4) with each of m others (m, 4): (n, m)."""
-    least = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    greatest = torch.maximum(boxes[:, None, :2], others[None, :, :2])
-    common = (least - greatest).clamp(min=0).prod(dim=2)
-    area, other_area = ((some[:, 2:] - some[:, :2]).prod(dim=1) for some in (boxes, others))
-    return common / (area[:, None] + other_area[None, :] - common)
+    right_bottom = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    left_top = torch.maximum(boxes[:, None, :2], others[None, :, :2])
+    intersection = (right_bottom - left_top).clamp(min=0).prod(dim=2)
+    area, other_area = ((corners[:, 2:] - corners[:, :2]).prod(dim=1) for corners in (boxes, others))
+    return intersection / (area[:, None] + other_area[None, :] - intersection)
 
 
 def greedy(boxes: Tensor) -> Tensor:
-    """Which boxes are kept (n,): the best one suppresses what overlaps it, and so on with the rest."""
+    """Whether each box is kept (n,): the best one suppresses the boxes that overlap it, and so on with the rest."""
     kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    left = torch.arange(len(boxes), device=boxes.device)
-    while len(left):
-        best, left = left[0], left[1:]
+    candidates = torch.arange(len(boxes), device=boxes.device)
+    while len(candidates):
+        best, candidates = candidates[0], candidates[1:]
         kept[best] = True
-        left = left[overlaps(boxes[best][None], boxes[left])[0] <= OVERLAP]
+        candidates = candidates[overlaps(boxes[best][None], boxes[candidates])[0] <= OVERLAP]
     return kept
 
 
@@ -45,21 +45,21 @@ def cluster(boxes: Tensor) -> Tensor:
             return kept
 
 
-def detections(boxes: Tensor, scores: Tensor, most: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Of each image the boxes that remain, their scores and classes, in descending order of scores.
+def detections(boxes: Tensor, scores: Tensor, max_boxes: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The boxes that remain in each image, their scores and classes, in descending order of scores.
 
     Args:
         boxes: (batch, n, 4).
         scores: (batch, n, classes).
-        most: number of boxes that suppression begins with, the best ones of each image.
+        max_boxes: number of boxes that suppression begins with, the best ones of each image.
     """
     best, classes = scores.max(dim=2)
-    best, places = best.topk(min(most, best.shape[1]), dim=1)
-    found = []
-    for of_image, score, place, label in zip(boxes, best, places, classes, strict=True):
-        candidates, labels = of_image[place], label[place]
-        # Boxes of different classes are moved apart, so that none suppresses another.
-        apart = labels[:, None] * (candidates.max() - candidates.min() + 1)
-        kept = cluster(candidates + apart)
-        found.append((candidates[kept], score[kept], labels[kept]))
-    return found
+    best, indices = best.topk(min(max_boxes, best.shape[1]), dim=1)
+    remaining = []
+    for image_boxes, image_scores, index, image_classes in zip(boxes, best, indices, classes, strict=True):
+        candidates, labels = image_boxes[index], image_classes[index]
+        # Boxes of different classes are moved to different regions, so that none suppresses another.
+        offset = labels[:, None] * (candidates.max() - candidates.min() + 1)
+        kept = cluster(candidates + offset)
+        remaining.append((candidates[kept], image_scores[kept], labels[kept]))
+    return remaining

@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor, nn
+
 from torchduet.suites.extras import require
+
+
+class Logits(nn.Module):
+    """A classifier of transformers that takes images and returns scores, as other classifiers do."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 3, pixels, pixels) to (batch, classes)."""
+        return self.classifier(pixel_values=x).logits  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -15,7 +29,7 @@ class VisionTransformer:
     Attributes:
         pixels: sides of the image; ``patch`` is the side of each patch.
         width, layers, heads: of the transformer; its feed-forward layers are four times as wide.
-        classes: that it tells apart.
+        classes: number of classes.
         queries: number of detection tokens (YOLOS, Fang et al. 2021); 0 for a classifier.
     """
 
@@ -38,8 +52,8 @@ class VisionTransformer:
             "num_labels": self.classes,
         }
 
-    def classifier(self) -> Any:
-        """A new ``ViTForImageClassification`` with random weights.
+    def network(self) -> Logits:
+        """A new ``ViTForImageClassification`` with random weights; its dropout is 0.
 
         Raises:
             Unavailable: transformers is not installed.
@@ -47,10 +61,13 @@ class VisionTransformer:
         require("transformers", "transformers")
         from transformers import ViTConfig, ViTForImageClassification
 
-        return ViTForImageClassification(ViTConfig(image_size=self.pixels, **self.sizes()))
+        return Logits(ViTForImageClassification(ViTConfig(image_size=self.pixels, **self.sizes())))
 
     def detector(self) -> Any:
         """A new ``YolosForObjectDetection`` with random weights; the last class of its scores is "no object".
+
+        The package leaves all tokens and positions at zero, so that all predictions are equal and rounding decides
+        which of them is matched with an object. Here they are random, as the detection tokens of Fang et al. 2021 are.
 
         Raises:
             Unavailable: transformers is not installed.
@@ -58,9 +75,12 @@ class VisionTransformer:
         require("transformers", "transformers")
         from transformers import YolosConfig, YolosForObjectDetection
 
-        return YolosForObjectDetection(
-            YolosConfig(image_size=[self.pixels] * 2, num_detection_tokens=self.queries, **self.sizes())
-        )
+        config = YolosConfig(image_size=[self.pixels] * 2, num_detection_tokens=self.queries, **self.sizes())
+        model = YolosForObjectDetection(config)
+        for name, parameter in model.named_parameters():
+            if name.endswith(("_token", "_tokens", "position_embeddings")):
+                nn.init.normal_(parameter, std=config.initializer_range)
+        return model
 
     def multiply_adds(self) -> tuple[int, ...]:
         """Per image: of the patches' embedding, the layers' weights, attention and the heads.
@@ -82,7 +102,7 @@ class VisionTransformer:
 
 
 # The narrow classifier has as many operations per image as the narrow ResNet-18.
-CLASSIFIERS = {
+VITS = {
     "vit-narrow": VisionTransformer(64, 8, width=48, layers=4, heads=3, classes=1000),
     "vit-tiny": VisionTransformer(224, 16, width=192, layers=12, heads=3, classes=1000),
     "vit-base": VisionTransformer(224, 16, width=768, layers=12, heads=12, classes=1000),

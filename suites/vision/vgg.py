@@ -21,8 +21,8 @@ class VGG:
     hidden: int
     classes: int
 
-    def network(self, dropout: float = 0.5) -> nn.Sequential:
-        """A new network; ``dropout`` is the share of hidden units that training mode sets to zero."""
+    def network(self) -> nn.Sequential:
+        """A new network without dropout, which is random: so a training step can be checked."""
         layers: list[nn.Module] = []
         width_in = 3
         for stage in self.stages:
@@ -32,9 +32,8 @@ class VGG:
             layers.append(nn.MaxPool2d(2))
         network = nn.Sequential(
             *layers,
-            *(nn.Flatten(), nn.Linear(self._features(), self.hidden), nn.ReLU(), nn.Dropout(dropout)),
-            *(nn.Linear(self.hidden, self.hidden), nn.ReLU(), nn.Dropout(dropout)),
-            nn.Linear(self.hidden, self.classes),
+            *(nn.Flatten(), nn.Linear(self._features(), self.hidden), nn.ReLU()),
+            *(nn.Linear(self.hidden, self.hidden), nn.ReLU(), nn.Linear(self.hidden, self.classes)),
         )
         for parameter in network.parameters():
             if parameter.dim() > 1:  # a weight, as in He et al. 2015: else signals fade from layer to layer

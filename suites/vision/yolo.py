@@ -43,11 +43,11 @@ class TinyYolo:
         """A new network: (batch, 3, pixels, pixels) to (batch, anchors × (5 + classes), cells, cells)."""
         layers: list[nn.Module] = []
         width_in = 3
-        for place, width in enumerate(self.widths()):
+        for layer, width in enumerate(self.widths()):
             layers += [nn.Conv2d(width_in, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.1)]
-            if place < 5:
+            if layer < 5:
                 layers.append(nn.MaxPool2d(2))
-            elif place == 5:  # of the same size
+            elif layer == 5:  # of the same size
                 layers += [nn.ReplicationPad2d((0, 1, 0, 1)), nn.MaxPool2d(2, stride=1)]
             width_in = width
         return nn.Sequential(*layers, nn.Conv2d(width_in, self.outputs(), 1))
@@ -60,10 +60,10 @@ class TinyYolo:
         """Per image, for each convolution: positions × channels × summands of each value."""
         counts: list[int] = []
         width_in, side = 3, self.pixels
-        for place, width in enumerate(self.widths()):
+        for layer, width in enumerate(self.widths()):
             counts.append(side**2 * width * width_in * 9)
             width_in = width
-            side //= 2 if place < 5 else 1
+            side //= 2 if layer < 5 else 1
         return (*counts, side**2 * width_in * self.outputs())
 
 
@@ -71,7 +71,7 @@ def random_objects(architecture: TinyYolo, batch: int, each: int = 4) -> tuple[T
     """``each`` random objects per image, as the loss takes them.
 
     Returns:
-        Four tensors. ``place`` (4, objects): image, anchor, row and column of the prediction that an object belongs to.
+        Four tensors. ``index`` (4, objects): image, anchor, row and column of the prediction that an object belongs to.
         ``centre`` (objects, 2): in its cell, from 0 to 1. ``stretch`` (objects, 2): the logarithm of its size in
         anchors. ``label`` (objects,): its class.
     """
@@ -79,11 +79,11 @@ def random_objects(architecture: TinyYolo, batch: int, each: int = 4) -> tuple[T
     count = batch * each
     centre = torch.rand(count, 2) * cells
     size = (0.1 + 0.8 * torch.rand(count, 2)) * cells
-    common = torch.minimum(size[:, None], anchors).prod(dim=2)
-    anchor = (common / (size.prod(dim=1)[:, None] + anchors.prod(dim=1) - common)).argmax(dim=1)
+    intersection = torch.minimum(size[:, None], anchors).prod(dim=2)
+    anchor = (intersection / (size.prod(dim=1)[:, None] + anchors.prod(dim=1) - intersection)).argmax(dim=1)
     column, row = centre.long().clamp(max=cells - 1).unbind(dim=1)
-    place = torch.stack((torch.arange(batch).repeat_interleave(each), anchor, row, column))
-    return place, centre.frac(), (size / anchors[anchor]).log(), torch.randint(architecture.classes, (count,))
+    index = torch.stack((torch.arange(batch).repeat_interleave(each), anchor, row, column))
+    return index, centre.frac(), (size / anchors[anchor]).log(), torch.randint(architecture.classes, (count,))
 
 
 def by_anchor(output: Tensor) -> Tensor:
@@ -91,18 +91,18 @@ def by_anchor(output: Tensor) -> Tensor:
     return output.reshape(len(output), len(ANCHORS), -1, *output.shape[2:]).movedim(2, -1)
 
 
-def loss_of(output: Tensor, place: Tensor, centre: Tensor, stretch: Tensor, label: Tensor) -> Tensor:
+def loss_of(output: Tensor, index: Tensor, centre: Tensor, stretch: Tensor, label: Tensor) -> Tensor:
     """The sum of the losses of coordinates, objects and classes, per image; see :func:`random_objects`."""
     predicted = by_anchor(output)
-    image, anchor, row, column = place
-    mine = predicted[image, anchor, row, column]
-    there = torch.zeros_like(predicted[..., 4])
-    there[image, anchor, row, column] = 1
-    weight = NOTHING_WEIGHT + (1 - NOTHING_WEIGHT) * there
-    coordinates = F.mse_loss(mine[:, :2].sigmoid(), centre, reduction="sum")
-    coordinates = coordinates + F.mse_loss(mine[:, 2:4], stretch, reduction="sum")
-    objects = F.binary_cross_entropy_with_logits(predicted[..., 4], there, weight, reduction="sum")
-    classes = F.cross_entropy(mine[:, 5:], label, reduction="sum")
+    image, anchor, row, column = index
+    matched = predicted[image, anchor, row, column]
+    has_object = torch.zeros_like(predicted[..., 4])
+    has_object[image, anchor, row, column] = 1
+    weight = NOTHING_WEIGHT + (1 - NOTHING_WEIGHT) * has_object
+    coordinates = F.mse_loss(matched[:, :2].sigmoid(), centre, reduction="sum")
+    coordinates = coordinates + F.mse_loss(matched[:, 2:4], stretch, reduction="sum")
+    objects = F.binary_cross_entropy_with_logits(predicted[..., 4], has_object, weight, reduction="sum")
+    classes = F.cross_entropy(matched[:, 5:], label, reduction="sum")
     return (COORDINATES_WEIGHT * coordinates + objects + classes) / len(output)
 
 

@@ -38,7 +38,7 @@ def select(tier: str, **asked: list[str]) -> list[Case]:
 def test_beside_its_entry_and_what_applies_it_nothing_knows_the_newest_knob() -> None:
     told = ("memory_format", "memory-format", "channels_last", "channels-last", "Memory format")
     may = {"bench/record/knobs.py", "bench/timing/conversions.py", "suites/convnet.py", "suites/claims/tutorials.py"}
-    may |= {"suites/vision/common.py", "suites/claims/vision.py"}
+    may |= {"suites/steps.py", "suites/claims/vision.py"}
     texts = (path for folder in ("bench", "suites", "reports") for path in (ROOT / folder).rglob("*"))
     knowing = {
         path.relative_to(ROOT).as_posix()
