@@ -12,8 +12,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from torchduet.suites.transformers import caches, decoder_models, decoders, generation
+from torchduet.suites.transformers import caches, decoder_models, decoders
 from torchduet.suites.transformers.decoder_models import DECODERS, with_attention
+from torchduet.suites.transformers.generate_call import generate
 from torchduet.suites.workload import Unavailable
 
 pytest.importorskip("transformers.models.gpt2.modeling_gpt2")  # sets warning filters when it is imported
@@ -228,7 +229,7 @@ def test_on_a_gpu_steps_do_not_wait_for_the_device_and_agree_with_generate(name:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.testing.assert_close(dynamic, static, rtol=1e-3, atol=1e-3)
-    texts = generation.generate(inputs[0], decoders.texts(name, 2, CONTEXT, device), 4)
+    texts = generate(inputs[0], decoders.texts(name, 2, CONTEXT, device), 4)
     assert texts.shape == (2, CONTEXT + 4)
 
 

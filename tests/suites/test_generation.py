@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from torchduet.suites.transformers import caches, decoders, generation
+from torchduet.suites.transformers import caches, decoders, generate_call, generation
 from torchduet.suites.transformers.decoder_models import DECODERS
 from torchduet.suites.workload import Meter
 
@@ -108,15 +108,15 @@ def test_tokenizers_have_their_threads_after_generate_has_compiled(value: str | 
     class Compiling:
         def generate(self, tokens: torch.Tensor, **settings: Any) -> torch.Tensor:
             del settings
-            os.environ[generation.TOKENIZERS] = "0"
+            os.environ[generate_call.TOKENIZERS] = "0"
             return tokens
 
     with pytest.MonkeyPatch.context() as environment:
-        environment.delenv(generation.TOKENIZERS, raising=False)
+        environment.delenv(generate_call.TOKENIZERS, raising=False)
         if value is not None:
-            environment.setenv(generation.TOKENIZERS, value)
-        generation.generate(Compiling(), torch.ones(1, 1), 1)
-        assert os.environ.get(generation.TOKENIZERS) == value
+            environment.setenv(generate_call.TOKENIZERS, value)
+        generate_call.generate(Compiling(), torch.ones(1, 1), 1)
+        assert os.environ.get(generate_call.TOKENIZERS) == value
 
 
 def test_generate_reads_no_more_from_the_device_for_more_texts() -> None:
@@ -124,7 +124,7 @@ def test_generate_reads_no_more_from_the_device_for_more_texts() -> None:
     for batch in (1, 2):
         inputs = generation.generate_inputs(CPU, "small-gpt2", 24, NEW, batch)
         with Reads() as reads, torch.no_grad():
-            generation.generate(*inputs)
+            generate_call.generate(*inputs)
         counts.append(reads.count)
     assert counts[0] == counts[1] > 0
 
@@ -152,7 +152,7 @@ def test_generate_costs_a_prefill_and_the_steps_after_its_first_token() -> None:
 def test_the_best_two_logits_lie_further_apart_than_rounding_moves_them() -> None:
     torch.manual_seed(0)
     model, tokens, new = generation.generate_inputs(CPU, "small-gpt2", 128, 16, 1)
-    texts = generation.generate(model, tokens, new)
+    texts = generate_call.generate(model, tokens, new)
     with torch.no_grad():
         logits, exact = model(texts).logits[:, 127:-1], model.double()(texts).logits[:, 127:-1]
     best, second = logits.topk(2).values.unbind(-1)
