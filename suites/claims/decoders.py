@@ -26,8 +26,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement="Without compilation a static cache takes longer than a dynamic one: attention reads all its room",
         source="huggingface/transformers#40328",
         expects="slower",
-        comparisons=implementations("transformers", "decode", "static", "dynamic"),
-        notes="The room is 32 tokens beyond the text here; the thread compares with room for a whole context window.",
+        comparisons=implementations("transformers", "decode_room", "static", "dynamic"),
+        notes="The static cache has room for a whole context window, as in the thread: 16 times the text on a CPU.",
     ),
     Claim(
         key="prefill-in-the-denominator",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,12 @@ from torch import Tensor
 
 from torchduet.suites.workload import Unavailable
 
-ROOM = 32  # tokens for which a static cache has room beside those that it holds
+
+@dataclass(frozen=True)
+class UnavailableCache:
+    """Stands for a cache that this version of transformers does not have in the form that a step needs."""
+
+    reason: str
 
 
 def keyword_of(model: Any) -> str:
@@ -29,34 +35,37 @@ def dynamic_cache(model: Any) -> Any:
     return DynamicCache(config=model.config)
 
 
-def static_cache(model: Any, length: int) -> Any:
-    """An empty cache of fixed memory for this number of tokens."""
-    from transformers import StaticCache
-
-    return StaticCache(config=model.config, max_cache_len=length)
-
-
 def forward(model: Any, tokens: Tensor, cache: Any, keyword: str) -> Tensor:
     """Add tokens (batch, length) to a cache; returns the logits of the last one (batch, 1, vocabulary)."""
     with torch.no_grad():
         return model(tokens, use_cache=True, logits_to_keep=1, **{keyword: cache}).logits  # type: ignore[no-any-return]
 
 
-def filled(model: Any, tokens: Tensor, keyword: str) -> tuple[Any, Any]:
-    """A dynamic and a static cache that hold the keys and values of the tokens.
+def filled_dynamic_cache(model: Any, tokens: Tensor, keyword: str) -> Any:
+    """A dynamic cache that holds the keys and values of the tokens (batch, length)."""
+    cache = dynamic_cache(model)
+    forward(model, tokens, cache, keyword)
+    return cache
 
-    Raises:
-        Unavailable: the static cache of this version of transformers does not keep its length in a tensor.
+
+def filled_static_cache(model: Any, tokens: Tensor, room: int, keyword: str) -> Any:
+    """A cache of fixed memory that holds the keys and values of the tokens (batch, length).
+
+    Where the static cache of this version of transformers does not keep its length in a tensor, what stands for it.
+
+    Args:
+        room: further tokens for which it has memory.
     """
-    dynamic, static = dynamic_cache(model), static_cache(model, tokens.shape[1] + ROOM)
-    for cache in (dynamic, static):
-        forward(model, tokens, cache, keyword)
-    if not all(hasattr(layer, "cumulative_length") for layer in static.layers):
-        raise Unavailable("static caches need a newer transformers: pip install -U transformers")
-    return dynamic, static
+    from transformers import StaticCache
+
+    cache: Any = StaticCache(config=model.config, max_cache_len=tokens.shape[1] + room)
+    if not all(hasattr(layer, "cumulative_length") for layer in cache.layers):
+        return UnavailableCache("steps with a static cache need a newer transformers: pip install -U transformers")
+    forward(model, tokens, cache, keyword)
+    return cache
 
 
-def held(dynamic: Any) -> list[tuple[Tensor, Tensor]]:
+def cached_tensors(dynamic: Any) -> list[tuple[Tensor, Tensor]]:
     """The keys and values of each layer of a dynamic cache: tensors that no step changes."""
     return [(layer.keys, layer.values) for layer in dynamic.layers]
 
@@ -72,24 +81,29 @@ def restore(dynamic: Any, tensors: list[tuple[Tensor, Tensor]]) -> None:
 
 def step(model: Any, dynamic: Any, token: Tensor, keyword: str) -> Tensor:
     """One new token (batch, 1) against a dynamic cache, which then holds what it held; returns its logits."""
-    tensors = held(dynamic)
+    tensors = cached_tensors(dynamic)
     logits = forward(model, token, dynamic, keyword)
     restore(dynamic, tensors)
     return logits
 
 
 def static_step(model: Any, static: Any, token: Tensor, keyword: str) -> Tensor:
-    """One new token (batch, 1) against a static cache, whose next step writes the same place; returns its logits.
+    """One new token (batch, 1) against a static cache, whose next step writes the same position; returns its logits.
 
     The cache counts its tokens in a tensor on the device, one for each layer. All are set back in one operation, where
     the cache's own ``crop`` launches one for each. What the step wrote stays beyond that length, unseen.
+
+    Raises:
+        Unavailable: there is no such cache.
     """
+    if isinstance(static, UnavailableCache):
+        raise Unavailable(static.reason)
     logits = forward(model, token, static, keyword)
     torch._foreach_sub_([layer.cumulative_length for layer in static.layers], 1)
     return logits
 
 
-def cloned(dynamic: Any) -> Any:
+def copied_cache(dynamic: Any) -> Any:
     """A dynamic cache of the same keys and values in other memory."""
     other = copy.copy(dynamic)
     other.layers = [copy.copy(layer) for layer in dynamic.layers]

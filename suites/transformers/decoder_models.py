@@ -6,17 +6,23 @@ Transformers is imported when a model is made, not when this module is.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from torchduet.suites.devices import is_host
 from torchduet.suites.extras import require
 from torchduet.suites.workload import Cost, Unavailable
 
 BYTES = {"float32": 4, "bfloat16": 2}  # of a weight
+# Copies of the weights in memory while results are checked: the model, its original values, and the reference in
+# float64; on another device than the host, the host holds the reference only.
+HOST_COPIES, REFERENCE_COPIES = 4, 2
 
 
 @dataclass(frozen=True)
@@ -51,41 +57,57 @@ class Decoder:
         attention = 2 * self.width * self.width + 2 * self.width * self.key_width
         return self.layers * (attention + (3 if self.gated else 2) * self.width * self.feed_forward)
 
-    def cost(self, *, tokens: int, pairs: float, outputs: int, cached: int, dtype: str) -> Cost:
+    @property
+    def fp32_bytes(self) -> int:
+        """Bytes of all matrices and the embeddings in float32; the output layer shares the embeddings of the tokens."""
+        embeddings = self.vocabulary + (0 if self.gated else self.positions)
+        return 4 * (self.parameters + self.width * embeddings)
+
+    def cost(
+        self, *, tokens: int, pairs: float, outputs: int, dtype: str, passes: int = 1, cached: float = 0.0
+    ) -> Cost:
         """The least cost of one call.
 
         A forward pass needs two operations for each weight and token (Kaplan et al. 2020, "Scaling Laws for Neural
         Language Models", section 2.1), and 4 · layers · width for each pair of a query and a key that it sees
         (Chowdhery et al. 2022, "PaLM", appendix B, without the backward pass). The output layer is counted where logits
-        are computed. Read once: the weights, and the keys and values that the cache holds.
+        are computed. Each pass reads the weights, and the keys and values that the cache holds; those of each token
+        that passes through the layers are written once.
 
         Args:
             tokens: that pass through the layers.
             pairs: of a query and a key that it sees, in one layer.
             outputs: tokens whose logits are computed.
-            cached: tokens whose keys and values are read from a cache.
             dtype: of weights and cache.
+            passes: through the model, one after the other.
+            cached: tokens whose keys and values are read from a cache, of all passes together.
         """
         output_layer = self.width * self.vocabulary
         weights = self.parameters + output_layer
+        cache = 2 * self.layers * self.key_width * (cached + tokens)
         return Cost(
             flops=2.0 * (self.parameters * tokens + output_layer * outputs) + 4.0 * self.layers * self.width * pairs,
-            bytes=float(BYTES[dtype] * (weights + 2 * self.layers * self.key_width * cached)),
+            bytes=float(BYTES[dtype] * (passes * weights + cache)),
             samples=tokens,
+            unit="tokens",
         )
 
     def make(self, device: torch.device, dtype: str = "float32") -> Any:
         """The model with random weights, for inference.
 
+        The weights are drawn on the device. The frequencies of rotary positions stay in float32 whatever the weights
+        are, as in a model that is loaded in that dtype.
+
         No token ends or pads a text: then ``generate`` makes the number of tokens that it is asked for, and GPT-2's
         forward pass does not read its tokens back from the device to look for padding.
 
         Raises:
-            Unavailable: transformers is not installed.
+            Unavailable: transformers is not installed, or the host has too little memory.
         """
         require("transformers", "transformers")
         import transformers
 
+        need_memory(self.fp32_bytes * (HOST_COPIES if is_host(device.type) else REFERENCE_COPIES))
         settings = {
             "bos_token_id": 0,
             "eos_token_id": None,
@@ -105,7 +127,6 @@ class Decoder:
                 tie_word_embeddings=True,
                 **settings,
             )
-            model: Any = transformers.LlamaForCausalLM(config)
         else:
             config = transformers.GPT2Config(
                 n_layer=self.layers,
@@ -115,8 +136,34 @@ class Decoder:
                 n_positions=self.positions,
                 **settings,
             )
-            model = transformers.GPT2LMHeadModel(config)
-        return model.to(device, getattr(torch, dtype)).eval()
+        with device:
+            return transformers.AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).eval()
+
+
+def available_bytes() -> int | None:
+    """Bytes of the host's memory that are free, its caches of files included; None where it does not say."""
+    try:
+        with Path("/proc/meminfo").open() as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # neither Windows nor macOS says
+        return None
+
+
+def need_memory(needed: int) -> None:
+    """Refuse a model for which the host has too little memory.
+
+    Raises:
+        Unavailable: fewer bytes are free than are needed.
+    """
+    available = available_bytes()
+    if available is not None and available < needed:
+        raise Unavailable(
+            f"needs about {needed / 1e9:.0f} GB of the host's memory, of which {available / 1e9:.0f} GB are free"
+        )
 
 
 DECODERS: Mapping[str, Decoder] = {
@@ -135,7 +182,7 @@ def with_attention(model: Any, attention: str) -> Any:
     return other
 
 
-class Missing(nn.Module):
+class UnavailableModel(nn.Module):
     """Stands for a model that transformers does not have; a call raises the reason."""
 
     def __init__(self, reason: str) -> None:
@@ -152,4 +199,4 @@ def with_attention_if_any(model: Any, attention: str) -> Any:
     try:
         return with_attention(model, attention)
     except (ValueError, ImportError) as error:
-        return Missing(str(error).split(". ")[0])
+        return UnavailableModel(str(error).split(". ")[0])

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from torchduet.suites.devices import is_host
-from torchduet.suites.transformers.caches import dynamic_cache, filled, forward, keyword_of, static_step, step
+from torchduet.suites.transformers.caches import (
+    dynamic_cache,
+    filled_dynamic_cache,
+    filled_static_cache,
+    forward,
+    keyword_of,
+    static_step,
+    step,
+)
 from torchduet.suites.transformers.common import part
 from torchduet.suites.transformers.decoder_models import DECODERS, with_attention_if_any
 from torchduet.suites.workload import Axis, Cost, Implementation
@@ -17,6 +25,7 @@ from torchduet.suites.workload import Axis, Cost, Implementation
 suite = part()
 
 EAGER = ("eager",)
+SHORT_ROOM = 32  # tokens for which a static cache has memory beside those that it holds
 FLOPS = 2e10  # per second, roughly, of two cores
 MODELS = Axis(
     quick=["small-gpt2"],
@@ -30,25 +39,25 @@ DTYPES = Axis(quick=["float32"], full=["bfloat16"], on={"cuda": Axis(quick=["bfl
 LENGTHS = Axis(quick=[128], full=[896], on={"cuda": Axis(quick=[896], full=[128])})
 
 
-def texts(decoder: str, batch: int, length: int, device: torch.device) -> Tensor:
+def texts(model: str, batch: int, length: int, device: torch.device) -> Tensor:
     """Random tokens (batch, length)."""
-    return torch.randint(DECODERS[decoder].vocabulary, (batch, length), device=device)
+    return torch.randint(DECODERS[model].vocabulary, (batch, length), device=device)
 
 
 # Prefill
 
 
-def prefill_inputs(device: torch.device, decoder: str, length: int, batch: int, dtype: str) -> tuple[Any, ...]:
+def prefill_inputs(device: torch.device, model: str, length: int, batch: int, dtype: str) -> tuple[Any, ...]:
     """One model in three implementations of attention, of the same parameters, and the tokens of the prompts."""
-    sdpa = DECODERS[decoder].make(device, dtype)
+    sdpa = DECODERS[model].make(device, dtype)
     others = [with_attention_if_any(sdpa, attention) for attention in ("eager", "flex_attention")]
-    return sdpa, *others, texts(decoder, batch, length, device), keyword_of(sdpa)
+    return sdpa, *others, texts(model, batch, length, device), keyword_of(sdpa)
 
 
-def prefill(model: Any, sdpa: Any, tokens: Tensor, keyword: str) -> tuple[Tensor, Any]:
+def prefill(module: Any, sdpa: Any, tokens: Tensor, keyword: str) -> tuple[Tensor, Any]:
     """The logits of the last tokens (batch, 1, vocabulary), and a new cache of all tokens."""
     cache = dynamic_cache(sdpa)
-    return forward(model, tokens, cache, keyword), cache
+    return forward(module, tokens, cache, keyword), cache
 
 
 def prefill_sdpa(sdpa: Any, _eager: Any, _flex: Any, tokens: Tensor, keyword: str) -> tuple[Tensor, Any]:
@@ -70,14 +79,14 @@ def logits_and_last_layer(inputs: Sequence[Any], result: tuple[Tensor, Any]) -> 
     return logits, cache.layers[-1].keys, cache.layers[-1].values
 
 
-def prefill_cost(decoder: str, length: int, batch: int, dtype: str) -> Cost:
+def prefill_cost(model: str, length: int, batch: int, dtype: str) -> Cost:
     """Each token sees itself and those before it; only the last of a prompt needs logits."""
     pairs = batch * length * (length + 1) / 2
-    return DECODERS[decoder].cost(tokens=batch * length, pairs=pairs, outputs=batch, cached=0, dtype=dtype)
+    return DECODERS[model].cost(tokens=batch * length, pairs=pairs, outputs=batch, dtype=dtype)
 
 
-def prefill_seconds(decoder: str, length: int, batch: int, dtype: str, device: str) -> float:
-    flops = prefill_cost(decoder, length, batch, dtype).flops or 0.0
+def prefill_seconds(model: str, length: int, batch: int, dtype: str, device: str) -> float:
+    flops = prefill_cost(model, length, batch, dtype).flops or 0.0
     return flops / FLOPS if is_host(device) else 0.0
 
 
@@ -91,7 +100,7 @@ suite.compare(
     about="A prompt computed at once into a new cache, up to its first new token's logits",
     inputs=prefill_inputs,
     axes={
-        "decoder": Axis(
+        "model": Axis(
             default=["small-gpt2", "small-llama"],
             full=["gpt2", "llama-1b"],
             on={"cuda": Axis(quick=["gpt2"], default=["llama-1b"])},
@@ -110,33 +119,40 @@ suite.compare(
 # Decode
 
 
-def decode_inputs(device: torch.device, decoder: str, context: int, batch: int, dtype: str) -> tuple[Any, ...]:
-    """A model, a dynamic and a static cache that hold ``context`` tokens, and the next token of each text."""
-    model = DECODERS[decoder].make(device, dtype)
-    keyword = keyword_of(model)
-    tokens = texts(decoder, batch, context + 1, device)
-    dynamic, static = filled(model, tokens[:, :-1], keyword)
-    return model, dynamic, static, tokens[:, -1:].clone(), keyword
+def decode_inputs(
+    device: torch.device, model: str, context: int, batch: int, dtype: str, room: int = SHORT_ROOM
+) -> tuple[Any, ...]:
+    """A model, a dynamic and a static cache that hold ``context`` tokens, and the next token of each text.
+
+    Args:
+        room: further tokens for which the static cache has memory.
+    """
+    module = DECODERS[model].make(device, dtype)
+    keyword = keyword_of(module)
+    tokens = texts(model, batch, context + 1, device)
+    dynamic = filled_dynamic_cache(module, tokens[:, :-1], keyword)
+    static = filled_static_cache(module, tokens[:, :-1], room, keyword)
+    return module, dynamic, static, tokens[:, -1:].clone(), keyword
 
 
-def decode_dynamic(model: Any, dynamic: Any, static: Any, token: Tensor, keyword: str) -> Tensor:
+def decode_dynamic(module: Any, dynamic: Any, static: Any, token: Tensor, keyword: str) -> Tensor:
     del static
-    return step(model, dynamic, token, keyword)
+    return step(module, dynamic, token, keyword)
 
 
-def decode_static(model: Any, dynamic: Any, static: Any, token: Tensor, keyword: str) -> Tensor:
+def decode_static(module: Any, dynamic: Any, static: Any, token: Tensor, keyword: str) -> Tensor:
     del dynamic
-    return static_step(model, static, token, keyword)
+    return static_step(module, static, token, keyword)
 
 
-def decode_cost(decoder: str, context: int, batch: int, dtype: str) -> Cost:
+def decode_cost(model: str, context: int, batch: int, dtype: str) -> Cost:
     """Each new token sees the tokens of the cache and itself."""
     pairs = batch * (context + 1)
-    return DECODERS[decoder].cost(tokens=batch, pairs=pairs, outputs=batch, cached=batch * context, dtype=dtype)
+    return DECODERS[model].cost(tokens=batch, pairs=pairs, outputs=batch, dtype=dtype, cached=batch * context)
 
 
-def decode_seconds(decoder: str, context: int, batch: int, dtype: str, device: str) -> float:
-    cost = decode_cost(decoder, context, batch, dtype)
+def decode_seconds(model: str, context: int, batch: int, dtype: str, device: str) -> float:
+    cost = decode_cost(model, context, batch, dtype)
     return (cost.flops or 0.0) / FLOPS if is_host(device) else 0.0
 
 
@@ -148,7 +164,7 @@ suite.compare(
     },
     about="One new token of each text against a cache, which then holds what it held",
     inputs=decode_inputs,
-    axes={"decoder": MODELS, "context": LENGTHS, "batch": BATCHES, "dtype": DTYPES},
+    axes={"model": MODELS, "context": LENGTHS, "batch": BATCHES, "dtype": DTYPES},
     modes=Axis(
         quick=["eager"],
         default=["compile-model"],
@@ -161,15 +177,52 @@ suite.compare(
 )
 
 
-def attention_inputs(device: torch.device, decoder: str, context: int, batch: int, dtype: str) -> tuple[Any, ...]:
+def room_inputs(device: torch.device, model: str, context: int, room: int, batch: int, dtype: str) -> tuple[Any, ...]:
+    """As :func:`decode_inputs`, with memory in the static cache for ``room`` further tokens."""
+    return decode_inputs(device, model, context, batch, dtype, room)
+
+
+def room_cost(model: str, context: int, room: int, batch: int, dtype: str) -> Cost:
+    """No step needs the room."""
+    del room
+    return decode_cost(model, context, batch, dtype)
+
+
+def room_seconds(model: str, context: int, room: int, batch: int, dtype: str, device: str) -> float:
+    return decode_seconds(model, context + room, batch, dtype, device)
+
+
+suite.compare(
+    "decode_room",
+    {"dynamic": Implementation(decode_dynamic, modes=EAGER), "static": decode_static},
+    about="A decode step where the static cache has memory for a whole context window, which its attention reads",
+    inputs=room_inputs,
+    axes={
+        "model": Axis(default=["small-llama"], full=["llama-1b"], on={"cuda": Axis(default=["llama-1b"])}),
+        "context": Axis(default=[128], on={"cuda": Axis(default=[896])}),
+        "room": Axis(default=[1920], on={"cuda": Axis(default=[7296])}),
+        "batch": BATCHES,
+        "dtype": DTYPES,
+    },
+    modes=Axis(default=["eager"], full=["compile-model"]),
+    scratch=("static",),
+    cost=room_cost,
+    call_seconds=room_seconds,
+)
+
+
+def attention_inputs(device: torch.device, model: str, context: int, batch: int, dtype: str) -> tuple[Any, ...]:
     """One model in three implementations of attention, of the same parameters; a dynamic cache; the next tokens."""
-    sdpa, dynamic, _, token, keyword = decode_inputs(device, decoder, context, batch, dtype)
+    sdpa = DECODERS[model].make(device, dtype)
+    keyword = keyword_of(sdpa)
+    tokens = texts(model, batch, context + 1, device)
+    dynamic = filled_dynamic_cache(sdpa, tokens[:, :-1], keyword)
     others = [with_attention_if_any(sdpa, attention) for attention in ("eager", "flex_attention")]
-    return sdpa, *others, dynamic, token, keyword
+    return sdpa, *others, dynamic, tokens[:, -1:].clone(), keyword
 
 
 def attention_step(index: int) -> Callable[..., Tensor]:
-    """A decode step of the model at this place among the inputs."""
+    """A decode step of the model at this index among the inputs."""
     return lambda *inputs: step(inputs[index], *inputs[3:])
 
 
@@ -183,7 +236,7 @@ suite.compare(
     about="A decode step with a dynamic cache, by each implementation of attention",
     inputs=attention_inputs,
     axes={
-        "decoder": Axis(default=["small-llama"], full=["llama-1b"], on={"cuda": Axis(default=["llama-1b"])}),
+        "model": Axis(default=["small-llama"], full=["llama-1b"], on={"cuda": Axis(default=["llama-1b"])}),
         "context": Axis(default=[512], full=[1900], on={"cuda": Axis(default=[896], full=[7900])}),
         "batch": Axis(default=[8], on={"cuda": Axis(default=[1], full=[32])}),
         "dtype": Axis(default=["float32"], on={"cuda": Axis(default=["bfloat16"])}),

@@ -18,6 +18,7 @@ from torchduet.bench.cases.case import Family, cases_of, group
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.inputs.restoring import PutBack
+from torchduet.bench.inputs.variables import OpaqueContents
 from torchduet.bench.timing import first_calls
 from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
@@ -360,6 +361,67 @@ def test_a_table_that_a_call_changes_is_said(run: Callable[..., list[CaseResult]
     assert not honest.notes
     assert "a call changes its input table, and the contents of a DataFrame cannot be put back" in changes.notes[0]
     assert "fresh=True" in changes.notes[0]
+
+
+def table_with_tensor() -> pd.DataFrame:
+    """An object of an installed package that holds a tensor."""
+    table = pd.DataFrame({"a": NUMBERS})
+    table.attrs["weights"] = torch.ones(3)
+    return table
+
+
+def test_a_tensor_within_a_table_is_put_back_and_its_values_are_not_pickled(
+    run: Callable[..., list[CaseResult]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_place(table: pd.DataFrame) -> Tensor:
+        return table.attrs["weights"].mul_(2).sum()
+
+    (result,) = run({"in_place": in_place}, lambda _: (table_with_tensor(),))
+    assert result.error is None  # each check began with the same values
+    assert result.notes == ["a call changes its input table; put back, untimed, before every call of this family"]
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("pickled")
+
+    monkeypatch.setattr(Tensor, "__reduce_ex__", refuse)
+    assert OpaqueContents.of(table_with_tensor()) is not None
+
+
+def test_a_tensor_that_replaces_one_within_a_table_is_a_change_if_its_values_differ(
+    run: Callable[..., list[CaseResult]],
+) -> None:
+    def same_values(table: pd.DataFrame) -> Tensor:
+        table.attrs["weights"] = table.attrs["weights"].clone()
+        return table.attrs["weights"].sum()
+
+    def other_values(table: pd.DataFrame) -> Tensor:
+        weights = table.attrs["weights"]
+        table.attrs["weights"] = weights + 1
+        return torch.full((), 3.0)
+
+    same, other = run({"same": same_values, "other": other_values}, lambda _: (table_with_tensor(),))
+    assert not same.notes
+    assert "a call changes its input table, and the contents of a DataFrame cannot be put back" in other.notes[0]
+
+
+def test_what_a_table_holds_twice_is_told_from_two_of_the_same_values() -> None:
+    table = table_with_tensor()
+    table.attrs["again"] = table.attrs["weights"]
+    shared = OpaqueContents.of(table)
+    assert shared is not None
+    assert shared.equals(OpaqueContents.of(table))
+    table.attrs["again"] = torch.ones(3)
+    assert not shared.equals(OpaqueContents.of(table))
+
+
+def test_a_parameter_within_a_table_is_compared_though_training_changes_it() -> None:
+    table = table_with_tensor()
+    table.attrs["weights"] = nn.Parameter(torch.ones(3))
+    before = OpaqueContents.of(table)
+    assert before is not None
+    with torch.no_grad():
+        table.attrs["weights"] += 1
+    assert not before.equals(OpaqueContents.of(table))
 
 
 def test_a_table_whose_contents_do_not_matter_is_not_watched(run: Callable[..., list[CaseResult]]) -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
-from torchduet.suites.transformers import caches, decoders
+from torchduet.suites.transformers import caches, decoder_models, decoders
 from torchduet.suites.transformers.decoder_models import DECODERS, with_attention
+from torchduet.suites.transformers.generate_call import generate
+from torchduet.suites.workload import Unavailable
 
 pytest.importorskip("transformers.models.gpt2.modeling_gpt2")  # sets warning filters when it is imported
 pytest.importorskip("transformers.models.llama.modeling_llama")
 CPU = torch.device("cpu")
 SMALL = ("small-gpt2", "small-llama")
 CONTEXT = 24
+STATIC_LAYER = pytest.importorskip("transformers.cache_utils").StaticLayer
+needs_static_steps = pytest.mark.skipif(
+    not hasattr(STATIC_LAYER(1), "cumulative_length"), reason="this transformers has no such static cache"
+)
 
 
 @pytest.fixture(params=SMALL)
@@ -27,15 +35,16 @@ def inputs(request: pytest.FixtureRequest) -> tuple[Any, ...]:
 
 
 def test_a_step_leaves_the_dynamic_cache_with_the_same_tensors(inputs: tuple[Any, ...]) -> None:
-    before = caches.held(inputs[1])
+    before = caches.cached_tensors(inputs[1])
     values = [(keys.clone(), rows.clone()) for keys, rows in before]
     decoders.decode_dynamic(*inputs)
-    after = caches.held(inputs[1])
+    after = caches.cached_tensors(inputs[1])
     assert all(a is b for x, y in zip(before, after, strict=True) for a, b in zip(x, y, strict=True))
     torch.testing.assert_close(after, values, rtol=0, atol=0)
 
 
-def test_steps_against_a_static_cache_write_the_same_place(inputs: tuple[Any, ...]) -> None:
+@needs_static_steps
+def test_steps_against_a_static_cache_write_the_same_position(inputs: tuple[Any, ...]) -> None:
     first = decoders.decode_static(*inputs)
     keys = [layer.keys.clone() for layer in inputs[2].layers]
     second = decoders.decode_static(*inputs)
@@ -44,10 +53,13 @@ def test_steps_against_a_static_cache_write_the_same_place(inputs: tuple[Any, ..
     torch.testing.assert_close(second, first, rtol=0, atol=0)
 
 
+@needs_static_steps
 def test_a_step_is_the_whole_text_computed_without_a_cache(inputs: tuple[Any, ...]) -> None:
     torch.manual_seed(0)
     model = inputs[0]
-    dynamic, static = caches.filled(model, text := torch.randint(1024, (2, CONTEXT)), inputs[-1])
+    text = torch.randint(1024, (2, CONTEXT))
+    dynamic = caches.filled_dynamic_cache(model, text, inputs[-1])
+    static = caches.filled_static_cache(model, text, 8, inputs[-1])
     with torch.no_grad():
         expected = model(torch.cat((text, inputs[3]), dim=1)).logits[:, -1:]
     torch.testing.assert_close(caches.step(model, dynamic, inputs[3], inputs[-1]), expected, rtol=1e-4, atol=1e-4)
@@ -64,6 +76,7 @@ class Reads(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@needs_static_steps
 def test_a_step_reads_nothing_back_from_the_device(inputs: tuple[Any, ...]) -> None:
     with Reads() as reads:
         decoders.decode_dynamic(*inputs)
@@ -97,6 +110,127 @@ def test_a_prefill_fills_a_new_cache_in_each_call() -> None:
     assert cache is not other
     assert cache.get_seq_length() == other.get_seq_length() == 16
     torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("keyword", ["cache", "past_key_values"])
+def test_the_cache_is_passed_by_the_name_that_the_forward_pass_has(keyword: str) -> None:
+    passed = []
+
+    def forward(self: Any, tokens: Any, settings: Any, cache: Any) -> Any:
+        del self, tokens, settings
+        passed.append(cache)
+        return SimpleNamespace(logits=torch.zeros(1))
+
+    class Recent(torch.nn.Module):
+        def forward(self, tokens: Any, cache: Any = None, **settings: Any) -> Any:
+            return forward(self, tokens, settings, cache)
+
+    class Earlier(torch.nn.Module):
+        def forward(self, tokens: Any, past_key_values: Any = None, **settings: Any) -> Any:
+            return forward(self, tokens, settings, past_key_values)
+
+    model, held = (Recent() if keyword == "cache" else Earlier()), object()
+    assert caches.keyword_of(model) == keyword
+    caches.forward(model, torch.zeros(1, 1), held, keyword)
+    assert passed == [held]
+
+
+def test_without_a_usable_static_cache_only_its_own_cases_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class StaticCache:
+        def __init__(self, **_: Any) -> None:
+            self.layers = [SimpleNamespace()]  # that count no tokens, as those of transformers 5.0
+
+    monkeypatch.setattr(sys.modules["transformers"], "StaticCache", StaticCache)
+    inputs = decoders.decode_inputs(CPU, "small-llama", CONTEXT, 2, "float32")
+    assert decoders.decode_dynamic(*inputs).shape == (2, 1, 1024)
+    with pytest.raises(Unavailable, match="newer transformers"):
+        decoders.decode_static(*inputs)
+    decoders.attention_inputs(CPU, "small-llama", CONTEXT, 2, "float32")
+
+
+def test_a_model_in_bfloat16_has_rotary_frequencies_in_float32() -> None:
+    exact = DECODERS["small-llama"].make(CPU).model.rotary_emb.inv_freq
+    model = DECODERS["small-llama"].make(CPU, "bfloat16")
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+    torch.testing.assert_close(model.model.rotary_emb.inv_freq, exact, rtol=0, atol=0)
+
+
+def test_a_model_is_made_on_its_device() -> None:
+    model = DECODERS["llama-1b"].make(torch.device("meta"), "bfloat16")
+    assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_memory_of_a_model_is_that_of_its_weights(name: str) -> None:
+    weights = sum(weight.nbytes for weight in DECODERS[name].make(CPU).parameters())
+    assert DECODERS[name].fp32_bytes == pytest.approx(weights, rel=0.01)  # norms and biases are left out
+
+
+def test_a_model_that_the_memory_cannot_hold_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_models, "available_bytes", lambda: 10**9)
+    with pytest.raises(Unavailable, match="20 GB of the host's memory, of which 1 GB are free"):
+        DECODERS["llama-1b"].make(CPU)
+    DECODERS["small-llama"].make(CPU)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_decode_step_costs_what_pytorch_counts(name: str) -> None:
+    model, dynamic, _, token, keyword = decoders.decode_inputs(CPU, name, CONTEXT, 2, "float32")
+    eager = with_attention(model, "eager")  # the counter leaves out the CPU's own SDPA
+    with FlopCounterMode(display=False) as counter:
+        caches.step(eager, dynamic, token, keyword)
+    cost = decoders.decode_cost(name, CONTEXT, 2, "float32")
+    assert (cost.flops, cost.samples, cost.unit) == (counter.get_total_flops(), 2, "tokens")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_prefill_costs_what_pytorch_counts_without_the_pairs_that_the_mask_hides(name: str) -> None:
+    length, batch, decoder = 16, 2, DECODERS[name]
+    inputs = decoders.prefill_inputs(CPU, name, length, batch, "float32")
+    with FlopCounterMode(display=False) as counter:
+        decoders.prefill_eager(*inputs)
+    hidden = batch * length * (length - 1) / 2
+    cost = decoders.prefill_cost(name, length, batch, "float32")
+    assert cost.flops == counter.get_total_flops() - 4 * decoder.layers * decoder.width * hidden
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_bytes_of_a_step_are_those_of_its_weights_and_its_cache(name: str) -> None:
+    inputs = decoders.decode_inputs(CPU, name, CONTEXT, 2, "float32")
+    model = inputs[0]
+    positions = {id(model.transformer.wpe.weight)} if name == "small-gpt2" else set()  # one row of them is read
+    weights = sum(weight.nbytes for weight in model.parameters() if weight.ndim == 2 and id(weight) not in positions)
+    cached = sum(keys.nbytes + values.nbytes for keys, values in caches.cached_tensors(inputs[1]))
+    written = cached / CONTEXT
+    assert decoders.decode_cost(name, CONTEXT, 2, "float32").bytes == weights + cached + written
+    prefill = decoders.prefill_cost(name, CONTEXT, 2, "float32")
+    assert prefill.bytes == weights + cached
+
+
+@needs_static_steps
+def test_the_static_cache_of_decode_room_has_memory_for_a_whole_context_window() -> None:
+    workload = decoders.suite.workloads["decode_room"]
+    (size,) = workload.sizes("default")
+    static = workload.inputs(CPU, **size)[2]
+    assert static.layers[0].keys.shape[2] == size["context"] + size["room"] == 2048
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", SMALL)
+def test_on_a_gpu_steps_do_not_wait_for_the_device_and_agree_with_generate(name: str) -> None:
+    device = torch.device("cuda")
+    inputs = decoders.decode_inputs(device, name, CONTEXT, 2, "float32")
+    decoders.decode_dynamic(*inputs)  # the first call sets up libraries, and waits
+    decoders.decode_static(*inputs)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        dynamic, static = decoders.decode_dynamic(*inputs), decoders.decode_static(*inputs)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(dynamic, static, rtol=1e-3, atol=1e-3)
+    texts = generate(inputs[0], decoders.texts(name, 2, CONTEXT, device), 4)
+    assert texts.shape == (2, CONTEXT + 4)
 
 
 def test_the_suite_is_loaded_without_transformers() -> None:
