@@ -33,7 +33,7 @@ CLAIMS = (
         statement="Using the fakes of the discriminator’s step in the generator’s, too, makes an iteration faster",
         source="pytorch/examples#69; tarepan.hatenablog.com, 2020-10-22",
         figure="the second: about 10 % less computation, eight passes instead of nine",
-        comparisons=implementations("generative", "iteration", "together", "apart"),
+        comparisons=implementations("generative", "iteration", "fakes_once", "fakes_twice"),
         notes="Against steps that make the same fakes anew, the discriminator’s under `no_grad`.",
     ),
     Claim(

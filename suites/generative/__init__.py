@@ -142,7 +142,7 @@ suite.compare(
 )
 suite.compare(
     "iteration",
-    {"together": steps.iteration, "apart": Implementation(steps.iteration_apart, modes=EAGER)},
+    {"fakes_once": steps.iteration, "fakes_twice": Implementation(steps.iteration_fakes_twice, modes=EAGER)},
     about="DCGAN, one iteration: a step of the discriminator, then one of the generator",
     inputs=dcgan_inputs,
     axes=SIZES,
@@ -186,7 +186,7 @@ suite.compare(
     about="WGAN-GP, step of the critic: Wasserstein distance, gradient penalty by double backward, Adam",
     inputs=wgan_gp_inputs,
     axes=SIZES,
-    modes=LATE,  # torch.compile supports no double backward yet: those cases are skipped with its words
+    modes=LATE,  # torch.compile supports no double backward yet: those cases are skipped with its reason
     precisions=Axis(quick=["fp32"], default=["tf32"]),
     observe=of_discriminator,
     cost=penalty_cost,

@@ -158,7 +158,7 @@ def iteration(
     return loss, generate(discriminator, of_generator, fakes, autocast, scaler)
 
 
-def iteration_apart(
+def iteration_fakes_twice(
     generator: nn.Module,
     discriminator: nn.Module,
     of_generator: Optimizer,
