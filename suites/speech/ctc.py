@@ -72,7 +72,7 @@ def cudnn(logits: Tensor, targets: Tensor, joined: Tensor, frames: Lengths, labe
     """
     del targets
     if not takes_cudnn(logits, joined, frames, labels):
-        version = torch.backends.cudnn.version()
+        version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         reason = "is switched off" if version and not torch.backends.cudnn.enabled else "does not take these inputs"
         raise Unavailable(
             f"PyTorch calls its own CTC kernels here: cuDNN {reason}" if version else "this PyTorch has no cuDNN"
