@@ -33,7 +33,7 @@ CLAIMS = (
         statement="Using the fakes of the discriminator’s step in the generator’s, too, makes an iteration faster",
         source="pytorch/examples#69; tarepan.hatenablog.com, 2020-10-22",
         figure="the second: about 10 % less computation, eight passes instead of nine",
-        comparisons=implementations("generative", "iteration", "together", "apart"),
+        comparisons=implementations("generative", "iteration", "fakes_once", "fakes_twice"),
         notes="Against steps that make the same fakes anew, the discriminator’s under `no_grad`.",
     ),
     Claim(
@@ -41,7 +41,9 @@ CLAIMS = (
         statement="Compiling its networks makes a DCGAN train faster",
         source="pytorch/pytorch#93794",
         figure="1.36 in one run of that dashboard, 0.94 in the next: on a GPU, in mixed precision",
-        comparisons=compiled("generative", ("discriminator_step", "generator_step", "iteration"), "compile-model"),
-        notes="Measured in fp32: the step of each network, and one iteration of both.",
+        comparisons=compiled(
+            "generative", ("discriminator_step", "generator_step", "iteration"), "compile-model", device="cuda"
+        ),
+        notes="Measured in fp32 on a GPU: the step of each network, and one iteration of both.",
     ),
 )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from torchduet.suites.einsum.common import COMPILE_SOON, EAGER_FIRST, FLOAT, FP32_FIRST, part
+from torchduet.suites.recurrent.cells import lstm_of_gates
 from torchduet.suites.workload import Axis, Cost
 
 suite = part()
@@ -50,12 +51,8 @@ def lstm_by_einsum(
     x: Tensor, h: Tensor, memory: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The gates are i, f, g and o, in torch's order of their weights."""
-    i, f, g, o = (
-        torch.einsum(PRODUCT, w_k, x) + b_k + torch.einsum(PRODUCT, u_k, h) + c_k
-        for w_k, u_k, b_k, c_k in zip(*(tensor.chunk(LSTM_GATES) for tensor in (w, u, b, c)), strict=True)
-    )
-    memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(memory), memory
+    h, memory = lstm_of_gates(x, (h, memory), *(tensor.chunk(LSTM_GATES) for tensor in (w, u, b + c)))
+    return h, memory
 
 
 suite.compare(

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from torchduet.suites.mlp import Autocast
+from torchduet.suites.mlp import Autocast, Scaler
+from torchduet.suites.steps import backward_and_step
 
 Optimizer = torch.optim.Optimizer
 
@@ -20,24 +21,24 @@ def cross_entropy(logits: Tensor, label: float) -> Tensor:
 
 
 def discriminate(
-    discriminator: nn.Module, optimizer: Optimizer, x: Tensor, fakes: Tensor, autocast: Autocast
+    discriminator: nn.Module, optimizer: Optimizer, x: Tensor, fakes: Tensor, autocast: Autocast, scaler: Scaler
 ) -> Tensor:
     """A step of the discriminator. Real images and fakes are batches of their own: each is normalised by itself."""
     optimizer.zero_grad()
     with autocast():
         loss = cross_entropy(discriminator(x), 1.0) + cross_entropy(discriminator(fakes), 0.0)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    backward_and_step(loss, optimizer, scaler)
     return loss.detach()
 
 
-def generate(discriminator: nn.Module, optimizer: Optimizer, fakes: Tensor, autocast: Autocast) -> Tensor:
+def generate(
+    discriminator: nn.Module, optimizer: Optimizer, fakes: Tensor, autocast: Autocast, scaler: Scaler
+) -> Tensor:
     """A step of the generator, whose fakes should be taken for real images."""
     optimizer.zero_grad()
     with autocast():
         loss = cross_entropy(discriminator(fakes), 1.0)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    backward_and_step(loss, optimizer, scaler)
     return loss.detach()
 
 
@@ -63,11 +64,12 @@ def discriminator_step(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> Tensor:
     """Fakes are made with a graph, as an iteration needs it, and detached from it."""
     with autocast():
         fakes = generator(z)
-    return discriminate(discriminator, optimizer, x, fakes.detach(), autocast)
+    return discriminate(discriminator, optimizer, x, fakes.detach(), autocast, scaler)
 
 
 def discriminator_step_attached(
@@ -78,12 +80,13 @@ def discriminator_step_attached(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> Tensor:
     """The generator's gradients are computed, too, and never used."""
     generator.zero_grad()
     with autocast():
         fakes = generator(z)
-    return discriminate(discriminator, optimizer, x, fakes, autocast)
+    return discriminate(discriminator, optimizer, x, fakes, autocast, scaler)
 
 
 def discriminator_step_no_grad(
@@ -94,11 +97,12 @@ def discriminator_step_no_grad(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> Tensor:
     """Fakes are made without a graph."""
     with torch.no_grad(), autocast():
         fakes = generator(z)
-    return discriminate(discriminator, optimizer, x, fakes, autocast)
+    return discriminate(discriminator, optimizer, x, fakes, autocast, scaler)
 
 
 def generator_step(
@@ -109,13 +113,14 @@ def generator_step(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> Tensor:
     """The discriminator's gradients are computed, too, and never used."""
     del x
     discriminator.zero_grad()
     with autocast():
         fakes = generator(z)
-    return generate(discriminator, optimizer, fakes, autocast)
+    return generate(discriminator, optimizer, fakes, autocast, scaler)
 
 
 def generator_step_frozen(
@@ -126,13 +131,14 @@ def generator_step_frozen(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> Tensor:
     """Only the generator's gradients are computed."""
     del x
     with autocast():
         fakes = generator(z)
     with frozen(discriminator):
-        return generate(discriminator, optimizer, fakes, autocast)
+        return generate(discriminator, optimizer, fakes, autocast, scaler)
 
 
 def iteration(
@@ -143,15 +149,16 @@ def iteration(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> tuple[Tensor, Tensor]:
     """Both steps with the same fakes, which the generator makes once."""
     with autocast():
         fakes = generator(z)
-    loss = discriminate(discriminator, of_discriminator, x, fakes.detach(), autocast)
-    return loss, generate(discriminator, of_generator, fakes, autocast)
+    loss = discriminate(discriminator, of_discriminator, x, fakes.detach(), autocast, scaler)
+    return loss, generate(discriminator, of_generator, fakes, autocast, scaler)
 
 
-def iteration_apart(
+def iteration_fakes_twice(
     generator: nn.Module,
     discriminator: nn.Module,
     of_generator: Optimizer,
@@ -159,7 +166,8 @@ def iteration_apart(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> tuple[Tensor, Tensor]:
     """The two steps one after the other; the generator makes its fakes, from the same noise, in each."""
     inputs = generator, discriminator, of_generator, of_discriminator, x, z
-    return discriminator_step_no_grad(*inputs, autocast), generator_step(*inputs, autocast)
+    return discriminator_step_no_grad(*inputs, autocast, scaler), generator_step(*inputs, autocast, scaler)

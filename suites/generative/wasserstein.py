@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from torchduet.suites.mlp import Autocast
+from torchduet.suites.mlp import Autocast, Scaler
+from torchduet.suites.steps import backward_and_step
 
 CLIP = 0.01  # the greatest weight of a critic (Arjovsky et al. 2017, algorithm 1)
 PENALTY = 10.0  # of squared distances from a norm of 1 (Gulrajani et al. 2017, algorithm 1)
@@ -36,6 +37,7 @@ def clipped_step(
     x: Tensor,
     z: Tensor,
     autocast: Autocast,
+    scaler: Scaler = None,
 ) -> Tensor:
     """Distance, optimiser's step, and every weight clipped to ±0.01."""
     optimizer.zero_grad()
@@ -43,8 +45,7 @@ def clipped_step(
         fakes = generator(z)
     with autocast():
         loss = distance(critic, x, fakes)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    backward_and_step(loss, optimizer, scaler)
     with torch.no_grad():
         for parameter in critic.parameters():
             parameter.clamp_(-CLIP, CLIP)

@@ -1,12 +1,12 @@
-"""One step of an LSTM and of a GRU: torch's own cell, the equations by hand, and by einsum.
+"""One step of an LSTM and of a GRU: torch's own cell, and the equations with one product for all gates or one for each.
 
-A state is (h, c) of an LSTM, (h,) of a GRU, each (batch, hidden); an input x is (batch, input). All ways read the
-weights of one cell: (gates · hidden, input) and (gates · hidden, hidden), with a bias for each of the two products.
+A state is (h, c) of an LSTM, (h,) of a GRU, each (batch, hidden); an input x is (batch, input). Every step function
+reads the weights of one cell: (gates · hidden, input) and (gates · hidden, hidden), with a bias for each product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State], State]
+Product = Callable[[Tensor, Tensor], Tensor]  # of vectors (batch, n) and weights (m, n): (batch, m)
 
 
 def lstm_cell(cell: nn.LSTMCell) -> Step:
@@ -35,18 +36,22 @@ def lstm_by_hand(cell: nn.LSTMCell) -> Step:
 
 def lstm_by_einsum(cell: nn.LSTMCell) -> Step:
     """Two products for each gate, as the equations are written in textbooks."""
-    w_i, w_f, w_g, w_o, u_i, u_f, u_g, u_o, b_i, b_f, b_g, b_o = _of_gates(cell, 4)
+    weights, recurrent, biases = _of_gates(cell, 4)
+    return lambda x, state: lstm_of_gates(x, state, weights, recurrent, biases)
 
-    def step(x: Tensor, state: State) -> State:
-        h, c = state
-        i = torch.sigmoid(_product(w_i, x) + _product(u_i, h) + b_i)
-        f = torch.sigmoid(_product(w_f, x) + _product(u_f, h) + b_f)
-        g = torch.tanh(_product(w_g, x) + _product(u_g, h) + b_g)
-        o = torch.sigmoid(_product(w_o, x) + _product(u_o, h) + b_o)
-        c = f * c + i * g
-        return o * torch.tanh(c), c
 
-    return step
+def lstm_of_gates(
+    x: Tensor, state: State, weights: Sequence[Tensor], recurrent: Sequence[Tensor], biases: Sequence[Tensor]
+) -> State:
+    """A step of an LSTM with two products by einsum for each gate.
+
+    Args:
+        weights, recurrent, biases: of the gates i, f, g and o: (hidden, input), (hidden, hidden), (hidden,).
+    """
+    h, c = state
+    i, f, g, o = (einsum(x, w) + einsum(h, u) + b for w, u, b in zip(weights, recurrent, biases, strict=True))
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def gru_cell(cell: nn.GRUCell) -> Step:
@@ -70,26 +75,30 @@ def gru_by_hand(cell: nn.GRUCell) -> Step:
     return step
 
 
-def gru_by_einsum(cell: nn.GRUCell) -> Step:
+def gru_by_gate(cell: nn.GRUCell, product: Product = F.linear) -> Step:
     """Two products for each gate, as the equations are written in textbooks."""
-    w_r, w_z, w_n, u_r, u_z, u_n, b_r, b_z, _ = _of_gates(cell, 3)
+    (w_r, w_z, w_n), (u_r, u_z, u_n), (b_r, b_z, _) = _of_gates(cell, 3)
     b_in, b_hn = cell.bias_ih.chunk(3)[2], cell.bias_hh.chunk(3)[2]
 
     def step(x: Tensor, state: State) -> State:
         (h,) = state
-        r = torch.sigmoid(_product(w_r, x) + _product(u_r, h) + b_r)
-        z = torch.sigmoid(_product(w_z, x) + _product(u_z, h) + b_z)
-        n = torch.tanh(_product(w_n, x) + b_in + r * (_product(u_n, h) + b_hn))
+        r = torch.sigmoid(product(x, w_r) + product(h, u_r) + b_r)
+        z = torch.sigmoid(product(x, w_z) + product(h, u_z) + b_z)
+        n = torch.tanh(product(x, w_n) + b_in + r * (product(h, u_n) + b_hn))
         return ((1 - z) * n + z * h,)
 
     return step
 
 
-def _of_gates(cell: nn.RNNCellBase, gates: int) -> tuple[Tensor, ...]:
-    """The weights of each gate for the input, those for h, and the sum of its two biases."""
-    biases = cell.bias_ih + cell.bias_hh
-    return *cell.weight_ih.chunk(gates), *cell.weight_hh.chunk(gates), *biases.chunk(gates)
+def gru_by_einsum(cell: nn.GRUCell) -> Step:
+    return gru_by_gate(cell, einsum)
 
 
-def _product(weights: Tensor, vectors: Tensor) -> Tensor:
+def einsum(vectors: Tensor, weights: Tensor) -> Tensor:
+    """(batch, hidden)."""
     return torch.einsum("hi,bi->bh", weights, vectors)
+
+
+def _of_gates(cell: nn.RNNCellBase, gates: int) -> tuple[tuple[Tensor, ...], ...]:
+    """The weights of each gate for the input, those for h, and the sum of its two biases."""
+    return tuple(tensor.chunk(gates) for tensor in (cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.suite import Suite
-from torchduet.suites.workload import Axis, Cost, Implementation
+from torchduet.suites.workload import Axis, Cost, Implementation, Unavailable
 
 BLANK = 0  # cuDNN has no other
 NEVER = -1e30  # the log of a probability of zero; finite, so that no gradient is NaN
@@ -18,6 +18,7 @@ MAX_TARGET = 255  # labels: cuDNN is used for shorter targets only
 FRAMES_PER_LABEL = 8
 FLOAT = 4  # bytes of a float32
 
+SELECT: Any = torch.ops.aten._use_cudnn_ctc_loss.default  # for logits on a GPU only
 ctc_loss: Any = F.ctc_loss  # it takes lengths as tuples, as it is documented, but is not annotated so
 
 
@@ -56,8 +57,32 @@ def native(logits: Tensor, targets: Tensor, _: Tensor, frames: Lengths, labels: 
     return with_gradient(ctc_loss(logits.log_softmax(-1), targets, frames, labels, BLANK), logits)
 
 
-def cudnn(logits: Tensor, _: Tensor, joined: Tensor, frames: Lengths, labels: Lengths) -> tuple[Tensor, Tensor]:
-    """cuDNN's, which is selected for float32, joined int32 targets on the CPU, and sequences that use all frames."""
+def takes_cudnn(logits: Tensor, joined: Tensor, frames: Lengths, labels: Lengths) -> bool:
+    """Whether ``F.ctc_loss`` calls cuDNN for these arguments, by the function with which it decides."""
+    return bool(SELECT(logits.detach().log_softmax(-1), joined, frames, labels, BLANK))
+
+
+def cudnn(logits: Tensor, targets: Tensor, joined: Tensor, frames: Lengths, labels: Lengths) -> Any:
+    """The function that calls cuDNN's.
+
+    It is selected for float32, joined int32 targets on the CPU, and sequences that use all frames.
+
+    Raises:
+        Unavailable: PyTorch would silently call its own kernels.
+    """
+    del targets
+    if not takes_cudnn(logits, joined, frames, labels):
+        version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        reason = "is switched off" if version and not torch.backends.cudnn.enabled else "does not take these inputs"
+        raise Unavailable(
+            f"PyTorch calls its own CTC kernels here: cuDNN {reason}" if version else "this PyTorch has no cuDNN"
+        )
+    return joined_targets
+
+
+def joined_targets(
+    logits: Tensor, _: Tensor, joined: Tensor, frames: Lengths, labels: Lengths
+) -> tuple[Tensor, Tensor]:
     return with_gradient(ctc_loss(logits.log_softmax(-1), joined, frames, labels, BLANK), logits)
 
 
@@ -85,15 +110,15 @@ def by_hand(logits: Tensor, targets: Tensor, _: Tensor, frames: Lengths, labels:
 
 
 def cost(frames: int, batch: int, classes: int) -> Cost:
-    """The samples are frames. The logits are read and their gradient is written; what is between is not counted."""
-    return Cost(bytes=2.0 * FLOAT * frames * batch * classes, samples=frames * batch)
+    """The logits are read and their gradient is written; intermediate values are not counted."""
+    return Cost(bytes=2.0 * FLOAT * frames * batch * classes, samples=frames * batch, unit="frames")
 
 
 def add_to(suite: Suite) -> None:
     """Register the workload."""
     suite.compare(
         "ctc_loss",
-        {"native": native, "by_hand": by_hand, "cudnn": Implementation(cudnn, devices=("cuda",))},
+        {"native": native, "by_hand": by_hand, "cudnn": Implementation(cudnn, setup=True, devices=("cuda",))},
         about="CTC loss of logits (frames, batch, classes) and its gradient",
         inputs=logits_and_targets,
         axes={

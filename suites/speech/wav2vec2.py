@@ -13,7 +13,7 @@ from torchduet.suites.devices import is_host
 from torchduet.suites.extras import require
 from torchduet.suites.model import STATE_TOLERANCE, state
 from torchduet.suites.speech.ctc import ctc_loss
-from torchduet.suites.steps import backward_and_step
+from torchduet.suites.steps import CPU_FLOPS, backward_and_step
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost
 
@@ -123,19 +123,19 @@ def forward_flops(model: str, seconds: int) -> tuple[float, float, float]:
 
 
 def cost(model: str, features: str, batch: int, seconds: int) -> Cost:
-    """The samples are seconds of sound.
+    """Forward and backward, which costs twice as much as forward (Kaplan et al. 2020, §2.1).
 
-    Backward costs twice as much as forward (Kaplan et al. 2020, §2.1). Frozen convolutions have no part in it, nor does
-    the gradient of the sound.
+    Frozen convolutions have no part in the backward pass, nor does the gradient of the sound: where they are trained,
+    transformers has it computed (for checkpointing), although nothing reads it.
     """
     first, later, transformer = forward_flops(model, seconds)
     convolutions = first + later if features == FROZEN else 2 * first + 3 * later
-    return Cost(flops=batch * (convolutions + 3 * transformer), samples=batch * seconds)
+    return Cost(flops=batch * (convolutions + 3 * transformer), samples=batch * seconds, unit="seconds")
 
 
 def call_seconds(model: str, features: str, batch: int, seconds: int, device: str) -> float:
     flops = cost(model, features, batch, seconds).flops or 0.0
-    return 0.02 + flops / 5e10 if is_host(device) else 0.0
+    return 0.02 + flops / CPU_FLOPS if is_host(device) else 0.0
 
 
 def add_to(suite: Suite) -> None:

@@ -43,8 +43,8 @@ def test_every_implementation_computes_what_the_module_computes_and_so_do_its_gr
     x, *state = inputs[: 1 + states]
     expected = module(x, tuple(state) if states > 1 else state[0])
     gradients = torch.autograd.grad(total(expected), list(module.parameters()))
-    for one in suite.workloads[name].implementations.values():
-        result = one.function(*inputs)
+    for implementation in suite.workloads[name].implementations.values():
+        result = implementation.function(*inputs)
         torch.testing.assert_close(result, expected)
         torch.testing.assert_close(torch.autograd.grad(total(result), inputs[1 + states :]), gradients)
 
@@ -61,5 +61,5 @@ def test_costs_are_what_pytorch_counts_for_einsum(name: str) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_the_cells_are_among_what_the_claim_about_dedicated_operations_compares(name: str) -> None:
     (claim,) = (claim for claim in CLAIMS if claim.key == "einsum-as-fast")
-    (comparison,) = (one for one in claim.comparisons if one.workload == name)
+    (comparison,) = (pair for pair in claim.comparisons if pair.workload == name)
     assert comparison.baseline["implementation"] == next(iter(suite.workloads[name].implementations))

@@ -21,11 +21,11 @@ def test_the_layers_are_workloads_of_einsum() -> None:
 def test_einsum_agrees_with_the_layer_in_values_and_gradients(workload) -> None:  # type: ignore[no-untyped-def]
     inputs = [value.double().requires_grad_() for value in workload.inputs(CPU, batch=2)]
     weight = torch.randn_like(inputs[0])
-    found = []
+    results = []
     for implementation in workload.implementations.values():
         result = implementation.function(*inputs)
-        found.append([result, *torch.autograd.grad((weight * result).sum(), inputs)])
-    torch.testing.assert_close(found[0], found[1])
+        results.append([result, *torch.autograd.grad((weight * result).sum(), inputs)])
+    torch.testing.assert_close(results[0], results[1])
 
 
 def test_the_convolution_is_that_of_a_module() -> None:

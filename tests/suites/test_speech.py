@@ -1,8 +1,8 @@
-"""CTC loss by its three ways, and the training step of Wav2Vec2."""
+"""CTC loss by its three implementations, and the training step of Wav2Vec2."""
 
 import contextlib
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,13 +10,24 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.suites.spoiled_steps import accepted
+from torchduet.bench.timing.callables import timed_function
 from torchduet.suites.speech import ctc, wav2vec2
+from torchduet.suites.suite import Suite
+from torchduet.suites.workload import Unavailable
 
 with contextlib.suppress(ImportError):  # its import adds a filter of warnings, which no test may
     import transformers.models.wav2vec2.modeling_wav2vec2  # noqa: F401
 
 CPU = torch.device("cpu")
 TINY = {"model": "tiny", "batch": 2, "seconds": 1}
+SMALLEST = {"model": "smallest", "batch": 1, "seconds": 1}
+
+
+@pytest.fixture(autouse=True)
+def _smallest_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One layer; its convolution of positions has one group: PyTorch's counter ignores groups in a backward pass."""
+    monkeypatch.setitem(wav2vec2.SHAPES, "smallest", (16, 1, 2, 32, 8, 4, 1))
 
 
 def in_float64(frames: int, batch: int, classes: int) -> tuple[Any, ...]:
@@ -40,7 +51,7 @@ def test_the_recursion_sums_over_all_alignments() -> None:
 
 def test_a_call_leaves_no_gradient_behind() -> None:
     inputs = ctc.logits_and_targets(CPU, 10, 2, 5)
-    for call in (ctc.native, ctc.by_hand, ctc.cudnn):
+    for call in (ctc.native, ctc.by_hand, ctc.joined_targets):
         call(*inputs)
         assert inputs[0].grad is None
 
@@ -64,13 +75,47 @@ def test_the_inputs_are_such_that_cudnn_takes_them(frames: int) -> None:
     assert int(joined.min()) > ctc.BLANK
 
 
+@pytest.mark.parametrize("selected", [True, False])
+def test_cudnn_is_timed_only_where_pytorch_selects_it(selected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = ctc.logits_and_targets(CPU, 10, 2, 5)
+    asked = []
+
+    def select(*arguments: Any) -> bool:  # as the function has it that is compiled for CUDA only
+        schema = torch.ops.aten._use_cudnn_ctc_loss.default._schema
+        assert [argument.name for argument in schema.arguments][-1] == "blank"
+        assert len(arguments) == len(schema.arguments)
+        asked.append(arguments)
+        return selected
+
+    monkeypatch.setattr(ctc, "SELECT", select)
+    implementation = Suite("speech", "")
+    ctc.add_to(implementation)
+    described = implementation.workloads["ctc_loss"]
+    if selected:
+        function = timed_function(described, "cudnn", inputs)
+        torch.testing.assert_close(function(*inputs), ctc.native(*inputs))
+    else:
+        with pytest.raises(Unavailable, match="cuDNN"):
+            timed_function(described, "cudnn", inputs)
+    ((scores, targets, frames, labels, blank),) = asked
+    torch.testing.assert_close(scores, inputs[0].log_softmax(-1))
+    assert (targets is inputs[2], frames, labels, blank) == (True, *inputs[3:], ctc.BLANK)
+
+
+def test_units_are_frames_of_logits_and_seconds_of_sound() -> None:
+    cost = ctc.cost(frames=50, batch=8, classes=32)
+    assert (cost.samples, cost.unit) == (400, "frames")
+    cost = wav2vec2.cost(features=wav2vec2.TRAINED, **(TINY | {"seconds": 5}))
+    assert (cost.samples, cost.unit) == (10, "seconds")
+
+
 # Wav2Vec2
 
 
-def inputs_of(features: str) -> tuple[Any, ...]:
+def inputs_of(features: str, size: Mapping[str, Any] = TINY) -> tuple[Any, ...]:
     pytest.importorskip("transformers")
     torch.manual_seed(0)
-    return wav2vec2.step_inputs(CPU, features=features, **TINY)
+    return wav2vec2.step_inputs(CPU, features=features, **size)
 
 
 def losses(inputs: Sequence[Any], number: int) -> list[float]:
@@ -109,6 +154,24 @@ def test_the_operations_are_those_that_pytorch_counts() -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(sound)
     assert counter.get_total_flops() == 2 * sum(wav2vec2.forward_flops("tiny", 1))
+
+
+@pytest.mark.parametrize("features", [wav2vec2.TRAINED, wav2vec2.FROZEN])
+def test_a_step_costs_what_pytorch_counts_without_the_gradient_of_the_sound(features: str) -> None:
+    inputs = inputs_of(features, SMALLEST)
+    inputs[0].set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter:
+        losses(inputs, 1)
+    never_read = wav2vec2.forward_flops("smallest", 1)[0] if features == wav2vec2.TRAINED else 0
+    assert wav2vec2.cost(features=features, **SMALLEST).flops == counter.get_total_flops() - never_read
+
+
+@pytest.mark.parametrize("features", [wav2vec2.TRAINED, wav2vec2.FROZEN])
+def test_a_step_without_an_optimizer_s_or_with_a_gradient_of_zero_is_refused(features: str) -> None:
+    pytest.importorskip("transformers")
+    suite = Suite("speech", "")
+    wav2vec2.add_to(suite)
+    assert accepted(suite.workloads["train_wav2vec2"], SMALLEST | {"features": features}) == []
 
 
 def test_base_has_the_shape_of_the_published_model() -> None:
