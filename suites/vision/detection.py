@@ -146,7 +146,7 @@ class EagerLosses(nn.Module):
         super().__init__()
         self.losses = losses
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, predicted: Mapping[str, Tensor], objects: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Each loss by its name."""
         return self.losses(predicted, objects)  # type: ignore[no-any-return]
