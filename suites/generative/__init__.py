@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchduet.suites.generative import steps, wasserstein
 from torchduet.suites.generative.networks import GANS
 from torchduet.suites.model import state
-from torchduet.suites.steps import seconds_of
+from torchduet.suites.steps import FORMATS_LATER, seconds_of
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Axis, Cost, Implementation
 
@@ -148,7 +148,7 @@ suite.compare(
     axes=SIZES,
     modes=Axis(quick=["eager"], full=["compile-model", "compile", "graph"]),
     precisions=PRECISIONS,
-    knobs={"memory_format": Axis(quick=["contiguous"], full=["channels_last"])},
+    knobs=FORMATS_LATER,
     observe=of_iteration,
     cost=iteration_cost,
     call_seconds=seconds_of(iteration_cost),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torchduet.suites.suite import Suite
 
-CPU_FLOPS = 5e10  # per second, roughly, of two cores; from it follows how long a call takes
-
 
 def part() -> Suite:
     """A part of the suite ``transformers``: its workloads belong to that suite."""

@@ -26,7 +26,7 @@ suite = part()
 
 EAGER = ("eager",)
 SHORT_ROOM = 32  # tokens for which a static cache has memory beside those that it holds
-FLOPS = 2e10  # per second, roughly, of two cores
+FLOPS = 2e10  # per second, roughly, of two cores: a step is bound by memory
 MODELS = Axis(
     quick=["small-gpt2"],
     default=["small-llama"],

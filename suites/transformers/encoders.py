@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from torchduet.suites.devices import is_host
+from torchduet.suites.steps import CPU_FLOPS
 from torchduet.suites.transformers import encoder_batches as batches
-from torchduet.suites.transformers.common import CPU_FLOPS, part
+from torchduet.suites.transformers.common import part
 from torchduet.suites.transformers.encoder_batches import Batch, Layout
 from torchduet.suites.transformers.encoder_models import FIRST_TOKEN, SHAPES, encoder, with_attention
 from torchduet.suites.workload import Axis, Cost, Implementation
