@@ -79,10 +79,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselected = without_cases + _left_out_by_id(items, session.settings) + _left_out_by_change(items, config)
     if deselected:
         config.hook.pytest_deselected(items=deselected)
+    session.progress.hints += _of_other_tiers(items, session.settings)
     session.progress.hints += unused(
         session.settings.options.asked, [item.stash[CASE] for item in items if CASE in item.stash]
     )
     config.stash[SELECTED] = True
+
+
+def _of_other_tiers(items: list[pytest.Item], settings: Settings) -> list[str]:
+    """A hint for each built-in suite that was asked for and has no case in the run's tier."""
+    found = {item.stash[CASE].source for item in items if CASE in item.stash}
+    tier = settings.options.tier
+    return [
+        f"--suite {source}: none of its cases is in the tier {tier}; the first are in --tier {other}"
+        for source in settings.options.suites or ()
+        if source in names() and source not in found and (other := settings.selection.tier_with(f"{source}.*"))
+    ]
 
 
 def _left_out_by_id(items: list[pytest.Item], settings: Settings) -> list[pytest.Item]:

@@ -215,5 +215,12 @@ def _missing(unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[st
             if tier == "full":
                 reasons[f"needs {ASKING} or `--tier full`"] = None
         else:
-            reasons[recorded[0] if recorded else f"needs {ASKING} or `--tier {tier}`"] = None
+            reasons[recorded[0] if recorded else _selecting(run, tier)] = None
     return tuple(reasons)
+
+
+def _selecting(run: Run, tier: str) -> str:
+    """What would have selected a case of this tier that the run has not measured."""
+    if run.about["options"].get("tier") in (tier, "full"):
+        return f"not among the cases of this run: {ASKING} without other options selects it"
+    return f"needs {ASKING} or `--tier {tier}`"

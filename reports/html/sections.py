@@ -57,7 +57,7 @@ def suites(run: Run, tables: Frames) -> list[dict[str, Any]]:
             for key, label, scale in (
                 ("flops_per_second", "GFLOP/s", 1e9),
                 ("bytes_per_second", "GB/s", 1e9),
-                ("samples_per_second", f"{units[0] if len(units) == 1 else 'samples'}/s", 1.0),
+                ("samples_per_second", f"{units[0]}/s" if len(units) == 1 else "per second", 1.0),
             )
             if rows[key].notna().any()
         ]

@@ -61,6 +61,14 @@ AGAINST_DEDICATED = tuple(
     for comparison in implementations("einsum", name, "einsum", operation)
 )
 
+NARROW_RESNET18 = Comparison(
+    "vision",
+    "train_classifier",
+    {"memory_format": "channels_last"},
+    {"memory_format": "contiguous"},
+    {"network": "resnet18-narrow"},
+)
+
 CLAIMS = (
     Claim(
         key="gpu-elementwise",
@@ -155,7 +163,7 @@ CLAIMS = (
         statement="channels_last makes a ResNet train faster",
         source=F,
         figure="over 22 % for ResNet-50 with mixed precision on a V100",
-        comparisons=channels_last("train_resnet", "fp32", "bf16"),
+        comparisons=(*channels_last("train_resnet", "fp32", "bf16"), NARROW_RESNET18),
         notes="Disputed: pytorch/pytorch#82699 found no difference on an A100.",
     ),
     Claim(

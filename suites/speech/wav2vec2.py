@@ -130,7 +130,7 @@ def cost(model: str, features: str, batch: int, seconds: int) -> Cost:
     """
     first, later, transformer = forward_flops(model, seconds)
     convolutions = first + later if features == FROZEN else 2 * first + 3 * later
-    return Cost(flops=batch * (convolutions + 3 * transformer), samples=batch * seconds, unit="seconds")
+    return Cost(flops=batch * (convolutions + 3 * transformer), samples=batch * seconds, unit="seconds of sound")
 
 
 def call_seconds(model: str, features: str, batch: int, seconds: int, device: str) -> float:

@@ -7,11 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 from time import sleep
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.option_values import OptionError
 from torchduet.bench.plan.case_globs import check, check_keywords, matches, nearest
+from torchduet.bench.plugin.collection import _of_other_tiers
+from torchduet.bench.plugin.stash import CASE
 
 ROOT = Path(__file__).parents[2]
 SMALL = str(Path(__file__).parent / "workloads" / "small.py")
@@ -115,3 +120,15 @@ def test_a_run_continues_with_the_same_cases_however_they_are_selected(tmp_path:
     assert continued.returncode == 0, continued.stdout + continued.stderr
     assert "resumed from" in continued.stdout
     assert len(json.loads(run.read_text())["benchmarks"]) == 2
+
+
+def test_a_suite_without_cases_in_the_tier_is_named_with_the_tier_that_has_some() -> None:
+    options = SimpleNamespace(tier="quick", suites=("speech", "mlp", "mine.py"))
+    tiers = {"speech.*": "default", "mlp.*": "default"}
+    settings: Any = SimpleNamespace(options=options, selection=SimpleNamespace(tier_with=tiers.get))
+    item: Any = SimpleNamespace(
+        stash={CASE: Case("mlp", "mlp", "train", "", (), "train", True, "cpu", "eager", "fp32")}
+    )
+    assert _of_other_tiers([item], settings) == [
+        "--suite speech: none of its cases is in the tier quick; the first are in --tier default"
+    ]

@@ -122,6 +122,16 @@ def test_what_it_would_take_is_said(rich: Run) -> None:
     assert found["safetensors"].missing == ("needs `-m claims` or `--tier default`",)
 
 
+def test_a_tier_that_the_run_has_is_not_what_it_would_take(rich_document: Any) -> None:
+    changed = json.loads(json.dumps(rich_document))
+    changed[KEY]["options"]["tier"] = "default"
+    found = by_key(from_json(changed))
+    assert found["gpu-matmul"].missing == ("needs a CUDA GPU", "needs `-m claims` or `--tier full`")
+    assert found["safetensors"].missing == (
+        "not among the cases of this run: `-m claims` without other options selects it",
+    )
+
+
 def test_the_reason_of_a_skipped_case_is_what_is_missing(rich_document: Any) -> None:
     changed = json.loads(json.dumps(rich_document))
     kept, gone = [], []

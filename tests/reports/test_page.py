@@ -181,7 +181,7 @@ def test_rates_are_of_what_is_counted(document: Any) -> None:
         record["cost"]["unit"] = "tokens"
     assert column() == ("tokens/s", set())
     counting[0]["cost"]["unit"] = "images"
-    assert column() == ("samples/s", {"tokens", "images"})
+    assert column() == ("per second", {"tokens", "images"})
 
 
 def test_names_are_text_wherever_they_appear(hostile: Page) -> None:

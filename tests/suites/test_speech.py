@@ -106,7 +106,7 @@ def test_units_are_frames_of_logits_and_seconds_of_sound() -> None:
     cost = ctc.cost(frames=50, batch=8, classes=32)
     assert (cost.samples, cost.unit) == (400, "frames")
     cost = wav2vec2.cost(features=wav2vec2.TRAINED, **(TINY | {"seconds": 5}))
-    assert (cost.samples, cost.unit) == (10, "seconds")
+    assert (cost.samples, cost.unit) == (10, "seconds of sound")
 
 
 # Wav2Vec2
