@@ -16,6 +16,8 @@ import torch
 from torchduet.suites.registry import libraries, names
 
 SHARED_MEMORY = Path("/dev/shm")
+# Inductor sets the second one when it first loads code: the flex attention of transformers compiles itself.
+OF_TOOLS = ("PYTEST_CURRENT_TEST", "_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR")
 
 
 def state() -> dict[str, object]:
@@ -30,7 +32,7 @@ def state() -> dict[str, object]:
         "autocast dtype": torch.get_autocast_dtype("cpu"),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "fp32 in matrix products": torch.backends.cuda.matmul.fp32_precision,
-        "environment": {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+        "environment": {k: v for k, v in os.environ.items() if k not in OF_TOOLS},
         "working directory": str(Path.cwd()),
         "temporary directory": tempfile.tempdir,
         "warning filters": len(warnings.filters),

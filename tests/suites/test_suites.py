@@ -147,8 +147,8 @@ def test_the_quick_tier_is_worth_reading_and_quick() -> None:
 
 def test_the_default_tier_takes_minutes() -> None:
     default = cases("default")
-    assert len(default) <= 330  # all of it below 9 minutes on 2 cores
-    assert sum(mode != "eager" for _, mode in default) <= 60
+    assert len(default) <= 420  # all of it in 13 minutes on 2 cores
+    assert sum(mode != "eager" for _, mode in default) <= 70
 
 
 def test_every_tier_includes_the_one_before() -> None:
