@@ -28,6 +28,7 @@ ON_GPU = (  # all tests marked cuda
     "tests/bench/test_clock.py",
     "tests/bench/test_profile_on_gpu.py",
     "tests/bench/test_user_kernels.py",
+    "tests/suites/test_decoders.py",
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
