@@ -5,7 +5,6 @@ Transformers is imported when a model is made, not when this module is.
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import nn
 
 from torchduet.suites.devices import is_host
 from torchduet.suites.extras import require
+from torchduet.suites.transformers.common import with_attention
 from torchduet.suites.workload import Cost, Unavailable
 
 BYTES = {"float32": 4, "bfloat16": 2}  # of a weight
@@ -172,14 +172,6 @@ DECODERS: Mapping[str, Decoder] = {
     "gpt2": Decoder(False, 12, 768, 12, 12, 3072, 50257, 1024),  # 124 million with the embeddings
     "llama-1b": Decoder(True, 16, 2048, 32, 8, 8192, 128256, 8192),  # the sizes of Llama 3.2, 1.2 billion
 }
-
-
-def with_attention(model: Any, attention: str) -> Any:
-    """A model of the same parameters and buffers with another implementation of attention."""
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    other = copy.deepcopy(model, shared)
-    other.set_attn_implementation(attention)
-    return other
 
 
 class UnavailableModel(nn.Module):

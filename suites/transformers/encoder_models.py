@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,11 +110,3 @@ def classifier(model: str, attention: str = "sdpa", dropout: float = 0.0) -> nn.
 
     network: nn.Module = DistilBertForSequenceClassification._from_config(config, attn_implementation=attention)
     return network.train()
-
-
-def with_attention(model: nn.Module, attention: str) -> nn.Module:
-    """A second model with the same parameters and buffers, the very same tensors, and another attention."""
-    tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    second: Any = copy.deepcopy(model, tensors)
-    second.set_attn_implementation(attention)
-    return second  # type: ignore[no-any-return]

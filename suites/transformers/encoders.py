@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torchduet.suites.devices import is_host
 from torchduet.suites.steps import CPU_FLOPS
 from torchduet.suites.transformers import encoder_batches as batches
-from torchduet.suites.transformers.common import part
+from torchduet.suites.transformers.common import part, with_attention
 from torchduet.suites.transformers.encoder_batches import Batch, Layout
-from torchduet.suites.transformers.encoder_models import FIRST_TOKEN, SHAPES, encoder, with_attention
+from torchduet.suites.transformers.encoder_models import FIRST_TOKEN, SHAPES, encoder
 from torchduet.suites.workload import Axis, Cost, Implementation
 
 suite = part()

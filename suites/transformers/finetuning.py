@@ -13,8 +13,8 @@ from torchduet.suites.devices import is_host
 from torchduet.suites.mlp import Autocast, Scaler
 from torchduet.suites.steps import CPU_FLOPS, backward_and_step
 from torchduet.suites.transformers import encoder_batches as batches
-from torchduet.suites.transformers.common import part
-from torchduet.suites.transformers.encoder_models import LABELS, SHAPES, classifier, with_attention
+from torchduet.suites.transformers.common import part, with_attention
+from torchduet.suites.transformers.encoder_models import LABELS, SHAPES, classifier
 from torchduet.suites.transformers.encoders import EAGER, FP32_FIRST
 from torchduet.suites.workload import Axis, Cost, Implementation
 

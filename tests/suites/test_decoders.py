@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.suites.transformers import caches, decoder_models, decoders
-from torchduet.suites.transformers.decoder_models import DECODERS, with_attention
+from torchduet.suites.transformers.common import with_attention
+from torchduet.suites.transformers.decoder_models import DECODERS
 from torchduet.suites.transformers.generate_call import generate
 from torchduet.suites.workload import Unavailable
 
