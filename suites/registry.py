@@ -29,11 +29,12 @@ BUILT_IN = (
     "recurrent",
     "generative",
     "speech",
+    "distributed",
 )
 
 # What most users decide by comes first: steps of training, then what they consist of, then what surrounds them.
 RELEVANCE = (
-    *("mlp", "matmul", "attention", "transformers", "convnet", "vision", "training", "optim"),
+    *("mlp", "matmul", "attention", "transformers", "distributed", "convnet", "vision", "training", "optim"),
     *("tensor_ops", "einsum", "recurrent", "autograd", "dataloader", "generative", "speech", "export", "logging"),
 )
 
@@ -45,6 +46,10 @@ LIBRARIES = {
         *("transformers.generation.utils", "transformers.cache_utils", "tokenizers"),
     ),
     "vision": tuple(f"{_MODELS}.{name}.modeling_{name}" for name in ("vit", "yolos")),
+    "distributed": (
+        *("torch.distributed.fsdp", "torch.distributed.tensor.parallel", "torch.nn.parallel", "torch.distributed.rpc"),
+        "torch.distributed.algorithms.ddp_comm_hooks.default_hooks",
+    ),
     "speech": (f"{_MODELS}.wav2vec2.modeling_wav2vec2",),
 }
 

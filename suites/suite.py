@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from torchduet.suites.authoring.details import check_details, check_implementations, check_name, check_tolerance
+from torchduet.suites.authoring.ranks import check_ranks
 from torchduet.suites.authoring.signatures import check_inputs, explained
 from torchduet.suites.authoring.sizes import check_sizes
 from torchduet.suites.devices import DEVICES, is_known
@@ -14,6 +15,7 @@ from torchduet.suites.workload import (
     CORES,
     MODES,
     PRECISIONS,
+    RANKS,
     Axis,
     Cost,
     Implementation,
@@ -33,6 +35,9 @@ class Details(TypedDict, total=False):
     precisions: Axis | Sequence[Value]  # default: fp32
     devices: Sequence[str]  # default: cpu and accelerator, which is every other kind
     workers: Axis | Sequence[Value] | None  # default: no such knob
+    ranks: Axis | Sequence[Value] | None  # default: no such knob
+    shard: Callable[..., Sequence[Any]] | None
+    joint: Callable[..., Any] | None
     knobs: Mapping[str, Axis | Sequence[Value]]  # default: no others
     cost: Callable[..., Cost] | None
     deterministic: bool
@@ -177,7 +182,8 @@ class Suite:
         check_implementations(where, implementations)
         check_name(f"suite {self.name!r}", "the name of a workload", name)
         check_details(where, details)
-        check_inputs(where, inputs, details.get("axes", {}))
+        ranked = details.get("ranks") is not None
+        check_inputs(where, inputs, details.get("axes", {}), given=(RANKS,) if ranked else ())
         variants = {
             key: fn if isinstance(fn, Implementation) else Implementation(fn) for key, fn in implementations.items()
         }
@@ -192,6 +198,9 @@ class Suite:
             precisions=_axis(where, "precisions", details.get("precisions", ("fp32",)), on=True),
             devices=tuple(dict.fromkeys(details.get("devices", DEVICES))),
             workers=None if (workers := details.get("workers")) is None else _axis(where, "workers", workers),
+            ranks=None if (ranks := details.get("ranks")) is None else _axis(where, "ranks", ranks, on=True),
+            shard=details.get("shard"),
+            joint=details.get("joint"),
             knobs={name: _axis(where, "knobs", settings) for name, settings in details.get("knobs", {}).items()},
             cost=details.get("cost"),
             deterministic=details.get("deterministic", True),
@@ -222,6 +231,7 @@ class Suite:
         for count in workload.workers.up_to("full") if workload.workers else ():
             if count not in CORES and not (type(count) is int and count >= 0):
                 raise SuiteError(f"{where}: workers has {count!r}; use whole numbers from 0, {' or '.join(CORES)}")
+        check_ranks(workload, where)
         check_sizes(workload, where)
         self.workloads[name] = workload
         return workload

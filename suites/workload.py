@@ -27,6 +27,7 @@ IMPLIED = ("reduce-overhead", "max-autotune")  # modes of every workload that ca
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 SAMPLES = "samples"
 DEVICE = "device"  # a parameter of call_seconds=
+RANKS = "ranks"  # a parameter of inputs=, shard=, joint= and cost=
 CORES = ("cores", "2x cores")  # numbers of workers that depend on the machine
 
 Size = Mapping[str, Value]
@@ -66,16 +67,20 @@ class Cost:
         bytes: bytes that must be read and written, each operand once.
         samples: training or inference samples processed.
         unit: what is counted in samples, in the plural, such as ``"tokens"``.
+        message: bytes of a collective, as nccl-tests counts them: of the larger of what a rank gives and gets.
+        bus: bytes that a collective has to move over the slowest link, see :func:`torchduet.suites.cost.collective`.
     """
 
     flops: float | None = None
     bytes: float | None = None
     samples: int | None = None
     unit: str = SAMPLES
+    message: float | None = None
+    bus: float | None = None
 
     def __post_init__(self) -> None:
         """Take the numbers of NumPy and torch as Python's own; a record has whole numbers below 2**63 only."""
-        for name in ("flops", "bytes", "samples"):
+        for name in ("flops", "bytes", "samples", "message", "bus"):
             amount = getattr(self, name)
             if amount is not None and (type(amount) is not int or abs(amount) >= 2**63):
                 object.__setattr__(self, name, plain(amount))
@@ -93,6 +98,8 @@ class Implementation:
         modes, precisions, devices: its variants, if they are fewer than those of the workload; ``"accelerator"``
             among the devices means all but the CPU.
         bind: makes ``function`` read other values than those that it captured, for a workload with ``captured``.
+        alone: of a workload with ``ranks``: it runs in one process without a process group, on the inputs of all.
+        part: of a workload with ``ranks``: its result is that of its rank's own arguments, not of all ranks'.
     """
 
     function: Callable[..., Any]
@@ -101,6 +108,8 @@ class Implementation:
     precisions: tuple[str, ...] | None = None
     devices: tuple[str, ...] | None = None
     bind: Callable[[Sequence[Any]], Callable[..., Any]] | None = None
+    alone: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,14 @@ class Workload:
         devices: the kinds of devices on which it can run; ``"accelerator"`` means all but the CPU.
         workers: numbers of DataLoader workers, whole numbers, ``"cores"`` or ``"2x cores"``; None if it has
             no such knob.
+        ranks: numbers of processes that form a process group, whole numbers from 1; None if it has no such knob.
+        shard: of a workload with ``ranks``: ``shard(*inputs)`` returns the arguments of one rank, from inputs that
+            are equal in all of them; it may have parameters ``rank`` and ``ranks``, and ``inputs`` one ``ranks``.
+        joint: of a workload with ``ranks``: ``joint(*inputs)`` computes in one process what a rank's result must be;
+            it may have parameters ``rank`` and ``ranks``. None: what the first implementation computes, which is
+            ``alone``.
         knobs: any other knob by its name → the settings that make sense, with the tier of each.
-        cost: ``cost(**size)`` of one call, or None if it is unknown.
+        cost: ``cost(**size)`` of one call, or None if it is unknown; it may have a parameter ``ranks``.
         deterministic: False for random results: then only shapes, dtypes and finiteness are checked.
         observe: ``observe(inputs, result)`` returns the tensors to check, if the result alone does not show
             the work (such as the gradients and parameters of a training step).
@@ -141,7 +156,8 @@ class Workload:
         call_seconds: roughly how long a call takes, for calls beyond some milliseconds: a number, or
             ``call_seconds(**size)``; the budget sets eight calls of each case aside. A function that has a parameter
             ``device`` gets the kind of device, ``"cpu"`` where the CPU is among the family's.
-        memory: whether the peak of memory allocated by a call is measured, in a pass of its own.
+        memory: whether the peak of memory allocated by a call is measured, in a pass of its own; with ``ranks`` that
+            of its setup and two calls, in each process.
         captured: names of what the functions read beside their arguments. ``inputs`` returns these values after the
             arguments, and each implementation's ``bind`` makes its function of them.
     """
@@ -156,6 +172,9 @@ class Workload:
     precisions: Axis
     devices: tuple[str, ...] = DEVICES
     workers: Axis | None = None
+    ranks: Axis | None = None
+    shard: Callable[..., Sequence[Any]] | None = None
+    joint: Callable[..., Any] | None = None
     knobs: Mapping[str, Axis] = field(default_factory=dict)
     cost: Callable[..., Cost] | None = None
     deterministic: bool = True
@@ -173,6 +192,22 @@ class Workload:
         """The arguments among what ``inputs`` returned, and the captured values."""
         count = len(inputs) - len(self.captured)
         return tuple(inputs[:count]), tuple(inputs[count:])
+
+    def make(self, device: Any, size: Size, ranks: int | None = None) -> Sequence[Any]:
+        """What ``inputs`` returns on a torch.device at a size, for so many processes."""
+        return self.inputs(device, **size, **self._ranks_for(self.inputs, size, ranks))
+
+    def cost_at(self, size: Size, ranks: int | None = None) -> Cost | None:
+        """The cost of one call at a size with so many processes, of all of them; None if it is unknown."""
+        return None if self.cost is None else self.cost(**size, **self._ranks_for(self.cost, size, ranks))
+
+    def _ranks_for(self, function: Callable[..., Any], size: Size, ranks: int | None) -> dict[str, int]:
+        wanted = self.ranks is not None and RANKS not in size and takes(function, RANKS)
+        return {RANKS: ranks or 1} if wanted else {}
+
+    def in_ranks(self, implementation: str) -> bool:
+        """Whether an implementation runs in processes of a process group, rather than in one without."""
+        return self.ranks is not None and not self.implementations[implementation].alone
 
     def seconds_of(self, size: Size, device: str = HOST) -> float:
         """Roughly how many seconds one call takes at a size on a kind of device; 0 if the author gives none."""

@@ -6,8 +6,8 @@ They contain no results. No torch: the pytest process builds thousands of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 from torchduet.bench.cases.knobs import Asked, Setting, check_declared, reference_settings, usable, variants
 from torchduet.bench.record.contract import as_size
@@ -16,6 +16,10 @@ from torchduet.bench.record.schema import CaseRecord
 from torchduet.suites.registry import is_given, load
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Value, Workload
+
+Role = Literal["", "alone", "part"]
+PART: Role = "part"
+COMMUNICATION = "communication"  # in place of a knob: a case with and without its communication
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,13 @@ class Case:
         source: the origin of the workload: a built-in suite's name or a file.
         single_implementation: the workload has one implementation, which ids then leave out.
         workers: number of DataLoader workers; None for a workload without that knob.
+        ranks: number of processes that form a process group; None for a workload without that knob.
         copy_number: numbers the copies of a case, which are timed against it; 0 for the case itself. Identical copies
             measure the false-alarm rate.
         slowdown: factor by which a copy takes longer, to measure which slowdowns are detected.
         other_settings: settings other than the reference's, of knobs without a field here.
+        role: of a workload with ranks: ``"alone"`` runs without a process group, ``"part"`` computes what belongs to
+            its rank only, without communication; anything else is ``""``.
     """
 
     source: str
@@ -43,9 +50,11 @@ class Case:
     mode: str
     precision: str
     workers: int | None = None
+    ranks: int | None = None
     copy_number: int = 0
     slowdown: float = 1.0
     other_settings: tuple[tuple[str, str], ...] = ()
+    role: Role = field(default="", compare=False)
 
     def setting(self, knob: str) -> Setting:
         """The setting of a knob, by its name; None where the workload does not have it."""
@@ -133,6 +142,10 @@ class Case:
         )
         if self.workers is not None:
             record["workers"] = self.workers
+        if self.ranks is not None:
+            record["ranks"] = self.ranks
+        if self.role:
+            record["role"] = self.role
         if self.other_settings:
             record["settings"] = dict(self.other_settings)
         return record
@@ -166,20 +179,29 @@ class Family:
 
         Yields (knob, case): ``("reference", …)`` first; then, for every knob that differs from the reference's
         setting, the case with only that knob at the reference's setting, if it is in the family. A copy is compared
-        with its original only: ``("twin", …)``.
+        with its original only: ``("twin", …)``. A case that communicates is compared with the one of the same settings
+        that does not: ``("communication", …)``; the latter computes something else, and is compared with its like only.
         """
         if case == self.reference:
             return
         if case.copy_number:
             yield "twin", case.original
             return
-        yield "reference", self.reference
+        if case.role != PART:
+            yield "reference", self.reference
+            without = (other for other in self.cases if other.role == PART and not other.copy_number)
+            yield from ((COMMUNICATION, other) for other in without if _alike(case, other))
         for knob in KNOBS:
             baseline = self.reference.setting(knob.name)
-            if case.setting(knob.name) != baseline:
+            if case.setting(knob.name) != baseline and not (knob.name == IMPLEMENTATION and case.role == PART):
                 neighbour = case.with_settings({knob.name: baseline})
                 if neighbour in self.cases:
                     yield knob.name, neighbour
+
+
+def _alike(case: Case, other: Case) -> bool:
+    """Whether two cases differ in their implementation only."""
+    return case.with_settings({IMPLEMENTATION: other.implementation}) == other
 
 
 def cases_of(
@@ -218,9 +240,16 @@ def cases_of(
         for size, measuring in workload.sizes_on(tier, usable(workload, devices)) if combinations else ():
             sized = replace(unset, size=tuple(size.items()))
             reference = sized.with_settings(reference_settings(workload, measuring))
+            reference = replace(reference, role=_role(workload, reference.implementation))
             for settings in combinations:
                 if settings["device"] in measuring:
-                    yield sized.with_settings(settings), reference
+                    case = sized.with_settings(settings)
+                    yield replace(case, role=_role(workload, case.implementation)), reference
+
+
+def _role(workload: Workload, implementation: str) -> Role:
+    of = workload.implementations[implementation]
+    return "alone" if of.alone else PART if of.part else ""
 
 
 def group(selected: Iterable[tuple[Case, Case]]) -> list[Family]:

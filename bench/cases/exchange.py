@@ -177,6 +177,29 @@ class LeftOut:
 
 
 @dataclass
+class RanksResult:
+    """What the ranks of a case found; seconds are per call, and medians over its blocks.
+
+    Attributes:
+        backend: of their process group.
+        seconds: of each rank.
+        mean: of the mean over ranks.
+        least: of the fastest rank.
+        skew: of the slowest rank's time less the fastest's.
+        threads: of each process.
+        peak_bytes: of each rank, from the case's setup through two calls; empty where it was not measured.
+    """
+
+    backend: str
+    seconds: list[float]
+    mean: float
+    least: float
+    skew: float
+    threads: int = 1
+    peak_bytes: list[int] = field(default_factory=list)
+
+
+@dataclass
 class CaseResult:
     """The result of one case: ``error``, or ``skip`` (too slow for the budget), or everything else."""
 
@@ -214,6 +237,8 @@ class CaseResult:
     launch_hidden: bool = False  # an accelerator waits until each call is launched
     idle_waiting: bool = False  # CPU: its calls leave the cores idle for a while
     pace: Pace | None = None  # of a case that was timed
+    ranks: RanksResult | None = None  # of a case that runs in several processes
+    alone: list[float] = field(default_factory=list)  # seconds per call in segments without other cases between them
     summary: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # of its first result
 
 

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.cases.option_values import parse_devices, parse_list, parse_workers
+from torchduet.bench.cases.option_values import parse_devices, parse_list, parse_ranks, parse_workers
 from torchduet.bench.record.devices import on_host
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS, Knob
 from torchduet.suites.cpus import cores, twice
@@ -121,6 +121,14 @@ RULES: Mapping[str, Rule] = {
             implementation.precisions is None or precision in implementation.precisions
         ),
         argument="precisions=",
+    ),
+    "ranks": Rule(
+        parse=lambda _, text: parse_ranks(text),
+        declared=lambda workload, _: workload.ranks,
+        select=lambda axis, tier, asked: sorted({int(count) for count in asked or axis.up_to(tier)}),
+        reference=lambda workload, _: None if workload.ranks is None else min(map(int, workload.ranks.everywhere())),
+        supports=lambda implementation, ranks: not implementation.alone or ranks == "1",
+        argument="ranks=",
     ),
     "workers": Rule(
         parse=lambda _, text: parse_workers(text),

@@ -50,6 +50,20 @@ def parse_devices(text: str | None) -> tuple[str, ...] | None:
     return values
 
 
+def parse_ranks(text: str | None) -> tuple[int, ...] | None:
+    """``"1,2,4"`` → ``(1, 2, 4)``.
+
+    Raises:
+        OptionError: anything but whole numbers from 1 to 999.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(re.fullmatch(r"[1-9][0-9]{0,2}", part) for part in parts):
+        raise OptionError(f"--ranks {text!r}: use whole numbers from 1 to 999, separated by commas, e.g. 1,2,4")
+    return tuple(sorted({int(part) for part in parts}))
+
+
 def parse_workers(text: str | None) -> tuple[int, ...] | None:
     """``"0,2,8"`` → ``(0, 2, 8)``.
 

@@ -13,15 +13,8 @@ from time import process_time, sleep
 
 from torchduet.bench.duet.cores import TASKS
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 SPINNING_SECONDS, SPINNING_SHARE = 1e-3, 0.2  # within which a thread that spins is seen, and what share of it counts
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def end_with_server() -> None:
-    """Let this worker be killed when the server is: it may be stopped and would stay so for ever."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextlib.contextmanager

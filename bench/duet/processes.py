@@ -17,10 +17,10 @@ from torchduet.bench.duet import process_groups
 from torchduet.bench.duet.protocol import VERSION, Channel, Message, SilentError
 from torchduet.bench.duet.server import GRACE_SECONDS
 from torchduet.bench.duet.sides import Side
+from torchduet.bench.host.child_processes import last_lines
 from torchduet.bench.host.gpus.processes import note_started
 from torchduet.bench.workers.exit_reason import describe_exit, last_output
 from torchduet.bench.workers.launcher import SILENT_SECONDS, WorkerError
-from torchduet.bench.workers.process import last_lines
 
 READY_SECONDS = 180.0
 ANSWER_SECONDS = 15.0

@@ -14,7 +14,8 @@ from torchduet.bench.record.schema import SCHEMA, AgainstRecord, DuetRecord, Rec
 from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD
 from torchduet.bench.record.visits.entry import VisitEntry, visit_record
 from torchduet.bench.record.visits.sides import MIN_PAIRS, first_pair
-from torchduet.bench.run.records import check_record, cost_record, recorded, rounded, timing_record
+from torchduet.bench.run.figures import rounded
+from torchduet.bench.run.records import check_record, cost_record, recorded, timing_record
 
 
 def side_record(side: Side, facts: Facts, label: str, imported: Mapping[str, str] | None = None) -> SideRecord:

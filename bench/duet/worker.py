@@ -20,12 +20,13 @@ from torchduet.bench.cases.exchange import CaseResult, Extras, PilotTask, Task
 from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.handover import Turns
 from torchduet.bench.duet.order import COMPILER, restored
-from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, end_with_server, has_children
+from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, has_children
 from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.duet.revision.imported import refused_imports
 from torchduet.bench.duet.revision.importing import import_suites
 from torchduet.bench.duet.stages import SideStages
 from torchduet.bench.host import suspension
+from torchduet.bench.host.child_processes import end_with_parent
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.state.at_import import imported
 from torchduet.bench.state.at_start import begin
@@ -49,7 +50,7 @@ def main(channel: Channel, peer: Channel, log: str) -> None:
         peer: to the worker of the other side.
     """
     isolate(log)
-    end_with_server()
+    end_with_parent()  # the server; this process may be stopped, and would stay so for ever
     free_children()
     for connection in (channel, peer):
         os.register_at_fork(after_in_child=connection.close)  # a child that outlives this process must not hold them
@@ -199,7 +200,7 @@ class Timed:
                 results[index]["error"] = describe(error, case.source)
             results[index] |= {"seconds": run.seconds, "warm_up_calls": run.warm_up_calls}
         if self._stages:
-            self._stages.inputs.decide(self._stages.runs, self.results)
+            self._stages.decide()
         self.idle = self.idle and not has_children()
         return results
 

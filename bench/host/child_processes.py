@@ -1,10 +1,17 @@
-"""Detects that a child process of this one has ended, such as a DataLoader's worker.
+"""Child processes: that one has ended, how it ended and what it wrote last; one that ends with its parent.
 
 A forked child shares its parent's memory page by page. The parent's first write to each page is then a page fault
 (fork(2), copy-on-write), even after the child has ended: the calls that follow pay for it.
 """
 
 from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 try:
     import resource
@@ -20,3 +27,44 @@ else:
         """A figure that grows whenever a child ends: the sum of what ended children used, getrusage(2)."""
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used.ru_utime + used.ru_stime + used.ru_minflt
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when the thread that has started it ends (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def describe_exit(exitcode: int | None) -> str:
+    """How a process ended, in words that follow its name."""
+    if exitcode is None:
+        return "closed its channel and kept running; it was killed"
+    if exitcode >= 0:
+        return f"ended with exit code {exitcode} and no answer"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
+def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
+    """The last ``count`` lines of a worker's output, from at most its last ``max_bytes``.
+
+    Of a crash that faulthandler reports, the innermost two frames are kept.
+    """
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - max_bytes))
+            lines = file.read().decode(errors="replace").split("\n")
+    except FileNotFoundError:
+        return ""
+    kept: list[str] = []
+    frames = 0
+    for line in filter(str.strip, lines):
+        is_frame = line.startswith("  File ")
+        frames = frames + 1 if is_frame else 0
+        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
+            kept.append(line)
+    return "\n".join(kept[-count:])

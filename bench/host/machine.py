@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from torchduet.bench.host.compilers import no_cpu_compiler, no_triton_compiler
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
-from torchduet.suites.cpus import cpu_quota, usable_cpus
+from torchduet.suites.cpus import cpu_quota, usable_cpus, within_quota
 from torchduet.suites.workload import COMPILED
 
 Hardware = TypeVar("Hardware")
@@ -149,6 +149,12 @@ class Machine:
             *(f"{CUDA}:{index}" for index in range(len(self.gpus))),
             *(accelerator.device for accelerator in self.accelerators),
         ]
+
+    def processors(self, device: str) -> int:
+        """How many processes can have one of their own of this kind: cores, or devices from this one on."""
+        if on_host(device):
+            return within_quota(self.cores, self.cpu_quota)
+        return len(self._of_kind(device_kind(device))) - device_index(device)
 
     def devices(self) -> list[str]:
         """Devices to use by default: the first of each kind."""

@@ -54,10 +54,8 @@ def _operators(run: TimedCase, result: CaseResult, workload: Workload, task: Tas
 
 
 def _has_bounds(workload: Workload, task: Task) -> bool:
-    if workload.cost is None:
-        return False
-    cost = workload.cost(**dict(task.family.reference.size))
-    return cost.flops is not None or cost.bytes is not None
+    cost = workload.cost_at(dict(task.family.reference.size))
+    return cost is not None and (cost.flops is not None or cost.bytes is not None)
 
 
 def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) -> None:

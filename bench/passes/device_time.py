@@ -41,7 +41,7 @@ class _Case:
 
 def delayable(run: TimedCase) -> bool:
     """Whether the device's work in a block of the case can be told from launching it at all, by its clock."""
-    return isinstance(run.clock, DelayingClock) and not run.cold and not run.restored
+    return isinstance(run.clock, DelayingClock) and not (run.cold or run.restored or run.elsewhere)
 
 
 def launch_seconds(run: TimedCase) -> float:

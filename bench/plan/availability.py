@@ -17,6 +17,7 @@ from torchduet.bench.record.devices import device_kind, on_host
 from torchduet.bench.record.knobs import KNOBS
 
 DEVICE = "device"
+RANKS = "ranks"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ def unavailable(machine: Machine, case: Case) -> Obstacle | None:
     """Why a case cannot run here; None if it can."""
     if why := machine.absent(case.device):
         return Obstacle(DEVICE, why)
+    if case.ranks is not None and case.ranks > (number := machine.processors(case.device)):
+        what = "cores that this run may use" if on_host(case.device) else f"{device_kind(case.device).upper()} GPUs"
+        return Obstacle(RANKS, f"{case.ranks} ranks need {case.ranks} {what}; there are {number}")
     lacking = {**variables.lacking(case.device), **machine.lacks(case.device)}
     for knob in sorted(KNOBS, key=lambda entry: -entry.rank):  # a lacking precision explains more than a lacking mode
         setting = str(case.setting(knob.name))

@@ -118,7 +118,7 @@ def readable_case(case: object, name: str = "") -> CaseRecord:
         "size": {str(key): as_size(value) for key, value in size.items()} if isinstance(size, dict) else {},
         "reference": given.get("reference") is True,
     }
-    for key in ("workers", "settings"):
+    for key in ("workers", "ranks", "role", "settings"):
         if key in given and not _refusal(given[key], hints(CaseRecord)[key], key):
             record[key] = given[key]
     return cast(CaseRecord, record)

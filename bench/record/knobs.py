@@ -99,9 +99,18 @@ def code(name: str) -> str:
 
 def workers(setting: str) -> str:
     """``1 worker``, ``2 workers``; anything but a number is returned unchanged."""
+    return _counted(setting, "worker")
+
+
+def ranks(setting: str) -> str:
+    """``1 rank``, ``2 ranks``; anything but a number is returned unchanged."""
+    return _counted(setting, "rank")
+
+
+def _counted(setting: str, noun: str) -> str:
     if not (setting.isascii() and setting.isdigit()):
         return setting
-    return f"{int(setting)} worker{'s' if int(setting) != 1 else ''}"
+    return f"{int(setting)} {noun}{'s' if int(setting) != 1 else ''}"
 
 
 # In the order of ids and ``params``.
@@ -159,6 +168,20 @@ KNOBS: tuple[Knob, ...] = (
         subject=lambda setting, _: f"{setting} DataLoader worker{'s' if setting != '1' else ''}",
         spoken=workers,
         collected=("DataLoader workers", "the fewest workers"),
+    ),
+    Knob(
+        name="ranks",
+        heading="Ranks",
+        about="processes of a process group, where that is a knob",
+        rank=6,
+        optional=True,
+        own_key=True,
+        option="numbers of processes of a process group, e.g. 1,2,4 (default: the tier's, up to the cores or the GPUs)",
+        prefix="ranks",
+        numeric=True,
+        subject=lambda setting, _: f"{setting} rank{'s' if setting != '1' else ''}",
+        spoken=ranks,
+        collected=("Ranks", "the fewest ranks"),
     ),
     Knob(
         name="memory_format",

@@ -14,6 +14,7 @@ from torchduet.bench.cases.exchange import Task
 from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
+from torchduet.bench.plan.threads import threads_for
 from torchduet.bench.plan.too_slow import slow_cases
 from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, visit_seconds
 from torchduet.bench.record.journal_events import Began, PilotsTimed
@@ -266,7 +267,7 @@ class Measuring:
         return Task(
             family,
             seconds,
-            self.settings.threads,
+            threads_for(family, self.settings.threads),
             max_seconds=math.inf if self.budget is None else self.budget.max_seconds(),
             check_only=self.settings.check_only,
             data=options.data,

@@ -25,41 +25,28 @@ from torchduet.bench.record.schema import (
     TimingRecord,
     TrialRecord,
 )
-from torchduet.bench.record.schema_check import LARGEST, LARGEST_WHOLE_NUMBER, ContractError, shown
+from torchduet.bench.record.schema_check import LARGEST_WHOLE_NUMBER, ContractError, shown
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, seconds_per_call, speedup, value_of
 from torchduet.bench.record.visits.entry import visit_record
 from torchduet.bench.run import aa_summary
+from torchduet.bench.run.figures import bound, known, number_of, rounded
+from torchduet.bench.run.ranks_record import ranks_record
 from torchduet.suites.workload import SAMPLES, Workload
 
-SIGNIFICANT = 6
 LAUNCH_BOUND_SHARE = 0.9
-
-
-def rounded(value: float) -> float:
-    """A value with six significant digits: a millisecond to a nanosecond, in half the file size."""
-    return float(f"{value:.{SIGNIFICANT}g}")
-
-
-def bound(value: float) -> float | None:
-    """An interval's end for JSON, which has no infinity."""
-    return value if math.isfinite(value) and value > 0 else None
-
-
-def known(source: object, *names: str) -> dict[str, Any]:
-    """Name → value of the attributes that are not None."""
-    return {name: value for name in names if (value := getattr(source, name)) is not None}
 
 
 def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
     """What one call of the case costs, as far as its author declares it, and a note on each figure left out."""
-    if workload.cost is None:
-        return CostRecord(), []
     try:
-        cost = workload.cost(**dict(case.size))
+        cost = workload.cost_at(dict(case.size), case.ranks)
     except Exception as error:  # noqa: BLE001 - the author's own code; the times are right without it
         return CostRecord(), [f"cost= raised {type(error).__name__}: {error}; its figures are left out"]
+    if cost is None:
+        return CostRecord(), []
     record, notes = dict[str, Any](), []
-    for name, kind in (("flops", float), ("bytes", float), ("samples", int)):
+    kinds = {"flops": float, "bytes": float, "samples": int, "message": float, "bus": float}
+    for name, kind in kinds.items():
         value = getattr(cost, name, None)
         if value is None:
             continue
@@ -71,15 +58,6 @@ def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
     if "samples" in record and cost.unit != SAMPLES:
         record["unit"] = str(cost.unit)
     return cast(CostRecord, record), notes
-
-
-def number_of(value: object) -> float | None:
-    """A number within the bounds of a record; None for anything else."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
-    return number if abs(number) < LARGEST else None
 
 
 def check_record(check: CheckRecord) -> tuple[CheckRecord, list[str]]:
@@ -195,6 +173,10 @@ def with_extras(record: Record, result: CaseResult) -> Record:
         record["meters"] = meters
     extras = known(result, "operators", "peak_bytes", "reserved_bytes", "context_bytes", "headroom", "energy")
     extras |= known(result, "sustained")
+    if result.ranks is not None:
+        extras["ranks"] = ranks_record(result.ranks)
+    if result.alone:
+        extras["alone"] = [rounded(seconds) for seconds in result.alone]
     return cast(Record, {**record, **extras})
 
 

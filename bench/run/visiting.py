@@ -20,7 +20,8 @@ from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
 from torchduet.bench.record.schema import STARTING, PriorOf, Record
 from torchduet.bench.record.statistics import placement_differences, value_of
 from torchduet.bench.record.visits.entry import Ratio, VisitEntry
-from torchduet.bench.run.records import device_speedup_record, number_of, rounded
+from torchduet.bench.run.figures import number_of, rounded
+from torchduet.bench.run.records import device_speedup_record
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 

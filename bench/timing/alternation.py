@@ -262,3 +262,9 @@ def _attempt(run: TimedCase, action: Callable[[], Block | object], on_error: OnE
         run.error = on_error(run, error)
         return None
     return result if isinstance(result, Block) else None
+
+
+def next_placement(runs: Sequence[TimedCase]) -> None:
+    """Begin another placement of these cases. A slowed copy shares its original's context, whose seed advances once."""
+    for prepared in {id(run.prepared.context): run.prepared for run in runs}.values():
+        prepared.next_placement()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -129,3 +130,14 @@ def skipped_graphs(graphed: bool) -> Iterator[list[str]]:
         yield handler.messages
     finally:
         cudagraphs_log.removeHandler(handler)
+
+
+def captured(graph: Captured | None, restore: Callable[[], None]) -> float:
+    """Capture the graph of a case that has one, and restore the inputs; returns the seconds of the capture."""
+    if graph is None:
+        return 0.0
+    start = perf_counter()
+    graph.capture()
+    seconds = perf_counter() - start
+    restore()
+    return seconds

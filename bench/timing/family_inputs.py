@@ -35,14 +35,17 @@ from torchduet.suites.workload import Workload
 Watched = tuple[Variables, Opaque]
 
 
-def made_inputs(workload: Workload, case: Case, device: str, number: int = 0) -> tuple[Any, ...]:
+def made_inputs(workload: Workload, case: Case, device: str, number: int = 0, ranks: int = 1) -> tuple[Any, ...]:
     """The inputs of a case's workload on a device, allocated anew; for each number with other random values.
+
+    Args:
+        ranks: for how many processes together, of a workload that has some.
 
     Raises:
         CheckError: ``inputs=`` does not return a tuple.
     """
     seed_all(SEED + number)
-    inputs = workload.inputs(device_of(device).torch_device, **dict(case.size))
+    inputs = workload.make(device_of(device).torch_device, dict(case.size), ranks)
     if not isinstance(inputs, tuple | list):
         raise CheckError(f"inputs= returned {type(inputs).__name__}; return a tuple, for one value: (x,)")
     return tuple(inputs)

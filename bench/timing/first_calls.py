@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,7 +16,6 @@ from typing import Any
 from torchduet.bench.cases.case import Case, workload_of
 from torchduet.bench.cases.exchange import SEED, CaseResult, Task
 from torchduet.bench.host.suspension import awake, moment, suspended
-from torchduet.bench.inputs.placements import Placements
 from torchduet.bench.record.schema import STARTING, FirstCallRecord
 from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.state.own_state import SETUP, restored
@@ -28,18 +28,17 @@ from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.checking.summary import differing, summary_of
 from torchduet.bench.timing.clock import Clock
 from torchduet.bench.timing.compile_watch import CompileWatch, why_nothing
-from torchduet.bench.timing.cuda_graph import CaptureError, skipped_graphs
+from torchduet.bench.timing.cuda_graph import CaptureError, captured, skipped_graphs
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import cold_cache, compile_into, load_without_headers
 from torchduet.bench.timing.failures import describe, free_device_memory, limitation, unusable
 from torchduet.bench.timing.family_inputs import FamilyInputs
-from torchduet.bench.timing.precision import matmul_precision
+from torchduet.bench.timing.precision import first_result, matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.suites.workload import COMPILED, IMPLIED, Unavailable
 
 SETTLING_CALLS = 5
-SCALING_CALLS = 10  # each halves the factor
 UNCOMPILED = (
     "its author compiles it with torch.compile: that is undone, so that the mode alone decides; "
     "options of that torch.compile do not apply"
@@ -54,6 +53,8 @@ Report = Callable[[str, float], None]
 
 class FirstCalls:
     """Inputs, checks and first calls of one family; fills ``results`` (all cases) and ``runs`` (cases to be timed)."""
+
+    timed_case: type[TimedCase] = TimedCase
 
     def __init__(self, task: Task, report: Report, seed: str = "") -> None:
         self.task, self.report = task, report
@@ -95,11 +96,30 @@ class FirstCalls:
     def prepare_device(self, name: str, cases: Sequence[Case]) -> None:
         """Make the inputs on one device; take the first call of every case there, and check it."""
         device = device_of(name)
-        if self.start(device, cases):
+        here = [case for case in cases if not self.workload.in_ranks(case.implementation)]
+        if here and self.start(device, here):
             with device.current():
-                self._prepare(device, cases)
+                self._prepare(device, here)
+        if len(here) < len(cases) and self.broken is None:
+            self.prepare_ranks([case for case in cases if case not in here])
+
+    def prepare_ranks(self, cases: Sequence[Case]) -> None:
+        """Take the first calls of cases that run in several processes; without any, they are skipped."""
+        for case in cases:
+            self.results[case].skip = "it runs in a process group, which this way of measuring does not start"
 
     def _prepare(self, device: Device, cases: Sequence[Case]) -> None:
+        opened = self.open(device, cases)
+        clock = device.clock()
+        for case in [case for case in cases if case.slowdown == 1] if opened else ():
+            self.take(case, device, clock, *opened)
+            if self.broken is not None:
+                return
+        if opened:
+            self.add_slowed_copies(cases, clock)
+
+    def open(self, device: Device, cases: Sequence[Case]) -> tuple[Sequence[Any], Reference] | tuple[()]:
+        """The inputs on a device, and the reference; nothing where they cannot be made, which the results then say."""
         name = device.name
         start, stage = perf_counter(), "its inputs could not be made: "
         try:
@@ -116,42 +136,40 @@ class FirstCalls:
             with restored():  # a case of this function is named below
                 reference = self.checks.reference(name, inputs)
             self.inputs.after_reference()
+            return inputs, reference
         except Unavailable as reason:
             for case in cases:
                 self.results[case].skip = str(reason)
-            return
         except Exception as error:  # noqa: BLE001 - becomes the reason of this device's cases
             for case in cases:
                 self.results[case].error = stage + describe(error, case.source)
-            return
         finally:
             self.seconds["checking"] += perf_counter() - start
-        clock = device.clock()
-        for case in [case for case in cases if case.slowdown == 1]:
-            result = self.results[case]
-            try:
-                prepared = self.first_call(result, inputs, clock, reference)
-            except Unavailable as reason:
-                result.skip = str(reason)
-                continue
-            except (CaptureError, LastingChangeError) as error:
-                result.error = str(error)
+        return ()
+
+    def take(self, case: Case, device: Device, clock: Clock, inputs: Sequence[Any], reference: Reference) -> None:
+        """Take the first call of a case, and check it; a case that can be timed becomes one of the runs."""
+        result = self.results[case]
+        try:
+            prepared = self.first_call(result, inputs, clock, reference)
+        except Unavailable as reason:
+            result.skip = str(reason)
+        except (CaptureError, LastingChangeError) as error:
+            result.error = str(error)
+            self.broken = case
+        except Exception as error:  # noqa: BLE001 - becomes this case's reason
+            result.skip = limitation(error) if case.mode in COMPILED else None
+            if result.skip is None:
+                result.error = describe(error, case.source)
+            if unusable(device.name):
                 self.broken = case
                 return
-            except Exception as error:  # noqa: BLE001 - becomes this case's reason
-                result.skip = limitation(error) if case.mode in COMPILED else None
-                if result.skip is None:
-                    result.error = describe(error, case.source)
-                if unusable(name):
-                    self.broken = case
-                    return
-                free_device_memory(error)
-                del error
-                gc.collect()  # releases what the failed call made, such as a loader's processes
-                continue
+            free_device_memory(error)
+            del error
+            gc.collect()  # releases what the failed call made, such as a loader's processes
+        else:
             result.clock = clock.name
-            self.runs.append(self.inputs.ready(TimedCase(prepared, clock, cold=self.task.cold)))
-        self.add_slowed_copies(cases, clock)
+            self.runs.append(self.inputs.ready(self.timed_case(prepared, clock, cold=self.task.cold)))
 
     def add_slowed_copies(self, cases: Sequence[Case], clock: Clock) -> None:
         """Add the slowed copies: they make the same calls, so that nothing is compiled or checked again."""
@@ -192,11 +210,13 @@ class FirstCalls:
         graphed = case.mode in IMPLIED
         in_its_state = prepared.own_state.entered(thorough=True)
         with matmul_precision(case.precision), in_its_state, skipped_graphs(graphed) as skips:
-            capture_seconds = self.capture(prepared, placements)
+            capture_seconds = captured(prepared.graph, placements.restore)
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
             with watch.entries():
-                value = self.first_result(prepared, placements)
+                value = first_result(
+                    partial(prepared.call, *prepared.args), prepared.context.scaler, placements.restore
+                )
             returned = perf_counter() - start
             clock.synchronize()
             seconds, calls = capture_seconds + perf_counter() - start, 1
@@ -207,13 +227,13 @@ class FirstCalls:
             self.inputs.note_changes(prepared, watched, result)
             self.checks.check(result, prepared, values, reference)
             self.seconds["checking"] += perf_counter() - check_start
-            deeper = not compiled and (watch.entered or watch.compiled())
+            deeper = self.agreed(not compiled and bool(watch.entered or watch.compiled()))
             while (compiled or deeper) and calls < SETTLING_CALLS:
                 before, start = watch.compiled(), perf_counter()
                 prepared.call(*prepared.args)
                 clock.synchronize()
                 recorded = graphed and calls == 1  # the second call records a graph of what the first compiled
-                if watch.compiled() == before and not recorded:
+                if not self.agreed(watch.compiled() != before or recorded):
                     break
                 seconds, calls = seconds + perf_counter() - start, calls + 1
             if graphed:
@@ -243,6 +263,10 @@ class FirstCalls:
             result.notes.append(CALLS_COMPILED)
         return prepared
 
+    def agreed(self, value: bool) -> bool:
+        """Whether a condition holds in any of the processes that make the same calls."""
+        return value
+
     def summarize(self, result: CaseResult, values: Results) -> None:
         """Keep a summary of the first result, if the task asks for it, and compare it with the one that it expects.
 
@@ -255,29 +279,6 @@ class FirstCalls:
         expected = self.task.expected.get(result.case)
         if expected and (what := differing(result.summary, expected)):
             raise CheckError(f"its result is another one in a fresh process: {what}")
-
-    @staticmethod
-    def first_result(prepared: Prepared, placements: Placements) -> Any:
-        """The first result. A loss scaler skips steps while its factor is too large, and tries smaller ones."""
-        scaler = prepared.context.scaler
-        for _ in range(SCALING_CALLS if scaler else 1):
-            before = scaler.get_scale() if scaler else 0.0
-            value = prepared.call(*prepared.args)
-            if scaler is None or scaler.get_scale() >= before:
-                break
-            placements.restore()
-        return value
-
-    @staticmethod
-    def capture(prepared: Prepared, placements: Placements) -> float:
-        """Capture the graph of a case that has one, and restore the inputs; returns the seconds of the capture."""
-        if prepared.graph is None:
-            return 0.0
-        start = perf_counter()
-        prepared.graph.capture()
-        seconds = perf_counter() - start
-        placements.restore()
-        return seconds
 
     def empty_cache(self, case: Case) -> None:
         """Start an empty compile cache before a case is compiled; a later visit reads what the first has compiled."""

@@ -34,6 +34,26 @@ STAGE_WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Pattern:
+    """How long blocks are, and the untimed calls before them.
+
+    Attributes:
+        seconds: of a block's calls, unless one takes longer.
+        lead_in: seconds of untimed calls before a block.
+        led_in_below: seconds per call; only calls shorter than this have untimed ones before them.
+    """
+
+    seconds: float = BLOCK_SECONDS
+    lead_in: float = BLOCK_WARM_UP_SECONDS
+    led_in_below: float = WARMED_UP_BELOW
+
+
+USUAL = Pattern()
+# Where other processes have their turns in between, caches hold their data, and threads that slept have to wake up.
+BESIDE_OTHERS = Pattern(seconds=5e-3, lead_in=1e-3, led_in_below=0.05)
+
+
 class Place(Protocol):
     """What a case runs on, such as a :class:`torchduet.bench.timing.device.Device`."""
 
@@ -48,6 +68,7 @@ class Paced(Protocol):
     """What is timed in blocks, such as a :class:`torchduet.bench.timing.timed_case.TimedCase`."""
 
     calls: int  # per block
+    pattern: Pattern
     cold: bool  # the cache is filled with other data before each call
     warm_up_calls: int  # untimed calls before each block
     pacing_seconds: float  # per call; sets its calls per block and turns per round: equal for cases timed alike
@@ -91,9 +112,9 @@ P = TypeVar("P", bound=Paced)
 def set_block(run: Paced, seconds: float) -> None:
     """Set the calls per block, and the warm-up calls before it where calls are short, from the seconds per call."""
     run.pacing_seconds = seconds
-    run.calls = max(1, min(round(BLOCK_SECONDS / max(seconds, 1e-9)), run.max_calls))
-    short = seconds < WARMED_UP_BELOW and not run.cold
-    run.warm_up_calls = math.ceil(BLOCK_WARM_UP_SECONDS / max(seconds, 1e-9)) if short else 0
+    run.calls = max(1, min(round(run.pattern.seconds / max(seconds, 1e-9)), run.max_calls))
+    short = seconds < run.pattern.led_in_below and not run.cold
+    run.warm_up_calls = math.ceil(run.pattern.lead_in / max(seconds, 1e-9)) if short else 0
 
 
 def set_repeats(runs: Sequence[Paced], seconds: float) -> None:

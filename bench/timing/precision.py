@@ -10,12 +10,14 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
 from torchduet.bench.state.fp32_precision import Fp32Precision, set_fp32
 from torchduet.bench.timing.device_registry import device_of
 
+SCALING_CALLS = 10  # each halves the factor
 AUTOCAST_DTYPE = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 TOLERANCE = {
@@ -56,3 +58,18 @@ def autocast_factory(precision: str, device: str) -> Callable[[], AbstractContex
 def scaler_for(precision: str, device: str) -> torch.amp.GradScaler | None:
     """A loss scaler for fp16, in which small gradients would otherwise be zero; None for other precisions."""
     return torch.amp.GradScaler(device_of(device).autocast_type) if precision == "fp16" else None
+
+
+def first_result(call: Callable[[], Any], scaler: torch.amp.GradScaler | None, restore: Callable[[], None]) -> Any:
+    """The first result of a case. A loss scaler skips steps while its factor is too large, and tries smaller ones.
+
+    Args:
+        restore: gives the inputs their original values.
+    """
+    for _ in range(SCALING_CALLS if scaler else 1):
+        before = scaler.get_scale() if scaler else 0.0
+        value = call()
+        if scaler is None or scaler.get_scale() >= before:
+            break
+        restore()
+    return value

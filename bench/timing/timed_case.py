@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from torchduet.bench.cases.exchange import ContextSwitches, LeftOut, Pace
 from torchduet.bench.host import child_processes, suspension
@@ -21,7 +21,7 @@ from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.clock import Block, Clock, HoldingClock
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
-from torchduet.bench.timing.pacing import BLOCK_SECONDS, LONG_CALL_SECONDS, set_block
+from torchduet.bench.timing.pacing import LONG_CALL_SECONDS, USUAL, Pattern, set_block
 from torchduet.bench.timing.precision import matmul_precision
 from torchduet.suites.workload import IMPLIED
 
@@ -61,8 +61,12 @@ class TimedCase:
     children_ended: float = field(default_factory=child_processes.usage)  # of this process, as of its last call
     restoring: Restoring | None = None  # readies the inputs before each call
     changes: Changes = NOTHING  # what a call changes of its inputs
+    pattern: Pattern = USUAL
+    alone: list[float] = field(default_factory=list)  # seconds per call in segments without other cases between them
     # Of blocks after which other streams of the device worked on: for how long, and the seconds of the block.
     unfinished: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MAX_UNFINISHED))
+
+    elsewhere: ClassVar[bool] = False  # its calls are made by other processes, for which this one waits
 
     @property
     def device(self) -> Device:
@@ -265,8 +269,8 @@ def warm_up(run: TimedCase, seconds: float) -> None:
             block = run.block()
             blocks.append(block.seconds)
             slept.append(seconds_asleep() - before >= max(WAITING_SECONDS, WAITING_SHARE * block.wall * run.calls))
-            if block.wall * run.calls < BLOCK_SECONDS / 2 and run.calls < run.max_calls:
-                fitting = max(1, round(BLOCK_SECONDS / max(block.wall, 1e-9)))
+            if block.wall * run.calls < run.pattern.seconds / 2 and run.calls < run.max_calls:
+                fitting = max(1, round(run.pattern.seconds / max(block.wall, 1e-9)))
                 run.calls = min(run.calls * 10, fitting, run.max_calls)
                 break
             if block.wall >= LONG_CALL_SECONDS or suspension.awake() >= deadline:
@@ -279,5 +283,5 @@ def warm_up(run: TimedCase, seconds: float) -> None:
         if suspension.awake() >= deadline:
             break
     run.seconds = min([*windows, *blocks])
-    run.idle_waiting = all(slept) and not run.device.asynchronous
+    run.idle_waiting = all(slept) and not (run.device.asynchronous or run.elsewhere)
     set_block(run, run.seconds)

@@ -8,7 +8,8 @@ import signal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from torchduet.bench.workers import process
+from torchduet.bench.host.child_processes import describe_exit as describe_exit
+from torchduet.bench.host.child_processes import last_lines
 
 MAX_LOG_BYTES = 2**26
 
@@ -20,23 +21,9 @@ def truncate_log(log: Path) -> None:
             os.truncate(log, 0)
 
 
-def describe_exit(exitcode: int | None) -> str:
-    """How a process ended, in words that follow its name."""
-    if exitcode is None:
-        return "closed its channel and kept running; it was killed"
-    if exitcode >= 0:
-        return f"ended with exit code {exitcode} and no answer"
-    try:
-        name = signal.Signals(-exitcode).name
-    except ValueError:
-        name = f"signal {-exitcode}"
-    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
-
-
 def last_output(log: Path) -> str:
     """A worker's last output, to follow the reason why it ended; empty if it printed nothing."""
-    lines = process.last_lines(log)
+    lines = last_lines(log)
     return f"\nIts last output:\n{lines}" if lines else ""
 
 

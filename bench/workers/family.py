@@ -18,12 +18,12 @@ from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.state.entry import LastingChangeError, put_back, read
 from torchduet.bench.state.own_state import CALLS, Restored, differences, everything, restored
-from torchduet.bench.timing.alternation import Alternation, align_blocks, warm_cores
+from torchduet.bench.timing.alternation import Alternation, align_blocks, next_placement, warm_cores
 from torchduet.bench.timing.checking.reference import has_nan
 from torchduet.bench.timing.checking.results import Results, observed
 from torchduet.bench.timing.clock import DelayingClock
 from torchduet.bench.timing.failures import describe, unusable
-from torchduet.bench.timing.first_calls import NO_ORIGINAL, FirstCalls
+from torchduet.bench.timing.first_calls import NO_ORIGINAL
 from torchduet.bench.timing.gpu.sm_clock import ReadsSmClock
 from torchduet.bench.timing.pacing import (
     AIM_PLACEMENTS,
@@ -35,12 +35,12 @@ from torchduet.bench.timing.pacing import (
     set_pace,
     too_slow,
 )
-from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.stopping import Stopping
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 from torchduet.bench.workers.left_running import left_running
 from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.bench.workers.other_values import note_differences
+from torchduet.bench.workers.ranks import WithRanks
 from torchduet.bench.workers.remembered import Memory
 from torchduet.suites.workload import COMPILED
 
@@ -49,7 +49,7 @@ SUSTAINED_SHARE = 0.15  # of the family's time, at most, for calls without pause
 WARM_UP_SHARE, WARM_UP_SECONDS = 0.03, 0.1  # of the family's time, and at least, for a case, until its times are steady
 
 
-class Stages(FirstCalls):
+class Stages(WithRanks):
     """All stages of a family, from its inputs to its results."""
 
     telemetry: Telemetry | None = None
@@ -75,7 +75,7 @@ class Stages(FirstCalls):
                     warm.append(run)
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = self.reason(run, error)
-        self.inputs.decide(self.runs, self.results)
+        self.decide()
         align_blocks(warm, self.comparisons(warm), self.reason)
         self.warm_slowed_copies(warm)
         self.seconds["warming"] += awake() - start
@@ -125,24 +125,16 @@ class Stages(FirstCalls):
     def reason(self, run: TimedCase, error: Exception) -> str:
         """Why a case failed; the first after which this process or its device is unusable becomes ``broken``."""
         case = run.prepared.case
+        if run.elsewhere:
+            return self.reason_in_ranks(error)
         if self.broken is None and (isinstance(error, LastingChangeError) or unusable(case.device)):
             self.broken = case
         return describe(error, case.source)
 
-    def comparisons(self, runs: Sequence[TimedCase]) -> list[tuple[int, int]]:
-        """Pairs of indices into ``runs``: (the case to compare with, the case)."""
-        index = {run.prepared.case: position for position, run in enumerate(runs)}
-        return [
-            (index[baseline], index[case])
-            for case in index
-            for _, baseline in self.family.comparisons(case)
-            if baseline in index
-        ]
-
     def warm_slowed(self, run: TimedCase, original: TimedCase) -> None:
         """Set a slowed copy's extra work from the present time of its original."""
         try:
-            slow_down(run, original)
+            self.slow_down(run, original)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             run.error = self.reason(run, error)
 
@@ -169,7 +161,7 @@ class Stages(FirstCalls):
             self.report("timing", min(1.0, (awake() - start) / share))
 
         def must_stop() -> bool:
-            return STOP_REQUESTED.is_set() or self.broken is not None
+            return STOP_REQUESTED.is_set() or self.broken is not None or bool(self.ranked.lost)
 
         stopping = Stopping(share, stop_requested=must_stop)
         device_times = DeviceTimes(self.rng)
@@ -211,11 +203,13 @@ class Stages(FirstCalls):
         """Move the inputs on these devices to fresh memory; where that fails, the device's cases get the error."""
         for device in devices:
             try:
-                self.inputs.fresh(device)
+                if device in self.inputs.placements:
+                    self.inputs.fresh(device)
             except Exception as error:  # noqa: BLE001 - out of memory, or a broken device: becomes its cases' reason
                 for run in runs:
                     if run.prepared.case.device == device and run.error is None:
                         run.error = f"no room for fresh inputs: {self.reason(run, error)}"
+        self.move_ranks()
 
     def has_time_to_sustain(self) -> bool:
         """Whether calls of each case on an accelerator may be repeated without pause: a second each.
@@ -229,19 +223,27 @@ class Stages(FirstCalls):
     def after(self) -> None:
         """Make the passes after the timing."""
         sustain = self.has_time_to_sustain()
+        self.time_alone()
         for run in self.runs:
             if STOP_REQUESTED.is_set():
                 return
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 what = "measuring the energy of" if self.task.energy else "measuring memory and operators of"
                 self.report(f"{what} {run.prepared.case.id}", 0.0)
-                measure_after_timing(run, self.results[run.prepared.case], self.workload, self.task, sustain=sustain)
+                if not run.elsewhere:
+                    measure_after_timing(
+                        run, self.results[run.prepared.case], self.workload, self.task, sustain=sustain
+                    )
+        self.memory_of_ranks()
 
     def still_computes(self) -> None:
         """Turn a case whose result became NaN during its timing, is remembered, or comes later, into an error."""
         for run in self.runs:
             if run.error is None and run.placements and run.prepared.case.slowdown == 1:
                 result = self.results[run.prepared.case]
+                if run.elsewhere:
+                    run.error = self.verified_in_ranks(run)
+                    continue
                 try:
                     with restored() as changed:
                         value = run.call()  # with fresh=True it has inputs of its own
@@ -258,7 +260,7 @@ class Stages(FirstCalls):
                 except Exception as error:  # noqa: BLE001 - becomes this case's reason
                     run.error = f"after its timing, with changed values, {self.reason(run, error)}"
         for device, placements in self.inputs.placements.items():
-            there = [run for run in self.runs if run.prepared.case.device == device]
+            there = [run for run in self.runs if run.prepared.case.device == device and not run.elsewhere]
             note_differences(self.workload, there, placements, [self.results[run.prepared.case] for run in there])
 
     def remembers(self, run: TimedCase, results: Results) -> str | None:
@@ -280,15 +282,11 @@ class Stages(FirstCalls):
                 result.context_switches = run.context_switches
             result.meters = run.prepared.context.meter.medians(len(run.placements))
             result.address_sets = self.inputs.address_sets(run)
-            if self.broken is None and run.error is None and isinstance(run.clock, ReadsSmClock):
+            known = run.error is None and self.broken is None and not run.elsewhere
+            if known and isinstance(run.clock, ReadsSmClock):
                 result.sm_mhz = run.clock.sm_clock.read()
             if run.device.asynchronous:
                 result.waiting_unknown = result.waiting_unknown or not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
-
-
-def next_placement(runs: Sequence[TimedCase]) -> None:
-    """Begin another placement of these cases. A slowed copy shares its original's context, whose seed advances once."""
-    for prepared in {id(run.prepared.context): run.prepared for run in runs}.values():
-        prepared.next_placement()
+        self.finish_ranks()

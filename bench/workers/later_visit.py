@@ -35,7 +35,7 @@ class LaterStages(Stages):
                 run.keep_to(self.paces[run.prepared.case])
             except Exception as error:  # noqa: BLE001 - becomes this case's reason
                 run.error = self.reason(run, error)
-        self.inputs.decide(self.runs, self.results)
+        self.decide()
         self.warm_slowed_copies([run for run in self.runs if run.error is None and run.prepared.case.slowdown == 1])
         for run in self.runs:
             run.prepared.context.seed = self.task.number * MAX_VISIT_PLACEMENTS

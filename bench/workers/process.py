@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from torchduet.bench.host import suspension
@@ -147,24 +146,3 @@ def describe_machine(_: None, __: Callable[[str, float], None]) -> Any:
 
     present, missing = accelerators()
     return replace(probe(), accelerators=present, no_accelerator=missing)
-
-
-def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
-    """The last ``count`` lines of a worker's output, from at most its last ``max_bytes``.
-
-    Of a crash that faulthandler reports, the innermost two frames are kept.
-    """
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - max_bytes))
-            lines = file.read().decode(errors="replace").split("\n")
-    except FileNotFoundError:
-        return ""
-    kept: list[str] = []
-    frames = 0
-    for line in filter(str.strip, lines):
-        is_frame = line.startswith("  File ")
-        frames = frames + 1 if is_frame else 0
-        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
-            kept.append(line)
-    return "\n".join(kept[-count:])

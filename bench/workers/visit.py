@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from torchduet.bench.cases.exchange import FamilyResult, Task
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.record.schema import IMPORTING
@@ -31,6 +33,13 @@ def measure(task: Task, report: Report) -> FamilyResult:
     stages.seconds[IMPORTING] = importing
     for result in stages.results.values():
         result.notes += notes
+    with contextlib.closing(stages.ranked):
+        return _measured(stages, task)
+
+
+def _measured(stages: Stages, task: Task) -> FamilyResult:
+    first = task.paces is None
+    stages.ranked.start()  # before this process has threads, which its children would not have
     devices = dict.fromkeys(case.device for case in task.family.cases)
     for device in devices:
         stages.prepare_device(device, [case for case in task.family.cases if case.device == device])
@@ -45,7 +54,8 @@ def measure(task: Task, report: Report) -> FamilyResult:
             if stop != INTERRUPTED and not stages.broken:
                 stages.after()
         if first and not stages.broken:
-            stages.inputs.note_late_changes(stages.runs, stages.results)
+            here = [run for run in stages.runs if not run.elsewhere]
+            stages.inputs.note_late_changes(here, stages.results)
             stages.still_computes()
     stages.finish()
     results = list(stages.results.values())

@@ -71,11 +71,18 @@ def check_keywords(where: str, given: Mapping[str, object], known: Collection[st
             raise SuiteError(f"{where}: there is no keyword {keyword}=; {hint}")
 
 
-def check_inputs(where: str, inputs: Callable[..., Any], axes: Collection[str], function: str = "inputs=") -> None:
+def check_inputs(
+    where: str,
+    inputs: Callable[..., Any],
+    axes: Collection[str],
+    function: str = "inputs=",
+    given: Collection[str] = (),
+) -> None:
     """Refuse a function of the inputs that cannot be called as ``inputs(device, **size)``.
 
     Args:
         function: how the message names it.
+        given: names of further parameters that get a value, if there are such.
 
     Raises:
         SuiteError: names the axis that it does not take, or the parameter that no axis gives.
@@ -88,7 +95,8 @@ def check_inputs(where: str, inputs: Callable[..., Any], axes: Collection[str], 
     positional = [p for p in parameters if p.kind in POSITIONAL]
     if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise SuiteError(f"{where}: {function} must take the device as its first argument: {function}lambda device: …")
-    check_axes(where, parameters[1:] if positional else parameters, axes, function, taken=positional[:1])
+    others = [p for p in (parameters[1:] if positional else parameters) if p.name not in given or p.name in axes]
+    check_axes(where, others, axes, function, taken=positional[:1])
 
 
 def check_axes(

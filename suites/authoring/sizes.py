@@ -34,7 +34,7 @@ def check_sizes(workload: Workload, where: str) -> None:
     for size, devices in workload.sizes_on("full", (HOST, *kinds)):
         labels[",".join(f"{axis}={value}" for axis, value in size.items())] += 1
         if workload.cost is not None:
-            _check_cost(_called(workload.cost, "cost=", size, where), size, where)
+            _check_cost(_called(partial(_cost_at, workload), "cost=", size, where), size, where)
         if callable(workload.call_seconds):
             seconds = _called(partial(_seconds_at, workload, devices[0]), "call_seconds=", size, where)
             if not _is_amount(seconds):
@@ -42,6 +42,10 @@ def check_sizes(workload: Workload, where: str) -> None:
     twice = [label for label, count in labels.items() if count > 1]
     if twice:
         raise SuiteError(f"{where}: two sizes read {twice[0]}; leave commas and equals signs out of the values")
+
+
+def _cost_at(workload: Workload, /, **size: Value) -> object:
+    return workload.cost_at(size)
 
 
 def _seconds_at(workload: Workload, device: str, /, **size: Value) -> float:
@@ -69,7 +73,7 @@ def _called(function: Callable[..., Any], keyword: str, size: Size, where: str) 
 def _check_cost(cost: object, size: Size, where: str) -> None:
     if not isinstance(cost, Cost):
         raise SuiteError(f"{where}: cost= returned {type(cost).__name__}; return a Cost(flops=…, bytes=…, samples=…)")
-    for name in ("flops", "bytes", "samples"):
+    for name in ("flops", "bytes", "samples", "message", "bus"):
         amount = getattr(cost, name)
         whole = name != "samples" or (isinstance(amount, int) and amount < 2**63)
         if amount is not None and not (_is_amount(amount) and whole):

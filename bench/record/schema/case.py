@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from torchduet.bench.record.schema.bounds import Count
 
@@ -23,6 +23,8 @@ class CaseRecord(TypedDict):
     precision: str
     reference: bool  # the family's reference case
     workers: NotRequired[Count]  # DataLoader workers, if that is a knob of the workload
+    ranks: NotRequired[Count]  # processes of a process group, if that is a knob of the workload
+    role: NotRequired[Literal["alone", "part"]]  # with ranks: without a process group; without communication
     settings: NotRequired[dict[str, str]]  # of knobs without a key here, if not the reference's
     source: NotRequired[str]  # a built-in suite's name, or its file as it was given; "" for functions of a program
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from torchduet.bench.record.schema.bounds import Count
+from torchduet.bench.record.schema.bounds import Count, Positive
 from torchduet.bench.record.schema.case import CaseRecord, NotMeasured, Unavailable
 from torchduet.bench.record.schema.duet import AgainstRecord, DuetRecord
 from torchduet.bench.record.schema.machine import CeilingRecord, GpuRecord, NoiseRecord, PassingRecord, PilotRecord
@@ -17,6 +17,7 @@ from torchduet.bench.record.schema.timing import (
     CostRecord,
     FirstCallRecord,
     MeterRecord,
+    RanksRecord,
     SpeedupRecord,
     TimingRecord,
 )
@@ -43,6 +44,8 @@ class Record(TypedDict):
     context_bytes: NotRequired[int]  # CUDA: its own memory in a process, in addition
     energy: NotRequired[EnergyRecord]
     sustained: NotRequired[SustainedRecord]  # CUDA
+    ranks: NotRequired[RanksRecord]  # of a case that runs in several processes
+    alone: NotRequired[list[Positive]]  # seconds per call in segments without other cases between them: a control
     headroom: NotRequired[HeadroomRecord]
     profile: NotRequired[ProfileRecord]
     noise: NotRequired[NoiseRecord]

@@ -157,3 +157,20 @@ class CostRecord(TypedDict):
     bytes: NotRequired[float]
     samples: NotRequired[int]
     unit: NotRequired[str]  # what is counted in samples; samples if it is missing
+    message: NotRequired[float]  # bytes of a collective: of the larger of what a rank gives and gets (nccl-tests)
+    bus: NotRequired[float]  # bytes that a collective has to move over the slowest link (nccl-tests)
+
+
+class RanksRecord(TypedDict):
+    """The ranks of a case that runs in several processes. Seconds are per call: medians over blocks of the first visit.
+
+    The time of a case is that of its slowest rank, block by block.
+    """
+
+    backend: str  # of the process group: "gloo", "nccl"
+    threads: Count  # of each process
+    seconds: list[Positive]  # of each rank
+    mean: Positive  # of the mean over ranks
+    least: Positive  # of the fastest rank in each block
+    skew: Amount  # of the slowest rank's time less the fastest's, in each block
+    peak_bytes: NotRequired[list[Count]]  # of each rank: the most memory from its setup through two calls

@@ -29,7 +29,7 @@ def float64_device(workload: Workload, family: Family) -> str:
     device = family.reference.device
     if on_host(device) or not device_of(device).has_float64:
         return ""
-    cost = workload.cost(**dict(family.reference.size)) if workload.cost else None
+    cost = workload.cost_at(dict(family.reference.size))
     if cost is None or (cost.flops is None and cost.bytes is None):
         return device if workload.has_own_sizes(device) else ""
     return device if (cost.flops or 0) > MAX_FLOPS or (cost.bytes or 0) > MAX_BYTES else ""

@@ -68,10 +68,11 @@ class Spin:
 
 def spin(seconds: float) -> Spin:
     """A loop of about ``seconds`` by itself, which is still to be fitted to its block."""
-    return Spin(max(1, round(seconds / _seconds_per_iteration())))
+    return Spin(max(1, round(seconds / seconds_per_iteration())))
 
 
-def _seconds_per_iteration() -> float:
+def seconds_per_iteration() -> float:
+    """The time of one turn of an empty loop."""
     times = []
     for _ in range(PROBES):
         start = perf_counter()

@@ -1,0 +1,19 @@
+"""How many intra-op threads the processes of a family have."""
+
+from __future__ import annotations
+
+from torchduet.bench.cases.case import Family
+from torchduet.suites.workload import cores
+
+
+def threads_for(family: Family, threads: int) -> int:
+    """The threads of each process: fewer where several run at a time, so that none waits for a core of another.
+
+    All cases of a family have as many, whatever their number of ranks: the speed-up by more ranks is that of more
+    processes like the first.
+
+    Args:
+        threads: of ``--threads``.
+    """
+    most = max((case.ranks or 1 for case in family.cases), default=1)
+    return max(1, min(threads, cores() // most)) if most > 1 else threads

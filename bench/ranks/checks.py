@@ -1,0 +1,103 @@
+"""The inputs of one rank, and its checks: its part of what is made alike in all ranks, held against one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from torchduet.bench.cases.case import Family
+from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.timing.callables import Prepared, in_float64, in_own_dtype
+from torchduet.bench.timing.checking.check import check
+from torchduet.bench.timing.checking.dense import CheckError
+from torchduet.bench.timing.checking.family_checks import FamilyChecks
+from torchduet.bench.timing.checking.reference import Reference, no_reference, reference_result
+from torchduet.bench.timing.checking.results import Results
+from torchduet.bench.timing.family_inputs import FamilyInputs, made_inputs
+from torchduet.suites.workload import RANKS, Workload, takes
+
+RANK = "rank"
+
+
+def shares(function: Callable[..., Any], rank: int, ranks: int) -> Callable[..., Any]:
+    """``shard`` or ``joint`` of a workload for one rank: a function of the inputs alone."""
+    given = {RANK: rank, RANKS: ranks}
+    return partial(function, **{name: number for name, number in given.items() if takes(function, name)})
+
+
+class RankInputs(FamilyInputs):
+    """The inputs of one rank.
+
+    Attributes:
+        joint: what ``inputs`` returned, the same in every rank; None as soon as nothing is checked any more.
+    """
+
+    def __init__(self, family: Family, workload: Workload, rng: Any, rank: int, ranks: int) -> None:
+        super().__init__(family, workload, rng)
+        self._of, self._device_case = workload, family.reference
+        self.rank, self.ranks = rank, ranks
+        self.joint: tuple[Any, ...] | None = None
+
+    def make(self, device: str, number: int = 0) -> tuple[Any, ...]:
+        """This rank's arguments.
+
+        Raises:
+            CheckError: ``shard=`` does not return a tuple.
+        """
+        joint = made_inputs(self._of, self._device_case, device, number, self.ranks)
+        self.joint = joint
+        if self._of.shard is None:
+            return made_inputs(self._of, self._device_case, device, number, self.ranks)  # others than the joint ones
+        own = shares(self._of.shard, self.rank, self.ranks)(*joint)
+        if not isinstance(own, tuple | list):
+            raise CheckError(f"shard= returned {type(own).__name__}; return a tuple, for one value: (x,)")
+        return tuple(own)
+
+
+class RankChecks(FamilyChecks):
+    """Checks results of one rank against what one process computes of all inputs, or of the rank's own."""
+
+    inputs: RankInputs
+    _own: Reference | None = None
+
+    def reference(self, device: str, inputs: Sequence[Any]) -> Reference:
+        """What ``joint`` computes in float64 of the inputs of all ranks; without it the first implementation."""
+        del inputs
+        if not (self.enabled and self.workload.check):
+            return no_reference()
+        joint = self.inputs.joint
+        assert joint is not None
+        of = self.workload.joint
+        if of is None:
+            return self._computed(device, joint)
+        call = shares(of, self.inputs.rank, self.inputs.ranks)
+        return reference_result(self.workload, joint, call, call, runs_alone=False)
+
+    def _computed(self, device: str, inputs: Sequence[Any]) -> Reference:
+        calls = in_float64(self.workload), in_own_dtype(self.workload, device)
+        place = self.float64_device
+        on_device = (place, in_float64(self.workload, device=place)) if place else None
+        return reference_result(self.workload, inputs, *calls, runs_alone=False, on_device=on_device)
+
+    def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
+        """Compare the values of a first call; no rank makes calls for it that the others do not make."""
+        if not self.enabled:
+            return
+        case = prepared.case
+        if self.workload.implementations[case.implementation].part:
+            if self._own is None:
+                self._own = self._computed(case.device, self.inputs.original(case.device, prepared.inputs))
+            reference = self._own
+        result.check = check(self.workload, case.precision, values, reference, case.implementation)
+
+    def recorded(self, prepared: Prepared, precision: str) -> set[torch.dtype]:
+        """Nothing: a further call of one rank alone would wait for the others for ever."""
+        del prepared, precision
+        return set()
+
+    def forget(self) -> None:
+        """Release what only checks need."""
+        self._own = self.inputs.joint = None

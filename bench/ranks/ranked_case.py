@@ -1,0 +1,122 @@
+"""A case of several processes, as the family's worker times it: every block is one in all of its ranks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, ClassVar
+
+from torchduet.bench.cases.exchange import CaseResult, RanksResult
+from torchduet.bench.inputs.restoring import Restored
+from torchduet.bench.ranks.pool import PATIENCE, Pool
+from torchduet.bench.timing.clock import Block
+from torchduet.bench.timing.timed_case import TimedCase
+
+KEPT = 20_000  # blocks of which every rank's time is kept
+
+
+class RanksFailedError(Exception):
+    """All ranks failed alike: the case is at fault, and the ranks are in step."""
+
+
+class Elsewhere:
+    """Inputs that the ranks ready themselves before each call."""
+
+    active = False
+    seconds = 0.0
+
+    def before_call(self, run: Restored) -> None:
+        """Nothing: the ranks do it."""
+
+    def moved(self) -> None:
+        """Nothing to note."""
+
+
+@dataclass
+class RankedCase(TimedCase):
+    """A case in several processes.
+
+    A block begins when every rank has come so far, and its time is that of the slowest.
+
+    Attributes:
+        pool: its ranks.
+        index: its position among the pool's cases.
+        times: of each block, the seconds per call of each rank.
+    """
+
+    pool: Pool = field(kw_only=True)
+    index: int = field(kw_only=True)
+    spin: int = 0  # of a slowed copy
+    times: list[tuple[float, ...]] = field(default_factory=list)
+
+    elsewhere: ClassVar[bool] = True
+
+    def _block(self) -> Block:
+        calls = self.calls + self._block_warm_up_calls
+        answers = self.pool.ask(
+            "block",
+            case=self.index,
+            calls=self.calls,
+            warm_up_calls=self._block_warm_up_calls,
+            spin=self.spin,
+            seconds=PATIENCE * self.seconds * calls,
+        )
+        if answers[0].error:
+            raise RanksFailedError(answers[0].error)
+        blocks = [Block(*did.result["block"]) for did in answers]
+        if len(self.times) < KEPT:
+            self.times.append(tuple(block.seconds for block in blocks))
+        return Block(
+            max(block.seconds for block in blocks),
+            max(block.host for block in blocks),
+            max(block.wall for block in blocks),
+            sum(block.switches for block in blocks),
+            max(block.paused for block in blocks),
+        )
+
+    def call(self) -> object:
+        """Make one untimed call in each rank."""
+        answers = self.pool.ask("call", case=self.index, seconds=PATIENCE * self.seconds)
+        if answers[0].error:
+            raise RanksFailedError(answers[0].error)
+        return None
+
+    def settle(self) -> None:
+        """Nothing: the ranks have settled when their inputs have moved."""
+
+    @contextlib.contextmanager
+    def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:
+        """The ranks enter the state of a case themselves."""
+        del thorough
+        yield
+
+    @property
+    def launch_hidden(self) -> bool:
+        """Not known here."""
+        return False
+
+    def ranks_result(self) -> RanksResult:
+        """What every rank's times were, over the blocks."""
+        columns = list(zip(*self.times, strict=True))
+        return RanksResult(
+            backend=self.pool.backend,
+            seconds=[median(column) for column in columns],
+            mean=median(sum(row) / len(row) for row in self.times),
+            least=median(min(row) for row in self.times),
+            skew=median(max(row) - min(row) for row in self.times),
+        )
+
+    def finish(self, result: CaseResult) -> None:
+        """Add what only the ranks know."""
+        if not self.times:
+            return
+        answers = self.pool.ask("finish", case=self.index)
+        first = answers[0].result
+        result.notes += [note for did in answers for note in did.result["notes"] if note not in result.notes]
+        result.meters = {name: (unit, list(values)) for name, (unit, values) in first["meters"].items()}
+        result.address_sets = first["address_sets"]
+        known: Any = result.ranks.peak_bytes if result.ranks else []
+        result.ranks = self.ranks_result()
+        result.ranks.peak_bytes = known

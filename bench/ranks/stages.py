@@ -1,0 +1,185 @@
+"""What one rank does with its cases: first calls and checks, blocks, fresh inputs, memory; each when it is told to."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from torchduet.bench.cases.case import Family
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.passes.operators_and_memory import peak_memory
+from torchduet.bench.ranks.checks import RankChecks, RankInputs
+from torchduet.bench.ranks.group import Joined
+from torchduet.bench.ranks.messages import Did, Do, Order
+from torchduet.bench.state.own_state import restored
+from torchduet.bench.timing.checking.reference import Reference, has_nan
+from torchduet.bench.timing.checking.results import observed
+from torchduet.bench.timing.clock import Block
+from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.first_calls import FirstCalls
+from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS
+from torchduet.bench.timing.timed_case import TimedCase
+
+SETTLED_CALLS = 2  # after a renewal, within the peak of memory: the second has the optimiser's state of the first
+
+
+@dataclass
+class RankedBlock(TimedCase):
+    """A case in one rank: each block begins when every rank has come so far."""
+
+    wait: Callable[[], None] = lambda: None
+    spin: int = 0  # turns of an empty loop in each block of a slowed copy
+
+    def _lead_in(self) -> None:
+        if self.clock.needs_lead_in:  # the untimed call afterwards keeps the device busy, and is a meeting by itself
+            self.wait()
+            super()._lead_in()
+        else:
+            super()._lead_in()
+            self.wait()
+
+    def _block(self) -> Block:
+        if self.spin:
+            self.extra_work = self._spin
+        return super()._block()
+
+    def _spin(self) -> None:
+        if self.device.asynchronous:
+            self.device.synchronize()
+        for _ in itertools.repeat(None, self.spin):
+            pass
+
+
+class RankStages(FirstCalls):
+    """The cases of one pool in one of its ranks."""
+
+    timed_case = RankedBlock
+
+    def __init__(self, order: Order, rank: int, joined: Joined) -> None:
+        family = Family(cases=tuple(order.cases), reported=tuple(order.cases))
+        task = Task(family, 0.0, order.threads, order.folder)
+        super().__init__(task, lambda _stage, _fraction: None, order.seed)
+        self.inputs = RankInputs(self.family, self.workload, self.rng, rank, order.ranks)
+        self.checks = RankChecks(self.family, self.workload, self.inputs)
+        self.checks.enabled = order.checks
+        self.joined, self.order = joined, order
+        self.device = device_of(order.cases[0].device)
+        self.clock = self.device.clock()
+        self._opened: tuple[Sequence[Any], Reference] | tuple[()] = ()
+        self._runs: dict[int, RankedBlock] = {}
+
+    def agreed(self, value: bool) -> bool:
+        """Whether a condition holds in any rank."""
+        flag = torch.tensor([int(value)])
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self.joined.waiting)
+        return bool(flag.item())
+
+    def prepare(self, do: Do) -> Did:
+        """Take the first call of a case and check it; with the first case, make the inputs."""
+        case = self.order.cases[do.case]
+        if not self._opened:
+            if not self.start(self.device, self.order.cases):
+                return Did(number=do.number, error=self.results[case].error or "the device could not be started")
+            self._opened = self.open(self.device, self.order.cases)
+        result = self.results[case]
+        if self._opened:
+            with self.device.current():
+                self.take(case, self.device, self.clock, *self._opened)
+        if result.error is None and result.skip is None:
+            run = self.runs[-1]
+            assert isinstance(run, RankedBlock)
+            run.wait = self.joined.wait
+            run.prepared.context.seed = self.order.number * MAX_VISIT_PLACEMENTS
+            self._runs[do.case] = run
+        return Did(
+            number=do.number,
+            error=result.error or "",
+            skip=result.skip or "",
+            result={
+                "clock": result.clock,
+                "check": result.check,
+                "first_call": result.first_call,
+                "compile": result.compile,
+                "notes": result.notes,
+                "changes": bool(self.inputs.changes.get(case)),
+                "context_bytes": result.context_bytes,
+            },
+        )
+
+    def call(self, do: Do) -> Did:
+        """Make one untimed call."""
+        self._runs[do.case].call()
+        return Did(number=do.number)
+
+    def block(self, do: Do) -> Did:
+        """Time a block, as long as the order says."""
+        run = self._runs[do.case]
+        run.calls, run.warm_up_calls, run.spin = do.calls, do.warm_up_calls, do.spin
+        return Did(number=do.number, result={"block": astuple(run.block())})
+
+    def fresh(self, do: Do) -> Did:
+        """Move the inputs to fresh memory, make again what the cases hold themselves, and call each once."""
+        self.inputs.fresh(self.device.name)
+        gc.collect()
+        for index in sorted(self._runs):
+            run = self._runs[index]
+            run.prepared.next_placement()
+            run.settle()
+        return Did(number=do.number)
+
+    def decide(self, do: Do) -> Did:
+        """Whether the inputs can be put back before every call; None where no call changes any."""
+        self.checks.forget()
+        self.inputs.decide([*self._runs.values()], self.results)
+        notes = [note for case in self.order.cases for note in self.results[case].notes]
+        return Did(number=do.number, result={"restores": self.inputs.restores(), "notes": notes})
+
+    def agree(self, do: Do) -> Did:
+        """Put inputs back before every call, or not, as all processes of the family do."""
+        self.inputs.agree(do.active)
+        return Did(number=do.number)
+
+    def verify(self, do: Do) -> Did:
+        """Refuse a case whose result has become NaN while it was timed."""
+        run = self._runs[do.case]
+        with restored():
+            tensors = observed(self.workload, run.prepared.inputs, run.call())
+        lost = any(isinstance(part.value, torch.Tensor) and has_nan(part.value) for part in tensors.values())
+        error = "its result turned NaN while it was being timed; keep its state bounded" if lost else ""
+        return Did(number=do.number, error=error)
+
+    def memory(self, do: Do) -> Did:
+        """The peak of memory of a case from its setup through two calls."""
+        peak, reserved = whole_peak(self._runs[do.case])
+        return Did(number=do.number, result={"peak": peak, "reserved": reserved})
+
+    def finish(self, do: Do) -> Did:
+        """What is known of a case beside its blocks."""
+        run = self._runs[do.case]
+        meters = run.prepared.context.meter.medians(len(run.prepared.context.meter.placements))
+        notes = [*self.results[run.prepared.case].notes, *run.prepared.own_state.notes]
+        result = {"meters": meters, "notes": notes, "address_sets": self.inputs.address_sets(run)}
+        return Did(number=do.number, result=result)
+
+
+def whole_peak(run: TimedCase) -> tuple[int | None, int | None]:
+    """The peak of memory (bytes of tensors, bytes reserved) of making a case again and calling it twice.
+
+    So what a wrapper holds of its own counts, such as buckets of gradients, and the optimiser's state.
+    """
+
+    def work() -> None:
+        renewed = run.prepared.renew() if run.prepared.renew is not None else run.prepared.call
+        for _ in range(SETTLED_CALLS):
+            run.ready()
+            renewed(*run.prepared.args)
+        run.clock.synchronize()
+
+    with run.unmetered(), run.in_its_state():
+        return peak_memory(work, run.prepared.case.device)

@@ -1,0 +1,138 @@
+"""What the stages of a family do with its cases that run in several processes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import cast
+
+from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.exchange import Task
+from torchduet.bench.passes.alone import time_alone
+from torchduet.bench.ranks.pool import RanksError
+from torchduet.bench.ranks.ranked import Ranked
+from torchduet.bench.ranks.ranked_case import RankedCase, RanksFailedError
+from torchduet.bench.ranks.stages import whole_peak
+from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.first_calls import FirstCalls, Report
+from torchduet.bench.timing.pacing import BESIDE_OTHERS
+from torchduet.bench.timing.slowed.copies import slow_down
+from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.bench.workers.messages import STOP_REQUESTED
+
+ALONE_SHARE = 0.15  # of the family's time, at most, for the control
+
+
+class WithRanks(FirstCalls):
+    """The first calls of a family, of which some cases may run in several processes.
+
+    A rank that dies, does not answer or fails alone costs the family: nothing of it can be compared any more.
+    """
+
+    def __init__(self, task: Task, report: Report, seed: str = "") -> None:
+        super().__init__(task, report, seed)
+        self.ranked = Ranked(task, self.workload, self.results, seed or self.family.name)
+
+    def comparisons(self, runs: Sequence[TimedCase]) -> list[tuple[int, int]]:
+        """Pairs of indices into ``runs``: (the case to compare with, the case)."""
+        index = {run.prepared.case: position for position, run in enumerate(runs)}
+        return [
+            (index[baseline], index[case])
+            for case in index
+            for _, baseline in self.family.comparisons(case)
+            if baseline in index
+        ]
+
+    def prepare_ranks(self, cases: Sequence[Case]) -> None:
+        """Take the first calls of these cases in their ranks."""
+        self.ranked.prepare(cases, self.report)
+        self.runs += [run for run in self.ranked.runs if run.prepared.case in cases]
+        for run in self.runs:
+            run.pattern = BESIDE_OTHERS
+
+    def decide(self) -> None:
+        """After the warm-up, decide where inputs can be put back before every call, in all processes alike."""
+        self.inputs.decide(self.runs, self.results)
+        if not self.ranked.runs or self.ranked.lost:
+            return
+        try:
+            active = self.ranked.decide(self.inputs.restores())
+        except RanksError as error:
+            self.ranked.lose(error)
+            return
+        if active is not None:
+            self.inputs.agree(active)
+
+    def move_ranks(self) -> None:
+        """Move the inputs of all ranks to fresh memory."""
+        if not self.ranked.runs or self.ranked.lost:
+            return
+        try:
+            self.ranked.fresh()
+        except (RanksError, RanksFailedError) as error:
+            for run in self.ranked.runs:
+                run.error = run.error or f"no room for fresh inputs: {self.reason_in_ranks(error)}"
+
+    def reason_in_ranks(self, error: Exception) -> str:
+        """Why a case failed in its ranks; a pool that is no longer in step is lost."""
+        if isinstance(error, RanksError):
+            self.ranked.lose(error)
+            return str(error)
+        return str(error) if isinstance(error, RanksFailedError) else describe(error, self.family.reference.source)
+
+    def slow_down(self, run: TimedCase, original: TimedCase) -> None:
+        """Make a slowed copy."""
+        if isinstance(run, RankedCase):
+            self.ranked.slow_down(run, cast(RankedCase, original))
+        else:
+            slow_down(run, original)
+
+    def time_alone(self) -> None:
+        """Time each case in segments of its own, as a control: alternating might change what it is timed with."""
+        able = [run for run in self.runs if run.error is None and run.placements and run.prepared.case.slowdown == 1]
+        if not self.ranked.runs or self.ranked.lost:
+            return
+        share = ALONE_SHARE * (self.task.share or self.task.seconds)
+        self.report(f"timing each case of {self.family.name} alone", 0.0)
+        for run, error in time_alone(able, share, random.Random(self.rng.random()), STOP_REQUESTED.is_set):
+            run.error = self.reason_in_ranks(error)
+        for run in able:
+            self.results[run.prepared.case].alone = run.alone
+
+    def memory_of_ranks(self) -> None:
+        """Measure the peak of memory of each process, of the cases without ranks in the same way."""
+        if not self.ranked.runs or self.ranked.lost or STOP_REQUESTED.is_set():
+            return
+        for run in self.runs:
+            if run.error is not None or not run.placements or run.prepared.case.slowdown != 1:
+                continue
+            try:
+                if isinstance(run, RankedCase):
+                    self.ranked.after(run)
+                elif self.workload.memory or not run.device.host_memory:
+                    result = self.results[run.prepared.case]
+                    result.peak_bytes, result.reserved_bytes = whole_peak(run)
+            except RanksError as error:
+                run.error = self.reason_in_ranks(error)
+
+    def verified_in_ranks(self, run: TimedCase) -> str | None:
+        """Why a case's result is no longer what it was; None where it is."""
+        try:
+            return self.ranked.verify(cast(RankedCase, run))
+        except RanksError as error:
+            return self.reason_in_ranks(error)
+
+    def finish_ranks(self) -> None:
+        """Add what the ranks found; where a pool was lost, the family has its reason instead of results."""
+        for run in self.ranked.runs if not self.ranked.lost else ():
+            result = self.results[run.prepared.case]
+            try:
+                if run.error is None:
+                    run.finish(result)
+                    if result.ranks is not None:
+                        result.ranks.threads = self.task.threads
+            except RanksError as error:
+                self.ranked.lose(error)
+        if self.ranked.lost:
+            for result in self.results.values():
+                result.error, result.blocks = self.ranked.lost, []
