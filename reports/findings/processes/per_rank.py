@@ -1,0 +1,166 @@
+"""What each rank of a case took: its time, the skew between ranks, its peak of memory; and a rank that is slower."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from torchduet.bench.record.schema import RanksRecord, Record
+from torchduet.bench.record.statistics import THRESHOLD
+from torchduet.reports.findings.processes.names import Names
+from torchduet.reports.findings.processes.words import share
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.tables.ranks import ranks_of, skew
+from torchduet.reports.tables.visits import visited
+from torchduet.reports.text import units
+
+MAX_SHOWN = 8  # ranks whose times a cell lists
+MAX_NAMED = 4  # cases that sentences name
+# The median distance between the least and the greatest of n normal values, in standard deviations (by simulation).
+MEDIAN_RANGE = {2: 0.954, 3: 1.588, 4: 1.978, 5: 2.257, 6: 2.472, 7: 2.645, 8: 2.791}
+STANDARD_ERRORS = 4.0  # beyond which a rank is named: of 1,000 cases of 8 ranks alike, about one has such a rank
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case with its ranks.
+
+    Attributes:
+        times: each rank's time, in words.
+        skew: as a share of the time; None with one rank.
+        slow: the number of a rank that is slower than the others beyond noise, from 0, or None.
+        peak: the most memory of any rank in bytes; ``least_peak`` the least.
+        alone: it runs without a process group; then ``peak`` is that of its one process.
+    """
+
+    name: str
+    anchor: str
+    record: Record
+    ranks: RanksRecord | None
+    times: str
+    skew: float | None
+    slow: int | None
+    peak: int | None
+    least_peak: int | None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it runs without a process group."""
+        return self.ranks is None
+
+
+def rows(run: Run, names: Names) -> list[Row]:
+    """Every case with ranks, and those that they are held against, which run without a process group."""
+    return [
+        _row(record, anchor(index), names)
+        for index, record in enumerate(run.records)
+        if "ranks" in record or record["case"].get("role") == "alone"
+    ]
+
+
+def _row(record: Record, case_anchor: str, names: Names) -> Row:
+    ranks = record.get("ranks")
+    peaks = list(ranks.get("peak_bytes", [])) if ranks else []
+    if not ranks and "peak_bytes" in record:
+        peaks = [record["peak_bytes"]]
+    name = names.case(record) if ranks else f"{names.family(record)} · {names.way(record)} · no process group"
+    return Row(
+        name=name,
+        anchor=case_anchor,
+        record=record,
+        ranks=ranks,
+        times=_times(ranks["seconds"]) if ranks else "",
+        skew=skew(record),
+        slow=slow_rank(ranks, blocks_of_first_visit(record)) if ranks else None,
+        peak=max(peaks, default=None),
+        least_peak=min(peaks, default=None),
+    )
+
+
+def _times(seconds: Sequence[float]) -> str:
+    shown = ", ".join(map(units.seconds, seconds[:MAX_SHOWN]))
+    return shown + (f" and {len(seconds) - MAX_SHOWN} more" if len(seconds) > MAX_SHOWN else "")
+
+
+def blocks_of_first_visit(record: Record) -> int:
+    """How many timed blocks the ranks' figures rest on, at least: those of the first visit."""
+    blocks = record["timing"]["blocks"]
+    first = record["timing"]["visits"][0]["placements"] if visited(record) else len(blocks)
+    return sum(map(len, blocks[:first]))
+
+
+def slow_rank(ranks: RanksRecord, blocks: int) -> int | None:
+    """The rank that is slower than the others beyond noise, from 0; None if there is none, or it cannot be said.
+
+    A file has the median over blocks of each rank's time, not the times themselves. How much they scatter is taken from
+    the skew: if no rank is slower, the median distance between the first and the last of n ranks is
+    ``MEDIAN_RANGE[n]`` standard deviations of one rank's time (of normal values). So the median of a rank over k blocks
+    has a standard error of 1.253 σ / √k, and its distance from the mean of the others' medians one of √(1 + 1/(n − 1))
+    times that. A rank is named if it is behind the others by ``STANDARD_ERRORS`` of these, and by more than the
+    threshold of verdicts. A rank that is always slower makes the skew larger, too: with few blocks none is named.
+
+    Where ranks wait for each other at the end of a call, as in an all_reduce, their times are equal: none is slower.
+    """
+    seconds = ranks["seconds"]
+    number = len(seconds)
+    if number < 2 or blocks < 1:
+        return None
+    slowest = max(range(number), key=seconds.__getitem__)
+    others = [value for rank, value in enumerate(seconds) if rank != slowest]
+    behind = seconds[slowest] - sum(others) / len(others)
+    deviation = ranks["skew"] / MEDIAN_RANGE[min(number, max(MEDIAN_RANGE))]
+    error = 1.253 * deviation / math.sqrt(blocks) * math.sqrt(1 + 1 / (number - 1))
+    return slowest if behind > max(STANDARD_ERRORS * error, THRESHOLD * max(others)) else None
+
+
+def skew_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
+    """The skew in the median and at most, and the ranks that are slower."""
+    several = [(row.skew, row) for row in found if row.skew is not None]
+    if not several:
+        return
+    most, row = max(several, key=lambda pair: pair[0])
+    if len(several) == 1:
+        yield f"The slowest rank is behind the fastest by {share(most)} of the time of {names.spoken(row.record)}."
+    else:
+        middle = median(value for value, _ in several)
+        yield (
+            f"The slowest rank is behind the fastest by {share(middle)} of the time in the median of {len(several)} "
+            f"cases, by {share(most)} at most ({names.spoken(row.record)})."
+        )
+    slower = [row for row in found if row.slow is not None]
+    for row in slower[:MAX_NAMED]:
+        if row.ranks is not None and row.slow is not None:
+            seconds = row.ranks["seconds"]
+            others = [value for rank, value in enumerate(seconds) if rank != row.slow]
+            behind = seconds[row.slow] / (sum(others) / len(others)) - 1
+            yield (
+                f"Rank {row.slow} is slower than the other{'s' if len(others) > 1 else ''} in "
+                f"{names.spoken(row.record)}: by {share(behind)}, beyond noise."
+            )
+    if (more := len(slower) - MAX_NAMED) > 0:
+        yield f"{more} more {'case has' if more == 1 else 'cases have'} a rank that is slower; see the table."
+
+
+def memory_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
+    """Per workload: the least and the most memory of a rank among the cases with most ranks, beside one process."""
+    families: dict[str, list[Row]] = {}
+    for row in found:
+        if row.peak is not None:
+            families.setdefault(row.record["case"]["family"], []).append(row)
+    for rows_of in families.values():
+        ranked = [row for row in rows_of if not row.alone and row.record["case"].get("role") != "part"]
+        if not ranked:
+            continue
+        number = max(ranks_of(row.record) for row in ranked)
+        with_most = [row for row in ranked if ranks_of(row.record) == number]
+        ordered = sorted(with_most, key=lambda row: row.peak or 0)
+        alone = next((row for row in rows_of if row.alone), None)
+        beside = f"; one process without a group holds {units.size(alone.peak)}" if alone and alone.peak else ""
+        least, most = ordered[0], ordered[-1]
+        words = f"{units.size(least.peak or 0)} in {names.spoken(least.record)}"
+        if most is not least:
+            words += f", {units.size(most.peak or 0)} in {names.spoken(most.record)}"
+        yield f"A rank holds at most {words}{beside}."
