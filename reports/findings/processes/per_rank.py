@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from torchduet.bench.record.schema import RanksRecord, Record
 from torchduet.bench.record.statistics import THRESHOLD
@@ -14,14 +14,12 @@ from torchduet.reports.findings.processes.words import share
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.ranks import ranks_of, skew
-from torchduet.reports.tables.visits import visited
 from torchduet.reports.text import units
 
 MAX_SHOWN = 8  # ranks whose times a cell lists
 MAX_NAMED = 4  # cases that sentences name
-# The median distance between the least and the greatest of n normal values, in standard deviations (by simulation).
-MEDIAN_RANGE = {2: 0.954, 3: 1.588, 4: 1.978, 5: 2.257, 6: 2.472, 7: 2.645, 8: 2.791}
-STANDARD_ERRORS = 4.0  # beyond which a rank is named: of 1,000 cases of 8 ranks alike, about one has such a rank
+MIN_SHARE = 0.8  # of the blocks in which a rank that is named was the slowest
+CHANCE = 1e-4  # that any of n ranks alike is the slowest so often
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def _row(record: Record, case_anchor: str, names: Names) -> Row:
         ranks=ranks,
         times=_times(ranks["seconds"]) if ranks else "",
         skew=skew(record),
-        slow=slow_rank(ranks, blocks_of_first_visit(record)) if ranks else None,
+        slow=slow_rank(ranks) if ranks else None,
         peak=max(peaks, default=None),
         least_peak=min(peaks, default=None),
     )
@@ -85,35 +83,34 @@ def _times(seconds: Sequence[float]) -> str:
     return shown + (f" and {len(seconds) - MAX_SHOWN} more" if len(seconds) > MAX_SHOWN else "")
 
 
-def blocks_of_first_visit(record: Record) -> int:
-    """How many timed blocks the ranks' figures rest on, at least: those of the first visit."""
-    blocks = record["timing"]["blocks"]
-    first = record["timing"]["visits"][0]["placements"] if visited(record) else len(blocks)
-    return sum(map(len, blocks[:first]))
-
-
-def slow_rank(ranks: RanksRecord, blocks: int) -> int | None:
+def slow_rank(ranks: RanksRecord) -> int | None:
     """The rank that is slower than the others beyond noise, from 0; None if there is none, or it cannot be said.
 
-    A file has the median over blocks of each rank's time, not the times themselves. How much they scatter is taken from
-    the skew: if no rank is slower, the median distance between the first and the last of n ranks is
-    ``MEDIAN_RANGE[n]`` standard deviations of one rank's time (of normal values). So the median of a rank over k blocks
-    has a standard error of 1.253 σ / √k, and its distance from the mean of the others' medians one of √(1 + 1/(n − 1))
-    times that. A rank is named if it is behind the others by ``STANDARD_ERRORS`` of these, and by more than the
-    threshold of verdicts. A rank that is always slower makes the skew larger, too: with few blocks none is named.
+    Ranks are held against each other block by block, as drift of the machine meets all of them. Of n ranks alike, each
+    is the slowest in about k/n of k blocks. A rank is named if it was the slowest in a share p of at least
+    ``MIN_SHARE``, if chance makes any rank so with a probability below ``CHANCE``, and if its median is behind the mean
+    of the others' by more than the threshold of verdicts. The probability is bounded by n · exp(−k · d), with
+    d = p ln(p n) + (1 − p) ln((1 − p) n / (n − 1)) (Chernoff, Annals of Mathematical Statistics 23, 1952).
 
     Where ranks wait for each other at the end of a call, as in an all_reduce, their times are equal: none is slower.
     """
-    seconds = ranks["seconds"]
-    number = len(seconds)
-    if number < 2 or blocks < 1:
+    seconds, slowest = ranks["seconds"], ranks.get("slowest", [])
+    number, blocks = len(seconds), sum(slowest)
+    if number < 2 or len(slowest) != number or not blocks:
         return None
-    slowest = max(range(number), key=seconds.__getitem__)
-    others = [value for rank, value in enumerate(seconds) if rank != slowest]
-    behind = seconds[slowest] - sum(others) / len(others)
-    deviation = ranks["skew"] / MEDIAN_RANGE[min(number, max(MEDIAN_RANGE))]
-    error = 1.253 * deviation / math.sqrt(blocks) * math.sqrt(1 + 1 / (number - 1))
-    return slowest if behind > max(STANDARD_ERRORS * error, THRESHOLD * max(others)) else None
+    slow = max(range(number), key=slowest.__getitem__)
+    of_blocks = slowest[slow] / blocks
+    others = [value for rank, value in enumerate(seconds) if rank != slow]
+    behind = seconds[slow] / fmean(others) - 1
+    if of_blocks < MIN_SHARE or behind <= THRESHOLD:
+        return None
+    return slow if number * math.exp(-blocks * _divergence(of_blocks, 1 / number)) < CHANCE else None
+
+
+def _divergence(share: float, expected: float) -> float:
+    """The Kullback-Leibler divergence of two probabilities of one event, ``share`` from ``expected``."""
+    rest = (1 - share) * math.log((1 - share) / (1 - expected)) if share < 1 else 0.0
+    return share * math.log(share / expected) + rest
 
 
 def skew_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
