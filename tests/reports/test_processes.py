@@ -289,7 +289,7 @@ def test_the_terminal_shows_communication_apart_from_speed_ups() -> None:
     assert closing_table.communication([record for record in records if record["case"]["ranks"] == 0]) == []
 
 
-def test_a_case_of_several_processes_has_no_roofline_of_one() -> None:
+def test_cases_with_ranks_have_no_roofline() -> None:
     limits = bounds(
         from_json(
             {
@@ -308,8 +308,7 @@ def test_a_case_of_several_processes_has_no_roofline_of_one() -> None:
             }
         )
     )
-    assert f"{STEP} plain cpu eager fp32 ranks1" in limits
-    assert f"{STEP} ddp cpu eager fp32 ranks2" not in limits
+    assert limits == {}
 
 
 def test_the_summary_has_the_sentences() -> None:

@@ -13,9 +13,9 @@ from torchduet.reports.tables.ranks import ranks_of
 SUITE = "distributed"
 BUILT_ON_REDUCE_SCATTER = ("fsdp", "reduce_scatter")
 GLOO = (
-    "On the CPU the ranks communicate by gloo, whose reduce_scatter is built on all_reduce: it sends as much as an "
-    "all_reduce does. So the figures of FSDP and of reduce_scatter here measure gloo, and say nothing about a GPU with "
-    "NCCL."
+    "On the CPU the ranks communicate by gloo. PyTorch’s reduce_scatter for gloo is built on all_reduce: it sends as "
+    "much as an all_reduce does. So the figures of FSDP and of reduce_scatter here measure gloo, and say nothing about "
+    "a GPU with NCCL."
 )
 
 
