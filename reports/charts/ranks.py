@@ -19,6 +19,7 @@ TOP = 1.08  # of the efficiency's axis, unless a case has more
 MAX_TOP = 2.0
 MAX_TICKS = 6
 SPREAD = 5.0  # points between the intervals of neighbouring lines, which would cover each other
+MAX_SPREAD = 16.0  # points between those of the first and the last line
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ def _draw(axes: Axes, lines: Sequence[IntervalLine]) -> None:
     across = box.width * figure.get_size_inches()[0] * 72
     left, right = (math.log(end) for end in axes.get_xlim())
     bottom, top = axes.get_ylim()
+    spread = min(SPREAD, MAX_SPREAD / max(1, len(lines) - 1))
     for index, line in enumerate(lines):
         look = line_look(index)
-        shift = math.exp((index - (len(lines) - 1) / 2) * SPREAD / across * (right - left))
+        shift = math.exp((index - (len(lines) - 1) / 2) * spread / across * (right - left))
         for point in line.points:
             if point.low is not None and point.high is not None and point.low < point.high:
                 ends = [min(top, max(bottom, end)) for end in (point.low, point.high)]

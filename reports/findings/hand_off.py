@@ -50,7 +50,12 @@ class HandOff:
 
 
 def hand_offs(about: RunRecord, record: Record) -> list[HandOff]:
-    """The commands for a case, in a duet for each side; empty for functions of a program, which are in no file."""
+    """The commands for a case, in a duet for each side; empty where nothing can call it alone.
+
+    So it is for functions of a program, which are in no file, and for a case in a process group.
+    """
+    if "ranks" in record:
+        return []
     source = _source(about, record["case"])
     if source is None:
         return []

@@ -20,6 +20,7 @@ from torchduet.bench.record.marks import other_samples, short_marks
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.speedups import counted
 from torchduet.reports.findings.advice import answers
+from torchduet.reports.findings.hand_off import hand_offs
 from torchduet.reports.findings.processes.section import Processes, processes
 from torchduet.reports.html.heatmap import heatmap
 from torchduet.reports.html.processes import processes as of_page
@@ -382,6 +383,13 @@ def test_a_run_with_ranks_is_compared_with_one_without(capsys: pytest.CaptureFix
 )
 def test_other_commands_take_such_a_run(arguments: list[str]) -> None:
     assert main(arguments) == 0
+
+
+def test_a_case_in_a_group_has_no_command_that_calls_it_alone() -> None:
+    by_id = {record["case"]["id"]: record for record in made().records}
+    assert hand_offs(made().about, by_id[f"{STEP} ddp cpu eager fp32 ranks2"]) == []
+    assert hand_offs(made().about, by_id[f"{STEP} plain cpu eager fp32 ranks1"])
+    assert "it runs in a group of processes" in page_of(several)
 
 
 def test_charts_draw_what_is_known() -> None:

@@ -126,7 +126,15 @@ def test_cases_that_do_different_work_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0.391, "39 %"), (0.0949, "9.5 %"), (0.0996, "10 %"), (-0.0312, "−3.1 %"), (-0.0001, "0.0 %"), (1.2, "120 %")],
+    [
+        (0.391, "39 %"),
+        (0.0949, "9.5 %"),
+        (0.0996, "10 %"),
+        (-0.0312, "−3.1 %"),
+        (-0.0001, "0.0 %"),
+        (1.2, "120 %"),
+        (-2.05, "under −100 %"),
+    ],
 )
 def test_shares_in_words(value: float, words: str) -> None:
     assert share(value) == words

@@ -38,12 +38,13 @@ class Names:
         )
 
     def case(self, record: Record) -> str:
-        """``distributed.mlp_step batch=256 · ddp · 2 ranks``."""
-        return f"{self.family(record)} · {self.way(record)} · {ranks(str(ranks_of(record)))}"
+        """``distributed.mlp_step batch=256 · ddp · 2 ranks``, without a line break within ``2 ranks``."""
+        number = ranks(str(ranks_of(record))).replace(" ", "\u00a0")
+        return f"{self.family(record)} · {self.way(record)} · {number}"
 
     def spoken(self, record: Record) -> str:
         """The same in a sentence, as code."""
-        return code(self.case(record))
+        return code(self.case(record).replace("\u00a0", " "))
 
 
 def workload_of(record: Record) -> str:

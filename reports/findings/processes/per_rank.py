@@ -79,7 +79,7 @@ def _row(record: Record, case_anchor: str, names: Names) -> Row:
 
 
 def _times(seconds: Sequence[float]) -> str:
-    shown = ", ".join(map(units.seconds, seconds[:MAX_SHOWN]))
+    shown = ", ".join(units.seconds(value).replace(" ", "\u00a0") for value in seconds[:MAX_SHOWN])
     return shown + (f" and {len(seconds) - MAX_SHOWN} more" if len(seconds) > MAX_SHOWN else "")
 
 

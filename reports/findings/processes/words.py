@@ -10,6 +10,8 @@ NARROW = 0.02  # an interval of less is shown with a decimal more, as two equal 
 
 def share(value: float, *, fine: bool = False) -> str:
     """``0.391`` → ``39 %``; a share may be negative, and is rounded to a whole per cent from 10 % on."""
+    if value < -1:
+        return "under −100 %"  # of a very wide interval
     size = abs(value)
     text = f"{size * 100:.1f}" if fine or size < 0.0995 else f"{size * 100:.0f}"
     return f"{'−' if value < 0 and float(text) else ''}{text} %"
