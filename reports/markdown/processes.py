@@ -8,7 +8,7 @@ from torchduet.reports.findings.processes.section import processes
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.text.escaping import cell
 
-MAX_SENTENCES = 12
+MAX_SENTENCES = 14
 
 
 def lines(run: Run) -> Iterator[str]:

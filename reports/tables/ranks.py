@@ -134,16 +134,16 @@ def bandwidth(record: Record, of: Literal["message", "bus"]) -> Estimate | None:
 
 
 def other_work(record: Record, baseline: Record | None, speedup: SpeedupRecord) -> bool:
-    """Whether two cases do different work, so that their ratio of times says nothing of a knob.
+    """Whether two cases do different work, or may do so: then their ratio of times says nothing of a knob.
 
-    So it is where one of them leaves its communication out, where each rank brings work of its own, and for a
-    collective between another number of ranks, which moves other bytes.
+    So it is where one of them leaves its communication out. Cases of different numbers of ranks do the same work only
+    if both count the same samples: each rank may bring work of its own, and a collective moves other bytes.
     """
     if speedup["knob"] == COMMUNICATION or leaves_communication_out(record):
         return True
     if baseline is None:
-        return speedup["knob"] == RANKS and "message" in record["cost"]
+        return ranks_of(record) > 1 and speedup["knob"] in (RANKS, "reference")
     own, others = (of["cost"].get("samples") for of in (record, baseline))
-    if own and others and own != others:
-        return True
-    return "message" in record["cost"] and ranks_of(record) != ranks_of(baseline)
+    if ranks_of(record) != ranks_of(baseline):
+        return not own or own != others
+    return bool(own and others and own != others)

@@ -121,7 +121,12 @@ def test_cases_that_do_different_work_are_known() -> None:
     assert other_work(large, small, compared("ranks"))
     assert other_work(large, None, compared("ranks"))
     assert not other_work(large, large, compared("implementation"))
-    assert not other_work(two, None, compared("ranks"))
+    assert other_work(record(2), record(1), compared("ranks"))  # without samples it is not known
+    assert not other_work(record(2), record(2), compared("implementation"))
+    assert other_work(two, None, compared("ranks"))  # the other has no record
+    assert other_work(two, None, compared("reference"))
+    assert not other_work(two, None, compared("implementation"))
+    assert not other_work(record(0, case={}), None, compared("reference"))
 
 
 @pytest.mark.parametrize(

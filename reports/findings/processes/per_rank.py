@@ -147,9 +147,13 @@ def memory_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
     for row in found:
         if row.peak is not None:
             families.setdefault(row.record["case"]["family"], []).append(row)
+    found_in = 0
     for rows_of in families.values():
         ranked = [row for row in rows_of if not row.alone and row.record["case"].get("role") != "part"]
         if not ranked:
+            continue
+        found_in += 1
+        if found_in > MAX_NAMED:
             continue
         number = max(ranks_of(row.record) for row in ranked)
         with_most = [row for row in ranked if ranks_of(row.record) == number]
@@ -161,3 +165,5 @@ def memory_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
         if most is not least:
             words += f", {units.size(most.peak or 0)} in {names.spoken(most.record)}"
         yield f"A rank holds at most {words}{beside}."
+    if (more := found_in - MAX_NAMED) > 0:
+        yield f"The memory of {more} more workload{' is' if more == 1 else 's is'} in the table."

@@ -18,6 +18,7 @@ from torchduet.reports.tables.ranks import Efficiency, efficiency, leaves_commun
 from torchduet.reports.tables.visits import prior_of
 
 MAX_NAMED = 4  # ways to compute that a sentence names
+MAX_SENTENCES = 6  # curves that have a sentence
 MEANINGS = {
     "strong": "the same samples are divided among the ranks",
     "weak": "every rank adds as many samples of its own",
@@ -137,25 +138,24 @@ def _line(members: Sequence[tuple[str, Record]], names: Names, prior: Prior | No
 
 def sentences(found: Sequence[Curve]) -> Iterator[str]:
     """Per curve: the efficiency with the most ranks, and how many ways are surely faster or slower there."""
-    for curve in found:
-        lines = [line for line in curve.lines if not line.part]
-        known = sorted((line for line in lines if line.last.efficiency), key=lambda line: -_share(line))
-        if not known:
-            continue
+    known = [curve for curve in found if any(_judged(curve))]
+    for curve in known[:MAX_SENTENCES]:
+        judged = sorted(_judged(curve), key=lambda pair: -pair[1].share.value)
         named = [
-            f"{code(line.name)} {share_words(line.last.efficiency.share)} at {ranks(str(line.last.ranks))}"
-            for line in known[:MAX_NAMED]
-            if line.last.efficiency
+            f"{code(line.name)} {share_words(gain.share)} at {ranks(str(line.last.ranks))}"
+            for line, gain in judged[:MAX_NAMED]
         ]
-        more = f", and {len(known) - MAX_NAMED} more in the table" if len(known) > MAX_NAMED else ""
+        more = f", and {len(judged) - MAX_NAMED} more in the table" if len(judged) > MAX_NAMED else ""
+        verdicts = [gain.verdict for _, gain in judged]
+        counted = [f"{verdicts.count(verdict)} {words}" for verdict, words in OUTCOMES.items() if verdict in verdicts]
         yield (
             f"{code(curve.name)}, {curve.scaling} scaling ({curve.meaning}): the efficiency against {curve.against} is "
-            f"{', '.join(named)}{more}."
+            f"{', '.join(named)}{more}. In samples per second, with the most ranks: {', '.join(counted)}."
         )
-        verdicts = [line.last.efficiency.verdict for line in known if line.last.efficiency]
-        counted = [f"{verdicts.count(verdict)} {words}" for verdict, words in OUTCOMES.items() if verdict in verdicts]
-        yield f"In samples per second, with the most ranks against {curve.against}: {', '.join(counted)}."
+    if (more_curves := len(known) - MAX_SENTENCES) > 0:
+        yield f"{more_curves} more workload{' is' if more_curves == 1 else 's are'} in the charts and tables below."
 
 
-def _share(line: Line) -> float:
-    return line.last.efficiency.share.value if line.last.efficiency else 0.0
+def _judged(curve: Curve) -> list[tuple[Line, Efficiency]]:
+    """The lines with communication, each with the efficiency of its most ranks, where that is known."""
+    return [(line, line.last.efficiency) for line in curve.lines if line.last.efficiency and not line.part]
