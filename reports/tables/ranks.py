@@ -17,6 +17,9 @@ from torchduet.reports.tables.pairs import PairRatio, verdict_withheld
 Scaling = Literal["strong", "weak", "mixed"]
 
 
+SAME_WORK = 0.1  # of the slowest rank's time: a rank that takes less does other work, or none
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure with its 99 % interval; None: no interval."""
@@ -107,12 +110,13 @@ def exposed(speedup: SpeedupRecord) -> Estimate:
 
 
 def skew(record: Record) -> float | None:
-    """By how much the slowest rank of a block is behind the fastest, as a share of the time; None with one rank.
+    """By how much the slowest rank of a block is behind the fastest, as a share of the time.
 
+    None with one rank, and where ranks do different work, as in a remote procedure call: there is nothing to be behind.
     Both are medians over the blocks of the first visit. The time is that of the rank which is slowest in the median.
     """
     ranks = record.get("ranks")
-    if ranks is None or len(ranks["seconds"]) < 2:
+    if ranks is None or len(ranks["seconds"]) < 2 or min(ranks["seconds"]) < SAME_WORK * max(ranks["seconds"]):
         return None
     return ranks["skew"] / max(ranks["seconds"])
 

@@ -197,6 +197,7 @@ def test_a_rank_is_named_by_both_how_often_and_how_much_it_is_slower() -> None:
     assert of([1.0, 1.03], [0, 15]) == 1
     assert of([1.0, 1.03], [300, 700]) is None  # not in most blocks
     assert of([1.0], [30]) is None
+    assert of([0.01, 1.0], [0, 30]) is None  # they do different work
     assert of([1.0, 1.03], []) is None  # a file that does not say
 
 

@@ -93,6 +93,7 @@ def test_skew_is_a_share_of_the_slowest_ranks_time() -> None:
     assert skew(record(2, ranks=ranks)) == pytest.approx(0.25)
     assert skew(record(1, ranks={**ranks, "seconds": [0.01], "skew": 0.0})) is None
     assert skew(record(1)) is None
+    assert skew(record(2, ranks={**ranks, "seconds": [0.01, 0.0009]})) is None  # one of them calls, the other serves
 
 
 def test_bandwidths_are_bytes_over_time() -> None:

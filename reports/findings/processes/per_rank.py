@@ -13,7 +13,7 @@ from torchduet.reports.findings.processes.names import Names
 from torchduet.reports.findings.processes.words import share
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
-from torchduet.reports.tables.ranks import ranks_of, skew
+from torchduet.reports.tables.ranks import SAME_WORK, ranks_of, skew
 from torchduet.reports.text import units
 
 MAX_SHOWN = 8  # ranks whose times a cell lists
@@ -28,7 +28,7 @@ class Row:
 
     Attributes:
         times: each rank's time, in words.
-        skew: as a share of the time; None with one rank.
+        skew: as a share of the time; None with one rank, and where the ranks do different work.
         slow: the number of a rank that is slower than the others beyond noise, from 0, or None.
         peak: the most memory of any rank in bytes; ``least_peak`` the least.
         alone: it runs without a process group; then ``peak`` is that of its one process.
@@ -96,7 +96,7 @@ def slow_rank(ranks: RanksRecord) -> int | None:
     """
     seconds, slowest = ranks["seconds"], ranks.get("slowest", [])
     number, blocks = len(seconds), sum(slowest)
-    if number < 2 or len(slowest) != number or not blocks:
+    if number < 2 or len(slowest) != number or not blocks or min(seconds) < SAME_WORK * max(seconds):
         return None
     slow = max(range(number), key=slowest.__getitem__)
     of_blocks = slowest[slow] / blocks
