@@ -51,7 +51,7 @@ def efficiency(lines: Sequence[IntervalLine], prefix: str) -> str:
         highest = max(_end(point.high, point.value) for line in lines for point in line.points)
         axes.set_ylim(0, min(MAX_TOP, max(TOP, 1.04 * highest)))
         axes.axhline(1.0, color=INK, linewidth=1.2, linestyle="--")
-        _draw(axes, lines)
+        _draw(axes, lines, 246)
         shown = ranks[:: math.ceil(len(ranks) / MAX_TICKS)]
         ticks_at(axes.xaxis, shown, [f"{number:g}" for number in shown])
         top = axes.get_ylim()[1]
@@ -76,7 +76,7 @@ def bandwidth(lines: Sequence[IntervalLine], prefix: str) -> str:
             max(min(rates) / 10, min(_end(point.low, point.value) for line in lines for point in line.points) / 1.2),
             min(max(rates) * 10, max(_end(point.high, point.value) for line in lines for point in line.points) * 1.2),
         )
-        _draw(axes, lines)
+        _draw(axes, lines, 220)
         shown = sizes[:: math.ceil(len(sizes) / 4)]
         ticks_at(axes.xaxis, shown, [units.size(size).replace(".00 ", " ").replace(".0 ", " ") for size in shown])
         ticks_at(axes.yaxis, levels := decades(*axes.get_ylim()), None)
@@ -86,11 +86,12 @@ def bandwidth(lines: Sequence[IntervalLine], prefix: str) -> str:
         return to_svg(figure, prefix)
 
 
-def _draw(axes: Axes, lines: Sequence[IntervalLine]) -> None:
-    """Lines with their intervals; those of several lines at one x stand side by side."""
-    box = axes.get_position()
-    figure = axes.figure.get_figure(root=True) or axes.figure
-    across = box.width * figure.get_size_inches()[0] * 72
+def _draw(axes: Axes, lines: Sequence[IntervalLine], across: float) -> None:
+    """Lines with their intervals; those of several lines at one x stand side by side.
+
+    Args:
+        across: the width of the axes, in points.
+    """
     left, right = (math.log(end) for end in axes.get_xlim())
     bottom, top = axes.get_ylim()
     spread = min(SPREAD, MAX_SPREAD / max(1, len(lines) - 1))

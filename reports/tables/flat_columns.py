@@ -51,8 +51,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "computes_in": "the dtype that its code computes in, if not that of its precision",
         "marks": "what to see beside its figures, such as that it was not checked; † is a note",
         "notes": "notes on the case, separated by semicolons",
-        "peak_bytes": "the most memory that a call held beyond its inputs, bytes; with ranks: that a process allocated from "
-        "set-up through two calls",
+        "peak_bytes": "the most memory that a call held beyond its inputs, bytes; with ranks: that a process allocated "
+        "from set-up through two calls",
         "joules": "energy per call, joules",
         "device_seconds": "seconds of the device's own work per call, without the gaps between launches",
         "host_seconds": "seconds until a call had launched its work",
