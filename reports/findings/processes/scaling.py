@@ -31,7 +31,7 @@ OUTCOMES = {
     "same": "as fast",
     "unclear": "not settled",
 }
-VERDICTS = {"faster": "faster than", "slower": "slower than", "same": "no faster than", "unclear": "unclear against"}
+VERDICTS = {"faster": "faster than", "slower": "slower than", "same": "no faster than"}
 
 
 @dataclass(frozen=True)
