@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.reports.plain_sample import make_plain
 from tests.reports.sample import make_run
+from tests.reports.several import several
 from tests.reports.test_duet import make_duet
 from tests.reports.with_gpu import make_kernels_run
 from torchduet.__main__ import main
@@ -53,6 +54,13 @@ def plain_text(table: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("name", COLUMNS)
 def test_csv_and_parquet_read_back_equal_the_table(name: str, rich: Run) -> None:
     table = table_of(rich, name)
+    pd.testing.assert_frame_equal(read_csv(as_csv(table), table), plain_text(table))
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(as_parquet(table))), table)
+
+
+@pytest.mark.parametrize("name", ["cases", "samples", "unmeasured"])
+def test_tables_of_a_run_with_ranks_read_back_too(name: str) -> None:
+    table = table_of(from_json(several()), name)
     pd.testing.assert_frame_equal(read_csv(as_csv(table), table), plain_text(table))
     pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(as_parquet(table))), table)
 
@@ -152,11 +160,12 @@ def test_a_run_in_which_nothing_was_measured_has_tables_without_rows(run: Run) -
 
 
 def test_every_column_is_described_and_every_table_has_the_columns_it_should(rich: Run) -> None:
-    plain = from_pytest_benchmark(make_plain())
+    plain, ranked = from_pytest_benchmark(make_plain()), from_json(several())
     for name, columns in COLUMNS.items():
         described = {*columns}
         exported = {column for column in table_of(rich, name) if not column.startswith("size_")}
         exported |= {column for column in table_of(plain, name) if not column.startswith("size_")}
+        exported |= {column for column in table_of(ranked, name) if not column.startswith("size_")}
         assert exported == described - {"size_*"}
 
 
