@@ -18,7 +18,7 @@ class SideStages(Stages):
 
     def __init__(self, task: Task, seed: str, *, first: bool) -> None:
         super().__init__(task, lambda _stage, _fraction: None, seed)
-        self.first = self.checks.enabled = first
+        self.first = self.checks.enabled = self.ranked.checks = first
 
     def address_sets(self, runs: Mapping[int, TimedCase]) -> dict[str, int]:
         """Number of a case → how many sets of addresses of its inputs differ; only of cases on an accelerator."""

@@ -142,6 +142,8 @@ class Timed:
     def prepare(self) -> list[Message]:
         """Inputs, first calls and checks; returns the result of each case."""
         runnable = [case for case in self.cases if self._is_open(case)]
+        if self._stages is not None:
+            self._stages.ranked.start()
         for device in dict.fromkeys(case.device for case in runnable):
             assert self._stages is not None
             self._stages.prepare_device(device, [case for case in runnable if case.device == device])
@@ -252,6 +254,7 @@ class Timed:
             except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
                 return {"errors": {str(index): reason for index in indices}}
+        self._stages.move_ranks()
         gc.collect()
         self._unsettled = set(self._runs)
         for index in indices:
@@ -272,6 +275,8 @@ class Timed:
         from torchduet.bench.passes.profiler import profiled  # processes that only time do not import it
 
         run = self._runs[index]
+        if run.elsewhere:
+            return {"error": "it runs in a process group, of which no profile is made"}
         try:
             return {"profile": profiled(run, Path(folder), extras)}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason

@@ -93,13 +93,13 @@ def join(device: str, rank: int, ranks: int, *, store: str, prefix: str, timeout
 def _store(path: str, prefix: str, ranks: int, limit: timedelta) -> Any:
     if path:
         Path(path).open("ab").close()  # the store itself would retry without a word for its whole timeout
-        store: Any = dist.FileStore(path, ranks)
+        store: Any = dist.FileStore(path, ranks)  # type: ignore[attr-defined]
     else:
         from torchduet.bench.ranks.torchrun import store as torchrun_store
 
         store = torchrun_store()
     store.set_timeout(limit)
-    return dist.PrefixStore(prefix, store)
+    return dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

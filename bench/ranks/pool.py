@@ -70,7 +70,7 @@ class LocalRanks:
         self._logs = [folder / f"rank-{order.prefix}-{rank}.log" for rank in range(order.ranks)]
         forks = sys.platform == "linux"
         theirs = [end for _, end in pipes]
-        self._context = torch.multiprocessing.start_processes(
+        self._context = torch.multiprocessing.start_processes(  # type: ignore[attr-defined,no-untyped-call]
             start,
             (theirs, [*self._links] if forks else [], order, [str(log) for log in self._logs]),
             nprocs=order.ranks,

@@ -60,6 +60,7 @@ class RankStages(FirstCalls):
     """The cases of one pool in one of its ranks."""
 
     timed_case = RankedBlock
+    checks: RankChecks
 
     def __init__(self, order: Order, rank: int, joined: Joined) -> None:
         family = Family(cases=tuple(order.cases), reported=tuple(order.cases))
