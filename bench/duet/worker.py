@@ -272,13 +272,11 @@ class Timed:
 
     def _profile(self, index: int, folder: str, extras: Extras) -> Message:
         """Call a case again under torch.profiler; returns its record, or the error."""
-        from torchduet.bench.passes.profiler import profiled  # processes that only time do not import it
+        from torchduet.bench.workers.profiling import profile  # processes that only time do not import it
 
         run = self._runs[index]
-        if run.elsewhere:
-            return {"error": "it runs in a process group, of which no profile is made"}
         try:
-            return {"profile": profiled(run, Path(folder), extras)}
+            return {"profile": profile(run, Path(folder), extras)}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 
