@@ -20,6 +20,7 @@ from torchduet.bench.timing.family_inputs import FamilyInputs, made_inputs
 from torchduet.suites.workload import RANKS, Workload, takes
 
 RANK = "rank"
+REFUSED_ELSEWHERE = "the result of another rank was refused"
 
 
 def shares(function: Callable[..., Any], rank: int, ranks: int) -> Callable[..., Any]:
@@ -61,6 +62,7 @@ class RankChecks(FamilyChecks):
     """Checks results of one rank against what one process computes of all inputs, or of the rank's own."""
 
     inputs: RankInputs
+    agreed: Callable[[bool], bool] = staticmethod(bool)  # whether a condition holds in any rank
     _own: Reference | None = None
 
     def reference(self, device: str, inputs: Sequence[Any]) -> Reference:
@@ -83,9 +85,25 @@ class RankChecks(FamilyChecks):
         return reference_result(self.workload, inputs, *calls, runs_alone=False, on_device=on_device)
 
     def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
-        """Compare the values of a first call; no rank makes calls for it that the others do not make."""
+        """Compare the values of a first call; no rank makes calls for it that the others do not make.
+
+        Raises:
+            CheckError: the result of this rank or of another is refused: none of them goes on with the case.
+        """
         if not self.enabled:
             return
+        refused: Exception | None = None
+        try:
+            self._check(result, prepared, values, reference)
+        except Exception as error:  # noqa: BLE001 - raised again as soon as the others have been told
+            refused = error
+        refused_somewhere = self.agreed(refused is not None)
+        if refused is not None:
+            raise refused
+        if refused_somewhere:
+            raise CheckError(REFUSED_ELSEWHERE)
+
+    def _check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
         case = prepared.case
         if self.workload.implementations[case.implementation].part:
             if self._own is None:

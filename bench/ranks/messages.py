@@ -12,7 +12,9 @@ import msgspec
 
 from torchduet.bench.cases.case import Case
 
-What = Literal["join", "prepare", "call", "block", "fresh", "decide", "agree", "verify", "memory", "finish", "end"]
+What = Literal[
+    "join", "prepare", "call", "block", "fresh", "settle", "decide", "agree", "verify", "memory", "finish", "end"
+]
 Message = TypeVar("Message")
 
 

@@ -84,7 +84,11 @@ class RankedCase(TimedCase):
         return None
 
     def settle(self) -> None:
-        """Nothing: the ranks have settled when their inputs have moved."""
+        """After the inputs have moved, let the ranks make again what the case holds itself; copies share that."""
+        if self.prepared.case.slowdown == 1:
+            answers = self.pool.ask("settle", case=self.index, seconds=PATIENCE * self.seconds)
+            if answers[0].error:
+                raise RanksFailedError(answers[0].error)
 
     @contextlib.contextmanager
     def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:

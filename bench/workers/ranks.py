@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Sequence
 from typing import cast
 
@@ -101,11 +102,10 @@ class WithRanks(FirstCalls):
 
     def memory_of_ranks(self) -> None:
         """Measure the peak of memory of each process, of the cases without ranks in the same way."""
-        if not self.ranked.runs or self.ranked.lost or STOP_REQUESTED.is_set():
-            return
-        for run in self.runs:
-            if run.error is not None or not run.placements or run.prepared.case.slowdown != 1:
-                continue
+        able = [run for run in self.runs if run.error is None and run.placements and run.prepared.case.slowdown == 1]
+        for run in able if self.ranked.runs else ():
+            if self.ranked.lost or STOP_REQUESTED.is_set():
+                return
             try:
                 if isinstance(run, RankedCase):
                     self.ranked.after(run)
@@ -114,6 +114,8 @@ class WithRanks(FirstCalls):
                     result.peak_bytes, result.reserved_bytes = whole_peak(run)
             except RanksError as error:
                 run.error = self.reason_in_ranks(error)
+            except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
+                traceback.print_exc()
 
     def verified_in_ranks(self, run: TimedCase) -> str | None:
         """Why a case's result is no longer what it was; None where it is."""
