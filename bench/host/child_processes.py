@@ -67,6 +67,6 @@ def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
     for line in filter(str.strip, lines):
         is_frame = line.startswith("  File ")
         frames = frames + 1 if is_frame else 0
-        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
+        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ", "USDT:")):
             kept.append(line)
     return "\n".join(printable(line.expandtabs()) for line in kept[-count:])

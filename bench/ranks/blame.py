@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torchduet.bench.ranks.messages import Did
 
+REFUSED_ELSEWHERE = "the result of another rank was refused"
 # What gloo, nccl and the store say in a rank whose partner has gone, or takes no part.
 _WAITED = re.compile(
     r"Timed out|timed out|time-?out|Connection (closed|reset|refused)|Broken pipe|Socket closed|remote process exited"
-    r"|communicator was aborted|DistNetworkError|DistStoreError",
+    r"|communicator was aborted|DistNetworkError",
     re.IGNORECASE,
 )
 
@@ -38,7 +39,7 @@ class Course:
         """Note an answer."""
         self.answers[rank] = did
         words = did.error or did.skip
-        if words and not waited_for_another(words):
+        if words and words != REFUSED_ELSEWHERE and not waited_for_another(words):
             self.failed_by_itself(rank, words)
 
     def failed_by_itself(self, rank: int, words: str) -> None:
@@ -88,13 +89,9 @@ class Course:
         return [rank for rank in range(self.ranks) if rank not in self.answers and rank not in ended]
 
 
-def of_all(errors: Sequence[str], follow: Collection[str] = ()) -> str:
-    """One reason for what all ranks say, each in its own words; empty if none of them fails.
-
-    Args:
-        follow: words of a rank that only follows others, which say more.
-    """
-    own = {rank: error for rank, error in enumerate(errors) if error and error not in follow}
+def of_all(errors: Sequence[str]) -> str:
+    """One reason for what all ranks say, each in its own words; empty if none of them fails."""
+    own = {rank: error for rank, error in enumerate(errors) if error and error != REFUSED_ELSEWHERE}
     if not own:
         return next(filter(None, errors), "")
     rank, error = next(iter(own.items()))

@@ -10,6 +10,7 @@ import torch
 
 from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.ranks.blame import REFUSED_ELSEWHERE
 from torchduet.bench.timing.callables import Prepared, in_float64, in_own_dtype
 from torchduet.bench.timing.checking.check import check
 from torchduet.bench.timing.checking.dense import CheckError
@@ -20,7 +21,6 @@ from torchduet.bench.timing.family_inputs import FamilyInputs, made_inputs
 from torchduet.suites.workload import RANKS, Workload, takes
 
 RANK = "rank"
-REFUSED_ELSEWHERE = "the result of another rank was refused"
 
 
 def shares(function: Callable[..., Any], rank: int, ranks: int) -> Callable[..., Any]:
@@ -74,15 +74,15 @@ class RankChecks(FamilyChecks):
         assert joint is not None
         of = self.workload.joint
         if of is None:
-            return self._computed(device, joint)
+            return self._computed(device, joint, runs_alone=True)
         call = shares(of, self.inputs.rank, self.inputs.ranks)
-        return reference_result(self.workload, joint, call, call, runs_alone=False)
+        return reference_result(self.workload, joint, call, call)
 
-    def _computed(self, device: str, inputs: Sequence[Any]) -> Reference:
+    def _computed(self, device: str, inputs: Sequence[Any], *, runs_alone: bool = False) -> Reference:
         calls = in_float64(self.workload), in_own_dtype(self.workload, device)
         place = self.float64_device
         on_device = (place, in_float64(self.workload, device=place)) if place else None
-        return reference_result(self.workload, inputs, *calls, runs_alone=False, on_device=on_device)
+        return reference_result(self.workload, inputs, *calls, runs_alone=runs_alone, on_device=on_device)
 
     def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
         """Compare the values of a first call; no rank makes calls for it that the others do not make.

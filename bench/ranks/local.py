@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import torch.multiprocessing
 
@@ -89,8 +89,7 @@ class LocalRanks:
 
     def ended(self, rank: int) -> str:
         """How a rank ended."""
-        self._processes[rank].join(END_SECONDS)
-        return describe_exit(self._processes[rank].exitcode)
+        return describe_exit(_exit_code(self._processes[rank]))
 
     def last_output(self, rank: int) -> str:
         """The last lines of its log."""
@@ -113,7 +112,15 @@ class LocalRanks:
             if process.is_alive():
                 process.kill()
         for process in self._processes:
-            process.join(END_SECONDS)
+            _exit_code(process)
+
+
+def _exit_code(process: BaseProcess) -> int | None:
+    """The exit code of a process that is about to end; waiting for its sentinel would wait for its children, too."""
+    deadline = monotonic() + END_SECONDS
+    while process.exitcode is None and monotonic() < deadline:
+        sleep(1e-3)
+    return process.exitcode
 
 
 def _end_of(process: BaseProcess) -> int:

@@ -83,7 +83,8 @@ def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | No
     except (EOFError, ConnectionError):
         pass  # the family's worker has ended
     except Exception as error:  # noqa: BLE001 - sent as the reason
-        traceback.print_exc()
+        if not isinstance(error, OSError):  # which says enough
+            traceback.print_exc()
         with contextlib.suppress(OSError):
             link.send_bytes(encode(Did(number=number, error=one_line(error))))
 

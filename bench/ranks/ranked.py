@@ -11,7 +11,6 @@ from typing import Any
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.ranks.blame import of_all
-from torchduet.bench.ranks.checks import REFUSED_ELSEWHERE
 from torchduet.bench.ranks.group import why_none
 from torchduet.bench.ranks.local import LocalRanks
 from torchduet.bench.ranks.messages import Did, Order
@@ -125,9 +124,10 @@ class Ranked:
         index = pool.order.cases.index(case)
         answers = pool.ask("prepare", case=index)
         result, first = self.results[case], answers[0]
-        result.notes += [note for did in answers for note in did.result.get("notes", ()) if note not in result.notes]
+        found = (note for did in answers for note in did.result.get("notes", ()))
+        result.notes = [*dict.fromkeys([*result.notes, *found])]
         result.skip = next((did.skip for did in answers if did.skip), None)
-        result.error = of_all([did.error for did in answers], {REFUSED_ELSEWHERE}) or None
+        result.error = of_all([did.error for did in answers]) or None
         if result.skip or result.error:
             return
         result.clock, result.compile = first.result["clock"], first.result["compile"]

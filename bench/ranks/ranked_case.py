@@ -118,7 +118,7 @@ class RankedCase(TimedCase):
             return
         answers = self.pool.ask("finish", case=self.index)
         first = answers[0].result
-        result.notes += [note for did in answers for note in did.result["notes"] if note not in result.notes]
+        result.notes = [*dict.fromkeys([*result.notes, *(note for did in answers for note in did.result["notes"])])]
         result.meters = {name: (unit, list(values)) for name, (unit, values) in first["meters"].items()}
         result.address_sets = first["address_sets"]
         known: Any = result.ranks.peak_bytes if result.ranks else []
