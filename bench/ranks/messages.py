@@ -12,9 +12,10 @@ import msgspec
 
 from torchduet.bench.cases.case import Case
 
-What = Literal[
-    "join", "prepare", "call", "block", "fresh", "decide", "agree", "verify", "memory", "profile", "finish", "end"
-]
+Preparing = Literal["join", "prepare", "decide", "agree"]
+Timing = Literal["call", "block", "fresh", "settle"]
+Ending = Literal["verify", "memory", "profile", "finish", "end"]
+What = Preparing | Timing | Ending
 Message = TypeVar("Message")
 
 
@@ -77,7 +78,7 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     number: int
-    what: What
+    what: Preparing | Timing | Ending
     case: int = 0
     calls: int = 1
     warm_up_calls: int = 0

@@ -15,13 +15,14 @@ from torchduet.bench.ranks.messages import ProfileOrder
 from torchduet.bench.ranks.pool import PATIENCE, Pool
 from torchduet.bench.record.schema import ProfileRecord
 from torchduet.bench.timing.clock import Block
+from torchduet.bench.timing.failures import StatedError
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 
 PROFILE_SECONDS = 60.0  # for the profiler, which may import the compiler first
 KEPT = 20_000  # blocks of which every rank's time is kept
 
 
-class RanksFailedError(Exception):
+class RanksFailedError(StatedError):
     """All ranks failed alike: the case is at fault, and the ranks are in step."""
 
 
@@ -88,7 +89,11 @@ class RankedCase(TimedCase):
         return None
 
     def settle(self) -> None:
-        """Nothing: the ranks have settled when their inputs have moved."""
+        """After the inputs have moved, let the ranks make again what the case holds itself; copies share that."""
+        if self.prepared.case.slowdown == 1:
+            answers = self.pool.ask("settle", case=self.index, seconds=PATIENCE * self.seconds)
+            if answers[0].error:
+                raise RanksFailedError(answers[0].error)
 
     @contextlib.contextmanager
     def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:
@@ -143,7 +148,7 @@ class RankedCase(TimedCase):
             return
         answers = self.pool.ask("finish", case=self.index)
         first = answers[0].result
-        result.notes += [note for did in answers for note in did.result["notes"] if note not in result.notes]
+        result.notes = [*dict.fromkeys([*result.notes, *(note for did in answers for note in did.result["notes"])])]
         result.meters = {name: (unit, list(values)) for name, (unit, values) in first["meters"].items()}
         result.address_sets = first["address_sets"]
         known: Any = result.ranks.peak_bytes if result.ranks else []

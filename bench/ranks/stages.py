@@ -70,6 +70,7 @@ class RankStages(FirstCalls):
         self.inputs = RankInputs(self.family, self.workload, self.rng, rank, order.ranks)
         self.checks = RankChecks(self.family, self.workload, self.inputs)
         self.checks.enabled = order.checks
+        self.checks.agreed = self.agreed
         self.joined, self.order = joined, order
         self.device = device_of(order.cases[0].device)
         self.clock = self.device.clock()
@@ -126,13 +127,16 @@ class RankStages(FirstCalls):
         return Did(number=do.number, result={"block": astuple(run.block())})
 
     def fresh(self, do: Do) -> Did:
-        """Move the inputs to fresh memory, make again what the cases hold themselves, and call each once."""
+        """Move the inputs to fresh memory."""
         self.inputs.fresh(self.device.name)
         gc.collect()
-        for index in sorted(self._runs):
-            run = self._runs[index]
+        for run in self._runs.values():
             run.prepared.next_placement()
-            run.settle()
+        return Did(number=do.number)
+
+    def settle(self, do: Do) -> Did:
+        """After the inputs have moved, make again what a case holds itself, and call it."""
+        self._runs[do.case].settle()
         return Did(number=do.number)
 
     def decide(self, do: Do) -> Did:
@@ -148,13 +152,12 @@ class RankStages(FirstCalls):
         return Did(number=do.number)
 
     def verify(self, do: Do) -> Did:
-        """Refuse a case whose result has become NaN while it was timed."""
+        """Whether the result of a case has become NaN while it was timed."""
         run = self._runs[do.case]
         with restored():
             tensors = observed(self.workload, run.prepared.inputs, run.call())
         lost = any(isinstance(part.value, torch.Tensor) and has_nan(part.value) for part in tensors.values())
-        error = "its result turned NaN while it was being timed; keep its state bounded" if lost else ""
-        return Did(number=do.number, error=error)
+        return Did(number=do.number, result={"lost": lost})
 
     def memory(self, do: Do) -> Did:
         """The peak of memory of a case from its setup through two calls."""
