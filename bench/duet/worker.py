@@ -121,8 +121,7 @@ class Timed:
         if runnable:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
-            self._stages = SideStages(task, str(order["seed"]), first=self._first)
-            self._stages.results = self.results
+            self._stages = SideStages(task, str(order["seed"]), self.results, first=self._first)
 
     def _is_open(self, case: Case) -> bool:
         return self.results[case].error is None and self.results[case].skip is None
