@@ -18,13 +18,13 @@ from torchduet.suites.workload import Axis
 KIB, MIB = 1 << 10, 1 << 20
 EVERY_SIZE = Axis(
     default=[KIB, 64 * KIB, MIB, 16 * MIB],
-    full=[256 * MIB],
-    on={"cuda": Axis(default=[64 * KIB, MIB, 16 * MIB, 256 * MIB], full=[KIB, 1024 * MIB])},
+    full=[64 * MIB],
+    on={"cuda": Axis(default=[64 * KIB, MIB, 16 * MIB, 64 * MIB], full=[KIB, 256 * MIB])},
 )
 ONE_SIZE = Axis(
     default=[MIB],
-    full=[KIB, 64 * KIB, 16 * MIB, 256 * MIB],
-    on={"cuda": Axis(default=[16 * MIB], full=[KIB, 64 * KIB, MIB, 256 * MIB])},
+    full=[KIB, 64 * KIB, 16 * MIB],
+    on={"cuda": Axis(default=[16 * MIB], full=[64 * KIB, MIB, 256 * MIB])},
 )
 SMALL, SMALL_BYTES = 16, 4 * KIB  # tensors of a model, such as its biases
 

@@ -47,8 +47,9 @@ def perceptron(*widths: int) -> Model:
 
 
 def encoder_network() -> nn.Sequential:
+    """Without biases: the gradient of a key's is zero but for rounding, and AdamW makes a whole step of it."""
     blocks = [
-        nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, dropout=0.0, activation="gelu", batch_first=True)
+        nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, dropout=0.0, activation="gelu", batch_first=True, bias=False)
         for _ in range(LAYERS)
     ]
     return nn.Sequential(*blocks, Mean(), nn.Linear(WIDTH, CLASSES))

@@ -30,13 +30,13 @@ class FeedForward(nn.Module):
 
 
 class Attention(nn.Module):
-    """The attention block of a transformer, with a product for each of query, key and value."""
+    """The attention block of a transformer, with a product for each of query, key and value, without biases."""
 
     def __init__(self) -> None:
         super().__init__()
         width = ATTENTION_WIDTH
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.out = nn.Linear(width, width)
+        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (
