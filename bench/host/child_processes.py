@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+from torchduet.bench.host.error_words import printable
+
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 try:
@@ -52,7 +54,7 @@ def describe_exit(exitcode: int | None) -> str:
 def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
     """The last ``count`` lines of a worker's output, from at most its last ``max_bytes``.
 
-    Of a crash that faulthandler reports, the innermost two frames are kept.
+    Of a crash that faulthandler reports, the innermost two frames are kept. Control characters are written as escapes.
     """
     try:
         with log.open("rb") as file:
@@ -65,6 +67,6 @@ def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
     for line in filter(str.strip, lines):
         is_frame = line.startswith("  File ")
         frames = frames + 1 if is_frame else 0
-        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
+        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ", "USDT:")):
             kept.append(line)
-    return "\n".join(kept[-count:])
+    return "\n".join(printable(line.expandtabs()) for line in kept[-count:])

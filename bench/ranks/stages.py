@@ -6,13 +6,14 @@ import gc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from torchduet.bench.cases.case import Family
-from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.exchange import Extras, Task
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.ranks.checks import RankChecks, RankInputs
 from torchduet.bench.ranks.group import Joined
@@ -60,6 +61,7 @@ class RankStages(FirstCalls):
     """The cases of one pool in one of its ranks."""
 
     timed_case = RankedBlock
+    checks: RankChecks
 
     def __init__(self, order: Order, rank: int, joined: Joined) -> None:
         family = Family(cases=tuple(order.cases), reported=tuple(order.cases))
@@ -68,6 +70,7 @@ class RankStages(FirstCalls):
         self.inputs = RankInputs(self.family, self.workload, self.rng, rank, order.ranks)
         self.checks = RankChecks(self.family, self.workload, self.inputs)
         self.checks.enabled = order.checks
+        self.checks.agreed = self.agreed
         self.joined, self.order = joined, order
         self.device = device_of(order.cases[0].device)
         self.clock = self.device.clock()
@@ -124,13 +127,16 @@ class RankStages(FirstCalls):
         return Did(number=do.number, result={"block": astuple(run.block())})
 
     def fresh(self, do: Do) -> Did:
-        """Move the inputs to fresh memory, make again what the cases hold themselves, and call each once."""
+        """Move the inputs to fresh memory."""
         self.inputs.fresh(self.device.name)
         gc.collect()
-        for index in sorted(self._runs):
-            run = self._runs[index]
+        for run in self._runs.values():
             run.prepared.next_placement()
-            run.settle()
+        return Did(number=do.number)
+
+    def settle(self, do: Do) -> Did:
+        """After the inputs have moved, make again what a case holds itself, and call it."""
+        self._runs[do.case].settle()
         return Did(number=do.number)
 
     def decide(self, do: Do) -> Did:
@@ -146,18 +152,37 @@ class RankStages(FirstCalls):
         return Did(number=do.number)
 
     def verify(self, do: Do) -> Did:
-        """Refuse a case whose result has become NaN while it was timed."""
+        """Whether the result of a case has become NaN while it was timed."""
         run = self._runs[do.case]
         with restored():
             tensors = observed(self.workload, run.prepared.inputs, run.call())
         lost = any(isinstance(part.value, torch.Tensor) and has_nan(part.value) for part in tensors.values())
-        error = "its result turned NaN while it was being timed; keep its state bounded" if lost else ""
-        return Did(number=do.number, error=error)
+        return Did(number=do.number, result={"lost": lost})
 
     def memory(self, do: Do) -> Did:
         """The peak of memory of a case from its setup through two calls."""
         peak, reserved = whole_peak(self._runs[do.case])
         return Did(number=do.number, result={"peak": peak, "reserved": reserved})
+
+    def profile(self, do: Do) -> Did:
+        """Let the first rank profile a case; the others make the same calls, as many as the order says."""
+        from torchduet.bench.passes.profiler import Counts, plain_calls, profiled_calls, ready  # imports the compiler
+
+        run, order = self._runs[do.case], do.profile
+        assert order is not None
+        run.calls, run.warm_up_calls = do.calls, do.warm_up_calls
+        counts = Counts(order.plain, order.wait, order.warm_up, order.active)
+        if self.inputs.rank == 0:
+            extras = Extras(stacks=order.stacks, flops=order.flops)
+            return Did(number=do.number, result={"profile": profiled_calls(run, Path(order.folder), extras, counts)})
+        plain_calls(run, counts)
+        with run.unmetered(), run.in_its_state():
+            for _ in range(counts.wait + counts.warm_up + counts.active):
+                ready(run)
+                run.prepared.call(*run.prepared.args)
+                run.clock.synchronize()
+        plain_calls(run, counts)
+        return Did(number=do.number)
 
     def finish(self, do: Do) -> Did:
         """What is known of a case beside its blocks."""

@@ -72,6 +72,10 @@ class Traces:
         """Command lines of the run's processes that are alive."""
         return [line.replace("\0", " ") for line in self._read("cmdline")]
 
+    def pids(self) -> list[int]:
+        """The run's processes that are alive."""
+        return [int(status.partition("\nPid:")[2].split()[0]) for status in self._read("status")]
+
     def stopped(self) -> int:
         """How many of the run's processes are stopped, as by Ctrl-Z."""
         return sum("\nState:\tT" in status for status in self._read("status"))
