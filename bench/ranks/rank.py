@@ -53,15 +53,15 @@ def versions() -> list[str]:
     return [f"Python {sys.version.split()[0]}", f"PyTorch {torch.__version__}", f"Torchduet {torchduet.__version__}"]
 
 
-def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | None = None) -> None:
+def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | None = None, local: bool = True) -> None:
     """The whole life of a rank.
 
     Args:
         log: file for its output; empty: it keeps the process's own.
         local_rank: its number on its machine; None: all ranks are on this one.
+        local: all ranks are on this machine.
     """
     end_with_parent()
-    local = local_rank is None
     if log:
         _own_output(log)
     if DUMP is not None:
@@ -72,6 +72,7 @@ def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | No
         with group.left_at_the_end():
             device = group.own_device(order.cases[0].device, rank if local_rank is None else local_rank)
             do = decode(link.recv_bytes(), Do)
+            number = do.number
             begin(order.threads, order.folder, order.data)
             load(order.cases[0].source)
             joined = group.join(
