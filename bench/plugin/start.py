@@ -55,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.tier = "default"
         check_keywords(config.option.keyword)
         asked = against.duet_options(config)
+        if asked is not None and LEADER in config.stash:
+            raise OptionError("--against…: both sides are measured on one machine: start one process, without torchrun")
         options = cli.read(config)
         if asked is not None:
             options = against.adapted(options, config.getoption("budget"))

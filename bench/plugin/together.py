@@ -42,7 +42,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         raise pytest.UsageError(str(error)) from None
     config.add_cleanup(leader.end)
     os.environ[VARIABLE] = described(own)
-    config.add_cleanup(lambda: os.environ.pop(VARIABLE, None))
+    config.add_cleanup(lambda: os.environ.__delitem__(VARIABLE))
     config.stash[LEADER] = leader
     return None
 

@@ -76,7 +76,7 @@ class Follower:
         Raises:
             LaunchError: rank 0 is lost.
         """
-        for number in _ending():  # to the end of this process: torchrun ends all others as soon as one has failed
+        for number in _ending():
             signal.signal(number, self._on_signal)
         why = "has ended"
         try:
@@ -91,6 +91,8 @@ class Follower:
                 pool.close()
             with contextlib.suppress(ConnectionError):
                 self._store.set(lost_key(self._rank), why.encode())
+            for number in _ending():  # torchrun ends all others as soon as one has failed: this one ends by itself
+                signal.signal(number, signal.SIG_IGN)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signal = self._signal or number  # rank 0 gets it, too, and decides how the run ends

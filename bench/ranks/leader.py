@@ -6,13 +6,13 @@ It runs pytest as usual. A thread of it counts a key on, so that the others can 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 import threading
 from collections.abc import Sequence
 from time import monotonic
 
 import msgspec
-import torch.distributed as dist
 
 import torchduet
 from torchduet.bench.host.launched import WORLD, Launched, LaunchError, Processes
@@ -31,7 +31,7 @@ from torchduet.bench.ranks.commands import (
     reply_key,
 )
 from torchduet.bench.ranks.messages import encode
-from torchduet.bench.ranks.store import CONNECT_SECONDS, Store, opened, prefix_of
+from torchduet.bench.ranks.store import CONNECT_SECONDS, opened
 
 BEAT_SECONDS = 1.0
 END_SECONDS = 5.0  # for all processes that follow to take note of the end
@@ -94,9 +94,8 @@ class Leader:
 
     def _beat(self) -> None:
         number = 0
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            raw = dist.TCPStore(self._launched.address, self._launched.port, is_master=False, wait_for_workers=False)
-            store = Store(raw, prefix_of(self._launched))
+        with contextlib.suppress(ConnectionError, LaunchError):
+            store = opened(dataclasses.replace(self._launched, agent_hosts=True))  # a connection of this thread
             while not self._ended.wait(BEAT_SECONDS):
                 number += 1
                 store.set(BEAT, str(number).encode())

@@ -45,9 +45,6 @@ class Members(Protocol):
     def receive(self, seconds: float) -> Mapping[int, bytes | None]:
         """The messages that have arrived within ``seconds``, by rank; None of a rank that has ended."""
 
-    def missing(self, ranks: Sequence[int]) -> list[int]:
-        """Those of these ranks that have ended; takes some seconds at most."""
-
     def ended(self, rank: int) -> str:
         """How a rank ended, in words that follow its name."""
 
@@ -100,10 +97,6 @@ class LocalRanks:
                 except (EOFError, OSError):
                     arrived[rank] = None
         return arrived
-
-    def missing(self, ranks: Sequence[int]) -> list[int]:
-        """Those of these ranks that have ended."""
-        return [rank for rank in ranks if not self._processes[rank].is_alive()]
 
     def ended(self, rank: int) -> str:
         """How a rank ended."""
@@ -218,8 +211,6 @@ class Pool:
                 break
         if len(answers) == self.ranks:
             return answers
-        silent = [rank for rank in range(self.ranks) if rank not in answers and rank not in ended]
-        ended += self._members.missing(silent)
         raise RanksError(self._why_incomplete(answers, sorted(set(ended))))
 
     def _understood(self, rank: int, data: bytes) -> Did:

@@ -72,7 +72,6 @@ def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | No
         with group.left_at_the_end():
             device = group.own_device(order.cases[0].device, rank if local_rank is None else local_rank)
             do = decode(link.recv_bytes(), Do)
-            number = do.number
             begin(order.threads, order.folder, order.data)
             load(order.cases[0].source)
             joined = group.join(

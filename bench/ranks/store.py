@@ -108,13 +108,15 @@ def opened(launched: Launched) -> Store:
     Raises:
         LaunchError: it cannot be made, or not be reached.
     """
+    if not dist.is_available():
+        raise LaunchError("this PyTorch was built without torch.distributed (USE_DISTRIBUTED=0): start one process")
     hosts = launched.rank == 0 and not launched.agent_hosts
     try:
         if hosts:
-            raw = dist.TCPStore(launched.address, launched.port, is_master=True, wait_for_workers=False)
+            raw = _joined(launched.address, launched.port, hosts=True)
         else:
             _await(launched.address, launched.port)
-            raw = _client(launched.address, launched.port)
+            raw = _joined(launched.address, launched.port, hosts=False)
     except (OSError, RuntimeError) as error:
         what = "make" if hosts else "reach"
         first = str(error).split("\n", 1)[0]
@@ -122,6 +124,11 @@ def opened(launched: Launched) -> Store:
             f"{ADDRESS}={launched.address} {PORT}={launched.port}: cannot {what} the store there: {first}"
         ) from None
     return Store(raw, prefix_of(launched))
+
+
+def _joined(address: str, port: int, *, hosts: bool) -> Any:
+    kind: Any = getattr(dist, "TCPStore")  # noqa: B009 - not there in a build without torch.distributed
+    return kind(address, port, is_master=hosts, wait_for_workers=False, timeout=timedelta(seconds=ANSWER_SECONDS))
 
 
 def _await(address: str, port: int) -> None:
@@ -138,11 +145,6 @@ def _await(address: str, port: int) -> None:
             return
 
 
-def _client(address: str, port: int) -> Any:
-    limit = timedelta(seconds=ANSWER_SECONDS)
-    return dist.TCPStore(address, port, is_master=False, wait_for_workers=False, timeout=limit)
-
-
 def described(launched: Launched) -> str:
     """Where the store is, for the environment of other processes of the run."""
     return json.dumps([launched.address, launched.port, prefix_of(launched)])
@@ -156,6 +158,6 @@ def again() -> Store:
     """
     address, port, prefix = json.loads(os.environ[VARIABLE])
     try:
-        return Store(_client(address, port), prefix)
+        return Store(_joined(address, port, hosts=False), prefix)
     except RuntimeError as error:
         raise ConnectionError(_words(error)) from None

@@ -65,7 +65,9 @@ class TorchrunRanks:
         self._lost: dict[int, str] = {}
         self._refuse()
         self._pool = f"pool/{self._store.add('pools', 1)}"
-        self._number, self._waiting = 0, list(range(order.ranks))
+        self._number, self._waiting = 0, list[int]()
+        self._gone: set[int] = set()  # whose end was reported
+        self._looked = monotonic()
         prefix = f"{self._store.prefix}/{self._pool}/{GROUP}"
         order = msgspec.structs.replace(order, store="", prefix=prefix)
         local = len({member.node for member in self._members}) == 1
@@ -98,38 +100,48 @@ class TorchrunRanks:
         self._number += 1
         self._store.set(do_key(self._pool, self._number), data)
         self._waiting = list(range(self._ranks))
+        self._looked = monotonic()
 
     def receive(self, seconds: float) -> Mapping[int, bytes | None]:
-        """The messages that have arrived within ``seconds``."""
+        """The messages that have arrived within ``seconds``; a rank's end is reported once."""
         try:
-            return self._received(min(seconds, LOOK_SECONDS))
+            arrived: dict[int, bytes | None] = {**self._received(min(seconds, LOOK_SECONDS))}
+            ended = self._ended()
         except ConnectionError as error:
             self._lost = dict.fromkeys(range(self._ranks), f"did not answer: {error}")
-            return dict.fromkeys(range(self._ranks))
+            arrived, ended = {}, [*range(self._ranks)]
+        arrived |= dict.fromkeys(rank for rank in ended if rank not in self._gone)
+        self._gone.update(ended)
+        return arrived
 
-    def _received(self, seconds: float) -> dict[int, bytes | None]:
+    def _received(self, seconds: float) -> dict[int, bytes]:
         keys = {rank: did_key(self._pool, self._number, rank) for rank in self._waiting}
         if not keys:
-            sleep(seconds)
+            sleep(seconds)  # all have answered, with something else than was asked for
         elif not self._store.wait([*keys.values()], seconds):
             keys = {rank: key for rank, key in keys.items() if self._store.has(key)}
-        arrived: dict[int, bytes | None] = {}
-        if keys:
-            arrived.update(zip(keys, self._store.many([*keys.values()]), strict=True))
+        if not keys:
+            return {}
+        arrived = dict(zip(keys, self._store.many([*keys.values()]), strict=True))
         for key in keys.values():
             self._store.delete(key)
         self._waiting = [rank for rank in self._waiting if rank not in keys]
-        return arrived | dict.fromkeys(rank for rank in self._waiting if self._has_ended(rank))
+        return arrived
 
-    def _has_ended(self, rank: int) -> bool:
+    def _ended(self) -> list[int]:
+        """The ranks that are waited for and have ended; where others have answered, their processes are asked."""
+        if not self._waiting or monotonic() - self._looked < LOOK_SECONDS:
+            return []
+        ended = [rank for rank in self._waiting if self._is_known_to_have_ended(rank)]
+        if not ended and len(self._waiting) < self._ranks:
+            ended = [rank for rank, report in self._reports(self._waiting).items() if report.ended]
+        self._looked = monotonic()
+        return ended
+
+    def _is_known_to_have_ended(self, rank: int) -> bool:
         if rank == 0:
             return bool(self._own.report().ended)
         return self._store.has(ended_key(self._pool, rank)) or self._store.has(lost_key(rank))
-
-    def missing(self, ranks: Sequence[int]) -> list[int]:
-        """Those of these ranks that have ended: the processes that follow are asked."""
-        reports = self._reports(ranks)
-        return [rank for rank in ranks if reports[rank].ended]
 
     def ended(self, rank: int) -> str:
         """How a rank ended."""

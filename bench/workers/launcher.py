@@ -53,7 +53,7 @@ def silent_seconds(budget_seconds: float) -> float:
 class Launcher:
     """Starts a fork server that has imported torch, and one worker after the other from it.
 
-    A worker that dies, hangs or sends something else than a message raises :class:`WorkerError`; the next is unaffected.
+    A worker that dies, hangs or sends anything but a message raises :class:`WorkerError`; the next is unaffected.
 
     Args:
         silent_seconds: a worker that reports nothing for this long is killed with its children.
