@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from torchduet.bench.cases.case import COMMUNICATION
 from torchduet.bench.record.knobs import IMPLEMENTATION, NAMES
 from torchduet.bench.record.marks import by_id, of_comparison
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
@@ -14,7 +15,7 @@ from torchduet.bench.record.statistics import half_width
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
 # The knobs that users set first, then the implementations that a workload's author wrote.
-ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, "reference")
+ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, COMMUNICATION, "reference")
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
