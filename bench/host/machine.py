@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from torchduet.bench.host.compilers import no_cpu_compiler, no_triton_compiler
-from torchduet.bench.host.launched import Processes
+from torchduet.bench.host.launch.processes import Processes
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
 from torchduet.suites.cpus import cpu_quota, usable_cpus, within_quota
 from torchduet.suites.workload import COMPILED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torchduet.bench.host.launched import Launched, LaunchError, launched, set_by_torchrun
+from torchduet.bench.host.launch.variables import Launched, LaunchError, launched, set_by_torchrun
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plugin.stash import LEADER
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from torchduet.bench.host.launched import Launched, LaunchError
+from torchduet.bench.host.launch.variables import Launched, LaunchError
 from torchduet.bench.ranks.commands import (
     BEAT,
     LEADER,

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from torchduet.bench.ranks.store import again
 from torchduet.bench.record.devices import device_index, device_kind, on_host
 
 # Gloo and TensorPipe look up the name of the host, which has no address in many containers; these name an interface.
@@ -95,9 +96,7 @@ def _store(path: str, prefix: str, ranks: int, limit: timedelta) -> Any:
         Path(path).open("ab").close()  # the store itself would retry without a word for its whole timeout
         store: Any = dist.FileStore(path, ranks)  # type: ignore[attr-defined]
     else:
-        from torchduet.bench.ranks.torchrun import store as torchrun_store
-
-        store = torchrun_store()
+        store = again().raw
     store.set_timeout(limit)
     return dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
 

@@ -15,7 +15,8 @@ from time import monotonic
 import msgspec
 
 import torchduet
-from torchduet.bench.host.launched import WORLD, Launched, LaunchError, Processes
+from torchduet.bench.host.launch.processes import Processes
+from torchduet.bench.host.launch.variables import WORLD, Launched, LaunchError
 from torchduet.bench.ranks.commands import (
     BEAT,
     LEADER,

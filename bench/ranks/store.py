@@ -12,7 +12,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from torchduet.bench.host.launched import ADDRESS, PORT, Launched, LaunchError
+from torchduet.bench.host.launch.variables import ADDRESS, PORT, Launched, LaunchError
 
 VARIABLE = "TORCHDUET_STORE"  # tells workers where the store of the run is
 CONNECT_SECONDS = 60.0  # until the process that hosts the store has started

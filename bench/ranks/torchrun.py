@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import msgspec
 
@@ -36,15 +35,6 @@ from torchduet.bench.ranks.store import VARIABLE, again
 REPLY_SECONDS = 5.0  # for the answer of a process that follows
 LOOK_SECONDS = 1.0  # between two looks at ranks that have not answered
 NO_ANSWER = f"did not answer within {REPLY_SECONDS:.0f} s: the process that was started for it has ended"
-
-
-def store() -> Any:
-    """A connection of this process to the store, for a process group.
-
-    Raises:
-        ConnectionError: it is gone.
-    """
-    return again().raw
 
 
 def several_processes() -> bool:

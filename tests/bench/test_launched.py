@@ -3,7 +3,8 @@
 import pytest
 
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.host.launched import LaunchError, Processes, launched, set_by_torchrun
+from torchduet.bench.host.launch.processes import Processes
+from torchduet.bench.host.launch.variables import LaunchError, launched, set_by_torchrun
 from torchduet.bench.host.machine import Gpu, Machine
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.threads import threads_for

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.bench.test_left_behind import ROOT, Traces, until
-from torchduet.bench.host.launched import OF_ONE_PROCESS
+from torchduet.bench.host.launch.variables import OF_ONE_PROCESS
 
 WORKLOADS = Path(__file__).parent / "workloads" / "together.py"
 SECONDS = 150.0  # beside other busy processes
