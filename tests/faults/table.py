@@ -333,7 +333,8 @@ folder of a run that was killed by SIGKILL.
 
 """
 
-OF_RANKS = """Where one rank fails, the ranks are no longer in step, and the family fails. The reason names the rank that failed by
+OF_RANKS = """\
+Where one rank fails, the ranks are no longer in step, and the family fails. The reason names the rank that failed by
 itself first, and quotes the last lines of its output. The death of a rank is noticed at once. A collective gives up
 after 15 s. A rank that does not answer within 20 s, and the time that its calls are expected to take, is given up; its
 stack is among its last lines. What every rank raises, or a result that is refused, costs its case alone. The tests wait
