@@ -120,7 +120,7 @@ RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py →
     "is_stopped": ("one rank is stopped (SIGSTOP)", _SILENT, FAMILY),
     "skips_a_collective": ("one rank leaves a collective out", _IN_VAIN, FAMILY),
     "makes_one_more": ("one rank makes one collective more", "waited in vain for another", FAMILY),
-    "waits_in_all": ("every rank waits for a message of the other", _IN_VAIN, FAMILY),
+    "waits_in_all": ("every rank waits for a message of the other", "waited in vain for another", FAMILY),
     "unequal_counts": ("ranks give a collective tensors of unequal sizes", "of 2 was killed by SIGABRT", FAMILY),
     "wrong_in_one": ("the result of one rank is wrong", "in rank 1 of 2, its result is wrong", CASE),
     "another_shape_in_one": (
