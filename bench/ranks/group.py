@@ -96,7 +96,7 @@ def _store(path: str, prefix: str, ranks: int, limit: timedelta) -> Any:
     if path:
         try:
             Path(path).open("ab").close()  # the store itself would retry without a word for its whole timeout
-            store: Any = dist.FileStore(path, ranks)
+            store: Any = dist.FileStore(path, ranks)  # type: ignore[attr-defined]
         except (OSError, RuntimeError) as error:
             raise OSError(
                 f"{path}, by which the ranks find each other, cannot be written: {first_line(error)}"
@@ -106,7 +106,7 @@ def _store(path: str, prefix: str, ranks: int, limit: timedelta) -> Any:
 
         store = torchrun_store()
     store.set_timeout(limit)
-    return dist.PrefixStore(prefix, store)
+    return dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import msgspec
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.ranks.blame import Course
 from torchduet.bench.ranks.messages import Did, Do, Order, What, decode, encode
+from torchduet.bench.timing.failures import StatedError
 
 JOIN_SECONDS = 25.0  # until every rank has joined the group; starting a GPU and its libraries takes seconds
 ANSWER_SECONDS = 20.0  # for an answer, beyond the time that the calls are expected to take
@@ -24,7 +25,7 @@ POLL_SECONDS = 0.2
 IN_STEP = "do all ranks take part in the same collectives, in the same order?"
 
 
-class RanksError(Exception):
+class RanksError(StatedError):
     """A rank died, did not answer, or failed alone: the ranks of its pool are no longer in step."""
 
 

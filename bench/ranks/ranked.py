@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -42,6 +43,7 @@ class Ranked:
 
     Attributes:
         runs: the cases that can be timed.
+        checks: whether results are checked.
         lost: why a pool is no longer in step; the family's other cases cannot be compared any more.
     """
 
@@ -56,6 +58,7 @@ class Ranked:
         self.task, self.workload, self.results = task, workload, results
         self.runs: list[RankedCase] = []
         self.lost = ""
+        self.checks = task.paces is None
         self._seed, self._start = seed, start
         self._pools: dict[Key, Pool] = {}
         self._cases: dict[Key, list[Case]] = {}
@@ -78,18 +81,18 @@ class Ranked:
                 self._fail(cases, f"the ranks could not be started: {error}")
 
     def _started(self, key: Key, cases: list[Case]) -> Pool:
-        number = [*self._cases].index(key)
+        number = f"{os.getpid()}-{[*self._cases].index(key)}"  # a folder may be used by several visits
         folder = Path(self.task.folder)
         order = Order(
             cases=cases,
             ranks=key[1],
             store=str(folder / f"group-{number}"),
-            prefix=f"{number}",
+            prefix=number,
             seed=self._seed,
             threads=self.task.threads,
             folder=self.task.folder,
             data=self.task.data,
-            checks=self.task.paces is None,
+            checks=self.checks,
             number=self.task.number,
             timeout=COLLECTIVE_SECONDS,
         )
@@ -212,8 +215,8 @@ class Ranked:
         if not (self.workload.memory or not device_of(run.prepared.case.device).host_memory):
             return
         answers = run.pool.ask("memory", case=run.index, seconds=MEMORY_SECONDS)
-        peaks = [did.result.get("peak") for did in answers]
-        if all(peak is not None for peak in peaks):
+        peaks = [did.result["peak"] for did in answers if did.result.get("peak") is not None]
+        if len(peaks) == len(answers):
             result = self.results[run.prepared.case]
             result.peak_bytes = max(peaks)
             result.ranks = run.ranks_result()

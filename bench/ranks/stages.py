@@ -6,13 +6,14 @@ import gc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from torchduet.bench.cases.case import Family
-from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.exchange import Extras, Task
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.ranks.checks import RankChecks, RankInputs
 from torchduet.bench.ranks.group import Joined
@@ -60,6 +61,7 @@ class RankStages(FirstCalls):
     """The cases of one pool in one of its ranks."""
 
     timed_case = RankedBlock
+    checks: RankChecks
 
     def __init__(self, order: Order, rank: int, joined: Joined) -> None:
         family = Family(cases=tuple(order.cases), reported=tuple(order.cases))
@@ -161,6 +163,26 @@ class RankStages(FirstCalls):
         """The peak of memory of a case from its setup through two calls."""
         peak, reserved = whole_peak(self._runs[do.case])
         return Did(number=do.number, result={"peak": peak, "reserved": reserved})
+
+    def profile(self, do: Do) -> Did:
+        """Let the first rank profile a case; the others make the same calls, as many as the order says."""
+        from torchduet.bench.passes.profiler import Counts, plain_calls, profiled_calls, ready  # imports the compiler
+
+        run, order = self._runs[do.case], do.profile
+        assert order is not None
+        run.calls, run.warm_up_calls = do.calls, do.warm_up_calls
+        counts = Counts(order.plain, order.wait, order.warm_up, order.active)
+        if self.inputs.rank == 0:
+            extras = Extras(stacks=order.stacks, flops=order.flops)
+            return Did(number=do.number, result={"profile": profiled_calls(run, Path(order.folder), extras, counts)})
+        plain_calls(run, counts)
+        with run.unmetered(), run.in_its_state():
+            for _ in range(counts.wait + counts.warm_up + counts.active):
+                ready(run)
+                run.prepared.call(*run.prepared.args)
+                run.clock.synchronize()
+        plain_calls(run, counts)
+        return Did(number=do.number)
 
     def finish(self, do: Do) -> Did:
         """What is known of a case beside its blocks."""

@@ -47,6 +47,7 @@ class WithRanks(FirstCalls):
     def prepare_ranks(self, cases: Sequence[Case]) -> None:
         """Take the first calls of these cases in their ranks."""
         self.ranked.prepare(cases, self.report)
+        self.fail_if_lost()
         self.runs += [run for run in self.ranked.runs if run.prepared.case in cases]
         for run in self.runs:
             run.pattern = BESIDE_OTHERS
@@ -78,8 +79,7 @@ class WithRanks(FirstCalls):
         """Why a case failed in its ranks; a pool that is no longer in step is lost."""
         if isinstance(error, RanksError):
             self.ranked.lose(error)
-            return str(error)
-        return str(error) if isinstance(error, RanksFailedError) else describe(error, self.family.reference.source)
+        return describe(error, self.family.reference.source)
 
     def slow_down(self, run: TimedCase, original: TimedCase) -> None:
         """Make a slowed copy."""
@@ -135,6 +135,10 @@ class WithRanks(FirstCalls):
                         result.ranks.threads = self.task.threads
             except RanksError as error:
                 self.ranked.lose(error)
+        self.fail_if_lost()
+
+    def fail_if_lost(self) -> None:
+        """Where the ranks of a pool are no longer in step, every case of the family fails with that reason."""
         if self.ranked.lost:
             for result in self.results.values():
                 result.error, result.blocks = self.ranked.lost, []

@@ -50,9 +50,12 @@ class HandOff:
 
 
 def hand_offs(about: RunRecord, record: Record) -> list[HandOff]:
-    """The commands for a case, in a duet for each side; empty for functions of a program, which are in no file."""
+    """The commands for a case, in a duet for each side.
+
+    None for functions of a program, which are in no file, and for cases of several processes.
+    """
     source = _source(about, record["case"])
-    if source is None:
+    if source is None or "ranks" in record:  # one process alone would wait for the others
         return []
     if "against" not in about:
         return [_hand_off(about, record, source)]
