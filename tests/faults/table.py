@@ -335,10 +335,13 @@ folder of a run that was killed by SIGKILL.
 
 OF_RANKS = """\
 Where one rank fails, the ranks are no longer in step, and the family fails. The reason names the rank that failed by
-itself first, and quotes the last lines of its output. The death of a rank is noticed at once. A collective gives up
-after 15 s. A rank that does not answer within 20 s, and the time that its calls are expected to take, is given up; its
-stack is among its last lines. What every rank raises, or a result that is refused, costs its case alone. The tests wait
-for less."""
+itself first, and quotes the last lines of its output. What every rank raises, or a result that is refused, costs its
+case alone. In a later visit, the fault costs that visit.
+
+The death of a rank is noticed at once. A collective gives up after 15 s. A rank that does not answer within 20 s, and
+ten times the time of its calls, is given up; its stack is among its last lines. A first call is waited for as long as
+its ranks compute, up to 150 s. After Ctrl-Z and `fg`, a collective that was suspended for longer than 15 s may give up:
+the reason then says so. The tests wait for less."""
 
 
 TAIL = """

@@ -6,7 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ from tests.bench.test_left_behind import Traces, until
 from tests.faults import table
 from tests.faults.run import WORKLOADS, Bench, records
 from torchduet.bench.cases.case import Family, cases_of, group
-from torchduet.bench.cases.exchange import CaseResult, FamilyResult, Task
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, ProfileTask, Task
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
 from torchduet.suites.registry import load
 
@@ -128,6 +128,36 @@ def test_the_stack_of_a_rank_that_does_not_answer_is_quoted(measure: Callable[[s
     assert error is not None
     assert "Stack (most recent call first):" in error
     assert "ranks.py" in error.partition("Stack")[2]
+
+
+def test_a_rank_that_is_killed_in_a_later_visit_costs_that_visit(
+    launcher: Launcher, families: dict[str, Family]
+) -> None:
+    task = Task(families["killed_in_a_later_visit"], 0.1, 1)
+    first = launcher.measure(task, lambda _: None)
+    assert all(one.error is None and one.blocks for one in first.results)
+    paces = {one.case: one.pace for one in first.results if one.pace is not None}
+    later = launcher.visit(replace(task, number=1, paces=paces), lambda _: None)
+    assert all("rank 1 of 2 was killed by SIGKILL" in (one.error or "") for one in later.results)
+    assert not any(one.blocks for one in later.results)
+
+
+def test_a_rank_that_is_killed_while_the_first_is_profiled_costs_the_profiles(
+    launcher: Launcher, families: dict[str, Family], tmp_path: Path
+) -> None:
+    family = families["profiled"]
+    job = ProfileTask(Task(family, 0.1, 1), {case: str(tmp_path) for case in family.reported})
+    start = monotonic()
+    found = launcher.profile(job, lambda _: None)
+    assert monotonic() - start < BOUND
+    assert not found.records
+    assert all("rank 1 of 2 was killed by SIGKILL" in error for error in found.errors.values())
+    assert set(found.errors) == set(family.reported)
+
+
+def test_ranks_that_compute_for_long_are_waited_for(launcher: Launcher, families: dict[str, Family]) -> None:
+    task = Task(families["computes_for_long"], 0.1, 1, check_only=True)
+    assert [one.error for one in launcher.measure(task, lambda _: None).results] == [None, None]
 
 
 def test_other_families_of_a_run_are_intact(traces: Traces, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Fakes:
 
     events: Sequence[Event]
     sent: int = 0
+    computed: float = 0.0
     number: int = 0
     came: list[Event] = field(default_factory=list)
 
@@ -45,6 +46,10 @@ class Fakes:
 
     def ended(self, rank: int) -> str:
         return f"was killed by SIG{rank}"
+
+    def cpu_seconds(self, rank: int) -> float:
+        del rank
+        return self.computed
 
     def last_output(self, rank: int) -> str:
         return f"lines of {rank}"
@@ -101,6 +106,14 @@ def test_the_first_that_failed_by_itself(events: Sequence[Event], words: str) ->
     assert members.sent == 1
     pool.close()
     assert members.sent == 1
+
+
+def test_a_wait_in_vain_after_a_suspension_is_no_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "suspended", lambda _: 30.0)
+    with pytest.raises(RanksError, match="the ranks were suspended for longer than they wait for each other"):
+        Pool(ORDER, Fakes([failed(0, TIMED_OUT), fine(1), fine(2)])).ask("call")
+    with pytest.raises(RanksError, match=r"^rank 1 of 3 was killed by SIG1"):
+        Pool(ORDER, Fakes([(1, None)])).ask("call")
 
 
 def test_what_all_ranks_refuse_leaves_them_in_step() -> None:
