@@ -29,11 +29,13 @@ class Course:
     Attributes:
         answers: by rank, in the order in which they came.
         events: (rank, its words) of those that failed by themselves, in order; no words: it has ended.
+        suspended: seconds for which the family's worker was suspended meanwhile, and its ranks with it.
     """
 
     ranks: int
     answers: dict[int, Did] = field(default_factory=dict)
     events: list[tuple[int, str]] = field(default_factory=list)
+    suspended: float = 0.0
 
     def answered(self, rank: int, did: Did) -> None:
         """Note an answer."""

@@ -95,6 +95,15 @@ class LocalRanks:
         """The last lines of its log."""
         return last_lines(self._logs[rank], LINES)
 
+    def cpu_seconds(self, rank: int) -> float:
+        """User and system time, from proc(5)'s ``stat``; elsewhere the time of a clock."""
+        try:
+            stat = Path(f"/proc/{self._processes[rank].pid}/stat").read_text()
+        except OSError:
+            return monotonic()
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def dump(self, rank: int) -> None:
         """Let it write its stack."""
         pid = self._processes[rank].pid

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import sleep
 from typing import Any, Protocol
 
 import msgspec
 
-from torchduet.bench.host.suspension import awake
+from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.ranks.blame import Course
 from torchduet.bench.ranks.messages import Did, Do, Order, What, decode, encode
 from torchduet.bench.timing.failures import StatedError
 
 JOIN_SECONDS = 25.0  # until every rank has joined the group; starting a GPU and its libraries takes seconds
+FIRST_CALL_SECONDS = 150.0  # for a first call while its ranks compute: they may compile, or compute in float64
+WINDOW_SECONDS, COMPUTING_SHARE = 5.0, 0.1  # ranks compute that use so much of a core within a window
 ANSWER_SECONDS = 20.0  # for an answer, beyond the time that the calls are expected to take
 COLLECTIVE_SECONDS = 15.0  # until a collective gives up by itself; torch's own limits are 10 and 30 minutes
 PATIENCE = 10.0  # times as long as calls took before
@@ -23,6 +25,8 @@ DUMP_SECONDS = 0.3  # to write a stack
 END_SECONDS = 2.0
 POLL_SECONDS = 0.2
 IN_STEP = "do all ranks take part in the same collectives, in the same order?"
+
+SUSPENDED = "the ranks were suspended for longer than they wait for each other: measure the family again"
 
 
 class RanksError(StatedError):
@@ -48,11 +52,33 @@ class Members(Protocol):
     def last_output(self, rank: int) -> str:
         """The last lines that it wrote; empty if there are none."""
 
+    def cpu_seconds(self, rank: int) -> float:
+        """Seconds that it has computed; where that is unknown a time that goes on."""
+
     def dump(self, rank: int) -> None:
         """Let it write its stack to its output."""
 
     def close(self) -> None:
         """End all of them."""
+
+
+class Computing:
+    """Whether ranks compute: looks once in a window."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._since = awake()
+        self._before: dict[int, float] = {}
+
+    def now(self, ranks: Sequence[int]) -> bool:
+        """Whether one of these ranks has computed in the window that ends now; False as long as it has not ended."""
+        seconds = awake() - self._since
+        if self._before and seconds < WINDOW_SECONDS:
+            return False
+        after = {rank: self._members.cpu_seconds(rank) for rank in ranks}
+        grown = [after[rank] - self._before[rank] for rank in ranks if rank in self._before]
+        self._since, self._before = awake(), after
+        return any(used > COMPUTING_SHARE * seconds for used in grown)
 
 
 class Pool:
@@ -102,22 +128,33 @@ class Pool:
         if course.complete and not (course.failed if joining else course.lost):
             return [course.answers[rank] for rank in range(self.ranks)]
         self.lost = ("the process group could not be formed: " if joining else "") + self._why_lost(course)
+        if course.suspended and not course.events:
+            self.lost = f"{SUSPENDED}; {self.lost}"
         raise RanksError(self.lost)
 
     def _asked(self, what: What, seconds: float, given: Mapping[str, Any]) -> Course:
         self._number += 1
         with contextlib.suppress(OSError):  # how a rank has ended follows
             self._members.send(encode(Do(number=self._number, what=what, **given)))
-        return self._gather(awake() + seconds)
+        before, now = moment(), awake()
+        course = self._gather(now + seconds, now + (FIRST_CALL_SECONDS if what == "prepare" else seconds))
+        course.suspended = suspended(before)
+        return course
 
-    def _gather(self, deadline: float) -> Course:
-        """The answers, until all have come, one rank has ended, or there is no more time."""
-        course, troubled = Course(self.ranks), False
+    def _gather(self, deadline: float, limit: float) -> Course:
+        """The answers, until all have come, one rank has ended, or there is no more time.
+
+        Args:
+            limit: as far as the deadline is put off as long as the ranks compute.
+        """
+        course, troubled, computing = Course(self.ranks), False, Computing(self._members)
         for rank in self._ended:
             course.ended(rank)
         while not (course.complete or course.has_ended) and (left := deadline - awake()) > 0:
             for rank, data in self._members.receive(min(left, POLL_SECONDS)).items():
                 self._add(course, rank, data)
+            if deadline < limit and not troubled and computing.now(course.silent):
+                deadline = max(deadline, min(limit, awake() + 2 * WINDOW_SECONDS))
             if course.troubled and not troubled:
                 troubled, deadline = True, min(deadline, awake() + AFTER_ERROR_SECONDS)
         return course

@@ -61,6 +61,7 @@ class RankStages(FirstCalls):
     """The cases of one pool in one of its ranks."""
 
     timed_case = RankedBlock
+    inputs: RankInputs
     checks: RankChecks
 
     def __init__(self, order: Order, rank: int, joined: Joined) -> None:

@@ -95,7 +95,7 @@ RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py →
         "rank 1 of 2 ended with exit code 1 and no answer",
         FAMILY,
     ),
-    "closes_files": ("one rank closes all of its files", "rank 1 of 2 ", FAMILY),
+    "closes_files": ("one rank closes all of its files", "rank 1 of 2 was killed by SIGABRT", FAMILY),
     "raises_before": ("one rank raises before its collective", "rank 1 of 2: it raised ValueError: not", FAMILY),
     "raises_after": ("one rank raises after its collective", "rank 1 of 2: it raised ValueError: not", FAMILY),
     "raises_later": ("one rank raises in a later call", "rank 1 of 2: it raised ValueError: not", FAMILY),
@@ -120,8 +120,8 @@ RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py →
     "is_stopped": ("one rank is stopped (SIGSTOP)", _SILENT, FAMILY),
     "skips_a_collective": ("one rank leaves a collective out", _IN_VAIN, FAMILY),
     "makes_one_more": ("one rank makes one collective more", "waited in vain for another", FAMILY),
-    "waits_in_all": ("every rank waits for a message of the other", _IN_VAIN, FAMILY),
-    "unequal_counts": ("ranks give a collective tensors of unequal sizes", "of 2 ", FAMILY),
+    "waits_in_all": ("every rank waits for a message of the other", "waited in vain for another", FAMILY),
+    "unequal_counts": ("ranks give a collective tensors of unequal sizes", "of 2 was killed by SIGABRT", FAMILY),
     "wrong_in_one": ("the result of one rank is wrong", "in rank 1 of 2, its result is wrong", CASE),
     "another_shape_in_one": (
         "the result of one rank has another shape",
@@ -154,7 +154,7 @@ RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py →
         "rank 1 of 2: its inputs could not be made: it raised IndexError",
         FAMILY,
     ),
-    "shard_of_other_shapes": ("shard= returns other shapes in one rank", "of 2 ", FAMILY),
+    "shard_of_other_shapes": ("shard= returns other shapes in one rank", "of 2 was killed by SIGABRT", FAMILY),
     "joint_raises": ("joint= raises", "for the check, it raised AttributeError", FAMILY),
     "alone_raises": ("the implementation that is alone raises", "it raised AttributeError", FAMILY),
     "changes_its_folder": ("one rank changes its working directory", "", NOTHING),
@@ -333,11 +333,15 @@ folder of a run that was killed by SIGKILL.
 
 """
 
-OF_RANKS = """Where one rank fails, the ranks are no longer in step, and the family fails. The reason names the rank that failed by
-itself first, and quotes the last lines of its output. The death of a rank is noticed at once. A collective gives up
-after 15 s. A rank that does not answer within 20 s, and the time that its calls are expected to take, is given up; its
-stack is among its last lines. What every rank raises, or a result that is refused, costs its case alone. The tests wait
-for less."""
+OF_RANKS = """\
+Where one rank fails, the ranks are no longer in step, and the family fails. The reason names the rank that failed by
+itself first, and quotes the last lines of its output. What every rank raises, or a result that is refused, costs its
+case alone. In a later visit, the fault costs that visit.
+
+The death of a rank is noticed at once. A collective gives up after 15 s. A rank that does not answer within 20 s, and
+ten times the time of its calls, is given up; its stack is among its last lines. A first call is waited for as long as
+its ranks compute, up to 150 s. After Ctrl-Z and `fg`, a collective that was suspended for longer than 15 s may give up:
+the reason then says so. The tests wait for less."""
 
 
 TAIL = """
@@ -360,7 +364,7 @@ def document() -> str:
     lines += [f"| {fault} | {words} … |" for fault, words in WORKER.values()]
     lines += ["", f"## A workload of several processes causes it in its ranks: {len(RANKS)} faults", "", OF_RANKS, ""]
     lines += ["| fault | reason | it costs |", "| --- | --- | --- |"]
-    lines += [f"| {fault} | {reason and f'… {reason.strip()} …'} | {cost} |" for fault, reason, cost in RANKS.values()]
+    lines += [f"| {fault} | {reason and f'{reason} …'} | {cost} |" for fault, reason, cost in RANKS.values()]
     lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in RUN]
     lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | result |", "| --- | --- |"]

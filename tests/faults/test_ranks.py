@@ -5,7 +5,8 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -16,8 +17,8 @@ from tests.bench.test_left_behind import Traces, until
 from tests.faults import table
 from tests.faults.run import WORKLOADS, Bench, records
 from torchduet.bench.cases.case import Family, cases_of, group
-from torchduet.bench.cases.exchange import CaseResult, Task
-from torchduet.bench.workers.launcher import Launcher
+from torchduet.bench.cases.exchange import CaseResult, FamilyResult, ProfileTask, Task
+from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, WorkerError
 from torchduet.suites.registry import load
 
 FILE = str(WORKLOADS / "ranks.py")
@@ -129,6 +130,36 @@ def test_the_stack_of_a_rank_that_does_not_answer_is_quoted(measure: Callable[[s
     assert "ranks.py" in error.partition("Stack")[2]
 
 
+def test_a_rank_that_is_killed_in_a_later_visit_costs_that_visit(
+    launcher: Launcher, families: dict[str, Family]
+) -> None:
+    task = Task(families["killed_in_a_later_visit"], 0.1, 1)
+    first = launcher.measure(task, lambda _: None)
+    assert all(one.error is None and one.blocks for one in first.results)
+    paces = {one.case: one.pace for one in first.results if one.pace is not None}
+    later = launcher.visit(replace(task, number=1, paces=paces), lambda _: None)
+    assert all("rank 1 of 2 was killed by SIGKILL" in (one.error or "") for one in later.results)
+    assert not any(one.blocks for one in later.results)
+
+
+def test_a_rank_that_is_killed_while_the_first_is_profiled_costs_the_profiles(
+    launcher: Launcher, families: dict[str, Family], tmp_path: Path
+) -> None:
+    family = families["profiled"]
+    job = ProfileTask(Task(family, 0.1, 1), {case: str(tmp_path) for case in family.reported})
+    start = monotonic()
+    found = launcher.profile(job, lambda _: None)
+    assert monotonic() - start < BOUND
+    assert not found.records
+    assert all("rank 1 of 2 was killed by SIGKILL" in error for error in found.errors.values())
+    assert set(found.errors) == set(family.reported)
+
+
+def test_ranks_that_compute_for_long_are_waited_for(launcher: Launcher, families: dict[str, Family]) -> None:
+    task = Task(families["computes_for_long"], 0.1, 1, check_only=True)
+    assert [one.error for one in launcher.measure(task, lambda _: None).results] == [None, None]
+
+
 def test_other_families_of_a_run_are_intact(traces: Traces, tmp_path: Path) -> None:
     words = "fine or in_a_block or control_characters or (raises_in_all and later)"
     bench = Bench(traces, tmp_path / "run.json", "-k", words, suite=Path(FILE), budget="5s")
@@ -144,11 +175,59 @@ def test_other_families_of_a_run_are_intact(traces: Traces, tmp_path: Path) -> N
     assert until(traces.none, 20), traces
 
 
+@dataclass
+class Meanwhile:
+    """A family that is measured by this process' launcher, in a thread of its own."""
+
+    launcher: Launcher
+    own: Traces
+
+    def until_hanging(self, family: Family, then: Callable[[int], object]) -> FamilyResult:
+        """Measure it; as soon as one of its ranks waits, ``then`` is called with the process of its worker."""
+        self.own.hanging.unlink(missing_ok=True)
+        with ThreadPoolExecutor(1) as beside:
+            measuring = beside.submit(self.launcher.measure, Task(family, 0.1, 1), lambda _: None)
+            assert until(self.own.hanging.exists, 60)
+            worker = int(self.own.hanging.read_text().split()[1])
+            assert self.own.in_group(worker) == 3  # with two ranks
+            then(worker)
+            try:
+                return measuring.result(BOUND)
+            finally:
+                self.launcher.stop_requested = lambda: False
+                assert until(lambda: not self.own.in_group(worker), 5), str(self.own)
+
+    def stop(self, _: int) -> None:
+        """End the run early."""
+        self.launcher.stop_requested = lambda: True
+
+
 @pytest.fixture
-def patient(traces: Traces) -> Traces:
-    """Ranks are waited for, for longer than a test takes."""
-    traces.environment["PATIENCE_WITH_RANKS"] = "100"
-    return traces
+def meanwhile(launcher: Launcher, own: Traces) -> Meanwhile:
+    return Meanwhile(launcher, own)
+
+
+def test_no_rank_outlives_its_worker(meanwhile: Meanwhile, families: dict[str, Family]) -> None:
+    with pytest.raises(WorkerError, match="the worker was killed by SIGKILL"):
+        meanwhile.until_hanging(families["blocked"], lambda worker: os.kill(worker, signal.SIGKILL))
+
+
+def test_a_stop_request_ends_ranks_that_wait_for_each_other(meanwhile: Meanwhile, families: dict[str, Family]) -> None:
+    start = monotonic()
+    try:
+        result = meanwhile.until_hanging(families["blocked"], meanwhile.stop)
+        assert all(one.error for one in result.results)  # they were given up before the worker was
+    except EndedEarlyError:
+        pass
+    assert monotonic() - start < BOUND
+
+
+@pytest.mark.parametrize("stage", ["call", "memory"])
+def test_a_stop_request_during_the_passes_after_the_timing_costs_no_result(
+    meanwhile: Meanwhile, families: dict[str, Family], stage: str
+) -> None:
+    result = meanwhile.until_hanging(families[f"interrupted_{stage}"], meanwhile.stop)
+    assert all(one.error is None and one.blocks for one in result.results)
 
 
 def at_the_fault(traces: Traces, run: Path, name: str) -> tuple[Bench, int]:
@@ -158,36 +237,21 @@ def at_the_fault(traces: Traces, run: Path, name: str) -> tuple[Bench, int]:
     return bench, int(traces.hanging.read_text().split()[1])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_run_whose_ranks_wait_for_each_other(
-    patient: Traces, tmp_path: Path, number: signal.Signals
+def test_no_rank_outlives_pytest(traces: Traces, tmp_path: Path) -> None:
+    traces.environment["PATIENCE_WITH_RANKS"] = "100"
+    bench, worker = at_the_fault(traces, tmp_path / "run.json", "blocked")
+    assert traces.in_group(worker) == 3  # with two ranks
+    bench.signal(signal.SIGKILL)
+    assert bench.end()[0] == -signal.SIGKILL
+    assert until(lambda: not traces.in_group(worker), 5), str(traces)
+
+
+def test_after_sigterm_in_the_control_the_results_are_written_and_nothing_is_left(
+    traces: Traces, tmp_path: Path
 ) -> None:
-    bench, _ = at_the_fault(patient, tmp_path / "run.json", "blocked")
-    start = monotonic()
-    bench.signal(number)
+    bench, _ = at_the_fault(traces, tmp_path / "run.json", "interrupted_call")
+    bench.signal(signal.SIGTERM)
     code, output = bench.end()
-    assert monotonic() - start < BOUND
-    assert code == 128 + number, output
-    assert "Traceback" not in output
-    assert until(patient.none, 10), patient
-
-
-@pytest.mark.parametrize("who", ["pytest", "worker"])
-def test_no_rank_outlives_what_it_was_started_by(patient: Traces, tmp_path: Path, who: str) -> None:
-    bench, worker = at_the_fault(patient, tmp_path / "run.json", "blocked")
-    os.kill(bench.process.pid if who == "pytest" else worker, signal.SIGKILL)
-    code, output = bench.end()
-    assert code == (-signal.SIGKILL if who == "pytest" else 1)
-    assert who == "pytest" or "the worker was killed by SIGKILL" in output
-    assert until(lambda: not patient.processes(), 10), patient
-
-
-@pytest.mark.parametrize("stage", ["call", "memory"])
-def test_after_a_signal_during_the_passes_after_the_timing_the_results_are_written(
-    patient: Traces, tmp_path: Path, stage: str
-) -> None:
-    bench, _ = at_the_fault(patient, tmp_path / "run.json", f"interrupted_{stage}")
-    bench.signal(signal.SIGINT)
-    code, output = bench.end()
-    assert code == 130, output
+    assert code == 128 + signal.SIGTERM, output
     assert {record["case"]["implementation"] for record in records(bench.run).values()} == {"harmless", "faulty"}
+    assert until(traces.none, 20), str(traces)

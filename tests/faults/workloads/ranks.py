@@ -35,14 +35,14 @@ ELSEWHERE = ("/dev/full", "/proc/there/is/none")  # files of which nothing can b
 class Here:
     """This rank; none in other processes."""
 
-    family, rank, messages = "", -1, Counter[str]()
+    visit, family, rank, messages = 0, "", -1, Counter[str]()
 
 
 def shorten() -> None:
     """Wait for ranks as long as the tests have patience."""
     pool.ANSWER_SECONDS = PATIENCE
     pool.JOIN_SECONDS = PATIENCE + 2
-    pool.AFTER_ERROR_SECONDS = 1.0
+    pool.AFTER_ERROR_SECONDS = pool.WINDOW_SECONDS = 1.0
     ranked.COLLECTIVE_SECONDS = PATIENCE - 1
 
 
@@ -66,7 +66,7 @@ def dwell(seconds: float) -> None:
 
 def serve(link: Any, order: Order, rank: int, log: str) -> None:
     """A rank that knows what it is."""
-    Here.family, Here.rank = order.cases[0].workload, rank
+    Here.visit, Here.family, Here.rank = order.number, order.cases[0].workload, rank
     original_serve(link, order, rank, log)
 
 
@@ -109,6 +109,8 @@ MOMENTS: dict[str, Callable[[str, Counter[str]], bool]] = {
     "in_the_control": lambda name, seen: name == "call" and seen["fresh"] > 0,
     "in_the_memory_pass": lambda name, _: name == "memory",
     "verifying": lambda name, _: name == "verify",
+    "killed_in_a_later_visit": lambda name, _: name == "block" and Here.visit > 0,
+    "profiled": lambda name, _: name == "profile",
     "finishing": lambda name, _: name == "finish",
 }
 
@@ -116,7 +118,7 @@ original_serve, original_join = local.serve, group.join
 if not hasattr(RankStages, "hooked"):  # this file may be imported twice in one process
     RankStages.hooked = True  # type: ignore[attr-defined]
     local.serve, group.join = serve, join  # type: ignore[assignment]
-    for stage in ("prepare", "call", "block", "fresh", "settle", "decide", "verify", "memory", "finish"):
+    for stage in ("prepare", "call", "block", "fresh", "settle", "decide", "verify", "memory", "profile", "finish"):
         setattr(RankStages, stage, hooked(stage))
     shorten()
 
@@ -147,13 +149,15 @@ def add(name: str, faulty: Callable[[Tensor], Tensor], *, first: Any = all_reduc
     suite.compare(name, {"harmless": first, "faulty": faulty}, about=name, **(given | other))
 
 
-def before(fault: Fault, ranks: tuple[int, ...] = (1,), call: int = 1) -> Callable[[Tensor], Tensor]:
+def before(
+    fault: Fault, ranks: tuple[int, ...] = (1,), call: int = 1, *, first_only: bool = False
+) -> Callable[[Tensor], Tensor]:
     """All-reduce, with a fault before it in some ranks, from one call on."""
     calls: list[None] = []
 
     def faulty(x: Tensor) -> Tensor:
         calls.append(None)
-        if len(calls) >= call and Here.rank in ranks:
+        if len(calls) >= call and Here.rank in ranks and not (first_only and len(calls) > 1):
             print(f"last words of rank {Here.rank}", flush=True)
             fault()
         return all_reduce(x)
@@ -172,6 +176,12 @@ def after(fault: Fault, ranks: tuple[int, ...] = (1,)) -> Callable[[Tensor], Ten
         return y
 
     return faulty
+
+
+def compute() -> None:
+    end = time.monotonic() + pool.JOIN_SECONDS + 1.0
+    while time.monotonic() < end:
+        pass
 
 
 def refuse() -> None:
@@ -258,6 +268,7 @@ add("fine", all_reduce)
 add("interrupted_call", all_reduce)
 add("interrupted_memory", all_reduce, memory=True)
 add("blocked", before(lambda: dwell(3600.0), call=30))
+add("computes_for_long", before(compute, ranks=(0, 1), first_only=True))
 add("raises_before", before(refuse))
 add("raises_after", after(refuse))
 add("raises_in_all", before(refuse, ranks=(0, 1)))
