@@ -7,9 +7,11 @@ A forked child shares its parent's memory page by page. The parent's first write
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from pathlib import Path
+from time import monotonic
 
 from torchduet.bench.host.error_words import printable
 
@@ -49,6 +51,16 @@ def describe_exit(exitcode: int | None) -> str:
         name = f"signal {-exitcode}"
     hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
     return f"was killed by {name}{hint}"
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """User and system time of a process, from proc(5)'s ``stat``; elsewhere the time of a clock."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return monotonic()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:

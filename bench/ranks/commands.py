@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
-from torchduet.bench.ranks.messages import Did, Do, Order, What, encode
+from torchduet.bench.ranks.messages import Did, Do, Order, encode
 from torchduet.bench.ranks.store import Store
 
 GROUP = "group"  # below a pool's keys: those of its process group
@@ -77,17 +77,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         ended: how it has ended, in words that follow its name; empty: it has not.
         lines: the last that it wrote.
+        cpu_seconds: that it has computed.
     """
 
     ended: str = ""
     lines: str = ""
+    cpu_seconds: float = 0.0
 
 
 @cache
 def message_digest() -> str:
     """Equal in two processes if they understand each other's messages."""
     schema = msgspec.json.schema_components([Order, Do, Did, Member, Command, Report])
-    words = msgspec.json.encode([schema, get_args(What)], order="deterministic")
+    words = msgspec.json.encode(schema, order="deterministic")
     return hashlib.sha256(words).hexdigest()[:16]
 
 
