@@ -12,14 +12,14 @@ from typing import Any, Literal
 from torchduet.bench.cases.knobs import Asked, Setting, check_declared, reference_settings, usable, variants
 from torchduet.bench.record.contract import as_size
 from torchduet.bench.record.knobs import BY_NAME, IMPLEMENTATION, KNOBS
+from torchduet.bench.record.knobs import COMMUNICATION as COMMUNICATION
+from torchduet.bench.record.knobs import PART as PART
 from torchduet.bench.record.schema import CaseRecord
 from torchduet.suites.registry import is_given, load
 from torchduet.suites.suite import Suite
 from torchduet.suites.workload import Value, Workload
 
 Role = Literal["", "alone", "part"]
-PART: Role = "part"
-COMMUNICATION = "communication"  # in place of a knob: a case with and without its communication
 
 
 @dataclass(frozen=True)

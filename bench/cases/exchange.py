@@ -187,6 +187,7 @@ class RanksResult:
         least: of the fastest rank.
         skew: of the slowest rank's time less the fastest's.
         threads: of each process.
+        slowest: of each rank, the number of blocks in which it was the slowest.
         peak_bytes: of each rank, from the case's setup through two calls; empty where it was not measured.
     """
 
@@ -196,6 +197,7 @@ class RanksResult:
     least: float
     skew: float
     threads: int = 1
+    slowest: list[int] = field(default_factory=list)
     peak_bytes: list[int] = field(default_factory=list)
 
 

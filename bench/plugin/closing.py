@@ -37,6 +37,8 @@ def write(
         terminalreporter.section(f"{title} (in alternation, on the same tensors)", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
+    for line in () if self_check else closing_table.communication(records):
+        terminalreporter.write_line(line)
     for line in (
         *output.closing(session, path),
         *session.progress.hints,

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from torchduet.bench.record.knobs import IMPLEMENTATION, NAMES
+from torchduet.bench.record.knobs import COMMUNICATION, IMPLEMENTATION, NAMES
 from torchduet.bench.record.marks import by_id, of_comparison
 from torchduet.bench.record.schema import QUIET, NoiseRecord, Record, SpeedupRecord
 from torchduet.bench.record.speedups import counted
@@ -14,13 +14,41 @@ from torchduet.bench.record.statistics import half_width
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
 # The knobs that users set first, then the implementations that a workload's author wrote.
-ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, "reference")
+ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, COMMUNICATION, "reference")
+
+MAX_COMMUNICATION = 12  # cases whose communication is listed
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, SpeedupRecord]]:
     """(case id, speed-up) of all cases: knob by knob, the fastest first."""
     unordered = [(record["case"]["id"], speedup) for record in records for speedup in counted(record)]
     return sorted(unordered, key=lambda row: (ORDER.index(row[1]["knob"]), -row[1]["ratio"]))
+
+
+def communication(records: Sequence[Record]) -> list[str]:
+    """A line for each case that was held against the same step without its communication, the largest shares first.
+
+    A case's share is 1 − t_without / t_case: what communication takes beside computation, the wrapper's overhead
+    included.
+    """
+    found = [
+        (record["case"]["id"], speedup)
+        for record in records
+        for speedup in record["speedups"]
+        if speedup["knob"] == COMMUNICATION
+    ]
+    if not found:
+        return []
+    shown = sorted(found, key=lambda row: row[1]["ratio"])[:MAX_COMMUNICATION]
+    width = max(len(case) for case, _ in shown)
+    lines = [f"{'communication, as a share of the step':<{width}}  share  99 % interval"]
+    for case, speedup in shown:
+        low, high = speedup["low"], speedup["high"]
+        interval = "none" if low is None or high is None else f"{1 - high:.0%} to {1 - low:.0%}"
+        lines.append(f"{case:<{width}}  {1 - speedup['ratio']:>5.0%}  {interval}")
+    if (more := len(found) - len(shown)) > 0:
+        lines.append(f"… and {more} more; the report has all of them")
+    return lines
 
 
 def noise_of(run: NoiseRecord | None) -> list[str]:

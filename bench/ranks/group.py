@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from torchduet.bench.host.error_words import first_line
+from torchduet.bench.ranks.store import again
 from torchduet.bench.record.devices import device_index, device_kind, on_host
 
 # Gloo and TensorPipe look up the name of the host, which has no address in many containers; these name an interface.
@@ -102,9 +103,7 @@ def _store(path: str, prefix: str, ranks: int, limit: timedelta) -> Any:
                 f"{path}, by which the ranks find each other, cannot be written: {first_line(error)}"
             ) from None
     else:
-        from torchduet.bench.ranks.torchrun import store as torchrun_store
-
-        store = torchrun_store()
+        store = again().raw
     store.set_timeout(limit)
     return dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
 

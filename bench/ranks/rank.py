@@ -53,15 +53,15 @@ def versions() -> list[str]:
     return [f"Python {sys.version.split()[0]}", f"PyTorch {torch.__version__}", f"Torchduet {torchduet.__version__}"]
 
 
-def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | None = None) -> None:
+def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | None = None, local: bool = True) -> None:
     """The whole life of a rank.
 
     Args:
         log: file for its output; empty: it keeps the process's own.
         local_rank: its number on its machine; None: all ranks are on this one.
+        local: all ranks are on this machine.
     """
     end_with_parent()
-    local = local_rank is None
     if log:
         _own_output(log)
     if DUMP is not None:

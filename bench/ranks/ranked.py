@@ -17,6 +17,7 @@ from torchduet.bench.ranks.local import LocalRanks
 from torchduet.bench.ranks.messages import Did, Order
 from torchduet.bench.ranks.pool import COLLECTIVE_SECONDS, Members, Pool, RanksError
 from torchduet.bench.ranks.ranked_case import Elsewhere, RankedCase, RanksFailedError
+from torchduet.bench.ranks.torchrun import TorchrunRanks, several_processes
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.meter import Context
@@ -30,8 +31,8 @@ Key = tuple[str, int]  # device, number of ranks
 
 
 def started_here(order: Order, folder: Path) -> Members:
-    """Start the ranks of a pool on this machine."""
-    return LocalRanks(order, folder)
+    """Start the ranks of a pool: on this machine, or in the processes that were started together."""
+    return TorchrunRanks(order, folder) if several_processes() else LocalRanks(order, folder)
 
 
 class Ranked:

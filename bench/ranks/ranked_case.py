@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -134,12 +135,14 @@ class RankedCase(TimedCase):
     def ranks_result(self) -> RanksResult:
         """What every rank's times were, over the blocks."""
         columns = list(zip(*self.times, strict=True))
+        slowest = Counter(max(range(len(row)), key=row.__getitem__) for row in self.times)
         return RanksResult(
             backend=self.pool.backend,
             seconds=[median(column) for column in columns],
             mean=median(sum(row) / len(row) for row in self.times),
             least=median(min(row) for row in self.times),
             skew=median(max(row) - min(row) for row in self.times),
+            slowest=[slowest[rank] for rank in range(len(columns))],
         )
 
     def finish(self, result: CaseResult) -> None:

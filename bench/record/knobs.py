@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal
 
 IMPLEMENTATION = "implementation"
+RANKS = "ranks"
+COMMUNICATION = "communication"  # in place of a knob: a case with and without its communication
+PART: Final[Literal["part"]] = "part"  # role of a case that leaves the communication out
 
 
 def _same(setting: str) -> str:
@@ -170,7 +173,7 @@ KNOBS: tuple[Knob, ...] = (
         collected=("DataLoader workers", "the fewest workers"),
     ),
     Knob(
-        name="ranks",
+        name=RANKS,
         heading="Ranks",
         about="processes of a process group, where that is a knob",
         rank=6,
@@ -179,7 +182,7 @@ KNOBS: tuple[Knob, ...] = (
         option="numbers of processes of a process group, e.g. 1,2,4 (default: the tier's, up to the cores or the GPUs)",
         prefix="ranks",
         numeric=True,
-        subject=lambda setting, _: f"{setting} rank{'s' if setting != '1' else ''}",
+        subject=lambda setting, _: f"Running in {ranks(setting)}",
         spoken=ranks,
         collected=("Ranks", "the fewest ranks"),
     ),

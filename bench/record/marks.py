@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from torchduet.bench.record.knobs import PART
 from torchduet.bench.record.schema import CheckRecord, Record, TimingRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 
@@ -29,10 +30,17 @@ FEW_PLACES = Mark(
     "fewer independent samples than they seem",
 )
 
+NO_COMMUNICATION = Mark(
+    "without communication",
+    "each of its ranks computes its own part only, without communication: other cases are held against it to show "
+    "what communication costs",
+)
+
 
 def marks(record: Record) -> list[Mark]:
     """The marks of a case, the gravest first; empty for one that was checked against float64 and has no notes."""
-    return [*_of_check(record["check"]), *_of_addresses(record["timing"]), *_of_notes(record["notes"])]
+    role = [NO_COMMUNICATION] if record["case"].get("role") == PART else []
+    return [*role, *_of_check(record["check"]), *_of_addresses(record["timing"]), *_of_notes(record["notes"])]
 
 
 def short_marks(record: Record) -> str:
@@ -90,9 +98,18 @@ def _of_notes(notes: Sequence[str]) -> list[Mark]:
 
 
 def of_comparison(record: Record, baseline: Record | None) -> str:
-    """The marks of a case and of the one that it is held against."""
+    """The marks of a case and of the one that it is held against, and how many times as much it processes."""
     own, other = short_marks(record), short_marks(baseline) if baseline else ""
-    return "; ".join(filter(None, (own, f"baseline: {other}" if other else "")))
+    return "; ".join(filter(None, (own, f"baseline: {other}" if other else "", other_samples(record, baseline))))
+
+
+def other_samples(record: Record, baseline: Record | None) -> str:
+    """``2× the samples``: of a case that processes more or fewer in a call than its baseline, else empty.
+
+    So it is where each process adds work of its own (weak scaling): the ratio of times is no speed-up then.
+    """
+    own, others = (of["cost"].get("samples") if of else None for of in (record, baseline))
+    return f"{own / others:.3g}× the samples" if own and others and own != others else ""
 
 
 def by_id(records: Iterable[Record]) -> Mapping[str, Record]:

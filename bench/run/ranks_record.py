@@ -17,6 +17,8 @@ def ranks_record(ranks: RanksResult) -> RanksRecord:
         least=rounded(ranks.least),
         skew=rounded(ranks.skew),
     )
+    if ranks.slowest:
+        record["slowest"] = ranks.slowest
     if ranks.peak_bytes:
         record["peak_bytes"] = ranks.peak_bytes
     return record

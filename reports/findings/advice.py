@@ -77,7 +77,7 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
 
     Implementations and combinations differ from workload to workload; if there are several, one answer collects them.
     Another collects the numbers of DataLoader workers. A compiled case against an eager one that calls compiled code
-    itself answers nothing.
+    itself answers nothing; neither do cases that do different work, such as one without its communication.
 
     Args:
         comparisons: ``frames.COMPARISON_COLUMNS``.
@@ -85,7 +85,7 @@ def answers(comparisons: pd.DataFrame, choices: Sequence[Choice] = (), budget: f
         budget: the run's budget in seconds, if its file records one.
     """
     order = [*KNOBS, TOGETHER]
-    comparisons = comparisons[~comparisons["both_compiled"].astype(bool)]
+    comparisons = comparisons[~(comparisons["both_compiled"] | comparisons["other_work"]).astype(bool)]
     given: list[Answer] = []
     knobs = sorted(comparisons["knob"].unique(), key=lambda knob: order.index(knob) if knob in order else len(KNOBS))
     for knob in knobs:

@@ -44,7 +44,7 @@ def _longer(value: float) -> str:
 
 def effect(title: str, rows: pd.DataFrame) -> str:
     """How many times as fast the setting makes the cases: in the median, at best and at worst."""
-    title = title[0].lower() + title[1:] if title.startswith("The ") else title
+    title = title[0].lower() + title[1:] if title.startswith(("The ", "Running ")) else title
     ordered = list(each(rows.sort_values("ratio")))
     worst, best = ordered[0], ordered[-1]
     if len(ordered) == 1:

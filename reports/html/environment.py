@@ -76,6 +76,7 @@ def environment() -> Environment:
         duration=units.duration,
         ratio=units.ratio,
         percent=units.percent,
+        rate=units.rate,
         count=units.count,
         small=units.small,
         breakable=breakable,
@@ -107,7 +108,9 @@ def prose(text: str) -> Markup:
             attribute = Markup(' class="option"') if piece.startswith("--") else ""
             pieces.append(Markup("<code{}>{}</code>").format(attribute, short(piece)))
         else:
-            joined = re.sub(r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion)\b|%)", "\u00a0", piece)
+            joined = re.sub(
+                r"(?<=\d) (?=(?:%|ns|µs|ms|s|min|h|million|billion|[KMG]iB|[kMGT]?B/s|ranks?)\b|%)", "\u00a0", piece
+            )
             pieces.append(escape(joined))
     return Markup("").join(pieces)
 

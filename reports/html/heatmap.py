@@ -15,6 +15,7 @@ from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.kernels import another, described
+from torchduet.reports.tables.ranks import other_work
 from torchduet.reports.text import units
 from torchduet.reports.text.settings import KNOBS, settings, value_words
 
@@ -71,12 +72,15 @@ def heatmap(run: Run) -> HeatMap | None:
     references = {record["case"]["family"]: record for record in run.records if record["case"]["reference"]}
     cells_of: dict[tuple[str, str, str], dict[tuple[str, ...], Cell]] = {}
     titles: dict[tuple[str, ...], dict[str, None]] = {}
+    by_id = {record["case"]["id"]: record for record in run.records}
     for index, record in enumerate(run.records):
         reference = references.get(record["case"]["family"])
         if reference is None:
             continue
         own, base = settings(record), settings(reference)
         for column, speedup in _speedups(record, own, base):
+            if other_work(record, by_id.get(speedup["against"]), speedup):
+                continue
             case = record["case"]
             row = (case["suite"], f"{case['suite']}.{case['workload']}", _setting(record))
             cells_of.setdefault(row, {})[column] = _cell(speedup, anchor(index))

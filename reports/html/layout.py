@@ -21,6 +21,7 @@ from torchduet.reports.findings.visits import visits
 from torchduet.reports.html import sections
 from torchduet.reports.html.figures import forests, loader_panels, scalings
 from torchduet.reports.html.heatmap import heatmap
+from torchduet.reports.html.processes import processes
 from torchduet.reports.profile.section import section as profiles
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import Frames
@@ -91,6 +92,7 @@ SECTIONS = (
     Section("claims", "Claims, judged here", "claims", lambda of: sections.claims(of.run)),
     Section("paths", "Step by step", "paths", lambda of: sections.paths(of.run) or None),
     Section("loaders", "DataLoader workers", "loaders", _loaders),
+    Section("processes", "Several processes", "processes", lambda of: processes(of.run)),
     Section("gpu", lambda data: str(data.title), "gpu", lambda of: gpu.section(of.run)),
     Section("roofline", "Roofline", "roofline", lambda of: sections.ceilings(of.run)),
     Section("heatmap", "Every knob at a glance", "heatmap", lambda of: heatmap(of.run) or None),

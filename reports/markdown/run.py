@@ -14,6 +14,7 @@ from torchduet.reports.findings.noise import noise
 from torchduet.reports.findings.remedy import budget_of
 from torchduet.reports.findings.unmeasured import ended_early, unmeasured, warnings
 from torchduet.reports.findings.visits import brief, visits
+from torchduet.reports.markdown.processes import lines as processes
 from torchduet.reports.profile.brief import lines as profile_lines
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import frames
@@ -58,6 +59,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield f"- {cell(sentence)}"
     for line in islice(profile_lines(run), MAX_REASONS):
         yield f"- {cell(line)}"
+    yield from processes(run)
     yield from _rest(run)
 
 

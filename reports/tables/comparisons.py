@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from torchduet.bench.record.knobs import RANKS
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.baselines import Baseline, baseline_of
 from torchduet.reports.text.settings import KNOBS, SETTABLE, TOGETHER, settings, value_words
 
-TIED = tuple(name for name in SETTABLE if name != "device")
+TIED = tuple(name for name in SETTABLE if name not in ("device", RANKS))
 
 
 def tied_families(run: Run, by_id: Mapping[str, Record]) -> set[str]:

@@ -14,6 +14,7 @@ from torchduet.bench.record.marks import FLOAT64
 from torchduet.bench.record.schema import Record
 from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
 from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables import flat_ranks
 from torchduet.reports.tables.flat_columns import COLUMNS
 from torchduet.reports.tables.frames import Frames, frames
 from torchduet.reports.tables.steadiness import steadiness
@@ -23,10 +24,12 @@ TEXTS = (
     *("checked", "held_against", "computes_in", "notes", "marks"),
     *("cpu", "gpu", "torch", "python", "commit", "noise", "group", "verdict", "kernel_verdict", "against"),
     *("bound_by", "clock"),
+    *flat_ranks.TEXTS,
 )
 WHOLE = (
     *(knob.name for knob in KNOBS if knob.numeric),
     *("peak_bytes", "visits", "placements", "blocks", "calls_per_block"),
+    *flat_ranks.WHOLE,
 )
 SIZE = "size_"  # + the axis: a column for each axis of the run's workloads
 
@@ -99,6 +102,7 @@ def _more(run: Run) -> dict[str, list[Any]]:
             for name in ("seconds", "watts", "sm_mhz")
         },
         "noise": [record.get("noise", {}).get("grade") for record in records],
+        **flat_ranks.columns(run),
     }
     if isinstance(run, PytestBenchmarkRun):
         columns |= _pytest_benchmark_columns(run)

@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 
 from torchduet.bench.record.knobs import NAMES
-from torchduet.bench.record.marks import of_comparison, short_marks
+from torchduet.bench.record.marks import of_comparison, other_samples, short_marks
 from torchduet.bench.record.schema import Record, SpeedupRecord
 from torchduet.bench.record.statistics import MIN_PLACEMENTS, side_of
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables import kernels
 from torchduet.reports.tables.baselines import Baseline, compiles_beside_eager, only_this_compiles, pay_off
 from torchduet.reports.tables.comparisons import answerable, tied_families
+from torchduet.reports.tables.ranks import other_work
 from torchduet.reports.tables.removed_work import MARK, removed_work
 from torchduet.reports.tables.roofline import Bound, bounds
 from torchduet.reports.text.settings import KNOBS, TOGETHER, setting, setting_words, settings
@@ -38,7 +39,7 @@ CASE_COLUMNS = [
 COMPARISON_COLUMNS = [
     *("knob", "value", "baseline", "id", "anchor", "suite", "workload", "name", "setting", "ratio", "low", "high"),
     *("placements", "visits", "deviation", "degrees", "threshold", "confidence", "verdict", "relative_error"),
-    *("compiled", "first_call", "marks", "both_compiled"),
+    *("compiled", "first_call", "marks", "both_compiled", "other_work"),
     *("pays_after", "pays_after_low", "pays_after_high", "pays_seconds"),
     *kernels.COLUMNS,
 ]
@@ -52,6 +53,7 @@ class Frames:
         cases: a row per case, with its speed-up against its family's reference (NaN for the reference).
         comparisons: a row per case and knob; ``pays_*`` only where a compiled case is faster than a baseline that
             is not compiled; ``both_compiled``: the eager side of the knob ``mode`` calls compiled code, too;
+            ``other_work``: the two do different work (``ranks.other_work``);
             ``visits``: how many there were (NaN: a file without visits), ``deviation`` and ``degrees``: what an
             interval over them rests on (``schema.IntervalRecord``).
 
@@ -70,12 +72,15 @@ def frames(run: Run) -> Frames:
     tied = tied_families(run, by_id)
     removed = removed_work(run)
     cases = [
-        _case_row(record, anchor(index), limits.get(record["case"]["id"]), removed)
+        _case_row(record, anchor(index), limits.get(record["case"]["id"]), removed, by_id)
         for index, record in enumerate(run.records)
     ]
     comparisons = [
         _comparison_row(record, anchor(index), speedup, baseline, varied[_workload(record)])
-        | {"marks": _marks(of_comparison(record, by_id.get(speedup["against"])), record, removed)}
+        | {
+            "marks": _marks(of_comparison(record, by_id.get(speedup["against"])), record, removed),
+            "other_work": other_work(record, by_id.get(speedup["against"]), speedup),
+        }
         for index, record in enumerate(run.records)
         for speedup, baseline in answerable(record, by_id, record["case"]["family"] in tied)
     ]
@@ -128,10 +133,13 @@ def _marks(marks: str, record: Record, removed: Mapping[str, str]) -> str:
     return "; ".join(filter(None, (marks, MARK if record["case"]["id"] in removed else "")))
 
 
-def _case_row(record: Record, case_anchor: str, limit: Bound | None, removed: Mapping[str, str]) -> dict[str, Any]:
+def _case_row(
+    record: Record, case_anchor: str, limit: Bound | None, removed: Mapping[str, str], by_id: Mapping[str, Record]
+) -> dict[str, Any]:
     case, timing, cost = record["case"], record["timing"], record["cost"]
     overall = next((speedup for speedup in record["speedups"] if speedup["knob"] == "reference"), None)
     seconds = timing["seconds"]
+    of_work = other_samples(record, by_id.get(overall["against"])) if overall else ""
     return {
         **case,
         "anchor": case_anchor,
@@ -154,7 +162,7 @@ def _case_row(record: Record, case_anchor: str, limit: Bound | None, removed: Ma
         "against": overall["against"] if overall else "",
         "threshold": overall["threshold"] if overall else None,
         **kernels.row_of(overall),
-        "marks": _marks(short_marks(record), record, removed),
+        "marks": _marks("; ".join(filter(None, (short_marks(record), of_work))), record, removed),
     }
 
 

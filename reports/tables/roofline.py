@@ -75,8 +75,13 @@ def ceiling_of(run: Run, device: str) -> CeilingRecord | None:
 
 
 def bound_of(record: Record, ceiling: CeilingRecord) -> Bound | None:
-    """The largest lower bound of a case's time; None without a known cost."""
+    """The largest lower bound of a case's time; None without a known cost.
+
+    None for a case of a family with ranks, too: its threads and processes are not those of the ceilings.
+    """
     cost, seconds = record["cost"], record["timing"]["seconds"]
+    if "ranks" in record["case"]:
+        return None
     if not cost.get("flops") and not cost.get("bytes"):
         return None
     seconds_by_kind: dict[str, float] = {}

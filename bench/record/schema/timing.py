@@ -173,4 +173,5 @@ class RanksRecord(TypedDict):
     mean: Positive  # of the mean over ranks
     least: Positive  # of the fastest rank in each block
     skew: Amount  # of the slowest rank's time less the fastest's, in each block
+    slowest: NotRequired[list[Count]]  # of each rank, the blocks in which it was the slowest
     peak_bytes: NotRequired[list[Count]]  # of each rank: the most memory from its setup through two calls

@@ -1,0 +1,83 @@
+"""Exposed communication: the share of a step that computation does not hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torchduet.bench.record.knobs import COMMUNICATION
+from torchduet.bench.record.schema import Record
+from torchduet.reports.findings.processes.names import Names
+from torchduet.reports.findings.processes.words import share_words
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.frames import anchor
+from torchduet.reports.tables.ranks import Estimate, exposed, ranks_of, speedup_of
+
+VERDICTS = {
+    "slower": "exposed",
+    "same": "hidden, or none",
+    "faster": "takes less time than without",
+    "unclear": "unclear",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A case held against the same step without communication.
+
+    Attributes:
+        without: seconds per call of the latter; None where the file does not say.
+        share: of the case's time.
+        verdict: in words.
+    """
+
+    name: str
+    anchor: str
+    record: Record
+    ranks: int
+    without: float | None
+    share: Estimate
+    verdict: str
+
+
+def steps(run: Run, names: Names) -> list[Step]:
+    """Every case that was held against the same without communication, in the order of the file."""
+    found = []
+    seconds = {record["case"]["id"]: record["timing"]["seconds"] for record in run.records}
+    for index, record in enumerate(run.records):
+        speedup = speedup_of(record, COMMUNICATION)
+        if speedup is not None:
+            found.append(
+                Step(
+                    names.case(record),
+                    anchor(index),
+                    record,
+                    ranks_of(record),
+                    seconds.get(speedup["against"], speedup.get("baseline_seconds")),
+                    exposed(speedup),
+                    VERDICTS[speedup["verdict"]],
+                )
+            )
+    return found
+
+
+def sentences(found: Sequence[Step], names: Names) -> Iterator[str]:
+    """The least and the largest share with several ranks; with one, which sends nothing, the overhead of wrappers."""
+    for steps_of, subject in (
+        ([step for step in found if step.ranks > 1], "Exposed communication takes"),
+        (
+            [step for step in found if step.ranks == 1],
+            "With one rank nothing is sent, so the share is the overhead of the wrapper:",
+        ),
+    ):
+        if not steps_of:
+            continue
+        least = min(steps_of, key=lambda step: step.share.value)
+        most = max(steps_of, key=lambda step: step.share.value)
+        if least is most:
+            yield f"{subject} {share_words(least.share)} of the time of {names.spoken(least.record)}."
+        else:
+            yield (
+                f"{subject} from {share_words(least.share)} of the time of {names.spoken(least.record)} "
+                f"to {share_words(most.share)} of {names.spoken(most.record)}."
+            )

@@ -1,0 +1,147 @@
+"""The control: whether a ratio from alternation is also that of segments in which no other case has a turn.
+
+A collective may take another time when its ranks have slept before. If alternating changes one side more than the
+other, the ratio of the segments differs from that of the alternation. Both are noisy, and the segments are few (five),
+of one visit, and at one placement of the inputs. So the rule asks what a further placement of the alternation could
+have shown, not where the mean of all placements lies:
+
+- From the alternation: the interval in which the log ratio of one further placement lies with 99 % confidence,
+  centre ± t(p − 1) · S · √(1 + 1/p), with S the standard deviation over the p placements of all visits. It is never
+  narrower than the interval of the speed-up itself, which also knows what visits of the machine differ by.
+- From the segments: the 99 % interval of their mean log ratio, mean ± t(k − 1) · s / √k over k segments. Each ratio is
+  of two segments of one turn through all cases, so that slow drift is the same in both.
+- They disagree if the two intervals do not meet, and the gap between them is more than the threshold of verdicts.
+
+For normal values two such intervals fail to meet far more rarely than once in a hundred. An outlier widens its own
+interval. ``tests/reports/test_processes_control.py`` simulates the rule with lognormal noise, visits, drift, outliers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from torchduet.bench.record.distributions.student_t import two_sided_quantile
+from torchduet.bench.record.schema import Record, SpeedupRecord
+from torchduet.bench.record.statistics import CONFIDENCE, placement_differences
+from torchduet.reports.findings.processes.names import Names
+from torchduet.reports.read.run_file import Run
+from torchduet.reports.tables.ranks import Estimate
+from torchduet.reports.tables.visits import by_visit, visited
+from torchduet.reports.text import units
+
+MIN_SEGMENTS = 3
+MIN_PLACEMENTS = 3
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Control:
+    """A comparison in both ways of timing.
+
+    Attributes:
+        alternated: the ratio of the alternation, with its interval.
+        alone: the ratio of the segments, with its interval.
+        agrees: whether they agree within noise; None: there are too few segments or placements to say.
+    """
+
+    record: Record
+    against: str
+    alternated: Estimate
+    alone: Estimate
+    agrees: bool | None
+
+
+def controls(run: Run) -> list[Control]:
+    """Every comparison of cases of which at least one has ranks, and both were timed in segments of their own."""
+    by_id = {record["case"]["id"]: record for record in run.records}
+    found = []
+    for record in run.records:
+        for against, speedup in {speedup["against"]: speedup for speedup in record["speedups"]}.items():
+            baseline = by_id.get(against)
+            if baseline is None or not ("ranks" in record or "ranks" in baseline):
+                continue
+            own, others = record.get("alone", []), baseline.get("alone", [])
+            if own and len(own) == len(others):
+                found.append(control(record, baseline, speedup))
+    return found
+
+
+def control(record: Record, baseline: Record, speedup: SpeedupRecord) -> Control:
+    """Both ratios of two cases, and whether they agree; the rule is this module's.
+
+    Args:
+        record, baseline: with equal numbers of segments in ``alone``.
+    """
+    segments = [math.log(b / c) for b, c in zip(baseline["alone"], record["alone"], strict=True)]
+    alternated = Estimate(speedup["ratio"], speedup["low"], speedup["high"])
+    of_one = further_placement(math.log(speedup["ratio"]), differences(baseline, record))
+    of_segments = mean_interval(segments)
+    alone = Estimate(math.exp(fmean(segments)), *(map(math.exp, of_segments) if of_segments else (None, None)))
+    if of_one is None or of_segments is None or speedup["low"] is None or speedup["high"] is None:
+        return Control(record, speedup["against"], alternated, alone, None)
+    low, high = min(of_one[0], math.log(speedup["low"])), max(of_one[1], math.log(speedup["high"]))
+    gap = max(of_segments[0] - high, low - of_segments[1])
+    return Control(record, speedup["against"], alternated, alone, gap <= math.log1p(speedup["threshold"]))
+
+
+def differences(baseline: Record, case: Record) -> list[float]:
+    """The log ratio of each placement that both have, in all visits."""
+    first, second = baseline["timing"]["blocks"], case["timing"]["blocks"]
+    parts: list[tuple[Sequence[Sequence[float]], Sequence[Sequence[float]]]] = [(first, second)]
+    if visited(baseline) and visited(case):
+        of_baseline, of_case = by_visit(baseline, first), by_visit(case, second)
+        parts = [(of_baseline[at], of_case[at]) for at in sorted(of_baseline.keys() & of_case.keys())]
+    return [
+        value
+        for blocks, others in parts
+        if [len(rounds) for rounds in blocks] == [len(rounds) for rounds in others]
+        for value in placement_differences(blocks, others)
+    ]
+
+
+def further_placement(centre: float, values: Sequence[float]) -> tuple[float, float] | None:
+    """The interval in which the log ratio of one further placement lies; None with too few placements."""
+    number = len(values)
+    if number < MIN_PLACEMENTS:
+        return None
+    half = two_sided_quantile(CONFIDENCE, number - 1) * stdev(values) * math.sqrt(1 + 1 / number)
+    return centre - half, centre + half
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's interval of the mean of log ratios; None with too few of them."""
+    number = len(values)
+    if number < MIN_SEGMENTS:
+        return None
+    half = two_sided_quantile(CONFIDENCE, number - 1) * stdev(values) / math.sqrt(number)
+    return fmean(values) - half, fmean(values) + half
+
+
+def sentences(found: Sequence[Control], names: Names, by_id: Mapping[str, Record]) -> Iterator[str]:
+    """In how many comparisons both ways of timing agree, and a sentence on each in which they do not."""
+    judged = [of for of in found if of.agrees is not None]
+    if not judged:
+        return
+    apart = [of for of in judged if not of.agrees]
+    number, total = len(judged) - len(apart), len(judged)
+    which = f"all {total} comparisons" if not apart else f"{number} of {total} comparisons"
+    yield (
+        "The control, which times each case in segments of its own, agrees with the alternation in "
+        f"{'the one comparison' if total == 1 and not apart else which}, within the noise of both."
+    )
+    for of in apart[:MAX_NAMED]:
+        baseline = by_id[of.against]
+        yield (
+            f"{names.spoken(of.record)} against {names.spoken(baseline)}: {_ratio(of.alternated)} in alternation, "
+            f"{_ratio(of.alone)} in segments of their own. Alternating changes this ratio: prefer the second for a "
+            "program that runs nothing else in between."
+        )
+    if (more := len(apart) - MAX_NAMED) > 0:
+        yield f"{more} more comparison{' differs' if more == 1 else 's differ'} from the control."
+
+
+def _ratio(of: Estimate) -> str:
+    return f"{units.ratio(of.value)} ({units.ratio_interval(of.low, of.high) or 'no interval'})"
