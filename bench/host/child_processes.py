@@ -53,16 +53,6 @@ def describe_exit(exitcode: int | None) -> str:
     return f"was killed by {name}{hint}"
 
 
-def cpu_seconds(pid: int | None) -> float:
-    """User and system time of a process, from proc(5)'s ``stat``; elsewhere the time of a clock."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return monotonic()
-    user, system = stat.rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
 def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
     """The last ``count`` lines of a worker's output, from at most its last ``max_bytes``.
 
@@ -82,3 +72,13 @@ def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
         if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ", "USDT:")):
             kept.append(line)
     return "\n".join(printable(line.expandtabs()) for line in kept[-count:])
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """User and system time of a process, from proc(5)'s ``stat``; the time of a clock where that is unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return monotonic()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

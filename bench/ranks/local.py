@@ -96,7 +96,7 @@ class LocalRanks:
         return last_lines(self._logs[rank], LINES)
 
     def cpu_seconds(self, rank: int) -> float:
-        """User and system time; where that is unknown the time of a clock."""
+        """Seconds that it has computed."""
         return cpu_seconds(self._processes[rank].pid)
 
     def dump(self, rank: int) -> None:

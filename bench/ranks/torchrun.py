@@ -142,7 +142,7 @@ class TorchrunRanks:
         return self._reports([rank])[rank].lines
 
     def cpu_seconds(self, rank: int) -> float:
-        """Seconds that it has computed; that of a lost one does not go on."""
+        """Seconds that it has computed."""
         return self._reports([rank])[rank].cpu_seconds
 
     def dump(self, rank: int) -> None:
