@@ -11,11 +11,13 @@ from torchduet.bench.plugin.collection import (
 from torchduet.bench.plugin.finish import pytest_benchmark_update_json, pytest_sessionfinish, pytest_terminal_summary
 from torchduet.bench.plugin.items import measured, pytest_runtest_logreport, pytest_runtest_protocol
 from torchduet.bench.plugin.start import pytest_addoption, pytest_configure, pytest_report_header
+from torchduet.bench.plugin.together import pytest_cmdline_main
 
 __all__ = [
     "measured",
     "pytest_addoption",
     "pytest_benchmark_update_json",
+    "pytest_cmdline_main",
     "pytest_collection_finish",
     "pytest_collection_modifyitems",
     "pytest_configure",

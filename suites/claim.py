@@ -15,6 +15,7 @@ Setting = str | int
 
 ANY = "any"  # any setting, if both sides have the same
 CORES, TWICE_CORES = "cores", "2x cores"  # numbers of workers that depend on the machine
+SEVERAL = "several"  # any number of ranks above 1
 
 EXPECTATIONS = ("faster", "slower", "not slower", "less", "more")
 TIME, MEMORY = "time", "peak_bytes"
@@ -70,6 +71,11 @@ class Comparison:
         kinds = (settings.get("device", ANY) for settings in (self.case, self.baseline))
         return tuple(dict.fromkeys(str(kind) for kind in kinds if kind != ANY and not is_host(str(kind))))
 
+    @property
+    def several_ranks(self) -> bool:
+        """Whether a side needs more than one rank."""
+        return any(settings.get("ranks") == SEVERAL for settings in (self.case, self.baseline))
+
     def pairs(self, case: Variant, baseline: Variant) -> bool:
         """Whether two sides make a pair: one size, and the same settings of every knob that is not compared."""
         compared = {
@@ -83,6 +89,8 @@ class Comparison:
 def _matches(value: object, wanted: Setting, cores: int) -> bool:
     if wanted == ANY:
         return True
+    if wanted == SEVERAL:
+        return isinstance(value, int) and value > 1
     if wanted in (CORES, TWICE_CORES):
         # Files of earlier versions have twice the cores on large machines, too.
         return value in ((cores,) if wanted == CORES else (twice(cores), 2 * cores))

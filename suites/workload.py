@@ -203,7 +203,7 @@ class Workload:
 
     def _ranks_for(self, function: Callable[..., Any], size: Size, ranks: int | None) -> dict[str, int]:
         wanted = self.ranks is not None and RANKS not in size and takes(function, RANKS)
-        return {RANKS: ranks or 1} if wanted else {}
+        return {RANKS: ranks or min(map(int, self.ranks.everywhere()))} if wanted and self.ranks else {}
 
     def in_ranks(self, implementation: str) -> bool:
         """Whether an implementation runs in processes of a process group, rather than in one without."""

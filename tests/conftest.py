@@ -21,6 +21,7 @@ LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the
     "faults/test_resume.py",
     "bench/test_left_behind.py",
     "faults/test_isolation.py",
+    "faults/test_ranks.py",
     "browser/test_compare.py",
     "suites/test_suites.py",
     "reports/test_page.py",

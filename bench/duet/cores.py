@@ -44,15 +44,15 @@ def cores_for(cases: Sequence[Case], threads: Sequence[int]) -> Cores:
     As many threads as cores: one on each, if these are two. In larger teams libgomp ends threads and starts others
     later, which would inherit the one core of the thread that starts them.
 
-    Fewer threads than cores, and cases with DataLoader workers: no pinning. The kernel finds free cores, and the
-    workers need all of them.
+    Fewer threads than cores, and cases with DataLoader workers or ranks: no pinning. The kernel finds free cores, and
+    the workers or ranks need all of them.
 
     Args:
         threads: intra-op threads of each side.
     """
     if not hasattr(os, "sched_setaffinity") or not TASKS.exists():
         return Cores()
-    if any(not on_host(case.device) or case.workers is not None for case in cases):
+    if any(not on_host(case.device) or case.workers is not None or case.ranks is not None for case in cases):
         return Cores()
     usable = sorted(os.sched_getaffinity(0))
     if max(threads) == 1:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED
 from torchduet.bench.duet.cores import Cores, cores_for
 from torchduet.bench.duet.order import order
@@ -32,6 +32,7 @@ from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, lin
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.host.temporary import RunFolder
+from torchduet.bench.plan.threads import threads_for
 from torchduet.bench.workers.environment import for_workers
 from torchduet.bench.workers.launcher import WorkerError
 
@@ -207,7 +208,7 @@ class Duet:
         return order(
             self.sides[side],
             cases,
-            threads=self.threads,
+            threads=threads_for(Family(tuple(cases), tuple(cases)), self.threads),
             folder=str(side_folder),
             data=self._data,
             seed=f"{family} {self._started} {number} {side}",

@@ -22,7 +22,7 @@ def peaks(runs: Mapping[int, TimedCase]) -> dict[str, int]:
     found = {}
     for index, run in runs.items():
         case = run.prepared.case
-        if run.error is not None or case.mode in WITHOUT:
+        if run.error is not None or case.mode in WITHOUT or run.elsewhere:
             continue
         try:
             peak = partial(peak_memory, device=case.device)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.timed_case import TimedCase
@@ -14,11 +14,16 @@ from torchduet.bench.workers.family import Stages
 
 
 class SideStages(Stages):
-    """The stages of a family on one side; checks and compilation happen in the first pair only."""
+    """The stages of a family on one side; checks and compilation happen in the first pair only.
 
-    def __init__(self, task: Task, seed: str, *, first: bool) -> None:
+    Args:
+        results: of the cases, which it fills.
+    """
+
+    def __init__(self, task: Task, seed: str, results: dict[Case, CaseResult], *, first: bool) -> None:
         super().__init__(task, lambda _stage, _fraction: None, seed)
-        self.first = self.checks.enabled = first
+        self.results = self.ranked.results = results
+        self.first = self.checks.enabled = self.ranked.checks = first
 
     def address_sets(self, runs: Mapping[int, TimedCase]) -> dict[str, int]:
         """Number of a case → how many sets of addresses of its inputs differ; only of cases on an accelerator."""

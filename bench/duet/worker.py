@@ -121,8 +121,7 @@ class Timed:
         if runnable:
             family = Family(cases=tuple(self.cases), reported=tuple(runnable))
             task = Task(family, 0.0, order["threads"], order["folder"])
-            self._stages = SideStages(task, str(order["seed"]), first=self._first)
-            self._stages.results = self.results
+            self._stages = SideStages(task, str(order["seed"]), self.results, first=self._first)
 
     def _is_open(self, case: Case) -> bool:
         return self.results[case].error is None and self.results[case].skip is None
@@ -142,6 +141,8 @@ class Timed:
     def prepare(self) -> list[Message]:
         """Inputs, first calls and checks; returns the result of each case."""
         runnable = [case for case in self.cases if self._is_open(case)]
+        if self._stages is not None:
+            self._stages.ranked.start()
         for device in dict.fromkeys(case.device for case in runnable):
             assert self._stages is not None
             self._stages.prepare_device(device, [case for case in runnable if case.device == device])
@@ -252,6 +253,7 @@ class Timed:
             except Exception as error:  # noqa: BLE001 - out of memory: becomes the reason of every case
                 reason = f"no room for fresh inputs: {describe(error, self.cases[0].source)}"
                 return {"errors": {str(index): reason for index in indices}}
+        self._stages.move_ranks()
         gc.collect()
         self._unsettled = set(self._runs)
         for index in indices:
@@ -269,11 +271,11 @@ class Timed:
 
     def _profile(self, index: int, folder: str, extras: Extras) -> Message:
         """Call a case again under torch.profiler; returns its record, or the error."""
-        from torchduet.bench.passes.profiler import profiled  # processes that only time do not import it
+        from torchduet.bench.workers.profiling import profile  # processes that only time do not import it
 
         run = self._runs[index]
         try:
-            return {"profile": profiled(run, Path(folder), extras)}
+            return {"profile": profile(run, Path(folder), extras)}
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             return {"error": describe(error, run.prepared.case.source)}
 

@@ -7,9 +7,13 @@ A forked child shares its parent's memory page by page. The parent's first write
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from pathlib import Path
+from time import monotonic
+
+from torchduet.bench.host.error_words import printable
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -52,7 +56,7 @@ def describe_exit(exitcode: int | None) -> str:
 def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
     """The last ``count`` lines of a worker's output, from at most its last ``max_bytes``.
 
-    Of a crash that faulthandler reports, the innermost two frames are kept.
+    Of a crash that faulthandler reports, the innermost two frames are kept. Control characters are written as escapes.
     """
     try:
         with log.open("rb") as file:
@@ -65,6 +69,16 @@ def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
     for line in filter(str.strip, lines):
         is_frame = line.startswith("  File ")
         frames = frames + 1 if is_frame else 0
-        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ")):
+        if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ", "USDT:")):
             kept.append(line)
-    return "\n".join(kept[-count:])
+    return "\n".join(printable(line.expandtabs()) for line in kept[-count:])
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """User and system time of a process, from proc(5)'s ``stat``; the time of a clock where that is unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return monotonic()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """Text whose control characters and direction marks are written as escapes, so that none reaches a terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, with single spaces; empty if it has none."""
-    return " ".join(str(error).split("\n")[0].split())
+    """The first line of an error's text, with single spaces and no control characters; empty if it has none."""
+    return printable(" ".join(str(error).split("\n")[0].split()))
 
 
 def one_line(error: BaseException) -> str:

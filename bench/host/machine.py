@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from torchduet.bench.host.compilers import no_cpu_compiler, no_triton_compiler
+from torchduet.bench.host.launch.processes import Processes
 from torchduet.bench.record.devices import HOST, device_index, device_kind, numbered, on_host
 from torchduet.suites.cpus import cpu_quota, usable_cpus, within_quota
 from torchduet.suites.workload import COMPILED
@@ -89,6 +90,7 @@ class Machine:
         cores: how many this process may use.
         cpu_quota: how many of these it may keep busy at once on average; None: no limit.
         measured: the devices that the run measures; none: not known.
+        processes: those that were started together with this one; None: there are no others.
     """
 
     torch: str
@@ -106,6 +108,7 @@ class Machine:
     hip: str | None = None
     cpu_quota: float | None = None
     measured: tuple[str, ...] = ()
+    processes: Processes | None = None
 
     def measuring(self, devices: Sequence[str]) -> Machine:
         """This machine, of which these devices are measured: the facts are about them."""
@@ -207,6 +210,7 @@ class Machine:
             "torch": self.torch,
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.release()}",
+            **({} if self.processes is None else self.processes.facts()),
         }
         if self.hip:
             facts["hip"] = self.hip

@@ -31,6 +31,11 @@ class RunFolder:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    @property
+    def path(self) -> Path:
+        """Its path."""
+        return Path(self.name)
+
     def cleanup(self) -> None:
         """Remove it; a second call does nothing."""
         if self._handle >= 0:

@@ -39,7 +39,8 @@ def time_alone(
                 continue
             try:
                 run.call()
-                times, end = [], awake() + segment
+                times: list[float] = []
+                end = awake() + segment
                 while len(times) < MIN_BLOCKS or awake() < end:
                     times.append(run.block().seconds)
                 run.alone.append(median(times))

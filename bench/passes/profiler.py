@@ -6,7 +6,7 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,12 +21,10 @@ from torchduet.bench.passes.profiler_loaders import loaders_observed
 from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
 from torchduet.bench.record.trace_repair import repair_file
-from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
-from torchduet.suites.workload import COMPILED
 
 # Steps before those that count. The profiler attaches to the device (CUPTI) and allocates its first buffers before the
 # first step of the warm-up; neither slows down a step that counts.
@@ -40,13 +38,39 @@ MIN_BLOCKS, MAX_BLOCKS = 2, 50
 WORKER = "torchduet"  # in place of the host's name, which a trace would disclose and TensorBoard's plugin shows
 
 
-def profile_family(job: ProfileTask, report: Report) -> Profiled:
-    """Prepare the cases as for their timing, and profile each. A case whose own code raises has an error instead."""
-    task = replace(job.task, cold=False)  # the profiler's own work fills the cache anyway
-    begin(task.threads, task.folder, task.data)
-    if any(case.mode in COMPILED for case in job.folders):
-        name_fused_kernels()
-    stages = FirstCalls(task, report)
+@dataclass(frozen=True)
+class Counts:
+    """How often a case is called for its profile.
+
+    Attributes:
+        plain: blocks, or calls on an accelerator, before the profile and again after it.
+        wait: calls before the profiler attaches.
+        warm_up: calls that are recorded and thrown away.
+        active: calls in the trace.
+    """
+
+    plain: int
+    wait: int
+    warm_up: int
+    active: int
+
+
+Profile = Callable[[TimedCase, Path, Extras], ProfileRecord]
+
+
+def counts_for(block_seconds: float, call_seconds: float) -> Counts:
+    """How often a case is called, from the seconds of what is timed before and after, and of one call."""
+    long = call_seconds >= LONG_SECONDS
+    steps = max(1 if long else MIN_STEPS, min(MAX_STEPS, round(ACTIVE_SECONDS / max(call_seconds, 1e-9))))
+    return Counts(_repetitions(block_seconds), 0 if long else WAIT, 1 if long else WARM_UP, steps)
+
+
+def profiles_of(stages: FirstCalls, job: ProfileTask, report: Report, profile: Profile) -> Profiled:
+    """Prepare the cases of a task as for their timing, and profile each; one that raises has an error instead.
+
+    Args:
+        profile: profiles one case.
+    """
     for device in dict.fromkeys(case.device for case in job.folders):
         if stages.broken is None:
             stages.prepare_device(device, [case for case in job.folders if case.device == device])
@@ -55,7 +79,7 @@ def profile_family(job: ProfileTask, report: Report) -> Profiled:
         case = run.prepared.case
         report(f"profiling {case.id}", 0.0)
         try:
-            profiles.records[case] = profiled(run, Path(job.folders[case]), job.extras)
+            profiles.records[case] = profile(run, Path(job.folders[case]), job.extras)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             profiles.errors[case] = describe(error, case.source)
     profiles.errors = {case: why for case, why in profiles.errors.items() if why and case in job.folders}
@@ -75,16 +99,21 @@ def profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
     with undisturbed():
         run.settle()  # other cases' first calls have moved the inputs since
         warm_up(run, WARM_UP_SECONDS)
-        return _profiled(run, folder, extras)
+        return profiled_calls(run, folder, extras)
 
 
-def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
+def profiled_calls(run: TimedCase, folder: Path, extras: Extras, counts: Counts | None = None) -> ProfileRecord:
+    """Call a case that is warm under the profiler.
+
+    Args:
+        counts: how often; None: by what a call takes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     annotation = _annotation()
     with loaders_observed() as loaders:
-        plain = _plain(run)
-        wait, warm_up_steps, min_steps = (0, 1, 1) if median(plain) >= LONG_SECONDS else (WAIT, WARM_UP, MIN_STEPS)
-        steps = max(min_steps, min(MAX_STEPS, round(ACTIVE_SECONDS / max(median(plain), 1e-9))))
+        plain = plain_calls(run, counts)
+        counts = counts or counts_for(run.seconds * run.calls, median(plain))
+        steps = counts.active
         times: list[float] = []
         interrupted = 0
         present = set(folder.iterdir())
@@ -94,7 +123,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
             run.in_its_state(),
             profile(
                 activities=run.device.profiler_activities(),
-                schedule=schedule(wait=wait, warmup=warm_up_steps, active=steps, repeat=1),
+                schedule=schedule(wait=counts.wait, warmup=counts.warm_up, active=steps, repeat=1),
                 on_trace_ready=tensorboard_trace_handler(str(folder), worker_name=WORKER, use_gzip=True),
                 record_shapes=True,
                 profile_memory=True,
@@ -102,8 +131,8 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
                 with_flops=extras.flops,
             ) as profiler,
         ):
-            for _ in range(wait + warm_up_steps + steps):
-                _ready(run)
+            for _ in range(counts.wait + counts.warm_up + steps):
+                ready(run)
                 before = context_switches()
                 start = perf_counter()
                 with annotation(PROFILED_CALL):
@@ -113,7 +142,7 @@ def _profiled(run: TimedCase, folder: Path, extras: Extras) -> ProfileRecord:
                 interrupted += context_switches() > before
                 profiler.step()
         delivered = loaders.batches - delivered
-        plain += _plain(run)
+        plain += plain_calls(run, counts)
     gc.collect()
     (trace,) = set(folder.iterdir()) - present
     repair_file(trace)
@@ -146,14 +175,19 @@ def _annotation() -> Callable[[str], contextlib.AbstractContextManager[None]]:
     return getattr(torch._C._profiler, "_RecordFunctionFast", record_function)
 
 
-def _plain(run: TimedCase) -> list[float]:
-    """Seconds per call without the profiler: of timed blocks; on an accelerator of single calls, as in the profile."""
+def plain_calls(run: TimedCase, counts: Counts | None = None) -> list[float]:
+    """Seconds per call without the profiler: of timed blocks; on an accelerator of single calls, as in the profile.
+
+    Args:
+        counts: how often; None: by what a call takes.
+    """
     if not run.device.asynchronous:
-        return [run.block().seconds for _ in range(_repetitions(run.seconds * run.calls))]
+        number = counts.plain if counts else _repetitions(run.seconds * run.calls)
+        return [run.block().seconds for _ in range(number)]
     times = []
     with run.unmetered(), run.in_its_state():
-        for _ in range(_repetitions(run.seconds)):
-            _ready(run)
+        for _ in range(counts.plain if counts else _repetitions(run.seconds)):
+            ready(run)
             start = perf_counter()
             run.prepared.call(*run.prepared.args)
             run.clock.synchronize()
@@ -161,7 +195,7 @@ def _plain(run: TimedCase) -> list[float]:
     return times
 
 
-def _ready(run: TimedCase) -> None:
+def ready(run: TimedCase) -> None:
     """Ready the inputs of a call, and wait until they are: an accelerator would copy them within the call."""
     run.ready()
     run.clock.synchronize()

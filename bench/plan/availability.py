@@ -32,15 +32,26 @@ def unavailable(machine: Machine, case: Case) -> Obstacle | None:
     """Why a case cannot run here; None if it can."""
     if why := machine.absent(case.device):
         return Obstacle(DEVICE, why)
-    if case.ranks is not None and case.ranks > (number := machine.processors(case.device)):
-        what = "cores that this run may use" if on_host(case.device) else f"{device_kind(case.device).upper()} GPUs"
-        return Obstacle(RANKS, f"{case.ranks} ranks need {case.ranks} {what}; there are {number}")
+    if case.ranks is not None and (why := _too_many_ranks(machine, case.device, case.ranks)):
+        return Obstacle(RANKS, why)
     lacking = {**variables.lacking(case.device), **machine.lacks(case.device)}
     for knob in sorted(KNOBS, key=lambda entry: -entry.rank):  # a lacking precision explains more than a lacking mode
         setting = str(case.setting(knob.name))
         if setting in values_of(knob) and setting in lacking:
             return Obstacle(knob.name, lacking[setting])
     return None
+
+
+def _too_many_ranks(machine: Machine, device: str, ranks: int) -> str:
+    """Why so many ranks cannot each have a core or a GPU, or a process that was started; empty where they can."""
+    started, number = machine.processes, machine.processors(device)
+    if started is not None:
+        if ranks > started.number:
+            return started.obstacle(ranks)
+        if on_host(device) or number >= started.here:  # on other machines, too, as far as is known here
+            return ""
+    what = "cores that this run may use" if on_host(device) else f"{device_kind(device).upper()} GPUs"
+    return f"{ranks} ranks need {ranks} {what}; there are {number}" if ranks > number else ""
 
 
 def missing(machine: Machine) -> list[tuple[str, str]]:

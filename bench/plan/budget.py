@@ -15,7 +15,7 @@ from torchduet.bench.record.schema import STARTING
 from torchduet.bench.record.statistics import MIN_PLACEMENTS
 from torchduet.suites.workload import COMPILED
 
-TIER_BUDGET = {"quick": 90.0, "default": 780.0, "full": 3600.0}  # seconds
+TIER_BUDGET = {"quick": 90.0, "default": 900.0, "full": 3600.0}  # seconds
 FIRST_GUESS = {"eager": 0.05, "compile": 6.0}  # seconds until a case can be timed
 STARTING_GUESS = 2.0  # seconds until a process can use an accelerator: CUDA's context, cuBLAS and cuDNN
 MIN_SECONDS = 0.4

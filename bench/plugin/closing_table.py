@@ -14,7 +14,7 @@ from torchduet.bench.record.statistics import half_width
 from torchduet.bench.record.units import MARK, MAX_ROWS, factor
 
 # The knobs that users set first, then the implementations that a workload's author wrote.
-ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, "reference")
+ORDER = (*(knob for knob in NAMES if knob != IMPLEMENTATION), IMPLEMENTATION, COMMUNICATION, "reference")
 
 MAX_COMMUNICATION = 12  # cases whose communication is listed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin import gpu_clocks, gpus, output
 from torchduet.bench.plugin.run_command import BENCH
-from torchduet.bench.plugin.stash import CASES, DUET, SESSION, json_path
+from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
 from torchduet.bench.run.measuring import Measuring
 from torchduet.bench.run.profile_selection import profiling_of
 from torchduet.bench.run.progress import Progress
@@ -54,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.tier = "default"
         check_keywords(config.option.keyword)
         asked = against.duet_options(config)
+        if asked is not None and LEADER in config.stash:
+            raise OptionError("--against…: both sides are measured on one machine: start one process, without torchrun")
         options = cli.read(config)
         if asked is not None:
             options = against.adapted(options, config.getoption("budget"))
@@ -78,13 +81,14 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if asked is not None and asked.sides.revision is not None:
         warnings += asked.sides.revision.notes
-    run_clock = RunClock()
+    run_clock, leader = RunClock(), config.stash.get(LEADER, None)
     launcher = Launcher(
         silent_seconds=silent,
         stop_requested=stop_request.received,
         run_clock=run_clock,
         files=files,
         warn=warnings.append,
+        ended=(lambda: None) if leader is None else leader.close_pools,
     )
     config.add_cleanup(launcher.close)
     launcher.job_control.listen()
@@ -95,6 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
             compiler=True, suites=names()
         )  # all modes are likely to be selected: start while pytest collects
     machine = _machine(launcher)
+    machine = machine if leader is None else replace(machine, processes=leader.processes)
     machine = machine.measuring(list(map(str, options.asked.get("device", ()))) or machine.devices())
     settings = Settings(
         options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ SESSION = pytest.StashKey[Session]()
 CASE = pytest.StashKey[Case]()
 SELECTED = pytest.StashKey[bool]()  # set when the selection is complete and has no error
 DUET = pytest.StashKey[DuetOptions | None]()  # None: the run is no duet
+LEADER = pytest.StashKey[Any]()  # torchduet.bench.ranks.leader.Leader, where several processes were started together
 CASES = pytest.StashKey[dict[tuple[str, ...], Case]]()
 
 

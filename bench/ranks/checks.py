@@ -10,6 +10,7 @@ import torch
 
 from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.ranks.blame import REFUSED_ELSEWHERE
 from torchduet.bench.timing.callables import Prepared, in_float64, in_own_dtype
 from torchduet.bench.timing.checking.check import check
 from torchduet.bench.timing.checking.dense import CheckError
@@ -61,6 +62,7 @@ class RankChecks(FamilyChecks):
     """Checks results of one rank against what one process computes of all inputs, or of the rank's own."""
 
     inputs: RankInputs
+    agreed: Callable[[bool], bool] = staticmethod(bool)  # whether a condition holds in any rank
     _own: Reference | None = None
 
     def reference(self, device: str, inputs: Sequence[Any]) -> Reference:
@@ -72,20 +74,36 @@ class RankChecks(FamilyChecks):
         assert joint is not None
         of = self.workload.joint
         if of is None:
-            return self._computed(device, joint)
+            return self._computed(device, joint, runs_alone=True)
         call = shares(of, self.inputs.rank, self.inputs.ranks)
-        return reference_result(self.workload, joint, call, call, runs_alone=False)
+        return reference_result(self.workload, joint, call, call)
 
-    def _computed(self, device: str, inputs: Sequence[Any]) -> Reference:
+    def _computed(self, device: str, inputs: Sequence[Any], *, runs_alone: bool = False) -> Reference:
         calls = in_float64(self.workload), in_own_dtype(self.workload, device)
         place = self.float64_device
         on_device = (place, in_float64(self.workload, device=place)) if place else None
-        return reference_result(self.workload, inputs, *calls, runs_alone=False, on_device=on_device)
+        return reference_result(self.workload, inputs, *calls, runs_alone=runs_alone, on_device=on_device)
 
     def check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
-        """Compare the values of a first call; no rank makes calls for it that the others do not make."""
+        """Compare the values of a first call; no rank makes calls for it that the others do not make.
+
+        Raises:
+            CheckError: the result of this rank or of another is refused: none of them goes on with the case.
+        """
         if not self.enabled:
             return
+        refused: Exception | None = None
+        try:
+            self._check(result, prepared, values, reference)
+        except Exception as error:  # noqa: BLE001 - raised again as soon as the others have been told
+            refused = error
+        refused_somewhere = self.agreed(refused is not None)
+        if refused is not None:
+            raise refused
+        if refused_somewhere:
+            raise CheckError(REFUSED_ELSEWHERE)
+
+    def _check(self, result: CaseResult, prepared: Prepared, values: Results, reference: Reference) -> None:
         case = prepared.case
         if self.workload.implementations[case.implementation].part:
             if self._own is None:

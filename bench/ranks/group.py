@@ -14,6 +14,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from torchduet.bench.host.error_words import first_line
+from torchduet.bench.ranks.store import again
 from torchduet.bench.record.devices import device_index, device_kind, on_host
 
 # Gloo and TensorPipe look up the name of the host, which has no address in many containers; these name an interface.
@@ -86,20 +88,24 @@ def join(device: str, rank: int, ranks: int, *, store: str, prefix: str, timeout
     dist.init_process_group(
         backend, store=_store(store, prefix, ranks, limit), rank=rank, world_size=ranks, timeout=limit, **given
     )
-    waiting = None if backend == "gloo" else dist.new_group(backend="gloo", timeout=limit)
+    # Of its own: no collective of a workload, and none that a rank leaves out, is taken for one of ours.
+    waiting = dist.new_group(backend="gloo", timeout=limit)
     return Joined(backend, waiting)
 
 
 def _store(path: str, prefix: str, ranks: int, limit: timedelta) -> Any:
     if path:
-        Path(path).open("ab").close()  # the store itself would retry without a word for its whole timeout
-        store: Any = dist.FileStore(path, ranks)
+        try:
+            Path(path).open("ab").close()  # the store itself would retry without a word for its whole timeout
+            store: Any = dist.FileStore(path, ranks)  # type: ignore[attr-defined]
+        except (OSError, RuntimeError) as error:
+            raise OSError(
+                f"{path}, by which the ranks find each other, cannot be written: {first_line(error)}"
+            ) from None
     else:
-        from torchduet.bench.ranks.torchrun import store as torchrun_store
-
-        store = torchrun_store()
+        store = again().raw
     store.set_timeout(limit)
-    return dist.PrefixStore(prefix, store)
+    return dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,10 @@ import msgspec
 
 from torchduet.bench.cases.case import Case
 
-What = Literal["join", "prepare", "call", "block", "fresh", "decide", "agree", "verify", "memory", "finish", "end"]
+Preparing = Literal["join", "prepare", "decide", "agree"]
+Timing = Literal["call", "block", "fresh", "settle"]
+Ending = Literal["verify", "memory", "profile", "finish", "end"]
+What = Preparing | Timing | Ending
 Message = TypeVar("Message")
 
 
@@ -43,6 +46,24 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float
 
 
+class ProfileOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """How the first rank profiles a case, while the others make the same calls.
+
+    Attributes:
+        folder: for the trace.
+        plain, wait, warm_up, active: see :class:`torchduet.bench.passes.profiler.Counts`.
+        stacks, flops: what the trace contains, see :class:`torchduet.bench.cases.exchange.Extras`.
+    """
+
+    folder: str
+    plain: int
+    wait: int
+    warm_up: int
+    active: int
+    stacks: bool
+    flops: bool
+
+
 class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What every rank is to do now.
 
@@ -53,15 +74,19 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         warm_up_calls: untimed calls before the block.
         spin: turns of an empty loop after the calls of a slowed copy.
         active: whether inputs are put back before each call.
+        profile: how to profile the case.
+        paces: seconds per call of each case, as of the warm-up; 0 of one that has none.
     """
 
     number: int
-    what: What
+    what: Preparing | Timing | Ending
     case: int = 0
     calls: int = 1
     warm_up_calls: int = 0
     spin: int = 0
     active: bool = False
+    profile: ProfileOrder | None = None
+    paces: list[float] = []
 
 
 class Did(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, Protocol
 
 import msgspec
-import torch.multiprocessing
 
-from torchduet.bench.host.child_processes import describe_exit, last_lines
+from torchduet.bench.host.suspension import awake, moment, suspended
+from torchduet.bench.ranks.blame import Course
 from torchduet.bench.ranks.messages import Did, Do, Order, What, decode, encode
-from torchduet.bench.ranks.rank import DUMP, serve
+from torchduet.bench.timing.failures import StatedError
 
 JOIN_SECONDS = 25.0  # until every rank has joined the group; starting a GPU and its libraries takes seconds
+FIRST_CALL_SECONDS = 150.0  # for a first call while its ranks compute: they may compile, or compute in float64
+WINDOW_SECONDS, COMPUTING_SHARE = 5.0, 0.1  # ranks compute that use so much of a core within a window
 ANSWER_SECONDS = 20.0  # for an answer, beyond the time that the calls are expected to take
 COLLECTIVE_SECONDS = 15.0  # until a collective gives up by itself; torch's own limits are 10 and 30 minutes
 PATIENCE = 10.0  # times as long as calls took before
-AFTER_ERROR_SECONDS = 2.0  # for the other ranks' answers, after one has failed
+AFTER_ERROR_SECONDS = 5.0  # for the other ranks' answers, after one has failed
 DUMP_SECONDS = 0.3  # to write a stack
 END_SECONDS = 2.0
-LINES = 8  # of a rank's output, in a reason
+POLL_SECONDS = 0.2
+IN_STEP = "do all ranks take part in the same collectives, in the same order?"
+
+SUSPENDED = "the ranks were suspended for longer than they wait for each other: measure the family again"
 
 
-class RanksError(Exception):
+class RanksError(StatedError):
     """A rank died, did not answer, or failed alone: the ranks of its pool are no longer in step."""
 
 
@@ -51,6 +52,9 @@ class Members(Protocol):
     def last_output(self, rank: int) -> str:
         """The last lines that it wrote; empty if there are none."""
 
+    def cpu_seconds(self, rank: int) -> float:
+        """Seconds that it has computed; where that is unknown a time that goes on."""
+
     def dump(self, rank: int) -> None:
         """Let it write its stack to its output."""
 
@@ -58,86 +62,23 @@ class Members(Protocol):
         """End all of them."""
 
 
-class LocalRanks:
-    """Ranks on this machine, forked from this process (Linux) or new interpreters; each with a pipe.
+class Computing:
+    """Whether ranks compute: looks once in a window."""
 
-    They are started by PyTorch's own launcher. The kernel ends them with this process.
-    """
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._since = awake()
+        self._before: dict[int, float] = {}
 
-    def __init__(self, order: Order, folder: Path) -> None:
-        pipes = [Pipe() for _ in range(order.ranks)]
-        self._links: list[Connection] = [ours for ours, _ in pipes]
-        self._logs = [folder / f"rank-{order.prefix}-{rank}.log" for rank in range(order.ranks)]
-        forks = sys.platform == "linux"
-        theirs = [end for _, end in pipes]
-        self._context = torch.multiprocessing.start_processes(
-            start,
-            (theirs, [*self._links] if forks else [], order, [str(log) for log in self._logs]),
-            nprocs=order.ranks,
-            join=False,
-            start_method="fork" if forks else "spawn",
-        )
-        self._processes = self._context.processes
-        for end in theirs:
-            end.close()
-
-    def send(self, data: bytes) -> None:
-        """Send a message to every rank."""
-        for link in self._links:
-            link.send_bytes(data)
-
-    def receive(self, seconds: float) -> Mapping[int, bytes | None]:
-        """The messages that have arrived within ``seconds``."""
-        ready = wait(self._links, seconds)
-        arrived: dict[int, bytes | None] = {}
-        for rank, link in enumerate(self._links):
-            if link in ready:
-                try:
-                    arrived[rank] = link.recv_bytes()
-                except (EOFError, OSError):
-                    arrived[rank] = None
-        return arrived
-
-    def ended(self, rank: int) -> str:
-        """How a rank ended."""
-        self._processes[rank].join(END_SECONDS)
-        return describe_exit(self._processes[rank].exitcode)
-
-    def last_output(self, rank: int) -> str:
-        """The last lines of its log."""
-        return last_lines(self._logs[rank], LINES)
-
-    def dump(self, rank: int) -> None:
-        """Let it write its stack."""
-        pid = self._processes[rank].pid
-        if DUMP is not None and pid is not None and self._processes[rank].is_alive():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, DUMP)
-
-    def close(self) -> None:
-        """Kill those that are still there, and wait for them."""
-        for link in self._links:
-            link.close()
-        for process in self._processes:
-            if process.is_alive():
-                process.kill()
-        for process in self._processes:
-            process.join(END_SECONDS)
-
-
-def start(rank: int, ends: Sequence[Connection], others: Sequence[Connection], order: Order, logs: list[str]) -> None:
-    """The start of a rank's process.
-
-    Args:
-        ends: of the pipes, one for each rank.
-        others: the other ends, which a forked process must not hold open.
-    """
-    for connection in (*others, *(end for number, end in enumerate(ends) if number != rank)):
-        connection.close()
-    serve(ends[rank], order, rank, logs[rank])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    def now(self, ranks: Sequence[int]) -> bool:
+        """Whether one of these ranks has computed in the window that ends now; False as long as it has not ended."""
+        seconds = awake() - self._since
+        if self._before and seconds < WINDOW_SECONDS:
+            return False
+        after = {rank: self._members.cpu_seconds(rank) for rank in ranks}
+        grown = [after[rank] - self._before[rank] for rank in ranks if rank in self._before]
+        self._since, self._before = awake(), after
+        return any(used > COMPUTING_SHARE * seconds for used in grown)
 
 
 class Pool:
@@ -146,13 +87,15 @@ class Pool:
     Attributes:
         ranks: how many there are.
         backend: of their process group, as soon as they have joined it.
+        lost: why its ranks are no longer in step; none of them is asked anything more.
     """
 
     def __init__(self, order: Order, members: Members) -> None:
         self.order, self._members = order, members
         self.ranks = order.ranks
-        self.backend = ""
+        self.backend = self.lost = ""
         self._number = 0
+        self._ended: list[int] = []
 
     def join(self) -> None:
         """Wait until all have joined their process group.
@@ -161,11 +104,6 @@ class Pool:
             RanksError: one of them did not, or runs other versions.
         """
         answers = self.ask("join", seconds=JOIN_SECONDS)
-        failed = [rank for rank, did in enumerate(answers) if did.error]
-        if failed:
-            raise RanksError(
-                f"the process group could not be formed: {self._named(failed[0], answers[failed[0]].error)}"
-            )
         first = answers[0].result["versions"]
         for rank, did in enumerate(answers):
             if did.result["versions"] != first:
@@ -183,71 +121,81 @@ class Pool:
         Raises:
             RanksError: a rank has ended, did not answer in time, or failed while others did not.
         """
+        if self.lost:
+            raise RanksError(self.lost)
+        course = self._asked(what, max(seconds, JOIN_SECONDS if what == "prepare" else ANSWER_SECONDS), given)
+        joining = what == "join"
+        if course.complete and not (course.failed if joining else course.lost):
+            return [course.answers[rank] for rank in range(self.ranks)]
+        self.lost = ("the process group could not be formed: " if joining else "") + self._why_lost(course)
+        if course.suspended and not course.events:
+            self.lost = f"{SUSPENDED}; {self.lost}"
+        raise RanksError(self.lost)
+
+    def _asked(self, what: What, seconds: float, given: Mapping[str, Any]) -> Course:
         self._number += 1
         with contextlib.suppress(OSError):  # how a rank has ended follows
             self._members.send(encode(Do(number=self._number, what=what, **given)))
-        answers = self._gather(monotonic() + max(seconds, JOIN_SECONDS if what == "prepare" else ANSWER_SECONDS))
-        failed = [rank for rank, did in answers.items() if did.error]
-        if failed and len(failed) < self.ranks:
-            raise RanksError(self._named(failed[0], answers[failed[0]].error))
-        return [answers[rank] for rank in range(self.ranks)]
+        before, now = moment(), awake()
+        course = self._gather(now + seconds, now + (FIRST_CALL_SECONDS if what == "prepare" else seconds))
+        course.suspended = suspended(before)
+        return course
 
-    def _gather(self, deadline: float) -> dict[int, Did]:
-        answers: dict[int, Did] = {}
-        ended: list[int] = []
-        while len(answers) < self.ranks:
-            left = deadline - monotonic()
-            if left <= 0:
-                break
-            for rank, data in self._members.receive(left).items():
-                if data is None:
-                    ended.append(rank)
-                elif (did := self._understood(rank, data)).number == self._number:
-                    answers[rank] = did
-            troubled = bool(ended) or any(did.error for did in answers.values())
-            if troubled:
-                deadline = min(deadline, monotonic() + AFTER_ERROR_SECONDS)
-            if ended and len(answers) + len(set(ended)) >= self.ranks:
-                break
-        if len(answers) == self.ranks:
-            return answers
-        raise RanksError(self._why_incomplete(answers, sorted(set(ended))))
+    def _gather(self, deadline: float, limit: float) -> Course:
+        """The answers, until all have come, one rank has ended, or there is no more time.
 
-    def _understood(self, rank: int, data: bytes) -> Did:
+        Args:
+            limit: as far as the deadline is put off as long as the ranks compute.
+        """
+        course, troubled, computing = Course(self.ranks), False, Computing(self._members)
+        for rank in self._ended:
+            course.ended(rank)
+        while not (course.complete or course.has_ended) and (left := deadline - awake()) > 0:
+            for rank, data in self._members.receive(min(left, POLL_SECONDS)).items():
+                self._add(course, rank, data)
+            if deadline < limit and not troubled and computing.now(course.silent):
+                deadline = max(deadline, min(limit, awake() + 2 * WINDOW_SECONDS))
+            if course.troubled and not troubled:
+                troubled, deadline = True, min(deadline, awake() + AFTER_ERROR_SECONDS)
+        return course
+
+    def _add(self, course: Course, rank: int, data: bytes | None) -> None:
+        if data is None:
+            self._ended.append(rank)
+            course.ended(rank)
+            return
         try:
-            return decode(data, Did)
+            did = decode(data, Did)
         except msgspec.MsgspecError as error:
-            raise RanksError(f"rank {rank} of {self.ranks} sent something that is not an answer: {error}") from None
+            course.failed_by_itself(rank, f"sent something that is not an answer: {error}")
+            return
+        if did.number == self._number:
+            course.answered(rank, did)
 
-    def _why_incomplete(self, answers: Mapping[int, Did], ended: Sequence[int]) -> str:
-        """Which rank is to blame: one that has ended comes before one with an error, and that before one that waits."""
-        if ended:
-            return self._named(ended[0], self._members.ended(ended[0]))
-        failed = [rank for rank, did in answers.items() if did.error]
-        if failed:
-            return self._named(failed[0], answers[failed[0]].error)
-        silent = [rank for rank in range(self.ranks) if rank not in answers]
-        for rank in silent:
-            self._members.dump(rank)
-        sleep(DUMP_SECONDS)
-        return self._named(
-            silent[0],
-            "did not answer in time: do all ranks take part in the same collectives, in the same order?",
-            others=len(silent) - 1,
-        )
+    def _why_lost(self, course: Course) -> str:
+        """Which rank is to blame: the first that failed by itself, then one that is silent, then one that waited."""
+        if course.cause is not None:
+            rank, words = course.cause
+            return self._named(rank, words or self._members.ended(rank))
+        silent = course.silent
+        if silent:
+            for rank in silent:
+                self._members.dump(rank)
+            sleep(DUMP_SECONDS)
+            return self._named(silent[0], f"did not answer in time: {IN_STEP}", others=len(silent) - 1)
+        rank = course.failed[0]
+        return self._named(rank, f"waited in vain for another ({course.answers[rank].error}): {IN_STEP}")
 
     def _named(self, rank: int, what: str, others: int = 0) -> str:
         """The reason of a family, with the rank's last lines."""
         name = f"rank {rank} of {self.ranks}" if not others else f"rank {rank} and {others} more of {self.ranks} ranks"
         lines = self._members.last_output(rank)
-        joined = what if what.startswith(("was ", "did ", "ended ", "closed ")) else f": {what}"
+        joined = what if what.startswith(("was ", "did ", "ended ", "closed ", "waited ", "sent ")) else f": {what}"
         text = f"{name} {joined}" if joined is what else f"{name}{joined}"
         return f"{text}\nIts last output:\n{lines}" if lines else text
 
     def close(self) -> None:
-        """End the ranks: those that answer leave their group first."""
-        with contextlib.suppress(RanksError, OSError):
-            self._number += 1
-            self._members.send(encode(Do(number=self._number, what="end")))
-            self._gather(monotonic() + END_SECONDS)
+        """End the ranks: those that are in step leave their group first."""
+        if not self.lost:
+            self._asked("end", END_SECONDS, {})
         self._members.close()

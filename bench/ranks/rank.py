@@ -53,15 +53,15 @@ def versions() -> list[str]:
     return [f"Python {sys.version.split()[0]}", f"PyTorch {torch.__version__}", f"Torchduet {torchduet.__version__}"]
 
 
-def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | None = None) -> None:
+def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | None = None, local: bool = True) -> None:
     """The whole life of a rank.
 
     Args:
         log: file for its output; empty: it keeps the process's own.
         local_rank: its number on its machine; None: all ranks are on this one.
+        local: all ranks are on this machine.
     """
     end_with_parent()
-    local = local_rank is None
     if log:
         _own_output(log)
     if DUMP is not None:
@@ -72,17 +72,19 @@ def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | No
         with group.left_at_the_end():
             device = group.own_device(order.cases[0].device, rank if local_rank is None else local_rank)
             do = decode(link.recv_bytes(), Do)
+            number = do.number
             begin(order.threads, order.folder, order.data)
             load(order.cases[0].source)
             joined = group.join(
                 device, rank, order.ranks, store=order.store, prefix=order.prefix, timeout=order.timeout, local=local
             )
-            link.send_bytes(encode(Did(number=do.number, result={"versions": versions(), "backend": joined.backend})))
+            link.send_bytes(encode(Did(number=number, result={"versions": versions(), "backend": joined.backend})))
             _obey(link, RankStages(on_device(order, device), rank, joined))
     except (EOFError, ConnectionError):
         pass  # the family's worker has ended
     except Exception as error:  # noqa: BLE001 - sent as the reason
-        traceback.print_exc()
+        if not isinstance(error, OSError):  # which says enough
+            traceback.print_exc()
         with contextlib.suppress(OSError):
             link.send_bytes(encode(Did(number=number, error=one_line(error))))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -10,10 +11,13 @@ from typing import Any
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, Task
+from torchduet.bench.ranks.blame import of_all
 from torchduet.bench.ranks.group import why_none
+from torchduet.bench.ranks.local import LocalRanks
 from torchduet.bench.ranks.messages import Did, Order
-from torchduet.bench.ranks.pool import COLLECTIVE_SECONDS, LocalRanks, Members, Pool, RanksError
+from torchduet.bench.ranks.pool import COLLECTIVE_SECONDS, Members, Pool, RanksError
 from torchduet.bench.ranks.ranked_case import Elsewhere, RankedCase, RanksFailedError
+from torchduet.bench.ranks.torchrun import TorchrunRanks, several_processes
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.meter import Context
@@ -22,12 +26,13 @@ from torchduet.suites.workload import Workload
 
 FITTED_BLOCKS = 9  # of a slowed copy and of its original, to fit the loop
 MEMORY_SECONDS = 20.0  # for the pass over memory, at most
+TURNED_NAN = "its result turned NaN while it was being timed; keep its state bounded"
 Key = tuple[str, int]  # device, number of ranks
 
 
 def started_here(order: Order, folder: Path) -> Members:
-    """Start the ranks of a pool on this machine."""
-    return LocalRanks(order, folder)
+    """Start the ranks of a pool: on this machine, or in the processes that were started together."""
+    return TorchrunRanks(order, folder) if several_processes() else LocalRanks(order, folder)
 
 
 class Ranked:
@@ -39,6 +44,7 @@ class Ranked:
 
     Attributes:
         runs: the cases that can be timed.
+        checks: whether results are checked.
         lost: why a pool is no longer in step; the family's other cases cannot be compared any more.
     """
 
@@ -53,6 +59,7 @@ class Ranked:
         self.task, self.workload, self.results = task, workload, results
         self.runs: list[RankedCase] = []
         self.lost = ""
+        self.checks = task.paces is None
         self._seed, self._start = seed, start
         self._pools: dict[Key, Pool] = {}
         self._cases: dict[Key, list[Case]] = {}
@@ -75,18 +82,18 @@ class Ranked:
                 self._fail(cases, f"the ranks could not be started: {error}")
 
     def _started(self, key: Key, cases: list[Case]) -> Pool:
-        number = [*self._cases].index(key)
+        number = f"{os.getpid()}-{[*self._cases].index(key)}"  # a folder may be used by several visits
         folder = Path(self.task.folder)
         order = Order(
             cases=cases,
             ranks=key[1],
             store=str(folder / f"group-{number}"),
-            prefix=f"{number}",
+            prefix=number,
             seed=self._seed,
             threads=self.task.threads,
             folder=self.task.folder,
             data=self.task.data,
-            checks=self.task.paces is None,
+            checks=self.checks,
             number=self.task.number,
             timeout=COLLECTIVE_SECONDS,
         )
@@ -121,9 +128,10 @@ class Ranked:
         index = pool.order.cases.index(case)
         answers = pool.ask("prepare", case=index)
         result, first = self.results[case], answers[0]
-        result.notes += [note for did in answers for note in did.result.get("notes", ()) if note not in result.notes]
+        found = (note for did in answers for note in did.result.get("notes", ()))
+        result.notes = [*dict.fromkeys([*result.notes, *found])]
         result.skip = next((did.skip for did in answers if did.skip), None)
-        result.error = first.error or None
+        result.error = of_all([did.error for did in answers]) or None
         if result.skip or result.error:
             return
         result.clock, result.compile = first.result["clock"], first.result["compile"]
@@ -163,7 +171,9 @@ class Ranked:
         """
         answers: list[Did] = []
         for pool in self._live():
-            answers += pool.ask("decide", seconds=2.0)
+            paces = {run.index: run.seconds for run in self.runs if run.pool is pool}
+            known = [paces.get(index, 0.0) for index in range(len(pool.order.cases))]
+            answers += pool.ask("decide", seconds=2.0, paces=known)
         decided = [value for value in (here, *(did.result["restores"] for did in answers)) if value is not None]
         active = all(decided) if decided else None
         for pool in self._live():
@@ -174,10 +184,9 @@ class Ranked:
         return active
 
     def fresh(self) -> None:
-        """Let the ranks move their inputs to fresh memory, and call each case once."""
+        """Let the ranks move their inputs to fresh memory."""
         for pool in self._live():
-            own = [run for run in self.runs if run.pool is pool]
-            answers = pool.ask("fresh", seconds=10 * sum(run.seconds for run in own))
+            answers = pool.ask("fresh")
             if answers[0].error:
                 raise RanksFailedError(answers[0].error)
 
@@ -200,15 +209,17 @@ class Ranked:
     def verify(self, run: RankedCase) -> str | None:
         """Why a case's results are no longer what they were when it was checked; None where they are."""
         answers = run.pool.ask("verify", case=run.index, seconds=10 * run.seconds)
-        return answers[0].error or None
+        if answers[0].error:
+            return f"after its timing, {answers[0].error}"
+        return of_all([TURNED_NAN if did.result["lost"] else "" for did in answers]) or None
 
     def after(self, run: RankedCase) -> None:
         """Measure the peak of memory in each rank, where the workload asks for it."""
         if not (self.workload.memory or not device_of(run.prepared.case.device).host_memory):
             return
         answers = run.pool.ask("memory", case=run.index, seconds=MEMORY_SECONDS)
-        peaks = [did.result.get("peak") for did in answers]
-        if all(peak is not None for peak in peaks):
+        peaks = [did.result["peak"] for did in answers if did.result.get("peak") is not None]
+        if len(peaks) == len(answers):
             result = self.results[run.prepared.case]
             result.peak_bytes = max(peaks)
             result.ranks = run.ranks_result()

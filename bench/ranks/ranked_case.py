@@ -5,20 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
-from torchduet.bench.cases.exchange import CaseResult, RanksResult
+from torchduet.bench.cases.exchange import CaseResult, Extras, RanksResult
 from torchduet.bench.inputs.restoring import Restored
+from torchduet.bench.ranks.messages import ProfileOrder
 from torchduet.bench.ranks.pool import PATIENCE, Pool
+from torchduet.bench.record.schema import ProfileRecord
 from torchduet.bench.timing.clock import Block
-from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.bench.timing.failures import StatedError
+from torchduet.bench.timing.timed_case import TimedCase, warm_up
 
+PROFILE_SECONDS = 60.0  # for the profiler, which may import the compiler first
 KEPT = 20_000  # blocks of which every rank's time is kept
 
 
-class RanksFailedError(Exception):
+class RanksFailedError(StatedError):
     """All ranks failed alike: the case is at fault, and the ranks are in step."""
 
 
@@ -85,7 +90,11 @@ class RankedCase(TimedCase):
         return None
 
     def settle(self) -> None:
-        """Nothing: the ranks have settled when their inputs have moved."""
+        """After the inputs have moved, let the ranks make again what the case holds itself; copies share that."""
+        if self.prepared.case.slowdown == 1:
+            answers = self.pool.ask("settle", case=self.index, seconds=PATIENCE * self.seconds)
+            if answers[0].error:
+                raise RanksFailedError(answers[0].error)
 
     @contextlib.contextmanager
     def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:
@@ -97,6 +106,31 @@ class RankedCase(TimedCase):
     def launch_hidden(self) -> bool:
         """Not known here."""
         return False
+
+    def profile(self, folder: Path, extras: Extras) -> ProfileRecord:
+        """Profile the first rank, after a warm-up; without samples of Python's stack, which take as long as they take.
+
+        Raises:
+            RanksFailedError: all ranks failed alike.
+            RanksError: the ranks are no longer in step.
+        """
+        from torchduet.bench.passes.profiler import WARM_UP_SECONDS, counts_for
+
+        warm_up(self, WARM_UP_SECONDS)
+        counts = counts_for(self.seconds * self.calls, self.seconds)
+        order = ProfileOrder(folder=str(folder), stacks=extras.stacks, flops=extras.flops, **asdict(counts))
+        answers = self.pool.ask(
+            "profile",
+            case=self.index,
+            calls=self.calls,
+            warm_up_calls=self._block_warm_up_calls,
+            profile=order,
+            seconds=PROFILE_SECONDS,
+        )
+        if answers[0].error:
+            raise RanksFailedError(answers[0].error)
+        record: ProfileRecord = answers[0].result["profile"]
+        return record
 
     def ranks_result(self) -> RanksResult:
         """What every rank's times were, over the blocks."""
@@ -117,7 +151,7 @@ class RankedCase(TimedCase):
             return
         answers = self.pool.ask("finish", case=self.index)
         first = answers[0].result
-        result.notes += [note for did in answers for note in did.result["notes"] if note not in result.notes]
+        result.notes = [*dict.fromkeys([*result.notes, *(note for did in answers for note in did.result["notes"])])]
         result.meters = {name: (unit, list(values)) for name, (unit, values) in first["meters"].items()}
         result.address_sets = first["address_sets"]
         known: Any = result.ranks.peak_bytes if result.ranks else []

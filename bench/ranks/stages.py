@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from torchduet.bench.cases.case import Family
-from torchduet.bench.cases.exchange import Task
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import CaseResult, Extras, Task
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.ranks.checks import RankChecks, RankInputs
 from torchduet.bench.ranks.group import Joined
@@ -26,6 +27,10 @@ from torchduet.bench.timing.first_calls import FirstCalls
 from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS
 from torchduet.bench.timing.timed_case import TimedCase
 
+NOT_RESTORED = (
+    "repeated calls do different work: a call changes its inputs, which another process of its family cannot put back "
+    "before every call"
+)
 SETTLED_CALLS = 2  # after a renewal, within the peak of memory: the second has the optimiser's state of the first
 
 
@@ -60,6 +65,8 @@ class RankStages(FirstCalls):
     """The cases of one pool in one of its ranks."""
 
     timed_case = RankedBlock
+    inputs: RankInputs
+    checks: RankChecks
 
     def __init__(self, order: Order, rank: int, joined: Joined) -> None:
         family = Family(cases=tuple(order.cases), reported=tuple(order.cases))
@@ -68,11 +75,13 @@ class RankStages(FirstCalls):
         self.inputs = RankInputs(self.family, self.workload, self.rng, rank, order.ranks)
         self.checks = RankChecks(self.family, self.workload, self.inputs)
         self.checks.enabled = order.checks
+        self.checks.agreed = self.agreed
         self.joined, self.order = joined, order
         self.device = device_of(order.cases[0].device)
         self.clock = self.device.clock()
         self._opened: tuple[Sequence[Any], Reference] | tuple[()] = ()
         self._runs: dict[int, RankedBlock] = {}
+        self._decided: dict[Case, CaseResult] = {}
 
     def agreed(self, value: bool) -> bool:
         """Whether a condition holds in any rank."""
@@ -124,40 +133,67 @@ class RankStages(FirstCalls):
         return Did(number=do.number, result={"block": astuple(run.block())})
 
     def fresh(self, do: Do) -> Did:
-        """Move the inputs to fresh memory, make again what the cases hold themselves, and call each once."""
+        """Move the inputs to fresh memory."""
         self.inputs.fresh(self.device.name)
         gc.collect()
-        for index in sorted(self._runs):
-            run = self._runs[index]
+        for run in self._runs.values():
             run.prepared.next_placement()
-            run.settle()
+        return Did(number=do.number)
+
+    def settle(self, do: Do) -> Did:
+        """After the inputs have moved, make again what a case holds itself, and call it."""
+        self._runs[do.case].settle()
         return Did(number=do.number)
 
     def decide(self, do: Do) -> Did:
         """Whether the inputs can be put back before every call; None where no call changes any."""
         self.checks.forget()
-        self.inputs.decide([*self._runs.values()], self.results)
-        notes = [note for case in self.order.cases for note in self.results[case].notes]
-        return Did(number=do.number, result={"restores": self.inputs.restores(), "notes": notes})
+        self._decided = {case: CaseResult(case) for case in self.results}
+        # With times of its own, a rank would make other untimed calls before its blocks than the others.
+        paced = [replace(run, seconds=do.paces[index]) for index, run in self._runs.items()]
+        self.inputs.decide(paced, self._decided)
+        return Did(number=do.number, result={"restores": self.inputs.restores()})
 
     def agree(self, do: Do) -> Did:
         """Put inputs back before every call, or not, as all processes of the family do."""
+        alike = self.inputs.restores() == do.active
         self.inputs.agree(do.active)
+        for case, decided in self._decided.items():
+            self.results[case].notes += decided.notes if alike else [NOT_RESTORED] if decided.notes else []
         return Did(number=do.number)
 
     def verify(self, do: Do) -> Did:
-        """Refuse a case whose result has become NaN while it was timed."""
+        """Whether the result of a case has become NaN while it was timed."""
         run = self._runs[do.case]
         with restored():
             tensors = observed(self.workload, run.prepared.inputs, run.call())
         lost = any(isinstance(part.value, torch.Tensor) and has_nan(part.value) for part in tensors.values())
-        error = "its result turned NaN while it was being timed; keep its state bounded" if lost else ""
-        return Did(number=do.number, error=error)
+        return Did(number=do.number, result={"lost": lost})
 
     def memory(self, do: Do) -> Did:
         """The peak of memory of a case from its setup through two calls."""
         peak, reserved = whole_peak(self._runs[do.case])
         return Did(number=do.number, result={"peak": peak, "reserved": reserved})
+
+    def profile(self, do: Do) -> Did:
+        """Let the first rank profile a case; the others make the same calls, as many as the order says."""
+        from torchduet.bench.passes.profiler import Counts, plain_calls, profiled_calls, ready  # imports the compiler
+
+        run, order = self._runs[do.case], do.profile
+        assert order is not None
+        run.calls, run.warm_up_calls = do.calls, do.warm_up_calls
+        counts = Counts(order.plain, order.wait, order.warm_up, order.active)
+        if self.inputs.rank == 0:
+            extras = Extras(stacks=order.stacks, flops=order.flops)
+            return Did(number=do.number, result={"profile": profiled_calls(run, Path(order.folder), extras, counts)})
+        plain_calls(run, counts)
+        with run.unmetered(), run.in_its_state():
+            for _ in range(counts.wait + counts.warm_up + counts.active):
+                ready(run)
+                run.prepared.call(*run.prepared.args)
+                run.clock.synchronize()
+        plain_calls(run, counts)
+        return Did(number=do.number)
 
     def finish(self, do: Do) -> Did:
         """What is known of a case beside its blocks."""

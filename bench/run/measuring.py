@@ -267,7 +267,7 @@ class Measuring:
         return Task(
             family,
             seconds,
-            threads_for(family, self.settings.threads),
+            threads_for(family, self.settings.threads, self.settings.machine),
             max_seconds=math.inf if self.budget is None else self.budget.max_seconds(),
             check_only=self.settings.check_only,
             data=options.data,

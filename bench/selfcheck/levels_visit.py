@@ -16,14 +16,14 @@ from torchduet.bench.host.counters import Gauge
 from torchduet.bench.record.statistics import placement_differences
 from torchduet.bench.selfcheck.levels_task import Visit, VisitTask
 from torchduet.bench.state.at_start import begin
-from torchduet.bench.timing.alternation import Alternation, undisturbed
+from torchduet.bench.timing.alternation import Alternation, next_placement, undisturbed
 from torchduet.bench.timing.checking.results import Results
 from torchduet.bench.timing.dynamo import compile_into
 from torchduet.bench.timing.first_calls import Report
 from torchduet.bench.timing.pacing import FEW_ROUNDS, MAX_ROUNDS, Plan, round_seconds, set_repeats
 from torchduet.bench.timing.stopping import Stopping
 from torchduet.bench.timing.timed_case import TimedCase
-from torchduet.bench.workers.family import Stages, next_placement
+from torchduet.bench.workers.family import Stages
 
 
 class VisitStages(Stages):

@@ -30,12 +30,18 @@ _LIMITATION = re.compile(r"torch\.compile\b.*\bdoes not (?:currently |yet )?supp
 _SCOPE = re.compile(r"\b[GL]\['(?P<name>\w+)'\]")  # a global or a local variable
 
 
+class StatedError(Exception):
+    """An error whose text is the reason as it stands, lines of output included."""
+
+
 def describe(error: BaseException, source: str) -> str:
     """One line: the error, and its line in the workload's own file.
 
     Args:
         source: the origin of the workload: a built-in suite's name or a file.
     """
+    if isinstance(error, StatedError):
+        return str(error)
     message = first_line(error) or "no message"
     if isinstance(error, CheckError | LastingChangeError):
         return message

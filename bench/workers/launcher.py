@@ -53,18 +53,17 @@ def silent_seconds(budget_seconds: float) -> float:
 class Launcher:
     """Starts a fork server that has imported torch, and one worker after the other from it.
 
-    A worker that dies, hangs or sends something other than a message raises :class:`WorkerError`; the next worker is
-    not affected.
+    A worker that dies, hangs or sends anything but a message raises :class:`WorkerError`; the next is unaffected.
 
     Args:
         silent_seconds: a worker that reports nothing for this long is killed with its children.
-        stop_requested: whether the run is to end early: a worker that times then returns its results so far, any other
-            is killed.
+        stop_requested: whether the run is to end early: a worker that times returns what it has, any other is killed.
         run_clock: records how long each wait took.
         files: of users, which the fork server imports for all workers.
         modules: that a fork server imports first.
         job: measures a family in a worker.
         warn: adds a warning to the run's record.
+        ended: called when a worker has ended.
 
     Attributes:
         servers: the fork servers; none where each worker is a new interpreter.
@@ -83,11 +82,12 @@ class Launcher:
         light: bool = False,
         job: Callable[..., Any] = process.measure_family,
         warn: Callable[[str], object] = lambda _: None,
+        ended: Callable[[], object] = lambda: None,
     ) -> None:
         self._silent_seconds, self.stop_requested = silent_seconds, stop_requested
         self._run_clock, self.job_control = run_clock or RunClock(), JobControl()
         self._folder, self._files = RunFolder(), files
-        self._warn, self._job, self.light = warn, job, light
+        self._warn, self._job, self.light, self._ended = warn, job, light, ended
         self._environment: dict[str, str] = {}
         self._workers, self._suites = 0, tuple[str, ...]()
         self.servers = Servers(Path(self._folder.name), self._for_workers, modules)
@@ -132,8 +132,7 @@ class Launcher:
         """Describe this machine from a worker; returns when workers can be started at once.
 
         Args:
-            own_process: use a new interpreter and do not start the fork server, as long as it is not known whether that
-                has to import the compiler.
+            own_process: use a new interpreter, as long as it is not known what the fork server has to import.
         """
         context = multiprocessing.get_context("spawn") if own_process else self._context
         answer = self._run(process.describe_machine, None, lambda _: None, context)
@@ -250,6 +249,7 @@ class Launcher:
             end(child)
             for connection in (inbox, outbox, stop_inbox, stop_outbox):
                 connection.close()
+            self._ended()
         if answer.unsafe:
             self._warn(f"each worker imports torch itself, which takes some seconds: a file {answer.unsafe}")
             self.spawn_workers()

@@ -116,9 +116,9 @@ def measure_family(task: Any, report: Callable[[str, float], None]) -> Any:
 def profile_family(job: Any, report: Callable[[str, float], None]) -> Any:
     """Job: profile the cases of a :class:`torchduet.bench.cases.exchange.ProfileTask`."""
     import torchduet.bench.workers.preload  # noqa: F401 - imported already, unless this worker was not forked
-    from torchduet.bench.passes import profiler
+    from torchduet.bench.workers import profiling
 
-    return profiler.profile_family(job, report)
+    return profiling.profile_family(job, report)
 
 
 def measure_ceilings(task: Any, report: Callable[[str, float], None]) -> Any:

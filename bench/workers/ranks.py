@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Sequence
 from typing import cast
 
@@ -46,6 +47,7 @@ class WithRanks(FirstCalls):
     def prepare_ranks(self, cases: Sequence[Case]) -> None:
         """Take the first calls of these cases in their ranks."""
         self.ranked.prepare(cases, self.report)
+        self.fail_if_lost()
         self.runs += [run for run in self.ranked.runs if run.prepared.case in cases]
         for run in self.runs:
             run.pattern = BESIDE_OTHERS
@@ -77,8 +79,7 @@ class WithRanks(FirstCalls):
         """Why a case failed in its ranks; a pool that is no longer in step is lost."""
         if isinstance(error, RanksError):
             self.ranked.lose(error)
-            return str(error)
-        return str(error) if isinstance(error, RanksFailedError) else describe(error, self.family.reference.source)
+        return describe(error, self.family.reference.source)
 
     def slow_down(self, run: TimedCase, original: TimedCase) -> None:
         """Make a slowed copy."""
@@ -101,11 +102,10 @@ class WithRanks(FirstCalls):
 
     def memory_of_ranks(self) -> None:
         """Measure the peak of memory of each process, of the cases without ranks in the same way."""
-        if not self.ranked.runs or self.ranked.lost or STOP_REQUESTED.is_set():
-            return
-        for run in self.runs:
-            if run.error is not None or not run.placements or run.prepared.case.slowdown != 1:
-                continue
+        able = [run for run in self.runs if run.error is None and run.placements and run.prepared.case.slowdown == 1]
+        for run in able if self.ranked.runs else ():
+            if self.ranked.lost or STOP_REQUESTED.is_set():
+                return
             try:
                 if isinstance(run, RankedCase):
                     self.ranked.after(run)
@@ -114,6 +114,8 @@ class WithRanks(FirstCalls):
                     result.peak_bytes, result.reserved_bytes = whole_peak(run)
             except RanksError as error:
                 run.error = self.reason_in_ranks(error)
+            except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
+                traceback.print_exc()
 
     def verified_in_ranks(self, run: TimedCase) -> str | None:
         """Why a case's result is no longer what it was; None where it is."""
@@ -133,6 +135,10 @@ class WithRanks(FirstCalls):
                         result.ranks.threads = self.task.threads
             except RanksError as error:
                 self.ranked.lose(error)
+        self.fail_if_lost()
+
+    def fail_if_lost(self) -> None:
+        """Where the ranks of a pool are no longer in step, every case of the family fails with that reason."""
         if self.ranked.lost:
             for result in self.results.values():
                 result.error, result.blocks = self.ranked.lost, []

@@ -214,6 +214,8 @@ def _missing(unmeasured: Sequence[Comparison], run: Run, cores: int) -> tuple[st
             reasons[f"needs a {lacking[0].upper()} GPU"] = None
             if tier == "full":
                 reasons[f"needs {ASKING} or `--tier full`"] = None
+        elif comparison.several_ranks and cores == 1 and not recorded:
+            reasons["needs two cores or two GPUs, for two ranks"] = None
         else:
             reasons[recorded[0] if recorded else _selecting(run, tier)] = None
     return tuple(reasons)

@@ -50,14 +50,12 @@ class HandOff:
 
 
 def hand_offs(about: RunRecord, record: Record) -> list[HandOff]:
-    """The commands for a case, in a duet for each side; empty where nothing can call it alone.
+    """The commands for a case, in a duet for each side.
 
-    So it is for functions of a program, which are in no file, and for a case in a process group.
+    None for functions of a program, which are in no file, and for cases of several processes.
     """
-    if "ranks" in record:
-        return []
     source = _source(about, record["case"])
-    if source is None:
+    if source is None or "ranks" in record:  # one process alone would wait for the others
         return []
     if "against" not in about:
         return [_hand_off(about, record, source)]

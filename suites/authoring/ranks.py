@@ -13,6 +13,12 @@ def check_ranks(workload: Workload, where: str) -> None:
     Raises:
         SuiteError: names the keyword.
     """
+    for name, implementation in workload.implementations.items():
+        for flag, value in (("alone", implementation.alone), ("part", implementation.part)):
+            if not isinstance(value, bool):
+                raise SuiteError(f"{where}: Implementation {name!r} has {flag}={value!r:.40}; give True or False")
+        if implementation.alone and implementation.part:
+            raise SuiteError(f"{where}: Implementation {name!r} is both alone=True and part=True; choose one")
     if workload.ranks is None:
         _refuse_without_ranks(workload, where)
         return

@@ -34,7 +34,8 @@ def check_sizes(workload: Workload, where: str) -> None:
     for size, devices in workload.sizes_on("full", (HOST, *kinds)):
         labels[",".join(f"{axis}={value}" for axis, value in size.items())] += 1
         if workload.cost is not None:
-            _check_cost(_called(partial(_cost_at, workload), "cost=", size, where), size, where)
+            for ranks in workload.ranks.everywhere() if workload.ranks else (None,):
+                _check_cost(_called(partial(_cost_at, workload, ranks), "cost=", size, where), size, where)
         if callable(workload.call_seconds):
             seconds = _called(partial(_seconds_at, workload, devices[0]), "call_seconds=", size, where)
             if not _is_amount(seconds):
@@ -44,8 +45,8 @@ def check_sizes(workload: Workload, where: str) -> None:
         raise SuiteError(f"{where}: two sizes read {twice[0]}; leave commas and equals signs out of the values")
 
 
-def _cost_at(workload: Workload, /, **size: Value) -> object:
-    return workload.cost_at(size)
+def _cost_at(workload: Workload, ranks: Value | None, /, **size: Value) -> object:
+    return workload.cost_at(size, None if ranks is None else int(ranks))
 
 
 def _seconds_at(workload: Workload, device: str, /, **size: Value) -> float:

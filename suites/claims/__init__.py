@@ -5,6 +5,7 @@ from __future__ import annotations
 from torchduet.suites.claim import Variant
 from torchduet.suites.claims import (
     decoders,
+    distributed,
     encoders,
     generative,
     recurrent,
@@ -15,7 +16,17 @@ from torchduet.suites.claims import (
 )
 from torchduet.suites.workload import cores
 
-_THEMES = (tutorials, encoders, decoders, tokenizers, vision, recurrent, generative, speech)  # as they are shown
+_THEMES = (
+    tutorials,
+    encoders,
+    decoders,
+    tokenizers,
+    vision,
+    recurrent,
+    generative,
+    speech,
+    distributed,
+)  # as they are shown
 CLAIMS = tuple(claim for theme in _THEMES for claim in theme.CLAIMS)
 
 

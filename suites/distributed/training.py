@@ -1,106 +1,179 @@
-"""Training steps of one process, of DDP and of FSDP."""
+"""Training steps of an MLP and a transformer encoder: by one process, by DDP, by FSDP; strong and weak scaling."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from torchduet.suites.distributed.common import RANKS, suite
-from torchduet.suites.mlp import cost, digits, layers
+from torchduet.suites.distributed.common import MODES, RANKS, suite
+from torchduet.suites.distributed.models import ENCODER, MLP, WIDE_MLP, Model
+from torchduet.suites.distributed.steps import (
+    Way,
+    ddp,
+    ddp_bf16,
+    fsdp,
+    fsdp_only_after_the_last,
+    only_after_the_last,
+    state,
+    unwrapped,
+)
+from torchduet.suites.mlp import GRADIENT_TOLERANCE
+from torchduet.suites.steps import seconds_of
 from torchduet.suites.workload import Axis, Implementation
 
+FP32 = GRADIENT_TOLERANCE["fp32"]
+COMPRESSED = 0.02  # bf16 rounds each gradient to 2**-9 of it, and so does each sum
+MICRO_BATCHES = 4
+STRONG, WEAK = "batch", "batch_per_rank"
 
-@dataclass(frozen=True)
-class Stepped:
-    loss: Tensor
-    parameters: list[Tensor]
-
-
-class Training:
-    """A model with its optimiser, which a call trains by one step."""
-
-    def __init__(self, original: nn.Module, wrap: Any) -> None:
-        self._original, self._wrap = original, wrap
-        self.model = wrap(copy.deepcopy(original))
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
-        self.parameters = list(self.model.parameters())
-
-    def renew(self) -> Training:
-        return Training(self._original, self._wrap)
-
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Stepped:
-        self.optimizer.zero_grad()
-        loss = F.cross_entropy(self.model(x), y)
-        loss.backward()
-        self.optimizer.step()
-        return Stepped(loss.detach(), self.parameters)
+plain = Way(unwrapped)
+PLAIN = Implementation(plain, setup=True, alone=True)
+LOCAL = Implementation(plain, setup=True, part=True)
+DDP = Implementation(Way(ddp()), setup=True)
+FSDP = Implementation(Way(fsdp()), setup=True)
 
 
-def plain(model: nn.Module, x: Tensor, y: Tensor) -> Training:
-    return Training(model, lambda module: module)
-
-
-def ddp(model: nn.Module, x: Tensor, y: Tensor) -> Training:
-    from torch.nn.parallel import DistributedDataParallel
-
-    return Training(model, DistributedDataParallel)
-
-
-def fsdp(model: nn.Module, x: Tensor, y: Tensor) -> Training:
-    from torch.distributed.fsdp import fully_shard
-
-    def wrap(module: nn.Module) -> nn.Module:
-        for layer in module:
-            if isinstance(layer, nn.Linear):
-                fully_shard(layer)
-        fully_shard(module)
-        return module
-
-    return Training(model, wrap)
-
-
-def full(tensor: Tensor) -> Tensor:
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-
-
-def observed(inputs: Sequence[Any], stepped: Stepped) -> dict[str, Any]:
-    return {
-        "parameters": [full(p.detach()) for p in stepped.parameters],
-        "gradients": [full(p.grad) for p in stepped.parameters],
-    }
-
-
-def inputs(device: torch.device, batch: int, ranks: int) -> tuple[Any, ...]:
-    x, y = digits(batch)
-    return layers(784, 512, 512, 10).to(device), x.to(device), y.to(device)
-
-
-def shard(model: nn.Module, x: Tensor, y: Tensor, rank: int, ranks: int) -> tuple[Any, ...]:
+def own_rows(model: nn.Module, x: Tensor, y: Tensor, rank: int, ranks: int) -> tuple[nn.Module, Tensor, Tensor]:
     return model, x.chunk(ranks)[rank], y.chunk(ranks)[rank]
 
 
-suite.compare(
+def strong(model: Model) -> Callable[..., tuple[Any, ...]]:
+    """The rows are divided among the ranks."""
+
+    def inputs(device: torch.device, batch: int) -> tuple[Any, ...]:
+        network = model.make().to(device)
+        return (network, *(tensor.to(device) for tensor in model.data(batch)))
+
+    return inputs
+
+
+def weak(model: Model) -> Callable[..., tuple[Any, ...]]:
+    """Each rank has so many rows."""
+    of = strong(model)
+    return lambda device, batch_per_rank, ranks: of(device, batch_per_rank * ranks)
+
+
+def register(
+    name: str, model: Model, ways: dict[str, Implementation], *, about: str, rows: Axis, axis: str = STRONG, **more: Any
+) -> None:
+    """Training steps in several ways, the first that of one process on all rows."""
+    of = model.cost
+    scaled: dict[str, Any] = {
+        STRONG: {"inputs": strong(model), "cost": lambda batch: of(batch)},
+        WEAK: {
+            "inputs": weak(model),
+            "cost": lambda batch_per_rank, ranks: of(batch_per_rank * ranks),
+        },
+    }
+    suite.compare(
+        name,
+        ways,
+        about=about,
+        shard=own_rows,
+        ranks=RANKS,
+        axes={axis: rows},
+        modes=MODES,
+        observe=state,
+        tolerance={"fp32": FP32, **more.pop("tolerance", {})},
+        call_seconds=seconds_of(lambda **size: of(*size.values())),
+        **scaled[axis],
+        **more,
+    )
+
+
+register(
     "mlp_step",
-    {
-        "plain": Implementation(plain, setup=True, alone=True),
-        "local": Implementation(plain, setup=True, part=True),
-        "ddp": Implementation(ddp, setup=True),
-        "fsdp": Implementation(fsdp, setup=True),
-    },
-    about="Training step of an MLP",
-    inputs=inputs,
-    shard=shard,
-    ranks=RANKS,
-    axes={"batch": Axis(default=[256])},
-    modes=("eager",),
-    observe=observed,
+    MLP,
+    {"plain": PLAIN, "local": LOCAL, "ddp": DDP, "fsdp": FSDP},
+    about="Training step of an MLP, 784-512-512-10, AdamW; its rows divided among ranks (strong scaling)",
+    rows=Axis(default=[256], on={"cuda": Axis(default=[8192])}),
     memory=True,
-    tolerance={"fp32": 1e-3},
-    cost=lambda batch: cost(batch, 784, 512, 512, 10),
+)
+register(
+    "mlp_step_weak",
+    MLP,
+    {"plain": PLAIN, "ddp": DDP},
+    about="Training step of an MLP, 784-512-512-10, AdamW; so many rows for each rank (weak scaling)",
+    rows=Axis(default=[128], on={"cuda": Axis(default=[8192])}),
+    axis=WEAK,
+)
+register(
+    "encoder_step",
+    ENCODER,
+    {"plain": PLAIN, "local": LOCAL, "ddp": DDP, "fsdp": FSDP},
+    about="Training step of a transformer encoder, 2 layers of width 128, AdamW; its rows divided among ranks",
+    rows=Axis(default=[8], on={"cuda": Axis(default=[512])}),
+    memory=True,
+)
+register(
+    "encoder_step_weak",
+    ENCODER,
+    {"plain": PLAIN, "local": LOCAL, "ddp": DDP, "fsdp": FSDP},
+    about="Training step of a transformer encoder, 2 layers of width 128, AdamW; so many rows for each rank",
+    rows=Axis(full=[8], on={"cuda": Axis(full=[512])}),
+    axis=WEAK,
+)
+
+
+def accumulating(way: Way, **options: Any) -> Implementation:
+    return Implementation(replace(way, micro_batches=MICRO_BATCHES, **options), setup=True)
+
+
+register(
+    "accumulation",
+    MLP,
+    {
+        "plain": replace(accumulating(plain), alone=True),
+        "ddp": accumulating(Way(ddp())),
+        "no_sync": accumulating(Way(ddp()), sync=only_after_the_last),
+    },
+    about=f"{MICRO_BATCHES} micro-batches and one AdamW step of an MLP, 784-512-512-10",
+    rows=Axis(default=[256], on={"cuda": Axis(default=[8192])}),
+)
+register(
+    "accumulation_fsdp",
+    MLP,
+    {
+        "plain": replace(accumulating(plain), alone=True),
+        "fsdp": accumulating(Way(fsdp())),
+        "no_sync": accumulating(Way(fsdp()), sync=fsdp_only_after_the_last),
+    },
+    about=f"{MICRO_BATCHES} micro-batches and one AdamW step of an MLP, 784-512-512-10, by FSDP",
+    rows=Axis(full=[256], on={"cuda": Axis(full=[8192])}),
+    memory=True,
+)
+register(
+    "ddp_options",
+    WIDE_MLP,
+    {
+        "plain": PLAIN,
+        "local": LOCAL,
+        "ddp": DDP,
+        "buckets_1_mib": Implementation(Way(ddp(bucket_cap_mb=1)), setup=True),
+        "buckets_100_mib": Implementation(Way(ddp(bucket_cap_mb=100)), setup=True),
+        "bucket_views": Implementation(Way(ddp(gradient_as_bucket_view=True)), setup=True),
+        "bf16_gradients": Implementation(Way(ddp_bf16), setup=True),
+    },
+    about="Training step of an MLP, 784-1024-1024-10, AdamW, by DDP: sizes of buckets, gradients in them, bf16",
+    rows=Axis(full=[64], on={"cuda": Axis(full=[8192])}),
+    tolerance={"bf16_gradients": COMPRESSED},
+    memory=True,
+)
+register(
+    "fsdp_resharding",
+    WIDE_MLP,
+    {
+        "plain": PLAIN,
+        "local": LOCAL,
+        "ddp": DDP,
+        "resharded": FSDP,
+        "kept": Implementation(Way(fsdp(reshard_after_forward=False)), setup=True),
+    },
+    about="Training step of an MLP, 784-1024-1024-10, AdamW, by FSDP: parameters released between the passes or kept",
+    rows=Axis(full=[64], on={"cuda": Axis(full=[8192])}),
+    memory=True,
 )

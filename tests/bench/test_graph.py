@@ -29,8 +29,8 @@ from torchduet.bench.timing.cuda_graph import (
     skipped_graphs,
     step_by_step,
 )
-from torchduet.bench.timing.first_calls import FirstCalls
 from torchduet.bench.timing.meter import Context
+from torchduet.bench.timing.precision import first_result
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.launcher import Launcher
@@ -252,8 +252,7 @@ def test_a_scaler_that_finds_its_first_factor_too_large_tries_smaller_ones() -> 
             model.weight.data.fill_(torch.inf)  # whatever a skipped step leaves behind
         return "done"
 
-    prepared: Any = SimpleNamespace(context=SimpleNamespace(scaler=scaler), call=step, args=())
-    assert FirstCalls.first_result(prepared, placements) == "done"
+    assert first_result(step, scaler, placements.restore) == "done"
     assert seen == [4.0, 2.0, 1.0]
 
 

@@ -72,6 +72,14 @@ class Traces:
         """Command lines of the run's processes that are alive."""
         return [line.replace("\0", " ") for line in self._read("cmdline")]
 
+    def pids(self) -> list[int]:
+        """The run's processes that are alive."""
+        return [int(status.partition("\nPid:")[2].split()[0]) for status in self._read("status")]
+
+    def in_group(self, leader: int) -> int:
+        """How many of the run's processes are alive in the process group of one of them."""
+        return sum(stat.rpartition(")")[2].split()[2] == str(leader) for stat in self._read("stat"))
+
     def stopped(self) -> int:
         """How many of the run's processes are stopped, as by Ctrl-Z."""
         return sum("\nState:\tT" in status for status in self._read("status"))

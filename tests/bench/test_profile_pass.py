@@ -29,6 +29,7 @@ from torchduet.bench.passes import profiler
 from torchduet.bench.plan.options import OptionError, parse_profile
 from torchduet.bench.record.schema import LOADER_STARTS, PROFILED_CALL, ProfileRecord
 from torchduet.bench.run.profile_selection import folder_name, matching, profiling_of
+from torchduet.bench.workers.profiling import profile_family
 from torchduet.reports.profile.categories import DATA, LOADER, PYTHON
 from torchduet.reports.profile.summary import Summary, summarise
 from torchduet.reports.profile.trace import read
@@ -117,7 +118,7 @@ def loading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Foun
         for family in group(cases_of(LOADING, suite, tier="quick", devices=["cpu"])):
             folders = {case: str(folder / folder_name(case.id)) for case in family.cases}
             job = ProfileTask(Task(family, 1.0, 1, str(folder)), folders)
-            made = profiler.profile_family(job, lambda _what, _fraction: None)
+            made = profile_family(job, lambda _what, _fraction: None)
             assert not made.errors
             for case, record in made.records.items():
                 summary = summarise(read(Path(record["trace"])), case.id, "cpu")

@@ -19,7 +19,7 @@ from torchduet.bench.record.contract import check_record, readable_case, readabl
 from torchduet.bench.record.schema import KEY, CheckRecord, NotMeasured, Record
 from torchduet.bench.run.records import records
 from torchduet.bench.timing.meter import Recorder
-from torchduet.suites.workload import Cost, SuiteError, Workload
+from torchduet.suites.workload import Axis, Cost, Implementation, SuiteError, Workload
 
 CHECK: CheckRecord = {"what": "values", "relative_error": 0.0, "tolerance": 1e-5}
 
@@ -42,7 +42,8 @@ def result_of(case: Case, **changes: Any) -> CaseResult:
 def outcomes(cost: Callable[..., Any] | None = None, case: Case | None = None, **changes: Any) -> list[Any]:
     """The outcomes of a good case and of one with these changes."""
     good, odd = case_of("good"), case or case_of("odd")
-    workload = cast(Workload, type("Declared", (), {"cost": staticmethod(cost) if cost else None}))
+    eager, fp32 = Axis(["eager"]), Axis(["fp32"])
+    workload = Workload("it", "w", "", lambda _: (), {"f": Implementation(abs)}, {}, eager, fp32, cost=cost)
     family = Family((good, odd), (good, odd))
     found = records(family, FamilyResult([result_of(good), result_of(odd, **changes)], "limit"), workload)
     return [found[good], found[odd]]

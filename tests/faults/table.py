@@ -66,6 +66,101 @@ WORKER: dict[str, tuple[str, str]] = {  # workload of workloads/hostile.py → w
     "deletes_its_folder": ("deletes its temporary folder", "ZeroDivisionError"),
 }
 
+FAMILY, CASE, NOTHING = "the family", "the case", "nothing"  # what it costs
+_KILLED = "rank 1 of 2 was killed by SIGKILL"
+_SILENT = "rank 1 of 2 did not answer in time: do all ranks take part in the same collectives, in the same order?"
+_IN_VAIN = "rank 0 of 2 waited in vain for another"
+_NO_GROUP = "the process group could not be formed: "
+RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py → what happens, the reason, what it costs
+    "joining": ("SIGKILL to one rank while the process group is formed", f"{_NO_GROUP}{_KILLED}", FAMILY),
+    "preparing": ("SIGKILL in the first call of the first case", _KILLED, FAMILY),
+    "second_first_call": ("SIGKILL in another first call", _KILLED, FAMILY),
+    "warming_up": ("SIGKILL in the warm-up", _KILLED, FAMILY),
+    "deciding": ("SIGKILL between warm-up and timing", _KILLED, FAMILY),
+    "moving_inputs": ("SIGKILL while inputs are moved", _KILLED, FAMILY),
+    "settling": ("SIGKILL in the untimed calls of a placement", _KILLED, FAMILY),
+    "in_a_block": ("SIGKILL in a timed block", _KILLED, FAMILY),
+    "in_the_control": ("SIGKILL in the control, which times each case alone", _KILLED, FAMILY),
+    "in_the_memory_pass": ("SIGKILL while the peak of memory is measured", _KILLED, FAMILY),
+    "verifying": ("SIGKILL in the check after the timing", _KILLED, FAMILY),
+    "finishing": ("SIGKILL when the results are collected", _KILLED, FAMILY),
+    "leaves_a_child": ("SIGKILL to one rank, whose child holds its pipe open", _KILLED, FAMILY),
+    "segfaults": ("one rank reads address 0", "rank 1 of 2 was killed by SIGSEGV", FAMILY),
+    "aborts": ("one rank calls abort()", "rank 1 of 2 was killed by SIGABRT", FAMILY),
+    "exits": ("one rank calls os._exit(7)", "rank 1 of 2 ended with exit code 7 and no answer", FAMILY),
+    "exits_with_0": ("one rank calls os._exit(0)", "rank 1 of 2 ended with exit code 0 and no answer", FAMILY),
+    "sys_exit": ("one rank calls sys.exit(3)", "rank 1 of 2 ended with exit code 3 and no answer", FAMILY),
+    "is_interrupted": (
+        "one rank raises KeyboardInterrupt",
+        "rank 1 of 2 ended with exit code 1 and no answer",
+        FAMILY,
+    ),
+    "closes_files": ("one rank closes all of its files", "rank 1 of 2 was killed by SIGABRT", FAMILY),
+    "raises_before": ("one rank raises before its collective", "rank 1 of 2: it raised ValueError: not", FAMILY),
+    "raises_after": ("one rank raises after its collective", "rank 1 of 2: it raised ValueError: not", FAMILY),
+    "raises_later": ("one rank raises in a later call", "rank 1 of 2: it raised ValueError: not", FAMILY),
+    "raises_in_all": ("every rank raises in the first call", "it raised ValueError: not in this rank (ranks.py", CASE),
+    "raises_in_all_later": (
+        "every rank raises in a later call",
+        "it raised ValueError: not in this rank (ranks.py",
+        CASE,
+    ),
+    "lacks_something_in_one": ("one rank raises Unavailable", "rank 1 of 2: this rank lacks something", FAMILY),
+    "memory_in_one": ("one rank asks for 1 PiB", "rank 1 of 2: out of memory", FAMILY),
+    "control_characters": (
+        "one rank prints control characters, and raises with some",
+        r"rank 1 of 2: it raised ValueError: \x1b]0;title\x07",
+        FAMILY,
+    ),
+    "megabytes": ("every rank prints 100 MB", "it raised RuntimeError: printed 100 MB", CASE),
+    "sleeps": ("one rank sleeps", _SILENT, FAMILY),
+    "sleeps_joining": ("one rank sleeps before it joins the group", f"{_NO_GROUP}{_SILENT}", FAMILY),
+    "sleeps_in_all": ("every rank sleeps", "rank 0 and 1 more of 2 ranks did not answer in time", FAMILY),
+    "hangs_in_c": ("one rank hangs in C code with Python's lock held", _SILENT, FAMILY),
+    "is_stopped": ("one rank is stopped (SIGSTOP)", _SILENT, FAMILY),
+    "skips_a_collective": ("one rank leaves a collective out", _IN_VAIN, FAMILY),
+    "makes_one_more": ("one rank makes one collective more", "waited in vain for another", FAMILY),
+    "waits_in_all": ("every rank waits for a message of the other", "waited in vain for another", FAMILY),
+    "unequal_counts": ("ranks give a collective tensors of unequal sizes", "of 2 was killed by SIGABRT", FAMILY),
+    "wrong_in_one": ("the result of one rank is wrong", "in rank 1 of 2, its result is wrong", CASE),
+    "another_shape_in_one": (
+        "the result of one rank has another shape",
+        "in rank 1 of 2, it returned other shapes than the float64 reference: (7,), not (8,)",
+        CASE,
+    ),
+    "turns_nan_in_one": (
+        "the result of one rank turns NaN while it is timed",
+        "in rank 1 of 2, its result turned NaN while it was being timed",
+        CASE,
+    ),
+    "store_is_a_folder": (
+        "there is a folder in place of the file by which the ranks find each other",
+        "by which the ranks find each other, cannot be written: [Errno 21] Is a directory",
+        FAMILY,
+    ),
+    "store_without_a_folder": (
+        "that file cannot be made",
+        "by which the ranks find each other, cannot be written: [Errno 2] No such file or directory",
+        FAMILY,
+    ),
+    "store_on_a_full_disk": (
+        "the disk is full",
+        "by which the ranks find each other, cannot be written: No space left on device",
+        FAMILY,
+    ),
+    "shard_is_no_tuple": ("shard= returns no tuple", "shard= returned Tensor; return a tuple", FAMILY),
+    "shard_raises_in_one": (
+        "shard= raises in one rank",
+        "rank 1 of 2: its inputs could not be made: it raised IndexError",
+        FAMILY,
+    ),
+    "shard_of_other_shapes": ("shard= returns other shapes in one rank", "of 2 was killed by SIGABRT", FAMILY),
+    "joint_raises": ("joint= raises", "for the check, it raised AttributeError", FAMILY),
+    "alone_raises": ("the implementation that is alone raises", "it raised AttributeError", FAMILY),
+    "changes_its_folder": ("one rank changes its working directory", "", NOTHING),
+    "leaves_a_thread": ("one rank leaves a thread running", "", NOTHING),
+}
+
 RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result, the test of tests/faults
     (
         "pytest is killed by SIGKILL",
@@ -238,6 +333,16 @@ folder of a run that was killed by SIGKILL.
 
 """
 
+OF_RANKS = """\
+Where one rank fails, the ranks are no longer in step, and the family fails. The reason names the rank that failed by
+itself first, and quotes the last lines of its output. What every rank raises, or a result that is refused, costs its
+case alone. In a later visit, the fault costs that visit.
+
+The death of a rank is noticed at once. A collective gives up after 15 s. A rank that does not answer within 20 s, and
+ten times the time of its calls, is given up; its stack is among its last lines. A first call is waited for as long as
+its ranks compute, up to 150 s. After Ctrl-Z and `fg`, a collective that was suspended for longer than 15 s may give up:
+the reason then says so. The tests wait for less."""
+
 
 TAIL = """
 ## What is not covered
@@ -257,6 +362,9 @@ def document() -> str:
     lines += ["Its family fails with the reason and the last lines of its output; the run continues.", ""]
     lines += ["| fault | reason of the failed family |", "| --- | --- |"]
     lines += [f"| {fault} | {words} … |" for fault, words in WORKER.values()]
+    lines += ["", f"## A workload of several processes causes it in its ranks: {len(RANKS)} faults", "", OF_RANKS, ""]
+    lines += ["| fault | reason | it costs |", "| --- | --- | --- |"]
+    lines += [f"| {fault} | {reason and f'{reason} …'} | {cost} |" for fault, reason, cost in RANKS.values()]
     lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in RUN]
     lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | result |", "| --- | --- |"]

@@ -30,13 +30,16 @@ def described(workload: Workload) -> Iterator[str]:
     yield f"  devices: {', '.join(workload.devices)}"
     if workload.workers:
         yield f"  workers: {by_tier(workload.workers)}"
+    if workload.ranks:
+        yield f"  ranks: {by_tier(workload.ranks)}"
     for knob, settings in workload.knobs.items():
         yield f"  {knob}: {by_tier(settings)}"
 
 
 def limits(one: Implementation) -> str:
-    """The variants that an implementation is restricted to, in parentheses."""
+    """The variants that an implementation is restricted to, and its role among ranks, in parentheses."""
     limited = [value for values in (one.modes, one.precisions, one.devices) for value in values or ()]
+    limited += [role for role in ("alone", "part") if getattr(one, role)]
     return f" ({', '.join(limited)})" if limited else ""
 
 

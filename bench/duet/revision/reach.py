@@ -45,6 +45,7 @@ class Reach:
     def of(self, workload: Workload) -> set[str]:
         """The files that a workload reaches, from the root of the repository; its suite's own file is one of them."""
         functions: list[object] = [workload.inputs, workload.observe, workload.cost, workload.call_seconds]
+        functions += [workload.shard, workload.joint]
         for implementation in workload.implementations.values():
             functions += [implementation.function, implementation.bind]
         files: set[str] = {self._file}
