@@ -7,9 +7,11 @@ A forked child shares its parent's memory page by page. The parent's first write
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from pathlib import Path
+from time import monotonic
 
 from torchduet.bench.host.error_words import printable
 
@@ -70,3 +72,13 @@ def last_lines(log: Path, count: int = 6, max_bytes: int = 16_384) -> str:
         if frames <= 2 and not line.startswith(("Extension modules:", "Current thread ", "USDT:")):
             kept.append(line)
     return "\n".join(printable(line.expandtabs()) for line in kept[-count:])
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """User and system time of a process, from proc(5)'s ``stat``; the time of a clock where that is unknown."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return monotonic()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

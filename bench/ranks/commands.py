@@ -77,10 +77,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         ended: how it has ended, in words that follow its name; empty: it has not.
         lines: the last that it wrote.
+        cpu_seconds: that it has computed.
     """
 
     ended: str = ""
     lines: str = ""
+    cpu_seconds: float = 0.0
 
 
 @cache

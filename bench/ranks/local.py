@@ -14,7 +14,7 @@ from time import monotonic, sleep
 
 import torch.multiprocessing
 
-from torchduet.bench.host.child_processes import describe_exit, last_lines
+from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, last_lines
 from torchduet.bench.ranks.messages import Order
 from torchduet.bench.ranks.rank import DUMP, serve
 
@@ -96,13 +96,8 @@ class LocalRanks:
         return last_lines(self._logs[rank], LINES)
 
     def cpu_seconds(self, rank: int) -> float:
-        """User and system time, from proc(5)'s ``stat``; elsewhere the time of a clock."""
-        try:
-            stat = Path(f"/proc/{self._processes[rank].pid}/stat").read_text()
-        except OSError:
-            return monotonic()
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Seconds that it has computed."""
+        return cpu_seconds(self._processes[rank].pid)
 
     def dump(self, rank: int) -> None:
         """Let it write its stack."""

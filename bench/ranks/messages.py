@@ -75,6 +75,7 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         spin: turns of an empty loop after the calls of a slowed copy.
         active: whether inputs are put back before each call.
         profile: how to profile the case.
+        paces: seconds per call of each case, as of the warm-up; 0 of one that has none.
     """
 
     number: int
@@ -85,6 +86,7 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spin: int = 0
     active: bool = False
     profile: ProfileOrder | None = None
+    paces: list[float] = []
 
 
 class Did(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

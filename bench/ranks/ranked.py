@@ -171,7 +171,9 @@ class Ranked:
         """
         answers: list[Did] = []
         for pool in self._live():
-            answers += pool.ask("decide", seconds=2.0)
+            paces = {run.index: run.seconds for run in self.runs if run.pool is pool}
+            known = [paces.get(index, 0.0) for index in range(len(pool.order.cases))]
+            answers += pool.ask("decide", seconds=2.0, paces=known)
         decided = [value for value in (here, *(did.result["restores"] for did in answers)) if value is not None]
         active = all(decided) if decided else None
         for pool in self._live():

@@ -5,15 +5,15 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from torchduet.bench.cases.case import Family
-from torchduet.bench.cases.exchange import Extras, Task
+from torchduet.bench.cases.case import Case, Family
+from torchduet.bench.cases.exchange import CaseResult, Extras, Task
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.ranks.checks import RankChecks, RankInputs
 from torchduet.bench.ranks.group import Joined
@@ -27,6 +27,10 @@ from torchduet.bench.timing.first_calls import FirstCalls
 from torchduet.bench.timing.stopping import MAX_VISIT_PLACEMENTS
 from torchduet.bench.timing.timed_case import TimedCase
 
+NOT_RESTORED = (
+    "repeated calls do different work: a call changes its inputs, which another process of its family cannot put back "
+    "before every call"
+)
 SETTLED_CALLS = 2  # after a renewal, within the peak of memory: the second has the optimiser's state of the first
 
 
@@ -77,6 +81,7 @@ class RankStages(FirstCalls):
         self.clock = self.device.clock()
         self._opened: tuple[Sequence[Any], Reference] | tuple[()] = ()
         self._runs: dict[int, RankedBlock] = {}
+        self._decided: dict[Case, CaseResult] = {}
 
     def agreed(self, value: bool) -> bool:
         """Whether a condition holds in any rank."""
@@ -143,13 +148,18 @@ class RankStages(FirstCalls):
     def decide(self, do: Do) -> Did:
         """Whether the inputs can be put back before every call; None where no call changes any."""
         self.checks.forget()
-        self.inputs.decide([*self._runs.values()], self.results)
-        notes = [note for case in self.order.cases for note in self.results[case].notes]
-        return Did(number=do.number, result={"restores": self.inputs.restores(), "notes": notes})
+        self._decided = {case: CaseResult(case) for case in self.results}
+        # With times of its own, a rank would make other untimed calls before its blocks than the others.
+        paced = [replace(run, seconds=do.paces[index]) for index, run in self._runs.items()]
+        self.inputs.decide(paced, self._decided)
+        return Did(number=do.number, result={"restores": self.inputs.restores()})
 
     def agree(self, do: Do) -> Did:
         """Put inputs back before every call, or not, as all processes of the family do."""
+        alike = self.inputs.restores() == do.active
         self.inputs.agree(do.active)
+        for case, decided in self._decided.items():
+            self.results[case].notes += decided.notes if alike else [NOT_RESTORED] if decided.notes else []
         return Did(number=do.number)
 
     def verify(self, do: Do) -> Did:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from torchduet.bench.host.child_processes import describe_exit, last_lines
+from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, last_lines
 from torchduet.bench.host.without_main import without_main
 from torchduet.bench.ranks.commands import Report, did_key, do_key
 from torchduet.bench.ranks.messages import Order
@@ -72,7 +72,7 @@ class RankProcess:
     def report(self) -> Report:
         """How it is."""
         if self._process.is_alive():
-            return Report(lines=self.last_output())
+            return Report(lines=self.last_output(), cpu_seconds=cpu_seconds(self._process.pid))
         return Report(ended=describe_exit(self._process.exitcode), lines=self.last_output())
 
     def last_output(self) -> str:

@@ -141,6 +141,10 @@ class TorchrunRanks:
         """The last lines that it wrote."""
         return self._reports([rank])[rank].lines
 
+    def cpu_seconds(self, rank: int) -> float:
+        """Seconds that it has computed."""
+        return self._reports([rank])[rank].cpu_seconds
+
     def dump(self, rank: int) -> None:
         """Let it write its stack."""
         if rank == 0:

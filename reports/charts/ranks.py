@@ -88,8 +88,7 @@ def bandwidth(lines: Sequence[IntervalLine], prefix: str) -> str:
 def _draw(axes: Axes, lines: Sequence[IntervalLine]) -> None:
     """Lines with their intervals; those of several lines at one x stand side by side."""
     box = axes.get_position()
-    figure = axes.figure.get_figure(root=True) or axes.figure
-    across = box.width * figure.get_size_inches()[0] * 72
+    across = box.width * axes.figure.bbox.width / axes.figure.dpi * 72  # points
     left, right = (math.log(end) for end in axes.get_xlim())
     bottom, top = axes.get_ylim()
     for index, line in enumerate(lines):

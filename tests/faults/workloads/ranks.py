@@ -42,7 +42,7 @@ def shorten() -> None:
     """Wait for ranks as long as the tests have patience."""
     pool.ANSWER_SECONDS = PATIENCE
     pool.JOIN_SECONDS = PATIENCE + 2
-    pool.AFTER_ERROR_SECONDS = pool.WINDOW_SECONDS = 1.0
+    pool.AFTER_ERROR_SECONDS, pool.WINDOW_SECONDS = 2.0, 1.0
     ranked.COLLECTIVE_SECONDS = PATIENCE - 1
 
 
