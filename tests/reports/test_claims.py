@@ -132,6 +132,15 @@ def test_a_tier_that_the_run_has_is_not_what_it_would_take(rich_document: Any) -
     )
 
 
+def test_two_ranks_need_two_cores(rich: Run) -> None:
+    def with_cores(cores: int) -> Run:
+        machine = {**rich.about["machine"], "cores": cores, "cpu_quota": None}
+        return replace(rich, about={**rich.about, "machine": machine})
+
+    assert by_key(with_cores(1))["ddp-training"].missing == ("needs two cores or two GPUs, for two ranks",)
+    assert by_key(with_cores(2))["ddp-training"].missing == by_key(rich)["safetensors"].missing
+
+
 def test_the_reason_of_a_skipped_case_is_what_is_missing(rich_document: Any) -> None:
     changed = json.loads(json.dumps(rich_document))
     kept, gone = [], []

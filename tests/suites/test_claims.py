@@ -11,7 +11,7 @@ import pytest
 
 from torchduet.bench.cases.case import cases_of
 from torchduet.bench.plan.claim_selection import variant
-from torchduet.suites.claim import TWICE_CORES, Claim, Comparison, Variant
+from torchduet.suites.claim import SEVERAL, TWICE_CORES, Claim, Comparison, Variant
 from torchduet.suites.claims import CLAIMS, deciding
 from torchduet.suites.registry import load
 from torchduet.suites.workload import cores as usable_cores
@@ -74,6 +74,22 @@ def test_twice_the_cores_are_capped_and_files_from_before_still_count() -> None:
 
     assert [side(workers, 2) for workers in (4, 2, 0)] == ["case", "", "baseline"]
     assert [side(workers, 24) for workers in (32, 48, 24)] == ["case", "case", ""]
+
+
+def test_several_ranks_are_any_number_above_one() -> None:
+    one = Comparison("distributed", "step", {"implementation": "ddp", "ranks": SEVERAL}, {"ranks": 1})
+    alike = Comparison("distributed", "step", {"implementation": "fsdp", "ranks": SEVERAL}, {"ranks": SEVERAL})
+
+    def ranked(implementation: str, ranks: int) -> Variant:
+        settings = {"implementation": implementation, "device": "cpu", "mode": "eager", "ranks": ranks}
+        return Variant("distributed", "step", {}, settings, plain={"mode": "eager"})
+
+    assert [one.side(ranked("ddp", ranks), 2) for ranks in (1, 2, 8)] == ["baseline", "case", "case"]
+    assert one.pairs(ranked("ddp", 8), ranked("plain", 1))
+    assert alike.pairs(ranked("fsdp", 2), ranked("ddp", 2))
+    assert not alike.pairs(ranked("fsdp", 4), ranked("ddp", 2))
+    assert one.several_ranks
+    assert not COMPARISONS[0][1].several_ranks
 
 
 def test_a_claim_expects_something_known() -> None:

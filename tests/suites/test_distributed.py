@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchduet.bench.cases.case import cases_of, group
 from torchduet.suites.distributed import rpc
 from torchduet.suites.distributed.common import suite
-from torchduet.suites.workload import Workload
+from torchduet.suites.workload import Unavailable, Workload
 
 CPU = torch.device("cpu")
 KIB, MIB = 1 << 10, 1 << 20
@@ -127,6 +127,12 @@ def test_a_parameter_server_gives_up_if_a_rank_does_not_come(monkeypatch: pytest
     monkeypatch.setattr(rpc, "RPC_SECONDS", 0.05)
     with pytest.raises(TimeoutError, match="1 of 2 ranks have sent"):
         rpc.Server(2).average(torch.ones(1))
+
+
+def test_without_tensorpipe_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.rpc.is_available", lambda: False)
+    with pytest.raises(Unavailable, match=r"built without torch\.distributed\.rpc"):
+        rpc.start()
 
 
 def test_the_default_tier_of_two_ranks_is_small() -> None:
