@@ -120,7 +120,8 @@ def ddp_bf16(model: nn.Module, device: torch.device) -> nn.Module:
     from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 
     wrapped: Any = ddp()(model, device)
-    wrapped.register_comm_hook(None, bf16_compress_hook)
+    # By its name, DDP refuses this hook without NCCL; gloo adds up bf16, too.
+    wrapped.register_comm_hook(None, lambda group, bucket: bf16_compress_hook(group, bucket))
     return wrapped  # type: ignore[no-any-return]
 
 
