@@ -48,7 +48,7 @@ LIBRARIES = {
     "vision": tuple(f"{_MODELS}.{name}.modeling_{name}" for name in ("vit", "yolos")),
     "distributed": (
         *("torch.distributed.fsdp", "torch.distributed.tensor.parallel", "torch.nn.parallel", "torch.distributed.rpc"),
-        "torch.distributed.algorithms.ddp_comm_hooks.default_hooks",
+        *("torch.distributed.algorithms.ddp_comm_hooks.default_hooks", "torch._dynamo"),  # optimisers import the latter
     ),
     "speech": (f"{_MODELS}.wav2vec2.modeling_wav2vec2",),
 }

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from torchduet.bench.cases.case import Family
 from torchduet.bench.record.moderation import Estimate
 from torchduet.bench.record.statistics import wanted
 
@@ -18,7 +19,9 @@ MAX_VISITS = 40
 PRECISE_VISITS, PRECISE_SPAN = 4, 20.0  # and seconds from the first to the last: a family is not precise before
 LONE_VISITS, FEW_LONE_VISITS = 5, 2  # to a family in which nothing is compared; before others get more than three
 MIN_VISIT_SECONDS = 0.25
+IN_RANKS_SECONDS = 1.5  # the same where processes of a group have to be started for each visit
 BESIDE, BESIDE_COMPILED = 0.2, 0.6  # a guess: seconds of a later visit beside its timing, and for a compiled case
+BESIDE_RANKS = 1.0  # the same for processes of a group
 SECONDS_PER_CASE = 0.06
 MAX_VISIT_SECONDS = 4.0
 VISITS_PER_SHARE = 8  # a visit is no longer than this part of what a family may take
@@ -97,14 +100,29 @@ def visit_seconds(cases: int, share: float, beside: float = 0.0, shortest: float
     return max(least, min(TIMED_SHARE * beside, share / VISITS_PER_SHARE, MAX_VISIT_SECONDS))
 
 
-def guess_beside(compiled: int, starting: float = 0.0) -> float:
+def shortest_visit(family: Family, seconds: float = MIN_VISIT_SECONDS) -> float:
+    """Seconds that a visit to a family times at least.
+
+    Args:
+        seconds: the same where all cases run in one process.
+    """
+    return max(seconds, IN_RANKS_SECONDS) if in_ranks(family) else seconds
+
+
+def in_ranks(family: Family) -> bool:
+    """Whether cases of a family run in several processes."""
+    return any(case.ranks is not None for case in family.cases)
+
+
+def guess_beside(compiled: int, starting: float = 0.0, *, ranks: bool = False) -> float:
     """Seconds that a later visit takes beside its timing, before there was one.
 
     Args:
+        ranks: processes of a group have to be started for it.
         compiled: how many of the cases are compiled.
         starting: seconds of starting its devices in the first visit: each visit is a process of its own.
     """
-    return BESIDE + BESIDE_COMPILED * compiled + starting
+    return BESIDE + BESIDE_COMPILED * compiled + BESIDE_RANKS * ranks + starting
 
 
 def needs_of(estimates: Iterable[Estimate]) -> float:

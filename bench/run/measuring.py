@@ -16,7 +16,7 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.plan.budget import ENERGY_SECONDS, MIN_SECONDS, Budget, Spent, call_seconds, enough_for
 from torchduet.bench.plan.threads import threads_for
 from torchduet.bench.plan.too_slow import slow_cases
-from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, visit_seconds
+from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, shortest_visit, visit_seconds
 from torchduet.bench.record.journal_events import Began, PilotsTimed
 from torchduet.bench.record.schema import IMPORTING, RunRecord
 from torchduet.bench.record.telemetry import Timed
@@ -178,7 +178,9 @@ class Measuring:
         return listen
 
     def _first_task(self, family: Family, share: float) -> Task:
-        task = self._task(family, visit_seconds(len(family.cases), share, shortest=self.shortest_visit))
+        task = self._task(
+            family, visit_seconds(len(family.cases), share, shortest=shortest_visit(family, self.shortest_visit))
+        )
         return replace(task, share=share, compiled=kept_folder(self.launcher, family))
 
     def visit(self) -> LaterVisit | None:

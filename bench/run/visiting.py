@@ -13,7 +13,15 @@ import msgspec
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import SEED, CaseResult, FamilyResult, Pace
 from torchduet.bench.cases.outcome import Measured, Outcome
-from torchduet.bench.plan.visits import MIN_VISIT_SECONDS, Rounds, Visited, guess_beside, needs_of
+from torchduet.bench.plan.visits import (
+    MIN_VISIT_SECONDS,
+    Rounds,
+    Visited,
+    guess_beside,
+    in_ranks,
+    needs_of,
+    shortest_visit,
+)
 from torchduet.bench.record.gpu_samples import sm_clock
 from torchduet.bench.record.journal_events import FirstVisit, PaceEntry, VisitDone
 from torchduet.bench.record.moderation import Prior, Visits, estimate, prior_for
@@ -99,9 +107,11 @@ class Visiting:
                 len(timed.cases),
                 share,
                 compared=any(record["speedups"] for record in records),
-                beside=guess_beside(sum(case.mode in COMPILED for case in timed.cases), starting),
+                beside=guess_beside(
+                    sum(case.mode in COMPILED for case in timed.cases), starting, ranks=in_ranks(timed)
+                ),
                 least=MIN_VISIT_PLACEMENTS * sum(pace.seconds * pace.calls for pace in paces.values()),
-                shortest=self.shortest,
+                shortest=shortest_visit(timed, self.shortest),
             ),
             {},
             {},

@@ -51,6 +51,7 @@ class Pattern:
 
 USUAL = Pattern()
 # Where other processes have their turns in between, caches hold their data, and threads that slept have to wake up.
+FEW_PLACEMENTS, LONG_PLACEMENT_SECONDS = MIN_VISIT_PLACEMENTS, 0.5  # each has them make wrappers and optimisers again
 BESIDE_OTHERS = Pattern(seconds=5e-3, lead_in=1e-3, led_in_below=0.05)
 
 
@@ -232,7 +233,12 @@ def leave_out_too_slow(
     return kept
 
 
-def rounds_per_placement(runs: Sequence[Paced], seconds: float, placements: int = AIM_PLACEMENTS) -> int:
+def rounds_per_placement(
+    runs: Sequence[Paced],
+    seconds: float,
+    placements: int = AIM_PLACEMENTS,
+    placement_seconds: float = PLACEMENT_SECONDS,
+) -> int:
     """As many rounds as let 8 to 16 placements, the longest of a tenth of a second, fit into ``seconds``: 2 to 100.
 
     Where 8 placements leave no time for two rounds in each: two if 3 placements do, else one. The number is even: the
@@ -240,9 +246,12 @@ def rounds_per_placement(runs: Sequence[Paced], seconds: float, placements: int 
     that of one). It is at least two, as each placement takes untimed calls. Placements differ by more than the rounds
     within one (by 5 % and 2 % for a chain of products that took 30 ms): with much time there are more placements rather
     than longer ones.
+
+    Args:
+        placements, placement_seconds: how many to aim at, and how long the longest is.
     """
     one_round, warm_up = max(round_seconds(runs), 1e-9), _warm_up_seconds(runs, seconds)
-    aim = min(max(placements, seconds / max(PLACEMENT_SECONDS, 2 * warm_up)), MAX_VISIT_PLACEMENTS)
+    aim = min(max(placements, seconds / max(placement_seconds, 2 * warm_up)), MAX_VISIT_PLACEMENTS)
     fitting = min(int((seconds / aim - warm_up) / one_round), MAX_ROUNDS)
     if fitting >= FEW_ROUNDS:
         return fitting - fitting % 2
@@ -274,13 +283,18 @@ def stretch(runs: Sequence[Paced], rounds: int, seconds: float) -> None:
         run.repeats *= max(1, factor)
 
 
-def set_pace(runs: Sequence[Paced], seconds: float, placements: int = AIM_PLACEMENTS) -> Plan:
+def set_pace(
+    runs: Sequence[Paced],
+    seconds: float,
+    placements: int = AIM_PLACEMENTS,
+    placement_seconds: float = PLACEMENT_SECONDS,
+) -> Plan:
     """Set the blocks per round of each case; returns the plan that makes use of ``seconds``.
 
     Args:
-        placements: how many to aim at.
+        placements, placement_seconds: see :func:`rounds_per_placement`.
     """
     set_repeats(runs, seconds)
-    rounds = rounds_per_placement(runs, seconds, placements)
+    rounds = rounds_per_placement(runs, seconds, placements, placement_seconds)
     stretch(runs, rounds, seconds)
     return plan_of(runs, rounds, seconds)

@@ -26,13 +26,11 @@ from torchduet.bench.timing.failures import describe, unusable
 from torchduet.bench.timing.first_calls import NO_ORIGINAL
 from torchduet.bench.timing.gpu.sm_clock import ReadsSmClock
 from torchduet.bench.timing.pacing import (
-    AIM_PLACEMENTS,
     OVERDRAFT,
     core_warm_up_seconds,
     groups,
     leave_out_too_slow,
     out_of_time,
-    set_pace,
     too_slow,
 )
 from torchduet.bench.timing.stopping import Stopping
@@ -152,7 +150,7 @@ class Stages(WithRanks):
             next_placement(group)
 
         share = self.task.seconds
-        plan = set_pace(runs, share, self.task.placements or AIM_PLACEMENTS)
+        plan = self.pace(runs, share)
         start = awake()
         gauge = Gauge()
 

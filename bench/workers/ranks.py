@@ -16,7 +16,14 @@ from torchduet.bench.ranks.ranked_case import RankedCase, RanksFailedError
 from torchduet.bench.ranks.stages import whole_peak
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
-from torchduet.bench.timing.pacing import BESIDE_OTHERS
+from torchduet.bench.timing.pacing import (
+    AIM_PLACEMENTS,
+    BESIDE_OTHERS,
+    FEW_PLACEMENTS,
+    LONG_PLACEMENT_SECONDS,
+    Plan,
+    set_pace,
+)
 from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.timed_case import TimedCase
 from torchduet.bench.workers.messages import STOP_REQUESTED
@@ -64,6 +71,12 @@ class WithRanks(FirstCalls):
             return
         if active is not None:
             self.inputs.agree(active)
+
+    def pace(self, runs: Sequence[TimedCase], seconds: float) -> Plan:
+        """Set the pace of these cases."""
+        if self.ranked.runs:
+            return set_pace(runs, seconds, self.task.placements or FEW_PLACEMENTS, LONG_PLACEMENT_SECONDS)
+        return set_pace(runs, seconds, self.task.placements or AIM_PLACEMENTS)
 
     def move_ranks(self) -> None:
         """Move the inputs of all ranks to fresh memory."""
