@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from torchduet.suites.distributed.common import FLOAT, MODES, SEVERAL, collective, others, suite
-from torchduet.suites.workload import Axis
+from torchduet.suites.distributed.common import FLOAT, MODES, SEVERAL, collective, equal_part, others, suite
+from torchduet.suites.workload import Axis, Cost, Implementation, Unavailable
 
 KIB, MIB = 1 << 10, 1 << 20
 EVERY_SIZE = Axis(
@@ -26,12 +26,13 @@ ONE_SIZE = Axis(
     full=[KIB, 64 * KIB, 16 * MIB],
     on={"cuda": Axis(default=[16 * MIB], full=[64 * KIB, MIB, 256 * MIB])},
 )
+ELEMENTS = "elements"
 SMALL, SMALL_BYTES = 16, 4 * KIB  # tensors of a model, such as its biases
 
 
 def register(
     name: str,
-    functions: dict[str, Callable[..., Tensor]],
+    functions: dict[str, Callable[..., Tensor] | Implementation],
     *,
     about: str,
     inputs: Callable[..., tuple[Tensor, ...]],
@@ -72,6 +73,12 @@ def all_reduce(x: Tensor) -> Tensor:
     return x
 
 
+def in_equal_parts(x: Tensor) -> Callable[[Tensor], Tensor]:
+    """``by_two_collectives``, where each rank's part of the sum has the same size."""
+    equal_part(x.numel(), dist.get_world_size(), ELEMENTS)
+    return by_two_collectives
+
+
 def by_two_collectives(x: Tensor) -> Tensor:
     """A ring's all_reduce consists of these two."""
     part = torch.empty(x.numel() // dist.get_world_size(), device=x.device)
@@ -82,7 +89,7 @@ def by_two_collectives(x: Tensor) -> Tensor:
 
 register(
     "all_reduce",
-    {"all_reduce": all_reduce, "reduce_scatter_all_gather": by_two_collectives},
+    {"all_reduce": all_reduce, "reduce_scatter_all_gather": Implementation(in_equal_parts, setup=True)},
     about="Sum over ranks, in place",
     inputs=of_all,
     shard=own,
@@ -95,6 +102,7 @@ register(
 
 def own_and_whole(x: Tensor, rank: int, ranks: int) -> tuple[Tensor, Tensor]:
     """A rank's part, and memory for all parts."""
+    equal_part(x.numel(), ranks, ELEMENTS)
     return x.chunk(ranks)[rank].clone(), torch.empty_like(x)
 
 
@@ -128,7 +136,7 @@ register(
 def own_and_part(x: Tensor, rank: int, ranks: int) -> tuple[Tensor, Tensor, Tensor]:
     """A rank's message, memory for a message, and memory for a rank's part of the sum."""
     mine = x[rank].clone()
-    return mine, torch.empty_like(mine), torch.empty(mine.numel() // ranks, device=x.device)
+    return mine, torch.empty_like(mine), torch.empty(equal_part(mine.numel(), ranks, ELEMENTS), device=x.device)
 
 
 def reduce_scatter_tensor(x: Tensor, work: Tensor, out: Tensor) -> Tensor:
@@ -173,14 +181,23 @@ register(
 )
 
 
-def own_and_received(x: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def own_and_received(x: Tensor, rank: int, ranks: int) -> tuple[Tensor, Tensor]:
     mine = x[rank].clone()
+    equal_part(mine.numel(), ranks, ELEMENTS)
     return mine, torch.empty_like(mine)
 
 
 def all_to_all_single(x: Tensor, out: Tensor) -> Tensor:
     dist.all_to_all_single(out, x)
     return out
+
+
+def between_ranks(x: Tensor, out: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """``point_to_point``, where there is another rank."""
+    del x, out
+    if dist.get_world_size() == 1:
+        raise Unavailable("one rank has no other to send to: it needs --ranks from 2")
+    return point_to_point
 
 
 def point_to_point(x: Tensor, out: Tensor) -> Tensor:
@@ -198,7 +215,7 @@ def point_to_point(x: Tensor, out: Tensor) -> Tensor:
 
 register(
     "all_to_all",
-    {"all_to_all_single": all_to_all_single, "point_to_point": point_to_point},
+    {"all_to_all_single": all_to_all_single, "point_to_point": Implementation(between_ranks, setup=True)},
     about="Every rank sends each other one a part of its message",
     inputs=of_all,
     shard=own_and_received,
@@ -229,6 +246,7 @@ suite.compare(
     ranks=SEVERAL,
     modes=MODES,
     scratch=("flag",),
+    cost=lambda: Cost(message=0, bus=0),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from torchduet.suites.suite import Suite
-from torchduet.suites.workload import Axis, Cost
+from torchduet.suites.workload import Axis, Cost, Unavailable
 
 suite = Suite("distributed", "Several processes: collectives, DDP, FSDP, tensor parallel layers, RPC")
 
@@ -33,6 +33,20 @@ def collective(message: float, factor: float) -> Cost:
 def others(ranks: int) -> float:
     """(n−1)/n: the share of a message that belongs to other ranks."""
     return (ranks - 1) / ranks
+
+
+def equal_part(amount: int, ranks: int, what: str) -> int:
+    """What each rank gets of an amount, such as of rows.
+
+    Args:
+        what: is divided, in the plural.
+
+    Raises:
+        Unavailable: the parts would differ; every rank says so, so that all skip the same cases.
+    """
+    if amount % ranks:
+        raise Unavailable(f"{ranks} ranks do not divide {amount} {what} equally: choose --ranks that do")
+    return amount // ranks
 
 
 def mesh(device: torch.device) -> Any:

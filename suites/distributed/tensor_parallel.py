@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from torchduet.suites.distributed.common import MODES, RANKS, mesh, suite
+from torchduet.suites.distributed.common import MODES, RANKS, equal_part, mesh, suite
 from torchduet.suites.distributed.steps import Way, state, unwrapped
 from torchduet.suites.distributed.training import FP32
 from torchduet.suites.steps import seconds_of
@@ -47,15 +48,20 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
-def parallel(*columns: str, rows: str) -> Any:
+def parallel(*columns: str, rows: str, divided: int, what: str) -> Any:
     """Divide the outputs of the layers ``columns`` and the inputs of the layer ``rows`` among ranks.
 
     One all_reduce of the block's output follows: Shoeybi et al. 2019, §3 (arXiv:1909.08053).
+
+    Args:
+        divided: how many units the ranks divide; each must get as many.
+        what: they are, in the plural.
     """
 
     def wrap(model: nn.Module, device: torch.device) -> nn.Module:
         from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
+        equal_part(divided, dist.get_world_size(), what)
         plan = {**{name: ColwiseParallel() for name in columns}, rows: RowwiseParallel()}
         return parallelize_module(model, mesh(device), plan)
 
@@ -94,7 +100,7 @@ def implementations(wrap: Any) -> dict[str, Implementation]:
 
 suite.compare(
     "tensor_parallel_mlp",
-    implementations(parallel("up", rows="down")),
+    implementations(parallel("up", rows="down", divided=HIDDEN, what="hidden features")),
     about=f"Training step of a transformer's MLP block, {WIDTH}-{HIDDEN}-{WIDTH}, AdamW; its weights divided",
     inputs=feed_forward_inputs,
     ranks=RANKS,
@@ -108,7 +114,7 @@ suite.compare(
 )
 suite.compare(
     "tensor_parallel_attention",
-    implementations(parallel("query", "key", "value", rows="out")),
+    implementations(parallel("query", "key", "value", rows="out", divided=HEADS, what="heads")),
     about=f"Training step of an attention block, width {ATTENTION_WIDTH}, {HEADS} heads, AdamW; its weights divided",
     inputs=attention_inputs,
     ranks=Axis(default=[1, 2, 4, 8]),  # at most one for each head

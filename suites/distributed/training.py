@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchduet.suites.distributed.common import MODES, RANKS, suite
+from torchduet.suites.distributed.common import MODES, RANKS, equal_part, suite
 from torchduet.suites.distributed.models import ENCODER, MLP, WIDE_MLP, Model
 from torchduet.suites.distributed.steps import (
     Way,
@@ -23,7 +23,7 @@ from torchduet.suites.distributed.steps import (
 )
 from torchduet.suites.mlp import GRADIENT_TOLERANCE
 from torchduet.suites.steps import seconds_of
-from torchduet.suites.workload import Axis, Implementation
+from torchduet.suites.workload import Axis, Implementation, Unavailable
 
 FP32 = GRADIENT_TOLERANCE["fp32"]
 COMPRESSED = 0.02  # bf16 rounds each gradient to 2**-9 of it, and so does each sum
@@ -38,7 +38,19 @@ FSDP = Implementation(Way(fsdp()), setup=True)
 
 
 def own_rows(model: nn.Module, x: Tensor, y: Tensor, rank: int, ranks: int) -> tuple[nn.Module, Tensor, Tensor]:
+    """A rank's part of the rows: as many as every other rank's, or the mean of means would not be that of all rows."""
+    equal_part(len(x), ranks, "rows")
     return model, x.chunk(ranks)[rank], y.chunk(ranks)[rank]
+
+
+def own_micro_batches(
+    model: nn.Module, x: Tensor, y: Tensor, rank: int, ranks: int
+) -> tuple[nn.Module, Tensor, Tensor]:
+    """The same, where a rank's rows make equal micro-batches."""
+    rows = equal_part(len(x), ranks, "rows")
+    if rows % MICRO_BATCHES:
+        raise Unavailable(f"{rows} rows of a rank are not {MICRO_BATCHES} equal micro-batches: choose fewer --ranks")
+    return own_rows(model, x, y, rank, ranks)
 
 
 def strong(model: Model) -> Callable[..., tuple[Any, ...]]:
@@ -73,7 +85,7 @@ def register(
         name,
         ways,
         about=about,
-        shard=own_rows,
+        shard=more.pop("shard", own_rows),
         ranks=RANKS,
         axes={axis: rows},
         modes=MODES,
@@ -133,6 +145,7 @@ register(
     },
     about=f"{MICRO_BATCHES} micro-batches and one AdamW step of an MLP, 784-512-512-10",
     rows=Axis(default=[256], on={"cuda": Axis(default=[8192])}),
+    shard=own_micro_batches,
 )
 register(
     "accumulation_fsdp",
@@ -144,6 +157,7 @@ register(
     },
     about=f"{MICRO_BATCHES} micro-batches and one AdamW step of an MLP, 784-512-512-10, by FSDP",
     rows=Axis(full=[256], on={"cuda": Axis(full=[8192])}),
+    shard=own_micro_batches,
     memory=True,
 )
 register(
