@@ -6,6 +6,8 @@ Every rank starts its agent once; it answers in the background, until its proces
 from __future__ import annotations
 
 import functools
+import platform
+import sys
 import tempfile
 import threading
 import uuid
@@ -37,18 +39,16 @@ def start() -> Any:
     """Start this rank's agent; every rank of the group calls this at about the same time.
 
     Raises:
-        Unavailable: this PyTorch has no RPC.
+        Unavailable: this PyTorch has no RPC, or the ranks are on several machines; every rank says so.
     """
     from torch.distributed import rpc as module
 
     rpc: Any = module
     if not rpc.is_available() or not hasattr(rpc, "TensorPipeRpcBackendOptions"):
         raise Unavailable("this PyTorch was built without torch.distributed.rpc (USE_TENSORPIPE=0)")
-    meeting = [str(Path(tempfile.gettempdir()) / f"rpc-{uuid.uuid4().hex}")]
-    dist.broadcast_object_list(meeting, src=SERVER)  # a file that no other group has used
     rank, ranks = dist.get_rank(), dist.get_world_size()
     options = rpc.TensorPipeRpcBackendOptions(
-        init_method=Path(meeting[0]).as_uri(),
+        init_method=address_of(meeting_of(ranks)),
         rpc_timeout=RPC_SECONDS,
         num_worker_threads=2 + ranks,  # more than wait
     )
@@ -56,9 +56,35 @@ def start() -> Any:
     return rpc
 
 
+def meeting_of(ranks: int) -> Path:
+    """The file by which all ranks find each other: in the folder of rank 0, and used by no other group.
+
+    Raises:
+        Unavailable: they do not share that folder, as their host names differ.
+    """
+    own = (platform.node(), str(Path(tempfile.gettempdir()) / f"rpc-{uuid.uuid4().hex}"))
+    given: list[tuple[str, str]] = [own] * ranks
+    dist.all_gather_object(given, own)
+    if len({host for host, _ in given}) > 1:
+        raise Unavailable("RPC meets by a file here, so on one machine only: run it with --ranks of one machine")
+    return Path(given[SERVER][1])
+
+
+def address_of(path: Path) -> str:
+    """The address of a file as PyTorch reads it: on Windows it decodes what is encoded, elsewhere it does not."""
+    return path.as_uri() if sys.platform == "win32" else f"file://{path}"
+
+
 def echo(x: Tensor) -> Tensor:
     """What rank 1 runs."""
     return x
+
+
+def of_two(x: Tensor, out: Tensor, ranks: int) -> tuple[Tensor, Tensor]:
+    """The inputs of each rank, where there are two; others would have nothing to do."""
+    if ranks != 2:
+        raise Unavailable(f"a tensor goes from rank 0 to rank 1 and back: it needs --ranks 2, not {ranks}")
+    return x.clone(), out
 
 
 def with_agents(*_: Tensor) -> Callable[..., Tensor]:
@@ -89,13 +115,14 @@ suite.compare(
     {"send_recv": send_recv, "rpc_sync": Implementation(with_agents, setup=True)},
     about="A tensor from rank 0 to rank 1 and back",
     inputs=lambda device, bytes: (torch.rand(bytes // FLOAT, device=device), torch.empty(bytes // FLOAT)),
+    shard=of_two,
     joint=lambda x, out: x,  # noqa: ARG005 - named in scratch=
     ranks=PAIR,
     axes={"bytes": Axis(default=[KIB, MIB], full=[64 * KIB, 16 * MIB])},
     modes=MODES,
     devices=("cpu",),
     scratch=("out",),
-    cost=lambda bytes: Cost(message=2 * bytes, bus=2 * bytes),  # there and back, one after the other
+    cost=lambda bytes: Cost(message=bytes, bus=2 * bytes),  # there and back, one after the other
 )
 
 

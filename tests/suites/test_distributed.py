@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from torchduet.bench.cases.case import cases_of, group
+from torchduet.bench.ranks.checks import shares
 from torchduet.suites.distributed import rpc
 from torchduet.suites.distributed.common import suite
 from torchduet.suites.workload import Unavailable, Workload
@@ -77,7 +79,61 @@ def test_bytes_on_the_bus_are_those_of_nccl_tests(
 def test_a_tensor_there_and_back_crosses_twice() -> None:
     cost = suite.workloads["echo"].cost_at({"bytes": KIB}, 2)
     assert cost is not None
-    assert (cost.message, cost.bus) == (2 * KIB, 2 * KIB)
+    assert (cost.message, cost.bus) == (KIB, 2 * KIB)
+
+
+def test_a_barrier_moves_nothing() -> None:
+    cost = suite.workloads["barrier"].cost_at({}, 2)
+    assert cost is not None
+    assert (cost.message, cost.bus) == (0, 0)
+
+
+def of_rank_0(name: str, ranks: int, **size: int) -> Any:
+    """The arguments of rank 0 of so many."""
+    workload = suite.workloads[name]
+    assert workload.shard is not None
+    return shares(workload.shard, 0, ranks)(*workload.make(CPU, size, ranks))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "ranks", "why"),
+    [
+        ("all_gather", {"bytes": KIB}, 3, "3 ranks do not divide 256 elements equally"),
+        ("reduce_scatter", {"bytes": KIB}, 6, "6 ranks do not divide 256 elements equally"),
+        ("all_to_all", {"bytes": KIB}, 3, "3 ranks do not divide 256 elements equally"),
+        ("mlp_step", {"batch": 256}, 3, "3 ranks do not divide 256 rows equally"),
+        ("encoder_step", {"batch": 8}, 16, "16 ranks do not divide 8 rows equally"),
+        ("parameter_server", {"batch": 256}, 5, "5 ranks do not divide 256 rows equally"),
+        ("accumulation", {"batch": 256}, 128, "2 rows of a rank are not 4 equal micro-batches"),
+        ("echo", {"bytes": KIB}, 3, "needs --ranks 2, not 3"),
+        ("echo", {"bytes": KIB}, 1, "needs --ranks 2, not 1"),
+    ],
+)
+def test_numbers_of_ranks_that_cannot_share_the_work_are_left_out(
+    name: str, size: dict[str, int], ranks: int, why: str
+) -> None:
+    with pytest.raises(Unavailable, match=why):
+        of_rank_0(name, ranks, **size)
+    assert of_rank_0(name, 2, **size)
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "size", "ranks", "why"),
+    [
+        ("all_reduce", "reduce_scatter_all_gather", {"bytes": KIB}, 3, "3 ranks do not divide 256 elements equally"),
+        ("all_to_all", "point_to_point", {"bytes": KIB}, 1, "needs --ranks from 2"),
+        ("tensor_parallel_mlp", "tensor_parallel", {"tokens": 8}, 3, "3 ranks do not divide 1024 hidden features"),
+        ("tensor_parallel_attention", "tensor_parallel", {"batch": 1}, 16, "16 ranks do not divide 8 heads equally"),
+    ],
+)
+def test_ways_that_need_other_numbers_of_ranks_are_left_out(
+    name: str, way: str, size: dict[str, int], ranks: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = suite.workloads[name]
+    inputs = workload.make(CPU, size, ranks) if workload.shard is None else of_rank_0(name, ranks, **size)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: ranks)
+    with pytest.raises(Unavailable, match=why):
+        workload.implementations[way].function(*inputs)
 
 
 STEPS = [workload for workload in suite.workloads.values() if next(iter(workload.implementations)) == "plain"]
@@ -133,6 +189,28 @@ def test_without_tensorpipe_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("torch.distributed.rpc.is_available", lambda: False)
     with pytest.raises(Unavailable, match=r"built without torch\.distributed\.rpc"):
         rpc.start()
+
+
+@pytest.mark.parametrize("hosts", [("here", "here"), ("here", "there")])
+def test_rpc_needs_one_machine(hosts: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def gather(given: list[tuple[str, str]], own: tuple[str, str]) -> None:
+        given[:] = [(host, f"{own[1]}-{rank}") for rank, host in enumerate(hosts)]
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", gather)
+    if hosts == ("here", "here"):
+        assert rpc.meeting_of(2).name.endswith("-0")
+    else:
+        with pytest.raises(Unavailable, match="on one machine only"):
+            rpc.meeting_of(2)
+
+
+def test_pytorch_finds_the_file_by_its_address(tmp_path: Path) -> None:
+    """Whatever the name of the folder for temporary files."""
+    folder = tmp_path / "a folder, 100%25 übel"
+    folder.mkdir()
+    store, _, _ = next(torch.distributed.rendezvous(rpc.address_of(folder / "meeting"), rank=0, world_size=1))
+    store.set("key", "value")
+    assert (folder / "meeting").is_file()
 
 
 def test_the_default_tier_of_two_ranks_is_small() -> None:
