@@ -111,6 +111,7 @@ class Claim:
             "more" of anything else.
         threshold: the least factor, if the claim means more than a visible difference.
         measure: "time", "peak_bytes", or the name of a meter.
+        judged_on: a kind of device: where a run has comparisons on one, those on others do not count.
         any_of: whether one comparison that agrees is enough ("can be"); otherwise all must agree.
         notes: what a reader of the verdict should consider.
     """
@@ -123,6 +124,7 @@ class Claim:
     expects: str = "faster"
     threshold: float = 1.0
     measure: str = TIME
+    judged_on: str = ""
     any_of: bool = False
     notes: str = ""
 

@@ -34,6 +34,7 @@ class Finding:
         against: the baseline's settings; it is of the same family.
         pair: the ratio of the two.
         outcome: whether it agrees with the claim: "holds", "fails" or "unclear".
+        device: the kind of device of the case.
         naive: the ratio that one call of each, unsynchronised and first call included, would have shown; None if the
             file does not say, or if the claim is not about time.
     """
@@ -43,6 +44,7 @@ class Finding:
     anchor: str
     pair: PairRatio
     outcome: str
+    device: str
     naive: float | None
 
     @property
@@ -107,10 +109,12 @@ def _judgement(claim: Claim, of: _Sources) -> Judgement:
         findings.update({(finding.case, finding.against): finding for finding in measured})
         if not measured:
             unmeasured.append(comparison)
+    on_device = tuple(finding for finding in findings.values() if finding.device == claim.judged_on)
+    decisive = on_device or tuple(findings.values())
     return Judgement(
         claim=claim,
-        verdict=_verdict([finding.outcome for finding in findings.values()], claim.any_of),
-        findings=tuple(findings.values()),
+        verdict=_verdict([finding.outcome for finding in decisive], claim.any_of),
+        findings=decisive,
         missing=_missing(unmeasured, of.run, of.cores),
         unmeasured=len(unmeasured),
     )
@@ -151,6 +155,7 @@ def _finding(claim: Claim, index: int, record: Record, baseline: Record, pair: P
         anchor=anchor(index),
         pair=pair,
         outcome=outcome(claim, pair),
+        device=device_kind(record["case"]["device"]),
         naive=_one_call(baseline, record) if claim.measure == TIME else None,
     )
 
@@ -173,7 +178,8 @@ def outcome(claim: Claim, pair: PairRatio) -> str:
     """Whether a ratio agrees with the claim: its whole interval must lie on one side of the claim's threshold."""
     if pair.withheld:
         return "unclear"
-    low, high = (pair.ratio, pair.ratio) if claim.measure == MEMORY else (pair.low, pair.high)
+    exact = claim.measure == MEMORY and pair.low is None  # the peak of one process
+    low, high = (pair.ratio, pair.ratio) if exact else (pair.low, pair.high)
     if low is None or high is None:
         return "unclear"
     least = max(claim.threshold, 1 + THRESHOLD)

@@ -149,10 +149,24 @@ def ratio_of_meters(baseline: Record, case: Record, name: str, prior: Prior | No
 
 
 def ratio_of_peaks(baseline: Record, case: Record) -> PairRatio | None:
-    """Baseline / case of the peak of memory; without an interval, as a peak is the same in every measurement."""
-    peak, baseline_peak = case.get("peak_bytes"), baseline.get("peak_bytes")
-    if not peak or not baseline_peak:
+    """Baseline / case of the peak of memory, with ranks of that which holds most.
+
+    The peak of one process has no interval, as it is the same in every measurement. Those of ranks with equal work
+    may differ by more than a tenth, so that one of them settles nothing. Their interval reaches from the least of the
+    baseline's / the most of the case's to the most of the baseline's / the least of the case's.
+    """
+    first, second = _peaks(baseline), _peaks(case)
+    if not first or not second:
         return None
-    ratio = baseline_peak / peak
-    verdict = "faster" if ratio > 1 + THRESHOLD else "slower" if ratio < 1 / (1 + THRESHOLD) else "same"
+    ratio, low, high = max(first) / max(second), min(first) / max(second), max(first) / min(second)
+    verdict = side_of(math.log(low), math.log(high), THRESHOLD)
+    if "ranks" in baseline or "ranks" in case:
+        return PairRatio(ratio, low, high, verdict, 1)
     return PairRatio(ratio, None, None, verdict, 1)
+
+
+def _peaks(record: Record) -> list[int]:
+    """The peak of each process of a case; none where one is unknown or 0."""
+    ranks = record.get("ranks")
+    peaks = ranks.get("peak_bytes", []) if ranks is not None else [record.get("peak_bytes", 0)]
+    return peaks if all(peaks) else []

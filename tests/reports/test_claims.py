@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.reports.sample import make_run
+from tests.reports.several import several
 from torchduet.__main__ import main
 from torchduet.bench.noise.causes import Cause
 from torchduet.bench.noise.remedies import one_thread_fewer
@@ -178,6 +179,48 @@ def test_memory_has_no_naive_ratio_and_says_what_is_less(rich: Run) -> None:
     judgement = by_key(rich)["attention-memory"]
     assert naive(judgement.findings) == ""
     assert effect(judgement).startswith("the baseline’s peak of memory is 16.5× as high")
+
+
+def with_peaks(fsdp: list[int], ddp: list[int]) -> Any:
+    """A run of two ranks with these peaks of memory."""
+    document = json.loads(json.dumps(several()))
+    for one in document["benchmarks"]:
+        record = one["extra_info"][KEY]
+        peaks = {"fsdp": fsdp, "ddp": ddp}.get(record["case"]["implementation"])
+        if peaks and "peak_bytes" in record and record["case"]["ranks"] == 2:
+            record["peak_bytes"], record["ranks"]["peak_bytes"] = max(peaks), peaks
+        elif "peak_bytes" in record:
+            del record["peak_bytes"]
+            record.get("ranks", {}).pop("peak_bytes", None)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("fsdp", "ddp", "says"),
+    [
+        ([6_000_000, 6_500_000], [10_150_000, 9_080_000], "holds"),
+        ([9_000_000, 9_500_000], [10_150_000, 9_080_000], "unclear"),  # the ranks of one side differ by more
+        ([10_150_000, 9_080_000], [6_000_000, 6_500_000], "fails"),
+        ([0, 6_500_000], [10_150_000, 9_080_000], "unmeasured"),
+    ],
+)
+def test_memory_of_ranks_is_judged_by_all_of_them(fsdp: list[int], ddp: list[int], says: str) -> None:
+    judgement = by_key(from_json(with_peaks(fsdp, ddp)))["fsdp-memory"]
+    assert judgement.verdict == says
+    for finding in judgement.findings:
+        assert (finding.pair.low, finding.pair.high) == (min(ddp) / max(fsdp), max(ddp) / min(fsdp))
+
+
+def test_where_a_run_has_gpus_they_alone_decide_what_is_claimed_of_gpus() -> None:
+    """On its CPU FSDP holds more than DDP, on its GPUs less."""
+    document, on_gpu = with_peaks([8_000_000] * 2, [6_000_000] * 2), with_peaks([6_000_000] * 2, [8_000_000] * 2)
+    assert by_key(from_json(document))["fsdp-memory"].verdict == "fails"
+    text = json.dumps(on_gpu["benchmarks"]).replace(" cpu ", " cuda ").replace("-cpu-", "-cuda-")
+    text = text.replace('"device": "cpu"', '"device": "cuda:0"')
+    document["benchmarks"] += json.loads(text)
+    judgement = by_key(from_json(document))["fsdp-memory"]
+    assert judgement.verdict == "holds"
+    assert {finding.device for finding in judgement.findings} == {"cuda"}
 
 
 def test_more_is_said_the_way_the_claim_goes(rich: Run) -> None:
