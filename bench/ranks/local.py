@@ -95,6 +95,10 @@ class LocalRanks:
         """The last lines of its log."""
         return last_lines(self._logs[rank], LINES)
 
+    def sessions(self) -> list[int]:
+        """None: all ranks are in this process's session."""
+        return []
+
     def cpu_seconds(self, rank: int) -> float:
         """Seconds that it has computed."""
         return cpu_seconds(self._processes[rank].pid)

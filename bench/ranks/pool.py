@@ -52,6 +52,9 @@ class Members(Protocol):
     def last_output(self, rank: int) -> str:
         """The last lines that it wrote; empty if there are none."""
 
+    def sessions(self) -> list[int]:
+        """Sessions of ranks on this machine, beside that of this process."""
+
     def cpu_seconds(self, rank: int) -> float:
         """Seconds that it has computed; where that is unknown a time that goes on."""
 
@@ -193,6 +196,10 @@ class Pool:
         joined = what if what.startswith(("was ", "did ", "ended ", "closed ", "waited ", "sent ")) else f": {what}"
         text = f"{name} {joined}" if joined is what else f"{name}{joined}"
         return f"{text}\nIts last output:\n{lines}" if lines else text
+
+    def sessions(self) -> list[int]:
+        """Sessions of ranks on this machine, beside that of this process."""
+        return [] if self.lost else self._members.sessions()
 
     def close(self) -> None:
         """End the ranks: those that are in step leave their group first."""

@@ -225,6 +225,11 @@ class Ranked:
             result.ranks = run.ranks_result()
             result.ranks.peak_bytes = peaks
 
+    def sessions(self) -> list[int]:
+        """Sessions of processes whose work is no load by others: this process's own, and those of its ranks."""
+        own = [os.getsid(0)] if hasattr(os, "getsid") else []
+        return [*own, *(session for pool in self._live() for session in pool.sessions())]
+
     def close(self) -> None:
         """End every rank."""
         for pool in self._pools.values():

@@ -152,7 +152,7 @@ class Stages(WithRanks):
         share = self.task.seconds
         plan = self.pace(runs, share)
         start = awake()
-        gauge = Gauge()
+        gauge = Gauge(sessions=self.ranked.sessions())
 
         def report() -> None:
             gauge.sample()

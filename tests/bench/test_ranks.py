@@ -14,12 +14,16 @@ import pytest
 import torch
 
 from torchduet.bench.cases.case import Case, Family, cases_of, group
+from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, RanksResult
 from torchduet.bench.cases.option_values import OptionError, parse_ranks
 from torchduet.bench.host.machine import Gpu, Machine
+from torchduet.bench.noise.family_noise import noise_of_family
+from torchduet.bench.noise.grades import withheld as withheld_by
 from torchduet.bench.passes.alone import SEGMENTS
 from torchduet.bench.plan import threads as threads_module
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.threads import threads_for
+from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.timing.pacing import BESIDE_OTHERS
 from torchduet.suites.registry import load
 
@@ -221,3 +225,16 @@ def test_a_duet_times_cases_in_ranks(tmp_path: Path) -> None:
     for record in found.values():
         assert record["against"]["seconds"] > 0
         assert record["against"]["pairs"] >= 1
+
+
+@pytest.mark.parametrize(("others", "ranks", "withheld"), [(0.0, 2, False), (0.9, 1, False), (0.9, 2, True)])
+def test_ranks_count_as_threads_that_run_at_once(others: float, ranks: int, withheld: bool) -> None:
+    case = replace(families()["sums"].reference, ranks=ranks)
+    switches = ContextSwitches(blocks=100, interrupted=50, switches=500, seconds=1.0)
+    result = CaseResult(case, blocks=[[1e-3]] * 8, disturbed=[5] * 8, context_switches=switches)
+    result.ranks = RanksResult("gloo", [1e-3] * ranks, 1e-3, 1e-3, 0.0)
+    timed = noise_of_family((0.0, 1.0), FamilyResult([result]), Telemetry(1.0, others=others), {})
+    assert timed.threads == (ranks if ranks > 1 else None)
+    cause = withheld_by(timed, threads=1, cores=2)
+    assert (cause is not None) == withheld
+    assert cause is None or cause.remedy.words.startswith("use fewer --ranks")
