@@ -189,6 +189,7 @@ class Family:
             return
         if case.role != PART:
             yield "reference", self.reference
+        if not case.role:
             without = (other for other in self.cases if other.role == PART and not other.copy_number)
             yield from ((COMMUNICATION, other) for other in without if _alike(case, other))
         for knob in KNOBS:

@@ -207,13 +207,13 @@ class Timed:
 
     def restores(self) -> bool | None:
         """Whether inputs are put back before every call; None where no call changes any."""
-        return None if self._stages is None else self._stages.inputs.restores()
+        return None if self._stages is None else self._stages.restores()
 
     def answer(self, message: Message) -> Message:
         """Answer a request: ``fresh`` inputs, a ``profile``, peak ``memory``, ``restore``, or the check ``finite``."""
         if message["do"] == "restore":  # inputs before each call, as the other side does
             assert self._stages is not None
-            self._stages.inputs.agree(message["active"])
+            self._stages.agree(active=message["active"])
             return {}
         if message["do"] == "fresh":
             return self._fresh(message["cases"], message["cores"])

@@ -136,9 +136,9 @@ def _context_switches(figures: Figures) -> Cause | None:
     else:
         why = ""
     words = f"{percent(share)} of the blocks had a context switch{why}"
-    remedy = make_room(figures.threads, figures.cores, others)
+    remedy = make_room(figures.threads, figures.cores, others, ranks=figures.ranks)
     if not figures.oversubscribed and 1 < figures.threads >= figures.cores:
-        remedy = one_thread_fewer(figures.threads)
+        remedy = one_thread_fewer(figures.threads, ranks=figures.ranks)
     return Cause("context switches", grade, rate / SWITCH_RATE[0], words, remedy)
 
 
@@ -148,7 +148,13 @@ def _others(figures: Figures) -> Cause | None:
         return None
     grade = DISTURBED if figures.oversubscribed and others >= OTHERS[1] else NOISY
     words = f"other processes kept {others:.1f} of {figures.cores} cores busy"
-    return Cause("others", grade, others / OTHERS[0], words, make_room(figures.threads, figures.cores, others))
+    return Cause(
+        "others",
+        grade,
+        others / OTHERS[0],
+        words,
+        make_room(figures.threads, figures.cores, others, ranks=figures.ranks),
+    )
 
 
 def _steal(figures: Figures) -> Cause | None:
@@ -185,7 +191,7 @@ def _speed(figures: Figures) -> Cause | None:
     if figures.under_load:
         words = f"{words}, under load"
         if others is not None and others >= OTHERS[0]:
-            remedy = make_room(figures.threads, figures.cores, others)
+            remedy = make_room(figures.threads, figures.cores, others, ranks=figures.ranks)
     elif clocks is not None or figures.telemetry.throttled:
         words, remedy = f"{words}, with the CPU's clocks", STEADY_CLOCKS
     elif others is None:

@@ -51,7 +51,15 @@ def noise_of_family(
         devices=devices or NO_DEVICES,
         used_by_others={device: used_by_others[device] for device in devices.values() if device in used_by_others}
         or NO_GPU,
+        threads=threads_at_once(results),
     )
+
+
+def threads_at_once(results: Sequence[CaseResult]) -> int | None:
+    """The most threads of all ranks of a case together, on the CPU; None where no case runs in several processes."""
+    known = [result for result in results if result.ranks is not None and on_host(result.case.device)]
+    most = max((len(result.ranks.seconds) * result.ranks.threads for result in known if result.ranks), default=0)
+    return most if most > 1 else None
 
 
 def block_switches(results: Sequence[CaseResult]) -> BlockSwitches:

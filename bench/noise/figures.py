@@ -20,9 +20,10 @@ class Figures:
     """Figures of the machine while something was timed; None: not known here.
 
     Attributes:
-        threads, cores: threads of the run, and cores that it may use.
+        threads, cores: threads that run at once, and cores that the run may use.
         switched: share of the timed blocks with a context switch, in which the process had to leave a core.
         switches_per_second: context switches per second of timed blocks.
+        ranks: the threads are those of several processes.
         loaders: the case has DataLoader workers beside its threads.
         pilots: how much slower the slowest pilot around it was than the fastest, of the kind that changed
             most (0.35: 35 %).
@@ -48,6 +49,7 @@ class Figures:
     suspended: float = 0.0
     left_out: int = 0
     kept: int = 0
+    ranks: bool = False
 
     @property
     def oversubscribed(self) -> bool:

@@ -58,7 +58,14 @@ def noise_of(
     of_families = []
     for visited in over_visits(families):
         family, change = visited.timed, visited.pilots_change(pilots)
-        figures = Figures(threads, cores, family.telemetry, pilots=change, drift=family.drift, gpu=family.gpu)
+        at_once = family.threads or threads
+        figures = Figures(
+            *(at_once, cores, family.telemetry),
+            pilots=change,
+            drift=family.drift,
+            gpu=family.gpu,
+            ranks=family.threads is not None,
+        )
         on_gpu = {device: _on_gpu(figures, visited, pilots, {device}) for device in {*family.devices.values()}}
         whole = (
             _on_gpu(figures, visited, pilots, {*on_gpu}) if len(on_gpu) > 1 else next(iter(on_gpu.values()), figures)
@@ -68,7 +75,7 @@ def noise_of(
         for case, switches in family.each.items():
             if case in records:
                 of_case = on_gpu.get(family.devices.get(case, ""), figures).with_context_switches(switches)
-                sure = threads == 1 and len(records[case]["timing"].get("visits", [])) >= sure_visits
+                sure = at_once == 1 and len(records[case]["timing"].get("visits", [])) >= sure_visits
                 record = records[case] if why is None or sure else with_verdicts_withheld(records[case], why)
                 of_cases[case] = {**record, "noise": case_record(causes(of_case), of_case)}
         of_families.append(causes(of_family))
@@ -84,7 +91,8 @@ def _on_gpu(figures: Figures, visited: OverVisits, pilots: Sequence[PilotRecord]
 
 def withheld(family: Timed, threads: int, cores: int) -> Cause | None:
     """Why a family's verdicts are withheld, from its telemetry alone, without any pilots; None where they are not."""
-    return preempted(Figures(threads, cores, family.telemetry).with_context_switches(family.whole))
+    figures = Figures(family.threads or threads, cores, family.telemetry, ranks=family.threads is not None)
+    return preempted(figures.with_context_switches(family.whole))
 
 
 def case_record(ordered: Sequence[Cause], figures: Figures) -> NoiseRecord:

@@ -93,6 +93,7 @@ def _merged(visits: Sequence[Timed]) -> Timed:
             for device in dict.fromkeys(device for visit in visits for device in visit.used_by_others)
             if (known := [visit.used_by_others[device] for visit in visits if device in visit.used_by_others])
         },
+        threads=max((visit.threads for visit in visits if visit.threads is not None), default=None),
     )
 
 

@@ -30,19 +30,25 @@ GPU_CLOCKS = {
 }
 
 
-def make_room(threads: int, cores: int, others: float | None) -> Remedy:
+FEWER_RANKS = "use fewer --ranks"
+
+
+def make_room(threads: int, cores: int, others: float | None, *, ranks: bool = False) -> Remedy:
     """As many threads as there are free cores, or fewer other processes.
 
     Args:
+        ranks: the threads are those of several processes.
         others: cores that other processes keep busy; None: not known.
     """
     free = math.floor(cores - (others or 0.0) + SLACK)
     if free >= threads or threads == 1:
         return Remedy("load", "close what else is running")
     conjunction = "or" if free >= 1 else "and"
-    return Remedy("load", f"use --threads {max(free, 1)}, {conjunction} close what else is running")
+    fewer = FEWER_RANKS if ranks else f"use --threads {max(free, 1)}"
+    return Remedy("load", f"{fewer}, {conjunction} close what else is running")
 
 
-def one_thread_fewer(threads: int) -> Remedy:
-    """For a run with as many threads as cores."""
-    return Remedy("load", f"use --threads {threads - 1}, which leaves a core to other processes")
+def one_thread_fewer(threads: int, *, ranks: bool = False) -> Remedy:
+    """For a run with as many threads as cores, or a case with as many ranks."""
+    fewer = FEWER_RANKS if ranks else f"use --threads {threads - 1}"
+    return Remedy("load", f"{fewer}, which leaves a core to other processes")

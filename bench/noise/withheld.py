@@ -25,7 +25,7 @@ def preempted(figures: Figures) -> Cause | None:
     ordered = causes(figures)
     if figures.stalled:
         cause = next(cause for cause in ordered if cause.kind == "speed")
-        return replace(cause, remedy=one_thread_fewer(figures.threads))
+        return replace(cause, remedy=one_thread_fewer(figures.threads, ranks=figures.ranks))
     if not figures.oversubscribed:
         return None
     return next((cause for cause in ordered if cause.kind == "context switches" and cause.grade == DISTURBED), None)

@@ -18,6 +18,11 @@ SEGMENT_SECONDS = 0.1
 MIN_BLOCKS = 3
 
 
+def least_seconds(runs: Sequence[TimedCase]) -> float:
+    """Seconds that the control takes at least."""
+    return SEGMENTS * sum(run.seconds + MIN_BLOCKS * run.round_seconds / run.repeats for run in runs)
+
+
 def time_alone(
     runs: Sequence[TimedCase], seconds: float, rng: random.Random, must_stop: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[TimedCase, Exception]]:

@@ -77,7 +77,7 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
         allocator.empty_cache()
         allocator.reset_peaks()
         try:
-            inputs = tuple(workload.inputs(device, **{**size, AXIS: number}))
+            inputs = tuple(workload.make(device, {**size, AXIS: number}))
             convert(inputs, case)
             prepared = prepare(workload, case, inputs)
             with matmul_precision(case.precision):
@@ -89,7 +89,7 @@ def largest_batch(workload: Workload, case: Case) -> HeadroomRecord | None:
             return None
 
     free = _free_host_bytes()
-    inputs = workload.inputs(device, **size)
+    inputs = workload.make(device, size)
     sample_bytes = max(1, sum(_bytes(tensor) for tensor in tensors_in(inputs)) // batch)
     del inputs
     own_bytes = allocator.reserved()  # of the family's own tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 
 from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import CaseResult
+from torchduet.bench.inputs.graph import tensors_in
+from torchduet.bench.inputs.memory import bytes_of, has_storage
 from torchduet.bench.ranks.blame import REFUSED_ELSEWHERE
 from torchduet.bench.timing.callables import Prepared, in_float64, in_own_dtype
 from torchduet.bench.timing.checking.check import check
@@ -17,6 +20,7 @@ from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.checking.family_checks import FamilyChecks
 from torchduet.bench.timing.checking.reference import Reference, no_reference, reference_result
 from torchduet.bench.timing.checking.results import Results
+from torchduet.bench.timing.dynamo import Uncompiling
 from torchduet.bench.timing.family_inputs import FamilyInputs, made_inputs
 from torchduet.suites.workload import RANKS, Workload, takes
 
@@ -48,14 +52,30 @@ class RankInputs(FamilyInputs):
         Raises:
             CheckError: ``shard=`` does not return a tuple.
         """
-        joint = made_inputs(self._of, self._device_case, device, number, self.ranks)
+        joint = self._joint(device, number)
         self.joint = joint
         if self._of.shard is None:
-            return made_inputs(self._of, self._device_case, device, number, self.ranks)  # others than the joint ones
+            return self._joint(device, number)  # others than those that a check reads
         own = shares(self._of.shard, self.rank, self.ranks)(*joint)
         if not isinstance(own, tuple | list):
             raise CheckError(f"shard= returned {type(own).__name__}; return a tuple, for one value: (x,)")
         return tuple(own)
+
+    def _joint(self, device: str, number: int) -> tuple[Any, ...]:
+        uncompiling = Uncompiling()
+        made = made_inputs(self._of, self._device_case, device, number, self.ranks)
+        joint: tuple[Any, ...] = uncompiling(made)
+        self.uncompiled = self.uncompiled or uncompiling.found
+        return joint
+
+    def digest(self) -> str:
+        """Equal in two ranks if the tensors that ``inputs`` returned are."""
+        found = hashlib.sha256()
+        for tensor in tensors_in(self.joint or ()):
+            if has_storage(tensor):
+                found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+                found.update(bytes_of(tensor.detach().cpu().contiguous().untyped_storage()).numpy().tobytes())
+        return found.hexdigest()
 
 
 class RankChecks(FamilyChecks):

@@ -78,11 +78,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ended: how it has ended, in words that follow its name; empty: it has not.
         lines: the last that it wrote.
         cpu_seconds: that it has computed.
+        session: of processes, of its own; 0: it is in that of the process that has started it.
     """
 
     ended: str = ""
     lines: str = ""
     cpu_seconds: float = 0.0
+    session: int = 0
 
 
 @cache

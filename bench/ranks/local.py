@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
@@ -15,6 +16,7 @@ from time import monotonic, sleep
 import torch.multiprocessing
 
 from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, last_lines
+from torchduet.bench.host.without_main import without_main
 from torchduet.bench.ranks.messages import Order
 from torchduet.bench.ranks.rank import DUMP, serve
 
@@ -22,6 +24,18 @@ END_SECONDS = 2.0
 TRIM_SECONDS = 0.2
 MAX_LOG_BYTES = 2**26
 LINES = 8  # of a rank's output, in a reason
+
+
+TASKS = Path("/proc/self/task")
+
+
+def can_fork_here() -> bool:
+    """Whether ranks can be forked from this process.
+
+    Threads of a library would be missing in them: a suite's file that computes when it is imported has started
+    OpenMP's, and the first parallel operation of a rank would wait for them for ever.
+    """
+    return sys.platform == "linux" and len(list(TASKS.iterdir())) <= threading.active_count()
 
 
 class LocalRanks:
@@ -34,18 +48,25 @@ class LocalRanks:
         pipes = [Pipe() for _ in range(order.ranks)]
         self._links: list[Connection] = [ours for ours, _ in pipes]
         self._logs = [folder / f"rank-{order.prefix}-{rank}.log" for rank in range(order.ranks)]
-        forks = sys.platform == "linux"
+        forks = can_fork_here()
         theirs = [end for _, end in pipes]
-        self._context = torch.multiprocessing.start_processes(  # type: ignore[attr-defined,no-untyped-call]
-            start,
-            (theirs, [*self._links] if forks else [], order, [str(log) for log in self._logs]),
-            nprocs=order.ranks,
-            join=False,
-            start_method="fork" if forks else "spawn",
-        )
+        try:
+            with contextlib.nullcontext() if forks else without_main():
+                self._context = torch.multiprocessing.start_processes(  # type: ignore[attr-defined,no-untyped-call]
+                    start,
+                    (theirs, [*self._links] if forks else [], order, [str(log) for log in self._logs]),
+                    nprocs=order.ranks,
+                    join=False,
+                    start_method="fork" if forks else "spawn",
+                )
+        except OSError:
+            for link in self._links:
+                link.close()  # those that were started end
+            raise
+        finally:
+            for end in theirs:
+                end.close()
         self._processes = self._context.processes
-        for end in theirs:
-            end.close()
         # A child of a rank holds its pipe open beyond its end; the system says when the rank itself has ended.
         self._ends = {rank: _end_of(process) for rank, process in enumerate(self._processes)}
         self._trimmed = monotonic()
@@ -94,6 +115,10 @@ class LocalRanks:
     def last_output(self, rank: int) -> str:
         """The last lines of its log."""
         return last_lines(self._logs[rank], LINES)
+
+    def sessions(self) -> list[int]:
+        """None: all ranks are in this process's session."""
+        return []
 
     def cpu_seconds(self, rank: int) -> float:
         """Seconds that it has computed."""

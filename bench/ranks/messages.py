@@ -29,6 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         prefix: of the keys in a store that is used more than once.
         seed: of the random orders, equal in all ranks.
         checks: whether results are checked.
+        compiled: folder for code that later visits read; empty: none is kept.
         number: of the visit, from which the seeds are counted on.
         timeout: seconds after which a collective gives up.
     """
@@ -44,6 +45,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     checks: bool
     number: int
     timeout: float
+    compiled: str = ""
 
 
 class ProfileOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,7 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         case: position of the case concerned.
         calls: per block.
         warm_up_calls: untimed calls before the block.
+        launch_seconds: to launch a call in the slowest rank, in the last block on an accelerator.
         spin: turns of an empty loop after the calls of a slowed copy.
         active: whether inputs are put back before each call.
         profile: how to profile the case.
@@ -83,6 +86,7 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     case: int = 0
     calls: int = 1
     warm_up_calls: int = 0
+    launch_seconds: float = 0.0
     spin: int = 0
     active: bool = False
     profile: ProfileOrder | None = None

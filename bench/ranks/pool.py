@@ -33,6 +33,10 @@ class RanksError(StatedError):
     """A rank died, did not answer, or failed alone: the ranks of its pool are no longer in step."""
 
 
+class RanksFailedError(StatedError):
+    """All ranks failed alike: the case is at fault, and the ranks are in step."""
+
+
 class Members(Protocol):
     """The ranks of a pool, wherever they run."""
 
@@ -51,6 +55,9 @@ class Members(Protocol):
 
     def last_output(self, rank: int) -> str:
         """The last lines that it wrote; empty if there are none."""
+
+    def sessions(self) -> list[int]:
+        """Sessions of ranks on this machine, beside that of this process."""
 
     def cpu_seconds(self, rank: int) -> float:
         """Seconds that it has computed; where that is unknown a time that goes on."""
@@ -132,6 +139,18 @@ class Pool:
             self.lost = f"{SUSPENDED}; {self.lost}"
         raise RanksError(self.lost)
 
+    def tell(self, what: What, *, seconds: float = 0.0, **given: Any) -> list[Did]:
+        """As :meth:`ask`, of what no rank may fail in.
+
+        Raises:
+            RanksError: see there.
+            RanksFailedError: all ranks failed alike.
+        """
+        answers = self.ask(what, seconds=seconds, **given)
+        if answers[0].error:
+            raise RanksFailedError(answers[0].error)
+        return answers
+
     def _asked(self, what: What, seconds: float, given: Mapping[str, Any]) -> Course:
         self._number += 1
         with contextlib.suppress(OSError):  # how a rank has ended follows
@@ -194,8 +213,12 @@ class Pool:
         text = f"{name} {joined}" if joined is what else f"{name}{joined}"
         return f"{text}\nIts last output:\n{lines}" if lines else text
 
+    def sessions(self) -> list[int]:
+        """Sessions of ranks on this machine, beside that of this process."""
+        return [] if self.lost else self._members.sessions()
+
     def close(self) -> None:
         """End the ranks: those that are in step leave their group first."""
-        if not self.lost:
+        if self.backend and not self.lost:  # else they have not joined, and would begin to
             self._asked("end", END_SECONDS, {})
         self._members.close()

@@ -16,7 +16,7 @@ from torchduet.bench.ranks.group import why_none
 from torchduet.bench.ranks.local import LocalRanks
 from torchduet.bench.ranks.messages import Did, Order
 from torchduet.bench.ranks.pool import COLLECTIVE_SECONDS, Members, Pool, RanksError
-from torchduet.bench.ranks.ranked_case import Elsewhere, RankedCase, RanksFailedError
+from torchduet.bench.ranks.ranked_case import Elsewhere, RankedCase
 from torchduet.bench.ranks.torchrun import TorchrunRanks, several_processes
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.device_registry import device_of
@@ -26,6 +26,7 @@ from torchduet.suites.workload import Workload
 
 FITTED_BLOCKS = 9  # of a slowed copy and of its original, to fit the loop
 MEMORY_SECONDS = 20.0  # for the pass over memory, at most
+COLD = "--cache cold is not measured in several processes: filling the cache would be part of waiting for each other"
 TURNED_NAN = "its result turned NaN while it was being timed; keep its state bounded"
 Key = tuple[str, int]  # device, number of ranks
 
@@ -59,8 +60,10 @@ class Ranked:
         self.task, self.workload, self.results = task, workload, results
         self.runs: list[RankedCase] = []
         self.lost = ""
+        self._changing = False  # calls change their inputs in some rank
         self.checks = task.paces is None
         self._seed, self._start = seed, start
+        self._differ: dict[int, str] = {}  # pool → why its ranks cannot be compared
         self._pools: dict[Key, Pool] = {}
         self._cases: dict[Key, list[Case]] = {}
         for case in task.family.cases:
@@ -73,7 +76,7 @@ class Ranked:
     def start(self) -> None:
         """Start every pool, before this process has threads that a fork would not survive."""
         for key, cases in self._cases.items():
-            if reason := why_none(key[0]):
+            if reason := COLD if self.task.cold else why_none(key[0]):
                 self._skip(cases, reason)
                 continue
             try:
@@ -96,6 +99,7 @@ class Ranked:
             checks=self.checks,
             number=self.task.number,
             timeout=COLLECTIVE_SECONDS,
+            compiled=self.task.compiled,
         )
         return Pool(order, self._start(order, folder))
 
@@ -131,14 +135,27 @@ class Ranked:
         found = (note for did in answers for note in did.result.get("notes", ()))
         result.notes = [*dict.fromkeys([*result.notes, *found])]
         result.skip = next((did.skip for did in answers if did.skip), None)
-        result.error = of_all([did.error for did in answers]) or None
+        result.error = of_all([did.error for did in answers]) or self._differing(pool, answers) or None
         if result.skip or result.error:
             return
         result.clock, result.compile = first.result["clock"], first.result["compile"]
         result.context_bytes = first.result["context_bytes"]
         result.first_call = max((did.result["first_call"] for did in answers), key=lambda call: call["seconds"])
         result.check = max((did.result["check"] for did in answers), key=_error) if first.result["check"] else None
-        self.runs.append(self._run(case, pool, index))
+        run = self._run(case, pool, index)
+        run.expected = result.first_call["seconds"] / result.first_call["calls"]
+        self.runs.append(run)
+
+    def _differing(self, pool: Pool, answers: Sequence[Did]) -> str:
+        """Why the ranks cannot be compared: they have made other inputs; empty where they have not."""
+        digests = [did.result.get("digest", "") for did in answers]
+        other = next((rank for rank, digest in enumerate(digests) if digest != digests[0]), None)
+        if other is not None:
+            self._differ[id(pool)] = (
+                f"inputs= returns other values in rank {other} than in rank 0: let them depend on nothing but the "
+                "generators of PyTorch, NumPy and Python, which are seeded alike"
+            )
+        return self._differ.get(id(pool), "")
 
     def _run(self, case: Case, pool: Pool, index: int) -> RankedCase:
         prepared = Prepared(case, lambda: None, (), (), Context())
@@ -173,22 +190,25 @@ class Ranked:
         for pool in self._live():
             paces = {run.index: run.seconds for run in self.runs if run.pool is pool}
             known = [paces.get(index, 0.0) for index in range(len(pool.order.cases))]
-            answers += pool.ask("decide", seconds=2.0, paces=known)
+            answers += pool.tell("decide", seconds=2.0, paces=known)
         decided = [value for value in (here, *(did.result["restores"] for did in answers)) if value is not None]
+        self._changing = any(did.result["restores"] is not None for did in answers)
         active = all(decided) if decided else None
+        self.agree(active=bool(active))
+        return active
+
+    def agree(self, *, active: bool) -> None:
+        """Put inputs back before each call in all ranks, or not."""
         for pool in self._live():
-            pool.ask("agree", active=bool(active))
+            pool.tell("agree", active=active)
         for run in self.runs:
             assert isinstance(run.restoring, Elsewhere)
-            run.restoring.active = bool(active) and any(did.result["restores"] is not None for did in answers)
-        return active
+            run.restoring.active = active and self._changing
 
     def fresh(self) -> None:
         """Let the ranks move their inputs to fresh memory."""
         for pool in self._live():
-            answers = pool.ask("fresh")
-            if answers[0].error:
-                raise RanksFailedError(answers[0].error)
+            pool.tell("fresh")
 
     def _live(self) -> list[Pool]:
         used = {id(run.pool) for run in self.runs}
@@ -208,7 +228,7 @@ class Ranked:
 
     def verify(self, run: RankedCase) -> str | None:
         """Why a case's results are no longer what they were when it was checked; None where they are."""
-        answers = run.pool.ask("verify", case=run.index, seconds=10 * run.seconds)
+        answers = run.pool.ask("verify", case=run.index, seconds=run.patience(1))
         if answers[0].error:
             return f"after its timing, {answers[0].error}"
         return of_all([TURNED_NAN if did.result["lost"] else "" for did in answers]) or None
@@ -217,13 +237,18 @@ class Ranked:
         """Measure the peak of memory in each rank, where the workload asks for it."""
         if not (self.workload.memory or not device_of(run.prepared.case.device).host_memory):
             return
-        answers = run.pool.ask("memory", case=run.index, seconds=MEMORY_SECONDS)
+        answers = run.pool.ask("memory", case=run.index, seconds=MEMORY_SECONDS + run.patience(3))
         peaks = [did.result["peak"] for did in answers if did.result.get("peak") is not None]
         if len(peaks) == len(answers):
             result = self.results[run.prepared.case]
             result.peak_bytes = max(peaks)
             result.ranks = run.ranks_result()
             result.ranks.peak_bytes = peaks
+
+    def sessions(self) -> list[int]:
+        """Sessions of processes whose work is no load by others: this process's own, and those of its ranks."""
+        own = [os.getsid(0)] if hasattr(os, "getsid") else []
+        return [*own, *(session for pool in self._live() for session in pool.sessions())]
 
     def close(self) -> None:
         """End every rank."""

@@ -16,15 +16,11 @@ from torchduet.bench.ranks.messages import ProfileOrder
 from torchduet.bench.ranks.pool import PATIENCE, Pool
 from torchduet.bench.record.schema import ProfileRecord
 from torchduet.bench.timing.clock import Block
-from torchduet.bench.timing.failures import StatedError
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
 
 PROFILE_SECONDS = 60.0  # for the profiler, which may import the compiler first
+SETTLING_CALLS = 4  # a renewal may take as long as some calls
 KEPT = 20_000  # blocks of which every rank's time is kept
-
-
-class RanksFailedError(StatedError):
-    """All ranks failed alike: the case is at fault, and the ranks are in step."""
 
 
 class Elsewhere:
@@ -49,30 +45,33 @@ class RankedCase(TimedCase):
     Attributes:
         pool: its ranks.
         index: its position among the pool's cases.
-        times: of each block, the seconds per call of each rank.
+        times: of each block that counts, the seconds per call of each rank.
+        keeping: blocks count.
+        expected: seconds of a call, until it is warmed up.
     """
 
     pool: Pool = field(kw_only=True)
     index: int = field(kw_only=True)
     spin: int = 0  # of a slowed copy
     times: list[tuple[float, ...]] = field(default_factory=list)
+    keeping: bool = False
+    expected: float = 0.0
 
     elsewhere: ClassVar[bool] = True
 
     def _block(self) -> Block:
-        calls = self.calls + self._block_warm_up_calls
-        answers = self.pool.ask(
+        answers = self.pool.tell(
             "block",
             case=self.index,
             calls=self.calls,
             warm_up_calls=self._block_warm_up_calls,
+            launch_seconds=self.launch_seconds,
             spin=self.spin,
-            seconds=PATIENCE * self.seconds * calls,
+            seconds=self.patience(self.calls + self._block_warm_up_calls),
         )
-        if answers[0].error:
-            raise RanksFailedError(answers[0].error)
         blocks = [Block(*did.result["block"]) for did in answers]
-        if len(self.times) < KEPT:
+        self.launch_seconds = max(block.host for block in blocks)
+        if self.keeping and len(self.times) < KEPT:
             self.times.append(tuple(block.seconds for block in blocks))
         return Block(
             max(block.seconds for block in blocks),
@@ -80,21 +79,27 @@ class RankedCase(TimedCase):
             max(block.wall for block in blocks),
             sum(block.switches for block in blocks),
             max(block.paused for block in blocks),
+            max(block.unfinished for block in blocks),
         )
+
+    def patience(self, calls: int) -> float:
+        """Seconds within which so many calls should be over."""
+        return PATIENCE * calls * max(self.seconds, self.expected)
 
     def call(self) -> object:
         """Make one untimed call in each rank."""
-        answers = self.pool.ask("call", case=self.index, seconds=PATIENCE * self.seconds)
-        if answers[0].error:
-            raise RanksFailedError(answers[0].error)
+        self.pool.tell("call", case=self.index, seconds=self.patience(1))
         return None
 
     def settle(self) -> None:
         """After the inputs have moved, let the ranks make again what the case holds itself; copies share that."""
         if self.prepared.case.slowdown == 1:
-            answers = self.pool.ask("settle", case=self.index, seconds=PATIENCE * self.seconds)
-            if answers[0].error:
-                raise RanksFailedError(answers[0].error)
+            self.pool.tell("settle", case=self.index, seconds=self.patience(SETTLING_CALLS))
+
+    @property
+    def captures(self) -> bool:
+        """Whether the ranks replay a CUDA graph of the call."""
+        return self.prepared.case.mode == "graph"
 
     @contextlib.contextmanager
     def in_its_state(self, *, thorough: bool = False) -> Iterator[None]:
@@ -116,19 +121,19 @@ class RankedCase(TimedCase):
         """
         from torchduet.bench.passes.profiler import WARM_UP_SECONDS, counts_for
 
+        self.settle()
         warm_up(self, WARM_UP_SECONDS)
         counts = counts_for(self.seconds * self.calls, self.seconds)
         order = ProfileOrder(folder=str(folder), stacks=extras.stacks, flops=extras.flops, **asdict(counts))
-        answers = self.pool.ask(
+        number = 2 * counts.plain * (self.calls + self._block_warm_up_calls) + counts.wait + counts.warm_up
+        answers = self.pool.tell(
             "profile",
             case=self.index,
             calls=self.calls,
             warm_up_calls=self._block_warm_up_calls,
             profile=order,
-            seconds=PROFILE_SECONDS,
+            seconds=PROFILE_SECONDS + self.patience(number + counts.active),
         )
-        if answers[0].error:
-            raise RanksFailedError(answers[0].error)
         record: ProfileRecord = answers[0].result["profile"]
         return record
 
@@ -149,7 +154,7 @@ class RankedCase(TimedCase):
         """Add what only the ranks know."""
         if not self.times:
             return
-        answers = self.pool.ask("finish", case=self.index)
+        answers = self.pool.tell("finish", case=self.index)
         first = answers[0].result
         result.notes = [*dict.fromkeys([*result.notes, *(note for did in answers for note in did.result["notes"])])]
         result.meters = {name: (unit, list(values)) for name, (unit, values) in first["meters"].items()}

@@ -13,11 +13,12 @@ import torch
 import torch.distributed as dist
 
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.cases.exchange import CaseResult, Extras, Task
+from torchduet.bench.cases.exchange import CaseResult, Extras, Pace, Task
 from torchduet.bench.passes.operators_and_memory import peak_memory
 from torchduet.bench.ranks.checks import RankChecks, RankInputs
 from torchduet.bench.ranks.group import Joined
 from torchduet.bench.ranks.messages import Did, Do, Order
+from torchduet.bench.state.entry import LastingChangeError
 from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.checking.reference import Reference, has_nan
 from torchduet.bench.timing.checking.results import observed
@@ -49,9 +50,15 @@ class RankedBlock(TimedCase):
             super()._lead_in()
             self.wait()
 
+    @property
+    def _block_warm_up_calls(self) -> int:
+        return self.warm_up_calls  # as it was told: what this rank's own inputs need would be another number
+
+    def _after_children(self) -> int:
+        return 0
+
     def _block(self) -> Block:
-        if self.spin:
-            self.extra_work = self._spin
+        self.extra_work = self._spin if self.spin else None
         return super()._block()
 
     def _spin(self) -> None:
@@ -70,12 +77,16 @@ class RankStages(FirstCalls):
 
     def __init__(self, order: Order, rank: int, joined: Joined) -> None:
         family = Family(cases=tuple(order.cases), reported=tuple(order.cases))
-        task = Task(family, 0.0, order.threads, order.folder)
+        compiled = str(Path(order.compiled) / f"{order.ranks}-{rank}") if order.compiled else ""
+        if compiled:
+            Path(compiled).mkdir(parents=True, exist_ok=True)
+        later: dict[Case, Pace] | None = None if order.checks else {}  # reads what the first visit has compiled
+        task = Task(family, 0.0, order.threads, order.folder, compiled, paces=later)
         super().__init__(task, lambda _stage, _fraction: None, order.seed)
         self.inputs = RankInputs(self.family, self.workload, self.rng, rank, order.ranks)
         self.checks = RankChecks(self.family, self.workload, self.inputs)
         self.checks.enabled = order.checks
-        self.checks.agreed = self.agreed
+        self.checks.agreed = self.inputs.agreed = self.agreed
         self.joined, self.order = joined, order
         self.device = device_of(order.cases[0].device)
         self.clock = self.device.clock()
@@ -91,11 +102,14 @@ class RankStages(FirstCalls):
 
     def prepare(self, do: Do) -> Did:
         """Take the first call of a case and check it; with the first case, make the inputs."""
-        case = self.order.cases[do.case]
+        case, digest = self.order.cases[do.case], ""
+        if self.broken is not None:
+            return Did(number=do.number, error=self._beside_broken())
         if not self._opened:
             if not self.start(self.device, self.order.cases):
                 return Did(number=do.number, error=self.results[case].error or "the device could not be started")
             self._opened = self.open(self.device, self.order.cases)
+            digest = self.inputs.digest() if self.checks.enabled else ""
         result = self.results[case]
         if self._opened:
             with self.device.current():
@@ -118,8 +132,14 @@ class RankStages(FirstCalls):
                 "notes": result.notes,
                 "changes": bool(self.inputs.changes.get(case)),
                 "context_bytes": result.context_bytes,
+                "digest": digest,
             },
         )
+
+    def _beside_broken(self) -> str:
+        """Why nothing more can be measured here."""
+        assert self.broken is not None
+        return f"it cannot be timed beside {self.broken.id}: {self.results[self.broken].error}"
 
     def call(self, do: Do) -> Did:
         """Make one untimed call."""
@@ -129,8 +149,16 @@ class RankStages(FirstCalls):
     def block(self, do: Do) -> Did:
         """Time a block, as long as the order says."""
         run = self._runs[do.case]
+        if self.broken is not None and self.broken != run.prepared.case:
+            return Did(number=do.number, error=self._beside_broken())
         run.calls, run.warm_up_calls, run.spin = do.calls, do.warm_up_calls, do.spin
-        return Did(number=do.number, result={"block": astuple(run.block())})
+        if self.clock.needs_lead_in:  # a device that is kept waiting for longer than others would wait for them
+            run.launch_seconds = do.launch_seconds
+        try:
+            return Did(number=do.number, result={"block": astuple(run.block())})
+        except LastingChangeError as error:
+            self.broken, self.results[run.prepared.case].error = run.prepared.case, str(error)
+            raise
 
     def fresh(self, do: Do) -> Did:
         """Move the inputs to fresh memory."""

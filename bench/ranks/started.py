@@ -72,7 +72,8 @@ class RankProcess:
     def report(self) -> Report:
         """How it is."""
         if self._process.is_alive():
-            return Report(lines=self.last_output(), cpu_seconds=cpu_seconds(self._process.pid))
+            session = self._process.pid if self._own_group else 0
+            return Report(lines=self.last_output(), cpu_seconds=cpu_seconds(self._process.pid), session=session)
         return Report(ended=describe_exit(self._process.exitcode), lines=self.last_output())
 
     def last_output(self) -> str:

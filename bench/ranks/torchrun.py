@@ -141,6 +141,11 @@ class TorchrunRanks:
         """The last lines that it wrote."""
         return self._reports([rank])[rank].lines
 
+    def sessions(self) -> list[int]:
+        """Sessions of the ranks on this machine that are not in this process's own."""
+        here = [rank for rank, member in enumerate(self._members) if rank and member.node == self._members[0].node]
+        return [report.session for report in self._reports(here).values() if report.session]
+
     def cpu_seconds(self, rank: int) -> float:
         """Seconds that it has computed."""
         return self._reports([rank])[rank].cpu_seconds

@@ -71,6 +71,7 @@ class Timed:
         gpu: reason for lowered clocks → share of the samples in which it held.
         left_open: its verdicts are withheld in the records already.
         devices: case id → ``cuda:0``, of its cases on accelerators.
+        threads: of all its processes together, where cases run in several at once; None: those of the run.
         used_by_others: ``cuda:0`` → share of the time in which other processes computed on it meanwhile, where the
             driver counts that by process.
     """
@@ -85,3 +86,4 @@ class Timed:
     left_open: bool = False
     devices: Mapping[str, str] = field(default_factory=dict)
     used_by_others: Mapping[str, float] = field(default_factory=dict)
+    threads: int | None = None

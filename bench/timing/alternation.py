@@ -194,7 +194,7 @@ class Alternation:
 
 
 def _captures(run: TimedCase) -> bool:
-    return run.prepared.graph is not None or run.prepared.case.mode in IMPLIED
+    return run.captures or run.prepared.case.mode in IMPLIED
 
 
 def even_out(live: Sequence[TimedCase], since: int) -> int:

@@ -55,7 +55,12 @@ def refuse_iterators(inputs: Sequence[Any], names: Sequence[str]) -> None:
                 )
 
 
-def changed_by_a_call(placements: Placements, again: Callable[[], object], ignored: frozenset[int]) -> Changes:
+def changed_by_a_call(
+    placements: Placements,
+    again: Callable[[], object],
+    ignored: frozenset[int],
+    agreed: Callable[[bool], bool] = bool,
+) -> Changes:
     """What the first call has changed, after it.
 
     What it has only filled, such as a table that is computed once, stays filled, unless a second call changes it again.
@@ -63,12 +68,15 @@ def changed_by_a_call(placements: Placements, again: Callable[[], object], ignor
     Args:
         again: makes a second call.
         ignored: positions of arguments whose changes do not matter.
+        agreed: whether a condition holds in any of the processes that make the same calls.
     """
     changes = placements.changes(ignored)
-    if changes.only_filled:
-        placements.keep(changes)
+    filled = changes.only_filled
+    if agreed(filled):
+        if filled:
+            placements.keep(changes)
         again()
-        changes = placements.changes(ignored)
+        changes = placements.changes(ignored) if filled else changes
     return changes
 
 

@@ -69,6 +69,7 @@ class FamilyInputs:
         self.names: tuple[str, ...] = ()
         self.changes: dict[Case, Changes] = {}
         self.uncompiled = False
+        self.agreed: Callable[[bool], bool] = bool  # whether something holds in any process that makes the same calls
         self._scratch: frozenset[int] = frozenset()
         self._mutates: frozenset[int] = frozenset()
         self._variables: Variables | None = None  # watched while the reference is computed
@@ -157,7 +158,7 @@ class FamilyInputs:
         if not isinstance(restoring, PutBack):
             return
         placements = self.placements[case.device]
-        found = changed_by_a_call(placements, partial(prepared.call, *prepared.args), self._scratch)
+        found = changed_by_a_call(placements, partial(prepared.call, *prepared.args), self._scratch, self.agreed)
         self.changes[case] = found | placements.everything_of(self._mutates)
         restoring.include(self.changes[case])
 

@@ -214,9 +214,8 @@ class FirstCalls:
             poison(reference, case.device, prepared.graph.result if prepared.graph else None, prepared.inputs)
             start = perf_counter()
             with watch.entries():
-                value = first_result(
-                    partial(prepared.call, *prepared.args), prepared.context.scaler, placements.restore
-                )
+                scaler, again = prepared.context.scaler, partial(prepared.call, *prepared.args)
+                value = first_result(again, scaler, placements.restore, self.agreed)
             returned = perf_counter() - start
             clock.synchronize()
             seconds, calls = capture_seconds + perf_counter() - start, 1

@@ -60,16 +60,22 @@ def scaler_for(precision: str, device: str) -> torch.amp.GradScaler | None:
     return torch.amp.GradScaler(device_of(device).autocast_type) if precision == "fp16" else None
 
 
-def first_result(call: Callable[[], Any], scaler: torch.amp.GradScaler | None, restore: Callable[[], None]) -> Any:
+def first_result(
+    call: Callable[[], Any],
+    scaler: torch.amp.GradScaler | None,
+    restore: Callable[[], None],
+    agreed: Callable[[bool], bool] = bool,
+) -> Any:
     """The first result of a case. A loss scaler skips steps while its factor is too large, and tries smaller ones.
 
     Args:
         restore: gives the inputs their original values.
+        agreed: whether a condition holds in any of the processes that make the same calls.
     """
     for _ in range(SCALING_CALLS if scaler else 1):
         before = scaler.get_scale() if scaler else 0.0
         value = call()
-        if scaler is None or scaler.get_scale() >= before:
+        if scaler is None or not agreed(scaler.get_scale() < before):
             break
         restore()
     return value

@@ -74,6 +74,11 @@ class TimedCase:
         return device_of(self.prepared.case.device)
 
     @property
+    def captures(self) -> bool:
+        """Whether it replays a CUDA graph of its call, which has to be captured again when inputs have moved."""
+        return self.prepared.graph is not None
+
+    @property
     def pace(self) -> Pace:
         """How it is timed, for another visit."""
         return Pace(self.seconds, self.pacing_seconds, self.calls, self.warm_up_calls, self.idle_waiting)

@@ -66,7 +66,7 @@ class Stages(WithRanks):
             case = run.prepared.case
             self.report(f"warming up {case.id}", 0.0)
             try:
-                if run.prepared.graph is not None:
+                if run.captures:
                     run.settle()  # other cases' first calls have moved the inputs since
                 if not self.hopeless(run):
                     warm_up(run, share)
@@ -152,7 +152,7 @@ class Stages(WithRanks):
         share = self.task.seconds
         plan = self.pace(runs, share)
         start = awake()
-        gauge = Gauge()
+        gauge = Gauge(sessions=self.ranked.sessions())
 
         def report() -> None:
             gauge.sample()
@@ -284,7 +284,7 @@ class Stages(WithRanks):
             if known and isinstance(run.clock, ReadsSmClock):
                 result.sm_mhz = run.clock.sm_clock.read()
             if run.device.asynchronous:
-                result.waiting_unknown = result.waiting_unknown or not isinstance(run.clock, DelayingClock)
+                result.waiting_unknown |= run.elsewhere or not isinstance(run.clock, DelayingClock)
                 result.host = [[block.host for block in placement] for placement in run.placements]
                 result.wall = [[block.wall for block in placement] for placement in run.placements]
         self.finish_ranks()

@@ -28,7 +28,7 @@ class LaterStages(Stages):
         start = awake()
         for run in [run for run in self.runs if run.prepared.case.slowdown == 1]:
             try:
-                if run.prepared.graph is not None:
+                if run.captures:
                     run.settle()  # other cases' first calls have moved the inputs since
                 run.keep_to(self.paces[run.prepared.case])
                 warm_up(run, min(WARM_UP_SECONDS, self.task.seconds))

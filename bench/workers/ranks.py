@@ -9,10 +9,11 @@ from typing import cast
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import Task
-from torchduet.bench.passes.alone import time_alone
-from torchduet.bench.ranks.pool import RanksError
+from torchduet.bench.host.suspension import awake
+from torchduet.bench.passes.alone import least_seconds, time_alone
+from torchduet.bench.ranks.pool import RanksError, RanksFailedError
 from torchduet.bench.ranks.ranked import Ranked
-from torchduet.bench.ranks.ranked_case import RankedCase, RanksFailedError
+from torchduet.bench.ranks.ranked_case import RankedCase
 from torchduet.bench.ranks.stages import whole_peak
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
@@ -26,9 +27,11 @@ from torchduet.bench.timing.pacing import (
 )
 from torchduet.bench.timing.slowed.copies import slow_down
 from torchduet.bench.timing.timed_case import TimedCase
+from torchduet.bench.workers.left_running import left_running
 from torchduet.bench.workers.messages import STOP_REQUESTED
 
-ALONE_SHARE = 0.15  # of the family's time, at most, for the control
+ALONE_SHARE = 0.15  # of the family's time for the control
+MOST_ALONE = 2.0  # of the family's time: where calls are so long that the control takes more, it is left out
 
 
 class WithRanks(FirstCalls):
@@ -39,6 +42,7 @@ class WithRanks(FirstCalls):
 
     def __init__(self, task: Task, report: Report, seed: str = "") -> None:
         super().__init__(task, report, seed)
+        self.decided: bool | None = None  # inputs are put back before every call, in all processes
         self.ranked = Ranked(task, self.workload, self.results, seed or self.family.name)
 
     def comparisons(self, runs: Sequence[TimedCase]) -> list[tuple[int, int]]:
@@ -65,15 +69,35 @@ class WithRanks(FirstCalls):
         if not self.ranked.runs or self.ranked.lost:
             return
         try:
-            active = self.ranked.decide(self.inputs.restores())
-        except RanksError as error:
-            self.ranked.lose(error)
+            self.decided = self.ranked.decide(self.inputs.restores())
+        except (RanksError, RanksFailedError) as error:
+            self._fail_in_ranks(error)
             return
-        if active is not None:
-            self.inputs.agree(active)
+        if self.decided is not None:
+            self.inputs.agree(self.decided)
+
+    def restores(self) -> bool | None:
+        """Whether inputs are put back before every call, in all processes; None where no call changes any."""
+        return self.decided if self.ranked.runs else self.inputs.restores()
+
+    def agree(self, *, active: bool) -> None:
+        """Put inputs back before every call, or not, as another side does that is timed in alternation."""
+        self.inputs.agree(active)
+        if self.ranked.runs and not self.ranked.lost:
+            try:
+                self.ranked.agree(active=active)
+            except (RanksError, RanksFailedError) as error:
+                self._fail_in_ranks(error)
+
+    def _fail_in_ranks(self, error: Exception) -> None:
+        for run in self.ranked.runs:
+            run.error = run.error or self.reason_in_ranks(error)
 
     def pace(self, runs: Sequence[TimedCase], seconds: float) -> Plan:
         """Set the pace of these cases."""
+        for run in self.ranked.runs:
+            run.times.clear()
+            run.keeping = True
         if self.ranked.runs:
             return set_pace(runs, seconds, self.task.placements or FEW_PLACEMENTS, LONG_PLACEMENT_SECONDS)
         return set_pace(runs, seconds, self.task.placements or AIM_PLACEMENTS)
@@ -102,16 +126,24 @@ class WithRanks(FirstCalls):
             slow_down(run, original)
 
     def time_alone(self) -> None:
-        """Time each case in segments of its own, as a control: alternating might change what it is timed with."""
+        """Time each case in segments of its own, as a control: alternating might change what it is timed with.
+
+        Not where that would take longer than the family may.
+        """
+        for run in self.ranked.runs:
+            run.keeping = False
         able = [run for run in self.runs if run.error is None and run.placements and run.prepared.case.slowdown == 1]
         if not self.ranked.runs or self.ranked.lost:
             return
-        share = ALONE_SHARE * (self.task.share or self.task.seconds)
+        family = self.task.share or self.task.seconds
+        share, least = ALONE_SHARE * family, least_seconds(able)
+        if least > min(MOST_ALONE * family, self.task.max_seconds - (awake() - self.started)):
+            return
         self.report(f"timing each case of {self.family.name} alone", 0.0)
-        for run, error in time_alone(able, share, random.Random(self.rng.random()), STOP_REQUESTED.is_set):
-            run.error = self.reason_in_ranks(error)
-        for run in able:
-            self.results[run.prepared.case].alone = run.alone
+        for failed, error in time_alone(able, share, random.Random(self.rng.random()), STOP_REQUESTED.is_set):
+            failed.error = self.reason_in_ranks(error)
+        for timed in able:
+            self.results[timed.prepared.case].alone = timed.alone
 
     def memory_of_ranks(self) -> None:
         """Measure the peak of memory of each process, of the cases without ranks in the same way."""
@@ -133,7 +165,7 @@ class WithRanks(FirstCalls):
     def verified_in_ranks(self, run: TimedCase) -> str | None:
         """Why a case's result is no longer what it was; None where it is."""
         try:
-            return self.ranked.verify(cast(RankedCase, run))
+            return self.ranked.verify(cast(RankedCase, run)) or (left_running(run) if run.device.asynchronous else None)
         except RanksError as error:
             return self.reason_in_ranks(error)
 
@@ -148,6 +180,8 @@ class WithRanks(FirstCalls):
                         result.ranks.threads = self.task.threads
             except RanksError as error:
                 self.ranked.lose(error)
+            except RanksFailedError as error:
+                result.error = str(error)
         self.fail_if_lost()
 
     def fail_if_lost(self) -> None:

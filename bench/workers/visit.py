@@ -14,6 +14,7 @@ from torchduet.bench.timing.first_calls import Report
 from torchduet.bench.timing.stopping import INTERRUPTED
 from torchduet.bench.workers.family import Stages
 from torchduet.bench.workers.later_visit import LaterStages
+from torchduet.bench.workers.messages import STOP_REQUESTED
 from torchduet.suites.registry import is_given, load
 
 
@@ -59,5 +60,6 @@ def _measured(stages: Stages, task: Task) -> FamilyResult:
             stages.still_computes()
     stages.finish()
     results = list(stages.results.values())
-    stop = None if stages.broken else stop  # the others are timed again, in another process
+    if stages.broken or (stages.ranked.lost and not STOP_REQUESTED.is_set()):
+        stop = None  # nobody asked for the end: others are timed again in another process, or the family has failed
     return FamilyResult(results, stop, stages.seconds, stages.telemetry, broken=stages.broken)

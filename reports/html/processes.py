@@ -43,7 +43,7 @@ def processes(run: Run) -> Page | None:
     drawn = [curve for curve in found.curves if curve.drawn]
     workloads: dict[str, list[Collective]] = {}
     for of in found.collectives:
-        if of.bus is not None:
+        if of.bus is not None and of.message:  # sizes are on a logarithmic axis
             workloads.setdefault(of.workload, []).append(of)
     several = {name: members for name, members in workloads.items() if len({of.message for of in members}) > 1}
     return Page(

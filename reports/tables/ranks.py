@@ -100,6 +100,9 @@ def exposed(speedup: SpeedupRecord) -> Estimate:
     It is the part that computation does not hide, and the overhead of the wrapper with it: the same step without
     communication lacks both. It is below 0 where the step without communication takes longer.
 
+    It is too low for a sharded optimiser, such as FSDP's, by the time that sharding saves: each rank updates its own
+    shard of the parameters, while the step without communication updates all of them. With DDP both update all.
+
     Args:
         speedup: by ``COMMUNICATION``: its ratio is t_local / t_case.
     """

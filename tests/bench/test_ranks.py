@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,22 @@ from typing import Any
 import pytest
 import torch
 
-from torchduet.bench.cases.case import Case, Family, cases_of, group
+from torchduet.bench.cases.case import Case, Family, cases_of, group, workload_of
+from torchduet.bench.cases.copies import with_copies
+from torchduet.bench.cases.exchange import CaseResult, ContextSwitches, FamilyResult, ProfileTask, RanksResult, Task
 from torchduet.bench.cases.option_values import OptionError, parse_ranks
+from torchduet.bench.cases.outcome import Measured
 from torchduet.bench.host.machine import Gpu, Machine
+from torchduet.bench.noise.family_noise import noise_of_family
+from torchduet.bench.noise.grades import withheld as withheld_by
 from torchduet.bench.passes.alone import SEGMENTS
 from torchduet.bench.plan import threads as threads_module
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.threads import threads_for
+from torchduet.bench.record.telemetry import Telemetry
+from torchduet.bench.run.records import records as records_of
 from torchduet.bench.timing.pacing import BESIDE_OTHERS
+from torchduet.bench.workers.launcher import Launcher
 from torchduet.suites.registry import load
 
 ROOT = Path(__file__).parents[2]
@@ -124,20 +132,29 @@ def test_functions_get_the_number_of_ranks_where_they_ask_for_it() -> None:
     assert x.shape == (8, 100)
 
 
-def run(folder: Path, *options: str) -> dict[str, Any]:
-    """The records of a real run, by the cases' ids without suite and device."""
-    file = folder / "run.json"
-    given = ["--suite", str(FILE), "--threads", "1", "--benchmark-json", str(file), *options]
-    command = [sys.executable, "-m", "pytest", "bench/", "-q", "-p", "no:cacheprovider", *given]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-    records = [benchmark["extra_info"]["torchduet"] for benchmark in json.loads(file.read_text())["benchmarks"]]
-    return {record["case"]["id"].removeprefix("in_ranks.").replace(" cpu eager fp32", ""): record for record in records}
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    launcher.start(compiler=False)
+    yield launcher
+    launcher.close()
+
+
+def name_of(case: Case) -> str:
+    return case.id.removeprefix("in_ranks.").replace(" cpu eager fp32", "")
+
+
+def measured(launcher: Launcher, family: Family, **how: Any) -> dict[str, Any]:
+    """The records of a visit by a real worker, by the cases' ids without suite and device."""
+    result = launcher.measure(Task(family, 1.0, 1, patient=True, **how), lambda _: None)
+    outcomes = records_of(family, result, workload_of(family.reference))
+    assert all(isinstance(outcome, Measured) for outcome in outcomes.values()), outcomes
+    return {name_of(case): outcome.record for case, outcome in outcomes.items() if isinstance(outcome, Measured)}
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    return run(tmp_path_factory.mktemp("ranks"), "--budget", "10s", "--profile", "*mean*together*ranks2")
+def records(launcher: Launcher) -> Mapping[str, Any]:
+    return {name: record for family in families().values() for name, record in measured(launcher, family).items()}
 
 
 def test_every_case_is_checked_in_each_rank_and_timed(records: Mapping[str, Any]) -> None:
@@ -201,23 +218,63 @@ def test_calls_are_timed_in_longer_blocks_beside_other_processes(records: Mappin
     assert BESIDE_OTHERS.lead_in > 0
 
 
-def test_the_first_rank_is_profiled(records: Mapping[str, Any]) -> None:
-    profiled = [name for name, record in records.items() if "profile" in record]
-    assert profiled == ["mean[n=400] together ranks2"]
-    assert records[profiled[0]]["profile"]["calls"] >= 1
+def test_the_first_rank_is_profiled(launcher: Launcher, tmp_path: Path) -> None:
+    family = families()["mean"]
+    case = of(family, "together", 2)
+    profiled = launcher.profile(ProfileTask(Task(family, 0.3, 1), {case: str(tmp_path)}), lambda _: None)
+    assert not profiled.errors
+    assert profiled.records[case]["calls"] >= 1
+    assert Path(profiled.records[case]["trace"]).is_file()
 
 
-def test_copies_of_cases_in_ranks_are_timed_against_them(tmp_path: Path) -> None:
-    found = run(tmp_path, "--budget", "8s", "--aa", "--slowdowns", "50%", "-k", "sums and added")
-    assert list(found) == ["sums[n=64] added ranks2"]
+def test_copies_of_cases_in_ranks_are_timed_against_them(launcher: Launcher) -> None:
+    family = families()["sums"]
+    found = measured(launcher, with_copies(replace(family, reported=(of(family, "added", 2),)), (1.5,)))
     (record,) = found.values()
     assert [trial["slowdown"] for trial in record["trials"]] == [1.0, 1.5]
     assert all(trial["verdict"] != "faster" for trial in record["trials"])
 
 
+def test_a_later_visit_checks_nothing_and_is_timed_alike(launcher: Launcher) -> None:
+    family = families()["mean"]
+    first = launcher.measure(Task(family, 0.3, 1, patient=True), lambda _: None)
+    paces = {each.case: each.pace for each in first.results if each.pace is not None}
+    assert set(paces) == set(family.cases)
+    later = launcher.visit(Task(family, 0.3, 1, paces=paces, number=1), lambda _: None)
+    for each in later.results:
+        assert each.error is None
+        assert each.blocks
+        assert each.calls == paces[each.case].calls
+        assert each.check is None
+
+
+def run(folder: Path, *options: str) -> dict[str, Any]:
+    """The records of a run, by the cases' ids without suite and device."""
+    file = folder / "run.json"
+    given = ["--suite", str(FILE), "--threads", "1", "--benchmark-json", str(file), *options]
+    command = [sys.executable, "-m", "pytest", "bench/", "-q", "-p", "no:cacheprovider", *given]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    records = [benchmark["extra_info"]["torchduet"] for benchmark in json.loads(file.read_text())["benchmarks"]]
+    return {record["case"]["id"].removeprefix("in_ranks.").replace(" cpu eager fp32", ""): record for record in records}
+
+
 def test_a_duet_times_cases_in_ranks(tmp_path: Path) -> None:
-    found = run(tmp_path, "--budget", "12s", "--against", sys.executable, "-k", "mean and together")
+    found = run(tmp_path, "--budget", "40s", "--against", sys.executable, "-k", "mean and together")
     assert set(found) == {f"mean[n=400] together ranks{ranks}" for ranks in (1, 2)}
     for record in found.values():
         assert record["against"]["seconds"] > 0
         assert record["against"]["pairs"] >= 1
+
+
+@pytest.mark.parametrize(("others", "ranks", "withheld"), [(0.0, 2, False), (0.9, 1, False), (0.9, 2, True)])
+def test_ranks_count_as_threads_that_run_at_once(others: float, ranks: int, withheld: bool) -> None:
+    case = replace(families()["sums"].reference, ranks=ranks)
+    switches = ContextSwitches(blocks=100, interrupted=50, switches=500, seconds=1.0)
+    result = CaseResult(case, blocks=[[1e-3]] * 8, disturbed=[5] * 8, context_switches=switches)
+    result.ranks = RanksResult("gloo", [1e-3] * ranks, 1e-3, 1e-3, 0.0)
+    timed = noise_of_family((0.0, 1.0), FamilyResult([result]), Telemetry(1.0, others=others), {})
+    assert timed.threads == (ranks if ranks > 1 else None)
+    cause = withheld_by(timed, threads=1, cores=2)
+    assert (cause is not None) == withheld
+    assert cause is None or cause.remedy.words.startswith("use fewer --ranks")

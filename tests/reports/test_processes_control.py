@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import statistics
@@ -12,7 +13,15 @@ import pytest
 
 from torchduet.bench.record.schema import RanksRecord, Record, SpeedupRecord
 from torchduet.bench.record.statistics import THRESHOLD, placement_differences, speedup_of
-from torchduet.reports.findings.processes.control import Control, control, further_placement, mean_interval
+from torchduet.reports.findings.processes.control import (
+    Control,
+    Outcome,
+    control,
+    further_placement,
+    mean_interval,
+    sentences,
+)
+from torchduet.reports.findings.processes.names import Names
 from torchduet.reports.findings.processes.per_rank import slow_rank
 
 TRIALS = 250
@@ -133,7 +142,54 @@ def test_of_too_few_nothing_is_said(segments: int, placements: int) -> None:
     blocks = [[2e-3, 2.1e-3, 1.9e-3]] * placements
     compared = cast(SpeedupRecord, {"against": "a", "ratio": 1.0, "low": 0.9, "high": 1.1, "threshold": THRESHOLD})
     of = [record(name, blocks, [placements], [1e-3] * segments) for name in "ba"]
-    assert control(of[0], of[1], compared).agrees is None
+    assert control(of[0], of[1], compared).outcome is Outcome.FEW
+
+
+@pytest.mark.parametrize(
+    ("effects", "outcome"), [({"noise": 0.005}, Outcome.AGREES), ({"noise": 0.4}, Outcome.WIDE)], ids=str
+)
+def test_an_agreement_that_noise_would_hide_is_none(effects: dict[str, float], outcome: Outcome) -> None:
+    """Two intervals from <0.01 to >100 always meet."""
+    rng = random.Random(21)
+    found = [simulated(rng, [2, 2, 3], **effects) for _ in range(50)]
+    assert {of.outcome for of in found} == {outcome}
+    assert {of.agrees for of in found} == {True if outcome is Outcome.AGREES else None}
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.05])
+def test_what_agrees_would_have_shown_a_change(noise: float) -> None:
+    """The same times, one side's segments twice as long: none that agreed before does so still."""
+    agreeing = 0
+    for seed in range(100):
+        as_is, changed = (simulated(random.Random(seed), [8, 8], noise=noise, shift=shift) for shift in (1.0, 2.0))
+        if as_is.outcome is Outcome.AGREES:
+            agreeing += 1
+            assert changed.outcome is Outcome.DIFFERS
+    assert agreeing > 10
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ("AAA", "agrees with the alternation in all 3 comparisons, within the noise of both."),
+        ("A", "agrees with the alternation in 1 comparison, within the noise of both."),
+        ("AAF", "in all 2 comparisons that could be judged, within the noise of both; of 3 in all, 1 had too few "),
+        ("DAFFW", "in 1 of 2 comparisons that could be judged, within the noise of both; of 5 in all, 2 had too few "),
+        ("AWW", "of 3 in all, in 2 noise would hide a change of the ratio by half."),
+        ("FFW", "could judge 0 of 3 comparisons: 2 had too few placements or segments, in 1 noise would hide "),
+    ],
+)
+def test_what_is_not_judged_is_counted(outcomes: str, said: str) -> None:
+    rng = random.Random(22)
+    like = simulated(rng, [8, 8, 8], noise=0.005)
+    named = {outcome.name[0]: outcome for outcome in Outcome}
+    case = {"suite": "mine", "workload": "sum", "size_label": "", "implementation": "way", "ranks": 2}
+    one = cast(Record, {"case": {**case, "id": "a", "device": "cpu", "mode": "eager", "precision": "fp32"}})
+    found = [dataclasses.replace(like, record=one, outcome=named[letter]) for letter in outcomes]
+    first, *others = sentences(found, Names([one]), {"a": one})
+    assert said in first
+    assert len(others) == outcomes.count("D")
+    assert list(sentences([], Names([]), {})) == []
 
 
 def test_intervals_by_hand() -> None:

@@ -139,7 +139,7 @@ def test_cases_that_do_different_work_are_known() -> None:
         (-0.0312, "−3.1 %"),
         (-0.0001, "0.0 %"),
         (1.2, "120 %"),
-        (-2.05, "under −100 %"),
+        (-2.05, "−205 %"),
     ],
 )
 def test_shares_in_words(value: float, words: str) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from torchduet.bench.record.knobs import ranks
+from torchduet.bench.record.knobs import code, ranks
 from torchduet.bench.record.schema import Record
 from torchduet.reports.findings.processes.names import Names, workload_of
+from torchduet.reports.findings.processes.words import rate_interval
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import anchor
 from torchduet.reports.tables.ranks import Estimate, bandwidth, ranks_of
 from torchduet.reports.text import units
 
 MAX_NAMED = 4  # workloads that have a sentence
+MAX_ALIKE = 3  # ways that it names
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class Collective:
         """Its latency: the time of a call."""
         return self.record["timing"]["seconds"]
 
+    @property
+    def latency(self) -> Estimate:
+        """The same with its interval."""
+        timing = self.record["timing"]
+        return Estimate(timing["seconds"], timing["low"], timing["high"])
+
 
 def collectives(run: Run, names: Names) -> list[Collective]:
     """Every case whose cost has a message, by workload, way, ranks and size."""
@@ -64,21 +72,56 @@ def collectives(run: Run, names: Names) -> list[Collective]:
 
 
 def sentences(found: Sequence[Collective]) -> Iterator[str]:
-    """Per workload: the least latency, and the highest bus bandwidth."""
+    """Per workload: the shortest time, and the highest bus bandwidth; both with the ways that reach it within noise."""
     workloads: dict[str, list[Collective]] = {}
     for of in found:
         workloads.setdefault(of.workload, []).append(of)
     for name, members in list(workloads.items())[:MAX_NAMED]:
-        quickest = min(members, key=lambda of: of.seconds)
-        words = f"`{name}` takes at least {units.seconds(quickest.seconds)} (`{quickest.line}`, {_size(quickest)})"
-        rates = [(of.bus, of) for of in members if of.bus is not None]
-        if rates:
-            bus, best = max(rates, key=lambda pair: pair[0].value)
-            words += f"; its highest bus bandwidth is {units.rate(bus.value, 'B/s')} (`{best.line}`, {_size(best)})"
+        time, quickest = _first([(of.latency, of) for of in members], min)
+        interval = units.seconds_interval(time.low, time.high) or "no interval"
+        words = f"{code(name)}: the shortest time measured is {units.seconds(time.value)} ({interval}), {quickest}"
+        if rates := [(of.bus, of) for of in members if of.bus is not None]:
+            bus, widest = _first(rates, max)
+            interval = rate_interval(bus) or "no interval"
+            words += f"; the highest bus bandwidth is {units.rate(bus.value, 'B/s')} ({interval}), {widest}"
         yield f"{words}."
     if (more := len(workloads) - MAX_NAMED) > 0:
         yield f"{more} more collective{' is' if more == 1 else 's are'} in the table."
 
 
-def _size(of: Collective) -> str:
-    return units.size(of.message) if of.message else "no bytes"
+def _first(
+    figures: Sequence[tuple[Estimate, Collective]], choose: Callable[[Iterable[float]], float]
+) -> tuple[Estimate, str]:
+    """The least or the greatest figure; and the ways that have it, in words: all whose intervals overlap with its own.
+
+    Args:
+        choose: ``min`` or ``max``.
+    """
+    lines: dict[str, list[tuple[Estimate, Collective]]] = {}
+    for figure, of in figures:
+        lines.setdefault(of.line, []).append((figure, of))
+    firsts = [_chosen(members, choose) for members in lines.values()]
+    best = _chosen(firsts, choose)
+    alike = [best[1], *(of for figure, of in firsts if of is not best[1] and _overlap(figure, best[0]))]
+    if len(alike) > MAX_ALIKE:
+        return best[0], f"of one of {len(alike)} ways, as their intervals overlap"
+    overlap = ", as their intervals overlap" if len(alike) > 1 else ""
+    return best[0], f"of {' or '.join(map(_named, alike))}{overlap}"
+
+
+def _chosen(
+    figures: Sequence[tuple[Estimate, Collective]], choose: Callable[[Iterable[float]], float]
+) -> tuple[Estimate, Collective]:
+    value = choose(figure.value for figure, _ in figures)
+    return next(pair for pair in figures if pair[0].value == value)
+
+
+def _overlap(one: Estimate, other: Estimate) -> bool:
+    """Whether two intervals do; so it is assumed where either is missing."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return True
+    return one.low <= other.high and other.low <= one.high
+
+
+def _named(of: Collective) -> str:
+    return code(of.line) + (f" with {units.size(of.message)}" if of.message else "")

@@ -29,6 +29,7 @@ class Step:
         without: seconds per call of the latter; None where the file does not say.
         share: of the case's time.
         verdict: in words.
+        settled: whether there is a verdict.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Step:
     without: float | None
     share: Estimate
     verdict: str
+    settled: bool
 
 
 def steps(run: Run, names: Names) -> list[Step]:
@@ -56,28 +58,36 @@ def steps(run: Run, names: Names) -> list[Step]:
                     seconds.get(speedup["against"], speedup.get("baseline_seconds")),
                     exposed(speedup),
                     VERDICTS[speedup["verdict"]],
+                    speedup["verdict"] != "unclear",
                 )
             )
     return found
 
 
 def sentences(found: Sequence[Step], names: Names) -> Iterator[str]:
-    """The least and the largest share with several ranks; with one, which sends nothing, the overhead of wrappers."""
-    for steps_of, subject in (
-        ([step for step in found if step.ranks > 1], "Exposed communication takes"),
-        (
-            [step for step in found if step.ranks == 1],
-            "With one rank nothing is sent, so the share is the overhead of the wrapper:",
-        ),
-    ):
-        if not steps_of:
-            continue
-        least = min(steps_of, key=lambda step: step.share.value)
-        most = max(steps_of, key=lambda step: step.share.value)
-        if least is most:
-            yield f"{subject} {share_words(least.share)} of the time of {names.spoken(least.record)}."
-        else:
-            yield (
-                f"{subject} from {share_words(least.share)} of the time of {names.spoken(least.record)} "
-                f"to {share_words(most.share)} of {names.spoken(most.record)}."
-            )
+    """Of the cases with a verdict the least and the largest share, and how many have none.
+
+    With one rank nothing is sent, so the share is the overhead of the wrapper.
+    """
+    if several := [step for step in found if step.ranks > 1]:
+        yield _range("Exposed communication", several, names)
+    if single := [step for step in found if step.ranks == 1]:
+        yield f"With one rank nothing is sent. {_range('The overhead of the wrapper', single, names)}"
+
+
+def _range(subject: str, steps_of: Sequence[Step], names: Names) -> str:
+    settled = [step for step in steps_of if step.settled]
+    if not settled:
+        return f"{subject} is not settled in {len(steps_of)} of {len(steps_of)} cases."
+    least = min(settled, key=lambda step: step.share.value)
+    most = max(settled, key=lambda step: step.share.value)
+    if least is most:
+        words = f"takes {share_words(least.share)} of the time of {names.spoken(least.record)}"
+    else:
+        words = (
+            f"takes from {share_words(least.share)} of the time of {names.spoken(least.record)} "
+            f"to {share_words(most.share)} of {names.spoken(most.record)}"
+        )
+    unsettled = len(steps_of) - len(settled)
+    more = f"; it is not settled in {unsettled} more case{'s' if unsettled != 1 else ''}" if unsettled else ""
+    return f"{subject} {words}{more}."

@@ -11,6 +11,9 @@ have shown, not where the mean of all placements lies:
 - From the segments: the 99 % interval of their mean log ratio, mean ± t(k − 1) · s / √k over k segments. Each ratio is
   of two segments of one turn through all cases, so that slow drift is the same in both.
 - They disagree if the two intervals do not meet, and the gap between them is more than the threshold of verdicts.
+- They agree if the intervals meet and are so narrow that they would not have met, had alternating changed the ratio by
+  half (``MAX_HIDDEN``): half of the width of each, and the threshold, are less than that together. Wider intervals
+  always meet, which says nothing: the comparison is not judged.
 
 For normal values two such intervals fail to meet far more rarely than once in a hundred. An outlier widens its own
 interval. ``tests/reports/test_processes_control.py`` simulates the rule with lognormal noise, visits, drift, outliers.
@@ -19,8 +22,10 @@ interval. ``tests/reports/test_processes_control.py`` simulates the rule with lo
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from statistics import fmean, stdev
 
 from torchduet.bench.record.distributions.student_t import two_sided_quantile
@@ -35,6 +40,16 @@ from torchduet.reports.text import units
 MIN_SEGMENTS = 3
 MIN_PLACEMENTS = 3
 MAX_NAMED = 5
+MAX_HIDDEN = math.log(1.5)  # change of a log ratio that an agreement has to rule out
+
+
+class Outcome(Enum):
+    """Whether both ways of timing agree, or why it is not judged."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    FEW = "few"  # too few placements or segments
+    WIDE = "wide"  # noise would hide a change of the ratio by MAX_HIDDEN
 
 
 @dataclass(frozen=True)
@@ -44,14 +59,18 @@ class Control:
     Attributes:
         alternated: the ratio of the alternation, with its interval.
         alone: the ratio of the segments, with its interval.
-        agrees: whether they agree within noise; None: there are too few segments or placements to say.
     """
 
     record: Record
     against: str
     alternated: Estimate
     alone: Estimate
-    agrees: bool | None
+    outcome: Outcome
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether they agree within noise; None: it is not judged."""
+        return {Outcome.AGREES: True, Outcome.DIFFERS: False}.get(self.outcome)
 
 
 def controls(run: Run) -> list[Control]:
@@ -81,10 +100,18 @@ def control(record: Record, baseline: Record, speedup: SpeedupRecord) -> Control
     of_segments = mean_interval(segments)
     alone = Estimate(math.exp(fmean(segments)), *(map(math.exp, of_segments) if of_segments else (None, None)))
     if of_one is None or of_segments is None or speedup["low"] is None or speedup["high"] is None:
-        return Control(record, speedup["against"], alternated, alone, None)
+        return Control(record, speedup["against"], alternated, alone, Outcome.FEW)
     low, high = min(of_one[0], math.log(speedup["low"])), max(of_one[1], math.log(speedup["high"]))
-    gap = max(of_segments[0] - high, low - of_segments[1])
-    return Control(record, speedup["against"], alternated, alone, gap <= math.log1p(speedup["threshold"]))
+    outcome = _outcome((low, high), of_segments, math.log1p(speedup["threshold"]))
+    return Control(record, speedup["against"], alternated, alone, outcome)
+
+
+def _outcome(alternated: tuple[float, float], alone: tuple[float, float], threshold: float) -> Outcome:
+    (low, high), (alone_low, alone_high) = alternated, alone
+    if max(alone_low - high, low - alone_high) > threshold:
+        return Outcome.DIFFERS
+    hidden = (high - low) / 2 + (alone_high - alone_low) / 2 + threshold
+    return Outcome.AGREES if hidden <= MAX_HIDDEN else Outcome.WIDE
 
 
 def differences(baseline: Record, case: Record) -> list[float]:
@@ -121,17 +148,11 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def sentences(found: Sequence[Control], names: Names, by_id: Mapping[str, Record]) -> Iterator[str]:
-    """In how many comparisons both ways of timing agree, and a sentence on each in which they do not."""
-    judged = [of for of in found if of.agrees is not None]
-    if not judged:
+    """In how many comparisons both ways agree, how many are not judged and why, and each in which they do not agree."""
+    if not found:
         return
-    apart = [of for of in judged if not of.agrees]
-    number, total = len(judged) - len(apart), len(judged)
-    which = f"all {total} comparisons" if not apart else f"{number} of {total} comparisons"
-    yield (
-        "The control, which times each case in segments of its own, agrees with the alternation in "
-        f"{'the one comparison' if total == 1 and not apart else which}, within the noise of both."
-    )
+    apart = [of for of in found if of.outcome is Outcome.DIFFERS]
+    yield f"The control, which times each case in segments of its own, {_counted(found)}."
     for of in apart[:MAX_NAMED]:
         baseline = by_id[of.against]
         yield (
@@ -141,6 +162,27 @@ def sentences(found: Sequence[Control], names: Names, by_id: Mapping[str, Record
         )
     if (more := len(apart) - MAX_NAMED) > 0:
         yield f"{more} more comparison{' differs' if more == 1 else 's differ'} from the control."
+
+
+def _counted(found: Sequence[Control]) -> str:
+    number = Counter(of.outcome for of in found)
+    few, wide = number[Outcome.FEW], number[Outcome.WIDE]
+    because = ", ".join(
+        ([f"{few} had too few placements or segments"] if few else [])
+        + ([f"in {wide} noise would hide a change of the ratio by half"] if wide else [])
+    )
+    agree, judged = number[Outcome.AGREES], len(found) - few - wide
+    if not judged:
+        return f"could judge 0 of {_comparisons(len(found))}: {because}"
+    which = f"{'all ' if agree == judged > 1 else '' if agree == judged else f'{agree} of '}{_comparisons(judged)}"
+    words = f"agrees with the alternation in {which}"
+    if not because:
+        return f"{words}, within the noise of both"
+    return f"{words} that could be judged, within the noise of both; of {len(found)} in all, {because}"
+
+
+def _comparisons(number: int) -> str:
+    return f"{number} comparison{'s' if number != 1 else ''}"
 
 
 def _ratio(of: Estimate) -> str:

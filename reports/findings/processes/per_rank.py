@@ -51,11 +51,11 @@ class Row:
 
 
 def rows(run: Run, names: Names) -> list[Row]:
-    """Every case with ranks, and those that they are held against, which run without a process group."""
+    """Every case with ranks; without a process group those that have a peak of memory, all that a row could show."""
     return [
         _row(record, anchor(index), names)
         for index, record in enumerate(run.records)
-        if "ranks" in record or record["case"].get("role") == "alone"
+        if "ranks" in record or (record["case"].get("role") == "alone" and "peak_bytes" in record)
     ]
 
 
@@ -142,13 +142,18 @@ def skew_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
 
 
 def memory_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
-    """Per workload: the least and the most memory of a rank among the cases with most ranks, beside one process."""
-    families: dict[str, list[Row]] = {}
+    """The least and the most memory of a rank among the cases with most ranks, beside one process.
+
+    A sentence is of one workload, kind of device and precision, as cases that differ in these hold other amounts.
+    """
+    alike: dict[tuple[str, str, str], list[Row]] = {}
     for row in found:
+        case = row.record["case"]
         if row.peak is not None:
-            families.setdefault(row.record["case"]["family"], []).append(row)
+            key = case["family"], case["device"].split(":")[0], case["precision"]
+            alike.setdefault(key, []).append(row)
     found_in = 0
-    for rows_of in families.values():
+    for rows_of in alike.values():
         ranked = [row for row in rows_of if not row.alone and row.record["case"].get("role") != "part"]
         if not ranked:
             continue
@@ -166,4 +171,4 @@ def memory_sentences(found: Sequence[Row], names: Names) -> Iterator[str]:
             words += f", {units.size(most.peak or 0)} in {names.spoken(most.record)}"
         yield f"A rank holds at most {words}{beside}."
     if (more := found_in - MAX_NAMED) > 0:
-        yield f"The memory of {more} more workload{' is' if more == 1 else 's is'} in the table."
+        yield f"The table has {more} more such comparison{'s' if more != 1 else ''} of memory."

@@ -20,7 +20,7 @@ from torchduet.reports.tables.visits import prior_of
 MAX_NAMED = 4  # ways to compute that a sentence names
 MAX_SENTENCES = 6  # curves that have a sentence
 MEANINGS = {
-    "strong": "the same samples are divided among the ranks",
+    "strong": "the same work is divided among the ranks",
     "weak": "every rank adds as many samples of its own",
     "mixed": "the samples grow otherwise than the ranks",
     "": "its cost counts no samples, so efficiency is not known",
