@@ -94,6 +94,7 @@ import torch.distributed as dist
 from torchduet.suites.distributed.models import ENCODER, MLP
 from torchduet.suites.distributed.steps import Way, ddp, fsdp, state, unwrapped
 from torchduet.suites.distributed.training import FP32, PLAIN, own_rows, strong
+from torchduet.suites.workload import Unavailable
 
 def way(function):
     return Implementation(function, setup=True)
@@ -128,9 +129,15 @@ ways = {
     "summed": way(Way(ddp(), before_step=summed)),
     "one_gradient_zero": way(Way(ddp(), before_step=zeroed)),
 }
+def left_out(model, x, y):
+    raise Unavailable("it needs something else")
+
+some = {"plain": PLAIN, "left_out": way(left_out), "ddp": ways["ddp"]}
 few = {name: ways[name] for name in ("plain", "ddp", "fsdp", "without_optimizer", "without_synchronization")}
 
-for name, model, batch, of in (("mlp", MLP, 64, ways), ("encoder", ENCODER, 2, few)):
+for name, model, batch, of in (
+    ("mlp", MLP, 64, ways), ("encoder", ENCODER, 2, few), ("even", MLP, 4, some), ("uneven", MLP, 5, some)
+):
     suite.compare(
         name,
         of,
@@ -150,19 +157,20 @@ from tests.bench.measured import families_of, name
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.workers.visit import measure
 
-errors = {}
+errors, skips = {}, {}
 for number, family in enumerate(families_of(Path(sys.argv[1]), sys.stdin.read())):
     folder = Path(sys.argv[1], str(number))
     folder.mkdir()
     done = measure(Task(family, 0.0, 1, str(folder), check_only=True), lambda _what, _fraction: None)
     errors |= {name(result): result.error for result in done.results}
-print(json.dumps(errors))
+    skips |= {name(result): result.skip for result in done.results}
+print(json.dumps([errors, skips]))
 """
 
 
 @pytest.fixture(scope="module")
-def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    """The error of each case, checked in its ranks as the engine does; a process of its own can fork them."""
+def checked(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str | None]]:
+    """The errors and the skips by case, checked in ranks as the engine does; a process of its own can fork them."""
     done = subprocess.run(
         [sys.executable, "-c", CHECKING, str(tmp_path_factory.mktemp("spoiled"))],
         input=SPOILED,
@@ -172,8 +180,26 @@ def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
         timeout=600,
         check=True,
     )
-    found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
+    found: list[dict[str, str | None]] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@pytest.fixture
+def errors(checked: list[dict[str, str | None]]) -> dict[str, str | None]:
+    return checked[0]
+
+
+def test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked(
+    checked: list[dict[str, str | None]],
+) -> None:
+    errors, skips = ({name: why for name, why in each.items() if "even" in name} for each in checked)
+    assert not any(errors.values()), errors
+    unequal = "2 ranks do not divide 5 rows equally: choose --ranks that do"
+    assert {name: why for name, why in skips.items() if why} == {
+        **{f"even[batch=4] left_out eager fp32 ranks{ranks}": "it needs something else" for ranks in (1, 2)},
+        "uneven[batch=5] left_out eager fp32 ranks1": "it needs something else",
+        **{f"uneven[batch=5] {way} eager fp32 ranks2": unequal for way in ("left_out", "ddp")},
+    }
 
 
 @pytest.mark.parametrize("model", ["mlp", "encoder"])
