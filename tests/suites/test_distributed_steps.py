@@ -135,13 +135,9 @@ def left_out(model, x, y):
 some = {"plain": PLAIN, "left_out": way(left_out), "ddp": ways["ddp"]}
 few = {name: ways[name] for name in ("plain", "ddp", "fsdp", "without_optimizer", "without_synchronization")}
 
-<<<<<<< HEAD
-for name, model, batch, of in (("mlp", MLP, 64, ways), ("encoder", ENCODER, 2, few), ("even", MLP, 4, some), ("uneven", MLP, 5, some)):
-=======
 for name, model, batch, of in (
     ("mlp", MLP, 64, ways), ("encoder", ENCODER, 2, few), ("even", MLP, 4, some), ("uneven", MLP, 5, some)
 ):
->>>>>>> h/suites
     suite.compare(
         name,
         of,
