@@ -83,7 +83,7 @@ def join(device: str, rank: int, ranks: int, *, store: str, prefix: str, timeout
     backend, limit = BACKENDS[device_kind(device)], timedelta(seconds=timeout)
     given: dict[str, Any] = {}
     if not on_host(device):
-        torch.cuda.set_device(device_index(device)) if device_kind(device) == "cuda" else None
+        torch.accelerator.set_device_index(device_index(device))
         given["device_id"] = torch.device(device)  # else the backend guesses it from the rank
     dist.init_process_group(
         backend, store=_store(store, prefix, ranks, limit), rank=rank, world_size=ranks, timeout=limit, **given

@@ -16,6 +16,7 @@ from torchduet.bench.timing.checking.dense import CheckError
 from torchduet.bench.timing.device_registry import device_of, kinds
 from torchduet.suites.registry import is_given, names
 
+NO_PRIMITIVE = "could not create a primitive"  # also: a primitive descriptor
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
 SUITES = Path(suites.__file__).parent
 TORCH = str(Path(torch.__file__).parent)
@@ -67,6 +68,13 @@ def limitation(error: BaseException) -> str | None:
     message, frames = first_line(error), traceback.extract_tb(error.__traceback__)
     raised_by_torch = bool(frames) and frames[-1].filename.startswith(TORCH)
     return message if raised_by_torch and isinstance(error, RuntimeError) and _LIMITATION.match(message) else None
+
+
+def lacking(error: BaseException) -> str | None:
+    """oneDNN's own words, if it has no kernel for an operation in this precision on this CPU, such as a bf16 LSTM."""
+    message = first_line(error)
+    known = isinstance(error, RuntimeError) and message.startswith(NO_PRIMITIVE)
+    return f"oneDNN has no kernel for it on this CPU: {message.partition('. ')[0]}" if known else None
 
 
 def recompilation(message: str) -> str:

@@ -32,7 +32,7 @@ from torchduet.bench.timing.cuda_graph import CaptureError, captured, skipped_gr
 from torchduet.bench.timing.device import Device
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.dynamo import cold_cache, compile_into, load_without_headers
-from torchduet.bench.timing.failures import describe, free_device_memory, limitation, unusable
+from torchduet.bench.timing.failures import describe, free_device_memory, lacking, limitation, unusable
 from torchduet.bench.timing.family_inputs import FamilyInputs
 from torchduet.bench.timing.precision import first_result, matmul_precision
 from torchduet.bench.timing.timed_case import TimedCase
@@ -158,7 +158,7 @@ class FirstCalls:
             result.error = str(error)
             self.broken = case
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
-            result.skip = limitation(error) if case.mode in COMPILED else None
+            result.skip = (limitation(error) if case.mode in COMPILED else None) or lacking(error)
             if result.skip is None:
                 result.error = describe(error, case.source)
             if unusable(device.name):

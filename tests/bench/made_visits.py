@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.copies import with_copies
@@ -16,10 +16,11 @@ from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.record.visits.entry import VisitEntry, with_visit
 from torchduet.bench.run.records import records
 from torchduet.bench.run.visiting import entries_of
-from torchduet.suites.workload import Workload
+from torchduet.suites.workload import Axis, Implementation, Workload
 
 CHECK = CheckRecord(what="values", relative_error=0.0, tolerance=1e-5)
-UNDECLARED = cast(Workload, type("Undeclared", (), {"cost": None}))
+EAGER, FP32 = Axis(["eager"]), Axis(["fp32"])
+UNDECLARED = Workload("it", "undeclared", "", lambda _: (), {"f": Implementation(abs)}, {}, EAGER, FP32)
 ROUNDS = 4
 TELEMETRY = Telemetry(1.0, others=0.1, steal=0.0)
 

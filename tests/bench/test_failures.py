@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from torchduet.bench.timing.failures import describe
+from torchduet.bench.timing.failures import describe, lacking
 from torchduet.suites.registry import load
 
 
@@ -44,3 +44,13 @@ def test_the_line_of_the_authors_file_is_named_whatever_it_is_called(
     with pytest.raises(ValueError, match="num_workers") as caught:
         function()
     assert describe(caught.value, "dataloader.py").endswith(" (dataloader.py:7)")
+
+
+def test_what_onednn_has_no_kernel_for_is_skipped_with_its_words() -> None:
+    words = "could not create a primitive descriptor for the LSTM forward propagation primitive. Run workload with …"
+    assert lacking(RuntimeError(words)) == (
+        "oneDNN has no kernel for it on this CPU: could not create a primitive descriptor for the LSTM forward "
+        "propagation primitive"
+    )
+    assert lacking(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert lacking(ValueError(words)) is None

@@ -63,7 +63,7 @@ def test_a_call_begins_with_ready_inputs_and_ends_when_the_device_has_finished(
 ) -> None:
     device = Accelerator()
     monkeypatch.setattr(profiler, "perf_counter", lambda: device.now)
-    record = profiler._profiled(case_on(device, seconds), tmp_path / "traces", Extras())
+    record = profiler.profiled_calls(case_on(device, seconds), tmp_path / "traces", Extras())
     assert record["plain_seconds"] == LAUNCHING + COMPUTING
     assert record["seconds"] == LAUNCHING + COMPUTING
     assert device.log == ["ready", "synchronize", "call", "synchronize"] * (len(device.log) // 4)
@@ -73,8 +73,8 @@ def test_steps_before_those_that_count_are_not_in_the_trace(tmp_path: Path, monk
     """The first calls after the profiler has attached to the device are slower."""
     device = Accelerator()
     monkeypatch.setattr(profiler, "perf_counter", lambda: device.now)
-    monkeypatch.setattr(profiler, "_plain", lambda _run: [0.01])
-    record = profiler._profiled(case_on(device, 0.01), tmp_path / "traces", Extras())
+    monkeypatch.setattr(profiler, "plain_calls", lambda _run, _counts: [0.01])
+    record = profiler.profiled_calls(case_on(device, 0.01), tmp_path / "traces", Extras())
     trace = read(Path(record["trace"]))
     assert len(trace.calls) == record["calls"] == device.log.count("call") - profiler.WAIT - profiler.WARM_UP
     assert {call.name for call in trace.calls} == {PROFILED_CALL}

@@ -47,7 +47,7 @@ def profiled(folder: Path, call: Callable[[], object]) -> Summary:
         unmetered=contextlib.nullcontext,
         in_its_state=contextlib.nullcontext,
     )
-    record = profiler._profiled(run, folder / "traces", Extras())
+    record = profiler.profiled_calls(run, folder / "traces", Extras())
     return summarise(read(Path(record["trace"])), "case", DEVICE)
 
 
