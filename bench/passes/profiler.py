@@ -58,11 +58,11 @@ class Counts:
 Profile = Callable[[TimedCase, Path, Extras], ProfileRecord]
 
 
-def counts_for(block_seconds: float, call_seconds: float) -> Counts:
-    """How often a case is called, from the seconds of what is timed before and after, and of one call."""
+def counts_for(plain: int, call_seconds: float) -> Counts:
+    """How often a case is called, from the number of blocks before and after, and the seconds of one call."""
     long = call_seconds >= LONG_SECONDS
     steps = max(1 if long else MIN_STEPS, min(MAX_STEPS, round(ACTIVE_SECONDS / max(call_seconds, 1e-9))))
-    return Counts(_repetitions(block_seconds), 0 if long else WAIT, 1 if long else WARM_UP, steps)
+    return Counts(plain, 0 if long else WAIT, 1 if long else WARM_UP, steps)
 
 
 def profiles_of(stages: FirstCalls, job: ProfileTask, report: Report, profile: Profile) -> Profiled:
@@ -112,7 +112,7 @@ def profiled_calls(run: TimedCase, folder: Path, extras: Extras, counts: Counts 
     annotation = _annotation()
     with loaders_observed() as loaders:
         plain = plain_calls(run, counts)
-        counts = counts or counts_for(run.seconds * run.calls, median(plain))
+        counts = counts or counts_for(len(plain), median(plain))
         steps = counts.active
         times: list[float] = []
         interrupted = 0
@@ -182,11 +182,11 @@ def plain_calls(run: TimedCase, counts: Counts | None = None) -> list[float]:
         counts: how often; None: by what a call takes.
     """
     if not run.device.asynchronous:
-        number = counts.plain if counts else _repetitions(run.seconds * run.calls)
+        number = counts.plain if counts else repetitions(run.seconds * run.calls)
         return [run.block().seconds for _ in range(number)]
     times = []
     with run.unmetered(), run.in_its_state():
-        for _ in range(counts.plain if counts else _repetitions(run.seconds)):
+        for _ in range(counts.plain if counts else repetitions(run.seconds)):
             ready(run)
             start = perf_counter()
             run.prepared.call(*run.prepared.args)
@@ -201,7 +201,7 @@ def ready(run: TimedCase) -> None:
     run.clock.synchronize()
 
 
-def _repetitions(seconds: float) -> int:
+def repetitions(seconds: float) -> int:
     """The number of blocks, or calls, of ``seconds`` that are timed without the profiler."""
     min_blocks = 1 if seconds >= LONG_SECONDS else MIN_BLOCKS
     return max(min_blocks, min(MAX_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))

@@ -119,11 +119,11 @@ class RankedCase(TimedCase):
             RanksFailedError: all ranks failed alike.
             RanksError: the ranks are no longer in step.
         """
-        from torchduet.bench.passes.profiler import WARM_UP_SECONDS, counts_for
+        from torchduet.bench.passes.profiler import WARM_UP_SECONDS, counts_for, repetitions
 
         self.settle()
         warm_up(self, WARM_UP_SECONDS)
-        counts = counts_for(self.seconds * self.calls, self.seconds)
+        counts = counts_for(repetitions(self.seconds * self.calls), self.seconds)
         order = ProfileOrder(folder=str(folder), stacks=extras.stacks, flops=extras.flops, **asdict(counts))
         number = 2 * counts.plain * (self.calls + self._block_warm_up_calls) + counts.wait + counts.warm_up
         answers = self.pool.tell(

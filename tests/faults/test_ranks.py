@@ -162,7 +162,7 @@ def test_ranks_that_compute_for_long_are_waited_for(launcher: Launcher, families
 
 def test_other_families_of_a_run_are_intact(traces: Traces, tmp_path: Path) -> None:
     words = "fine or in_a_block or control_characters or (raises_in_all and later)"
-    bench = Bench(traces, tmp_path / "run.json", "-k", words, suite=Path(FILE), budget="5s")
+    bench = Bench(traces, tmp_path / "run.json", "-k", words, suite=Path(FILE), budget="25s")
     code, output = bench.end()
     assert code == 1, output
     assert "Traceback" not in output
@@ -186,7 +186,7 @@ class Meanwhile:
         """Measure it; as soon as one of its ranks waits, ``then`` is called with the process of its worker."""
         self.own.hanging.unlink(missing_ok=True)
         with ThreadPoolExecutor(1) as beside:
-            measuring = beside.submit(self.launcher.measure, Task(family, 0.1, 1), lambda _: None)
+            measuring = beside.submit(self.launcher.measure, Task(family, 1.0, 1), lambda _: None)
             assert until(self.own.hanging.exists, 60)
             worker = int(self.own.hanging.read_text().split()[1])
             assert self.own.in_group(worker) == 3  # with two ranks
@@ -232,7 +232,7 @@ def test_a_stop_request_during_the_passes_after_the_timing_costs_no_result(
 
 def at_the_fault(traces: Traces, run: Path, name: str) -> tuple[Bench, int]:
     """A run whose family has come to its fault, and the process of its worker."""
-    bench = Bench(traces, run, "-k", name, suite=Path(FILE), budget="5s")
+    bench = Bench(traces, run, "-k", name, suite=Path(FILE), budget="25s")
     assert until(traces.hanging.exists, 60), bench.process.kill()
     return bench, int(traces.hanging.read_text().split()[1])
 
