@@ -56,12 +56,7 @@ def parse_ranks(text: str | None) -> tuple[int, ...] | None:
     Raises:
         OptionError: anything but whole numbers from 1 to 999.
     """
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(re.fullmatch(r"[1-9][0-9]{0,2}", part) for part in parts):
-        raise OptionError(f"--ranks {text!r}: use whole numbers from 1 to 999, separated by commas, e.g. 1,2,4")
-    return tuple(sorted({int(part) for part in parts}))
+    return _numbers("--ranks", text, r"[1-9][0-9]{0,2}", "from 1 to 999, separated by commas, e.g. 1,2,4")
 
 
 def parse_workers(text: str | None) -> tuple[int, ...] | None:
@@ -70,9 +65,19 @@ def parse_workers(text: str | None) -> tuple[int, ...] | None:
     Raises:
         OptionError: anything but whole numbers from 0 to 999.
     """
+    return _numbers("--workers", text, r"[0-9]{1,3}", "from 0 to 999, separated by commas, e.g. 0,2,8")
+
+
+def _numbers(option: str, text: str | None, pattern: str, which: str) -> tuple[int, ...] | None:
+    """The whole numbers in a list, ascending, each once; None stays None.
+
+    Args:
+        pattern: of each number.
+        which: numbers can be given, in words.
+    """
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(re.fullmatch(r"[0-9]{1,3}", part) for part in parts):
-        raise OptionError(f"--workers {text!r}: use whole numbers from 0 to 999, separated by commas, e.g. 0,2,8")
+    if not parts or not all(re.fullmatch(pattern, part) for part in parts):
+        raise OptionError(f"{option} {text!r}: use whole numbers {which}")
     return tuple(sorted({int(part) for part in parts}))

@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from time import monotonic
 
@@ -82,3 +83,24 @@ def cpu_seconds(pid: int | None) -> float:
         return monotonic()
     user, system = stat.rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def write_output_to(log: str) -> None:
+    """Let this process write its output to a file, from which its last lines are read where it fails."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+
+
+def start_method() -> str:
+    """How this process can start another one that goes on with what it has imported: ``fork``, else ``spawn``.
+
+    Threads of a library would be missing in a fork: a suite's file that computes when it is imported has started
+    OpenMP's, and the first parallel operation there would wait for them for ever.
+    """
+    forks = sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) <= threading.active_count()
+    return "fork" if forks else "spawn"

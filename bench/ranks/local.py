@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
@@ -15,27 +14,14 @@ from time import monotonic, sleep
 
 import torch.multiprocessing
 
-from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, last_lines
+from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, last_lines, start_method
 from torchduet.bench.host.without_main import without_main
 from torchduet.bench.ranks.messages import Order
-from torchduet.bench.ranks.rank import DUMP, serve
+from torchduet.bench.ranks.rank import LINES, serve, write_stack
 
 END_SECONDS = 2.0
 TRIM_SECONDS = 0.2
 MAX_LOG_BYTES = 2**26
-LINES = 8  # of a rank's output, in a reason
-
-
-TASKS = Path("/proc/self/task")
-
-
-def can_fork_here() -> bool:
-    """Whether ranks can be forked from this process.
-
-    Threads of a library would be missing in them: a suite's file that computes when it is imported has started
-    OpenMP's, and the first parallel operation of a rank would wait for them for ever.
-    """
-    return sys.platform == "linux" and len(list(TASKS.iterdir())) <= threading.active_count()
 
 
 class LocalRanks:
@@ -48,7 +34,8 @@ class LocalRanks:
         pipes = [Pipe() for _ in range(order.ranks)]
         self._links: list[Connection] = [ours for ours, _ in pipes]
         self._logs = [folder / f"rank-{order.prefix}-{rank}.log" for rank in range(order.ranks)]
-        forks = can_fork_here()
+        method = start_method()
+        forks = method == "fork"
         theirs = [end for _, end in pipes]
         try:
             with contextlib.nullcontext() if forks else without_main():
@@ -57,7 +44,7 @@ class LocalRanks:
                     (theirs, [*self._links] if forks else [], order, [str(log) for log in self._logs]),
                     nprocs=order.ranks,
                     join=False,
-                    start_method="fork" if forks else "spawn",
+                    start_method=method,
                 )
         except OSError:
             for link in self._links:
@@ -126,10 +113,7 @@ class LocalRanks:
 
     def dump(self, rank: int) -> None:
         """Let it write its stack."""
-        pid = self._processes[rank].pid
-        if DUMP is not None and pid is not None and self._processes[rank].is_alive():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, DUMP)
+        write_stack(self._processes[rank])
 
     def close(self) -> None:
         """Kill those that are still there, and wait for them."""

@@ -82,7 +82,7 @@ class Do(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     number: int
-    what: Preparing | Timing | Ending
+    what: What
     case: int = 0
     calls: int = 1
     warm_up_calls: int = 0

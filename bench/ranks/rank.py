@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ import torch
 
 import torchduet
 from torchduet.bench.host import suspension
-from torchduet.bench.host.child_processes import end_with_parent
+from torchduet.bench.host.child_processes import end_with_parent, write_output_to
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.ranks import group
 from torchduet.bench.ranks.messages import Did, Do, Order, decode, encode
@@ -28,6 +29,14 @@ from torchduet.suites.registry import load
 from torchduet.suites.workload import Unavailable
 
 DUMP = getattr(signal, "SIGUSR2", None)  # writes the stack of a rank that does not answer
+LINES = 8  # of a rank's output, in a reason
+
+
+def write_stack(process: BaseProcess) -> None:
+    """Let a rank's process write its stack to its output."""
+    if DUMP is not None and process.pid is not None and process.is_alive():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, DUMP)
 
 
 class Link(Protocol):
@@ -63,7 +72,8 @@ def serve(link: Link, order: Order, rank: int, log: str, *, local_rank: int | No
     """
     end_with_parent()
     if log:
-        _own_output(log)
+        write_output_to(log)
+        faulthandler.enable(file=sys.stderr, all_threads=False)
     if DUMP is not None:
         faulthandler.register(DUMP, file=sys.stderr, all_threads=False)
     suspension.listen()
@@ -111,15 +121,3 @@ def _obey(link: Link, stages: RankStages) -> None:
                 did = Did(number=do.number, error=describe(error, stages.order.cases[do.case].source))
             link.send_bytes(encode(did))
     link.send_bytes(encode(Did(number=do.number)))
-
-
-def _own_output(log: str) -> None:
-    """Write this process's output to a file, from which its last lines are read where it fails."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    faulthandler.enable(file=sys.stderr, all_threads=False)

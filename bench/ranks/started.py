@@ -14,12 +14,11 @@ from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, las
 from torchduet.bench.host.without_main import without_main
 from torchduet.bench.ranks.commands import Report, did_key, do_key
 from torchduet.bench.ranks.messages import Order
-from torchduet.bench.ranks.rank import DUMP, serve
+from torchduet.bench.ranks.rank import LINES, serve, write_stack
 from torchduet.bench.ranks.store import Store, again
 
 DAY_SECONDS = 86_400.0
 END_SECONDS = 2.0
-LINES = 8  # of a rank's output, in a reason
 
 
 class StoreLink:
@@ -82,9 +81,7 @@ class RankProcess:
 
     def dump(self) -> None:
         """Let it write its stack."""
-        if DUMP is not None and self._process.is_alive():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self._process.pid, DUMP)
+        write_stack(self._process)
 
     def close(self) -> None:
         """Kill it, and wait for it."""

@@ -50,8 +50,8 @@ class Pattern:
 
 
 USUAL = Pattern()
+FEW_PLACEMENTS, LONG_PLACEMENT_SECONDS = MIN_VISIT_PLACEMENTS, 0.5  # where each makes wrappers and optimisers again
 # Where other processes have their turns in between, caches hold their data, and threads that slept have to wake up.
-FEW_PLACEMENTS, LONG_PLACEMENT_SECONDS = MIN_VISIT_PLACEMENTS, 0.5  # each has them make wrappers and optimisers again
 BESIDE_OTHERS = Pattern(seconds=5e-3, lead_in=1e-3, led_in_below=0.05)
 
 

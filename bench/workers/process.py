@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from torchduet.bench.host import suspension
+from torchduet.bench.host.child_processes import write_output_to
 from torchduet.bench.host.error_words import one_line
 from torchduet.bench.workers.messages import OWN_THREAD, STOP_REQUESTED, Answer, Progress
 
@@ -63,13 +64,7 @@ def isolate(log: str) -> None:
     """Give this process a group of its own and its output a file; set it up like a user's own process."""
     if hasattr(os, "setsid"):
         os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    write_output_to(log)
     like_a_users_process()
     gc.freeze()
     if "forkserver" in multiprocessing.get_all_start_methods():
