@@ -14,7 +14,7 @@ from torchduet.bench.passes.back_to_back import SUSTAINED_SECONDS, Joules, Megah
 from torchduet.bench.passes.device_time import MAX_LAUNCH_SECONDS, delayable, launch_seconds
 from torchduet.bench.passes.energy import WINDOW_SECONDS, EnergyCounter, counter_for, energy_record
 from torchduet.bench.passes.largest_batch import largest_batch
-from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory
+from torchduet.bench.passes.operators_and_memory import count_operators, peak_memory, whole_peak
 from torchduet.bench.record.schema import EnergyRecord
 from torchduet.bench.timing.pacing import LONG_CALL_SECONDS
 from torchduet.bench.timing.timed_case import TimedCase
@@ -62,7 +62,10 @@ def _memory(run: TimedCase, result: CaseResult, workload: Workload, task: Task) 
     """Measure peak memory where an allocator counts it; where it takes a profiler, only if the workload asks for it."""
     del task
     if workload.memory or not run.device.host_memory:
-        peak, result.reserved_bytes = run.measure_call(partial(peak_memory, device=result.case.device))
+        whole = workload.ranks is not None  # as in each of its ranks
+        peak, result.reserved_bytes = (
+            whole_peak(run) if whole else run.measure_call(partial(peak_memory, device=result.case.device))
+        )
         if result.case.mode not in (*IMPLIED, "graph"):  # their memory was allocated when they were captured
             result.peak_bytes = peak
 

@@ -10,9 +10,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchduet.bench.timing.device_registry import device_of
+from torchduet.bench.timing.timed_case import TimedCase
 
 NOT_WORK = ("profiler", "prim")  # namespaces of operators that compute nothing
 NO_KERNEL = ("_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "_local_scalar_dense", "detach")
+
+SETTLED_CALLS = 2  # after a renewal, within the peak of memory: the second has the optimiser's state of the first
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -59,6 +62,23 @@ def peak_memory(call: Callable[[], object], device: str) -> tuple[int | None, in
     call()
     target.synchronize()
     return allocator.peak_allocated() - allocated, allocator.peak_reserved() - reserved
+
+
+def whole_peak(run: TimedCase) -> tuple[int | None, int | None]:
+    """The peak of memory (bytes of tensors, bytes reserved) of making a case again and calling it twice.
+
+    So what a wrapper holds of its own counts, such as buckets of gradients, and the optimiser's state.
+    """
+
+    def work() -> None:
+        renewed = run.prepared.renew() if run.prepared.renew is not None else run.prepared.call
+        for _ in range(SETTLED_CALLS):
+            run.ready()
+            renewed(*run.prepared.args)
+        run.clock.synchronize()
+
+    with run.unmetered(), run.in_its_state():
+        return peak_memory(work, run.prepared.case.device)
 
 
 def _profiled_peak(call: Callable[[], object]) -> int:

@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, Extras, Pace, Task
-from torchduet.bench.passes.operators_and_memory import peak_memory
+from torchduet.bench.passes.operators_and_memory import whole_peak
 from torchduet.bench.ranks.checks import RankChecks, RankInputs
 from torchduet.bench.ranks.group import Joined
 from torchduet.bench.ranks.messages import Did, Do, Order
@@ -32,7 +32,6 @@ NOT_RESTORED = (
     "repeated calls do different work: a call changes its inputs, which another process of its family cannot put back "
     "before every call"
 )
-SETTLED_CALLS = 2  # after a renewal, within the peak of memory: the second has the optimiser's state of the first
 
 
 @dataclass
@@ -230,20 +229,3 @@ class RankStages(FirstCalls):
         notes = [*self.results[run.prepared.case].notes, *run.prepared.own_state.notes]
         result = {"meters": meters, "notes": notes, "address_sets": self.inputs.address_sets(run)}
         return Did(number=do.number, result=result)
-
-
-def whole_peak(run: TimedCase) -> tuple[int | None, int | None]:
-    """The peak of memory (bytes of tensors, bytes reserved) of making a case again and calling it twice.
-
-    So what a wrapper holds of its own counts, such as buckets of gradients, and the optimiser's state.
-    """
-
-    def work() -> None:
-        renewed = run.prepared.renew() if run.prepared.renew is not None else run.prepared.call
-        for _ in range(SETTLED_CALLS):
-            run.ready()
-            renewed(*run.prepared.args)
-        run.clock.synchronize()
-
-    with run.unmetered(), run.in_its_state():
-        return peak_memory(work, run.prepared.case.device)

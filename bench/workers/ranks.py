@@ -14,7 +14,6 @@ from torchduet.bench.passes.alone import least_seconds, time_alone
 from torchduet.bench.ranks.pool import RanksError, RanksFailedError
 from torchduet.bench.ranks.ranked import Ranked
 from torchduet.bench.ranks.ranked_case import RankedCase
-from torchduet.bench.ranks.stages import whole_peak
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
 from torchduet.bench.timing.pacing import (
@@ -146,17 +145,14 @@ class WithRanks(FirstCalls):
             self.results[timed.prepared.case].alone = timed.alone
 
     def memory_of_ranks(self) -> None:
-        """Measure the peak of memory of each process, of the cases without ranks in the same way."""
-        able = [run for run in self.runs if run.error is None and run.placements and run.prepared.case.slowdown == 1]
-        for run in able if self.ranked.runs else ():
+        """Measure the peak of memory of each process of a case; that of cases without ranks is a pass like others."""
+        for run in self.ranked.runs:
             if self.ranked.lost or STOP_REQUESTED.is_set():
                 return
+            if run.error is not None or not run.placements or run.prepared.case.slowdown != 1:
+                continue
             try:
-                if isinstance(run, RankedCase):
-                    self.ranked.after(run)
-                elif self.workload.memory or not run.device.host_memory:
-                    result = self.results[run.prepared.case]
-                    result.peak_bytes, result.reserved_bytes = whole_peak(run)
+                self.ranked.after(run)
             except RanksError as error:
                 run.error = self.reason_in_ranks(error)
             except Exception:  # noqa: BLE001 - the timing stands; the worker's output says why this is missing
