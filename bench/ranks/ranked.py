@@ -135,7 +135,7 @@ class Ranked:
         found = (note for did in answers for note in did.result.get("notes", ()))
         result.notes = [*dict.fromkeys([*result.notes, *found])]
         result.skip = next((did.skip for did in answers if did.skip), None)
-        result.error = of_all([did.error for did in answers]) or self._differing(pool, answers) or None
+        result.error = self._differing(pool, answers) or of_all([did.error for did in answers]) or None
         if result.skip or result.error:
             return
         result.clock, result.compile = first.result["clock"], first.result["compile"]
@@ -148,8 +148,8 @@ class Ranked:
 
     def _differing(self, pool: Pool, answers: Sequence[Did]) -> str:
         """Why the ranks cannot be compared: they have made other inputs; empty where they have not."""
-        digests = [did.result.get("digest", "") for did in answers]
-        other = next((rank for rank, digest in enumerate(digests) if digest != digests[0]), None)
+        digests = {rank: digest for rank, did in enumerate(answers) if (digest := did.result.get("digest", ""))}
+        other = next((rank for rank, digest in digests.items() if digest != digests.get(0, digest)), None)
         if other is not None:
             self._differ[id(pool)] = (
                 f"inputs= returns other values in rank {other} than in rank 0: let them depend on nothing but the "

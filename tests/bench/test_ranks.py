@@ -248,6 +248,52 @@ def test_a_later_visit_checks_nothing_and_is_timed_alike(launcher: Launcher) -> 
         assert each.check is None
 
 
+UNLIKE = """
+import time
+import numpy as np
+import torch
+import torch.distributed as dist
+from torchduet import Suite
+
+suite = Suite("unlike", "Inputs that each rank makes for itself")
+
+
+def summed(x):
+    total = x.clone()
+    dist.all_reduce(total)
+    return total
+
+
+for name, inputs in {
+    "unseeded": lambda device, ranks: (torch.from_numpy(np.random.default_rng().random((ranks, 50))),),
+    "by_the_clock": lambda device, ranks: (torch.full((ranks, 50), time.perf_counter(), dtype=torch.float64),),
+    "seeded": lambda device, ranks: (torch.from_numpy(np.random.random((ranks, 50))),),
+}.items():
+    suite.compare(
+        name,
+        {"summed": summed},
+        inputs=inputs,
+        shard=lambda x, rank: (x[rank].clone(),),
+        joint=lambda x: x.sum(0),
+        ranks=[2],
+        modes=("eager",),
+    )
+"""
+
+
+def test_inputs_that_differ_between_ranks_are_named(launcher: Launcher, tmp_path: Path) -> None:
+    file = tmp_path / "unlike.py"
+    file.write_text(UNLIKE)
+    (suite,) = load(str(file))
+    errors = {}
+    for family in group(cases_of(str(file), suite, tier="quick", devices=["cpu"])):
+        (result,) = launcher.measure(Task(family, 0.1, 1, check_only=True), lambda _: None).results
+        errors[family.reference.workload] = result.error
+    for name in ("unseeded", "by_the_clock"):
+        assert "inputs= returns other values in rank 1 than in rank 0" in (errors[name] or "")
+    assert errors["seeded"] is None
+
+
 def run(folder: Path, *options: str) -> dict[str, Any]:
     """The records of a run, by the cases' ids without suite and device."""
     file = folder / "run.json"
