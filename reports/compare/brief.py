@@ -22,7 +22,7 @@ from torchduet.reports.compare.text import (
     why_unclear,
 )
 from torchduet.reports.compare.unmatched import by_reason
-from torchduet.reports.text.escaping import cell
+from torchduet.reports.text.escaping import cell, inline
 
 MAX_LINES = 60
 ROWS = (40, 30, 20, 14, 10, 6, 4, 2, 1)  # of a table; the first with which everything fits is used
@@ -48,11 +48,11 @@ def _matrix_and_answers(comparisons: Sequence[Comparison], most: int) -> Iterato
     """The matrix and a line for each run: for several runs that differ too much for their tables to fit."""
     yield from _side_by_side(comparisons, most)
     for comparison in comparisons:
-        yield f"- {cell(comparison.new.name)}: {cell(headline(comparison))} ({tally(comparison)})"
-        yield from (f"  - {cell(caution)}" for caution in comparison.cautions)
+        yield f"- {inline(comparison.new.name)}: {inline(headline(comparison))} ({tally(comparison)})"
+        yield from (f"  - {inline(caution)}" for caution in comparison.cautions)
     yield ""
-    yield f"- {cell(LEGEND)}"
-    yield f"- {cell(expectation(comparisons[0]))}"
+    yield f"- {inline(LEGEND)}"
+    yield f"- {inline(expectation(comparisons[0]))}"
 
 
 def _full(comparisons: Sequence[Comparison], most: int, of_kernels: Sequence[Sequence[Explanation]]) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _full(comparisons: Sequence[Comparison], most: int, of_kernels: Sequence[Seq
         yield from _side_by_side(comparisons, most)
     for comparison, explanations in zip(comparisons, of_kernels, strict=True):
         yield from _section(comparison, most)
-        yield from (f"- {cell(one.case['id'])}: {cell(' '.join(one.sentences))}" for one in explanations[:most])
+        yield from (f"- {inline(one.case['id'])}: {inline(' '.join(one.sentences))}" for one in explanations[:most])
         if explanations:
             yield ""
     yield "<details><summary>How this was judged</summary>"
@@ -70,7 +70,7 @@ def _full(comparisons: Sequence[Comparison], most: int, of_kernels: Sequence[Seq
     guards = dict.fromkeys(guard(comparison) for comparison in comparisons)
     needs = dict.fromkeys(filter(None, map(memory.sentence, comparisons)))
     for line in (LEGEND, *needs, *noise, *rest_on, *guards, expectation(comparisons[0])):
-        yield f"- {cell(line)}"
+        yield f"- {inline(line)}"
     yield ""
     yield "</details>"
 
@@ -78,7 +78,7 @@ def _full(comparisons: Sequence[Comparison], most: int, of_kernels: Sequence[Seq
 def _answers(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """The answers only, for too many runs for anything else."""
     for comparison in comparisons[: MAX_LINES - 2]:
-        yield f"- {cell(comparison.new.name)} against {cell(comparison.base.name)}: {cell(headline(comparison))}"
+        yield f"- {inline(comparison.new.name)} against {inline(comparison.base.name)}: {inline(headline(comparison))}"
     if left := len(comparisons) - (MAX_LINES - 2):
         yield ""
         yield f"{max(left, 0)} more run{'s' * (left != 1)}: {ELSEWHERE}."
@@ -87,22 +87,22 @@ def _answers(comparisons: Sequence[Comparison]) -> Iterator[str]:
 def _side_by_side(comparisons: Sequence[Comparison], most: int) -> Iterator[str]:
     lines = matrix(comparisons)
     shown = [line for line in lines if line.moved]
-    yield f"### {len(comparisons)} runs against {cell(comparisons[0].base.name)}: {moved_anywhere(shown, lines)}"
+    yield f"### {len(comparisons)} runs against {inline(comparisons[0].base.name)}: {moved_anywhere(shown, lines)}"
     yield ""
     heads = [f"{comparison.new.name} ({', '.join(what_differs(comparison))})" for comparison in comparisons]
     yield from _table(("Case", *heads), [(line.case["id"], *map(cell_of, line.changes)) for line in shown], most)
 
 
 def _section(comparison: Comparison, most: int) -> Iterator[str]:
-    yield f"### {cell(headline(comparison))}"
+    yield f"### {inline(headline(comparison))}"
     yield ""
     if comparison.common:
-        yield f"**{cell(common_words.sentence(comparison))}**"
+        yield f"**{inline(common_words.sentence(comparison))}**"
         yield ""
-    yield f"{cell(comparison.new.name)} against {cell(comparison.base.name)}: {tally(comparison)}."
+    yield f"{inline(comparison.new.name)} against {inline(comparison.base.name)}: {tally(comparison)}."
     yield ""
     for caution in comparison.cautions:
-        yield f"> **Note:** {cell(caution)}"
+        yield f"> **Note:** {inline(caution)}"
         yield ""
     differences = [(difference.name, difference.base, difference.new) for difference in comparison.differences]
     yield from _table(("Differs", "Base", "New"), differences, most)
@@ -115,10 +115,10 @@ def _section(comparison: Comparison, most: int) -> Iterator[str]:
     unmatched += [row for verdict in ("missing", "new") for row in _reasons(verdict, comparison.of(verdict))]
     yield from _table(("Verdict", "Case", "Why"), unmatched, most)
     if sentence := no_verdict(comparison):
-        yield cell(sentence)
+        yield inline(sentence)
         yield ""
     elif reasons := why_unclear(comparison):
-        yield cell(" ".join(filter(None, (f"Unclear: {'; '.join(reasons)}.", sensitivity(comparison)))))
+        yield inline(" ".join(filter(None, (f"Unclear: {'; '.join(reasons)}.", sensitivity(comparison)))))
         yield ""
 
 

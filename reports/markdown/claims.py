@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torchduet.reports.findings.claim_words import VERDICTS, effect, naive
 from torchduet.reports.findings.claims import Judgement
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.text.escaping import cell
+from torchduet.reports.text.escaping import cell, inline
 
 HEAD = ("Claim", "Source and its figure", "Verdict", "Effect (99 % interval)", "One call, first call included")
 
@@ -18,27 +18,27 @@ def claims_table(run: Run, judgements: Sequence[Judgement]) -> str:
     facts = [str(machine[key]) for key in ("gpu", "accelerator", "cpu") if machine.get(key)]
     facts.append(f"torch {machine.get('torch', '?')}")
     lines = [
-        f"Claims, judged by {cell(run.name)} ({cell(', '.join(facts))})",
+        f"Claims, judged by {inline(run.name)} ({inline(', '.join(facts))})",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + " --- |" * len(HEAD),
     ]
     for judgement in judgements:
         row = (
-            judgement.claim.statement,
-            "; ".join(filter(None, (judgement.claim.source, judgement.claim.figure))),
+            cell(judgement.claim.statement),
+            cell("; ".join(filter(None, (judgement.claim.source, judgement.claim.figure)))),
             verdict(judgement),
-            effect(judgement),
-            naive(judgement.findings),
+            cell(effect(judgement)),
+            cell(naive(judgement.findings)),
         )
-        lines.append("| " + " | ".join(cell(text) for text in row) + " |")
+        lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 
 
 def verdict(judgement: Judgement) -> str:
-    """The verdict, and what prevents one or leaves it incomplete."""
+    """The verdict, and what prevents one or leaves it incomplete, as a cell of the table."""
     words, unmeasured = VERDICTS[judgement.verdict], judgement.unmeasured
     if judgement.verdict == "unmeasured":
-        return f"{words}: {'; and '.join(judgement.missing)}"
+        return cell(f"{words}: {'; and '.join(judgement.missing)}")
     rest = f"; {unmeasured} of {len(judgement.claim.comparisons)} comparisons not measured" if unmeasured else ""
-    return f"**{words}**{rest}"
+    return f"**{cell(words)}**{cell(rest)}"

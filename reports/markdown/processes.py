@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torchduet.reports.findings.processes.section import processes
 from torchduet.reports.read.run_file import Run
-from torchduet.reports.text.escaping import cell
+from torchduet.reports.text.escaping import inline
 
 MAX_SENTENCES = 14
 
@@ -20,7 +20,7 @@ def lines(run: Run) -> Iterator[str]:
     yield "### Several processes"
     yield ""
     sentences = [*found.sentences[:MAX_SENTENCES], *found.control, *filter(None, [found.gloo])]
-    yield from (f"- {cell(sentence)}" for sentence in sentences)
+    yield from (f"- {inline(sentence)}" for sentence in sentences)
     if (more := len(found.sentences) - MAX_SENTENCES) > 0:
         yield f"- {more} more finding{' is' if more == 1 else 's are'} in the report."
     yield ""

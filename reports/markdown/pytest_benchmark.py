@@ -10,7 +10,7 @@ from torchduet.reports.read.pytest_benchmark_cautions import MISSING
 from torchduet.reports.tables.pytest_benchmark_rows import headline, rows_of
 from torchduet.reports.tables.steadiness import signed
 from torchduet.reports.text import units
-from torchduet.reports.text.escaping import cell
+from torchduet.reports.text.escaping import cell, inline
 
 MAX_ROWS = 40
 
@@ -22,7 +22,7 @@ def markdown(run: PytestBenchmarkRun) -> str:
 
 def _lines(run: PytestBenchmarkRun) -> Iterator[str]:
     rows = rows_of(run)
-    yield f"## pytest-benchmark: {cell(run.name)}"
+    yield f"## pytest-benchmark: {inline(run.name)}"
     yield ""
     yield f"{headline(run, rows)}. Times are listed, none is judged."
     yield ""
@@ -50,4 +50,4 @@ def _lines(run: PytestBenchmarkRun) -> Iterator[str]:
     if number := len(run.about["failed"]):
         yield f"- {number} benchmark{'' if number == 1 else 's'} without a usable time."
     for warning in run.about["warnings"][:3]:
-        yield f"- Warning: {cell(warning)}"
+        yield f"- Warning: {inline(warning)}"

@@ -19,7 +19,7 @@ from torchduet.reports.profile.brief import lines as profile_lines
 from torchduet.reports.read.run_file import Run
 from torchduet.reports.tables.frames import frames
 from torchduet.reports.text import units
-from torchduet.reports.text.escaping import cell
+from torchduet.reports.text.escaping import cell, inline
 
 MAX_LINES = 60
 MAX_ANSWERS, MAX_REASONS = 24, 6
@@ -37,12 +37,12 @@ def _lines(run: Run) -> Iterator[str]:
     machine = run.about["machine"]
     facts = [str(machine[key]) for key in ("gpu", "accelerator", "cpu") if machine.get(key)]
     facts.append(f"torch {machine.get('torch', '?')}")
-    yield f"## Torchduet: {cell(run.name)}"
+    yield f"## Torchduet: {inline(run.name)}"
     yield ""
     cases = f"{len(run.records)} case{'' if len(run.records) == 1 else 's'}"
-    yield f"{cell(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
+    yield f"{inline(', '.join(facts))}; {cases} in {units.duration(run.about['seconds']['total'])}."
     if sentence := ended_early(run):
-        yield f"**{sentence}.**"
+        yield f"**{inline(sentence)}.**"
     yield ""
     duet = run.about.get("against")
     if duet:
@@ -53,22 +53,22 @@ def _lines(run: Run) -> Iterator[str]:
     if given or not duet:
         yield from _table(given)
     for answer in [answer for answer in given if answer.kernels][:MAX_REASONS]:
-        yield f"- {cell(answer.title)}: {cell(answer.kernels)}"
+        yield f"- {inline(answer.title)}: {inline(answer.kernels)}"
     gpu_section = gpu.section(run)
     for sentence in (*gpu_section.crossings[:MAX_REASONS], *gpu_section.sustained[:MAX_REASONS]) if gpu_section else ():
-        yield f"- {cell(sentence)}"
+        yield f"- {inline(sentence)}"
     for line in islice(profile_lines(run), MAX_REASONS):
-        yield f"- {cell(line)}"
+        yield f"- {inline(line)}"
     yield from processes(run)
     yield from _rest(run)
 
 
 def _duet(run: Run, duet: DuetRecord) -> Iterator[str]:
     """The headline, the stages of the measurement, and the cases that are slower or faster."""
-    yield f"**{cell(headline(duet, run.records))}** {cell(stages(duet, run.records))}"
+    yield f"**{inline(headline(duet, run.records))}** {inline(stages(duet, run.records))}"
     yield ""
     if lines := [*memory_lines(run.records)[:MAX_REASONS], *controls(run.records)]:
-        yield from (f"- {cell(line)}" for line in lines)
+        yield from (f"- {inline(line)}" for line in lines)
         yield ""
     moved = [record for record in ordered(run.records) if record["against"]["verdict"] in ("slower", "faster")]
     if not moved:
@@ -108,14 +108,14 @@ def _rest(run: Run) -> Iterator[str]:
     graded = noise(run)
     if graded is not None and graded.grade:
         causes = f": {graded.causes[0]}" if graded.causes else ""
-        yield f"- The machine was {graded.grade}{cell(causes)}."
+        yield f"- The machine was {graded.grade}{inline(causes)}."
     for line in explained(run.records)[:MAX_REASONS]:
-        yield f"- {cell(line[0].upper() + line[1:])}"
+        yield f"- {inline(line[0].upper() + line[1:])}"
     for group in unmeasured(run):
         for reason in group.reasons[:MAX_REASONS]:
             number = len(reason.cases)
-            yield f"- {number} case{'' if number == 1 else 's'} {group.status}: {cell(reason.words)}"
+            yield f"- {number} case{'' if number == 1 else 's'} {group.status}: {inline(reason.words)}"
         if more := max(0, len(group.reasons) - MAX_REASONS):
             yield f"- {group.status} for {more} more reason{'' if more == 1 else 's'}, see the report"
     for warning in warnings(run)[:MAX_REASONS]:
-        yield f"- Warning: {cell(warning)}"
+        yield f"- Warning: {inline(warning)}"

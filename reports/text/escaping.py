@@ -8,6 +8,7 @@ import unicodedata
 MAX_LETTERS = 300  # of a name in a list of names
 MAX_SPAN = 100  # letters of a code span in Markdown
 MAX_BACKTICKS = 8  # in a row in a code span: parsers do not read a fence of more than 80
+MAX_INLINE = 1000  # letters of a line or a cell of Markdown
 MAX_ACCENTS = 2  # combining marks on one letter: with more they cover the lines around it
 
 # C0 and C1 controls, direction marks and overrides, line and paragraph separators, and other invisible characters.
@@ -17,11 +18,55 @@ _UNSEEN = (
 HIDDEN = re.compile(f"[{_UNSEEN}]")
 HIDDEN_OR_BREAKING = re.compile(f"[{_UNSEEN}\\n\\r\\t]")
 
+EMPTY_CHARACTER = "&#8203;"  # has no width; GitHub and GitLab find references only after they have read Markdown
+ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+PUNCTUATION = frozenset("\\`*_[]|#!~$")
+# What Markdown gives a meaning; an underscore within a word has none. Then what begins an address or a reference.
+_SPECIAL = re.compile(
+    r"[\\`*\[\]|<>@#!~$&%]|_(?<![^\W_]_)|_(?![^\W_])|:(?=//)|(?<=\bwww)\.|(?<=\bmailto):|(?<=\bxmpp):|(?<=\bgh)-(?=\d)",
+    re.IGNORECASE,
+)
+_REFERRING = re.compile(r"[:.$-]|[@#!~&%](?=[\w\"'])")
+# What begins a list, underlines a heading, or is an order to GitLab.
+_BLOCK = re.compile(r"^(\d{0,9})([-+=.)](?=\s|[-+=]|$)|/(?<!\d/))")
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+
+
+def inline(text: str, *, table: bool = False) -> str:
+    """Text as it stands, on one line of Markdown: nothing in it is read as Markdown or HTML.
+
+    Text between backticks becomes a code span. All other characters that Markdown, GitHub or GitLab give a meaning are
+    escaped; a character without width after ``@`` and ``#``, and in addresses, leaves no mention, reference or link.
+    Characters that cannot be seen are left out; of more than 1,000 letters the two ends are shown.
+
+    Args:
+        table: the text is in a cell of a table.
+    """
+    line = _seen(text)
+    if len(line) > MAX_INLINE:
+        line = f"{line[: MAX_INLINE // 2]}…{line[-MAX_INLINE // 2 :]}"
+    pieces = _CODE.split(line)  # outside and within backticks in turn
+    escaped = [
+        code_span(piece, letters=MAX_INLINE, table=table) if index % 2 else _escaped(piece)
+        for index, piece in enumerate(pieces)
+    ]
+    return _BLOCK.sub(lambda match: f"{match[1]}\\{match[2]}", "".join(escaped))
+
 
 def cell(text: str) -> str:
-    """Text that cannot end its cell of a Markdown table, start HTML or control a terminal."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\s]+", " ", text).strip()
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """Text for a cell of a Markdown table: as :func:`inline`."""
+    return inline(text, table=True)
+
+
+def _escaped(text: str) -> str:
+    """Text outside of code spans, each of its special characters escaped."""
+
+    def escape(match: re.Match[str]) -> str:
+        sign = match[0]
+        shown = ENTITIES.get(sign) or (f"\\{sign}" if sign in PUNCTUATION else sign)
+        return shown + EMPTY_CHARACTER if _REFERRING.match(text, match.start()) else shown
+
+    return _SPECIAL.sub(escape, text)
 
 
 def code_span(text: str, *, letters: int = MAX_SPAN, table: bool = False) -> str:

@@ -63,7 +63,7 @@ def test_the_gpus_crossing_is_said_and_hostile_names_are_text() -> None:
     assert "the GPU begins to win between n=256 and 1,024" in markdown(from_json(make_gpu_run()))
     document = make_run()
     document[KEY]["warnings"] = ["a|b <script>\n# heading"]
-    assert "- Warning: a\\|b &lt;script> # heading" in markdown(from_json(document))
+    assert "- Warning: a\\|b &lt;script&gt; \\# heading" in markdown(from_json(document))
 
 
 def test_it_goes_to_a_file_to_stdout_or_beside_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

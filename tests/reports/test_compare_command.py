@@ -15,6 +15,7 @@ from tests.reports.remeasured import remeasured
 from torchduet.__main__ import main
 from torchduet.bench.record.schema import KEY
 from torchduet.reports.compare.thresholds import ThresholdError, Thresholds, fraction, globs_of
+from torchduet.reports.text.escaping import cell
 
 ROOT = Path(__file__).parents[2]
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -165,7 +166,7 @@ def test_markdown_is_a_comment_with_the_answer_first(capsys: pytest.CaptureFixtu
     assert main(["compare", "base.json", "slower.json", "--format", "markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "### 1 of 56 cases is slower, none faster"
-    assert any(line.startswith(f"| slower | {SQUARE} |") for line in lines)
+    assert any(line.startswith(f"| slower | {cell(SQUARE)} |") for line in lines)
     assert lines.count("<details><summary>How this was judged</summary>") == 1
 
 
@@ -178,7 +179,7 @@ def test_names_cannot_steer_the_terminal_nor_end_a_cell(folder: Path, capsys: py
     assert main(["compare", "base.json", "slower.json", "--format", "markdown"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
-    assert "sq\\| [2Jare&lt;b>" in out
+    assert "sq\\|\\[2Jare&lt;b&gt;" in out
 
 
 @pytest.mark.usefixtures("folder")
