@@ -208,9 +208,21 @@ def tensorboard(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; those in a browser need Chromium and are skipped without it."""
+    """Run the tests but the slow ones; those in a browser need Chromium and are skipped without it."""
+    run_tests(session, "-m", "not slow")
+
+
+@nox.session(name="tests-all")
+def tests_all(session: nox.Session) -> None:
+    """Run all tests, with those that tests/slow.py names; about three quarters of an hour on two cores."""
+    run_tests(session)
+
+
+def run_tests(session: nox.Session, *options: str) -> None:
+    """Run these tests, or what stands after ``--``, in the environment that lint uses, too."""
     install(session, "[test]")
-    session.run("pytest", *IN_PARALLEL, *(session.posargs or ["tests"]))
+    # The interpreters that tests start are many: without bytecode each compiles this project anew, for a second.
+    session.run("pytest", *IN_PARALLEL, *options, *(session.posargs or ["tests"]), env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 @nox.session
