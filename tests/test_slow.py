@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 
 
-def tests_of(file: str) -> set[str]:
-    """The functions of a file, and those that it imports: some files run tests of another."""
+def functions_of(file: str) -> set[str]:
+    """The functions of a file."""
     body = ast.parse((HERE / file).read_text("utf-8")).body
     return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -21,7 +21,7 @@ def tests_of(file: str) -> set[str]:
 @pytest.mark.parametrize("file", sorted(SLOW))
 def test_every_entry_is_a_test(file: str) -> None:
     named = {re.sub(r"^-|\[.*", "", entry) for entry in SLOW[file]} - {"*"}
-    assert named <= tests_of(file)
+    assert named <= functions_of(file)
 
 
 def test_slow_are_all_of_a_file_or_some_cases_or_one() -> None:
