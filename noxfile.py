@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -32,6 +34,7 @@ ON_GPU = (  # all tests marked cuda
 )
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+CHECKS = HERE / ".nox" / "checks"  # the environment that linters and tests share
 
 
 def install(session: nox.Session, extras: str = "") -> None:
@@ -206,31 +209,72 @@ def tensorboard(session: nox.Session) -> None:
     session.run("python", "-m", "tensorboard.main", "--logdir", folder, "--load_fast", "false", *rest)
 
 
-@nox.session
+def in_checks(program: str) -> str:
+    """A program of the environment that linters and tests share."""
+    return str(CHECKS / "bin" / program)
+
+
+def checks(session: nox.Session) -> dict[str, str]:
+    """Make the environment that linters and tests share, unless it is there: PyTorch is installed once for both.
+
+    Returns:
+        The variables with which programs find those beside them.
+    """
+    python = in_checks("python")
+    if not Path(python).exists():
+        session.run(sys.executable, "-m", "venv", str(CHECKS), external=True)
+    wanted = b"".join((HERE / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
+    installed, current = CHECKS / "installed", hashlib.sha256(wanted).hexdigest()
+    if not installed.exists() or installed.read_text() != current:
+        # Most modules are never imported: compiling all of them takes a minute longer.
+        install = (python, "-m", "pip", "install", "-q", "--no-compile", "-e", ".[test,lint]", "-c", "constraints.txt")
+        session.run(*install, external=True)
+        installed.write_text(current)
+    return {"PATH": os.pathsep.join((str(CHECKS / "bin"), os.environ.get("PATH", os.defpath)))}
+
+
+@nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Run the tests; those in a browser need Chromium and are skipped without it."""
-    install(session, "[test]")
-    session.run("pytest", *IN_PARALLEL, *(session.posargs or ["tests"]))
+    """Run the tests but the slow ones; those in a browser need Chromium and are skipped without it."""
+    run_tests(session, "-m", "not slow")
 
 
-@nox.session
+@nox.session(name="tests-all", venv_backend="none")
+def tests_all(session: nox.Session) -> None:
+    """Run all tests, with those that tests/slow.py names; about an hour on two cores."""
+    run_tests(session)
+
+
+def run_tests(session: nox.Session, *options: str) -> None:
+    """Run all tests, or what stands after ``--``."""
+    # Tests start many interpreters: without bytecode each would compile this project anew, for a second.
+    env = checks(session) | {"PYTHONDONTWRITEBYTECODE": ""}
+    session.run(
+        *(in_checks("python"), "-m", "pytest", *IN_PARALLEL, *options, *(session.posargs or ["tests"])),
+        env=env,
+        external=True,
+    )
+
+
+@nox.session(venv_backend="none")
 def fuzz(session: nox.Session) -> None:
     """Read 10,000 mutated files, in a minute at most, and try many examples of every property.
 
     Another ``-- SEED`` makes other files.
     """
-    install(session, "[test]")
-    session.run("python", "-m", "tests.reports.fuzz", "10000", *session.posargs)
+    env = checks(session)
+    session.run(in_checks("python"), "-m", "tests.reports.fuzz", "10000", *session.posargs, env=env, external=True)
     properties = ("tests/reports/test_readers_properties.py", "tests/bench/test_statistics_properties.py")
-    session.run("pytest", "-q", *properties, env={"HYPOTHESIS_PROFILE": "thorough"})
+    env |= {"HYPOTHESIS_PROFILE": "thorough"}
+    session.run(in_checks("python"), "-m", "pytest", "-q", *properties, env=env, external=True)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def soak(session: nox.Session) -> None:
     """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
-    install(session, "[test]")
-    session.run("python", "-u", "-m", "tests.faults.soak", "kills", "20")
-    session.run("python", "-u", "-m", "tests.faults.soak", "memory", "5000")
+    env = checks(session)
+    session.run(in_checks("python"), "-u", "-m", "tests.faults.soak", "kills", "20", env=env, external=True)
+    session.run(in_checks("python"), "-u", "-m", "tests.faults.soak", "memory", "5000", env=env, external=True)
 
 
 def typed_links() -> None:
@@ -245,20 +289,20 @@ def typed_links() -> None:
             (package / path.name).symlink_to(path)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Check style, format, types and the packages for an index."""
-    install(session, "[lint]")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
+    env = checks(session)
+    session.run(in_checks("ruff"), "check", ".", env=env, external=True)
+    session.run(in_checks("ruff"), "format", "--check", ".", env=env, external=True)
     typed_links()
-    session.run("mypy")
-    package(session)
+    session.run(in_checks("mypy"), env=env, external=True)
+    package(session, env)
 
 
-def package(session: nox.Session) -> None:
+def package(session: nox.Session, env: dict[str, str]) -> None:
     """Build the source distribution, the wheel from it, and check their metadata and readme."""
     folder = Path(session.create_tmp()) / "dist"
     shutil.rmtree(folder, ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(folder), ".")
-    session.run("twine", "check", "--strict", *map(str, sorted(folder.iterdir())))
+    session.run(in_checks("python"), "-m", "build", "--outdir", str(folder), ".", env=env, external=True)
+    session.run(in_checks("twine"), "check", "--strict", *map(str, sorted(folder.iterdir())), env=env, external=True)

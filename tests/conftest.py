@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.slow import slow_among
+
 HERE = Path(__file__).parent
 collect_ignore = ["own_project"]  # a user's project, whose tests run in an environment of its own
 LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the others have nothing left to do
@@ -34,8 +36,14 @@ LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest; pytest-xdist gives each to one process."""
+    """Mark what is slow, and begin with the files that take longest; pytest-xdist gives each to one process."""
+    own = [item for item in items if item.path.is_relative_to(HERE)]
+    names = [(item.path.relative_to(HERE).as_posix(), item.name) for item in own]
+    for item, slow in zip(own, slow_among(names), strict=True):
+        if slow:
+            item.add_marker(pytest.mark.slow)
     places = {HERE / name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
 

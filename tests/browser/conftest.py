@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.pages import opened
+from tests.reports.made_once import charts_drawn_once
 from tests.reports.remeasured import remeasured
 from tests.reports.rendered import page_of
 from tests.reports.rich import make_rich_run
@@ -26,6 +27,12 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _charts_drawn_once() -> Iterator[None]:
+    with charts_drawn_once():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,21 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
     assert [one["families"] for one in resumed] == sorted(one["families"] for one in resumed)
 
 
+def test_killed_once_it_loses_nothing_of_what_was_measured(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
+    try:
+        story = Story(tmp_path, Traces(folder))
+        killed, finished = story.killed(), story.finished()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    assert (killed.code, finished.code) == (-signal.SIGKILL, 0), finished.output
+    found = timing(finished.records)
+    assert (len(found), finished.about["unreached"]) == (FAMILIES, [])
+    assert killed.known
+    assert kept(killed.known, found)
+    assert not killed.left + finished.left
+
+
 def test_the_torn_end_of_a_journal_is_left_out_and_said(told: Told) -> None:
     assert "1 damaged line of" in told.killed[2].output or "1 damaged line of" in told.stopped.output
 

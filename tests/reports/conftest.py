@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.reports.made_once import charts_drawn_once
 from tests.reports.rich import make_rich_run
 from tests.reports.sample import make_run
 from torchduet.reports.read.run_file import Run, from_json
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _charts_drawn_once() -> Iterator[None]:
+    with charts_drawn_once():
+        yield
 
 
 @pytest.fixture(scope="session")

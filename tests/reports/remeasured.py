@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.reports.in_visits import without_visits
+from tests.reports.made_once import made_once
 from torchduet.bench.record.schema import KEY
 
 KINDS = {"arithmetic": 4.1e-4, "memory": 2.2e-3, "calls": 6.0e-5}
 
 
+@made_once
 def remeasured(
     document: Any,
     seed: int,

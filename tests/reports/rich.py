@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.reports.in_visits import in_visits
+from tests.reports.made_once import made_once
 from tests.reports.sample import benchmark_of, document_of, make_run, speedup_record
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import speedup
@@ -125,6 +126,7 @@ CEILINGS = [
 ]
 
 
+@made_once
 def make_rich_run(seed: int = 3, placements: int = 12, rounds: int = 5) -> Any:
     """The plain run with the families above, ceilings, pilots and noise, and the time until first calls returned."""
     rng = random.Random(seed)

@@ -12,6 +12,7 @@ import statistics
 from typing import Any
 
 from tests.reports.in_visits import in_visits
+from tests.reports.made_once import made_once
 from torchduet.bench.record.schema import KEY, SCHEMA
 from torchduet.bench.record.statistics import THRESHOLD, Speedup, seconds_per_call, speedup
 
@@ -74,6 +75,7 @@ WORKLOADS: list[dict[str, Any]] = [
 ]
 
 
+@made_once
 def make_run(
     seed: int = 1, *, placements: int = 12, rounds: int = 9, copies: int = 1, noise: float = 0.004, visits: int = 4
 ) -> Any:

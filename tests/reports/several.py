@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from tests.reports.in_visits import in_visits
+from tests.reports.made_once import made_once
 from tests.reports.sample import benchmark_of, document_of, speedup_record
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import speedup
@@ -63,6 +64,7 @@ def collective(size: int) -> list[Made]:
     ]
 
 
+@made_once
 def make_several(seed: int = 5, *, noise: float = 0.004, alone: bool = True) -> Any:
     """The whole run as the JSON file's content.
 

@@ -6,6 +6,7 @@ import math
 import random
 from typing import Any
 
+from tests.reports.made_once import made_once
 from tests.reports.sample import benchmark_of, document_of, speedup_record
 from torchduet.bench.record.schema import KEY
 from torchduet.bench.record.statistics import seconds_per_call, speedup
@@ -36,6 +37,7 @@ def gpu_record(number: int = 400, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+@made_once
 def make_gpu_run(**changes: Any) -> Any:
     """Square products of three sizes on CPU and GPU, of which the GPU wins from the second on; with energies."""
     rng = random.Random(1)

@@ -1,0 +1,218 @@
+"""Which tests carry the marker ``slow``: ``nox -s tests`` leaves them out, ``nox -s tests-all`` runs them.
+
+Each takes seconds of the CPU's time and is of a kind of which others stay in the quick run: the same fault by another
+signal, the same page in another browser window, one more operator. ``name[2:]`` keeps the first two cases of a test
+with parameters, ``name[id]`` is one of them, ``*`` stands for all tests of the file, and ``-name`` for one
+that stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+_AGREE, _BF16 = "test_every_implementation_agrees_with_float64", "test_bf16_is_within_its_tolerance"
+_OF_SECONDS = (  # workloads that take seconds at their smallest size
+    *("dataloader.options", "dataloader.train_epoch", "export.infer", "generative.discriminator_step"),
+    *("mlp.train_784_4096_4096_10", "recurrent.infer_gru", "recurrent.infer_lstm", "recurrent.train_lstm"),
+    *("speech.train_wav2vec2", "training.epoch", "training.to_accuracy", "transformers.decode_attention"),
+    *("transformers.fine_tune", "transformers.fine_tune_dropout", "transformers.fine_tune_head"),
+    *("transformers.greedy", "transformers.padding", "vision.train_classifier", "vision.train_vgg"),
+    "vision.train_yolos",
+)
+_OF_SECONDS_IN_BF16 = (
+    *("convnet.train_resnet", "generative.discriminator_step", "generative.iteration", "generative.wgan_critic_step"),
+    *("mlp.train_784_4096_4096_10", "speech.train_wav2vec2", "training.to_accuracy", "transformers.fine_tune"),
+    *("transformers.fine_tune_dropout", "vision.infer_classifier", "vision.train_classifier", "vision.train_vgg"),
+    *("vision.train_yolo", "vision.train_yolos"),
+)
+
+SLOW: Mapping[str, tuple[str, ...]] = {
+    "bench/test_case_globs.py": ("test_a_run_continues_with_the_same_cases_however_they_are_selected",),
+    "bench/test_check_kinds.py": ("test_compiled_models_pass",),
+    "bench/test_compile.py": (
+        "test_a_workload_that_recompiles_fails_and_its_family_goes_on",
+        "test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words",
+    ),
+    "bench/test_duet.py": (
+        "test_a_later_pair_times_the_cases_in_the_same_way",
+        "test_a_run_finds_the_slow_down_and_renders",
+        "test_a_side_is_stopped_while_it_waits_only_if_it_would_use_a_core[1:]",
+        "test_a_side_that_ends_or_hangs_in_a_block_is_named[1:]",
+        "test_a_side_that_is_suspended_meanwhile_takes_the_turn_again",
+        "test_an_empty_side_is_an_error[1:]",
+        "test_when_pytest_is_killed_both_sides_end",
+    ),
+    "bench/test_left_behind.py": (
+        "test_after_ctrl_c_while_a_worker_hangs[1:]",
+        "test_after_pytest_was_stopped_and_killed_while_a_worker_hangs",
+        "test_after_the_time_out_of_a_worker_that_hangs",
+    ),
+    "bench/test_reproduce.py": (
+        "test_a_duet_of_an_interpreter_with_itself_gives_false_alarms",
+        "test_a_duet_of_two_versions_has_no_false_alarms",
+        "test_two_real_runs_are_repeated_and_a_third_records_how_they_agreed",
+    ),
+    "bench/test_run.py": (
+        "test_a_used_up_budget_skips_the_rest_with_the_reason",
+        "test_a_wrong_option_is_one_clear_line[2:]",
+        "test_asking_for_what_no_workload_has_is_answered",
+        "test_benchmark_disable_checks_without_timing",
+        "test_dash_k_collect_only_and_the_reference_that_was_not_selected",
+        "test_two_files_with_one_suites_name_are_refused",
+        "test_what_a_workload_asks_for_reaches_it_and_what_it_notes_is_recorded",
+        "test_what_the_machine_cannot_run_is_skipped_with_the_reason",
+    ),
+    "bench/test_self_check.py": ("test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it",),
+    "bench/test_torchrun.py": ("*", "-test_one_machine", "-test_contradictory_variables_are_an_error_of_usage"),
+    "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
+    "browser/test_cards.py": (
+        "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
+        "test_the_notebooks_theme_decides[4:]",
+    ),
+    "browser/test_compare.py": (
+        "test_a_case_is_opened_read_and_closed_by_the_keyboard[1:]",
+        "test_an_address_of_no_case_opens_none[2:]",
+        "test_an_open_case_fits_and_stands_out[2:]",
+        "test_an_open_case_is_printed_alone[1:]",
+        "test_axe_finds_no_violation_in_an_open_case[1:]",
+        "test_back_closes_a_case_and_forward_opens_it[1:]",
+        "test_hostile_names_stay_text[1:]",
+        "test_the_runs_are_told_apart_without_colour[1:]",
+    ),
+    "browser/test_history.py": ("test_axe_finds_no_violation_in_a_history[1:]",),
+    "browser/test_profile.py": ("test_axe_finds_no_violation_in_a_profile[1:]",),
+    "browser/test_report.py": (
+        "test_a_broken_address_shows_everything[2:]",
+        "test_everything_fits_on_a4[1:]",
+        "test_nothing_of_a_forest_chart_is_cut_or_must_be_scrolled_to[2:]",
+        "test_text_stands_out_from_its_background[2:]",
+        "test_the_page_itself_never_scrolls_sideways[3:]",
+    ),
+    "duet/test_against.py": (
+        "test_a_module_that_the_base_lacks_says_what_to_do",
+        "test_a_package_that_the_base_cannot_import_says_so",
+        "test_a_stop_request_keeps_what_was_measured_and_leaves_nothing",
+        "test_a_workload_that_the_base_lacks_is_left_out_and_says_so",
+        "test_bad_input_is_one_line[2:]",
+        "test_no_change_is_green",
+        "test_the_action_of_github_finds_it",
+    ),
+    "faults/test_duet_resumed.py": ("*",),
+    "faults/test_isolation.py": (
+        "test_a_familys_items_fail_with_the_reason",
+        *(
+            f"-test_a_familys_items_fail_with_the_reason[{kept}]"
+            for kept in (
+                "killed",
+                "exit_7",
+                "closes_its_pipe",
+                "garbage",
+                "hangs",
+                "raises",
+                "host_memory",
+                "megabytes",
+            )
+        ),
+        "test_three_workloads_in_a_row_without_an_answer_end_the_run",
+    ),
+    "faults/test_later_visits.py": ("*",),
+    "faults/test_long_runs.py": ("*",),
+    "faults/test_ranks.py": (
+        "test_a_fault_of_a_rank_costs_its_family_or_less_in_bounded_time[6:]",
+        "test_a_rank_that_is_killed_in_a_later_visit_costs_that_visit",
+        "test_a_rank_that_is_killed_while_the_first_is_profiled_costs_the_profiles",
+        "test_a_stop_request_during_the_passes_after_the_timing_costs_no_result",
+        "test_after_sigterm_in_the_control_the_results_are_written_and_nothing_is_left",
+        "test_no_rank_outlives_pytest",
+        "test_other_families_of_a_run_are_intact",
+        "test_ranks_that_compute_for_long_are_waited_for",
+        "test_the_last_lines_of_a_rank_that_was_killed_are_quoted[2:]",
+        "test_the_stack_of_a_rank_that_does_not_answer_is_quoted",
+    ),
+    "faults/test_resume.py": (
+        "test_ctrl_z_stops_the_worker_too_and_the_run_says_so",
+        "test_from_its_whole_journal_a_run_is_the_same_to_the_last_digit",
+        "test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_before",
+        "test_nothing_is_left_behind",
+        "test_once_what_there_is_is_written_and_the_rest_can_be_resumed",
+        "test_the_report_of_its_journal_says_that_it_was_stopped",
+        "test_the_torn_end_of_a_journal_is_left_out_and_said",
+        "test_twice_it_stops_at_once_and_the_journal_is_intact",
+        "test_with_other_options_it_is_refused",
+    ),
+    "faults/test_two_runs.py": ("test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_so",),
+    "notebook/test_docs.py": ("*",),
+    "own_tests/test_plugin.py": (
+        "test_a_file_that_cannot_be_written_fails_the_session",
+        "test_a_wrong_value_is_one_line_that_names_the_option[1:]",
+        "test_beside_other_tests_of_xdist_duets_are_skipped",
+        "test_ctrl_c_ends_pytest_with_the_duets_so_far",
+        "test_disabled_benchmarks_check_results_and_time_nothing",
+        "test_duets_are_skipped_before_anything_is_imported[1:]",
+        "test_duets_stand_beside_the_benchmarks_of_pytest_benchmark",
+        "test_functions_reach_fresh_processes_by_import_and_by_their_code",
+        "test_the_file_of_a_session_is_read_by_all_commands",
+        "test_torchduets_own_runs_are_as_without_the_plugin",
+        "test_with_one_worker_of_xdist_duets_are_measured",
+        "test_without_pytest_benchmark_and_without_a_terminal",
+    ),
+    "suites/test_distributed_steps.py": (
+        "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
+        "test_a_right_step_is_accepted",
+        "test_a_spoiled_step_is_refused",
+    ),
+    "suites/test_finetuning.py": (
+        "test_the_comparison_with_the_trainer_sees_another_setting",
+        "test_the_loss_falls_over_repeated_steps",
+        "test_three_steps_give_the_parameters_that_the_trainer_of_transformers_gives",
+    ),
+    "suites/test_generative.py": (
+        "test_a_step_without_an_optimizer_s_or_with_a_gradient_of_zero_is_refused",
+        "-test_a_step_without_an_optimizer_s_or_with_a_gradient_of_zero_is_refused[wgan_critic_step]",
+    ),
+    "suites/test_suites.py": (
+        *(f"{_AGREE}[{name}]" for name in _OF_SECONDS),
+        *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
+    ),
+    "test_platforms.py": (
+        "test_a_run_measures_with_a_new_interpreter_for_each_worker[1:]",
+        "test_reports_are_the_same[1:]",
+    ),
+    "test_readme.py": ("test_an_example_is_measured_as_the_readme_says[1:]",),
+    "test_wheel.py": (
+        "test_a_source_distribution_is_complete_and_builds_the_same_wheel",
+        "test_built_in_suites_are_selected_as_in_a_clone",
+        "test_paths_are_relative_to_the_users_folder",
+        "test_the_other_side_of_a_duet_needs_nothing_of_ours",
+    ),
+}
+
+
+def is_slow(entries: Sequence[str], name: str, case: int) -> bool:
+    """Whether the entries of a file mean a test.
+
+    Args:
+        name: of the test, with the brackets of its parameters.
+        case: its place among the cases of its function, from 0.
+    """
+    function = name.partition("[")[0]
+    if f"-{function}" in entries or f"-{name}" in entries:
+        return False
+    for entry in entries:
+        first = re.fullmatch(r"(\w+)\[(\d+):\]", entry)
+        if entry in ("*", function, name) or (first and first[1] == function and case >= int(first[2])):
+            return True
+    return False
+
+
+def slow_among(tests: Iterable[tuple[str, str]]) -> list[bool]:
+    """For each test, given as its file below ``tests/`` and its name: whether it is slow."""
+    before: Counter[tuple[str, str]] = Counter()
+    found = []
+    for file, name in tests:
+        function = file, name.partition("[")[0]
+        found.append(is_slow(SLOW.get(file, ()), name, before[function]))
+        before[function] += 1
+    return found
