@@ -164,7 +164,5 @@ def test_other_cases_are_named_and_counted() -> None:
     ]
     assert differences(selected("a", "b"), selected("b", "a")) == ["selection: the same cases in another order"]
     many = [f"c{number}" for number in range(7)]
-    assert differences(selected(*many), selected()) == [
-        "selection: no longer selected: c0, c1, c2, c3, c4 and 2 more"
-    ]
+    assert differences(selected(*many), selected()) == ["selection: no longer selected: c0, c1, c2, c3, c4 and 2 more"]
     assert differences(selected(*many[:5]), selected()) == ["selection: no longer selected: c0, c1, c2, c3, c4"]

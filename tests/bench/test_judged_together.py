@@ -113,14 +113,18 @@ def test_a_verdict_needs_eight_placements_and_a_lower_bound() -> None:
 
 def test_half_widths() -> None:
     assert half_width(1.0, math.exp(0.2)) == pytest.approx(0.1)
-    assert half_width(None, 1.0) == half_width(1.0, None) == half_width(0.0, 1.0) == half_width(1.0, math.inf) == math.inf
+    assert (
+        half_width(None, 1.0) == half_width(1.0, None) == half_width(0.0, 1.0) == half_width(1.0, math.inf) == math.inf
+    )
     assert Interval(2.0, 1.0, 4.0).half_width == 0.75
     assert Interval(-2.0, -4.0, -1.0).half_width == 0.75
     assert Interval(0.0, -1.0, 1.0).half_width == math.inf
 
 
 def test_the_wanted_width_is_a_tenth_of_the_effect_between_one_and_two_per_cent() -> None:
-    assert [wanted(effect) for effect in (0.0, 0.05, 0.15, -0.15, 0.5)] == pytest.approx([0.01, 0.01, 0.015, 0.015, 0.02])
+    assert [wanted(effect) for effect in (0.0, 0.05, 0.15, -0.15, 0.5)] == pytest.approx(
+        [0.01, 0.01, 0.015, 0.015, 0.02]
+    )
 
 
 def test_drift_widens_by_the_correlation_of_neighbours() -> None:

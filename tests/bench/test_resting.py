@@ -72,7 +72,9 @@ class Clock:
         self.now, self.slow, self.log = 0.0, "", ""
         self.collected = 0
         monkeypatch.setattr(alternation, "awake", lambda: self.now)
-        monkeypatch.setattr(alternation, "gc", SimpleNamespace(collect=self._collect))  # which would take most of the time
+        monkeypatch.setattr(
+            alternation, "gc", SimpleNamespace(collect=self._collect)
+        )  # which would take most of the time
         monkeypatch.setattr(TimedCase, "_after_children", lambda _: 0)
 
     def _collect(self) -> None:

@@ -1,4 +1,4 @@
-"""Puts small faults into the core modules, one at a time, and counts those that a fast test notices: ``nox -s mutants``.
+"""Puts small faults into the core modules, one at a time, and counts those that fast tests notice: ``nox -s mutants``.
 
 A seeded sample of each module. The exit status is 1 if fewer than 92 % are noticed; equivalent ones, which change
 nothing that a test could see, are listed by name in ``equivalent.txt``, with the reason, and do not count.
@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--per-module", type=int, default=24, metavar="N", help="faults in each module")
     parser.add_argument("--minutes", type=float, default=30.0, help="no fault is begun afterwards")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
-    parser.add_argument("--lines", type=Path, metavar="FILE", help="keep here which test runs which lines, for next time")
+    parser.add_argument("--lines", type=Path, metavar="FILE", help="keeps which test runs which lines, for next time")
     return parser.parse_args()
 
 
@@ -62,7 +62,9 @@ def main() -> int:
     ]
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     torch.set_num_threads(1)
-    session = Mutants(chosen, asked.minutes * 60, asked.jobs, lambda line: print(line, file=out, flush=True), asked.lines)
+    session = Mutants(
+        chosen, asked.minutes * 60, asked.jobs, lambda line: print(line, file=out, flush=True), asked.lines
+    )
     status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:warnings", *listed("tests.txt")], plugins=[session])
     if status != 0:
         return int(status)

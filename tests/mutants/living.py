@@ -72,7 +72,7 @@ def _give_values(module: ModuleType, code: CodeType) -> bool:
         old = vars(module).get(name)
         if name.startswith("__") or isinstance(value, ModuleType) or getattr(value, "__module__", None) == "typing":
             continue
-        if isinstance(value, type) or isinstance(value, FunctionType):
+        if isinstance(value, type | FunctionType):
             if getattr(value, "__module__", None) == module.__name__ and old is not None:
                 done |= _give_defaults(old, value)
         elif type(old) is type(value) and repr(old) != repr(value):

@@ -157,9 +157,9 @@ class Mutants:
                 self.say(f"survived: {mutant.lines.start} {mutant.name}")
             if done % 50 == 0:
                 self.say(f"{done} of {len(work)}")
-        self._without_false_alarms(items, folder, end)
+        self._without_false_alarms(items, end)
 
-    def _without_false_alarms(self, items: dict[str, pytest.Item], folder: Path, end: float) -> None:
+    def _without_false_alarms(self, items: dict[str, pytest.Item], end: float) -> None:
         """A test that fails without any fault, too, kills nothing."""
         by: dict[str, list[Result]] = {}
         for result in self.results:

@@ -172,7 +172,9 @@ def test_the_median_of_the_ratios_is_an_answers_ratio() -> None:
 
 
 def test_comparisons_that_do_other_work_or_compile_both_sides_answer_nothing() -> None:
-    given: list[Answer] = answers(table(row("a", 1.0), row("b", 5.0, other_work=True), row("c", 9.0, both_compiled=True)))
+    given: list[Answer] = answers(
+        table(row("a", 1.0), row("b", 5.0, other_work=True), row("c", 9.0, both_compiled=True))
+    )
     assert [len(answer.rows) for answer in given] == [1]
 
 

@@ -12,9 +12,7 @@ from torchduet.reports.profile.balance import Balance, balance, sentences
 from torchduet.reports.profile.categories import PYTHON
 
 # 100 µs when timed and without the profiler, 120 µs under it: own times and the rest add up to those.
-FITS = Balance(
-    timed=100e-6, low=95e-6, high=105e-6, unprofiled=100e-6, profiled=120e-6, attributed=90e-6, rest=30e-6
-)
+FITS = Balance(timed=100e-6, low=95e-6, high=105e-6, unprofiled=100e-6, profiled=120e-6, attributed=90e-6, rest=30e-6)
 OTHER_STATE = "was in another state than when it was timed"
 SIDE_BY_SIDE = "work of several threads at the same time counts for each of them"
 
@@ -43,8 +41,9 @@ def test_they_agree_within_what_two_moments_of_one_machine_differ_by(timed: floa
 
 def test_they_agree_within_the_placements_even_far_from_the_time() -> None:
     sums = replace(FITS, timed=50e-6, low=50e-6, high=90e-6, visits=3)
-    assert "and 50.0 to 90.0 µs in the placements of its tensors in memory in 3 visits: within that they agree." in said(
-        sums
+    assert (
+        "and 50.0 to 90.0 µs in the placements of its tensors in memory in 3 visits: within that they agree."
+        in said(sums)
     )
     assert "in memory: within that they agree" in said(replace(sums, visits=1))
 

@@ -83,7 +83,9 @@ def test_a_point_lies_at_its_operations_per_byte_and_per_second() -> None:
 
 def test_the_chart_has_every_case_whose_operations_and_bytes_are_known() -> None:
     (chart,) = roofcharts(RUN, NAMES, bounds(RUN))
-    assert "4 cases under ceilings of 10.0 GFLOP/s and 2.00 GB/s from memory (8.00 GB/s from cache)" in chart.alternative
+    assert (
+        "4 cases under ceilings of 10.0 GFLOP/s and 2.00 GB/s from memory (8.00 GB/s from cache)" in chart.alternative
+    )
     assert "2 bound by compute, 1 bound by memory, 1 bound by overhead" in chart.alternative
     assert "range from 25 % (compute) to 200 % (too fast)" in chart.alternative
     assert roofcharts(run(NO_BYTES), NAMES, bounds(run(NO_BYTES))) == []

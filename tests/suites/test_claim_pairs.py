@@ -27,7 +27,9 @@ def test_a_pair_differs_in_what_is_compared_alone() -> None:
     assert not COMPILED.pairs(variant(mode="compile", precision="bf16"), variant())
     assert not COMPILED.pairs(variant(mode="compile", device="cuda"), variant())
     both = Comparison("s", "w", {"mode": "compile", "device": "cuda"}, {"mode": "eager", "device": "cuda"})
-    assert not both.pairs(variant(mode="compile", device="cuda:0"), variant(device="cuda:1"))  # named, but on both sides
+    assert not both.pairs(
+        variant(mode="compile", device="cuda:0"), variant(device="cuda:1")
+    )  # named, but on both sides
     anywhere = Comparison("s", "w", {"mode": "compile", "device": ANY}, {"mode": "eager", "device": ANY})
     assert not anywhere.pairs(variant(mode="compile", device="cuda:0"), variant(device="cpu"))
     assert anywhere.pairs(variant(mode="compile", device="cuda:0"), variant(device="cuda:0"))
