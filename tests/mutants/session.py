@@ -92,8 +92,8 @@ class Mutants:
             if status != 0:
                 self.say(f"{path.name} takes too long; {len(lines)} of its tests are used")
             known[digests[path]] = {"paths": paths, "tests": [json.loads(line) for line in lines if line[-1] == "}"]}
-        if self.kept:
-            self.kept.write_text(json.dumps(known), "utf-8")
+            if self.kept:
+                self.kept.write_text(json.dumps(known), "utf-8")
         for digest in digests.values():
             for entry in known.get(digest, {}).get("tests", ()):
                 if entry["seconds"] <= FAST:
