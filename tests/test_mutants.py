@@ -1,4 +1,4 @@
-"""What ``nox -s mutants`` rests on: its lists name what exists, and a fault takes effect without a file being written."""
+"""What ``nox -s mutants`` rests on: its lists name what exists, and a fault takes effect without a written file."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ from _pytest.runner import runtestprotocol
 from tests.mutants.living import ROOT, NotApplied, functions, put_in
 from tests.mutants.operators import Mutant, mutated
 
-FAST = 2.0  # seconds of the CPU's time
+FAST = 1.0  # seconds of the CPU's time
 MAX_FILE = 40  # seconds of the CPU's time, for the tests of a file under coverage
-MAX_TESTS = 20.0  # seconds of the CPU's time for one fault, by what its tests took before
+MAX_TESTS = 4.0  # seconds of the CPU's time for one fault, by what its tests took before
 KILLED, SURVIVED, NOT_APPLIED = 1, 0, 3
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec")
 
@@ -266,7 +266,7 @@ def _covered(items: Sequence[pytest.Item], paths: Sequence[str], to: Path) -> in
         for item, following in zip(items, [*items[1:], None], strict=True):
             measured.start()
             before = process_time()
-            signal.setitimer(signal.ITIMER_REAL, 3 * FAST)
+            signal.setitimer(signal.ITIMER_REAL, 5 * FAST)
             try:
                 passed = _run(item, following)
             except TooSlow:
