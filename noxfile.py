@@ -269,7 +269,22 @@ def fuzz(session: nox.Session) -> None:
     session.run(in_checks("python"), "-m", "pytest", "-q", *properties, env=env, external=True)
 
 
+<<<<<<< HEAD
 @nox.session(venv_backend="none")
+=======
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Put small faults into the core modules, and fail if the fast tests notice fewer than 92 %; half an hour at most.
+
+    Anything after ``--`` goes to the command: ``nox -s mutants -- --seed 3 reports/compare/verdicts.py``.
+    """
+    install(session, "[test]")
+    session.install("coverage", "-c", "constraints.txt")
+    session.run("python", "-u", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
+>>>>>>> h/mutants
 def soak(session: nox.Session) -> None:
     """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
     env = checks(session)

@@ -70,8 +70,16 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.slow, self.log = 0.0, "", ""
+        self.collected = 0
         monkeypatch.setattr(alternation, "awake", lambda: self.now)
+        monkeypatch.setattr(
+            alternation, "gc", SimpleNamespace(collect=self._collect)
+        )  # which would take most of the time
         monkeypatch.setattr(TimedCase, "_after_children", lambda _: 0)
+
+    def _collect(self) -> None:
+        assert self.log.endswith("|")  # once inputs have moved, before anything is called
+        self.collected += 1
 
     def run(
         self, name: str, *, idle_waiting: bool = False, fails: bool = False, seconds: float = 0.1, device: str = "cpu"
@@ -99,7 +107,9 @@ class Clock:
             self.log += "|"
 
         stopping = stopping or Stopping(1.0, min_placements=1, max_placements=plan.consecutive, now=lambda: 0.0)
+        before = self.collected
         Alternation(fresh, stopping, plan, random.Random(seed), reason, lambda: None).time(runs)
+        assert self.collected - before == len(moved)
         return moved
 
 

@@ -1,0 +1,107 @@
+"""Which of several values decides about a result, and in which types the reference computes."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from torchduet.bench.record.schema import CheckRecord
+from torchduet.bench.timing.checking import check as checking
+from torchduet.bench.timing.checking.dense import CheckError
+from torchduet.bench.timing.checking.reference import Reference, no_reference, reference_result
+from torchduet.bench.timing.checking.results import results_of
+from torchduet.suites import Suite, Workload
+
+
+def workload(**details: object) -> Workload:
+    return Suite("demo").compare("w", {"w": lambda a, b: a @ b}, inputs=lambda _: (), **details)  # type: ignore[arg-type]
+
+
+def check(result: list[Tensor], expected: list[Tensor]) -> CheckRecord:
+    return checking.check(workload(), "fp32", results_of(result), Reference(results_of(expected)))
+
+
+GOOD = torch.ones(4, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_worst_of_several_values_decides_wherever_it_stands(place: int) -> None:
+    result = [GOOD.clone() for _ in range(3)]
+    result[place] = GOOD * 1.001
+    with pytest.raises(CheckError, match=rf"wrong in result\[{place}\]: relative error 1\.00e-03"):
+        check(result, [GOOD] * 3)
+
+
+@pytest.mark.parametrize("order", [(1, 3), (3, 1)])
+def test_the_recorded_error_is_that_of_the_worst_value(order: tuple[int, int]) -> None:
+    record = check([GOOD * (1 + factor * 1e-6) for factor in order], [GOOD, GOOD])
+    assert record["relative_error"] == pytest.approx(3e-6, rel=1e-3)
+    assert record["tolerance"] == 2e-5
+
+
+def test_a_callable_that_only_makes_tensors_makes_them_in_float64_for_the_reference() -> None:
+    reference = reference_result(workload(), (), lambda: torch.full((3,), 1 / 3) * torch.tensor(0.1))
+    value = reference.results["result"].value
+    assert isinstance(value, Tensor)
+    assert value.dtype == torch.float64
+    assert value.tolist() == [(1 / 3) * 0.1] * 3  # to the last digit, which float32 has not
+
+
+def test_a_reference_that_failed_while_it_was_recorded_is_in_float64_all_the_same() -> None:
+    calls: list[torch.dtype] = []
+
+    def once() -> Tensor:
+        calls.append(torch.get_default_dtype())
+        if len(calls) == 1:
+            raise RuntimeError("the recorder's fault")
+        return torch.full((2,), 0.1)
+
+    reference = reference_result(workload(), (), once, lambda: torch.full((2,), 0.1))
+    assert reference.held_against == "float64"
+    assert calls == [torch.float64] * 2
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_what_runs_in_its_own_types_only_is_held_against_those() -> None:
+    def narrow(x: Tensor) -> Tensor:
+        if x.dtype == torch.float64:
+            raise RuntimeError("expected float")
+        return 2 * x
+
+    x = torch.ones(2)
+    reference = reference_result(workload(), (x,), narrow, narrow)
+    assert (reference.held_against, reference.why) == ("own dtype", "RuntimeError: expected float")
+    assert reference.results["result"].value.dtype == torch.float32  # type: ignore[union-attr]
+    record = checking.check(workload(), "fp32", results_of(2 * x), reference)
+    assert record["held_against"] == "own dtype"
+    assert record["why"] == "RuntimeError: expected float"
+
+
+def test_without_a_reference_only_infinity_and_nan_are_refused() -> None:
+    reference = no_reference("it needs a network")
+    record = checking.check(workload(), "fp32", results_of(torch.ones(2)), reference)
+    assert record["what"] == "shapes"
+    assert record["held_against"] == "nothing"
+    assert record["why"] == "it needs a network"
+    for value, word in ((torch.inf, "infinity"), (torch.nan, "NaN")):
+        with pytest.raises(CheckError, match=word):
+            checking.check(workload(), "fp32", results_of(torch.full((2,), value)), reference)
+
+
+def test_infinity_where_float64_has_it_too_is_right() -> None:
+    both = torch.tensor([1.0, torch.inf], dtype=torch.float64)
+    assert check([both], [both])["relative_error"] == 0
+    with pytest.raises(CheckError, match="infinity"):
+        check([both], [torch.ones(2, dtype=torch.float64)])
+
+
+def test_the_tolerance_that_is_advised_is_twice_the_error_and_none_for_a_large_one() -> None:
+    with pytest.raises(CheckError, match=r"tolerance=\{'fp32': 2e-03\}|tolerance=\{'fp32': 0\.002\}"):
+        check([GOOD * 1.001], [GOOD])
+    with pytest.raises(CheckError) as large:
+        check([GOOD * 1.6], [GOOD])
+    assert "tolerance=" not in str(large.value)
+
+
+def test_a_workload_that_is_not_checked_has_nothing_in_its_record() -> None:
+    record = checking.check(workload(check=False), "fp32", results_of(torch.full((2,), torch.nan)), no_reference())
+    assert record == {"what": "nothing", "relative_error": None, "tolerance": None}

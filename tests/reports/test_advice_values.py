@@ -1,0 +1,253 @@
+"""What the answers name as best, worst and long, by worked examples; and under which knob a comparison is filed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from torchduet.reports.findings import advice_words
+from torchduet.reports.findings.advice import Answer, answers
+from torchduet.reports.tables.comparisons import _of_reference, answerable, tied_families
+from torchduet.reports.tables.frames import COMPARISON_COLUMNS
+from torchduet.reports.text.settings import KNOBS, TOGETHER
+
+DETAILS = {
+    "workload": "s.w",
+    "setting": "n=1",
+    "placements": 12,
+    "visits": 4.0,
+    "deviation": 0.01,
+    "degrees": 5.0,
+    "threshold": 0.02,
+    "confidence": 0.99,
+    "verdict": "faster",
+    "compiled": False,
+    "both_compiled": False,
+    "other_work": False,
+    "marks": "",
+    "knob": "mode",
+    "value": "compile",
+    "baseline": "eager",
+    "suite": "s",
+    "first_call": 1.0,
+}
+
+
+def row(name: str, ratio: float, **details: Any) -> dict[str, Any]:
+    given = {"id": name, "anchor": name, "name": name, "ratio": ratio, "low": ratio * 0.99, "high": ratio * 1.01}
+    return {**DETAILS, **given, **details}
+
+
+def table(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+
+
+def test_the_best_is_the_fastest_and_the_worst_the_slowest_wherever_they_stand() -> None:
+    said = advice_words.effect("`x`", table(row("a", 1.5), row("b", 3.0), row("c", 0.4), row("d", 2.0)))
+    assert "makes the 4 cases 1.75× as fast in the median. " in said
+    assert "Best: `b` with 3.00× (2.97 to 3.03)." in said
+    assert "Worst: `c` with 0.40× (0.396 to 0.404), i.e. 2.5 times as long." in said
+
+
+def test_a_sentence_of_one_case_has_no_median() -> None:
+    said = advice_words.effect("The cache", table(row("a", 0.8, low=None, high=None)))
+    assert said == "On this machine the cache makes `a` 0.80× (no interval) as fast, i.e. 25 % longer."
+
+
+def test_faster_and_slower_name_the_largest_effects_first() -> None:
+    rows = table(
+        *(row(f"f{n}", ratio, workload=f"s.f{n}") for n, ratio in enumerate((1.2, 4.0, 2.0, 1.1))),
+        *(
+            row(f"l{n}", ratio, workload=f"s.l{n}", verdict="slower")
+            for n, ratio in enumerate((0.9, 0.3, 0.5, 0.95, 0.97))
+        ),
+    )
+    assert advice_words.where(rows, "faster") == "Faster: `s.f1` 4.00×, `s.f2` 2.00×, `s.f0` 1.20× and 1 more."
+    assert advice_words.where(rows, "slower") == "Slower: `s.l1` 0.30×, `s.l2` 0.50×, `s.l0` 0.90× and 2 more."
+
+
+def test_a_workload_is_named_with_the_span_of_its_cases() -> None:
+    rows = table(row("a", 1.5), row("b", 3.0), row("c", 9.0, verdict="unclear"))
+    assert advice_words.where(rows, "faster") == "Faster: `s.w` 1.50 to 3.00×."
+
+
+def test_of_several_alternatives_the_fastest_and_the_slowest_come_first() -> None:
+    ratios = {"faster": (1.2, 4.0, 2.0, 1.1), "slower": (0.9, 0.3, 0.5, 0.95)}
+    rows = table(
+        *(
+            row(f"{verdict[0]}{n}", ratio, knob="implementation", value=f"{verdict[0]}v{n}", verdict=verdict)
+            for verdict, of in ratios.items()
+            for n, ratio in enumerate(of)
+        )
+    )
+    faster, slower = (advice_words.alternatives(rows, verdict) for verdict in ratios)
+    assert faster.startswith("Fastest: ")
+    assert faster.endswith("; and 1 more.")
+    assert [faster.find(f"in `f{n}`") for n in (1, 2, 0)] == sorted(faster.find(f"in `f{n}`") for n in (1, 2, 0))
+    assert "in `f3`" not in faster
+    assert slower.startswith("Slowest: ")
+    assert [slower.find(f"in `l{n}`") for n in (1, 2, 0)] == sorted(slower.find(f"in `l{n}`") for n in (1, 2, 0))
+    assert "in `s3`" not in slower
+    assert slower.index("`s1`") < slower.index("`s2`") < slower.index("`s0`")
+    assert advice_words.alternatives(rows[rows["verdict"] == "faster"], "slower") == ""
+    assert advice_words.alternatives(rows.head(3), "faster").startswith("Faster: ")
+
+
+def standing(*rows: dict[str, Any]) -> str:
+    (answer,) = answers(table(*rows))
+    return answer.standing
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("waits", "expected"),
+    [((1.0, 2.0, 9 * HOUR), "yes"), ((2 * HOUR, 3 * HOUR, 9 * HOUR), "long"), ((HOUR, 9 * HOUR, 9 * HOUR), "yes")],
+)
+def test_a_knob_is_for_long_runs_only_where_none_pays_off_within_an_hour(
+    waits: tuple[float, ...], expected: str
+) -> None:
+    rows = (row(f"c{n}", 1.5, compiled=True, pays_after=9.0, pays_seconds=wait) for n, wait in enumerate(waits))
+    assert standing(*rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ("faster faster", "yes"),
+        ("faster faster same", "mostly"),
+        ("faster same", "depends"),  # exactly a half is not most
+        ("faster unclear unclear", "depends"),
+        ("faster slower", "depends"),
+        ("same same unclear", "same"),
+        ("slower same", "no"),
+        ("unclear unclear", "unclear"),
+    ],
+)
+def test_the_standing_of_a_knob_by_its_verdicts(verdicts: str, expected: str) -> None:
+    rows = (row(f"c{n}", 1.0, verdict=verdict) for n, verdict in enumerate(verdicts.split()))
+    assert standing(*rows) == expected
+
+
+def test_when_compilation_pays_off_is_told_from_the_soonest_to_the_latest() -> None:
+    rows = table(
+        row("late", 1.1, compiled=True, pays_after=90_000.0, pays_seconds=2 * HOUR, first_call=9.0),
+        row("soon", 2.0, compiled=True, pays_after=20.0, pays_seconds=2.0, first_call=3.0),
+        row("never", 0.9, compiled=True, verdict="slower", first_call=5.0),
+    )
+    assert advice_words.pay_off(rows) == (
+        "Compilation takes 3.0 s to 9.0 s and pays off where it helps: soonest after 20 calls of `soon` (2.0 s in), "
+        "latest after 90,000 of `late` (2.0 h in). In 1 of 2 that takes more than an hour of this call alone."
+    )
+    assert advice_words.pay_off(rows.tail(1)) == "Nothing is gained, so the compilation never pays off."
+    assert advice_words.pay_off(table(row("a", 2.0))) == ""
+    unknown = table(row("a", 2.0, compiled=True))
+    assert advice_words.pay_off(unknown).startswith("When the compilation pays off is unknown")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ("faster", "Sure: the whole 99 % interval lies beyond +2 %."),
+        ("slower", "Sure: the whole 99 % interval lies beyond −2 %."),
+        ("same", "Sure: the whole 99 % interval lies within ±2 %."),
+        ("faster faster", "Sure of all 2: each 99 % interval lies beyond +2 %."),
+        ("slower slower", "Sure of all 2: each 99 % interval lies beyond −2 %."),
+        ("faster same", "Sure of all 2, at 99 % each: 1 faster, 1 same (beyond or within ±2 %)."),
+    ],
+)
+def test_what_is_sure_names_its_side_of_the_threshold(verdicts: str, said: str) -> None:
+    (answer,) = answers(table(*(row(f"c{n}", 1.5, verdict=one) for n, one in enumerate(verdicts.split()))))
+    assert said in answer.sentences
+
+
+def test_the_median_of_the_ratios_is_an_answers_ratio() -> None:
+    (answer,) = answers(table(row("a", 1.0), row("b", 1.2), row("c", 9.0)))
+    assert answer.ratio == 1.2
+    assert answer.ratio_caption == "as fast as eager, median of 3 cases"
+    assert list(answer.tally.values()).count(3) == 1
+
+
+def test_comparisons_that_do_other_work_or_compile_both_sides_answer_nothing() -> None:
+    given: list[Answer] = answers(
+        table(row("a", 1.0), row("b", 5.0, other_work=True), row("c", 9.0, both_compiled=True))
+    )
+    assert [len(answer.rows) for answer in given] == [1]
+
+
+def record(against: str = "ref", knobs: tuple[str, ...] = ("reference",), family: str = "f", **changed: str) -> Any:
+    """A record in Python's form, with the settings given and else those of the reference."""
+    names = {"implementation": "plain", "device": "cpu", "mode": "eager", "precision": "fp32"} | changed
+    identity = f"{family} {' '.join(names.values())}"
+    speedups = [
+        {"knob": knob, "value": changed.get(knob, identity), "baseline": "plain", "against": against} for knob in knobs
+    ]
+    return {
+        "case": {"id": identity, "family": family, "size": {}, **names},
+        "timing": {"seconds": 1.0},
+        "first_call": {"seconds": 1.0},
+        "compile": None,
+        "speedups": speedups if against else [],
+    }
+
+
+def filed(case: Any, base: Any, *, tied: bool = False) -> list[tuple[str, str, str]]:
+    by_id = {one["case"]["id"]: one for one in (base, case)}
+    for speedup in case["speedups"]:
+        speedup["against"] = base["case"]["id"]
+    found = [speedup for speedup, _ in answerable(case, by_id, tied)]
+    return [(speedup["knob"], speedup["value"], speedup["baseline"]) for speedup in found]
+
+
+REFERENCE = record("")
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "baseline"),
+    [("mode", "compile", "eager"), ("precision", "bf16", "fp32"), ("implementation", "fused", "plain")],
+)
+def test_a_comparison_with_the_reference_is_filed_under_the_one_knob_that_differs(
+    knob: str, value: str, baseline: str
+) -> None:
+    assert filed(record(**{knob: value}), REFERENCE) == [(knob, value, baseline)]
+
+
+def test_a_comparison_that_is_told_by_its_knob_already_is_told_once() -> None:
+    case = record(knobs=("reference", "mode"), mode="compile")
+    assert filed(case, REFERENCE) == [("mode", "compile", "plain")]
+
+
+def test_several_knobs_that_differ_are_named_together_in_the_knobs_order() -> None:
+    ((knob, value, baseline),) = filed(record(mode="compile", precision="bf16"), REFERENCE)
+    assert knob == TOGETHER
+    assert value.index("compile") < value.index("bf16")
+    assert baseline.index("eager") < baseline.index("fp32")
+    assert KNOBS.index("mode") < KNOBS.index("precision")
+
+
+def test_in_a_path_of_steps_a_step_is_filed_under_its_implementation_and_elsewhere_it_is_not() -> None:
+    step = record(implementation="step 2", mode="compile")
+    assert filed(step, REFERENCE, tied=True) == [("implementation", "step 2", "plain")]
+    ((knob, *_),) = filed(step, REFERENCE, tied=False)
+    assert knob == TOGETHER
+    ((knob, *_),) = filed(record(mode="compile", precision="bf16"), REFERENCE, tied=True)
+    assert knob == TOGETHER
+
+
+def test_the_same_settings_or_an_unknown_baseline_say_nothing() -> None:
+    assert filed(record(), REFERENCE) == []
+    assert _of_reference(record(mode="compile"), {"knob": "reference"}, None, False) is None  # type: ignore[typeddict-item]
+
+
+def test_a_family_is_tied_where_each_implementation_has_one_setting_and_they_are_not_all_the_same() -> None:
+    def tied(*records: Any) -> bool:
+        run: Any = type("Run", (), {"records": records})()
+        return tied_families(run, {one["case"]["id"]: one for one in records}) == {"f"}
+
+    first, second = record("", implementation="one"), record("", implementation="two", mode="compile")
+    assert tied(first, second)
+    assert not tied(first, second, record("", implementation="one", mode="compile"))  # one of them in two modes
+    assert not tied(first, record("", implementation="two"))  # nothing but the implementation differs

@@ -1,0 +1,210 @@
+"""What a history calls a change, by worked examples: its noise, its levels, and what the pilots may explain."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ruptures", reason="needs pip install 'torchduet[history]'")
+
+from torchduet.bench.record.statistics import Interval
+from torchduet.reports.history import changes
+from torchduet.reports.history.changes import NEAR, Noise, clipped, noise_of, pooled, shrunk, steps
+from torchduet.reports.history.judge import SPEEDUP, TIME, Line, _beyond, _Judge, _rise, _straying, judge
+from torchduet.reports.history.key import Machine
+from torchduet.reports.history.series import CaseName, History, Numbers, RunMark
+
+THRESHOLD = math.log1p(0.03)
+PILOT = "memory"
+
+
+def history(series: dict[str, Numbers], pilots: dict[str, Numbers] | None = None) -> History:
+    """A history of one case in each family on the CPU, from logs of seconds by run."""
+    number = len(next(iter(series.values())))
+    logs = np.array(list(series.values()))
+    cases = tuple(CaseName(name, name, "s", "cpu", "eager", "fp32", False) for name in series)
+    runs = tuple(RunMark(f"{run}.json", "", float(run), "", "quiet", {}) for run in range(number))
+    empty = np.full(logs.shape, np.nan)
+    of = {name: {PILOT: values} for name, values in (pilots or {}).items()}
+    machine: Any = Machine.__new__(Machine)
+    return History(machine, runs, cases, np.exp(logs), empty, empty, empty, empty, empty, of)
+
+
+def noisy(rng: np.random.Generator, number: int, deviation: float = 0.01) -> Numbers:
+    return rng.normal(0.0, deviation, number)
+
+
+def line_of(series: Numbers, pilots: Numbers | None = None, what: str = TIME, threshold: float = 0.03) -> Line:
+    """The judged line of one series, whose own family alone has pilots."""
+    of = history({"f": series}, {"f": np.zeros(len(series)) if pilots is None else pilots})
+    raw = [series] if what == TIME else None
+    (line,) = _Judge(of, math.log1p(threshold)).lines(what, [series], raw=raw, guarded=[True])
+    assert line is not None
+    return line
+
+
+def stepped(rng: np.random.Generator, *levels: tuple[int, float], deviation: float = 0.01) -> Numbers:
+    return np.concatenate([level + noisy(rng, number, deviation) for number, level in levels])
+
+
+def test_a_step_is_slower_in_time_and_faster_in_speed_up() -> None:
+    up = stepped(np.random.default_rng(1), (20, 0.0), (15, 0.2))
+    in_time, in_speedup = line_of(up), line_of(up, what=SPEEDUP)
+    assert [change.verdict for change in in_time.changes] == ["slower"]
+    assert [change.verdict for change in in_speedup.changes] == ["faster"]
+    assert (in_time.verdict, in_speedup.verdict) == ("slower", "faster")
+    (change,) = in_time.changes
+    assert (change.before, change.after, change.runs) == (19, 20, 15)
+
+
+def test_the_level_is_that_of_the_runs_since_the_last_change() -> None:
+    rng = np.random.default_rng(2)
+    line = line_of(stepped(rng, (20, 0.0), (8, 0.5)))
+    assert [change.after for change in line.changes] == [20]
+    assert line.level == pytest.approx(0.5, abs=0.01)
+    long = np.concatenate([np.zeros(NEAR) + noisy(rng, NEAR), 0.02 + noisy(rng, NEAR, 0.001)])
+    assert line_of(long, threshold=0.5).level == pytest.approx(0.02, abs=0.005)  # of the latest 30 at most
+
+
+def test_a_steps_height_is_that_of_the_runs_between_its_neighbours() -> None:
+    rng = np.random.default_rng(3)
+    values = stepped(rng, (15, 0.0), (6, 0.4), (15, 0.1), deviation=0.004)
+    found = steps(values, Noise(0.004, 0.0), THRESHOLD)
+    assert [step.index for step in found] == [15, 21]
+    assert [step.height.point for step in found] == pytest.approx([0.4, -0.3], abs=0.01)
+
+
+def test_a_series_with_a_memory_makes_no_change_points() -> None:
+    rng = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(12):
+        values = np.zeros(80)
+        for run in range(1, 80):
+            values[run] = 0.8 * values[run - 1] + rng.normal(0.0, 0.02)
+        alarms += len(steps(values, Noise(0.02 / 0.6, 0.8), THRESHOLD))
+    assert alarms <= 3
+    assert Noise(0.1, 0.8).long_run == pytest.approx(0.01 * 1.8 / 0.2)
+    assert Noise(0.1, 0.0).long_run == pytest.approx(0.01)
+
+
+def test_noise_is_that_of_differences_and_its_memory_that_of_longer_ones() -> None:
+    rng = np.random.default_rng(5)
+    values = np.zeros(4000)
+    for run in range(1, 4000):
+        values[run] = 0.6 * values[run - 1] + rng.normal(0.0, 0.03)
+    found = noise_of(values)
+    assert found.correlation == pytest.approx(0.6, abs=0.1)
+    assert found.deviation == pytest.approx(0.03 / 0.8, rel=0.1)
+    independent = noise_of(noisy(rng, 4000, 0.05))
+    assert independent.correlation < 0.1
+    assert independent.deviation == pytest.approx(0.05, rel=0.06)
+    assert noise_of(np.ones(12)) == Noise(0.0, 0.0)
+
+
+def test_the_noise_of_a_short_series_is_shrunk_towards_the_common_one() -> None:
+    common = pooled([Noise(0.01, 0.1), Noise(0.02, 0.5), Noise(0.09, 0.2)])
+    assert common == Noise(0.02, 0.2)
+    half = shrunk(Noise(0.03, 0.6), 50, common)  # 50 runs weigh as much as the common noise
+    assert half.correlation == pytest.approx(0.4)
+    assert half.deviation == pytest.approx(0.03 * math.sqrt(0.4 / 0.6))
+    assert shrunk(Noise(0.001, 0.2), 50, common).deviation == pytest.approx(0.01)  # half the common one at least
+
+
+def test_outliers_are_clipped_to_two_deviations_about_their_neighbours() -> None:
+    values = np.zeros(20)
+    values[10], values[15] = 1.0, -0.015
+    found = clipped(values, Noise(0.01, 0.0))
+    assert found[10] == pytest.approx(0.02)
+    assert found[15] == pytest.approx(-0.015)
+
+
+def interval(point: float, half: float) -> Interval:
+    return Interval(point, point - half, point + half)
+
+
+def test_a_step_counts_for_the_code_if_it_exceeds_the_pilots_with_its_whole_interval() -> None:
+    up = interval(0.1, 0.03)
+    assert _beyond(up, 0.1, {PILOT: 0.06})  # 0.1 − 0.03 is above 0.06
+    assert not _beyond(up, 0.1, {PILOT: 0.08})
+    assert _beyond(up, 0.1, {PILOT: -0.5})  # pilots that became faster explain no slow-down
+    assert not _beyond(up, 0.1, {PILOT: 0.0, "calls": 0.08})  # the pilot that moved most
+    down = interval(-0.1, 0.03)
+    assert _beyond(down, -0.1, {PILOT: -0.06})
+    assert not _beyond(down, -0.1, {PILOT: -0.08})
+    assert _beyond(down, -0.1, {PILOT: 0.5})
+    assert not _beyond(up, 0.02, {PILOT: 0.0})  # within its interval
+    assert _beyond(up, 0.1, {})
+    assert _beyond(up, math.nan, {PILOT: 9.0})
+    assert _beyond(Interval(0.1, -math.inf, math.inf), 0.1, {PILOT: 0.09})
+
+
+def test_a_step_that_the_pilots_may_explain_is_the_machines_and_no_change_of_the_case() -> None:
+    rng = np.random.default_rng(6)
+    up = stepped(rng, (20, 0.0), (15, 0.2))
+    moved = np.concatenate([np.zeros(20), np.full(15, 0.195)])
+    machine = line_of(up, pilots=moved)
+    assert [change.verdict for change in machine.changes] == ["machine"]
+    assert machine.verdict == "same"
+    assert machine.changes[0].pilots == {PILOT: pytest.approx(0.195)}
+    # The pilots that count are those of the runs beside the step, not of those after the next one.
+    later = np.concatenate([np.zeros(20), np.full(4, 0.0), np.full(40, 0.195)])
+    back = np.concatenate([stepped(rng, (20, 0.0), (4, 0.2)), stepped(rng, (40, 0.5))])
+    first, _ = line_of(back, pilots=later).changes
+    assert (first.after, first.runs, first.verdict) == (20, 4, "slower")
+    assert first.pilots == {PILOT: 0.0}
+
+
+def test_a_rise_is_the_median_after_less_the_median_before() -> None:
+    logs = np.array([0.0, 1.0, np.nan, 5.0, 7.0])
+    assert _rise(logs, np.array([0, 1, 2]), np.array([3, 4])) == pytest.approx(5.5)
+    assert math.isnan(_rise(logs, np.array([2]), np.array([3])))
+
+
+def test_only_the_latest_run_strays_and_only_from_its_own_level() -> None:
+    noise = Noise(0.01, 0.0)
+    assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.03).startswith("the latest run is +5.1 % off its level")
+    assert _straying(np.array([0.0, 0.0, 0.035]), 0.0, noise, 0.03) == ""  # below four deviations
+    assert _straying(np.array([0.0, 0.0, 0.05]), 0.0, noise, 0.06) == ""  # below the threshold
+    assert _straying(np.array([0.0, 0.0, -0.05]), 0.0, noise, 0.03).startswith("the latest run is −4.9 % off")
+
+
+def test_a_latest_run_that_strays_leaves_an_unchanged_series_unclear_and_a_changed_one_as_it_is() -> None:
+    rng = np.random.default_rng(7)
+    flat, up = stepped(rng, (25, 0.0)), stepped(rng, (20, 0.0), (15, 0.2))
+    assert line_of(flat).verdict == "same"
+    flat[-1], up[-1] = 0.3, 0.6
+    assert line_of(flat).verdict == "unclear"
+    assert line_of(up).verdict == "slower"
+    assert "off its level" in line_of(up).why
+
+
+def test_few_runs_and_an_unknown_machine_have_reasons_of_their_own() -> None:
+    few = line_of(np.zeros(1) + 0.3)
+    assert (few.verdict, few.why, few.level) == ("unclear", "1 run of it; 10 are needed", pytest.approx(0.3))
+    nine = line_of(noisy(np.random.default_rng(8), 9))
+    assert nine.why == "9 runs of it; 10 are needed"
+    one = judge(history({"f": noisy(np.random.default_rng(9), 12)}), 0.03)
+    assert one.times[0].why.startswith("no pilots, and too few other families")
+    assert not one.guarded
+
+
+def test_what_all_other_families_share_is_subtracted_from_times() -> None:
+    rng = np.random.default_rng(10)
+    drift = np.concatenate([np.zeros(15), np.full(15, 0.3)])
+    series = {f"f{index}": drift + noisy(rng, 30) for index in range(7)}
+    series["f0"] = series["f0"] + np.concatenate([np.zeros(20), np.full(10, 0.2)])
+    one = judge(history(series), 0.03)
+    assert [(change.case.id, change.after, change.verdict) for change in one.changes()] == [("f0", 20, "slower")]
+    assert one.removed[0][-1] - one.removed[0][0] == pytest.approx(0.3, abs=0.02)
+    (together,) = one.common["cpu"].changes
+    assert (together.after, together.verdict) == (15, "slower")
+
+
+def test_the_position_of_a_small_step_is_less_certain() -> None:
+    assert changes._reach(0.1, Noise(0.05, 0.0), 40) == math.floor(11.03 * 0.0025 / 0.01)
+    assert changes._reach(-0.1, Noise(0.05, 0.5), 40) == math.floor(11.03 * 0.0075 / 0.01)
+    assert changes._reach(0.01, Noise(0.05, 0.0), 40) == 40
+    assert changes._reach(0.0, Noise(0.05, 0.0), 40) == 40
