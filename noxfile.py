@@ -229,7 +229,8 @@ def fuzz(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
     install(session, "[test]")
-    session.run("python", "-u", "-m", "tests.faults.soak", "kills", "20")
+    session.run("python", "-u", "-m", "tests.faults.soak", "kills", "30")
+    session.run("python", "-u", "-m", "tests.faults.soak", "duet-kills", "10")
     session.run("python", "-u", "-m", "tests.faults.soak", "memory", "5000")
 
 

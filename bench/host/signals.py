@@ -6,7 +6,6 @@ end does end in time, whatever it waits for: first what it waits for is given up
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import os
 import signal
@@ -78,11 +77,15 @@ class StopRequest:
         self.in_time, self.at_end = in_time, list[Callable[[], object]]()
         self._gives_up = self._over = False
         self._before: dict[int, Any] = {}
+        self._wakeup = -1  # the end of a pipe into which the interpreter writes each signal
+        self._wakeup_before = -1
 
     def listen(self) -> None:
         """Handle the signals from now on; only a process' main thread can."""
         if threading.current_thread() is not threading.main_thread():
             return
+        if self.in_time and hasattr(signal, "SIGHUP"):
+            self._watch()
         for name in ENDING:
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's background job
@@ -93,6 +96,10 @@ class StopRequest:
     def restore(self) -> None:
         """Restore the earlier handlers."""
         self._over = True
+        if self._wakeup >= 0:
+            signal.set_wakeup_fd(self._wakeup_before)
+            os.close(self._wakeup)  # which ends the thread
+            self._wakeup = -1
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
@@ -118,34 +125,44 @@ class StopRequest:
                 return
             raise KeyboardInterrupt
         first, self.number = not self.number, self.number or number
-        if first and self.in_time and number != signal.SIGINT:
-            with contextlib.suppress(RuntimeError):  # no thread can be started
-                # threading's own would wait for a lock that the code which this handler interrupts may hold
-                _thread.start_new_thread(self._end_in_time, ())
         if self.ends:
             return
         self.immediate = not first
         if self.immediate or not self.graceful:
             raise KeyboardInterrupt
 
-    def _end_in_time(self) -> None:
-        """Give up what is waited for, and at last end the process; runs in a thread."""
+    def _watch(self) -> None:
+        """Start the thread that ends the process in time; a handler runs only between two steps of the main thread."""
+        received, self._wakeup = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        with contextlib.suppress(RuntimeError):  # no thread can be started
+            threading.Thread(target=self._end_in_time, args=(received,), name="ends the run", daemon=True).start()
+
+    def _end_in_time(self, received: int) -> None:
+        """Give up what is waited for, and at last end the process."""
+        number = 0
+        while number not in (signal.SIGTERM, signal.SIGHUP):
+            byte = os.read(received, 1)
+            if not byte:
+                os.close(received)
+                return
+            number = byte[0]
         sleep(GIVE_UP_SECONDS)
         if self._over:
             return
         self._gives_up = True
-        if hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(threading.main_thread().ident or 0, self.number)  # it interrupts a call that waits
-        else:
-            _thread.interrupt_main(self.number)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)  # it interrupts a call that waits
         sleep(END_SECONDS - GIVE_UP_SECONDS)
         if self._over:
             return
         try:
-            words = f"torchduet: {self.name}: the run did not end within {END_SECONDS} s, and was ended\n"
+            words = (
+                f"torchduet: {signal.Signals(number).name}: the run did not end within {END_SECONDS} s, and was ended\n"
+            )
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 os.write(sys.__stderr__.fileno(), words.encode())  # type: ignore[union-attr]
             for action in reversed(self.at_end):
                 action()
         finally:
-            os._exit(self.exit_code)
+            os._exit(128 + number)
