@@ -74,7 +74,10 @@ def test_sigterm_during_a_call_in_c_ends_it_too(traces: Traces) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "waits\n"
     process.terminate()
-    output, _ = process.communicate(timeout=60)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 143, output
     assert until(traces.none, 20), traces
 
