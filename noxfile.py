@@ -269,27 +269,22 @@ def fuzz(session: nox.Session) -> None:
     session.run(in_checks("python"), "-m", "pytest", "-q", *properties, env=env, external=True)
 
 
-<<<<<<< HEAD
 @nox.session(venv_backend="none")
-=======
-@nox.session
 def mutants(session: nox.Session) -> None:
     """Put small faults into the core modules, and fail if the fast tests notice fewer than 92 %; half an hour at most.
 
     Anything after ``--`` goes to the command: ``nox -s mutants -- --seed 3 reports/compare/verdicts.py``.
     """
-    install(session, "[test]")
-    session.install("coverage", "-c", "constraints.txt")
-    session.run("python", "-u", "-m", "tests.mutants", *session.posargs)
+    env = checks(session)
+    session.run(in_checks("python"), "-u", "-m", "tests.mutants", *session.posargs, env=env, external=True)
 
 
-@nox.session
->>>>>>> h/mutants
+@nox.session(venv_backend="none")
 def soak(session: nox.Session) -> None:
     """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
     env = checks(session)
-    session.run(in_checks("python"), "-u", "-m", "tests.faults.soak", "kills", "20", env=env, external=True)
-    session.run(in_checks("python"), "-u", "-m", "tests.faults.soak", "memory", "5000", env=env, external=True)
+    for what, number in (("kills", "30"), ("duet-kills", "10"), ("memory", "5000")):
+        session.run(in_checks("python"), "-u", "-m", "tests.faults.soak", what, number, env=env, external=True)
 
 
 def typed_links() -> None:

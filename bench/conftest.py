@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+from torchduet.bench.host.signals import die_quietly
+
+die_quietly()  # the other imports take a second
+
 from torchduet.bench.plugin.collection import (
     pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_generate_tests,
     pytest_ignore_collect,
 )
-from torchduet.bench.plugin.finish import pytest_benchmark_update_json, pytest_sessionfinish, pytest_terminal_summary
+from torchduet.bench.plugin.finish import (
+    pytest_benchmark_update_json,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
 from torchduet.bench.plugin.items import measured, pytest_runtest_logreport, pytest_runtest_protocol
 from torchduet.bench.plugin.start import pytest_addoption, pytest_configure, pytest_report_header
 from torchduet.bench.plugin.together import pytest_cmdline_main

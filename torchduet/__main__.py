@@ -9,8 +9,15 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+from torchduet.bench.host.signals import die_quietly, exits
+
+if __name__ == "__main__" or Path(sys.argv[0]).stem == "torchduet":
+    die_quietly()  # the other imports take some tenths of a second
 
 from torchduet import __version__
+from torchduet.bench.host.process.inherited import usable
 from torchduet.bench.peers import command as peers
 from torchduet.bench.plugin import against_command as against
 from torchduet.bench.plugin import run_command as run
@@ -27,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: that of the command, or 2 if input or output cannot be used."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character must not raise
+    usable()
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index(REST) if given[:1] == ["against"] and REST in given else len(given)
     options, unknown = _parser().parse_known_args(given[:end])
@@ -39,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.rest = given[end + 1 :]
     code = 0
     try:
-        code = options.command(options)
-        write_stdout("")  # flushes the buffer
+        with exits():
+            code = options.command(options)
+            write_stdout("")  # flushes the buffer
     except OutputError as error:
         return refuse(error)
     except BrokenPipeError:

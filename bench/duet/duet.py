@@ -31,6 +31,7 @@ from torchduet.bench.duet.pool import Pool, Servers
 from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
 from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
+from torchduet.bench.host.process.left_behind import end_marked
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.threads import threads_for
 from torchduet.bench.workers.environment import for_workers
@@ -72,7 +73,7 @@ class Duet:
         try:
             for side in random_order(self._rng):
                 letter = "ab"[side]
-                common = for_workers(self._folder / f"toolchain-{letter}", compiler=self._compiler, suites=self._suites)
+                common = for_workers(self._folder, compiler=self._compiler, suites=self._suites, side=letter)
                 log = self._folder / f"server-{self._started}{letter}.log"
                 servers[side] = Server(self.sides[side], self._packages, log, common)
         except BaseException:
@@ -219,6 +220,7 @@ class Duet:
     def close(self) -> None:
         """End every process and remove what they wrote."""
         self.pool.close()
+        end_marked(self._folder)
         self._temporary.cleanup()
 
 

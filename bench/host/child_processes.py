@@ -6,13 +6,17 @@ A forked child shares its parent's memory page by page. The parent's first write
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from torchduet.bench.host.error_words import printable
 
@@ -38,6 +42,31 @@ def end_with_parent() -> None:
     """Let the kernel kill this process when the thread that has started it ends (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def completed(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
+    """As :func:`subprocess.run`, but what the command has started ends with it where this process is interrupted.
+
+    git starts helpers, and pip compilers, which would go on and keep its output open.
+    """
+    entered = options.pop("input", None)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL if entered is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **options,
+    ) as process:
+        try:
+            output, errors = process.communicate(entered)
+        except BaseException:
+            if hasattr(os, "killpg"):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def describe_exit(exitcode: int | None) -> str:

@@ -16,7 +16,11 @@ except ModuleNotFoundError:  # Windows
 
 PREFIX = "torchduet-"
 ALIVE = "alive"  # a file that the run locks
+HEADERS = "TORCHDUET_HEADERS"  # folder for the C++ headers that inductor precompiles once for all processes of a run
 YOUNG_SECONDS = 60.0  # a new folder may not be locked yet; so may one of a later time, if the clock was set back
+
+
+_folders: set[RunFolder] = set()  # that are not removed yet
 
 
 class RunFolder:
@@ -24,6 +28,7 @@ class RunFolder:
 
     def __init__(self) -> None:
         sweep()
+        _folders.add(self)
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         self.name = self._folder.name
         self._handle = os.open(Path(self.name, ALIVE), os.O_RDWR | os.O_CREAT, 0o600)
@@ -38,10 +43,17 @@ class RunFolder:
 
     def cleanup(self) -> None:
         """Remove it; a second call does nothing."""
+        _folders.discard(self)
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
         self._folder.cleanup()
+
+
+def remove_all() -> None:
+    """Remove this process's folders, when it ends without its usual last steps."""
+    for folder in list(_folders):
+        folder.cleanup()
 
 
 def sweep() -> None:

@@ -10,12 +10,13 @@ from types import FrameType
 
 from torchduet.bench.host import suspension
 from torchduet.bench.host.signals import StopRequest
+from torchduet.bench.host.temporary import HEADERS
 from torchduet.bench.inputs.restoring import generators_kept
 from torchduet.bench.state.own_state import restored
 from torchduet.bench.timing.dynamo import precompile_headers_again, put_back_classes
 from torchduet.bench.workers.messages import STOP_REQUESTED
 
-OF_COMPILER = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+OF_COMPILER = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", HEADERS)
 
 
 class CallerStop(StopRequest):

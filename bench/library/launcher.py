@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.host.temporary import HEADERS
 from torchduet.bench.library import shipped
 from torchduet.bench.library.described import Described
 from torchduet.bench.library.worker import measure_described
@@ -64,6 +65,9 @@ class CallerLauncher:
         self._workers, self.alone, self.servers = workers, alone, workers.servers
         self.fresh = 0  # visits by other processes
         self._expected: dict[Case, Mapping[str, tuple[str, float]]] = {}
+        # The import of the compiler makes its folder. These variables are as before when measuring ends.
+        os.environ[HEADERS] = str(Path(workers.folder, "headers"))
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(workers.folder, "toolchain")))
         self._folder = Path(tempfile.mkdtemp(prefix="functions-", dir=workers.folder))
         self.source = str(self._folder / "functions.pt")
         self.stop_requested = workers.stop_requested

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchduet.bench.host.temporary import RunFolder
-from torchduet.bench.plugin.run_command import pytest_arguments
+from torchduet.bench.plugin.run_command import START, pytest_arguments
 
 BUDGET = "150s"
 # Set while this command measures, as it makes the report itself: how to continue it; empty: its file is not kept.
@@ -19,6 +19,7 @@ BY_COMMAND = "TORCHDUET_AGAINST"
 RENDERED = (("--output", "-o"), ("--markdown", "--markdown"), ("--comment", "--comment"))  # ours, render's
 PASSED = ("--fail-on", "--threshold")
 FLAGS = ("--build", "--only-changed")
+PASSED_ON = ("SIGTERM", "SIGHUP")
 EPILOG = (
     "Exit code: that of the measurement: 0; 1 if --fail-on finds something, or a case failed; 2 to 4 if it could not "
     "be made (3 with --fail-on: no verdict is possible on any case); 130 after Ctrl-C. Example: "
@@ -75,33 +76,43 @@ def run(options: argparse.Namespace) -> int:
     try:
         run_file = Path(options.json) if options.json else Path(temporary.name) / "run.json"
         to_continue = "give the same command with --resume after --" if options.json else ""
-        code = _measured(_measurement(options, run_file, temporary.name), to_continue)
+        code = _ended(_measurement(options, run_file, temporary.name), {BY_COMMAND: to_continue})
         if not run_file.is_file() or not (wanted := _rendering(options)):
-            return code if code >= 0 else 128 - code  # ended by a signal, as a shell has it
-        rendered = subprocess.run(
-            [sys.executable, "-m", "torchduet", "render", str(run_file), *wanted], check=False
-        ).returncode
+            return code
+        rendered = _ended([sys.executable, "-m", "torchduet", "render", str(run_file), *wanted])
         return code or rendered
     finally:
         temporary.cleanup()
 
 
-def _measured(command: Sequence[str], to_continue: str) -> int:
-    """Run a measurement to its end; returns its exit code.
+def _ended(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a command to its end; returns its exit code, of one that a signal has ended as shells have it.
 
-    Ctrl-C in a terminal reaches it, too: it then ends by itself, with what it has measured. A SIGTERM is passed on.
+    Ctrl-C in a terminal reaches it, too: a measurement then ends by itself, with what it has measured. SIGTERM and
+    SIGHUP are passed on.
 
     Args:
-        to_continue: how, in words; empty: it cannot be continued.
+        environment: variables in addition.
     """
-    process = subprocess.Popen(command, env={**os.environ, BY_COMMAND: to_continue})
-    handlers: dict[signal.Signals, Callable[[int, object], object]] = {
-        signal.SIGINT: lambda _number, _frame: None,
-        signal.SIGTERM: lambda number, _frame: process.send_signal(number),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    received: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _: object) -> None:
+        received.append(number)
+        if process is not None:
+            process.send_signal(number)
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda _number, _frame: None)}
+    for name in PASSED_ON:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, pass_on)
     try:
-        return process.wait()
+        process = subprocess.Popen(command, env={**os.environ, **(environment or {})})
+        for number in received:  # while it was started
+            process.send_signal(number)
+        code = process.wait()
+        return code if code >= 0 else 128 - code
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -117,7 +128,7 @@ def _measurement(options: argparse.Namespace, run_file: Path, folder: str) -> li
     given += ["--against-exact"] if options.exact else []
     given += [f"{name}={value}" for name in PASSED if (value := _value(options, name)) is not None]
     given += [name for name in FLAGS if _value(options, name)]
-    return [sys.executable, "-m", "pytest", *pytest_arguments(), "--benchmark-quiet", *given, *options.rest]
+    return [sys.executable, "-c", START, *pytest_arguments(), "--benchmark-quiet", *given, *options.rest]
 
 
 def _rendering(options: argparse.Namespace) -> list[str]:

@@ -22,6 +22,7 @@ from torchduet.bench.run.session import samples
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     """Give pytest-benchmark all samples; set the exit code of a run that ended early or could not be written."""
     run = session.config.stash[SESSION]
+    run.stop_request.writes = True
     records = {record["case"]["id"]: record for record in run.records()}
 
     def of(benchmark: Any) -> Sequence[float] | None:

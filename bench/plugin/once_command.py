@@ -14,7 +14,7 @@ from typing import Any
 from torchduet.bench.cases import knobs
 from torchduet.bench.cases.case import Case
 from torchduet.bench.host.machine import Machine
-from torchduet.bench.host.temporary import RunFolder
+from torchduet.bench.host.temporary import HEADERS, RunFolder
 from torchduet.bench.plan import case_globs, cli, preflight
 from torchduet.bench.plan.availability import unavailable
 from torchduet.bench.plan.options import OptionError, Options, parse, parse_duration
@@ -56,6 +56,7 @@ def _called(arguments: Sequence[str], folder: str) -> int:
     machine = _machine()
     case = select(options, machine, sources)
     from torchduet.bench.passes.once import NotCalledError, OnceTask, call_once
+    from torchduet.bench.workers.environment import temporary_below
     from torchduet.bench.workers.process import like_a_users_process
 
     like_a_users_process()
@@ -65,6 +66,7 @@ def _called(arguments: Sequence[str], folder: str) -> int:
     job = OnceTask(case, calls, threads, folder, code, options.data, options.cold, seconds)
     if kept:
         Path(job.compiled).mkdir(parents=True, exist_ok=True)
+    os.environ |= temporary_below(Path(folder, "t")) | {HEADERS: str(Path(code or folder, "headers"))}
     try:
         called = call_once(job, lambda what, _: print(f"torchduet: {what}", file=sys.stderr))
     except NotCalledError as error:

@@ -10,6 +10,13 @@ from pathlib import Path
 
 from torchduet import bench
 
+# Ctrl-C while pytest and its plugins are imported ends the process without a traceback.
+START = """
+import runpy, signal
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+"""
 BENCH = Path(__file__).parents[1]  # the folder of torchduet.bench, in a clone or among the installed packages
 
 
@@ -47,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
         from torchduet.bench.plugin.once_command import run_once
 
         return run_once(options.arguments)
-    command = [sys.executable, "-m", "pytest", *pytest_arguments(Path.cwd() / ".pytest_cache"), *options.arguments]
+    command = [sys.executable, "-c", START, *pytest_arguments(Path.cwd() / ".pytest_cache"), *options.arguments]
     if os.name == "posix":
         os.execv(command[0], command)  # signals reach pytest, and its workers do not import this command line
     return subprocess.run(command, check=False).returncode

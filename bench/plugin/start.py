@@ -9,7 +9,9 @@ from dataclasses import replace
 import pytest
 
 from torchduet.bench.duet import against
+from torchduet.bench.host import temporary
 from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.process.inherited import usable
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.host.system_limits import limits
@@ -25,10 +27,13 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
 from torchduet.bench.workers import process
+from torchduet.bench.workers.exit_reason import kill_group
 from torchduet.bench.workers.launcher import Launcher, silent_seconds
 from torchduet.suites.extras import install
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
+
+OF_COMPILER = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,14 +46,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check everything that can be checked before measuring, then start the fork server."""
+    usable()
+    stop_request = StopRequest(in_time=True)
+    stop_request.at_end.append(temporary.remove_all)
+    stop_request.listen()  # before anything is written
+    config.add_cleanup(stop_request.restore)
+    try:
+        _start(config, stop_request)
+    except KeyboardInterrupt:
+        stop_request.ends = True
+        pytest.exit(f"stopped by {stop_request.name}", stop_request.exit_code)
+    except BaseException:
+        stop_request.ends = True  # what was begun is undone
+        raise
+    config.add_cleanup(lambda: setattr(stop_request, "ends", True))
+
+
+def _start(config: pytest.Config, stop_request: StopRequest) -> None:
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
     for name in ("once", "calls"):
         if config.getoption(name):
             raise pytest.UsageError(f"--{name}: belongs to `torchduet run --case ID --once`, which needs no pytest")
-    stop_request = StopRequest()
-    stop_request.listen()  # before anything is written
-    config.add_cleanup(stop_request.restore)
     try:
         claims_only = claim_selection.wanted(config.option.markexpr)
         if claims_only and config.getoption("tier") == "quick":
@@ -61,6 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if asked is not None:
             options = against.adapted(options, config.getoption("budget"))
         preflight.check_test_files(BENCH)
+        _own_compiler_folder(config)
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)
         files, import_warnings = _import_suites(options.suites or (), silent)
         data = preflight.check_data(options.data)
@@ -91,6 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ended=(lambda: None) if leader is None else leader.close_pools,
     )
     config.add_cleanup(launcher.close)
+    stop_request.at_end += [launcher.servers.kill, lambda: kill_group(launcher.job_control.group)]
     launcher.job_control.listen()
     config.add_cleanup(launcher.job_control.restore)
     narrowed = options.suites or options.cases or "mode" in options.asked or config.option.keyword
@@ -122,6 +143,19 @@ def pytest_configure(config: pytest.Config) -> None:
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = Session(measuring, stop_request)
+
+
+def _own_compiler_folder(config: pytest.Config) -> None:
+    """Name a folder of the run for the compiler, which makes its folder when a suite's file lets it be imported.
+
+    Otherwise that is ``torchinductor_<user>`` in the shared temporary folder, and stays.
+    """
+    if OF_COMPILER in os.environ:
+        return
+    folder = temporary.RunFolder()
+    config.add_cleanup(folder.cleanup)
+    os.environ[OF_COMPILER] = str(folder.path / "inductor")
+    config.add_cleanup(lambda: os.environ.pop(OF_COMPILER, None))
 
 
 def _import_suites(sources: Sequence[str], max_seconds: float) -> tuple[list[str], list[str]]:

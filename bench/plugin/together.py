@@ -55,10 +55,13 @@ def _change_environment(config: pytest.Config) -> None:
 
 
 def _follow(own: Launched) -> int:
+    folder = RunFolder()
+    from torchduet.bench.workers.environment import for_workers
+
+    os.environ.update(for_workers(folder.path, compiler=False))
     import torchduet.bench.workers.preload as preload  # imports what a worker does: ranks are forked from this process
     from torchduet.bench.ranks.follower import Follower
     from torchduet.bench.ranks.store import VARIABLE, described
-    from torchduet.bench.workers.environment import for_workers
     from torchduet.bench.workers.process import like_a_users_process
     from torchduet.suites.workload import COMPILED
 
@@ -66,10 +69,8 @@ def _follow(own: Launched) -> int:
         if "torch._inductor.compile_fx" not in sys.modules and any(case.mode in COMPILED for case in order.cases):
             preload.compiler()
 
-    folder = RunFolder()
     try:
         os.environ[VARIABLE] = described(own)
-        os.environ.update(for_workers(folder.path / "toolchain", compiler=False))
         like_a_users_process()
         Follower(own, folder.path, before).follow()
     except LaunchError as error:

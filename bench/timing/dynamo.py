@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from torchduet.bench.host.temporary import HEADERS
+
 TORCH = str(Path(torch.__file__).parent)
 BENCH = str(Path(__file__).parents[1])  # the folder of torchduet.bench
 
@@ -192,6 +194,8 @@ def compile_into(folder: Path) -> None:
 
     clear_caches()
     forget_sizes()
+    if headers := os.environ.get(HEADERS):
+        keep_headers_in(Path(headers))
 
 
 def forget_sizes() -> None:
@@ -203,6 +207,26 @@ def forget_sizes() -> None:
     pgo = sys.modules.get("torch._dynamo.pgo")
     if pgo is not None and hasattr(pgo, "reset_code_state"):
         pgo.reset_code_state()
+
+
+def keep_headers_in(folder: Path) -> None:
+    """From now on this process precompiles C++ headers into this folder, and reads them from it.
+
+    Inductor has one folder for all programs of a user, whose name in the shared temporary folder another user could
+    take first; ``TORCHINDUCTOR_CACHE_DIR`` does not move it.
+    """
+    from torch._inductor import codecache
+
+    if str(folder) == getattr(codecache, "_HEADER_DIR", str(folder)):  # or this version has none
+        return
+    _headers.setdefault("folders", (codecache._HEADER_DIR, codecache._HEADER_LOCK_DIR))
+    _move_headers(codecache, (str(folder), str(folder / "locks")))
+
+
+def _move_headers(codecache: Any, folders: tuple[str, str]) -> None:
+    codecache._HEADER_DIR, codecache._HEADER_LOCK_DIR = folders
+    function = _headers.get("function", codecache._precompile_header)
+    function.cache_clear()  # what it has kept are paths in the other folder
 
 
 def load_without_headers() -> None:
@@ -222,8 +246,12 @@ _headers: dict[str, Any] = {}
 
 
 def precompile_headers_again() -> None:
-    """Undo :func:`load_without_headers`."""
+    """Undo :func:`load_without_headers` and :func:`keep_headers_in`."""
     if "function" in _headers:
         from torch._inductor import codecache
 
         setattr(codecache, "_precompile_header", _headers.pop("function"))  # noqa: B010 - it has another type
+    if "folders" in _headers:
+        from torch._inductor import codecache
+
+        _move_headers(codecache, _headers.pop("folders"))

@@ -1,4 +1,4 @@
-"""Ends a worker, and describes how it ended and what it printed last."""
+"""Starts and ends a worker, and describes how it ended and what it printed last."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torchduet.bench.host.child_processes import describe_exit as describe_exit
 from torchduet.bench.host.child_processes import last_lines
+from torchduet.bench.workers.ended import WorkerError
 
 MAX_LOG_BYTES = 2**26
 
@@ -27,6 +28,26 @@ def last_output(log: Path) -> str:
     return f"\nIts last output:\n{lines}" if lines else ""
 
 
+def start(process: BaseProcess) -> None:
+    """Start a worker.
+
+    Raises:
+        WorkerError: the system has no room for another process or its files, or the process that forks it has ended.
+    """
+    try:
+        process.start()
+    except (OSError, EOFError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "the process that forks it has ended"
+        raise WorkerError(f"the worker could not be started: {why}") from error
+
+
+def kill_group(leader: int | None) -> None:
+    """Kill a process group, where there are such groups; None: there is none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if leader is not None and hasattr(os, "killpg"):
+            os.killpg(leader, signal.SIGKILL)
+
+
 def end(process: BaseProcess) -> None:
     """Kill the worker's process group, children included, and wait for it."""
     if process.pid is None:
@@ -34,9 +55,7 @@ def end(process: BaseProcess) -> None:
     try:
         process.join(0.5)
     finally:  # a second Ctrl-C must not leave it running
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
         if process.is_alive():
             process.kill()
         process.join(10)

@@ -21,33 +21,29 @@ from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask,
 from torchduet.bench.host.gpus.processes import note_started
 from torchduet.bench.host.job_control import JobControl
 from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.process.left_behind import end_marked
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.system_limits import can_fork
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.host.without_main import without_main
 from torchduet.bench.record.schema import IMPORTING, STARTING, CeilingRecord
 from torchduet.bench.workers import process
+from torchduet.bench.workers.ended import SILENT_SECONDS as SILENT_SECONDS
 from torchduet.bench.workers.ended import EndedEarlyError as EndedEarlyError
 from torchduet.bench.workers.ended import OutOfTimeError as OutOfTimeError
 from torchduet.bench.workers.ended import WorkerError as WorkerError
+from torchduet.bench.workers.ended import silent_seconds as silent_seconds
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
-from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, truncate_log
+from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, start, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.measured_again import measured_again
 from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
 from torchduet.bench.workers.servers import Servers
 
-SILENT_SECONDS = 600.0
-MIN_SILENT_SECONDS = 180.0
 GRACE_SECONDS = 6.0  # to finish timing after a stop request: a CI's SIGKILL follows its SIGTERM after 10 s
 POLL_SECONDS = 0.2
 
 Listen = Callable[[Progress], None]
-
-
-def silent_seconds(budget_seconds: float) -> float:
-    """Seconds for which a worker may report nothing: no longer than the run's budget, 3 to 10 minutes."""
-    return min(SILENT_SECONDS, max(MIN_SILENT_SECONDS, budget_seconds))
 
 
 class Launcher:
@@ -105,18 +101,21 @@ class Launcher:
         """
         if self._fork_server and not len(self.servers):
             self._suites = tuple(suites)
-            self.servers.start(compiler=compiler, light=self.light and not compiler)
+            try:
+                self.servers.start(compiler=compiler, light=self.light and not compiler)
+            except OSError as error:  # no room for a process, or for its files
+                self._warn(f"each worker imports torch itself, as the process that would fork them failed: {error}")
+                self.spawn_workers()
 
     def _for_workers(self, compiler: bool) -> dict[str, str]:
         files = json.dumps([str(Path(file).resolve()) for file in self._files])
-        own = for_workers(Path(self._folder.name) / "toolchain", compiler=compiler, suites=self._suites)
-        return {**own, PRELOAD_FILES: files}
+        return for_workers(self._folder.path, compiler=compiler, suites=self._suites) | {PRELOAD_FILES: files}
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter, which is slower and inherits nothing."""
         self._context = multiprocessing.get_context("spawn")
         self._fork_server = False
-        self._environment = for_workers(Path(self._folder.name) / "toolchain", compiler=True)
+        self._environment = for_workers(self._folder.path, compiler=True)
 
     @property
     def folder(self) -> str:
@@ -125,7 +124,7 @@ class Launcher:
 
     def close(self) -> None:
         """Let the fork servers end, and remove the run's temporary folder."""
-        self.servers.stop()
+        end_marked(self._folder.path, [self.servers.stop()])
         self._folder.cleanup()
 
     def machine(self, *, own_process: bool = False) -> Machine:
@@ -237,8 +236,9 @@ class Launcher:
             target=process.main, args=(job, argument, outbox, stop_inbox, str(log)), daemon=False
         )
         try:
-            with changed(self._environment), without_main():
-                child.start()
+            forks = self._fork_server and context is self._context
+            with changed(self._environment), self.servers.restartable(self._silent_seconds, forks), without_main():
+                start(child)
             self.job_control.group = child.pid
             note_started(child.pid)
             outbox.close()

@@ -11,12 +11,13 @@ import contextlib
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from torchduet.bench.workers.environment import changed
+from torchduet.bench.workers.environment import changed, sockets_in
 from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_MODULES, PRELOAD_READY
 
 PRELOAD = "torchduet.bench.workers.preload"
@@ -45,6 +46,7 @@ class Servers:
     def __init__(self, folder: Path, environment: Environment, modules: Sequence[str] = ()) -> None:
         self._folder, self._environment, self._modules = folder, environment, modules
         self._states: list[dict[str, Any]] = []  # of those that were started, in order
+        self._variables: list[dict[str, str]] = []  # with which each was started
         self._levels: list[int] = []  # how much of the compiler each has imported
         self._imports: list[frozenset[str]] = []  # the further modules that each imports
         self.needs = LIGHT
@@ -74,8 +76,10 @@ class Servers:
         ready = {PRELOAD_READY: str(self._ready_file(number))}
         own = {PRELOAD_COMPILER: NOTHING} if light else {}
         own |= {PRELOAD_MODULES: json.dumps(sorted(imports))} if imports else {}
-        with changed({**self._environment(compiler), **ready, **own}):
+        variables = {**self._environment(compiler), **ready, **own}
+        with changed(variables), sockets_in(self._folder):
             forkserver.ensure_running()
+        self._variables.append(variables)
         self._states.append(dict(vars(server)))
         self._levels.append(COMPILER if compiler else LIGHT if light else USUAL)
         self._imports.append(frozenset(imports))
@@ -97,6 +101,35 @@ class Servers:
             self._keep()
             vars(server).clear()
             vars(server).update(before)
+
+    @contextlib.contextmanager
+    def restartable(self, seconds: float, active: bool) -> Iterator[None]:
+        """While a worker is started: a server that has ended is started again as it was.
+
+        One that does not answer within ``seconds``, such as one that somebody has stopped, is killed: the worker's
+        start then raises an exception. Nothing happens where it is not ``active``.
+        """
+        if not self._states or not active:
+            yield
+            return
+        from multiprocessing import forkserver
+
+        server: Any = forkserver._forkserver
+        too_long = threading.Timer(seconds, lambda: _kill(server._forkserver_pid))
+        too_long.daemon = True
+        with contextlib.suppress(RuntimeError):  # no thread can be started
+            too_long.start()
+        try:
+            with changed(self._variables[self._current]), sockets_in(self._folder):
+                yield
+        finally:
+            too_long.cancel()
+
+    def kill(self) -> None:
+        """Kill every server, without waiting for it."""
+        self._keep()
+        for state in self._states:
+            _kill(state["_forkserver_pid"])
 
     def has_able(self) -> bool:
         """Whether a server was started that has what is needed, ready or not."""
@@ -196,11 +229,17 @@ class Servers:
         vars(server).clear()
         vars(server).update(self._states[number])
 
-    def stop(self) -> None:
-        """Let every server end but the first, which ends with this process; called once, at the end."""
+    def stop(self) -> int | None:
+        """Let every server end but the first, which ends with this process; called once, at the end.
+
+        Returns the first server's process; None if there is none.
+        """
         if not self._states:
-            return
+            return None
+        self._keep()
         self._use(0)
+        with contextlib.suppress(OSError):  # somebody may have stopped it, and it would stay
+            os.kill(self._states[0]["_forkserver_pid"], signal.SIGCONT)
         others = self._states[1:]
         del self._states[1:]
         for state in others:
@@ -215,6 +254,14 @@ class Servers:
                 with contextlib.suppress(ProcessLookupError, ChildProcessError):
                     os.kill(pid, signal.SIGKILL)
                     os.waitpid(pid, 0)
+        first: int = self._states[0]["_forkserver_pid"]
+        return first
+
+
+def _kill(pid: int | None) -> None:
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _is_time(answer: str) -> bool:

@@ -9,13 +9,22 @@ import torch
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Task
+from torchduet.bench.host.temporary import HEADERS
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.callables import asks_for, assemble
 from torchduet.bench.timing.compile_watch import CompileWatch
-from torchduet.bench.timing.dynamo import CompiledModel, cold_cache, own_code
+from torchduet.bench.timing.dynamo import (
+    CompiledModel,
+    cold_cache,
+    compile_into,
+    load_without_headers,
+    own_code,
+    precompile_headers_again,
+)
 from torchduet.bench.timing.failures import describe, limitation
 from torchduet.bench.timing.precision import autocast_factory
 from torchduet.bench.timing.stopping import MIN_VISIT_PLACEMENTS
+from torchduet.bench.workers.environment import for_workers
 from torchduet.bench.workers.visit import measure
 from torchduet.suites.registry import load
 
@@ -190,3 +199,25 @@ def test_autocast_is_placed_by_the_function_that_asks_for_it() -> None:
     assert assemble(torch.mm, "fp32", "cpu") is torch.mm
     seen = assemble(lambda x, autocast: autocast, "bf16", "cpu")(a)  # noqa: ARG005
     assert type(seen) is type(autocast_factory("bf16", "cpu"))
+
+
+def test_headers_are_precompiled_in_the_runs_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor import codecache
+
+    variables = for_workers(tmp_path, compiler=True)
+    folders = [variables[name] for name in ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR", HEADERS)]
+    assert all(Path(folder).is_relative_to(tmp_path) for folder in folders)
+    assert len({for_workers(tmp_path, compiler=True, side=side)[HEADERS] for side in "ab"}) == 2
+    monkeypatch.setenv(HEADERS, variables[HEADERS])
+    before = codecache._HEADER_DIR
+    for number in range(2):
+        compile_into(tmp_path / f"code-{number}")
+        assert variables[HEADERS] == codecache._HEADER_DIR
+        assert Path(codecache._HEADER_LOCK_DIR).parent == Path(variables[HEADERS])
+    load_without_headers()
+    precompile_headers_again()
+    assert before == codecache._HEADER_DIR
+
+
+def test_where_sockets_would_have_too_long_a_path_temporary_files_stay_where_they_are(tmp_path: Path) -> None:
+    assert "TMPDIR" not in for_workers(tmp_path / ("x" * 60), compiler=False)

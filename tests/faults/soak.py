@@ -1,18 +1,20 @@
-"""Long runs of many tiny families: what the parent takes in memory and descriptors, and what 20 kills leave of a run.
+"""Long runs of many tiny families: what the parent takes in memory and descriptors, and what 30 kills leave of a run.
 
-``nox -s soak`` runs both; ``python -m tests.faults.soak memory 5000`` or ``… kills 20`` one of them. What they saw is
+``nox -s soak`` runs all; ``python -m tests.faults.soak memory 5000`` or ``… kills 30`` one of them. What they saw is
 printed; the exit code is 1 where it is not what docs/reliability.md says.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
 import signal
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,8 +23,10 @@ from typing import Any
 
 from tests.bench.test_left_behind import Traces, until
 from tests.faults.run import WORKLOADS, Bench, journaled, kept, records, timing
+from torchduet.bench.host.temporary import ALIVE, sweep
 
-MANY = WORKLOADS / "many.py"
+MANY, MIXED = WORKLOADS / "many.py", WORKLOADS / "mixed.py"
+DUET = ("--against-env", "TORCHDUET_TEST_SIDE=1")
 NUMBER = "TORCHDUET_TEST_FAMILIES"
 FROM = 500  # families: what is imported and cached has been by then
 MAX_GROWTH = 20e6  # bytes
@@ -100,61 +104,115 @@ def memory(families: int, *options: str) -> bool:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def kills(number: int, seed: int = 1, families: int | None = None) -> bool:
-    """Whether a run that is killed at so many random moments ends with an undisturbed one's cases.
+def _victims(traces: Traces, parent: int) -> dict[int, str]:
+    """The processes of a run → what each is: pytest, one that it has started, a worker, or a child of a worker."""
+    found: dict[int, str] = {parent: "pytest"}
+    parents = {pid: _parent_of(pid) for pid in traces.pids()}
+    for pid in parents:
+        depth, above = 0, pid
+        while above in parents and above != parent:
+            depth, above = depth + 1, parents[above]
+        if depth == 1:
+            found[pid] = "tracker" if "resource_tracker" in _command(pid) else "server"
+        elif depth:
+            found[pid] = "worker" if depth == 2 else "child of a worker"
+    return found
 
-    It is resumed each time; what its journal held has to be in the end what it was.
+
+def _parent_of(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def kills(number: int, seed: int = 1, families: int | None = None, *options: str) -> bool:
+    """Whether a run of which so many processes are killed at random moments ends with an undisturbed one's cases.
+
+    Any process of the run is killed: pytest itself, or first one of the others and pytest some moments later. The run
+    is resumed each time; what its journal held has to be in the end what it was.
+
+    Args:
+        options: of every start, such as those of a duet.
     """
     chance = random.Random(seed)
     families = families or 6 * number
     folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
         traces = Traces(folder)
-        run, lost, done, killed = folder / "run.json", 0, [], 0
+        traces.environment[NUMBER] = str(families)
+        run, lost, killed, seen = folder / "run.json", 0, 0, Counter[str]()
         known: dict[str, Any] = {}
+
+        def started() -> Bench:
+            hurried = ("-p", "tests.faults.hurried", "--resume", *options)
+            return Bench(traces, run, *hurried, suite=MIXED, budget="10h", quiet=True)
+
         while killed < number:
-            bench = many(traces, run, families, "-p", "tests.faults.hurried", "--resume", budget="10h")
+            bench = started()
             begun = chance.random() < 0.7  # else at any moment, its start among them
             if begun:
                 before = bench.families()
                 until(
                     lambda bench=bench, before=before: bench.families() > before or bench.process.poll() is not None, 60
                 )  # type: ignore[misc]
-            moment = chance.uniform(0.0, 2.0 if begun else 8.0)
+            moment, wanted = chance.uniform(0.0, 2.0 if begun else 8.0), chance.random()
             sleep(moment)
             if bench.process.poll() is not None:
                 print(f"it ended by itself with exit code {bench.process.returncode}")
                 break
-            bench.signal(signal.SIGKILL)
-            bench.process.wait()
+            victims = _victims(traces, bench.process.pid)
+            kinds = sorted(set(victims.values()))
+            kind = kinds[int(wanted * len(kinds))]
+            victim = chance.choice(sorted(pid for pid, what in victims.items() if what == kind))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            seen[kind] += 1
             killed += 1
+            if kind != "pytest":
+                sleep(chance.uniform(0.0, 2.0))
+                bench.signal(signal.SIGKILL)
+            bench.process.wait()
+            assert until(lambda: not traces.processes(), 30), traces.processes()
             now = timing(journaled(bench.journal)) if bench.journal.exists() else {}
             lost += sum(not kept({case: blocks}, now) for case, blocks in known.items())
             known = now
-            done.append(len(known))
-            print(f"kill {killed:2}, {moment:.1f} s after {'a family' if begun else 'the start'}: {len(known)} known")
-        bench = many(traces, run, families, "-p", "tests.faults.hurried", "--resume", budget="10h")
-        assert bench.process.wait() == 0
+            when = f"{moment:.1f} s after {'a family' if begun else 'the start'}"
+            print(f"kill {killed:2}, {kind}, {when}: {len(known)} known", flush=True)
+        assert started().process.wait() == 0
         found = timing(records(run))
         lost += sum(not kept({case: blocks}, found) for case, blocks in known.items())
-        expected = {f"many.add[n={n}] cpu eager fp32" for n in range(1, families + 1)}
         left = [] if until(lambda: not traces.processes(), 20) else traces.processes()
+        for mark in folder.glob(f"*/{ALIVE}"):
+            os.utime(mark, (0, 0))  # else it is too young to be removed
+        before_sweep, tempfile.tempdir = tempfile.tempdir, str(folder)
+        sweep()
+        tempfile.tempdir = before_sweep
+        left += [path.name for path in folder.iterdir() if not path.name.startswith("run.json")]
         print(
-            f"{killed} kills: {len(found)} of {families} cases in the end, {lost} measurements lost, "
-            f"{left or 'no'} processes left"
+            f"{killed} kills ({', '.join(f'{count} × {kind}' for kind, count in sorted(seen.items()))}): "
+            f"{len(found)} of {families} cases in the end, {lost} measurements lost, left: {left or 'nothing'}"
         )
-        return killed == number and set(found) == expected and not lost and not left
+        return killed == number and len(found) == families and not lost and not left
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
-    """``memory N`` or ``kills N``."""
+    """``memory N``, ``kills N`` or ``duet-kills N``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["memory", "kills"])
+    parser.add_argument("what", choices=["memory", "kills", "duet-kills"])
     parser.add_argument("number", type=int)
+    parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    return not {"memory": memory, "kills": kills}[asked.what](asked.number)
+    if asked.what == "memory":
+        return not memory(asked.number)
+    return not kills(asked.number, asked.seed, None, *(DUET if asked.what == "duet-kills" else ()))
 
 
 if __name__ == "__main__":

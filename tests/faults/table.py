@@ -289,6 +289,99 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result
     ),
 )
 
+PROCESSES: tuple[tuple[str, str, str], ...] = (  # the same for signals, and for the processes of a run
+    (
+        "SIGTERM or SIGHUP while the run waits for another run",
+        "it ends at once with exit code 143 or 129",
+        "test_while_it_waits_for_another_run",
+    ),
+    (
+        "SIGTERM while the process that forks workers is stopped (SIGSTOP)",
+        "the run ends within 10 s with exit code 143",
+        "test_while_the_process_that_forks_workers_is_stopped",
+    ),
+    (
+        "SIGTERM while a side of a duet hangs in its first call",
+        "the same; the results so far are written",
+        "test_while_a_side_of_a_duet_hangs_in_its_first_call",
+    ),
+    (
+        "SIGTERM while git hangs (`--against-rev`)",
+        "the run ends at once, and so do git and what it has started",
+        "test_while_git_hangs",
+    ),
+    (
+        "SIGTERM or SIGHUP to `torchduet against`",
+        "it is passed on to the measurement or to the rendering, whose exit code is that of the command",
+        "test_while_torchduet_against_measures_or_renders",
+    ),
+    (
+        "Ctrl-C or SIGTERM while a report is written",
+        "the file is as it was, exit code 130 or 143",
+        "test_a_report_that_is_being_written_leaves_nothing",
+    ),
+    (
+        "SIGTERM or SIGHUP, and what the run waits for does not come",
+        "it is given up after 7.5 s; a run that has not ended after 9.5 s is ended",
+        "test_after_one_signal_it_ends_whatever_it_waits_for",
+    ),
+    (
+        "SIGTERM in the middle of a long call of C code",
+        "the run is ended after 9.5 s; its temporary folder is removed",
+        "test_sigterm_during_a_call_in_c_ends_it_too",
+    ),
+    (
+        "SIGHUP is ignored, as under nohup",
+        "it stays ignored",
+        "test_a_signal_that_was_ignored_stays_so",
+    ),
+    (
+        "Ctrl-C again and again while the run ends",
+        "its last steps are finished",
+        "test_ctrl_c_twice_while_it_ends_disturbs_nothing",
+    ),
+    (
+        "Ctrl-C while modules are imported",
+        "the process ends without a traceback",
+        "test_ctrl_c_while_it_imports_prints_no_traceback",
+    ),
+    (
+        "a run is killed by SIGKILL",
+        "nothing but its own folder is left in the temporary folder, no `pymp-…`; the next run removes it",
+        "test_of_a_run_killed_by_sigkill_only_its_own_folder_is_left_which_the_next_removes",
+    ),
+    (
+        "the process that forks workers, or the tracker of shared memory, is killed",
+        "it is started again as it was",
+        "test_a_killed_helper_is_started_again_as_it_was",
+    ),
+    (
+        "the process that forks workers is stopped (SIGSTOP)",
+        "it is killed after 3 to 10 minutes without an answer, which costs one worker, and started again",
+        "test_a_stopped_fork_server_costs_one_worker",
+    ),
+    (
+        "a workload starts a process in a session of its own, and leaves it",
+        "it is killed at the end of the run",
+        "test_processes_that_a_workload_leaves_in_a_session_of_their_own_are_ended",
+    ),
+    (
+        "no process can be started (EAGAIN), or there is no room for its files",
+        "the family fails with the reason; after three workloads in a row the run ends early",
+        "test_a_worker_that_cannot_be_started_says_why",
+    ),
+    (
+        "the run is started with SIGCHLD ignored, or with an umask that forbids it its own files",
+        "neither has an effect",
+        "test_where_sigchld_was_ignored_it_is_not_any_more_nor_does_the_umask_forbid_own_files",
+    ),
+    (
+        "another user has made `torchinductor_<user>` in the shared temporary folder",
+        "it is not used: all temporary files of a run's processes are in a folder of its own",
+        "test_headers_are_precompiled_in_the_runs_own_folder",
+    ),
+)
+
 GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the interfaces of torch and NVML
     (
         "an error after which every CUDA call fails (illegal access, failed assertion), in a first call, a warm-up or "
@@ -318,6 +411,7 @@ GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the in
     ),
 )
 BESIDE = (
+    "test_compile",
     "test_left_behind",
     "test_pauses",
     "test_graph",
@@ -348,10 +442,13 @@ TAIL = """
 ## What is not covered
 
 Windows has no signals to stop a process, and Torchduet has no file locks there: two runs do not detect each other.
+SIGQUIT ends a run at once, as SIGKILL does. SIGTERM does not end a run while the file of a suite hangs in C code with
+Python's lock held when pytest imports it.
 
 ## Long runs
 
-`nox -s soak` kills a run at 20 random moments and resumes it each time, and measures 5,000 families with real workers;
+`nox -s soak` kills processes of a run at 30 random moments (pytest, the process that forks workers, workers and their
+children) and resumes the run each time, and measures 5,000 families with real workers;
 `nox -s fuzz` lets the readers read 10,000 mutated files. Short versions of all three are part of the tests.
 """
 
@@ -367,6 +464,8 @@ def document() -> str:
     lines += [f"| {fault} | {reason and f'{reason} …'} | {cost} |" for fault, reason, cost in RANKS.values()]
     lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in RUN]
+    lines += ["", f"## Signals, and the processes of a run: {len(PROCESSES)} faults", "", "| fault | result |"]
+    lines += ["| --- | --- |", *(f"| {fault} | {words} |" for fault, words, _ in PROCESSES)]
     lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in GPU]
     return HEAD + "\n".join(lines) + "\n" + TAIL

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from torchduet.bench.host.child_processes import completed
 from torchduet.bench.plan.options import OptionError
 
 PROJECT = ("pyproject.toml", "setup.py")
@@ -45,9 +45,7 @@ def build(option: str, python: str, project: Path, target: Path) -> None:
     """
     isolation = () if missing_requirement(project) else ("--no-build-isolation",)
     command = [*_installer(option, python), "--no-deps", *isolation, "--target", str(target), str(project)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, env={**VERSION, **os.environ}
-    )
+    done = completed(command, text=True, errors="replace", env={**VERSION, **os.environ})
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines or [f"exit code {done.returncode}"]
@@ -55,7 +53,7 @@ def build(option: str, python: str, project: Path, target: Path) -> None:
 
 
 def _installer(option: str, python: str) -> list[str]:
-    pip = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+    pip = completed([python, "-m", "pip", "--version"])
     if pip.returncode == 0:
         return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if uv := shutil.which("uv"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from torchduet.bench.host.child_processes import completed
 from torchduet.bench.plan.options import OptionError
 
 # A hook that calls this program sets some of these for the repository of the hook.
@@ -143,7 +144,8 @@ def git(
     environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **(env or {})}
     command = ["git", "-C", str(folder), *SAFE, *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=True, env=environment, input=entered or b"")
+        done = completed(command, env=environment, input=entered or b"")
+        done.check_returncode()
     except FileNotFoundError:
         raise OptionError(f"{option}: git is not installed") from None
     except subprocess.CalledProcessError as error:

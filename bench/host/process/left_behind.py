@@ -1,0 +1,45 @@
+"""Ends what workloads have started and left running, in sessions of its own too, by a mark in its environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Collection
+from multiprocessing import resource_tracker
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+MARK = "TORCHDUET_RUN"  # of the environment: the temporary folder of the run that has started a process
+GRACE_SECONDS = 1.0  # what is about to end by itself does so
+POLL_SECONDS = 0.05
+PROC = Path("/proc")
+
+
+def end_marked(folder: Path, spared: Collection[int | None] = ()) -> int:
+    """End every process that a run's processes have started and left; returns how many had to be killed.
+
+    Args:
+        folder: of the run, whose name is the mark.
+        spared: processes that are not killed; nor is this one, or the one that tracks its shared memory.
+    """
+    tracker: Any = resource_tracker._resource_tracker  # type: ignore[attr-defined]
+    kept = {os.getpid(), tracker._pid, *spared}
+    end = monotonic() + GRACE_SECONDS
+    while (left := _marked(folder) - kept) and monotonic() < end:
+        sleep(POLL_SECONDS)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return len(left)
+
+
+def _marked(folder: Path) -> set[int]:
+    """The processes with the mark; a process that has ended and is not waited for has no environment."""
+    mark, found = f"{MARK}={folder}\0".encode(), set()
+    for process in PROC.glob("[0-9]*") if PROC.is_dir() else ():
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or is another user's
+            if mark in (process / "environ").read_bytes():
+                found.add(int(process.name))
+    return found

@@ -1,0 +1,123 @@
+"""SIGTERM ends a real run in time, wherever it is: nothing is left, and the exit code says what has ended it."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench.test_left_behind import WORKLOADS, Traces, until
+from tests.faults.processes import ended
+from tests.faults.run import SMALL, Bench
+from torchduet.bench.host.run_lock import REFUSE, VARIABLE, Lock
+
+SECONDS = 60.0  # a run needs 10 at the most, on a machine where others compute, too
+GIT = """#!/bin/sh
+sleep 600 &
+touch "$HANGING"
+wait
+"""
+PASSES_ON = """
+import os, signal, sys, threading
+from torchduet.bench.plugin.against_command import _ended
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.{name})).start()
+print(_ended([sys.executable, "-c", "import time; time.sleep(600)"]))
+"""
+UNDONE = """
+import os, signal, sys
+from pathlib import Path
+from torchduet.bench.host import atomic_files
+from torchduet.bench.host.signals import exits
+atomic_files.os.fsync = lambda _: os.kill(os.getpid(), signal.{name})  # in the middle of writing
+with exits():
+    atomic_files.write_atomically(b"x", Path(os.environ["TMPDIR"], "page.html"))
+"""
+
+
+@pytest.fixture
+def traces() -> Iterator[Traces]:
+    folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
+    traces = Traces(folder)
+    traces.environment[VARIABLE] = str(folder / "lock")
+    yield traces
+    shutil.rmtree(folder)
+
+
+def assert_ended(bench: Bench, traces: Traces, name: str = "SIGTERM") -> str:
+    """It ends by itself, with the exit code of its signal, and leaves nothing but its files; returns its output."""
+    try:
+        output, _ = bench.process.communicate(timeout=SECONDS)
+    finally:
+        bench.process.kill()
+    assert bench.process.returncode == 128 + getattr(signal, name), output
+    assert "Traceback" not in output
+    (traces.folder / "lock").unlink(missing_ok=True)
+    assert until(traces.none, 20), traces
+    return output
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_while_it_waits_for_another_run(traces: Traces, tmp_path: Path, name: str) -> None:
+    held = Lock(traces.folder / "lock")
+    assert held.take(REFUSE, print) is None
+    bench = Bench(traces, tmp_path / "run.json")
+    assert bench.process.stdout is not None
+    for line in bench.process.stdout:
+        if "waiting for its end" in line:
+            break
+    bench.signal(getattr(signal, name))
+    output = assert_ended(bench, traces, name)
+    held.free()
+    assert f"stopped by {name}" in output
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_while_the_process_that_forks_workers_is_stopped(traces: Traces, tmp_path: Path) -> None:
+    bench = Bench(traces, tmp_path / "run.json")
+
+    def servers() -> list[int]:
+        return [pid for pid in traces.pids() if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    assert until(lambda: bool(servers()), SECONDS), bench.process.communicate()[0]
+    for pid in servers():
+        os.kill(pid, signal.SIGSTOP)
+    assert until(lambda: "1 item" in (bench.process.stdout.readline() if bench.process.stdout else ""), SECONDS)
+    bench.signal(signal.SIGTERM)
+    assert_ended(bench, traces)
+
+
+def test_while_a_side_of_a_duet_hangs_in_its_first_call(traces: Traces, tmp_path: Path) -> None:
+    sides = ("-k", "hangs", "--against-env", "SIDED=1")
+    bench = Bench(traces, tmp_path / "run.json", *sides, suite=Path(WORKLOADS), budget="1m")
+    assert until(traces.hanging.exists, 2 * SECONDS), bench.process.communicate()[0]
+    bench.signal(signal.SIGTERM)
+    assert "0 of 1 families" in assert_ended(bench, traces)
+
+
+def test_while_git_hangs(traces: Traces, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "git").write_text(GIT)
+    (programs / "git").chmod(0o755)
+    traces.environment["PATH"] = f"{programs}{os.pathsep}{traces.environment['PATH']}"
+    bench = Bench(traces, tmp_path / "run.json", "--against-rev", "HEAD", suite=SMALL)
+    assert until(traces.hanging.exists, SECONDS), bench.process.communicate()[0]
+    bench.signal(signal.SIGTERM)
+    assert_ended(bench, traces)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_while_torchduet_against_measures_or_renders(traces: Traces, name: str) -> None:
+    code = 128 + getattr(signal, name)
+    assert ended(traces, PASSES_ON.format(name=name)) == (0, f"{code}\n")
+    assert until(traces.none, 20), traces
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_report_that_is_being_written_leaves_nothing(traces: Traces, name: str) -> None:
+    code = 128 + getattr(signal, name)
+    assert ended(traces, UNDONE.format(name=name)) == (code, "")
+    assert until(traces.none, 20), traces
