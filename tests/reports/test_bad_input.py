@@ -62,7 +62,7 @@ def everything_said_of(path: Path) -> None:
         brief.markdown(run)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)  # nox -s fuzz tries 10,000
 @given(st.integers(0, 2**32))
 def test_a_spoiled_file_is_a_run_or_refused_in_one_line(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,10 @@
 """The report in brief: answers first, at most 60 lines, nothing in a name can leave its cell."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,9 +36,9 @@ def test_one_case_is_counted_in_the_singular() -> None:
     assert "- 1 case failed: no memory" in text
 
 
-@pytest.mark.parametrize("document", [make_run(copies=20), make_rich_run(), empty_run(), make_gpu_run()])
-def test_it_is_short_whatever_the_run(document: object) -> None:
-    text = markdown(from_json(document))
+@pytest.mark.parametrize("make", [partial(make_run, copies=20), make_rich_run, empty_run, make_gpu_run])
+def test_it_is_short_whatever_the_run(make: Callable[[], Any]) -> None:
+    text = markdown(from_json(make()))
     assert len(text.splitlines()) <= MAX_LINES
 
 
