@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from time import time
 
+from torchduet.bench.files.regular import NO_FOLLOW, descriptor
+
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
@@ -55,7 +57,7 @@ def sweep() -> None:
 
 
 def _free(mark: Path) -> bool:
-    handle = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW)
+    handle = descriptor(mark, os.O_RDONLY | NO_FOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pytest_benchmark.utils import safe_dumps
 
+from torchduet.bench.files.atomic import write_atomically
+from torchduet.bench.files.places import write_elsewhere
 from torchduet.bench.host import run_lock
-from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.against_command import BY_COMMAND
 from torchduet.bench.record.duets.gate import Gate
@@ -20,6 +21,8 @@ from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
+
+UNWRITTEN = 2  # as of the commands that write a report
 
 
 def check(config: pytest.Config, run: Path | None) -> None:
@@ -80,7 +83,7 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
 
 
 def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> None:
-    """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 1 if the JSON could not be written.
+    """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 2 if the JSON could not be written.
 
     Args:
         gate: what ``--fail-on`` says of a duet.
@@ -90,7 +93,7 @@ def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> N
     elif pytest_session.exitstatus != pytest.ExitCode.OK or session.settings.selecting_only:
         return
     elif session.progress.unwritten:
-        pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        pytest_session.exitstatus = UNWRITTEN
     elif not session.settings.check_only:
         pytest_session.exitstatus = gate.code
 
@@ -113,22 +116,27 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
     """Write the JSON; pytest-benchmark's own function would empty the file first, and put each number on a line."""
     if session.stop_request.immediate:
         return  # end at once: the journal holds all results
-    if not run.parent.is_dir():
-        run.parent.mkdir(parents=True, exist_ok=True)
-        session.progress.hints.append(f"{run.parent} had been removed; it was created again")
+    progress = session.progress
+    text = safe_dumps(strict(output), ensure_ascii=True, separators=(",", ":"), allow_nan=False)  # type: ignore[no-untyped-call]
     try:
-        text = safe_dumps(strict(output), ensure_ascii=True, separators=(",", ":"), allow_nan=False)  # type: ignore[no-untyped-call]
+        if not run.parent.is_dir():
+            run.parent.mkdir(parents=True, exist_ok=True)
+            progress.hints.append(f"{run.parent} had been removed; it was created again")
         write_atomically(text.encode(), run)
     except OSError as error:
-        session.progress.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session.progress, run)}")
-        session.progress.unwritten = True
+        elsewhere = write_elsewhere(text.encode(), run.name)
+        instead = f"the run is in {elsewhere} instead; " if elsewhere is not None else ""
+        progress.hints.append(
+            f"{run} cannot be written: {error.strerror or error}; {instead}{_remedy(progress, run, saved=bool(instead))}"
+        )
+        progress.unwritten = True
         return
     config._benchmarksession.logger.info(f"Wrote benchmark data in: {run}", purple=True)  # type: ignore[attr-defined]
 
 
-def _remedy(progress: Progress, run: Path) -> str:
-    if progress.journal is None or not path_for(run).exists():
-        return "the run is lost"
+def _remedy(progress: Progress, run: Path, *, saved: bool) -> str:
+    if progress.journal is None or not os.path.lexists(path_for(run)):
+        return "move it to where you want it" if saved else "the run is lost"
     return f"nothing is lost: make room, then give the same options and --resume; the results are in {path_for(run)}"
 
 

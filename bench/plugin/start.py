@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)
         files, import_warnings = _import_suites(options.suites or (), silent)
         data = preflight.check_data(options.data)
-        preflight.check_output(json_path(config))
+        preflight.check_output(json_path(config), selecting_only=config.option.collectonly)
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
         output.check(config, json_path(config))
         lock_warnings = output.lock_machine(config)

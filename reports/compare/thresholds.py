@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.files.regular import read_text
+
 DEFAULT = 0.05
 TABLE = "tool.torchduet.compare.thresholds"
 EXPECTED = "expected a share of the time such as 3% or 0.03, from 0 to below 100 %"
@@ -70,7 +72,7 @@ def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
         ThresholdError: the file is no TOML, or a key or value in the table is wrong.
     """
     try:
-        content: Any = tomllib.loads(path.read_text("utf-8-sig"))
+        content: Any = tomllib.loads(read_text(path, "utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ThresholdError(f"{path}: cannot be read as TOML: {error}") from None
     above = ""

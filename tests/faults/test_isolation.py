@@ -97,7 +97,7 @@ def test_a_full_disk_leaves_the_json_as_it_was(tmp_path: Path) -> None:
     script = f"""
 import resource, signal
 from pathlib import Path
-from torchduet.bench.host.atomic_files import write_atomically
+from torchduet.bench.files.atomic import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
