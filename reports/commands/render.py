@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from torchduet.reports.text.output import OutputError, write_stdout
+from torchduet.reports.text.output import OutputError
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:

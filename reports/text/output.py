@@ -78,7 +78,7 @@ def write(content: str | bytes, path: str | Path, example: str = "report.html") 
 
 
 def attempt(text: str, path: str) -> OutputError | None:
-    """Write a text, or print it for ``-``; returns why it could not be done, so that other outputs are still written."""
+    """Write a text, or print it for ``-``; returns why it could not be done: other outputs are still written."""
     try:
         if path == "-":
             write_stdout(text)
