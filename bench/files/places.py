@@ -123,6 +123,14 @@ def _octal(match: re.Match[bytes]) -> bytes:
     return bytes([int(match[1], 8) & 0xFF])
 
 
+def home() -> Path:
+    """The user's home folder; the root, as in containers, for a user without one: no HOME, and no entry of passwd."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(Path.cwd().anchor)
+
+
 def write_elsewhere(content: bytes, name: str) -> Path | None:
     """Write a result that its own place does not take: to the working folder, else to the temporary one.
 

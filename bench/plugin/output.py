@@ -126,9 +126,8 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
     except OSError as error:
         elsewhere = write_elsewhere(text.encode(), run.name)
         instead = f"the run is in {elsewhere} instead; " if elsewhere is not None else ""
-        progress.hints.append(
-            f"{run} cannot be written: {error.strerror or error}; {instead}{_remedy(progress, run, saved=bool(instead))}"
-        )
+        remedy = _remedy(progress, run, saved=elsewhere is not None)
+        progress.hints.append(f"{run} cannot be written: {error.strerror or error}; {instead}{remedy}")
         progress.unwritten = True
         return
     config._benchmarksession.logger.info(f"Wrote benchmark data in: {run}", purple=True)  # type: ignore[attr-defined]

@@ -98,7 +98,7 @@ def _as_output_error(path: Path, example: str) -> Iterator[None]:
     except IsADirectoryError:
         raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / example}") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.parent.is_dir():
             raise OutputError(
                 f"{path}: there is no folder {path.parent}; create it, or choose another with -o"
             ) from None
