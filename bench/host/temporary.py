@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -17,14 +18,35 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "torchduet-"
+NO_ROOM = (
+    "no folder for temporary files can be written to (TMPDIR, /tmp, /var/tmp, the working folder): make room there, or "
+    "set TMPDIR to one that has it"
+)
 ALIVE = "alive"  # a file that the run locks
 YOUNG_SECONDS = 60.0  # a new folder may not be locked yet; so may one of a later time, if the clock was set back
 
 
+def parent() -> str:
+    """The folder for temporary files: the first to which a file can be written of TMPDIR, /tmp, /var/tmp and others.
+
+    Raises:
+        OSError: there is none; ``strerror`` says what to do.
+    """
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        raise OSError(errno.ENOSPC, NO_ROOM) from None
+
+
 class RunFolder:
-    """A temporary folder, removed by :meth:`cleanup`."""
+    """A temporary folder, removed by :meth:`cleanup`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
 
     def __init__(self) -> None:
+        parent()
         sweep()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         self.name = self._folder.name

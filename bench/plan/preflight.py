@@ -14,6 +14,7 @@ from torchduet.bench.files.places import try_place
 from torchduet.bench.files.regular import NotAFileError
 from torchduet.bench.host.counters import busy_cores
 from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.temporary import parent
 from torchduet.bench.host.time_limit import limited
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind
@@ -107,6 +108,18 @@ def check_data(source: str | None) -> str | None:
         return data.check(source)
     except (data.DataError, Unavailable) as error:
         raise OptionError(str(error)) from None
+
+
+def check_temporary() -> None:
+    """Check that there is a folder for temporary files.
+
+    Raises:
+        OptionError: there is none.
+    """
+    try:
+        parent()
+    except OSError as error:
+        raise OptionError(str(error.strerror)) from None
 
 
 def json_path(value: Any) -> Path | None:

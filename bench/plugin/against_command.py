@@ -78,7 +78,11 @@ def run(options: argparse.Namespace) -> int:
         except OSError as error:
             print(f"error: {path}: cannot be written: {error.strerror or error}; choose another", file=sys.stderr)
             return 2
-    temporary = RunFolder()
+    try:
+        temporary = RunFolder()
+    except OSError as error:
+        print(f"error: {error.strerror or error}", file=sys.stderr)
+        return 2
     try:
         run_file = Path(options.json) if options.json else Path(temporary.name) / "run.json"
         to_continue = "give the same command with --resume after --" if options.json else ""

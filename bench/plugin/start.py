@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
         check_keywords(config.option.keyword)
+        preflight.check_temporary()
         asked = against.duet_options(config)
         if asked is not None and LEADER in config.stash:
             raise OptionError("--against…: both sides are measured on one machine: start one process, without torchrun")
