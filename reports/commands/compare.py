@@ -233,6 +233,7 @@ def _threshold(text: str) -> float:
 
 def unique_names(paths: Sequence[str]) -> list[str]:
     """The names of runs: their files' names, with as many parent folders as make them differ."""
+    paths = [path.encode("utf-8", "backslashreplace").decode() for path in paths]
     parts = [Path(path).parts for path in paths]
     for depth in range(1, max(map(len, parts))):
         names = ["/".join(folders[-depth:]) for folders in parts]

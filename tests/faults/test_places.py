@@ -34,6 +34,9 @@ from torchduet.bench.plugin import output
 from torchduet.bench.record import journal
 from torchduet.bench.run.profile_selection import Profiling, profile_all
 from torchduet.bench.run.progress import Progress
+from torchduet.bench.timing.failures import describe
+from torchduet.bench.workers.ended import WorkerError
+from torchduet.bench.workers.environment import scratch
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="its faults are those of POSIX systems")
 
@@ -518,6 +521,39 @@ def test_without_a_folder_for_temporary_files_nothing_begins(capsys: pytest.Capt
     with pytest.raises(OSError, match="no folder for temporary files"):
         temporary.RunFolder()
     assert "error: no folder for temporary files" in refused(capsys, "against", "main")
+
+
+@pytest.mark.parametrize("what", ["a full disk", "a file in place of the folder"])
+def test_a_family_whose_worker_gets_no_folder_fails_with_the_reason(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if what == "a full disk":
+
+        def full(**_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr("tempfile.mkdtemp", full)
+    else:
+        (tmp_path / "of-run").touch()
+    with pytest.raises(WorkerError, match=r"no temporary folder can be made in .*of-run: .*; make room there"):
+        scratch(str(tmp_path / "of-run"))
+
+
+def test_the_folder_of_a_run_that_another_program_removed_is_made_again(tmp_path: Path) -> None:
+    with scratch(str(tmp_path / "removed")) as folder:
+        assert Path(folder).is_dir()
+        assert (tmp_path / "removed").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_case_that_fails_as_the_temporary_disk_is_full_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the C++ compiler does, in a line of its output that is not the first."""
+    plain = RuntimeError(
+        "C++ compile error\n\nCommand: g++\nfatal error: error writing to x.s: No space left on device"
+    )
+    assert describe(plain, "mlp") == "it raised RuntimeError: C++ compile error; No space left on device"
+    left = shutil.disk_usage("/")._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: left)
+    assert "C++ compile error; the disk of temporary files is full: make room" in describe(plain, "mlp")
 
 
 def test_a_server_that_is_silent_ends_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
