@@ -66,7 +66,7 @@ def describe(error: BaseException, source: str) -> str:
 
 
 def _full_disk(error: BaseException) -> str:
-    """What to do if the folder for temporary files is full, or what only later lines of the error say of a full disk."""
+    """What to do if the folder for temporary files is full, or what later lines of the error say of a full disk."""
     try:
         if shutil.disk_usage(tempfile.gettempdir()).free < MIN_FREE_BYTES:
             return "; the disk of temporary files is full: make room on it, or set TMPDIR to a folder that has it"
