@@ -131,15 +131,18 @@ def home() -> Path:
         return Path(Path.cwd().anchor)
 
 
-def write_elsewhere(content: bytes, name: str) -> Path | None:
+def write_elsewhere(content: bytes, path: Path) -> Path | None:
     """Write a result that its own place does not take: to the working folder, else to the temporary one.
 
     Args:
-        name: of the file; a number is added where it is taken.
+        path: of the file; its name is kept, with a number where it is taken.
 
     Returns:
-        The path of the file; None: it can be written in neither.
+        The path of the file; None: it can be written in neither, or ``path`` is no file but a pipe or a device.
     """
+    name = path.name
+    if not name or not _is_for_a_file(path):
+        return None
     with contextlib.suppress(OSError):
         path = _free(Path.cwd(), name)
         write_atomically(content, path)
@@ -157,13 +160,27 @@ def write_elsewhere(content: bytes, name: str) -> Path | None:
 
 def other_folder(name: str) -> Path | None:
     """A new folder for results that their own does not take: in the working folder, else in the temporary one."""
-    for make in (lambda: _free(Path.cwd(), name), lambda: Path(tempfile.mkdtemp(prefix=FALLBACK_PREFIX), name)):
-        with contextlib.suppress(OSError):
-            folder = make()
-            folder.mkdir()
-            try_folder(folder)
-            return folder
+    with contextlib.suppress(OSError):
+        return _made(_free(Path.cwd(), name))
+    with contextlib.suppress(OSError):
+        return _made(Path(tempfile.mkdtemp(prefix=FALLBACK_PREFIX), name))
     return None
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    try_folder(folder)
+    return folder
+
+
+def _is_for_a_file(path: Path) -> bool:
+    if own_descriptor(path) is not None:
+        return False
+    try:
+        status = status_of(real_path(path))
+    except (OSError, ValueError):
+        return True
+    return status is None or not kind_of(status.st_mode)
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -22,6 +22,7 @@ from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 
+TO_CONTINUE = pytest.StashKey[bool]()  # there was a journal before this run waited for another
 UNWRITTEN = 2  # as of the commands that write a report
 
 
@@ -31,6 +32,7 @@ def check(config: pytest.Config, run: Path | None) -> None:
     Raises:
         OptionError: it cannot; the message says why.
     """
+    config.stash[TO_CONTINUE] = run is not None and path_for(run).exists()
     if not config.getoption("resume"):
         return
     if run is None:
@@ -69,6 +71,8 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
     settings, progress = session.settings, session.progress
     if run is None or settings.selecting_only or settings.check_only or not progress.families:
         return
+    if config.getoption("resume") and config.stash[TO_CONTINUE] and not path_for(run).exists():
+        raise pytest.UsageError(f"torchduet: --resume: another process has finished this run meanwhile: see {run}")
     benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
     benchmarks.save_json = lambda output: _save(config, session, run, output)
     try:
@@ -124,7 +128,7 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
             progress.hints.append(f"{run.parent} had been removed; it was created again")
         write_atomically(text.encode(), run)
     except OSError as error:
-        elsewhere = write_elsewhere(text.encode(), run.name)
+        elsewhere = write_elsewhere(text.encode(), run)
         instead = f"the run is in {elsewhere} instead; " if elsewhere is not None else ""
         remedy = _remedy(progress, run, saved=elsewhere is not None)
         progress.hints.append(f"{run} cannot be written: {error.strerror or error}; {instead}{remedy}")

@@ -73,7 +73,7 @@ def write(content: str | bytes, path: str | Path, example: str = "report.html") 
         with _as_output_error(path, example):
             write_atomically(data, path)
     except OutputError as error:
-        elsewhere = write_elsewhere(data, path.name) if path.name else None
+        elsewhere = write_elsewhere(data, path)
         raise OutputError(f"{error}; it is in {elsewhere} instead") if elsewhere else error from None
 
 

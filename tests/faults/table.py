@@ -461,6 +461,11 @@ PLACES: tuple[tuple[str, str, str], ...] = (  # what is in place of a file or fo
         "test_two_that_resume_one_journal_at_once_do_not_both",
     ),
     (
+        "a `--resume` that waits (`--when-busy wait`) until another has finished the same run",
+        "refused with exit code 4; the finished run stays",
+        "test_a_resume_that_waited_until_another_had_finished_the_run_measures_nothing",
+    ),
+    (
         "a file system without locks, as NFS may be",
         "files are written; other runs are not detected there",
         "test_a_file_system_without_locks_is_written_to",

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +38,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.workers.ended import WorkerError
 from torchduet.bench.workers.environment import scratch
+from torchduet.reports.commands import render
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="its faults are those of POSIX systems")
 
@@ -51,11 +53,16 @@ PLACES = {  # kind of tests.faults.unusual → what is said of it, as a run's fi
 NOBODY = 65534
 
 
+@pytest.fixture(scope="module")
+def run() -> str:
+    return json.dumps(make_run())
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with a run."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.json").write_text(json.dumps(make_run()))
+    (tmp_path / "run.json").write_text(run)
     return tmp_path
 
 
@@ -393,6 +400,7 @@ def test_a_report_that_cannot_be_written_at_the_end_is_written_elsewhere_and_the
         synced(handle)
 
     monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(render, "_page", lambda _: "<!DOCTYPE html>")  # to make one takes seconds
     assert main(["render", "run.json", "-o", "full/it.html", "--markdown", "it.md"]) == 2
     says = capsys.readouterr().err
     assert says.count("\n") == 1
@@ -487,6 +495,27 @@ def test_two_that_resume_one_journal_at_once_do_not_both(tmp_path: Path) -> None
     journal.Journal.reopen(path)[0].close()
 
 
+def test_a_resume_that_waited_until_another_had_finished_the_run_measures_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    journal.Journal.create(journal.path_for(run), {}).close()
+    options = {"resume": True, "benchmark_disable": False}
+    config: Any = SimpleNamespace(stash=pytest.Stash(), getoption=lambda name, _=None: options[name])
+    output.check(config, run)
+    journal.path_for(run).unlink()  # as the other run does at its end
+    session: Any = SimpleNamespace(
+        settings=SimpleNamespace(selecting_only=False, check_only=False), progress=SimpleNamespace(families=[1])
+    )
+    with pytest.raises(pytest.UsageError, match=r"another process has finished this run meanwhile: see .*run\.json"):
+        output.begin(config, session, run)
+
+
+def test_a_device_that_is_full_has_no_other_place(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "it.csv").symlink_to("/dev/full")
+    says = refused(capsys, "export", "run.json", "-o", "it.csv")
+    assert says.endswith("it.csv: cannot be written: No space left on device; choose another path with -o\n")
+    assert names(here) == {"run.json", "it.csv"}
+
+
 def without_locks(*_: object) -> None:
     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -555,7 +584,6 @@ def test_a_case_that_fails_as_the_temporary_disk_is_full_says_so(monkeypatch: py
 
 
 def test_a_server_that_is_silent_ends_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    datasets = pytest.importorskip("sklearn.datasets")
     import socket
     from urllib.request import urlopen
 
@@ -565,9 +593,10 @@ def test_a_server_that_is_silent_ends_the_download(monkeypatch: pytest.MonkeyPat
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setattr(data, "SILENT_SECONDS", 0.2)
-        monkeypatch.setattr(
-            datasets, "fetch_openml", lambda *_, **__: urlopen(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        )
+        fetch = partial(urlopen, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        fake = SimpleNamespace(fetch_openml=lambda *_, **__: fetch())  # the import of scikit-learn takes seconds
+        monkeypatch.setitem(sys.modules, "sklearn", SimpleNamespace(datasets=fake))
+        monkeypatch.setitem(sys.modules, "sklearn.datasets", fake)
         with pytest.raises(data.DataError, match=r"openml:mnist_784: could not be fetched .*timed out"):
             data.check("openml:mnist_784")
     assert socket.getdefaulttimeout() is None

@@ -79,7 +79,7 @@ def _written(duets: Duets, option: str, path: Path, make: Callable[[], dict[str,
     try:
         write_file(document, path)
     except OSError as error:
-        elsewhere = write_elsewhere(encoded(document), path.name)
+        elsewhere = write_elsewhere(encoded(document), path)
         kept = "the figures are lost" if elsewhere is None else f"the figures are in {elsewhere} instead"
         duets.unwritten.append(f"{option}: {path} cannot be written: {error.strerror or error}; {kept}")
         return
