@@ -128,7 +128,7 @@ def home() -> Path:
     try:
         return Path.home()
     except RuntimeError:
-        return Path(Path.cwd().anchor)
+        return Path(os.path.abspath(os.sep))  # noqa: PTH100
 
 
 def write_elsewhere(content: bytes, path: Path) -> Path | None:

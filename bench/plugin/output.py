@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import safe_dumps
 
 from torchduet.bench.files.atomic import write_atomically
-from torchduet.bench.files.places import write_elsewhere
+from torchduet.bench.files.places import try_folder, write_elsewhere
 from torchduet.bench.host import run_lock
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.against_command import BY_COMMAND
@@ -66,10 +67,13 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
     """Open the journal, and have the JSON written atomically; called once the selection is final.
 
     Raises:
-        pytest.UsageError: the journal cannot be used.
+        pytest.UsageError: the journal cannot be used, or the storage of pytest-benchmark.
     """
     settings, progress = session.settings, session.progress
-    if run is None or settings.selecting_only or settings.check_only or not progress.families:
+    if settings.selecting_only or settings.check_only or not progress.families:
+        return
+    _guard_storage(config, progress)
+    if run is None:
         return
     if config.getoption("resume") and config.stash[TO_CONTINUE] and not path_for(run).exists():
         raise pytest.UsageError(f"torchduet: --resume: another process has finished this run meanwhile: see {run}")
@@ -84,6 +88,33 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     for line in lines if reporter is not None else []:
         reporter.write_line(f"torchduet: {line}")
+
+
+def _guard_storage(config: pytest.Config, progress: Progress) -> None:
+    """Try the folder of ``--benchmark-save`` and ``--benchmark-autosave``; if it fails later, the run still ends well.
+
+    Raises:
+        pytest.UsageError: it cannot be written.
+    """
+    benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
+    if not (benchmarks.save or benchmarks.autosave) or not isinstance(benchmarks.storage, FileStorage):
+        return
+    option = "--benchmark-save" if benchmarks.save else "--benchmark-autosave"
+    folder, save = benchmarks.storage.get("it").parent, benchmarks.storage.save  # type: ignore[no-untyped-call]
+    try:
+        try_folder(folder)
+    except OSError as error:
+        why = f"{folder} cannot be written: {error.strerror or error}"
+        raise pytest.UsageError(f"torchduet: {option}: {why}; name another with --benchmark-storage") from None
+
+    def saved(output: Any, name: str) -> None:
+        try:
+            save(output, name)
+        except OSError as error:
+            progress.hints.append(f"{option}: {folder} cannot be written: {error.strerror or error}")
+            progress.unwritten = True
+
+    benchmarks.storage.save = saved
 
 
 def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -241,7 +242,8 @@ def set_aside(path: Path) -> Path | None:
         status = path.lstat()
     except OSError:
         return None  # if it cannot be made, that has its reason
-    if kind := regular.kind_of(path.stat().st_mode if path.exists() else status.st_mode):
+    mode = path.stat().st_mode if path.exists() else status.st_mode
+    if kind := "a folder" if stat.S_ISDIR(mode) else regular.kind_of(mode):
         raise JournalError(f"{path} is {kind}, not a file: {NAME_ANOTHER}")
     try:
         journal, content = Journal.reopen(path)

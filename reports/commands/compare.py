@@ -17,6 +17,7 @@ from torchduet.reports.compare.thresholds import (
     fraction,
     globs_of,
     nearest_pyproject,
+    working_folder,
 )
 from torchduet.reports.text.refusal import refuse
 
@@ -119,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()
     try:
         check_places({"-o": options.output, "--markdown": options.markdown}, paths)
-        pyproject = nearest_pyproject(Path.cwd())
+        pyproject = nearest_pyproject(working_folder())
         threshold = DEFAULT if options.threshold is None else options.threshold
         thresholds = Thresholds(threshold, globs_of(pyproject) if pyproject else ())
         with helper(sum(map(_size, paths)) if options.output else 0) as helper_process:

@@ -6,6 +6,7 @@ Nothing heavy is imported until the file has been read and checked.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torchduet.reports.text.output import OutputError
@@ -61,14 +62,14 @@ def run(options: argparse.Namespace) -> int:
         comment = _comment(run, options)
     except (OutputError, RunFileError) as error:
         return refuse(error)
-    parts = (
+    parts: list[tuple[str | None, Callable[[], str]]] = [
         (output, lambda: _page(run)),
         (options.markdown, lambda: _summary(run)),
         (options.comment, lambda: comment),
-    )
-    unwritten = [error for path, make in parts if path and (error := attempt(make(), path))]
-    if unwritten:
-        return max(refuse(error) for error in unwritten)
+    ]
+    unwritten = [attempt(make(), path) for path, make in parts if path]
+    if codes := [refuse(error) for error in unwritten if error is not None]:
+        return codes[0]
     if "-" not in (options.markdown, options.comment):
         for path in filter(None, targets.values()):
             print(path)

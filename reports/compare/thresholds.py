@@ -59,6 +59,18 @@ def fraction(value: object) -> float:
     return number
 
 
+def working_folder() -> Path:
+    """The working folder.
+
+    Raises:
+        ThresholdError: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ThresholdError(f"the working folder was removed ({error.strerror}); change to another") from None
+
+
 def nearest_pyproject(folder: Path) -> Path | None:
     """The ``pyproject.toml`` of a folder, or of the nearest one above it."""
     folders = (folder, *folder.parents)

@@ -49,7 +49,8 @@ def check_places(
             continue
         for source in inputs:
             refuse_overwrite(path, source)
-        place = Path(path).absolute()
+        with _as_output_error(Path(path), example):
+            place = Path(path).absolute()
         if place in options:
             raise OutputError(f"{path}: is given for both {options[place]} and {option}; choose two files")
         options[place] = option

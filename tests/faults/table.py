@@ -339,6 +339,11 @@ PLACES: tuple[tuple[str, str, str], ...] = (  # what is in place of a file or fo
         "test_a_journal_that_is_none_is_refused",
     ),
     (
+        "a folder, a loop of links or a dangling link is in place of the journal",
+        "the same",
+        "test_a_folder_or_a_link_to_nothing_in_place_of_a_journal_is_refused",
+    ),
+    (
         "a pipe, a socket, a device or a folder is in place of the lock file",
         "nothing is waited for; the run says that other runs are not detected",
         "test_a_lock_that_is_no_file_is_not_waited_for",
@@ -464,6 +469,16 @@ PLACES: tuple[tuple[str, str, str], ...] = (  # what is in place of a file or fo
         "a `--resume` that waits (`--when-busy wait`) until another has finished the same run",
         "refused with exit code 4; the finished run stays",
         "test_a_resume_that_waited_until_another_had_finished_the_run_measures_nothing",
+    ),
+    (
+        "the storage of `--benchmark-autosave` cannot be written, from the beginning or at the end",
+        "refused before the run; or the run's own file is written nevertheless, exit code 2",
+        "test_the_storage_of_pytest_benchmark_is_tried_before_the_run_and_may_fail_at_its_end",
+    ),
+    (
+        "the working folder was removed",
+        "a report is refused in one line",
+        "test_a_working_folder_that_was_removed_is_one_line",
     ),
     (
         "a file system without locks, as NFS may be",

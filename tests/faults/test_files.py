@@ -116,6 +116,19 @@ def test_a_journal_that_is_none_is_refused(kind: str, tmp_path: Path) -> None:
     assert not stat.S_ISREG(path.stat().st_mode)  # it is still there
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"), [("folder", "a folder"), ("link loop", "a link"), ("dangling link", "a link")]
+)
+def test_a_folder_or_a_link_to_nothing_in_place_of_a_journal_is_refused(kind: str, words: str, tmp_path: Path) -> None:
+    path = journal.path_for(tmp_path / "run.json")
+    put(kind, path)
+    with pytest.raises(journal.JournalError, match=rf"is {words}, not a file: remove it, or name another"):
+        journal.set_aside(path)
+    with pytest.raises(journal.JournalError, match=r"run\.json\.journal cannot be opened: .*; remove it, or name"):
+        journal.Journal.reopen(path)
+    assert os.path.lexists(path)
+
+
 def test_a_journal_that_another_resume_has_finished_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = journal.path_for(tmp_path / "run.json")
     first = journal.Journal.create(path, {})

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pytest_benchmark.storage.file import FileStorage
 
 from tests.bench.test_left_behind import ROOT
 from tests.faults.unusual import put
@@ -514,6 +515,45 @@ def test_a_device_that_is_full_has_no_other_place(here: Path, capsys: pytest.Cap
     says = refused(capsys, "export", "run.json", "-o", "it.csv")
     assert says.endswith("it.csv: cannot be written: No space left on device; choose another path with -o\n")
     assert names(here) == {"run.json", "it.csv"}
+
+
+def test_the_storage_of_pytest_benchmark_is_tried_before_the_run_and_may_fail_at_its_end(tmp_path: Path) -> None:
+    """Of ``--benchmark-autosave``."""
+    (tmp_path / "full").touch()
+
+    def configured(path: Path) -> Any:
+        storage = FileStorage(path, SimpleNamespace(info=print), default_machine_id="it")  # type: ignore[no-untyped-call]
+        return SimpleNamespace(_benchmarksession=SimpleNamespace(save=None, autosave="now", storage=storage))
+
+    with pytest.raises(pytest.UsageError, match=r"--benchmark-autosave: .*full/it cannot be written: .*; name another"):
+        output._guard_storage(configured(tmp_path / "full"), Progress())
+    config, progress = configured(tmp_path / "storage"), Progress()
+    output._guard_storage(config, progress)
+    storage = config._benchmarksession.storage
+    storage.save({"benchmarks": []}, "now")
+    assert names(tmp_path / "storage" / "it") == {"0001_now.json"}
+    shutil.rmtree(tmp_path / "storage")
+    (tmp_path / "storage").touch()
+    storage.save({"benchmarks": []}, "now")
+    assert progress.unwritten
+    assert "--benchmark-autosave: " in progress.hints[0]
+
+
+@pytest.mark.parametrize(
+    "command", [("compare", "run.json", "run.json"), ("render", "run.json"), ("export", "run.json", "-o", "c.csv")]
+)
+def test_a_working_folder_that_was_removed_is_one_line(
+    command: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(here / "run.json")
+    (here / "removed").mkdir()
+    os.chdir(here / "removed")
+    (here / "removed").rmdir()
+    try:
+        says = refused(capsys, *(run if part == "run.json" else part for part in command))
+    finally:
+        os.chdir(here)
+    assert "No such file or directory" in says
 
 
 def without_locks(*_: object) -> None:
