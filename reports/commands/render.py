@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import attempt, check_places
+    from torchduet.reports.text.output import attempt, check_places, is_stdout
 
     output = options.output or (None if options.markdown or options.comment else "report.html")
     targets = {"-o": output, "--markdown": options.markdown, "--comment": options.comment}
@@ -70,9 +70,9 @@ def run(options: argparse.Namespace) -> int:
     unwritten = [attempt(make(), path) for path, make in parts if path]
     if codes := [refuse(error) for error in unwritten if error is not None]:
         return codes[0]
-    if "-" not in (options.markdown, options.comment):
-        for path in filter(None, targets.values()):
-            print(path)
+    written = [path for path in targets.values() if path]
+    if not any(map(is_stdout, written)):
+        print(*written, sep="\n")
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from torchduet.bench.files.atomic import write_atomically
+from torchduet.bench.files.atomic import own_descriptor, write_atomically
 from torchduet.bench.files.places import try_place, write_elsewhere
 
 
@@ -105,6 +105,11 @@ def _as_output_error(path: Path, example: str) -> Iterator[None]:
             ) from None
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{path}: cannot be written: {reason}; choose another path with -o") from None
+
+
+def is_stdout(path: str) -> bool:
+    """Whether an output is standard output, so that nothing else is to be printed: ``-`` or ``/dev/stdout``."""
+    return path == "-" or own_descriptor(Path(path)) == 1
 
 
 def write_stdout(text: str) -> None:

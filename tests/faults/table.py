@@ -451,6 +451,11 @@ PLACES: tuple[tuple[str, str, str], ...] = (  # what is in place of a file or fo
         "test_a_folder_of_traces_that_fails_is_replaced_by_another",
     ),
     (
+        "the disk fills while a trace is written",
+        "its case has no profile, with the reason; no half trace stays",
+        "test_a_disk_that_fills_while_a_trace_is_written_leaves_no_half_trace",
+    ),
+    (
         "SIGKILL or SIGTERM while a report is written",
         "the earlier one stays; the temporary file is removed when a file is next written in that folder",
         "test_a_kill_while_a_report_is_written_leaves_the_earlier_one_and_is_swept",

@@ -30,6 +30,7 @@ from torchduet.bench.files import atomic, places
 from torchduet.bench.files.atomic import write_atomically
 from torchduet.bench.host import temporary
 from torchduet.bench.host.run_lock import REFUSE, Lock
+from torchduet.bench.passes.profiler import whole_files
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plan.preflight import check_output, check_temporary
 from torchduet.bench.plugin import output
@@ -130,15 +131,13 @@ def test_a_run_is_not_written_to_a_device(path: str) -> None:
 def test_a_report_to_standard_output_is_added_to_what_a_shell_has_opened(here: Path) -> None:
     (here / "log").write_text("before\n")
     with (here / "log").open("ab") as log:
-        command = [sys.executable, "-m", "torchduet", "export", str(here / "run.json"), "-o", "/dev/stdout"]
-        code = "import sys; from torchduet.__main__ import main; from torchduet.reports.commands import export\n"
-        code += "export._format = lambda path: 'csv'\n"  # which a file's name says
-        code += f"sys.exit(main({command[3:]!r}))"
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=log, stderr=subprocess.PIPE, check=False)
+        command = [sys.executable, "-m", "torchduet", "render", str(here / "run.json"), "--markdown", "/dev/stdout"]
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 0, done.stderr
     lines = (here / "log").read_text().splitlines()
-    assert lines[0] == "before"
+    assert lines[:1] == ["before"]
     assert len(lines) > 3
+    assert "/dev/stdout" not in lines
 
 
 def test_a_pipe_is_written_to_once_it_has_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,6 +420,18 @@ def test_a_folder_of_traces_that_fails_is_replaced_by_another(tmp_path: Path, mo
     assert f"traces are in {tmp_path / 'work' / 'run-traces'} instead" in warnings[0]
 
 
+def test_a_disk_that_fills_while_a_trace_is_written_leaves_no_half_trace(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "earlier.json.gz").touch()
+    for name in ("new", "old", "none"):
+        with pytest.raises(OSError, match="No space left"), whole_files(tmp_path / name) as folder:
+            folder.mkdir(exist_ok=True)
+            (folder / "half.json.gz").touch()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["old", "old/earlier.json.gz"]
+
+
 CRASHED = """
 import os, sys
 from pathlib import Path
@@ -598,7 +609,7 @@ def test_a_family_whose_worker_gets_no_folder_fails_with_the_reason(
 ) -> None:
     if what == "a full disk":
 
-        def full(**_: object) -> None:
+        def full(*_: object, **__: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr("tempfile.mkdtemp", full)
