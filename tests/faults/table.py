@@ -501,6 +501,11 @@ PLACES: tuple[tuple[str, str, str], ...] = (  # what is in place of a file or fo
         "test_a_family_whose_worker_gets_no_folder_fails_with_the_reason",
     ),
     (
+        "it does not take the output of a worker",
+        "that output is lost; nothing fails for that",
+        "test_a_worker_whose_output_a_full_disk_does_not_take_goes_on",
+    ),
+    (
         "it fills while inductor compiles",
         "the case fails; its reason names the full disk",
         "test_a_case_that_fails_as_the_temporary_disk_is_full_says_so",

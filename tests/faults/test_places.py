@@ -327,6 +327,35 @@ print(sorted(os.listdir()), Path("old.json").read_text())
     assert left == "['old.json'] old"
 
 
+@pytest.mark.usefixtures("_mount")
+def test_a_worker_whose_output_a_full_disk_does_not_take_goes_on() -> None:
+    code = """
+import os, sys
+from torchduet.bench.host.child_processes import last_lines, write_output_to
+from pathlib import Path
+terminal = os.dup(1)
+write_output_to("made.log")
+print("before")
+def fill():
+    with open("fill", "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+fill()
+print("x" * 100_000)
+print("lost", file=sys.stderr)
+os.remove("fill")
+print("after")
+kept = last_lines(Path("made.log"))
+write_output_to("none/none.log")
+print("nowhere")
+os.write(terminal, f"{kept.splitlines()[0]} {kept.splitlines()[-1]}".encode())
+"""
+    assert mounted("size=64k", code) == "before after"
+
+
 def at_the_end(run: Path, progress: Progress) -> None:
     """What pytest-benchmark calls at the end of a run, to write its file."""
     config: Any = SimpleNamespace(_benchmarksession=SimpleNamespace(logger=SimpleNamespace(info=lambda *_, **__: None)))
@@ -424,11 +453,17 @@ def test_a_disk_that_fills_while_a_trace_is_written_leaves_no_half_trace(tmp_pat
     (tmp_path / "new").mkdir()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "earlier.json.gz").touch()
-    for name in ("new", "old", "none"):
-        with pytest.raises(OSError, match="No space left"), whole_files(tmp_path / name) as folder:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def half(folder: Path) -> None:
+        with whole_files(folder):
             folder.mkdir(exist_ok=True)
             (folder / "half.json.gz").touch()
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise full
+
+    for name in ("new", "old", "none"):
+        with pytest.raises(OSError, match="No space left"):
+            half(tmp_path / name)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["old", "old/earlier.json.gz"]
 
 
