@@ -206,7 +206,8 @@ def tensorboard(session: nox.Session) -> None:
         session.error("name the folder of the traces: nox -s tensorboard -- results/run-traces")
     install(session, "[profile]")
     folder, *rest = session.posargs
-    session.run("python", "-m", "tensorboard.main", "--logdir", folder, "--load_fast", "false", *rest)
+    here = ("--host", "localhost")  # a later --host, among what follows, counts instead
+    session.run("python", "-m", "tensorboard.main", "--logdir", folder, "--load_fast", "false", *here, *rest)
 
 
 def in_checks(program: str) -> str:

@@ -23,6 +23,7 @@ MAX_MODULES = 21
 
 # From the bottom to the top: a package imports only packages that stand above its own line here.
 BENCH_LAYERS = (
+    "files",  # reports read and write by it, too
     "record",  # reports read it, too
     "host",
     "cases",
@@ -72,6 +73,7 @@ TORCH = (
 FACE = "torchduet"  # imports what its names stand for when they are used; bench imports it to know where it lies
 TORCH_LAZILY = ("bench.host.machine", "bench.conftest", "bench.plugin")
 READ_BY_REPORTS = (
+    "torchduet.bench.files",
     "torchduet.bench.record",
     "torchduet.bench.host.without_main",
     "torchduet.bench.noise.causes",

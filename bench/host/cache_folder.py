@@ -6,11 +6,13 @@ import os
 import sys
 from pathlib import Path
 
+from torchduet.bench.files.places import home
+
 
 def cache_folder() -> Path:
-    """The user's folder for files that programs can make again."""
+    """The user's folder for files that programs can make again; below ``/`` for a user without a home folder."""
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "torchduet"
+        return Path(os.environ.get("LOCALAPPDATA", home() / "AppData" / "Local")) / "torchduet"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "torchduet"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet"
+        return home() / "Library" / "Caches" / "torchduet"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "torchduet"

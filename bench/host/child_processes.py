@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -115,14 +117,44 @@ def cpu_seconds(pid: int | None) -> float:
 
 
 def write_output_to(log: str) -> None:
-    """Let this process write its output to a file, from which its last lines are read where it fails."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Let this process write its output to a file, from which its last lines are read where it fails.
+
+    What a full disk does not take is lost, and nothing fails for that.
+    """
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        output = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(output, 1)
     os.dup2(output, 2)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    sys.stdout, sys.stderr = _Output(1), _Output(2)
+
+
+class _Output(io.TextIOWrapper):
+    """A process's output by its descriptor; loses what a full disk does not take."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(open(number, "wb", closefd=False), line_buffering=True, errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        with _lost_on_a_full_disk():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _lost_on_a_full_disk():
+            super().flush()
+
+
+@contextlib.contextmanager
+def _lost_on_a_full_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def start_method() -> str:

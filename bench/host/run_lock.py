@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
+from torchduet.bench.files.regular import NO_FOLLOW, descriptor
 from torchduet.bench.record.units import duration
 
 try:
@@ -21,6 +22,9 @@ VARIABLE = "TORCHDUET_LOCK"
 POLL_SECONDS = 0.5
 REPORT_SECONDS = 30.0
 BUSY = "another run of Torchduet is measuring on this machine"
+UNDETECTED = (
+    "other runs are not detected, as the lock's file {path} cannot be used: {why}; TORCHDUET_LOCK names another"
+)
 TOGETHER = "another run of Torchduet was measuring on this machine at the same time (--when-busy go)"
 
 
@@ -43,6 +47,8 @@ class Lock:
     def take(self, when_busy: str, report: Callable[[str], None]) -> str | None:
         """Take the lock; returns a warning for the record if another run holds it and ``when_busy`` is ``go``.
 
+        It also returns one if the lock's file cannot be used, so that other runs are not detected.
+
         Args:
             when_busy: one of CHOICES.
             report: gets a line on what is waited for, at once and then every half minute.
@@ -54,8 +60,8 @@ class Lock:
             return None
         try:
             self._handle = self._open()
-        except OSError:  # another user's file, a link, or no folder: other runs cannot be detected then
-            return None
+        except OSError as error:  # another user's private file, a link, a pipe, a full disk, or no folder
+            return UNDETECTED.format(path=self._path, why=error.strerror or error)
         began, reported = monotonic(), -REPORT_SECONDS
         while not self._taken():
             if when_busy == REFUSE:
@@ -81,7 +87,7 @@ class Lock:
         """Open the file read-only, and never through a link: any user may have made it in a shared folder."""
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))
-        return os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+        return descriptor(self._path, os.O_RDONLY | NO_FOLLOW)
 
     def _taken(self) -> bool:
         try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from time import time
+
+from torchduet.bench.files.regular import NO_FOLLOW, descriptor
 
 try:
     import fcntl
@@ -15,18 +18,37 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = "torchduet-"
+NO_ROOM = (
+    "no folder for temporary files can be written to (TMPDIR, /tmp, /var/tmp, the working folder): make room there, or "
+    "set TMPDIR to one that has it"
+)
 ALIVE = "alive"  # a file that the run locks
 HEADERS = "TORCHDUET_HEADERS"  # folder for the C++ headers that inductor precompiles once for all processes of a run
 YOUNG_SECONDS = 60.0  # a new folder may not be locked yet; so may one of a later time, if the clock was set back
 
 
 _folders: set[RunFolder] = set()  # that are not removed yet
+def parent() -> str:
+    """The folder for temporary files: the first to which a file can be written of TMPDIR, /tmp, /var/tmp and others.
+
+    Raises:
+        OSError: there is none; ``strerror`` says what to do.
+    """
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        raise OSError(errno.ENOSPC, NO_ROOM) from None
 
 
 class RunFolder:
-    """A temporary folder, removed by :meth:`cleanup`."""
+    """A temporary folder, removed by :meth:`cleanup`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
 
     def __init__(self) -> None:
+        parent()
         sweep()
         _folders.add(self)
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
@@ -67,7 +89,7 @@ def sweep() -> None:
 
 
 def _free(mark: Path) -> bool:
-    handle = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW)
+    handle = descriptor(mark, os.O_RDONLY | NO_FOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

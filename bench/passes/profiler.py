@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,11 +79,26 @@ def profiles_of(stages: FirstCalls, job: ProfileTask, report: Report, profile: P
         case = run.prepared.case
         report(f"profiling {case.id}", 0.0)
         try:
-            profiles.records[case] = profile(run, Path(job.folders[case]), job.extras)
+            with whole_files(Path(job.folders[case])) as folder:
+                profiles.records[case] = profile(run, folder, job.extras)
         except Exception as error:  # noqa: BLE001 - becomes this case's reason
             profiles.errors[case] = describe(error, case.source)
     profiles.errors = {case: why for case, why in profiles.errors.items() if why and case in job.folders}
     return profiles
+
+
+@contextlib.contextmanager
+def whole_files(folder: Path) -> Iterator[Path]:
+    """A folder in which an error leaves no file that was not there before, such as half a trace on a full disk."""
+    present = set(folder.iterdir()) if folder.is_dir() else set()
+    try:
+        yield folder
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for path in {*folder.iterdir()} - present:
+                path.unlink()
+            folder.rmdir()  # unless it has traces of an earlier run
+        raise
 
 
 def name_fused_kernels() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.files.regular import read_text
 from torchduet.suites.extras import install
 
 PACKAGES = ("torch", "pytest-benchmark", "asv", "pyperf")
@@ -51,7 +52,7 @@ def _table(options: argparse.Namespace) -> int:
     from torchduet.bench.peers.table import markdown
 
     try:
-        print(markdown(json.loads(options.file.read_text("utf-8"))), end="")
+        print(markdown(json.loads(read_text(options.file))), end="")
     except (OSError, ValueError, KeyError) as error:
         options.parser.error(f"{options.file}: not a file that `run` wrote: {error}")
     return 0
@@ -62,6 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     import tempfile
     from dataclasses import replace
 
+    from torchduet.bench.files.places import try_place
     from torchduet.bench.host.machine import probe
     from torchduet.bench.peers import trials
     from torchduet.bench.peers.table import markdown
@@ -81,6 +83,10 @@ def _run(options: argparse.Namespace) -> int:
         )
     if not options.output.parent.is_dir():
         parser.error(f"{options.output}: {options.output.parent} is not a folder")
+    try:
+        try_place(options.output)
+    except OSError as error:
+        parser.error(f"{options.output}: cannot be written: {error.strerror or error}")
     facts = probe().facts()
     about: dict[str, Any] = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +131,7 @@ def _run(options: argparse.Namespace) -> int:
 def _earlier_results(parser: argparse.ArgumentParser, path: Path, about: dict[str, Any]) -> dict[str, Any]:
     """The contents of the file, if it is of the same machine and versions."""
     try:
-        earlier: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        earlier: dict[str, Any] = json.loads(read_text(path))
         changed = [name for name in ("cpu", "cores", "versions", "seconds") if earlier[name] != about[name]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         parser.error(f"{path}: not a file that `run` wrote: {error}")

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from torchduet.bench.cases.knobs import check_declared
+from torchduet.bench.files.places import try_place
+from torchduet.bench.files.regular import NotAFileError
 from torchduet.bench.host.counters import busy_cores
 from torchduet.bench.host.machine import Machine
+from torchduet.bench.host.temporary import parent
 from torchduet.bench.host.time_limit import limited
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.record.devices import device_kind
+from torchduet.bench.record.journal import path_for
 from torchduet.suites.files.as_script import ImportTooLongError
 from torchduet.suites.registry import load, names
 from torchduet.suites.workload import SuiteError, Unavailable, cores, usable_cpus
@@ -106,6 +110,18 @@ def check_data(source: str | None) -> str | None:
         raise OptionError(str(error)) from None
 
 
+def check_temporary() -> None:
+    """Check that there is a folder for temporary files.
+
+    Raises:
+        OptionError: there is none.
+    """
+    try:
+        parent()
+    except OSError as error:
+        raise OptionError(str(error.strerror)) from None
+
+
 def json_path(value: Any) -> Path | None:
     """The path of the run's file, from ``--benchmark-json``: pytest-benchmark before 5.3 has opened the file."""
     if value is None or isinstance(value, str | Path):
@@ -113,24 +129,39 @@ def json_path(value: Any) -> Path | None:
     return Path(value.name)
 
 
-def check_output(path: Path | None) -> None:
-    """Check that the run's file can be written.
+def check_output(path: Path | None, *, selecting_only: bool = False) -> None:
+    """Check that the run's file can be written, with its journal beside it, by writing there.
+
+    Args:
+        selecting_only: nothing is written, so nothing is tried.
 
     Raises:
         OptionError: it cannot; the message says why.
     """
-    if path is None:
+    if path is None or selecting_only:
         return
-    folder = path.parent
-    if path.is_dir():
+    try:
+        try_place(path, only_files=True)
+        _try_journal(path_for(path))
+    except IsADirectoryError:
         problem = "is a folder; name a file"
-    elif not folder.is_dir():
-        problem = f"cannot be written: {folder} is not a folder; create it first"
-    elif not os.access(path if path.exists() else folder, os.W_OK):
-        problem = "cannot be written: permission denied"
+    except NotAFileError as error:
+        problem = f"is {error.what}, not a file; a run has a journal beside its file: name a file in a folder"
+    except (OSError, ValueError) as error:
+        problem = f"cannot be written: {getattr(error, 'strerror', None) or error}; name a file in another folder"
     else:
         return
     raise OptionError(f"--benchmark-json {path}: {problem}")
+
+
+def _try_journal(path: Path) -> None:
+    """Try the place of a journal; one that exists is opened later, with its own errors."""
+    if os.path.lexists(path):
+        return
+    try:
+        try_place(path)
+    except OSError as error:
+        raise OSError(error.errno, f"its journal {path.name} cannot be written: {error.strerror or error}") from None
 
 
 def load_warnings(threads: int) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from torchduet.bench.files.places import try_place
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plugin.run_command import START, pytest_arguments
 
@@ -72,7 +73,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> int:
     """Measure, then render what was asked for; returns the exit code of the measurement."""
-    temporary = RunFolder()
+    for path in (value for ours, _ in RENDERED if (value := _value(options, ours)) not in (None, "-")):
+        try:
+            try_place(Path(path))
+        except OSError as error:
+            print(f"error: {path}: cannot be written: {error.strerror or error}; choose another", file=sys.stderr)
+            return 2
+    try:
+        temporary = RunFolder()
+    except OSError as error:
+        print(f"error: {error.strerror or error}", file=sys.stderr)
+        return 2
     try:
         run_file = Path(options.json) if options.json else Path(temporary.name) / "run.json"
         to_continue = "give the same command with --resume after --" if options.json else ""

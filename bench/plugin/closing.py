@@ -58,6 +58,8 @@ def _next_step(session: Session, path: Path | None) -> str:
     """How to read a report of the run; nothing where another command makes it."""
     if BY_COMMAND in os.environ:
         return ""
-    if path is not None and path.exists() and not session.progress.unwritten:
+    if session.progress.unwritten:
+        return ""  # the hint before says where it is
+    if path is not None and path.exists():
         return f"Read the report: torchduet render {path} -o {path.with_suffix('.html')}"
     return "For a report, add --benchmark-json run.json"

@@ -33,7 +33,10 @@ UNUSABLE, NOT_CALLED = 2, 1
 
 def run_once(arguments: Sequence[str]) -> int:
     """Call the case that the arguments name; returns the exit code: 0, 1 if it cannot be called, 2 for bad options."""
-    folder = RunFolder()
+    try:
+        folder = RunFolder()
+    except OSError as error:
+        return _refuse(error.strerror or error, UNUSABLE)
     try:
         return _called(arguments, folder.name)
     except (OptionError, SuiteError) as error:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import safe_dumps
 
+from torchduet.bench.files.atomic import write_atomically
+from torchduet.bench.files.places import try_folder, write_elsewhere
 from torchduet.bench.host import run_lock
-from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.against_command import BY_COMMAND
 from torchduet.bench.record.duets.gate import Gate
@@ -21,6 +23,9 @@ from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
 
+TO_CONTINUE = pytest.StashKey[bool]()  # there was a journal before this run waited for another
+UNWRITTEN = 2  # as of the commands that write a report
+
 
 def check(config: pytest.Config, run: Path | None) -> None:
     """Check that ``--resume`` can be used with the other options.
@@ -28,6 +33,7 @@ def check(config: pytest.Config, run: Path | None) -> None:
     Raises:
         OptionError: it cannot; the message says why.
     """
+    config.stash[TO_CONTINUE] = run is not None and path_for(run).exists()
     if not config.getoption("resume"):
         return
     if run is None:
@@ -61,11 +67,16 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
     """Open the journal, and have the JSON written atomically; called once the selection is final.
 
     Raises:
-        pytest.UsageError: the journal cannot be used.
+        pytest.UsageError: the journal cannot be used, or the storage of pytest-benchmark.
     """
     settings, progress = session.settings, session.progress
-    if run is None or settings.selecting_only or settings.check_only or not progress.families:
+    if settings.selecting_only or settings.check_only or not progress.families:
         return
+    _guard_storage(config, progress)
+    if run is None:
+        return
+    if config.getoption("resume") and config.stash[TO_CONTINUE] and not path_for(run).exists():
+        raise pytest.UsageError(f"torchduet: --resume: another process has finished this run meanwhile: see {run}")
     benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
     benchmarks.save_json = lambda output: _save(config, session, run, output)
     try:
@@ -79,8 +90,35 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
         reporter.write_line(f"torchduet: {line}")
 
 
+def _guard_storage(config: pytest.Config, progress: Progress) -> None:
+    """Try the folder of ``--benchmark-save`` and ``--benchmark-autosave``; if it fails later, the run still ends well.
+
+    Raises:
+        pytest.UsageError: it cannot be written.
+    """
+    benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
+    if not (benchmarks.save or benchmarks.autosave) or not isinstance(benchmarks.storage, FileStorage):
+        return
+    option = "--benchmark-save" if benchmarks.save else "--benchmark-autosave"
+    folder, save = benchmarks.storage.get("it").parent, benchmarks.storage.save  # type: ignore[no-untyped-call]
+    try:
+        try_folder(folder)
+    except OSError as error:
+        why = f"{folder} cannot be written: {error.strerror or error}"
+        raise pytest.UsageError(f"torchduet: {option}: {why}; name another with --benchmark-storage") from None
+
+    def saved(output: Any, name: str) -> None:
+        try:
+            save(output, name)
+        except OSError as error:
+            progress.hints.append(f"{option}: {folder} cannot be written: {error.strerror or error}")
+            progress.unwritten = True
+
+    benchmarks.storage.save = saved
+
+
 def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> None:
-    """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 1 if the JSON could not be written.
+    """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 2 if the JSON could not be written.
 
     Args:
         gate: what ``--fail-on`` says of a duet.
@@ -90,7 +128,7 @@ def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> N
     elif pytest_session.exitstatus != pytest.ExitCode.OK or session.settings.selecting_only:
         return
     elif session.progress.unwritten:
-        pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        pytest_session.exitstatus = UNWRITTEN
     elif not session.settings.check_only:
         pytest_session.exitstatus = gate.code
 
@@ -113,22 +151,26 @@ def _save(config: pytest.Config, session: Session, run: Path, output: Any) -> No
     """Write the JSON; pytest-benchmark's own function would empty the file first, and put each number on a line."""
     if session.stop_request.immediate:
         return  # end at once: the journal holds all results
-    if not run.parent.is_dir():
-        run.parent.mkdir(parents=True, exist_ok=True)
-        session.progress.hints.append(f"{run.parent} had been removed; it was created again")
+    progress = session.progress
+    text = safe_dumps(strict(output), ensure_ascii=True, separators=(",", ":"), allow_nan=False)  # type: ignore[no-untyped-call]
     try:
-        text = safe_dumps(strict(output), ensure_ascii=True, separators=(",", ":"), allow_nan=False)  # type: ignore[no-untyped-call]
+        if not run.parent.is_dir():
+            run.parent.mkdir(parents=True, exist_ok=True)
+            progress.hints.append(f"{run.parent} had been removed; it was created again")
         write_atomically(text.encode(), run)
     except OSError as error:
-        session.progress.hints.append(f"{run} cannot be written: {error.strerror}; {_remedy(session.progress, run)}")
-        session.progress.unwritten = True
+        elsewhere = write_elsewhere(text.encode(), run)
+        instead = f"the run is in {elsewhere} instead; " if elsewhere is not None else ""
+        remedy = _remedy(progress, run, saved=elsewhere is not None)
+        progress.hints.append(f"{run} cannot be written: {error.strerror or error}; {instead}{remedy}")
+        progress.unwritten = True
         return
     config._benchmarksession.logger.info(f"Wrote benchmark data in: {run}", purple=True)  # type: ignore[attr-defined]
 
 
-def _remedy(progress: Progress, run: Path) -> str:
-    if progress.journal is None or not path_for(run).exists():
-        return "the run is lost"
+def _remedy(progress: Progress, run: Path, *, saved: bool) -> str:
+    if progress.journal is None or not os.path.lexists(path_for(run)):
+        return "move it to where you want it" if saved else "the run is lost"
     return f"nothing is lost: make room, then give the same options and --resume; the results are in {path_for(run)}"
 
 

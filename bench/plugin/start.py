@@ -73,6 +73,7 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         if claims_only and config.getoption("tier") == "quick":
             config.option.tier = "default"
         check_keywords(config.option.keyword)
+        preflight.check_temporary()
         asked = against.duet_options(config)
         if asked is not None and LEADER in config.stash:
             raise OptionError("--against…: both sides are measured on one machine: start one process, without torchrun")
@@ -84,7 +85,7 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)
         files, import_warnings = _import_suites(options.suites or (), silent)
         data = preflight.check_data(options.data)
-        preflight.check_output(json_path(config))
+        preflight.check_output(json_path(config), selecting_only=config.option.collectonly)
         profiling = None if config.option.collectonly else profiling_of(options, json_path(config))
         output.check(config, json_path(config))
         lock_warnings = output.lock_machine(config)

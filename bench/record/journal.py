@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torchduet.bench.files import regular
 from torchduet.bench.record.schema import JOURNAL
 from torchduet.bench.record.strict_json import dumps
 
@@ -26,6 +28,7 @@ except ModuleNotFoundError:  # Windows
 FORMAT = 1
 MIDDLE = b'","entry":'
 END = b"}\n"
+NAME_ANOTHER = "remove it, or name another --benchmark-json"
 SUFFIX = ".journal"
 
 Entry = dict[str, Any]
@@ -159,13 +162,16 @@ class Journal:
             JournalError: it cannot be used.
         """
         try:
-            handle = os.open(path, os.O_RDWR | os.O_APPEND | _binary())
+            handle = regular.descriptor(path, os.O_RDWR | os.O_APPEND)
         except OSError as error:
-            raise JournalError(f"{path} cannot be opened: {error.strerror}") from None
+            raise JournalError(f"{path} cannot be opened: {error.strerror}; {NAME_ANOTHER}") from None
         journal = cls(path, handle, 0)
         try:
             journal._lock()
-            content = parse(path.read_bytes(), str(path))
+            if not os.fstat(handle).st_nlink:
+                raise JournalBusyError(f"{path} was removed just now, by the run that it belonged to: {NAME_ANOTHER}")
+            with os.fdopen(os.dup(handle), "rb") as file:
+                content = parse(file.read(), str(path))
             journal._size = content.intact
         except BaseException:
             journal.close()
@@ -232,14 +238,19 @@ def set_aside(path: Path) -> Path | None:
     Raises:
         JournalBusyError: another run is writing it.
     """
-    if not path.exists():
-        return None
+    try:
+        status = path.lstat()
+    except OSError:
+        return None  # if it cannot be made, that has its reason
+    mode = path.stat().st_mode if path.exists() else status.st_mode
+    if kind := "a folder" if stat.S_ISDIR(mode) else regular.kind_of(mode):
+        raise JournalError(f"{path} is {kind}, not a file: {NAME_ANOTHER}")
     try:
         journal, content = Journal.reopen(path)
     except JournalBusyError:
         raise
     except JournalError:
-        families = path.stat().st_size  # an unreadable journal is kept unless it is empty
+        families = status.st_size  # an unreadable journal is kept unless it is empty
     else:
         journal.close()
         families = content.families

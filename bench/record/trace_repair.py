@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from torchduet.bench.files.atomic import write_atomically
+
 # Unquoted ``nan`` and ``inf``, which C++ writes for a bandwidth.
 NO_NUMBER = re.compile(rb"(?<=[:,\[\s])-?(?:nan|inf|NaN|Infinity)(?=[,}\]\s])")
 # A line with one key and one text, in which a character would have to be escaped or is.
@@ -77,12 +79,7 @@ def repair_file(path: Path) -> bool:
     text = repaired(content)
     if problem(text):
         return False
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(gzip.compress(text, 6))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(gzip.compress(text, 6), path)
     return True
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from torchduet.bench.files.regular import read_text
 from torchduet.bench.host.atomic_files import write_json
 from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.record.schema import DuetCheckRecord, ReproductionRecord, RunRecord
@@ -70,7 +71,7 @@ class Kept(Generic[F]):
             ValueError: it is not a file that this class writes.
         """
         try:
-            entries = json.loads(path.read_text("utf-8"))
+            entries = json.loads(read_text(path))
         except FileNotFoundError:
             return []
         if not isinstance(entries, list) or not all(

@@ -14,6 +14,7 @@ from typing import Any, TypedDict, get_args
 
 import msgspec
 
+from torchduet.bench.files.regular import read_text
 from torchduet.bench.host.atomic_files import write_json
 from torchduet.bench.host.cache_folder import cache_folder
 from torchduet.bench.record.distributions.polygamma import digamma, trigamma, trigamma_inverse
@@ -130,7 +131,7 @@ def _read(path: Path) -> list[RunPriors]:
         ValueError: it is not a file that this module writes.
     """
     try:
-        runs = msgspec.convert(json.loads(path.read_text("utf-8")), list[RunPriors])
+        runs = msgspec.convert(json.loads(read_text(path)), list[RunPriors])
     except FileNotFoundError:
         return []
     except msgspec.ValidationError as error:

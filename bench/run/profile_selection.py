@@ -7,11 +7,12 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import Extras, Profiled, ProfileTask, Task
+from torchduet.bench.files.places import other_folder, try_folder
 from torchduet.bench.passes import profiler_python
 from torchduet.bench.plan import case_globs
 from torchduet.bench.plan.options import OptionError, Options
@@ -68,11 +69,12 @@ def profiling_of(options: Options, run: Path | None) -> Profiling | None:
     folder = Path(options.trace_dir) if options.trace_dir else beside / f"{run.stem if run else 'profile'}-traces"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
     except OSError as error:
         raise OptionError(f"--trace-dir {folder}: cannot be created: {error.strerror}") from None
-    if not writable:
-        raise OptionError(f"--trace-dir {folder}: cannot be written: permission denied")
+    try:
+        try_folder(folder)
+    except OSError as error:
+        raise OptionError(f"--trace-dir {folder}: cannot be written: {error.strerror or error}") from None
     extras = Extras("stacks" in options.profile_with, "flops" in options.profile_with, options.profile_python)
     return Profiling(options.profile, folder, beside.resolve(), extras)
 
@@ -134,7 +136,8 @@ def profile_all(
     """Profile the selected cases; returns their profiles, and a warning for each case or family without one."""
     parts = selected(profiling.what, families, records)
     profiles: dict[Case, ProfileRecord] = {}
-    warnings = [] if parts else [no_match(profiling.what)]
+    profiling, warnings = _writable(profiling)
+    warnings += [] if parts else [no_match(profiling.what)]
     for family, own, position in parts:
 
         def report(what: str, position: str = position) -> None:
@@ -149,6 +152,19 @@ def profile_all(
         profiles |= {case: profiling.named(record) for case, record in profiled.records.items()}
         warnings += [f"{case.id} has no profile: {why}" for case, why in profiled.errors.items()]
     return profiles, warnings
+
+
+def _writable(profiling: Profiling) -> tuple[Profiling, list[str]]:
+    """The options with another folder, and a warning, if the folder can no longer be written to."""
+    try:
+        profiling.folder.mkdir(parents=True, exist_ok=True)
+        try_folder(profiling.folder)
+    except OSError as error:
+        folder = other_folder(profiling.folder.name)
+        if folder is not None:
+            warning = f"{profiling.folder} cannot be written: {error.strerror or error}; traces are in {folder} instead"
+            return replace(profiling, folder=folder), [warning]
+    return profiling, []
 
 
 def _profile(

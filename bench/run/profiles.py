@@ -21,4 +21,5 @@ def profile_run(
     for case, profile in profiles.items():
         progress.outcomes.amend(case, profile=profile)
     progress.warnings += warnings
+    progress.hints += warnings  # the terminal shows those of the beginning only
     progress.seconds["profiling"] = monotonic() - begun

@@ -19,6 +19,7 @@ import torchduet
 from torchduet import bench, suites
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.outcome import Measured
+from torchduet.bench.files.regular import read_bytes
 from torchduet.bench.host.gpus import variables
 from torchduet.bench.plan.budget import Spent
 from torchduet.bench.record.devices import numbered
@@ -134,7 +135,7 @@ def sources(suite_sources: Iterable[str]) -> dict[str, str]:
 def _digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(file.name.encode() + b"\0" + read_bytes(file))
     return digest.hexdigest()[:16]
 
 

@@ -71,17 +71,22 @@ def _positive(text: str) -> int:
 def _levels(options: argparse.Namespace) -> int:
     import json
 
+    from torchduet.bench.files.places import try_place
+    from torchduet.bench.files.regular import read_text
     from torchduet.bench.host.atomic_files import write_json
     from torchduet.bench.selfcheck.levels import Design, LevelsError, markdown, measure
 
     if min(options.interpreters, options.forks, options.placements) < 2 or options.seconds <= 0:
         return _unusable("levels: use 2 or more of each level, and a time above 0 for --seconds")
-    if options.output and not options.output.parent.is_dir():
-        return _unusable(f"levels: {options.output}: {options.output.parent} is not a folder")
+    try:
+        if options.output:
+            try_place(options.output)
+    except OSError as error:
+        return _unusable(f"levels: {options.output}: cannot be written: {error.strerror or error}")
     numbers = (options.interpreters, options.forks, options.placements, options.seconds, options.threads)
     try:
         if options.finished:
-            results = json.loads(options.finished.read_text("utf-8"))
+            results = json.loads(read_text(options.finished))
         else:
             results = measure(Design(*numbers), lambda line: print(line, file=sys.stderr, flush=True))
         if options.output:

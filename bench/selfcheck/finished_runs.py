@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torchduet.bench.files.regular import read_text
 from torchduet.bench.plugin.run_command import pytest_arguments
 from torchduet.bench.record.contract import check_record, check_run
 from torchduet.bench.record.schema import KEY, Record, RunRecord
@@ -63,7 +64,7 @@ def read(path: Path) -> FinishedRun:
         RunError: it cannot be read, or is not one of Torchduet's.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_text(path))
         about = content[KEY]
         records = [entry["extra_info"][KEY] for entry in content["benchmarks"]]
         check_run(about)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import linecache
+import os
 import re
+import shutil
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from torchduet.suites.registry import is_given, names
 
 NO_PRIMITIVE = "could not create a primitive"  # also: a primitive descriptor
 MPS_FULL = "MPS backend out of memory"  # a RuntimeError of no class of its own
+MIN_FREE_BYTES = 2**16  # what a disk may have left on which nothing can be written
 SUITES = Path(suites.__file__).parent
 TORCH = str(Path(torch.__file__).parent)
 EAGER_ONLY = 'use modes=("eager",)'
@@ -57,7 +62,18 @@ def describe(error: BaseException, source: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _belongs(frame.filename, source)]
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"it raised {type(error).__name__}: {message}{where}"
+    return f"it raised {type(error).__name__}: {message}{where}{_full_disk(error)}"
+
+
+def _full_disk(error: BaseException) -> str:
+    """What to do if the folder for temporary files is full, or what later lines of the error say of a full disk."""
+    try:
+        if shutil.disk_usage(tempfile.gettempdir()).free < MIN_FREE_BYTES:
+            return "; the disk of temporary files is full: make room on it, or set TMPDIR to a folder that has it"
+    except OSError:
+        pass
+    said = [words for number in (errno.ENOSPC, errno.EDQUOT) if (words := os.strerror(number)) in str(error)]
+    return f"; {said[0]}" if said and said[0] not in first_line(error) else ""
 
 
 def limitation(error: BaseException) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from torchduet.bench.host.process.left_behind import MARK
 from torchduet.bench.host.temporary import HEADERS
+from torchduet.bench.workers.ended import WorkerError
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_LIBRARIES
 from torchduet.suites.registry import libraries
 
@@ -24,6 +25,20 @@ LONGEST_PRIVATE = 73  # less those that torch adds: /torch-shm-dir-123456/manage
 def room_for_sockets() -> bool:
     """Whether the temporary folder's path is short enough for the fork server's socket below it."""
     return len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY
+
+
+def scratch(folder: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder for one worker, in that of the run, which is made again if another program has removed it.
+
+    Raises:
+        WorkerError: it cannot be made, as the disk is full.
+    """
+    try:
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = f"no temporary folder can be made in {folder}: {error.strerror}"
+        raise WorkerError(f"{reason}; make room there, or set TMPDIR to a folder that has it") from None
 
 
 def for_workers(folder: Path, *, compiler: bool, suites: Collection[str] = (), side: str = "") -> dict[str, str]:

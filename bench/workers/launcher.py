@@ -33,7 +33,7 @@ from torchduet.bench.workers.ended import EndedEarlyError as EndedEarlyError
 from torchduet.bench.workers.ended import OutOfTimeError as OutOfTimeError
 from torchduet.bench.workers.ended import WorkerError as WorkerError
 from torchduet.bench.workers.ended import silent_seconds as silent_seconds
-from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets
+from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets, scratch
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, start, truncate_log
 from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.measured_again import measured_again
@@ -206,7 +206,7 @@ class Launcher:
         return answer
 
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True)
+        return scratch(self._folder.name)
 
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with self._scratch() as folder:

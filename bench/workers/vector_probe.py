@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from torchduet.bench.files.regular import read_text
 from torchduet.bench.host.atomic_files import write_json
 from torchduet.bench.host.cache_folder import cache_folder
 
@@ -77,6 +78,6 @@ def _identity() -> dict[str, Any] | None:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_text(path))
     except (OSError, ValueError):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,12 +17,14 @@ from torchduet.reports.compare.thresholds import (
     fraction,
     globs_of,
     nearest_pyproject,
+    working_folder,
 )
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
     from torchduet.reports.html.helper_process import Helper
     from torchduet.reports.read.run_file import Run
+    from torchduet.reports.text.output import OutputError
 
 BASE_HELP = (
     "JSON file of `torchduet run --benchmark-json BASE`, or pytest-benchmark's own if all files are; a duet alone is "
@@ -112,18 +113,14 @@ def run(options: argparse.Namespace) -> int:
     from torchduet.reports.html.helper_process import helper
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import OutputError, refuse_overwrite
+    from torchduet.reports.text.output import OutputError, check_places
 
     paths = [options.base, *options.new]
-    written = [path for path in (options.output, options.markdown) if path not in (None, "-")]
     # Reading creates millions of objects, hardly any in cycles: looking for cycles would take longer than reading.
     gc.disable()
     try:
-        for output, path in itertools.product(written, paths):
-            refuse_overwrite(output, path)
-        if len({Path(path).absolute() for path in written}) < len(written):
-            raise OutputError(f"{options.output}: is given for both the page and the Markdown; choose two files")
-        pyproject = nearest_pyproject(Path.cwd())
+        check_places({"-o": options.output, "--markdown": options.markdown}, paths)
+        pyproject = nearest_pyproject(working_folder())
         threshold = DEFAULT if options.threshold is None else options.threshold
         thresholds = Thresholds(threshold, globs_of(pyproject) if pyproject else ())
         with helper(sum(map(_size, paths)) if options.output else 0) as helper_process:
@@ -140,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
 def _alone(options: argparse.Namespace, run: Run) -> int:
     """Show the two sides of a duet."""
     from torchduet.reports.commands import duet_alone, fail_on
-    from torchduet.reports.text.output import write, write_stdout
+    from torchduet.reports.text.output import attempt, write_stdout
 
     if not duet_alone.is_duet(run):
         raise NothingToCompare(f"{options.base}: is a run of one side; name a second run to compare it with")
@@ -149,26 +146,28 @@ def _alone(options: argparse.Namespace, run: Run) -> int:
             f"--threshold: {options.base} is a duet, whose verdicts hold for the threshold with which it was "
             "measured; measure it again with that --threshold"
         )
+    unwritten = []
     if options.output is not None:
         from torchduet.reports.html.run_page import render
 
-        write(render(run), options.output)
+        unwritten.append(attempt(render(run), options.output))
     to_stdout = options.format == "markdown" or options.markdown == "-"
     if options.markdown is not None or to_stdout:
         from torchduet.reports.markdown.run import markdown
 
         text = markdown(run)
         if options.markdown not in (None, "-"):
-            write(text, options.markdown)
+            unwritten.append(attempt(text, options.markdown))
     write_stdout(text if to_stdout else duet_alone.terminal(run, verbose=options.verbose) + "\n")
-    return _ended(*fail_on.of_duet(run.records, options.fail_on))
+    return _ended(*fail_on.of_duet(run.records, options.fail_on), unwritten)
 
 
-def _ended(code: int, notes: Sequence[str]) -> int:
-    """The exit code, after its notes were printed."""
+def _ended(code: int, notes: Sequence[str], unwritten: Sequence[OutputError | None]) -> int:
+    """The exit code, after its notes were printed, and what could not be written."""
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    return code
+    refused = [refuse(error) for error in unwritten if error is not None]
+    return refused[0] if refused else code
 
 
 def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thresholds, helper: Helper) -> int:
@@ -178,7 +177,7 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
     from torchduet.reports.compare.match import compare
     from torchduet.reports.compare.text import terminal
     from torchduet.reports.read.pytest_benchmark import PytestBenchmarkRun
-    from torchduet.reports.text.output import write, write_stdout
+    from torchduet.reports.text.output import attempt, write_stdout
 
     paths = [options.base, *options.new]
     for run, path in zip(runs, paths, strict=True):
@@ -194,17 +193,18 @@ def _compare(options: argparse.Namespace, runs: Sequence[Run], thresholds: Thres
             raise NothingToCompare(
                 f"{path}: has no case in common with {options.base}; run the same suites and tier in both"
             )
+    unwritten = []
     if options.output is not None:
         from torchduet.reports.compare.page import render
 
-        write(render(comparisons, thresholds.default, helper), options.output)
+        unwritten.append(attempt(render(comparisons, thresholds.default, helper), options.output))
     if options.markdown not in (None, "-"):
-        write(markdown(comparisons), options.markdown)
+        unwritten.append(attempt(markdown(comparisons), options.markdown))
     if options.format == "markdown" or options.markdown == "-":
         write_stdout(markdown(comparisons))
     else:
         write_stdout(terminal(comparisons, verbose=options.verbose) + "\n")
-    return _ended(*fail_on.of_runs(comparisons, options.fail_on))
+    return _ended(*fail_on.of_runs(comparisons, options.fail_on), unwritten)
 
 
 def _size(path: str) -> int:
@@ -234,6 +234,7 @@ def _threshold(text: str) -> float:
 
 def unique_names(paths: Sequence[str]) -> list[str]:
     """The names of runs: their files' names, with as many parent folders as make them differ."""
+    paths = [path.encode("utf-8", "backslashreplace").decode() for path in paths]
     parts = [Path(path).parts for path in paths]
     for depth in range(1, max(map(len, parts))):
         names = ["/".join(folders[-depth:]) for folders in parts]

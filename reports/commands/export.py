@@ -58,13 +58,12 @@ def run(options: argparse.Namespace) -> int:
     """Export; returns the exit code."""
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import OutputError, refuse_overwrite, write, write_stdout
+    from torchduet.reports.text.output import OutputError, check_places, write, write_stdout
 
     to_stdout = options.output == "-"
     try:
         kind = "csv" if to_stdout else _format(options.output)
-        if not to_stdout:
-            refuse_overwrite(options.output, options.run)
+        check_places({"-o": options.output}, [options.run], f"{options.table}.csv")
         loaded = load_any(options.run)
         _check(loaded, options)
     except (OutputError, RunFileError, ExportError) as error:

@@ -51,7 +51,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace) -> int:
     """Make the report; returns the exit code."""
     from torchduet.reports.history.dependencies import DependencyMissing, require
-    from torchduet.reports.text.output import OutputError, refuse_overwrite, write
+    from torchduet.reports.text.output import OutputError, check_places, refuse_overwrite, write
 
     try:
         require()
@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
     folder = Path(options.folder)
     try:
+        check_places({"-o": options.output}, [], "history.html")
         collection = collect(folder)
         if Path(options.output).is_file():
             for path in collection.paths:

@@ -6,11 +6,10 @@ Nothing heavy is imported until the file has been read and checked.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from torchduet.reports.text.output import OutputError, write_stdout
+from torchduet.reports.text.output import OutputError
 from torchduet.reports.text.refusal import refuse
 
 if TYPE_CHECKING:
@@ -51,59 +50,30 @@ def run(options: argparse.Namespace) -> int:
     """Write the report; returns the exit code."""
     from torchduet.reports.read.pytest_benchmark import load_any
     from torchduet.reports.read.run_file import RunFileError
-    from torchduet.reports.text.output import write
+    from torchduet.reports.text.output import attempt, check_places, is_stdout
 
     output = options.output or (None if options.markdown or options.comment else "report.html")
     targets = {"-o": output, "--markdown": options.markdown, "--comment": options.comment}
     try:
-        _check_targets(targets, options.run)
+        check_places(targets, [options.run])
         if options.link is not None:
             _check_link(options)
         run = load_any(options.run)
         comment = _comment(run, options)
     except (OutputError, RunFileError) as error:
         return refuse(error)
-    try:
-        if output:
-            write(_page(run), output)
-        if options.markdown:
-            _write_or_print(_summary(run), options.markdown)
-        if options.comment:
-            _write_or_print(comment, options.comment)
-    except OutputError as error:
-        return refuse(error)
-    if "-" not in (options.markdown, options.comment):
-        for path in filter(None, targets.values()):
-            print(path)
+    parts: list[tuple[str | None, Callable[[], str]]] = [
+        (output, lambda: _page(run)),
+        (options.markdown, lambda: _summary(run)),
+        (options.comment, lambda: comment),
+    ]
+    unwritten = [attempt(make(), path) for path, make in parts if path]
+    if codes := [refuse(error) for error in unwritten if error is not None]:
+        return codes[0]
+    written = [path for path in targets.values() if path]
+    if not any(map(is_stdout, written)):
+        print(*written, sep="\n")
     return 0
-
-
-def _write_or_print(text: str, path: str) -> None:
-    from torchduet.reports.text.output import write
-
-    if path == "-":
-        write_stdout(text)
-    else:
-        write(text, path)
-
-
-def _check_targets(targets: Mapping[str, str | None], source: str) -> None:
-    """Return if each output has a place of its own, and none is the run's.
-
-    Raises:
-        OutputError: one has not.
-    """
-    from torchduet.reports.text.output import refuse_overwrite
-
-    options: dict[Path, str] = {}
-    for option, path in targets.items():
-        if path is None:
-            continue
-        refuse_overwrite(path, source)
-        place = Path(path).absolute()
-        if place in options:
-            raise OutputError(f"{path}: is given for both {options[place]} and {option}; choose two files")
-        options[place] = option
 
 
 def _check_link(options: argparse.Namespace) -> None:

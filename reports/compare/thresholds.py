@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torchduet.bench.files.regular import read_text
+
 DEFAULT = 0.05
 TABLE = "tool.torchduet.compare.thresholds"
 EXPECTED = "expected a share of the time such as 3% or 0.03, from 0 to below 100 %"
@@ -57,6 +59,18 @@ def fraction(value: object) -> float:
     return number
 
 
+def working_folder() -> Path:
+    """The working folder.
+
+    Raises:
+        ThresholdError: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ThresholdError(f"the working folder was removed ({error.strerror}); change to another") from None
+
+
 def nearest_pyproject(folder: Path) -> Path | None:
     """The ``pyproject.toml`` of a folder, or of the nearest one above it."""
     folders = (folder, *folder.parents)
@@ -70,7 +84,7 @@ def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
         ThresholdError: the file is no TOML, or a key or value in the table is wrong.
     """
     try:
-        content: Any = tomllib.loads(path.read_text("utf-8-sig"))
+        content: Any = tomllib.loads(read_text(path, "utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ThresholdError(f"{path}: cannot be read as TOML: {error}") from None
     above = ""

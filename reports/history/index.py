@@ -12,8 +12,8 @@ An index with any fault is rebuilt.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from torchduet.bench.files.atomic import real_path, status_of, write_atomically
+from torchduet.bench.files.places import home
+from torchduet.bench.files.regular import NotAFileError, kind_of
 from torchduet.bench.record.schema import SCHEMA
 from torchduet.reports.history.reader import FIELDS, RUN, Entry
 from torchduet.reports.text.settings import FILTERS
@@ -119,21 +122,14 @@ def store(table: pa.Table, folder: Path) -> str:
 def locations(folder: Path) -> list[Path]:
     """The possible paths of an index: beside the runs, or in the user's cache if the folder is read-only."""
     digest = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchduet" / "history"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "torchduet" / "history"
     return [folder / NAME, cache / f"{digest}.parquet"]
 
 
 def _replace(table: pa.Table, target: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    status = status_of(real_path(target))
+    if status is not None and (kind := kind_of(status.st_mode)):
+        raise NotAFileError(kind, target)
+    content = io.BytesIO()
+    pq.write_table(table, content, compression="zstd", write_page_checksum=True)
+    write_atomically(content.getvalue(), target)

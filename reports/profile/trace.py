@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from torchduet.bench.files.regular import NotAFileError, open_file
 from torchduet.bench.record.schema import PROFILED_CALL
 from torchduet.bench.record.trace_repair import MAX_BYTES, NO_NUMBER, problem, repaired
 from torchduet.reports.profile.runtime import (
@@ -118,9 +119,7 @@ def _event(raw: msgspec.Raw) -> _Event:
 
 def _unpacked(path: Path) -> bytearray:
     try:
-        if path.exists() and not path.is_file():
-            raise TraceError("is no regular file")
-        with path.open("rb") as file:
+        with open_file(path) as file:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             if not packed:
@@ -129,6 +128,8 @@ def _unpacked(path: Path) -> bytearray:
                 return _limited(iter(lambda: unpacked.read(CHUNK), b""))
     except FileNotFoundError:
         raise TraceError("no such file; traces stay beside the run's file, where `--profile` wrote them") from None
+    except (NotAFileError, IsADirectoryError):
+        raise TraceError("is no regular file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise TraceError("is cut short or damaged; profile the case again") from None
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from torchduet.bench.files.regular import NotAFileError, read_bytes
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.read.folders import latest_file
 
@@ -24,12 +25,11 @@ def content_of(path: Path) -> bytes:
     """The bytes of a run's file.
 
     Raises:
-        ContractError: the file is empty or too large.
+        ContractError: the file is empty or too large, or no file.
         UnreadableError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_bytes(path, MAX_BYTES + 1)
     except FileNotFoundError:
         raise ContractError(f"no such file; {HOW_TO_MAKE_ONE}") from None
     except IsADirectoryError:
@@ -37,6 +37,8 @@ def content_of(path: Path) -> bytes:
         raise ContractError(
             f"is a directory; name the run's JSON file in it{f', e.g. {path / example}' if example else ''}"
         ) from None
+    except NotAFileError as error:
+        raise ContractError(f"is {error.what}, not a file; write what it gives to a file, and name that") from None
     except (OSError, ValueError) as error:
         raise UnreadableError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:

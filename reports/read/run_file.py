@@ -60,7 +60,8 @@ def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run
     path = Path(path)
     try:
         content = content_of(path)
-        run = read_fast(content, path.name) or (read or readable_from_json)(document_of(content), path.name)
+        name = path.name.encode("utf-8", "backslashreplace").decode()  # tables and pages are UTF-8
+        run = read_fast(content, name) or (read or readable_from_json)(document_of(content), name)
         return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from torchduet.bench.files.atomic import own_descriptor, write_atomically
+from torchduet.bench.files.places import try_place, write_elsewhere
 
 
 class OutputError(Exception):
@@ -27,31 +30,86 @@ def refuse_overwrite(output: str | Path, source: str | Path) -> None:
         raise OutputError(f"{output}: is the run's own file, which would be lost; choose another file with -o")
 
 
+def check_places(
+    outputs: Mapping[str, str | None], sources: Iterable[str | Path], example: str = "report.html"
+) -> None:
+    """Check before the work begins that each output can be written, by writing there, and that none is an input.
+
+    Args:
+        outputs: option → path; None: it is not given; ``-``: standard output.
+        example: a name for the error where a path is a folder.
+
+    Raises:
+        OutputError: one cannot be written, is an input's own file, or is given twice.
+    """
+    options: dict[Path, str] = {}
+    inputs = list(sources)
+    for option, path in outputs.items():
+        if path is None or path == "-":
+            continue
+        for source in inputs:
+            refuse_overwrite(path, source)
+        with _as_output_error(Path(path), example):
+            place = Path(path).absolute()
+        if place in options:
+            raise OutputError(f"{path}: is given for both {options[place]} and {option}; choose two files")
+        options[place] = option
+    for place, option in options.items():
+        with _as_output_error(Path(str(outputs[option])), example):
+            try_place(place)
+
+
 def write(content: str | bytes, path: str | Path, example: str = "report.html") -> None:
     """Write bytes, or text as UTF-8, to ``path``; an existing file is replaced only when all of it is on disk.
 
-    A link is followed; a device or a pipe is written to, never replaced.
+    A link is followed; a device or a pipe is written to, never replaced. What cannot be written there is written to
+    the working folder, else to the temporary one.
 
     Raises:
-        OutputError: the folder is missing, the path is a directory, or writing failed.
+        OutputError: it could not be written to ``path``; the message says where it is instead.
     """
     path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
     try:
-        data = content.encode() if isinstance(content, str) else content
-        target = path.resolve()
-        if target.is_dir():
-            raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / example}")
-        if not target.parent.is_dir():
-            raise OutputError(f"{path}: there is no folder {path.parent}; create it, or choose another with -o")
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)
+        with _as_output_error(path, example):
+            write_atomically(data, path)
+    except OutputError as error:
+        elsewhere = write_elsewhere(data, path)
+        raise OutputError(f"{error}; it is in {elsewhere} instead") if elsewhere else error from None
+
+
+def attempt(text: str, path: str) -> OutputError | None:
+    """Write a text, or print it for ``-``; returns why it could not be done: other outputs are still written."""
+    try:
+        if path == "-":
+            write_stdout(text)
         else:
-            _replace(data, target)
+            write(text, path)
+    except OutputError as error:
+        return error
+    return None
+
+
+@contextlib.contextmanager
+def _as_output_error(path: Path, example: str) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
+    except IsADirectoryError:
+        raise OutputError(f"{path}: is a directory; name a file in it, e.g. -o {path / example}") from None
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.parent.is_dir():
+            raise OutputError(
+                f"{path}: there is no folder {path.parent}; create it, or choose another with -o"
+            ) from None
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{path}: cannot be written: {reason}; choose another path with -o") from None
+
+
+def is_stdout(path: str) -> bool:
+    """Whether an output is standard output, so that nothing else is to be printed: ``-`` or ``/dev/stdout``."""
+    return path == "-" or own_descriptor(Path(path)) == 1
 
 
 def write_stdout(text: str) -> None:
@@ -75,26 +133,3 @@ def discard_stdout() -> None:
     """Redirect standard output to the null device, so that buffered text does not raise again at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _replace(data: bytes, target: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".report-", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(_usual_mode(target))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _usual_mode(path: Path) -> int:
-    """The mode of the file being replaced, or the mode that a new file would have."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
-from collections.abc import Callable, Sequence
+import socket
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +33,7 @@ IDX_FOLDERS = (".", "raw", "MNIST/raw", "FashionMNIST/raw")
 IDX_PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 OPENML = {"openml:mnist_784": "MNIST", "openml:Fashion-MNIST": "Fashion-MNIST"}
+SILENT_SECONDS = 20.0  # of a server, before the download is given up
 OPENML_TRAINING = 60_000  # both have the training images first, then 10 000 for testing
 FORMS = f"an mnist.npz, a torchvision folder with IDX files, or one of {', '.join(OPENML)}"
 
@@ -151,6 +157,8 @@ def _read(source: str) -> _Raw:
     path = Path(source)
     if not source.strip() or not path.exists():
         raise DataError(f"--data {source}: no such file or folder; give {FORMS}")
+    if not path.is_dir() and not path.is_file():
+        raise DataError(f"--data {source}: is a pipe, a socket or a device, not a file; give {FORMS}")
     name = _name(path)
     try:
         parts, where = _folder(path) if path.is_dir() else _npz(path)
@@ -220,14 +228,28 @@ def _openml(source: str) -> Sequence[npt.NDArray[Any]]:
         raise Unavailable(f"--data {source}: scikit-learn is not installed: {install('data')}") from None
     fetch: Callable[..., Any] = fetch_openml
     try:
-        x, y = fetch(source.removeprefix("openml:"), version=1, return_X_y=True, as_frame=False, n_retries=1)
-    except (OSError, ValueError) as error:  # URLError is an OSError
-        why = " ".join(str(error).split())
+        with _impatient():
+            x, y = fetch(source.removeprefix("openml:"), version=1, return_X_y=True, as_frame=False, n_retries=1)
+    except (OSError, ValueError, EOFError, HTTPException, zlib.error) as error:  # URLError is an OSError
+        why = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"--data {source}: could not be fetched ({why}); connect this machine to the network, or give a file"
         ) from None
     x, y = x.astype(np.uint8).reshape(-1, SIDE, SIDE), y.astype(np.int64)
     return x[:OPENML_TRAINING], y[:OPENML_TRAINING], x[OPENML_TRAINING:], y[OPENML_TRAINING:]
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """A connection that is silent for some seconds ends, without a warning of the attempt before the last."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENT_SECONDS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _checked(where: str, name: str, *parts: npt.NDArray[Any]) -> _Raw:

@@ -410,6 +410,215 @@ GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the in
         "test_energy_that_was_lost_in_the_middle_says_why",
     ),
 )
+PLACES: tuple[tuple[str, str, str], ...] = (  # what is in place of a file or folder, the result, the test
+    (
+        "a pipe (FIFO), a socket or a device is named as the file of a run",
+        "refused in one line, at once; nothing is waited for",
+        "test_a_report_of_what_is_no_file_is_refused",
+    ),
+    (
+        "`torchduet compare <(…) run.json`",
+        "the same: a pipe of the shell is no file",
+        "test_a_pipe_of_a_shell_is_refused",
+    ),
+    (
+        "a pipe, a folder, a loop of links or a dangling link lies among the files of a history",
+        "it is left out; what is no file is listed with the reason",
+        "test_a_history_leaves_it_out",
+    ),
+    (
+        "a pipe, a socket or a device is in place of the journal",
+        "refused in one line; it stays",
+        "test_a_journal_that_is_none_is_refused",
+    ),
+    (
+        "a folder, a loop of links or a dangling link is in place of the journal",
+        "the same",
+        "test_a_folder_or_a_link_to_nothing_in_place_of_a_journal_is_refused",
+    ),
+    (
+        "a pipe, a socket, a device or a folder is in place of the lock file",
+        "nothing is waited for; the run says that other runs are not detected",
+        "test_a_lock_that_is_no_file_is_not_waited_for",
+    ),
+    (
+        "a pipe is in the temporary folder of a killed run",
+        "it is not waited for",
+        "test_the_mark_of_a_folder_of_a_run_that_is_a_pipe_is_not_waited_for",
+    ),
+    (
+        "a pipe, a socket, a device or a folder is in place of a trace, `pyproject.toml`, a suite file, `--data` or a "
+        "file of the user's cache",
+        "refused in one line that names it; of the cache, a warning",
+        "test_every_other_reader_refuses_it",
+    ),
+    (
+        "a file becomes a pipe while it is opened",
+        "refused",
+        "test_a_file_that_becomes_a_pipe_while_it_is_opened_is_refused",
+    ),
+    (
+        "the file of a run is replaced, or grows, while it is read",
+        "it is read as it was or as it is; one that is incomplete is refused",
+        "test_a_run_that_is_replaced_and_grows_while_it_is_read_is_one_of_both",
+    ),
+    (
+        "names with a newline, a leading dash, 255 bytes or bytes that are not UTF-8",
+        "read and written like any other; printed in one line",
+        "test_any_name_of_a_file_can_be_read_and_written",
+    ),
+    (
+        "a file without the permission to read it",
+        "refused in one line",
+        "test_a_file_that_may_not_be_read_is_refused",
+    ),
+    (
+        "the file of a run is to be a pipe, a socket, a device, a folder, a loop of links, or a link into a "
+        "folder that does not exist",
+        "refused before the run, exit code 4",
+        "test_a_place_that_takes_no_run_is_refused_before_it",
+    ),
+    (
+        "the same for a report, a table or a comment",
+        "refused before the work, exit code 2; pipes and devices are written to",
+        "test_a_place_that_takes_no_report_is_refused_before_it",
+    ),
+    (
+        "`--benchmark-json` is `/dev/stdout` or `/dev/null`",
+        "refused: a run has a journal beside its file",
+        "test_a_run_is_not_written_to_a_device",
+    ),
+    (
+        "a report to `/dev/stdout`, which a shell has opened to add to a file",
+        "it is added; the file keeps what it has",
+        "test_a_report_to_standard_output_is_added_to_what_a_shell_has_opened",
+    ),
+    (
+        "a report to a pipe that nobody reads",
+        "given up after 5 s",
+        "test_a_pipe_is_written_to_once_it_has_a_reader",
+    ),
+    (
+        "the output is a link, or has hard links",
+        "a link is followed and stays; a hard link keeps the earlier content",
+        "test_links_are_followed_and_hard_links_keep_the_earlier_content",
+    ),
+    (
+        "another process writes the output's file while its place is tried",
+        "that file is kept",
+        "test_a_file_of_another_process_that_appears_meanwhile_is_kept",
+    ),
+    (
+        "a name that no file can have: too long, or too long for its journal, below a file, or with a null byte",
+        "refused before the run",
+        "test_a_name_that_no_file_can_have_is_refused",
+    ),
+    (
+        "a folder of another user, as in a clone that belongs to root, or his file in a shared folder",
+        "refused before the run",
+        "test_a_folder_of_another_user_is_refused_and_his_file_in_a_shared_one",
+    ),
+    (
+        "the lock file belongs to another user",
+        "it is used; one that may not be read is named in a warning",
+        "test_the_lock_of_another_user_is_used_unless_it_is_private",
+    ),
+    (
+        "the file system of the results is full, or read-only, or the file is mounted alone",
+        "refused before the run; an existing file is not changed",
+        "test_a_full_and_a_read_only_file_system_are_refused",
+    ),
+    (
+        "the disk fills, a quota is used up, or the folder is replaced during the run",
+        "the result is written to the working folder, else to the temporary one; exit code 2, the journal stays",
+        "test_a_result_that_cannot_be_written_at_the_end_is_written_elsewhere",
+    ),
+    (
+        "the disk fills while a report is written",
+        "the same; the other reports of the command are written",
+        "test_a_report_that_cannot_be_written_at_the_end_is_written_elsewhere_and_the_others_are",
+    ),
+    (
+        "the folder of traces fails during the run",
+        "traces are written to another, with a warning",
+        "test_a_folder_of_traces_that_fails_is_replaced_by_another",
+    ),
+    (
+        "the disk fills while a trace is written",
+        "its case has no profile, with the reason; no half trace stays",
+        "test_a_disk_that_fills_while_a_trace_is_written_leaves_no_half_trace",
+    ),
+    (
+        "SIGKILL or SIGTERM while a report is written",
+        "the earlier one stays; the temporary file is removed when a file is next written in that folder",
+        "test_a_kill_while_a_report_is_written_leaves_the_earlier_one_and_is_swept",
+    ),
+    (
+        "several processes write one file at once",
+        "one of them wins, with a whole file",
+        "test_many_writers_of_one_file_leave_one_whole_file",
+    ),
+    (
+        "two `--resume` of one journal at once",
+        "the second is refused, also if the first has just finished",
+        "test_two_that_resume_one_journal_at_once_do_not_both",
+    ),
+    (
+        "a `--resume` that waits (`--when-busy wait`) until another has finished the same run",
+        "refused with exit code 4; the finished run stays",
+        "test_a_resume_that_waited_until_another_had_finished_the_run_measures_nothing",
+    ),
+    (
+        "the storage of `--benchmark-autosave` cannot be written, from the beginning or at the end",
+        "refused before the run; or the run's own file is written nevertheless, exit code 2",
+        "test_the_storage_of_pytest_benchmark_is_tried_before_the_run_and_may_fail_at_its_end",
+    ),
+    (
+        "the working folder was removed",
+        "a report is refused in one line",
+        "test_a_working_folder_that_was_removed_is_one_line",
+    ),
+    (
+        "a file system without locks, as NFS may be",
+        "files are written; other runs are not detected there",
+        "test_a_file_system_without_locks_is_written_to",
+    ),
+    (
+        "no folder for temporary files has room",
+        "refused before the run, in one line",
+        "test_without_a_folder_for_temporary_files_nothing_begins",
+    ),
+    (
+        "the disk of temporary files fills during the run",
+        "the family fails with the reason",
+        "test_a_family_whose_worker_gets_no_folder_fails_with_the_reason",
+    ),
+    (
+        "it does not take the output of a worker",
+        "that output is lost; nothing fails for that",
+        "test_a_worker_whose_output_a_full_disk_does_not_take_goes_on",
+    ),
+    (
+        "it fills while inductor compiles",
+        "the case fails; its reason names the full disk",
+        "test_a_case_that_fails_as_the_temporary_disk_is_full_says_so",
+    ),
+    (
+        "another program removes the run's temporary folder",
+        "it is made again",
+        "test_the_folder_of_a_run_that_another_program_removed_is_made_again",
+    ),
+    (
+        "a user without a home folder: no HOME, no entry of passwd",
+        "nothing is kept for later runs",
+        "test_the_users_cache_folder_of_a_user_without_a_home",
+    ),
+    (
+        "`--data openml:…` without network, or with a server that is silent",
+        "refused in one line, after 20 s of silence at most for each attempt",
+        "test_a_server_that_is_silent_ends_the_download",
+    ),
+)
 BESIDE = (
     "test_compile",
     "test_left_behind",
@@ -464,8 +673,12 @@ def document() -> str:
     lines += [f"| {fault} | {reason and f'{reason} …'} | {cost} |" for fault, reason, cost in RANKS.values()]
     lines += ["", f"## It happens to the run: {len(RUN)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in RUN]
-    lines += ["", f"## Signals, and the processes of a run: {len(PROCESSES)} faults", "", "| fault | result |"]
-    lines += ["| --- | --- |", *(f"| {fault} | {words} |" for fault, words, _ in PROCESSES)]
+    for title, faults in (
+        ("Signals, and the processes of a run", PROCESSES),
+        ("It happens to files and places", PLACES),
+    ):
+        lines += ["", f"## {title}: {len(faults)} faults", "", "| fault | result |", "| --- | --- |"]
+        lines += [f"| {fault} | {words} |" for fault, words, _ in faults]
     lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in GPU]
     return HEAD + "\n".join(lines) + "\n" + TAIL

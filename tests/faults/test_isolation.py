@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_json_as_it_was(tmp_path: Path) -> None:
     script = f"""
 import resource, signal
 from pathlib import Path
-from torchduet.bench.host.atomic_files import write_atomically
+from torchduet.bench.files.atomic import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
@@ -128,7 +128,7 @@ def test_the_table_in_the_documentation_is_current(pytestconfig: pytest.Config) 
     names = [f"tests.faults.{file.stem}" for file in Path(__file__).parent.glob("test_*.py")]
     names += [f"tests.bench.{name}" for name in table.BESIDE]
     modules = [importlib.import_module(name) for name in names]
-    for fault, _, test in (*table.RUN, *table.PROCESSES, *table.GPU):
+    for fault, _, test in (*table.RUN, *table.PROCESSES, *table.PLACES, *table.GPU):
         assert any(hasattr(module, test) for module in modules), fault
     if not pytestconfig.getoption("write_table", False):
         assert table.DOCUMENT.read_text() == table.document(), "run `pytest tests/faults --write-table`"

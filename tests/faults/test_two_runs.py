@@ -51,5 +51,5 @@ def test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    assert Lock(tmp_path / "lock").take(REFUSE, print) is None
+    assert "it is a link, not a file" in str(Lock(tmp_path / "lock").take(REFUSE, print))
     assert not (tmp_path / "elsewhere").exists()

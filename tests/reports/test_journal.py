@@ -129,7 +129,7 @@ def test_reading_it_loads_neither_torch_nor_what_measures(tmp_path: Path, entrie
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = out.stdout.split()
     assert "torch" not in loaded
-    allowed = ("torchduet.reports", "torchduet.bench.record", "torchduet.bench.noise")
+    allowed = ("torchduet.reports", "torchduet.bench.files", "torchduet.bench.record", "torchduet.bench.noise")
     assert [name for name in loaded if name != "torchduet.bench" and not name.startswith(allowed)] == []
 
 

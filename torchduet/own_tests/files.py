@@ -68,6 +68,8 @@ def _document_of_pytest_benchmark(config: pytest.Config, session: Any) -> dict[s
 
 
 def _written(duets: Duets, option: str, path: Path, make: Callable[[], dict[str, Any] | None]) -> None:
+    from torchduet.bench.files.places import write_elsewhere
+    from torchduet.bench.host.atomic_files import encoded
     from torchduet.bench.library.run_file import write as write_file
 
     document = make()
@@ -77,7 +79,9 @@ def _written(duets: Duets, option: str, path: Path, make: Callable[[], dict[str,
     try:
         write_file(document, path)
     except OSError as error:
-        duets.unwritten.append(f"{option}: {path} cannot be written: {error.strerror or error}; the figures are lost")
+        elsewhere = write_elsewhere(encoded(document), path)
+        kept = "the figures are lost" if elsewhere is None else f"the figures are in {elsewhere} instead"
+        duets.unwritten.append(f"{option}: {path} cannot be written: {error.strerror or error}; {kept}")
         return
     shown = path if path.parent != Path.cwd() else path.name
     duets.lines.append(f"written: {shown}; to see it: torchduet render {shown} -o report.html")

@@ -124,11 +124,17 @@ def _unclear(value: str | None) -> str | None:
 def _file(value: str | None) -> Path | None:
     if value is None:
         return None
+    from torchduet.bench.files.places import try_place
+
     path = Path(value).absolute()
     if not value or path.is_dir():
         raise ValueError(f"--duet-json={value!r}: give a file, such as duets.json")
     if not path.parent.is_dir():
         raise ValueError(f"--duet-json={value!r}: there is no folder {path.parent}; create it")
+    try:
+        try_place(path)
+    except OSError as error:
+        raise ValueError(f"--duet-json={value!r}: cannot be written: {error.strerror or error}") from None
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from torchduet.bench.host.child_processes import completed
+from torchduet.bench.files.regular import read_text
 from torchduet.bench.plan.options import OptionError
 
 PROJECT = ("pyproject.toml", "setup.py")
@@ -80,7 +81,7 @@ def missing_requirement(project: Path) -> str | None:
 
 def _requires(project: Path) -> Iterator[str]:
     try:
-        text = (project / "pyproject.toml").read_text("utf-8")
+        text = read_text(project / "pyproject.toml")
         requires = tomllib.loads(text).get("build-system", {}).get("requires", DEFAULT_REQUIRES)
     except (OSError, ValueError, AttributeError):
         requires = DEFAULT_REQUIRES

@@ -12,6 +12,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType
 
+from torchduet.bench.files.regular import read_bytes
+
 
 def names_of(code: CodeType) -> set[str]:
     """Every name that a function's code reads: globals, attributes, modules imported within it.
@@ -67,7 +69,7 @@ def imports_of(file: str, own: str) -> Iterator[str]:
         return
     package = own if path.name == "__init__.py" else own.rpartition(".")[0]
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(read_bytes(path))
     except (OSError, SyntaxError, ValueError):
         return  # the import of such a file fails
     for node in ast.walk(tree):
