@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from torchduet.streams import note
 from torchduet.suites.extras import install
 
 PACKAGES = ("torch", "pytest-benchmark", "asv", "pyperf")
@@ -174,4 +175,4 @@ def _version(package: str) -> str | None:
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    note(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
+from torchduet.streams import note
 
 
 def check(config: pytest.Config, run: Path | None) -> None:
@@ -53,7 +53,7 @@ def _take_lock(config: pytest.Config, when_busy: str) -> list[str]:
         return []
     lock = run_lock.Lock(run_lock.lock_path())
     config.add_cleanup(lock.free)
-    warning = lock.take(when_busy, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
+    warning = lock.take(when_busy, lambda words: note(f"torchduet: {words}"))
     return [] if warning is None else [warning]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from torchduet.bench.selfcheck import repeated_command
+from torchduet.streams import note
 
 EPILOG = (
     "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "
@@ -83,7 +83,7 @@ def _levels(options: argparse.Namespace) -> int:
         if options.finished:
             results = json.loads(options.finished.read_text("utf-8"))
         else:
-            results = measure(Design(*numbers), lambda line: print(line, file=sys.stderr, flush=True))
+            results = measure(Design(*numbers), note)
         if options.output:
             write_json(results, options.output)
         print(markdown(results), end="")
@@ -117,7 +117,7 @@ def _beside(options: argparse.Namespace) -> int:
 
 
 def _unusable(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr)
+    note(f"error: {reason}")
     return 2
 
 
@@ -137,7 +137,7 @@ def with_profiles(folder: Path, pairs: int, arguments: Sequence[str]) -> int:
                 print(verdict(finished[-1][0], plain), flush=True)
             finished.append((plain, profiled))
     except RunFailed as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         return 2
     print("\n".join(table(finished)))
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from torchduet.reports.compare.thresholds import (
     globs_of,
     nearest_pyproject,
 )
-from torchduet.reports.text.refusal import refuse
+from torchduet.reports.text.refusal import refuse, say
 
 if TYPE_CHECKING:
     from torchduet.reports.html.helper_process import Helper
@@ -167,7 +166,7 @@ def _alone(options: argparse.Namespace, run: Run) -> int:
 def _ended(code: int, notes: Sequence[str]) -> int:
     """The exit code, after its notes were printed."""
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     return code
 
 

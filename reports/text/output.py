@@ -44,11 +44,10 @@ def write(content: str | bytes, path: str | Path, example: str = "report.html") 
         if not target.parent.is_dir():
             raise OutputError(f"{path}: there is no folder {path.parent}; create it, or choose another with -o")
         if target.exists() and not target.is_file():
-            target.write_bytes(data)
+            with contextlib.suppress(BrokenPipeError):  # the reader of a pipe has ended: it has all it wants
+                target.write_bytes(data)
         else:
             _replace(data, target)
-    except BrokenPipeError:
-        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{path}: cannot be written: {reason}; choose another path with -o") from None
@@ -60,11 +59,15 @@ def write_stdout(text: str) -> None:
     Raises:
         OutputError: standard output cannot be written, e.g. because its disk is full.
     """
+    if sys.stdout is None:  # closed when the process began
+        if text:
+            raise OutputError("standard output cannot be written: it is closed")
+        return
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # the reader of the output has ended: it has all it wants
+        discard_stdout()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         discard_stdout()
