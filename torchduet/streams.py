@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-STDOUT, STDERR = 1, 2
+_of_run: list[Forgiving | None] = [None]  # the standard output of :func:`forgive`
 
 
 class Forgiving:
@@ -75,7 +75,13 @@ def forgive() -> None:
     """Make both of this process's streams forgiving, for a run whose result is a file."""
     open_missing()
     sys.stderr = forgiving(sys.stderr)
-    sys.stdout = forgiving(sys.stdout, "standard output")
+    sys.stdout = _of_run[0] = forgiving(sys.stdout, "standard output")
+
+
+def output_is_lost() -> bool:
+    """Whether some of what this run printed could not be written, although somebody may want to read it."""
+    lost = None if _of_run[0] is None else _of_run[0].lost
+    return lost is not None and not isinstance(lost, BrokenPipeError)
 
 
 def open_missing() -> None:

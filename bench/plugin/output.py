@@ -13,13 +13,16 @@ from torchduet.bench.host import run_lock
 from torchduet.bench.host.atomic_files import write_atomically
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.against_command import BY_COMMAND
+from torchduet.bench.plugin.stash import json_path
 from torchduet.bench.record.duets.gate import Gate
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
-from torchduet.streams import note
+from torchduet.streams import note, output_is_lost
+
+NOTHING_LEFT = 2  # exit code: there is no file, and what was printed is lost
 
 
 def check(config: pytest.Config, run: Path | None) -> None:
@@ -82,6 +85,8 @@ def begin(config: pytest.Config, session: Session, run: Path | None) -> None:
 def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> None:
     """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 1 if the JSON could not be written.
 
+    2 if there is none, and standard output could not be written.
+
     Args:
         gate: what ``--fail-on`` says of a duet.
     """
@@ -91,6 +96,8 @@ def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> N
         return
     elif session.progress.unwritten:
         pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    elif output_is_lost() and json_path(pytest_session.config) is None:
+        pytest_session.exitstatus = NOTHING_LEFT
     elif not session.settings.check_only:
         pytest_session.exitstatus = gate.code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _add_levels(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000:
+    if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000 or len(text) > 7:
         raise argparse.ArgumentTypeError(f"{text!r}: use a whole number from 1")
     return int(text)
 
@@ -74,7 +75,7 @@ def _levels(options: argparse.Namespace) -> int:
     from torchduet.bench.host.atomic_files import write_json
     from torchduet.bench.selfcheck.levels import Design, LevelsError, markdown, measure
 
-    if min(options.interpreters, options.forks, options.placements) < 2 or options.seconds <= 0:
+    if min(options.interpreters, options.forks, options.placements) < 2 or not 0 < options.seconds < math.inf:
         return _unusable("levels: use 2 or more of each level, and a time above 0 for --seconds")
     if options.output and not options.output.parent.is_dir():
         return _unusable(f"levels: {options.output}: {options.output.parent} is not a folder")
@@ -89,7 +90,7 @@ def _levels(options: argparse.Namespace) -> int:
         print(markdown(results), end="")
     except (LevelsError, OSError) as error:
         return _unusable(f"levels: {error}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         cause = f"{options.finished}: not a file of this command" if options.finished else "too few visits were made"
         return _unusable(f"levels: {cause}: {error}")
     return 0

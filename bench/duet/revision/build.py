@@ -84,6 +84,6 @@ def _requires(project: Path) -> Iterator[str]:
     try:
         text = (project / "pyproject.toml").read_text("utf-8")
         requires = tomllib.loads(text).get("build-system", {}).get("requires", DEFAULT_REQUIRES)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         requires = DEFAULT_REQUIRES
     yield from (text for text in requires if isinstance(text, str))
