@@ -20,7 +20,7 @@ from torchduet.bench.plugin.finish import (
 )
 from torchduet.bench.plugin.items import measured, pytest_runtest_logreport, pytest_runtest_protocol
 from torchduet.bench.plugin.start import pytest_addoption, pytest_configure, pytest_report_header
-from torchduet.bench.plugin.together import pytest_cmdline_main
+from torchduet.bench.plugin.together import pytest_cmdline_main, pytest_load_initial_conftests
 
 __all__ = [
     "measured",
@@ -32,6 +32,7 @@ __all__ = [
     "pytest_configure",
     "pytest_generate_tests",
     "pytest_ignore_collect",
+    "pytest_load_initial_conftests",
     "pytest_report_header",
     "pytest_runtest_logreport",
     "pytest_runtest_protocol",

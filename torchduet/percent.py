@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+MAX_LETTERS = 40  # of a number with its unit
+
 __tracebackhide__ = True  # pytest shows the line of a test, not these
 
 
@@ -16,7 +18,8 @@ def share_of(value: str | float, keyword: str) -> float:
     """
     text = str(value).strip()
     try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        number = float(text.removesuffix("%")) if len(text) <= MAX_LETTERS else math.nan
+        share = number / (100 if text.endswith("%") else 1)
     except ValueError:
         share = math.nan
     if isinstance(value, bool) or not 0 < share < 10:
@@ -33,7 +36,8 @@ def seconds_of(value: str | float | None, keyword: str) -> float | None:
     if value is None:
         return None
     units = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(ms|s|min|m|h)?\s*", str(value))
+    text = str(value).strip()
+    found = len(text) <= MAX_LETTERS and re.fullmatch(r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(ms|s|min|m|h)?", text)
     seconds = float(found[1]) * units[found[2] or "s"] if found else math.nan
     if isinstance(value, bool) or not 0 < seconds < math.inf:
         raise ValueError(f"{keyword}={value!r}: use a time such as '3s', '1m' or 3")

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 MAX_NAME = 48  # letters of a side's name that is made of its text
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-HEADING = re.compile(r"---+[ \t]*(.*?)[ \t]*-*[ \t]*$")
-LABEL = re.compile(r"([^\W\d][\w .+-]*?)\s*:(?!=)\s*(?=\S)")
+LABEL = re.compile(r"([^\W\d][\w .+-]{0,200}?)\s{0,20}:(?!=)\s*(?=\S)")
 _CONTINUED = re.compile(r"(\s|(else|elif|except|finally)\b|[)\]}])")  # how a line begins that belongs to the one before
 
 
@@ -126,10 +125,10 @@ def _parts(cell: str) -> Iterator[tuple[str | None, str]]:
     name: str | None = None
     lines: list[str] = []
     for line in cell.splitlines():
-        if (heading := HEADING.fullmatch(line)) is not None:
+        if line.startswith("---"):
             if name is not None or any(each.strip() for each in lines):
                 yield name, "\n".join(lines)
-            name, lines = heading[1], []
+            name, lines = line.lstrip("-").strip(" \t").rstrip("-").rstrip(" \t"), []
         else:
             lines.append(line)
     yield name, "\n".join(lines)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from torchduet.bench.files.regular import read_text
+from torchduet.streams import note
 from torchduet.suites.extras import install
 
 PACKAGES = ("torch", "pytest-benchmark", "asv", "pyperf")
@@ -53,7 +55,7 @@ def _table(options: argparse.Namespace) -> int:
 
     try:
         print(markdown(json.loads(read_text(options.file))), end="")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         options.parser.error(f"{options.file}: not a file that `run` wrote: {error}")
     return 0
 
@@ -77,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     missing = [name for name in PACKAGES if _version(name) is None]
     if missing:
         parser.error(f"not installed: {', '.join(missing)}; {install('peers')}")
-    if min(options.repeats, options.slow_repeats, options.sittings) < 0 or options.seconds <= 0:
+    if min(options.repeats, options.slow_repeats, options.sittings) < 0 or not 0 < options.seconds < math.inf:
         parser.error(
             "use numbers from 0 for --repeats, --slow-repeats and --sittings, and a time above 0 for --seconds"
         )
@@ -133,7 +135,7 @@ def _earlier_results(parser: argparse.ArgumentParser, path: Path, about: dict[st
     try:
         earlier: dict[str, Any] = json.loads(read_text(path))
         changed = [name for name in ("cpu", "cores", "versions", "seconds") if earlier[name] != about[name]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         parser.error(f"{path}: not a file that `run` wrote: {error}")
     if changed:
         parser.error(f"{path}: measured with other {', '.join(changed)}; write to another file, without --add")
@@ -180,4 +182,4 @@ def _version(package: str) -> str | None:
 
 
 def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    note(line)

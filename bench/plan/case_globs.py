@@ -11,6 +11,8 @@ from itertools import pairwise
 from torchduet.bench.cases.option_values import OptionError
 
 MAX_NEAREST = 3
+MAX_COMPARED = 500  # letters of a glob
+MAX_WORDS, MAX_NESTED = 1000, 50  # of an expression: pytest reads it by recursion
 OPERATORS = ("and", "or", "not", "(", ")")
 
 
@@ -41,7 +43,7 @@ def check(option: str, glob: str, cases: Collection[str], elsewhere: str = "") -
 
 def nearest(glob: str, cases: Collection[str]) -> list[str]:
     """The ids that are most like a glob, the most similar first."""
-    return difflib.get_close_matches(glob.strip("*"), list(cases), n=MAX_NEAREST, cutoff=0.0)
+    return difflib.get_close_matches(glob.strip("*")[:MAX_COMPARED], list(cases), n=MAX_NEAREST, cutoff=0.0)
 
 
 def check_globs(globs: Sequence[str] | None) -> tuple[str, ...]:
@@ -59,9 +61,13 @@ def check_keywords(expression: str) -> None:
     """Check that ``-k`` was not given a case's id, which pytest cannot read as an expression.
 
     Raises:
-        OptionError: there is an equals sign, or two words without an operator between them.
+        OptionError: there is an equals sign, two words without an operator between them, or more than can be read.
     """
     tokens = re.findall(r"[()]|[^\s()]+", expression)
+    if len(tokens) > MAX_WORDS or sum(token in ("not", "(") for token in tokens) > MAX_NESTED:
+        raise OptionError(
+            f"-k: is longer than {MAX_WORDS} words, or nested more than {MAX_NESTED} times; name cases with --case"
+        )
     operands = [token not in OPERATORS for token in tokens]
     adjacent = any(first and second for first, second in pairwise(operands))
     if adjacent or "=" in expression:

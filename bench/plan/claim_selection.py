@@ -6,14 +6,23 @@ import re
 from collections.abc import Collection, Iterable
 
 from torchduet.bench.cases.case import Case
+from torchduet.bench.cases.option_values import OptionError
 from torchduet.bench.record.knobs import NAMES, PLAIN
 from torchduet.suites.claim import Comparison, Variant
 from torchduet.suites.claims import CLAIMS, deciding
 from torchduet.suites.workload import cores
 
+MAX_LETTERS = 500  # of a -m expression
+
 
 def wanted(marks: str) -> bool:
-    """Whether a ``-m`` expression selects the claims, so that they are collected at any tier."""
+    """Whether a ``-m`` expression selects the claims, so that they are collected at any tier.
+
+    Raises:
+        OptionError: it is longer than any expression over marks that means something.
+    """
+    if len(marks) > MAX_LETTERS:
+        raise OptionError(f"-m: has {len(marks)} letters; use an expression over marks, such as -m claims")
     return re.search(r"(?<!not )\bclaims\b", marks) is not None
 
 

@@ -18,6 +18,8 @@ from torchduet.suites.workload import TIERS
 __all__ = ["PROFILE_EXTRAS", "OptionError", "Options", "parse", "parse_duration", "parse_profile"]
 PROFILE_EXTRAS = ("stacks", "flops")
 DEVICE = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
+MAX_LETTERS = 40  # of a number or a time
+MAX_SECONDS = 500 * 3600.0  # what the system's own time limits can take: 2³¹ ms
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -54,14 +56,16 @@ def parse_duration(option: str, text: str) -> float:
     """``"90s"``, ``"1.5m"``, ``"1h30m"`` or plain seconds → seconds.
 
     Raises:
-        OptionError: not a duration, or not above zero.
+        OptionError: not a duration, not above zero, or above 500 h.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)(min|[smh])?", text.strip())
+    parts = re.findall(r"(\d+(?:\.\d+)?)(min|[smh])?", text.strip()) if len(text) <= MAX_LETTERS else []
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
         raise OptionError(f"{option} {text!r}: use a time such as 90s, 10m or 1h30m")
     seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
     if seconds <= 0:
         raise OptionError(f"{option} {text!r}: must be longer than 0 s")
+    if seconds > MAX_SECONDS:
+        raise OptionError(f"{option} {text!r}: must be at most {MAX_SECONDS / 3600:.0f}h")
     return seconds
 
 
@@ -100,7 +104,7 @@ def parse_slowdowns(text: str | None) -> tuple[float, ...]:
     parts = [part.strip().removesuffix("%") for part in text.split(",") if part.strip()]
     if parts == ["none"]:
         return ()
-    if not parts or not all(re.fullmatch(r"\d{1,3}(\.\d+)?", part) and 0 < float(part) <= 100 for part in parts):
+    if not parts or not all(re.fullmatch(r"\d{1,3}(\.\d{1,9})?", part) and 0 < float(part) <= 100 for part in parts):
         raise OptionError(f"--slowdowns {text!r}: use percentages above 0 and up to 100, e.g. 2%,5%, or none")
     return tuple(sorted({round(1 + float(part) / 100, 6) for part in parts}))
 

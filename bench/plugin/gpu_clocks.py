@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from torchduet.bench.host.gpu_clocks.locking import ClockError, Frequency, frequ
 from torchduet.bench.host.gpu_clocks.state import header
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.run.measuring import Measuring
+from torchduet.streams import note
 
 
 def check(measuring: Measuring, nvml: Any = None) -> None:
@@ -52,7 +52,7 @@ def lock_clocks(config: pytest.Config, measuring: Measuring, nvml: Any = None) -
 
     def unlock() -> None:
         if problem := locked.unlock():
-            print(f"torchduet: {problem}", file=sys.stderr, flush=True)
+            note(f"torchduet: {problem}")
 
     config.add_cleanup(unlock)
     measuring.timeline.note_locked_clocks(locked.words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from torchduet.bench.run.machine_facts import gpus_of
 from torchduet.bench.run.resume import continue_at
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
+from torchduet.streams import note
 
 
 def environment_warnings(settings: Settings) -> list[str]:
@@ -55,4 +55,4 @@ def check(config: pytest.Config, session: Session) -> None:
 
 
 def _report(words: str) -> None:
-    print(f"torchduet: {words}", file=sys.stderr, flush=True)
+    note(f"torchduet: {words}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,8 @@ from torchduet.bench.plan.options import OptionError, Options, parse, parse_dura
 from torchduet.bench.plan.selection import Selection
 from torchduet.bench.record.devices import HOST, device_kind
 from torchduet.bench.record.units import digits
+from torchduet.command_line import Parser
+from torchduet.streams import note
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
 
@@ -71,7 +72,7 @@ def _called(arguments: Sequence[str], folder: str) -> int:
         Path(job.compiled).mkdir(parents=True, exist_ok=True)
     os.environ |= temporary_below(Path(folder, "t")) | {HEADERS: str(Path(code or folder, "headers"))}
     try:
-        called = call_once(job, lambda what, _: print(f"torchduet: {what}", file=sys.stderr))
+        called = call_once(job, lambda what, _: note(f"torchduet: {what}"))
     except NotCalledError as error:
         return _refuse(f"{case.id}: {error}", NOT_CALLED)
     several = called.calls > 1
@@ -84,7 +85,7 @@ def _called(arguments: Sequence[str], folder: str) -> int:
 
 
 def _refuse(error: Exception | str, code: int) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    note(f"error: {' '.join(str(error).split())}")
     return code
 
 
@@ -93,7 +94,7 @@ def _dest(name: str) -> str:
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="torchduet run",
         description="Calls one case alone, prepared as for its timing. On an NVIDIA GPU the calls are between "
         "cudaProfilerStart and cudaProfilerStop, in NVTX ranges named with the case's id and the number of the call.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,16 @@ from torchduet.bench.files.places import try_folder, write_elsewhere
 from torchduet.bench.host import run_lock
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.against_command import BY_COMMAND
+from torchduet.bench.plugin.stash import json_path
 from torchduet.bench.record.duets.gate import Gate
 from torchduet.bench.record.journal import JournalError, path_for
 from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
+from torchduet.streams import note, output_is_lost
+
+NOTHING_LEFT = 2  # exit code: there is no file, and what was printed is lost
 
 TO_CONTINUE = pytest.StashKey[bool]()  # there was a journal before this run waited for another
 UNWRITTEN = 2  # as of the commands that write a report
@@ -59,7 +62,7 @@ def _take_lock(config: pytest.Config, when_busy: str) -> list[str]:
         return []
     lock = run_lock.Lock(run_lock.lock_path())
     config.add_cleanup(lock.free)
-    warning = lock.take(when_busy, lambda words: print(f"torchduet: {words}", file=sys.stderr, flush=True))
+    warning = lock.take(when_busy, lambda words: note(f"torchduet: {words}"))
     return [] if warning is None else [warning]
 
 
@@ -120,6 +123,8 @@ def _guard_storage(config: pytest.Config, progress: Progress) -> None:
 def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> None:
     """Set the exit code: 130 after Ctrl-C and 143 after SIGTERM, as in shells; 2 if the JSON could not be written.
 
+    2 if there is none, and standard output could not be written.
+
     Args:
         gate: what ``--fail-on`` says of a duet.
     """
@@ -129,6 +134,8 @@ def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> N
         return
     elif session.progress.unwritten:
         pytest_session.exitstatus = UNWRITTEN
+    elif output_is_lost() and json_path(pytest_session.config) is None:
+        pytest_session.exitstatus = NOTHING_LEFT
     elif not session.settings.check_only:
         pytest_session.exitstatus = gate.code
 

@@ -18,7 +18,7 @@ from torchduet.bench.host.system_limits import limits
 from torchduet.bench.plan import claim_selection, cli, preflight
 from torchduet.bench.plan.case_globs import check_keywords
 from torchduet.bench.plan.options import OptionError
-from torchduet.bench.plugin import gpu_clocks, gpus, output
+from torchduet.bench.plugin import given, gpu_clocks, gpus, output
 from torchduet.bench.plugin.run_command import BENCH
 from torchduet.bench.plugin.stash import CASES, DUET, LEADER, SESSION, json_path
 from torchduet.bench.run.measuring import Measuring
@@ -36,11 +36,12 @@ from torchduet.suites.workload import SuiteError, cores
 OF_COMPILER = "TORCHINDUCTOR_CACHE_DIR"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the options of ``pytest bench/``; values are parsed in :mod:`torchduet.bench.plan.options`."""
     group = parser.getgroup("torchduet")
     cli.add_to(group)
     against.add_options(group)
+    pluginmanager.register(group, given.GROUP)
 
 
 @pytest.hookimpl(trylast=True)
@@ -65,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _start(config: pytest.Config, stop_request: StopRequest) -> None:
     if config.getoption("numprocesses", None) or os.environ.get("PYTEST_XDIST_WORKER"):
         raise pytest.UsageError("benchmarks run one at a time: leave out -n (pytest-xdist)")
+    given.check(config)
     for name in ("once", "calls"):
         if config.getoption(name):
             raise pytest.UsageError(f"--{name}: belongs to `torchduet run --case ID --once`, which needs no pytest")

@@ -11,6 +11,7 @@ import pytest
 
 from torchduet.bench.plugin.progress import ProgressLine
 from torchduet.bench.run.session import Session
+from torchduet.streams import forgiving
 
 
 def forget_stages(config: pytest.Config) -> None:
@@ -36,7 +37,7 @@ def progress(config: pytest.Config, session: Session) -> Iterator[None]:
                 yield
 
     with uncaptured():
-        line = ProgressLine(sys.stderr, lambda: writer.width_of_current_line)
+        line = ProgressLine(forgiving(sys.stderr), lambda: writer.width_of_current_line)
 
     def show(text: str) -> None:
         if not quiet:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from torchduet.bench.host.launch.variables import Launched, LaunchError, launched, set_by_torchrun
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plugin.stash import LEADER
+from torchduet.streams import forgive, note
 
 if TYPE_CHECKING:
     from torchduet.bench.ranks.messages import Order
@@ -21,9 +23,17 @@ if TYPE_CHECKING:
 QUIET = ("TORCH_CPP_LOG_LEVEL", "ERROR")  # else PyTorch prints a warning for each wait that ends without a message
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests() -> Generator[None, Any, Any]:
+    """Before pytest captures its streams: a run does not need them, its results are in a file."""
+    forgive()
+    return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Follow rank 0, or gather those that follow, where this process is one of several."""
+    forgive()  # here if this is a conftest.py, which has no hook before
     try:
         own = launched()
     except LaunchError as error:
@@ -74,7 +84,7 @@ def _follow(own: Launched) -> int:
         like_a_users_process()
         Follower(own, folder.path, before).follow()
     except LaunchError as error:
-        print(f"torchduet: rank {own.rank}: {error}", file=sys.stderr, flush=True)
+        note(f"torchduet: rank {own.rank}: {error}")
         return 1
     finally:
         folder.cleanup()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from torchduet.bench.selfcheck import repeated_command
+from torchduet.streams import note
 
 EPILOG = (
     "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "
@@ -63,7 +64,7 @@ def _add_levels(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000:
+    if not text.isdecimal() or not 1 <= int(text[:7]) < 1_000_000 or len(text) > 7:
         raise argparse.ArgumentTypeError(f"{text!r}: use a whole number from 1")
     return int(text)
 
@@ -76,7 +77,7 @@ def _levels(options: argparse.Namespace) -> int:
     from torchduet.bench.host.atomic_files import write_json
     from torchduet.bench.selfcheck.levels import Design, LevelsError, markdown, measure
 
-    if min(options.interpreters, options.forks, options.placements) < 2 or options.seconds <= 0:
+    if min(options.interpreters, options.forks, options.placements) < 2 or not 0 < options.seconds < math.inf:
         return _unusable("levels: use 2 or more of each level, and a time above 0 for --seconds")
     try:
         if options.output:
@@ -88,13 +89,13 @@ def _levels(options: argparse.Namespace) -> int:
         if options.finished:
             results = json.loads(read_text(options.finished))
         else:
-            results = measure(Design(*numbers), lambda line: print(line, file=sys.stderr, flush=True))
+            results = measure(Design(*numbers), note)
         if options.output:
             write_json(results, options.output)
         print(markdown(results), end="")
     except (LevelsError, OSError) as error:
         return _unusable(f"levels: {error}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         cause = f"{options.finished}: not a file of this command" if options.finished else "too few visits were made"
         return _unusable(f"levels: {cause}: {error}")
     return 0
@@ -122,7 +123,7 @@ def _beside(options: argparse.Namespace) -> int:
 
 
 def _unusable(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr)
+    note(f"error: {reason}")
     return 2
 
 
@@ -142,7 +143,7 @@ def with_profiles(folder: Path, pairs: int, arguments: Sequence[str]) -> int:
                 print(verdict(finished[-1][0], plain), flush=True)
             finished.append((plain, profiled))
     except RunFailed as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         return 2
     print("\n".join(table(finished)))
     return 0

@@ -74,6 +74,6 @@ def read(path: Path) -> FinishedRun:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
     except ContractError as error:
         raise RunError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise RunError(f"{path}: is not a file of a run: write it with torchduet run --benchmark-json") from None
     return FinishedRun(path, about, records)

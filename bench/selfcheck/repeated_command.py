@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchduet.command_line import Parser
+from torchduet.streams import note
+
 if TYPE_CHECKING:
     from torchduet.bench.run.machine_figures import Kept
     from torchduet.bench.selfcheck.finished_runs import FinishedRun
@@ -32,7 +35,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     from torchduet.bench.selfcheck.finished_runs import RunError, read
     from torchduet.bench.selfcheck.reproduce import ARGUMENTS, figures, lines
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="torchduet selfcheck reproduce",
         description=f"Repeats a selection of cases, and reports how far the runs agree. {KEPT}",
         epilog=f"All other arguments are those of `pytest bench/`; {' '.join(ARGUMENTS)} is added unless they set the "
@@ -74,7 +77,7 @@ def _duet(options: argparse.Namespace) -> int:
     from torchduet.bench.selfcheck.duet_check import figures, line
     from torchduet.bench.selfcheck.finished_runs import RunError, make, read
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="torchduet selfcheck duet",
         description=f"Compares this interpreter with itself, and reports how often a case is called different. {KEPT}",
         epilog="All other arguments are those of `pytest bench/`. Example: `torchduet selfcheck duet --threads 1`.",
@@ -129,7 +132,7 @@ def _make(runs: list[FinishedRun], folder: Path, number: int, arguments: Sequenc
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(1, number + 1):
         path = folder / f"run-{index}.json"
-        print(f"run {index} of {number}: {path}", file=sys.stderr, flush=True)
+        note(f"run {index} of {number}: {path}")
         runs.append(make(path.resolve(), arguments))
 
 
@@ -137,9 +140,9 @@ def _keep(kept: Kept[Any], found: Any) -> None:
     try:
         kept.save(found)
     except OSError as error:
-        print(f"warning: these figures are not kept for later runs: {error}", file=sys.stderr)
+        note(f"warning: these figures are not kept for later runs: {error}")
 
 
 def _failed(error: Exception) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    note(f"error: {error}")
     return 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from torchduet.reports.compare.thresholds import (
     nearest_pyproject,
     working_folder,
 )
-from torchduet.reports.text.refusal import refuse
+from torchduet.reports.text.refusal import refuse, say
 
 if TYPE_CHECKING:
     from torchduet.reports.html.helper_process import Helper
@@ -165,7 +164,7 @@ def _alone(options: argparse.Namespace, run: Run) -> int:
 def _ended(code: int, notes: Sequence[str], unwritten: Sequence[OutputError | None]) -> int:
     """The exit code, after its notes were printed, and what could not be written."""
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     refused = [refuse(error) for error in unwritten if error is not None]
     return refused[0] if refused else code
 

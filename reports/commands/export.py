@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torchduet.reports.tables.csv import as_csv
 from torchduet.reports.tables.flat_columns import COLUMNS, described
 from torchduet.reports.text.escaping import visible
-from torchduet.reports.text.refusal import refuse
+from torchduet.reports.text.refusal import refuse, say
 from torchduet.suites.extras import install
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ def run(options: argparse.Namespace) -> int:
     try:
         if to_stdout:
             text = as_csv(table)
-            write_stdout(visible(text) if sys.stdout.isatty() else text)
+            write_stdout(visible(text) if sys.stdout is not None and sys.stdout.isatty() else text)
         else:
             write(as_csv(table) if kind == "csv" else as_parquet(table), options.output, f"{options.table}.csv")
             print(options.output)
     except OutputError as error:
         return refuse(error)
     for line in _left_out(loaded, options.table):
-        print(f"note: {line}", file=sys.stderr)
+        say(f"note: {line}")
     return 0
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torchduet.bench.files.regular import read_text
+from torchduet.bench.files.regular import read_bytes
+from torchduet.bench.record.schema_check import shown
 
 DEFAULT = 0.05
+MAX_LETTERS = 40  # of a threshold
+MAX_BYTES = 2**20  # of a pyproject.toml
 TABLE = "tool.torchduet.compare.thresholds"
 EXPECTED = "expected a share of the time such as 3% or 0.03, from 0 to below 100 %"
 
@@ -48,15 +51,15 @@ def fraction(value: object) -> float:
     Raises:
         ValueError: it is none of these, or not from 0 to below 1; the message says what was expected.
     """
-    number = math.nan
-    if isinstance(value, str):
+    number: float = math.nan
+    if isinstance(value, str) and len(value) <= MAX_LETTERS:
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(%?)\s*", value)
         number = float(match[1]) / (100 if match[2] else 1) if match else math.nan
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value)
+        number = value  # a whole number of hundreds of digits is no float
     if not 0 <= number < 1:
-        raise ValueError(f"{EXPECTED}, got {ascii(value) if not isinstance(value, Mapping) else 'a table'}")
-    return number
+        raise ValueError(f"{EXPECTED}, got {shown(value) if not isinstance(value, Mapping) else 'a table'}")
+    return float(number)
 
 
 def working_folder() -> Path:
@@ -83,22 +86,38 @@ def globs_of(path: Path) -> tuple[tuple[str, float], ...]:
     Raises:
         ThresholdError: the file is no TOML, or a key or value in the table is wrong.
     """
-    try:
-        content: Any = tomllib.loads(read_text(path, "utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ThresholdError(f"{path}: cannot be read as TOML: {error}") from None
+    content = _toml(path)
     above = ""
     for key in TABLE.split("."):
         content = content.get(key, {})
         above = f"{above}.{key}".lstrip(".")
         if not isinstance(content, dict):
-            raise ThresholdError(f"{path}: {above}: expected a table, got {content!a}")
+            raise ThresholdError(f"{path}: {above}: expected a table, got {shown(content)}")
         if above == TABLE.rpartition(".")[0] and (unknown := sorted(set(content) - {"thresholds"})):
             raise ThresholdError(f"{path}: {above}.{unknown[0]}: is not known; there is only {TABLE}")
     globs = []
     for pattern, value in content.items():
+        if not pattern.strip():
+            raise ThresholdError(f'{path}: {TABLE}."{pattern}": is empty; write a glob over case ids, such as "* bf16"')
         try:
             globs.append((pattern, fraction(value)))
         except ValueError as error:
             raise ThresholdError(f'{path}: {TABLE}."{pattern}": {error}') from None
     return tuple(globs)
+
+
+def _toml(path: Path) -> Any:
+    """The contents of a file.
+
+    Raises:
+        ThresholdError: it cannot be read, or is no TOML.
+    """
+    try:
+        content = read_bytes(path, MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ThresholdError(f"{path}: is larger than {MAX_BYTES // 2**20} MiB, which no settings need")
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ThresholdError(f"{path}: cannot be read as TOML: it is nested too deeply") from None
+    except (OSError, ValueError) as error:  # beside what is no TOML: what is no UTF-8, and numbers of 5,000 digits
+        raise ThresholdError(f"{path}: cannot be read as TOML: {error}") from None

@@ -135,6 +135,7 @@ _COMPILED = [
     for rule in RULES
 ]
 _MANGLED = re.compile(r"^_ZN?K?")
+_LENGTH = re.compile(r"\d{1,9}")
 MAX_SHOWN = 96  # characters
 
 
@@ -177,11 +178,10 @@ def function_name(name: str) -> str:
 def _unmangled(name: str) -> str:
     """The nested names at the beginning of a mangled name, such as ``at::native::softmax_warp_forward``."""
     parts = []
-    rest = _MANGLED.sub("", name)
-    while (length := re.match(r"\d+", rest)) is not None:
-        end = length.end() + int(length[0])
-        parts.append(rest[length.end() : end])
-        rest = rest[end:]
+    rest, at = _MANGLED.sub("", name), 0
+    while (length := _LENGTH.match(rest, at)) is not None:
+        at = length.end() + int(length[0])
+        parts.append(rest[length.end() : at])
     return "::".join(part for part in parts if not part.startswith("_GLOBAL__")) or name
 
 
@@ -191,7 +191,9 @@ def short_name(name: str) -> str:
         return name
     text = _without_arguments(name.replace("(anonymous namespace)::", ""))
     text = re.sub(r"^(void|std::enable_if<.*?>::type) ", "", text).replace("at::native::", "")
-    text = re.sub(r"\s*>\s*", ">", text)
+    first, *others = text.split(">")
+    if others:
+        text = ">".join([first.rstrip(), *(part.strip() for part in others[:-1]), others[-1].lstrip()])
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 

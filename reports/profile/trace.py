@@ -27,6 +27,7 @@ from torchduet.reports.profile.runtime import (
 )
 from torchduet.reports.profile.span import Allocation, Span
 
+MAX_LETTERS = 4000  # of a name: more than C++ templates have
 MAX_EVENTS = 2_000_000
 CHUNK = 2**20
 MICROSECONDS = Annotated[float, Meta(gt=-1e18, lt=1e18)]  # thirty thousand years
@@ -183,7 +184,7 @@ def _span(event: _Event, kind: str, interned: dict[Any, Any]) -> Span | None:
 
 def _short(name: str) -> str:
     """``CompiledFxGraph fndswo…``: inductor's name without the rest of the 52 letters of its key."""
-    return re.sub(r"## Call (CompiledFxGraph \w{6})\w* ##", r"\1…", name)
+    return re.sub(r"## Call (CompiledFxGraph \w{6})\w* ##", r"\1…", name[:MAX_LETTERS])
 
 
 def _shapes(args: msgspec.Raw) -> str:

@@ -11,8 +11,10 @@ import msgspec
 from torchduet.bench.files.regular import NotAFileError, read_bytes
 from torchduet.bench.record.schema_check import ContractError
 from torchduet.reports.read.folders import latest_file
+from torchduet.reports.read.memory_room import SMALL, available, needed
 
 MAX_BYTES = 200 * 2**20
+TOO_LITTLE_MEMORY = "needs more memory than there is; run fewer at a time (`--suite`, `-k`)"
 TOO_DEEP = "is nested too deeply to be a run's file"
 HOW_TO_MAKE_ONE = "make one with `torchduet run --benchmark-json run.json`"
 
@@ -25,7 +27,7 @@ def content_of(path: Path) -> bytes:
     """The bytes of a run's file.
 
     Raises:
-        ContractError: the file is empty or too large, or no file.
+        ContractError: the file is empty, no file, too large, or too large for the memory that this process may use.
         UnreadableError: the file cannot be read.
     """
     try:
@@ -39,13 +41,26 @@ def content_of(path: Path) -> bytes:
         ) from None
     except NotAFileError as error:
         raise ContractError(f"is {error.what}, not a file; write what it gives to a file, and name that") from None
+    except MemoryError:
+        raise ContractError(TOO_LITTLE_MEMORY) from None
     except (OSError, ValueError) as error:
         raise UnreadableError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
         raise ContractError(f"is larger than {MAX_BYTES // 2**20} MiB; run fewer at a time (`--suite`, `-k`)")
     if not content.strip():
         raise ContractError(f"is empty, so its run ended early; {HOW_TO_MAKE_ONE}")
+    _check_memory(content)
     return content
+
+
+def _check_memory(content: bytes) -> None:
+    if len(content) <= SMALL or (room := available()) is None:
+        return
+    if (need := needed(content)) > room:
+        raise ContractError(
+            f"takes about {need // 2**20} MiB of memory to read, and this process may use {room // 2**20} MiB more; "
+            "raise its limit, or run fewer at a time (`--suite`, `-k`)"
+        )
 
 
 def decoded(content: bytes) -> Any:
@@ -58,6 +73,8 @@ def decoded(content: bytes) -> Any:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_slowly(content)
+    except MemoryError:
+        raise ContractError(TOO_LITTLE_MEMORY) from None
 
 
 def _decode_slowly(content: bytes) -> Any:
@@ -69,7 +86,7 @@ def _decode_slowly(content: bytes) -> Any:
     except RecursionError:
         raise ContractError(TOO_DEEP) from None
     except MemoryError:
-        raise ContractError("needs more memory than there is; run fewer at a time (`--suite`, `-k`)") from None
+        raise ContractError(TOO_LITTLE_MEMORY) from None
     except json.JSONDecodeError as error:
         if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
             raise ContractError(f"is not JSON; {HOW_TO_MAKE_ONE}") from None

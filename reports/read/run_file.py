@@ -18,7 +18,7 @@ from torchduet.bench.record.schema import KEY, SCHEMA, NotMeasured, Record, RunR
 from torchduet.bench.record.schema_check import ContractError, shown
 from torchduet.reports.read import unfinished_run
 from torchduet.reports.read.fast_decode import decode_typed
-from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, content_of, decoded
+from torchduet.reports.read.jsonfile import HOW_TO_MAKE_ONE, TOO_LITTLE_MEMORY, content_of, decoded
 
 
 class RunFileError(Exception):
@@ -65,6 +65,8 @@ def load(path: str | Path, read: Callable[[Any, str], Run] | None = None) -> Run
         return replace(run, folder=path.parent)
     except ContractError as error:
         raise RunFileError(f"{path}: {error}") from None
+    except MemoryError:
+        raise RunFileError(f"{path}: {TOO_LITTLE_MEMORY}") from None
 
 
 def read_fast(content: bytes, name: str) -> Run | None:

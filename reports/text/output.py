@@ -71,8 +71,8 @@ def write(content: str | bytes, path: str | Path, example: str = "report.html") 
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     try:
-        with _as_output_error(path, example):
-            write_atomically(data, path)
+        with _as_output_error(path, example), contextlib.suppress(BrokenPipeError):
+            write_atomically(data, path)  # the reader of a pipe that has ended has all that it wants
     except OutputError as error:
         elsewhere = write_elsewhere(data, path)
         raise OutputError(f"{error}; it is in {elsewhere} instead") if elsewhere else error from None
@@ -118,11 +118,15 @@ def write_stdout(text: str) -> None:
     Raises:
         OutputError: standard output cannot be written, e.g. because its disk is full.
     """
+    if sys.stdout is None:  # closed when the process began
+        if text:
+            raise OutputError("standard output cannot be written: it is closed")
+        return
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # the reader of the output has ended: it has all it wants
+        discard_stdout()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         discard_stdout()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from torchduet.reports.text.escaping import visible
@@ -9,7 +10,14 @@ from torchduet.reports.text.escaping import visible
 UNUSABLE = 2
 
 
+def say(line: str) -> None:
+    """Print a line on standard error, if there is one: ``print`` would take standard output in place of it."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(visible(line), file=sys.stderr)
+
+
 def refuse(error: Exception | str) -> int:
     """Print in one line what cannot be used; returns the exit code."""
-    print(f"error: {visible(' '.join(str(error).split()))}", file=sys.stderr)
+    say(f"error: {' '.join(str(error).split())}")
     return UNUSABLE

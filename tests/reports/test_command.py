@@ -113,7 +113,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_rendering_never_imports_torch_nor_the_engine(run_file: Path) -> None:
     code = (
-        "import sys; from torchduet.__main__ import main\n"
+        "import sys; from torchduet.__main__ import main; import torchduet.commands\n"
         "before = set(sys.modules)\n"  # the command line has every command's options
         f"assert main(['render', {str(run_file)!r}, '-o', {str(run_file.with_suffix('.html'))!r}]) == 0\n"
         "foreign = ('torch.', 'torchduet.bench.', 'torchduet.suites.', 'pytest')\n"

@@ -110,7 +110,7 @@ def read(config: pytest.Config) -> Options:
 def _threads(value: str | None) -> int | None:
     if value is None:
         return None
-    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= 4096:
+    if not value.isascii() or not value.isdigit() or len(value) > 4 or not 0 < int(value) <= 4096:
         raise ValueError(f"--duet-threads={value!r}: use a number of threads from 1, such as 2")
     return int(value)
 

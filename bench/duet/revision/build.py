@@ -11,8 +11,8 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from torchduet.bench.host.child_processes import completed
 from torchduet.bench.files.regular import read_text
+from torchduet.bench.host.child_processes import completed
 from torchduet.bench.plan.options import OptionError
 
 PROJECT = ("pyproject.toml", "setup.py")
@@ -83,6 +83,6 @@ def _requires(project: Path) -> Iterator[str]:
     try:
         text = read_text(project / "pyproject.toml")
         requires = tomllib.loads(text).get("build-system", {}).get("requires", DEFAULT_REQUIRES)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         requires = DEFAULT_REQUIRES
     yield from (text for text in requires if isinstance(text, str))

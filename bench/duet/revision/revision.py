@@ -20,6 +20,7 @@ from torchduet.bench.duet.revision.worktree import several, write
 from torchduet.bench.plan.options import OptionError
 from torchduet.suites.registry import BUILT_IN
 
+MAX_LETTERS = 4000  # of an error that is looked into
 ADVICE = (
     "Import it within the functions of the workloads that need it: these fail on the base, and all others are compared"
 )
@@ -258,6 +259,7 @@ def summary(found: Revision) -> str:
 
 def new_module(problem: str, revision: Revision) -> str | None:
     """What to do where the base lacks a module that the files as they are have; None for any other problem."""
+    problem = problem[:MAX_LETTERS]
     found = re.match(r"(?P<place>[^\n]*?:\d+): .*No module named '(?P<name>[\w.]+)'", problem) or re.match(
         r"(?P<place>[^\n]*?:\d+): .*cannot import name '(?P<part>\w+)' from '(?P<name>[\w.]+)'", problem
     )
