@@ -27,6 +27,7 @@ BENCH_LAYERS = (
     "record",  # reports read it, too
     "host",
     "cases",
+    "received",  # what processes that run the user's code send
     "plan",
     "inputs",
     "state",

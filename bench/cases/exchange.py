@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.record.schema import (
@@ -253,3 +254,24 @@ class FamilyResult:
     seconds: dict[str, float] = field(default_factory=dict)
     telemetry: Telemetry | None = None  # from the first placement to the last
     broken: Case | None = None  # it failed and left the process unable to measure the others
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A worker's activity, and the fraction of the timing that is done (0 to 1)."""
+
+    what: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a worker's job, or the one-line reason why there is none.
+
+    Attributes:
+        unsafe: why no worker may be forked from the server; the job was not begun.
+    """
+
+    value: Any = None
+    error: str | None = None
+    unsafe: str = ""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.cases.exchange import FamilyResult, Progress, Task
 from torchduet.bench.host.temporary import HEADERS
 from torchduet.bench.library import shipped
 from torchduet.bench.library.described import Described
@@ -20,7 +20,6 @@ from torchduet.bench.library.worker import measure_described
 from torchduet.bench.record.schema import IMPORTING
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, WorkerError
 from torchduet.bench.workers.measured_again import measured_again
-from torchduet.bench.workers.messages import Progress
 from torchduet.bench.workers.servers import COMPILER, LIGHT, USUAL
 from torchduet.bench.workers.visit import measure
 

@@ -8,6 +8,7 @@ from time import monotonic
 
 from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.cases.exchange import Progress as Stage
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.noise.monitor import Monitor
 from torchduet.bench.record.telemetry import Timed
@@ -16,7 +17,6 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.visiting import VisitedFamily, Visiting, entries_of
 from torchduet.bench.timing.stopping import INTERRUPTED
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, OutOfTimeError, WorkerError
-from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from torchduet.bench.cases.case import Case, Family, workload_of
 from torchduet.bench.cases.copies import with_copies
+from torchduet.bench.cases.exchange import Progress as Stage
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host.run_clock import RunClock
@@ -34,7 +35,6 @@ from torchduet.bench.run.settings import Settings
 from torchduet.bench.run.visiting import Visiting
 from torchduet.bench.timing.stopping import INTERRUPTED, MIN_VISIT_PLACEMENTS
 from torchduet.bench.workers.launcher import EndedEarlyError, Launcher, Listen, OutOfTimeError, WorkerError
-from torchduet.bench.workers.messages import Progress as Stage
 from torchduet.suites.workload import COMPILED
 
 MAX_DEATHS = 3  # workers of as many workloads in a row that give no answer, until the run ends early

@@ -86,10 +86,7 @@ def _levels(options: argparse.Namespace) -> int:
         return _unusable(f"levels: {options.output}: cannot be written: {error.strerror or error}")
     numbers = (options.interpreters, options.forks, options.placements, options.seconds, options.threads)
     try:
-        if options.finished:
-            results = json.loads(read_text(options.finished))
-        else:
-            results = measure(Design(*numbers), note)
+        results = json.loads(read_text(options.finished)) if options.finished else measure(Design(*numbers), note)
         if options.output:
             write_json(results, options.output)
         print(markdown(results), end="")

@@ -15,7 +15,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from torchduet.bench.cases.exchange import CeilingTask, FamilyResult, PilotTask, Profiled, ProfileTask, Task
 from torchduet.bench.host.gpus.processes import note_started
@@ -26,6 +26,9 @@ from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.system_limits import can_fork
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.host.without_main import without_main
+from torchduet.bench.received.answers import Answer, Codec, Progress, Seconds, cases_of, why_incomplete
+from torchduet.bench.received.cleaned import GarbageError
+from torchduet.bench.received.inbox import Inbox
 from torchduet.bench.record.schema import IMPORTING, STARTING, CeilingRecord
 from torchduet.bench.workers import process
 from torchduet.bench.workers.ended import SILENT_SECONDS as SILENT_SECONDS
@@ -35,9 +38,8 @@ from torchduet.bench.workers.ended import WorkerError as WorkerError
 from torchduet.bench.workers.ended import silent_seconds as silent_seconds
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets, scratch
 from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, start, truncate_log
-from torchduet.bench.workers.inbox import GarbageError, Inbox
 from torchduet.bench.workers.measured_again import measured_again
-from torchduet.bench.workers.messages import PRELOAD_FILES, Answer, Progress
+from torchduet.bench.workers.messages import PRELOAD_FILES
 from torchduet.bench.workers.servers import Servers
 
 GRACE_SECONDS = 6.0  # to finish timing after a stop request: a CI's SIGKILL follows its SIGTERM after 10 s
@@ -134,9 +136,7 @@ class Launcher:
             own_process: use a new interpreter, as long as it is not known what the fork server has to import.
         """
         context = multiprocessing.get_context("spawn") if own_process else self._context
-        answer = self._run(process.describe_machine, None, lambda _: None, context)
-        assert isinstance(answer, Machine)
-        return answer
+        return cast(Machine, self._run(process.describe_machine, None, Machine, context=context))
 
     def ceilings(
         self, devices: Sequence[str], precisions: Sequence[str], threads: int, seconds: float
@@ -147,9 +147,8 @@ class Launcher:
             WorkerError: the worker sent no answer.
         """
         task = CeilingTask(tuple(devices), tuple(precisions), threads, seconds)
-        answer = self._run(process.measure_ceilings, task, lambda _: None)
-        assert isinstance(answer, list)
-        return answer
+        ceilings: list[CeilingRecord] = self._run(process.measure_ceilings, task, list[CeilingRecord])
+        return ceilings
 
     def pilots(self, threads: int, seconds: float, devices: Sequence[str] = ()) -> dict[str, float]:
         """Seconds per unit of each pilot, timed in a new worker: see :class:`torchduet.bench.cases.exchange.PilotTask`.
@@ -157,9 +156,9 @@ class Launcher:
         Raises:
             WorkerError: the worker sent no answer.
         """
-        answer = self._run(process.measure_pilots, PilotTask(threads, seconds, tuple(devices)), lambda _: None)
-        assert isinstance(answer, dict)
-        return answer
+        task = PilotTask(threads, seconds, tuple(devices))
+        pilots: dict[str, float] = self._run(process.measure_pilots, task, dict[str, Seconds])
+        return pilots
 
     def measure(self, task: Task, listen: Listen) -> FamilyResult:
         """Measure one family in a new worker, which gets a folder of its own.
@@ -201,30 +200,31 @@ class Launcher:
             WorkerError: the worker sent no answer.
         """
         with self._scratch() as folder:
-            answer = self._run(process.profile_family, replace(job, task=replace(job.task, folder=folder)), listen)
-        assert isinstance(answer, Profiled)
-        return answer
+            own = replace(job, task=replace(job.task, folder=folder))
+            return cast(Profiled, self._run(process.profile_family, own, Profiled, listen))
 
     def _scratch(self) -> tempfile.TemporaryDirectory[str]:
         return scratch(self._folder.name)
 
     def _measure(self, task: Task, listen: Listen) -> FamilyResult:
         with self._scratch() as folder:
-            job = replace(task, folder=folder)
-            answer = self._run(self._job, job, listen, limit=task.max_seconds)
-        if not isinstance(answer, FamilyResult):
-            raise WorkerError(f"the worker answered with {type(answer).__name__} instead of a result")
+            own = replace(task, folder=folder)
+            answer: FamilyResult = self._run(self._job, own, FamilyResult, listen, limit=task.max_seconds)
+        if lacking := why_incomplete(task, answer):
+            raise WorkerError(f"the worker sent an incomplete result ({lacking})")
         return answer
 
     def _run(
         self,
         job: Callable[..., Any],
         argument: Any,
-        listen: Listen,
-        context: BaseContext | None = None,
+        kind: Any,
+        listen: Listen = lambda _: None,
         *,
+        context: BaseContext | None = None,
         limit: float = math.inf,
     ) -> Any:
+        """The result of a job, of this kind, from a new worker."""
         context = context or self._context
         if context is self._context:
             self.start(compiler=False)
@@ -243,7 +243,8 @@ class Launcher:
             note_started(child.pid)
             outbox.close()
             stop_inbox.close()
-            answer = self._listen(child, Inbox(inbox), stop_outbox, listen, log, limit)
+            received = Inbox(inbox, Codec(kind, cases_of(argument)))
+            answer = self._listen(child, received, stop_outbox, listen, log, limit)
         finally:
             self.job_control.group = None
             end(child)
@@ -253,7 +254,7 @@ class Launcher:
         if answer.unsafe:
             self._warn(f"each worker imports torch itself, which takes some seconds: a file {answer.unsafe}")
             self.spawn_workers()
-            return self._run(job, argument, listen, limit=limit)
+            return self._run(job, argument, kind, listen, limit=limit)
         if answer.error is not None:
             raise WorkerError(f"the worker failed: {answer.error}{last_output(log)}")
         return answer.value
@@ -282,9 +283,6 @@ class Launcher:
                 silent, timing = 0.0, timing or message.fraction > 0
                 counts = not message.what.startswith((IMPORTING, STARTING))
                 listen(message)
-            elif message is not None:
-                what = type(message).__name__
-                raise WorkerError(f"the worker sent a message of type {what} and was killed{last_output(log)}")
             elif silent > self._silent_seconds:
                 nothing = f"the worker reported nothing for {self._silent_seconds:.0f} s and was killed"
                 raise WorkerError(f"{nothing}{last_output(log)}")

@@ -1,10 +1,8 @@
-"""The messages between a worker and its parent."""
+"""What a worker and its parent tell each other beside the task and its result: a stop request, what to import."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Any
 
 STOP_REQUESTED = threading.Event()  # the run ends early: timing stops, and the results so far are returned
 PRELOAD_COMPILER = "TORCHDUET_PRELOAD_COMPILER"  # set to 1: the fork server imports the compiler
@@ -14,24 +12,3 @@ PRELOAD_READY = "TORCHDUET_PRELOAD_READY"  # the fork server writes this file wh
 PRELOAD_FILES = "TORCHDUET_PRELOAD_FILES"  # files of users that the fork server imports: a JSON list of paths
 PRELOAD_LIBRARIES = "TORCHDUET_PRELOAD_LIBRARIES"  # modules of packages that suites use: the same
 PRELOAD_MODULES = "TORCHDUET_PRELOAD_MODULES"  # names of further modules that it imports: a JSON list
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The worker's activity, and the fraction of the timing that is done (0 to 1)."""
-
-    what: str
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The job's result, or the one-line reason why there is none.
-
-    Attributes:
-        unsafe: why no worker may be forked from the server; the job was not begun.
-    """
-
-    value: Any = None
-    error: str | None = None
-    unsafe: str = ""

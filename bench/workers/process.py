@@ -19,10 +19,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from torchduet.bench.cases.exchange import Answer, Progress
 from torchduet.bench.host import suspension
 from torchduet.bench.host.child_processes import write_output_to
 from torchduet.bench.host.error_words import one_line
-from torchduet.bench.workers.messages import OWN_THREAD, STOP_REQUESTED, Answer, Progress
+from torchduet.bench.workers.messages import OWN_THREAD, STOP_REQUESTED
 
 
 def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox: Connection, log: str) -> None:
@@ -34,21 +35,24 @@ def main(job: Callable[..., Any], argument: Any, outbox: Connection, stop_inbox:
         log: file for the worker's output.
     """
     isolate(log)
+    from torchduet.bench.received.answers import Codec, cases_of  # a duet's sides import this module without msgspec
+
+    codec = Codec(None, cases_of(argument))
     suspension.listen()
     threading.Thread(target=_watch_parent, args=(stop_inbox,), name=OWN_THREAD, daemon=True).start()
 
     def report(what: str, fraction: float) -> None:
-        outbox.send(Progress(what, fraction))
+        outbox.send_bytes(codec.encoded(Progress(what, fraction)))
 
     try:
         unsafe = _unsafe()
-        answer = Answer(unsafe=unsafe) if unsafe else Answer(job(argument, report))
+        answer = codec.encoded(Answer(unsafe=unsafe) if unsafe else Answer(job(argument, report)))
     except Exception as error:  # noqa: BLE001 - sent to the parent as the reason
         import traceback
 
         traceback.print_exc()
-        answer = Answer(error=one_line(error))
-    outbox.send(answer)
+        answer = codec.encoded(Answer(error=one_line(error)))
+    outbox.send_bytes(answer)
     outbox.close()
     sys.stdout.flush()
     os._exit(0)  # skips the interpreter's shutdown, which takes long with CUDA and compiled libraries loaded

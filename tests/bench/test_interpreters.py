@@ -38,10 +38,10 @@ def test_workers_come_from_all_interpreters_in_turn_and_none_outlives_the_run() 
         parents = []
         for number in range(4):
             servers.choose(number)
-            parents.append(launcher._run(parent_of_worker, None, lambda _: None))
+            parents.append(launcher._run(parent_of_worker, None, int))
         assert parents[0] == parents[2] != parents[1] == parents[3]
         servers.choose(1, compiler=True)  # none has imported it: any will do
-        assert launcher._run(parent_of_worker, None, lambda _: None) == parents[1]
+        assert launcher._run(parent_of_worker, None, int) == parents[1]
         assert servers.cpu_seconds() > 0
         assert (servers.seconds_of_first() or 0) > 0
     finally:
@@ -62,7 +62,7 @@ def test_a_fork_server_imports_the_packages_of_the_suites_that_are_measured_and_
         try:
             launcher.start(compiler=False, suites=suites)
             expected = [name for name in libraries(suites) if find_spec(name.partition(".")[0])]
-            assert launcher._run(imported, names, lambda _: None) == expected
+            assert launcher._run(imported, names, list[str]) == expected
         finally:
             launcher.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.made_workers import begin
 from tests.bench.measured import families_of
-from torchduet.bench.cases.exchange import FamilyResult, Task
+from torchduet.bench.cases.exchange import Answer, FamilyResult, Progress, Task
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.library.measuring import CallerMeasuring
 from torchduet.bench.record.schema import STARTING
@@ -19,7 +19,6 @@ from torchduet.bench.timing.device import CpuDevice
 from torchduet.bench.workers import family as family_module
 from torchduet.bench.workers import visit as visit_module
 from torchduet.bench.workers.launcher import Launcher, OutOfTimeError
-from torchduet.bench.workers.messages import Answer, Progress
 from torchduet.bench.workers.visit import measure
 
 STARTS = 30.0  # seconds; longer than all budgets of this file
