@@ -66,6 +66,14 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     ),
     "bench/test_self_check.py": ("test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it",),
     "bench/test_torchrun.py": ("*", "-test_one_machine", "-test_contradictory_variables_are_an_error_of_usage"),
+    "bench/test_user_files.py": (
+        "test_a_file_is_imported_once_for_all_workers",
+        "test_a_file_that_cannot_be_imported_is_a_usage_error_of_one_line[1:]",
+        "test_a_file_that_changes_the_folder_and_the_start_method_is_measured",
+        "test_a_file_that_leaves_something_behind_is_imported_by_each_worker[1:]",
+        "test_a_long_first_call_decides_nothing",
+        "test_workers_do_without_the_server_where_it_cannot_fork_them",
+    ),
     "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
     "browser/test_cards.py": (
         "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
