@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow import slow_among
+from tests.slow_marks import slow_among
 
 HERE = Path(__file__).parent
 collect_ignore = ["own_project"]  # a user's project, whose tests run in an environment of its own

@@ -8,9 +8,7 @@ that stays.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 _AGREE, _BF16 = "test_every_implementation_agrees_with_float64", "test_bf16_is_within_its_tolerance"
 _OF_SECONDS = (  # workloads that take seconds at their smallest size
@@ -238,6 +236,15 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_without_pytest_benchmark_and_without_a_terminal",
     ),
     "own_tests/test_withheld.py": ("test_a_duet_is_measured_once_more",),
+    "reports/test_bad_input.py": ("test_a_benchmark_of_very_many_rounds_is_judged_by_its_batches",),
+    "reports/test_command.py": ("test_names_beyond_the_charts_font_raise_no_warning",),
+    "reports/test_compare_sides.py": (
+        "test_a_large_page_holds_the_rows_that_moved_and_is_compact",
+        "test_blocks_are_given_where_they_are_not_too_many",
+    ),
+    "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
+    "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
+    "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
     "suites/test_distributed_steps.py": (
         "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
         "test_a_right_step_is_accepted",
@@ -270,31 +277,3 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_the_other_side_of_a_duet_needs_nothing_of_ours",
     ),
 }
-
-
-def is_slow(entries: Sequence[str], name: str, case: int) -> bool:
-    """Whether the entries of a file mean a test.
-
-    Args:
-        name: of the test, with the brackets of its parameters.
-        case: its place among the cases of its function, from 0.
-    """
-    function = name.partition("[")[0]
-    if f"-{function}" in entries or f"-{name}" in entries:
-        return False
-    for entry in entries:
-        first = re.fullmatch(r"(\w+)\[(\d+):\]", entry)
-        if entry in ("*", function, name) or (first and first[1] == function and case >= int(first[2])):
-            return True
-    return False
-
-
-def slow_among(tests: Iterable[tuple[str, str]]) -> list[bool]:
-    """For each test, given as its file below ``tests/`` and its name: whether it is slow."""
-    before: Counter[tuple[str, str]] = Counter()
-    found = []
-    for file, name in tests:
-        function = file, name.partition("[")[0]
-        found.append(is_slow(SLOW.get(file, ()), name, before[function]))
-        before[function] += 1
-    return found
