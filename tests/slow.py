@@ -265,7 +265,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
     ),
     "test_platforms.py": (
-        "test_a_run_measures_with_a_new_interpreter_for_each_worker[1:]",
+        "test_a_run_measures_with_a_new_interpreter_for_each_worker",
         "test_every_module_is_imported[1:]",
         "test_reports_are_the_same[1:]",
     ),
