@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -223,13 +224,13 @@ def checks(session: nox.Session) -> dict[str, str]:
     """
     python = in_checks("python")
     if not Path(python).exists():
-        session.run(sys.executable, "-m", "venv", str(CHECKS), external=True)
+        session.run_install(sys.executable, "-m", "venv", str(CHECKS), external=True)
     wanted = b"".join((HERE / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
     installed, current = CHECKS / "installed", hashlib.sha256(wanted).hexdigest()
     if not installed.exists() or installed.read_text() != current:
         # Most modules are never imported: compiling all of them takes a minute longer.
         install = (python, "-m", "pip", "install", "-q", "--no-compile", "-e", ".[test,lint]", "-c", "constraints.txt")
-        session.run(*install, external=True)
+        session.run_install(*install, external=True)
         installed.write_text(current)
     return {"PATH": os.pathsep.join((str(CHECKS / "bin"), os.environ.get("PATH", os.defpath)))}
 
@@ -307,8 +308,10 @@ def lint(session: nox.Session) -> None:
     session.run(in_checks("ruff"), "check", ".", env=env, external=True)
     session.run(in_checks("ruff"), "format", "--check", ".", env=env, external=True)
     typed_links()
-    session.run(in_checks("mypy"), env=env, external=True)
-    package(session, env)
+    with ThreadPoolExecutor(1) as beside:  # each uses one core
+        packaged = beside.submit(package, session, env)
+        session.run(in_checks("mypy"), env=env, external=True)
+        packaged.result()
 
 
 def package(session: nox.Session, env: dict[str, str]) -> None:
@@ -316,4 +319,4 @@ def package(session: nox.Session, env: dict[str, str]) -> None:
     folder = Path(session.create_tmp()) / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     session.run(in_checks("python"), "-m", "build", "--outdir", str(folder), ".", env=env, external=True)
-    session.run(in_checks("twine"), "check", "--strict", *map(str, sorted(folder.iterdir())), env=env, external=True)
+    session.run(in_checks("twine"), "check", "--strict", *map(str, sorted(folder.glob("*"))), env=env, external=True)

@@ -8,31 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow import slow_among
+from tests.slow_marks import slow_among
 
 HERE = Path(__file__).parent
 collect_ignore = ["own_project"]  # a user's project, whose tests run in an environment of its own
 LONGEST_FIRST = (  # begun last, one of these would keep one core busy while the others have nothing left to do
-    "bench/test_run.py",
-    "own_tests/test_plugin.py",
-    "duet/test_against.py",
-    "browser/test_accessibility.py",
-    "notebook/test_docs.py",
-    "test_readme.py",
-    "bench/test_duet.py",
-    "faults/test_resume.py",
-    "bench/test_left_behind.py",
-    "faults/test_isolation.py",
-    "faults/test_ranks.py",
-    "browser/test_compare.py",
     "suites/test_suites.py",
-    "reports/test_page.py",
-    "browser/test_hostile.py",
-    "browser/test_report.py",
-    "bench/test_self_check.py",
-    "bench/test_compile.py",
+    "suites/test_distributed_steps.py",
+    "faults/test_isolation.py",
+    "bench/test_duet.py",
+    "bench/test_run.py",
+    "duet/test_against.py",
+    "faults/test_ranks.py",
+    "own_tests/test_plugin.py",
+    "library/test_compare.py",
     "bench/test_check_kinds.py",
+    "test_readme.py",
+    "bench/test_ranks.py",
+    "bench/test_left_behind.py",
+    "browser/test_report.py",
+    "browser/test_compare.py",
+    "browser/test_hostile.py",
+    "test_wheel.py",
+    "bench/test_compile.py",
     "bench/test_user_files.py",
+    "faults/test_resume.py",
+    "duet/test_imported.py",
+    "test_platforms.py",
+    "reports/test_page.py",
+    "reports/test_history_command.py",
 )
 
 

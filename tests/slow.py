@@ -8,9 +8,7 @@ that stays.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 _AGREE, _BF16 = "test_every_implementation_agrees_with_float64", "test_bf16_is_within_its_tolerance"
 _OF_SECONDS = (  # workloads that take seconds at their smallest size
@@ -28,12 +26,26 @@ _OF_SECONDS_IN_BF16 = (
     *("vision.train_yolo", "vision.train_yolos"),
 )
 
+_OF_A_RANK = "test_a_fault_of_a_rank_costs_its_family_or_less_in_bounded_time"
+_OF_A_WORKER = "test_a_familys_items_fail_with_the_reason"
+
 SLOW: Mapping[str, tuple[str, ...]] = {
-    "bench/test_case_globs.py": ("test_a_run_continues_with_the_same_cases_however_they_are_selected",),
+    "bench/test_case_globs.py": (
+        "test_a_case_of_another_tier_names_that_tier",
+        "test_a_run_continues_with_the_same_cases_however_they_are_selected",
+        "test_a_run_that_is_refused_leaves_an_unfinished_journal_where_it_is",
+        "test_an_id_after_k_is_answered_with_case",
+        "test_every_option_with_a_glob_refuses_one_that_matches_nothing",
+    ),
     "bench/test_check_kinds.py": ("test_compiled_models_pass",),
     "bench/test_compile.py": (
         "test_a_workload_that_recompiles_fails_and_its_family_goes_on",
         "test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words",
+    ),
+    "bench/test_conversions.py": ("test_it_is_measured_eager_and_compiled_from_the_option_to_the_answer",),
+    "bench/test_device.py": (
+        "test_a_device_that_is_not_here_is_said_in_one_line[1:]",
+        "test_a_device_with_sizes_of_its_own_is_the_reference_there_and_computes_float64_where_that_takes_long",
     ),
     "bench/test_duet.py": (
         "test_a_later_pair_times_the_cases_in_the_same_way",
@@ -44,10 +56,29 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_an_empty_side_is_an_error[1:]",
         "test_when_pytest_is_killed_both_sides_end",
     ),
+    "bench/test_gpu_clocks.py": (
+        "test_a_run_that_is_ended_by_a_signal_unlocks_the_clocks",
+        "test_the_clocks_are_unlocked_when_the_process_is_killed[3:]",
+    ),
+    "bench/test_interpreters.py": (
+        "test_a_fork_server_imports_the_packages_of_the_suites_that_are_measured_and_of_no_others",
+    ),
     "bench/test_left_behind.py": (
         "test_after_ctrl_c_while_a_worker_hangs[1:]",
         "test_after_pytest_was_stopped_and_killed_while_a_worker_hangs",
         "test_after_the_time_out_of_a_worker_that_hangs",
+    ),
+    "bench/test_once.py": (
+        "test_a_compiled_case_of_a_users_file_is_compiled_before_it_is_called",
+        "test_calls_can_last_for_a_time",
+        "test_inputs_are_put_back_before_each_call_in_one_process",
+        "test_pytest_refuses_the_options_that_need_no_pytest",
+    ),
+    "bench/test_profile_pass.py": ("test_tensorboards_plugin_opens_the_traces",),
+    "bench/test_ranks.py": (
+        "test_a_duet_times_cases_in_ranks",
+        "test_copies_of_cases_in_ranks_are_timed_against_them",
+        "test_inputs_that_differ_between_ranks_are_named",
     ),
     "bench/test_reproduce.py": (
         "test_a_duet_of_an_interpreter_with_itself_gives_false_alarms",
@@ -66,6 +97,20 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     ),
     "bench/test_self_check.py": ("test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it",),
     "bench/test_torchrun.py": ("*", "-test_one_machine", "-test_contradictory_variables_are_an_error_of_usage"),
+    "bench/test_unguarded.py": (
+        "test_a_script_without_a_guard_is_not_run_by_its_workers[1:]",
+        "test_each_worker_as_a_new_interpreter_runs_no_script_either",
+        "test_nor_do_the_processes_of_a_duet",
+    ),
+    "bench/test_user_files.py": (
+        "test_a_file_is_imported_once_for_all_workers",
+        "test_a_file_that_cannot_be_imported_is_a_usage_error_of_one_line[1:]",
+        "test_a_file_that_changes_the_folder_and_the_start_method_is_measured",
+        "test_a_file_that_leaves_something_behind_is_imported_by_each_worker[1:]",
+        "test_a_long_first_call_decides_nothing",
+        "test_workers_do_without_the_server_where_it_cannot_fork_them",
+    ),
+    "bench/test_user_kernels.py": ("test_the_triton_kernel_computes_the_same_in_tritons_interpreter",),
     "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
     "browser/test_cards.py": (
         "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
@@ -99,6 +144,13 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_no_change_is_green",
         "test_the_action_of_github_finds_it",
     ),
+    "duet/test_imported.py": (
+        "test_a_build_that_fails_is_one_clear_line",
+        "test_a_compiled_package_is_built_at_the_revision",
+        "test_a_compiled_part_of_the_working_tree_is_refused_even_if_the_package_does_without[1:]",
+        "test_a_copy_of_any_layout_is_refused[1:]",
+        "test_an_installed_copy_that_is_out_of_date_is_refused_with_build",
+    ),
     "faults/test_duet_resumed.py": ("*",),
     "faults/test_isolation.py": (
         "test_a_familys_items_fail_with_the_reason",
@@ -120,7 +172,8 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "faults/test_later_visits.py": ("*",),
     "faults/test_long_runs.py": ("*",),
     "faults/test_ranks.py": (
-        "test_a_fault_of_a_rank_costs_its_family_or_less_in_bounded_time[6:]",
+        _OF_A_RANK,
+        *(f"-{_OF_A_RANK}[{kept}]" for kept in ("in_a_block", "exits", "raises_later", "skips_a_collective")),
         "test_a_rank_that_is_killed_in_a_later_visit_costs_that_visit",
         "test_a_rank_that_is_killed_while_the_first_is_profiled_costs_the_profiles",
         "test_a_stop_request_during_the_passes_after_the_timing_costs_no_result",
@@ -128,7 +181,8 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_no_rank_outlives_pytest",
         "test_other_families_of_a_run_are_intact",
         "test_ranks_that_compute_for_long_are_waited_for",
-        "test_the_last_lines_of_a_rank_that_was_killed_are_quoted[2:]",
+        "test_the_last_lines_of_a_rank_that_was_killed_are_quoted",
+        "-test_the_last_lines_of_a_rank_that_was_killed_are_quoted[in_a_block]",
         "test_the_stack_of_a_rank_that_does_not_answer_is_quoted",
     ),
     "faults/test_resume.py": (
@@ -143,7 +197,30 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_with_other_options_it_is_refused",
     ),
     "faults/test_two_runs.py": ("test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_so",),
+    "library/test_compare.py": (
+        "test_a_fresh_process_that_computes_something_else_is_not_used",
+        "test_a_result_that_differs_for_other_values_is_noted",
+        "test_compiled_by_its_author",
+        "test_ctrl_c_prints_what_was_found_and_goes_on",
+        "test_programs_in_odd_places[1:]",
+        "test_programs_without_a_main_guard[1:]",
+    ),
+    "library/test_from_torch_benchmark.py": ("test_the_programs_run",),
+    "library/test_shipped.py": (
+        "test_a_function_of_an_installed_package_goes_by_import",
+        "test_switches_are_as_in_the_program",
+        "test_what_inputs_and_closures_share_is_shared_there",
+    ),
     "notebook/test_docs.py": ("*",),
+    "notebook/test_kernel.py": (
+        "test_a_terminal_is_left_clean",
+        "test_progress_is_left_out_if_it_is_not_wanted",
+    ),
+    "own_tests/test_own_project.py": ("test_a_project_with_a_layer_of_its_own",),
+    "own_tests/test_page.py": (
+        "test_the_files_pass_with_what_they_say_themselves",
+        "test_the_strict_test_passes_or_is_not_sure",
+    ),
     "own_tests/test_plugin.py": (
         "test_a_file_that_cannot_be_written_fails_the_session",
         "test_a_wrong_value_is_one_line_that_names_the_option[1:]",
@@ -158,6 +235,16 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_with_one_worker_of_xdist_duets_are_measured",
         "test_without_pytest_benchmark_and_without_a_terminal",
     ),
+    "own_tests/test_withheld.py": ("test_a_duet_is_measured_once_more",),
+    "reports/test_bad_input.py": ("test_a_benchmark_of_very_many_rounds_is_judged_by_its_batches",),
+    "reports/test_command.py": ("test_names_beyond_the_charts_font_raise_no_warning",),
+    "reports/test_compare_sides.py": (
+        "test_a_large_page_holds_the_rows_that_moved_and_is_compact",
+        "test_blocks_are_given_where_they_are_not_too_many",
+    ),
+    "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
+    "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
+    "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
     "suites/test_distributed_steps.py": (
         "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
         "test_a_right_step_is_accepted",
@@ -172,12 +259,14 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_a_step_without_an_optimizer_s_or_with_a_gradient_of_zero_is_refused",
         "-test_a_step_without_an_optimizer_s_or_with_a_gradient_of_zero_is_refused[wgan_critic_step]",
     ),
+    "suites/test_offline.py": ("test_no_implementation_reaches_for_the_network",),
     "suites/test_suites.py": (
         *(f"{_AGREE}[{name}]" for name in _OF_SECONDS),
         *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
     ),
     "test_platforms.py": (
-        "test_a_run_measures_with_a_new_interpreter_for_each_worker[1:]",
+        "test_a_run_measures_with_a_new_interpreter_for_each_worker",
+        "test_every_module_is_imported[1:]",
         "test_reports_are_the_same[1:]",
     ),
     "test_readme.py": ("test_an_example_is_measured_as_the_readme_says[1:]",),
@@ -188,31 +277,3 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_the_other_side_of_a_duet_needs_nothing_of_ours",
     ),
 }
-
-
-def is_slow(entries: Sequence[str], name: str, case: int) -> bool:
-    """Whether the entries of a file mean a test.
-
-    Args:
-        name: of the test, with the brackets of its parameters.
-        case: its place among the cases of its function, from 0.
-    """
-    function = name.partition("[")[0]
-    if f"-{function}" in entries or f"-{name}" in entries:
-        return False
-    for entry in entries:
-        first = re.fullmatch(r"(\w+)\[(\d+):\]", entry)
-        if entry in ("*", function, name) or (first and first[1] == function and case >= int(first[2])):
-            return True
-    return False
-
-
-def slow_among(tests: Iterable[tuple[str, str]]) -> list[bool]:
-    """For each test, given as its file below ``tests/`` and its name: whether it is slow."""
-    before: Counter[tuple[str, str]] = Counter()
-    found = []
-    for file, name in tests:
-        function = file, name.partition("[")[0]
-        found.append(is_slow(SLOW.get(file, ()), name, before[function]))
-        before[function] += 1
-    return found

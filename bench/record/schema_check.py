@@ -162,7 +162,7 @@ def _is(value: object, kind: Any) -> bool:
     if isinstance(value, float):
         return kind is float and -LARGEST < value < LARGEST
     if isinstance(value, str):
-        return kind is str and not any("\ud800" <= character <= "\udfff" for character in value)
+        return kind is str and (value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value))
     return value is None and kind is type(None)
 
 

@@ -51,20 +51,21 @@ class Story:
     Args:
         folder: of the run.
         traces: what its processes leave on the machine.
+        families: how many there are.
     """
 
-    def __init__(self, folder: Path, traces: Traces) -> None:
-        self.run, self.traces = folder / "run.json", traces
+    def __init__(self, folder: Path, traces: Traces, families: int = FAMILIES) -> None:
+        self.run, self.traces, self.families = folder / "run.json", traces, families
         self.kept = folder / "kept"  # a link to the last journal, which outlives its removal
         self.limit = folder / "limit"
         traces.environment["TORCHDUET_TEST_LIMIT"] = str(self.limit)
 
-    def _start(self, *options: str, limit: int = FAMILIES) -> Bench:
+    def _start(self, *options: str, limit: int | None = None) -> Bench:
         """Begin, or go on, as far as that family."""
         self.run.unlink(missing_ok=True)
-        self._limit(limit)
+        self._limit(limit or self.families)
         hurried = ("-p", "tests.faults.hurried", *options)
-        return many(self.traces, self.run, FAMILIES, *hurried, budget="10m", quiet=False)
+        return many(self.traces, self.run, self.families, *hurried, budget="10m", quiet=False)
 
     def _limit(self, family: int) -> None:
         new = self.limit.with_suffix(".new")

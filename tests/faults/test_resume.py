@@ -79,13 +79,13 @@ def test_killed_then_resumed_it_holds_the_same_cases_and_what_was_measured_befor
 def test_killed_once_it_loses_nothing_of_what_was_measured(tmp_path: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="td-", dir="/tmp"))
     try:
-        story = Story(tmp_path, Traces(folder))
+        story = Story(tmp_path, Traces(folder), families=5)
         killed, finished = story.killed(), story.finished()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     assert (killed.code, finished.code) == (-signal.SIGKILL, 0), finished.output
     found = timing(finished.records)
-    assert (len(found), finished.about["unreached"]) == (FAMILIES, [])
+    assert (len(found), finished.about["unreached"]) == (5, [])
     assert killed.known
     assert kept(killed.known, found)
     assert not killed.left + finished.left

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,13 @@ from torchduet.suites.workload import Implementation, Size, Unavailable, Workloa
 pytestmark = pytest.mark.filterwarnings(r"ignore:`torch\.jit\.\w+` is deprecated:DeprecationWarning")
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No workload reaches for another machine; test_offline.py tries more ways, and inputs of the default tier."""
+    for name in ("create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, lambda *given, **_: pytest.fail(f"reaches for the network: {given[0]}"))
 
 
 def smallest(tier: str = "default") -> Iterator[tuple[Workload, Size]]:
