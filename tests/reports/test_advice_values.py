@@ -164,6 +164,12 @@ def test_what_is_sure_names_its_side_of_the_threshold(verdicts: str, said: str) 
     assert said in answer.sentences
 
 
+@pytest.mark.parametrize(("verdicts", "named"), [("faster faster", False), ("faster same", True), ("slower", False)])
+def test_workloads_are_named_only_where_verdicts_differ(verdicts: str, named: bool) -> None:
+    (answer,) = answers(table(*(row(f"c{n}", 1.5, verdict=one) for n, one in enumerate(verdicts.split()))))
+    assert any(sentence.startswith(("Faster: ", "Slower: ")) for sentence in answer.sentences) is named
+
+
 def test_the_median_of_the_ratios_is_an_answers_ratio() -> None:
     (answer,) = answers(table(row("a", 1.0), row("b", 1.2), row("c", 9.0)))
     assert answer.ratio == 1.2
