@@ -28,6 +28,7 @@ from tests.mutants.operators import Mutant, mutated
 FAST = 1.0  # seconds of the CPU's time
 MAX_FILE = 40  # seconds of the CPU's time, for the tests of a file under coverage
 MAX_TESTS = 4.0  # seconds of the CPU's time for one fault, by what its tests took before
+SHARED = 0.3  # seconds that a fixture of the session takes, about
 KILLED, SURVIVED, NOT_APPLIED = 1, 0, 3
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec")
 
@@ -60,13 +61,14 @@ class Mutants:
     kept: Path | None = None
     results: list[Result] = field(default_factory=list)
     tests: dict[str, Covered] = field(default_factory=dict)
+    items: dict[str, pytest.Item] = field(default_factory=dict)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Instead of running the tests."""
         end = monotonic() + self.seconds
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # children make folders in it
-        items = {item.nodeid: item for item in session.items}
+        items = self.items = {item.nodeid: item for item in session.items}
         with tempfile.TemporaryDirectory() as folder:
             self._cover(session, Path(folder), end)
             self.say(f"{len(self.tests)} of {len(items)} tests are fast and start no process")
@@ -100,18 +102,25 @@ class Mutants:
                     lines_of = {path: set(numbers) for path, numbers in entry["lines"].items()}
                     self.tests[entry["test"]] = Covered(entry["seconds"], lines_of)
 
+    def _cost(self, name: str) -> float:
+        """Seconds of a test by itself: what a whole session shares is made anew in each fork."""
+        item = self.items[name]
+        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
+        shared = any(one[-1].scope == "session" and "tests/" in one[-1].baseid for one in fixtures)
+        return self.tests[name].seconds + SHARED * shared
+
     def _concerned(self, mutant: Mutant) -> list[str]:
         """The tests that run the line, the fastest first; for what is no function's, those that run the module."""
         lines = set(mutant.lines)
         found = [name for name, test in self.tests.items() if lines & test.lines.get(mutant.path, set())]
         if not found and not mutant.place:
             found = [name for name, test in self.tests.items() if test.lines.get(mutant.path)]
-        return sorted(found, key=lambda name: (self.tests[name].seconds, name))
+        return sorted(found, key=lambda name: (self._cost(name), name))
 
     def _limited(self, names: Sequence[str]) -> list[str]:
         total, kept = 0.0, []
         for name in names:
-            total += self.tests[name].seconds
+            total += self._cost(name)
             if kept and total > MAX_TESTS:
                 break
             kept.append(name)

@@ -135,12 +135,13 @@ def test_the_standing_of_a_knob_by_its_verdicts(verdicts: str, expected: str) ->
 def test_when_compilation_pays_off_is_told_from_the_soonest_to_the_latest() -> None:
     rows = table(
         row("late", 1.1, compiled=True, pays_after=90_000.0, pays_seconds=2 * HOUR, first_call=9.0),
+        row("later", 1.2, compiled=True, pays_after=900.0, pays_seconds=HOUR, first_call=4.0),
         row("soon", 2.0, compiled=True, pays_after=20.0, pays_seconds=2.0, first_call=3.0),
         row("never", 0.9, compiled=True, verdict="slower", first_call=5.0),
     )
     assert advice_words.pay_off(rows) == (
         "Compilation takes 3.0 s to 9.0 s and pays off where it helps: soonest after 20 calls of `soon` (2.0 s in), "
-        "latest after 90,000 of `late` (2.0 h in). In 1 of 2 that takes more than an hour of this call alone."
+        "latest after 90,000 of `late` (2.0 h in). In 1 of 3 that takes more than an hour of this call alone."
     )
     assert advice_words.pay_off(rows.tail(1)) == "Nothing is gained, so the compilation never pays off."
     assert advice_words.pay_off(table(row("a", 2.0))) == ""

@@ -77,6 +77,13 @@ def test_a_steps_height_is_that_of_the_runs_between_its_neighbours() -> None:
     assert [step.height.point for step in found] == pytest.approx([0.4, -0.3], abs=0.01)
 
 
+def test_ten_runs_are_enough_for_a_step_and_nine_are_not() -> None:
+    values = np.concatenate([np.zeros(5), np.full(5, 0.5)]) + noisy(np.random.default_rng(11), 10, 0.004)
+    assert [step.index for step in steps(values, Noise(0.004, 0.0), THRESHOLD)] == [5]
+    assert steps(values[:9], Noise(0.004, 0.0), THRESHOLD) == []
+    assert steps(values, Noise(0.0, 0.0), THRESHOLD) == []
+
+
 def test_a_series_with_a_memory_makes_no_change_points() -> None:
     rng = np.random.default_rng(4)
     alarms = 0
