@@ -31,6 +31,11 @@ def test_the_worst_of_several_values_decides_wherever_it_stands(place: int) -> N
         check(result, [GOOD] * 3)
 
 
+def test_a_single_value_needs_no_name() -> None:
+    with pytest.raises(CheckError, match=r"^its result is wrong: relative error 1\.00e-03 against float64, 2e-05 is"):
+        checking.check(workload(), "fp32", results_of(GOOD * 1.001), Reference(results_of(GOOD)))
+
+
 @pytest.mark.parametrize("order", [(1, 3), (3, 1)])
 def test_the_recorded_error_is_that_of_the_worst_value(order: tuple[int, int]) -> None:
     record = check([GOOD * (1 + factor * 1e-6) for factor in order], [GOOD, GOOD])
