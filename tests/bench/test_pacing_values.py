@@ -190,6 +190,7 @@ def test_the_two_longest_stages_are_named_and_no_short_ones() -> None:
         "0.5 s of the run's budget are left for its timing after first calls and warming up took 3.0 s and compiling "
         "took 2.0 s; raise"
     )
+    assert "after its inputs and the check in float64 took 0.1 s; raise" in out_of_time({"checking": 0.12}, 0.5)
     assert out_of_time({"checking": 0.05}, 0.5).startswith("0.5 s of the run's budget are left for its timing; raise")
 
 

@@ -257,4 +257,9 @@ def test_a_family_is_tied_where_each_implementation_has_one_setting_and_they_are
     first, second = record("", implementation="one"), record("", implementation="two", mode="compile")
     assert tied(first, second)
     assert not tied(first, second, record("", implementation="one", mode="compile"))  # one of them in two modes
+    elsewhere = [
+        record("", implementation="one", device="cuda:0"),
+        record("", implementation="two", mode="compile", device="cuda:0"),
+    ]
+    assert tied(first, second, *elsewhere)  # the same path on another device
     assert not tied(first, record("", implementation="two"))  # nothing but the implementation differs
