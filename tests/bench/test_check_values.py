@@ -102,9 +102,21 @@ def test_infinity_where_float64_has_it_too_is_right() -> None:
 def test_the_tolerance_that_is_advised_is_twice_the_error_and_none_for_a_large_one() -> None:
     with pytest.raises(CheckError, match=r"tolerance=\{'fp32': 2e-03\}|tolerance=\{'fp32': 0\.002\}"):
         check([GOOD * 1.001], [GOOD])
+    with pytest.raises(CheckError) as half:
+        check([GOOD * 1.5], [GOOD])
+    assert "tolerance=" not in str(half.value)
     with pytest.raises(CheckError) as large:
         check([GOOD * 1.6], [GOOD])
     assert "tolerance=" not in str(large.value)
+
+
+def test_of_several_implementations_the_tolerance_of_one_is_advised() -> None:
+    both = {"w": lambda a, b: a @ b, "v": lambda a, b: b @ a}
+    two = Suite("demo").compare("w", both, inputs=lambda _: ())
+    with pytest.raises(CheckError, match=r"tolerance=\{'v': "):
+        checking.check(two, "fp32", results_of(GOOD * 1.001), Reference(results_of(GOOD)), "v")
+    with pytest.raises(CheckError, match=r"tolerance=\{'fp32': "):
+        checking.check(workload(), "fp32", results_of(GOOD * 1.001), Reference(results_of(GOOD)), "w")
 
 
 def test_a_workload_that_is_not_checked_has_nothing_in_its_record() -> None:

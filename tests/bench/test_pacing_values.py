@@ -124,6 +124,13 @@ def test_rounds_per_placement(one_round: float, seconds: float, rounds: int) -> 
     assert rounds_per_placement([Paced(one_round / 1.0001)], seconds) == rounds
 
 
+def test_the_time_for_warming_groups_is_no_time_for_rounds() -> None:
+    both = [Paced(0.05), Paced(0.05, idle_waiting=True)]
+    assert rounds_per_placement(both, 0.6) == 1  # 3 placements of 0.2 s, of which 0.05 s warm one group
+    assert rounds_per_placement([Paced(0.09)], 0.6) == 2
+    assert rounds_per_placement(both, 8.0) == 2  # 13 of 0.6 s: 0.3 s for three rounds
+
+
 def test_groups_take_placements_in_succession_while_the_time_has_three_parts() -> None:
     alone, both = [Paced(0.01)], [Paced(0.005), Paced(0.005, idle_waiting=True)]
     assert plan_of(alone, 4, 9.0) == Plan(4)

@@ -11,6 +11,7 @@ from torchduet.bench.record.statistics import Interval
 from torchduet.reports.compare.verdicts import Finding, findings, holm, percent
 from torchduet.reports.shifts.movement import Movement
 from torchduet.reports.shifts.question import Question
+from torchduet.reports.shifts.spread import Residual
 
 STILL = Movement(0.0, 0.0, "nothing")
 SMALL = 0.005  # half an interval by the visits
@@ -164,6 +165,21 @@ def test_what_cannot_be_judged_says_which_of_the_reasons_it_is(asked: Question, 
     assert (found.verdict, found.cause, found.why) == ("unclear", cause, why)
     assert (found.low, found.high) == (None, None)
     assert found.ratio == pytest.approx(math.exp(0.3))
+
+
+def placed(unit: str, point: float, placements: int = 9, halves: float = 0.002) -> Question:
+    """A question that rests on placements, with the difference of the halves of either run."""
+    of_halves = (Residual(unit, halves, 0.0), Residual(unit, -halves, 0.0))
+    shift = Interval(point, point - SMALL, point + SMALL)
+    return Question(unit, shift, 0.02, STILL, placements=placements, halves=of_halves)
+
+
+def test_halves_of_runs_with_too_few_placements_do_not_widen_the_intervals_of_others() -> None:
+    others = [placed(f"other {index}", 0.001 * (-1) ** index) for index in range(12)]
+    few = [placed(f"few {index}", 0.0, placements=2, halves=0.9) for index in range(20)]
+    alone, among = (findings([[placed("it", 0.1), *rest]])[0][0] for rest in (others, [*others, *few]))
+    assert alone.verdict == among.verdict == "faster"
+    assert (alone.low, alone.high) == (among.low, among.high)
 
 
 def test_what_is_withheld_is_no_comparison_among_those_that_are_corrected_for() -> None:
