@@ -97,6 +97,20 @@ def test_an_interval_beyond_the_threshold_that_is_not_significant_among_many_is_
     assert few.verdict == "faster"
 
 
+def test_what_the_machine_moved_is_no_part_of_what_is_significant() -> None:
+    def wide(unit: str, point: float, movement: Movement) -> Question:
+        estimate = Estimate(point, point - 0.06, point + 0.06, 0.01, 3.0, 4, "run")
+        return Question(unit, Interval(point, point - 0.06, point + 0.06), 0.02, movement, estimate)
+
+    # Beyond a movement of up to 0.2 lies 0.1: its interval is beyond the threshold, but among 61 such a shift is chance.
+    for sign in (1, -1):
+        moved = Movement(min(0.0, 0.2 * sign), max(0.0, 0.2 * sign), "the pilot")
+        others = [wide(f"other {index}", 0.0, STILL) for index in range(60)]
+        found, still = (findings([[wide("it", 0.3 * sign, of), *others]])[0][0] for of in (moved, STILL))
+        assert (found.verdict, found.cause) == ("unclear", "many")
+        assert still.verdict == ("faster" if sign > 0 else "slower")
+
+
 def test_unclear_is_the_machines_where_the_interval_without_its_movement_is_clear() -> None:
     found = finding(question("it", 0.05, movement=Movement(0.0, 0.06, "the memory pilot beside it")))
     assert (found.verdict, found.cause) == ("unclear", "moved")
