@@ -29,7 +29,8 @@ FAST = 1.0  # seconds of the CPU's time
 MAX_FILE = 40  # seconds of the CPU's time, for the tests of a file under coverage
 MAX_TESTS = 8.0  # seconds of the CPU's time for one fault, by what its tests took before
 SHARED = 0.3  # seconds that a fixture of the session takes, about
-KILLED, SURVIVED, NOT_APPLIED = 1, 0, 3
+TIME_LIMIT = "time limit"  # instead of the name of a test
+KILLED, SURVIVED, NOT_APPLIED, BROKEN = 1, 0, 3, 70
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec")
 
 
@@ -144,7 +145,8 @@ class Mutants:
                 put_in(mutant.path, sources[mutant.path], mutated(sources[mutant.path], mutant.index), living)
             except NotApplied:
                 return NOT_APPLIED
-            except Exception:  # noqa: BLE001  # the module cannot even be imported
+            except Exception as error:  # noqa: BLE001  # the module cannot even be imported
+                (folder / f"by-{self.chosen.index(mutant)}").write_text(f"the import: {error}", "utf-8")
                 return KILLED
             failed = _first_failure([items[name] for name in chosen[mutant]])
             (folder / f"by-{self.chosen.index(mutant)}").write_text(failed or "", "utf-8")
@@ -155,12 +157,12 @@ class Mutants:
         def limit(mutant: object) -> float:
             return 3.0 * sum(self.tests[name].seconds for name in chosen[mutant]) + 5.0  # type: ignore[index]
 
-        words = {SURVIVED: "survived", NOT_APPLIED: "not applied"}
+        words = {SURVIVED: "survived", NOT_APPLIED: "not applied", BROKEN: "not applied"}
         forks = _forked(work, self.jobs, end, cpu=limit, wall=lambda mutant: 4 * limit(mutant) + 20)
         for done, (mutant, status) in enumerate(forks, 1):
             assert isinstance(mutant, Mutant)
             by = folder / f"by-{self.chosen.index(mutant)}"
-            result = Result(mutant, words.get(status, "killed"), by.read_text("utf-8") if by.exists() else "time limit")
+            result = Result(mutant, words.get(status, "killed"), by.read_text("utf-8") if by.exists() else TIME_LIMIT)
             self.results.append(result)
             if result.outcome == "survived":
                 self.say(f"survived: {mutant.lines.start} {mutant.name}")
@@ -216,7 +218,7 @@ def _forked(
 
 def _child(call: Callable[[], int], cpu: float) -> None:
     """Never returns. It starts no process, and ends when its time is up."""
-    status = 70
+    status = BROKEN
     try:
         used = int(process_time())
         resource.setrlimit(resource.RLIMIT_CPU, (used + int(cpu) + 1, used + int(cpu) + 5))
