@@ -96,6 +96,10 @@ def test_each_accelerator_of_a_family_is_started() -> None:
     )
 
 
+def test_the_tiers_take_90_seconds_15_minutes_and_an_hour() -> None:
+    assert budgets.TIER_BUDGET == {"quick": 90.0, "default": 15 * 60.0, "full": 60 * 60.0}
+
+
 def test_what_is_set_aside_and_what_was_spent_before_shorten_the_run() -> None:
     now = [1000.0]
     budget = Budget(100.0, [family("a", "eager")], spent=30.0, now=lambda: now[0])

@@ -31,6 +31,11 @@ def test_the_worst_of_several_values_decides_wherever_it_stands(place: int) -> N
         check(result, [GOOD] * 3)
 
 
+def test_a_single_value_needs_no_name() -> None:
+    with pytest.raises(CheckError, match=r"^its result is wrong: relative error 1\.00e-03 against float64, 2e-05 is"):
+        checking.check(workload(), "fp32", results_of(GOOD * 1.001), Reference(results_of(GOOD)))
+
+
 @pytest.mark.parametrize("order", [(1, 3), (3, 1)])
 def test_the_recorded_error_is_that_of_the_worst_value(order: tuple[int, int]) -> None:
     record = check([GOOD * (1 + factor * 1e-6) for factor in order], [GOOD, GOOD])
@@ -97,9 +102,21 @@ def test_infinity_where_float64_has_it_too_is_right() -> None:
 def test_the_tolerance_that_is_advised_is_twice_the_error_and_none_for_a_large_one() -> None:
     with pytest.raises(CheckError, match=r"tolerance=\{'fp32': 2e-03\}|tolerance=\{'fp32': 0\.002\}"):
         check([GOOD * 1.001], [GOOD])
+    with pytest.raises(CheckError) as half:
+        check([GOOD * 1.5], [GOOD])
+    assert "tolerance=" not in str(half.value)
     with pytest.raises(CheckError) as large:
         check([GOOD * 1.6], [GOOD])
     assert "tolerance=" not in str(large.value)
+
+
+def test_of_several_implementations_the_tolerance_of_one_is_advised() -> None:
+    both = {"w": lambda a, b: a @ b, "v": lambda a, b: b @ a}
+    two = Suite("demo").compare("w", both, inputs=lambda _: ())
+    with pytest.raises(CheckError, match=r"tolerance=\{'v': "):
+        checking.check(two, "fp32", results_of(GOOD * 1.001), Reference(results_of(GOOD)), "v")
+    with pytest.raises(CheckError, match=r"tolerance=\{'fp32': "):
+        checking.check(workload(), "fp32", results_of(GOOD * 1.001), Reference(results_of(GOOD)), "w")
 
 
 def test_a_workload_that_is_not_checked_has_nothing_in_its_record() -> None:

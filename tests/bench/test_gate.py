@@ -51,6 +51,17 @@ def test_each_ground_gives_the_exit_code_and_a_reason(records: list[Any], fail_o
     assert bool(found.reason) == bool(code)
 
 
+@pytest.mark.parametrize(("low", "blind"), [(0.67, True), (0.69, False)])
+def test_a_duet_is_blind_where_its_width_and_the_threshold_hide_a_slow_down_by_half(low: float, blind: bool) -> None:
+    # A case that takes 1.5 times as long is called if its whole interval lies beyond 2 %: 1 / 0.67 × 1.02 = 1.52.
+    assert gate([case("unclear", low=low)], ("slower",)).code == (NO_VERDICT if blind else 0)
+
+
+def test_a_case_with_a_verdict_is_not_blind_however_wide_its_interval_is() -> None:
+    assert gate([case("same", low=0.5)], ("slower",)).code == 0
+    assert gate([case("same", low=0.5), case("unclear", low=0.5)], ("slower",)).code == 0
+
+
 def test_an_unknown_ground_is_named() -> None:
     assert grounds("slower, memory,slower") == ("slower", "memory")
     with pytest.raises(ValueError, match=r"^--fail-on slower,: '' is none of slower, unclear, memory$"):

@@ -167,6 +167,7 @@ def test_a_noisy_run_keeps_its_verdicts_and_a_disturbed_one_does_not() -> None:
     worse = preempted(disturbed)
     assert worse is not None
     assert (worse.kind, worse.grade) == ("context switches", "disturbed")
+    assert waited(disturbed) == worse
 
 
 def test_times_count_where_others_took_little_of_the_machine() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -124,6 +123,13 @@ def test_rounds_per_placement(one_round: float, seconds: float, rounds: int) -> 
     assert rounds_per_placement([Paced(one_round / 1.0001)], seconds) == rounds
 
 
+def test_the_time_for_warming_groups_is_no_time_for_rounds() -> None:
+    both = [Paced(0.05), Paced(0.05, idle_waiting=True)]
+    assert rounds_per_placement(both, 0.6) == 1  # 3 placements of 0.2 s, of which 0.05 s warm one group
+    assert rounds_per_placement([Paced(0.09)], 0.6) == 2
+    assert rounds_per_placement(both, 8.0) == 2  # 13 of 0.6 s: 0.3 s for three rounds
+
+
 def test_groups_take_placements_in_succession_while_the_time_has_three_parts() -> None:
     alone, both = [Paced(0.01)], [Paced(0.005), Paced(0.005, idle_waiting=True)]
     assert plan_of(alone, 4, 9.0) == Plan(4)
@@ -190,6 +196,7 @@ def test_the_two_longest_stages_are_named_and_no_short_ones() -> None:
         "0.5 s of the run's budget are left for its timing after first calls and warming up took 3.0 s and compiling "
         "took 2.0 s; raise"
     )
+    assert "after its inputs and the check in float64 took 0.1 s; raise" in out_of_time({"checking": 0.12}, 0.5)
     assert out_of_time({"checking": 0.05}, 0.5).startswith("0.5 s of the run's budget are left for its timing; raise")
 
 
@@ -244,4 +251,6 @@ def test_groups_take_as_many_placements_as_the_time_allows_and_what_is_missing_t
     done = Watch()
     done.after(20.0, 8)
     assert done.rule.room_for(4) == 1
-    assert math.isfinite(done.rule.room_for(4))
+    short = Watch()
+    short.after(20.0, 200)
+    assert short.rule.room_for(4) == 1  # its time is over, however short a placement is

@@ -22,7 +22,7 @@ import torch
 
 from tests.mutants.living import ROOT
 from tests.mutants.operators import Mutant, mutants, sample
-from tests.mutants.session import Mutants, Result
+from tests.mutants.session import TIME_LIMIT, Mutants, Result
 
 HERE = Path(__file__).parent
 THRESHOLD = 92.0  # percent
@@ -91,6 +91,11 @@ def summary(results: Sequence[Result], chosen: int, gone: Sequence[str]) -> int:
         print(f"{killed[path]:4} of {of[path]:3}  {path}")
     if not counted or len(results) < chosen:
         print(f"\nThe time was up after {len(results)} of {chosen} faults.")
+    late = sum(result.by == TIME_LIMIT for result in counted)
+    if late:
+        print(
+            f"\n{late} of these ran into their time limit, as an endless loop does; so does a machine that is too busy."
+        )
     share = 100 * sum(killed.values()) / max(len(counted), 1)
     print(f"\n{sum(killed.values())} of {len(counted)} faults are noticed: {share:.1f} %")
     return int(share < THRESHOLD or len(results) < chosen / 2)

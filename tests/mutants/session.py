@@ -27,8 +27,10 @@ from tests.mutants.operators import Mutant, mutated
 
 FAST = 1.0  # seconds of the CPU's time
 MAX_FILE = 40  # seconds of the CPU's time, for the tests of a file under coverage
-MAX_TESTS = 4.0  # seconds of the CPU's time for one fault, by what its tests took before
-KILLED, SURVIVED, NOT_APPLIED = 1, 0, 3
+MAX_TESTS = 8.0  # seconds of the CPU's time for one fault, by what its tests took before
+SHARED = 0.3  # seconds that a fixture of the session takes, about
+TIME_LIMIT = "time limit"  # instead of the name of a test
+KILLED, SURVIVED, NOT_APPLIED, BROKEN = 1, 0, 3, 70
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec")
 
 
@@ -60,13 +62,14 @@ class Mutants:
     kept: Path | None = None
     results: list[Result] = field(default_factory=list)
     tests: dict[str, Covered] = field(default_factory=dict)
+    items: dict[str, pytest.Item] = field(default_factory=dict)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Instead of running the tests."""
         end = monotonic() + self.seconds
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # children make folders in it
-        items = {item.nodeid: item for item in session.items}
+        items = self.items = {item.nodeid: item for item in session.items}
         with tempfile.TemporaryDirectory() as folder:
             self._cover(session, Path(folder), end)
             self.say(f"{len(self.tests)} of {len(items)} tests are fast and start no process")
@@ -100,18 +103,25 @@ class Mutants:
                     lines_of = {path: set(numbers) for path, numbers in entry["lines"].items()}
                     self.tests[entry["test"]] = Covered(entry["seconds"], lines_of)
 
+    def _cost(self, name: str) -> float:
+        """Seconds of a test by itself: what a whole session shares is made anew in each fork."""
+        item = self.items[name]
+        fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
+        shared = any(one[-1].scope == "session" and "tests/" in one[-1].baseid for one in fixtures)
+        return self.tests[name].seconds + SHARED * shared
+
     def _concerned(self, mutant: Mutant) -> list[str]:
         """The tests that run the line, the fastest first; for what is no function's, those that run the module."""
         lines = set(mutant.lines)
         found = [name for name, test in self.tests.items() if lines & test.lines.get(mutant.path, set())]
         if not found and not mutant.place:
             found = [name for name, test in self.tests.items() if test.lines.get(mutant.path)]
-        return sorted(found, key=lambda name: (self.tests[name].seconds, name))
+        return sorted(found, key=lambda name: (self._cost(name), name))
 
     def _limited(self, names: Sequence[str]) -> list[str]:
         total, kept = 0.0, []
         for name in names:
-            total += self.tests[name].seconds
+            total += self._cost(name)
             if kept and total > MAX_TESTS:
                 break
             kept.append(name)
@@ -135,7 +145,8 @@ class Mutants:
                 put_in(mutant.path, sources[mutant.path], mutated(sources[mutant.path], mutant.index), living)
             except NotApplied:
                 return NOT_APPLIED
-            except Exception:  # noqa: BLE001  # the module cannot even be imported
+            except Exception as error:  # noqa: BLE001  # the module cannot even be imported
+                (folder / f"by-{self.chosen.index(mutant)}").write_text(f"the import: {error}", "utf-8")
                 return KILLED
             failed = _first_failure([items[name] for name in chosen[mutant]])
             (folder / f"by-{self.chosen.index(mutant)}").write_text(failed or "", "utf-8")
@@ -146,12 +157,12 @@ class Mutants:
         def limit(mutant: object) -> float:
             return 3.0 * sum(self.tests[name].seconds for name in chosen[mutant]) + 5.0  # type: ignore[index]
 
-        words = {SURVIVED: "survived", NOT_APPLIED: "not applied"}
+        words = {SURVIVED: "survived", NOT_APPLIED: "not applied", BROKEN: "not applied"}
         forks = _forked(work, self.jobs, end, cpu=limit, wall=lambda mutant: 4 * limit(mutant) + 20)
         for done, (mutant, status) in enumerate(forks, 1):
             assert isinstance(mutant, Mutant)
             by = folder / f"by-{self.chosen.index(mutant)}"
-            result = Result(mutant, words.get(status, "killed"), by.read_text("utf-8") if by.exists() else "time limit")
+            result = Result(mutant, words.get(status, "killed"), by.read_text("utf-8") if by.exists() else TIME_LIMIT)
             self.results.append(result)
             if result.outcome == "survived":
                 self.say(f"survived: {mutant.lines.start} {mutant.name}")
@@ -207,7 +218,7 @@ def _forked(
 
 def _child(call: Callable[[], int], cpu: float) -> None:
     """Never returns. It starts no process, and ends when its time is up."""
-    status = 70
+    status = BROKEN
     try:
         used = int(process_time())
         resource.setrlimit(resource.RLIMIT_CPU, (used + int(cpu) + 1, used + int(cpu) + 5))

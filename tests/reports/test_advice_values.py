@@ -135,12 +135,13 @@ def test_the_standing_of_a_knob_by_its_verdicts(verdicts: str, expected: str) ->
 def test_when_compilation_pays_off_is_told_from_the_soonest_to_the_latest() -> None:
     rows = table(
         row("late", 1.1, compiled=True, pays_after=90_000.0, pays_seconds=2 * HOUR, first_call=9.0),
+        row("later", 1.2, compiled=True, pays_after=900.0, pays_seconds=HOUR, first_call=4.0),
         row("soon", 2.0, compiled=True, pays_after=20.0, pays_seconds=2.0, first_call=3.0),
         row("never", 0.9, compiled=True, verdict="slower", first_call=5.0),
     )
     assert advice_words.pay_off(rows) == (
         "Compilation takes 3.0 s to 9.0 s and pays off where it helps: soonest after 20 calls of `soon` (2.0 s in), "
-        "latest after 90,000 of `late` (2.0 h in). In 1 of 2 that takes more than an hour of this call alone."
+        "latest after 90,000 of `late` (2.0 h in). In 1 of 3 that takes more than an hour of this call alone."
     )
     assert advice_words.pay_off(rows.tail(1)) == "Nothing is gained, so the compilation never pays off."
     assert advice_words.pay_off(table(row("a", 2.0))) == ""
@@ -162,6 +163,12 @@ def test_when_compilation_pays_off_is_told_from_the_soonest_to_the_latest() -> N
 def test_what_is_sure_names_its_side_of_the_threshold(verdicts: str, said: str) -> None:
     (answer,) = answers(table(*(row(f"c{n}", 1.5, verdict=one) for n, one in enumerate(verdicts.split()))))
     assert said in answer.sentences
+
+
+@pytest.mark.parametrize(("verdicts", "named"), [("faster faster", False), ("faster same", True), ("slower", False)])
+def test_workloads_are_named_only_where_verdicts_differ(verdicts: str, named: bool) -> None:
+    (answer,) = answers(table(*(row(f"c{n}", 1.5, verdict=one) for n, one in enumerate(verdicts.split()))))
+    assert any(sentence.startswith(("Faster: ", "Slower: ")) for sentence in answer.sentences) is named
 
 
 def test_the_median_of_the_ratios_is_an_answers_ratio() -> None:
@@ -250,4 +257,9 @@ def test_a_family_is_tied_where_each_implementation_has_one_setting_and_they_are
     first, second = record("", implementation="one"), record("", implementation="two", mode="compile")
     assert tied(first, second)
     assert not tied(first, second, record("", implementation="one", mode="compile"))  # one of them in two modes
+    elsewhere = [
+        record("", implementation="one", device="cuda:0"),
+        record("", implementation="two", mode="compile", device="cuda:0"),
+    ]
+    assert tied(first, second, *elsewhere)  # the same path on another device
     assert not tied(first, record("", implementation="two"))  # nothing but the implementation differs

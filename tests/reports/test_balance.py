@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from torchduet.reports.profile.balance import Balance, balance, sentences
+from torchduet.reports.profile.balance import AGREES, Balance, balance, sentences
 from torchduet.reports.profile.categories import PYTHON
 
 # 100 µs when timed and without the profiler, 120 µs under it: own times and the rest add up to those.
@@ -37,6 +37,12 @@ def test_they_agree_within_what_two_moments_of_one_machine_differ_by(timed: floa
     sums = replace(FITS, timed=timed, low=timed, high=timed)
     assert sums.agrees is agrees
     assert ("they agree" in said(sums)) is agrees
+
+
+@pytest.mark.parametrize(("total", "by"), [(1 / AGREES, "13 %"), (AGREES, "15 %"), (1.02, "2 %")])
+def test_they_agree_at_the_very_ends_of_that_and_say_by_how_much(total: float, by: str) -> None:
+    sums = Balance(timed=1.0, low=1.0, high=1.0, unprofiled=1.0, profiled=1.0, attributed=total, rest=0.0)
+    assert f"they agree within {by}." in said(sums)
 
 
 def test_they_agree_within_the_placements_even_far_from_the_time() -> None:

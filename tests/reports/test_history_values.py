@@ -69,12 +69,25 @@ def test_the_level_is_that_of_the_runs_since_the_last_change() -> None:
     assert line_of(long, threshold=0.5).level == pytest.approx(0.02, abs=0.005)  # of the latest 30 at most
 
 
+def test_at_most_thirty_runs_give_a_level() -> None:
+    line = line_of(np.arange(40) * 0.001, threshold=0.5)
+    assert line.changes == ()
+    assert line.level == pytest.approx(0.0245)  # the median of the runs 10 to 39
+
+
 def test_a_steps_height_is_that_of_the_runs_between_its_neighbours() -> None:
     rng = np.random.default_rng(3)
     values = stepped(rng, (15, 0.0), (6, 0.4), (15, 0.1), deviation=0.004)
     found = steps(values, Noise(0.004, 0.0), THRESHOLD)
     assert [step.index for step in found] == [15, 21]
     assert [step.height.point for step in found] == pytest.approx([0.4, -0.3], abs=0.01)
+
+
+def test_ten_runs_are_enough_for_a_step_and_nine_are_not() -> None:
+    values = np.concatenate([np.zeros(5), np.full(5, 0.5)]) + noisy(np.random.default_rng(11), 10, 0.004)
+    assert [step.index for step in steps(values, Noise(0.004, 0.0), THRESHOLD)] == [5]
+    assert steps(values[:9], Noise(0.004, 0.0), THRESHOLD) == []
+    assert steps(values, Noise(0.0, 0.0), THRESHOLD) == []
 
 
 def test_a_series_with_a_memory_makes_no_change_points() -> None:
@@ -201,6 +214,13 @@ def test_what_all_other_families_share_is_subtracted_from_times() -> None:
     assert one.removed[0][-1] - one.removed[0][0] == pytest.approx(0.3, abs=0.02)
     (together,) = one.common["cpu"].changes
     assert (together.after, together.verdict) == (15, "slower")
+
+
+@pytest.mark.parametrize("real", [6, 8, 10, 13, 14])
+def test_a_change_point_is_moved_to_where_the_levels_meet_up_to_four_runs_away(real: int) -> None:
+    values = np.concatenate([np.zeros(real), np.ones(20 - real)])
+    values[9 if real > 10 else 11] += 0.01
+    assert changes._moved_to_levels(values, [0, 10, 20]) == [0, real, 20]
 
 
 def test_the_position_of_a_small_step_is_less_certain() -> None:

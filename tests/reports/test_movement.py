@@ -56,6 +56,17 @@ def test_the_kind_that_moved_most_is_named_and_the_ranges_of_all_are_joined() ->
     assert other == Movement(found.low, found.high, "the memory pilot around its visits")
 
 
+def test_a_second_kind_that_moved_the_other_way_but_less_is_not_named() -> None:
+    base, new = kinds(calls=8.0, memory=1.0), kinds(calls=1.0, memory=2.0)
+    for found, beside in (
+        (by_pilots([base], [new], {}), "beside it"),
+        (by_visits([base], [new], {}), "around its visits"),
+    ):
+        assert found is not None
+        assert (found.low, found.high) == (pytest.approx(-LOG2), pytest.approx(3 * LOG2))
+        assert found.source == f"the calls pilot {beside}"
+
+
 def test_a_kind_that_only_one_run_has_says_nothing() -> None:
     assert by_pilots([kinds(calls=1.0, gpu=9.0)], [kinds(calls=1.0)], {}) == Movement(0, 0, "the calls pilot beside it")
     assert by_pilots([kinds(gpu=9.0)], [kinds(calls=1.0)], {}) is None

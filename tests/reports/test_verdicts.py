@@ -11,6 +11,7 @@ from torchduet.bench.record.statistics import Interval
 from torchduet.reports.compare.verdicts import Finding, findings, holm, percent
 from torchduet.reports.shifts.movement import Movement
 from torchduet.reports.shifts.question import Question
+from torchduet.reports.shifts.spread import Residual
 
 STILL = Movement(0.0, 0.0, "nothing")
 SMALL = 0.005  # half an interval by the visits
@@ -96,6 +97,20 @@ def test_an_interval_beyond_the_threshold_that_is_not_significant_among_many_is_
     assert few.verdict == "faster"
 
 
+def test_what_the_machine_moved_is_no_part_of_what_is_significant() -> None:
+    def wide(unit: str, point: float, movement: Movement) -> Question:
+        estimate = Estimate(point, point - 0.06, point + 0.06, 0.01, 3.0, 4, "run")
+        return Question(unit, Interval(point, point - 0.06, point + 0.06), 0.02, movement, estimate)
+
+    # Beyond a movement of up to 0.2 lies 0.1: its interval is beyond the threshold, but among 61 such a shift is chance.
+    for sign in (1, -1):
+        moved = Movement(min(0.0, 0.2 * sign), max(0.0, 0.2 * sign), "the pilot")
+        others = [wide(f"other {index}", 0.0, STILL) for index in range(60)]
+        found, still = (findings([[wide("it", 0.3 * sign, of), *others]])[0][0] for of in (moved, STILL))
+        assert (found.verdict, found.cause) == ("unclear", "many")
+        assert still.verdict == ("faster" if sign > 0 else "slower")
+
+
 def test_unclear_is_the_machines_where_the_interval_without_its_movement_is_clear() -> None:
     found = finding(question("it", 0.05, movement=Movement(0.0, 0.06, "the memory pilot beside it")))
     assert (found.verdict, found.cause) == ("unclear", "moved")
@@ -164,6 +179,21 @@ def test_what_cannot_be_judged_says_which_of_the_reasons_it_is(asked: Question, 
     assert (found.verdict, found.cause, found.why) == ("unclear", cause, why)
     assert (found.low, found.high) == (None, None)
     assert found.ratio == pytest.approx(math.exp(0.3))
+
+
+def placed(unit: str, point: float, placements: int = 9, halves: float = 0.002) -> Question:
+    """A question that rests on placements, with the difference of the halves of either run."""
+    of_halves = (Residual(unit, halves, 0.0), Residual(unit, -halves, 0.0))
+    shift = Interval(point, point - SMALL, point + SMALL)
+    return Question(unit, shift, 0.02, STILL, placements=placements, halves=of_halves)
+
+
+def test_halves_of_runs_with_too_few_placements_do_not_widen_the_intervals_of_others() -> None:
+    others = [placed(f"other {index}", 0.001 * (-1) ** index) for index in range(12)]
+    few = [placed(f"few {index}", 0.0, placements=2, halves=0.9) for index in range(20)]
+    alone, among = (findings([[placed("it", 0.1), *rest]])[0][0] for rest in (others, [*others, *few]))
+    assert alone.verdict == among.verdict == "faster"
+    assert (alone.low, alone.high) == (among.low, among.high)
 
 
 def test_what_is_withheld_is_no_comparison_among_those_that_are_corrected_for() -> None:
