@@ -136,7 +136,7 @@ class _Output(io.TextIOWrapper):
     """A process's output by its descriptor; loses what a full disk does not take."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(open(number, "wb", closefd=False), line_buffering=True, errors="backslashreplace")
+        super().__init__(os.fdopen(number, "wb", closefd=False), line_buffering=True, errors="backslashreplace")
 
     def write(self, text: str) -> int:
         with _lost_on_a_full_disk():

@@ -100,10 +100,11 @@ def _guard_storage(config: pytest.Config, progress: Progress) -> None:
         pytest.UsageError: it cannot be written.
     """
     benchmarks: Any = config._benchmarksession  # type: ignore[attr-defined]
-    if not (benchmarks.save or benchmarks.autosave) or not isinstance(benchmarks.storage, FileStorage):
+    in_files = isinstance(benchmarks.storage, FileStorage)
+    if not (benchmarks.save or benchmarks.autosave) or not in_files:
         return
     option = "--benchmark-save" if benchmarks.save else "--benchmark-autosave"
-    folder, save = benchmarks.storage.get("it").parent, benchmarks.storage.save  # type: ignore[no-untyped-call]
+    folder, save = benchmarks.storage.get("it").parent, benchmarks.storage.save
     try:
         try_folder(folder)
     except OSError as error:
