@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import pkgutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -18,6 +19,9 @@ from time import monotonic
 import torch
 
 import torchduet.bench.workers.visit  # noqa: F401
+from torchduet.bench.host.compilers import no_cpu_compiler
+from torchduet.bench.host.temporary import HEADERS
+from torchduet.bench.timing.dynamo import keep_headers_in
 from torchduet.bench.workers.imported_once import import_files, import_libraries, import_modules
 from torchduet.bench.workers.messages import (
     NOTHING,
@@ -29,6 +33,7 @@ from torchduet.bench.workers.messages import (
 )
 from torchduet.bench.workers.vector_probe import probe
 
+MAX_HEADER_SECONDS = 120
 COMPILER_MODULES = (
     "sympy.combinatorics.tensor_can",
     "sympy.physics.units",
@@ -107,6 +112,30 @@ def compiler() -> None:
             torch_key()  # a digest of torch's source files, part of every key in the cache
 
 
+def precompile_headers() -> None:
+    """Let inductor precompile its C++ headers for all workers, unless that is done: it takes some seconds.
+
+    Otherwise they count as compile time of the run's first compiled case. This process may compile nothing itself, as
+    that starts threads; a child does.
+    """
+    folder = os.environ.get(HEADERS)
+    if not folder or not hasattr(os, "fork") or no_cpu_compiler() or any(Path(folder).glob("*.gch")):
+        return
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        signal.alarm(MAX_HEADER_SECONDS)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        keep_headers_in(Path(folder))
+        torch.compile(lambda x: x + 1)(torch.ones(64))
+    finally:
+        os._exit(0)  # where it fails, the first compiled case says why
+
+
 def _patterns() -> list[str]:
     """The modules of inductor's patterns, which it imports when it first compiles a product or an attention."""
     name = "torch._inductor.fx_passes.serialized_patterns"
@@ -135,6 +164,7 @@ if os.environ.get(PRELOAD_COMPILER) != NOTHING:
     importlib.import_module("torch._dynamo.utils")
 if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
+    precompile_headers()
 
 import_libraries(json.loads(os.environ.get(PRELOAD_LIBRARIES, "[]")))
 unsafe = import_files(json.loads(os.environ.get(PRELOAD_FILES, "[]")))

@@ -122,6 +122,9 @@ class Servers:
         try:
             with changed(self._variables[self._current]), sockets_in(self._folder):
                 yield
+        except (OSError, EOFError):
+            _await_end(server._forkserver_pid)
+            raise
         finally:
             too_long.cancel()
 
@@ -262,6 +265,16 @@ def _kill(pid: int | None) -> None:
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _await_end(pid: int | None) -> None:
+    """Wait until a server that is ending has ended, so that multiprocessing does not take it for alive."""
+    end = monotonic() + POLL_SECONDS * 20
+    with contextlib.suppress(ChildProcessError):
+        while pid is not None and monotonic() < end:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return
+            sleep(POLL_SECONDS)
 
 
 def _is_time(answer: str) -> bool:
