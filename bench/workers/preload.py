@@ -35,7 +35,7 @@ from torchduet.bench.workers.messages import (
 from torchduet.bench.workers.vector_probe import probe
 
 MAX_HEADER_SECONDS = 120
-FUNCTIONS = "torchduet.bench.library" + ".worker"  # imported before this module where functions are measured
+FUNCTIONS = "bench.library.worker"  # imported before this module where a program's functions are measured
 COMPILER_MODULES = (
     "sympy.combinatorics.tensor_can",
     "sympy.physics.units",
@@ -121,7 +121,7 @@ def precompile_headers() -> float:
     that starts threads; a child does. Returns how many seconds it took.
     """
     folder = os.environ.get(HEADERS)
-    if FUNCTIONS in sys.modules:
+    if f"torchduet.{FUNCTIONS}" in sys.modules:
         return 0.0  # a program's own process compiles its functions first
     if not folder or not hasattr(os, "fork") or no_cpu_compiler() or any(Path(folder).glob("*.gch")):
         return 0.0
