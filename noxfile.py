@@ -227,7 +227,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
+    """Kill processes of a run 30 times, and of a duet 10 times, and make a run of 5,000 families; about an hour."""
     install(session, "[test]")
     session.run("python", "-u", "-m", "tests.faults.soak", "kills", "30")
     session.run("python", "-u", "-m", "tests.faults.soak", "duet-kills", "10")
