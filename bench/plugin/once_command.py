@@ -40,6 +40,8 @@ def run_once(arguments: Sequence[str]) -> int:
     except (OptionError, SuiteError) as error:
         return _refuse(error, UNUSABLE)
     finally:
+        if not kept:
+            del os.environ[CACHE]
         folder.cleanup()
 
 
