@@ -283,7 +283,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def soak(session: nox.Session) -> None:
-    """Make a run of 5,000 families, and one that is killed 20 times; about half an hour."""
+    """Kill processes of a run 30 times, and of a duet 10 times, and make a run of 5,000 families; about an hour."""
     env = checks(session)
     for what, number in (("kills", "30"), ("duet-kills", "10"), ("memory", "5000")):
         session.run(in_checks("python"), "-u", "-m", "tests.faults.soak", what, number, env=env, external=True)

@@ -65,7 +65,7 @@ class CallerLauncher:
         self.fresh = 0  # visits by other processes
         self._expected: dict[Case, Mapping[str, tuple[str, float]]] = {}
         # The import of the compiler makes its folder. These variables are as before when measuring ends.
-        os.environ[HEADERS] = str(Path(workers.folder, "headers"))
+        os.environ[HEADERS] = str(Path(workers.folder, "toolchain", "headers"))
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(workers.folder, "toolchain")))
         self._folder = Path(tempfile.mkdtemp(prefix="functions-", dir=workers.folder))
         self.source = str(self._folder / "functions.pt")

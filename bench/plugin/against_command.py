@@ -87,16 +87,16 @@ def run(options: argparse.Namespace) -> int:
     try:
         run_file = Path(options.json) if options.json else Path(temporary.name) / "run.json"
         to_continue = "give the same command with --resume after --" if options.json else ""
-        code = _ended(_measurement(options, run_file, temporary.name), {BY_COMMAND: to_continue})
+        code = ended(_measurement(options, run_file, temporary.name), {BY_COMMAND: to_continue})
         if not run_file.is_file() or not (wanted := _rendering(options)):
             return code
-        rendered = _ended([sys.executable, "-m", "torchduet", "render", str(run_file), *wanted])
+        rendered = ended([sys.executable, "-m", "torchduet", "render", str(run_file), *wanted])
         return code or rendered
     finally:
         temporary.cleanup()
 
 
-def _ended(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+def ended(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """Run a command to its end; returns its exit code, of one that a signal has ended as shells have it.
 
     Ctrl-C in a terminal reaches it, too: a measurement then ends by itself, with what it has measured. SIGTERM and

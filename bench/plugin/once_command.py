@@ -34,19 +34,23 @@ UNUSABLE, NOT_CALLED = 2, 1
 
 def run_once(arguments: Sequence[str]) -> int:
     """Call the case that the arguments name; returns the exit code: 0, 1 if it cannot be called, 2 for bad options."""
+    kept = os.environ.get(CACHE, "")
     try:
         folder = RunFolder()
     except OSError as error:
         return _refuse(error.strerror or error, UNUSABLE)
+    os.environ.setdefault(CACHE, str(folder.path / "inductor"))  # where the compiler makes its folder when imported
     try:
-        return _called(arguments, folder.name)
+        return _called(arguments, folder.name, kept)
     except (OptionError, SuiteError) as error:
         return _refuse(error, UNUSABLE)
     finally:
+        if not kept:
+            del os.environ[CACHE]
         folder.cleanup()
 
 
-def _called(arguments: Sequence[str], folder: str) -> int:
+def _called(arguments: Sequence[str], folder: str, kept: str) -> int:
     given = _parsed(arguments)
     calls, seconds = _calls(given.calls)
     options = parse(
@@ -64,7 +68,6 @@ def _called(arguments: Sequence[str], folder: str) -> int:
     from torchduet.bench.workers.process import like_a_users_process
 
     like_a_users_process()
-    kept = os.environ.get(CACHE, "")
     threads = options.threads or cores()
     code = str(Path(kept).resolve()) if kept else ""
     job = OnceTask(case, calls, threads, folder, code, options.data, options.cold, seconds)

@@ -11,7 +11,7 @@ import pytest
 from torchduet.bench.duet import against
 from torchduet.bench.host import temporary
 from torchduet.bench.host.machine import Machine
-from torchduet.bench.host.process.inherited import usable
+from torchduet.bench.host.process.inherited import too_few_files, usable
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.host.system_limits import limits
@@ -82,6 +82,8 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         options = cli.read(config)
         if asked is not None:
             options = against.adapted(options, config.getoption("budget"))
+        if few := too_few_files():
+            raise OptionError(few)
         preflight.check_test_files(BENCH)
         _own_compiler_folder(config)
         silent = options.hang_seconds or silent_seconds(options.budget_seconds)

@@ -28,6 +28,7 @@ class Interpreters:
 
     def __init__(self, servers: Servers, threads: int, progress: Progress) -> None:
         self._servers, self._threads, self._progress = servers, threads, progress
+        self._refused = False  # whether the system has refused another one
 
     def grow(self, seconds_left: float, *, later: bool = False) -> None:
         """Start another interpreter if it is time for one.
@@ -36,7 +37,7 @@ class Interpreters:
             later: every family has been visited.
         """
         servers = self._servers
-        if not 0 < len(servers) < INTERPRETERS or not servers.all_ready or _free_memory() < MIN_MEMORY:
+        if self._refused or not 0 < len(servers) < INTERPRETERS or not servers.all_ready or _free_memory() < MIN_MEMORY:
             return
         first = servers.seconds_of_first()
         if first is None or first > MAX_SECONDS:
@@ -45,7 +46,12 @@ class Interpreters:
         if not beside and not (later and first <= MAX_SHARE * seconds_left):
             return
         compiled = any(case.mode in COMPILED for family in self._progress.families for case in family.cases)
-        servers.start(compiler=compiled and len(servers) == 1)
+        try:
+            servers.start(compiler=compiled and len(servers) == 1)
+        except OSError as error:  # no room for another process, or for its files
+            self._progress.warnings.append(f"workers come from fewer interpreters: no other can be started: {error}")
+            self._refused = True
+            return
         if not beside:
             servers.wait(MAX_SECONDS)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from torchduet.bench.cases.case import Case, Family
-from torchduet.bench.cases.outcome import Outcome, Skipped
+from torchduet.bench.cases.outcome import Failed, Outcome, Skipped
 from torchduet.bench.host.signals import StopRequest
 from torchduet.bench.noise.grades import Graded
 from torchduet.bench.plan.availability import unavailable
@@ -22,7 +22,7 @@ from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.resume import family_event, visit_event
 from torchduet.bench.run.run_facts import facts_of
 from torchduet.bench.run.settings import Settings
-from torchduet.bench.workers.launcher import EndedEarlyError
+from torchduet.bench.workers.launcher import EndedEarlyError, WorkerError
 
 
 class Session:
@@ -65,6 +65,10 @@ class Session:
                 self._end()
         except EndedEarlyError:
             progress.stopped = progress.stopped or self.stop_reason()
+        except WorkerError as error:  # not one of a family, but the first: there will be no others
+            progress.stopped = progress.stopped or "no worker can be used"
+            if case not in progress.outcomes:
+                progress.outcomes[case] = Failed(str(error))
         return progress.outcomes.get(case, Skipped(f"not measured: {progress.stopped}"))
 
     def reaches(self, case: Case) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import multiprocessing.process
 import os
+import signal
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -93,6 +94,22 @@ def sockets_in(folder: Path) -> Iterator[None]:
         own._config.pop("tempdir", None)
         if before is not None:
             own._config["tempdir"] = before
+
+
+@contextlib.contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """A process that is started within the context is not interrupted by Ctrl-C; it passes that on to its children.
+
+    A terminal sends Ctrl-C to it, too, and while it imports it would end with a traceback. The run ends it anyway.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from multiprocessing.process import BaseProcess
@@ -13,6 +14,8 @@ from torchduet.bench.host.child_processes import last_lines
 from torchduet.bench.workers.ended import WorkerError
 
 MAX_LOG_BYTES = 2**26
+# What the system refuses when there is no room for another process, or for its files.
+NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
 def truncate_log(log: Path) -> None:
@@ -26,6 +29,12 @@ def last_output(log: Path) -> str:
     """A worker's last output, to follow the reason why it ended; empty if it printed nothing."""
     lines = last_lines(log)
     return f"\nIts last output:\n{lines}" if lines else ""
+
+
+def raise_unless_full(error: OSError) -> None:
+    """Raise an error, unless the system has no room for another process or its files."""
+    if error.errno not in NO_ROOM:
+        raise error
 
 
 def start(process: BaseProcess) -> None:

@@ -37,7 +37,7 @@ from torchduet.bench.workers.ended import OutOfTimeError as OutOfTimeError
 from torchduet.bench.workers.ended import WorkerError as WorkerError
 from torchduet.bench.workers.ended import silent_seconds as silent_seconds
 from torchduet.bench.workers.environment import changed, for_workers, room_for_sockets, scratch
-from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, start, truncate_log
+from torchduet.bench.workers.exit_reason import describe_exit, end, last_output, raise_unless_full, start, truncate_log
 from torchduet.bench.workers.measured_again import measured_again
 from torchduet.bench.workers.messages import PRELOAD_FILES
 from torchduet.bench.workers.servers import Servers
@@ -105,7 +105,8 @@ class Launcher:
             self._suites = tuple(suites)
             try:
                 self.servers.start(compiler=compiler, light=self.light and not compiler)
-            except OSError as error:  # no room for a process, or for its files
+            except OSError as error:
+                raise_unless_full(error)
                 self._warn(f"each worker imports torch itself, as the process that would fork them failed: {error}")
                 self.spawn_workers()
 
@@ -115,8 +116,7 @@ class Launcher:
 
     def spawn_workers(self) -> None:
         """From now on start each worker as a new interpreter, which is slower and inherits nothing."""
-        self._context = multiprocessing.get_context("spawn")
-        self._fork_server = False
+        self._context, self._fork_server = multiprocessing.get_context("spawn"), False
         self._environment = for_workers(self._folder.path, compiler=True)
 
     @property

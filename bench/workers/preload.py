@@ -11,6 +11,8 @@ import importlib
 import json
 import os
 import pkgutil
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -18,6 +20,9 @@ from time import monotonic
 import torch
 
 import torchduet.bench.workers.visit  # noqa: F401
+from torchduet.bench.host.compilers import no_cpu_compiler
+from torchduet.bench.host.temporary import HEADERS
+from torchduet.bench.timing.dynamo import keep_headers_in
 from torchduet.bench.workers.imported_once import import_files, import_libraries, import_modules
 from torchduet.bench.workers.messages import (
     NOTHING,
@@ -29,6 +34,8 @@ from torchduet.bench.workers.messages import (
 )
 from torchduet.bench.workers.vector_probe import probe
 
+MAX_HEADER_SECONDS = 120
+FUNCTIONS = "bench.library.worker"  # imported before this module where a program's functions are measured
 COMPILER_MODULES = (
     "sympy.combinatorics.tensor_can",
     "sympy.physics.units",
@@ -107,6 +114,33 @@ def compiler() -> None:
             torch_key()  # a digest of torch's source files, part of every key in the cache
 
 
+def precompile_headers() -> float:
+    """Let inductor precompile its C++ headers for all workers, unless that is done: it takes some seconds.
+
+    Otherwise they count as compile time of the run's first compiled case. This process may compile nothing itself, as
+    that starts threads; a child does. Returns how many seconds it took.
+    """
+    folder = os.environ.get(HEADERS)
+    if f"torchduet.{FUNCTIONS}" in sys.modules:
+        return 0.0  # a program's own process compiles its functions first
+    if not folder or not hasattr(os, "fork") or no_cpu_compiler() or any(Path(folder).glob("*.gch")):
+        return 0.0
+    began = monotonic()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return monotonic() - began
+    try:
+        signal.alarm(MAX_HEADER_SECONDS)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        keep_headers_in(Path(folder))
+        torch.compile(lambda x: x + 1)(torch.ones(64))
+    finally:
+        os._exit(0)  # where it fails, the first compiled case says why
+
+
 def _patterns() -> list[str]:
     """The modules of inductor's patterns, which it imports when it first compiles a product or an attention."""
     name = "torch._inductor.fx_passes.serialized_patterns"
@@ -131,10 +165,12 @@ def _without_cuda() -> Iterator[None]:
         torch.cuda.is_available = original
 
 
+_for_headers = 0.0  # seconds that other servers do not need
 if os.environ.get(PRELOAD_COMPILER) != NOTHING:
     importlib.import_module("torch._dynamo.utils")
 if os.environ.get(PRELOAD_COMPILER) == "1":
     compiler()
+    _for_headers = precompile_headers()
 
 import_libraries(json.loads(os.environ.get(PRELOAD_LIBRARIES, "[]")))
 unsafe = import_files(json.loads(os.environ.get(PRELOAD_FILES, "[]")))
@@ -142,4 +178,4 @@ unusable = import_modules(json.loads(os.environ.get(PRELOAD_MODULES, "[]")))
 
 if ready := os.environ.get(PRELOAD_READY):
     with contextlib.suppress(OSError):  # the run may have ended
-        Path(ready).write_text(f"no: {unusable}" if unusable else str(monotonic()), "utf-8")
+        Path(ready).write_text(f"no: {unusable}" if unusable else str(monotonic() - _for_headers), "utf-8")

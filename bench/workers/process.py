@@ -68,6 +68,8 @@ def isolate(log: str) -> None:
     """Give this process a group of its own and its output a file; set it up like a user's own process."""
     if hasattr(os, "setsid"):
         os.setsid()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the process that has forked it leaves it blocked
     write_output_to(log)
     like_a_users_process()
     gc.freeze()

@@ -17,13 +17,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from torchduet.bench.workers.environment import changed, sockets_in
+from torchduet.bench.workers.environment import changed, sockets_in, without_ctrl_c
 from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_MODULES, PRELOAD_READY
 
 PRELOAD = "torchduet.bench.workers.preload"
 POLL_SECONDS = 0.05
 LIGHT, USUAL, COMPILER = range(3)  # levels: nothing of the compiler is imported, what optimisers need of it, all of it
 STOP_SECONDS = 5.0  # for all servers to end
+MIN_START_SECONDS = 180.0  # for a worker to be started: its server may have to import first
 
 Environment = Callable[[bool], Mapping[str, str]]  # whether a server imports the compiler → its variables
 
@@ -77,7 +78,7 @@ class Servers:
         own = {PRELOAD_COMPILER: NOTHING} if light else {}
         own |= {PRELOAD_MODULES: json.dumps(sorted(imports))} if imports else {}
         variables = {**self._environment(compiler), **ready, **own}
-        with changed(variables), sockets_in(self._folder):
+        with changed(variables), sockets_in(self._folder), without_ctrl_c():
             forkserver.ensure_running()
         self._variables.append(variables)
         self._states.append(dict(vars(server)))
@@ -115,13 +116,18 @@ class Servers:
         from multiprocessing import forkserver
 
         server: Any = forkserver._forkserver
-        too_long = threading.Timer(seconds, lambda: _kill(server._forkserver_pid))
+        too_long = threading.Timer(max(seconds, MIN_START_SECONDS), lambda: _kill(server._forkserver_pid))
         too_long.daemon = True
         with contextlib.suppress(RuntimeError):  # no thread can be started
             too_long.start()
         try:
             with changed(self._variables[self._current]), sockets_in(self._folder):
+                with without_ctrl_c():
+                    forkserver.ensure_running()
                 yield
+        except (OSError, EOFError):
+            _await_end(server._forkserver_pid)
+            raise
         finally:
             too_long.cancel()
 
@@ -255,6 +261,9 @@ class Servers:
                     os.kill(pid, signal.SIGKILL)
                     os.waitpid(pid, 0)
         first: int = self._states[0]["_forkserver_pid"]
+        if not self.is_ready(0):  # the same; multiprocessing waits for it when it is needed again
+            _kill(first)
+            _await_end(first)
         return first
 
 
@@ -262,6 +271,16 @@ def _kill(pid: int | None) -> None:
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _await_end(pid: int | None) -> None:
+    """Wait until a server that is ending has ended, so that multiprocessing does not take it for alive."""
+    end = monotonic() + POLL_SECONDS * 20
+    with contextlib.suppress(ChildProcessError):
+        while pid is not None and monotonic() < end:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return
+            sleep(POLL_SECONDS)
 
 
 def _is_time(answer: str) -> bool:

@@ -1,5 +1,6 @@
 """Whatever becomes of a workload's DataLoader workers, a run leaves no process, shared memory or folder."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -75,6 +76,14 @@ class Traces:
     def pids(self) -> list[int]:
         """The run's processes that are alive."""
         return [int(status.partition("\nPid:")[2].split()[0]) for status in self._read("status")]
+
+    def commands(self) -> list[tuple[int, str]]:
+        """The same with their command lines."""
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                found.append((pid, Path(f"/proc/{pid}/cmdline").read_text()))
+        return found
 
     def in_group(self, leader: int) -> int:
         """How many of the run's processes are alive in the process group of one of them."""

@@ -376,6 +376,11 @@ PROCESSES: tuple[tuple[str, str, str], ...] = (  # the same for signals, and for
         "test_where_sigchld_was_ignored_it_is_not_any_more_nor_does_the_umask_forbid_own_files",
     ),
     (
+        "the run may open few files (`ulimit -n`)",
+        "the limit is raised as far as the system allows; where that is too little, it is refused with exit code 4",
+        "test_a_small_limit_of_open_files_is_raised_or_named",
+    ),
+    (
         "another user has made `torchinductor_<user>` in the shared temporary folder",
         "it is not used: all temporary files of a run's processes are in a folder of its own",
         "test_headers_are_precompiled_in_the_runs_own_folder",

@@ -191,6 +191,18 @@ usable()
     assert (code, output) == (0, "0o77\n")
 
 
+@pytest.mark.parametrize(("hard", "kept", "few"), [(4096, 256, False), (60, 60, False), (20, 20, True)])
+def test_a_small_limit_of_open_files_is_raised_or_named(traces: Traces, hard: int, kept: int, few: bool) -> None:
+    limited = f"""
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+from torchduet.bench.host.process.inherited import too_few_files, usable
+setrlimit(RLIMIT_NOFILE, (20, {hard}))
+usable()
+print(getrlimit(RLIMIT_NOFILE), "ulimit -n" in too_few_files())
+"""
+    assert ended(traces, limited) == (0, f"({kept}, {hard}) {few}\n")
+
+
 def test_processes_that_a_workload_leaves_in_a_session_of_their_own_are_ended(traces: Traces) -> None:
     leaves = """
 from torchduet.bench.host.process.left_behind import MARK, end_marked

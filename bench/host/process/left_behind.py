@@ -24,7 +24,7 @@ def end_marked(folder: Path, spared: Collection[int | None] = ()) -> int:
         folder: of the run, whose name is the mark.
         spared: processes that are not killed; nor is this one, or the one that tracks its shared memory.
     """
-    tracker: Any = resource_tracker._resource_tracker  # type: ignore[attr-defined]
+    tracker: Any = resource_tracker._resource_tracker
     kept = {os.getpid(), tracker._pid, *spared}
     end = monotonic() + GRACE_SECONDS
     while (left := _marked(folder) - kept) and monotonic() < end:
