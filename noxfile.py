@@ -215,7 +215,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Read 10,000 mutated files, in a minute at most, and try many examples of every property.
+    """Read 10,000 mutated files, in a minute at most, try 10,000 command lines, and many examples of every property.
 
     Another ``-- SEED`` makes other files.
     """
