@@ -334,8 +334,8 @@ COMMAND: tuple[tuple[str, str, str], ...] = (  # the same for what is typed, and
     ),
     (
         "the standard output of a run is full, closed, or its reader ends",
-        "all is measured and written; one line on standard error. Exit code 2 if there is no `--benchmark-json` and the "
-        "output is lost",
+        "all is measured and written; one line on standard error. Exit code 2 if there is no `--benchmark-json` and "
+        "the output is lost",
         "test_a_run_is_measured_and_written_whatever_becomes_of_its_output",
     ),
     (
@@ -414,7 +414,8 @@ Windows has no signals to stop a process, and Torchduet has no file locks there:
 ## Long runs
 
 `nox -s soak` kills a run at 20 random moments and resumes it each time, and measures 5,000 families with real workers;
-`nox -s fuzz` lets the readers read 10,000 mutated files, and the commands 10,000 command lines. Short versions of all three are part of the tests.
+`nox -s fuzz` lets the readers read 10,000 mutated files, and tries 10,000 command lines. Short versions of all three
+are part of the tests.
 """
 
 
