@@ -260,7 +260,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
 
 @nox.session(venv_backend="none")
 def fuzz(session: nox.Session) -> None:
-    """Read 10,000 mutated files, in a minute at most, and try many examples of every property.
+    """Read 10,000 mutated files, in a minute at most, try 10,000 command lines, and many examples of every property.
 
     Another ``-- SEED`` makes other files.
     """

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from torchduet.bench.host.error_words import printable
 from torchduet.bench.record.devices import HOST
 
 DEVICE = re.compile(r"(?!(cpu|gpu)\b)[a-z]\w*(:\d{1,4})?")  # "gpu" is what PyTorch calls cuda, xpu or mps
 
 
 class OptionError(ValueError):
-    """An option's value that cannot be used; the message names the option and what it takes."""
+    """An option's value that cannot be used; the message names the option and what it takes, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def parse_list(option: str, text: str | None, known: Sequence[str]) -> tuple[str, ...] | None:

@@ -28,6 +28,8 @@ YOUNG_SECONDS = 60.0  # a new folder may not be locked yet; so may one of a late
 
 
 _folders: set[RunFolder] = set()  # that are not removed yet
+
+
 def parent() -> str:
     """The folder for temporary files: the first to which a file can be written of TMPDIR, /tmp, /var/tmp and others.
 

@@ -131,12 +131,14 @@ def exit_code(pytest_session: pytest.Session, session: Session, gate: Gate) -> N
     """
     if session.stop_request.received():
         pytest_session.exitstatus = session.stop_request.exit_code
-    elif pytest_session.exitstatus != pytest.ExitCode.OK or session.settings.selecting_only:
+    elif pytest_session.exitstatus != pytest.ExitCode.OK:
         return
     elif session.progress.unwritten:
         pytest_session.exitstatus = UNWRITTEN
-    elif output_is_lost() and json_path(pytest_session.config) is None:
+    elif output_is_lost() and (session.settings.selecting_only or json_path(pytest_session.config) is None):
         pytest_session.exitstatus = NOTHING_LEFT
+    elif session.settings.selecting_only:
+        return
     elif not session.settings.check_only:
         pytest_session.exitstatus = gate.code
 

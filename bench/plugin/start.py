@@ -95,6 +95,9 @@ def _start(config: pytest.Config, stop_request: StopRequest) -> None:
         lock_warnings = output.lock_machine(config)
     except (OptionError, SuiteError) as error:
         raise pytest.UsageError(str(error)) from None
+    except OSError as error:  # of a path that was given, such as one that is too long
+        place = f"{str(error.filename)[:200]}: " if error.filename else ""
+        raise pytest.UsageError(f"{place}{error.strerror or error}") from None
     config.addinivalue_line("markers", "claims: decides what a tutorial claims; see suites/claims/")
     config.stash[CASES] = {}
     config.stash[DUET] = asked

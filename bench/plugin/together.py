@@ -34,6 +34,7 @@ def pytest_load_initial_conftests() -> Generator[None, Any, Any]:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Follow rank 0, or gather those that follow, where this process is one of several."""
     forgive()  # here if this is a conftest.py, which has no hook before
+    config.add_cleanup(lambda: _forgive_at_the_end(config))
     try:
         own = launched()
     except LaunchError as error:
@@ -55,6 +56,14 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     config.add_cleanup(lambda: os.environ.__delitem__(VARIABLE))
     config.stash[LEADER] = leader
     return None
+
+
+def _forgive_at_the_end(config: pytest.Config) -> None:
+    """Let pytest print its last lines: the end of its capturing brings back the streams that were there before."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()
+    forgive()
 
 
 def _change_environment(config: pytest.Config) -> None:

@@ -386,6 +386,67 @@ PROCESSES: tuple[tuple[str, str, str], ...] = (  # the same for signals, and for
         "test_headers_are_precompiled_in_the_runs_own_folder",
     ),
 )
+COMMAND: tuple[tuple[str, str, str], ...] = (  # the same for what is typed, and for where it is typed
+    (
+        "an option, a path or one of Torchduet's environment variables is given and empty, as from a variable that CI "
+        "did not set",
+        "refused in one line that names it, exit code 4 of a run and 2 of other commands; nothing is measured",
+        "test_what_is_given_and_empty_is_refused",
+    ),
+    (
+        "a threshold of 401, 5,001 or 60,000 digits, or after 60,000 blanks",
+        "refused in one line, exit code 2",
+        "test_a_threshold_of_any_length_is_refused_in_one_line",
+    ),
+    (
+        "a pyproject.toml with such numbers, 20,000 nested brackets, a blank glob, bytes that are no text, or of 1 MiB",
+        "refused in one line that names the file, exit code 2",
+        "test_settings_that_cannot_be_read_are_refused_in_one_line",
+    ),
+    (
+        "a fault of Torchduet itself in a command",
+        "exit code 70, never 1; one line names a new private file with the traceback",
+        "test_a_fault_of_ours_ends_with_70_and_its_traceback_is_in_a_private_file",
+    ),
+    ("Ctrl-C in a command", "one line, exit code 130", "test_no_error_at_all_ends_with_1"),
+    (
+        "a file needs more memory than its process, its cgroup or the machine has",
+        "refused in one line before it is decoded, exit code 2",
+        "test_a_file_too_large_for_the_memory_there_is_is_refused",
+    ),
+    (
+        "a command's standard output is full",
+        "one line, exit code 2",
+        "test_a_standard_output_that_is_full_ends_with_2_and_one_line",
+    ),
+    (
+        "a command's standard streams are closed",
+        "files are written as usual; a table for standard output ends with 2 and one line",
+        "test_closed_streams_cost_what_is_printed_there_alone",
+    ),
+    (
+        "the reader of a command's output ends (`| head -1`)",
+        "nothing is printed any more; the exit code is that of the whole command",
+        "test_a_reader_that_ends_changes_no_exit_code",
+    ),
+    (
+        "the standard output of a run is full, closed, or its reader ends",
+        "all is measured and written; one line on standard error. Exit code 2 if there is no `--benchmark-json` and "
+        "the output is lost",
+        "test_a_run_is_measured_and_written_whatever_becomes_of_its_output",
+    ),
+    (
+        "a locale C, or one that does not exist, an odd time zone, a terminal of one column, `PYTHONWARNINGS=error`, "
+        "`PYTHONOPTIMIZE=2`",
+        "commands print and write the same",
+        "test_odd_surroundings_change_nothing",
+    ),
+    (
+        "10,000 mutated files, thresholds, settings and command lines (`nox -s fuzz`)",
+        "exit code 0, 1 and 3 only with `--fail-on` and a printed comparison, or 2 with one line",
+        "test_mutated_files_and_command_lines_have_true_exit_codes",
+    ),
+)
 
 GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the interfaces of torch and NVML
     (
@@ -663,7 +724,8 @@ Python's lock held when pytest imports it.
 
 `nox -s soak` kills processes of a run at 30 random moments (pytest, the process that forks workers, workers and their
 children) and resumes the run each time, and measures 5,000 families with real workers;
-`nox -s fuzz` lets the readers read 10,000 mutated files. Short versions of all three are part of the tests.
+`nox -s fuzz` lets the readers read 10,000 mutated files, and tries 10,000 command lines. Short versions of all are
+part of the tests.
 """
 
 
@@ -681,6 +743,7 @@ def document() -> str:
     for title, faults in (
         ("Signals, and the processes of a run", PROCESSES),
         ("It happens to files and places", PLACES),
+        ("It happens to a command line", COMMAND),
     ):
         lines += ["", f"## {title}: {len(faults)} faults", "", "| fault | result |", "| --- | --- |"]
         lines += [f"| {fault} | {words} |" for fault, words, _ in faults]

@@ -128,7 +128,7 @@ def test_the_table_in_the_documentation_is_current(pytestconfig: pytest.Config) 
     names = [f"tests.faults.{file.stem}" for file in Path(__file__).parent.glob("test_*.py")]
     names += [f"tests.bench.{name}" for name in table.BESIDE]
     modules = [importlib.import_module(name) for name in names]
-    for fault, _, test in (*table.RUN, *table.PROCESSES, *table.PLACES, *table.GPU):
+    for fault, _, test in (*table.RUN, *table.PROCESSES, *table.PLACES, *table.COMMAND, *table.GPU):
         assert any(hasattr(module, test) for module in modules), fault
     if not pytestconfig.getoption("write_table", False):
         assert table.DOCUMENT.read_text() == table.document(), "run `pytest tests/faults --write-table`"

@@ -125,7 +125,31 @@ def main(number: int, first: int = 0) -> int:
     faults, growth = [fault for one in done for fault in one[1]], max(one[2] for one in done)
     print(f"{number} files in {seconds:.0f} s, {growth / 2**20:.0f} MiB more memory at most: {dict(counted)}")
     print("\n".join(faults[:10]))
-    return int(bool(faults) or growth > MAX_GROWTH or seconds > MAX_SECONDS)
+    return int(commands(number, first) or bool(faults) or growth > MAX_GROWTH or seconds > MAX_SECONDS)
+
+
+def commands(number: int, first: int) -> int:
+    """Tries so many command lines, on all cores; 1 where any exit code was wrong."""
+    began, cores = monotonic(), os.cpu_count() or 1
+    with ProcessPoolExecutor(cores) as pool:
+        done = list(pool.map(_part_of_commands, [range(first + core, first + number, cores) for core in range(cores)]))
+    counted, faults = sum((one[0] for one in done), Counter[str]()), [fault for one in done for fault in one[1]]
+    print(f"{number} command lines in {monotonic() - began:.0f} s: {dict(counted)}")
+    print("\n".join(faults[:10]))
+    return int(bool(faults))
+
+
+def _part_of_commands(seeds: range) -> tuple[Counter[str], list[str]]:
+    from tests.reports.fuzz_commands import tried
+
+    counted, faults = Counter[str](), []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in seeds:
+            what, said = tried(seed, Path(folder))
+            counted[what] += 1
+            if what == "fault":
+                faults.append(f"seed {seed}: {said}")
+    return counted, faults
 
 
 def _most_memory() -> int:
