@@ -18,6 +18,7 @@ from tests.faults.run import WORKLOADS, Bench, records
 from tests.faults.soak import watched
 
 HOSTILE = WORKLOADS / "hostile.py"
+RAN = "TORCHDUET_TEST_RAN"  # a file that a pickle would make where it is loaded
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,9 @@ def traces() -> Iterator[Traces]:
 def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of all of them."""
     run = tmp_path_factory.mktemp("hostile") / "run.json"
-    bench = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s")
+    ran = run.with_name("ran")
+    traces.environment[RAN] = str(ran)
+    bench = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="75s")
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(watched, bench)
         code, output = bench.end()
@@ -44,6 +47,8 @@ def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert about["unreached"] == []
     assert "stopped" not in about
     assert "Traceback" not in output
+    assert "\x1b" not in output
+    assert not ran.exists(), "a message ran a command in pytest's process"
     return run
 
 
