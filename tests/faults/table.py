@@ -309,9 +309,7 @@ RUN: tuple[tuple[str, str, str], ...] = (  # what happens to the run, the result
     ),
 )
 
-SIDES: dict[
-    str, tuple[str, str]
-] = {  # interpreter of test_sides.py, or workload of workloads/sides.py → …, what is said
+SIDES: dict[str, tuple[str, str]] = {  # of test_sides.py or workloads/sides.py → what it does, what is said
     "hello_junk": ("its interpreter sends junk", "sent something that is not a message (JSON is malformed"),
     "hello_list": ("… a list", "sent something that is not a message (Expected `object`, got `array`"),
     "hello_keys": ("… a message that lacks keys", "sent something that is not a message (Object missing required"),
@@ -321,7 +319,7 @@ SIDES: dict[
     "hello_utf8": ("… what is no UTF-8", "sent something that is not a message ("),
     "hello_long_version": (
         "… a version of 200 digits",
-        "sent something that is not a message (Expected `str` of length",
+        "is not a message (Expected `str` of length",
     ),
     "hello_escapes": ("… escape sequences of a terminal", "is \\x1b[2Jgone and more"),
     "hello_endless": ("… endless output without a line's end", "more than 16 MiB without the end of a line"),
@@ -415,7 +413,8 @@ the reason then says so. The tests wait for less."""
 OF_SIDES = """\
 An interpreter that cannot be a side ends the run before anything is measured, with one line that names it. A worker of
 a side that sends what it should not is killed: its case fails with the reason, or keeps the pairs before it, and the
-side is named. Nothing that a side sends runs in pytest's process, grows without bound, or reaches a terminal as it is."""
+side is named. Nothing that a side sends runs in pytest's process, grows without bound, or reaches a terminal as it
+is."""
 NOT_NEEDED = "nothing: the case is timed"
 
 
