@@ -24,6 +24,7 @@ from torchduet.bench.received.sides import (
     PreparedCase,
     Warm,
     WarmCase,
+    check_number,
     check_prepared,
     only,
 )
@@ -242,9 +243,13 @@ def prepare(
         with named(side):
             if first:
                 worker.send(orders[side])
-            received[side] = worker.receive(Prepared), worker.receive(Warm)
+            prepared = worker.receive(Prepared)
             with worker.held_to_account():
-                check_prepared(received[side], len(cases), checked=first)
+                check_prepared(prepared, len(cases), checked=first)
+            warm = worker.receive(Warm)
+            with worker.held_to_account():
+                check_number(warm["cases"], len(cases), "cases")
+            received[side] = prepared, warm
             worker.pause()
     answers = received[BASE], received[AGAINST]
     for worker in pair:

@@ -196,15 +196,14 @@ def check_number(values: Collection[object], number: int, of: str) -> None:
         raise GarbageError(f"it has {len(values)} {of} where {number} were asked for")
 
 
-def check_prepared(answers: tuple[Prepared, Warm], number: int, *, checked: bool) -> None:
-    """Hold a side's answers to the number of cases, and to what follows from a first call.
+def check_prepared(answer: Prepared, number: int, *, checked: bool) -> None:
+    """Hold a side's answer to the number of cases, and to what follows from a first call.
 
     Raises:
         GarbageError: something is missing, or there is too much.
     """
-    for answer in answers:
-        check_number(answer["cases"], number, "cases")
-    for result in answers[0]["cases"]:
+    check_number(answer["cases"], number, "cases")
+    for result in answer["cases"]:
         measured = checked and result["skip"] is None and result["error"] is None
         if measured and (result["check"] is None or result["first_call"] is None):
             raise GarbageError("a case has no check or no first call")
