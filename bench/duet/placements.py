@@ -122,9 +122,9 @@ def _take_turns(
         with named(side), pair[side].held_to_account():
             if "blocks" not in answer or "errors" not in answer or "left_out" not in answer:
                 raise GarbageError("it has no blocks")
-            check_number(answer["blocks"], len(turns), "blocks")
             for of in (answer["errors"], answer["left_out"]):
                 only(of, indices.values())
+            check_number(answer["blocks"], len(turns), "blocks")
         for index, reason in answer["errors"].items():
             ledger.fail(order[int(index)], Failure(side, reason))
         for index, number in answer["left_out"].items():

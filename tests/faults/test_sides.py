@@ -85,7 +85,7 @@ def test_an_interpreter_that_cannot_be_a_side_is_named_in_one_line(
     fault: str, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault == "hangs":
-        monkeypatch.setattr(processes, "READY_SECONDS", 0.5)
+        monkeypatch.setattr(processes, "READY_SECONDS", 1.0)
     python = fake(tmp_path, INTERPRETERS[fault])
     with pytest.raises(SideError) as raised:
         answer_of(python, packages, tmp_path)
