@@ -21,6 +21,7 @@ from torchduet.bench.duet.sides import Sides, sides
 from torchduet.bench.host.run_clock import RunClock
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.options import OptionError, Options
+from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.record.duets import gate
 from torchduet.bench.record.duets.words import controls, factor_table, headline, memory_lines, stages
 from torchduet.bench.record.statistics import THRESHOLD
@@ -273,7 +274,7 @@ def header(session: Session, asked: DuetOptions | None) -> list[str]:
         f"torchduet: {letter} = {side['label']} ({side['python']}, Python {side['python_version']}, "
         f"torch {side['torch']})"
         for letter, side in (("A", record["base"]), ("B", record["against"]))
-    ] + [f"torchduet: {line}" for line in lines]
+    ] + [f"torchduet: {cleaned_text(line)}" for line in lines]
 
 
 def closing(session: Session, asked: DuetOptions | None) -> Sequence[str]:

@@ -28,12 +28,14 @@ from torchduet.bench.duet.pairs import (
 )
 from torchduet.bench.duet.placements import time_blocks
 from torchduet.bench.duet.pool import Pool, Servers
-from torchduet.bench.duet.processes import Facts, Server, SideError, Worker, link_packages
-from torchduet.bench.duet.protocol import Message
+from torchduet.bench.duet.processes import Facts, Server, SideError, link_packages
+from torchduet.bench.duet.side_worker import Worker
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.host.process.left_behind import end_marked
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plan.threads import threads_for
+from torchduet.bench.received.channel import Message
+from torchduet.bench.received.sides import Imported, Pilots
 from torchduet.bench.workers.environment import for_workers
 from torchduet.bench.workers.launcher import WorkerError
 
@@ -91,7 +93,7 @@ class Duet:
         base, against = self.pool.any()
         return base.ready(), against.ready()
 
-    def imports(self, sources: Sequence[str]) -> tuple[Message, Message]:
+    def imports(self, sources: Sequence[str]) -> tuple[Imported, Imported]:
         """What each side imports for these suites of the user, in workers that do nothing else.
 
         Raises:
@@ -105,7 +107,7 @@ class Duet:
                 try:
                     own = [side.sources.get(source, source) for source in sources]
                     worker.send({"do": "import", "sources": own, "threads": side.threads(self.threads)})
-                    found.append(worker.receive())
+                    found.append(worker.receive(Imported))
                 except WorkerError as error:
                     raise SideError(f"the import of {', '.join(sources)}: the worker {error}") from None
                 finally:
@@ -195,8 +197,7 @@ class Duet:
             worker = self.pool.any()[BASE].fork(ends[BASE])
             try:
                 worker.send({"do": "pilots", "threads": threads, "seconds": seconds, "devices": [*devices]})
-                answer: dict[str, float] = worker.receive()["pilots"]
-                return answer
+                return worker.receive(Pilots)["pilots"]
             finally:
                 worker.end()
 

@@ -7,6 +7,7 @@ depends on. The other side waits for the token, asleep or stopped. No third proc
 from __future__ import annotations
 
 import select
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
@@ -14,8 +15,9 @@ from time import monotonic
 
 from torchduet.bench.duet import process_groups
 from torchduet.bench.duet.cores import keep
-from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.host.suspension import MAX_RETAKES
+from torchduet.bench.received.channel import Channel, Message
+from torchduet.bench.received.cleaned import GarbageError
 
 TakeBlock = Callable[[int], Message]  # case → seconds, cpu, paused; or error
 
@@ -89,6 +91,9 @@ class Turns:
                 holds = False
         except LostError:
             return {"lost": True}
+        except GarbageError as error:
+            print(f"the other side sent something that is not a message ({error})", file=sys.stderr)
+            return {"lost": True}
         finally:
             if self._pinned:
                 keep(0, self._cores)
@@ -151,11 +156,27 @@ class Turns:
                 self._controller.send(IS_WAITING)
             if self._peer in ready:
                 break
-        message = self._peer.receive()
-        if message is None:
-            raise LostError
-        block, attempt, paused, cpu, failed = message["token"]
-        token = self._token
-        token.block, token.attempt, token.paused, token.cpu, token.failed = block, attempt, paused, cpu, tuple(failed)
+        self._take_over(self._peer.receive())
         if self._stops and not self._is_over():
             process_groups.stop(self._group)
+
+    def _take_over(self, message: Message | None) -> None:
+        """Go on from where the other side was.
+
+        Raises:
+            LostError: it has ended.
+            GarbageError: it sent something other than a token that could follow.
+        """
+        if message is None:
+            raise LostError
+        values = message.get("token") if isinstance(message, dict) else None
+        if not (isinstance(values, list) and len(values) == 5 and isinstance(values[4], list)):
+            raise GarbageError("it is no token")
+        block, attempt, paused, cpu, failed = values
+        whole = [block, attempt, *failed, *([] if cpu is None else [cpu])]
+        if not (all(type(number) is int and number >= 0 for number in whole) and type(paused) is bool):
+            raise GarbageError("it is no token")
+        token = self._token
+        if not (token.block - 1 <= block <= 2 * len(self._turns) and attempt <= MAX_RETAKES):
+            raise GarbageError(f"its token is of block {block}, after block {token.block}")
+        token.block, token.attempt, token.paused, token.cpu, token.failed = block, attempt, paused, cpu, tuple(failed)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from torchduet.bench.cases.case import Case
-from torchduet.bench.duet.protocol import Message
 from torchduet.bench.duet.sides import Side
+from torchduet.bench.received.channel import Message
 
 COMPILER = "torch._dynamo"  # optimisers import it, too, when they are made
 

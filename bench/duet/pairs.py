@@ -8,13 +8,26 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import ContextSwitches
 from torchduet.bench.duet.cores import Cores
 from torchduet.bench.duet.order import COMPILER
-from torchduet.bench.duet.processes import Server, Worker
-from torchduet.bench.duet.protocol import Message
+from torchduet.bench.duet.processes import Server
+from torchduet.bench.duet.side_worker import Worker
+from torchduet.bench.received.channel import Message
+from torchduet.bench.received.sides import (
+    Done,
+    Peaks,
+    Prepared,
+    PreparedCase,
+    Warm,
+    WarmCase,
+    check_number,
+    check_prepared,
+    only,
+)
 from torchduet.bench.record.telemetry import Telemetry
 from torchduet.bench.record.visits.sides import MIN_PAIRS
 from torchduet.bench.timing.pacing import OVERDRAFT, too_slow
@@ -28,6 +41,7 @@ MAX_TURNS = 12  # per placement: more turns make a pair more precise, not more a
 SWITCH_SECONDS = 2e-4  # from the block of one process to that of the other, work around the block included
 UNTIMED_CALLS = 1.5  # per pair and side, of a case with long calls: the first call and the one on fresh inputs
 BASE, AGAINST = 0, 1
+Kind = TypeVar("Kind")
 
 Blocks = tuple[list[list[float]], list[list[float]]]  # A's and B's: seconds per call, per placement and turn
 
@@ -89,7 +103,7 @@ class Ledger:
     cases: tuple[Case, ...]
     paces: dict[Case, Pace] = field(default_factory=dict)
     failures: dict[Case, Failure] = field(default_factory=dict)
-    first: dict[Case, Message] = field(default_factory=dict)
+    first: dict[Case, PreparedCase] = field(default_factory=dict)
     settled: set[Case] = field(default_factory=set)
     pairs: int = 0
     compiler: bool = False
@@ -129,7 +143,7 @@ class Taken:
         return sum(switches.seconds for switches in self.switches.values())
 
 
-def set_paces(ledger: Ledger, speeds: Sequence[tuple[Message, Message]], share: float) -> None:
+def set_paces(ledger: Ledger, speeds: Sequence[tuple[WarmCase, WarmCase]], share: float) -> None:
     """Decide how every live case is timed; a case whose fewest pairs would take more than twice the share is skipped.
 
     Args:
@@ -198,19 +212,19 @@ def named(side: int) -> Iterator[None]:
         raise PairError(side, str(error)) from None
 
 
-def turn_of(pair: tuple[Worker, Worker], side: int, message: Message) -> Message:
-    """One side's answer.
+def turn_of(pair: tuple[Worker, Worker], side: int, message: Message, kind: type[Kind]) -> Kind:
+    """One side's answer, of this kind.
 
     Raises:
         PairError: its worker gave none.
     """
     with named(side):
-        return pair[side].turn(message)
+        return pair[side].turn(message, kind)
 
 
 def prepare(
     pair: tuple[Worker, Worker], orders: tuple[Message, Message], ledger: Ledger, rng: random.Random, *, first: bool
-) -> list[tuple[Message, Message]]:
+) -> list[tuple[WarmCase, WarmCase]]:
     """Inputs, first calls, checks and warm-up on both sides; returns what both say of the speed of each live case.
 
     In the first pair one side prepares after the other, so that first calls are timed without load; later both at once.
@@ -219,7 +233,7 @@ def prepare(
         PairError: a worker gave no answer.
     """
     cases = ledger.live()
-    received: dict[int, tuple[Message, Message]] = {}
+    received: dict[int, tuple[Prepared, Warm]] = {}
     waiting = [(side, pair[side]) for side in random_order(rng)]
     if not first:
         for side, worker in waiting:
@@ -229,7 +243,13 @@ def prepare(
         with named(side):
             if first:
                 worker.send(orders[side])
-            received[side] = worker.receive(), worker.receive()
+            prepared = worker.receive(Prepared)
+            with worker.held_to_account():
+                check_prepared(prepared, len(cases), checked=first)
+            warm = worker.receive(Warm)
+            with worker.held_to_account():
+                check_number(warm["cases"], len(cases), "cases")
+            received[side] = prepared, warm
             worker.pause()
     answers = received[BASE], received[AGAINST]
     for worker in pair:
@@ -257,7 +277,7 @@ def _agree(pair: tuple[Worker, Worker], ledger: Ledger, decided: Sequence[bool |
         ledger.restores = all(known)
     for side, one in enumerate(decided):
         if one is not None and one != ledger.restores:
-            turn_of(pair, side, {"do": "restore", "active": ledger.restores})
+            turn_of(pair, side, {"do": "restore", "active": ledger.restores}, Done)
 
 
 def peak_memory(pair: tuple[Worker, Worker], order: Sequence[Case]) -> dict[Case, tuple[int, int]]:
@@ -269,7 +289,10 @@ def peak_memory(pair: tuple[Worker, Worker], order: Sequence[Case]) -> dict[Case
         order: the cases in the order in which the workers received them.
     """
     try:
-        base, against = (turn_of(pair, side, {"do": "memory"})["peaks"] for side in (BASE, AGAINST))
+        base, against = (turn_of(pair, side, {"do": "memory"}, Peaks)["peaks"] for side in (BASE, AGAINST))
+        for side, peaks in enumerate((base, against)):
+            with named(side), pair[side].held_to_account():
+                only(peaks, range(len(order)))
     except PairError:
         return {}
     return {order[int(index)]: (base[index], against[index]) for index in base if index in against}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import select
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import ContextSwitches
 from torchduet.bench.duet import process_groups
-from torchduet.bench.duet.handover import IS_WAITING
 from torchduet.bench.duet.pairs import (
     AGAINST,
     BASE,
@@ -22,13 +22,17 @@ from torchduet.bench.duet.pairs import (
     random_order,
     turn_of,
 )
-from torchduet.bench.duet.processes import ANSWER_SECONDS, Worker
-from torchduet.bench.duet.protocol import Message
+from torchduet.bench.duet.processes import ANSWER_SECONDS
+from torchduet.bench.duet.side_worker import Worker
 from torchduet.bench.host.counters import Gauge
+from torchduet.bench.received.channel import Channel, Message
+from torchduet.bench.received.cleaned import GarbageError
+from torchduet.bench.received.sides import Done, Errors, Finite, Turns, Waits, check_number, only
 from torchduet.bench.timing.pacing import PLACEMENT_OVERDRAFT
 from torchduet.bench.workers.launcher import SILENT_SECONDS
 
 Pair = tuple[Worker, Worker]
+TRIM_SECONDS = 10.0  # between two looks at the length of the workers' output
 
 
 def time_blocks(
@@ -55,7 +59,10 @@ def time_blocks(
     taken.telemetry = gauge.finish()
     for side, worker in enumerate(pair):
         with named(side):
-            answer = worker.turn({"do": "finite"})
+            answer = worker.turn({"do": "finite"}, Finite)
+            with worker.held_to_account():
+                for of in (answer["errors"], answer["switches"], answer["address_sets"]):
+                    only(of, range(len(order)))
         for index, reason in answer["errors"].items():
             ledger.fail(order[int(index)], Failure(side, reason))
         for index, (number, interrupted, switches, seconds) in answer["switches"].items():
@@ -64,7 +71,7 @@ def time_blocks(
             total.interrupted += interrupted
             total.switches += switches
             total.seconds += seconds
-        for index, sets in answer.get("address_sets", {}).items():  # a side of an earlier version sends none
+        for index, sets in answer["address_sets"].items():
             case = order[int(index)]
             taken.address_sets[case] = min(sets, taken.address_sets.get(case, sets))
     taken.blocks = {case: both for case, both in blocks.items() if case not in ledger.failures and both[BASE]}
@@ -77,7 +84,9 @@ def _new_placement(
     cores = rng.sample(ledger.cores.spread, len(ledger.cores.spread))
     for side in random_order(rng):
         live = [order.index(case) for case in cases if case not in ledger.failures]
-        answer = turn_of(pair, side, {"do": "fresh", "cases": live, "cores": cores})
+        answer = turn_of(pair, side, {"do": "fresh", "cases": live, "cores": cores}, Errors)
+        with named(side), pair[side].held_to_account():
+            only(answer["errors"], live)
         for index, reason in answer["errors"].items():
             ledger.fail(order[int(index)], Failure(side, reason))
 
@@ -110,6 +119,12 @@ def _take_turns(
     }
     answers = _both(pair, message, firsts[0], SILENT_SECONDS + seconds)
     for side, answer in enumerate(answers):
+        with named(side), pair[side].held_to_account():
+            if "blocks" not in answer or "errors" not in answer or "left_out" not in answer:
+                raise GarbageError("it has no blocks")
+            for of in (answer["errors"], answer["left_out"]):
+                only(of, indices.values())
+            check_number(answer["blocks"], len(turns), "blocks")
         for index, reason in answer["errors"].items():
             ledger.fail(order[int(index)], Failure(side, reason))
         for index, number in answer["left_out"].items():
@@ -125,7 +140,7 @@ def _take_turns(
                 blocks[case][side].append(both[side])
 
 
-def _both(pair: Pair, message: Message, begins: int, seconds: float) -> tuple[Message, Message]:
+def _both(pair: Pair, message: Message, begins: int, seconds: float) -> tuple[Turns, Turns]:
     """The answers of both sides to a message.
 
     Args:
@@ -139,22 +154,34 @@ def _both(pair: Pair, message: Message, begins: int, seconds: float) -> tuple[Me
         with named(side):
             resume = side == begins or not pair[side].stops
             pair[side].send({**message, "side": side, "peer": pair[1 - side].pid}, resume=resume)
-    answers: dict[int, Message] = {}
+    answers: dict[int, Turns] = {}
     while len(answers) < len(pair):
         waiting = {pair[side].channel: side for side in (BASE, AGAINST) if side not in answers}
-        ready, _, _ = select.select(list(waiting), [], [], seconds)
+        ready = _ready(pair, list(waiting), seconds)
         if not ready:
             _end_silent(pair, list(waiting.values()), seconds)
         for side in map(waiting.__getitem__, ready):
             with named(side):
-                answers[side] = pair[side].receive()
-            if "lost" in answers[side]:
+                answers[side] = pair[side].receive(Turns)
+            if answers[side].get("lost"):
                 with named(1 - side):
-                    pair[1 - side].receive(ANSWER_SECONDS)  # raises: it has ended
+                    pair[1 - side].receive(Done, ANSWER_SECONDS)  # raises: it has ended
                 raise PairError(side, "lost its connection to the other side")
     for worker in pair:
         worker.pause()
     return answers[BASE], answers[AGAINST]
+
+
+def _ready(pair: Pair, channels: Sequence[Channel], seconds: float) -> Sequence[Channel]:
+    """The channels that can be read; none if that takes longer than ``seconds``."""
+    deadline = monotonic() + seconds
+    while (left := deadline - monotonic()) > 0:
+        ready, _, _ = select.select(channels, [], [], min(left, TRIM_SECONDS))
+        if ready:
+            return ready
+        for worker in pair:
+            worker.trim()
+    return ()
 
 
 def _end_silent(pair: Pair, sides: Sequence[int], seconds: float) -> None:
@@ -169,6 +196,6 @@ def _end_silent(pair: Pair, sides: Sequence[int], seconds: float) -> None:
             pair[side].send({"do": "waiting"})
     for side in sides:
         with named(side):
-            if pair[side].receive(ANSWER_SECONDS, after=seconds) != IS_WAITING:
+            if not pair[side].receive(Waits, ANSWER_SECONDS, after=seconds).get("waiting"):
                 break
     raise PairError(sides[0], f"took no turn for {seconds:.0f} s")

@@ -1,4 +1,4 @@
-"""The controller's handles on the processes of a side: its server, and the workers forked from it."""
+"""The controller's handle on the first process of a side, from which its workers are forked."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torchduet
 from torchduet import bench, suites
-from torchduet.bench.duet import process_groups
-from torchduet.bench.duet.protocol import VERSION, Channel, Message, SilentError
 from torchduet.bench.duet.server import GRACE_SECONDS
+from torchduet.bench.duet.side_worker import NO_MESSAGE, Worker
 from torchduet.bench.duet.sides import Side
 from torchduet.bench.host.child_processes import last_lines
 from torchduet.bench.host.gpus.processes import note_started
-from torchduet.bench.workers.exit_reason import describe_exit, last_output
-from torchduet.bench.workers.launcher import SILENT_SECONDS, WorkerError
+from torchduet.bench.received import sides
+from torchduet.bench.received.channel import VERSION, Channel, Message, SilentError
+from torchduet.bench.received.cleaned import GarbageError, cleaned_text
+from torchduet.bench.workers.exit_reason import truncate_log
+from torchduet.bench.workers.launcher import WorkerError
 
 READY_SECONDS = 180.0
 ANSWER_SECONDS = 15.0
+MAX_REASON = 300  # characters of what an interpreter that cannot be a side printed last
+Kind = TypeVar("Kind")
 BOOT = """
 import sys
 if sys.version_info < (3, 11):
@@ -71,7 +76,7 @@ class Server:
         own_end, other_end = socket.socketpair()
         self._channel = Channel(own_end)
         try:
-            with log.open("wb") as output:
+            with log.open("ab") as output:
                 self._process = subprocess.Popen(
                     [side.python, "-c", BOOT, str(packages), str(other_end.fileno())],
                     stdin=subprocess.DEVNULL,
@@ -96,20 +101,37 @@ class Server:
         """
         if self._facts is not None:
             return self._facts
+        python = self._side.python
         try:
-            hello = self._channel.receive(READY_SECONDS)
+            line = self._channel.receive_line(READY_SECONDS, self._trim)
+            if line is None:
+                raise SideError(f"{python} did not start: {self._why_ended()}")
+            hello = sides.decoded(line, sides.Hello)
+            if "error" in hello:
+                raise SideError(f"{python} {' '.join(hello['error'].split())[:MAX_REASON]}")
+            if hello.get("protocol") != VERSION:
+                theirs = hello.get("protocol", "without a number")
+                raise SideError(f"{python} has protocol {theirs}, this Torchduet has {VERSION}")
+            facts = sides.decoded(line, sides.Described)
         except SilentError:
-            raise SideError(f"{self._side.python} did not answer within {READY_SECONDS:.0f} s") from None
-        if hello is None:
-            self._process.wait(5)
-            reason = last_lines(self._log) or f"it ended with exit code {self._process.returncode}"
-            raise SideError(f"{self._side.python} did not start: {reason}")
-        if "error" in hello:
-            raise SideError(f"{self._side.python} {hello['error']}")
-        if hello["protocol"] != VERSION:
-            raise SideError(f"{self._side.python} has protocol {hello['protocol']}, this Torchduet has {VERSION}")
-        self._facts = Facts(hello["executable"], hello["python"], hello["torch"], hello["cuda"])
+            raise SideError(f"{python} did not answer within {READY_SECONDS:.0f} s{self._last_line()}") from None
+        except GarbageError as error:
+            raise SideError(f"{python} {NO_MESSAGE} ({error})") from None
+        self._facts = Facts(facts["executable"], facts["python"], facts["torch"], facts["cuda"])
         return self._facts
+
+    def _why_ended(self) -> str:
+        """Why it has closed its connection: the last line that it printed, or how it ended."""
+        try:
+            self._process.wait(ANSWER_SECONDS if self._process.poll() is None else 0)
+        except subprocess.TimeoutExpired:
+            return f"it closed its connection and kept running{self._last_line()}"
+        lines = last_lines(self._log, 1)
+        return cleaned_text(lines, MAX_REASON) or f"it ended with exit code {self._process.returncode}"
+
+    def _last_line(self) -> str:
+        lines = last_lines(self._log, 1)
+        return f"; its last output: {cleaned_text(lines, MAX_REASON)}" if lines else ""
 
     def fork(self, peer: socket.socket) -> Worker:
         """A new worker, in milliseconds.
@@ -124,14 +146,17 @@ class Server:
         log = self._log.with_suffix(f".{self._workers}.log")
         own_end, other_end = socket.socketpair()
         try:
-            answer = self._ask({"do": "fork", "log": str(log)}, [other_end.fileno(), peer.fileno()])
+            files = [other_end.fileno(), peer.fileno()]
+            pid = self._ask({"do": "fork", "log": str(log)}, sides.Forked, files)["pid"]
+            if not sides.descends(pid, self._process.pid):  # it would be stopped and killed
+                raise WorkerError(f"of the process that forks workers is no process of its own: it names {pid}")
         except WorkerError:
             own_end.close()
             raise
         finally:
             other_end.close()
-        note_started(answer["pid"])
-        return Worker(self, answer["pid"], Channel(own_end), log)
+        note_started(pid)
+        return Worker(self.reap, pid, Channel(own_end), log)
 
     def load(self, module: str) -> None:
         """Let the server import a module, once; workers forked later have it.
@@ -141,22 +166,31 @@ class Server:
         """
         if module not in self._loaded:
             self._loaded.add(module)
-            self._ask({"do": "import", "module": module}, seconds=READY_SECONDS)
+            self._ask({"do": "import", "module": module}, sides.Done, seconds=READY_SECONDS)
 
     def reap(self, pid: int, grace: float) -> int:
         """End a worker with all its children; returns its exit code, negative for a signal."""
-        exit_code: int = self._ask({"do": "reap", "pid": pid, "grace": grace})["exit"]
-        return exit_code
+        return self._ask({"do": "reap", "pid": pid, "grace": grace}, sides.Exit)["exit"]
 
-    def _ask(self, message: Message, descriptors: Sequence[int] = (), seconds: float = ANSWER_SECONDS) -> Message:
+    def _ask(
+        self, message: Message, kind: type[Kind], descriptors: Sequence[int] = (), seconds: float = ANSWER_SECONDS
+    ) -> Kind:
+        forks = "the process that forks its workers"
         try:
+            if self._channel.has_unread():
+                raise GarbageError("it was asked for nothing")
             self._channel.send(message, descriptors)
-            answer = self._channel.receive(seconds)
+            line = self._channel.receive_line(seconds, self._trim)
+            if line is not None:
+                return sides.decoded(line, kind)
+        except GarbageError as error:
+            raise WorkerError(f"{forks} {NO_MESSAGE} ({error})\n{last_lines(self._log)}".rstrip()) from None
         except (OSError, SilentError):
-            answer = None
-        if answer is None:
-            raise WorkerError(f"the process that forks its workers has ended\n{last_lines(self._log)}".rstrip())
-        return answer
+            pass
+        raise WorkerError(f"{forks} has ended\n{last_lines(self._log)}".rstrip())
+
+    def _trim(self) -> None:
+        truncate_log(self._log)
 
     def close(self) -> None:
         """End the server and all its workers."""
@@ -170,83 +204,3 @@ class Server:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
-
-
-class Worker:
-    """A worker, stopped except while it has something to do, so that its threads do not spin while the other is timed.
-
-    Attributes:
-        pid: of its process, and of its process group.
-        channel: to it.
-        stops: whether it is stopped at all; False if it is known to be idle while it waits.
-    """
-
-    def __init__(self, server: Server, pid: int, channel: Channel, log: Path) -> None:
-        self.pid, self.channel = pid, channel
-        self.stops = True
-        self._server, self._log = server, log
-        self._ended = self._stopped = False
-
-    def send(self, message: Message, *, resume: bool = True) -> None:
-        """Send the worker a message; :meth:`receive` waits for the answer.
-
-        Args:
-            resume: continue it, if it was stopped; else another process does.
-
-        Raises:
-            WorkerError: it has ended.
-        """
-        if resume and self._stopped:
-            process_groups.resume(self.pid)
-        self._stopped = False
-        try:
-            self.channel.send(message)
-        except OSError:
-            raise WorkerError(self._ending()) from None
-
-    def receive(self, seconds: float = SILENT_SECONDS, *, after: float = 0.0) -> Message:
-        """Its answer.
-
-        Args:
-            after: seconds for which it has been silent already.
-
-        Raises:
-            WorkerError: there is no answer; the message says how the worker ended and what it printed last.
-        """
-        try:
-            answer = self.channel.receive(seconds)
-        except SilentError:
-            silent = f"reported nothing for {seconds + after:.0f} s and was killed"
-            raise WorkerError(f"{silent}{last_output(self._log)}") from None
-        if answer is None:
-            raise WorkerError(self._ending())
-        if "fatal" in answer:
-            raise WorkerError(f"failed: {answer['fatal']}{last_output(self._log)}")
-        return answer
-
-    def turn(self, message: Message, seconds: float = SILENT_SECONDS) -> Message:
-        """Continue the worker, let it answer a message, and stop it again; returns the answer."""
-        self.send(message)
-        answer = self.receive(seconds)
-        self.pause()
-        return answer
-
-    def pause(self) -> None:
-        """Stop the worker and its children until the next message to it, unless it is idle anyway."""
-        if self.stops:
-            process_groups.stop(self.pid)
-            self._stopped = True
-
-    def _ending(self) -> str:
-        return f"{describe_exit(self._reap(GRACE_SECONDS))}{last_output(self._log)}"
-
-    def _reap(self, grace: float) -> int:
-        self._ended = True
-        return self._server.reap(self.pid, grace)
-
-    def end(self) -> None:
-        """End it, with all its children."""
-        self.channel.close()
-        if not self._ended:
-            with contextlib.suppress(WorkerError):  # the server has ended, and its workers with it
-                self._reap(0.0)

@@ -11,6 +11,7 @@ from torchduet.bench.cases.exchange import SEED
 from torchduet.bench.duet.duet import Duet
 from torchduet.bench.duet.pairs import Failure, Ledger, PairError, prepare, turn_of
 from torchduet.bench.duet.processes import SideError
+from torchduet.bench.received.sides import Profile
 from torchduet.bench.record.schema import ProfileRecord, Record
 from torchduet.bench.run.profile_selection import Profiling, no_match, selected
 from torchduet.suites.workload import COMPILED
@@ -53,9 +54,9 @@ def _family(
                 for side, suffix in enumerate(SIDES):
                     folder = profiling.folder_of(case, suffix)
                     message = {"do": "profile", "case": cases.index(case), "folder": folder}
-                    answer = turn_of(pair, side, {**message, "extras": asdict(profiling.extras)})
-                    if "error" in answer:
-                        ledger.fail(case, Failure(side, answer["error"]))
+                    answer = turn_of(pair, side, {**message, "extras": asdict(profiling.extras)}, Profile)
+                    if "profile" not in answer:
+                        ledger.fail(case, Failure(side, answer.get("error", "it sent no profile")))
                         break
                     sides.append(answer["profile"])
                 else:

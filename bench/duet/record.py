@@ -15,7 +15,7 @@ from torchduet.bench.record.statistics import CONFIDENCE, THRESHOLD
 from torchduet.bench.record.visits.entry import VisitEntry, visit_record
 from torchduet.bench.record.visits.sides import MIN_PAIRS, first_pair
 from torchduet.bench.run.figures import rounded
-from torchduet.bench.run.records import check_record, cost_record, recorded, timing_record
+from torchduet.bench.run.records import cost_record, recorded, timing_record
 
 
 def side_record(side: Side, facts: Facts, label: str, imported: Mapping[str, str] | None = None) -> SideRecord:
@@ -72,8 +72,8 @@ def duet_record(
 
 def result_of(case: Case, ledger: Ledger, taken: Taken) -> CaseResult:
     """What a pair has measured of a case on side A; the context switches are those of both sides."""
-    first = ledger.first.get(case, {"clock": ""})
-    result = CaseResult(case, clock=first["clock"], calls=ledger.paces[case].calls, blocks=taken.blocks[case][BASE])
+    clock = ledger.first[case]["clock"] if case in ledger.first else ""
+    result = CaseResult(case, clock=clock, calls=ledger.paces[case].calls, blocks=taken.blocks[case][BASE])
     result.context_switches = taken.switches[case]
     result.disturbed = []  # counted, though not for each placement
     result.left_out = LeftOut(blocks=taken.left_out[case])
@@ -107,7 +107,9 @@ def first_records(
     for case, blocks in taken.blocks.items():
         first, result = ledger.first[case], result_of(case, ledger, taken)
         result.disturbed = None
-        (cost, of_cost), (check, of_check) = cost_record(workload, case), check_record(first["check"])
+        cost, of_cost = cost_record(workload, case)
+        if first["check"] is None or first["first_call"] is None:
+            continue  # its worker's answer would have been refused
         base, against = (_rounded(side) for side in blocks)
         record = Record(
             schema=SCHEMA,
@@ -119,9 +121,9 @@ def first_records(
             speedups=[],
             first_call=first["first_call"],
             compile=first["compile"],
-            check=check,
+            check=first["check"],
             cost=cost,
-            notes=[*first.get("notes", []), *of_check, *of_cost],  # a side of an earlier version sends none
+            notes=[*first["notes"], *of_cost],
             against=_with_memory(first_pair(base, against, threshold), taken.peaks.get(case)),
         )
         if case in controls:

@@ -17,8 +17,8 @@ import socket
 import sys
 from time import monotonic, sleep
 
-from torchduet.bench.duet.protocol import VERSION, Channel, Message
 from torchduet.bench.duet.revision import reroot
+from torchduet.bench.received.channel import VERSION, Channel, Message
 from torchduet.bench.workers.messages import PRELOAD_COMPILER, PRELOAD_LIBRARIES
 
 OLDEST_TORCH = (2, 9)  # the first with fp32_precision, with which TF32 is set
@@ -29,7 +29,7 @@ POLL_SECONDS = 0.002
 def main(descriptor: int) -> None:
     """Describe this side, then fork workers until the controller ends."""
     reroot.start()  # where sitecustomize has not done so
-    control = Channel(socket.socket(fileno=descriptor))
+    control = Channel(socket.socket(fileno=descriptor), takes_files=True)
     control.send(describe())
     serve(control)
     os._exit(0)  # interpreter shutdown with torch loaded only costs time

@@ -21,13 +21,14 @@ from torchduet.bench.duet.cores import free_children, keep, spread
 from torchduet.bench.duet.handover import Turns
 from torchduet.bench.duet.order import COMPILER, restored
 from torchduet.bench.duet.own_process import blocked_in_new_threads, computes_on, cpu, has_children
-from torchduet.bench.duet.protocol import Channel, Message
 from torchduet.bench.duet.revision.imported import refused_imports
 from torchduet.bench.duet.revision.importing import import_suites
 from torchduet.bench.duet.stages import SideStages
 from torchduet.bench.host import suspension
 from torchduet.bench.host.child_processes import end_with_parent
 from torchduet.bench.host.error_words import one_line
+from torchduet.bench.received.channel import Channel, Message
+from torchduet.bench.record.finite_check import check_record
 from torchduet.bench.state.at_import import imported
 from torchduet.bench.state.at_start import begin
 from torchduet.bench.timing.alternation import undisturbed
@@ -93,6 +94,19 @@ def _serve(channel: Channel, peer: Channel) -> None:
                 channel.send(side.answer(message))
 
 
+def _prepared(result: CaseResult) -> Message:
+    check, notes = (None, []) if result.check is None else check_record(result.check)
+    return {
+        "error": result.error,
+        "skip": result.skip,
+        "clock": result.clock,
+        "check": check,
+        "first_call": result.first_call,
+        "compile": result.compile,
+        "notes": [*result.notes, *notes],
+    }
+
+
 class Timed:
     """The cases of one family in this process, from the order of the controller."""
 
@@ -152,18 +166,7 @@ class Timed:
         if (refused := refused_imports()) is not None:
             for result in self.results.values():
                 result.error = refused
-        return [
-            {
-                "error": result.error,
-                "skip": result.skip,
-                "clock": result.clock,
-                "check": result.check,
-                "first_call": result.first_call,
-                "compile": result.compile,
-                "notes": result.notes,
-            }
-            for result in self.results.values()
-        ]
+        return list(map(_prepared, self.results.values()))
 
     def _leave_out_others(self, broken: Case) -> None:
         """Give every case the reason why this process can measure none of them."""

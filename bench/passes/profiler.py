@@ -20,7 +20,6 @@ from torchduet.bench.host.counters import COUNTS_CONTEXT_SWITCHES, context_switc
 from torchduet.bench.passes.profiler_loaders import loaders_observed
 from torchduet.bench.passes.profiler_python import available, sample
 from torchduet.bench.record.schema import PROFILED_CALL, ProfileRecord
-from torchduet.bench.record.trace_repair import repair_file
 from torchduet.bench.timing.alternation import undisturbed
 from torchduet.bench.timing.failures import describe
 from torchduet.bench.timing.first_calls import FirstCalls, Report
@@ -160,7 +159,7 @@ def profiled_calls(run: TimedCase, folder: Path, extras: Extras, counts: Counts 
         plain += plain_calls(run, counts)
     gc.collect()
     (trace,) = set(folder.iterdir()) - present
-    repair_file(trace)
+    _repair(trace)
     plain_seconds = median(plain)
     record = ProfileRecord(
         trace=str(trace),
@@ -220,3 +219,13 @@ def repetitions(seconds: float) -> int:
     """The number of blocks, or calls, of ``seconds`` that are timed without the profiler."""
     min_blocks = 1 if seconds >= LONG_SECONDS else MIN_BLOCKS
     return max(min_blocks, min(MAX_BLOCKS, round(PLAIN_SECONDS / max(seconds, 1e-9))))
+
+
+def _repair(trace: Path) -> None:
+    """Make the trace valid JSON, where what that needs is installed: a side of a duet may lack it."""
+    try:
+        from torchduet.bench.record.trace_repair import repair_file
+    except ModuleNotFoundError as error:
+        print(f"{trace.name} is left as PyTorch wrote it, without {error.name}; reports repair what they read")
+        return
+    repair_file(trace)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from torchduet.bench.ranks.messages import Did
+if TYPE_CHECKING:
+    from torchduet.bench.ranks.messages import Did
 
 REFUSED_ELSEWHERE = "the result of another rank was refused"
 # What gloo, nccl and the store say in a rank whose partner has gone, or takes no part.

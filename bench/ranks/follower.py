@@ -28,7 +28,7 @@ from torchduet.bench.ranks.commands import (
     hello_key,
     lost_key,
 )
-from torchduet.bench.ranks.leader import own_hello, why_refused
+from torchduet.bench.ranks.leader import own_hello, readable, why_refused
 from torchduet.bench.ranks.messages import Order, decode, encode
 from torchduet.bench.ranks.started import RankProcess
 from torchduet.bench.ranks.store import CONNECT_SECONDS, Store, opened
@@ -161,7 +161,7 @@ class Follower:
 
 def _first(store: Store) -> Hello:
     try:
-        return decode(store.get(LEADER), Hello)
+        return readable(decode(store.get(LEADER), Hello))
     except msgspec.MsgspecError:
         return Hello(torchduet="another version", messages="", world=0, host="")
 

@@ -31,10 +31,12 @@ from torchduet.bench.ranks.commands import (
     message_digest,
     reply_key,
 )
-from torchduet.bench.ranks.messages import encode
+from torchduet.bench.ranks.messages import decode, encode
 from torchduet.bench.ranks.store import CONNECT_SECONDS, opened
+from torchduet.bench.received.cleaned import cleaned_text
 
 BEAT_SECONDS = 1.0
+MAX_NAME = 255  # characters: of a host, hostname(7)
 END_SECONDS = 5.0  # for all processes that follow to take note of the end
 
 
@@ -128,9 +130,15 @@ class Leader:
 
 def _hello(data: bytes, rank: int) -> Hello:
     try:
-        return msgspec.msgpack.decode(data, type=Hello)
+        return readable(decode(data, Hello))
     except msgspec.MsgspecError:
         return Hello(torchduet="another version", messages="", world=0, host=f"the machine of rank {rank}")
+
+
+def readable(hello: Hello) -> Hello:
+    """The message of another machine, with texts that are fit for a terminal."""
+    short = {name: cleaned_text(getattr(hello, name), MAX_NAME) for name in ("torchduet", "messages", "host", "node")}
+    return msgspec.structs.replace(hello, **short)
 
 
 def _members(hellos: Sequence[Hello]) -> list[Member]:

@@ -16,7 +16,7 @@ import torch.multiprocessing
 
 from torchduet.bench.host.child_processes import cpu_seconds, describe_exit, last_lines, start_method
 from torchduet.bench.host.without_main import without_main
-from torchduet.bench.ranks.messages import Order
+from torchduet.bench.ranks.messages import MAX_BYTES, Order
 from torchduet.bench.ranks.rank import LINES, serve, write_stack
 
 END_SECONDS = 2.0
@@ -70,7 +70,7 @@ class LocalRanks:
         for rank, end in [*self._ends.items()]:
             if self._links[rank] in ready:
                 try:
-                    arrived[rank] = self._links[rank].recv_bytes()
+                    arrived[rank] = self._links[rank].recv_bytes(MAX_BYTES)
                 except (EOFError, OSError):
                     arrived[rank] = None
             elif end in ready:

@@ -17,6 +17,7 @@ Timing = Literal["call", "block", "fresh", "settle"]
 Ending = Literal["verify", "memory", "profile", "finish", "end"]
 What = Preparing | Timing | Ending
 Message = TypeVar("Message")
+MAX_BYTES = 2**24  # of a message
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,4 +121,9 @@ def decode(data: bytes, kind: type[Message]) -> Message:
     Raises:
         msgspec.MsgspecError: they are none.
     """
-    return msgspec.msgpack.decode(data, type=kind)
+    if len(data) > MAX_BYTES:
+        raise msgspec.DecodeError(f"it has {len(data)} bytes, and a message at most {MAX_BYTES}")
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(str(error)) from None

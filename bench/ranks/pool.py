@@ -11,15 +11,14 @@ import msgspec
 
 from torchduet.bench.host.suspension import awake, moment, suspended
 from torchduet.bench.ranks.blame import Course
+from torchduet.bench.ranks.failures import RanksError, RanksFailedError
 from torchduet.bench.ranks.messages import Did, Do, Order, What, decode, encode
-from torchduet.bench.timing.failures import StatedError
 
 JOIN_SECONDS = 25.0  # until every rank has joined the group; starting a GPU and its libraries takes seconds
 FIRST_CALL_SECONDS = 150.0  # for a first call while its ranks compute: they may compile, or compute in float64
 WINDOW_SECONDS, COMPUTING_SHARE = 5.0, 0.1  # ranks compute that use so much of a core within a window
 ANSWER_SECONDS = 20.0  # for an answer, beyond the time that the calls are expected to take
 COLLECTIVE_SECONDS = 15.0  # until a collective gives up by itself; torch's own limits are 10 and 30 minutes
-PATIENCE = 10.0  # times as long as calls took before
 AFTER_ERROR_SECONDS = 5.0  # for the other ranks' answers, after one has failed
 DUMP_SECONDS = 0.3  # to write a stack
 END_SECONDS = 2.0
@@ -27,14 +26,6 @@ POLL_SECONDS = 0.2
 IN_STEP = "do all ranks take part in the same collectives, in the same order?"
 
 SUSPENDED = "the ranks were suspended for longer than they wait for each other: measure the family again"
-
-
-class RanksError(StatedError):
-    """A rank died, did not answer, or failed alone: the ranks of its pool are no longer in step."""
-
-
-class RanksFailedError(StatedError):
-    """All ranks failed alike: the case is at fault, and the ranks are in step."""
 
 
 class Members(Protocol):

@@ -7,22 +7,23 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import CaseResult, Task
 from torchduet.bench.ranks.blame import of_all
+from torchduet.bench.ranks.failures import RanksError
 from torchduet.bench.ranks.group import why_none
-from torchduet.bench.ranks.local import LocalRanks
-from torchduet.bench.ranks.messages import Did, Order
-from torchduet.bench.ranks.pool import COLLECTIVE_SECONDS, Members, Pool, RanksError
 from torchduet.bench.ranks.ranked_case import Elsewhere, RankedCase
-from torchduet.bench.ranks.torchrun import TorchrunRanks, several_processes
 from torchduet.bench.timing.callables import Prepared
 from torchduet.bench.timing.device_registry import device_of
 from torchduet.bench.timing.meter import Context
 from torchduet.bench.timing.slowed.spin import seconds_per_iteration
 from torchduet.suites.workload import Workload
+
+if TYPE_CHECKING:  # they need msgspec, which a side of a duet may lack
+    from torchduet.bench.ranks.messages import Did, Order
+    from torchduet.bench.ranks.pool import Members, Pool
 
 FITTED_BLOCKS = 9  # of a slowed copy and of its original, to fit the loop
 MEMORY_SECONDS = 20.0  # for the pass over memory, at most
@@ -33,6 +34,9 @@ Key = tuple[str, int]  # device, number of ranks
 
 def started_here(order: Order, folder: Path) -> Members:
     """Start the ranks of a pool: on this machine, or in the processes that were started together."""
+    from torchduet.bench.ranks.local import LocalRanks
+    from torchduet.bench.ranks.torchrun import TorchrunRanks, several_processes
+
     return TorchrunRanks(order, folder) if several_processes() else LocalRanks(order, folder)
 
 
@@ -85,6 +89,9 @@ class Ranked:
                 self._fail(cases, f"the ranks could not be started: {error}")
 
     def _started(self, key: Key, cases: list[Case]) -> Pool:
+        from torchduet.bench.ranks.messages import Order
+        from torchduet.bench.ranks.pool import COLLECTIVE_SECONDS, Pool
+
         number = f"{os.getpid()}-{[*self._cases].index(key)}"  # a folder may be used by several visits
         folder = Path(self.task.folder)
         order = Order(

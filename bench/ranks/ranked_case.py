@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torchduet.bench.cases.exchange import CaseResult, Extras, RanksResult
 from torchduet.bench.inputs.restoring import Restored
-from torchduet.bench.ranks.messages import ProfileOrder
-from torchduet.bench.ranks.pool import PATIENCE, Pool
+from torchduet.bench.ranks.failures import PATIENCE
 from torchduet.bench.record.schema import ProfileRecord
 from torchduet.bench.timing.clock import Block
 from torchduet.bench.timing.timed_case import TimedCase, warm_up
+
+if TYPE_CHECKING:
+    from torchduet.bench.ranks.pool import Pool  # needs msgspec, which a side of a duet may lack
 
 PROFILE_SECONDS = 60.0  # for the profiler, which may import the compiler first
 SETTLING_CALLS = 4  # a renewal may take as long as some calls
@@ -120,6 +122,7 @@ class RankedCase(TimedCase):
             RanksError: the ranks are no longer in step.
         """
         from torchduet.bench.passes.profiler import WARM_UP_SECONDS, counts_for, repetitions
+        from torchduet.bench.ranks.messages import ProfileOrder
 
         self.settle()
         warm_up(self, WARM_UP_SECONDS)

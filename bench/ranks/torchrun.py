@@ -31,6 +31,7 @@ from torchduet.bench.ranks.commands import (
 from torchduet.bench.ranks.messages import Order, decode
 from torchduet.bench.ranks.started import RankProcess
 from torchduet.bench.ranks.store import VARIABLE, again
+from torchduet.bench.received.cleaned import cleaned_text
 
 REPLY_SECONDS = 5.0  # for the answer of a process that follows
 LOOK_SECONDS = 1.0  # between two looks at ranks that have not answered
@@ -81,7 +82,7 @@ class TorchrunRanks:
                 raise OSError(f"rank {rank} on {member.host} {self._why_lost(rank)}")
 
     def _why_lost(self, rank: int) -> str:
-        return self._store.get(lost_key(rank)).decode()
+        return cleaned_text(self._store.get(lost_key(rank)).decode(errors="replace"))
 
     def send(self, data: bytes) -> None:
         """Send a message to every rank; the one before is no longer needed."""
@@ -182,7 +183,13 @@ class TorchrunRanks:
         end = monotonic() + REPLY_SECONDS
         for rank, key in keys.items():
             if self._store.wait([key], end - monotonic()):
-                replies[rank] = decode(self._store.take(key), Report)
+                try:
+                    report = decode(self._store.take(key), Report)
+                except msgspec.MsgspecError as error:
+                    self._lost[rank] = f"sent something that is not a message: {cleaned_text(str(error), 300)}"
+                    continue
+                texts = {"ended": cleaned_text(report.ended), "lines": cleaned_text(report.lines)}
+                replies[rank] = msgspec.structs.replace(report, **texts)
                 continue
             if not self._store.has(lost_key(rank)):
                 self._store.set(lost_key(rank), NO_ANSWER.encode())

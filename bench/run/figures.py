@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from torchduet.bench.record.schema_check import LARGEST
+from torchduet.bench.record.finite_check import number_of as number_of
 
 SIGNIFICANT = 6
 
@@ -23,12 +23,3 @@ def bound(value: float) -> float | None:
 def known(source: object, *names: str) -> dict[str, Any]:
     """Name → value of the attributes that are not None."""
     return {name: value for name in names if (value := getattr(source, name)) is not None}
-
-
-def number_of(value: object) -> float | None:
-    """A number within the bounds of a record; None for anything else."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
-    return number if abs(number) < LARGEST else None

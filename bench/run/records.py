@@ -11,11 +11,11 @@ from torchduet.bench.cases.case import Case, Family
 from torchduet.bench.cases.exchange import CaseResult, FamilyResult
 from torchduet.bench.cases.outcome import Failed, Measured, Outcome, Skipped
 from torchduet.bench.record.contract import readable_record
+from torchduet.bench.record.finite_check import check_record
 from torchduet.bench.record.gpu_samples import sm_clock
 from torchduet.bench.record.knobs import BY_NAME
 from torchduet.bench.record.schema import (
     SCHEMA,
-    CheckRecord,
     CostRecord,
     DeviceSpeedupRecord,
     MeterRecord,
@@ -58,18 +58,6 @@ def cost_record(workload: Workload, case: Case) -> tuple[CostRecord, list[str]]:
     if "samples" in record and cost.unit != SAMPLES:
         record["unit"] = str(cost.unit)
     return cast(CostRecord, record), notes
-
-
-def check_record(check: CheckRecord) -> tuple[CheckRecord, list[str]]:
-    """The check for JSON, which has no infinity, and a note on a check that any result passes."""
-    record, notes = check.copy(), []
-    if check["tolerance"] is not None and number_of(check["tolerance"]) is None:
-        record["tolerance"] = None
-        notes.append(f"its tolerance is {check['tolerance']}, so any result passes its check")
-    if check["relative_error"] is not None and number_of(check["relative_error"]) is None:
-        record["relative_error"] = None
-        notes.append(f"its relative error is {check['relative_error']}")
-    return record, notes
 
 
 def speedup_record(knob: str, result: CaseResult, other: CaseResult) -> SpeedupRecord:

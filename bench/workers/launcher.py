@@ -251,12 +251,12 @@ class Launcher:
             for connection in (inbox, outbox, stop_inbox, stop_outbox):
                 connection.close()
             self._ended()
-        if answer.unsafe:
+        if answer.unsafe and self._fork_server:
             self._warn(f"each worker imports torch itself, which takes some seconds: a file {answer.unsafe}")
             self.spawn_workers()
             return self._run(job, argument, kind, listen, limit=limit)
-        if answer.error is not None:
-            raise WorkerError(f"the worker failed: {answer.error}{last_output(log)}")
+        if reason := answer.error or answer.unsafe:
+            raise WorkerError(f"the worker failed: {reason}{last_output(log)}")
         return answer.value
 
     def _listen(

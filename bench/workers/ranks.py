@@ -11,7 +11,7 @@ from torchduet.bench.cases.case import Case
 from torchduet.bench.cases.exchange import Task
 from torchduet.bench.host.suspension import awake
 from torchduet.bench.passes.alone import least_seconds, time_alone
-from torchduet.bench.ranks.pool import RanksError, RanksFailedError
+from torchduet.bench.ranks.failures import RanksError, RanksFailedError
 from torchduet.bench.ranks.ranked import Ranked
 from torchduet.bench.ranks.ranked_case import RankedCase
 from torchduet.bench.timing.failures import describe

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import threading
@@ -17,12 +18,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.workers.environment import changed, sockets_in, without_ctrl_c
 from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_MODULES, PRELOAD_READY
 
 PRELOAD = "torchduet.bench.workers.preload"
 POLL_SECONDS = 0.05
 LIGHT, USUAL, COMPILER = range(3)  # levels: nothing of the compiler is imported, what optimisers need of it, all of it
+MAX_ANSWER = 1000  # bytes
 STOP_SECONDS = 5.0  # for all servers to end
 MIN_START_SECONDS = 180.0  # for a worker to be started: its server may have to import first
 
@@ -169,7 +172,8 @@ class Servers:
     def _answer(self, number: int) -> str:
         """When a server was ready, in seconds of its clock; or why no worker can be forked from it; empty before."""
         try:
-            return self._ready_file(number).read_text("utf-8")
+            with self._ready_file(number).open("rb") as file:
+                return cleaned_text(file.read(MAX_ANSWER).decode(errors="replace"))
         except OSError:
             return ""
 
@@ -284,7 +288,11 @@ def _await_end(pid: int | None) -> None:
 
 
 def _is_time(answer: str) -> bool:
-    return answer[:1].isdecimal()
+    """Whether an answer is a time; a server that runs a user's file may have written anything."""
+    try:
+        return math.isfinite(float(answer))
+    except ValueError:
+        return False
 
 
 def _has_ended(pid: int) -> bool:

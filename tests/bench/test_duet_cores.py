@@ -1,5 +1,6 @@
 """On which cores a duet's sides run, and that neither side comes first."""
 
+import contextlib
 import os
 import random
 import socket
@@ -17,8 +18,8 @@ from torchduet.bench.duet.cores import Cores, cores_for
 from torchduet.bench.duet.duet import Duet
 from torchduet.bench.duet.pairs import Ledger, Pace, prepare, random_order, workers
 from torchduet.bench.duet.placements import time_blocks
-from torchduet.bench.duet.protocol import Channel
 from torchduet.bench.duet.sides import Side
+from torchduet.bench.received.channel import Channel
 
 ROOT = Path(__file__).parents[2]
 CASE = Case("s", "s", "w", "", (), "w", True, "cpu", "eager", "fp32")
@@ -103,12 +104,16 @@ class FakeWorker:
             self.log += [(side, "block", None) for side in (first, 1 - first) if self.side == first]
         self.other.send({})  # so that something can be read
 
-    def receive(self) -> dict[str, Any]:
+    def receive(self, kind: object) -> dict[str, Any]:
+        del kind
         if self.turns is not None:
             self.channel.receive()
             return {"errors": {}, "left_out": {}, "blocks": [1e-3 for _ in self.turns]}
-        cases = [{"skip": None, "error": None, "seconds": 1e-3, "warm_up_calls": 1}]
+        cases = [{"skip": None, "error": None, "seconds": 1e-3, "warm_up_calls": 1, "check": {}, "first_call": {}}]
         return {"cases": cases, "compiler": False, "idle": True, "restores": None}
+
+    def held_to_account(self) -> contextlib.nullcontext[None]:
+        return contextlib.nullcontext()
 
     def pause(self) -> None: ...
 
@@ -117,9 +122,10 @@ class FakeWorker:
         self.channel.close()
         self.other.close()
 
-    def turn(self, message: dict[str, Any]) -> dict[str, Any]:
+    def turn(self, message: dict[str, Any], kind: object) -> dict[str, Any]:
+        del kind
         self.log.append((self.side, message["do"], message.get("cores")))
-        return {"errors": {}, "switches": {"0": (1, 0, 0, 1e-3)}}
+        return {"errors": {}, "switches": {"0": (1, 0, 0, 1e-3)}, "address_sets": {}}
 
 
 def firsts(log: Sequence[tuple[int, str, Any]], what: str) -> set[int]:

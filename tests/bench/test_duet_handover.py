@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from torchduet.bench.duet.handover import IS_WAITING, Turns
-from torchduet.bench.duet.protocol import Channel
 from torchduet.bench.host.suspension import MAX_RETAKES
+from torchduet.bench.received.channel import Channel
 
 ROOMY = 60.0
 

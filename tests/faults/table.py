@@ -29,15 +29,35 @@ WORKER: dict[str, tuple[str, str]] = {  # workload of workloads/hostile.py → w
         "sends something else than messages",
         "the worker sent something that is not a message (it begins with b'GET /",
     ),
-    "no_pickle": (
-        "sends a message that is no pickle",
-        "the worker sent something that is not a message (a pickle that ends in",
+    "no_message": (
+        "sends a message that cannot be decoded",
+        "the worker sent something that is not a message (",
+    ),
+    "pickle": (
+        "sends a pickle that would run a command: it does not run",
+        "the worker sent something that is not a message (",
     ),
     "unknown_class": (
         "sends a pickle of a class that does not exist",
-        "the worker sent something that is not a message (a pickle that ends in ModuleNotFoundError",
+        "the worker sent something that is not a message (",
     ),
-    "wrong_type": ("sends a number instead of a message", "the worker sent a message of type int"),
+    "wrong_type": (
+        "sends a number instead of a message",
+        "the worker sent something that is not a message (Expected `object`, got `int`",
+    ),
+    "no_check": ("sends a result that was not checked", "the worker sent an incomplete result ("),
+    "nan_seconds": (
+        "sends times that are NaN",
+        "the worker sent something that is not a message (Expected `float`",
+    ),
+    "deep_nesting": (
+        "sends a million lists within each other",
+        "the worker sent something that is not a message (maximum recursion depth exceeded",
+    ),
+    "escape_sequences": (
+        "sends escape sequences of a terminal as the reason of a failure",
+        r"the worker failed: \x1b]0;title\x07\x1b[2J\u202egone",
+    ),
     "endless_message": (
         "announces a message of 2⁶² bytes",
         "the worker sent something that is not a message (it begins with",
@@ -447,6 +467,75 @@ COMMAND: tuple[tuple[str, str, str], ...] = (  # the same for what is typed, and
         "test_mutated_files_and_command_lines_have_true_exit_codes",
     ),
 )
+SIDES: dict[str, tuple[str, str]] = {  # of test_sides.py or workloads/sides.py → what it does, what is said
+    "hello_junk": ("its interpreter sends junk", "sent something that is not a message (JSON is malformed"),
+    "hello_list": (
+        "its interpreter sends a list",
+        "sent something that is not a message (Expected `object`, got `array`",
+    ),
+    "hello_keys": (
+        "its interpreter sends a message that lacks keys",
+        "sent something that is not a message (Object missing required",
+    ),
+    "hello_types": (
+        "its interpreter sends values of other types",
+        "sent something that is not a message (Expected `int`, got `str`",
+    ),
+    "hello_protocol": ("its interpreter sends the number of another protocol", "has protocol 2, this Torchduet has 1"),
+    "hello_nested": ("its interpreter sends 60,000 lists within each other", "sent something that is not a message ("),
+    "hello_utf8": ("its interpreter sends what is no UTF-8", "sent something that is not a message ("),
+    "hello_long_version": (
+        "its interpreter sends a version of 200 digits",
+        "is not a message (Expected `str` of length",
+    ),
+    "hello_escapes": ("its interpreter sends escape sequences of a terminal", "is \\x1b[2Jgone and more"),
+    "hello_endless": (
+        "its interpreter sends endless output without a line's end",
+        "more than 16 MiB without the end of a line",
+    ),
+    "closes_and_hangs": (
+        "its interpreter closes its connection and hangs",
+        "it closed its connection and kept running",
+    ),
+    "hangs": ("its interpreter hangs at its start", "did not answer within 1 s; its last output: still starting"),
+    "too_old": ("its interpreter is Python 3.8", "did not start: Python 3.8 is too old: 3.11 or newer is needed"),
+    "python_2": ("its interpreter is Python 2", "did not start: SyntaxError: invalid syntax"),
+    "no_python": ("its interpreter is another program", "did not start: usage: \\x1b[1mls\\x1b[0m [-l]"),
+    "silent": ("its interpreter ends at once", "did not start: it ended with exit code 0"),
+    "dies": ("its interpreter dies at its start", "did not start: it ended with exit code -11"),
+    "junk": ("its worker sends junk", "sent something that is not a message (JSON is malformed"),
+    "escapes": ("its worker sends escape sequences of a terminal", "failed: \\x1b]0;title\\x07 gone"),
+    "missing_keys": (
+        "its worker sends a message that lacks keys",
+        "sent something that is not a message (Object missing required field",
+    ),
+    "unchecked": (
+        "its worker sends a result that was not checked",
+        "not a message (a case has no check or no first call",
+    ),
+    "too_many": (
+        "its worker sends more results than it was asked for",
+        "not a message (it has 2 cases where 1 were asked for",
+    ),
+    "too_few": ("its worker sends fewer results", "not a message (it has 0 cases where 1 were asked for"),
+    "endless": (
+        "its worker sends endless output without a line's end",
+        "not a message (more than 16 MiB without the end of a line",
+    ),
+    "closes": ("its worker closes its connection and hangs", "was killed by SIGKILL"),
+    "prints": ("its worker prints a message to its output", ""),
+    "nan": ("its worker sends times that are NaN", "sent something that is not a message (JSON is malformed"),
+    "negative": ("its worker sends negative times", "sent something that is not a message (Expected `float` >="),
+    "another_case": (
+        "its worker sends a result of a case that it was not asked for",
+        "not a message (it names case 7, which",
+    ),
+    "few_blocks": ("its worker sends fewer blocks than it was asked for", "not a message (it has 0 blocks where"),
+    "no_blocks": ("its worker sends no blocks", "not a message (it has no blocks"),
+    "twice": ("its worker sends an answer twice", "sent something that is not a message ("),
+    "no_token": ("its worker sends the other worker junk", "reported nothing for"),
+    "token_without_end": ("its worker sends the other worker turns that would never end", "reported nothing for"),
+}
 
 GPU: tuple[tuple[str, str, str], ...] = (  # the same for a GPU, faked at the interfaces of torch and NVML
     (
@@ -713,6 +802,15 @@ its ranks compute, up to 150 s. After Ctrl-Z and `fg`, a collective that was sus
 the reason then says so. The tests wait for less."""
 
 
+OF_SIDES = """\
+An interpreter that cannot be a side ends the run before anything is measured, with one line that names it. A worker of
+a side that sends what it should not is killed: its case fails with the reason, or keeps the pairs before it, and the
+side is named. Nothing that a side sends runs in pytest's process, grows without bound, or reaches a terminal as it is.
+
+An interpreter is waited for up to 180 s, a worker up to 600 s. The tests wait for less."""
+NOT_NEEDED = "nothing: the case is timed"
+
+
 TAIL = """
 ## What is not covered
 
@@ -747,6 +845,9 @@ def document() -> str:
     ):
         lines += ["", f"## {title}: {len(faults)} faults", "", "| fault | result |", "| --- | --- |"]
         lines += [f"| {fault} | {words} |" for fault, words, _ in faults]
+    lines += ["", f"## The other side of a duet causes it: {len(SIDES)} faults", "", OF_SIDES, ""]
+    lines += ["| fault | what is said |", "| --- | --- |"]
+    lines += [f"| {fault} | {f'{words} …' if words else NOT_NEEDED} |" for fault, words in SIDES.values()]
     lines += ["", f"## It happens to a GPU: {len(GPU)} faults", "", "| fault | result |", "| --- | --- |"]
     lines += [f"| {fault} | {words} |" for fault, words, _ in GPU]
     return HEAD + "\n".join(lines) + "\n" + TAIL

@@ -19,6 +19,7 @@ from tests.faults.soak import watched
 from tests.faults.workloads.hostile import SURVIVED
 
 HOSTILE = WORKLOADS / "hostile.py"
+RAN = "TORCHDUET_TEST_RAN"  # a file that a pickle would make where it is loaded
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,11 @@ def faults(request: pytest.FixtureRequest) -> list[str]:
 def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory, faults: list[str]) -> Path:
     """A run of all of them."""
     run = tmp_path_factory.mktemp("hostile") / "run.json"
+    ran = run.with_name("ran")
+    traces.environment[RAN] = str(ran)
     globs = [f"hostile.{workload} *" for workload in (*faults, "stopped")]
     cases = [option for glob in (*globs, "hostile.harmless_*") for option in ("--case", glob)]
-    bench = Bench(traces, run, "--hang-after", "4s", *cases, suite=HOSTILE, budget="60s")
+    bench = Bench(traces, run, "--hang-after", "4s", *cases, suite=HOSTILE, budget="75s")
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(watched, bench)
         code, output = bench.end()
@@ -55,6 +58,8 @@ def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory, faults: li
     assert about["unreached"] == []
     assert "stopped" not in about
     assert "Traceback" not in output
+    assert "\x1b" not in output
+    assert not ran.exists(), "a message ran a command in pytest's process"
     return run
 
 

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from torchduet.bench.files.regular import read_text
 from torchduet.bench.host.child_processes import completed
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.received.cleaned import cleaned_text
 
 PROJECT = ("pyproject.toml", "setup.py")
 DEFAULT_REQUIRES = ("setuptools",)
@@ -50,7 +51,8 @@ def build(option: str, python: str, project: Path, target: Path) -> None:
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines or [f"exit code {done.returncode}"]
-        raise OptionError(f"{option} --build: the package at that revision cannot be built: {errors[-1][:300]}")
+        reason = cleaned_text(errors[-1], 300)
+        raise OptionError(f"{option} --build: the package at that revision cannot be built: {reason}")
 
 
 def _installer(option: str, python: str) -> list[str]:

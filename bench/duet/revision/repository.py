@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torchduet.bench.host.child_processes import completed
 from torchduet.bench.plan.options import OptionError
+from torchduet.bench.received.cleaned import cleaned_text
 
 # A hook that calls this program sets some of these for the repository of the hook.
 LOCAL = (
@@ -150,7 +151,7 @@ def git(
         raise OptionError(f"{option}: git is not installed") from None
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
-        raise GitError(lines[-1] if lines else f"exit code {error.returncode}") from None
+        raise GitError(cleaned_text(lines[-1]) if lines else f"exit code {error.returncode}") from None
     return done.stdout
 
 

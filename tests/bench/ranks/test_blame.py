@@ -9,8 +9,9 @@ import pytest
 from torchduet.bench.host.child_processes import last_lines
 from torchduet.bench.ranks import pool as pools
 from torchduet.bench.ranks.blame import REFUSED_ELSEWHERE, of_all, waited_for_another
+from torchduet.bench.ranks.failures import RanksError
 from torchduet.bench.ranks.messages import Did, Do, Order, decode, encode
-from torchduet.bench.ranks.pool import Pool, RanksError
+from torchduet.bench.ranks.pool import Pool
 
 ORDER = Order(
     cases=[], ranks=3, store="", prefix="", seed="", threads=1, folder="", data=None, checks=True, number=0, timeout=1.0

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from torchduet import Implementation, Suite
-from torchduet.bench.ranks import group, local, pool, ranked
+from torchduet.bench.ranks import group, local, pool
 from torchduet.bench.ranks.messages import Do, Order
 from torchduet.bench.ranks.stages import RankStages
 from torchduet.suites.workload import Unavailable
@@ -43,7 +43,7 @@ def shorten() -> None:
     pool.ANSWER_SECONDS = PATIENCE
     pool.JOIN_SECONDS = PATIENCE + 2
     pool.AFTER_ERROR_SECONDS, pool.WINDOW_SECONDS = 2.0, 1.0
-    ranked.COLLECTIVE_SECONDS = PATIENCE - 1
+    pool.COLLECTIVE_SECONDS = PATIENCE - 1
 
 
 def kill_soon() -> None:
