@@ -37,15 +37,23 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_an_id_after_k_is_answered_with_case",
         "test_every_option_with_a_glob_refuses_one_that_matches_nothing",
     ),
+    "bench/test_changed_inputs.py": ("test_a_compiled_call_is_given_them_too",),
     "bench/test_check_kinds.py": ("test_compiled_models_pass",),
     "bench/test_compile.py": (
         "test_a_workload_that_recompiles_fails_and_its_family_goes_on",
         "test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words",
     ),
+    "bench/test_compiled_already.py": (
+        "test_a_compiled_model_is_called_uncompiled_in_eager_and_compiled_in_the_other_modes",
+    ),
     "bench/test_conversions.py": ("test_it_is_measured_eager_and_compiled_from_the_option_to_the_answer",),
     "bench/test_device.py": (
         "test_a_device_that_is_not_here_is_said_in_one_line[1:]",
         "test_a_device_with_sizes_of_its_own_is_the_reference_there_and_computes_float64_where_that_takes_long",
+    ),
+    "bench/test_device_time.py": (
+        "test_it_takes_a_tenth_of_the_time_and_a_few_rounds_of_each_placement",
+        "test_short_kernels_are_not_told_apart_by_their_numbers_of_calls",
     ),
     "bench/test_duet.py": (
         "test_a_later_pair_times_the_cases_in_the_same_way",
