@@ -10,6 +10,7 @@ import pytest
 from tests.bench.test_noise import QUIET, seen
 from torchduet.bench.noise.causes import Cause, causes, percent_or_factor
 from torchduet.bench.noise.figures import Figures
+from torchduet.bench.noise.remedies import QUIETER_MACHINE
 
 
 def one(kind: str, figures: Figures) -> Cause | None:
@@ -111,6 +112,12 @@ def test_a_changed_speed_names_what_changed_and_by_how_much() -> None:
 )
 def test_a_changed_speed_has_its_reason(changes: dict[str, Any], words: str) -> None:
     assert words in cause("speed", pilots=0.9, **changes).words
+
+
+def test_under_load_by_others_there_is_something_to_close_and_under_the_hosts_there_is_not() -> None:
+    assert "close what else is running" in cause("speed", pilots=0.9, others=0.2).remedy.words
+    for other in ({"steal": 0.05}, {"stopped": 0.05}, {"steal": 0.05, "others": 0.19}):
+        assert cause("speed", pilots=0.9, **other).remedy == QUIETER_MACHINE
 
 
 def test_clocks_count_from_a_tenth() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from tests.bench.test_noise import QUIET, seen
 from torchduet.bench.noise.causes import Cause, causes, grade_of, worst_first
-from torchduet.bench.noise.grades import case_record, means, run_record
-from torchduet.bench.noise.remedies import QUIETER_MACHINE
+from torchduet.bench.noise.grades import case_record, means, noise_of, run_record
+from torchduet.bench.noise.remedies import FEWER_RANKS, QUIETER_MACHINE
 from torchduet.bench.noise.withheld import preempted, waited
 from torchduet.bench.record.moderation import Prior, Visits
 from torchduet.bench.record.statistics import (
@@ -27,7 +27,7 @@ from torchduet.bench.record.statistics import (
     value_of,
     wanted,
 )
-from torchduet.bench.record.telemetry import Telemetry
+from torchduet.bench.record.telemetry import BlockSwitches, Telemetry, Timed
 from torchduet.bench.record.visits.sides import MIN_PAIRS, judged, p_value
 
 SURE = Prior(0.001, 100.0, 20, "run")
@@ -213,6 +213,20 @@ def test_each_cause_of_a_run_is_told_at_its_worst_with_the_families_that_it_hit(
     assert run_record([[]], 0.25)["causes"] == ["the pilots' times changed by 25 % over the run"]
     assert run_record([[]], 0.24)["causes"] == []
     assert run_record([[]], 0.24, {"steal": 0.01234})["figures"] == {"steal": 0.0123, "pilots": 0.24}
+
+
+@pytest.mark.parametrize(("ranks", "said"), [(None, "use --threads 1"), (2, FEWER_RANKS)])
+def test_what_would_help_a_family_with_ranks_is_fewer_of_these(ranks: int | None, said: str) -> None:
+    switches = BlockSwitches(0.3, 900.0, loaders=False)
+    telemetry = replace(QUIET.telemetry, others=1.0)
+    timed = Timed(0.0, 1.0, telemetry, None, switches, {"a": switches}, {}, threads=ranks)
+    record: Any = {"timing": {}, "speedups": [{"verdict": "faster"}], "notes": []}
+    graded = noise_of([timed], {"a": record}, [], 2, 2)
+    assert graded.noise is not None
+    assert graded.noise["remedy"].startswith(said)
+    (note,) = graded.records["a"]["notes"]
+    assert said in note
+    assert graded.records["a"]["speedups"][0]["verdict"] == "unclear"
 
 
 def test_means_over_families_weigh_by_the_time_for_which_a_figure_is_known() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 ROOT = Path(__file__).parents[2]
+PLAIN = (int, float, str, tuple, list, dict, frozenset)  # what is compared by its words
 Functions = dict[str, list[FunctionType]]
 
 
@@ -60,7 +61,7 @@ def put_in(path: str, source: str, tree: ast.Module, living: Functions) -> None:
             except ValueError as error:  # a closure that holds other names
                 raise NotApplied(str(error)) from None
             done = True
-    if not done:
+    if not done and not _give_values(module, new):  # a comprehension that gives a constant
         raise NotApplied
 
 
@@ -88,7 +89,7 @@ def _give_values(module: ModuleType, code: CodeType) -> bool:
         if isinstance(value, type | FunctionType):
             if getattr(value, "__module__", None) == module.__name__ and old is not None:
                 done |= _give_defaults(old, value)
-        elif type(old) is type(value) and repr(old) != repr(value):
+        elif type(old) is type(value) and isinstance(value, PLAIN) and repr(old) != repr(value):
             done = True
             for other in list(sys.modules.values()):
                 if getattr(other, "__dict__", {}).get(name) is old:

@@ -102,7 +102,7 @@ def test_what_the_machine_moved_is_no_part_of_what_is_significant() -> None:
         estimate = Estimate(point, point - 0.06, point + 0.06, 0.01, 3.0, 4, "run")
         return Question(unit, Interval(point, point - 0.06, point + 0.06), 0.02, movement, estimate)
 
-    # Beyond a movement of up to 0.2 lies 0.1: its interval is beyond the threshold; among 61 such a shift is chance.
+    # Beyond a movement of up to 0.2 lies 0.1: its interval is beyond the threshold, but among 61 it is chance.
     for sign in (1, -1):
         moved = Movement(min(0.0, 0.2 * sign), max(0.0, 0.2 * sign), "the pilot")
         others = [wide(f"other {index}", 0.0, STILL) for index in range(60)]
@@ -190,7 +190,7 @@ def placed(unit: str, point: float, placements: int = 9, halves: float = 0.002) 
 
 def test_halves_of_runs_with_too_few_placements_do_not_widen_the_intervals_of_others() -> None:
     others = [placed(f"other {index}", 0.001 * (-1) ** index) for index in range(12)]
-    few = [placed(f"few {index}", 0.0, placements=2, halves=0.9) for index in range(20)]
+    few = [placed(f"few {index}", 0.0, placements=2, halves=0.9) for index in range(3)]
     alone, among = (findings([[placed("it", 0.1), *rest]])[0][0] for rest in (others, [*others, *few]))
     assert alone.verdict == among.verdict == "faster"
     assert (alone.low, alone.high) == (among.low, among.high)
