@@ -22,7 +22,7 @@ from torchduet.bench.host.gpus.processes import note_started
 from torchduet.bench.workers.exit_reason import describe_exit, last_output
 from torchduet.bench.workers.launcher import SILENT_SECONDS, WorkerError
 
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0  # beside other load, with the headers that inductor precompiles
 ANSWER_SECONDS = 15.0
 BOOT = """
 import sys
