@@ -25,7 +25,7 @@ from torchduet.bench.received.cleaned import GarbageError, cleaned_text
 from torchduet.bench.workers.exit_reason import truncate_log
 from torchduet.bench.workers.launcher import WorkerError
 
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0  # beside other load, with the headers that inductor precompiles
 ANSWER_SECONDS = 15.0
 MAX_REASON = 300  # characters of what an interpreter that cannot be a side printed last
 Kind = TypeVar("Kind")

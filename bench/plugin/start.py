@@ -163,7 +163,7 @@ def _own_compiler_folder(config: pytest.Config) -> None:
     folder = temporary.RunFolder()
     config.add_cleanup(folder.cleanup)
     os.environ[OF_COMPILER] = str(folder.path / "inductor")
-    config.add_cleanup(lambda: os.environ.pop(OF_COMPILER, None))
+    config.add_cleanup(lambda: os.environ.__delitem__(OF_COMPILER))
 
 
 def _import_suites(sources: Sequence[str], max_seconds: float) -> tuple[list[str], list[str]]:

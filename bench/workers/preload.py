@@ -34,7 +34,7 @@ from torchduet.bench.workers.messages import (
 )
 from torchduet.bench.workers.vector_probe import probe
 
-MAX_HEADER_SECONDS = 120
+MAX_HEADER_SECONDS = 300
 FUNCTIONS = "bench.library.worker"  # imported before this module where a program's functions are measured
 COMPILER_MODULES = (
     "sympy.combinatorics.tensor_can",

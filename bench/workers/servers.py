@@ -27,7 +27,7 @@ POLL_SECONDS = 0.05
 LIGHT, USUAL, COMPILER = range(3)  # levels: nothing of the compiler is imported, what optimisers need of it, all of it
 MAX_ANSWER = 1000  # bytes
 STOP_SECONDS = 5.0  # for all servers to end
-MIN_START_SECONDS = 180.0  # for a worker to be started: its server may have to import first
+MIN_START_SECONDS = 600.0  # for a worker to be started: its server may have to import first
 
 Environment = Callable[[bool], Mapping[str, str]]  # whether a server imports the compiler → its variables
 

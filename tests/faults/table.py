@@ -377,7 +377,7 @@ PROCESSES: tuple[tuple[str, str, str], ...] = (  # the same for signals, and for
     ),
     (
         "the process that forks workers is stopped (SIGSTOP)",
-        "it is killed after 3 to 10 minutes without an answer, which costs one worker, and started again",
+        "it is killed after 10 minutes without an answer, which costs one worker, and started again",
         "test_a_stopped_fork_server_costs_one_worker",
     ),
     (

@@ -145,7 +145,7 @@ def git(
     environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **(env or {})}
     command = ["git", "-C", str(folder), *SAFE, *arguments]
     try:
-        done = completed(command, env=environment, input=entered or b"")
+        done: subprocess.CompletedProcess[bytes] = completed(command, env=environment, input=entered or b"")
         done.check_returncode()
     except FileNotFoundError:
         raise OptionError(f"{option}: git is not installed") from None
