@@ -34,7 +34,7 @@ def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("hostile") / "run.json"
     ran = run.with_name("ran")
     traces.environment[RAN] = str(ran)
-    bench = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="75s")
+    bench = Bench(traces, run, "--hang-after", "4s", suite=HOSTILE, budget="60s")
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(watched, bench)
         code, output = bench.end()
