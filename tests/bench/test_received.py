@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.bench.made_visits import answer, family
+from tests.faults import table
 from torchduet.bench.cases.case import Family
 from torchduet.bench.cases.exchange import Answer, FamilyResult, Profiled, ProfileTask, Progress, Task
 from torchduet.bench.host.machine import Machine, probe
@@ -22,6 +24,7 @@ from torchduet.bench.received.answers import Codec, Seconds, cases_of, why_incom
 from torchduet.bench.received.cleaned import MAX_TEXT, GarbageError, cleaned, cleaned_text
 from torchduet.bench.received.inbox import MAX_BYTES, Inbox
 from torchduet.bench.record.schema import CeilingRecord
+from torchduet.bench.workers.launcher import Launcher, WorkerError
 
 FAMILY = family("f", "eager", "compile")
 CODEC = Codec(FamilyResult, FAMILY.cases)
@@ -134,6 +137,42 @@ def test_what_is_no_message_is_refused_in_one_line(data: bytes, words: str) -> N
         CODEC.decoded(data)
     assert len(str(refused.value)) < 400
     assert "\n" not in str(refused.value)
+
+
+MESSAGES: dict[str, bytes] = {
+    "missing_keys": without("blocks"),
+    "unknown_keys": changed(unknown=1),
+    "other_types": changed(blocks="many"),
+    "nan": changed(blocks=[[math.nan]]),
+    "negative": changed(blocks=[[-1.0]]),
+    "huge": changed(blocks=[[1e300]]),
+    "another_case": changed(case=2),
+    "case_twice": changed(case=1),
+    "nesting": b"\x82\xa4type\xa6answer\xa5value" + NESTED,
+    "millions": b"\x84\xa4type\xa6answer\xa5value\xdd\xff\xff\xff\xff",
+    "escapes": CODEC.encoded(Answer(error="\x1b]0;title\x07\x1b[2J")),
+}
+
+
+@pytest.mark.parametrize("fault", table.MESSAGES)
+def test_a_message_that_a_workload_sends_fails_its_family(fault: str, tmp_path: Path) -> None:
+    reading, writing = Pipe(duplex=False)
+    sending = Thread(target=writing.send_bytes, args=[MESSAGES[fault]])
+    launcher, log = Launcher(), tmp_path / "log"
+    log.touch()
+    sending.start()
+    try:
+        answer = launcher._listen(None, Inbox(reading, CODEC), None, lambda _: None, log, 60.0)  # type: ignore[arg-type]
+        reason = answer.error or ""
+    except WorkerError as error:
+        reason = str(error)
+    finally:
+        launcher.close()
+        reading.close()
+        sending.join(60)
+        writing.close()
+    assert table.MESSAGES[fault][1] in reason
+    assert reason.isprintable()
 
 
 def test_a_result_that_lacks_a_case_is_refused() -> None:

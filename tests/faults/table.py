@@ -45,19 +45,6 @@ WORKER: dict[str, tuple[str, str]] = {  # workload of workloads/hostile.py → w
         "sends a number instead of a message",
         "the worker sent something that is not a message (Expected `object`, got `int`",
     ),
-    "no_check": ("sends a result that was not checked", "the worker sent an incomplete result ("),
-    "nan_seconds": (
-        "sends times that are NaN",
-        "the worker sent something that is not a message (Expected `float`",
-    ),
-    "deep_nesting": (
-        "sends a million lists within each other",
-        "the worker sent something that is not a message (maximum recursion depth exceeded",
-    ),
-    "escape_sequences": (
-        "sends escape sequences of a terminal as the reason of a failure",
-        r"the worker failed: \x1b]0;title\x07\x1b[2J\u202egone",
-    ),
     "endless_message": (
         "announces a message of 2⁶² bytes",
         "the worker sent something that is not a message (it begins with",
@@ -84,6 +71,23 @@ WORKER: dict[str, tuple[str, str]] = {  # workload of workloads/hostile.py → w
     "megabytes": ("prints 100 MB", "RuntimeError: printed 100 MB"),
     "stops_its_output": ("closes stdout and stderr", "ZeroDivisionError"),
     "deletes_its_folder": ("deletes its temporary folder", "ZeroDivisionError"),
+}
+
+MESSAGES: dict[str, tuple[str, str]] = {  # message of tests/bench/test_received.py → what it is, what is said of it
+    "missing_keys": ("a result that lacks keys", "something that is not a message (Object missing required field"),
+    "unknown_keys": ("a result with keys of no meaning", "something that is not a message (Object contains unknown"),
+    "other_types": ("values of other types", "something that is not a message (Expected `array`, got `str`"),
+    "nan": ("times that are NaN", "something that is not a message (Expected `float`"),
+    "negative": ("negative times", "something that is not a message (Expected `float`"),
+    "huge": ("times beyond any clock", "something that is not a message (Expected `float`"),
+    "another_case": (
+        "a case that it was not asked for",
+        "is not a message (it names a case that is none",
+    ),
+    "case_twice": ("a case twice", "something that is not a message (it names a case twice"),
+    "nesting": ("200,000 lists within each other", "something that is not a message (maximum recursion depth"),
+    "millions": ("a list that would hold 2³² values", "something that is not a message ("),
+    "escapes": ("a reason with escape sequences of a terminal", r"\x1b]0;title\x07\x1b[2J"),
 }
 
 FAMILY, CASE, NOTHING = "the family", "the case", "nothing"  # what it costs
@@ -802,6 +806,10 @@ its ranks compute, up to 150 s. After Ctrl-Z and `fg`, a collective that was sus
 the reason then says so. The tests wait for less."""
 
 
+OF_MESSAGES = """\
+Messages hold plain values. They are decoded into the types that are expected, at most 32 MiB at once, and name cases by
+their positions in the family. These were given to the code that receives them, without a process."""
+
 OF_SIDES = """\
 An interpreter that cannot be a side ends the run before anything is measured, with one line that names it. A worker of
 a side that sends what it should not is killed: its case fails with the reason, or keeps the pairs before it, and the
@@ -833,6 +841,9 @@ def document() -> str:
     lines += ["Its family fails with the reason and the last lines of its output; the run continues.", ""]
     lines += ["| fault | reason of the failed family |", "| --- | --- |"]
     lines += [f"| {fault} | {words} … |" for fault, words in WORKER.values()]
+    lines += ["", f"## A workload sends it over its worker's pipe: {len(MESSAGES)} faults", "", OF_MESSAGES, ""]
+    lines += ["| message | what is said |", "| --- | --- |"]
+    lines += [f"| {fault} | {words} … |" for fault, words in MESSAGES.values()]
     lines += ["", f"## A workload of several processes causes it in its ranks: {len(RANKS)} faults", "", OF_RANKS, ""]
     lines += ["| fault | reason | it costs |", "| --- | --- | --- |"]
     lines += [f"| {fault} | {reason and f'{reason} …'} | {cost} |" for fault, reason, cost in RANKS.values()]

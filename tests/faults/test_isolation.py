@@ -45,7 +45,7 @@ def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory, faults: li
     traces.environment[RAN] = str(ran)
     globs = [f"hostile.{workload} *" for workload in (*faults, "stopped")]
     cases = [option for glob in (*globs, "hostile.harmless_*") for option in ("--case", glob)]
-    bench = Bench(traces, run, "--hang-after", "4s", *cases, suite=HOSTILE, budget="75s")
+    bench = Bench(traces, run, "--hang-after", "4s", *cases, suite=HOSTILE, budget="60s")
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(watched, bench)
         code, output = bench.end()

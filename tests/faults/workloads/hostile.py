@@ -21,8 +21,6 @@ import msgspec
 import torch
 
 from torchduet import Suite
-from torchduet.bench.cases.exchange import Answer, CaseResult, FamilyResult
-from torchduet.bench.received.answers import Codec
 
 suite = Suite("hostile", "What code can do to a process")
 Fault = Callable[[], object]
@@ -48,26 +46,11 @@ def framed(content: bytes) -> bytes:
     return struct.pack("!i", len(content)) + content
 
 
-def answer(value: object = None, error: str | None = None, unsafe: str = "") -> bytes:
-    """The message with the result, as the worker itself would send it."""
-    return framed(msgspec.msgpack.encode({"type": "answer", "value": value, "error": error, "unsafe": unsafe}))
-
-
 class Runs:
     """Its pickle writes a file where it is loaded."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, (f"touch {shlex.quote(os.environ['TORCHDUET_TEST_RAN'])}",)
-
-
-def timed(**changes: object) -> bytes:
-    """A whole result of the one case, with these changes."""
-    codec = Codec(FamilyResult, ["the case"])  # type: ignore[list-item]
-    result = CaseResult("the case", clock="perf_counter", blocks=[[1e-3]] * 3)  # type: ignore[arg-type]
-    encoded = codec.encoded(Answer(FamilyResult([result], "budget", {"timed": 1.0, "warming": 1.0})))
-    outer = msgspec.msgpack.decode(encoded)
-    outer["value"]["results"][0] |= changes
-    return framed(msgspec.msgpack.encode(outer))
 
 
 def close_pipe() -> None:
@@ -193,10 +176,6 @@ DEADLY: dict[str, Fault] = {
     "pickle": lambda: send(framed(pickle.dumps(Runs()))),
     "unknown_class": lambda: send(framed(b"cno_such_module\nX\n..")),
     "wrong_type": lambda: send(framed(msgspec.msgpack.encode(42))),
-    "no_check": lambda: send(timed()),
-    "nan_seconds": lambda: send(timed(blocks=[[1e-3, float("nan")]])),
-    "deep_nesting": lambda: send(framed(b"\x82\xa4type\xa6answer\xa5value" + b"\x91" * 10**6)),
-    "escape_sequences": lambda: send(answer(error="\x1b]0;title\x07\x1b[2J\u202egone")),
     "endless_message": lambda: send(struct.pack("!iQ", -1, 2**62)),
     "half_a_message": lambda: (send(struct.pack("!i", 1000) + b"half"), os._exit(0)),
     "half_a_message_and_hangs": lambda: (send(struct.pack("!i", 1000) + b"half"), time.sleep(3600)),
