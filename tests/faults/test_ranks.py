@@ -23,7 +23,7 @@ from torchduet.suites.registry import load
 
 FILE = str(WORKLOADS / "ranks.py")
 BOUND = 30.0  # seconds
-LONG_SHARE = 20.0  # seconds of a family: the control is left out where blocks are too long for the share, on a busy machine
+LONG_SHARE = 20.0  # seconds of a family: on a busy machine blocks are too long for less, and the control is left out
 MARK = "TORCHDUET_TEST_MARK"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
