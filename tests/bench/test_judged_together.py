@@ -12,7 +12,7 @@ from tests.bench.test_noise import QUIET, seen
 from torchduet.bench.noise.causes import Cause, causes, grade_of, worst_first
 from torchduet.bench.noise.grades import case_record, means, noise_of, run_record
 from torchduet.bench.noise.remedies import FEWER_RANKS, QUIETER_MACHINE
-from torchduet.bench.noise.withheld import preempted, waited
+from torchduet.bench.noise.withheld import preempted, waited, with_verdicts_withheld
 from torchduet.bench.record.moderation import Prior, Visits
 from torchduet.bench.record.statistics import (
     Interval,
@@ -168,6 +168,11 @@ def test_a_noisy_run_keeps_its_verdicts_and_a_disturbed_one_does_not() -> None:
     assert worse is not None
     assert (worse.kind, worse.grade) == ("context switches", "disturbed")
     assert waited(disturbed) == worse
+
+
+def test_the_verdict_of_a_duet_is_not_withheld() -> None:
+    record: Any = {"against": {"verdict": "slower"}, "speedups": [], "notes": []}
+    assert with_verdicts_withheld(record, cause("others", "disturbed")) is record
 
 
 def test_times_count_where_others_took_little_of_the_machine() -> None:

@@ -129,6 +129,14 @@ def test_a_comparison_is_counted_once_however_many_knobs_name_it() -> None:
     assert "device speedups" not in found
 
 
+def test_the_pairs_of_a_duet_are_moderated_together() -> None:
+    of_duet = record([(0.0, 1)], [[1.0]], against={"pair_ratios": [2.0, 4.0], "pair_errors": [0.1, None]})
+    ((family, values),) = comparisons_of([of_duet])["sides"]
+    assert family == "f"
+    assert values.values == pytest.approx((math.log(2.0), math.log(4.0)))
+    assert values.errors == (0.1, None)
+
+
 def test_a_record_is_precise_only_if_all_of_its_intervals_are() -> None:
     narrow, wide = compared(1.5, *[1.5, 1.501, 1.499] * 4), compared(1.5, *[1.2, 1.8, 1.5] * 4)
     stops = {}
