@@ -546,7 +546,7 @@ def test_a_resume_that_waited_until_another_had_finished_the_run_measures_nothin
     run = tmp_path / "run.json"
     journal.Journal.create(journal.path_for(run), {}).close()
     options = {"resume": True, "benchmark_disable": False}
-    benchmarks = SimpleNamespace(save=None, autosave=None)
+    benchmarks = SimpleNamespace(save=None, autosave=None, storage=None)
     config: Any = SimpleNamespace(
         stash=pytest.Stash(), getoption=lambda name, _=None: options[name], _benchmarksession=benchmarks
     )
