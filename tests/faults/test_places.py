@@ -546,7 +546,10 @@ def test_a_resume_that_waited_until_another_had_finished_the_run_measures_nothin
     run = tmp_path / "run.json"
     journal.Journal.create(journal.path_for(run), {}).close()
     options = {"resume": True, "benchmark_disable": False}
-    config: Any = SimpleNamespace(stash=pytest.Stash(), getoption=lambda name, _=None: options[name])
+    benchmarks = SimpleNamespace(save=None, autosave=None, storage=None)
+    config: Any = SimpleNamespace(
+        stash=pytest.Stash(), getoption=lambda name, _=None: options[name], _benchmarksession=benchmarks
+    )
     output.check(config, run)
     journal.path_for(run).unlink()  # as the other run does at its end
     session: Any = SimpleNamespace(
