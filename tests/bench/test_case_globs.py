@@ -85,7 +85,7 @@ def test_every_option_with_a_glob_refuses_one_that_matches_nothing() -> None:
     line = refusal("--suite", SMALL, "--profile=nothing*")
     assert line.startswith("ERROR: --profile 'nothing*': no selected case matches; the nearest are 'small.")
     for option in ("--case=", "--profile="):
-        assert f"{option[:-1]} ''" in refusal(option)
+        assert refusal(option).startswith(f"ERROR: {option[:-1]}: is empty")
 
 
 def test_an_id_after_k_is_answered_with_case() -> None:
