@@ -165,3 +165,11 @@ def start_method() -> str:
     """
     forks = sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) <= threading.active_count()
     return "fork" if forks else "spawn"
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child has ended; it then is no zombie any more."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True

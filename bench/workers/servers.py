@@ -18,6 +18,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from torchduet.bench.host.child_processes import has_ended
 from torchduet.bench.received.cleaned import cleaned_text
 from torchduet.bench.workers.environment import changed, sockets_in, without_ctrl_c
 from torchduet.bench.workers.messages import NOTHING, PRELOAD_COMPILER, PRELOAD_MODULES, PRELOAD_READY
@@ -258,7 +259,7 @@ class Servers:
         end = monotonic() + STOP_SECONDS
         for state in others:
             pid = state["_forkserver_pid"]
-            while not (ended := _has_ended(pid)) and monotonic() < end:
+            while not (ended := has_ended(pid)) and monotonic() < end:
                 sleep(POLL_SECONDS)
             if not ended:  # it still imports, and would write into the folder of a run that is over
                 with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -293,11 +294,3 @@ def _is_time(answer: str) -> bool:
         return math.isfinite(float(answer))
     except ValueError:
         return False
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a child has ended; it then is no zombie any more."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return True
