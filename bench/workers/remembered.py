@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import reduce
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any
@@ -159,21 +159,23 @@ class Memory:
     def _seen(self, what: str, first: Callable[[int], Took | None], prepare: Callable[[int], object]) -> str | None:
         """The reason where first calls with new values or objects take much longer than calls with ones seen before.
 
+        None where second calls, too, often take much longer than later ones: other processes disturb that many.
+
         Args:
             first: the time of the n-th first call, None where there is none.
             prepare: makes the inputs ready for another call with what the n-th first call has seen.
         """
         pairs: list[tuple[Took, Took]] = []
+        disturbed = 0
         for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
-            took, again = first(number), Took(math.inf, math.inf)
+            took = first(number)
             if took is None:
                 return None
-            for _ in range(AGAIN):
-                again = again.least(self._took(lambda: prepare(number)))  # noqa: B023 - it is called at once
-                if took.much_longer_than(again):
-                    break
-            pairs.append((took, again))
-            if _as_fast(pairs) > EXCEPTIONS:
+            second, *others = [self._took(lambda: prepare(number)) for _ in range(AGAIN)]  # noqa: B023 - called at once
+            least = reduce(Took.least, others)
+            pairs.append((took, least.least(second)))
+            disturbed += second.much_longer_than(least)
+            if _as_fast(pairs) > EXCEPTIONS or disturbed > EXCEPTIONS:
                 return None
         return SEEN.format(ratio=median(one.wall / two.wall for one, two in pairs), what=what) if pairs else None
 
