@@ -135,8 +135,9 @@ def test_an_interpreter_that_floods_its_output_does_not_fill_the_disk(
 def test_a_process_that_is_not_the_interpreters_own_is_never_signalled(
     pid: str, packages: Path, tmp_path: Path
 ) -> None:
-    sent = str(os.getpid()) if pid == "own" else pid  # not among the parameters: it differs between xdist's processes
-    program = f"os.write(fd, b'{HELLO}\\n'); os.read(fd, 9999); os.write(fd, b'{{\"pid\": {sent}}}\\n'); time.sleep(600)"
+    sent = str(os.getpid()) if pid == "own" else pid  # no parameter: it differs between processes
+    answer = f'{{"pid": {sent}}}'
+    program = f"os.write(fd, b'{HELLO}\\n'); os.read(fd, 9999); os.write(fd, b'{answer}\\n'); time.sleep(600)"
     server = Server(Side(fake(tmp_path, program)), packages, tmp_path / "server.log", {})
     ends = socket.socketpair()
     with ends[0], ends[1]:
