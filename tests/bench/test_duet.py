@@ -360,7 +360,7 @@ def test_an_empty_side_is_an_error(option: str) -> None:
     )
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     (line,) = done.stderr.strip().splitlines()
-    assert line.startswith(f"ERROR: {option} '': ")
+    assert line.startswith(f"ERROR: {option}: is empty")
 
 
 @pytest.mark.parametrize(
