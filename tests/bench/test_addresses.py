@@ -129,8 +129,8 @@ def test_a_visit_of_an_earlier_journal_has_no_count() -> None:
 class OnAccelerator(FakeWorker):
     """Says how many sets of addresses its placements had."""
 
-    def turn(self, message: dict[str, Any]) -> dict[str, Any]:
-        return super().turn(message) | {"address_sets": {"0": (5, 2)[self.side]}}
+    def turn(self, message: dict[str, Any], kind: object) -> dict[str, Any]:
+        return super().turn(message, kind) | {"address_sets": {"0": (5, 2)[self.side]}}
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(OnAccelerator, 2), (FakeWorker, None)])

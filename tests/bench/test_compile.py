@@ -1,6 +1,7 @@
 """Compilation: own code objects, what Dynamo says, and no recompilation while being timed."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -201,13 +202,22 @@ def test_autocast_is_placed_by_the_function_that_asks_for_it() -> None:
     assert type(seen) is type(autocast_factory("bf16", "cpu"))
 
 
-def test_headers_are_precompiled_in_the_runs_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """As a run's folder has: that of pytest may be too long for sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="td-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_headers_are_precompiled_in_the_runs_own_folder(
+    short_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torch._inductor import codecache
 
-    variables = for_workers(tmp_path, compiler=True)
+    variables = for_workers(short_path, compiler=True)
     folders = [variables[name] for name in ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR", HEADERS)]
-    assert all(Path(folder).is_relative_to(tmp_path) for folder in folders)
-    assert len({for_workers(tmp_path, compiler=True, side=side)[HEADERS] for side in "ab"}) == 2
+    assert all(Path(folder).is_relative_to(short_path) for folder in folders)
+    assert len({for_workers(short_path, compiler=True, side=side)[HEADERS] for side in "ab"}) == 2
     monkeypatch.setenv(HEADERS, variables[HEADERS])
     before = codecache._HEADER_DIR
     for number in range(2):
