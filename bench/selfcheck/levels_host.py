@@ -39,8 +39,7 @@ class VisitLauncher(Launcher):
             WorkerError: the worker sent no answer.
         """
         with self._scratch() as folder:
-            answer = self._run(visit_job, replace(job, task=replace(job.task, folder=folder)), lambda _: None)
-        assert isinstance(answer, Visit)
+            answer: Visit = self._run(visit_job, replace(job, task=replace(job.task, folder=folder)), Visit)
         return answer
 
 
