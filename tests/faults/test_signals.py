@@ -30,11 +30,11 @@ print(ended([sys.executable, "-c", "import time; time.sleep(600)"]))
 UNDONE = """
 import os, signal, sys
 from pathlib import Path
-from torchduet.bench.host import atomic_files
+from torchduet.bench.files import atomic
 from torchduet.bench.host.signals import exits
-atomic_files.os.fsync = lambda _: os.kill(os.getpid(), signal.{name})  # in the middle of writing
+atomic.os.fsync = lambda _: os.kill(os.getpid(), signal.{name})  # in the middle of writing
 with exits():
-    atomic_files.write_atomically(b"x", Path(os.environ["TMPDIR"], "page.html"))
+    atomic.write_atomically(b"x", Path(os.environ["TMPDIR"], "page.html"))
 """
 
 
