@@ -38,7 +38,10 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_every_option_with_a_glob_refuses_one_that_matches_nothing",
     ),
     "bench/test_changed_inputs.py": ("test_a_compiled_call_is_given_them_too",),
-    "bench/test_check_kinds.py": ("test_compiled_models_pass",),
+    "bench/test_check_kinds.py": (
+        "test_compiled_code_within_a_reference_is_recorded_and_perturbed",
+        "test_compiled_models_pass",
+    ),
     "bench/test_compile.py": (
         "test_a_workload_that_recompiles_fails_and_its_family_goes_on",
         "test_what_torch_says_that_it_does_not_support_is_skipped_with_its_words",
@@ -49,9 +52,15 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "bench/test_conversions.py": ("test_it_is_measured_eager_and_compiled_from_the_option_to_the_answer",),
     "bench/test_device.py": (
         "test_a_device_that_is_not_here_is_said_in_one_line[1:]",
+        "test_a_third_device_is_measured_through_to_the_report",
         "test_a_device_with_sizes_of_its_own_is_the_reference_there_and_computes_float64_where_that_takes_long",
     ),
     "bench/test_device_time.py": (
+        "test_a_call_that_waits_for_the_device_has_no_device_time_and_leaves_the_others_theirs",
+        "test_a_case_without_work_for_the_device_has_no_ratio",
+        "test_cases_on_two_devices_have_no_speed_up_of_kernels",
+        "test_each_visit_adds_its_own_ratio_of_the_kernels",
+        "test_rounds_in_which_a_context_switch_outlasts_the_delay_are_left_out_for_all",
         "test_it_takes_a_tenth_of_the_time_and_a_few_rounds_of_each_placement",
         "test_short_kernels_are_not_told_apart_by_their_numbers_of_calls",
     ),
@@ -65,16 +74,23 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_when_pytest_is_killed_both_sides_end",
     ),
     "bench/test_gpu_clocks.py": (
+        "test_a_run_unlocks_the_clocks_before_it_ends_and_records_that_they_were_locked",
         "test_a_run_that_is_ended_by_a_signal_unlocks_the_clocks",
         "test_the_clocks_are_unlocked_when_the_process_is_killed[3:]",
     ),
+    "bench/test_gpu_model.py": ("test_two_cases_that_the_device_limits_are_the_same_though_their_launches_differ",),
     "bench/test_interpreters.py": (
         "test_a_fork_server_imports_the_packages_of_the_suites_that_are_measured_and_of_no_others",
     ),
     "bench/test_left_behind.py": (
+        "test_after_errors_in_a_worker_and_forgotten_iterators",
         "test_after_ctrl_c_while_a_worker_hangs[1:]",
         "test_after_pytest_was_stopped_and_killed_while_a_worker_hangs",
         "test_after_the_time_out_of_a_worker_that_hangs",
+    ),
+    "bench/test_levels.py": (
+        "test_an_interpreter_makes_visits_and_a_later_one_loads_what_was_compiled",
+        "test_an_interpreter_that_ends_is_reported",
     ),
     "bench/test_once.py": (
         "test_a_compiled_case_of_a_users_file_is_compiled_before_it_is_called",
@@ -82,6 +98,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_inputs_are_put_back_before_each_call_in_one_process",
         "test_pytest_refuses_the_options_that_need_no_pytest",
     ),
+    "bench/test_once_ids.py": ("test_all_ids_that_a_run_reports_name_their_cases",),
     "bench/test_profile_pass.py": ("test_tensorboards_plugin_opens_the_traces",),
     "bench/test_ranks.py": (
         "test_a_duet_times_cases_in_ranks",
@@ -114,7 +131,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_a_file_is_imported_once_for_all_workers",
         "test_a_file_that_cannot_be_imported_is_a_usage_error_of_one_line[1:]",
         "test_a_file_that_changes_the_folder_and_the_start_method_is_measured",
-        "test_a_file_that_leaves_something_behind_is_imported_by_each_worker[1:]",
+        "test_a_file_that_leaves_something_behind_is_imported_by_each_worker",
         "test_a_long_first_call_decides_nothing",
         "test_workers_do_without_the_server_where_it_cannot_fork_them",
     ),
@@ -137,6 +154,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "browser/test_history.py": ("test_axe_finds_no_violation_in_a_history[1:]",),
     "browser/test_profile.py": ("test_axe_finds_no_violation_in_a_profile[1:]",),
     "browser/test_report.py": (
+        "test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way[1:]",
         "test_a_broken_address_shows_everything[2:]",
         "test_everything_fits_on_a4[1:]",
         "test_nothing_of_a_forest_chart_is_cut_or_must_be_scrolled_to[2:]",
@@ -226,6 +244,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     ),
     "own_tests/test_own_project.py": ("test_a_project_with_a_layer_of_its_own",),
     "own_tests/test_page.py": (
+        "test_a_command_runs[2:]",
         "test_the_files_pass_with_what_they_say_themselves",
         "test_the_strict_test_passes_or_is_not_sure",
     ),
@@ -253,6 +272,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "reports/test_compare_visits.py": ("test_runs_of_the_same_code_raise_no_alarm[1:]",),
     "reports/test_history_command.py": ("test_charts_of_a_second_process_are_those_drawn_here",),
     "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
+    "suites/test_data.py": ("test_the_option_reaches_the_worker_and_the_record",),
     "suites/test_distributed_steps.py": (
         "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
         "test_a_right_step_is_accepted",
@@ -277,7 +297,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_every_module_is_imported[1:]",
         "test_reports_are_the_same[1:]",
     ),
-    "test_readme.py": ("test_an_example_is_measured_as_the_readme_says[1:]",),
+    "test_readme.py": ("test_an_example_is_measured_as_the_readme_says[my_model.py]",),
     "test_wheel.py": (
         "test_a_source_distribution_is_complete_and_builds_the_same_wheel",
         "test_built_in_suites_are_selected_as_in_a_clone",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import slow_marks
 from tests.slow import SLOW
 from tests.slow_marks import is_slow, slow_among
 
@@ -34,7 +35,7 @@ def test_slow_are_all_of_a_file_or_some_cases_or_one() -> None:
 
 
 def test_cases_are_counted_by_function_and_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.slow_marks.SLOW", {"a.py": ("test_a[1:]",)})
+    monkeypatch.setattr(slow_marks, "SLOW", {"a.py": ("test_a[1:]",)})
     tests = [("a.py", "test_a[x]"), ("b.py", "test_a[x]"), ("a.py", "test_b[x]"), ("a.py", "test_a[y]")]
     assert slow_among(tests) == [False, False, False, True]
 

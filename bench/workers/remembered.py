@@ -165,8 +165,7 @@ class Memory:
             first: the time of the n-th first call, None where there is none.
             prepare: makes the inputs ready for another call with what the n-th first call has seen.
         """
-        pairs: list[tuple[Took, Took]] = []
-        disturbed = 0
+        pairs, disturbed = list[tuple[Took, Took]](), 0
         for number in range(REPEATS if self.run.seconds < LONG_CALL_SECONDS else 0):
             took = first(number)
             if took is None:

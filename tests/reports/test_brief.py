@@ -36,7 +36,7 @@ def test_one_case_is_counted_in_the_singular() -> None:
     assert "- 1 case failed: no memory" in text
 
 
-@pytest.mark.parametrize("make", [partial(make_run, copies=20), make_rich_run, empty_run, make_gpu_run])
+@pytest.mark.parametrize("make", [partial(make_run, copies=6), make_rich_run, empty_run, make_gpu_run])
 def test_it_is_short_whatever_the_run(make: Callable[[], Any]) -> None:
     text = markdown(from_json(make()))
     assert len(text.splitlines()) <= MAX_LINES

@@ -21,6 +21,7 @@ from torchduet.reports.compare.page import MAX_TABLE_ROWS, render
 from torchduet.reports.compare.text import headline, terminal
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import from_json
+from torchduet.reports.text.escaping import cell
 
 MIB = 2**20
 SQUARE = "matmul.square[n=512] cpu eager fp32"
@@ -87,7 +88,7 @@ def test_markdown_has_the_column_too_and_stays_short(grown: Comparison) -> None:
     text = markdown([grown])
     assert text.startswith("### 1 of 56 cases is slower, none faster; 2 cases need more memory\n")
     assert "| Verdict | Case | Base | New | Base / new | Speed-up | Memory | Noise |" in text
-    assert f"| slower | {SQUARE} |" in text
+    assert f"| slower | {cell(SQUARE)} |" in text
     assert f"| same | {SOFTMAX} |" in text
     assert "| 1.00 MiB → 3.00 MiB |" in text
     assert all(len(markdown([grown] * number).splitlines()) <= MAX_LINES for number in (2, 5, 70))

@@ -23,6 +23,7 @@ from torchduet.reports.compare.page import FIRST_ROWS, MAX_TABLE_ROWS, render
 from torchduet.reports.compare.text import terminal
 from torchduet.reports.compare.thresholds import Thresholds
 from torchduet.reports.read.run_file import from_json
+from torchduet.reports.text.escaping import cell
 
 SQUARE = "matmul.square[n=512] cpu eager fp32"
 ADD = "tensor_ops.add[n=65536] cpu eager fp32"
@@ -84,7 +85,7 @@ def test_markdown_shows_the_runs_side_by_side_first(several: list[Comparison]) -
     lines = markdown(several).splitlines()
     assert lines[0] == "### 3 runs against base.json: 2 of 57 cases are slower or faster in at least one"
     assert lines[2].startswith("| Case | 1.json (same machine, versions and settings) | 2.json (PyTorch 2.12.0) |")
-    assert lines[4].startswith(f"| {SQUARE} | ▼ 0.")
+    assert lines[4].startswith(f"| {cell(SQUARE)} | ▼ 0.")
 
 
 @pytest.mark.parametrize("number", [1, 2, 5, 70])

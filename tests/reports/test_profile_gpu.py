@@ -353,7 +353,7 @@ def test_calls_of_no_length_leave_the_rest_of_the_page(tmp_path: Path) -> None:
 def test_markdown_of_a_run_says_what_the_gpu_does(tmp_path: Path) -> None:
     path = profiled(tmp_path, make_gpu_run(), launch_bound(), gpu_bound(), steps(3))
     text = markdown(load(path)).replace("\xa0", " ")
-    assert "- matmul.square[n=256] cuda eager fp32: The GPU idles for 80 % of a call: it waits for the host" in text
+    assert "- matmul.square\\[n=256\\] cuda eager fp32: The GPU idles for 80 % of a call: it waits for the host" in text
     assert text.count("fp32: The GPU ") == 2
     (tmp_path / "1.json.gz").unlink()
     assert markdown(load(path)).count("fp32: The GPU ") == 1
