@@ -89,7 +89,7 @@ def test_markdown_has_the_column_too_and_stays_short(grown: Comparison) -> None:
     assert text.startswith("### 1 of 56 cases is slower, none faster; 2 cases need more memory\n")
     assert "| Verdict | Case | Base | New | Base / new | Speed-up | Memory | Noise |" in text
     assert f"| slower | {cell(SQUARE)} |" in text
-    assert f"| same | {SOFTMAX} |" in text
+    assert f"| same | {cell(SOFTMAX)} |" in text
     assert "| 1.00 MiB → 3.00 MiB |" in text
     assert all(len(markdown([grown] * number).splitlines()) <= MAX_LINES for number in (2, 5, 70))
 
