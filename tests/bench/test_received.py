@@ -18,6 +18,7 @@ import pytest
 from tests.bench.made_visits import answer, family
 from tests.faults import table
 from torchduet.bench.cases.case import Family
+from torchduet.bench.cases.copies import with_copies
 from torchduet.bench.cases.exchange import Answer, FamilyResult, Profiled, ProfileTask, Progress, Task
 from torchduet.bench.host.machine import Machine, probe
 from torchduet.bench.received.answers import Codec, Seconds, cases_of, why_incomplete
@@ -196,6 +197,10 @@ def test_a_result_that_would_not_make_a_record_is_incomplete() -> None:
     assert why_incomplete(replace(task, paces={}), answer(FAMILY, 0, check=None)) == ""
     assert "how long" in why_incomplete(task, replace(answer(FAMILY, 0), seconds={}))
     assert lacking(error="why", check=None, blocks=[]) == ""
+    slowed = with_copies(family("f", "eager"), (1.5,))
+    result = answer(slowed, 0)
+    results = [replace(one, check=None, first_call=None) if one.case.slowdown != 1 else one for one in result.results]
+    assert why_incomplete(Task(slowed, 1.0, 1), replace(result, results=results)) == ""  # it calls its original
 
 
 @pytest.fixture
