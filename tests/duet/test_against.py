@@ -66,6 +66,12 @@ def against(
     return done
 
 
+def benchmarks(out: Path) -> list[Any]:
+    """The cases of a run, none if there is no file."""
+    file = out / "run.json"
+    return json.loads(file.read_text())["benchmarks"] if file.exists() else []
+
+
 @pytest.fixture(scope="module")
 def slower(tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, subprocess.CompletedProcess[str], Path]:
     """A change by which one of two workloads takes twice as long and twice the memory; its run and its files."""
@@ -73,13 +79,16 @@ def slower(tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, subprocess.C
     made = made_of(folder / "project", MORE_MEMORY.format(rounds=20), MORE_MEMORY.format(rounds=40))
     write(folder, {"out/keep": ""})
     out = folder / "out"
-    done = against(
-        made,
-        *("--fail-on", "slower,memory", "--threshold", "10%", "--budget", BUDGET, "--only-changed"),
-        *("--json", str(out / "run.json"), "-o", str(out / "report.html"), "--comment", str(out / "comment.md")),
-        *("--", "--suite", "bench/layers.py", "--threads", "1"),
-        env={"PYTHONPATH": str(made.top / "src")},
-    )
+    for budget in (BUDGET, "80s", "240s"):  # a busy machine takes longer for the pairs that a verdict needs
+        done = against(
+            made,
+            *("--fail-on", "slower,memory", "--threshold", "10%", "--budget", budget, "--only-changed"),
+            *("--json", str(out / "run.json"), "-o", str(out / "report.html"), "--comment", str(out / "comment.md")),
+            *("--", "--suite", "bench/layers.py", "--threads", "1"),
+            env={"PYTHONPATH": str(made.top / "src")},
+        )
+        if "confirmed" in {one["extra_info"]["torchduet"]["against"]["stage"] for one in benchmarks(out)}:
+            break
     return made, done, out
 
 
