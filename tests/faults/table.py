@@ -93,7 +93,6 @@ MESSAGES: dict[str, tuple[str, str]] = {  # message of tests/bench/test_received
 FAMILY, CASE, NOTHING = "the family", "the case", "nothing"  # what it costs
 _KILLED = "rank 1 of 2 was killed by SIGKILL"
 _SILENT = "rank 1 of 2 did not answer in time: do all ranks take part in the same collectives, in the same order?"
-_IN_VAIN = "rank 0 of 2 waited in vain for another"
 _NO_GROUP = "the process group could not be formed: "
 RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py → what happens, the reason, what it costs
     "joining": ("SIGKILL to one rank while the process group is formed", f"{_NO_GROUP}{_KILLED}", FAMILY),
@@ -142,7 +141,7 @@ RANKS: dict[str, tuple[str, str, str]] = {  # workload of workloads/ranks.py →
     "sleeps_in_all": ("every rank sleeps", "rank 0 and 1 more of 2 ranks did not answer in time", FAMILY),
     "hangs_in_c": ("one rank hangs in C code with Python's lock held", _SILENT, FAMILY),
     "is_stopped": ("one rank is stopped (SIGSTOP)", _SILENT, FAMILY),
-    "skips_a_collective": ("one rank leaves a collective out", _IN_VAIN, FAMILY),
+    "skips_a_collective": ("one rank leaves a collective out", "waited in vain for another", FAMILY),
     "makes_one_more": ("one rank makes one collective more", "waited in vain for another", FAMILY),
     "waits_in_all": ("every rank waits for a message of the other", "waited in vain for another", FAMILY),
     "unequal_counts": ("ranks give a collective tensors of unequal sizes", "of 2 was killed by SIGABRT", FAMILY),
