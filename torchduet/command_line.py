@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, NoReturn
 
-from torchduet.streams import note
+from torchduet.bench.files.streams import note
 
 EMPTY = "is empty; give a value, or leave it out"
 MAY_BE_EMPTY: frozenset[str] = frozenset()  # options, as they are written

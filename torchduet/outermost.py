@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO, cast
 
-from torchduet.streams import Forgiving, forgiving, note, open_missing
+from torchduet.bench.files.streams import Forgiving, forgiving, note, open_missing
+from torchduet.bench.host.error_words import printable
 
 UNUSABLE, FAULT, INTERRUPTED = 2, 70, 130
 ISSUES = "https://github.com/torchduet/torchduet/issues"
@@ -89,4 +90,4 @@ def _words(error: Exception) -> str:
 
 def _line(text: str) -> str:
     """One line without control characters."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(text.split()))
+    return printable(" ".join(text.split()))

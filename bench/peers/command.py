@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torchduet.bench.files.regular import read_text
-from torchduet.streams import note
+from torchduet.bench.files.streams import note
 from torchduet.suites.extras import install
 
 PACKAGES = ("torch", "pytest-benchmark", "asv", "pyperf")

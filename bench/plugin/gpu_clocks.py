@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.files.streams import note
 from torchduet.bench.host.gpu_clocks.locking import ClockError, Frequency, frequency_words, lock, lockable
 from torchduet.bench.host.gpu_clocks.state import header
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.run.measuring import Measuring
-from torchduet.streams import note
 
 
 def check(measuring: Measuring, nvml: Any = None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.files.streams import note
 from torchduet.bench.host.gpus import variables
 from torchduet.bench.host.machine import CUDA
 from torchduet.bench.plan.gpu_preflight import check_idle, check_usable
@@ -17,7 +18,6 @@ from torchduet.bench.run.machine_facts import gpus_of
 from torchduet.bench.run.resume import continue_at
 from torchduet.bench.run.session import Session
 from torchduet.bench.run.settings import Settings
-from torchduet.streams import note
 
 
 def environment_warnings(settings: Settings) -> list[str]:

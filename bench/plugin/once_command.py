@@ -12,6 +12,7 @@ from typing import Any
 
 from torchduet.bench.cases import knobs
 from torchduet.bench.cases.case import Case
+from torchduet.bench.files.streams import note
 from torchduet.bench.host.machine import Machine
 from torchduet.bench.host.temporary import HEADERS, RunFolder
 from torchduet.bench.plan import case_globs, cli, preflight
@@ -21,7 +22,6 @@ from torchduet.bench.plan.selection import Selection
 from torchduet.bench.record.devices import HOST, device_kind
 from torchduet.bench.record.units import digits
 from torchduet.command_line import Parser
-from torchduet.streams import note
 from torchduet.suites.registry import names
 from torchduet.suites.workload import SuiteError, cores
 

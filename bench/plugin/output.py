@@ -12,6 +12,7 @@ from pytest_benchmark.utils import safe_dumps
 
 from torchduet.bench.files.atomic import write_atomically
 from torchduet.bench.files.places import try_folder, write_elsewhere
+from torchduet.bench.files.streams import note, output_is_lost
 from torchduet.bench.host import run_lock
 from torchduet.bench.plan.options import OptionError
 from torchduet.bench.plugin.against_command import BY_COMMAND
@@ -22,7 +23,6 @@ from torchduet.bench.record.strict_json import strict
 from torchduet.bench.run import resume
 from torchduet.bench.run.progress import Progress
 from torchduet.bench.run.session import Session
-from torchduet.streams import note, output_is_lost
 
 NOTHING_LEFT = 2  # exit code: there is no file, and what was printed is lost
 

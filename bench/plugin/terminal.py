@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from torchduet.bench.files.streams import forgiving
 from torchduet.bench.plugin.progress import ProgressLine
 from torchduet.bench.run.session import Session
-from torchduet.streams import forgiving
 
 
 def forget_stages(config: pytest.Config) -> None:

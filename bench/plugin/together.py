@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from torchduet.bench.files.streams import forgive, note
 from torchduet.bench.host.launch.variables import Launched, LaunchError, launched, set_by_torchrun
 from torchduet.bench.host.temporary import RunFolder
 from torchduet.bench.plugin.stash import LEADER
-from torchduet.streams import forgive, note
 
 if TYPE_CHECKING:
     from torchduet.bench.ranks.messages import Order

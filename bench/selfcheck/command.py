@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from torchduet.bench.files.streams import note
 from torchduet.bench.selfcheck import repeated_command
-from torchduet.streams import note
 
 EPILOG = (
     "Examples: `torchduet selfcheck overhead`; `torchduet selfcheck beside pytest bench/ --aa --threads 1`; "

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchduet.bench.files.streams import note
 from torchduet.command_line import Parser
-from torchduet.streams import note
 
 if TYPE_CHECKING:
     from torchduet.bench.run.machine_figures import Kept

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from torchduet.bench.files.atomic import own_descriptor, write_atomically
 from torchduet.bench.files.places import try_place, write_elsewhere
+from torchduet.bench.files.streams import discard
 
 
 class OutputError(Exception):
@@ -126,14 +126,8 @@ def write_stdout(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output has ended: it has all it wants
-        discard_stdout()
+        discard(sys.stdout)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        discard_stdout()
+        discard(sys.stdout)
         raise OutputError(f"standard output cannot be written: {reason}") from None
-
-
-def discard_stdout() -> None:
-    """Redirect standard output to the null device, so that buffered text does not raise again at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

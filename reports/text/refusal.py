@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-
+from torchduet.bench.files.streams import note
 from torchduet.reports.text.escaping import visible
 
 UNUSABLE = 2
 
 
 def say(line: str) -> None:
-    """Print a line on standard error, if there is one: ``print`` would take standard output in place of it."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            print(visible(line), file=sys.stderr)
+    """Print a line on standard error, its control characters as escapes."""
+    note(visible(line))
 
 
 def refuse(error: Exception | str) -> int:

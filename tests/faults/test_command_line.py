@@ -16,8 +16,9 @@ import pytest
 from tests.bench.test_left_behind import ROOT
 from tests.reports import fuzz_commands
 from tests.reports.sample import make_run
-from torchduet import commands, outermost, streams
+from torchduet import commands, outermost
 from torchduet.__main__ import main
+from torchduet.bench.files import streams
 from torchduet.bench.plugin import given
 from torchduet.command_line import blank_variable
 from torchduet.reports.read import jsonfile, memory_room, run_file

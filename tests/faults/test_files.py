@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import threading
@@ -13,7 +12,6 @@ import pytest
 
 from tests.faults.unusual import NO_FILES, put
 from tests.reports.refusals import refused
-from tests.reports.sample import make_run
 from torchduet.__main__ import main
 from torchduet.bench.files import regular
 from torchduet.bench.host import temporary
@@ -39,20 +37,6 @@ COMMANDS = (
     ("compare", "it.json", "run.json"),
     ("compare", "run.json", "it.json"),
 )
-
-
-@pytest.fixture(scope="module")
-def run() -> str:
-    return json.dumps(make_run())
-
-
-@pytest.fixture
-def here(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with a run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "run.json").write_text(run)
-    return tmp_path
 
 
 @pytest.mark.parametrize("kind", NO_FILES)
@@ -204,14 +188,14 @@ def test_a_file_that_becomes_a_pipe_while_it_is_opened_is_refused(
 
 
 def test_a_run_that_is_replaced_and_grows_while_it_is_read_is_one_of_both(
-    here: Path, run: str, capsys: pytest.CaptureFixture[str]
+    here: Path, run_text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A reader sees the file that it has opened: the earlier or the later one, never parts of both."""
     over = threading.Event()
 
     def replace_it() -> None:
         while not over.is_set():
-            (here / "next.json").write_text(run)
+            (here / "next.json").write_text(run_text)
             (here / "next.json").replace(here / "run.json")
 
     replacing = threading.Thread(target=replace_it)
@@ -221,7 +205,7 @@ def test_a_run_that_is_replaced_and_grows_while_it_is_read_is_one_of_both(
     finally:
         over.set()
         replacing.join()
-    (here / "run.json").write_text(run[: len(run) // 2])  # a copy that is not yet complete
+    (here / "run.json").write_text(run_text[: len(run_text) // 2])  # a copy that is not yet complete
     capsys.readouterr()
     assert "is broken or truncated JSON" in refused(capsys, "claims", "run.json")
 
@@ -232,9 +216,9 @@ def test_a_run_that_is_replaced_and_grows_while_it_is_read_is_one_of_both(
     ids=["dash", "dashes", "newline", "255 bytes", "no UTF-8", "space"],
 )
 def test_any_name_of_a_file_can_be_read_and_written(
-    name: str, here: Path, run: str, capsys: pytest.CaptureFixture[str]
+    name: str, here: Path, run_text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (here / name).write_text(run)
+    (here / name).write_text(run_text)
     assert main(["export", f"./{name}", "-o", f"./{name[:-5]}.csv"]) == 0
     assert (here / f"{name[:-5]}.csv").stat().st_size > 1000
     assert "Traceback" not in capsys.readouterr().err

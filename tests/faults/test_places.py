@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import signal
@@ -24,7 +23,6 @@ from pytest_benchmark.storage.file import FileStorage
 from tests.bench.test_left_behind import ROOT
 from tests.faults.unusual import put
 from tests.reports.refusals import refused
-from tests.reports.sample import make_run
 from torchduet.__main__ import main
 from torchduet.bench.files import atomic, places
 from torchduet.bench.files.atomic import write_atomically
@@ -53,19 +51,6 @@ PLACES = {  # kind of tests.faults.unusual → what is said of it, as a run's fi
     "dangling link": ("there is no folder", "there is no folder"),
 }
 NOBODY = 65534
-
-
-@pytest.fixture(scope="module")
-def run() -> str:
-    return json.dumps(make_run())
-
-
-@pytest.fixture
-def here(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with a run."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.json").write_text(run)
-    return tmp_path
 
 
 def names(folder: Path) -> set[str]:
@@ -263,11 +248,25 @@ def test_the_lock_of_another_user_is_used_unless_it_is_private(open_folder: Path
     theirs.free()
 
 
+FILL = """
+def fill():
+    with open("fill", "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+"""
+
+
 def mounted(options: str, code: str) -> str:
-    """Run a program in the folder of a file system of its own, ``mount``; its output. Skips where none can be made."""
+    """Run a program in the folder of a file system of its own, ``mount``, which its ``fill()`` fills; its output.
+
+    Skips where none can be made.
+    """
     script = f'mount -t tmpfs -o {options} tmpfs "$1" && cd "$1" && exec "$2" -c "$3"'
     folder = Path(os.environ["PYTEST_MOUNT"])
-    command = ["unshare", "-m", "sh", "-c", script, "sh", str(folder), sys.executable, code]
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(folder), sys.executable, FILL + code]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -299,12 +298,7 @@ def said(path):
         check_output(Path(path))
     except Exception as error:
         return str(error)
-with open("fill", "wb", buffering=0) as file:
-    try:
-        while file.write(b"x" * 4096):
-            pass
-    except OSError:
-        pass
+fill()
 print(said("run.json"))
 print(said("old.json"))
 subprocess.run(["mount", "-o", "remount,ro", os.getcwd()], check=True)
@@ -336,13 +330,6 @@ from pathlib import Path
 terminal = os.dup(1)
 write_output_to("made.log")
 print("before")
-def fill():
-    with open("fill", "wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            pass
 fill()
 print("x" * 100_000)
 print("lost", file=sys.stderr)
