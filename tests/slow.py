@@ -31,6 +31,7 @@ _OF_A_WORKER = "test_a_familys_items_fail_with_the_reason"
 
 SLOW: Mapping[str, tuple[str, ...]] = {
     "bench/test_case_globs.py": (
+        "test_an_id_selects_its_case_and_globs_add_up",
         "test_a_case_of_another_tier_names_that_tier",
         "test_a_run_continues_with_the_same_cases_however_they_are_selected",
         "test_a_run_that_is_refused_leaves_an_unfinished_journal_where_it_is",
@@ -56,6 +57,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_a_device_with_sizes_of_its_own_is_the_reference_there_and_computes_float64_where_that_takes_long",
     ),
     "bench/test_device_time.py": (
+        "test_a_call_that_raises_behind_a_delay_keeps_its_other_times",
         "test_a_call_that_waits_for_the_device_has_no_device_time_and_leaves_the_others_theirs",
         "test_a_case_without_work_for_the_device_has_no_ratio",
         "test_cases_on_two_devices_have_no_speed_up_of_kernels",
@@ -74,11 +76,16 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_when_pytest_is_killed_both_sides_end",
     ),
     "bench/test_gpu_clocks.py": (
+        "test_a_run_that_may_not_lock_them_ends_with_one_line_before_it_measures",
         "test_a_run_unlocks_the_clocks_before_it_ends_and_records_that_they_were_locked",
         "test_a_run_that_is_ended_by_a_signal_unlocks_the_clocks",
         "test_the_clocks_are_unlocked_when_the_process_is_killed[3:]",
     ),
-    "bench/test_gpu_model.py": ("test_two_cases_that_the_device_limits_are_the_same_though_their_launches_differ",),
+    "bench/test_gpu_environment.py": ("test_pytest_refuses_a_busy_gpu_before_anything_is_measured",),
+    "bench/test_gpu_model.py": (
+        "test_a_case_that_works_on_after_its_stream_fails_and_says_why",
+        "test_two_cases_that_the_device_limits_are_the_same_though_their_launches_differ",
+    ),
     "bench/test_interpreters.py": (
         "test_a_fork_server_imports_the_packages_of_the_suites_that_are_measured_and_of_no_others",
     ),
@@ -99,12 +106,18 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_pytest_refuses_the_options_that_need_no_pytest",
     ),
     "bench/test_once_ids.py": ("test_all_ids_that_a_run_reports_name_their_cases",),
-    "bench/test_profile_pass.py": ("test_tensorboards_plugin_opens_the_traces",),
+    "bench/test_process_state.py": ("test_importing_a_users_suite_changes_nothing_in_the_pytest_process",),
+    "bench/test_profile_pass.py": (
+        "test_without_workers_what_is_waited_for_is_loading_itself",
+        "test_tensorboards_plugin_opens_the_traces",
+    ),
     "bench/test_ranks.py": (
         "test_a_duet_times_cases_in_ranks",
         "test_copies_of_cases_in_ranks_are_timed_against_them",
         "test_inputs_that_differ_between_ranks_are_named",
     ),
+    "bench/test_recompilation.py": ("test_a_workload_whose_data_choose_another_branch_later_says_so",),
+    "bench/test_remembered.py": ("test_what_computes_its_result_is_never_accused",),
     "bench/test_reproduce.py": (
         "test_a_duet_of_an_interpreter_with_itself_gives_false_alarms",
         "test_a_duet_of_two_versions_has_no_false_alarms",
@@ -123,11 +136,12 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "bench/test_self_check.py": ("test_a_run_against_itself_leaves_its_figures_to_the_runs_after_it",),
     "bench/test_torchrun.py": ("*", "-test_one_machine", "-test_contradictory_variables_are_an_error_of_usage"),
     "bench/test_unguarded.py": (
-        "test_a_script_without_a_guard_is_not_run_by_its_workers[1:]",
+        "test_a_script_without_a_guard_is_not_run_by_its_workers",
         "test_each_worker_as_a_new_interpreter_runs_no_script_either",
         "test_nor_do_the_processes_of_a_duet",
     ),
     "bench/test_user_files.py": (
+        "test_loaders_of_every_start_method_find_the_file_and_what_is_beside_it",
         "test_a_file_is_imported_once_for_all_workers",
         "test_a_file_that_cannot_be_imported_is_a_usage_error_of_one_line[1:]",
         "test_a_file_that_changes_the_folder_and_the_start_method_is_measured",
@@ -135,7 +149,10 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_a_long_first_call_decides_nothing",
         "test_workers_do_without_the_server_where_it_cannot_fork_them",
     ),
-    "bench/test_user_kernels.py": ("test_the_triton_kernel_computes_the_same_in_tritons_interpreter",),
+    "bench/test_user_kernels.py": (
+        "test_without_a_gpu_the_kernels_are_skipped_with_the_reason_and_the_others_are_checked",
+        "test_the_triton_kernel_computes_the_same_in_tritons_interpreter",
+    ),
     "browser/test_accessibility.py": ("test_axe_finds_no_violation[2:]",),
     "browser/test_cards.py": (
         "test_cards_fit_and_run_nothing_and_axe_finds_no_violation[2:]",
@@ -154,7 +171,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "browser/test_history.py": ("test_axe_finds_no_violation_in_a_history[1:]",),
     "browser/test_profile.py": ("test_axe_finds_no_violation_in_a_profile[1:]",),
     "browser/test_report.py": (
-        "test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way[1:]",
+        "test_a_jump_ends_at_its_target_whatever_is_laid_out_on_the_way",
         "test_a_broken_address_shows_everything[2:]",
         "test_everything_fits_on_a4[1:]",
         "test_nothing_of_a_forest_chart_is_cut_or_must_be_scrolled_to[2:]",
@@ -222,8 +239,11 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_twice_it_stops_at_once_and_the_journal_is_intact",
         "test_with_other_options_it_is_refused",
     ),
+    "faults/test_signals.py": ("test_while_a_side_of_a_duet_hangs_in_its_first_call",),
     "faults/test_two_runs.py": ("test_the_second_waits_until_the_first_is_killed_refuses_or_goes_on_and_says_so",),
     "library/test_compare.py": (
+        "test_functions_that_cannot_be_taken_along_are_measured_here",
+        "test_sizes_and_precisions",
         "test_a_fresh_process_that_computes_something_else_is_not_used",
         "test_a_result_that_differs_for_other_values_is_noted",
         "test_compiled_by_its_author",
@@ -237,18 +257,21 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         "test_switches_are_as_in_the_program",
         "test_what_inputs_and_closures_share_is_shared_there",
     ),
+    "library/test_timer.py": ("test_results_that_differ_are_no_comparison",),
     "notebook/test_docs.py": ("*",),
     "notebook/test_kernel.py": (
+        "test_of_the_progress_nothing_stays_and_nothing_is_said",
         "test_a_terminal_is_left_clean",
         "test_progress_is_left_out_if_it_is_not_wanted",
     ),
     "own_tests/test_own_project.py": ("test_a_project_with_a_layer_of_its_own",),
     "own_tests/test_page.py": (
-        "test_a_command_runs[2:]",
+        "test_a_command_runs[1:]",
         "test_the_files_pass_with_what_they_say_themselves",
         "test_the_strict_test_passes_or_is_not_sure",
     ),
     "own_tests/test_plugin.py": (
+        "test_what_is_unclear_fails_only_where_that_is_asked_for",
         "test_a_file_that_cannot_be_written_fails_the_session",
         "test_a_wrong_value_is_one_line_that_names_the_option[1:]",
         "test_beside_other_tests_of_xdist_duets_are_skipped",
@@ -274,6 +297,7 @@ SLOW: Mapping[str, tuple[str, ...]] = {
     "reports/test_journal.py": ("test_rendering_it_loads_no_more_of_what_measures_than_rendering_a_run",),
     "suites/test_data.py": ("test_the_option_reaches_the_worker_and_the_record",),
     "suites/test_distributed_steps.py": (
+        "test_after_three_steps_the_parameters_are_those_of_one_process",
         "test_a_case_that_every_rank_leaves_out_is_skipped_and_the_others_are_checked",
         "test_a_right_step_is_accepted",
         "test_a_spoiled_step_is_refused",
@@ -292,12 +316,14 @@ SLOW: Mapping[str, tuple[str, ...]] = {
         *(f"{_AGREE}[{name}]" for name in _OF_SECONDS),
         *(f"{_BF16}[{name}]" for name in _OF_SECONDS_IN_BF16),
     ),
+    "test_gpu_sessions.py": ("test_these_files_are_collected_without_what_other_tests_need",),
     "test_platforms.py": (
         "test_a_run_measures_with_a_new_interpreter_for_each_worker",
         "test_every_module_is_imported[1:]",
-        "test_reports_are_the_same[1:]",
+        "test_reports_are_the_same",
     ),
     "test_readme.py": ("test_an_example_is_measured_as_the_readme_says[my_model.py]",),
+    "test_several_processes.py": ("test_the_example_has_every_case_that_the_page_describes",),
     "test_wheel.py": (
         "test_a_source_distribution_is_complete_and_builds_the_same_wheel",
         "test_built_in_suites_are_selected_as_in_a_clone",

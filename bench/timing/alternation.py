@@ -101,8 +101,10 @@ def _time_in_turns(runs: Sequence[TimedCase], on_error: OnError) -> None:
 def undisturbed() -> Iterator[None]:
     """Suspend garbage collection and forbid recompilation while blocks are timed."""
     collecting = gc.isenabled()  # a suite may switch it off when it is imported
+    frozen = gc.get_freeze_count() > 0  # by whoever started this process: what is unfrozen is all of it
     gc.collect()
-    gc.freeze()
+    if not frozen:
+        gc.freeze()  # collections between placements look at new objects only
     gc.disable()
     # Setting the stance imports the compiler (2 s). Where it is not imported, nothing has been compiled.
     compiler = "torch._dynamo" in sys.modules
@@ -112,7 +114,8 @@ def undisturbed() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ class Memory:
     def _seen(self, what: str, first: Callable[[int], Took | None], prepare: Callable[[int], object]) -> str | None:
         """The reason where first calls with new values or objects take much longer than calls with ones seen before.
 
-        None where second calls, too, often take much longer than later ones: other processes disturb that many.
+        None where second calls, too, often take so much longer than later ones: other processes disturb that many.
 
         Args:
             first: the time of the n-th first call, None where there is none.
@@ -173,7 +173,7 @@ class Memory:
             second, *others = [self._took(lambda: prepare(number)) for _ in range(AGAIN)]  # noqa: B023 - called at once
             least = reduce(Took.least, others)
             pairs.append((took, least.least(second)))
-            disturbed += second.much_longer_than(least)
+            disturbed += second.much_longer_than(least) and SLOWER * (second.wall - least.wall) > took.wall - least.wall
             if _as_fast(pairs) > EXCEPTIONS or disturbed > EXCEPTIONS:
                 return None
         return SEEN.format(ratio=median(one.wall / two.wall for one, two in pairs), what=what) if pairs else None

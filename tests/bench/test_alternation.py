@@ -86,13 +86,23 @@ def test_a_block_that_is_suspended_each_time_is_kept_in_the_end() -> None:
     assert (case.left_out.seconds, case.left_out.blocks, case.left_out.kept) == (0.5 * number, number - 1, 1)
 
 
-def test_no_garbage_is_collected_while_blocks_are_timed_and_all_is_as_before_afterwards() -> None:
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What becomes of the objects that are frozen: the calls; the real ones would unfreeze all of this session's."""
+    calls: list[str] = []
+    for name in ("freeze", "unfreeze"):
+        monkeypatch.setattr(gc, name, lambda name=name: calls.append(name))
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 0)
+    return calls
+
+
+def test_no_garbage_is_collected_while_blocks_are_timed_and_all_is_as_before_afterwards(frozen: list[str]) -> None:
     assert gc.isenabled()
     with undisturbed():
         assert not gc.isenabled()
-        assert gc.get_freeze_count() > 0
+        assert frozen == ["freeze"]
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    assert frozen == ["freeze", "unfreeze"]
     gc.disable()
     try:
         with undisturbed():
@@ -100,6 +110,14 @@ def test_no_garbage_is_collected_while_blocks_are_timed_and_all_is_as_before_aft
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_a_program_has_frozen_stays_frozen(frozen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unfreezing would unfreeze all of it."""
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 1000)
+    with undisturbed():
+        assert not gc.isenabled()
+    assert frozen == []
 
 
 def test_cases_are_cut_to_as_many_placements_and_rounds_as_the_shortest_has() -> None:

@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[C
         workload = suite.compare("w", implementations, inputs=inputs, **({"modes": ("eager",)} | details))
         monkeypatch.setattr(first_calls, "workload_of", lambda _: workload)
         (family,) = families(CHANGING, suite)
-        return measure(Task(family, 0.3, 1, str(tmp_path)), lambda *_: None).results
+        return measure(Task(family, 0.1, 1, str(tmp_path)), lambda *_: None).results
 
     return run
 
@@ -48,7 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[C
 @pytest.mark.parametrize("family", families(CHANGING, load(CHANGING)[0]), ids=lambda family: family.reference.workload)
 def test_every_call_is_given_what_inputs_returned(family: Family, tmp_path: Path) -> None:
     """Each of these fails on inputs that an earlier call has changed."""
-    (result,) = measure(Task(family, 0.2, 1, str(tmp_path)), lambda *_: None).results
+    (result,) = measure(Task(family, 0.1, 1, str(tmp_path)), lambda *_: None).results
     assert result.error is None
     assert result.blocks
     assert any("a call changes its input" in note for note in result.notes)

@@ -48,8 +48,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str
 def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
     """A run in which most families fail, each in its own way."""
     path = tmp_path_factory.mktemp("broken") / "run.json"
-    done = pytest_bench("--suite", BROKEN, "--budget", "40s", "--threads", "1", "--benchmark-json", str(path))
-    return json.loads(path.read_text()), done
+    for budget in ("12s", "60s"):  # a busy machine takes longer until each had its turn
+        done = pytest_bench("--suite", BROKEN, "--budget", budget, "--threads", "1", "--benchmark-json", str(path))
+        run = json.loads(path.read_text())
+        if not run["torchduet"]["unreached"]:
+            break
+    return run, done
 
 
 def test_every_case_has_a_record_and_true_pytest_benchmark_statistics(small: tuple[dict[str, Any], str]) -> None:

@@ -45,11 +45,14 @@ def hostile(traces: Traces, tmp_path_factory: pytest.TempPathFactory, faults: li
     traces.environment[RAN] = str(ran)
     globs = [f"hostile.{workload} *" for workload in (*faults, "stopped")]
     cases = [option for glob in (*globs, "hostile.harmless_*") for option in ("--case", glob)]
-    bench = Bench(traces, run, "--hang-after", "4s", *cases, suite=HOSTILE, budget="60s")
-    with ThreadPoolExecutor(1) as beside:
-        watching = beside.submit(watched, bench)
-        code, output = bench.end()
-        seen = watching.result()
+    for budget in ("15s", "90s"):  # a busy machine takes longer until each had its turn
+        bench = Bench(traces, run, "--hang-after", "4s", *cases, suite=HOSTILE, budget=budget)
+        with ThreadPoolExecutor(1) as beside:
+            watching = beside.submit(watched, bench)
+            code, output = bench.end()
+            seen = watching.result()
+        if run.exists() and not json.loads(run.read_text())["torchduet"]["unreached"]:
+            break
     assert code == 1, output
     # Between two workers only what the run needs is open, after its last as after its first.
     counts = [one.descriptors for one in seen if one.families]
